@@ -1,0 +1,210 @@
+"""The error tree; each class owns its exit code, its name and its default hint.
+
+OcxError              1  failure
+├── UsageError        2  usage
+├── ConfigError       3  config
+├── AuthError         4  auth
+├── CreditsError      5  credits
+├── RateLimitError    6  rate_limit
+├── RejectedError     7  rejected
+├── ServerError       8  server
+├── NetworkError      9  network
+├── DeadlineError    10  timeout
+├── IncompleteError  11  incomplete
+├── BelowError       12  below
+├── PartialError     13  partial
+└── InvalidAnswer    14  invalid_answer
+
+`OutputClosed`, `Interrupted` and `Terminated` end the process by a signal; `ChildExit` carries
+the status of a program that `ocx` ran for the user.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OcxError(Exception):
+    """Anything that ends a command without its result.
+
+    Args:
+        message: one line, without the key, for a person.
+        hint: the next step; the class's own where not given.
+        status: the HTTP status, where there was an answer.
+        api_code: the code or type that the API gave, as a string.
+        request_id: the id under which the provider can find the request.
+        retry_after: seconds until a retry can help.
+    """
+
+    exit_code: ClassVar[int] = 1
+    name: ClassVar[str] = "failure"
+    meaning: ClassVar[str] = "a bug, unwritable output, anything unclassified"
+    retry: ClassVar[str] = "no"
+    default_hint: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        api_code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint if hint is not None else self.default_hint
+        self.status = status
+        self.api_code = api_code
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call can succeed later without the user changing anything."""
+        return self.retry in {"yes", "later", "mostly"}
+
+
+class UsageError(OcxError):
+    exit_code = 2
+    name = "usage"
+    meaning = "bad flag, argument or input file; no prompt; stdin claimed twice; a port in use"
+
+
+class ConfigError(OcxError):
+    exit_code = 3
+    name = "config"
+    meaning = "config or credentials unreadable or invalid, refused URL, unsafe file mode"
+
+
+class AuthError(OcxError):
+    exit_code = 4
+    name = "auth"
+    meaning = "no key found; HTTP 401; 403 that is not about credits"
+
+
+class CreditsError(OcxError):
+    exit_code = 5
+    name = "credits"
+    meaning = "HTTP 402, or an error that says the quota is used up"
+    default_hint = "top up the account, then try again; `ocx balance` shows what is left"
+
+
+class RateLimitError(OcxError):
+    exit_code = 6
+    name = "rate_limit"
+    meaning = "429 after retries, or a Retry-After beyond the cap or the time left"
+    retry = "later"
+
+
+class RejectedError(OcxError):
+    exit_code = 7
+    name = "rejected"
+    meaning = "the request was refused (400 404 405 413 415 422 …); no such model"
+
+
+class ServerError(OcxError):
+    exit_code = 8
+    name = "server"
+    meaning = "5xx after retries; a 200 that is not what was asked; a redirect"
+    retry = "mostly"
+    default_hint = "retry later; if it stays, contact support with the request id"
+
+
+class NetworkError(OcxError):
+    exit_code = 9
+    name = "network"
+    meaning = "DNS, connect, TLS, proxy; the connection was lost before any output"
+    retry = "yes"
+
+
+class DeadlineError(OcxError):
+    exit_code = 10
+    name = "timeout"
+    meaning = "connect, first byte, idle or total deadline; HTTP 408"
+    retry = "yes"
+
+
+class IncompleteError(OcxError):
+    exit_code = 11
+    name = "incomplete"
+    meaning = "the answer broke off; what arrived stays on stdout"
+    retry = "caller"
+
+
+class BelowError(OcxError):
+    exit_code = 12
+    name = "below"
+    meaning = "the balance is known and below the minimum asked for"
+
+
+class PartialError(OcxError):
+    exit_code = 13
+    name = "partial"
+    meaning = "several items, mixed results"
+    retry = "resume"
+
+
+class InvalidAnswerError(OcxError):
+    exit_code = 14
+    name = "invalid_answer"
+    meaning = "the answer does not satisfy --schema or --extract"
+    retry = "yes"
+
+
+ERRORS: tuple[type[OcxError], ...] = (
+    OcxError,
+    UsageError,
+    ConfigError,
+    AuthError,
+    CreditsError,
+    RateLimitError,
+    RejectedError,
+    ServerError,
+    NetworkError,
+    DeadlineError,
+    IncompleteError,
+    BelowError,
+    PartialError,
+    InvalidAnswerError,
+)
+
+OTHER_CODES: tuple[tuple[str, str, str], ...] = (
+    ("126", "cannot run", "`exec` or `serve -- CMD`: the program is not executable"),
+    ("127", "not found", "`exec` or `serve -- CMD`: no such program; else the program's own status"),
+    ("130", "interrupted", "died by SIGINT, after closing the stream"),
+    ("141", "output closed", "died by SIGPIPE: the reader of stdout went away"),
+    ("143", "terminated", "died by SIGTERM, after closing the stream"),
+)
+
+
+def exit_code_table() -> list[tuple[str, str, str, str]]:
+    """Rows of (code, name, meaning, whether a retry helps): the one source of every table."""
+    ok = ("0", "ok", "the result asked for was delivered in full", "")
+    named = [(str(e.exit_code), e.name, e.meaning, e.retry) for e in ERRORS]
+    return [ok, *named, *((code, name, meaning, "") for code, name, meaning in OTHER_CODES)]
+
+
+class OutputClosed(Exception):  # noqa: N818 - an event, not an error of the program
+    """The reader of stdout went away (EPIPE)."""
+
+
+class Interrupted(BaseException):
+    """SIGINT arrived; a BaseException, so that no `except Exception` on the way swallows it."""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+class ChildExit(BaseException):
+    """A program run for the user ended; its status becomes ours.
+
+    Args:
+        status: 0 to 255, or minus the number of the signal that killed it.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status

@@ -1,0 +1,54 @@
+"""A key that cannot be printed by accident, and the filter that catches the rest."""
+
+from __future__ import annotations
+
+import re
+
+_PREFIX = re.compile(r"sk-(?:live-(?:local-)?)?")
+_KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{8,}")
+_VALID = re.compile(r"[!-~]{1,512}")
+_SHOWN_FROM = 20  # below that, four characters would be a good part of the key
+
+
+class Secret:
+    """A key; str and repr are masked, `reveal()` is the only way to the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def masked(self) -> str:
+        """`sk-live-…a1b2`: the public prefix and the last four, only from 20 characters on."""
+        found = _PREFIX.match(self._text)
+        prefix = found.group() if found else ""
+        return f"{prefix}…{self._text[-4:]}" if len(self._text) >= _SHOWN_FROM else f"{prefix}…"
+
+    def is_valid(self) -> bool:
+        """1 to 512 printable ASCII characters: what can stand in a header."""
+        return _VALID.fullmatch(self._text) is not None
+
+    __str__ = masked
+
+    def __repr__(self) -> str:
+        return f"Secret({self.masked()})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+def redact(text: str, keys: tuple[Secret, ...] = ()) -> str:
+    """`text` with every given key, and everything shaped like one, masked."""
+    for key in keys:
+        # A one- or two-character key would turn every message into masks.
+        if len(key.reveal()) >= 4:
+            text = text.replace(key.reveal(), key.masked())
+    if "sk-" not in text:
+        return text
+    return _KEY_SHAPED.sub(lambda match: Secret(match.group()).masked(), text)

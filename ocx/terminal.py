@@ -1,0 +1,216 @@
+"""The world as one frozen value: streams, tty flags, environment, width.
+
+Only `Terminal.from_process()` reads `sys` and `os`; everything else takes a `Terminal`, so that
+a test of a terminal is one constructor call.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal, TextIO
+
+from ocx.errors import OcxError, OutputClosed
+from ocx.secret import Secret, redact
+
+ColorChoice = Literal["always", "never", "auto"]
+
+
+class Output:
+    """Bytes to a file descriptor: whole, unbuffered, with errors of our own.
+
+    Raises from `write`: `OutputClosed` where the reader is gone (EPIPE), `OcxError` where the
+    disk is full or the stream closed.
+    """
+
+    def __init__(self, raw: Any, name: str = "stdout") -> None:
+        self._raw = raw
+        self._name = name
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        try:
+            while view:
+                written = self._raw.write(view)
+                if written is None:  # a non-blocking pipe that is full
+                    select.select([], [self._raw], [])
+                    continue
+                view = view[written:]
+            self._raw.flush()
+        except OSError as error:
+            raise write_failure(error, self._name) from error
+        except ValueError as error:  # closed on our side
+            raise OcxError(f"cannot write to {self._name}: it is closed") from error
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def fileno(self) -> int:
+        number: int = self._raw.fileno()
+        return number
+
+
+def write_failure(error: OSError, name: str) -> Exception:
+    """The error of ours for a failed write: `OutputClosed` for EPIPE, else exit 1."""
+    if error.errno == errno.EPIPE:
+        return OutputClosed()
+    return OcxError(f"cannot write to {name}: {error.strerror or error}")
+
+
+class Messages(io.TextIOBase):
+    """stderr, with every key masked; a message that cannot be written is dropped."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._keys: tuple[Secret, ...] = ()
+
+    def hide(self, key: Secret) -> None:
+        """From now on `key` is masked wherever it appears."""
+        self._keys = (*self._keys, key)
+
+    def write(self, text: str) -> int:
+        if self._stream is not None:
+            try:
+                self._stream.write(redact(text, self._keys))
+                self._stream.flush()
+            except UnicodeEncodeError:
+                self._stream.write(redact(text, self._keys).encode("ascii", "replace").decode())
+            except (OSError, ValueError):
+                self._stream = None
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        """Every write is flushed already."""
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        if self._stream is None:
+            raise io.UnsupportedOperation("stderr is closed")
+        return self._stream.fileno()
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a command reads and writes, and what it may assume about who is there."""
+
+    stdin: BinaryIO | None
+    stdout: Output
+    stderr: Messages
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin_tty: bool = False
+    stdout_tty: bool = False
+    stderr_tty: bool = False
+    stdin_piped: bool = False
+    """stdin is a file, a pipe or a socket: somebody means it as input."""
+    width: int = 80
+
+    @classmethod
+    def from_process(cls) -> Terminal:
+        stdin = getattr(sys.stdin, "buffer", None)
+        return cls(
+            stdin=stdin,
+            stdout=Output(_raw_stdout()),
+            stderr=sys.stderr if isinstance(sys.stderr, Messages) else Messages(sys.stderr),
+            env=os.environ,
+            stdin_tty=_isatty(sys.stdin),
+            stdout_tty=_isatty(sys.stdout),
+            stderr_tty=_isatty(sys.stderr),
+            stdin_piped=stdin is not None and _is_piped(stdin),
+            width=_width(),
+        )
+
+    def print(self, text: str) -> None:
+        """One result line on stdout, UTF-8 whatever the locale."""
+        self.stdout.write(text.encode("utf-8", "replace") + b"\n")
+
+    def message(self, text: str) -> None:
+        """One line on stderr."""
+        self.stderr.write(text + "\n")
+
+    def can_ask(self) -> bool:
+        """Whether a question may be asked: a person sits at both ends and this is not CI."""
+        return self.stdin_tty and self.stderr_tty and not self.env.get("CI")
+
+    def read_stdin(self) -> bytes:
+        return self.stdin.read() if self.stdin is not None else b""
+
+    def wait_for_stdin(self, seconds: float) -> bool:
+        """Whether stdin has something to read, or has ended, within `seconds`."""
+        try:
+            fd = self.stdin.fileno() if self.stdin is not None else None
+        except io.UnsupportedOperation:
+            return True
+        return fd is None or bool(select.select([fd], [], [], seconds)[0])
+
+    def stdout_color(self, choice: ColorChoice = "auto") -> bool:
+        return use_color(choice, self.stdout_tty, self.env)
+
+    def stderr_color(self, choice: ColorChoice = "auto") -> bool:
+        return use_color(choice, self.stderr_tty, self.env)
+
+
+def use_color(choice: str, tty: bool, env: Mapping[str, str]) -> bool:
+    """--color > NO_COLOR > FORCE_COLOR, CLICOLOR_FORCE > CLICOLOR=0, TERM=dumb > isatty.
+
+    Sources: no-color.org, force-color.org, bixense.com/clicolors.
+    """
+    if choice != "auto":
+        return choice == "always"
+    if env.get("NO_COLOR"):
+        return False
+    if any(env.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    if env.get("CLICOLOR") == "0" or env.get("TERM") == "dumb":
+        return False
+    return tty
+
+
+def _raw_stdout() -> Any:
+    if sys.stdout is None:  # started with stdout closed
+        closed = io.BytesIO()
+        closed.close()
+        return closed
+    buffer = sys.stdout.buffer
+    return getattr(buffer, "raw", buffer)
+
+
+def _isatty(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def _is_piped(stream: BinaryIO) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except io.UnsupportedOperation:  # a stream in memory: a test's input
+        return True
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _width() -> int:
+    for fd in (1, 2):
+        try:
+            return int(os.environ.get("COLUMNS", "")) or 80
+        except ValueError:
+            pass
+        try:
+            return os.get_terminal_size(fd).columns or 80
+        except OSError:
+            continue
+    return 80
