@@ -190,7 +190,7 @@ def exit_code_table() -> list[tuple[str, str, str, str]]:
     return [ok, *named, *((code, name, meaning, "") for code, name, meaning in OTHER_CODES)]
 
 
-class OutputClosed(Exception):  # noqa: N818 - an event, not an error of the program
+class OutputClosed(Exception):
     """The reader of stdout went away (EPIPE)."""
 
 
