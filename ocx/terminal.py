@@ -54,6 +54,10 @@ class Output:
         number: int = self._raw.fileno()
         return number
 
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._raw.close()
+
 
 def write_failure(error: OSError, name: str) -> Exception:
     """The error of ours for a failed write: `OutputClosed` for EPIPE, else exit 1."""

@@ -28,12 +28,11 @@ class BlockSplitter:
         *lines, self._line = (self._line + text).split("\n")
         return [block for line in lines if (block := self._take(line)) is not None]
 
-    def rest(self) -> str:
-        """What is left at the end."""
-        if self._line:
-            self._block.append(self._line)
-        rest, self._block, self._line = "\n".join(self._block), [], ""
-        return rest
+    def end(self) -> list[str]:
+        """The blocks that are left when no more text comes."""
+        done = self.feed("\n") if self._line else []
+        rest, self._block = "\n".join(self._block), []
+        return [*done, rest] if rest.strip() else done
 
     def _take(self, line: str) -> str | None:
         done = None
@@ -79,9 +78,8 @@ class MarkdownWriter:
             self._render(block)
 
     def finish(self, *, complete: bool) -> None:  # noqa: ARG002 - the same either way here
-        rest = self._splitter.rest()
-        if rest.strip():
-            self._render(rest)
+        for block in self._splitter.end():
+            self._render(block)
 
     def _render(self, block: str) -> None:
         with self._console.capture() as capture:

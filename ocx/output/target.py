@@ -13,8 +13,16 @@ from ocx.terminal import Output, Terminal
 class Target:
     """A file being written; `complete()` gives it its name, `abandon()` keeps what arrived."""
 
-    def __init__(self, output: Output, partial: Path | None = None, final: Path | None = None):
+    def __init__(
+        self,
+        output: Output,
+        partial: Path | None = None,
+        final: Path | None = None,
+        *,
+        ours: bool = True,
+    ) -> None:
         self._output = output
+        self._ours = ours
         self._partial = partial
         self._final = final
         self._written = 0
@@ -23,12 +31,18 @@ class Target:
         self._written += len(data)
         return self._output.write(data)
 
+    def _close(self) -> None:
+        if self._ours:
+            self._output.close()
+
     def complete(self) -> None:
         """The answer is whole: rename over the target. Raises OcxError."""
         if self._partial is None or self._final is None:
+            self._close()
             return
         try:
             os.fsync(self._output.fileno())
+            self._close()
             self._partial.replace(self._final)
         except OSError as error:
             raise OcxError(
@@ -38,6 +52,7 @@ class Target:
 
     def abandon(self) -> str | None:
         """The name of the file that keeps what arrived; an empty one is removed."""
+        self._close()
         if self._partial is None:
             return None
         if self._written:
@@ -52,7 +67,7 @@ def open_target(terminal: Terminal, name: str) -> Target:
     Raises: UsageError for a folder or an empty name, OcxError for what cannot be written.
     """
     if name == "-":
-        return Target(terminal.stdout)
+        return Target(terminal.stdout, ours=False)
     if not name:
         raise UsageError("-o needs a file name")
     try:
