@@ -86,6 +86,8 @@ def _command_word(words: Sequence[str], value_flags: frozenset[str]) -> str | No
     """The first word that is neither a shared flag nor the value of one."""
     rest = iter(words)
     for word in rest:
+        if word == "--":
+            break
         if word in value_flags:
             next(rest, None)
         elif not word.startswith("-"):

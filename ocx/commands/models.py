@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ocx.api.types import model_ids
 from ocx.commands.shared import Invocation, shared
 from ocx.config.files import atomic_write
 from ocx.config.paths import cache_dir
@@ -39,8 +40,6 @@ def models(
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
     settings = run.settings()
-    from ocx.api.models import model_ids  # with the client, after usage errors
-
     with run.client(settings) as client:
         reply = client.models()
     ids = model_ids(reply.json)
