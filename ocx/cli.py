@@ -75,6 +75,11 @@ COMMANDS: dict[str, str | Group] = {
         },
         bare="ocx.commands.serve:serve",
     ),
+    "env": "ocx.commands.env:env",
+    "exec": "ocx.commands.exec:exec_",
+    "api": "ocx.commands.api:api",
+    "doctor": "ocx.commands.doctor:doctor",
+    "completion": "ocx.commands.completion:completion",
     "help": "ocx.commands.help:help_",
 }
 

@@ -66,7 +66,7 @@ def chat(
         bool, typer.Option("--usage", "-u", help="Show tokens and seconds on stderr.")
     ] = False,
     reasoning: Annotated[
-        str, typer.Option("--reasoning", help="Reasoning on stderr: hide or show.", metavar="HOW")
+        str, typer.Option("--reasoning", help="Reasoning, on stderr.", metavar="hide|show")
     ] = "hide",
     render: Annotated[
         bool | None,
