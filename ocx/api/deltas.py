@@ -27,7 +27,7 @@ class Progress:
     Attributes:
         finish_reason: of the first choice, once seen.
         usage: the last that was not null.
-        content_seen: a piece of text or of a tool call has arrived.
+        content_seen: a piece of text has arrived.
         done: `[DONE]` has arrived.
         tool_calls: the fragments of the first choice, joined by index.
     """
@@ -69,7 +69,7 @@ class Progress:
         if reason is not None:
             self.finish_reason = reason
         if "tool_calls" in delta:
-            self._calls(delta)
+            add_calls(self.tool_calls, delta["tool_calls"])
         text = content if content.__class__ is str else text_of(content)
         if text:
             self.content_seen = True
@@ -87,7 +87,7 @@ class Progress:
         choice = document["choices"][0]
         message = choice["message"]
         self.finish_reason = choice.get("finish_reason") or "stop"
-        self._calls(message)
+        add_calls(self.tool_calls, message.get("tool_calls"))
         text = text_of(message.get("content"))
         self.content_seen = self.content_seen or bool(text)
         return Delta(text, reasoning_of(message), data, self.finish_reason)
@@ -151,13 +151,9 @@ class Progress:
             text, reasoning = text_of(delta.get("content")), reasoning_of(delta)
             reason = ended
             self.finish_reason = ended or self.finish_reason
-            self._calls(delta)
+            add_calls(self.tool_calls, delta.get("tool_calls"))
         self.content_seen = self.content_seen or bool(text)
         return Delta(text, reasoning, data, reason)
-
-    def _calls(self, delta: Mapping[str, Any]) -> None:
-        if add_calls(self.tool_calls, delta.get("tool_calls")):
-            self.content_seen = True
 
     def _not_json(self, data: str) -> Delta | None:
         stripped = data.strip()
@@ -278,18 +274,15 @@ def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return folded.document()
 
 
-def add_calls(calls: list[dict[str, Any]], fragments: Any) -> bool:
-    """Join fragments of tool calls, keyed by `index`, into `calls`; whether there were any.
+def add_calls(calls: list[dict[str, Any]], fragments: Any) -> None:
+    """Join fragments of tool calls, keyed by `index`, into `calls`.
 
     Names and ids come whole, once; arguments come in pieces.
     """
-    if not isinstance(fragments, list):
-        return False
-    for position, fragment in enumerate(fragments):
+    for position, fragment in enumerate(fragments if isinstance(fragments, list) else ()):
         if isinstance(fragment, dict):
             index = fragment.get("index")
             _add_call(calls, index if isinstance(index, int) else position, fragment)
-    return bool(fragments)
 
 
 def _add_call(calls: list[dict[str, Any]], index: int, fragment: Mapping[str, Any]) -> None:
