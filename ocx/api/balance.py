@@ -370,7 +370,8 @@ def _parse(body: bytes | bytearray) -> Any:
         )
     except (ValueError, RecursionError):
         page = sniff(bytes(body)) == "html"
-        raise _unread("the answer is an HTML page, not JSON" if page else "the answer is not JSON")
+        kind = "an HTML page, not JSON" if page else "not JSON"
+        raise _unread(f"the answer is {kind}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
