@@ -167,14 +167,23 @@ def _nothing(run: Invocation) -> None:
     """A group does nothing by itself."""
 
 
-@shared
-def _root(
-    run: Invocation,  # noqa: ARG001 - the options are read from the context by the command
-    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"ocx {__version__}")
         raise typer.Exit
+
+
+@shared
+def _root(
+    run: Invocation,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """The options are read from the context by the command; the rest is in the table."""
 
 
 def root() -> LazyGroup:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.origin import check_base_url
 from ocx.config import values
 from ocx.config.paths import Env
 from ocx.config.profiles import (
@@ -116,6 +115,11 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
 
 def check_url(url: str, auth: str, source: str) -> None:
     """Raises: ConfigError for a URL that no key may go to."""
+    if url == DEFAULT_BASE_URL:
+        return
+    # `config get` must start fast, and most people never use another URL.
+    from ocx.api.origin import check_base_url
+
     try:
         check_base_url(url, allow_http=auth == "none")
     except ConfigError as error:

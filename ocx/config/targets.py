@@ -13,7 +13,7 @@ from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.table import BY_NAME
 from ocx.errors import UsageError
 
-ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
+_ALIAS = r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}"
 _OTHERS = ("default_profile", "headers.NAME", "aliases.NAME")
 
 
@@ -72,7 +72,7 @@ def _typed(where: Target, text: str) -> Any:
 
 
 def _alias(name: str, model: str) -> str:
-    if not ALIAS.fullmatch(name):
+    if not re.fullmatch(_ALIAS, name):
         raise values.BadValue("is not a name for a model")
     return str(values.check(BY_NAME["model"], model))
 

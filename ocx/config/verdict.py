@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ocx.api.balance import read
-from ocx.errors import AuthError, CreditsError, OcxError, RejectedError, ServerError
+from ocx.api.balance import Balance, read
+from ocx.errors import AuthError, CreditsError, OcxError, ServerError
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ocx.api import Client, Reply
+    from ocx.api import Client
 
 State = Literal["valid", "no credits", "invalid", "could not tell", "failed"]
 
@@ -36,24 +36,29 @@ def ask(client: Client, path: str | None = None, scale: Decimal | None = None) -
         scale: what to multiply it by.
     """
     try:
-        return _from_balance(client.balance(), path, scale)
-    except RejectedError as error:
+        reply = client.balance()
+    except OcxError as error:
         return _without_balance(client) if error.status == 404 else _from_error(error)
+    try:
+        return _from_balance(read(reply.body, path=path, scale=scale))
+    except ServerError as error:
+        return _unknown(error.message)
     except OcxError as error:
         return _from_error(error)
 
 
-def _from_balance(reply: Reply, path: str | None, scale: Decimal | None) -> Verdict:
-    reading = read(reply.json, path=path, scale=scale)
-    amount = reading.amount
-    if reading.unlimited or amount is None:
-        return Verdict("valid", "unlimited" if reading.unlimited else "")
-    detail = f"{amount:f} {reading.unit}".rstrip()
+def _from_balance(reading: Balance) -> Verdict:
+    amounts = [b.amount for b in (reading, *reading.currencies) if b.amount is not None]
+    if reading.unlimited or not amounts:
+        return Verdict("valid", "unlimited")
+    detail = ", ".join(
+        f"{b.amount:f} {b.unit}" for b in (reading, *reading.currencies) if b.amount is not None
+    )
     # A guessed number may be anything: it is no reason to call a key useless.
-    if amount > 0 or reading.confidence == "guessed":
-        return Verdict("valid", detail, None, amount)
+    if max(amounts) > 0 or reading.confidence == "guessed":
+        return Verdict("valid", detail, None, reading.amount)
     error = CreditsError(f"no credits are left: the balance is {detail}")
-    return Verdict("no credits", detail, error, amount)
+    return Verdict("no credits", detail, error, reading.amount)
 
 
 def _without_balance(client: Client) -> Verdict:
@@ -70,8 +75,6 @@ def _from_error(error: OcxError) -> Verdict:
         return Verdict("invalid", error.message, error)
     if isinstance(error, CreditsError):
         return Verdict("no credits", error.message, error)
-    if isinstance(error, ServerError) and error.status == 200:
-        return _unknown(error.message)
     return Verdict("failed", error.message, error)
 
 
