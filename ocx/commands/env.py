@@ -88,6 +88,4 @@ def _write_github(run: Invocation, found: Handover) -> None:
         run.terminal.print(command("add-mask", found.secret.reveal()))
     # A file of variables cannot remove one, and most tools take an empty one for none.
     emptied = {name: "" for name in found.removed if run.terminal.env.get(name)}
-    append(
-        run.terminal.env, "GITHUB_ENV", assignments.github_file({**found.variables, **emptied})
-    )
+    append(run.terminal.env, "GITHUB_ENV", assignments.github_file({**found.variables, **emptied}))

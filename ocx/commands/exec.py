@@ -59,7 +59,7 @@ def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
         if number := getattr(signal, name, None):
             signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvpe(words[0], list(words), dict(env))
+        os.execvpe(words[0], list(words), dict(env))  # noqa: S606 - no shell is meant
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"{words[0]}: not found") from error
     except OSError as error:

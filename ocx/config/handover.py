@@ -72,8 +72,10 @@ def _for_ocx(settings: Settings) -> dict[str, str]:
         found[env_name("profile")] = settings.profile
     for setting in SETTINGS:
         value = getattr(settings, setting.name)
-        if setting.variable and setting.name != "base_url" and settings.sources[
-            setting.name
-        ] == "flag":
+        if (
+            setting.variable
+            and setting.name != "base_url"
+            and settings.sources[setting.name] == "flag"
+        ):
             found[env_name(setting.name)] = str(value)
     return found

@@ -50,7 +50,10 @@ def _own_values(found: Iterable[Site]) -> Iterator[tuple[str, str]]:
 def _values(title: str, options: Iterable[Option]) -> Iterator[tuple[str, str]]:
     for option in options:
         if option.takes_value:
-            yield "|".join(_pattern(title, flag) for flag in option.flags), f"kind={_kind(of_option(option))}"
+            yield (
+                "|".join(_pattern(title, flag) for flag in option.flags),
+                f"kind={_kind(of_option(option))}",
+            )
 
 
 def _pattern(title: str, flag: str) -> str:

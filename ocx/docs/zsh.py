@@ -30,7 +30,9 @@ def _leaf(site: Site) -> str:
 
 def _group(site: Site) -> str:
     named = "".join(f"        {_quoted(_item(n, text))}\n" for n, text in site.commands)
-    cases = "".join(f"                ({n}) {_name(f'{site.title} {n}')} ;;\n" for n, _ in site.commands)
+    cases = "".join(
+        f"                ({n}) {_name(f'{site.title} {n}')} ;;\n" for n, _ in site.commands
+    )
     specs = [*_all_specs(site), "'1:command:->command'", "'*::argument:->rest'"]
     return (
         f"{_name(site.title)}() {{\n"

@@ -85,7 +85,6 @@ function __ocx_cached
     end
 end
 
-complete -c ocx -e
 complete -c ocx -f
 complete -c opencodex-cli -w ocx
 complete -c ocx -n __ocx_in_program -a '(__ocx_complete_program)'
