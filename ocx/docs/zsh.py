@@ -76,7 +76,9 @@ def _specs(option: Option) -> Iterator[str]:
 
 def _positional(number: int, argument: Positional) -> str:
     place = "*" if argument.many else str(number)
-    return _quoted(f"{place}:{_escaped(argument.name)}:{_action(argument.values)}")
+    # A message would keep an option from being completed, where either could be meant.
+    action = "_ocx_nothing" if argument.values.kind == "text" else _action(argument.values)
+    return _quoted(f"{place}:{_escaped(argument.name)}:{action}")
 
 
 def _action(values: Values) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import shutil
@@ -73,11 +74,14 @@ class Shell:
             "XDG_CACHE_HOME": str(folder / "cache"),
             "COMPLETIONS": str(completions),
             "LANG": "C.UTF-8",
-            "TERM": "dumb",
+            # fish lists what fits only where it can move about; the others write plainer so.
+            "TERM": "xterm" if name == "fish" else "dumb",
         }
         (folder / ".bashrc").write_text(_BASH)
         (folder / ".zshrc").write_text(_ZSH)
-        (folder / "fish").mkdir()
+        # What fish looks for when it starts, or makes with a program in the background.
+        for name_ in ("completions", "conf.d", "functions", "generated_completions"):
+            (folder / "fish" / name_).mkdir(parents=True, exist_ok=True)
         (folder / "fish" / "config.fish").write_text(_FISH)
         flags = {"bash": ["--noprofile", "--rcfile", str(folder / ".bashrc"), "-i"]}
         self._fd, theirs = pty.openpty()
@@ -90,6 +94,7 @@ class Shell:
             env=env,
             cwd=self.work,
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # fish insists on job control
         )
         os.close(theirs)
         self._shown = Collected(self._fd)
@@ -115,6 +120,7 @@ class Shell:
     def close(self) -> None:
         self._popen.kill()
         self._popen.wait()
+        self._shown.all()  # or its reader would take what the next descriptor of that number says
         os.close(self._fd)
 
 
