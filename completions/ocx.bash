@@ -6,10 +6,11 @@
 __ocx_commands() {
     commands=
     case $1 in
-        'ocx') commands='chat models balance keys config env exec api completion help' ;;
+        'ocx') commands='chat models balance keys config serve env exec api doctor completion help' ;;
         'ocx keys') commands='add list show use rotate check rm' ;;
         'ocx config') commands='show get set unset path edit profiles' ;;
         'ocx config profiles') commands='list use copy rm' ;;
+        'ocx serve') commands='keys grant ledger check reset' ;;
     esac
 }
 
@@ -26,6 +27,12 @@ __ocx_options() {
         'ocx keys check') options='--all' ;;
         'ocx keys rm') options='--yes -y' ;;
         'ocx config profiles rm') options='--yes -y' ;;
+        'ocx serve') options='--port --db --config --ephemeral --record --log --called' ;;
+        'ocx serve keys') options='--account --expires --rpm --concurrency --db' ;;
+        'ocx serve grant') options='--take --account --db' ;;
+        'ocx serve ledger') options='--account --jsonl --db' ;;
+        'ocx serve check') options='--db' ;;
+        'ocx serve reset') options='--yes -y --db' ;;
         'ocx env') options='--format --model -m --reveal' ;;
         'ocx exec') options='--model -m' ;;
         'ocx api') options='--raw-field -f --field -F --input --include -i' ;;
@@ -51,6 +58,21 @@ __ocx_option_value() {
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;
         'ocx balance --currency') kind='text' ;;
+        'ocx serve --port') kind='text' ;;
+        'ocx serve --db') kind='files' ;;
+        'ocx serve --config') kind='files' ;;
+        'ocx serve --log') kind='files' ;;
+        'ocx serve keys --account') kind='text' ;;
+        'ocx serve keys --expires') kind='text' ;;
+        'ocx serve keys --rpm') kind='text' ;;
+        'ocx serve keys --concurrency') kind='text' ;;
+        'ocx serve keys --db') kind='files' ;;
+        'ocx serve grant --account') kind='text' ;;
+        'ocx serve grant --db') kind='files' ;;
+        'ocx serve ledger --account') kind='text' ;;
+        'ocx serve ledger --db') kind='files' ;;
+        'ocx serve check --db') kind='files' ;;
+        'ocx serve reset --db') kind='files' ;;
         'ocx env --format') kind='words sh fish pwsh dotenv json github' ;;
         'ocx env --model'|'ocx env -m') kind='models' ;;
         'ocx exec --model'|'ocx exec -m') kind='models' ;;
@@ -85,10 +107,11 @@ __ocx_argument_value() {
         'ocx config profiles use '1) kind='profiles' ;;
         'ocx config profiles copy '1) kind='profiles' ;;
         'ocx config profiles rm '1) kind='profiles' ;;
+        'ocx serve keys '1) kind='words list add revoke' ;;
         'ocx api '1) kind='words GET POST PUT PATCH DELETE HEAD' ;;
         'ocx api '2) kind='words models balance chat/completions' ;;
         'ocx completion '1) kind='words bash zsh fish' ;;
-        'ocx help '*) kind='words exit-codes environment chat models balance keys config env exec api completion help' ;;
+        'ocx help '*) kind='words exit-codes environment chat models balance keys config serve env exec api doctor completion help' ;;
     esac
 }
 
@@ -240,6 +263,7 @@ _ocx() {
     fi
     if [[ -n $ended ]]; then
         case $path in
+        'ocx serve') __ocx_offer_program ;;
         'ocx exec') __ocx_offer_program ;;
         esac
     elif [[ -n $kind ]]; then

@@ -30,7 +30,7 @@ end
 
 function __ocx_is_command
     switch "$argv"
-        case 'ocx chat' 'ocx models' 'ocx balance' 'ocx keys' 'ocx config' 'ocx env' 'ocx exec' 'ocx api' 'ocx completion' 'ocx help' 'ocx keys add' 'ocx keys list' 'ocx keys show' 'ocx keys use' 'ocx keys rotate' 'ocx keys check' 'ocx keys rm' 'ocx config show' 'ocx config get' 'ocx config set' 'ocx config unset' 'ocx config path' 'ocx config edit' 'ocx config profiles' 'ocx config profiles list' 'ocx config profiles use' 'ocx config profiles copy' 'ocx config profiles rm'
+        case 'ocx chat' 'ocx models' 'ocx balance' 'ocx keys' 'ocx config' 'ocx serve' 'ocx env' 'ocx exec' 'ocx api' 'ocx doctor' 'ocx completion' 'ocx help' 'ocx keys add' 'ocx keys list' 'ocx keys show' 'ocx keys use' 'ocx keys rotate' 'ocx keys check' 'ocx keys rm' 'ocx config show' 'ocx config get' 'ocx config set' 'ocx config unset' 'ocx config path' 'ocx config edit' 'ocx config profiles' 'ocx config profiles list' 'ocx config profiles use' 'ocx config profiles copy' 'ocx config profiles rm' 'ocx serve keys' 'ocx serve grant' 'ocx serve ledger' 'ocx serve check' 'ocx serve reset'
             return 0
     end
     return 1
@@ -38,7 +38,7 @@ end
 
 function __ocx_takes_value
     switch "$argv"
-        case '* --profile' '* -P' '* --base-url' '* --key-file' '* --header' '* -H' '* --color' '* --timeout' '* --retries' '* --proxy' '* --ca-bundle' 'ocx chat --file' 'ocx chat -f' 'ocx chat --system' 'ocx chat -s' 'ocx chat --system-file' 'ocx chat --model' 'ocx chat -m' 'ocx chat --temperature' 'ocx chat --top-p' 'ocx chat --max-tokens' 'ocx chat --stop' 'ocx chat --option' 'ocx chat -O' 'ocx chat --output' 'ocx chat -o' 'ocx chat --reasoning' 'ocx balance --min' 'ocx balance --warn' 'ocx balance --currency' 'ocx env --format' 'ocx env --model' 'ocx env -m' 'ocx exec --model' 'ocx exec -m' 'ocx api --raw-field' 'ocx api -f' 'ocx api --field' 'ocx api -F' 'ocx api --input'
+        case '* --profile' '* -P' '* --base-url' '* --key-file' '* --header' '* -H' '* --color' '* --timeout' '* --retries' '* --proxy' '* --ca-bundle' 'ocx chat --file' 'ocx chat -f' 'ocx chat --system' 'ocx chat -s' 'ocx chat --system-file' 'ocx chat --model' 'ocx chat -m' 'ocx chat --temperature' 'ocx chat --top-p' 'ocx chat --max-tokens' 'ocx chat --stop' 'ocx chat --option' 'ocx chat -O' 'ocx chat --output' 'ocx chat -o' 'ocx chat --reasoning' 'ocx balance --min' 'ocx balance --warn' 'ocx balance --currency' 'ocx serve --port' 'ocx serve --db' 'ocx serve --config' 'ocx serve --log' 'ocx serve keys --account' 'ocx serve keys --expires' 'ocx serve keys --rpm' 'ocx serve keys --concurrency' 'ocx serve keys --db' 'ocx serve grant --account' 'ocx serve grant --db' 'ocx serve ledger --account' 'ocx serve ledger --db' 'ocx serve check --db' 'ocx serve reset --db' 'ocx env --format' 'ocx env --model' 'ocx env -m' 'ocx exec --model' 'ocx exec -m' 'ocx api --raw-field' 'ocx api -f' 'ocx api --field' 'ocx api -F' 'ocx api --input'
             return 0
     end
     return 1
@@ -57,7 +57,7 @@ function __ocx_in_program
     test "$state[3]" = ended
     or return 1
     switch "$state[1]"
-        case 'ocx exec'
+        case 'ocx serve' 'ocx exec'
             return 0
     end
     return 1
@@ -107,9 +107,11 @@ complete -c ocx -n '__ocx_at \'ocx\' 0' -a models -d 'List the models that the a
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a balance -d 'Show the credits left on the account.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a keys -d 'Store, check and rotate API keys.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a config -d 'Show and change settings and profiles.'
+complete -c ocx -n '__ocx_at \'ocx\' 0' -a serve -d 'Run the documented API on loopback, offline, with keys and credits.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a env -d 'Print the environment that hands the endpoint and key to other tools.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a exec -d 'Run a program with the endpoint and key in its environment.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a api -d 'Send a raw request and print the answer as it came.'
+complete -c ocx -n '__ocx_at \'ocx\' 0' -a doctor -d 'Find out what is wrong.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a completion -d 'Print the completion script of a shell.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a help -d 'Show help for a command or a topic.'
 complete -c ocx -n '__ocx_at \'ocx\'' -l version -s V -d 'Print the version.'
@@ -173,6 +175,33 @@ complete -c ocx -n '__ocx_at \'ocx config profiles use\' 0' -a '(__ocx_cached pr
 complete -c ocx -n '__ocx_at \'ocx config profiles copy\' 0' -a '(__ocx_cached profiles)'
 complete -c ocx -n '__ocx_at \'ocx config profiles rm\'' -l yes -s y -d 'Do not ask.'
 complete -c ocx -n '__ocx_at \'ocx config profiles rm\' 0' -a '(__ocx_cached profiles)'
+complete -c ocx -n '__ocx_at \'ocx serve\' 0' -a keys -d 'List, add or revoke keys of the local server.'
+complete -c ocx -n '__ocx_at \'ocx serve\' 0' -a grant -d 'Grant credits to an account, also beside a running server.'
+complete -c ocx -n '__ocx_at \'ocx serve\' 0' -a ledger -d 'Show every movement of credits, oldest first.'
+complete -c ocx -n '__ocx_at \'ocx serve\' 0' -a check -d 'Check that every balance is the sum of its entries and nothing is held for nobody.'
+complete -c ocx -n '__ocx_at \'ocx serve\' 0' -a reset -d 'Delete the ledger, keys and all, and begin a new one with its first credits.'
+complete -c ocx -n '__ocx_at \'ocx serve\'' -l port -x -d 'Listen here; 0 is any free port.'
+complete -c ocx -n '__ocx_at \'ocx serve\'' -l db -r -F -d 'Ledger to use, made where missing.'
+complete -c ocx -n '__ocx_at \'ocx serve\'' -l config -r -F -d 'Settings instead of serve.toml.'
+complete -c ocx -n '__ocx_at \'ocx serve\'' -l ephemeral -d 'Ledger in memory; ids, times and keys are fixed.'
+complete -c ocx -n '__ocx_at \'ocx serve\'' -l record -d 'Record cassettes from their upstreams.'
+complete -c ocx -n '__ocx_at \'ocx serve\'' -l log -r -F -d 'Append a JSON line a request to this file.'
+complete -c ocx -n '__ocx_at \'ocx serve\'' -l called -d 'Not for use.'
+complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l account -x -d 'Account, made where missing.'
+complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l expires -x -d 'Good for so many days.'
+complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l rpm -x -d 'Requests a minute.'
+complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l concurrency -x -d 'Requests at once.'
+complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l db -r -F -d 'Ledger instead of the default one.'
+complete -c ocx -n '__ocx_at \'ocx serve keys\' 0' -a 'list add revoke'
+complete -c ocx -n '__ocx_at \'ocx serve grant\'' -l take -d 'Take them away instead.'
+complete -c ocx -n '__ocx_at \'ocx serve grant\'' -l account -x -d 'Account, made where missing.'
+complete -c ocx -n '__ocx_at \'ocx serve grant\'' -l db -r -F -d 'Ledger instead of the default one.'
+complete -c ocx -n '__ocx_at \'ocx serve ledger\'' -l account -x -d 'Only this account.'
+complete -c ocx -n '__ocx_at \'ocx serve ledger\'' -l jsonl -d 'One JSON document a line: the export.'
+complete -c ocx -n '__ocx_at \'ocx serve ledger\'' -l db -r -F -d 'Ledger instead of the default one.'
+complete -c ocx -n '__ocx_at \'ocx serve check\'' -l db -r -F -d 'Ledger instead of the default one.'
+complete -c ocx -n '__ocx_at \'ocx serve reset\'' -l yes -s y -d 'Do not ask.'
+complete -c ocx -n '__ocx_at \'ocx serve reset\'' -l db -r -F -d 'Ledger instead of the default one.'
 complete -c ocx -n '__ocx_at \'ocx env\'' -l format -x -a 'sh fish pwsh dotenv json github' -d 'How to write them; sh is the default.'
 complete -c ocx -n '__ocx_at \'ocx env\'' -l model -s m -x -a '(__ocx_cached models)' -d 'Model id or alias.'
 complete -c ocx -n '__ocx_at \'ocx env\'' -l reveal -d 'Print the key, on a terminal and in CI too.'
@@ -184,4 +213,4 @@ complete -c ocx -n '__ocx_at \'ocx api\'' -l include -s i -d 'Print the status a
 complete -c ocx -n '__ocx_at \'ocx api\' 0' -a 'GET POST PUT PATCH DELETE HEAD'
 complete -c ocx -n '__ocx_at \'ocx api\' 1' -a 'models balance chat/completions'
 complete -c ocx -n '__ocx_at \'ocx completion\' 0' -a 'bash zsh fish'
-complete -c ocx -n '__ocx_at \'ocx help\'' -a 'exit-codes environment chat models balance keys config env exec api completion help'
+complete -c ocx -n '__ocx_at \'ocx help\'' -a 'exit-codes environment chat models balance keys config serve env exec api doctor completion help'

@@ -96,6 +96,16 @@ def read(command: Any, path: tuple[str, ...]) -> Command:
     )
 
 
+def check(root: Command) -> None:
+    """Raises ValueError, naming it, for a command, an argument or an option without help."""
+    for command in root.walk():
+        if not command.summary:
+            raise ValueError(f"{command.title} has no help")
+        for part in (*command.options, *command.arguments):
+            if not part.help:
+                raise ValueError(f"{command.title}: {part.name} has no help")
+
+
 def _names(command: Any) -> list[str]:
     names: list[str] = command.list_commands(None) if hasattr(command, "list_commands") else []
     return names
