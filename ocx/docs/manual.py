@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ocx.config.table import ENVIRONMENT, SETTINGS, Setting
-from ocx.docs.page import Page, Paragraph, Section, Terms, filled, section
+from ocx.docs.page import Page, Paragraph, Synopsis, Terms, filled, section
 from ocx.docs.prose import prose
 from ocx.docs.tree import Argument, Command, Option
 from ocx.errors import exit_code_table
@@ -88,18 +88,18 @@ def _text(command: Command) -> Iterator[Paragraph]:
             yield Paragraph(" ".join(block.split()))
 
 
-def _synopsis(command: Command) -> Iterator[Paragraph]:
-    words = [f"`{command.title}`", "[OPTION]..."]
-    if command.bare or not command.commands:
-        yield Paragraph(" ".join([*words, *(_place(a) for a in command.arguments)]))
+def _synopsis(command: Command) -> Iterator[Synopsis]:
+    if command.bare:
+        places = (_place(argument) for argument in command.arguments)
+        yield Synopsis(command.title, " ".join(["[OPTION]...", *places]))
     if command.commands:
-        yield Paragraph(" ".join([*words, "COMMAND [ARGUMENT]..."]))
+        yield Synopsis(command.title, "[OPTION]... COMMAND [ARGUMENT]...")
 
 
 def _place(argument: Argument) -> str:
     name = argument.metavar
     if name.startswith("--"):  # a command line of another program
-        return f"`--` {name[2:].strip()} [ARGUMENT]..."
+        return f"{name} [ARGUMENT]..."
     shown = f"{{{name}}}" if "|" in name else name
     return (shown if argument.required else f"[{shown}]") + ("..." if argument.many else "")
 

@@ -22,13 +22,21 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Synopsis:
+    """A command line in short; what is to be typed literally comes first."""
+
+    literal: str
+    rest: str
+
+
+@dataclass(frozen=True)
 class Example:
     """Lines to be typed as they are."""
 
     code: str
 
 
-Block = Paragraph | Terms | Example
+Block = Paragraph | Terms | Synopsis | Example
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
-from ocx.docs.page import Block, Example, Page, Paragraph, Terms
+from ocx.docs.page import Block, Example, Page, Paragraph, Synopsis, Terms
 
 _INDENT = " " * 4
+_REFERENCE = re.compile(r"`([^`]+)`(?=\(\d\))")
 
 
 def plain(page: Page, width: int = 80) -> str:
@@ -18,7 +20,8 @@ def plain(page: Page, width: int = 80) -> str:
         lines += ["", section.title]
         for n, block in enumerate(section.blocks):
             lines += [*([""] if n else []), *_block(block, width)]
-    return "\n".join(lines)
+    # In running text the backticks tell what is typed; elsewhere everything is.
+    return _REFERENCE.sub(r"\1", "\n".join(lines))
 
 
 def _block(block: Block, width: int) -> Iterator[str]:
@@ -29,6 +32,8 @@ def _block(block: Block, width: int) -> Iterator[str]:
             for term, text in rows:
                 yield _INDENT + term.replace("`", "")
                 yield from _wrapped(text, _INDENT * 2, width)
+        case Synopsis(literal, rest):
+            yield from _wrapped(f"{literal} {rest}", _INDENT, width)
         case Example(code):
             yield from (f"{_INDENT * 2}{line}".rstrip() for line in code.splitlines())
 

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 
 from ocx import __version__
-from ocx.docs.page import Block, Example, Page, Paragraph, Terms
+from ocx.docs.page import Block, Example, Page, Paragraph, Synopsis, Terms
 
 # Of the texts, not of the day: the same tree gives the same bytes.
 DATE = "2026-11-22"
@@ -52,6 +52,10 @@ def _block(block: Block, first: bool) -> Iterator[str]:
                 yield ".TP"
                 yield _guarded(_inline(term))
                 yield from _wrapped(_inline(text))
+        case Synopsis(literal, rest):
+            if not first:
+                yield ".br"
+            yield from _wrapped(_inline(f"`{literal}` {rest}"))
         case Example(code):
             if not first:
                 yield ".PP"

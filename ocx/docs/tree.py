@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,18 @@ def tree() -> Command:
     from ocx.cli import root  # not at the top: `ocx help` is itself part of that tree
 
     return read(root(), ("ocx",))
+
+
+def find(words: Sequence[str]) -> Command | None:
+    """The command that `words` after `ocx` name; imports only that one. None where there is none."""
+    from ocx.cli import root
+
+    command: Any = root()
+    for word in words:
+        command = command.get_command(None, word) if hasattr(command, "get_command") else None
+        if command is None:
+            return None
+    return read(command, ("ocx", *words))
 
 
 def read(command: Any, path: tuple[str, ...]) -> Command:
