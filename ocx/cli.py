@@ -77,8 +77,8 @@ COMMANDS: dict[str, str | Group] = {
     "exec": "ocx.commands.exec:exec_",
     "api": "ocx.commands.api:api",
     "doctor": "ocx.commands.doctor:doctor",
-    "completion": "ocx.commands.completion:completion",
-    "help": "ocx.commands.help:help_",
+    "completion": "ocx.docs.commands:completion",
+    "help": "ocx.docs.commands:help_",
 }
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -23,11 +23,12 @@ FLOORS = {
     "ocx.config": 2,
     "ocx.batch": 2,
     "ocx.history": 2,
+    "ocx.doctor": 3,
     "ocx.prompt": 3,
     "ocx.output": 3,
     "ocx.commands": 4,
     "ocx.cli": 5,
-    "ocx.docs": 5,
+    "ocx.docs": 6,  # it describes the whole program
     "ocx.entry": 6,
     "ocx.__main__": 6,
 }

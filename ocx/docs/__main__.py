@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ocx.cli import root as program
 from ocx.docs.completion import FILES, script
 from ocx.docs.manual import manual
 from ocx.docs.roff import roff
@@ -27,7 +28,7 @@ def main(folder: Path) -> None:
 
 def documents() -> dict[str, str]:
     """Every generated file, by its path in the repository."""
-    root = tree()
+    root = tree(program())
     check(root)
     scripts = {f"completions/{name}": script(shell, root) for shell, name in FILES.items()}
     return scripts | {f"man/{page.file}": roff(page) for page in manual(root)}

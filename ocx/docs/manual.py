@@ -22,6 +22,16 @@ def manual(root: Command) -> Iterator[Page]:
     yield exit_codes_page()
 
 
+def topic_page(name: str) -> Page:
+    """The page of one of `topics.TOPICS`."""
+    pages = {
+        "exit-codes": exit_codes_page,
+        "environment": environment_page,
+        "config-file": config_page,
+    }
+    return pages[name]()
+
+
 def command_page(command: Command) -> Page:
     """`ocx-keys-add.1` of `ocx keys add`."""
     name = "-".join(command.path)
@@ -150,7 +160,7 @@ def _exit_status(is_root: bool) -> Iterator[Paragraph]:
     general = "0 where the result asked for was delivered in full; every other outcome has a code "
     yield Paragraph(f"{general}of its own, in `ocx-exit-codes`(7).")
     if is_root:
-        yield Paragraph("A command that is interrupted dies by the signal, after what it must save.")
+        yield Paragraph("A command that is interrupted saves what it must, then dies by the signal.")
 
 
 def _see_also(command: Command) -> list[str]:

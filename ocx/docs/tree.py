@@ -74,18 +74,14 @@ class Command:
 _HELP = Option("help", ("--help", "-h"), (), "Show help and exit.", None, False, True)
 
 
-def tree() -> Command:
+def tree(program: Any) -> Command:
     """The whole program. Imports every command, so only for what shows them all."""
-    from ocx.cli import root  # not at the top: `ocx help` is itself part of that tree
-
-    return read(root(), ("ocx",))
+    return read(program, ("ocx",))
 
 
-def find(words: Sequence[str]) -> Command | None:
-    """The command that `words` after `ocx` name; imports only that one. None where there is none."""
-    from ocx.cli import root
-
-    command: Any = root()
+def find(program: Any, words: Sequence[str]) -> Command | None:
+    """The command that `words` after `ocx` name; imports only that one. None: there is none."""
+    command = program
     for word in words:
         command = command.get_command(None, word) if hasattr(command, "get_command") else None
         if command is None:

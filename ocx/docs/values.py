@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from ocx.commands.help import TOPICS
 from ocx.config.table import SETTINGS
+from ocx.docs.topics import TOPICS
 from ocx.docs.tree import Argument, Command, Option
 
 Kind = Literal["text", "words", "files", "folders", "models", "profiles", "keys", "templates"]
