@@ -21,7 +21,7 @@ __ocx_options() {
         'ocx') options='--version -V' ;;
         'ocx chat') options='--file -f --ignore-stdin -I --system -s --system-file --model -m --temperature --top-p --max-tokens --stop --option -O --stream --no-stream --output -o --usage -u --reasoning --render --no-render --fail-on-length --dry-run' ;;
         'ocx models') options='--exists' ;;
-        'ocx balance') options='--min --warn --currency --accept-guess --raw' ;;
+        'ocx balance') options='--min --warn --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
         'ocx keys show') options='--reveal' ;;
         'ocx keys check') options='--all' ;;
@@ -36,6 +36,7 @@ __ocx_options() {
         'ocx env') options='--format --model -m --reveal' ;;
         'ocx exec') options='--model -m' ;;
         'ocx api') options='--raw-field -f --field -F --input --include -i' ;;
+        'ocx doctor') options='--chat' ;;
     esac
     options+=' --profile -P --sandbox --base-url --key-file --header -H --json --color --quiet -q --debug --timeout --retries --proxy --ca-bundle --help -h'
 }
@@ -58,6 +59,8 @@ __ocx_option_value() {
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;
         'ocx balance --currency') kind='text' ;;
+        'ocx balance --format') kind='words text json prometheus nagios github' ;;
+        'ocx balance --output'|'ocx balance -o') kind='files' ;;
         'ocx serve --port') kind='text' ;;
         'ocx serve --db') kind='files' ;;
         'ocx serve --config') kind='files' ;;
@@ -111,7 +114,7 @@ __ocx_argument_value() {
         'ocx api '1) kind='words GET POST PUT PATCH DELETE HEAD' ;;
         'ocx api '2) kind='words models balance chat/completions' ;;
         'ocx completion '1) kind='words bash zsh fish' ;;
-        'ocx help '*) kind='words exit-codes environment chat models balance keys config serve env exec api doctor completion help' ;;
+        'ocx help '*) kind='words exit-codes environment config-file chat models balance keys config serve env exec api doctor completion help' ;;
     esac
 }
 

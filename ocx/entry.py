@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -152,7 +152,7 @@ def _is_for_nagios(words: Sequence[str]) -> bool:
     ours = list(_before_dashes(words))
     if _command_word(ours, VALUE_FLAGS) != "balance":
         return False
-    pairs = zip(ours, ours[1:], strict=False)
+    pairs = itertools.pairwise(ours)
     return "--format=nagios" in ours or ("--format", "nagios") in pairs
 
 

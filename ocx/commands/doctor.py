@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +17,9 @@ from ocx.output.document import write_json
 from ocx.output.text import one_line
 
 if TYPE_CHECKING:
+    from ocx.api import Client
     from ocx.config.settings import Settings
+    from ocx.secret import Secret
 
 _NETWORK = ("proxy", "dns", "tcp", "tls", "http", "clock")
 _ACCOUNT = ("models", "balance")
@@ -60,7 +64,8 @@ def _checks(run: Invocation, chat: bool) -> Iterator[Check]:
         return
     yield machine.config(settings, env)
     yield machine.credentials(env)
-    yield (key := _key(run, settings))
+    key, secret = _key(run, settings)
+    yield key
     if settings.sandbox:
         yield ok("network", "not needed: the sandbox runs in this process")
     else:
@@ -75,30 +80,40 @@ def _checks(run: Invocation, chat: bool) -> Iterator[Check]:
     if key.error is not None:
         yield from _not_tried("there is no key", chat, _ACCOUNT)
         return
-    yield from _account(run, settings, chat)
-
-
-def _account(run: Invocation, settings: Settings, chat: bool) -> Iterator[Check]:
     from ocx.doctor.account import account
 
-    with run.with_flags(quiet=True).client(settings) as client:
+    with _client(run, settings, secret) as client:
         yield from account(client, settings, chat=chat)
 
 
-def _key(run: Invocation, settings: Settings) -> Check:
+def _client(
+    run: Invocation, settings: Settings, secret: Secret | None
+) -> AbstractContextManager[Client]:
+    """With the key as it was found: it is not read, and no program asked for it, a second time."""
+    if settings.sandbox:
+        return run.with_flags(quiet=True).client(settings)
+    from ocx.api import Client
+    from ocx.commands.connect import log_to
+    from ocx.config.keys import endpoint
+
+    log_to(run.terminal, logging.DEBUG if run.debug else logging.ERROR)
+    return Client(endpoint(settings, secret))
+
+
+def _key(run: Invocation, settings: Settings) -> tuple[Check, Secret | None]:
     from ocx.config.keys import endpoint, find_key
 
-    if run.flags.get("key_file") == "-":  # stdin can be read once, and the client reads it
-        return ok("key", "from stdin")
     try:
         found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+        if found.secret is not None:
+            run.terminal.stderr.hide(found.secret)
         endpoint(settings, found.secret)
     except OcxError as error:
-        return failed("key", error)
+        return failed("key", error), None
     shown = f"{found.secret} from {found.source}" if found.secret else f"none ({found.source})"
     if found.warnings:
-        return warning("key", f"{shown}; {'; '.join(found.warnings)}")
-    return ok("key", shown)
+        return warning("key", f"{shown}; {'; '.join(found.warnings)}"), found.secret
+    return ok("key", shown), found.secret
 
 
 def _not_tried(

@@ -160,7 +160,7 @@ def _exit_status(is_root: bool) -> Iterator[Paragraph]:
     general = "0 where the result asked for was delivered in full; every other outcome has a code "
     yield Paragraph(f"{general}of its own, in `ocx-exit-codes`(7).")
     if is_root:
-        yield Paragraph("A command that is interrupted saves what it must, then dies by the signal.")
+        yield Paragraph("A command that is interrupted saves what it must and dies by the signal.")
 
 
 def _see_also(command: Command) -> list[str]:

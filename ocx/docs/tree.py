@@ -109,9 +109,10 @@ def check(root: Command) -> None:
     for command in root.walk():
         if not command.summary:
             raise ValueError(f"{command.title} has no help")
-        for part in (*command.options, *command.arguments):
-            if not part.help:
-                raise ValueError(f"{command.title}: {part.name} has no help")
+        parts = [(part.name, part.help) for part in command.options]
+        for name, text in [*parts, *((part.name, part.help) for part in command.arguments)]:
+            if not text:
+                raise ValueError(f"{command.title}: {name} has no help")
 
 
 def _names(command: Any) -> list[str]:

@@ -24,50 +24,50 @@ _PORTAL = "log in to the network with a browser, or check base_url"
 def network(settings: Settings) -> Iterator[Check]:
     """Proxy, DNS, TCP, TLS, HTTP and clock; ends at the first that fails."""
     with contextlib.ExitStack() as open_sockets:
-        step = "proxy"
+        begun = "proxy"
         try:
-            for step, check in _steps(settings, open_sockets):
-                if check is not None:
-                    yield check
+            for step in _steps(settings, open_sockets):
+                if isinstance(step, str):
+                    begun = step
+                else:
+                    yield step
         except OcxError as error:
-            yield failed(step, error)
+            yield failed(begun, error)
 
 
-def _steps(
-    settings: Settings, sockets: contextlib.ExitStack
-) -> Iterator[tuple[str, Check | None]]:
-    """The name of the step that begins, then what came of it."""
+def _steps(settings: Settings, sockets: contextlib.ExitStack) -> Iterator[str | Check]:
+    """The name of each step before it begins, then what came of it. Raises: OcxError."""
     url = settings.base_url
     scheme, host, port = origin(url)
     way = proxy.choose(url, settings.proxy, getproxies())
-    yield "proxy", ok("proxy", "none" if way is None else proxy.address(way))
+    yield ok("proxy", "none" if way is None else proxy.address(way))
     if way is not None and not way.startswith("http://"):
         return  # SOCKS, or a proxy behind TLS: the client itself will tell
-    yield "dns", None
+    yield "dns"
     reached = (host, port) if way is None else _proxy_place(way)
     addresses = probe.look_up(*reached, settings.connect_timeout)
-    yield "dns", ok("dns", f"{reached[0]} is {', '.join(addresses)}")
-    yield "tcp", None
+    yield ok("dns", f"{reached[0]} is {', '.join(addresses)}")
+    yield "tcp"
     began = time.monotonic()
     sock = probe.connect(addresses, reached[1], settings.connect_timeout)
     sockets.callback(sock.close)
-    yield "tcp", ok("tcp", f"port {reached[1]}, {(time.monotonic() - began) * 1000:.0f} ms")
+    yield ok("tcp", f"port {reached[1]}, {(time.monotonic() - began) * 1000:.0f} ms")
     if way is not None:
         if scheme == "http":
             return
-        yield "proxy", None
+        yield "proxy"
         probe.tunnel(sock, host, port, proxy.credentials(way))
     if scheme == "https":
-        yield "tls", None
+        yield "tls"
         secured = probe.secure(sock, host, tls_context(settings.ca_bundle))
         sockets.callback(secured.close)
-        yield "tls", _certificate(probe.certificate(secured))
+        yield _certificate(probe.certificate(secured))
         sock = secured
     yield from _answer(sock, url)
 
 
-def _answer(sock: socket.socket, url: str) -> Iterator[tuple[str, Check | None]]:
-    yield "http", None
+def _answer(sock: socket.socket, url: str) -> Iterator[str | Check]:
+    yield "http"
     answer = probe.ask(sock, join(url, "/models"))
     if answer.location and 300 <= answer.status < 400:
         raise ServerError(f"something redirects to {answer.location}", hint=_PORTAL)
@@ -76,9 +76,9 @@ def _answer(sock: socket.socket, url: str) -> Iterator[tuple[str, Check | None]]
             f"an HTML page (status {answer.status}) instead of the API: a captive portal?",
             hint=_PORTAL,
         )
-    yield "http", ok("http", f"status {answer.status} without a key")
+    yield ok("http", f"status {answer.status} without a key")
     if answer.date is not None:
-        yield "clock", _clock((datetime.now(UTC) - answer.date).total_seconds())
+        yield _clock((datetime.now(UTC) - answer.date).total_seconds())
 
 
 def _proxy_place(way: str) -> tuple[str, int]:

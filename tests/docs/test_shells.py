@@ -74,7 +74,10 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         ("ocx chat -m c\t", "ocx chat -m claude-3-sonnet "),
         ("ocx chat -um c\t", "ocx chat -um claude-3-sonnet "),
         ("ocx chat -m deepseek/deepseek-r1:f\t", "ocx chat -m deepseek/deepseek-r1:free "),
-        ("ocx chat --model=deepseek/deepseek-r1:n\t", "ocx chat --model=deepseek/deepseek-r1:nitro "),
+        (
+            "ocx chat --model=deepseek/deepseek-r1:n\t",
+            "ocx chat --model=deepseek/deepseek-r1:nitro ",
+        ),
         ("ocx models deepseek/\t", "ocx models deepseek/deepseek-r1:"),
         ("ocx keys show s\t", "ocx keys show spare "),
         ("ocx --color ne\t", "ocx --color never "),
@@ -136,7 +139,9 @@ def test_a_hostile_cache_is_inert(start: Start, typed: str) -> None:
 
 def test_a_hostile_file_name_is_inert(start: Start, tmp_path: Path) -> None:
     shell = start(models="safe-1\n")
-    (tmp_path / "cache" / "ocx" / "models" / "$(touch PWNED);`touch PWNED`.txt").write_text("more\n")
+    (tmp_path / "cache" / "ocx" / "models" / "$(touch PWNED);`touch PWNED`.txt").write_text(
+        "more\n"
+    )
     assert shell.press("ocx chat -m mo\t") == "ocx chat -m more "
     assert list(shell.work.iterdir()) == []
 
@@ -161,7 +166,9 @@ def test_the_command_line_after_dashes_is_not_ours(start: Start) -> None:
 def test_a_tab_starts_no_program(start: Start, tmp_path: Path) -> None:
     """Seen by the kernel: TAB leads to no execve."""
     trace = tmp_path / "trace"
-    shell = start(prefix=(str(shutil.which("strace")), "-f", "-qq", "-e", "trace=execve", "-o", str(trace)))
+    shell = start(
+        prefix=(str(shutil.which("strace")), "-f", "-qq", "-e", "trace=execve", "-o", str(trace))
+    )
     before = trace.read_text()
     for keys in ("ocx ch\t", "-m deepseek/deepseek-r1:f\t", "-P w\t", "--\t"):
         shell.press(keys)
