@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from ocx.api.message import USER_AGENT
 from ocx.errors import DeadlineError, NetworkError, ServerError
 
+_WRONG_PORT = "are the scheme and the port in base_url right?"
 _TRUST = {10: "expired", 9: "not valid yet", 18: "self-signed", 19: "self-signed"}
 """OpenSSL's X509_V_ERR_* numbers, include/openssl/x509_vfy.h."""
 
@@ -82,11 +83,12 @@ def connect(addresses: list[str], port: int, seconds: float) -> socket.socket:
 
 def tunnel(sock: socket.socket, host: str, port: int, login: tuple[str, str] | None) -> None:
     """Have an HTTP proxy connect `sock` to `host`. Raises: NetworkError."""
-    headers = {"Host": f"{host}:{port}", "User-Agent": USER_AGENT}
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    headers = {"Host": place, "User-Agent": USER_AGENT}
     if login is not None:
         word = base64.b64encode(":".join(login).encode()).decode()
         headers["Proxy-Authorization"] = f"Basic {word}"
-    lines = [f"CONNECT {host}:{port} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+    lines = [f"CONNECT {place} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
     with _talking("the proxy"):
         sock.sendall("\r\n".join(lines).encode("latin-1"))
         response = http.client.HTTPResponse(sock, method="CONNECT")
@@ -110,11 +112,11 @@ def secure(sock: socket.socket, host: str, context: ssl.SSLContext) -> ssl.SSLSo
         raise _untrusted(error) from error
     except ssl.SSLError as error:
         reason = (error.reason or "").replace("_", " ").lower()
-        raise NetworkError(
-            f"no TLS: {reason or error}", hint="are the scheme and the port in base_url right?"
-        ) from error
+        raise NetworkError(f"no TLS: {reason or error}", hint=_WRONG_PORT) from error
+    except TimeoutError:
+        raise DeadlineError("no TLS: the server says nothing", hint=_WRONG_PORT) from None
     except OSError as error:
-        raise NetworkError(f"no TLS: {error.strerror or error}") from error
+        raise NetworkError(f"no TLS: {error.strerror or error}", hint=_WRONG_PORT) from error
 
 
 def certificate(sock: ssl.SSLSocket) -> Certificate:
@@ -163,9 +165,7 @@ def _talking(who: str) -> Iterator[None]:
     except TimeoutError:
         raise DeadlineError(f"{who} says nothing") from None
     except http.client.HTTPException as error:
-        raise ServerError(
-            f"{who} does not speak HTTP", hint="are the scheme and the port in base_url right?"
-        ) from error
+        raise ServerError(f"{who} does not speak HTTP", hint=_WRONG_PORT) from error
     except OSError as error:
         raise NetworkError(f"{who} closed the connection: {error.strerror or error}") from error
 

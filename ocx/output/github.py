@@ -5,8 +5,8 @@ https://docs.github.com/en/actions/reference/workflow-commands-for-github-action
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def assignment(name: str, value: str) -> str:
 
     The delimiter is random, so that no value can end itself and name another variable.
     """
-    delimiter = f"ocx_{secrets.token_hex(16)}"
+    delimiter = f"ocx_{os.urandom(16).hex()}"
     return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
 
 

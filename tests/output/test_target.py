@@ -99,9 +99,7 @@ def test_a_folder_or_nothing_is_a_usage_error(terminal: Terminal, tmp_path: Path
             open_target(terminal, name)
 
 
-def test_a_missing_folder_fails_before_anything_is_sent(
-    terminal: Terminal, tmp_path: Path
-) -> None:
+def test_a_missing_folder_fails_before_anything_is_sent(terminal: Terminal, tmp_path: Path) -> None:
     with pytest.raises(OcxError, match="No such file"):
         open_target(terminal, str(tmp_path / "none" / "answer"))
 
