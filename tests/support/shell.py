@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import shutil
 import subprocess
+import sys
 import termios
 from pathlib import Path
 
 from tests.support.waiting import Collected
 
+# Gives the shell the pty as its controlling terminal: fish insists on job control.
+_IN_CONTROL = (
+    sys.executable,
+    "-ISc",
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
 PROMPT = b"ready> "
 DUMP = b"\x18d"  # Ctrl-X d, bound below to printing the line as it stands
 INSTALL = "apt-get install zsh fish, or brew install zsh fish; then make test-shells"
@@ -74,6 +81,7 @@ class Shell:
             "XDG_CACHE_HOME": str(folder / "cache"),
             "COMPLETIONS": str(completions),
             "LANG": "C.UTF-8",
+            **{key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ},
             # fish lists what fits only where it can move about; the others write plainer so.
             "TERM": "xterm" if name == "fish" else "dumb",
         }
@@ -87,14 +95,13 @@ class Shell:
         self._fd, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (50, 250))
         self._popen = subprocess.Popen(
-            [*prefix, program, *flags.get(name, ["-i"])],
+            [*_IN_CONTROL, *prefix, program, *flags.get(name, ["-i"])],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env=env,
             cwd=self.work,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # fish insists on job control
         )
         os.close(theirs)
         self._shown = Collected(self._fd)
