@@ -61,7 +61,7 @@ def balance(
         if least is None and low is None:
             return
     reading = read(
-        reply.body,
+        reply,
         path=settings.balance_path,
         scale=settings.balance_scale,
         currency=currency,

@@ -98,7 +98,9 @@ def _text(
                 writer.write(rest)
             writer.finish(complete=complete)
         if stream.tool_calls and not wrote:
-            _write_json(run, form, target, stream.tool_calls)
+            # The index served to join the fragments; whole answers have none.
+            calls = [{k: v for k, v in c.items() if k != "index"} for c in stream.tool_calls]
+            _write_json(run, form, target, calls)
     _conclude(run, form, stream.finish_reason)
     _report_usage(run, form, stream)
 
