@@ -14,7 +14,7 @@ import typer.core
 import typer.main
 
 from ocx import __version__
-from ocx.commands.shared import Invocation, shared, with_options
+from ocx.commands.shared import Invocation, shared, with_options, world_of
 from ocx.errors import UsageError
 
 
@@ -167,9 +167,10 @@ def _nothing(run: Invocation) -> None:
     """A group does nothing by itself."""
 
 
-def _print_version(asked: bool) -> None:
+def _print_version(ctx: typer.Context, asked: bool) -> None:
     if asked:
-        typer.echo(f"ocx {__version__}")
+        # Not typer.echo, which says nothing where stdout is closed.
+        world_of(ctx).terminal.print(f"ocx {__version__}")
         raise typer.Exit
 
 

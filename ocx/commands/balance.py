@@ -75,7 +75,7 @@ def balance(
             if limits == Thresholds():
                 return
         reading = read(
-            reply.body,
+            reply,
             path=settings.balance_path,
             scale=settings.balance_scale,
             currency=currency,

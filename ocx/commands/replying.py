@@ -80,7 +80,7 @@ def _text(
     writer = _writer(run, form, target)
     joiner = SurrogateJoiner()
     reasoning = ReasoningWriter(run.terminal) if form.reasoning and not run.quiet else None
-    complete = False
+    complete = wrote = False
     with client.stream(body) as stream:
         try:
             for deltas in stream:
@@ -91,13 +91,16 @@ def _text(
                     if reasoning:
                         reasoning.finish()
                     writer.write(text)
+                    wrote = True
             complete = True
         finally:
             if rest := joiner.end():
                 writer.write(rest)
             writer.finish(complete=complete)
-        if not stream.content_seen and stream.tool_calls:
-            _write_json(run, form, target, stream.tool_calls)
+        if stream.tool_calls and not wrote:
+            # The index served to join the fragments; whole answers have none.
+            calls = [{k: v for k, v in c.items() if k != "index"} for c in stream.tool_calls]
+            _write_json(run, form, target, calls)
     _conclude(run, form, stream.finish_reason)
     _report_usage(run, form, stream)
 
@@ -132,9 +135,7 @@ def _whole(
         run.terminal.message(usage_line(answer.json.get("usage"), answer.seconds))
 
 
-def _deliver(
-    run: Invocation, form: Form, target: Target, document: Any, *, complete: bool
-) -> None:
+def _deliver(run: Invocation, form: Form, target: Target, document: Any, *, complete: bool) -> None:
     """What arrived, as the form says; an answer of tool calls alone is their JSON."""
     from ocx.api.deltas import SurrogateJoiner, reasoning_of, text_of
 

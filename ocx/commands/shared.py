@@ -159,8 +159,13 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     return run
 
 
+def world_of(ctx: typer.Context) -> World:
+    """What `main` handed down, or the process itself under typer.testing."""
+    return ctx.obj if isinstance(ctx.obj, World) else World(Terminal.from_process())
+
+
 def _invocation(ctx: typer.Context) -> Invocation:
-    world = ctx.obj if isinstance(ctx.obj, World) else World(Terminal.from_process())
+    world = world_of(ctx)
     flags = _merged_flags(ctx)
     if flags.get("color", "auto") not in {"always", "never", "auto"}:
         raise UsageError("--color takes always, never or auto")

@@ -52,7 +52,7 @@ def _balance(client: Client, settings: Settings) -> Check:
         if error.status == 404:
             return warning("balance", "this endpoint has none", "`ocx balance` is not for it")
         raise
-    found = read(reply.body, path=settings.balance_path, scale=settings.balance_scale)
+    found = read(reply, path=settings.balance_path, scale=settings.balance_scale)
     each = found.currencies or (found,)
     detail = ", ".join(f"{b.amount:f} {b.unit}" for b in each if b.amount is not None)
     if found.unlimited or not detail:
