@@ -172,7 +172,11 @@ ERRORS: tuple[type[OcxError], ...] = (
 
 OTHER_CODES: tuple[tuple[str, str, str], ...] = (
     ("126", "cannot run", "`exec` or `serve -- CMD`: the program is not executable"),
-    ("127", "not found", "`exec` or `serve -- CMD`: no such program; else the program's own status"),
+    (
+        "127",
+        "not found",
+        "`exec` or `serve -- CMD`: no such program; else the program's own status",
+    ),
     ("130", "interrupted", "died by SIGINT, after closing the stream"),
     ("141", "output closed", "died by SIGPIPE: the reader of stdout went away"),
     ("143", "terminated", "died by SIGTERM, after closing the stream"),
@@ -186,7 +190,7 @@ def exit_code_table() -> list[tuple[str, str, str, str]]:
     return [ok, *named, *((code, name, meaning, "") for code, name, meaning in OTHER_CODES)]
 
 
-class OutputClosed(Exception):  # noqa: N818 - an event, not an error of the program
+class OutputClosed(Exception):
     """The reader of stdout went away (EPIPE)."""
 
 

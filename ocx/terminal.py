@@ -14,12 +14,10 @@ import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from ocx.errors import OcxError, OutputClosed
 from ocx.secret import Secret, redact
-
-ColorChoice = Literal["always", "never", "auto"]
 
 
 class Output:
@@ -55,6 +53,10 @@ class Output:
     def fileno(self) -> int:
         number: int = self._raw.fileno()
         return number
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._raw.close()
 
 
 def write_failure(error: OSError, name: str) -> Exception:
@@ -154,10 +156,10 @@ class Terminal:
             return True
         return fd is None or bool(select.select([fd], [], [], seconds)[0])
 
-    def stdout_color(self, choice: ColorChoice = "auto") -> bool:
+    def stdout_color(self, choice: str = "auto") -> bool:
         return use_color(choice, self.stdout_tty, self.env)
 
-    def stderr_color(self, choice: ColorChoice = "auto") -> bool:
+    def stderr_color(self, choice: str = "auto") -> bool:
         return use_color(choice, self.stderr_tty, self.env)
 
 

@@ -1,0 +1,1 @@
+"""The commands: each a Typer signature and a short body: settings, request, one call, output."""

@@ -1,0 +1,158 @@
+"""The only place that turns errors into exit codes and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ocx import signals
+from ocx.errors import (
+    ChildExit,
+    Interrupted,
+    OcxError,
+    OutputClosed,
+    Terminated,
+    UsageError,
+)
+from ocx.output.failure import write_failure
+from ocx.terminal import Terminal
+from ocx.terminal import write_failure as translate_write_failure
+
+_TAKE_TRAILING = frozenset({"serve", "exec"})
+
+
+def run(argv: Sequence[str]) -> NoReturn:
+    """Run `ocx` with these arguments and end the process as its outcome says."""
+    signals.install()
+    terminal = Terminal.from_process()
+    sys.stderr = terminal.stderr  # whatever else writes there is masked as well
+    words = list(argv)
+    try:
+        invoke(words, terminal)
+        status = 0
+    except (OutputClosed, Interrupted, KeyboardInterrupt, Terminated) as event:
+        signals.die_by(_signal_of(event))
+    except ChildExit as child:
+        if child.status < 0:
+            signals.die_by(-child.status)
+        status = child.status
+    except OcxError as error:
+        status = _report(terminal, error, words)
+    except Exception as error:
+        status = _report(terminal, _unexpected(error), words)
+    _flush_stdout()
+    sys.exit(status)
+
+
+def invoke(words: list[str], terminal: Terminal) -> None:
+    """Parse and run. Raises only our own errors and events."""
+    import typer  # after the handlers stand: the import takes most of the start-up
+
+    from ocx.cli import root
+    from ocx.commands.shared import VALUE_FLAGS, World
+
+    command = root()
+    words, trailing = split_trailing(words, VALUE_FLAGS)
+    try:
+        # Not command.main(), which turns Ctrl-C into 130 and a closed pipe into 1.
+        with command.make_context("ocx", words, obj=World(terminal, trailing)) as context:
+            command.invoke(context)
+    except typer.Exit as exit_:
+        if exit_.exit_code:
+            raise ChildExit(exit_.exit_code) from None
+    except typer.TyperException as error:
+        raise usage_error(error, words) from error
+    except OSError as error:
+        raise _translated(error) from error
+
+
+def split_trailing(
+    words: list[str], value_flags: frozenset[str]
+) -> tuple[list[str], tuple[str, ...] | None]:
+    """`words` up to the first `--`, and what follows it where the command runs programs.
+
+    A Typer group cannot tell `serve -- CMD` from `serve CMD`, so this comes before it.
+    """
+    if "--" not in words or _command_word(words, value_flags) not in _TAKE_TRAILING:
+        return words, None
+    cut = words.index("--")
+    return words[:cut], tuple(words[cut + 1 :])
+
+
+def _command_word(words: Sequence[str], value_flags: frozenset[str]) -> str | None:
+    """The first word that is neither a shared flag nor the value of one."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            break
+        if word in value_flags:
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+def _translated(error: OSError) -> Exception:
+    if error.filename is None:
+        return translate_write_failure(error, "stdout")
+    return OcxError(f"{error.filename}: {error.strerror}")
+
+
+def usage_error(error: Exception, words: Sequence[str]) -> UsageError:
+    """A complaint of the parser as an error of ours, with the next step in it."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "ocx"
+    message = getattr(error, "format_message", error.__str__)()
+    if type(error).__name__ == "NoArgsIsHelpError" or message == "Missing command.":
+        return UsageError("no command", hint=f"see `{path} --help`")
+    message = message[:1].lower() + message[1:].rstrip(".")
+    return UsageError(message, hint=_usage_hint(getattr(error, "option_name", ""), path, words))
+
+
+def _usage_hint(option: str, path: str, words: Sequence[str]) -> str:
+    if option in {"--key", "--api-key", "--token"}:
+        return "keys are never given on the command line; store one with `ocx keys add NAME`"
+    if option[:1] == "-" and option[1:2].isdigit() and "chat" in words:
+        return "a prompt that starts with a dash goes after `--`: ocx chat -- " + option + " …"
+    return f"see `{path} --help`"
+
+
+def _unexpected(error: Exception) -> OcxError:
+    wrapped = OcxError(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="this is a bug: run it again with --debug and report what it shows",
+    )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
+    if "--debug" in _before_dashes(words):
+        import traceback
+
+        terminal.stderr.write("".join(traceback.format_exception(error)))
+    # Looked for in argv, so that a usage error already has the form that was asked for.
+    write_failure(terminal, error, as_json="--json" in _before_dashes(words))
+    return error.exit_code
+
+
+def _before_dashes(words: Sequence[str]) -> Sequence[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _signal_of(event: BaseException) -> int:
+    if isinstance(event, OutputClosed):
+        return signal.SIGPIPE
+    return signal.SIGTERM if isinstance(event, Terminated) else signal.SIGINT
+
+
+def _flush_stdout() -> None:
+    """Text left in Python's own buffer must not fail a second time while Python shuts down."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,31 @@
+"""JSON documents on stdout: compact in a pipe, indented on a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ocx.output.reply import Sink
+from ocx.output.text import CONTROL
+from ocx.terminal import Terminal
+
+
+def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None:
+    """Print exactly one JSON document and a newline, on stdout where no `sink` is given."""
+    to_person = terminal.stdout_tty and sink is None
+    text = _indented(value) if to_person else _compact(value)
+    (sink or terminal.stdout).write(text.encode("utf-8", "replace") + b"\n")
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _indented(value: Any) -> str:
+    """JSON spells every control character, so that what a person sees is JSON still."""
+    return CONTROL.sub(_spelled, json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return f"\\u{ord(match.group()):04x}"

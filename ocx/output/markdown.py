@@ -1,0 +1,92 @@
+"""Markdown on a terminal, block by block: what has scrolled by is never rewritten."""
+
+from __future__ import annotations
+
+import re
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from ocx.output.reply import Sink
+from ocx.output.text import escape_control
+from ocx.terminal import Terminal
+
+_FENCE = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+|>\s*)*(`{3,}|~{3,})")
+
+
+class BlockSplitter:
+    """Cuts streamed Markdown where a block has surely ended: at an empty line outside a fence."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._block: list[str] = []
+        self._fence: str | None = None
+        self._blank = False
+
+    def feed(self, text: str) -> list[str]:
+        """The blocks that `text` completes."""
+        *lines, self._line = (self._line + text).split("\n")
+        return [block for line in lines if (block := self._take(line)) is not None]
+
+    def end(self) -> list[str]:
+        """The blocks that are left when no more text comes."""
+        done = self.feed("\n") if self._line else []
+        rest, self._block = "\n".join(self._block), []
+        return [*done, rest] if rest.strip() else done
+
+    def _take(self, line: str) -> str | None:
+        done = None
+        # An indented line after an empty one still belongs to a list item.
+        if self._blank and self._fence is None and line.strip() and not line[0].isspace():
+            done = "\n".join(self._block)
+            self._block = []
+        self._blank = not line.strip() and self._fence is None
+        self._track_fence(line)
+        self._block.append(line)
+        return done if done and done.strip() else None
+
+    def _track_fence(self, line: str) -> None:
+        """https://spec.commonmark.org/0.31.2/#fenced-code-blocks, nested blocks loosely."""
+        if self._fence is None:
+            found = _FENCE.match(line)
+            if found and not (found.group(1)[0] == "`" and "`" in line[found.end() :]):
+                self._fence = found.group(1)
+            return
+        text = line.strip()
+        if text.startswith(self._fence) and not text.strip(self._fence[0]):
+            self._fence = None
+
+
+class MarkdownWriter:
+    """Renders each block when it is complete; a blank line stands between two blocks."""
+
+    def __init__(self, sink: Sink, terminal: Terminal, *, color: bool) -> None:
+        self._sink = sink
+        self._splitter = BlockSplitter()
+        self._first = True
+        self._console = Console(
+            width=terminal.width,
+            force_terminal=True,
+            no_color=not color,
+            color_system="auto" if color else None,
+            highlight=False,
+            legacy_windows=False,
+        )
+
+    def write(self, text: str) -> None:
+        for block in self._splitter.feed(text):
+            self._render(block)
+
+    def finish(self, *, complete: bool) -> None:  # noqa: ARG002 - the same either way here
+        for block in self._splitter.end():
+            self._render(block)
+
+    def _render(self, block: str) -> None:
+        with self._console.capture() as capture:
+            self._console.print(
+                Markdown(escape_control(block), code_theme="ansi_dark", hyperlinks=False)
+            )
+        lines = "\n".join(line.rstrip() for line in capture.get().strip("\n").split("\n"))
+        gap = "" if self._first else "\n"
+        self._first = False
+        self._sink.write((gap + lines + "\n").encode())

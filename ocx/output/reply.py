@@ -1,0 +1,51 @@
+"""The answer of a model as it streams: raw into a pipe, escaped or rendered on a terminal."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ocx.output.text import escape_control
+
+
+class Sink(Protocol):
+    """Where bytes go: stdout or the file of -o."""
+
+    def write(self, data: bytes) -> int: ...
+
+
+class Writer(Protocol):
+    """Takes text as it comes; `finish` after the last of it, also where the answer broke off."""
+
+    def write(self, text: str) -> None: ...
+
+    def finish(self, *, complete: bool) -> None: ...
+
+
+class PlainWriter:
+    """Unchanged text, one write for each call, a final newline only where the text lacks one."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._last = "\n"
+
+    def write(self, text: str) -> None:
+        if text:
+            self._sink.write(text.encode("utf-8", "replace"))
+            self._last = text[-1]
+
+    def finish(self, *, complete: bool) -> None:
+        if complete and self._last != "\n":
+            self._sink.write(b"\n")
+
+
+class TerminalWriter:
+    """The same for a person: control characters are written out, the prompt gets its own line."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._plain = PlainWriter(sink)
+
+    def write(self, text: str) -> None:
+        self._plain.write(escape_control(text))
+
+    def finish(self, *, complete: bool) -> None:  # noqa: ARG002 - the same either way here
+        self._plain.finish(complete=True)

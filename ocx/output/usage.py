@@ -1,0 +1,34 @@
+"""What a call took, as one line for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def usage_line(
+    usage: Mapping[str, Any] | None, seconds: float, first_token: float | None = None
+) -> str:
+    """Tokens as the API counted them, seconds, tokens a second.
+
+    Args:
+        usage: the API's `usage` object, or None where it sent none.
+        seconds: from sending to the end.
+        first_token: seconds to the first token, for a stream.
+    """
+    parts = [_tokens(usage)]
+    if first_token is not None:
+        parts.append(f"first token after {first_token:.2f} s")
+    parts.append(f"{seconds:.2f} s")
+    completion = usage.get("completion_tokens") if usage else None
+    if isinstance(completion, int) and completion and seconds > 0:
+        parts.append(f"{completion / seconds:.0f} tokens/s")
+    return "usage: " + ", ".join(parts)
+
+
+def _tokens(usage: Mapping[str, Any] | None) -> str:
+    if not usage:
+        return "tokens unknown (the server sent none)"
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    prompt, completion, total = ("?" if count is None else str(count) for count in counts)
+    return f"{prompt} prompt + {completion} completion = {total} tokens"

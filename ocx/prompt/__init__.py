@@ -1,0 +1,1 @@
+"""From what the user typed and piped to the body of a request."""

@@ -1,0 +1,66 @@
+"""`-O K=V`: any field of the API that has no flag of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ocx.errors import UsageError
+
+# Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
+# `-o temperature 0.5` of llm's users from a file name.
+API_FIELDS = frozenset(
+    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens"
+    " max_tokens messages metadata modalities model n parallel_tool_calls prediction"
+    " presence_penalty reasoning_effort response_format seed service_tier stop store stream"
+    " stream_options temperature tool_choice tools top_k top_logprobs top_p user".split()
+)
+_RESERVED = {
+    "model": "-m/--model",
+    "messages": "the prompt, -f, --messages or stdin",
+    "stream": "--stream or --no-stream",
+}
+
+
+def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `-O`, V as JSON where it parses, else a string.
+
+    Args:
+        given: the words K=V.
+        flags: fields that have a flag of their own, with the value that was given, or None.
+
+    Raises: UsageError for a word without `=`, a reserved field, one that its flag set already.
+    """
+    fields: dict[str, Any] = {}
+    for word in given:
+        name, equals, text = word.partition("=")
+        if not name or not equals:
+            raise UsageError(f"-O takes NAME=VALUE, not {word!r}", hint="for example -O seed=7")
+        if name in _RESERVED:
+            raise UsageError(f"-O cannot set {name}", hint=f"use {_RESERVED[name]}")
+        if flags.get(name) is not None:
+            raise UsageError(f"{name} is set twice, by its own flag and by -O", hint="keep one")
+        fields[name] = _value(text)
+    return fields
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_not_json)
+    except ValueError:
+        return text
+
+
+def _not_json(name: str) -> Any:
+    """NaN and Infinity are no JSON (RFC 8259): the text itself is meant."""
+    raise ValueError(name)
+
+
+def check_output_name(name: str | None) -> None:
+    """Raises UsageError for `-o temperature`: who writes that means -O."""
+    if name in API_FIELDS:
+        raise UsageError(
+            f"-o names the output file; {name} is a field of the API",
+            hint=f"use -O {name}=VALUE (or -o ./{name} for a file of that name)",
+        )

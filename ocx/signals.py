@@ -1,0 +1,38 @@
+"""Signals as exceptions on the way in, and as real deaths on the way out.
+
+A process that exits 130 lets a shell loop go on; one that dies by SIGINT stops it
+(https://www.cons.org/cracauer/sigint.html).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import NoReturn
+
+from ocx.errors import Interrupted, Terminated
+
+
+def install() -> None:
+    """Make SIGINT and SIGTERM raise our own exceptions; what was ignored stays ignored."""
+    for number, handler in ((signal.SIGINT, _interrupt), (signal.SIGTERM, _terminate)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # the second Ctrl-C ends everything at once
+    raise Interrupted
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise Terminated
+
+
+def die_by(number: int) -> NoReturn:
+    """End this process by the signal, so that the caller sees it; as PID 1 exit 128+n."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)

@@ -1,0 +1,77 @@
+"""Blocks are cut only where they have surely ended, and nothing is lost on the way."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocx.output.markdown import BlockSplitter, MarkdownWriter
+from ocx.terminal import Messages, Output, Terminal
+from tests.support.memory import MemoryRaw
+
+
+def blocks(*pieces: str) -> list[str]:
+    splitter = BlockSplitter()
+    done = [block for piece in pieces for block in splitter.feed(piece)]
+    return [*done, *splitter.end()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one", ["one"]),
+        ("one\n\ntwo", ["one\n", "two"]),
+        ("one\ntwo\n", ["one\ntwo"]),
+        ("```\na\n\nb\n```\n\nafter", ["```\na\n\nb\n```\n", "after"]),
+        ("~~~~\n~~~\n\nb\n~~~~\n\nafter", ["~~~~\n~~~\n\nb\n~~~~\n", "after"]),
+        ("- a\n\n  still a\n\nafter", ["- a\n\n  still a\n", "after"]),
+        ("- ```py\n  x\n\n  y\n  ```\n\nafter", ["- ```py\n  x\n\n  y\n  ```\n", "after"]),
+        ("```a`b\n\nafter", ["```a`b\n", "after"]),
+        ("\n\n", []),
+    ],
+)
+def test_splits_at_the_end_of_a_block(text: str, expected: list[str]) -> None:
+    assert blocks(text) == expected
+
+
+@given(st.text(alphabet="ab \n`~-"), st.lists(st.integers(0, 40)))
+@settings(deadline=None)
+def test_any_cut_gives_the_same_blocks(text: str, cuts: list[int]) -> None:
+    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    pieces = [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    assert blocks(*pieces) == blocks(text)
+
+
+@given(st.text(alphabet="ab \n`~-"))
+@settings(deadline=None)
+def test_every_character_is_in_some_block(text: str) -> None:
+    assert "".join("".join(blocks(text)).split()) == "".join(text.split())
+
+
+def render(*pieces: str, width: int = 40) -> str:
+    raw = MemoryRaw()
+    terminal = Terminal(None, Output(raw), Messages(None), width=width, stdout_tty=True)
+    writer = MarkdownWriter(terminal.stdout, terminal, color=False)
+    for piece in pieces:
+        writer.write(piece)
+    writer.finish(complete=True)
+    return raw.text()
+
+
+def test_renders_blocks_with_one_empty_line_between() -> None:
+    shown = render("Some *text*.\n\n- a\n- b\n\nEnd.\n")
+    assert shown == "Some text.\n\n • a\n • b\n\nEnd.\n"
+
+
+def test_terminal_codes_of_the_model_are_text() -> None:
+    shown = render("a \x1b]0;owned\x07 b\n\n```\n\x1b[2J\n```\n")
+    assert "\x1b" not in shown
+    assert "\\x1b]0;owned\\x07" in shown
+
+
+def test_a_link_shows_where_it_leads() -> None:
+    assert "https://example.org/x" in render("[harmless](https://example.org/x)\n", width=80)
+
+
+def test_an_ordered_list_in_pieces_keeps_its_numbers() -> None:
+    shown = render("1. one\n\n2. two\n\n", "3. three\n")
+    assert [line.split()[0] for line in shown.split("\n") if line.strip()] == ["1", "2", "3"]

@@ -1,0 +1,24 @@
+"""The usage line says what the server counted and never makes up a number."""
+
+from typing import Any
+
+import pytest
+
+from ocx.output.usage import usage_line
+
+
+@pytest.mark.parametrize(
+    ("usage", "first", "line"),
+    [
+        (None, None, "usage: tokens unknown (the server sent none), 2.00 s"),
+        (
+            {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30},
+            0.5,
+            "usage: 20 prompt + 10 completion = 30 tokens, first token after 0.50 s, 2.00 s,"
+            " 5 tokens/s",
+        ),
+        ({"prompt_tokens": 20}, None, "usage: 20 prompt + ? completion = ? tokens, 2.00 s"),
+    ],
+)
+def test_usage_line(usage: dict[str, Any] | None, first: float | None, line: str) -> None:
+    assert usage_line(usage, 2.0, first) == line
