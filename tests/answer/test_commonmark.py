@@ -1,7 +1,8 @@
 """The fenced-code examples of the CommonMark specification 0.31, as facts.
 
 Each is (number of the example, input, what the fenced blocks of its output hold); the inputs
-are written with `\\n` at the end of every line. Source: spec.commonmark.org/0.31.2/#fenced-code-blocks.
+are written with `\\n` at the end of every line.
+Source: spec.commonmark.org/0.31.2/#fenced-code-blocks.
 """
 
 from __future__ import annotations
