@@ -1,0 +1,55 @@
+"""Reading TOML, with every failure as one line that names the file, the line and the column."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from ocx.errors import ConfigError
+
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """The content, or None where there is no such file. Raises: ConfigError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def parse(data: bytes, path: Path, *, hint: str | None = None) -> dict[str, Any]:
+    """The document that `data`, the content of `path`, holds.
+
+    Raises: ConfigError, which never repeats the content: it may be a key.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line, column = _position(data[: error.start].decode("utf-8", "replace"))
+        problem = "not UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        line, column, problem = _syntax(str(error), text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits; 1,000 brackets
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}", hint=hint) from error
+    # Outside the handlers: the chained exception would hold the document, and --debug shows it.
+    raise ConfigError(f"{path}: line {line}, column {column}: {problem}", hint=hint)
+
+
+def _syntax(message: str, text: str) -> tuple[int, int, str]:
+    found = _AT.search(message)
+    if found is None:
+        return 1, 1, message
+    line, column = found.groups()
+    where = (int(line), int(column)) if line else _position(text)
+    return *where, message[: found.start()]
+
+
+def _position(before: str) -> tuple[int, int]:
+    """Line and column, counted from 1, of what follows `before`."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

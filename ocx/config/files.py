@@ -1,0 +1,92 @@
+"""Writing files whole or not at all, one writer at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def atomic_write(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Replace the content of `path`: readers see the old one or the new one, whole.
+
+    Symlinks are followed, so that a config kept elsewhere stays a link. `mode` None keeps the
+    mode of a file that is there, and gives a new one what the umask leaves.
+
+    Raises: OSError; the old content is then untouched and nothing is left beside it.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    fd = os.open(temporary, flags, 0o666 if mode is None else mode)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            kept = mode if mode is not None else _mode(target)
+            if kept is not None:
+                os.fchmod(file.fileno(), kept)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)  # noqa: PTH105 - beside its os.open
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock for changing `path`; another process waits here until it is free.
+
+    The lock is a file of its own, since the one it guards is replaced by every write. It stays:
+    removing it would let two writers hold locks on different files of one name.
+
+    Raises: OSError.
+    """
+    import fcntl  # not on Windows, where only reading settings works
+
+    target = Path(os.path.realpath(path))
+    lock = target.with_name(f".{target.name}.lock")
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """Make `folder` for its owner only (0700), its parents as usual.
+
+    Where it is there already and `private` is asked for, others lose their way into it.
+    Raises: OSError.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(0o700)
+    except FileExistsError:
+        mode = folder.stat().st_mode & 0o777
+        if private and mode & 0o077:
+            folder.chmod(mode & 0o700)
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, where the file system can."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # a folder that can be written but not listed
+        return
+    try:
+        os.fsync(fd)
+    except OSError:  # some network file systems cannot
+        pass
+    finally:
+        os.close(fd)

@@ -1,0 +1,43 @@
+"""Where files live: the XDG folders, on macOS too, and the two files of the config folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+Env = Mapping[str, str]
+
+
+def config_dir(env: Env) -> Path:
+    return _folder(env, "XDG_CONFIG_HOME", ".config")
+
+
+def state_dir(env: Env) -> Path:
+    return _folder(env, "XDG_STATE_HOME", ".local/state")
+
+
+def cache_dir(env: Env) -> Path:
+    return _folder(env, "XDG_CACHE_HOME", ".cache")
+
+
+def config_file(env: Env) -> Path:
+    """`$OCX_CONFIG`, else `config.toml` in the config folder."""
+    named = env.get("OCX_CONFIG")
+    return Path(named).expanduser() if named else config_dir(env) / "config.toml"
+
+
+def credentials_file(env: Env) -> Path:
+    """Always in the config folder: a config file named by `OCX_CONFIG` may lie in a repository."""
+    return config_dir(env) / "credentials.toml"
+
+
+def _folder(env: Env, variable: str, default: str) -> Path:
+    # XDG Base Directory Specification: a relative path there is invalid and ignored.
+    named = env.get(variable, "")
+    base = Path(named) if named.startswith("/") else _home(env) / default
+    return base / "ocx"
+
+
+def _home(env: Env) -> Path:
+    named = env.get("HOME", "")
+    return Path(named) if named.startswith("/") else Path.home()

@@ -1,0 +1,141 @@
+"""The shape of `config.toml`: which profiles there are, and which one is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ocx.config.document import parse, read_bytes
+from ocx.config.nearest import nearest
+from ocx.config.paths import Env, config_file
+from ocx.config.table import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name
+from ocx.config.values import NAME, check_name
+from ocx.errors import ConfigError
+
+TOP_LEVEL = ("default_profile", "profiles", "aliases")
+EDIT_HINT = "mend it with `ocx config edit`"
+
+
+class ConfigFile(NamedTuple):
+    """A config file as read; `found` is False where there is none, which is an empty one."""
+
+    path: Path
+    data: dict[str, Any]
+    found: bool
+
+    def profiles(self) -> dict[str, dict[str, Any]]:
+        """Raises: ConfigError."""
+        table: dict[str, dict[str, Any]] = self._table("profiles")
+        for name, profile in table.items():
+            if not isinstance(profile, dict):
+                raise self.error(f"profiles.{name} must be a table")
+        return table
+
+    def profile(self, name: str) -> dict[str, Any]:
+        """What the file says about one profile; `sandbox` is built in and takes nothing from it."""
+        return {} if name == SANDBOX else self.profiles().get(name, {})
+
+    def aliases(self) -> dict[str, str]:
+        """Raises: ConfigError."""
+        table = self._table("aliases")
+        for name, model in table.items():
+            if not isinstance(model, str) or not model.strip():
+                raise self.error(f"aliases.{name} must be the id of a model")
+        return table
+
+    def default_profile(self) -> str | None:
+        """Raises: ConfigError."""
+        name = self.data.get("default_profile")
+        if name is not None and not isinstance(name, str):
+            raise self.error("default_profile must be the name of a profile")
+        return name
+
+    def names(self) -> list[str]:
+        """Every profile there is, the two built-in ones too, sorted."""
+        return sorted({*self.profiles(), DEFAULT_PROFILE, SANDBOX})
+
+    def error(self, problem: str) -> ConfigError:
+        return ConfigError(f"{self.path}: {problem}", hint=EDIT_HINT)
+
+    def _table(self, name: str) -> dict[str, Any]:
+        table: Any = self.data.get(name, {})
+        if not isinstance(table, dict):
+            raise self.error(f"{name} must be a table")
+        return table
+
+
+class Choice(NamedTuple):
+    """A value and where it comes from."""
+
+    value: Any
+    source: str
+
+
+def load(env: Env) -> ConfigFile:
+    """Raises: ConfigError."""
+    return read(config_file(env))
+
+
+def read(path: Path) -> ConfigFile:
+    """Raises: ConfigError."""
+    data = read_bytes(path)
+    return ConfigFile(path, parse(data, path, hint=EDIT_HINT) if data else {}, data is not None)
+
+
+def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
+    """-P > OCX_PROFILE > default_profile > `default`. Raises: ConfigError where there is none."""
+    choice = named_profile(config, flags, env)
+    if choice.value not in config.names():
+        raise _unknown_profile(choice, config)
+    return choice
+
+
+def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
+    """The same, whether there is such a profile or not: what `config set` writes."""
+    if flags.get("profile") is not None:
+        return Choice(check_name(flags["profile"], "profile"), "flag")
+    choice = _standing_profile(config, env)
+    if not NAME.fullmatch(choice.value):
+        raise ConfigError(f"{choice.source} does not hold the name of a profile", hint=EDIT_HINT)
+    return choice
+
+
+def _standing_profile(config: ConfigFile, env: Env) -> Choice:
+    variable = env_name("profile")
+    if env.get(variable):
+        return Choice(env[variable], f"environment {variable}")
+    if (name := config.default_profile()) is not None:
+        return Choice(name, "default_profile")
+    return Choice(DEFAULT_PROFILE, "default")
+
+
+def _unknown_profile(choice: Choice, config: ConfigFile) -> ConfigError:
+    name, source = choice
+    near = nearest(name, config.names())
+    guess = f"did you mean {near}? " if near else ""
+    by = "" if source == "flag" else f" (from {source})"
+    return ConfigError(
+        f"no profile {name} in {config.path}{by}",
+        hint=f"{guess}create it with `ocx config set -P {name} base_url URL`",
+    )
+
+
+def unknown_keys(config: ConfigFile, profile: str) -> list[str]:
+    """A warning for each key that nothing reads, at the top and in one profile."""
+    warnings = [_top_warning(config, key) for key in config.data if key not in TOP_LEVEL]
+    for key in config.profile(profile):
+        if key not in BY_NAME:
+            warnings.append(_warning(config, f"profiles.{profile}.{key}", nearest(key, BY_NAME)))
+    return warnings
+
+
+def _top_warning(config: ConfigFile, key: str) -> str:
+    if key in BY_NAME:
+        return _warning(config, key, f"[profiles.{DEFAULT_PROFILE}] {key}")
+    return _warning(config, key, nearest(key, TOP_LEVEL))
+
+
+def _warning(config: ConfigFile, key: str, near: str | None) -> str:
+    guess = f"; did you mean {near}?" if near else ""
+    return f"{config.path}: unknown key {key} is ignored{guess}"

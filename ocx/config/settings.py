@@ -1,0 +1,214 @@
+"""Flags > environment > profile > default, resolved once into a frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocx.api.origin import check_base_url
+from ocx.config import values
+from ocx.config.paths import Env
+from ocx.config.profiles import Choice, ConfigFile, choose_profile, load, unknown_keys
+from ocx.config.table import (
+    BY_NAME,
+    DEFAULT_BASE_URL,
+    SANDBOX,
+    SETTINGS,
+    Setting,
+    env_name,
+)
+from ocx.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+SANDBOX_URL = "http://sandbox.localhost/api/v1"
+"""Stands for the sandbox's own, whose port is known only while it runs."""
+
+
+# Nobody compares or prints settings as a whole, and making those methods costs start-up.
+@dataclass(frozen=True, eq=False, repr=False)
+class Settings:
+    """Every setting of `table.SETTINGS` under its name, and where each comes from.
+
+    `timeout` None means the command's own. `sources` maps a setting's name to `flag`,
+    `environment OCX_…`, `profile NAME`, `sandbox` or `default`; `profile` and (where it is in
+    use) `sandbox` are in it too. `profile_base_url` is the profile's own endpoint, the only one
+    that its stored or commanded key may go to.
+    """
+
+    profile: str
+    base_url: str
+    profile_base_url: str
+    auth: str
+    model: str
+    key_name: str | None
+    api_key_command: tuple[str, ...]
+    system: str | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: tuple[str, ...]
+    headers: Mapping[str, str]
+    timeout: float | None
+    connect_timeout: float
+    idle_timeout: float
+    retries: int
+    proxy: str | None
+    ca_bundle: str | None
+    balance_path: str | None
+    balance_scale: Decimal | None
+    sandbox: bool
+    aliases: Mapping[str, str]
+    sources: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
+    """The settings of one call.
+
+    Args:
+        flags: setting names, `profile`, `sandbox`, and `header` (a list of `NAME: VALUE`);
+            None or an empty list means not given; other names are ignored.
+        env: the environment.
+
+    Raises: UsageError for a bad flag; ConfigError for a bad variable, profile, file or URL.
+    """
+    config = load(env)
+    profile, profile_source = choose_profile(config, flags, env)
+    sandbox = _sandbox_source(flags, env, profile)
+    stored = _checked_profile(config, profile)
+    if sandbox is not None:
+        _refuse_two_endpoints(flags)
+        stored = {name: v for name, v in stored.items() if not BY_NAME[name].local}
+    chosen = {s.name: _choose(s, flags, env, stored, profile) for s in SETTINGS}
+    chosen["headers"] = _with_header_flags(chosen["headers"], flags)
+    own_url = stored.get("base_url", DEFAULT_BASE_URL)
+    if sandbox is not None:
+        chosen["base_url"], own_url = Choice(SANDBOX_URL, "sandbox"), SANDBOX_URL
+        chosen["auth"] = Choice("key", "sandbox")
+    sources = {"profile": profile_source, **{n: c.source for n, c in chosen.items()}}
+    if sandbox is not None:
+        sources["sandbox"] = sandbox
+    fields = {name: choice.value for name, choice in chosen.items()}
+    aliases = config.aliases()
+    fields["model"] = aliases.get(fields["model"], fields["model"])
+    fields["balance_scale"] = _decimal(fields["balance_scale"])
+    check_url(fields["base_url"], fields["auth"], sources["base_url"])
+    return Settings(
+        **fields,
+        profile=profile,
+        profile_base_url=own_url,
+        sandbox=sandbox is not None,
+        aliases=aliases,
+        sources=sources,
+        warnings=tuple(_warnings(config, profile, env)),
+    )
+
+
+def check_url(url: str, auth: str, source: str) -> None:
+    """Raises: ConfigError for a URL that no key may go to."""
+    try:
+        check_base_url(url, allow_http=auth == "none")
+    except ConfigError as error:
+        error.message = f"{error.message} (base_url from {source})"
+        raise
+
+
+def _checked_profile(config: ConfigFile, profile: str) -> dict[str, Any]:
+    """The known settings of a profile. Raises: ConfigError."""
+    checked = {}
+    for name, value in config.profile(profile).items():
+        if (setting := BY_NAME.get(name)) is None:
+            continue
+        try:
+            checked[name] = values.check(setting, value)
+        except values.BadValue as problem:
+            where = f"{config.path}: profiles.{profile}.{name}"
+            raise values.config_error(where, problem) from None
+    return checked
+
+
+def _choose(
+    setting: Setting, flags: Mapping[str, Any], env: Env, stored: Mapping[str, Any], profile: str
+) -> Choice:
+    name = setting.name
+    given = flags.get(name)
+    if given is not None and given not in ([], ()):
+        try:
+            return Choice(values.check(setting, given), "flag")
+        except values.BadValue as problem:
+            raise values.flag_error(name, problem) from None
+    variable = env_name(name)
+    if setting.variable and env.get(variable):
+        try:
+            value = values.check(setting, values.parse(setting, env[variable]))
+        except values.BadValue as problem:
+            raise values.config_error(variable, problem) from None
+        return Choice(value, f"environment {variable}")
+    if name in stored:
+        return Choice(stored[name], f"profile {profile}")
+    return Choice(setting.default, "default")
+
+
+def _sandbox_source(flags: Mapping[str, Any], env: Env, profile: str) -> str | None:
+    """What chose the sandbox, or None.
+
+    OCX_SANDBOX holds against -P as well: a test run with play money must not turn into one with
+    real money because a script names a profile.
+    """
+    variable = env_name("sandbox")
+    if flags.get("sandbox"):
+        return "flag"
+    if _truth(env.get(variable, ""), variable):
+        return f"environment {variable}"
+    return f"profile {SANDBOX}" if profile == SANDBOX else None
+
+
+def _truth(word: str, variable: str) -> bool:
+    if word.lower() in {"", "0", "false", "no", "off"}:
+        return False
+    if word.lower() in {"1", "true", "yes", "on"}:
+        return True
+    raise ConfigError(f"{variable} must be 1 or 0")
+
+
+def _refuse_two_endpoints(flags: Mapping[str, Any]) -> None:
+    if flags.get("base_url") is not None:
+        raise UsageError(
+            "--base-url names one endpoint and the sandbox is another",
+            hint="leave out --base-url, or the sandbox (--sandbox, OCX_SANDBOX, its profile)",
+        )
+
+
+def _with_header_flags(headers: Choice, flags: Mapping[str, Any]) -> Choice:
+    """A header given twice counts once, the last one; names have no case."""
+    merged = {name.lower(): (name, text) for name, text in (headers.value or {}).items()}
+    for line in flags.get("header") or ():
+        name, colon, text = line.partition(":")
+        try:
+            if not colon:
+                raise values.BadValue("must be NAME:VALUE")
+            merged[name.strip().lower()] = values.check_header(name.strip(), text.strip())
+        except values.BadValue as problem:
+            raise values.flag_error("header", problem) from None
+    source = "flag" if flags.get("header") else headers.source
+    return Choice(dict(merged.values()), source)
+
+
+def _decimal(number: float | None) -> Decimal | None:
+    if number is None:
+        return None
+    from decimal import Decimal  # 5 ms that only a profile with a scale pays
+
+    return Decimal(repr(number))
+
+
+def _warnings(config: ConfigFile, profile: str, env: Env) -> list[str]:
+    warnings = unknown_keys(config, profile)
+    if not config.found and env.get(env_name("config")):
+        warnings.append(f"{env_name('config')} names {config.path}, which does not exist")
+    if SANDBOX in config.profiles():
+        warnings.append(f"{config.path}: profiles.{SANDBOX} is built in; the file's is ignored")
+    return warnings

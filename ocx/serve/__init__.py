@@ -1,0 +1,1 @@
+"""`ocx serve`: the documented API on loopback, with keys, credits and faults on demand."""

@@ -1,0 +1,60 @@
+"""What must always be true of a ledger, as queries that find nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+_RULES = {
+    "balance is not the sum of the ledger": (
+        "SELECT name, balance, (SELECT coalesce(sum(amount), 0) FROM ledger"
+        " WHERE account = a.id) AS expected FROM account a WHERE balance != expected"
+    ),
+    "held is not the sum of the held charges": (
+        "SELECT name, held, (SELECT coalesce(sum(hold), 0) FROM charge"
+        " WHERE account = a.id AND state = 'held') AS expected FROM account a"
+        " WHERE held != expected"
+    ),
+    "a charge and its ledger entry differ": (
+        "SELECT c.id, c.cost, -l.amount FROM charge c LEFT JOIN ledger l ON l.charge = c.id"
+        " WHERE c.cost != coalesce(-l.amount, 0) OR c.account != coalesce(l.account, c.account)"
+    ),
+    "a charge that ended has no outcome": (
+        "SELECT id, state, outcome FROM charge WHERE state != 'held' AND outcome IS NULL"
+    ),
+    "a released charge cost something": (
+        "SELECT id, cost, shortfall FROM charge WHERE state = 'released' AND cost + shortfall > 0"
+    ),
+    "balance_after does not follow": (
+        "SELECT seq, balance_after, running FROM (SELECT seq, balance_after, sum(amount)"
+        " OVER (PARTITION BY account ORDER BY seq) AS running FROM ledger)"
+        " WHERE balance_after != running"
+    ),
+}
+
+
+def findings(db: sqlite3.Connection) -> list[str]:
+    """One line a broken rule and row; none where the ledger is sound. One snapshot for all."""
+    db.execute("BEGIN")
+    try:
+        found = [
+            f"{rule}: {', '.join(map(str, row))}"
+            for rule, query in _RULES.items()
+            for row in db.execute(query)
+        ]
+        damage = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    finally:
+        db.execute("ROLLBACK")
+    return found + damage
+
+
+def counts(db: sqlite3.Connection) -> dict[str, Any]:
+    """Totals: micro-credits per account together, charges by state and by outcome."""
+    balance, held = db.execute(
+        "SELECT coalesce(sum(balance), 0), coalesce(sum(held), 0) FROM account"
+    ).fetchone()
+    states = dict(db.execute("SELECT state, count(*) FROM charge GROUP BY state"))
+    outcomes = dict(
+        db.execute("SELECT outcome, count(*) FROM charge WHERE outcome NOT NULL GROUP BY outcome")
+    )
+    return {"balance": balance, "held": held, "charges": states, "outcomes": outcomes}

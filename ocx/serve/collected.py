@@ -1,0 +1,86 @@
+"""An answer as one document, sent when it is complete."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ocx.serve.answer import Cut, Finish, Part, Token, Verbatim, Whole
+from ocx.serve.delivery import Delivery, start
+from ocx.serve.problem import Problem
+from ocx.serve.wire import dump
+
+
+class Collected(Delivery):
+    """`stream: false`. Until the document is sent, the client has nothing and owes nothing."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._tokens: list[Token] = []
+        self._reason = "stop"
+        self._whole: Whole | None = None
+        self._broken = False
+
+    async def _take(self, part: Part) -> None:
+        match part:
+            case Token():
+                self._tokens.append(part)
+            case Finish(reason):
+                self._reason = reason
+            case Whole():
+                self._whole = part
+            case Verbatim():
+                self._broken = True
+        # A client that left must be noticed here too.
+        await asyncio.sleep(0)
+
+    async def _write(self) -> None:
+        try:
+            await super()._write()
+        except Cut:
+            self._charge.tokens = len(self._tokens)
+            self._settle("cut")
+            await self._send_half()
+            raise
+
+    async def _finish(self) -> None:
+        if self._whole is None:
+            self._charge.tokens = len(self._tokens)
+        else:
+            self._charge.weight = self._whole.weight
+            self._charge.upstream = self._whole.usage
+        self._settle("finished")
+        data = self._document()
+        await self._send_head(len(data))
+        await self._send(data, last=True)
+
+    async def _send_half(self) -> None:
+        data = self._document()
+        await self._send_head(len(data))
+        await self._send(data[: len(data) // 2])
+
+    async def _send_head(self, length: int) -> None:
+        self.started = True
+        self._waiting_since = self._loop.time()
+        await self._raw_send(
+            start(
+                200,
+                [(b"content-type", b"application/json"), (b"content-length", b"%d" % length)],
+            )
+        )
+
+    async def _fail(self, problem: Problem) -> None:
+        """Some of the document is out, so its length cannot be kept: uvicorn closes."""
+
+    def _document(self) -> bytes:
+        if self._whole is not None:
+            return self._whole.body
+        message: dict[str, Any] = {"role": "assistant", "content": self._text(reasoning=False)}
+        if reasoning := self._text(reasoning=True):
+            message["reasoning_content"] = reasoning
+        usage = self._charge.usage() if self._answer.manner.usage else None
+        data = dump(self._envelope.completion(message, self._reason, usage))
+        return data[: -len(data) // 3] if self._broken else data
+
+    def _text(self, *, reasoning: bool) -> str:
+        return "".join(token.text for token in self._tokens if token.reasoning is reasoning)

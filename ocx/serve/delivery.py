@@ -1,0 +1,167 @@
+"""One answer on its way to one client, and the charge that follows it, as raw ASGI.
+
+A `StreamingResponse` cannot do this: its generator is cancelled at an `await`, and an `await` in
+its `finally` is cancelled again, before anything is settled. Here one task writes the answer and
+`run` waits for whatever comes first: the end, the client leaving, the server stopping, or a
+reader that stands still. Settling is synchronous, so nothing can cut it short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ocx.serve.answer import Answer, Cut, Part
+from ocx.serve.charge import Charge
+from ocx.serve.exchange import Exchange
+from ocx.serve.problem import Problem
+from ocx.serve.request import ChatRequest
+from ocx.serve.wire import Envelope
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What ends an answer from outside."""
+
+    stop: asyncio.Future[None]
+    """Done when the server stops."""
+    send_timeout: float = 60.0
+    """Seconds that a client may leave us waiting with a full buffer."""
+
+
+class Delivery:
+    """The part that a stream and a whole answer share; `_take`, `_finish` and `_fail` differ."""
+
+    headers: ClassVar[Headers] = []
+
+    def __init__(
+        self,
+        answer: Answer,
+        request: ChatRequest,
+        charge: Charge,
+        envelope: Envelope,
+        exchange: Exchange,
+        send: Send,
+    ) -> None:
+        self._answer = answer
+        self._request = request
+        self._charge = charge
+        self._envelope = envelope
+        self._exchange = exchange
+        self._raw_send = send
+        self._loop = asyncio.get_running_loop()
+        self._waiting_since: float | None = None
+        self.started = False
+
+    async def run(self, receive: Receive, watch: Watch) -> None:
+        """Deliver; returns with the charge ended, whatever happened.
+
+        Raises:
+            Problem: nothing was sent yet, and this is the answer.
+        """
+        writer = asyncio.create_task(self._write())
+        reader = asyncio.create_task(_disconnect(receive))
+        outcome = "shutdown"  # also where this task itself is cancelled
+        try:
+            outcome = await self._first(writer, reader, watch)
+        finally:
+            writer.cancel()
+            reader.cancel()
+            self._settle(outcome)
+            await asyncio.wait({writer, reader})
+        await self._end(writer, outcome)
+
+    async def _first(
+        self, writer: asyncio.Task[None], reader: asyncio.Task[None], watch: Watch
+    ) -> str:
+        tasks = {writer, reader, watch.stop}
+        while True:
+            await asyncio.wait(
+                tasks, timeout=watch.send_timeout / 2, return_when=asyncio.FIRST_COMPLETED
+            )
+            if writer.done():
+                return "finished" if writer.exception() is None else self._broken_off()
+            if reader.done():
+                return "client_gone"
+            if watch.stop.done():
+                return "shutdown"
+            since = self._waiting_since
+            if since is not None and self._loop.time() - since >= watch.send_timeout:
+                return "client_stalled"
+
+    def _broken_off(self) -> str:
+        return "cut" if self._charge.delivered else "refused"
+
+    async def _end(self, writer: asyncio.Task[None], outcome: str) -> None:
+        error = None if writer.cancelled() else writer.exception()
+        if outcome == "shutdown":
+            error = Problem(503, "the server is stopping", code="shutting_down")
+        if error is None or isinstance(error, Cut):
+            return
+        if not self.started or not isinstance(error, Problem):
+            raise error
+        await self._fail(error)
+
+    def _settle(self, outcome: str) -> None:
+        self._charge.settle(outcome)
+        exchange, usage = self._exchange, self._charge.usage()
+        exchange.outcome = exchange.outcome or outcome
+        exchange.prompt_tokens = usage.prompt_tokens
+        exchange.completion_tokens = usage.completion_tokens
+        exchange.micro = self._charge.taken
+
+    async def _write(self) -> None:
+        async with aclosing(self._answer.parts) as parts:
+            async for part in parts:
+                await self._take(part)
+        self._charge.finished = True
+        await self._finish()
+
+    async def _take(self, part: Part) -> None:
+        raise NotImplementedError
+
+    async def _finish(self) -> None:
+        """Settle, then send the last bytes: whoever has read them reads the new balance."""
+        raise NotImplementedError
+
+    async def _fail(self, problem: Problem) -> None:
+        """Say why the answer ends, where some of it went out."""
+        raise NotImplementedError
+
+    async def _send(self, data: bytes, *, last: bool = False) -> None:
+        self._waiting_since = self._loop.time()
+        if not self.started:
+            self.started = True
+            await self._raw_send(start(200, self.headers))
+        for piece in _bytewise(data) if self._answer.manner.split else (data,):
+            await self._raw_send(body(piece, more=True))
+        if last:
+            await self._raw_send(body(b"", more=False))
+        self._waiting_since = None
+        # uvicorn's send does not yield once the client is gone; without this, one stream would
+        # starve the server and bill an answer that nobody reads.
+        await asyncio.sleep(0)
+
+
+def start(status: int, headers: Headers) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def body(data: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def _bytewise(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,151 @@
+"""A chat request, checked: every documented parameter by its range, unknown fields let through."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ocx.serve.problem import Problem
+
+MAX_TOKENS = 4096  # the documented default
+MOST_TOKENS = 2**31 - 1
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """The documented parameters, and the whole body for those who pass it on."""
+
+    model: str
+    texts: tuple[str, ...]
+    """The text of each message, for counting."""
+    question: str
+    """The text of the last user message; empty where there is none."""
+    max_tokens: int = MAX_TOKENS
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+    include_usage: bool = False
+    response_format: dict[str, Any] | None = None
+    body: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def read(data: bytes) -> ChatRequest:
+    """The request of a body.
+
+    Raises:
+        Problem: 400, naming the parameter.
+    """
+    body = _object(data)
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        refuse("model", "model is required: a string")
+    messages = _messages(body)
+    _number(body, "temperature", 0, 2)
+    _number(body, "top_p", 0, 1)
+    if body.get("n") not in (None, 1) or body.get("n") is True:
+        refuse("n", "n must be 1")
+    options = _typed(body, "stream_options", dict, "an object") or {}
+    return ChatRequest(
+        model=model,
+        texts=tuple(text for _, text in messages),
+        question=next((text for role, text in reversed(messages) if role == "user"), ""),
+        max_tokens=_max_tokens(body),
+        stop=_stop(body),
+        stream=bool(_typed(body, "stream", bool, "true or false")),
+        include_usage=bool(_typed(options, "include_usage", bool, "true or false")),
+        response_format=_typed(body, "response_format", dict, "an object"),
+        body=body,
+    )
+
+
+def refuse(param: str, message: str) -> NoReturn:
+    raise Problem(400, message, code="invalid_parameter", param=param)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        # RecursionError: brackets nested deeper than the interpreter follows.
+        text = str(error) if isinstance(error, json.JSONDecodeError) else "cannot be decoded"
+        raise Problem(400, f"the body is not JSON: {text}", code="invalid_json") from error
+    if not isinstance(body, dict):
+        raise Problem(400, "the body must be a JSON object", code="invalid_json")
+    return body
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _typed(body: dict[str, Any], name: str, kind: type, wanted: str) -> Any:
+    value = body.get(name)
+    if value is not None and not isinstance(value, kind):
+        refuse(name, f"{name} must be {wanted}")
+    return value
+
+
+def _number(body: dict[str, Any], name: str, low: float, high: float) -> None:
+    value = body.get(name)
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        refuse(name, f"{name} must be a number from {low} to {high}")
+
+
+def _max_tokens(body: dict[str, Any]) -> int:
+    # max_completion_tokens is OpenAI's newer name for the same limit.
+    for name in ("max_completion_tokens", "max_tokens"):
+        value = body.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int):
+            refuse(name, f"{name} must be an integer")
+        if not 1 <= value <= MOST_TOKENS:
+            refuse(name, f"{name} must be from 1 to {MOST_TOKENS}")
+        return value
+    return MAX_TOKENS
+
+
+def _stop(body: dict[str, Any]) -> tuple[str, ...]:
+    value = body.get("stop")
+    stops = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
+        refuse("stop", "stop must be a string or an array of strings, none of them empty")
+    return tuple(stops)
+
+
+def _messages(body: dict[str, Any]) -> list[tuple[str, str]]:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        refuse("messages", "messages is required: an array of at least one message")
+    return [_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
+
+
+def _message(message: Any, where: str) -> tuple[str, str]:
+    if not isinstance(message, dict):
+        refuse(where, f"{where} must be an object")
+    role = message.get("role")
+    if role not in _ROLES:
+        refuse(f"{where}.role", f"{where}.role must be one of {', '.join(_ROLES)}")
+    content = message.get("content")
+    if content is None and role == "assistant":
+        return role, ""  # an answer of tool calls only
+    return role, _text(content, f"{where}.content")
+
+
+def _text(content: Any, where: str) -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        refuse(where, f"{where} must be a string or an array of parts")
+    texts = []
+    for at, part in enumerate(content):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            refuse(f"{where}[{at}]", f"{where}[{at}] must be an object with a type")
+        text = part.get("text", "")
+        if not isinstance(text, str):
+            refuse(f"{where}[{at}].text", f"{where}[{at}].text must be a string")
+        texts.append(text)
+    return "".join(texts)

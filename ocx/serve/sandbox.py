@@ -1,0 +1,45 @@
+"""The embedded default: the server in a thread of this process, for one command."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ocx.secret import Secret
+from ocx.serve.app import PREFIX, App
+from ocx.serve.catalogue import Catalogue
+from ocx.serve.keys import mint
+from ocx.serve.ledger import Ledger
+from ocx.serve.limits import Limiter
+from ocx.serve.money import MICRO
+from ocx.serve.routing import Router
+from ocx.serve.server import HOST, Loopback, in_thread, listen
+from ocx.serve.store import Store
+
+DATABASE = "sandbox.sqlite3"
+GRANT = 500 * MICRO
+RPM = 60_000
+CONCURRENCY = 1_000
+
+
+@contextlib.contextmanager
+def sandbox(state_dir: Path) -> Iterator[tuple[str, Secret]]:
+    """Run the server while the block runs; its base URL, and a key that exists only in memory.
+
+    The ledger is `sandbox.sqlite3` in `state_dir`, 500 credits when it is made. Nothing else is
+    read, and nothing is forwarded.
+
+    Raises:
+        ConfigError: the database cannot be opened.
+    """
+    with contextlib.closing(Store.open(state_dir / DATABASE)) as store:
+        key = mint()
+        ledger = Ledger(store)
+        ledger.account(grant=GRANT)
+        app = App(ledger, Limiter(RPM, CONCURRENCY), Catalogue(), Router(), process_key=key)
+        listener = listen()
+        with contextlib.closing(listener):
+            port = listener.getsockname()[1]
+            with in_thread(Loopback(app), listener):
+                yield f"http://{HOST}:{port}{PREFIX}", key

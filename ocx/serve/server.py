@@ -1,0 +1,131 @@
+"""uvicorn without what a server inside another program must not do.
+
+It installs no signal handlers, logs nothing, binds nothing itself, and does not poll: the main
+loop waits for an event, and stopping first ends the running answers, so that their charges are
+settled, then waits for their last bytes, then breaks what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from uvicorn import Config, Server
+
+from ocx.errors import UsageError
+from ocx.serve.app import App
+
+HOST = "127.0.0.1"
+DRAIN_SECONDS = 3.0
+
+
+class Loopback(Server):
+    """The server of one `App` on one listening socket."""
+
+    def __init__(self, app: App) -> None:
+        # h11 by name: what is installed beside us must not change the bytes on the wire.
+        config = Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=60,
+        )
+        super().__init__(config)
+        _silence()
+        self._app = app
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Event | None = None
+
+    def stop(self) -> None:
+        """Begin to stop, from any thread; calling it again does nothing more."""
+        self._ready.wait(DRAIN_SECONDS)
+        if self._loop is not None and self._stopped is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._ready.set()
+        await self._stopped.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        self._app.stop()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        # The client's leaving and the last bytes of an answer are both a turn of the loop away.
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=DRAIN_SECONDS)
+        for connection in list(self.server_state.connections):
+            transport: Any = connection.transport
+            transport.abort()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(port: int = 0) -> socket.socket:
+    """A listening socket on loopback: a client may connect before the loop runs.
+
+    Raises:
+        UsageError: the port is in use.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"cannot listen on port {port}: {error.strerror}",
+            hint="choose another with --port, or 0 for any that is free",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def run(server: Loopback, listener: socket.socket) -> None:
+    """Serve in this thread until `server.stop()`."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
+
+
+def _silence() -> None:
+    # Without a handler Python would write their warnings to stderr by its last resort.
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+
+
+@contextlib.contextmanager
+def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
+    """Serve in a thread of this process while the block runs; stopping takes seconds at most."""
+    # A daemon: whatever happens to it, the process ends.
+    thread = threading.Thread(target=run, args=(server, listener), name="ocx-serve", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        thread.join(2 * DRAIN_SECONDS)

@@ -1,0 +1,69 @@
+"""JSON and server-sent events as bytes, in the shapes that the documentation shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a request, in the words of the API."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    def document(self) -> dict[str, int]:
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+        }
+
+
+def dump(value: Any) -> bytes:
+    """Compact JSON; lone surrogates, which UTF-8 cannot hold, stay escaped."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def event(value: Any) -> bytes:
+    return b"data: " + dump(value) + b"\n\n"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What every chunk and the whole answer of one request share."""
+
+    id: str
+    created: int
+    model: str
+
+    def chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return event(self._document("chat.completion.chunk", [choice]))
+
+    def usage_chunk(self, usage: Usage) -> bytes:
+        document = self._document("chat.completion.chunk", [])
+        return event({**document, "usage": usage.document()})
+
+    def completion(
+        self, message: dict[str, Any], finish: str | None, usage: Usage | None
+    ) -> dict[str, Any]:
+        choice = {"index": 0, "message": message, "finish_reason": finish}
+        document = self._document("chat.completion", [choice])
+        return document if usage is None else {**document, "usage": usage.document()}
+
+    def _document(self, kind: str, choices: list[Any]) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        }
