@@ -102,7 +102,7 @@ class LazyGroup(typer.core.TyperGroup):
 def _unknown_command(word: str, path: str, known: list[str]) -> UsageError:
     import difflib  # only on the way to an error
 
-    near = difflib.get_close_matches(word, known, 1)
+    near = difflib.get_close_matches(word, known, 1, cutoff=0.75)
     if near:
         return UsageError(f"no such command: {word}", hint=f"did you mean `{path} {near[0]}`?")
     if path == "ocx":

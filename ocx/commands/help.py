@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ocx.commands.shared import Invocation, shared
-from ocx.config.table import environment_rows
+from ocx.config.table import ENVIRONMENT
 from ocx.errors import UsageError, exit_code_table
 
 
@@ -23,7 +23,7 @@ def exit_codes() -> str:
 
 def environment() -> str:
     """The environment variables that ocx reads."""
-    rows = environment_rows()
+    rows = ENVIRONMENT
     width = max(len(name) for name, _ in rows)
     return "Environment of ocx\n\n" + "\n".join(f"  {n:<{width}}  {text}" for n, text in rows)
 

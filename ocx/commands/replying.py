@@ -91,7 +91,8 @@ def _text(
                     writer.write(text)
             complete = True
         finally:
-            writer.write(joiner.end())
+            if rest := joiner.end():
+                writer.write(rest)
             writer.finish(complete=complete)
         if not stream.content_seen and stream.tool_calls:
             _write_json(run, form, target, stream.tool_calls)
@@ -116,26 +117,39 @@ def _line(data: str) -> str:
 def _whole(
     run: Invocation, client: Client, body: Mapping[str, Any], form: Form, target: Target
 ) -> None:
-    from ocx.api.completion import check_completion, read_completion
+    from ocx.api.completion import CutAnswerError
 
-    answer = client.chat(body)
-    if form.json:
-        _write_json(run, form, target, answer.json)
-        check_completion(answer)
-        completion = read_completion(answer.json)
-    else:
-        completion = read_completion(answer.json)
-        if form.reasoning:
-            _show_reasoning(run, completion.reasoning)
-        writer = _writer(run, form, target)
-        writer.write(completion.text)
-        writer.finish(complete=True)
-        if not completion.text and completion.tool_calls:
-            _write_json(run, form, target, completion.tool_calls)
-        check_completion(answer)
-    _conclude(run, form, completion.finish_reason)
+    try:
+        answer = client.chat(body)
+    except CutAnswerError as cut:
+        _deliver(run, form, target, cut.reply.json, complete=False)
+        raise
+    _deliver(run, form, target, answer.json, complete=True)
+    _conclude(run, form, answer.json["choices"][0].get("finish_reason"))
     if form.usage and not run.quiet:
-        run.terminal.message(usage_line(completion.usage, answer.seconds))
+        run.terminal.message(usage_line(answer.json.get("usage"), answer.seconds))
+
+
+def _deliver(
+    run: Invocation, form: Form, target: Target, document: Any, *, complete: bool
+) -> None:
+    """What arrived, as the form says; an answer of tool calls alone is their JSON."""
+    from ocx.api.deltas import SurrogateJoiner, reasoning_of, text_of
+
+    if form.json:
+        _write_json(run, form, target, document)
+        return
+    message = document["choices"][0]["message"]
+    if form.reasoning:
+        _show_reasoning(run, reasoning_of(message))
+    joiner = SurrogateJoiner()
+    text = joiner.feed(text_of(message.get("content"))) + joiner.end()
+    writer = _writer(run, form, target)
+    if text:
+        writer.write(text)
+    writer.finish(complete=complete)
+    if not text and message.get("tool_calls"):
+        _write_json(run, form, target, message["tool_calls"])
 
 
 def _write_json(run: Invocation, form: Form, target: Target, value: Any) -> None:

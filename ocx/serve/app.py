@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -16,13 +18,14 @@ from starlette.routing import Route
 from starlette.routing import Router as Paths
 
 from ocx.secret import Secret
+from ocx.serve import faults
 from ocx.serve.access import authenticate, check_host
 from ocx.serve.catalogue import Catalogue
 from ocx.serve.chat import Chat
 from ocx.serve.delivery import Receive, Send, Watch, body, start
 from ocx.serve.exchange import Exchange, Log
 from ocx.serve.keys import digest
-from ocx.serve.ledger import DEFAULT_ACCOUNT, Key, Ledger
+from ocx.serve.ledger import Key, Ledger
 from ocx.serve.limits import Limiter
 from ocx.serve.money import credits
 from ocx.serve.problem import Problem
@@ -30,108 +33,144 @@ from ocx.serve.routing import Router
 from ocx.serve.wire import dump
 
 PREFIX = "/api/v1"
+RPM = 60_000
+CONCURRENCY = 1_000
+SEND_TIMEOUT = 60.0
+
+
+@dataclass
+class Parts:
+    """What a server is made of.
+
+    Attributes:
+        process_key: a key that only this process knows, good for the default account.
+        log: called once a request, when it is over.
+        fixed: ids and times follow from the request alone, for golden files.
+        close: called when the server stops: upstream connections.
+    """
+
+    ledger: Ledger
+    limiter: Limiter = field(default_factory=lambda: Limiter(RPM, CONCURRENCY))
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    router: Router = field(default_factory=Router)
+    process_key: Secret | None = None
+    log: Log | None = None
+    send_timeout: float = SEND_TIMEOUT
+    fixed: bool = False
 
 
 class App:
-    """One server's state; everything it knows came in through the constructor."""
+    """One server; everything it knows came in through `Parts`."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        limiter: Limiter,
-        catalogue: Catalogue,
-        router: Router,
-        *,
-        process_key: Secret | None = None,
-        log: Log | None = None,
-        send_timeout: float = 60.0,
-        fixed: bool = False,
-    ) -> None:
-        self._ledger = ledger
-        self._limiter = limiter
-        self._catalogue = catalogue
-        self._router = router
-        self._log = log
-        self._send_timeout = send_timeout
-        self._fixed = fixed
-        self._process_hash = digest(process_key.reveal()) if process_key else None
-        self._process_key = Key(None, ledger.account().id, "process", "")
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._process_key = Key(None, parts.ledger.account().id, "process", "")
+        key = parts.process_key
+        self._process_hash = digest(key.reveal()) if key else None
         self._watch: Watch | None = None
-        chat = Chat(ledger, limiter, catalogue, router, fixed)
+        self.abort: Callable[[Any], None] | None = None
+        """Breaks the connection of a client; the server puts its own here."""
+        chat = Chat(parts.ledger, parts.limiter, parts.catalogue, parts.router, parts.fixed)
         self._paths = Paths(
             [
                 Route(f"{PREFIX}/chat/completions", chat, methods=["POST"]),
                 Route(f"{PREFIX}/models", self._counted(self._models)),
                 Route(f"{PREFIX}/models/{{id:path}}", self._counted(self._model)),
                 Route(f"{PREFIX}/balance", self._counted(self._balance)),
+                Route(f"{PREFIX}/openapi.json", self._counted(_openapi)),
             ],
             redirect_slashes=False,
         )
 
-    def watch(self) -> Watch:
-        """What ends answers from outside; made in the loop that first asks."""
-        if self._watch is None:
-            stop = asyncio.get_running_loop().create_future()
-            self._watch = Watch(stop, self._send_timeout)
-        return self._watch
-
     def stop(self) -> None:
         """End every running answer with what it has delivered; call it in the loop."""
-        stop = self.watch().stop
+        stop = self._watching().stop
         if not stop.done():
             stop.set_result(None)
+
+    def _watching(self) -> Watch:
+        if self._watch is None:
+            # A future belongs to a loop, and there is none yet when the app is made.
+            stop = asyncio.get_running_loop().create_future()
+            self._watch = Watch(stop, self._parts.send_timeout, self.abort)
+        return self._watch
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         exchange = self._exchange(scope)
         reply = _Reply(exchange, send)
         try:
-            check_host(scope)
-            exchange.key = authenticate(scope, self._find_key, int(time.time()))
-            exchange.standing = self._limiter.look(exchange.key.id, exchange.key.rpm)
-            scope.update({"app": self, "ocx.exchange": exchange, "ocx.watch": self.watch()})
-            await self._paths(scope, receive, reply.send)
+            await self._answer(scope, exchange, receive, reply.send)
         except Problem as problem:
             await reply.problem(problem)
         except HTTPException as error:  # Starlette's: no such path, no such method
             await reply.problem(_of_starlette(error))
-        except Exception:
-            # Whatever it was, the client gets an answer it can read and the log a line.
-            exchange.outcome = "failed"
-            await reply.problem(Problem(500, "internal error of the server", code="internal"))
-            raise
+        except Exception as error:
+            exchange.failure = f"{type(error).__name__}: {error}"
+            await reply.problem(Problem(500, "internal error of this server", code="internal"))
+            if exchange.broken:
+                raise  # uvicorn closes the connection: no client takes this for an end
         finally:
-            if self._log is not None:
-                self._log(exchange)
+            if self._parts.log is not None:
+                self._parts.log(exchange)
+
+    async def _answer(self, scope: Any, exchange: Exchange, receive: Receive, send: Send) -> None:
+        check_host(scope)
+        key = authenticate(scope, self._find_key, int(time.time()))
+        exchange.key = key
+        exchange.standing = self._parts.limiter.look(key.id, key.rpm)
+        exchange.fault = _header(scope, faults.HEADER.lower().encode())
+        scope.update(
+            {
+                "app": self,
+                "ocx.exchange": exchange,
+                "ocx.key": key,
+                "ocx.watch": self._watching(),
+            }
+        )
+        await self._paths(scope, receive, send)
 
     def _exchange(self, scope: Any) -> Exchange:
-        request_id = f"req-{secrets.token_hex(8)}"
-        return Exchange(scope["method"], scope["path"], request_id, self._limiter.look())
+        method, path = scope["method"], scope["path"]
+        number = secrets.token_hex(8)
+        if self._parts.fixed:
+            number = hashlib.sha256(f"{method} {path}".encode()).hexdigest()[:16]
+        return Exchange(method, path, f"req-{number}", self._parts.limiter.look())
 
     def _find_key(self, hashed: str) -> Key | None:
         if self._process_hash and hmac.compare_digest(hashed, self._process_hash):
             return self._process_key
-        return self._ledger.find_key(hashed)
+        return self._parts.ledger.find_key(hashed)
 
-    def _counted(self, answer: Any) -> Any:
+    def _counted(self, make: Callable[[Request, Key], Any]) -> Any:
+        """An endpoint that answers with a document, counted by the limiter."""
+
         async def endpoint(request: Request) -> Response:
             exchange: Exchange = request.scope["ocx.exchange"]
-            key = exchange.key
-            document = answer(request, key)
-            exchange.standing = self._limiter.enter(key.id, key.rpm, key.concurrency)
-            self._limiter.leave(key.id)
-            return Response(dump(document), media_type="application/json")
+            key: Key = request.scope["ocx.key"]
+            self._meet_fault(exchange)
+            answer = make(request, key)
+            limiter = self._parts.limiter
+            exchange.standing = limiter.enter(key.id, key.rpm, key.concurrency)
+            limiter.leave(key.id)
+            return Response(dump(answer), media_type="application/json")
 
         return endpoint
 
-    def _models(self, request: Request, key: Key) -> dict[str, Any]:  # noqa: ARG002
-        data = [model.document() for model in self._catalogue.models.values()]
-        return {"object": "list", "data": data}
+    def _meet_fault(self, exchange: Exchange) -> None:
+        if exchange.fault is not None:
+            fault = self._parts.router.fault("", exchange)
+            if fault is not None and fault.status is not None:
+                faults.refuse(fault)
 
-    def _model(self, request: Request, key: Key) -> dict[str, Any]:  # noqa: ARG002
-        return self._catalogue.find(request.path_params["id"]).document()
+    def _models(self, request: Request, key: Key) -> Any:  # noqa: ARG002
+        models = self._parts.catalogue.models.values()
+        return {"object": "list", "data": [model.document() for model in models]}
 
-    def _balance(self, request: Request, key: Key) -> dict[str, Any]:  # noqa: ARG002
-        account = self._ledger.balance(key.account)
+    def _model(self, request: Request, key: Key) -> Any:  # noqa: ARG002
+        return self._parts.catalogue.find(request.path_params["id"]).document()
+
+    def _balance(self, request: Request, key: Key) -> Any:  # noqa: ARG002
+        account = self._parts.ledger.balance(key.account)
         return {
             "object": "balance",
             "balance": credits(account.balance),
@@ -147,33 +186,43 @@ class _Reply:
     def __init__(self, exchange: Exchange, send: Send) -> None:
         self._exchange = exchange
         self._send = send
-        self._begun = False
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self._begun = True
             self._exchange.status = message["status"]
             headers = [*message.get("headers", []), *self._exchange.headers()]
             message = {**message, "headers": headers}
         await self._send(message)
 
     async def problem(self, problem: Problem) -> None:
-        if self._begun:
-            return
         exchange = self._exchange
         exchange.outcome = exchange.outcome or problem.code
+        if exchange.status:
+            exchange.broken = True
+            return
         data = dump(problem.body())
         headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
         headers.append((b"content-type", b"application/json"))
         headers.append((b"content-length", b"%d" % len(data)))
-        with contextlib.suppress(OSError):
-            await self.send(start(problem.status, headers))
-            await self.send(body(data))
+        await self.send(start(problem.status, headers))
+        await self.send(body(data))
+
+
+def _openapi(request: Request, key: Key) -> Any:  # noqa: ARG001
+    from ocx.serve.openapi import document  # only where somebody asks
+
+    return document()
+
+
+def _header(scope: Any, wanted: bytes) -> str | None:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            text: str = value.decode("latin-1")
+            return text.strip()
+    return None
 
 
 def _of_starlette(error: HTTPException) -> Problem:
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
-    return Problem(error.status_code, error.detail, code=code, headers=error.headers)
-
-
-__all__ = ["DEFAULT_ACCOUNT", "PREFIX", "App"]
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    return Problem(error.status_code, error.detail, code=code, headers=headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 
 from ocx.serve import tokens
 from ocx.serve.answer import Finish, Part, Token
@@ -39,27 +40,26 @@ def said(text: str, request: ChatRequest) -> list[Token]:
 
 
 async def parts(
-    made: Iterable[Token],
-    request: ChatRequest,
-    *,
-    finish: str = "stop",
-    ttft: float = 0.0,
-    tps: float = 0.0,
+    made: Iterable[Token], request: ChatRequest, finish: str = "stop"
 ) -> AsyncGenerator[Part, None]:
-    """The tokens, at most `max_tokens`, and the finish.
-
-    Args:
-        finish: the reason, where the tokens were not cut (then it is `length`).
-        ttft: seconds until the first token.
-        tps: tokens a second; 0 is as fast as they are read.
-    """
-    if ttft:
-        await asyncio.sleep(ttft)
+    """The tokens and the finish; cut at `max_tokens`, the reason is `length`."""
     for count, token in enumerate(made):
         if count >= request.max_tokens:
             yield Finish("length")
             return
-        if tps and count:
-            await asyncio.sleep(1 / tps)
         yield token
     yield Finish(finish)
+
+
+async def paced(
+    source: AsyncGenerator[Part, None], ttft: float, tps: float
+) -> AsyncGenerator[Part, None]:
+    """The same parts: the first after `ttft` seconds, then `tps` tokens a second, 0 unpaced."""
+    async with aclosing(source):
+        await asyncio.sleep(ttft)
+        spoken = False
+        async for part in source:
+            if tps and spoken and isinstance(part, Token):
+                await asyncio.sleep(1 / tps)
+            spoken = True
+            yield part

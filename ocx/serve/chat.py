@@ -53,6 +53,9 @@ class Chat:
         try:
             delivery = self._delivery(request, answer, charge, data, exchange, send)
             await delivery.run(receive, watch)
+            if exchange.outcome == "client_stalled" and watch.abort is not None:
+                # uvicorn would flush first, to a reader who does not read.
+                watch.abort(scope["client"])
         finally:
             charge.settle("refused")
             self.limiter.leave(key.id)

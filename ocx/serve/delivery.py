@@ -34,6 +34,8 @@ class Watch:
     """Done when the server stops."""
     send_timeout: float = 60.0
     """Seconds that a client may leave us waiting with a full buffer."""
+    abort: Callable[[Any], None] | None = None
+    """Breaks the connection of a client, given as in the ASGI scope, without flushing it."""
 
 
 class Delivery:

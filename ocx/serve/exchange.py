@@ -23,8 +23,13 @@ class Exchange:
     fault: str | None = None
     """The value of `X-OCX-Fault`."""
     status: int = 0
+    """0 until the reply begins; it stays 0 where the client left first."""
     model: str | None = None
     outcome: str | None = None
+    failure: str | None = None
+    """What went wrong in here, where something did."""
+    broken: bool = False
+    """The reply had begun when it failed."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     micro: int | None = None

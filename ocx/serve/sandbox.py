@@ -7,20 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocx.secret import Secret
-from ocx.serve.app import PREFIX, App
-from ocx.serve.catalogue import Catalogue
+from ocx.serve.app import Parts
 from ocx.serve.keys import mint
 from ocx.serve.ledger import Ledger
-from ocx.serve.limits import Limiter
 from ocx.serve.money import MICRO
-from ocx.serve.routing import Router
-from ocx.serve.server import HOST, Loopback, in_thread, listen
+from ocx.serve.server import serving
 from ocx.serve.store import Store
 
 DATABASE = "sandbox.sqlite3"
 GRANT = 500 * MICRO
-RPM = 60_000
-CONCURRENCY = 1_000
 
 
 @contextlib.contextmanager
@@ -37,9 +32,5 @@ def sandbox(state_dir: Path) -> Iterator[tuple[str, Secret]]:
         key = mint()
         ledger = Ledger(store)
         ledger.account(grant=GRANT)
-        app = App(ledger, Limiter(RPM, CONCURRENCY), Catalogue(), Router(), process_key=key)
-        listener = listen()
-        with contextlib.closing(listener):
-            port = listener.getsockname()[1]
-            with in_thread(Loopback(app), listener):
-                yield f"http://{HOST}:{port}{PREFIX}", key
+        with serving(Parts(ledger, process_key=key)) as url:
+            yield url, key

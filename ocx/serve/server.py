@@ -18,7 +18,7 @@ from typing import Any
 from uvicorn import Config, Server
 
 from ocx.errors import UsageError
-from ocx.serve.app import App
+from ocx.serve.app import PREFIX, App, Parts
 
 HOST = "127.0.0.1"
 DRAIN_SECONDS = 3.0
@@ -45,6 +45,7 @@ class Loopback(Server):
         super().__init__(config)
         _silence()
         self._app = app
+        app.abort = self._abort
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -77,6 +78,12 @@ class Loopback(Server):
             transport: Any = connection.transport
             transport.abort()
 
+    def _abort(self, client: tuple[str, int]) -> None:
+        for connection in list(self.server_state.connections):
+            if getattr(connection, "client", None) == client:
+                transport: Any = connection.transport
+                transport.abort()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -101,6 +108,10 @@ def listen(port: int = 0) -> socket.socket:
         ) from error
     listener.setblocking(False)
     return listener
+
+
+def base_url(listener: socket.socket) -> str:
+    return f"http://{HOST}:{listener.getsockname()[1]}{PREFIX}"
 
 
 def run(server: Loopback, listener: socket.socket) -> None:
@@ -129,3 +140,10 @@ def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
     finally:
         server.stop()
         thread.join(2 * DRAIN_SECONDS)
+
+
+@contextlib.contextmanager
+def serving(parts: Parts) -> Iterator[str]:
+    """Run a server of `parts` on a random port while the block runs; its base URL."""
+    with contextlib.closing(listen()) as listener, in_thread(Loopback(App(parts)), listener):
+        yield base_url(listener)

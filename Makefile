@@ -1,0 +1,52 @@
+# `make check` is the gate, the same as .ci/run. What needs more than Python and PyPI, or minutes,
+# has a target of its own and is counted as skipped elsewhere.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+
+.PHONY: demo dev check test test-slow test-shells test-sdk bench docs format clean
+
+# The program in .venv, then its main job on the embedded server: no account, no network.
+demo:
+	@rm -f $(STAMP)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check .
+	$(BIN)/ocx --sandbox chat "Hello!"
+	$(BIN)/ocx --sandbox balance
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+dev: $(STAMP)
+
+check:
+	PYTHON=$(PYTHON) .ci/run
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m slow --full
+
+test-shells: $(STAMP)
+	$(BIN)/python -m pytest -m shells
+
+test-sdk: $(STAMP)
+	$(BIN)/python -m pytest -m sdk
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench
+
+docs: $(STAMP)
+	$(BIN)/python -m ocx.docs
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .venv-ci build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,30 @@
+"""The OpenCodex API as a library.
+
+from ocx.api import Client, Endpoint
+
+with Client(Endpoint("https://opencodex.hk/api/v1", key=Secret(...))) as client:
+    with client.stream({"model": "deepseek-chat", "messages": [...]}) as stream:
+        for deltas in stream:
+            print("".join(delta.text for delta in deltas), end="")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ocx.api.types import Delta, Endpoint, Reply
+
+if TYPE_CHECKING:
+    from ocx.api.client import Client
+    from ocx.api.stream import Stream
+
+__all__ = ["Client", "Delta", "Endpoint", "Reply", "Stream"]
+
+
+def __getattr__(name: str) -> Any:
+    # httpx costs more start-up than all the rest: `keys list` and `--version` do without.
+    if name in {"Client", "Stream"}:
+        from ocx.api import client
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

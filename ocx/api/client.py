@@ -1,0 +1,295 @@
+"""The client: one endpoint, one pool of connections, one request at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.request import getproxies
+
+from ocx.api import proxy
+from ocx.api._http import httpx
+from ocx.api.body import CHAT_CAP, ERROR_CAP, QUICK_CAP, capped, unpack
+from ocx.api.completion import complete, document_of
+from ocx.api.deltas import Progress
+from ocx.api.failure import from_response, parse, request_id
+from ocx.api.foreign import translate
+from ocx.api.message import Message, build, chat_message
+from ocx.api.origin import check_base_url
+from ocx.api.retry import Failure, may_retry, wait_before
+from ocx.api.stream import Stream
+from ocx.api.transport import Transport, check_ca_bundle
+from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
+from ocx.api.wire import Wire
+from ocx.secret import redact
+
+__all__ = ["Client", "Stream"]
+
+log = logging.getLogger("ocx.api")
+
+T = TypeVar("T")
+
+
+class Client:
+    """The API over HTTP; a context manager. For several threads, one client each.
+
+    Args:
+        transport: takes the place of the network, in tests; then only its own deadlines hold.
+        sleep: waits between attempts.
+        tls: one context for the clients of many threads; made on first use where not given.
+
+    Every call raises, over all its attempts:
+        ConfigError: URL, header, key, proxy or CA file cannot be used; nothing was sent.
+        AuthError, CreditsError, RateLimitError, RejectedError, ServerError: the server refused.
+        NetworkError: no connection, or lost before the answer. DeadlineError: out of time.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        check_base_url(endpoint.base_url, endpoint.allow_http)
+        check_ca_bundle(endpoint.ca_bundle)
+        self._endpoint = endpoint
+        self._sleep = sleep
+        self._wire = Wire(endpoint.connect_timeout)
+        self._transport = transport or Transport(endpoint, self._wire, tls)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection at once; from another thread it ends the call that runs."""
+        self._wire.close()
+        self._transport.close()
+
+    def models(self) -> Reply:
+        """GET /models; `types.model_ids(reply.json)` are the ids.
+
+        Raises:
+            ServerError: the answer is no list of models.
+        """
+        reply = self.request("GET", "/models", cap=QUICK_CAP)
+        model_ids(document_of(reply, self._endpoint.key))
+        return reply
+
+    def balance(self) -> Reply:
+        """GET /balance, as sent; `ocx.api.balance.read(reply.body)` makes sense of it."""
+        return self.request("GET", "/balance", cap=QUICK_CAP)
+
+    def chat(self, body: Mapping[str, Any]) -> Reply:
+        """POST /chat/completions, the answer whole; `reply.json` is a chat.completion.
+
+        Raises:
+            CutAnswerError: (an IncompleteError) its `reply` holds what arrived.
+            RejectedError: also where the content filter left no text.
+            ServerError: also for a 200 that is no chat completion.
+        """
+        message = chat_message(self._endpoint, body, stream=False)
+        reply = self._reply(message, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
+        return complete(reply, self._endpoint.key)
+
+    def stream(self, body: Mapping[str, Any]) -> Stream:
+        """POST /chat/completions with `stream: true`; to be used in a `with`.
+
+        Returns when the server has begun to answer; what iterating raises is at `Stream`.
+        """
+        endpoint = self._endpoint
+        message = chat_message(endpoint, body, stream=True)
+        call = _Call(self, message, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
+        response = call.run(lambda response: response)
+        source = _Source(call, response)
+        return Stream(source, Progress(_lower(response), endpoint.key))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        cap: int = CHAT_CAP,
+    ) -> Reply:
+        """Any request, with this endpoint's key, retries and errors; the body is not looked into.
+
+        Args:
+            path: below the base URL, or an absolute URL: one of another origin gets no key.
+            headers: in addition to the endpoint's.
+            cap: bytes of the answer at most.
+        """
+        message = build(self._endpoint, method, path, content=content, headers=headers)
+        return self._reply(message, self._endpoint.timeout or QUICK_TIMEOUT, cap)
+
+    def _reply(self, message: Message, seconds: float, cap: int) -> Reply:
+        call = _Call(self, message, seconds, None)
+        status, headers, body = call.run(lambda response: _read(response, cap))
+        return Reply(
+            status,
+            headers,
+            body,
+            parse(body),
+            request_id(headers),
+            time.monotonic() - call.started,
+            call.attempts,
+        )
+
+
+class _Call:
+    """One request over all its attempts."""
+
+    def __init__(
+        self, client: Client, message: Message, seconds: float, idle: float | None
+    ) -> None:
+        self._endpoint = client._endpoint
+        self._transport = client._transport
+        self._sleep = client._sleep
+        self._message = message
+        self._idle = idle
+        self.wire = client._wire
+        self.wire.start(seconds)
+        self.started = time.monotonic()
+        self.attempts = 0
+
+    def run(self, consume: Callable[[httpx.Response], T]) -> T:
+        """What `consume` makes of the first answer with a 2xx."""
+        while True:
+            self.attempts += 1
+            outcome = self._attempt(consume)
+            if not isinstance(outcome, Failure):
+                return outcome
+            self._pause(outcome)
+
+    def failed(self, error: Exception) -> Failure:
+        """An exception from below as one of ours."""
+        way = proxy.choose(self._message.url, self._endpoint.proxy, getproxies())
+        return translate(error, self._message.url, self.wire, way)
+
+    def _attempt(self, consume: Callable[[httpx.Response], T]) -> T | Failure:
+        began = time.monotonic()
+        try:
+            response = self._transport.handle_request(self._request())
+            try:
+                log.debug("%s", self._line(response, began))
+                if 200 <= response.status_code < 300:
+                    return consume(response)
+                return self._refused(response)
+            except BaseException:
+                response.close()
+                raise
+        except Exception as error:
+            failure = self.failed(error)
+            failure.error.message = self._masked(failure.error.message)
+            log.debug("%s %s: %s", self._message.method, self._message.url, failure.error.message)
+            return failure
+
+    def _request(self) -> httpx.Request:
+        message = self._message
+        timeout = {
+            "connect": self._endpoint.connect_timeout,
+            "read": self._idle,
+            "write": self._idle,
+            "pool": None,
+        }
+        return httpx.Request(
+            message.method,
+            message.url,
+            headers=[(name.encode(), value.encode()) for name, value in message.headers],
+            content=message.content or None,
+            extensions={"timeout": timeout, "trace": self.wire.trace},
+        )
+
+    def _refused(self, response: httpx.Response) -> Failure:
+        body = bytearray()
+        # The status says enough: a body that does not come is not worth waiting for.
+        with contextlib.suppress(Exception), self.wire.within(5):
+            for piece in unpack(response.stream, response.headers.get("content-encoding", "")):  # type: ignore[arg-type]
+                body += piece
+                if len(body) > ERROR_CAP:
+                    break
+        response.close()
+        headers = _lower(response)
+        error = from_response(
+            response.status_code, headers, bytes(body[:ERROR_CAP]), key=self._endpoint.key
+        )
+        return Failure(error, "status", headers)
+
+    def _pause(self, failure: Failure) -> None:
+        """Wait before the next attempt, or raise the failure where there is none."""
+        retries = self._endpoint.retries
+        if self.attempts > retries or not may_retry(self._message.method, failure):
+            raise failure.error
+        wait = wait_before(self.attempts, failure, self.wire.left())
+        if wait is None:
+            raise failure.error
+        log.warning(
+            "retry %d of %d in %.1f s: %s", self.attempts, retries, wait, failure.error.message
+        )
+        self._sleep(wait)
+        if self.wire.left() <= 0:
+            raise self.wire.expired()
+
+    def _line(self, response: httpx.Response, began: float) -> str:
+        found = request_id(_lower(response))
+        name = f", request id {found}" if found else ""
+        took = (time.monotonic() - began) * 1000
+        message = self._message
+        return f"{message.method} {message.url}: {response.status_code}{name}, {took:.0f} ms"
+
+    def _masked(self, text: str) -> str:
+        key = self._endpoint.key
+        return redact(text, (key,) if key else ())
+
+
+class _Source:
+    """The body of an answer that is being streamed."""
+
+    def __init__(self, call: _Call, response: httpx.Response) -> None:
+        self._call = call
+        self._response = response
+        self._raw: Iterator[bytes] = iter(())
+        self.attempts = call.attempts
+        self.started = call.started
+        self.request_id = request_id(_lower(response))
+
+    def pieces(self) -> Iterator[bytes]:
+        encoding = self._response.headers.get("content-encoding", "")
+        try:
+            self._raw = iter(self._response.stream)  # type: ignore[arg-type]
+            yield from unpack(self._raw, encoding)
+        except Exception as error:
+            raise self._call.failed(error).error from error
+
+    def drain(self) -> None:
+        with contextlib.suppress(Exception), self._call.wire.within(0.1):
+            for _ in self._raw:
+                pass
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _read(response: httpx.Response, cap: int) -> tuple[int, dict[str, str], bytes]:
+    encoding = response.headers.get("content-encoding", "")
+    body = capped(unpack(response.stream, encoding), cap)  # type: ignore[arg-type]
+    response.close()
+    return response.status_code, _lower(response), body
+
+
+def _lower(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}

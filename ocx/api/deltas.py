@@ -1,0 +1,342 @@
+"""The chunks of a streamed answer: what each adds, and the whole answer folded from all; pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ocx.api.failure import excerpt, from_document, incomplete
+from ocx.api.sse import DONE
+from ocx.api.types import Delta
+from ocx.errors import IncompleteError, OcxError, RejectedError, ServerError
+from ocx.secret import Secret
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_decode = json.JSONDecoder().raw_decode
+
+
+class NotJsonError(ServerError):
+    """An event of the stream is no JSON: garbage, or the stub of one that was cut."""
+
+
+class Progress:
+    """What is known about an answer while it comes; holds no text.
+
+    Attributes:
+        finish_reason: of the first choice, once seen.
+        usage: the last that was not null.
+        content_seen: a piece of text or of a tool call has arrived.
+        done: `[DONE]` has arrived.
+        tool_calls: the fragments of the first choice, joined by index.
+    """
+
+    def __init__(self, headers: Mapping[str, str] | None = None, key: Secret | None = None) -> None:
+        self.finish_reason: str | None = None
+        self.usage: dict[str, Any] | None = None
+        self.model: str | None = None
+        self.id: str | None = None
+        self.content_seen = False
+        self.done = False
+        self.tool_calls: list[dict[str, Any]] = []
+        self._headers = headers or {}
+        self._key = key
+        self._unfinished: set[int] = set()
+
+    def read(self, data: str) -> Delta | None:
+        """The delta of one event; None for `[DONE]` and for an event without data.
+
+        Raises:
+            OcxError: the event is an error, or is not JSON.
+        """
+        try:
+            chunk, end = _decode(data)
+        except (ValueError, RecursionError):
+            return self._not_json(data)
+        if end != len(data):
+            chunk = self._strict(data)
+        try:
+            choice = chunk["choices"][0]
+            delta = choice["delta"]
+            content = delta.get("content")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            return self._unusual(chunk, data)
+        self._note(chunk)
+        if len(chunk["choices"]) > 1 or choice.get("index"):
+            return self._several(chunk["choices"], data)
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            self.finish_reason = reason
+        if "tool_calls" in delta:
+            self._calls(delta)
+        text = content if content.__class__ is str else text_of(content)
+        if text:
+            self.content_seen = True
+        return Delta(text, reasoning_of(delta), data, reason)
+
+    def whole(self, document: Mapping[str, Any], data: str) -> Delta:
+        """The one delta of an answer that came as a single JSON document.
+
+        Raises:
+            OcxError: the document is an error, or no answer.
+        """
+        self._raise_reported(document)
+        check_completion(document)
+        self._note(document)
+        choice = document["choices"][0]
+        message = choice["message"]
+        self.finish_reason = choice.get("finish_reason") or "stop"
+        self._calls(message)
+        text = text_of(message.get("content"))
+        self.content_seen = self.content_seen or bool(text)
+        return Delta(text, reasoning_of(message), data, self.finish_reason)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has said why it ended."""
+        return self.finish_reason is not None and not self._unfinished
+
+    def verdict(self) -> OcxError | None:
+        """The error that the end of the stream means; None where the answer is whole."""
+        if not self.finished:
+            end = "[DONE] came" if self.done else "the stream ended"
+            if self.content_seen:
+                return IncompleteError(
+                    f"the answer broke off: {end} without a finish_reason",
+                    hint="what arrived is incomplete; run it again for a whole answer",
+                )
+            return ServerError(f"no answer came: {end} without a finish_reason")
+        if self.finish_reason == "content_filter":
+            return filtered(self.content_seen)
+        return None
+
+    def broken(self, error: OcxError) -> OcxError:
+        """`error` as it counts now: its own class before any content, incomplete after."""
+        return incomplete(error) if self.content_seen else error
+
+    def _note(self, chunk: Mapping[str, Any]) -> None:
+        usage = chunk.get("usage")
+        if usage:
+            self.usage = usage
+        if self.model is None:
+            self.model = chunk.get("model")
+        if self.id is None:
+            self.id = chunk.get("id")
+        if "error" in chunk:
+            self._raise_reported(chunk)
+
+    def _unusual(self, chunk: Any, data: str) -> Delta:
+        """A chunk without the usual `choices[0].delta`: usage, an error, or a whole message."""
+        if not isinstance(chunk, dict):
+            raise ServerError(f"the stream holds what is no chunk: {excerpt(data)}")
+        self._raise_reported(chunk)
+        self._note(chunk)
+        choices = chunk.get("choices")
+        if isinstance(choices, list) and choices and all(isinstance(c, dict) for c in choices):
+            return self._several(choices, data)
+        return Delta("", "", data, None)
+
+    def _several(self, choices: list[dict[str, Any]], data: str) -> Delta:
+        text = reasoning = ""
+        reason: str | None = None
+        for choice in choices:
+            delta = choice.get("delta") or choice.get("message")
+            delta = delta if isinstance(delta, dict) else {}
+            index, ended = choice.get("index") or 0, choice.get("finish_reason")
+            (self._unfinished.add if ended is None else self._unfinished.discard)(index)
+            if index:
+                continue
+            self._unfinished.discard(0)
+            text, reasoning = text_of(delta.get("content")), reasoning_of(delta)
+            reason = ended
+            self.finish_reason = ended or self.finish_reason
+            self._calls(delta)
+        self.content_seen = self.content_seen or bool(text)
+        return Delta(text, reasoning, data, reason)
+
+    def _calls(self, delta: Mapping[str, Any]) -> None:
+        if add_calls(self.tool_calls, delta.get("tool_calls")):
+            self.content_seen = True
+
+    def _not_json(self, data: str) -> Delta | None:
+        stripped = data.strip()
+        if stripped == DONE:
+            self.done = True
+        if not stripped or self.done:
+            return None
+        if stripped != data:
+            return self.read(stripped)
+        raise NotJsonError(f"the stream holds what is not JSON: {excerpt(data)}")
+
+    def _strict(self, data: str) -> Any:
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            raise NotJsonError(f"the stream holds what is not JSON: {excerpt(data)}") from None
+
+    def _raise_reported(self, document: Mapping[str, Any]) -> None:
+        error = from_document(document, self._headers, key=self._key)
+        if error is not None:
+            raise error
+
+
+class SurrogateJoiner:
+    """Clean text from deltas: half a surrogate pair waits for its partner in the next one.
+
+    `feed` may keep back one code unit; `end` gives what is left. Halves that find no partner
+    become U+FFFD, so that the text can always be encoded.
+    """
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def feed(self, text: str) -> str:
+        if self._half:
+            text, self._half = self._half + text, ""
+        elif text.isascii():
+            return text
+        if not _SURROGATE.search(text):
+            return text
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def end(self) -> str:
+        half, self._half = self._half, ""
+        return "\ufffd" if half else ""
+
+
+class Fold:
+    """One chat.completion out of the chunks of a stream; keeps the text."""
+
+    def __init__(self) -> None:
+        self._document: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+        self._text: dict[tuple[int, str], list[str]] = {}
+
+    def add(self, chunk: Mapping[str, Any]) -> None:
+        """Take one chunk; what is no chunk is passed over."""
+        for name, value in chunk.items():
+            if name not in {"choices", "object"} and value is not None:
+                self._document[name] = value
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._choice(choice)
+
+    def document(self) -> dict[str, Any]:
+        """The completion as a server would have sent it whole."""
+        choices = [self._finished(index) for index in sorted(self._choices)]
+        fields = {name: value for name, value in self._document.items() if name != "usage"}
+        head: dict[str, Any] = {"id": fields.pop("id", None), "object": "chat.completion"}
+        document = {**head, **fields, "choices": choices}
+        if "usage" in self._document:
+            document["usage"] = self._document["usage"]
+        return document
+
+    def _choice(self, choice: Mapping[str, Any]) -> None:
+        index = choice.get("index") or 0
+        kept = self._choices.setdefault(
+            index, {"index": index, "message": {"role": "assistant"}, "finish_reason": None}
+        )
+        for name, value in choice.items():
+            if name not in {"index", "delta", "message"} and value is not None:
+                kept[name] = value
+        delta = choice.get("delta") or choice.get("message")
+        if isinstance(delta, dict):
+            self._delta(index, kept["message"], delta)
+
+    def _delta(self, index: int, message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+        for name, value in delta.items():
+            if name == "tool_calls":
+                add_calls(message.setdefault("tool_calls", []), value)
+            elif name == "content":
+                self._text.setdefault((index, name), []).append(text_of(value))
+            elif isinstance(value, str) and name != "role":
+                self._text.setdefault((index, name), []).append(value)
+            elif value is not None:
+                message[name] = value
+
+    def _finished(self, index: int) -> dict[str, Any]:
+        choice = self._choices[index]
+        message = {"role": choice["message"].get("role"), "content": None, **choice["message"]}
+        joined: dict[str, str | None] = {
+            name: "".join(pieces) for (of, name), pieces in self._text.items() if of == index
+        }
+        if message.get("tool_calls"):
+            joined["content"] = joined.get("content") or None
+        message |= joined
+        return {"index": index, "message": message, **_without(choice, "index", "message")}
+
+
+def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """One chat.completion document out of chunks."""
+    folded = Fold()
+    for chunk in chunks:
+        folded.add(chunk)
+    return folded.document()
+
+
+def add_calls(calls: list[dict[str, Any]], fragments: Any) -> bool:
+    """Join fragments of tool calls, keyed by `index`, into `calls`; whether there were any.
+
+    Names and ids come whole, once; arguments come in pieces.
+    """
+    if not isinstance(fragments, list):
+        return False
+    for position, fragment in enumerate(fragments):
+        if isinstance(fragment, dict):
+            index = fragment.get("index")
+            _add_call(calls, index if isinstance(index, int) else position, fragment)
+    return bool(fragments)
+
+
+def _add_call(calls: list[dict[str, Any]], index: int, fragment: Mapping[str, Any]) -> None:
+    # Gemini's bridges send sparse indexes, so the place in the list is not the index.
+    call = next((call for call in calls if call.get("index") == index), None)
+    if call is None:
+        call = {"index": index, "type": "function", "function": {"name": "", "arguments": ""}}
+        calls.append(call)
+    function = fragment.get("function")
+    if isinstance(function, dict):
+        call["function"]["name"] = function.get("name") or call["function"]["name"]
+        call["function"]["arguments"] += function.get("arguments") or ""
+    call |= {k: v for k, v in fragment.items() if k not in {"index", "function"} and v}
+
+
+def check_completion(document: Any) -> None:
+    """Raise `ServerError` unless this is a chat completion with at least one message."""
+    try:
+        fine = isinstance(document["choices"][0]["message"], dict)
+    except (TypeError, KeyError, IndexError):
+        fine = False
+    if not fine:
+        raise ServerError("the answer is JSON, but not a chat completion")
+
+
+def filtered(content_seen: bool) -> OcxError:
+    """The error for `finish_reason: content_filter`."""
+    if content_seen:
+        return IncompleteError("the answer was cut off by the provider's content filter")
+    return RejectedError("the provider's content filter refused the answer")
+
+
+def text_of(content: Any) -> str:
+    """The text of `content`: a string, null, or OpenAI's list of parts."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = (part.get("text") for part in content if isinstance(part, dict))
+    return "".join(text for text in parts if isinstance(text, str))
+
+
+def reasoning_of(delta: Mapping[str, Any]) -> str:
+    """`reasoning_content` (DeepSeek, Qwen) or `reasoning` (OpenRouter): the same text, once."""
+    value = delta.get("reasoning_content") or delta.get("reasoning")
+    return value if isinstance(value, str) else ""
+
+
+def _without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in mapping.items() if name not in names}

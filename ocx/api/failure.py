@@ -1,0 +1,222 @@
+"""What a refusal means: status, headers and body in, one of our errors out; pure.
+
+The provider documents five statuses and no body, so every common shape is read: OpenAI's
+`{"error": {...}}`, `{"error": "text"}`, FastAPI's `detail`, problem+json's `title`, plain text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ocx.errors import (
+    AuthError,
+    CreditsError,
+    DeadlineError,
+    IncompleteError,
+    NetworkError,
+    OcxError,
+    RateLimitError,
+    RejectedError,
+    ServerError,
+)
+from ocx.secret import Secret, redact
+
+MAX_TEXT = 500
+_MAX_RAW = 200
+_REQUEST_IDS = ("x-request-id", "request-id", "x-oneapi-request-id", "cf-ray")
+_QUOTA_CODES = {"insufficient_quota", "insufficient_user_quota"}
+# 403 says credits in words only: one-api and its forks answer in English or Chinese.
+_ABOUT_CREDITS = re.compile(
+    r"insufficient.{0,20}(balance|credit|quota|fund)|(credit|quota|balance).{0,20}(exhaust|used up)"
+    r"|(余额|额度|餘額|額度)不足",
+    re.IGNORECASE,
+)
+_NAMED = (
+    ("rate_limit", RateLimitError),
+    ("too_many_requests", RateLimitError),
+    ("auth", AuthError),
+    ("api_key", AuthError),
+    ("permission", AuthError),
+    ("billing", CreditsError),
+    ("payment", CreditsError),
+    ("timeout", DeadlineError),
+    ("content_filter", RejectedError),
+    ("context_length", RejectedError),
+    ("not_found", RejectedError),
+    ("invalid", RejectedError),
+)
+_GOOD_CODES = {"0", "200", "20000", "true", "ok", "success"}
+
+
+def from_response(
+    status: int, headers: Mapping[str, str], body: bytes, *, key: Secret | None = None
+) -> OcxError:
+    """The error that an answer with a status other than 2xx stands for.
+
+    Args:
+        headers: names in lower case.
+        body: as much of it as was read, decompressed.
+        key: masked wherever the server repeats it.
+    """
+    document = parse(body)
+    text = _text(document) or _plain(body)
+    code = _code(document)
+    kind = _kind(status, code, text)
+    if 300 <= status < 400:
+        target = _clean(headers.get("location", ""))
+        text = f"redirects are not followed; it leads to {target}" if target else "redirected"
+    message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
+    return kind(
+        redact(message, (key,) if key else ()),
+        hint=_hint(kind, status, code),
+        status=status,
+        api_code=code,
+        request_id=request_id(headers),
+    )
+
+
+def from_document(
+    document: Any, headers: Mapping[str, str], *, status: int = 200, key: Secret | None = None
+) -> OcxError | None:
+    """The error that a document with a 200, or an event of a stream, reports; None for none."""
+    if not reports_failure(document):
+        return None
+    code = _code(document)
+    text = _text(document) or "the server reports an error without saying which"
+    kind = _kind(_status_in(document, code), code, text)
+    return kind(
+        redact(text, (key,) if key else ()),
+        hint=_hint(kind, None, code),
+        status=status,
+        api_code=code,
+        request_id=request_id(headers),
+    )
+
+
+def incomplete(error: OcxError) -> IncompleteError:
+    """The same failure, after a part of the answer had arrived."""
+    return IncompleteError(
+        f"the answer broke off: {error.message}",
+        hint="what arrived is incomplete; run it again for a whole answer",
+        status=error.status,
+        api_code=error.api_code,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+    )
+
+
+def reports_failure(document: Any) -> bool:
+    """Whether a document, whatever its status, says that the request failed."""
+    if not isinstance(document, dict):
+        return False
+    if document.get("error") or document.get("success") is False:
+        return True
+    if document.get("type") == "error" or document.get("object") == "error":
+        return True
+    # DashScope and one-api: no answer in it, but words and a code that is not a success.
+    told = any(isinstance(document.get(name), str) for name in ("message", "msg", "detail"))
+    code = document.get("code")
+    failed = code is not None and str(code).lower() not in _GOOD_CODES
+    return told and failed and "choices" not in document
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The id under which the provider can find the request; header names in lower case."""
+    found = (headers.get(name) for name in _REQUEST_IDS)
+    return next((_clean(value)[:_MAX_RAW] for value in found if value), None)
+
+
+def parse(body: bytes | str) -> Any:
+    """The body's JSON; None where it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def excerpt(body: bytes | str) -> str:
+    """The first 200 printable characters, on one line."""
+    text = body[: 4 * _MAX_RAW].decode("utf-8", "replace") if isinstance(body, bytes) else body
+    return _clean(text)[:_MAX_RAW]
+
+
+def _plain(body: bytes) -> str:
+    return excerpt(body)
+
+
+def _text(document: Any) -> str:
+    if not isinstance(document, dict):
+        return ""
+    error = document.get("error")
+    nested = error.get("message") if isinstance(error, dict) else error
+    names = ("message", "msg", "detail", "title")
+    found = (nested, *(document.get(name) for name in names))
+    text = next((value for value in found if isinstance(value, str) and value.strip()), "")
+    return _clean(text)[:MAX_TEXT]
+
+
+def _code(document: Any) -> str | None:
+    if not isinstance(document, dict):
+        return None
+    error = document.get("error")
+    inner = error if isinstance(error, dict) else {}
+    found = (inner.get("code"), inner.get("type"), document.get("code"))
+    code = next((value for value in found if isinstance(value, str | int) and value != ""), None)
+    return None if code is None or isinstance(code, bool) else _clean(str(code))[:_MAX_RAW]
+
+
+def _status_in(document: Mapping[str, Any], code: str | None) -> int:
+    error = document.get("error")
+    inner = error if isinstance(error, dict) else {}
+    for value in (code, inner.get("status"), document.get("status"), inner.get("type")):
+        text = str(value)
+        if len(text) == 3 and text.isdecimal() and text >= "400":
+            return int(text)
+    return 0
+
+
+def _kind(status: int, code: str | None, text: str) -> type[OcxError]:
+    name = (code or "").lower()
+    if name in _QUOTA_CODES or name.endswith("quota_failed") or status == 402:
+        return CreditsError
+    if status == 403:
+        return CreditsError if _ABOUT_CREDITS.search(text) else AuthError
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if 400 <= status < 500:
+        return RejectedError
+    if status == 0:
+        return next((kind for part, kind in _NAMED if part in name), ServerError)
+    return ServerError
+
+
+_BY_STATUS: dict[int, type[OcxError]] = {
+    401: AuthError,
+    407: NetworkError,
+    408: DeadlineError,
+    429: RateLimitError,
+}
+
+
+def _hint(kind: type[OcxError], status: int | None, code: str | None) -> str | None:
+    if status is not None and 300 <= status < 400:
+        return "set base_url to where the API really is; the key is not sent anywhere else"
+    if kind is RejectedError and (status == 404 or "model" in (code or "")):
+        return "`ocx models` lists the models; `ocx config get base_url` shows the URL"
+    return _HINTS.get(kind)
+
+
+_HINTS: dict[type[OcxError], str] = {
+    AuthError: "`ocx keys check` tests the key; `ocx keys add NAME` stores another",
+    RateLimitError: "wait, then try again; --retries N tries more often",
+    NetworkError: "check the proxy's user name and password",
+}
+
+
+def _clean(text: str) -> str:
+    """One line without control characters: what a server says must not steer a terminal."""
+    words = "".join(char if char.isprintable() else " " for char in text).split()
+    return " ".join(words)

@@ -1,0 +1,97 @@
+"""Which URLs may be used, and which of them are the same place; pure.
+
+A key is sent to one origin (scheme, host, port) only, and never in clear text over a network.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+
+from ocx.errors import ConfigError
+
+Origin = tuple[str, str, int]
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin(url: str) -> Origin:
+    """(scheme, host, port) in lower case, the scheme's own port where none is written.
+
+    Raises:
+        ConfigError: the URL is not absolute, not http(s), or broken.
+    """
+    parts = _split(url)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only be this machine: localhost, 127.0.0.0/8, ::1."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def check_base_url(url: str, allow_http: bool = False) -> None:
+    """Refuse a base URL that a key must not go to.
+
+    Raises:
+        ConfigError: not http(s); http to a host that is not loopback, unless `allow_http`;
+            userinfo (it would replace the Bearer header), query or fragment.
+    """
+    parts = _split(url)
+    if parts.username is not None or parts.password is not None:
+        # The URL is not repeated: what stands before the @ may be a password.
+        raise ConfigError(
+            "the base URL holds a user name or password",
+            hint="remove what stands before the @; keys are added with `ocx keys add`",
+        )
+    if "?" in url or "#" in url:
+        raise ConfigError("the base URL has a query or a fragment", hint="remove it")
+    check_scheme(url, allow_http)
+
+
+def check_scheme(url: str, allow_http: bool = False) -> None:
+    """Refuse clear text over a network.
+
+    Raises:
+        ConfigError: http to a host that is not loopback, unless `allow_http`.
+    """
+    scheme, host, _ = origin(url)
+    if scheme == "http" and not allow_http and not is_loopback(host):
+        raise ConfigError(
+            f"http:// is refused for {host}: a key would cross the network in clear text",
+            hint='use https://, or a profile with `auth = "none"` for a server without keys',
+        )
+
+
+def join(base_url: str, path: str) -> str:
+    """`path` below the base URL; no part of either is guessed or dropped."""
+    return f"{base_url.rstrip('/')}/{path.lstrip('/')}"
+
+
+def _split(url: str) -> SplitResult:
+    problem = _problem(url)
+    if problem:
+        raise ConfigError(f"the URL {problem}", hint="it looks like https://host/path")
+    return urlsplit(url)
+
+
+def _problem(url: str) -> str | None:
+    # urlsplit() silently removes tabs and newlines, and httpx refuses them later.
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "holds a character that cannot stand in it; write the host in its xn-- form"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "is broken"
+    if parts.scheme not in _PORTS:
+        return "does not begin with https://"
+    if not parts.hostname or "\\" in parts.netloc or "%" in parts.netloc.rpartition("@")[2]:
+        return "has no valid host"
+    return "has port 0" if port == 0 else None

@@ -1,0 +1,108 @@
+"""When a failed request may be sent again, and how long to wait; pure.
+
+A POST costs money: it is repeated only where the server says that it did not answer it.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from ocx.errors import CreditsError, OcxError, RateLimitError
+
+MAX_WAIT = 60.0
+_FIRST_WAIT = 0.5
+_MAX_BACKOFF = 8.0
+_UNANSWERED = frozenset({429, 500, 502, 503, 522, 529})
+_HARMLESS_TOO = frozenset({408, 504, 524})
+_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
+
+Stage = Literal["connect", "silent", "status", "final"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One attempt that failed.
+
+    Attributes:
+        stage: "connect": nothing was sent; "silent": sent, and no byte came in time; "status":
+            the server answered with an error; "final": everything that a retry cannot mend.
+        headers: of the answer, names in lower case.
+    """
+
+    error: OcxError
+    stage: Stage = "final"
+    headers: Mapping[str, str] | None = None
+
+
+def may_retry(method: str, failure: Failure) -> bool:
+    """Whether sending the request once more is right."""
+    harmless = method in {"GET", "HEAD"}
+    if failure.stage == "connect":
+        return True
+    if failure.stage == "silent":
+        return harmless
+    if failure.stage != "status" or isinstance(failure.error, CreditsError):
+        return False
+    status = failure.error.status
+    return status in _UNANSWERED or (harmless and status in _HARMLESS_TOO)
+
+
+def wait_before(attempt: int, failure: Failure, left: float) -> float | None:
+    """Seconds to wait after attempt number `attempt` (from 1); None: no time is left for it.
+
+    Args:
+        left: seconds until the total deadline.
+
+    Raises:
+        RateLimitError: the server asks for more than 60 s, or than is left.
+    """
+    asked = retry_after(failure.headers or {})
+    if asked is None:
+        ceiling = min(_MAX_BACKOFF, _FIRST_WAIT * 2 ** (attempt - 1))
+        wait = random.uniform(0, ceiling)  # noqa: S311 - full jitter, no secret
+        return wait if wait < left else None
+    if asked > MAX_WAIT or asked >= left:
+        raise _too_long(asked, left, failure.error)
+    return asked
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds the server asks to wait: `retry-after-ms`, else Retry-After as seconds or a date.
+
+    Args:
+        headers: names in lower case.
+        now: seconds since the epoch; the clock's where not given.
+    """
+    milliseconds = headers.get("retry-after-ms", "").strip()
+    if _SECONDS.fullmatch(milliseconds):
+        return float(milliseconds) / 1000
+    value = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, date.timestamp() - (time.time() if now is None else now))
+
+
+def _too_long(asked: float, left: float, error: OcxError) -> RateLimitError:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + min(asked, 1e9)))
+    why = "more than the 60 s that are waited for" if asked > MAX_WAIT else "more than is left"
+    if asked <= MAX_WAIT:
+        why += f" of --timeout ({max(0.0, left):.0f} s)"
+    return RateLimitError(
+        f"{error.message}; the server asks to wait {math.ceil(asked)} s, {why}",
+        hint=f"try again after {at}",
+        status=error.status,
+        api_code=error.api_code,
+        request_id=error.request_id,
+        retry_after=asked,
+    )

@@ -1,0 +1,222 @@
+"""A streamed answer: bytes are pulled through it, and leaving the `with` closes the connection."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Protocol
+
+from ocx.api.body import CHAT_CAP, capped, sniff
+from ocx.api.completion import unexpected
+from ocx.api.deltas import NotJsonError, Progress
+from ocx.api.failure import parse
+from ocx.api.sse import Decoder, EventTooLarge
+from ocx.api.types import Delta
+from ocx.errors import DeadlineError, OcxError, ServerError
+
+log = logging.getLogger("ocx.api")
+
+_BLANKS = b" \t\r\n"
+
+
+class Source(Protocol):
+    """What a stream needs of the connection."""
+
+    attempts: int
+    started: float
+    request_id: str | None
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body, decompressed, as it comes; raises errors of ours only."""
+
+    def drain(self) -> None:
+        """Read what follows the answer, if it comes at once: the connection can serve again."""
+
+    def close(self) -> None:
+        """Give up the rest."""
+
+
+class Stream:
+    """Iterate for lists of deltas: one list, never empty, for each piece the network gave.
+
+    Holds no text, so its memory does not grow with the answer.
+
+    Attributes:
+        request_id: the server's id of the request.
+        attempts: how many requests were sent.
+        first_token_seconds: from the call to the first text or reasoning; None before it.
+
+    Iterating raises, after the last delta that came:
+        IncompleteError: some content had come, then an error, garbage or the end; or a filter.
+        RejectedError: the content filter, before any content.
+        ServerError: no answer came, or not the kind that was asked for.
+        NetworkError: the connection was lost before any content.
+        DeadlineError: no byte within idle_timeout, or no end within the total.
+        OcxError: the class of the error that the server reported before any content.
+    """
+
+    def __init__(self, source: Source, progress: Progress) -> None:
+        self._source = source
+        self._progress = progress
+        self._error: OcxError | None = None
+        self._ended: float | None = None
+        self._any = False
+        self.request_id = source.request_id
+        self.attempts = source.attempts
+        self.first_token_seconds: float | None = None
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self._progress.finish_reason
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        return self._progress.usage
+
+    @property
+    def model(self) -> str | None:
+        return self._progress.model
+
+    @property
+    def id(self) -> str | None:
+        return self._progress.id
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        return self._progress.tool_calls
+
+    @property
+    def content_seen(self) -> bool:
+        return self._progress.content_seen
+
+    @property
+    def seconds(self) -> float:
+        """From the call to the end of the answer, or to now."""
+        return (self._ended or time.monotonic()) - self._source.started
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, unless the answer was read to its end."""
+        self._ended = self._ended or time.monotonic()
+        self._source.close()
+
+    def __iter__(self) -> Iterator[list[Delta]]:
+        try:
+            yield from self._deltas()
+        except OcxError as error:
+            error.request_id = error.request_id or self.request_id
+            raise
+        finally:
+            self.close()
+
+    def _deltas(self) -> Iterator[list[Delta]]:
+        pieces = self._source.pieces()
+        head = self._head(pieces)
+        kind = sniff(head)
+        if kind == "json":
+            yield [self._whole(head, pieces)]
+        elif kind == "html" or kind is None:
+            raise unexpected(head)
+        else:
+            yield from self._events(head, pieces)
+        error = self._progress.verdict()
+        if error is not None:
+            # Plain text has no events; its first words say more than their absence.
+            raise unexpected(head) if kind == "other" and not self._any else error
+
+    def _head(self, pieces: Iterator[bytes]) -> bytes:
+        """The beginning of the body, as much as shows its kind.
+
+        Blank lines before it are dropped: some servers send them while they think.
+        """
+        head = b""
+        for piece in pieces:
+            head = (head + piece).lstrip(_BLANKS)
+            if sniff(head) is not None:
+                break
+        return head
+
+    def _whole(self, head: bytes, pieces: Iterator[bytes]) -> Delta:
+        body = capped(_chain(head, pieces), CHAT_CAP)
+        document = parse(body)
+        if document is None:
+            raise unexpected(body)
+        delta = self._progress.whole(document, body.decode("utf-8", "replace"))
+        self._mark([delta])
+        return delta
+
+    def _events(self, head: bytes, pieces: Iterator[bytes]) -> Iterator[list[Delta]]:
+        decoder = Decoder()
+        lost: OcxError | None = None
+        piece: bytes | None = head
+        while piece is not None and not (self._progress.done or self._error):
+            try:
+                deltas = self._read(decoder.feed(piece))
+                if deltas:
+                    yield deltas
+                piece = next(pieces, None)
+            except EventTooLarge as error:
+                self._error = ServerError(str(error))
+            except OcxError as error:
+                lost = error
+                break
+        deltas = self._read(decoder.end())
+        if deltas:
+            yield deltas
+        self._conclude(lost)
+
+    def _read(self, events: list[str]) -> list[Delta]:
+        deltas: list[Delta] = []
+        progress = self._progress
+        for data in events:
+            if progress.done or self._error:
+                break
+            try:
+                delta = progress.read(data)
+            except OcxError as error:
+                self._error = error
+                break
+            if delta is not None:
+                deltas.append(delta)
+        if self.first_token_seconds is None:
+            self._mark(deltas)
+        return deltas
+
+    def _conclude(self, lost: OcxError | None) -> None:
+        progress = self._progress
+        garbage = isinstance(self._error, NotJsonError)
+        if progress.finished and (garbage or not self._error):
+            # Nothing that is missing now belongs to the answer.
+            if progress.done:
+                self._source.drain()
+            elif lost or garbage:
+                log.debug("after the finish_reason: %s", lost or self._error)
+            return
+        # What a cut leaves of an event is no JSON; the cut is the reason, not that.
+        error = lost if lost and (garbage or not self._error) else self._error
+        if isinstance(error, DeadlineError) and error is lost:
+            raise error
+        if error is not None:
+            raise progress.broken(error)
+
+    def _mark(self, deltas: list[Delta]) -> None:
+        self._any = self._any or bool(deltas)
+        if any(delta.text or delta.reasoning for delta in deltas):
+            self.first_token_seconds = time.monotonic() - self._source.started
+
+
+def _chain(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    yield head
+    yield from pieces

@@ -1,0 +1,100 @@
+"""What goes into the API and what comes out of it, as plain values; nothing here knows HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ocx.errors import ServerError
+from ocx.secret import Secret
+
+CHAT_TIMEOUT = 600.0
+QUICK_TIMEOUT = 15.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where to send requests, and how long and how often to try.
+
+    Attributes:
+        base_url: used exactly as configured, with or without a trailing slash.
+        key: None sends no Authorization header.
+        headers: added to every request to `base_url`'s origin; Authorization is refused.
+        timeout: seconds for one call over all attempts; None means 600 for chat, 15 for the rest.
+        connect_timeout: seconds until TCP, proxy and TLS stand.
+        idle_timeout: seconds a stream may pass without any byte.
+        retries: attempts after the first.
+        proxy: URL of the proxy; None reads the environment, "" uses none.
+        ca_bundle: PEM file or folder instead of the built-in certificates.
+        allow_http: plain http to any host, for `auth = "none"`.
+    """
+
+    base_url: str
+    key: Secret | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+    connect_timeout: float = 10
+    idle_timeout: float = 120
+    retries: int = 2
+    proxy: str | None = None
+    ca_bundle: str | None = None
+    allow_http: bool = False
+
+
+class Delta(NamedTuple):
+    """One event of a stream.
+
+    Attributes:
+        text: the piece of the answer, maybe empty; may end in half a surrogate pair.
+        reasoning: the piece of `reasoning_content` or `reasoning`, maybe empty.
+        data: the event's JSON as the server sent it.
+        finish_reason: why the answer ended, on the delta that ends it.
+    """
+
+    text: str
+    reasoning: str
+    data: str
+    finish_reason: str | None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer with a 2xx status.
+
+    Attributes:
+        headers: names in lower case; repeated ones joined by a comma.
+        body: decompressed, as sent.
+        json: the parsed body; None where it is not JSON.
+        seconds: from the call to the last byte, waiting included.
+        attempts: how many requests were sent, at least 1.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    json: Any
+    request_id: str | None
+    seconds: float
+    attempts: int
+
+
+def model_ids(document: Any) -> list[str]:
+    """The ids in an answer to GET /models, in its order, each once.
+
+    The shape is undocumented: OpenAI's `{"data": [{"id": ...}]}`, where only `id` is relied on.
+    A bare list and a list under `models` are read too.
+
+    Raises:
+        ServerError: the document is something else.
+    """
+    rows = document
+    if isinstance(document, dict):
+        rows = document.get("data", document.get("models"))
+    if not isinstance(rows, list):
+        raise ServerError("the answer to GET /models is not a list of models")
+    found = [row.get("id") if isinstance(row, dict) else row for row in rows]
+    ids = [name for name in found if isinstance(name, str) and name]
+    if len(ids) < len(found):
+        raise ServerError("the answer to GET /models holds a model without an id")
+    return list(dict.fromkeys(ids))

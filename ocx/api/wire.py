@@ -1,0 +1,213 @@
+"""Sockets that keep deadlines, as a network backend of httpcore.
+
+httpx limits each read, not a whole call, and nothing limits the name lookup. Enforcing the total
+here, where the bytes are read, covers every phase (lookup, proxy, TLS, headers that drip, body)
+without a timer thread that shuts down sockets, and an expired deadline is never mistaken for the
+server's end of the stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import httpcore
+
+from ocx.errors import DeadlineError
+
+_PIECE = 64 * 1024
+
+
+class Wire(httpcore.NetworkBackend):
+    """The connections of one client; one request at a time.
+
+    Attributes:
+        connecting: a connection is being made; the request itself has not begun.
+        connect_timeout: seconds for lookup, TCP, proxy and TLS together.
+    """
+
+    def __init__(self, connect_timeout: float) -> None:
+        self.connect_timeout = connect_timeout
+        self._tcp = httpcore.SyncBackend()
+        self._open: list[httpcore.NetworkStream] = []
+        self._closed = False
+        self.start(0)
+
+    def start(self, seconds: float) -> None:
+        """Begin a call that must be over in `seconds`."""
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._connect_end = self._end
+        self.connecting = False
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """What is done inside must be over in `seconds`, whatever is left of the call."""
+        end = self._end
+        self._end = min(end, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self._end = end
+
+    def left(self) -> float:
+        """Seconds until the total deadline; negative once it has passed."""
+        return self._end - time.monotonic()
+
+    def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        """httpcore's `trace` extension: the way to know that CONNECT and TLS are behind us."""
+        if name == "http11.send_request_headers.started":
+            self.connecting = info["request"].method == b"CONNECT"
+
+    def limit(self, timeout: float | None) -> float:
+        """Seconds that the next operation may take.
+
+        Raises:
+            DeadlineError: the total is used up.
+            httpcore.ConnectTimeout: the time to connect is.
+        """
+        now = time.monotonic()
+        if now >= self._end:
+            raise self.expired()
+        end = self._end
+        if self.connecting:
+            if now >= self._connect_end:
+                raise httpcore.ConnectTimeout("timed out")
+            end = min(end, self._connect_end)
+        return end - now if timeout is None else min(timeout, end - now)
+
+    def expired(self) -> DeadlineError:
+        return DeadlineError(
+            f"no complete answer within {self._seconds:g} s (--timeout)",
+            hint="--timeout SECONDS allows more",
+        )
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first address of `host` that answers; all share one `connect_timeout`."""
+        self.connecting = True
+        self._connect_end = min(self._end, time.monotonic() + self.connect_timeout)
+        addresses = self._addresses(host, port)
+        for following in range(len(addresses) - 1, -1, -1):
+            # An address that swallows packets must leave time for the others.
+            share = self.limit(timeout) / (following + 1)
+            address = addresses[len(addresses) - 1 - following]
+            try:
+                stream = self._tcp.connect_tcp(address, port, share, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not following:
+                    self.limit(None)
+                    raise
+            else:
+                return self.adopt(stream)
+        raise httpcore.ConnectError(f"{host} has no address")
+
+    def adopt(self, stream: httpcore.NetworkStream) -> _Stream:
+        self._open = [other for other in self._open if not is_closed(other)]
+        self._open.append(stream)
+        if self._closed:
+            self.close()
+        return _Stream(stream, self)
+
+    def close(self) -> None:
+        """Close every socket; from another thread too, where it wakes the one that waits."""
+        self._closed = True
+        for stream in self._open:
+            sock = stream.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                # Not ssl.SSLSocket.shutdown(): that forgets the TLS layer under a reader's feet.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            stream.close()
+        self._open = []
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        if _is_address(host):
+            return [host]
+        # getaddrinfo() knows no timeout, and in the main thread no signal ends it.
+        answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=_look_up, args=(host, port, answer), daemon=True).start()
+        try:
+            found = answer.get(timeout=self.limit(None))
+        except queue.Empty:
+            self.limit(None)
+            raise httpcore.ConnectTimeout(f"looking up {host} timed out") from None
+        if isinstance(found, Exception):
+            raise httpcore.ConnectError(str(found)) from found
+        return list(dict.fromkeys(str(row[4][0]) for row in found))
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, wire: Wire) -> None:
+        self._stream = stream
+        self._wire = wire
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        limit = self._wire.limit(timeout)
+        try:
+            return self._stream.read(max_bytes, limit)
+        except httpcore.ReadTimeout:
+            self._wire.limit(None)
+            raise
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # A reader that takes a little now and then must not stretch one write for ever.
+        for start in range(0, len(buffer), _PIECE):
+            limit = self._wire.limit(timeout)
+            try:
+                self._stream.write(buffer[start : start + _PIECE], limit)
+            except httpcore.WriteTimeout:
+                self._wire.limit(None)
+                raise
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = self._wire.limit(timeout)
+        try:
+            stream = self._stream.start_tls(ssl_context, server_hostname, limit)
+        except httpcore.ConnectTimeout:
+            self._wire.limit(None)
+            raise
+        return self._wire.adopt(stream)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def is_closed(stream: httpcore.NetworkStream) -> bool:
+    sock = stream.get_extra_info("socket")
+    return bool(sock.fileno() < 0)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _look_up(host: str, port: int, answer: queue.SimpleQueue[Any]) -> None:
+    try:
+        answer.put(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+    except (OSError, UnicodeError) as error:
+        answer.put(error)

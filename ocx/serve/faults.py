@@ -1,0 +1,197 @@
+"""Faults on demand: counted, never random, so that a test meets the same one every time."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import re
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+from ocx.serve.answer import Answer, Cut, Finish, Manner, Open, Part, Token, Verbatim
+from ocx.serve.builtin import paced
+from ocx.serve.problem import Problem
+from ocx.serve.target import options
+
+PREFIX = "fault/"
+HEADER = "X-OCX-Fault"
+MOST_COUNTERS = 10_000
+BAD_EVENT = b'data: {"id":"chatcmpl-broken","choices":[{"delta":{"content":"\n\n'
+
+STATUSES = {
+    400: ("the request was refused on demand", "invalid_parameter"),
+    401: ("the key was refused on demand", "invalid_api_key"),
+    402: ("not enough credits, on demand", "insufficient_credits"),
+    429: ("too many requests, on demand", "rpm_limit_exceeded"),
+    500: ("the server failed on demand", "internal"),
+    503: ("the server is overloaded, on demand", "overloaded"),
+}
+_PLAIN = ("nodone", "nousage", "empty", "split", "slow", "length")
+_COUNTED = ("cut", "stall", "error", "badjson")
+_KINDS = (*map(str, STATUSES), *_PLAIN, *_COUNTED, "filter")
+_FORM = re.compile(r"(?P<kind>[a-z0-9]+)(?::(?P<count>[0-9]{1,7}))?(?P<options>(?:,[a-z]+=[^,]*)*)")
+_OPTIONS = {"first": 0.0, "every": 0.0, "after": 1.0, "ttft": 3.0, "tps": 5.0}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`kind:count,first=…,every=…,after=…,ttft=…,tps=…`.
+
+    `first`: only the first so many requests meet it; `every`: only every so-manieth; 0: all.
+    """
+
+    kind: str
+    count: int = 0
+    first: int = 0
+    every: int = 0
+    after: float = 1.0
+    ttft: float = 3.0
+    tps: float = 5.0
+
+    @property
+    def status(self) -> int | None:
+        return int(self.kind) if self.kind.isdigit() else None
+
+
+def parse(text: str) -> Fault:
+    """The fault in `cut:3` or `fault/429,first=2,after=1`.
+
+    Raises:
+        ValueError: there is no such fault; the nearest one is named.
+    """
+    match = _FORM.fullmatch(text.removeprefix(PREFIX))
+    if match is None or match["kind"] not in _KINDS:
+        raise ValueError(_unknown(text.removeprefix(PREFIX)))
+    kind, count = match["kind"], match["count"]
+    if kind in _COUNTED and count is None:
+        raise ValueError(f"the fault {kind} takes a number of tokens: {kind}:3")
+    if count is not None and kind not in (*_COUNTED, "filter"):
+        raise ValueError(f"the fault {kind} takes no number of tokens")
+    given = options(match["options"], _OPTIONS)
+    return Fault(
+        kind,
+        int(count or 0),
+        int(given["first"]),
+        int(given["every"]),
+        given["after"],
+        given["ttft"],
+        given["tps"],
+    )
+
+
+def _unknown(text: str) -> str:
+    near = difflib.get_close_matches(text[:64], _KINDS, 1)
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_KINDS)}"
+    return f"there is no fault {text[:64]!r}{hint}"
+
+
+@dataclass
+class Counters:
+    """How often each key asked for each fault; the oldest are forgotten beyond 10,000."""
+
+    _counts: OrderedDict[tuple[int | None, str], int] = field(default_factory=OrderedDict)
+
+    def fires(self, key: int | None, text: str, fault: Fault) -> bool:
+        """Count this request, and say whether the fault is its turn."""
+        counted = self._counts.pop((key, text), 0) + 1
+        self._counts[key, text] = counted
+        if len(self._counts) > MOST_COUNTERS:
+            self._counts.popitem(last=False)
+        if fault.first and counted > fault.first:
+            return False
+        return not (fault.every and counted % fault.every)
+
+
+def refuse(fault: Fault) -> NoReturn:
+    """Answer with the status of the fault. Raises Problem."""
+    status = fault.status or 500
+    message, code = STATUSES[status]
+    headers = {}
+    if status in (429, 503):
+        whole = -int(-fault.after // 1)
+        headers = {"retry-after": str(whole), "retry-after-ms": str(round(fault.after * 1000))}
+    raise Problem(status, message, code=code, headers=headers)
+
+
+def lay_over(fault: Fault, answer: Answer) -> Answer:
+    """The same answer, gone wrong."""
+    parts = answer.parts
+    match fault.kind:
+        case "cut" | "stall" | "error":
+            parts = _broken(parts, fault)
+        case "badjson":
+            parts = _with_garbage(parts, fault.count)
+        case "empty":
+            parts = _ended(parts, 0, "stop")
+        case "filter":
+            parts = _ended(parts, fault.count, "content_filter")
+        case "length":
+            parts = _ended(parts, None, "length")
+        case "slow":
+            parts = paced(parts, fault.ttft, fault.tps)
+    return Answer(parts, _manner(answer.manner, fault.kind))
+
+
+def _manner(manner: Manner, kind: str) -> Manner:
+    match kind:
+        case "nodone":
+            return replace(manner, done=False)
+        case "nousage":
+            return replace(manner, usage=False)
+        case "split":
+            return replace(manner, split=True)
+        case _:
+            return manner
+
+
+async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGenerator[Part, None]:
+    """The first tokens, then whatever the fault is; the status goes out before all of it."""
+    yield Open()
+    async with aclosing(_first(parts, fault.count)) as head:
+        async for part in head:
+            yield part
+    match fault.kind:
+        case "cut":
+            raise Cut
+        case "error":
+            raise Problem(500, "the answer failed on demand", code="internal")
+        case _:
+            await asyncio.Event().wait()  # until the client leaves or the server stops
+
+
+async def _first(
+    parts: AsyncGenerator[Part, None], count: int | None
+) -> AsyncGenerator[Part, None]:
+    """The first `count` tokens, or all; without the finish."""
+    async with aclosing(parts):
+        seen = 0
+        async for part in parts:
+            if isinstance(part, Finish) or seen == count:
+                return
+            seen += isinstance(part, Token)
+            yield part
+
+
+async def _ended(
+    parts: AsyncGenerator[Part, None], count: int | None, reason: str
+) -> AsyncGenerator[Part, None]:
+    async with aclosing(_first(parts, count)) as head:
+        async for part in head:
+            yield part
+    yield Finish(reason)
+
+
+async def _with_garbage(
+    parts: AsyncGenerator[Part, None], count: int
+) -> AsyncGenerator[Part, None]:
+    seen = 0
+    async with aclosing(parts):
+        async for part in parts:
+            if seen == count or (isinstance(part, Finish) and seen < count):
+                yield Verbatim(BAD_EVENT)
+                seen = count + 1
+            yield part
+            seen += isinstance(part, Token)

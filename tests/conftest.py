@@ -1,0 +1,84 @@
+"""Fixtures and options of the whole suite. What they are made of stands in `support`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.chat_server import ChatServer
+from tests.support.program import KEY, Ocx
+from tests.support.raw_server import RawServer
+
+# A shared machine may stop a test for longer than any deadline, and a slow draw proves nothing.
+settings.register_profile(
+    "ocx", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ocx")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full", action="store_true", help="slow tests at their full size, not at a twentieth"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if skipped := len(terminalreporter.stats.get("skipped", [])):
+        what = "1 TEST WAS" if skipped == 1 else f"{skipped} TESTS WERE"
+        terminalreporter.section(f"{what} SKIPPED HERE, reasons above", sep="!", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def full_size(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """The size of a slow test: as given under `make test-slow`, a twentieth of it elsewhere."""
+    full = request.config.getoption("--full")
+    return lambda size: size if full else max(1, size // 20)
+
+
+@pytest.fixture
+def ocx(tmp_path: Path) -> Iterator[Ocx]:
+    """The program in an empty home: no key, no profile, no configuration."""
+    program = Ocx(tmp_path)
+    yield program
+    program.release()
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[..., RawServer]]:
+    """Make raw servers, `raw_server("127.0.0.2", tls=True)`; checked and closed at the end."""
+    yield from _servers(RawServer)
+
+
+@pytest.fixture
+def chat_servers() -> Iterator[Callable[..., ChatServer]]:
+    """Make more than one server that answers as documented."""
+    yield from _servers(ChatServer)
+
+
+@pytest.fixture
+def chat_server(chat_servers: Callable[..., ChatServer]) -> ChatServer:
+    return chat_servers()
+
+
+@pytest.fixture
+def online(ocx: Ocx, chat_server: ChatServer) -> Ocx:
+    """The program with a key and the address of `chat_server` in its environment."""
+    ocx.env |= {"OCX_BASE_URL": chat_server.base_url, "OCX_API_KEY": KEY}
+    return ocx
+
+
+def _servers(kind: type[RawServer]) -> Iterator[Callable[..., RawServer]]:
+    made: list[RawServer] = []
+
+    def make(host: str = "127.0.0.1", *, tls: bool = False) -> RawServer:
+        made.append(kind(host, tls=tls))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+    faults = [fault for server in made for fault in server.faults]
+    assert not faults, f"the test's own server failed: {faults}"

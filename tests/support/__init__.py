@@ -1,0 +1,1 @@
+"""What the tests share: the program as a subprocess, and servers that answer as scripted."""
