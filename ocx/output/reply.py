@@ -49,3 +49,11 @@ class TerminalWriter:
 
     def finish(self, *, complete: bool) -> None:  # noqa: ARG002 - the same either way here
         self._plain.finish(complete=True)
+
+
+class NoWriter:
+    """Prints nothing: what is made of the whole answer is printed instead."""
+
+    def write(self, text: str) -> None: ...
+
+    def finish(self, *, complete: bool) -> None: ...

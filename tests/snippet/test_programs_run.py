@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.recorder import ANSWER, Recorder, recorder
+from tests.support.recorder import ANSWER, Recorder, recorder
 
 from ocx.snippet import Call, snippet
 
