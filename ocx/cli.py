@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 import typer.core
 import typer.main
 
 from ocx import __version__
-from ocx.commands.shared import Invocation, shared, shared_root
+from ocx.commands.shared import Invocation, shared, with_options
 from ocx.errors import UsageError
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """A command with commands below it; `bare` is what it does when called alone."""
 
     help: str
@@ -127,7 +125,7 @@ def build(name: str, entry: str | Group) -> Any:
     if isinstance(entry, Group):
         return _build_group(name, entry)
     app = _typer()
-    app.command(name=name)(_load(entry))
+    app.command(name=name)(with_options(_load(entry)))
     return typer.main.get_command(app)
 
 
@@ -151,7 +149,8 @@ def _group(
     bare: bool,
 ) -> LazyGroup:
     app = _typer(cls=LazyGroup, name=name, help=text, invoke_without_command=bare)
-    app.callback()(callback)
+    # The root's help is the one place that shows the options which every command knows.
+    app.callback()(with_options(callback, hidden=callback is not _root))
     group = typer.main.get_command(app)
     assert isinstance(group, LazyGroup)  # noqa: S101 - what cls= above means, told to mypy
     group.table = table
@@ -163,14 +162,23 @@ def _nothing(run: Invocation) -> None:
     """A group does nothing by itself."""
 
 
-@shared_root
-def _root(
-    run: Invocation,  # noqa: ARG001 - the options are read from the context by the command
-    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"ocx {__version__}")
         raise typer.Exit
+
+
+@shared
+def _root(
+    run: Invocation,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """The options are read from the context by the command; the rest is in the table."""
 
 
 def root() -> LazyGroup:

@@ -203,7 +203,8 @@ class Terminated(BaseException):
 
 
 class ChildExit(BaseException):
-    """A program run for the user ended; its status becomes ours.
+    """The process ends with this status and without a message: that of a program run for the
+    user, or an answer given by the exit code alone.
 
     Args:
         status: 0 to 255, or minus the number of the signal that killed it.

@@ -108,7 +108,8 @@ class Messages(io.TextIOBase):
         return self._stream.fileno()
 
 
-@dataclass(frozen=True)
+# Never compared or printed whole, and making those methods costs start-up.
+@dataclass(frozen=True, eq=False, repr=False)
 class Terminal:
     """Where a command reads and writes, and what it may assume about who is there."""
 

@@ -9,9 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.request import getproxies
 
-from ocx.api import proxy
 from ocx.api._http import httpx
 from ocx.api.body import CHAT_CAP, ERROR_CAP, QUICK_CAP, capped, unpack
 from ocx.api.completion import complete, document_of
@@ -20,7 +18,7 @@ from ocx.api.failure import from_response, parse, request_id
 from ocx.api.foreign import translate
 from ocx.api.message import Message, build, chat_message
 from ocx.api.origin import check_base_url
-from ocx.api.retry import Failure, may_retry, wait_before
+from ocx.api.retry import Failure, may_retry, retry_after, wait_before
 from ocx.api.stream import Stream
 from ocx.api.transport import Transport, check_ca_bundle
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
@@ -160,6 +158,9 @@ class _Call:
         self._transport = client._transport
         self._sleep = client._sleep
         self._message = message
+        self._way = (
+            self._transport.way(message.url) if isinstance(self._transport, Transport) else None
+        )
         self._idle = idle
         self.wire = client._wire
         self.wire.start(seconds)
@@ -177,8 +178,11 @@ class _Call:
 
     def failed(self, error: Exception) -> Failure:
         """An exception from below as one of ours."""
-        way = proxy.choose(self._message.url, self._endpoint.proxy, getproxies())
-        return translate(error, self._message.url, self.wire, way)
+        failure = translate(error, self._message.url, self.wire, self._way)
+        failure.error.message = self._masked(failure.error.message)
+        if failure.error is not error:
+            failure.error.__cause__ = error
+        return failure
 
     def _attempt(self, consume: Callable[[httpx.Response], T]) -> T | Failure:
         began = time.monotonic()
@@ -194,7 +198,6 @@ class _Call:
                 raise
         except Exception as error:
             failure = self.failed(error)
-            failure.error.message = self._masked(failure.error.message)
             log.debug("%s %s: %s", self._message.method, self._message.url, failure.error.message)
             return failure
 
@@ -227,6 +230,7 @@ class _Call:
         error = from_response(
             response.status_code, headers, bytes(body[:ERROR_CAP]), key=self._endpoint.key
         )
+        error.retry_after = retry_after(headers)
         return Failure(error, "status", headers)
 
     def _pause(self, failure: Failure) -> None:
@@ -273,7 +277,8 @@ class _Source:
             self._raw = iter(self._response.stream)  # type: ignore[arg-type]
             yield from unpack(self._raw, encoding)
         except Exception as error:
-            raise self._call.failed(error).error from error
+            failure = self._call.failed(error).error
+            raise failure from failure.__cause__
 
     def drain(self) -> None:
         with contextlib.suppress(Exception), self._call.wire.within(0.1):

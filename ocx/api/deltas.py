@@ -27,7 +27,7 @@ class Progress:
     Attributes:
         finish_reason: of the first choice, once seen.
         usage: the last that was not null.
-        content_seen: a piece of text or of a tool call has arrived.
+        content_seen: a piece of text has arrived.
         done: `[DONE]` has arrived.
         tool_calls: the fragments of the first choice, joined by index.
     """
@@ -67,9 +67,9 @@ class Progress:
             return self._several(chunk["choices"], data)
         reason = choice.get("finish_reason")
         if reason is not None:
-            self.finish_reason = reason
+            self.finish_reason = reason = str(reason)
         if "tool_calls" in delta:
-            self._calls(delta)
+            add_calls(self.tool_calls, delta["tool_calls"])
         text = content if content.__class__ is str else text_of(content)
         if text:
             self.content_seen = True
@@ -86,8 +86,8 @@ class Progress:
         self._note(document)
         choice = document["choices"][0]
         message = choice["message"]
-        self.finish_reason = choice.get("finish_reason") or "stop"
-        self._calls(message)
+        self.finish_reason = str(choice.get("finish_reason") or "stop")
+        add_calls(self.tool_calls, message.get("tool_calls"))
         text = text_of(message.get("content"))
         self.content_seen = self.content_seen or bool(text)
         return Delta(text, reasoning_of(message), data, self.finish_reason)
@@ -117,12 +117,11 @@ class Progress:
 
     def _note(self, chunk: Mapping[str, Any]) -> None:
         usage = chunk.get("usage")
-        if usage:
+        if usage and isinstance(usage, dict):
             self.usage = usage
         if self.model is None:
-            self.model = chunk.get("model")
-        if self.id is None:
-            self.id = chunk.get("id")
+            self.model = _text_or_none(chunk.get("model"))
+            self.id = self.id or _text_or_none(chunk.get("id"))
         if "error" in chunk:
             self._raise_reported(chunk)
 
@@ -143,21 +142,15 @@ class Progress:
         for choice in choices:
             delta = choice.get("delta") or choice.get("message")
             delta = delta if isinstance(delta, dict) else {}
-            index, ended = choice.get("index") or 0, choice.get("finish_reason")
-            (self._unfinished.add if ended is None else self._unfinished.discard)(index)
+            index, ended = index_of(choice, 0), _text_or_none(choice.get("finish_reason"))
             if index:
+                (self._unfinished.discard if ended else self._unfinished.add)(index)
                 continue
-            self._unfinished.discard(0)
-            text, reasoning = text_of(delta.get("content")), reasoning_of(delta)
-            reason = ended
+            text, reasoning, reason = text_of(delta.get("content")), reasoning_of(delta), ended
             self.finish_reason = ended or self.finish_reason
-            self._calls(delta)
+            add_calls(self.tool_calls, delta.get("tool_calls"))
         self.content_seen = self.content_seen or bool(text)
         return Delta(text, reasoning, data, reason)
-
-    def _calls(self, delta: Mapping[str, Any]) -> None:
-        if add_calls(self.tool_calls, delta.get("tool_calls")):
-            self.content_seen = True
 
     def _not_json(self, data: str) -> Delta | None:
         stripped = data.strip()
@@ -236,7 +229,7 @@ class Fold:
         return document
 
     def _choice(self, choice: Mapping[str, Any]) -> None:
-        index = choice.get("index") or 0
+        index = index_of(choice, 0)
         kept = self._choices.setdefault(
             index, {"index": index, "message": {"role": "assistant"}, "finish_reason": None}
         )
@@ -278,18 +271,14 @@ def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return folded.document()
 
 
-def add_calls(calls: list[dict[str, Any]], fragments: Any) -> bool:
-    """Join fragments of tool calls, keyed by `index`, into `calls`; whether there were any.
+def add_calls(calls: list[dict[str, Any]], fragments: Any) -> None:
+    """Join fragments of tool calls, keyed by `index`, into `calls`.
 
     Names and ids come whole, once; arguments come in pieces.
     """
-    if not isinstance(fragments, list):
-        return False
-    for position, fragment in enumerate(fragments):
+    for position, fragment in enumerate(fragments if isinstance(fragments, list) else ()):
         if isinstance(fragment, dict):
-            index = fragment.get("index")
-            _add_call(calls, index if isinstance(index, int) else position, fragment)
-    return bool(fragments)
+            _add_call(calls, index_of(fragment, position), fragment)
 
 
 def _add_call(calls: list[dict[str, Any]], index: int, fragment: Mapping[str, Any]) -> None:
@@ -301,7 +290,10 @@ def _add_call(calls: list[dict[str, Any]], index: int, fragment: Mapping[str, An
     function = fragment.get("function")
     if isinstance(function, dict):
         call["function"]["name"] = function.get("name") or call["function"]["name"]
-        call["function"]["arguments"] += function.get("arguments") or ""
+        arguments = function.get("arguments") or ""
+        # Ollama's and Gemini's bridges send the object itself.
+        whole = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        call["function"]["arguments"] += whole
     call |= {k: v for k, v in fragment.items() if k not in {"index", "function"} and v}
 
 
@@ -322,6 +314,12 @@ def filtered(content_seen: bool) -> OcxError:
     return RejectedError("the provider's content filter refused the answer")
 
 
+def index_of(fields: Mapping[str, Any], default: int) -> int:
+    """`index` where it is a number, else `default`."""
+    index = fields.get("index")
+    return index if isinstance(index, int) else default
+
+
 def text_of(content: Any) -> str:
     """The text of `content`: a string, null, or OpenAI's list of parts."""
     if isinstance(content, str):
@@ -336,6 +334,10 @@ def reasoning_of(delta: Mapping[str, Any]) -> str:
     """`reasoning_content` (DeepSeek, Qwen) or `reasoning` (OpenRouter): the same text, once."""
     value = delta.get("reasoning_content") or delta.get("reasoning")
     return value if isinstance(value, str) else ""
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -84,6 +84,17 @@ def from_document(
     """The error that a document with a 200, or an event of a stream, reports; None for none."""
     if not reports_failure(document):
         return None
+    return reported(document, headers, status=status, key=key)
+
+
+def reported(
+    document: Mapping[str, Any],
+    headers: Mapping[str, str],
+    *,
+    status: int = 200,
+    key: Secret | None = None,
+) -> OcxError:
+    """The error of a document that is known to report one."""
     code = _code(document)
     text = _text(document) or "the server reports an error without saying which"
     kind = _kind(_status_in(document, code), code, text)

@@ -17,6 +17,8 @@ _LOST = re.compile(r"closed connection|disconnected", re.IGNORECASE)
 _BAD_URL = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol)
 _BAD_REQUEST = (httpx.LocalProtocolError, httpcore.LocalProtocolError)
 _TIMEOUT = (httpx.TimeoutException, httpcore.TimeoutException)
+_CONNECT = (httpx.ConnectError, httpcore.ConnectError)
+_CONNECT_TIMEOUT = (httpx.ConnectTimeout, httpcore.ConnectTimeout)
 _PROXY = (httpx.ProxyError, httpcore.ProxyError)
 _GARBAGE = (httpx.RemoteProtocolError, httpcore.RemoteProtocolError)
 _NETWORK = (httpx.TransportError, httpcore.NetworkError, httpcore.ProtocolError, OSError)
@@ -48,7 +50,7 @@ def _network(error: Exception, place: str, wire: Wire, way: str | None) -> Failu
         return _timeout(error, place, wire)
     if isinstance(error, _PROXY):
         return _refused(error, way)
-    if _is_connecting(error, wire):
+    if _is_connecting(error, wire, way):
         return _unconnected(error, place, way)
     if not isinstance(error, _NETWORK):
         raise error
@@ -62,15 +64,16 @@ def _network(error: Exception, place: str, wire: Wire, way: str | None) -> Failu
     )
 
 
-def _is_connecting(error: Exception, wire: Wire) -> bool:
-    if isinstance(error, httpx.ConnectError | httpcore.ConnectError):
+def _is_connecting(error: Exception, wire: Wire, way: str | None) -> bool:
+    if isinstance(error, _CONNECT):
         return True
-    # Only there: a proxy that speaks neither HTTP nor SOCKS, where socksio and asserts fail.
-    return wire.connecting
+    # On a SOCKS proxy that speaks something else, httpcore fails with socksio's errors and asserts.
+    through_socks = way is not None and way.startswith("socks")
+    return wire.connecting and (through_socks or isinstance(error, _NETWORK))
 
 
 def _timeout(error: Exception, place: str, wire: Wire) -> Failure:
-    if isinstance(error, httpx.ConnectTimeout | httpcore.ConnectTimeout) or wire.connecting:
+    if isinstance(error, _CONNECT_TIMEOUT) or wire.connecting:
         message = f"no connection to {place} within {wire.connect_timeout:g} s"
         if "looking up" in str(error):
             message = f"{message}: {error}"
@@ -95,21 +98,22 @@ def _refused(error: Exception, way: str | None) -> Failure:
 
 def _unconnected(error: Exception, place: str, way: str | None) -> Failure:
     cause = _cause(error)
+    if way and way.startswith("https:"):
+        place = f"{place} or its proxy"
+    at = f"the proxy {proxy.address(way)}" if way else place
     if isinstance(cause, ssl.SSLCertVerificationError):
         message = f"the certificate of {place} is not trusted: {cause.verify_message}"
         return Failure(NetworkError(message, hint="--ca-bundle FILE names another authority"))
     if isinstance(cause, ssl.SSLError):
         hint = "is base_url's scheme and port right?"
         return Failure(NetworkError(f"no TLS with {place}: {words(cause)}", hint=hint), "connect")
-    if way:
-        place = f"the proxy {proxy.address(way)}"
     if isinstance(cause, socket.gaierror | UnicodeError):
-        message = f"cannot resolve {place}: {words(cause)}"
+        message = f"cannot resolve {at}: {words(cause)}"
         hint = "check the name and the network"
         # A name that does not exist will not exist in half a second.
         lasting = isinstance(cause, UnicodeError) or cause.errno == socket.EAI_NONAME
         return Failure(NetworkError(message, hint=hint), "final" if lasting else "connect")
-    message = f"cannot connect to {place}: {words(cause)}"
+    message = f"cannot connect to {at}: {words(cause)}"
     return Failure(NetworkError(message, hint="check base_url and the network"), "connect")
 
 

@@ -24,10 +24,11 @@ class Transport(httpx.BaseTransport):
         self._endpoint = endpoint
         self._wire = wire
         self._tls = tls
+        self._environment = getproxies()
         self._pools: dict[str | None, httpcore.ConnectionPool] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        way = proxy.choose(str(request.url), self._endpoint.proxy, getproxies())
+        way = self.way(str(request.url))
         if way not in self._pools:
             self._pools[way] = self._pool(way, request.url.scheme)
         response = self._pools[way].handle_request(
@@ -50,6 +51,14 @@ class Transport(httpx.BaseTransport):
             stream=_Body(response.stream),
             extensions=response.extensions,
         )
+
+    def way(self, url: str) -> str | None:
+        """The proxy that `url` is reached through.
+
+        Raises:
+            ConfigError: its URL cannot be used.
+        """
+        return proxy.choose(url, self._endpoint.proxy, self._environment)
 
     def close(self) -> None:
         self._wire.close()

@@ -42,6 +42,7 @@ class Wire(httpcore.NetworkBackend):
 
     def start(self, seconds: float) -> None:
         """Begin a call that must be over in `seconds`."""
+        self._owner = threading.get_ident()
         self._seconds = seconds
         self._end = time.monotonic() + seconds
         self._connect_end = self._end
@@ -126,12 +127,12 @@ class Wire(httpcore.NetworkBackend):
         """Close every socket; from another thread too, where it wakes the one that waits."""
         self._closed = True
         for stream in self._open:
-            sock = stream.get_extra_info("socket")
             with contextlib.suppress(OSError):
                 # Not ssl.SSLSocket.shutdown(): that forgets the TLS layer under a reader's feet.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            stream.close()
-        self._open = []
+                socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
+            # A reader's descriptor must not be given to another file while it still reads.
+            if threading.get_ident() == self._owner:
+                stream.close()
 
     def _addresses(self, host: str, port: int) -> list[str]:
         if _is_address(host):

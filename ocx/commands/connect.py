@@ -44,7 +44,8 @@ def _endpoint(run: Invocation, settings: Settings) -> Iterator[Endpoint]:
 
     source = settings.sources.get("sandbox", "flag")
     if run.terminal.stderr_tty or source != "flag":
-        run.note(f"sandbox (from {source}): built-in server, play credits, nothing leaves here")
+        chosen = "" if source == "flag" else f" (chosen by {source})"
+        run.note(f"sandbox{chosen}: built-in server, play credits")
     with sandbox(state_dir(run.terminal.env)) as (base_url, key):
         yield endpoint(settings, key, base_url=base_url)
 

@@ -11,9 +11,14 @@ from ocx.commands.shared import Invocation
 from ocx.config.settings import Settings
 from ocx.errors import IncompleteError
 from ocx.output.document import write_json
-from ocx.output.reply import NoWriter, PlainWriter, TerminalWriter, Writer
+from ocx.output.reply import (
+    NoWriter,
+    PlainWriter,
+    ReasoningWriter,
+    TerminalWriter,
+    Writer,
+)
 from ocx.output.target import Target, open_target
-from ocx.output.text import escape_control
 from ocx.output.usage import usage_line
 
 if TYPE_CHECKING:
@@ -111,6 +116,7 @@ def _text(
 
     writer = writer_for(run, form, target)
     joiner = SurrogateJoiner()
+    reasoning = ReasoningWriter(run.terminal) if form.reasoning and not run.quiet else None
     complete = False
     with client.stream(body) as stream:
         if record:
@@ -119,10 +125,12 @@ def _text(
             for deltas in stream:
                 if record:
                     record.add(deltas)
-                if form.reasoning:
-                    _show_reasoning(run, "".join(delta.reasoning for delta in deltas))
+                if reasoning:
+                    reasoning.write("".join(delta.reasoning for delta in deltas))
                 text = joiner.feed("".join([delta.text for delta in deltas]))
                 if text:
+                    if reasoning:
+                        reasoning.finish()
                     writer.write(text)
             complete = True
         finally:
@@ -191,8 +199,10 @@ def _deliver(run: Invocation, form: Form, target: Target, document: Any, *, comp
         _write_json(run, form, target, document)
         return
     message = document["choices"][0]["message"]
-    if form.reasoning:
-        _show_reasoning(run, reasoning_of(message))
+    if form.reasoning and not run.quiet:
+        reasoning = ReasoningWriter(run.terminal)
+        reasoning.write(reasoning_of(message))
+        reasoning.finish()
     joiner = SurrogateJoiner()
     text = joiner.feed(text_of(message.get("content"))) + joiner.end()
     writer = writer_for(run, form, target)
@@ -216,11 +226,6 @@ def writer_for(run: Invocation, form: Form, target: Target) -> Writer:
 
         return MarkdownWriter(target, run.terminal, color=run.terminal.stdout_color(run.color))
     return TerminalWriter(target) if to_person else PlainWriter(target)
-
-
-def _show_reasoning(run: Invocation, text: str) -> None:
-    if text and not run.quiet:
-        run.terminal.stderr.write(escape_control(text))
 
 
 def _conclude(run: Invocation, form: Form, finish_reason: str | None) -> None:

@@ -6,8 +6,8 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -50,15 +50,14 @@ def _parameter(name: str, hidden: bool) -> inspect.Parameter:
     )
 
 
-@dataclass(frozen=True)
-class World:
+class World(NamedTuple):
     """What `main` hands down through Typer's context."""
 
-    terminal: Terminal = field(default_factory=Terminal.from_process)
+    terminal: Terminal
     trailing: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Invocation:
     """One run of one command: the terminal, the shared flags, and ways to what is below."""
 
@@ -125,17 +124,20 @@ class Invocation:
         return replace(self, flags={**self.flags, **flags})
 
 
-def shared(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the shared options and hand it an `Invocation` as its first argument."""
-    return _with_options(command, hidden=True)
+Command = Callable[..., None]
 
 
-def shared_root(command: Callable[..., None]) -> Callable[..., None]:
-    """The same for the root, the one place whose help shows the shared options."""
-    return _with_options(command, hidden=False)
+def shared(command: Command) -> Command:
+    """Mark a command whose first argument is an `Invocation`, made of the shared options.
+
+    The options are added by `with_options` when the command is used: a module holds several
+    commands, and a run needs one.
+    """
+    return command
 
 
-def _with_options(command: Callable[..., None], hidden: bool) -> Callable[..., None]:
+def with_options(command: Command, *, hidden: bool = True) -> Command:
+    """`command` as Typer is to see it: the shared options instead of the `Invocation`."""
     signature = inspect.signature(command, eval_str=True)
     own = list(signature.parameters.values())[1:]
     taken = {parameter.name for parameter in own}
@@ -156,7 +158,7 @@ def _with_options(command: Callable[..., None], hidden: bool) -> Callable[..., N
 
 
 def _invocation(ctx: typer.Context) -> Invocation:
-    world = ctx.obj if isinstance(ctx.obj, World) else World()
+    world = ctx.obj if isinstance(ctx.obj, World) else World(Terminal.from_process())
     flags = _merged_flags(ctx)
     if flags.get("color", "auto") not in {"always", "never", "auto"}:
         raise UsageError("--color takes always, never or auto")

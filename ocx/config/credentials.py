@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.config.document import parse
+from ocx.config.nearest import nearest
 from ocx.config.paths import Env, credentials_file
-from ocx.errors import ConfigError
+from ocx.config.values import check_name
+from ocx.errors import AuthError, ConfigError
 from ocx.secret import Secret
 
 OLD_AFTER_DAYS = 90
@@ -49,6 +51,15 @@ def load_keys(env: Env) -> Keys:
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: keys must be a table", hint=f"mend or remove {path}")
     return {name: _stored_key(name, entry, path) for name, entry in table.items()}
+
+
+def stored_key(keys: Keys, name: str) -> StoredKey:
+    """The key of that name. Raises: AuthError where none is stored."""
+    if name in keys:
+        return keys[name]
+    near = nearest(check_name(name, "key"), keys)
+    hint = f"did you mean {near}?" if near else f"`ocx keys add {name}` stores it"
+    raise AuthError(f"no key {name} is stored", hint=hint)
 
 
 def now() -> datetime:

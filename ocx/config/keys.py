@@ -97,7 +97,7 @@ def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None
         idle_timeout=settings.idle_timeout,
         retries=settings.retries,
         proxy=settings.proxy,
-        ca_bundle=settings.ca_bundle,
+        ca_bundle=os.path.expanduser(settings.ca_bundle) if settings.ca_bundle else None,  # noqa: PTH111 - a text either way
         allow_http=settings.auth == "none",
     )
 

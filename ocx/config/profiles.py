@@ -121,13 +121,23 @@ def _unknown_profile(choice: Choice, config: ConfigFile) -> ConfigError:
     )
 
 
-def unknown_keys(config: ConfigFile, profile: str) -> list[str]:
-    """A warning for each key that nothing reads, at the top and in one profile."""
-    warnings = [_top_warning(config, key) for key in config.data if key not in TOP_LEVEL]
-    for key in config.profile(profile):
-        if key not in BY_NAME:
-            warnings.append(_warning(config, f"profiles.{profile}.{key}", nearest(key, BY_NAME)))
-    return warnings
+def users_of(config: ConfigFile, key: str) -> list[str]:
+    """The profiles that use a stored key."""
+    return [name for name in config.names() if config.profile(name).get("key_name") == key]
+
+
+def top_warnings(config: ConfigFile) -> list[str]:
+    """A warning for each key at the top that nothing reads."""
+    return [_top_warning(config, key) for key in config.data if key not in TOP_LEVEL]
+
+
+def profile_warnings(config: ConfigFile, profile: str) -> list[str]:
+    """The same for the keys of one profile."""
+    return [
+        _warning(config, f"profiles.{profile}.{key}", nearest(key, BY_NAME))
+        for key in config.profile(profile)
+        if key not in BY_NAME
+    ]
 
 
 def _top_warning(config: ConfigFile, key: str) -> str:

@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.origin import check_base_url
 from ocx.config import values
 from ocx.config.paths import Env
-from ocx.config.profiles import Choice, ConfigFile, choose_profile, load, unknown_keys
+from ocx.config.profiles import (
+    Choice,
+    ConfigFile,
+    choose_profile,
+    load,
+    profile_warnings,
+    top_warnings,
+)
 from ocx.config.table import (
     BY_NAME,
     DEFAULT_BASE_URL,
@@ -110,11 +116,37 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
 
 def check_url(url: str, auth: str, source: str) -> None:
     """Raises: ConfigError for a URL that no key may go to."""
+    if url == DEFAULT_BASE_URL:
+        return
+    # `config get` must start fast, and most people never use another URL.
+    from ocx.api.origin import check_base_url
+
     try:
         check_base_url(url, allow_http=auth == "none")
     except ConfigError as error:
         error.message = f"{error.message} (base_url from {source})"
         raise
+
+
+def check_file(config: ConfigFile) -> list[str]:
+    """Every profile of a file at once, before it replaces another; warnings for what is ignored.
+
+    Raises: ConfigError for the first thing that is wrong.
+    """
+    config.aliases()
+    warnings = []
+    for name in config.profiles():
+        if not values.NAME.fullmatch(name):
+            raise config.error(f"profiles.{name!r}: not a name for a profile")
+        check_pair(_checked_profile(config, name), f"profile {name}")
+        warnings += profile_warnings(config, name)
+    choose_profile(config, {}, {})
+    return [*top_warnings(config), *warnings]
+
+
+def check_pair(profile: Mapping[str, Any], source: str) -> None:
+    """Whether a profile's URL may be used with its kind of authentication. Raises: ConfigError."""
+    check_url(profile.get("base_url", DEFAULT_BASE_URL), profile.get("auth", "key"), source)
 
 
 def _checked_profile(config: ConfigFile, profile: str) -> dict[str, Any]:
@@ -207,7 +239,7 @@ def _decimal(number: float | None) -> Decimal | None:
 
 
 def _warnings(config: ConfigFile, profile: str, env: Env) -> list[str]:
-    warnings = unknown_keys(config, profile)
+    warnings = [*top_warnings(config), *profile_warnings(config, profile)]
     if not config.found and env.get(env_name("config")):
         warnings.append(f"{env_name('config')} names {config.path}, which does not exist")
     if SANDBOX in config.profiles():

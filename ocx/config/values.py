@@ -14,11 +14,12 @@ from ocx.errors import ConfigError, UsageError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 KEY_HINT = "keys are never settings or arguments; store one with `ocx keys add NAME`"
-_KEY_WORD = re.compile(r"sk-[A-Za-z0-9_-]{8,}")
-_KEY_INSIDE = re.compile(r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
-_HEADER_VALUE = re.compile(r"[\t -~]*")
-_PROXY = re.compile(r"(?:https?|socks5h?)://[^/\s?#]+/?")
+# Compiled where they are first used: most commands see no header, proxy or key.
+_KEY_WORD = r"sk-[A-Za-z0-9_-]{8,}"
+_KEY_INSIDE = r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}"
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 5.6.2, token
+_HEADER_VALUE = r"[\t -~]*"
+_PROXY = r"(?:https?|socks5h?)://[^/\s?#]+/?"
 
 
 class BadValue(ValueError):
@@ -35,7 +36,9 @@ class KeyInside(BadValue):
 
 def looks_like_key(text: str) -> bool:
     """The whole text is shaped like a key, or one of the provider's stands somewhere in it."""
-    return bool(_KEY_WORD.fullmatch(text.strip()) or _KEY_INSIDE.search(text))
+    if "sk-" not in text:
+        return False
+    return bool(re.fullmatch(_KEY_WORD, text.strip()) or re.search(_KEY_INSIDE, text))
 
 
 def check_name(name: str, what: str) -> str:
@@ -100,11 +103,11 @@ def check_headers(value: Any) -> dict[str, str]:
 
 
 def check_header(name: str, value: Any) -> tuple[str, str]:
-    if not _HEADER_NAME.fullmatch(name):
+    if not re.fullmatch(_HEADER_NAME, name):
         raise BadValue("has a name that is not one of a header")
     if name.lower() == "authorization":
         raise KeyInside("cannot set Authorization")
-    if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_HEADER_VALUE, value):
         raise BadValue(f"must be printable ASCII text for {name}")
     if any(looks_like_key(word) for word in value.split()):
         raise KeyInside(f"holds a key as {name}")
@@ -130,7 +133,7 @@ def _text(setting: Setting, value: Any) -> str:
         raise BadValue(f"must be {' or '.join(setting.choices)}")
     if setting.kind == "key name" and not NAME.fullmatch(value):
         raise BadValue("is not the name of a key")
-    if setting.name == "proxy" and not _PROXY.fullmatch(value):
+    if setting.name == "proxy" and not re.fullmatch(_PROXY, value):
         raise BadValue("must be an http, https, socks5 or socks5h URL of a host")
     if setting.name == "model" and not value.strip():
         raise BadValue("cannot be empty")

@@ -6,10 +6,10 @@ Apart from what reads them: the TOML writer costs start-up that only a change sh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import tomli_w
 
@@ -17,7 +17,8 @@ from ocx.config.credentials import Keys, StoredKey, load_keys
 from ocx.config.files import atomic_write, locked, make_folder
 from ocx.config.names import write_names
 from ocx.config.paths import Env, config_dir, config_file, credentials_file
-from ocx.config.profiles import ConfigFile, load
+from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
+from ocx.config.table import SANDBOX
 from ocx.errors import ConfigError, OcxError
 
 T = TypeVar("T")
@@ -28,10 +29,25 @@ _TOKENS = re.compile(
 )
 
 
-def change_config(env: Env, change: Callable[[ConfigFile], None]) -> Path | None:
-    """Let `change` alter the data of the config file, and save it.
+class Changed(NamedTuple):
+    """What was saved: the profile that was written, if one was, and a copy of the old file.
 
-    Returns: the copy of the old file, where it held comments, which saving drops.
+    `backup` is None where the old file held no comments: saving drops them, and nothing else.
+    """
+
+    profile: str | None
+    backup: Path | None
+
+    def notes(self) -> list[str]:
+        """What the user should know about it."""
+        if self.backup is None:
+            return []
+        return [f"comments are not kept; the file with them is in {self.backup}"]
+
+
+def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> Changed:
+    """Let `change` alter the data of the config file, and save it; it names the profile it wrote.
+
     Raises: ConfigError for a broken file; OcxError where it cannot be written; whatever `change`
         raises, and then nothing is saved.
     """
@@ -39,13 +55,41 @@ def change_config(env: Env, change: Callable[[ConfigFile], None]) -> Path | None
     with _changing(path, config_dir(env)):
         config = load(env)
         before = tomli_w.dumps(config.data)
-        change(config)
+        profile = change(config)
         after = tomli_w.dumps(config.data)
         if after == before:
-            return None
+            return Changed(profile, None)
         backup = _save_comments(path)
         _save_config(env, config, after.encode())
-    return backup
+    return Changed(profile, backup)
+
+
+def change_profile(
+    env: Env,
+    flags: Mapping[str, Any],
+    change: Callable[[ConfigFile, dict[str, Any]], None],
+    *,
+    create: bool = True,
+) -> Changed:
+    """The same for one profile: of -P, else the one in force; made where there is none.
+
+    `--sandbox` means the built-in profile, which is refused.
+    """
+    choose = named_profile if create else choose_profile
+
+    def apply(config: ConfigFile) -> str:
+        name: str = SANDBOX if flags.get("sandbox") else choose(config, flags, env).value
+        refuse_sandbox(name)
+        profiles = config.profiles()
+        table = profiles.setdefault(name, {})
+        change(config, table)
+        if table:
+            config.data["profiles"] = profiles
+        else:  # an empty one is as good as none, and `default` needs none
+            del profiles[name]
+        return name
+
+    return change_config(env, apply)
 
 
 def replace_config(env: Env, old: bytes | None, new: bytes, config: ConfigFile) -> None:
@@ -75,6 +119,15 @@ def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
         atomic_write(path, tomli_w.dumps(data).encode(), 0o600)
         write_names(env, "keys", keys)
     return result
+
+
+def refuse_sandbox(name: str) -> None:
+    """Raises: ConfigError."""
+    if name == SANDBOX:
+        raise ConfigError(
+            f"the profile {SANDBOX} is built in and cannot be changed",
+            hint="name another one with -P; settings for one call are flags",
+        )
 
 
 def has_comments(text: str) -> bool:

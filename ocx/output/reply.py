@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ocx.output.text import escape_control
+from ocx.terminal import Terminal
 
 
 class Sink(Protocol):
@@ -57,3 +58,22 @@ class NoWriter:
     def write(self, text: str) -> None: ...
 
     def finish(self, *, complete: bool) -> None: ...
+
+
+class ReasoningWriter:
+    """Reasoning on stderr, escaped, set apart from the answer by an empty line."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        if text:
+            self._terminal.stderr.write(escape_control(text))
+            self._last = text[-1]
+
+    def finish(self) -> None:
+        """The answer begins, or there is none."""
+        if self._last:
+            self._terminal.stderr.write("\n" if self._last == "\n" else "\n\n")
+        self._last = ""

@@ -1,0 +1,180 @@
+"""Editing config.toml in the user's editor: checked before it replaces the old one, never lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ocx.config.document import parse, read_bytes
+from ocx.config.files import atomic_write, make_folder
+from ocx.config.paths import Env, config_file
+from ocx.config.profiles import ConfigFile
+from ocx.config.settings import check_file
+from ocx.config.table import SETTINGS, Setting
+from ocx.config.writing import replace_config
+from ocx.errors import ConfigError, OcxError, UsageError
+
+
+def editor(env: Env, *, terminal: bool) -> list[str]:
+    """$VISUAL, else $EDITOR, split as a shell would, else vi where a person can use it.
+
+    Raises: UsageError.
+    """
+    import shlex  # only for editing
+
+    for variable in ("VISUAL", "EDITOR"):
+        try:
+            words = shlex.split(env.get(variable, ""))
+        except ValueError as error:
+            raise UsageError(f"${variable} cannot be split into words: {error}") from error
+        if words:
+            return words
+    if not terminal:
+        raise UsageError("no editor: this is not a terminal", hint="set $VISUAL or $EDITOR")
+    return ["vi"]
+
+
+def edit_config(
+    env: Env, command: list[str], again: Callable[[ConfigError], bool]
+) -> list[str] | None:
+    """Let the user edit the config file; it is saved once it is valid.
+
+    Args:
+        again: told what is wrong with the text, says whether to go back to the editor.
+
+    Returns: warnings about what the new file holds; None where nothing was changed.
+    Raises: ConfigError where the text is invalid and stays so, or the file was changed by others
+        meanwhile; OcxError where editor or disk fail. The text is then kept, and the hint says
+        where.
+    """
+    path = config_file(env)
+    old = read_bytes(path)
+    text = old if old is not None else template()
+    with _draft(path, text) as draft:
+        while True:
+            run_editor(command, draft)
+            new = _read_draft(draft)
+            if new == text:
+                return None
+            edited = _checked(draft, new, again)
+            if edited is not None:
+                break
+        config, warnings = edited
+        replace_config(env, old, new, config._replace(path=path, found=old is not None))
+    return [warning.replace(str(draft), str(path)) for warning in warnings]
+
+
+def _checked(
+    draft: Path, text: bytes, again: Callable[[ConfigError], bool]
+) -> tuple[ConfigFile, list[str]] | None:
+    """The config that the draft holds; None where the user wants to go on with it."""
+    try:
+        config = ConfigFile(draft, parse(text, draft), True)
+        return config, check_file(config)
+    except ConfigError as error:
+        if again(error):
+            return None
+        raise
+
+
+def run_editor(command: list[str], path: Path) -> None:
+    """Let the user edit `path`. Raises: OcxError where the editor fails or cannot be started."""
+    try:
+        with _interrupts_go_to_the_editor():
+            status = subprocess.run([*command, str(path)], check=False).returncode
+    except OSError as error:
+        raise OcxError(
+            f"cannot start the editor {command[0]}: {error.strerror or error}",
+            hint="set $VISUAL or $EDITOR",
+        ) from error
+    if status != 0:
+        raise OcxError(f"the editor {command[0]} failed (status {status}); nothing was changed")
+
+
+@contextmanager
+def _draft(path: Path, text: bytes) -> Iterator[Path]:
+    """A file to edit, beside the real one; it is kept, and named, where editing fails.
+
+    One that still holds `text` is removed in any case. An interrupt keeps it as well.
+    """
+    draft = path.with_name(f"{path.stem}.edit-{os.getpid()}.toml")
+    try:
+        make_folder(path.parent)
+        atomic_write(draft, text, 0o600)
+    except OSError as error:
+        raise OcxError(f"cannot write {draft}: {error.strerror or error}") from error
+    try:
+        yield draft
+    except OcxError as error:
+        if read_bytes(draft) not in {None, text}:
+            error.hint = f"your text is kept in {draft}"
+        else:
+            draft.unlink(missing_ok=True)
+        raise
+    draft.unlink(missing_ok=True)
+
+
+def _read_draft(path: Path) -> bytes:
+    data = read_bytes(path)
+    if data is None:
+        raise ConfigError("the editor removed the file that it was given")
+    return data
+
+
+def template() -> bytes:
+    """What there is to set, as comments: the text for somebody who has no config file yet."""
+    head = [
+        "# Settings of ocx. A line counts once its first # is gone.",
+        "# Keys do not belong here: `ocx keys add NAME`.",
+        "",
+        '# default_profile = "default"',
+        "",
+        "# [profiles.default]",
+    ]
+    tail = ["", "# [aliases]", '# fast = "deepseek-chat"', ""]
+    return "\n".join([*head, *(_line(setting) for setting in SETTINGS), *tail]).encode()
+
+
+def _line(setting: Setting) -> str:
+    return f"# {setting.name} = {_EXAMPLES[setting.name]}  # {setting.help}"
+
+
+_EXAMPLES = {
+    "base_url": '"https://opencodex.hk/api/v1"',
+    "auth": '"key"',
+    "model": '"deepseek-chat"',
+    "key_name": '"work"',
+    "api_key_command": '["pass", "show", "opencodex"]',
+    "system": '"Answer in one sentence."',
+    "temperature": "1.0",
+    "top_p": "1.0",
+    "max_tokens": "4096",
+    "stop": '["END"]',
+    "headers": '{ "X-Team" = "docs" }',
+    "timeout": "600.0",
+    "connect_timeout": "10.0",
+    "idle_timeout": "120.0",
+    "retries": "2",
+    "proxy": '"socks5://127.0.0.1:1080"',
+    "ca_bundle": '"/etc/ssl/ca.pem"',
+    "balance_path": '"data.balance"',
+    "balance_scale": "0.000002",
+}
+
+
+@contextmanager
+def _interrupts_go_to_the_editor() -> Iterator[None]:
+    """Ctrl-C in an editor is the editor's; a handler of ours, unlike SIG_IGN, is not inherited."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
