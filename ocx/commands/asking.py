@@ -95,24 +95,35 @@ class Request:
 def prepare(run: Invocation, asked: Asked) -> Request:
     """Read files, stdin and templates, and resolve the settings. Raises UsageError, ConfigError."""
     template = _template(run, asked)
+    request = _request(run, asked, template)
+    sources = _sources(asked)
+    system = read_system(run, sources, asked.system)
+    if template is not None:
+        rendered = _rendered(run, asked, template, sources)
+        sources = replace(sources, before=rendered.prompt or "", stdin_read=template.takes_stdin)
+        system = system if system is not None else rendered.system
+    return _with_messages(run, asked, sources, _with_system(request, system))
+
+
+def prepare_settings(run: Invocation, asked: Asked) -> Request:
+    """The same without a message: what a session begins with. Raises UsageError, ConfigError."""
+    system = read_system(run, _sources(asked), asked.system)
+    return _with_system(_request(run, asked, None), system)
+
+
+def _request(run: Invocation, asked: Asked, template: Template | None) -> Request:
     flags = asked.setting_flags()
-    settings = run.settings(model=asked.model or (template.model if template else None), **flags)
+    model = asked.model or (template.model if template else None)
+    settings = run.settings(model=model, **flags)
     options = parse_options(asked.options, flags)
-    given_model = asked.model is not None or bool(template and template.model)
     if template is not None:
         ours = {name for name, value in flags.items() if value is not None}
         options = {**{k: v for k, v in template.options.items() if k not in ours}, **options}
-    sources = _sources(asked)
-    rendered = _rendered(run, asked, template, sources)
-    if rendered is not None and template is not None:
-        sources = replace(sources, before=rendered.prompt or "", stdin_read=template.takes_stdin)
-    system = read_system(run, sources, asked.system)
-    if system is None and rendered is not None:
-        system = rendered.system
-    request = Request(
-        settings, (), system or settings.system, system is not None, given_model, options
-    )
-    return _with_messages(run, asked, sources, request)
+    return Request(settings, (), settings.system, False, model is not None, options)
+
+
+def _with_system(request: Request, system: str | None) -> Request:
+    return request if system is None else replace(request, system=system, system_given=True)
 
 
 def _with_messages(run: Invocation, asked: Asked, sources: Sources, request: Request) -> Request:
@@ -169,11 +180,7 @@ def _template(run: Invocation, asked: Asked) -> Template | None:
     return load_template(config_dir(run.terminal.env) / "templates", asked.template)
 
 
-def _rendered(
-    run: Invocation, asked: Asked, template: Template | None, sources: Sources
-) -> Rendered | None:
-    if template is None:
-        return None
+def _rendered(run: Invocation, asked: Asked, template: Template, sources: Sources) -> Rendered:
     from ocx.prompt.templates import parse_params, render
 
     stdin = read_template_stdin(run, sources) if template.takes_stdin else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ class Exchange:
         self._kept = kept
         self._spending = spending
         self.text = ""
+        self.usage: Mapping[str, Any] | None = None
 
     def send(self, body: Body, target: Target) -> Transcript:
         """Deliver the answer, or what is extracted from it."""
@@ -128,12 +130,12 @@ class Exchange:
                 ]
                 body = {**body, "messages": [*body["messages"], *turns]}
 
-    def _once(self, body: Body, target: Target, make: Any) -> Transcript:
+    def _once(self, body: Body, target: Target, make: Callable[[str], str]) -> Transcript:
         """One request; it is kept whether or not it ends well."""
         kept = Transcript()
         try:
             deliver(self._run, self._client, body, self._form, target, kept)
-            self.text = kept.text
+            self.text, self.usage = kept.text, kept.usage
             if self._form.held:
                 self._print(make(self.text), target)
         except BaseException as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocx.answer.cost import Cost, cost_by_balance, cost_in_answer, unknown
 from ocx.api.balance import Balance, read
+from ocx.commands.balance import check_minimum, refuse_play_money, threshold
 from ocx.config.settings import Settings
-from ocx.errors import BelowError, ConfigError, OcxError, ServerError, UsageError
+from ocx.errors import OcxError
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -25,14 +26,10 @@ class Spending:
     def __init__(self, settings: Settings, *, cost: bool, minimum: str | None) -> None:
         self._settings = settings
         self._cost = cost
-        self._minimum = None if minimum is None else _threshold(minimum)
+        self._minimum = threshold("--min-balance", minimum)
         self._before: Decimal | None = None
-        source = settings.sources.get("sandbox", "flag")
-        if minimum is not None and settings.sandbox and source != "flag":
-            raise ConfigError(
-                f"the sandbox was chosen by {source}: play money passes no --min-balance",
-                hint="unset it, or say --sandbox on the command line if you mean it",
-            )
+        if self._minimum is not None:
+            refuse_play_money(settings, "--min-balance")
 
     def begin(self, client: Client) -> None:
         """Look at the balance before anything is spent.
@@ -42,7 +39,7 @@ class Spending:
         """
         if self._minimum is not None:
             balance = self._read(client)
-            self._gate(balance, self._minimum)
+            check_minimum(balance, self._minimum, accept_guess=False)
             self._before = balance.amount
         elif self._cost:
             self._before = self._amount(client)
@@ -65,28 +62,3 @@ class Spending:
     def _read(self, client: Client) -> Balance:
         settings = self._settings
         return read(client.balance().body, path=settings.balance_path, scale=settings.balance_scale)
-
-    def _gate(self, balance: Balance, least: Decimal) -> None:
-        if balance.unlimited:
-            return
-        if balance.amount is None:
-            raise ServerError("--min-balance cannot choose between several balances")
-        if balance.confidence == "guessed":
-            raise ServerError(
-                "--min-balance does not rely on a guess at what the balance is",
-                hint="set balance_path in the profile; `ocx balance --json` shows the guess",
-            )
-        if balance.amount < least:
-            raise BelowError(
-                f"{balance.amount} {balance.unit} left, fewer than {least}; nothing was sent"
-            )
-
-
-def _threshold(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or number < 0:
-        raise UsageError(f"--min-balance takes a number of credits, not {text!r}")
-    return number
