@@ -15,8 +15,9 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from ocx.api.body import sniff
-from ocx.api.failure import reported
-from ocx.errors import ServerError
+from ocx.api.failure import describe, reported
+from ocx.api.types import Reply
+from ocx.errors import OcxError, ServerError
 
 Confidence = Literal["exact", "derived", "guessed"]
 
@@ -103,7 +104,8 @@ def read(
     """The balance in the answer to GET /balance.
 
     Args:
-        body: the answer's bytes (then no digit is lost), or its parsed JSON.
+        body: the reply (then errors name its request id), its bytes, or its parsed JSON (which
+            may have lost digits).
         path: where the number stands (dotted, with indexes); found by rank where None.
         scale: what to multiply the number by.
         currency: which one, of several.
@@ -112,7 +114,13 @@ def read(
         ServerError: no balance, more than one that could be it, or none in `currency`.
         OcxError: the class of the failure that the body reports in spite of its 200.
     """
-    document = _parse(body) if isinstance(body, bytes | bytearray) else body
+    if isinstance(body, Reply):
+        try:
+            return read(body.body, path=path, scale=scale, currency=currency)
+        except OcxError as error:
+            describe(error, body.status, body.request_id)
+            raise
+    document = _parse(body) if isinstance(body, bytes) else body
     found = _at_path(document, path) if path else _find(document)
     found = _scaled(_chosen(found, currency), scale)
     if currency is not None and found.currency != currency.upper() and not found.unlimited:
@@ -360,7 +368,7 @@ def _written_number(text: str) -> _Number | None:
     return _Number(Decimal(digits), not lone, match["symbol"])
 
 
-def _parse(body: bytes | bytearray) -> Any:
+def _parse(body: bytes) -> Any:
     try:
         return json.loads(
             body,
@@ -369,7 +377,7 @@ def _parse(body: bytes | bytearray) -> Any:
             object_pairs_hook=_object,
         )
     except (ValueError, RecursionError):
-        page = sniff(bytes(body)) == "html"
+        page = sniff(body) == "html"
         kind = "an HTML page, not JSON" if page else "not JSON"
         raise _unread(f"the answer is {kind}") from None
 

@@ -14,7 +14,7 @@ from ocx.api._http import httpx
 from ocx.api.body import CHAT_CAP, ERROR_CAP, QUICK_CAP, capped, unpack
 from ocx.api.completion import complete, document_of
 from ocx.api.deltas import Progress
-from ocx.api.failure import from_response, parse, request_id
+from ocx.api.failure import describe, from_response, parse, request_id
 from ocx.api.foreign import translate
 from ocx.api.message import Message, build, chat_message
 from ocx.api.origin import check_base_url
@@ -23,6 +23,7 @@ from ocx.api.stream import Stream
 from ocx.api.transport import Transport, check_ca_bundle
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
 from ocx.api.wire import Wire
+from ocx.errors import OcxError
 from ocx.secret import redact
 
 __all__ = ["Client", "Stream"]
@@ -84,7 +85,8 @@ class Client:
             ServerError: the answer is no list of models.
         """
         reply = self.request("GET", "/models", cap=QUICK_CAP)
-        model_ids(document_of(reply, self._endpoint.key))
+        with _described(reply):
+            model_ids(document_of(reply, self._endpoint.key))
         return reply
 
     def balance(self) -> Reply:
@@ -101,7 +103,8 @@ class Client:
         """
         message = chat_message(self._endpoint, body, stream=False)
         reply = self._reply(message, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
-        return complete(reply, self._endpoint.key)
+        with _described(reply):
+            return complete(reply, self._endpoint.key)
 
     def stream(self, body: Mapping[str, Any]) -> Stream:
         """POST /chat/completions with `stream: true`; to be used in a `with`.
@@ -269,6 +272,7 @@ class _Source:
         self._raw: Iterator[bytes] = iter(())
         self.attempts = call.attempts
         self.started = call.started
+        self.status = response.status_code
         self.request_id = request_id(_lower(response))
 
     def pieces(self) -> Iterator[bytes]:
@@ -287,6 +291,15 @@ class _Source:
 
     def close(self) -> None:
         self._response.close()
+
+
+@contextlib.contextmanager
+def _described(reply: Reply) -> Iterator[None]:
+    try:
+        yield
+    except OcxError as error:
+        describe(error, reply.status, reply.request_id)
+        raise
 
 
 def _read(response: httpx.Response, cap: int) -> tuple[int, dict[str, str], bytes]:

@@ -24,7 +24,7 @@ class CutAnswerError(IncompleteError):
             hint=error.hint,
             status=error.status,
             api_code=error.api_code,
-            request_id=error.request_id or reply.request_id,
+            request_id=error.request_id,
         )
         self.reply = reply
 
@@ -54,14 +54,14 @@ def document_of(reply: Reply, key: Secret | None = None) -> Any:
         OcxError: it reports a failure in spite of its status, or is HTML or anything else.
     """
     if reply.json is None:
-        raise unexpected(reply.body, reply.request_id)
+        raise unexpected(reply.body)
     error = from_document(reply.json, reply.headers, status=reply.status, key=key)
     if error is not None:
         raise error
     return reply.json
 
 
-def unexpected(body: bytes, request_id: str | None = None) -> ServerError:
+def unexpected(body: bytes) -> ServerError:
     """The error for a 200 whose body is not what was asked for."""
     if sniff(body) == "html":
         message = "the answer is an HTML page, not JSON"
@@ -70,7 +70,7 @@ def unexpected(body: bytes, request_id: str | None = None) -> ServerError:
     else:
         message = f"the answer is not JSON: {excerpt(body)}"
     hint = "is base_url the URL of the API, with its path?"
-    return ServerError(message, hint=hint, request_id=request_id)
+    return ServerError(message, hint=hint)
 
 
 def _folded(reply: Reply, key: Secret | None) -> Reply:
@@ -97,5 +97,4 @@ def _raise_cut(error: OcxError, reply: Reply, content_seen: bool) -> None:
     if content_seen:
         cut = error if isinstance(error, IncompleteError) else incomplete(error)
         raise CutAnswerError(cut, reply)
-    error.request_id = error.request_id or reply.request_id
     raise error

@@ -119,6 +119,13 @@ def incomplete(error: OcxError) -> IncompleteError:
     )
 
 
+def describe(error: OcxError, status: int, request_id: str | None) -> None:
+    """Add to an error what is known of the answer that it came with."""
+    error.request_id = error.request_id or request_id
+    if error.status is None and not isinstance(error, NetworkError | DeadlineError):
+        error.status = status
+
+
 def reports_failure(document: Any) -> bool:
     """Whether a document, whatever its status, says that the request failed."""
     if not isinstance(document, dict):

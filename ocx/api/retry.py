@@ -97,12 +97,16 @@ def _too_long(asked: float, left: float, error: OcxError) -> RateLimitError:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + min(asked, 1e9)))
     why = "more than the 60 s that are waited for" if asked > MAX_WAIT else "more than is left"
     if asked <= MAX_WAIT:
-        why += f" of --timeout ({max(0.0, left):.0f} s)"
+        why += f" of --timeout ({_shown(max(0.0, left))} s)"
     return RateLimitError(
-        f"{error.message}; the server asks to wait {math.ceil(asked)} s, {why}",
+        f"{error.message}; the server asks to wait {_shown(asked)} s, {why}",
         hint=f"try again after {at}",
         status=error.status,
         api_code=error.api_code,
         request_id=error.request_id,
         retry_after=asked,
     )
+
+
+def _shown(seconds: float) -> str:
+    return f"{math.ceil(seconds)}" if seconds >= 10 else f"{seconds:.1f}".removesuffix(".0")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ocx.api.body import CHAT_CAP, capped, sniff
 from ocx.api.completion import unexpected
 from ocx.api.deltas import NotJsonError, Progress
-from ocx.api.failure import parse
+from ocx.api.failure import describe, parse
 from ocx.api.sse import Decoder, EventTooLarge
 from ocx.api.types import Delta
 from ocx.errors import DeadlineError, OcxError, ServerError
@@ -26,6 +26,7 @@ class Source(Protocol):
 
     attempts: int
     started: float
+    status: int
     request_id: str | None
 
     def pieces(self) -> Iterator[bytes]:
@@ -116,7 +117,7 @@ class Stream:
         try:
             yield from self._deltas()
         except OcxError as error:
-            error.request_id = error.request_id or self.request_id
+            describe(error, self._source.status, self.request_id)
             raise
         finally:
             self.close()

@@ -14,6 +14,7 @@ from ocx.api.types import model_ids
 from ocx.commands.shared import Invocation, shared
 from ocx.config.files import atomic_write
 from ocx.config.paths import cache_dir
+from ocx.config.table import SANDBOX
 from ocx.errors import RejectedError, UsageError
 from ocx.output.document import write_json
 from ocx.output.table import write_table
@@ -101,7 +102,8 @@ def _marks(settings: Settings, name: str) -> str:
 def _write_cache(run: Invocation, settings: Settings, ids: Sequence[str]) -> None:
     """The list that the shell reads on TAB; a command does not fail for want of it."""
     lines = [name for name in ids if COMPLETABLE.fullmatch(name)]
-    path = cache_dir(run.terminal.env) / "models" / f"{settings.profile}.txt"
+    name = SANDBOX if settings.sandbox else settings.profile
+    path = cache_dir(run.terminal.env) / "models" / f"{name}.txt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, "".join(f"{line}\n" for line in lines).encode(), 0o644)

@@ -264,8 +264,8 @@ def test_a_terminal_gets_markdown_and_no_control_characters(
 ) -> None:
     """Block by block as it streams; what could drive the terminal is shown, not obeyed."""
     gate = threading.Event()
-    script = [STREAM_HEAD, delta("# Title\n\nfirst *word*\n\nse"), gate]
-    chat_server.answer([*script, delta("cond \x1b]0;owned\x07"), END], path=CHAT)
+    script = [STREAM_HEAD, delta("# Title\n\nfirst *word*\n\nsecond\n"), gate]
+    chat_server.answer([*script, delta("and \x1b]0;owned\x07"), END], path=CHAT)
     process = online.in_terminal("chat", "hi")
     assert process.stdout is not None
     process.stdout.until(b"Title")

@@ -17,7 +17,7 @@ from typing import Any
 from tests.support.waiting import DEADLINE, Collected
 
 CHILD = Path(__file__).with_name("child")
-KEY = "sk-live-Te5tKey0000000000000000000001a2b"
+KEY = "sk-live-Te5tKey0000000000000000000000a1b2"
 PROGRAM = (sys.executable, "-m", "ocx")
 
 # What a child needs to be measured, and what some Python builds need to start at all.

@@ -1,0 +1,69 @@
+"""The exit codes are frozen: scripts depend on them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocx import errors
+from ocx.errors import ERRORS, OcxError, exit_code_table
+
+FROZEN = {
+    0: "ok", 1: "failure", 2: "usage", 3: "config", 4: "auth", 5: "credits", 6: "rate_limit",
+    7: "rejected", 8: "server", 9: "network", 10: "timeout", 11: "incomplete", 12: "below",
+    13: "partial", 14: "invalid_answer",
+}  # fmt: skip
+
+
+def test_codes_and_names_are_as_published() -> None:
+    assert {int(code): name for code, name, _, _ in exit_code_table()[:15]} == FROZEN
+
+
+def test_the_signals_and_the_codes_of_exec_end_the_table() -> None:
+    assert [code for code, *_ in exit_code_table()[15:]] == ["126", "127", "130", "141", "143"]
+
+
+def test_every_class_of_the_tree_has_its_row() -> None:
+    assert {OcxError, *OcxError.__subclasses__()} == set(ERRORS)
+    assert len({error.exit_code for error in ERRORS}) == len(ERRORS)
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.name)
+def test_every_row_says_when_and_whether_a_retry_helps(kind: type[OcxError]) -> None:
+    assert kind.meaning
+    assert kind.retry in {"no", "yes", "later", "mostly", "caller", "resume"}
+
+
+@pytest.mark.parametrize(
+    ("code", "retryable"),
+    [(code, code in {6, 8, 9, 10, 14}) for code in range(1, 15)],
+)
+def test_retryable_means_that_the_same_call_can_succeed_later(code: int, retryable: bool) -> None:
+    """11 and 13 are for the caller to judge: money was spent, something was delivered."""
+    kind = next(error for error in ERRORS if error.exit_code == code)
+    assert kind("it went wrong").retryable is retryable
+
+
+def test_a_hint_given_replaces_the_one_of_the_class() -> None:
+    assert "top up" in str(errors.CreditsError("no credits").hint)
+    assert errors.CreditsError("no credits", hint="ask Ada").hint == "ask Ada"
+    assert errors.CreditsError("no credits", hint="").hint == ""
+    assert errors.UsageError("no").hint is None
+
+
+def test_an_error_carries_what_the_api_said() -> None:
+    error = errors.RateLimitError(
+        "slow down", status=429, api_code="rate_limit", request_id="req-1", retry_after=2.5
+    )
+    assert (error.status, error.api_code) == (429, "rate_limit")
+    assert (error.request_id, error.retry_after) == ("req-1", 2.5)
+    assert str(error) == error.message == "slow down"
+
+
+@pytest.mark.parametrize("kind", [errors.Interrupted, errors.Terminated, errors.ChildExit])
+def test_what_ends_the_process_is_not_swallowed_on_the_way(kind: type[BaseException]) -> None:
+    """`except Exception` somewhere below must not turn Ctrl-C into an error message."""
+    assert not issubclass(kind, Exception)
+
+
+def test_a_child_keeps_its_status() -> None:
+    assert errors.ChildExit(-9).status == -9
