@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.recorder import ANSWER, Recorder, recorder
 
 from ocx.snippet import Call, snippet
+from tests.support.recorder import ANSWER, Recorder, recorder
 
 KEY = "sk-live-snippet$`\"'\\0123456789"
 HOSTILE = {
