@@ -11,7 +11,7 @@ from ocx.api.origin import is_loopback, origin
 from ocx.api.types import Endpoint
 from ocx.config.command import command_output
 from ocx.config.credentials import load_keys
-from ocx.config.paths import Env
+from ocx.config.paths import Env, expand
 from ocx.config.settings import Settings, check_url
 from ocx.config.table import DEFAULT_BASE_URL, env_name
 from ocx.errors import AuthError, ConfigError, UsageError
@@ -97,7 +97,7 @@ def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None
         idle_timeout=settings.idle_timeout,
         retries=settings.retries,
         proxy=settings.proxy,
-        ca_bundle=os.path.expanduser(settings.ca_bundle) if settings.ca_bundle else None,  # noqa: PTH111 - a text either way
+        ca_bundle=expand(settings.ca_bundle) if settings.ca_bundle else None,
         allow_http=settings.auth == "none",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,12 +24,17 @@ def cache_dir(env: Env) -> Path:
 def config_file(env: Env) -> Path:
     """`$OCX_CONFIG`, else `config.toml` in the config folder."""
     named = env.get("OCX_CONFIG")
-    return Path(named).expanduser() if named else config_dir(env) / "config.toml"
+    return Path(expand(named)) if named else config_dir(env) / "config.toml"
 
 
 def credentials_file(env: Env) -> Path:
     """Always in the config folder: a config file named by `OCX_CONFIG` may lie in a repository."""
     return config_dir(env) / "credentials.toml"
+
+
+def expand(path: str) -> str:
+    """`path` with the home folder for its `~`; as it is where there is no such user."""
+    return os.path.expanduser(path)  # noqa: PTH111 - Path's own raises RuntimeError there
 
 
 def _folder(env: Env, variable: str, default: str) -> Path:

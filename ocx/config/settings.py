@@ -124,8 +124,7 @@ def check_url(url: str, auth: str, source: str) -> None:
     try:
         check_base_url(url, allow_http=auth == "none")
     except ConfigError as error:
-        error.message = f"{error.message} (base_url from {source})"
-        raise
+        raise ConfigError(f"{error.message} (base_url from {source})", hint=error.hint) from None
 
 
 def check_file(config: ConfigFile) -> list[str]:

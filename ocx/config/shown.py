@@ -48,6 +48,8 @@ def masked(where: Target, value: Any) -> Any:
     if where.name == "proxy" and isinstance(value, str) and "@" in value:
         scheme, _, rest = value.partition("://")
         return f"{scheme}://…@{rest.rpartition('@')[2]}"
+    if isinstance(value, list):
+        return [redact(item) for item in value]
     return redact(value) if isinstance(value, str) else value
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ocx.config import values
 from ocx.config.nearest import nearest
+from ocx.config.paths import expand
 from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.table import BY_NAME
 from ocx.errors import UsageError
@@ -67,8 +68,12 @@ def _typed(where: Target, text: str) -> Any:
     setting = BY_NAME[where.name]
     value = values.check(setting, values.parse(setting, text))
     if where.name == "ca_bundle":  # `./ca.pem` must mean the same file from every folder
-        return str(Path(value).expanduser().absolute())
-    return list(value) if isinstance(value, tuple) else value
+        return str(Path(expand(value)).absolute())
+    if not isinstance(value, tuple):
+        return value
+    if any(values.looks_like_key(item) for item in value):
+        raise values.KeyInside("holds a key")
+    return list(value)
 
 
 def _alias(name: str, model: str) -> str:

@@ -46,7 +46,6 @@ class Parts:
         process_key: a key that only this process knows, good for the default account.
         log: called once a request, when it is over.
         fixed: ids and times follow from the request alone, for golden files.
-        close: called when the server stops: upstream connections.
     """
 
     ledger: Ledger
@@ -87,6 +86,10 @@ class App:
         stop = self._watching().stop
         if not stop.done():
             stop.set_result(None)
+
+    async def close(self) -> None:
+        """Let go of what answers came from; call it in the loop, at its end."""
+        await self._parts.router.close()
 
     def _watching(self) -> Watch:
         if self._watch is None:

@@ -195,7 +195,7 @@ class Ledger:
         ).fetchone()
         return None if row is None else Key(*row)
 
-    def keys(self) -> list[tuple[Key, str, int]]:
+    def list_keys(self) -> list[tuple[Key, str, int]]:
         """Every key with the name of its account and when it was made."""
         rows = self._db.execute(
             "SELECT k.id, account, k.name, hint, expires, revoked, rpm, concurrency, a.name,"

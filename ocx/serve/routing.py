@@ -28,7 +28,7 @@ class Router:
         Raises:
             Problem: the fault, an unknown fault or lorem, or the target refuses the request.
         """
-        fault = self.fault(model.id, exchange)
+        fault = self.fault(model.target, exchange)
         if fault is None:
             return self._target(model).answer(request)
         if fault.status is not None:
@@ -38,8 +38,8 @@ class Router:
         made_here = target if target.made_here else Echo()
         return faults.lay_over(fault, made_here.answer(request))
 
-    def fault(self, model: str, exchange: Exchange) -> Fault | None:
-        """The fault that this request meets: by its header, else by the name of its model.
+    def fault(self, target: str, exchange: Exchange) -> Fault | None:
+        """The fault that this request meets: by its header, else by the target of its model.
 
         Raises:
             Problem: 400 for a header, 404 for a model that names no fault.
@@ -47,22 +47,29 @@ class Router:
         text = exchange.fault
         try:
             if text is None:
-                if not model.startswith(faults.PREFIX):
+                if not target.startswith(faults.PREFIX):
                     return None
-                text = model
+                text = target
             fault = faults.parse(text)
         except ValueError as error:
             raise _no_fault(str(error), by_header=exchange.fault is not None) from error
         key = exchange.key.id if exchange.key else None
         return fault if self.counters.fires(key, text, fault) else None
 
+    async def close(self) -> None:
+        """Close the connections to upstreams."""
+        for target in self.targets.values():
+            close = getattr(target, "close", None)
+            if close is not None:
+                await close()
+
     def _target(self, model: Model) -> Target:
         if model.id in self.targets:
             return self.targets[model.id]
-        if not model.id.startswith("lorem:"):
+        if not model.target.startswith("lorem:"):
             return Echo(model.reasons)
         try:
-            return lorem(model.id)
+            return lorem(model.target)
         except ValueError as error:
             raise Problem(404, str(error), code="model_not_found", param="model") from error
 

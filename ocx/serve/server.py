@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -77,6 +78,7 @@ class Loopback(Server):
         for connection in list(self.server_state.connections):
             transport: Any = connection.transport
             transport.abort()
+        await self._app.close()
 
     def _abort(self, client: tuple[str, int]) -> None:
         for connection in list(self.server_state.connections):
@@ -114,10 +116,35 @@ def base_url(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}{PREFIX}"
 
 
-def run(server: Loopback, listener: socket.socket) -> None:
-    """Serve in this thread until `server.stop()`."""
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        runner.run(server.serve(sockets=[listener]))
+def run(
+    server: Loopback, listener: socket.socket, stop_on: tuple[signal.Signals, ...] = ()
+) -> signal.Signals | None:
+    """Serve in this thread until `server.stop()`, or one of the signals, which is returned.
+
+    Signals need the main thread. What was ignored stays ignored, and no handler runs inside the
+    loop: one that raises there could land in the middle of a transaction.
+    """
+    caught: list[signal.Signals] = []
+    handlers = {number: signal.getsignal(number) for number in stop_on}
+
+    def stop(number: signal.Signals) -> None:
+        caught.append(number)
+        server.stop()
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        for number, handler in handlers.items():
+            if handler is not signal.SIG_IGN:
+                loop.add_signal_handler(number, stop, number)
+        await server.serve(sockets=[listener])
+
+    try:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.run(serve())
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return caught[0] if caught else None
 
 
 def _silence() -> None:

@@ -46,7 +46,9 @@ class Streamed(Delivery):
         self._charge.upstream = part.usage or self._charge.upstream
         self._charge.finished = self._charge.finished or part.finish is not None
         if not part.hidden:
-            await self._send(b"data: " + part.data.encode() + b"\n\n")
+            # Data of several lines came in as many, and goes out as many.
+            lines = part.data.encode("utf-8", "replace").split(b"\n")
+            await self._send(b"".join(b"data: %b\n" % line for line in lines) + b"\n")
         self._charge.weight += part.weight
 
     async def _finish(self) -> None:

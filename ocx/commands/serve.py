@@ -1,0 +1,139 @@
+"""`ocx serve`: run the documented API on loopback, alone or around a program."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ocx.commands.serve_ledger import check, database, grant, keys, ledger, reset
+from ocx.commands.serve_log import Writer
+from ocx.commands.shared import Invocation, shared
+from ocx.config.paths import config_dir
+from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
+
+if TYPE_CHECKING:
+    from ocx.serve.launch import Launch
+    from ocx.serve.settings import ServeSettings
+    from ocx.serve.store import Store
+
+__all__ = ["check", "grant", "keys", "ledger", "reset", "serve"]
+
+CONFIG = "serve.toml"
+
+
+def _context(ctx: typer.Context, value: bool) -> Any:  # noqa: ARG001 - Typer's signature
+    return ctx
+
+
+# A group's callback runs before its subcommands too, and only the context knows of them.
+Called = Annotated[
+    bool,
+    typer.Option("--called", hidden=True, callback=_context, help="Not for use."),
+]
+
+
+@shared
+def serve(
+    run: Invocation,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", help="Listen here; 0 is any free port.", min=0, max=65535),
+    ] = None,
+    db: Annotated[
+        Path | None, typer.Option("--db", help="Ledger to use, made where missing.", metavar="FILE")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Settings instead of serve.toml.", metavar="FILE"),
+    ] = None,
+    ephemeral: Annotated[
+        bool,
+        typer.Option("--ephemeral", help="Ledger in memory; ids, times and keys are fixed."),
+    ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Record cassettes from their upstreams.")
+    ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", help="Append a JSON line a request to this file.", metavar="FILE"),
+    ] = None,
+    called: Called = False,
+) -> None:
+    """Run the documented API on loopback, offline, with keys and credits.
+
+    With `-- CMD`, runs CMD against a fresh server and exits as CMD does: OCX_BASE_URL,
+    OCX_API_KEY, OPENAI_BASE_URL, OPENAI_API_KEY and OPENCODEX_API_KEY are set for it. Models
+    answer by echo unless serve.toml routes them to a script, a cassette or an upstream. A request
+    may name `lorem:20,tps=5` or a fault: `fault/429,first=2`, `fault/cut:3`, `fault/stall:3`,
+    `fault/error:3`, `fault/slow`; the header X-OCX-Fault does the same for any model.
+    """
+    if getattr(called, "invoked_subcommand", None) is not None:
+        return
+    if ephemeral and (db is not None or run.flags.get("sandbox")):
+        raise UsageError("--ephemeral keeps its ledger in memory: leave out --db and --sandbox")
+    if run.trailing is not None and not run.trailing:
+        raise UsageError("no command after --", hint="ocx serve -- sh -c 'ocx chat hi'")
+    settings = _settings(run, config, ephemeral, record)
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(contextlib.closing(_store(run, db, settings, ephemeral)))
+        writer = stack.enter_context(contextlib.closing(Writer(run, log)))
+        launch = _launch(store, settings, ephemeral, writer)
+        if run.trailing is not None:
+            _around(run, launch, run.trailing)
+        else:
+            _foreground(launch, writer, settings.port if port is None else port)
+
+
+def _settings(run: Invocation, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
+    from ocx.serve.settings import ServeSettings, load  # a whole HTTP server hangs on it
+
+    path = config or config_dir(run.terminal.env) / CONFIG
+    # Golden files and play credits must not depend on what lies in a home folder.
+    unasked = ephemeral or run.flags.get("sandbox") or not path.exists()
+    if config is None and unasked:
+        return ServeSettings()
+    return load(path, run.terminal.env, record=record)
+
+
+def _store(run: Invocation, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
+    from ocx.serve.store import Store
+
+    if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
+        return Store.memory()
+    return Store.open(database(run, db, settings.database))
+
+
+def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: Writer) -> Launch:
+    from ocx.serve.launch import launch
+
+    return launch(store, settings, ephemeral=ephemeral, log=writer)
+
+
+def _around(run: Invocation, launch: Launch, words: tuple[str, ...]) -> None:
+    from ocx.commands import serve_child
+    from ocx.serve.server import serving
+
+    with serving(launch.parts) as url:
+        env = serve_child.environment(run.terminal.env, url, launch.key)
+        status = serve_child.run(words, env, run.terminal)
+    if status:
+        raise ChildExit(status)
+
+
+def _foreground(launch: Launch, writer: Writer, port: int) -> None:
+    from ocx.serve.app import App
+    from ocx.serve.server import Loopback, base_url, listen
+    from ocx.serve.server import run as serve_until
+
+    with contextlib.closing(listen(port)) as listener:
+        server = Loopback(App(launch.parts))
+        writer.stop = server.stop
+        writer.listening(base_url(listener), launch.key)
+        caught = serve_until(server, listener, (signal.SIGINT, signal.SIGTERM))
+    writer.check()
+    if caught is not None:
+        raise Terminated if caught == signal.SIGTERM else Interrupted

@@ -1,0 +1,57 @@
+"""`serve -- CMD`: the environment that points a program at the server, and running it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from ocx.errors import ChildExit
+from ocx.secret import Secret
+from ocx.terminal import Terminal
+
+_LOOPBACK = "127.0.0.1,localhost"
+
+
+def environment(env: Mapping[str, str], base_url: str, key: Secret) -> dict[str, str]:
+    """`env` for a child: every name that a client may look for leads to the server."""
+    child = {name: text for name, text in env.items() if name not in {"OCX_SANDBOX", "OCX_PROFILE"}}
+    for name in ("OCX_BASE_URL", "OPENAI_BASE_URL"):
+        child[name] = base_url
+    for name in ("OCX_API_KEY", "OPENCODEX_API_KEY", "OPENAI_API_KEY"):
+        child[name] = key.reveal()
+    for name in ("NO_PROXY", "no_proxy"):
+        child[name] = f"{env[name]},{_LOOPBACK}" if env.get(name) else _LOOPBACK
+    return child
+
+
+def run(words: Sequence[str], env: Mapping[str, str], terminal: Terminal) -> int:
+    """Run a program to its end; its status, minus the signal where one killed it.
+
+    Ctrl-C reaches the program from the terminal itself, so here it only waits; SIGTERM is passed
+    on. Raises ChildExit with 127 or 126 where it cannot be started.
+    """
+    process: subprocess.Popen[bytes] | None = None
+
+    def wait(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGTERM and process is not None:
+            process.send_signal(number)
+
+    # Handlers, not SIG_IGN: that would be inherited, and the program could not be interrupted.
+    before: dict[int, Any] = {
+        number: signal.signal(number, wait)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        process = subprocess.Popen(words, env=env)
+        return process.wait()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        terminal.message(f"ocx: error: cannot run {words[0]}: {error.strerror}")
+        raise ChildExit(127 if missing else 126) from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,59 @@
+"""From settings to a server: the store, its first accounts and keys, and the parts around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocx.secret import Secret
+from ocx.serve.app import Parts
+from ocx.serve.chat import FIXED_TIME
+from ocx.serve.exchange import Log
+from ocx.serve.keys import PREFIX, mint
+from ocx.serve.ledger import Ledger
+from ocx.serve.limits import Limiter
+from ocx.serve.routing import Router
+from ocx.serve.settings import ServeSettings
+from ocx.serve.store import Store
+
+FULL = Secret(f"{PREFIX}full")
+EMPTY = Secret(f"{PREFIX}empty")
+LIMITED = Secret(f"{PREFIX}limited")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A server ready to run, and the key that its exports name."""
+
+    parts: Parts
+    key: Secret
+
+
+def launch(
+    store: Store, settings: ServeSettings, *, ephemeral: bool = False, log: Log | None = None
+) -> Launch:
+    """The parts of a server on `store`; `ephemeral` fixes ids, times and keys."""
+    clock = (lambda: FIXED_TIME) if ephemeral else None
+    ledger = Ledger(store, clock)
+    ledger.account(grant=settings.grant)
+    key = FULL if ephemeral else mint()
+    if ephemeral:
+        _add_fixed_keys(ledger, settings.grant)
+    parts = Parts(
+        ledger,
+        Limiter(settings.rpm, settings.concurrency),
+        settings.catalogue,
+        Router(settings.targets),
+        process_key=None if ephemeral else key,
+        log=log,
+        send_timeout=settings.send_timeout,
+        fixed=ephemeral,
+    )
+    return Launch(parts, key)
+
+
+def _add_fixed_keys(ledger: Ledger, grant: int) -> None:
+    """Each with an account of its own, so that one's spending changes no other's balance."""
+    limited = ledger.account("limited", grant=grant)
+    ledger.add_key(ledger.account().id, "full", secret=FULL)
+    ledger.add_key(ledger.account("empty").id, "empty", secret=EMPTY)
+    ledger.add_key(limited.id, "limited", secret=LIMITED, rpm=1)

@@ -1,0 +1,135 @@
+"""`script:FILE`: answers by rules in a TOML file; the first rule that matches answers.
+
+```toml
+[[rule]]
+contains = "weather"          # also: equals, regex, model; all that are given must match
+answer = "Sunny."             # or echo = true
+reasoning = "Looks outside."  # optional, as are finish, fault, ttft and tps
+[[rule]]
+answer = "I only know the weather."
+```
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocx.serve import builtin, faults, tokens
+from ocx.serve.answer import Answer, Token
+from ocx.serve.faults import Counters, Fault
+from ocx.serve.problem import Problem
+from ocx.serve.request import ChatRequest
+from ocx.serve.tomlfile import Keys, TomlFile
+
+_NAMES = (
+    *("equals", "contains", "regex", "model"),
+    *("answer", "echo", "reasoning", "finish", "fault", "ttft", "tps"),
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on the last user text and the model, and what is said then."""
+
+    equals: str | None = None
+    contains: str | None = None
+    regex: re.Pattern[str] | None = None
+    model: str | None = None
+    answer: str | None = None
+    """None echoes."""
+    reasoning: str = ""
+    finish: str = "stop"
+    fault: Fault | None = None
+    ttft: float = 0.0
+    tps: float = 0.0
+
+    def matches(self, request: ChatRequest) -> bool:
+        asked = request.question
+        return (
+            (self.equals is None or self.equals == asked.strip())
+            and (self.contains is None or self.contains in asked)
+            and (self.regex is None or self.regex.search(asked) is not None)
+            and (self.model is None or self.model == request.model)
+        )
+
+
+class Script:
+    """The rules of one file; its faults are counted per rule, for all clients together."""
+
+    made_here = True
+
+    def __init__(self, name: str, rules: list[Rule]) -> None:
+        self._name = name
+        self._rules = rules
+        self._counters = Counters()
+
+    def answer(self, request: ChatRequest) -> Answer:
+        for at, rule in enumerate(self._rules):
+            if rule.matches(request):
+                return self._by(rule, at, request)
+        raise Problem(
+            404, f"no rule of {self._name} matches", code="no_rule_matches", param="messages"
+        )
+
+    def _by(self, rule: Rule, at: int, request: ChatRequest) -> Answer:
+        fault = rule.fault
+        if fault is not None and not self._counters.fires(at, "", fault):
+            fault = None
+        if fault is not None and fault.status is not None:
+            faults.refuse(fault)
+        text = request.question if rule.answer is None else rule.answer
+        thoughts = [Token(word, reasoning=True) for word in tokens.split(rule.reasoning)]
+        said = builtin.said(text, request)
+        parts = builtin.parts([*thoughts, *said], request, rule.finish)
+        answer = Answer(builtin.paced(parts, rule.ttft, rule.tps))
+        return answer if fault is None else faults.lay_over(fault, answer)
+
+
+def load(path: Path) -> Script:
+    """Raises ConfigError: unreadable, or wrong, with the line."""
+    file = TomlFile.read(path)
+    file.known((), ["rule"])
+    rules = file.data.get("rule")
+    if not isinstance(rules, list) or not rules:
+        file.fail(("rule",), "must be one or more tables: [[rule]]")
+    return Script(path.name, [_rule(file, ("rule", at)) for at in range(len(rules))])
+
+
+def _rule(file: TomlFile, keys: Keys) -> Rule:
+    table = file.known(keys, _NAMES)
+    echo = file.flag((*keys, "echo"), False)
+    if echo == ("answer" in table) and "fault" not in table:
+        file.fail(keys, "takes either answer or echo = true")
+    said = table.get("answer")
+    if said is not None and not isinstance(said, str):  # an empty answer is an answer
+        file.fail((*keys, "answer"), "must be a string")
+    return Rule(
+        file.text((*keys, "equals")),
+        file.text((*keys, "contains")),
+        _regex(file, (*keys, "regex")),
+        file.text((*keys, "model")),
+        said,
+        file.text((*keys, "reasoning")) or "",
+        file.text((*keys, "finish")) or "stop",
+        _fault(file, (*keys, "fault")),
+        file.number((*keys, "ttft"), 0, 0, 3600),
+        file.number((*keys, "tps"), 0, 0, 1_000_000),
+    )
+
+
+def _regex(file: TomlFile, keys: Keys) -> re.Pattern[str] | None:
+    text = file.text(keys)
+    try:
+        return None if text is None else re.compile(text)
+    except re.error as error:
+        file.fail(keys, f"is not a regular expression: {error}")
+
+
+def _fault(file: TomlFile, keys: Keys) -> Fault | None:
+    text = file.text(keys)
+    try:
+        return None if text is None else faults.parse(text)
+    except ValueError as error:
+        file.fail(keys, str(error))

@@ -1,0 +1,142 @@
+"""A TOML file whose every mistake is named with its line, and its unknown names with the nearest.
+
+`tomllib` keeps no positions, so the line of a key is looked up again in the text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ocx.errors import ConfigError
+
+Keys = tuple[str | int, ...]
+
+
+class TomlFile:
+    """The parsed file, and how to complain about it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self._text = text
+        try:
+            self.data: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    @classmethod
+    def read(cls, path: Path) -> TomlFile:
+        """Raises ConfigError: unreadable, no UTF-8, no TOML."""
+        try:
+            return cls(path, path.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not UTF-8") from error
+
+    def fail(self, keys: Keys, message: str) -> NoReturn:
+        """Raises ConfigError with the line where `keys` stand."""
+        line = line_of(self._text, keys)
+        where = f"{self.path}:{line}" if line else str(self.path)
+        raise ConfigError(f"{where}: {dotted(keys)}: {message}")
+
+    def table(self, keys: Keys) -> dict[str, Any]:
+        """The table at `keys`, empty where there is none."""
+        found: Any = self.data
+        for key in keys:
+            found = found.get(key, {}) if isinstance(key, str) else found[key]
+        if not isinstance(found, dict):
+            self.fail(keys, "must be a table")
+        return found
+
+    def known(self, keys: Keys, names: Iterable[str]) -> dict[str, Any]:
+        """The table at `keys`, every name in it known."""
+        found, known = self.table(keys), list(names)
+        for name in found:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+                self.fail((*keys, name), f"unknown setting{hint}")
+        return found
+
+    def text(self, keys: Keys, default: str | None = None) -> str | None:
+        value = self._value(keys)
+        if value is None:
+            return default
+        if not isinstance(value, str) or not value:
+            self.fail(keys, "must be a string that is not empty")
+        return value
+
+    def number(self, keys: Keys, default: float, low: float, high: float) -> float:
+        value = self._value(keys)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.fail(keys, "must be a number")
+        if not low <= value <= high:
+            self.fail(keys, f"must be from {low} to {high}")
+        return value
+
+    def whole(self, keys: Keys, default: int, low: int, high: int) -> int:
+        value = self.number(keys, default, low, high)
+        if not isinstance(value, int):
+            self.fail(keys, "must be a whole number")
+        return value
+
+    def flag(self, keys: Keys, default: bool) -> bool:
+        value = self._value(keys)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self.fail(keys, "must be true or false")
+        return value
+
+    def _value(self, keys: Keys) -> Any:
+        return self.table(keys[:-1]).get(str(keys[-1]))
+
+
+def dotted(keys: Keys) -> str:
+    """`rule[2].answer`, counted from 1 as a person does."""
+    text = ""
+    for key in keys:
+        text += f"[{key + 1}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+def line_of(text: str, keys: Keys) -> int | None:
+    """The number of the line that `keys` stand on, else of the table around them."""
+    here: Keys = ()
+    seen: Counter[Keys] = Counter()
+    best: tuple[int, int] | None = None  # how much of `keys` it matches, and the line
+    for number, line in enumerate((line.strip() for line in text.split("\n")), 1):
+        if line.startswith("[["):
+            names = _names(line[2:].partition("]]")[0])
+            here = (*names, seen[names])
+            seen[names] += 1
+            found = here
+        elif line.startswith("["):
+            here = found = _names(line[1:].partition("]")[0])
+        elif "=" in line:
+            found = (*here, *_names(line.partition("=")[0]))
+        else:
+            continue
+        if found and found == keys[: len(found)] and (best is None or len(found) > best[0]):
+            best = (len(found), number)
+    return best[1] if best else None
+
+
+def _names(text: str) -> Keys:
+    """The keys in `a."b.c"`; none in what is no key."""
+    try:
+        found: Any = tomllib.loads(f"{text} = 0")
+    except tomllib.TOMLDecodeError:
+        return ()
+    names: list[str | int] = []
+    while isinstance(found, dict):
+        name, found = next(iter(found.items()))
+        names.append(name)
+    return tuple(names)

@@ -1,0 +1,127 @@
+"""Reading an OpenAI-compatible upstream: its events, its documents and its refusals; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from ocx.secret import redact
+from ocx.serve.answer import Forwarded, Whole
+from ocx.serve.problem import Problem
+from ocx.serve.wire import Usage
+
+# What the client did wrong is told to the client; what we did wrong at the upstream, its refusing
+# our key or our empty account there, is a fault of this gateway.
+_MAPPED = {400: 400, 404: 404, 413: 413, 415: 400, 422: 400, 429: 429, 503: 503, 504: 504, 408: 504}
+MOST_TEXT = 500
+
+
+def read_event(data: str, *, usage_wanted: bool) -> Forwarded:
+    """One event of an upstream's stream.
+
+    Raises:
+        Problem: 502: it is no chunk, or it is an error.
+    """
+    document = _object(data)
+    usage = read_usage(document.get("usage"))
+    choices = document.get("choices")
+    choices = choices if isinstance(choices, list) else []
+    finish, weight = None, 0
+    for choice in choices:
+        if isinstance(choice, dict):
+            weight += _weight(choice.get("delta"))
+            finish = finish or choice.get("finish_reason")
+    hidden = usage is not None and not choices and not usage_wanted
+    return Forwarded(data, weight, finish, usage, hidden)
+
+
+def read_document(body: bytes) -> Whole:
+    """An upstream's whole answer.
+
+    Raises:
+        Problem: 502: it is none, or it is an error inside a 200.
+    """
+    document = _object(body.decode("utf-8", "replace"))
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise broken("the upstream sent no answer: it has no choices")
+    weight = sum(_weight(choice.get("message")) for choice in choices if isinstance(choice, dict))
+    return Whole(body, weight, read_usage(document.get("usage")))
+
+
+def read_usage(value: Any) -> Usage | None:
+    """The two counts, where both are there and are counts."""
+    if not isinstance(value, dict):
+        return None
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
+    if not _is_count(prompt) or not _is_count(completion):
+        return None
+    return Usage(prompt, completion)
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
+    """What a client is told where the upstream answered with an error."""
+    message = f"the upstream answered {status}"
+    text = error_text(body)
+    kept = {
+        name: headers[name]
+        for name in ("retry-after", "retry-after-ms")
+        if status == 429 and headers.get(name, "").isascii() and name in headers
+    }
+    return Problem(
+        _MAPPED.get(status, 502),
+        f"{message}: {text}" if text else message,
+        code=f"upstream_{status}",
+        headers=kept,
+    )
+
+
+def error_text(body: bytes) -> str:
+    """The message of an error body, printable, without anything shaped like a key."""
+    text = body.decode("utf-8", "replace")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        error = document.get("error", document)
+        found = error.get("message") if isinstance(error, dict) else error
+        text = found if isinstance(found, str) else text
+    return redact("".join(letter for letter in text if letter.isprintable())[:MOST_TEXT])
+
+
+def broken(message: str) -> Problem:
+    return Problem(502, message, code="upstream_broken")
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise broken("the upstream sent what is not JSON") from error
+    if not isinstance(document, dict):
+        raise broken("the upstream sent JSON that is no object")
+    if document.get("error"):
+        raise Problem(
+            502, f"the upstream failed: {error_text(text.encode())}", code="upstream_error"
+        )
+    return document
+
+
+def _weight(spoken: Any) -> int:
+    """Bytes of text, reasoning and tool calls in a delta or a message."""
+    if not isinstance(spoken, dict):
+        return 0
+    texts = [spoken.get("content"), spoken.get("reasoning_content") or spoken.get("reasoning")]
+    for call in spoken.get("tool_calls") or ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            texts += [function.get("name"), function.get("arguments")]
+    return sum(
+        len(text.encode("utf-8", "surrogatepass")) for text in texts if isinstance(text, str)
+    )

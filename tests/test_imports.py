@@ -1,0 +1,104 @@
+"""What a command must not import: start-up is most of what a short command costs.
+
+Each runs as its own process under `-X importtime`, which names every import. Coverage would import
+sqlite3 and more into that process, so these children are not measured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support import answers
+from tests.support.chat_server import CHAT, ChatServer
+from tests.support.program import KEY, Ocx, Run
+
+IMPORTED = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
+RICH = {"rich", "rich.markdown", "markdown_it", "pygments"}
+HEAVY = {"pydantic", "starlette", "uvicorn", "jsonschema", "sqlite3", "asyncio"}
+NETWORK = {"httpx", "httpcore", "h11", "ssl", "socket"}
+WRITERS = {"tomli_w"}
+
+
+@pytest.fixture
+def modules(ocx: Ocx) -> Callable[..., set[str]]:
+    """Run a command to a good end and give back the names of all modules that it imported."""
+    del ocx.env["PYTHONPATH"]
+    ocx.env.pop("COVERAGE_PROCESS_CONFIG", None)
+    python, *rest = ocx.program
+    ocx.program = (python, "-X", "importtime", *rest)
+
+    def run(*args: str, **options: object) -> set[str]:
+        done: Run = ocx(*args, **options)  # type: ignore[arg-type]
+        return set(IMPORTED.findall(done.has(0).stderr))
+
+    return run
+
+
+def none_of(imported: set[str], forbidden: set[str]) -> None:
+    assert not imported & forbidden, sorted(imported & forbidden)
+
+
+def test_version_needs_nothing(modules: Callable[..., set[str]]) -> None:
+    imported = modules("--version")
+    none_of(imported, {"typer", "click", "ocx.entry"} | RICH | HEAVY | NETWORK | WRITERS)
+    assert {name for name in imported if name.split(".")[0] == "ocx"} == {"ocx"}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_piped_chat_needs_no_terminal_no_server_and_no_database(
+    modules: Callable[..., set[str]],
+    chat_servers: Callable[..., ChatServer],
+    scheme: str,
+) -> None:
+    """Nor httpx's own command line, which costs as much as everything else (see ocx/api)."""
+    server = chat_servers(tls=scheme == "https")
+    server.answer(answers.stream("Hel", "lo"), path=CHAT)
+    ca = str(Path(answers.__file__).with_name("localhost.pem"))
+    env = {"OCX_BASE_URL": server.base_url, "OCX_API_KEY": KEY}
+    imported = modules("chat", "--ca-bundle", ca, env=env, input="hi")
+    none_of(imported, RICH | HEAVY | WRITERS)
+    assert "httpx" in imported, "else this test sees nothing"
+    assert "httpx._main" not in imported
+
+
+@pytest.mark.parametrize("args", [("models",), ("balance",), ("models", "--json")], ids=" ".join)
+def test_a_get_needs_no_more(
+    modules: Callable[..., set[str]], chat_server: ChatServer, args: tuple[str, ...]
+) -> None:
+    env = {"OCX_BASE_URL": chat_server.base_url, "OCX_API_KEY": KEY}
+    none_of(modules(*args, env=env), RICH | HEAVY | WRITERS)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("keys", "list"),
+        ("config", "get", "model"),
+        ("config", "path"),
+        ("chat", "hi", "--dry-run"),
+        ("help", "exit-codes"),
+        ("chat", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_what_sends_nothing_imports_no_network(
+    modules: Callable[..., set[str]], args: tuple[str, ...]
+) -> None:
+    none_of(modules(*args), RICH | HEAVY | NETWORK | WRITERS)
+
+
+def test_the_library_does_not_import_httpx_before_it_is_used(
+    modules: Callable[..., set[str]], ocx: Ocx
+) -> None:
+    """`from ocx.api import Endpoint` is for everybody; `Client` is for those who connect."""
+    code = (
+        "import sys, ocx.api, ocx.api.types, ocx.api.balance, ocx.api.sse; "
+        "early = 'httpx' in sys.modules; ocx.api.Client; "
+        "print(early, 'httpx' in sys.modules)"
+    )
+    ocx.program = (ocx.program[0], "-c", code)
+    assert ocx().has(0).text == "False True\n"
