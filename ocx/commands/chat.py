@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -245,18 +244,25 @@ def _call(
     """One call: shown, or made. What a plain one in a pipe does not need is imported in here."""
     settings = request.settings
     if dry or snippet is not None:
-        from ocx.commands.conversing import preview_body
-
-        body = preview_body(run, request, replace(depth, log=None))
-        if snippet is None:
-            dry_run(run, settings, body, form)
-            return
-        from ocx.commands.showing import print_snippet
-
-        print_snippet(run, settings, body, snippet, form)
+        _show(run, request, form, depth, snippet)
     elif depth.needed(run, settings):
         from ocx.commands.conversing import converse
 
         converse(run, request, form, depth)
     else:
         reply(run, settings, request.body(), form)
+
+
+def _show(run: Invocation, request: Request, form: Form, depth: Depth, snippet: str | None) -> None:
+    if depth.continues or depth.schema is not None:
+        from ocx.commands.conversing import preview_body
+
+        body = preview_body(run, request, depth)
+    else:
+        body = request.body()
+    if snippet is None:
+        dry_run(run, request.settings, body, form)
+        return
+    from ocx.commands.showing import print_snippet
+
+    print_snippet(run, request.settings, body, snippet, form)
