@@ -62,7 +62,7 @@ def test_a_piped_chat_needs_no_terminal_no_server_and_no_database(
     imported = modules("chat", "--ca-bundle", ca, env=env, input="hi")
     none_of(imported, RICH | HEAVY | WRITERS)
     assert "httpx" in imported, "else this test sees nothing"
-    assert "httpx._main" not in imported
+    assert "click" not in imported, "httpx._main is what imports it"
 
 
 @pytest.mark.parametrize("args", [("models",), ("balance",), ("models", "--json")], ids=" ".join)
