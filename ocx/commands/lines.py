@@ -34,6 +34,9 @@ class Lines:
             except OSError:  # there is none yet
                 self._readline.clear_history()
         self._readline.set_history_length(_KEPT)
+        if "libedit" not in (self._readline.__doc__ or ""):  # macOS: another language of settings
+            # Pasted lines are one entry; Python turns this off (bpo-42819).
+            self._readline.parse_and_bind("set enable-bracketed-paste on")
         return self
 
     def __exit__(

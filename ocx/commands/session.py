@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ocx.api import Client
 
 HELP = '''\
-A line is sent when you press Enter. For several lines: end a line with \\, or write """ first
-and last. Ctrl-C cancels an answer or the line, Ctrl-D leaves; `ocx chat -c` goes on later.
+A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write
+""" first and last. Ctrl-C cancels an answer or the line, Ctrl-D leaves; `ocx chat -c` goes on later.
   /model [ID]      the model, or another one
   /system [TEXT]   the system prompt, or another one
   /file FILE       add a file to the next message
