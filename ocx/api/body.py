@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -38,7 +39,7 @@ def unpack(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     if name in {"gzip", "x-gzip"}:
         return _inflate(pieces, zlib.MAX_WBITS | 16)
     if name == "deflate":
-        return _inflate(pieces, zlib.MAX_WBITS)
+        return _deflate(pieces)
     raise ServerError(f"the answer is compressed in a way that was not offered: {name[:40]!r}")
 
 
@@ -71,24 +72,34 @@ def sniff(head: bytes) -> Kind | None:
     return "events" if start.startswith(_FIELDS) else "other"
 
 
+def _deflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """RFC 9110 means zlib by "deflate"; many servers send it without zlib's header (RFC 1950)."""
+    rest = iter(pieces)
+    head = b""
+    for piece in rest:
+        head += piece
+        if len(head) >= 2:
+            break
+    has_header = head[:1] and head[0] & 0x0F == 8 and int.from_bytes(head[:2], "big") % 31 == 0
+    bits = zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS
+    return _inflate(itertools.chain([head], rest), bits)
+
+
 def _inflate(pieces: Iterable[bytes], bits: int) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(bits)
-    first = True
+    empty = True
     for piece in pieces:
         data = piece
-        while data and not unpacker.eof:
+        part = b""
+        # A full part may have left something inside, with no input to show for it.
+        while (data or len(part) == _PIECE) and not unpacker.eof:
+            empty = False
             try:
                 part = unpacker.decompress(data, _PIECE)
             except zlib.error as error:
-                if not first or bits != zlib.MAX_WBITS:
-                    raise ServerError("the compressed answer is broken") from error
-                # RFC 9110 means zlib by "deflate"; many servers send it without zlib's header.
-                unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-                first = False
-                continue
-            first = False
+                raise ServerError("the compressed answer is broken") from error
             data = unpacker.unconsumed_tail
             if part:
                 yield part
-    if not unpacker.eof:
+    if not unpacker.eof and not empty:
         raise ServerError("the compressed answer ends too early")

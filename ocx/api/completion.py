@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from ocx.api.body import sniff
@@ -74,10 +75,10 @@ def unexpected(body: bytes) -> ServerError:
 
 
 def _folded(reply: Reply, key: Secret | None) -> Reply:
-    decoder, progress, folded = Decoder(), Progress(reply.headers, key), Fold()
+    progress, folded = Progress(reply.headers, key), Fold()
     error: OcxError | None = None
     try:
-        for data in (*decoder.feed(reply.body), *decoder.end()):
+        for data in _events(reply.body):
             delta = progress.read(data)
             if delta is not None:
                 folded.add(json.loads(delta.data))
@@ -91,6 +92,12 @@ def _folded(reply: Reply, key: Secret | None) -> Reply:
     if error is not None:
         _raise_cut(error, whole, progress.content_seen)
     return whole
+
+
+def _events(body: bytes) -> Iterator[str]:
+    decoder = Decoder()
+    yield from decoder.feed(body)
+    yield from decoder.end()
 
 
 def _raise_cut(error: OcxError, reply: Reply, content_seen: bool) -> None:

@@ -58,10 +58,10 @@ def _checked(proxy: str, name: str) -> str:
     url = proxy if "://" in proxy else f"http://{proxy}"
     try:
         parts = urlsplit(url)
-        fine = parts.scheme in _SCHEMES and parts.hostname and (parts.port or 1) > 0
+        fine = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
     except ValueError:
         fine = False
-    if not fine or not url.isascii() or not url.isprintable():
+    if not fine or not url.isascii() or not url.isprintable() or " " in url:
         raise ConfigError(
             f"{name} has no usable URL", hint="it looks like http://HOST:PORT or socks5://HOST:PORT"
         )

@@ -34,31 +34,30 @@ class Decoder:
         self._started = False
         self._data: list[bytes] = []
         self._size = 0
+        self._too_large = False
         self._alone: bool | None = None  # whether the only line of _data is JSON; None: not asked
 
     def feed(self, piece: bytes) -> list[str]:
         """The data of every event that `piece` completes.
 
         Raises:
-            EventTooLarge: a line or an event exceeds 4 MiB.
+            EventTooLarge: a line or an event exceeds 4 MiB, and every event before it was given.
         """
         if self._is_one_event(piece):
             self._started = True
             self._after_cr = False
             return [piece[6:-2].decode("utf-8", "replace")]
-        events: list[str] = []
-        for line in self._lines(piece):
-            self._take(line, events)
-        return events
+        return self._take_all(self._lines(piece), last=False)
 
     def end(self) -> list[str]:
-        """The data of what was still unfinished."""
-        events: list[str] = []
-        if self._rest:
-            self._take(self._first(bytes(self._rest)), events)
-            self._rest.clear()
-        self._dispatch(events)
-        return events
+        """The data of what was still unfinished.
+
+        Raises:
+            EventTooLarge: as `feed`.
+        """
+        lines = [self._first(bytes(self._rest))] if self._rest else []
+        self._rest.clear()
+        return self._take_all(lines, last=True)
 
     def _is_one_event(self, piece: bytes) -> bool:
         # Nearly every chunk of a real stream; half the cost of the general way.
@@ -67,6 +66,7 @@ class Decoder:
             and piece.startswith(b"data: ")
             and piece.count(b"\n") == 2
             and not (self._data or self._rest or b"\r" in piece or len(piece) > MAX_EVENT)
+            and not self._too_large
         )
 
     def _lines(self, piece: bytes) -> list[bytes]:
@@ -81,8 +81,6 @@ class Decoder:
             lines[0] = self._first(bytes(self._rest) + lines[0])
             self._rest.clear()
         self._rest += rest
-        if len(self._rest) > _MAX_LINE:
-            raise EventTooLarge("a line of the stream exceeds 4 MiB")
         return lines
 
     def _first(self, line: bytes) -> bytes:
@@ -90,6 +88,23 @@ class Decoder:
             return line
         self._started = True
         return line.removeprefix(_BOM)
+
+    def _take_all(self, lines: list[bytes], *, last: bool) -> list[str]:
+        events: list[str] = []
+        try:
+            if self._too_large:
+                raise EventTooLarge("an event of the stream exceeds 4 MiB")
+            for line in lines:
+                self._take(line, events)
+            if last:
+                self._dispatch(events)
+            if len(self._rest) > _MAX_LINE:
+                raise EventTooLarge("a line of the stream exceeds 4 MiB")
+        except EventTooLarge:
+            self._too_large = True
+            if not events:
+                raise
+        return events
 
     def _take(self, line: bytes, events: list[str]) -> None:
         if not line:

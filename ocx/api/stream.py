@@ -162,20 +162,20 @@ class Stream:
         decoder = Decoder()
         lost: OcxError | None = None
         piece: bytes | None = head
-        while piece is not None and not (self._progress.done or self._error):
-            try:
+        try:
+            while piece is not None and not (self._progress.done or self._error):
                 deltas = self._read(decoder.feed(piece))
                 if deltas:
                     yield deltas
-                piece = next(pieces, None)
-            except EventTooLarge as error:
-                self._error = ServerError(str(error))
-            except OcxError as error:
-                lost = error
-                break
-        deltas = self._read(decoder.end())
-        if deltas:
-            yield deltas
+                try:
+                    piece = next(pieces, None)
+                except OcxError as error:
+                    lost, piece = error, None
+            deltas = self._read(decoder.end())
+            if deltas:
+                yield deltas
+        except EventTooLarge as error:
+            self._error = ServerError(str(error))
         self._conclude(lost)
 
     def _read(self, events: list[str]) -> list[Delta]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,13 +43,11 @@ def help_(
     if len(words) == 1 and words[0] in TOPICS:
         run.terminal.print(TOPICS[words[0]]())
         return
-    run.terminal.print(_command_help(words))
+    run.terminal.print(command_help(run.program, words))
 
 
-def _command_help(words: list[str]) -> str:
-    from ocx.cli import root  # the floor above: the tree that this command is part of
-
-    command = root()
+def command_help(command: Any, words: list[str]) -> str:
+    """The help of the command that `words` name below `command`. Raises UsageError."""
     context = command.make_context("ocx", [], resilient_parsing=True)
     for word in words:
         lookup = getattr(command, "get_command", None)

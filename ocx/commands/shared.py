@@ -65,6 +65,8 @@ class Invocation:
     flags: Mapping[str, Any]
     trailing: tuple[str, ...] | None = None
     """The words after the first `--`, for `serve` and `exec`; None where there was no `--`."""
+    program: Any = None
+    """The root of the command tree, for `help`."""
 
     @property
     def json(self) -> bool:
@@ -162,7 +164,7 @@ def _invocation(ctx: typer.Context) -> Invocation:
     flags = _merged_flags(ctx)
     if flags.get("color", "auto") not in {"always", "never", "auto"}:
         raise UsageError("--color takes always, never or auto")
-    return Invocation(world.terminal, flags, world.trailing)
+    return Invocation(world.terminal, flags, world.trailing, ctx.find_root().command)
 
 
 def _merged_flags(ctx: typer.Context) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def decode(stream: bytes, *cuts: int) -> list[str]:
     decoder = Decoder()
     events: list[str] = []
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         events += decoder.feed(stream[start:end])
     return events + decoder.end()
 
@@ -86,7 +87,7 @@ def test_a_valid_stream_gives_its_events_wherever_it_is_cut(
         (b"data:a\n\n", ["a"]),
         (b"data:  a\n\n", [" a"]),
         (b"data: YHOO\ndata: +2\ndata: 10\n\n", ["YHOO\n+2\n10"]),
-        (b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\n", ["first event", "second event"]),
+        (b": test stream\n\ndata: one event\nid: 1\n\ndata:two\nid\n\n", ["one event", "two"]),
         (b"data\n\ndata\ndata\n\ndata:", ["", "\n", ""]),
         (b"data:test\n\ndata: test\n\n", ["test", "test"]),
         (b"\xef\xbb\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\n", ["a"]),
@@ -155,6 +156,15 @@ def test_what_never_ends_is_given_up(line: bytes) -> None:
     with pytest.raises(EventTooLarge):
         for _ in range(2 * MAX_EVENT // len(line)):
             decoder.feed(line)
+
+
+def test_what_stands_before_a_large_event_is_given() -> None:
+    """And then the error, on every call that follows."""
+    decoder = Decoder()
+    assert decoder.feed(b"data: a\n\ndata: " + b"x" * (MAX_EVENT + 1) + b"\n\n") == ["a"]
+    for call in (lambda: decoder.feed(b"data: b\n\n"), decoder.end):
+        with pytest.raises(EventTooLarge):
+            call()
 
 
 def test_a_piece_a_byte_is_linear() -> None:

@@ -1,0 +1,427 @@
+"""The client over a transport of the test's own: retries take no time, every answer is scripted."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpcore
+import httpx
+import pytest
+
+from ocx.api import Client, Endpoint
+from ocx.api.completion import CutAnswerError
+from ocx.api.message import chat_message, encode
+from ocx.errors import (
+    AuthError,
+    ConfigError,
+    CreditsError,
+    DeadlineError,
+    IncompleteError,
+    NetworkError,
+    OcxError,
+    RateLimitError,
+    RejectedError,
+    ServerError,
+)
+from ocx.secret import Secret
+from tests.support.answers import completion
+
+KEY = Secret("sk-live-0123456789abcdefghij")
+BASE = "https://api.test/v1"
+BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+OK = httpx.Response(200, json=completion("Hello"))
+
+Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+class Scripted(httpx.BaseTransport):
+    """Answers in order; the last one stays."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.closed = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, httpx.Response):
+            return httpx.Response(
+                answer.status_code, headers=answer.headers, content=answer.content
+            )
+        return answer(request)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Setup:
+    """A client, what it was sent and how long it slept."""
+
+    def __init__(self, *answers: Answer, **endpoint: Any) -> None:
+        self.transport = Scripted(*answers)
+        self.slept: list[float] = []
+        settings = {"base_url": BASE, "key": KEY, **endpoint}
+        self.client = Client(Endpoint(**settings), self.transport, self.slept.append)
+
+    @property
+    def attempts(self) -> int:
+        return len(self.transport.requests)
+
+
+def error(status: int, code: str | None = None, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, json={"error": {"message": "oh", "code": code}}, headers=named)
+
+
+def test_the_request_is_what_the_preview_says() -> None:
+    setup = Setup(OK)
+    setup.client.chat(BODY)
+    (request,) = setup.transport.requests
+    message = chat_message(Endpoint(BASE, KEY), BODY, stream=False)
+    assert (request.method, str(request.url)) == (message.method, message.url)
+    assert request.headers.raw == [(n.encode(), v.encode()) for n, v in message.headers]
+    assert request.read() == message.content
+
+
+def test_a_reply_says_what_it_took() -> None:
+    setup = Setup(error(500), httpx.Response(200, json=completion("x"), headers={"CF-Ray": "r"}))
+    reply = setup.client.chat(BODY)
+    assert (reply.status, reply.attempts, reply.request_id) == (200, 2, "r")
+    assert reply.json == completion("x") == json.loads(reply.body)
+    assert reply.headers["cf-ray"] == "r"
+    assert reply.seconds > 0
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 522, 529])
+def test_a_post_that_was_not_answered_is_tried_twice_more(status: int) -> None:
+    setup = Setup(error(status))
+    with pytest.raises((ServerError, RateLimitError)) as caught:
+        setup.client.chat(BODY)
+    assert setup.attempts == 3
+    assert caught.value.status == status
+    assert [0 <= wait <= cap for wait, cap in zip(setup.slept, (0.5, 1.0), strict=True)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 422, 504, 524, 301])
+def test_a_post_that_may_have_been_answered_is_not(status: int) -> None:
+    setup = Setup(error(status))
+    with pytest.raises(OcxError):
+        setup.client.chat(BODY)
+    assert (setup.attempts, setup.slept) == (1, [])
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 522, 524, 529])
+@pytest.mark.parametrize("call", [Client.models, Client.balance])
+def test_a_get_costs_nothing_and_is_tried_again(
+    status: int, call: Callable[[Client], object]
+) -> None:
+    setup = Setup(error(status))
+    with pytest.raises(OcxError):
+        call(setup.client)
+    assert setup.attempts == 3
+
+
+@pytest.mark.parametrize("status", [402, 429, 503])
+def test_used_up_credits_are_never_tried_again(status: int) -> None:
+    setup = Setup(error(status, "insufficient_quota"))
+    with pytest.raises(CreditsError):
+        setup.client.models()
+    assert setup.attempts == 1
+
+
+CONNECT = [httpx.ConnectError("refused"), httpcore.ConnectError("refused"),
+           httpx.ConnectTimeout("slow"), httpcore.ConnectTimeout("slow"),
+           httpcore.ProxyError("502 Bad Gateway")]  # fmt: skip
+SILENT = [httpx.ReadTimeout("slow"), httpcore.ReadTimeout("slow"), httpcore.WriteTimeout("slow")]
+LOST = [
+    httpx.ReadError("reset"), httpcore.ReadError("reset"), httpcore.WriteError("broken pipe"),
+    httpcore.RemoteProtocolError("Server disconnected without sending a response."),
+    httpx.RemoteProtocolError("peer closed connection without sending complete message body"),
+    ConnectionResetError("reset"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("exception", CONNECT, ids=repr)
+def test_where_nothing_was_sent_a_post_is_tried_again(exception: Exception) -> None:
+    setup = Setup(exception, exception, OK)
+    assert setup.client.chat(BODY).attempts == 3
+    setup = Setup(exception)
+    with pytest.raises((NetworkError, DeadlineError)) as caught:
+        setup.client.chat(BODY)
+    assert isinstance(caught.value, DeadlineError) == ("Timeout" in type(exception).__name__)
+    assert caught.value.__cause__ is exception
+
+
+@pytest.mark.parametrize("exception", SILENT, ids=repr)
+def test_a_post_whose_answer_timed_out_is_never_tried_again(exception: Exception) -> None:
+    setup = Setup(exception)
+    with pytest.raises(DeadlineError):
+        setup.client.chat(BODY)
+    assert setup.attempts == 1
+    setup = Setup(exception, httpx.Response(200, json={"data": []}))
+    assert setup.client.models().attempts == 2
+
+
+@pytest.mark.parametrize("exception", LOST, ids=repr)
+def test_a_lost_connection_is_not_tried_again(exception: Exception) -> None:
+    setup = Setup(exception)
+    with pytest.raises(NetworkError, match="lost"):
+        setup.client.chat(BODY)
+    assert setup.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("exception", "kind"),
+    [
+        (httpcore.RemoteProtocolError("illegal status line"), ServerError),
+        (httpx.InvalidURL("x"), ConfigError),
+        (httpx.UnsupportedProtocol("x"), ConfigError),
+        (httpcore.UnsupportedProtocol("x"), ConfigError),
+        (httpx.LocalProtocolError(f"Illegal header value b'{KEY.reveal()}'"), ConfigError),
+        (httpcore.LocalProtocolError(f"Illegal header value b'{KEY.reveal()}'"), ConfigError),
+        (httpcore.ProxyError("407 Proxy Authentication Required"), NetworkError),
+        (httpcore.ProxyError("Invalid username/password"), NetworkError),
+        (OSError(113, "No route to host"), NetworkError),
+    ],
+    ids=repr,
+)
+def test_every_foreign_exception_is_one_of_ours(exception: Exception, kind: type[OcxError]) -> None:
+    setup = Setup(exception)
+    with pytest.raises(kind) as caught:
+        setup.client.chat(BODY)
+    assert setup.attempts == 1
+    assert KEY.reveal() not in f"{caught.value.message}{caught.value.hint}"
+
+
+def test_a_bug_is_not_translated() -> None:
+    with pytest.raises(ZeroDivisionError):
+        Setup(ZeroDivisionError()).client.chat(BODY)
+
+
+def test_an_interrupt_closes_the_answer() -> None:
+    class Interrupt(BaseException):
+        pass
+
+    class Body(httpx.SyncByteStream):
+        closed = False
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"{"
+            raise Interrupt
+
+        def close(self) -> None:
+            self.closed = True
+
+    body = Body()
+    with pytest.raises(Interrupt):
+        Setup(lambda _: httpx.Response(200, stream=body)).client.chat(BODY)
+    assert body.closed
+
+
+@pytest.mark.parametrize("retries", [0, 1, 5])
+def test_the_number_of_retries(retries: int) -> None:
+    setup = Setup(error(503, retry_after_ms="1"), retries=retries)
+    with pytest.raises(ServerError):
+        setup.client.chat(BODY)
+    assert setup.attempts == retries + 1
+    assert setup.slept == [0.001] * retries
+
+
+def test_retry_after_is_honoured() -> None:
+    setup = Setup(error(429, retry_after="7"), error(503, retry_after_ms="1500"), OK)
+    setup.client.chat(BODY)
+    assert setup.slept == [7.0, 1.5]
+
+
+@pytest.mark.parametrize("asked", ["61", "Fri, 31 Dec 2100 23:59:59 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_long_retry_after_ends_it_at_once(asked: str, status: int) -> None:
+    setup = Setup(error(status, retry_after=asked))
+    with pytest.raises(RateLimitError) as caught:
+        setup.client.chat(BODY)
+    assert (setup.attempts, setup.slept) == (1, [])
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after > 60
+
+
+def test_a_retry_after_beyond_the_time_left_ends_it_at_once() -> None:
+    setup = Setup(error(429, retry_after="30"), timeout=20)
+    with pytest.raises(RateLimitError, match="more than is left of --timeout"):
+        setup.client.chat(BODY)
+    assert setup.slept == []
+
+
+def test_the_last_failure_keeps_its_retry_after() -> None:
+    with pytest.raises(RateLimitError) as caught:
+        Setup(error(429, retry_after="90"), retries=0).client.chat(BODY)
+    assert caught.value.retry_after == 90
+
+
+def test_no_time_for_another_attempt() -> None:
+    """The failure itself, not a deadline: it says more."""
+    setup = Setup(error(503), timeout=1e-9)
+    with pytest.raises(ServerError):
+        setup.client.chat(BODY)
+    assert setup.attempts == 1
+
+
+def test_a_sleep_that_outlasts_the_total_is_a_deadline() -> None:
+    """A laptop that was closed in the meantime."""
+    setup = Setup(error(503, retry_after_ms="1"), timeout=5)
+    client = setup.client
+    client._sleep = lambda _: client._wire.start(-1)  # type: ignore[method-assign]
+    with pytest.raises(DeadlineError):
+        client.chat(BODY)
+
+
+def test_each_retry_is_one_warning_and_no_line_holds_the_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="ocx.api")
+    leaky = httpx.Response(503, text=f"no {KEY.reveal()}", headers={"x-request-id": "r-1"})
+    Setup(leaky, httpx.ConnectError(f"no {KEY.reveal()}"), OK).client.chat(BODY)
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(warnings) == 2
+    assert warnings[0].startswith("retry 1 of 2 in 0.")
+    assert "HTTP 503" in warnings[0]
+    assert warnings[1].startswith("retry 2 of 2 in ")
+    assert "POST https://api.test/v1/chat/completions: 503, request id r-1, " in caplog.text
+    assert KEY.reveal() not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("response", "kind", "says"),
+    [
+        (httpx.Response(200, text="<html>Sign in</html>"), ServerError, "HTML"),
+        (httpx.Response(200, text=" "), ServerError, "empty"),
+        (httpx.Response(204), ServerError, "empty"),
+        (httpx.Response(200, text="all is well"), ServerError, "all is well"),
+        (httpx.Response(200, json={"hello": 1}), ServerError, "not a chat completion"),
+        (httpx.Response(200, json=[]), ServerError, "not a chat completion"),
+        (httpx.Response(200, json={"choices": []}), ServerError, "not a chat completion"),
+        (httpx.Response(200, json={"choices": [{"text": "x"}]}), ServerError, "not a chat"),
+        (httpx.Response(200, json={"error": {"message": "m", "code": 401}}), AuthError, "m"),
+        (httpx.Response(200, json={"success": False, "message": "m"}), ServerError, "m"),
+        (httpx.Response(200, json=completion(None, "content_filter")), RejectedError, "filter"),
+        (httpx.Response(200, text="data: [DONE]\n\n"), ServerError, "no answer"),
+        (httpx.Response(200, text='data: {"error":{"code":402}}\n\n'), CreditsError, "server"),
+        (httpx.Response(200, text="data: x\n\n"), ServerError, "not JSON"),
+        (httpx.Response(200, content=b"data: " + b"x" * 5_000_000), ServerError, "4 MiB"),
+    ],
+)
+def test_a_200_that_is_not_the_answer(
+    response: httpx.Response, kind: type[OcxError], says: str
+) -> None:
+    response.headers["x-request-id"] = "r"
+    setup = Setup(response)
+    with pytest.raises(kind, match=says) as caught:
+        setup.client.chat(BODY)
+    assert setup.attempts == 1
+    assert caught.value.name == kind.name
+    assert (caught.value.request_id, caught.value.status) == ("r", response.status_code)
+
+
+def events(*documents: Any) -> httpx.Response:
+    lines = [d if isinstance(d, str) else json.dumps(d) for d in documents]
+    return httpx.Response(200, text="".join(f"data: {line}\n\n" for line in lines))
+
+
+def chunk(text: str, finish: str | None = None) -> dict[str, Any]:
+    return {
+        "id": "c",
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}],
+    }
+
+
+def test_a_stream_that_nobody_asked_for_is_folded() -> None:
+    reply = Setup(events(chunk("Hel"), chunk("lo", "stop"), "[DONE]")).client.chat(BODY)
+    assert reply.json["choices"][0]["message"]["content"] == "Hello"
+    assert reply.json["object"] == "chat.completion"
+    assert json.loads(reply.body) == reply.json
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        events(chunk("Hel")),
+        events(chunk("Hel"), "[DONE]"),
+        events(chunk("Hel"), {"error": {"message": "m", "code": 429}}),
+        events(chunk("Hel"), "garbage"),
+        events(chunk("Hel"), "x" * 5_000_000),
+        events(chunk("Hel", "content_filter")),
+        httpx.Response(200, json=completion("Hel", "content_filter")),
+    ],
+)
+def test_what_arrived_of_a_cut_answer_is_kept(response: httpx.Response) -> None:
+    with pytest.raises(CutAnswerError) as caught:
+        Setup(response).client.chat(BODY)
+    assert isinstance(caught.value, IncompleteError)
+    assert caught.value.exit_code == 11
+    assert caught.value.reply.json["choices"][0]["message"]["content"] == "Hel"
+    assert caught.value.message.count("broke off") <= 1
+
+
+def test_models_are_checked_and_balances_are_not() -> None:
+    assert Setup(httpx.Response(200, json={"data": [{"id": "a"}]})).client.models().status == 200
+    for bad in (httpx.Response(200, json={}), httpx.Response(200, text="<p>")):
+        with pytest.raises(ServerError):
+            Setup(bad).client.models()
+    assert Setup(httpx.Response(200, text="<p>")).client.balance().json is None
+
+
+@pytest.mark.parametrize("cap", [8 * 1024 * 1024])
+def test_too_many_models(cap: int) -> None:
+    with pytest.raises(ServerError, match="larger than 8192 KiB"):
+        Setup(httpx.Response(200, content=b" " * (cap + 1))).client.models()
+
+
+def test_a_raw_request_is_not_looked_into() -> None:
+    setup = Setup(httpx.Response(201, json={"error": "x"}))
+    reply = setup.client.request(
+        "PUT", "/files/7", content=encode({"a": 1}), headers={"X-A": "b", "Accept": "text/plain"}
+    )
+    (request,) = setup.transport.requests
+    assert (reply.status, reply.json) == (201, {"error": "x"})
+    assert (request.method, str(request.url)) == ("PUT", f"{BASE}/files/7")
+    assert (request.headers["x-a"], request.headers["accept"]) == ("b", "text/plain")
+    assert request.headers["authorization"] == f"Bearer {KEY.reveal()}"
+
+
+def test_a_large_error_body_is_cut_not_refused() -> None:
+    with pytest.raises(ServerError, match="HTTP 500: xxx"):
+        Setup(httpx.Response(500, content=b"x" * 1_000_000), retries=0).client.models()
+
+
+def test_an_error_body_that_breaks_off_is_used_as_far_as_it_came() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half of a"
+        raise httpx.ReadError("reset")
+
+    answer = httpx.Response(400, content=broken())
+    with pytest.raises(RejectedError, match="HTTP 400: half of a"):
+        Setup(lambda _: answer).client.models()
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        {"base_url": "http://api.test"}, {"base_url": "https://u:p@api.test"},
+        {"base_url": "https://api.test?x"}, {"ca_bundle": "/nonexistent/ca.pem"},
+    ],
+)  # fmt: skip
+def test_a_client_for_a_bad_endpoint_is_not_made(endpoint: dict[str, str]) -> None:
+    with pytest.raises(ConfigError):
+        Client(Endpoint(**{"base_url": BASE, **endpoint}))
+
+
+def test_leaving_the_client_closes_the_transport() -> None:
+    setup = Setup(OK)
+    with setup.client as client:
+        assert client is setup.client
+    assert setup.transport.closed

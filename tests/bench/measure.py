@@ -1,0 +1,79 @@
+"""CPU seconds and peak memory of child processes, by wait4(2)."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+_KIB = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command line to measure."""
+
+    name: str
+    args: Sequence[str]
+    env: Mapping[str, str]
+
+
+@dataclass
+class Cost:
+    """What the runs of one program took: user and system seconds, peak memory in bytes."""
+
+    seconds: list[float] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)
+
+    @property
+    def cpu(self) -> float:
+        """The median: a single run that the machine disturbed does not count."""
+        return statistics.median(self.seconds)
+
+    @property
+    def peak(self) -> float:
+        return statistics.median(self.peaks)
+
+
+def run(program: Program) -> tuple[float, int]:
+    """One run, which must succeed.
+
+    This process stays small on purpose: Linux counts the memory of the parent at the moment of
+    exec into the child's ru_maxrss.
+    """
+    with tempfile.TemporaryFile() as stderr:
+        child = subprocess.Popen(
+            program.args,
+            env=program.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # as in `ocx chat … | tool`
+            stderr=stderr,
+        )
+        assert child.stdout is not None
+        with child.stdout as pipe:
+            while pipe.read1(65536):
+                pass
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        stderr.seek(0)
+        said = stderr.read()
+    if child.returncode != 0:
+        raise SystemExit(f"{program.name} failed: {child.returncode} {said.decode()}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _KIB
+
+
+def compare(programs: Sequence[Program], rounds: int) -> dict[str, Cost]:
+    """Run all of them in turn, `rounds` times, so that a slow minute is slow for all of them."""
+    costs = {program.name: Cost() for program in programs}
+    for program in programs:  # once unmeasured: byte code and the disk's cache
+        run(program)
+    for _ in range(rounds):
+        for program in programs:
+            seconds, peak = run(program)
+            costs[program.name].seconds.append(seconds)
+            costs[program.name].peaks.append(peak)
+    return costs
