@@ -224,6 +224,7 @@ def test_lines_are_kept_for_the_next_session(online: Ocx, chat_server: ChatServe
 
 def test_term_ends_the_session(online: Ocx) -> None:
     talk = begin(online)
+    talk.idle()
     talk.process.signal(signal.SIGTERM)
     assert talk.process.wait() == -signal.SIGTERM
 
