@@ -8,6 +8,7 @@ import ssl
 
 from ocx.api import proxy
 from ocx.api._http import httpcore, httpx
+from ocx.api.failure import excerpt
 from ocx.api.origin import origin
 from ocx.api.retry import Failure
 from ocx.api.wire import Wire
@@ -51,7 +52,7 @@ def _network(error: Exception, place: str, wire: Wire, way: str | None) -> Failu
     if isinstance(error, _PROXY):
         return _refused(error, way)
     if _is_connecting(error, wire, way):
-        return _unconnected(error, place, way)
+        return _unconnected(error, place, wire, way)
     if not isinstance(error, _NETWORK):
         raise error
     if isinstance(error, _GARBAGE) and not _LOST.search(str(error)):
@@ -96,13 +97,13 @@ def _refused(error: Exception, way: str | None) -> Failure:
     return Failure(NetworkError(f"the proxy{at} refused: {text}", hint=hint), "connect")
 
 
-def _unconnected(error: Exception, place: str, way: str | None) -> Failure:
-    cause = _cause(error)
+def _unconnected(error: Exception, place: str, wire: Wire, way: str | None) -> Failure:
+    cause = wire.reason or _cause(error)
     if way and way.startswith("https:"):
         place = f"{place} or its proxy"
     at = f"the proxy {proxy.address(way)}" if way else place
     if isinstance(cause, ssl.SSLCertVerificationError):
-        message = f"the certificate of {place} is not trusted: {cause.verify_message}"
+        message = f"the certificate of {place} is not trusted: {excerpt(cause.verify_message)}"
         return Failure(NetworkError(message, hint="--ca-bundle FILE names another authority"))
     if isinstance(cause, ssl.SSLError):
         hint = "is base_url's scheme and port right?"
@@ -133,4 +134,5 @@ def words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text or type(error).__name__
+    # A proxy's reason phrase comes from the network too.
+    return excerpt(text) or type(error).__name__

@@ -163,10 +163,12 @@ class Stream:
         lost: OcxError | None = None
         piece: bytes | None = head
         try:
-            while piece is not None and not (self._progress.done or self._error):
+            while piece is not None:
                 deltas = self._read(decoder.feed(piece))
                 if deltas:
                     yield deltas
+                if self._progress.done or self._error:
+                    break
                 try:
                     piece = next(pieces, None)
                 except OcxError as error:

@@ -31,6 +31,7 @@ class Wire(httpcore.NetworkBackend):
     Attributes:
         connecting: a connection is being made; the request itself has not begun.
         connect_timeout: seconds for lookup, TCP, proxy and TLS together.
+        reason: why the last connection failed; httpcore's pool drops the cause of its errors.
     """
 
     def __init__(self, connect_timeout: float) -> None:
@@ -38,6 +39,7 @@ class Wire(httpcore.NetworkBackend):
         self._tcp = httpcore.SyncBackend()
         self._open: list[httpcore.NetworkStream] = []
         self._closed = False
+        self.reason: BaseException | None = None
         self.start(0)
 
     def start(self, seconds: float) -> None:
@@ -47,6 +49,7 @@ class Wire(httpcore.NetworkBackend):
         self._end = time.monotonic() + seconds
         self._connect_end = self._end
         self.connecting = False
+        self.reason = None
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -72,17 +75,19 @@ class Wire(httpcore.NetworkBackend):
 
         Raises:
             DeadlineError: the total is used up.
-            httpcore.ConnectTimeout: the time to connect is.
+            httpcore.ConnectTimeout: the time to connect is; tried again where there is more.
         """
-        now = time.monotonic()
-        if now >= self._end:
+        self.check()
+        end = min(self._end, self._connect_end) if self.connecting else self._end
+        left = end - time.monotonic()
+        if left <= 0:
+            raise httpcore.ConnectTimeout("timed out")
+        return left if timeout is None else min(timeout, left)
+
+    def check(self) -> None:
+        """Raise `DeadlineError` where the total is used up."""
+        if self.left() <= 0:
             raise self.expired()
-        end = self._end
-        if self.connecting:
-            if now >= self._connect_end:
-                raise httpcore.ConnectTimeout("timed out")
-            end = min(end, self._connect_end)
-        return end - now if timeout is None else min(timeout, end - now)
 
     def expired(self) -> DeadlineError:
         return DeadlineError(
@@ -102,19 +107,31 @@ class Wire(httpcore.NetworkBackend):
         self.connecting = True
         self._connect_end = min(self._end, time.monotonic() + self.connect_timeout)
         addresses = self._addresses(host, port)
-        for following in range(len(addresses) - 1, -1, -1):
+        for index, address in enumerate(addresses, 1):
             # An address that swallows packets must leave time for the others.
-            share = self.limit(timeout) / (following + 1)
-            address = addresses[len(addresses) - 1 - following]
+            share = self.limit(timeout) / (len(addresses) - index + 1)
             try:
-                stream = self._tcp.connect_tcp(address, port, share, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if not following:
-                    self.limit(None)
-                    raise
-            else:
+                with self.reasoned():
+                    stream = self._tcp.connect_tcp(
+                        address, port, share, local_address, socket_options
+                    )
                 return self.adopt(stream)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if index == len(addresses):
+                    raise
         raise httpcore.ConnectError(f"{host} has no address")
+
+    @contextlib.contextmanager
+    def reasoned(self) -> Iterator[None]:
+        """A step of connecting: a timeout may be the total's, a failure leaves its reason."""
+        try:
+            yield
+        except httpcore.ConnectTimeout:
+            self.check()
+            raise
+        except httpcore.ConnectError as error:
+            self.reason = error.__cause__
+            raise
 
     def adopt(self, stream: httpcore.NetworkStream) -> _Stream:
         self._open = [other for other in self._open if not is_closed(other)]
@@ -143,10 +160,11 @@ class Wire(httpcore.NetworkBackend):
         try:
             found = answer.get(timeout=self.limit(None))
         except queue.Empty:
-            self.limit(None)
+            self.check()
             raise httpcore.ConnectTimeout(f"looking up {host} timed out") from None
         if isinstance(found, Exception):
-            raise httpcore.ConnectError(str(found)) from found
+            with self.reasoned():
+                raise httpcore.ConnectError(str(found)) from found
         return list(dict.fromkeys(str(row[4][0]) for row in found))
 
 
@@ -160,7 +178,7 @@ class _Stream(httpcore.NetworkStream):
         try:
             return self._stream.read(max_bytes, limit)
         except httpcore.ReadTimeout:
-            self._wire.limit(None)
+            self._wire.check()
             raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -170,7 +188,7 @@ class _Stream(httpcore.NetworkStream):
             try:
                 self._stream.write(buffer[start : start + _PIECE], limit)
             except httpcore.WriteTimeout:
-                self._wire.limit(None)
+                self._wire.check()
                 raise
 
     def start_tls(
@@ -180,11 +198,8 @@ class _Stream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         limit = self._wire.limit(timeout)
-        try:
+        with self._wire.reasoned():
             stream = self._stream.start_tls(ssl_context, server_hostname, limit)
-        except httpcore.ConnectTimeout:
-            self._wire.limit(None)
-            raise
         return self._wire.adopt(stream)
 
     def close(self) -> None:

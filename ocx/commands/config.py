@@ -17,7 +17,7 @@ from ocx.config.targets import Target, drop, put, target, value_of
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
 
-Name = Annotated[str, typer.Argument(help="A setting, or headers.NAME, or aliases.NAME.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A setting, or headers.X, or aliases.X.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Row = tuple[str, Any, str]
 Change = Callable[[ConfigFile, dict[str, Any]], None]
@@ -25,7 +25,10 @@ Change = Callable[[ConfigFile, dict[str, Any]], None]
 
 @shared
 def show(run: Invocation) -> None:
-    """Show every setting in force and where it comes from; keys are masked."""
+    """Show all settings and where they come from.
+
+    Keys are masked.
+    """
     settings = run.settings()
     rows = _rows(run, settings)
     if run.json:
@@ -37,7 +40,10 @@ def show(run: Invocation) -> None:
 
 @shared
 def get(run: Invocation, name: Name) -> None:
-    """Print one setting in force: the value alone, nothing where it is not set."""
+    """Print the value of one setting.
+
+    Nothing is printed where it is not set.
+    """
     value = _in_force(run, run.settings(), name)
     if run.json:
         _write_json(run, value)
@@ -49,11 +55,14 @@ def get(run: Invocation, name: Name) -> None:
 def set_(
     run: Invocation,
     name: Name,
-    value: Annotated[str, typer.Argument(help="Its value; lists and tables as JSON or TOML.")],
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="Lists and tables as JSON or TOML.")
+    ],
 ) -> None:
-    """Set NAME to VALUE in the profile of -P, else in the default one.
+    """Set NAME to VALUE in a profile.
 
-    A profile that does not exist yet is created. Keys are not settings: see `ocx keys add`.
+    That is the profile of -P, else the default one; one that does not exist yet is created. Keys
+    are not settings: see `ocx keys add`.
     """
     where = target(name)
     typed = value_of(where, value)
@@ -73,7 +82,7 @@ def set_(
 
 @shared
 def unset(run: Invocation, name: Name) -> None:
-    """Remove NAME from the profile of -P, else from the default one."""
+    """Remove NAME from a profile: of -P, else the default one."""
     # What nothing reads can be removed as well: it stands in the file by mistake.
     config = load(run.terminal.env)
     stray = name in config.profile(named_profile(config, run.flags, run.terminal.env).value)
@@ -90,7 +99,10 @@ def unset(run: Invocation, name: Name) -> None:
 
 @shared
 def path(run: Invocation) -> None:
-    """Print where the config file is; --json names the other places, too."""
+    """Print where the config file is.
+
+    --json names the other places, too.
+    """
     env = run.terminal.env
     if run.json:
         places = {
@@ -106,7 +118,10 @@ def path(run: Invocation) -> None:
 
 @shared
 def edit(run: Invocation) -> None:
-    """Edit the config file in $VISUAL or $EDITOR; it is checked before it replaces the old one."""
+    """Edit the config file in $VISUAL or $EDITOR.
+
+    The text is checked before it replaces the old one, and kept where it is refused.
+    """
     from ocx.config.editing import edit_config, editor  # only for editing
 
     command = editor(run.terminal.env, terminal=run.terminal.can_ask())
@@ -137,7 +152,7 @@ def profiles_list(run: Invocation) -> None:
 
 @shared
 def profiles_use(
-    run: Invocation, name: Annotated[str, typer.Argument(help="The profile to use from now on.")]
+    run: Invocation, name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.")]
 ) -> None:
     """Use this profile wherever none is named."""
 
@@ -178,7 +193,7 @@ def profiles_copy(
 @shared
 def profiles_rm(
     run: Invocation,
-    name: Annotated[str, typer.Argument(help="The profile to remove.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The profile to remove.")],
     yes: Yes = False,
 ) -> None:
     """Remove a profile; stored keys stay."""

@@ -75,24 +75,35 @@ def settings_of(run: Invocation, key: StoredKey) -> Settings:
 
     Raises: ConfigError where flags or environment name another endpoint.
     """
-    config = load(run.terminal.env)
-    users = users_of(config, key.name)
-    current = choose_profile(config, run.flags, run.terminal.env).value
-    if run.flags.get("profile") is None and users and current not in users:
-        current = users[0]
-    settings = run.with_flags(profile=current).settings()
+    users = users_of(load(run.terminal.env), key.name)
+    profile = _profile_for(run, key, users)
+    settings = run.with_flags(profile=profile).settings()
     refuse_keyless(settings)
     home = settings.profile_base_url
-    if current not in users and key.base_url is not None:
+    if profile not in users and key.base_url is not None:
         home = key.base_url
     if origin(settings.base_url) == origin(home):
         return settings
-    if current in users or settings.sources["base_url"].startswith(("flag", "environment")):
+    if profile in users or settings.sources["base_url"].startswith(("flag", "environment")):
         raise ConfigError(
             f"the key {key.name} goes only to {home}, and not to {settings.base_url}",
             hint="leave out --base-url and unset OCX_BASE_URL",
         )
     return replace(settings, base_url=home, headers={})
+
+
+def _profile_for(run: Invocation, key: StoredKey, users: Sequence[str]) -> str:
+    """The profile in force where it uses the key, or nobody does; else the first that does."""
+    config = load(run.terminal.env)
+    current: str = choose_profile(config, run.flags, run.terminal.env).value
+    if not users or current in users:
+        return current
+    if run.flags.get("profile") is not None:
+        raise ConfigError(
+            f"profile {current} does not use the key {key.name}",
+            hint=f"used by: {', '.join(users)}; `ocx keys use {key.name} -P {current}` changes it",
+        )
+    return users[0]
 
 
 def check_one(run: Invocation, name: str | None) -> Checked:

@@ -21,7 +21,7 @@ from ocx.config.values import check_name
 from ocx.errors import UsageError
 from ocx.output.table import write_table
 
-KeyName = Annotated[str, typer.Argument(help="The name of the key.")]
+KeyName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the key.")]
 
 
 @shared
@@ -54,9 +54,10 @@ def add(
 
 @shared
 def list_(run: Invocation) -> None:
-    """List the stored keys: masked, with age in days and the profiles that use them.
+    """List the stored keys.
 
-    A key older than 90 days is marked: the provider advises to rotate keys regularly.
+    They are masked, with their age in days and the profiles that use them. A key older than 90
+    days is marked: the provider advises to rotate keys regularly.
     """
     keys = sorted(load_keys(run.terminal.env).values())
     config = load(run.terminal.env)
@@ -87,7 +88,7 @@ def show(
 
 @shared
 def use(run: Invocation, name: KeyName) -> None:
-    """Use this key in the profile of -P, else in the default one."""
+    """Use this key in a profile: of -P, else the default one."""
     from ocx.commands.newkey import warn_of_use  # a TOML writer
     from ocx.config.writing import change_profile
 
@@ -134,7 +135,9 @@ def rotate(run: Invocation, name: KeyName) -> None:
 @shared
 def check(
     run: Invocation,
-    name: Annotated[str | None, typer.Argument(help="A stored key; else the one in force.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A stored key; else the one in force.")
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Check every stored key.")] = False,
 ) -> None:
     """Ask the endpoint whether a key is valid.
@@ -162,7 +165,10 @@ def rm(
     name: KeyName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a stored key; it still works until it is revoked in the dashboard."""
+    """Remove a stored key.
+
+    It still works until it is revoked in the dashboard.
+    """
     from ocx.config.writing import change_keys  # a TOML writer
 
     stored_key(load_keys(run.terminal.env), name)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ocx.errors import ConfigError
 
-_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_AT = re.compile(r"(?: \(at (?:line (\d+), column (\d+)|end of document)\))?$")
 
 
 def read_bytes(path: Path) -> bytes | None:
@@ -37,14 +37,13 @@ def parse(data: bytes, path: Path, *, hint: str | None = None) -> dict[str, Any]
         line, column, problem = _syntax(str(error), text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits; 1,000 brackets
         raise ConfigError(f"{path}: cannot be read as TOML: {error}", hint=hint) from error
-    # Outside the handlers: the chained exception would hold the document, and --debug shows it.
+    # Outside the handlers: an exception chained to this one would carry the document along.
     raise ConfigError(f"{path}: line {line}, column {column}: {problem}", hint=hint)
 
 
 def _syntax(message: str, text: str) -> tuple[int, int, str]:
     found = _AT.search(message)
-    if found is None:
-        return 1, 1, message
+    assert found is not None  # noqa: S101 - it can match nothing at the end, told to mypy
     line, column = found.groups()
     where = (int(line), int(column)) if line else _position(text)
     return *where, message[: found.start()]

@@ -91,7 +91,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "proxy",
         "url",
-        "proxy instead of the environment's (http, https, socks5, socks5h)",
+        "proxy instead of the environment's (http, https, socks5, socks5h); empty for none",
         local=True,
     ),
     Setting("ca_bundle", "text", "file with the CA certificates to trust", local=True),

@@ -133,7 +133,7 @@ def _text(setting: Setting, value: Any) -> str:
         raise BadValue(f"must be {' or '.join(setting.choices)}")
     if setting.kind == "key name" and not NAME.fullmatch(value):
         raise BadValue("is not the name of a key")
-    if setting.name == "proxy" and not re.fullmatch(_PROXY, value):
+    if setting.name == "proxy" and value and not re.fullmatch(_PROXY, value):
         raise BadValue("must be an http, https, socks5 or socks5h URL of a host")
     if setting.name == "model" and not value.strip():
         raise BadValue("cannot be empty")

@@ -80,13 +80,10 @@ def change_profile(
     def apply(config: ConfigFile) -> str:
         name: str = SANDBOX if flags.get("sandbox") else choose(config, flags, env).value
         refuse_sandbox(name)
-        profiles = config.profiles()
-        table = profiles.setdefault(name, {})
+        table = dict(config.profiles().get(name, {}))
         change(config, table)
-        if table:
-            config.data["profiles"] = profiles
-        else:  # an empty one is as good as none, and `default` needs none
-            del profiles[name]
+        if table or name in config.profiles():
+            config.data.setdefault("profiles", {})[name] = table
         return name
 
     return change_config(env, apply)

@@ -83,7 +83,7 @@ def parse(text: str) -> Fault:
 
 
 def _unknown(text: str) -> str:
-    near = difflib.get_close_matches(text[:64], _KINDS, 1)
+    near = difflib.get_close_matches(re.split("[:,]", text[:64])[0], _KINDS, 1)
     hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_KINDS)}"
     return f"there is no fault {text[:64]!r}{hint}"
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from ocx.serve.problem import Problem
 
 PARAM = "response_format"
-DEEPEST = 64
+MOST_STEPS = 10_000
 _KEYWORDS = frozenset(
     "type enum const anyOf $ref $defs definitions properties required additionalProperties items"
     " title description default examples $schema $id $comment pattern format minLength maxLength"
@@ -81,7 +81,7 @@ def smallest(schema: dict[str, Any], *, strict: bool = True) -> Any:
         Problem: 400: outside the subset, or without any finite instance.
     """
     try:
-        return _Solver(schema, strict).solve(schema, "schema", 0)
+        return _Solver(schema, strict).solve(schema, "schema")
     except _Unfit as error:
         _refuse(str(error))
 
@@ -94,13 +94,17 @@ class _Solver:
     def __init__(self, root: dict[str, Any], strict: bool) -> None:
         self._root = root
         self._strict = strict
+        self._open = {"#"}
+        """The references on the way here. A smallest instance never goes through one twice."""
+        self._steps = 0
 
-    def solve(self, schema: Any, where: str, depth: int) -> Any:
+    def solve(self, schema: Any, where: str) -> Any:
         self._check(schema, where)
-        if depth > DEEPEST:
-            raise _Unfit(f"{where}: it goes on without end")
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            _refuse("the schema has too many branches")
         if "$ref" in schema:
-            return self.solve(self._resolve(schema["$ref"], where), where, depth + 1)
+            return self._refer(schema["$ref"], where)
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
@@ -108,8 +112,8 @@ class _Solver:
                 _refuse(f"{where}.enum must be an array that is not empty")
             return min(schema["enum"], key=_length)
         if "anyOf" in schema:
-            return self._any(schema["anyOf"], f"{where}.anyOf", depth)
-        return self._typed(schema, where, depth)
+            return self._any(schema["anyOf"], f"{where}.anyOf")
+        return self._typed(schema, where)
 
     def _check(self, schema: Any, where: str) -> None:
         if not isinstance(schema, dict):
@@ -117,6 +121,16 @@ class _Solver:
         for keyword in schema:
             if keyword not in _KEYWORDS:
                 _refuse(f"{where}: the keyword {keyword[:64]!r} is not supported")
+
+    def _refer(self, ref: Any, where: str) -> Any:
+        target = self._resolve(ref, where)
+        if ref in self._open:
+            raise _Unfit(f"{where}: it goes on without end")
+        self._open.add(ref)
+        try:
+            return self.solve(target, where)
+        finally:
+            self._open.remove(ref)
 
     def _resolve(self, ref: Any, where: str) -> Any:
         if not isinstance(ref, str) or not ref.startswith("#"):
@@ -129,31 +143,33 @@ class _Solver:
             found = found[step]
         return found
 
-    def _any(self, branches: Any, where: str, depth: int) -> Any:
+    def _any(self, branches: Any, where: str) -> Any:
         if not isinstance(branches, list) or not branches:
             _refuse(f"{where} must be an array that is not empty")
         found = []
         for at, branch in enumerate(branches):
             with contextlib.suppress(_Unfit):
-                found.append(self.solve(branch, f"{where}[{at}]", depth + 1))
+                found.append(self.solve(branch, f"{where}[{at}]"))
         if not found:
             raise _Unfit(f"{where}: no branch has a finite instance")
         return min(found, key=_length)
 
-    def _typed(self, schema: dict[str, Any], where: str, depth: int) -> Any:
+    def _typed(self, schema: dict[str, Any], where: str) -> Any:
         kinds = schema.get("type")
         kinds = kinds if isinstance(kinds, list) else [kinds]
         if not kinds or not all(isinstance(kind, str) and kind in _KINDS for kind in kinds):
             _refuse(f"{where}.type must be one of {', '.join(_KINDS)}")
-        found = []
+        found, unfit = [], _Unfit(where)
         for kind in kinds:
-            with contextlib.suppress(_Unfit):
-                found.append(_KINDS[kind](self, schema, where, depth))
+            try:
+                found.append(_KINDS[kind](self, schema, where))
+            except _Unfit as error:
+                unfit = error
         if not found:
-            raise _Unfit(f"{where}: no type has a finite instance")
+            raise unfit
         return min(found, key=_length)
 
-    def object(self, schema: dict[str, Any], where: str, depth: int) -> Any:
+    def object(self, schema: dict[str, Any], where: str) -> Any:
         properties = schema.get("properties", {})
         required = schema.get("required", [])
         if not isinstance(properties, dict) or not isinstance(required, list):
@@ -164,7 +180,7 @@ class _Solver:
             if name not in required:
                 self._check(properties[name], f"{where}.properties.{name}")
         return {
-            name: self.solve(properties.get(name, {"type": "null"}), f"{where}.{name}", depth + 1)
+            name: self.solve(properties.get(name, {"type": "null"}), f"{where}.{name}")
             for name in required
         }
 
@@ -179,7 +195,7 @@ class _Solver:
         if any(name not in properties for name in required):
             _refuse(f"{where}: required names what is no property")
 
-    def array(self, schema: dict[str, Any], where: str, depth: int) -> Any:
+    def array(self, schema: dict[str, Any], where: str) -> Any:
         fewest = _whole(schema, "minItems", where)
         items = schema.get("items", {"type": "null"})
         if not fewest:
@@ -187,9 +203,9 @@ class _Solver:
             return []
         if fewest > 1000:
             _refuse(f"{where}.minItems is too large")
-        return [self.solve(items, f"{where}.items", depth + 1)] * fewest
+        return [self.solve(items, f"{where}.items")] * fewest
 
-    def string(self, schema: dict[str, Any], where: str, depth: int) -> Any:  # noqa: ARG002
+    def string(self, schema: dict[str, Any], where: str) -> Any:
         fewest = _whole(schema, "minLength", where)
         if fewest > 100_000:
             _refuse(f"{where}.minLength is too large")
@@ -205,20 +221,20 @@ class _Solver:
                 return guess
         _refuse(f"{where}: no text is known here that fits its pattern and lengths")
 
-    def number(self, schema: dict[str, Any], where: str, depth: int) -> Any:  # noqa: ARG002
+    def number(self, schema: dict[str, Any], where: str) -> Any:
         return _number(schema, where, step=Fraction(1, 8) if _is_narrow(schema) else Fraction(1))
 
-    def integer(self, schema: dict[str, Any], where: str, depth: int) -> Any:  # noqa: ARG002
+    def integer(self, schema: dict[str, Any], where: str) -> Any:
         return _number(schema, where, step=Fraction(1))
 
-    def boolean(self, schema: dict[str, Any], where: str, depth: int) -> Any:  # noqa: ARG002
+    def boolean(self, schema: dict[str, Any], where: str) -> Any:  # noqa: ARG002
         return True  # a letter shorter than false
 
-    def null(self, schema: dict[str, Any], where: str, depth: int) -> Any:  # noqa: ARG002
+    def null(self, schema: dict[str, Any], where: str) -> Any:  # noqa: ARG002
         return None
 
 
-_KINDS: dict[str, Callable[[_Solver, dict[str, Any], str, int], Any]] = {
+_KINDS: dict[str, Callable[[_Solver, dict[str, Any], str], Any]] = {
     "object": _Solver.object,
     "array": _Solver.array,
     "string": _Solver.string,

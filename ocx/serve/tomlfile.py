@@ -136,7 +136,7 @@ def _names(text: str) -> Keys:
     except tomllib.TOMLDecodeError:
         return ()
     names: list[str | int] = []
-    while isinstance(found, dict):
+    while isinstance(found, dict) and found:  # empty: a comment
         name, found = next(iter(found.items()))
         names.append(name)
     return tuple(names)

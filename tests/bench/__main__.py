@@ -134,7 +134,6 @@ def long_stream(bench: Bench) -> None:
         show(name, measured, f"<= {bound} x" if bound else "", holds)
     more = (costs[f"ocx {long}"].peak - costs[f"ocx {short}"].peak) / MIB
     peak = costs[f"ocx {long}"].peak / MIB
-    print([(k, c.peaks, c.seconds) for k, c in costs.items()])
     name = f"{LONG:,} deltas: peak memory above that of {SHORT}"
     show(name, f"{more:+.1f} MiB  ({peak:.0f} MiB)", "<= 4 MiB", more <= 4)
 

@@ -81,7 +81,7 @@ class Caller:
         )
         error = None
         try:
-            invoke(list(words), None, terminal)
+            invoke(list(words), terminal)
         except OcxError as raised:
             error = raised
         return Call(raw.text(), messages.getvalue(), error)

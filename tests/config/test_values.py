@@ -31,6 +31,7 @@ KEY = "sk-live-abcdefgh12345678"
         ("model", "x/y:z", "x/y:z"),
         ("key_name", "work-2.b_c", "work-2.b_c"),
         ("proxy", "socks5h://user:pass@host:1080", "socks5h://user:pass@host:1080"),
+        ("proxy", "", ""),
         ("system", "", ""),
         ("system", "Explain sk-learn.\nBriefly.", "Explain sk-learn.\nBriefly."),
     ],

@@ -129,10 +129,11 @@ def test_which_profile_is_written(env: dict[str, str]) -> None:
     assert load(env).names() == ["default", "home", "new", "sandbox", "work"]
 
 
-def test_an_emptied_profile_is_removed(env: dict[str, str]) -> None:
+def test_an_emptied_profile_stays_one_and_an_empty_one_is_not_made(env: dict[str, str]) -> None:
     write(env, "[profiles.work]\nretries = 1\n")
     change_profile(env, {"profile": "work"}, lambda _, profile: profile.clear())
-    assert load(env).names() == ["default", "sandbox"]
+    change_profile(env, {"profile": "new"}, lambda _, profile: profile.clear())
+    assert load(env).data == {"profiles": {"work": {}}}
 
 
 def test_a_folder_of_the_users_is_not_closed(env: dict[str, str], tmp_path: Path) -> None:

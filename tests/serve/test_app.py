@@ -1,0 +1,437 @@
+"""The documented endpoints over real HTTP: who comes in, what is answered, what every reply has."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from ocx.serve.catalogue import BUILT_IN, Catalogue
+from ocx.serve.keys import digest, mint
+from ocx.serve.limits import Limiter
+from ocx.serve.wire import dump
+from tests.serve.conftest import Served, events, request, until, until_closed
+
+REAL = "sk-live-Te5tKey0000000000000000000000a1b2"
+
+
+def error(reply: httpx.Response, status: int) -> dict[str, Any]:
+    """The error of a reply, which has exactly the four documented fields."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/json"
+    body = reply.json()
+    assert list(body) == ["error"]
+    assert list(body["error"]) == ["message", "type", "param", "code"]
+    found: dict[str, Any] = body["error"]
+    return found
+
+
+def test_an_answer_is_the_documented_document(served: Served) -> None:
+    reply = served.ask("Hello wörld!\n", "deepseek-chat")
+    assert reply.status_code == 200
+    body = reply.json()
+    assert body["choices"] == [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Hello wörld!\n"},
+            "finish_reason": "stop",
+        }
+    ]
+    assert body["usage"] == {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
+    assert (body["object"], body["model"]) == ("chat.completion", "deepseek-chat")
+    assert body["id"].startswith("chatcmpl-")
+    assert abs(body["created"] - time.time()) < 100
+
+
+def test_a_stream_is_a_chunk_a_token_and_done(served: Served) -> None:
+    reply = served.ask("one two\nthree", stream=True)
+    assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
+    *chunks, finish, done = events(reply.text)
+    assert [chunk["choices"][0]["delta"] for chunk in chunks] == [
+        {"role": "assistant", "content": "one "},
+        {"content": "two\n"},
+        {"content": "three"},
+    ]
+    assert finish["choices"][0] == {"index": 0, "delta": {}, "finish_reason": "stop"}
+    assert done == "[DONE]"
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+
+
+def test_usage_comes_in_a_stream_where_it_is_asked_for(served: Served) -> None:
+    reply = served.ask("a b", stream=True, stream_options={"include_usage": True})
+    usage = events(reply.text)[-2]
+    assert usage["choices"] == []
+    assert usage["usage"] == {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}
+
+
+def test_a_charge_is_read_by_whoever_read_the_answer(served: Served) -> None:
+    for stream in (True, False):
+        before = served.account.balance
+        served.ask("a b c", stream=stream)
+        assert before - served.account.balance == 9 * 40 + 3 * 160
+    balance = served.http.get("/balance").json()
+    assert balance == {
+        "object": "balance",
+        "balance": 499.99832,
+        "unit": "credits",
+        "granted": 500,
+        "used": 0.00168,
+    }
+    # As decimals, which a reader of balances compares.
+    text = json.loads(served.http.get("/balance").text, parse_float=Decimal)
+    assert text["granted"] - text["used"] == text["balance"]
+
+
+def test_the_reasoner_says_its_reasoning_apart(served: Served) -> None:
+    message = served.ask("x", "deepseek-reasoner").json()["choices"][0]["message"]
+    assert message["content"] == "x"
+    assert message["reasoning_content"]
+    chunks = events(served.ask("x", "deepseek-reasoner", stream=True).text)
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1]]
+    reasoning = "".join(delta.get("reasoning_content", "") for delta in deltas)
+    assert reasoning == message["reasoning_content"]
+    assert "".join(delta.get("content", "") for delta in deltas) == "x"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_max_tokens_cuts_with_length(served: Served, stream: bool) -> None:
+    reply = served.ask("a b c d", max_tokens=2, stream=stream)
+    if stream:
+        chunks = events(reply.text)[:-1]
+        text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+        reason = chunks[-1]["choices"][0]["finish_reason"]
+    else:
+        choice = reply.json()["choices"][0]
+        text, reason = choice["message"]["content"], choice["finish_reason"]
+    assert (text, reason) == ("a b ", "length")
+
+
+@pytest.mark.parametrize(("stop", "text"), [("c", "a b "), (["z", "b c", "d"], "a "), ("q", None)])
+def test_stop_cuts_before_the_first_of_them(served: Served, stop: Any, text: str | None) -> None:
+    choice = served.ask("a b c d", stop=stop).json()["choices"][0]
+    assert choice["message"]["content"] == (text or "a b c d")
+    assert choice["finish_reason"] == "stop"
+
+
+def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> None:
+    parts = [
+        {"type": "text", "text": "look: "},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+        {"type": "text", "text": "done"},
+    ]
+    body = request(seed=1, tools=[{"type": "function", "function": {"name": "f"}}], made_up=None)
+    body["messages"] = [
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": None, "tool_calls": []},
+        {"role": "tool", "content": "42", "tool_call_id": "c"},
+    ]
+    assert served.http.post("/chat/completions", json=body).json()["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": "look: done",
+    }
+
+
+def test_a_lone_surrogate_comes_back(served: Served) -> None:
+    body = b'{"model":"gpt-4o","messages":[{"role":"user","content":"\\ud83d"}]}'
+    reply = served.http.post("/chat/completions", content=body)
+    assert b'"content":"\\ud83d"' in reply.content
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"model": 4}, "model"),
+        ({"model": ""}, "model"),
+        ({"messages": None}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": ["hi"]}, "messages[0]"),
+        ({"messages": [{"content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "king", "content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "messages[0].content[0]"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]},
+            "messages[0].content[0].text",
+        ),
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"temperature": "1"}, "temperature"),
+        ({"top_p": 1.01}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 1.5}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"max_tokens": 10**30}, "max_tokens"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": []}, "stream_options"),
+        ({"stream_options": {"include_usage": 1}}, "include_usage"),
+        ({"stop": ""}, "stop"),
+        ({"stop": [1]}, "stop"),
+        ({"stop": {}}, "stop"),
+        ({"n": 2}, "n"),
+        ({"n": True}, "n"),
+        ({"response_format": "json"}, "response_format"),
+    ],
+)
+def test_a_bad_parameter_is_named(served: Served, change: dict[str, Any], param: str) -> None:
+    found = error(served.http.post("/chat/completions", json={**request(), **change}), 400)
+    assert found["param"] == param
+    assert found["type"] == "invalid_request_error"
+    assert served.charges() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"\xff", b'{"a":NaN}', b"[" * 100_000, b'{"a":' + b"1" * 5000 + b"}"],
+    ids=["empty", "cut", "array", "bytes", "nan", "deep", "long"],
+)
+def test_what_is_no_json_object_is_400(served: Served, body: bytes) -> None:
+    found = error(served.http.post("/chat/completions", content=body), 400)
+    assert found["code"] == "invalid_json"
+
+
+def test_nulls_mean_the_defaults(served: Served) -> None:
+    names = ("max_tokens", "temperature", "top_p", "stream", "stop", "n", "stream_options")
+    assert served.ask(**dict.fromkeys(names)).status_code == 200
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_beyond_4_mib_is_413(served: Served, announced: bool) -> None:
+    data = dump(request("x" * 4 * 1024 * 1024))
+    content = data if announced else (data[at : at + 65536] for at in range(0, len(data), 65536))
+    reply = served.http.post("/chat/completions", content=content)
+    assert error(reply, 413)["code"] == "body_too_large"
+
+
+def test_a_body_just_below_4_mib_is_read(served: Served) -> None:
+    reply = served.ask("x" * (4 * 1024 * 1024 - 200), max_tokens=1)
+    assert len(reply.json()["choices"][0]["message"]["content"]) == 4 * 1024 * 1024 - 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "word"),
+    [
+        ({"authorization": ""}, "must be: Bearer"),
+        ({"authorization": "Basic abc"}, "must be: Bearer"),
+        ({"authorization": "Bearer"}, "must be: Bearer"),
+        ({"authorization": "Bearer abc"}, "must start with sk-live-"),
+        ({"authorization": f"Bearer {REAL}"}, "looks like a real key"),
+        ({"authorization": "Bearer sk-live-local-short"}, "cut or mistyped"),
+        ({"authorization": f"Bearer {mint().reveal()}"}, "does not know the key"),
+    ],
+)
+def test_a_bad_key_is_401_and_not_repeated(
+    served: Served, headers: dict[str, str], word: str
+) -> None:
+    reply = served.http.get("/models", headers=headers)
+    found = error(reply, 401)
+    assert word in found["message"]
+    assert found["code"] == "invalid_api_key"
+    sent = headers["authorization"].removeprefix("Bearer ").strip()
+    assert len(sent) < 7 or sent not in reply.text
+
+
+def test_no_key_at_all_is_401_everywhere(served: Served) -> None:
+    for path in ("/models", "/models/gpt-4", "/balance", "/openapi.json", "/nowhere"):
+        error(httpx.get(served.url + path), 401)
+    error(httpx.post(served.url + "/chat/completions", json=request()), 401)
+
+
+def test_a_real_key_is_nowhere_afterwards(served: Served) -> None:
+    served.http.get("/models", headers={"authorization": f"Bearer {REAL}"})
+    assert REAL not in repr(served.wait_for(1))
+    assert REAL not in "\n".join(served.parts.ledger.store.db.iterdump())
+
+
+def test_keys_of_the_database_are_revoked_and_expire(served: Served) -> None:
+    ledger = served.parts.ledger
+    account = ledger.account().id
+    good = ledger.add_key(account, "good", expires=2**40)
+    old = ledger.add_key(account, "old", expires=1)
+    gone = ledger.add_key(account, "gone")
+    ledger.revoke("gone")
+
+    def get(key: Any) -> httpx.Response:
+        headers = {"authorization": f"bearer {key.reveal()}"}
+        return served.http.get("/models", headers=headers)
+
+    assert get(good).status_code == 200
+    assert "expired" in error(get(old), 401)["message"]
+    assert "revoked" in error(get(gone), 401)["message"]
+    found = ledger.find_key(digest(good.reveal()))
+    assert found is not None
+    assert served.log[0].key == found
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8790", 200),
+        ("127.0.0.1", 200),
+        ("127.8.9.1:1", 200),
+        ("[::1]:8790", 200),
+        ("example.org", 400),
+        ("localhost.example.org", 400),
+        ("127.0.0.1.example.org", 400),
+        ("localhost@example.org", 400),
+        ("10.0.0.1", 400),
+        ("", 400),
+    ],
+)
+def test_the_host_must_be_loopback(served: Served, host: str, status: int) -> None:
+    """A page whose name was rebound to here sends its own name."""
+    reply = served.http.get("/models", headers={"host": host})
+    assert reply.status_code == status
+    if status == 400:
+        assert error(reply, 400)["code"] == "host_not_allowed"
+    assert "access-control-allow-origin" not in reply.headers
+
+
+def test_models_are_listed_and_found(served: Served) -> None:
+    listed = served.http.get("/models").json()
+    assert listed["object"] == "list"
+    assert [model["id"] for model in listed["data"]] == [model.id for model in BUILT_IN]
+    assert served.http.get("/models/gpt-4").json() == listed["data"][-1]
+    assert error(served.http.get("/models/gpt-9"), 404)["code"] == "model_not_found"
+    assert served.http.get("/models/fault/429").json()["id"] == "fault/429"
+
+
+@pytest.mark.parametrize("model", ["gpt-4oo", "script:/etc/passwd", "cassette:x", "forward:y"])
+def test_an_unknown_model_is_404(served: Served, model: str) -> None:
+    found = error(served.ask(model=model), 404)
+    assert (found["code"], found["param"]) == ("model_not_found", "model")
+    assert ("did you mean gpt-4o" in found["message"]) == (model == "gpt-4oo")
+
+
+def test_unknown_paths_and_methods(served: Served) -> None:
+    error(served.http.get("/nowhere"), 404)
+    reply = served.http.delete("/models")
+    error(reply, 405)
+    assert set(reply.headers["allow"].split(", ")) == {"GET", "HEAD"}
+    error(served.http.get("/chat/completions"), 405)
+    assert served.http.head("/models").status_code == 200
+
+
+def test_every_reply_has_its_id_and_its_limits(served: Served) -> None:
+    replies = [
+        served.ask(),
+        served.ask(stream=True),
+        served.ask(model="none"),
+        served.http.get("/balance"),
+        httpx.get(f"{served.url}/models"),
+        served.http.get("/models", headers={"host": "x"}),
+        served.ask(model="fault/500"),
+    ]
+    assert len({reply.headers["x-request-id"] for reply in replies}) == len(replies)
+    for reply in replies:
+        assert reply.headers["x-ratelimit-limit-requests"] == "60000"
+        assert int(reply.headers["x-ratelimit-remaining-requests"]) <= 60000
+        assert reply.headers["x-ratelimit-reset-requests"].endswith("s")
+    ids = [exchange.request_id for exchange in served.wait_for(len(replies))]
+    assert set(ids) == {reply.headers["x-request-id"] for reply in replies}
+
+
+def test_too_many_requests_are_429_with_a_time(serve: Callable[..., Served]) -> None:
+    served = serve(limiter=Limiter(1, 5))
+    assert served.http.get("/balance").headers["x-ratelimit-remaining-requests"] == "0"
+    for reply in (served.ask(), served.http.get("/models")):
+        assert error(reply, 429)["code"] == "rpm_limit_exceeded"
+        assert 1 <= int(reply.headers["retry-after"]) <= 60
+        assert 0 < int(reply.headers["retry-after-ms"]) <= 60_000
+
+
+def test_refusals_come_in_the_documented_order(serve: Callable[..., Served]) -> None:
+    """401, 400 and 404 use up nothing; 429 comes before 402, which is never sent as 429."""
+    served = serve(grant=0, limiter=Limiter(2, 5))
+    error(served.ask(headers={"authorization": "Bearer x"}), 401)
+    error(served.ask(temperature=3), 400)
+    error(served.ask(model="none"), 404)
+    for _ in range(3):  # a refused reservation counts for no limit
+        assert error(served.ask(), 402)["code"] == "insufficient_credits"
+    served.http.get("/models")
+    served.http.get("/models")
+    error(served.ask(), 429)
+
+
+def test_requests_at_once_are_limited_per_key(serve: Callable[..., Served]) -> None:
+    served = serve(limiter=Limiter(1000, 1))
+    with served.raw(request(model="fault/stall:1", stream=True)) as connection:
+        until(connection, b"data:")
+        found = error(served.ask(), 429)
+        assert found["code"] == "concurrency_limit_exceeded"
+    served.wait_for(2)
+    assert served.ask().status_code == 200
+
+
+def test_402_says_what_would_fit(serve: Callable[..., Served]) -> None:
+    served = serve(grant=100_000)
+    found = error(served.ask("hi", "gpt-4", max_tokens=1000), 402)
+    assert found["message"] == (
+        "not enough credits: this request may cost up to 1.004 and 0.1 are available;"
+        " top up the account, or set max_tokens to at most 96"
+    )
+    assert served.ask("hi", "gpt-4", max_tokens=96).status_code == 200
+    found = error(served.ask("hi" * 9000, "gpt-4", max_tokens=1), 402)
+    assert "not even its prompt fits" in found["message"]
+
+
+def test_an_error_inside_is_a_500_that_says_nothing(served: Served) -> None:
+    served.parts.ledger.store.db.execute("ALTER TABLE charge RENAME TO elsewhere")
+    try:
+        found = error(served.ask(), 500)
+    finally:
+        served.parts.ledger.store.db.execute("ALTER TABLE elsewhere RENAME TO charge")
+    assert found["message"] == "internal error of this server"
+    assert "no such table" in str(served.log[0].failure)
+    assert served.ask().status_code == 200
+
+
+def test_it_describes_itself(served: Served) -> None:
+    document = served.http.get("/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    assert set(document["paths"]) == {
+        "/chat/completions",
+        "/models",
+        "/models/{id}",
+        "/balance",
+        "/openapi.json",
+    }
+
+
+def test_fixed_ids_follow_from_the_request(serve: Callable[..., Served]) -> None:
+    one, two = serve(fixed=True), serve(fixed=True)
+    first, second = one.ask("a"), two.ask("a")
+    assert first.content == second.content
+    assert first.headers == second.headers
+    assert one.ask("b").json()["id"] != first.json()["id"]
+    assert first.json()["created"] == 1_700_000_000
+
+
+def test_a_model_may_be_priced_at_nothing(serve: Callable[..., Served]) -> None:
+    from dataclasses import replace
+
+    from ocx.serve.money import Price
+
+    free = replace(BUILT_IN[0], price=Price(Decimal(0), Decimal(0)))
+    served = serve(grant=0, catalogue=Catalogue([free]))
+    assert served.ask(model=free.id).status_code == 200
+    assert served.charges() == [("released", "finished", 8, 1, 0)]
+
+
+def test_what_is_no_http_gets_400(served: Served) -> None:
+    import socket
+
+    port = int(served.url.split(":")[2].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert b" 400 " in until_closed(connection)

@@ -1,0 +1,127 @@
+"""How answers end: the outcome table, over raw sockets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+
+import pytest
+
+from ocx.serve.server import serving
+from ocx.serve.store import Store
+from tests.serve.conftest import Served, Watched, request, until, until_closed
+
+
+def test_a_client_that_leaves_pays_what_it_got(served: Served) -> None:
+    with served.raw(request("a b c d", "fault/stall:2", stream=True)) as connection:
+        until(connection, b'"b "')
+    served.wait_for(1)
+    assert served.charges() == [("settled", "client_gone", 9, 2, 9 * 5 + 2 * 18)]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_got_nothing_pays_nothing(served: Served, stream: bool) -> None:
+    """Also without streaming: nobody waits for its answer any more."""
+    body = request("a b", "fault/stall:0" if stream else "fault/stall:2", stream=stream)
+    with served.raw(body) as connection:
+        if stream:
+            until(connection, b"\r\n\r\n")
+        else:
+            served.ledger.wait_for(1)
+    served.wait_for(1)
+    state, outcome, *_, cost = served.charges()[0]
+    assert (state, outcome, cost) == ("released", "client_gone", 0)
+
+
+def test_a_long_answer_stops_soon_after_its_reader_left(served: Served) -> None:
+    """uvicorn's send does not notice by itself: a million tokens would be billed."""
+    with served.raw(request("x", "lorem:1000000", stream=True, max_tokens=1_000_000)) as connection:
+        until(connection, b"data:")
+    exchange = served.wait_for(1)[0]
+    assert exchange.outcome == "client_gone"
+    assert 0 < (exchange.completion_tokens or 0) < 500_000
+
+
+def test_others_are_served_while_one_streams(served: Served) -> None:
+    with served.raw(request("x", "lorem:1000000", stream=True, max_tokens=1_000_000)) as connection:
+        until(connection, b"data:")
+        assert served.ask("quick").status_code == 200
+    served.wait_for(2)
+
+
+def test_a_reader_that_stands_still_is_left(serve: Callable[..., Served]) -> None:
+    served = serve(send_timeout=0.2)
+    body = request("x", "lorem:1000000", stream=True, max_tokens=1_000_000)
+    with served.raw(body) as connection:
+        exchange = served.wait_for(1)[0]
+        assert exchange.outcome == "client_stalled"
+        assert 0 < (exchange.completion_tokens or 0) < 1_000_000
+        data = until_closed(connection)
+    assert b"[DONE]" not in data
+
+
+def test_a_client_that_leaves_within_its_body_is_forgotten(served: Served) -> None:
+    with served.raw(request(), headers="Expect: 100-continue\r\n") as connection:
+        until(connection, b"100 Continue")
+    port = int(served.url.split(":")[2].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(
+            f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {served.key.reveal()}\r\nContent-Length: 9\r\n\r\n{{".encode()
+        )
+        connection.shutdown(socket.SHUT_WR)
+        until_closed(connection)
+    served.wait_for(2)
+    assert "client_gone" in {exchange.outcome for exchange in served.log}
+
+
+@pytest.mark.parametrize(
+    ("model", "stream", "marker", "charge"),
+    [
+        ("fault/stall:2", True, b'"b "', ("settled", "shutdown", 9, 2, 81)),
+        ("fault/stall:0", True, b"\r\n\r\n", ("released", "shutdown", 9, 0, 0)),
+        ("fault/stall:2", False, b"", ("released", "shutdown", 9, 0, 0)),
+    ],
+)
+def test_a_stop_settles_what_runs(
+    serve: Callable[..., Served],
+    model: str,
+    stream: bool,
+    marker: bytes,
+    charge: tuple[object, ...],
+) -> None:
+    """The client is told by an error, and never by a [DONE]."""
+    served = serve()
+    with closing(Store.memory()) as store, ExitStack() as stack:
+        ledger = Watched(store)
+        ledger.account(grant=1_000_000)
+        parts = type(served.parts)(ledger, process_key=served.key)
+        leave = stack.enter_context(ExitStack())
+        url = leave.enter_context(serving(parts))
+        served.url = url
+        connection = stack.enter_context(served.raw(request("a b c", model, stream=stream)))
+        if marker:
+            until(connection, marker)
+        else:
+            ledger.wait_for(1)
+        leave.close()
+        data = until_closed(connection)
+        assert b"[DONE]" not in data
+        assert b"shutting_down" in data
+        assert (b" 503 " in data) == (not stream)
+        row = store.db.execute(
+            "SELECT state, outcome, prompt_tokens, completion_tokens, cost FROM charge"
+        ).fetchone()
+        assert row == charge
+        assert ledger.account().held == 0
+
+
+def test_a_client_gone_after_the_finish_pays_in_full(served: Served) -> None:
+    """The finish is out; that nobody waits for [DONE] changes nothing."""
+    with served.raw(request("a b", stream=True)) as connection:
+        until(connection, b'"finish_reason":"stop"')
+    served.wait_for(1)
+    (charge,) = served.charges()
+    assert charge[0] == "settled"
+    assert charge[3:] == (2, 8 * 40 + 2 * 160)

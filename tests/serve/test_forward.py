@@ -1,0 +1,448 @@
+"""Forwarding: one server in front of another, and in front of one that does as it is told."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ocx.secret import Secret
+from ocx.serve.catalogue import BUILT_IN, Catalogue, Model
+from ocx.serve.forward import Forward, Upstream
+from ocx.serve.money import Price
+from ocx.serve.routing import Router
+from ocx.serve.upstream import error_text, read_usage
+from ocx.serve.wire import Usage
+from tests.serve.conftest import Served, events, request, until, until_closed
+from tests.support.waiting import DEADLINE, Board
+
+PRICE = Price(Decimal(10), Decimal(100))
+ASK = request("one two three", "front")
+
+
+def front(serve: Callable[..., Served], url: str, model: str | None, **given: Any) -> Served:
+    """A gateway whose model `front` is `model` at `url`."""
+    given = {"base_url": url, **given}
+    forward = Forward(Upstream("up", **given), model)
+    catalogue = Catalogue([*BUILT_IN, Model("front", "me", PRICE, "forward:up")])
+    return serve(catalogue=catalogue, router=Router({"front": forward}))
+
+
+@pytest.fixture
+def chain(serve: Callable[..., Served]) -> Callable[..., tuple[Served, Served]]:
+    """A gateway and the real server behind it, which answers as `model`."""
+
+    def make(model: str) -> tuple[Served, Served]:
+        back = serve()
+        return front(serve, back.url, model, key=back.key), back
+
+    return make
+
+
+def text_of(found: list[Any]) -> str:
+    chunks = [chunk for chunk in found if isinstance(chunk, dict) and chunk.get("choices")]
+    return "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+
+
+@pytest.mark.parametrize("usage", [True, False])
+def test_a_stream_passes_through_and_is_charged_by_the_upstream(
+    chain: Callable[..., tuple[Served, Served]], usage: bool
+) -> None:
+    gateway, back = chain("gpt-4o")
+    options = {"include_usage": True} if usage else None
+    reply = gateway.http.post(
+        "/chat/completions", json={**ASK, "stream": True, "stream_options": options}
+    )
+    found = events(reply.text)
+    assert text_of(found) == "one two three"
+    assert found[-1] == "[DONE]"
+    assert any("usage" in chunk for chunk in found[:-1]) == usage
+    assert gateway.charges() == [("settled", "finished", 11, 3, 11 * 10 + 3 * 100)]
+    assert gateway.wait_for(1)[0].micro == 410
+    assert back.charges()[0][:2] == ("settled", "finished")
+
+
+def test_a_whole_answer_passes_through(chain: Callable[..., tuple[Served, Served]]) -> None:
+    gateway, _ = chain("deepseek-reasoner")
+    reply = gateway.http.post("/chat/completions", json=ASK).json()
+    assert reply["choices"][0]["message"]["content"] == "one two three"
+    assert reply["choices"][0]["message"]["reasoning_content"]
+    assert gateway.charges()[0][4] == 11 * 10 + reply["usage"]["completion_tokens"] * 100
+
+
+def test_a_chain_of_three_answers(serve: Callable[..., Served]) -> None:
+    back = serve()
+    middle = front(serve, back.url, "gpt-4o", key=back.key)
+    gateway = front(serve, middle.url, "front", key=middle.key)
+    assert text_of(
+        events(gateway.http.post("/chat/completions", json={**ASK, "stream": True}).text)
+    )
+    assert [served.charges()[0][1] for served in (gateway, middle, back)] == ["finished"] * 3
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "code"),
+    [
+        ("fault/400", 400, "upstream_400"),
+        ("fault/401", 502, "upstream_401"),
+        ("fault/402", 502, "upstream_402"),
+        ("fault/429,after=7", 429, "upstream_429"),
+        ("fault/500", 502, "upstream_500"),
+        ("fault/503", 503, "upstream_503"),
+        ("nothing", 404, "upstream_404"),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_refusal_is_mapped_and_free(
+    chain: Callable[..., tuple[Served, Served]], model: str, status: int, code: str, stream: bool
+) -> None:
+    gateway, _ = chain(model)
+    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": stream})
+    assert reply.status_code == status
+    error = reply.json()["error"]
+    assert error["code"] == code
+    assert "the upstream answered" in error["message"]
+    assert reply.headers.get("retry-after") == ("7" if status == 429 else None)
+    assert gateway.charges()[0][1:] == ("refused", 11, 0, 0)
+
+
+@pytest.mark.parametrize("fault", ["cut:2", "error:2", "badjson:2"])
+def test_a_break_after_tokens_is_an_error_event_and_charged(
+    chain: Callable[..., tuple[Served, Served]], fault: str
+) -> None:
+    gateway, _ = chain(f"fault/{fault}")
+    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": True})
+    found = events(reply.text)
+    assert text_of(found) == "one two "
+    assert found[-1]["error"]["type"] == "upstream_error"
+    assert "[DONE]" not in found
+    assert gateway.charges() == [("settled", "cut", 11, 2, 11 * 10 + 2 * 100)]
+
+
+@pytest.mark.parametrize("fault", ["cut:0", "error:0"])
+def test_a_break_before_tokens_is_a_status_and_free(
+    chain: Callable[..., tuple[Served, Served]], fault: str
+) -> None:
+    gateway, _ = chain(f"fault/{fault}")
+    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": True})
+    assert reply.status_code == 502
+    assert gateway.charges()[0][1:] == ("refused", 11, 0, 0)
+
+
+def test_an_upstream_without_done_has_finished(
+    chain: Callable[..., tuple[Served, Served]],
+) -> None:
+    gateway, _ = chain("fault/nodone")
+    found = events(gateway.http.post("/chat/completions", json={**ASK, "stream": True}).text)
+    assert found[-1] == "[DONE]"
+
+
+def test_an_upstream_without_usage_is_counted(
+    chain: Callable[..., tuple[Served, Served]],
+) -> None:
+    gateway, _ = chain("fault/nousage")
+    options = {"include_usage": True}
+    body = {**ASK, "stream": True, "stream_options": options}
+    found = events(gateway.http.post("/chat/completions", json=body).text)
+    counted = {"prompt_tokens": 11, "completion_tokens": 4, "total_tokens": 15}
+    assert found[-2]["usage"] == counted
+    whole = gateway.http.post("/chat/completions", json=ASK)
+    assert "usage" not in whole.json()
+    assert [charge[3] for charge in gateway.charges()] == [4, 4]
+    sources = gateway.ledger.store.db.execute("SELECT source FROM charge").fetchall()
+    assert sources == [("counted",), ("counted",)]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_closes_the_upstream(
+    chain: Callable[..., tuple[Served, Served]], stream: bool
+) -> None:
+    gateway, back = chain("fault/stall:2")
+    with gateway.raw({**ASK, "stream": stream}) as connection:
+        if stream:
+            until(connection, b'"two "')
+        else:
+            back.ledger.wait_for(1)
+    assert back.wait_for(1)[0].outcome == "client_gone"
+    gateway.wait_for(1)
+    cost = 11 * 10 + 2 * 100 if stream else 0
+    assert gateway.charges()[0][1:] == ("client_gone", 11, 2 if stream else 0, cost)
+
+
+@dataclass
+class Told:
+    """An upstream that sends given bytes, and keeps what it was sent."""
+
+    answer: bytes
+    listener: socket.socket = field(
+        default_factory=lambda: socket.create_server(("127.0.0.1", 0)), repr=False
+    )
+    heard: list[bytes] = field(default_factory=list)
+    board: Board = field(default_factory=Board)
+    closed: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(DEADLINE)
+                head, _, body = until(connection, b"\r\n\r\n").partition(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                while len(body) < length:
+                    body += connection.recv(65536)
+                self.heard.append(head + b"\r\n\r\n" + body)
+                connection.sendall(self.answer)
+
+
+@pytest.fixture
+def told() -> Iterator[Callable[[bytes], Told]]:
+    made = []
+
+    def make(answer: bytes) -> Told:
+        made.append(Told(answer))
+        thread = threading.Thread(target=made[-1].run, daemon=True)
+        thread.start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.listener.shutdown(socket.SHUT_RDWR)
+        one.listener.close()
+
+
+def sse(
+    *documents: Any, end: bytes = b"data: [DONE]\n\n", kind: str = "text/event-stream"
+) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode()
+    shown = [json.dumps(document, ensure_ascii=False) for document in documents]
+    return head + b"".join(f"data: {text}\n\n".encode() for text in shown) + end
+
+
+def chunk(text: str | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
+    delta = {} if text is None else {"content": text}
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
+
+
+def whole(document: Any, status: int = 200) -> bytes:
+    data = document if isinstance(document, bytes) else json.dumps(document).encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + data
+
+
+def stream(gateway: Served, **given: Any) -> Any:
+    return gateway.http.post("/chat/completions", json={**ASK, "stream": True, **given})
+
+
+def test_large_events_and_line_separators_pass_unharmed(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    texts = ["x" * 200 * 1024, "a\u2028b\u2029c\u0085d\u000be", "end"]
+    up = told(sse(*(chunk(text) for text in texts), chunk(finish="stop")))
+    reply = stream(front(serve, up.url, "m"))
+    assert text_of(events(reply.text)) == "".join(texts)
+    assert "\u2028" in reply.text
+
+
+def test_an_event_of_several_lines_stays_one(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    pretty = json.dumps(chunk("hi"), indent=1).replace("\n", "\ndata: ")
+    end = f"data: {pretty}\n\n".encode() + sse(chunk(finish="stop")).partition(b"\r\n\r\n")[2]
+    reply = stream(front(serve, told(sse(end=end)).url, "m"))
+    assert reply.text.startswith('data: {\ndata:  "choices": [\n')
+
+
+def test_nothing_of_the_client_goes_on_but_its_request(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    up = told(sse(chunk("hi"), chunk(finish="stop")))
+    key = Secret("sk-upstream-000000000000")
+    gateway = front(serve, up.url, "real", key=key)
+    headers = {"x-private": "mine", "cookie": "a=b"}
+    body = {**ASK, "stream": True, "seed": 7, "stream_options": {"other": 1}}
+    gateway.http.post("/chat/completions", json=body, headers=headers)
+    head, _, sent = up.heard[0].partition(b"\r\n\r\n")
+    lower = head.lower()
+    assert b"authorization: bearer sk-upstream-000000000000" in lower
+    for private in (b"x-private", b"cookie", b"sk-live-local"):
+        assert private not in lower
+    assert json.loads(sent) == {
+        **body,
+        "model": "real",
+        "max_tokens": 4096,
+        "stream_options": {"other": 1, "include_usage": True},
+    }
+
+
+def test_an_upstream_without_a_key_gets_none(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    up = told(whole({"choices": [{"message": {"content": "x"}}]}))
+    gateway = front(serve, up.url, None)
+    gateway.http.post("/chat/completions", json={**ASK, "max_completion_tokens": 5})
+    assert b"authorization" not in up.heard[0].lower()
+    assert b'"max_tokens"' not in up.heard[0]
+    assert b'"model": "front"' in up.heard[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "word"),
+    [
+        (sse(chunk("a"), kind="text/html"), 502, "sent no stream"),
+        (sse(end=b"data: {oops\n\n"), 502, "not JSON"),
+        (sse([1]), 502, "no object"),
+        (sse({"error": {"message": "boom sk-upstream-000000000000"}}), 502, "boom sk-…"),
+        (sse({"error": "boom"}), 502, "failed: boom"),
+        (sse(), 502, "broke off"),
+        (sse(end=b"data: " + b"x" * (4 * 1024 * 1024 + 100)), 502, "more than 4 MiB"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", 502, "302"),
+        (b"HTTP/1.1 429 X\r\nContent-Length: 4\r\n\r\noops", 429, "429: oops"),
+        (b"garbage\r\n\r\n", 502, "cannot be reached: RemoteProtocolError"),
+        (b"", 502, "cannot be reached: RemoteProtocolError"),
+        (whole(b"x" * 300_000, 500), 502, "more than 262144 bytes"),
+    ],
+)
+def test_a_bad_stream_is_a_502_and_free(
+    serve: Callable[..., Served],
+    told: Callable[[bytes], Told],
+    answer: bytes,
+    status: int,
+    word: str,
+) -> None:
+    gateway = front(serve, told(answer).url, "m")
+    reply = stream(gateway)
+    assert reply.status_code == status
+    assert word in reply.json()["error"]["message"]
+    assert gateway.charges()[0][1] == "refused"
+    assert gateway.charges()[0][4] == 0
+
+
+@pytest.mark.parametrize(
+    ("document", "word"),
+    [
+        (b"<html>", "not JSON"),
+        ([], "no object"),
+        ({"object": "list"}, "has no choices"),
+        ({"choices": []}, "has no choices"),
+        ({"error": {"message": "quota", "code": 1}}, "failed: quota"),
+    ],
+)
+def test_a_bad_document_is_a_502_and_free(
+    serve: Callable[..., Served], told: Callable[[bytes], Told], document: Any, word: str
+) -> None:
+    gateway = front(serve, told(whole(document)).url, "m")
+    reply = gateway.http.post("/chat/completions", json=ASK)
+    assert reply.status_code == 502
+    assert word in reply.json()["error"]["message"]
+    assert gateway.charges()[0][4] == 0
+
+
+def test_nobody_listens(serve: Callable[..., Served]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    gateway = front(serve, f"http://127.0.0.1:{port}/v1", "m")
+    reply = stream(gateway)
+    assert reply.status_code == 502
+    assert reply.json()["error"]["message"] == "the upstream up cannot be reached: ConnectError"
+
+
+@pytest.mark.parametrize(("streamed", "limit"), [(True, "idle_timeout"), (False, "timeout")])
+def test_silence_is_a_504(
+    chain: Callable[..., tuple[Served, Served]],
+    serve: Callable[..., Served],
+    streamed: bool,
+    limit: str,
+) -> None:
+    back = serve()
+    gateway = front(serve, back.url, "fault/slow,ttft=60", key=back.key, **{limit: 0.2})
+    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": streamed})
+    assert reply.status_code == 504
+    assert reply.json()["error"]["code"] == "upstream_timeout"
+
+
+def test_a_break_after_the_finish_is_no_error(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    up = told(sse(chunk("hi"), chunk(finish="stop"), end=b"data: {oops\n\n"))
+    gateway = front(serve, up.url, "m")
+    assert events(stream(gateway).text)[-1] == "[DONE]"
+    assert gateway.charges()[0][1] == "finished"
+
+
+def test_tool_calls_and_reasoning_count(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    calls = [{"index": 0, "function": {"name": "f", "arguments": "1234567"}}, "odd"]
+    delta = {"tool_calls": calls, "reasoning": "12345678"}
+    first = {"choices": [{"delta": delta}, "odd"], "usage": {"prompt_tokens": True}}
+    up = told(sse(first, chunk(finish="tool_calls")))
+    gateway = front(serve, up.url, "m")
+    stream(gateway)
+    assert gateway.charges()[0][3] == 4
+
+
+def test_a_fault_never_reaches_the_upstream(
+    chain: Callable[..., tuple[Served, Served]],
+) -> None:
+    gateway, back = chain("gpt-4o")
+    headers = {"x-ocx-fault": "length"}
+    reply = gateway.http.post("/chat/completions", json=ASK, headers=headers).json()
+    assert reply["choices"][0]["finish_reason"] == "length"
+    assert back.charges() == []
+
+
+@pytest.mark.parametrize(
+    ("value", "usage"),
+    [
+        ({"prompt_tokens": 1, "completion_tokens": 2}, Usage(1, 2)),
+        ({"prompt_tokens": -1, "completion_tokens": 2}, None),
+        ({"prompt_tokens": 1.0, "completion_tokens": 2}, None),
+        ({"prompt_tokens": 1}, None),
+        ([], None),
+    ],
+)
+def test_only_counts_are_usage(value: Any, usage: Usage | None) -> None:
+    assert read_usage(value) == usage
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"error":{"message":"a\\u001b[1mb"}}', "a[1mb"),
+        (b'{"message":"m"}', "m"),
+        (b'{"error":{"code":3}}', '{"error":{"code":3}}'),
+        (b"[" * 100_000, "[" * 500),
+        (b"\xff plain", "\ufffd plain"),
+    ],
+)
+def test_error_text_is_short_and_printable(body: bytes, text: str) -> None:
+    assert error_text(body) == text
+
+
+def test_a_reader_gone_is_noticed_before_the_first_byte(
+    serve: Callable[..., Served],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE)
+        gateway = front(serve, f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "m")
+        with gateway.raw({**ASK, "stream": True}):
+            connection, _ = listener.accept()
+            connection.settimeout(DEADLINE)
+            assert until(connection, b"one two three").startswith(b"POST /v1/chat/completions ")
+        with connection:
+            until_closed(connection)
+    gateway.wait_for(1)
+    assert gateway.charges()[0][1:] == ("client_gone", 11, 0, 0)

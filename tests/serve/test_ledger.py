@@ -1,0 +1,149 @@
+"""The ledger: whatever happens in whatever order, the sums hold and nothing is overdrawn."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from ocx.serve.audit import counts, findings
+from ocx.serve.keys import digest
+from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn
+from ocx.serve.store import Store
+
+AMOUNTS = st.integers(0, 1000)
+
+
+class Movements(RuleBasedStateMachine):
+    """Against a model that is three numbers."""
+
+    charges = Bundle("charges")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger(Store.memory(), lambda: 1)
+        self.account = self.ledger.account(grant=1000).id
+        self.key = Key(None, self.account, "k", "")
+        self.balance = 1000
+        self.holds: dict[int, int] = {}
+
+    def teardown(self) -> None:
+        self.ledger.store.close()
+
+    @rule(target=charges, hold=AMOUNTS)
+    def reserve(self, hold: int) -> int:
+        fits = self.balance - sum(self.holds.values()) >= hold
+        try:
+            charge = self.ledger.reserve(self.key, "m", hold)
+        except Overdrawn as error:
+            assert not fits
+            assert error.available == self.balance - sum(self.holds.values())
+            return -1
+        assert fits
+        self.holds[charge] = hold
+        return charge
+
+    @rule(charge=consumes(charges), cost=st.integers(0, 3000), outcome=st.sampled_from("ab"))
+    def settle(self, charge: int, cost: int, outcome: str) -> None:
+        known = self.holds.pop(charge, None)
+        taken = self.ledger.settle(charge, Bill(cost, 1, 1, "counted", outcome))
+        if known is None:
+            assert taken == 0
+            return
+        assert taken == min(cost, self.balance - sum(self.holds.values()))
+        self.balance -= taken
+        assert self.ledger.settle(charge, Bill(cost, 1, 1, "counted", "again")) == 0
+
+    @rule(amount=st.integers(-1500, 1500))
+    def grant(self, amount: int) -> None:
+        free = self.balance - sum(self.holds.values())
+        try:
+            self.ledger.grant(self.account, amount)
+        except Overdrawn:
+            assert free + amount < 0
+            return
+        self.balance += amount
+
+    @invariant()
+    def the_sums_hold(self) -> None:
+        now = self.ledger.balance(self.account)
+        assert (now.balance, now.held) == (self.balance, sum(self.holds.values()))
+        assert now.granted - now.used == now.balance
+        assert findings(self.ledger.store.db) == []
+
+
+TestMovements = Movements.TestCase
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    with closing(Store.memory()) as store:
+        yield Ledger(store)
+
+
+def test_a_second_look_at_an_account_grants_nothing(ledger: Ledger) -> None:
+    assert ledger.account("a", grant=5).balance == 5
+    assert ledger.account("a", grant=7).balance == 5
+    assert [account.name for account in ledger.accounts()] == ["a"]
+
+
+def test_the_ledger_is_append_only(ledger: Ledger) -> None:
+    ledger.account(grant=5)
+    for statement in ("UPDATE ledger SET amount = 6", "DELETE FROM ledger"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            ledger.store.db.execute(statement)
+
+
+def test_a_shortfall_is_noted(ledger: Ledger) -> None:
+    account = ledger.account(grant=10)
+    charge = ledger.reserve(Key(None, account.id, "k", ""), "m", 4)
+    assert ledger.settle(charge, Bill(25, 1, 1, "upstream", "finished")) == 10
+    row = ledger.store.db.execute("SELECT state, cost, shortfall FROM charge").fetchone()
+    assert row == ("settled", 10, 15)
+    assert findings(ledger.store.db) == []
+
+
+def test_a_key_is_stored_as_its_hash_alone(ledger: Ledger) -> None:
+    account = ledger.account()
+    secret = ledger.add_key(account.id, "bob", rpm=3)
+    dump = "\n".join(ledger.store.db.iterdump())
+    assert secret.reveal() not in dump
+    found = ledger.find_key(digest(secret.reveal()))
+    assert found is not None
+    assert (found.name, found.rpm, found.hint) == ("bob", 3, secret.masked())
+    assert ledger.find_key(digest("another")) is None
+
+
+def test_a_key_is_revoked_once(ledger: Ledger) -> None:
+    secret = ledger.add_key(ledger.account().id, "bob")
+    assert ledger.revoke("bob") == 1
+    assert ledger.revoke("bob") == 0
+    found = ledger.find_key(digest(secret.reveal()))
+    assert found is not None
+    assert found.revoked is not None
+
+
+@pytest.mark.parametrize(
+    ("damage", "finding"),
+    [
+        ("UPDATE account SET balance = balance + 1", "balance is not"),
+        ("UPDATE account SET held = 1", "held is not"),
+        ("UPDATE charge SET cost = 3", "a charge and its ledger entry differ: 1, 3, 2"),
+        ("UPDATE charge SET state = 'released'", "a released charge cost something"),
+        (
+            "DROP TRIGGER ledger_no_update; UPDATE ledger SET balance_after = 0",
+            "balance_after does not follow",
+        ),
+    ],
+)
+def test_the_audit_finds_damage(ledger: Ledger, damage: str, finding: str) -> None:
+    account = ledger.account(grant=10)
+    charge = ledger.reserve(Key(None, account.id, "k", ""), "m", 4)
+    ledger.settle(charge, Bill(2, 1, 1, "counted", "finished"))
+    assert findings(ledger.store.db) == []
+    assert counts(ledger.store.db)["outcomes"] == {"finished": 1}
+    ledger.store.db.executescript(damage)
+    assert any(finding in found for found in findings(ledger.store.db))

@@ -1,0 +1,71 @@
+"""Money is exact: micro-credits, rounded up once."""
+
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.serve import money
+from ocx.serve.catalogue import BUILT_IN
+from ocx.serve.money import Price
+
+PRICES = st.decimals(0, 100_000, places=4)
+TOKENS = st.integers(0, 100_000)
+
+
+@given(PRICES, PRICES, TOKENS, TOKENS)
+def test_a_cost_is_the_exact_sum_rounded_up(
+    first: Decimal, second: Decimal, prompt: int, completion: int
+) -> None:
+    exact = Fraction(first) * prompt + Fraction(second) * completion
+    assert Price(first, second).cost(prompt, completion) == ceil(exact)
+
+
+@given(PRICES, PRICES, TOKENS, st.integers(0, 10**9))
+def test_what_fits_is_the_most_that_fits(
+    first: Decimal, second: Decimal, prompt: int, available: int
+) -> None:
+    price = Price(first, second)
+    fits = price.fitting(available, prompt)
+    if fits >= 1:
+        assert price.cost(prompt, fits) <= available or fits == money.MOST
+        assert fits == money.MOST or price.cost(prompt, fits + 1) > available
+    else:
+        assert price.cost(prompt, 1) > available
+
+
+def test_no_listed_model_holds_five_credits_for_a_default_request() -> None:
+    """With a long prompt still: 4,096 tokens of answer and 1,000 of question."""
+    assert all(model.price.cost(1000, 4096) < 5 * money.MICRO for model in BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    ("micro", "number", "text"),
+    [
+        (0, 0, "0"),
+        (500_000_000, 500, "500"),
+        (499_999_937, 499.999937, "499.999937"),
+        (30_000, 0.03, "0.03"),
+        (-1, -0.000001, "-0.000001"),
+        (100_000_000_000, 100_000, "100000"),
+    ],
+)
+def test_credits_are_shown_without_loss(micro: int, number: float, text: str) -> None:
+    assert money.credits(micro) == number
+    assert money.show(micro) == text
+    assert money.parse(text) == micro
+
+
+@given(st.integers(-money.MOST, money.MOST))
+def test_shown_credits_read_back(micro: int) -> None:
+    assert money.parse(money.show(micro)) == micro
+    assert Decimal(str(money.credits(micro))) * money.MICRO == micro or abs(micro) > 2**52
+
+
+@pytest.mark.parametrize("text", ["", "x", "NaN", "Infinity", "1e30", "0.0000001", "١٢,٣"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"number|range|decimals"):
+        money.parse(text)

@@ -1,0 +1,151 @@
+"""The sandbox: a server for one command, a ledger for all of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ocx.errors import ConfigError, Interrupted
+from ocx.serve.sandbox import sandbox
+from tests.support.program import KEY, Ocx
+
+
+def spent(ocx: Ocx) -> tuple[int, dict[str, int]]:
+    """(charges, outcomes), where the ledger is sound and nothing is held."""
+    found = ocx("serve", "check", "--sandbox", "--json").has(0).json
+    assert found["held"] == 0
+    return sum(found["charges"].values()), found["outcomes"]
+
+
+def get(url: str, key: str) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.get(f"{url}/balance", headers=headers, trust_env=False)
+
+
+def test_it_runs_while_the_block_does(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as (url, key):
+        assert get(url, key.reveal()).json()["balance"] == 500
+        assert key.reveal().startswith("sk-live-local-")
+    with pytest.raises(httpx.ConnectError):
+        get(url, key.reveal())
+    assert not any(thread.name == "ocx-serve" for thread in threading.enumerate())
+    for name in tmp_path.iterdir():
+        assert key.reveal().encode() not in name.read_bytes()
+
+
+def test_each_has_a_key_of_its_own(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as (_, old):
+        pass
+    with sandbox(tmp_path) as (url, _):
+        assert get(url, old.reveal()).status_code == 401
+        assert get(url, KEY).status_code == 401
+
+
+def test_an_interruption_ends_it_with_its_charges(tmp_path: Path) -> None:
+    body = {
+        "model": "fault/stall:2",
+        "stream": True,
+        "messages": [{"role": "user", "content": "a b c"}],
+    }
+
+    def interrupted() -> None:
+        with sandbox(tmp_path) as (url, key):
+            headers = {"authorization": f"Bearer {key.reveal()}"}
+            with httpx.stream(
+                "POST", f"{url}/chat/completions", json=body, headers=headers, trust_env=False
+            ) as reply:
+                for _ in reply.iter_raw():
+                    raise Interrupted
+
+    with pytest.raises(Interrupted):
+        interrupted()
+    with sandbox(tmp_path) as (url, key):
+        assert get(url, key.reveal()).json()["used"] > 0
+
+
+def test_an_unreadable_database_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.sqlite3").write_bytes(b"x" * 1000)
+    with pytest.raises(ConfigError, match="cannot open the ledger"), sandbox(tmp_path):
+        pass
+
+
+def test_an_echo_is_what_went_in(ocx: Ocx) -> None:
+    assert ocx("--sandbox", "chat", input=b"hi\n").has(0).stdout == b"hi\n"
+    assert spent(ocx) == (1, {"finished": 1})
+
+
+def test_refilled_by_grant_and_reset(ocx: Ocx) -> None:
+    ocx("--sandbox", "chat", "hi").has(0)
+    ocx("serve", "grant", "--sandbox", "1.5").has(0)
+    balance = ocx("--sandbox", "balance", "--json").has(0).json["balance"]
+    assert 501 < balance < 501.5
+    ocx("serve", "reset", "--sandbox", "-y").has(0)
+    assert ocx("--sandbox", "balance", "--json").has(0).json["balance"] == 500
+
+
+def test_two_in_a_pipe_share_the_ledger(ocx: Ocx) -> None:
+    shell = f"printf 'a b c' | {command(ocx)} chat | {command(ocx)} chat"
+    run = subprocess.run(["sh", "-c", shell], env=ocx.env, capture_output=True, check=True)
+    assert run.stdout == b"a b c\n"
+    assert spent(ocx) == (2, {"finished": 2})
+
+
+@pytest.mark.slow
+def test_twenty_at_once_share_the_ledger(ocx: Ocx, full_size: Callable[[int], int]) -> None:
+    """The first of them all make the database together."""
+    count = max(full_size(20), 4)
+    shell = f"seq {count} | xargs -P {count} -I N {command(ocx)} chat 'say N'"
+    run = subprocess.run(["sh", "-c", shell], env=ocx.env, capture_output=True, check=True)
+    assert sorted(run.stdout.split()) == sorted([b"say"] * count + numbers(count))
+    assert spent(ocx) == (count, {"finished": count})
+
+
+def numbers(count: int) -> list[bytes]:
+    return [b"%d" % at for at in range(1, count + 1)]
+
+
+def command(ocx: Ocx) -> str:
+    return " ".join([*ocx.program, "--sandbox"])
+
+
+def test_a_reader_that_closes_early_leaves_a_sound_ledger(ocx: Ocx) -> None:
+    shell = f"{command(ocx)} chat -m lorem:2000 x | head -c1"
+    subprocess.run(["sh", "-c", shell], env=ocx.env, capture_output=True, check=True)
+    count, outcomes = spent(ocx)
+    assert count == 1
+    assert set(outcomes) <= {"client_gone", "finished", "shutdown"}
+
+
+def test_ctrl_c_pays_for_what_came(ocx: Ocx) -> None:
+    process = ocx.spawn("--sandbox", "chat", "-m", "fault/stall:2", "a b c")
+    assert process.stdout is not None
+    process.stdout.until(b"a b ")
+    process.signal(signal.SIGINT)
+    assert process.wait() == -signal.SIGINT
+    count, outcomes = spent(ocx)
+    assert count == 1
+    assert set(outcomes) <= {"client_gone", "shutdown"}
+
+
+@pytest.mark.parametrize(
+    "model", ["script:/etc/passwd", "cassette:/etc/passwd", "forward:http://x"]
+)
+def test_it_can_be_talked_into_no_file_and_no_host(ocx: Ocx, model: str) -> None:
+    """A serve.toml in the config folder is not read either."""
+    ocx.config.mkdir(parents=True)
+    (ocx.config / "serve.toml").write_text("nonsense = 1\n")
+    ocx("--sandbox", "chat", "-m", model, "hi").has(7)
+
+
+def test_a_real_key_in_the_environment_stays_there(ocx: Ocx) -> None:
+    ocx("--sandbox", "chat", "hi", env={"OCX_API_KEY": KEY, "OPENCODEX_API_KEY": KEY}).has(0)
+    for folder, _, names in os.walk(ocx.home):
+        for name in names:
+            assert KEY.encode() not in (Path(folder) / name).read_bytes()

@@ -1,0 +1,195 @@
+"""The file of the ledger: private, shared between processes, swept of what the dead held."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ocx.errors import ConfigError, OcxError
+from ocx.serve.ledger import Key, Ledger
+from ocx.serve.store import Store, remove
+
+DIES = """
+import os, sys
+from pathlib import Path
+from ocx.serve.ledger import Key, Ledger
+from ocx.serve.store import Store
+ledger = Ledger(Store.open(Path(sys.argv[1])))
+account = ledger.account(grant=100)
+ledger.reserve(Key(None, account.id, "k", ""), "m", 40)
+print("held", flush=True)
+if sys.argv[2] == "stays":
+    sys.stdin.read()
+os._exit(1)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "ledger.sqlite3"
+
+
+def holder(path: Path, then: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", DIES, str(path), then],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.communicate()
+
+
+def test_the_file_and_its_folder_are_private(path: Path) -> None:
+    with closing(Store.open(path)) as store:
+        Ledger(store).account(grant=1)
+        modes = {name.name: stat.S_IMODE(name.stat().st_mode) for name in path.parent.iterdir()}
+        assert set(modes.values()) == {0o600}
+        assert f"{path.name}-wal" in modes
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert sorted(name.name for name in path.parent.iterdir()) == [path.name, f"{path.name}.lock"]
+
+
+def test_what_is_written_is_read_again(path: Path) -> None:
+    with closing(Store.open(path)) as store:
+        Ledger(store).account(grant=7)
+    with closing(Store.open(path)) as store:
+        assert Ledger(store).account().balance == 7
+
+
+def test_a_dead_process_holds_nothing(path: Path) -> None:
+    end(holder(path, "dies"))
+    with closing(Store.open(path)) as store:
+        assert Ledger(store).account().held == 0
+        row = store.db.execute("SELECT state, outcome, cost FROM charge").fetchone()
+        assert row == ("released", "crashed", 0)
+        assert [name.name for name in path.parent.glob("boot-*")] == [f"boot-{store.boot}.lock"]
+
+
+def test_a_living_process_keeps_what_it_holds(path: Path) -> None:
+    process = holder(path, "stays")
+    with closing(Store.open(path)) as store:
+        assert Ledger(store).account().held == 40
+        assert store.sweep() == 0
+        end(process)
+        assert store.sweep() == 1
+        assert Ledger(store).account().held == 0
+
+
+def test_a_boot_whose_lock_was_deleted_is_dead(path: Path) -> None:
+    end(holder(path, "dies"))
+    for lock in path.parent.glob("boot-*"):
+        lock.unlink()
+    with closing(Store.open(path)) as store:
+        assert Ledger(store).account().held == 0
+
+
+def test_closing_twice_is_closing(path: Path) -> None:
+    store = Store.open(path)
+    store.close()
+    store.close()
+
+
+def test_two_databases_in_a_folder_leave_each_other_alone(path: Path) -> None:
+    with closing(Store.open(path)) as one:
+        account = Ledger(one).account(grant=100)
+        Ledger(one).reserve(Key(None, account.id, "k", ""), "m", 40)
+        with closing(Store.open(path.with_name("other.sqlite3"))):
+            pass
+        with closing(Store.open(path)):
+            assert Ledger(one).account().held == 40
+
+
+def test_a_ledger_in_use_is_not_deleted(path: Path) -> None:
+    with closing(Store.open(path)) as store:
+        Ledger(store).account(grant=1)
+        with pytest.raises(OcxError, match="in use"):
+            remove(path)
+    remove(path)
+    assert not path.exists()
+    remove(path.parent / "nowhere" / "x")
+
+
+def test_a_ledger_that_cannot_be_deleted_says_why(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="cannot delete"):
+        remove(path)
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be read as one" * 9])
+def test_a_file_that_is_none_is_refused(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="cannot open the ledger"):
+        Store.open(path)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_is_refused(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="Is a directory"):
+        Store.open(path)
+
+
+def test_another_program_s_database_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    with pytest.raises(ConfigError, match="another program"):
+        Store.open(path)
+
+
+def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
+    with closing(Store.open(path)) as store:
+        store.db.execute("PRAGMA user_version = 9")
+    with pytest.raises(ConfigError, match="version 9"):
+        Store.open(path)
+
+
+def test_a_transaction_that_fails_leaves_nothing(path: Path) -> None:
+    with closing(Store.open(path)) as store:
+        ledger = Ledger(store)
+        account = ledger.account(grant=100)
+        nobody = Key(99, account.id, "k", "")
+        with pytest.raises(sqlite3.IntegrityError):
+            ledger.reserve(nobody, "m", 10)
+        assert ledger.account().held == 0
+
+
+def test_ephemeral_durability_is_a_choice(path: Path) -> None:
+    with closing(Store.open(path, durable=False)) as store:
+        assert store.db.execute("PRAGMA synchronous").fetchone() == (1,)
+    with closing(Store.open(path)) as store:
+        assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_lock_deleted_before_it_was_taken_is_taken_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process's sweep may come between the two."""
+    import fcntl
+
+    real, deleted = fcntl.flock, []
+
+    def late(fd: int, operation: int) -> None:
+        for lock in path.parent.glob("boot-*"):
+            if not deleted:
+                deleted.append(lock)
+                lock.unlink()
+        real(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with closing(Store.open(path)) as store:
+        assert deleted
+        assert (path.parent / f"boot-{store.boot}.lock").exists()

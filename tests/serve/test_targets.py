@@ -1,0 +1,459 @@
+"""Scripts, cassettes and serve.toml: what they do, and how every mistake in them is named."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.errors import ConfigError
+from ocx.serve import cassette, script, settings
+from ocx.serve.catalogue import BUILT_IN, Catalogue, Model
+from ocx.serve.fold import fold, unfold
+from ocx.serve.forward import Forward, Upstream
+from ocx.serve.money import MICRO
+from ocx.serve.routing import Router
+from ocx.serve.tomlfile import TomlFile, dotted, line_of
+from tests.serve.conftest import Served, events, request
+
+SCRIPT = """
+[[rule]]
+equals = "ping"
+answer = "pong"
+reasoning = "easy one"
+
+[[rule]]
+contains = "weather"
+model = "scripted"
+answer = "Sunny. All day."
+ttft = 0.001
+tps = 10000
+
+[[rule]]
+regex = "^[0-9]+$"
+echo = true
+finish = "length"
+
+[[rule]]
+contains = "flaky"
+answer = "fine"
+fault = "500,first=1"
+
+[[rule]]
+contains = "broken"
+fault = "cut:1"
+answer = "one two"
+
+[[rule]]
+contains = "nothing"
+answer = ""
+"""
+
+
+def routed(serve: Callable[..., Served], target: Any, **given: Any) -> Served:
+    model = Model("scripted", "me", BUILT_IN[0].price, "x")
+    return serve(
+        catalogue=Catalogue([*BUILT_IN, model]), router=Router({"scripted": target}), **given
+    )
+
+
+@pytest.fixture
+def scripted(serve: Callable[..., Served], tmp_path: Path) -> Served:
+    path = tmp_path / "answers.toml"
+    path.write_text(SCRIPT)
+    return routed(serve, script.load(path))
+
+
+def choice(served: Served, text: str, **given: Any) -> Any:
+    return served.ask(text, "scripted", **given).json()["choices"][0]
+
+
+def test_the_first_rule_that_matches_answers(scripted: Served) -> None:
+    message = choice(scripted, "ping\n")["message"]
+    assert (message["content"], message["reasoning_content"]) == ("pong", "easy one")
+    assert choice(scripted, "the weather?")["message"]["content"] == "Sunny. All day."
+    assert choice(scripted, "the weather?", stop=" All")["message"]["content"] == "Sunny."
+    found = choice(scripted, "123")
+    assert (found["message"]["content"], found["finish_reason"]) == ("123", "length")
+    assert choice(scripted, "nothing")["message"]["content"] == ""
+
+
+def test_a_rule_may_fail(scripted: Served) -> None:
+    assert scripted.ask("flaky", "scripted").status_code == 500
+    assert choice(scripted, "flaky")["message"]["content"] == "fine"
+
+
+def test_no_rule_is_404(scripted: Served) -> None:
+    error = scripted.ask("hm", "scripted").json()["error"]
+    assert error["message"] == "no rule of answers.toml matches"
+    assert scripted.charges() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "rule: must be one or more tables"),
+        ("x = 1", ":1: x: unknown setting; there are rule"),
+        ("[[rule]]\nanswr = 'x'", ":2: rule[1].answr: unknown setting; did you mean answer?"),
+        ("[[rule]]\nanswer = 'x'\n[[rule]]\n", ":3: rule[2]: takes either answer or echo"),
+        ("[[rule]]\nanswer = 'x'\necho = true", ":1: rule[1]: takes either"),
+        ("[[rule]]\nanswer = 3", ":2: rule[1].answer: must be a string"),
+        ("[[rule]]\necho = 'yes'", ":2: rule[1].echo: must be true or false"),
+        ("[[rule]]\necho = true\nregex = '('", ":3: rule[1].regex: is not a regular expression"),
+        ("[[rule]]\necho = true\nfault = 'cot:1'", ":3: rule[1].fault: there is no fault"),
+        ("[[rule]]\necho = true\ntps = 'x'", ":3: rule[1].tps: must be a number"),
+        ("[[rule]]\necho = true\nttft = -1", ":3: rule[1].ttft: must be from 0 to 3600"),
+        ("[[rule]]\necho = true\nequals = ''", ":3: rule[1].equals: must be a string that is not"),
+        ("rule = 3", "rule: must be one or more tables"),
+        ("rule = [3]", "rule[1]: must be a table"),
+        ("[[rule]", "(at line 1"),
+    ],
+)
+def test_a_wrong_script_is_refused_with_its_line(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        script.load(path)
+    assert complaint in refused.value.message
+    assert str(path) in refused.value.message
+
+
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        script.load(tmp_path / "none")
+    (tmp_path / "b").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        script.load(tmp_path / "b")
+    with pytest.raises(ConfigError, match="cannot read the cassette"):
+        cassette.load(tmp_path / "b")
+    with pytest.raises(ConfigError, match="no cassette at"):
+        cassette.load(tmp_path / "none")
+
+
+@pytest.fixture
+def recorder(serve: Callable[..., Served], tmp_path: Path) -> Callable[[], Served]:
+    back = serve()
+
+    def make() -> Served:
+        forward = Forward(Upstream("up", back.url, back.key), "deepseek-reasoner")
+        return routed(serve, cassette.load(tmp_path / "tape", forward))
+
+    return make
+
+
+def test_a_recording_replays_both_ways(
+    recorder: Callable[[], Served], serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    """Recorded as a stream or whole, asked for as a stream or whole."""
+    recording = recorder()
+    streamed = recording.ask("as a\u2028stream", "scripted", stream=True)
+    document = recording.ask("whole", "scripted")
+    mode = stat.S_IMODE((tmp_path / "tape").stat().st_mode)
+    assert mode == 0o600
+    assert "sk-live" not in (tmp_path / "tape").read_text()
+
+    replay = routed(serve, cassette.load(tmp_path / "tape"))
+    again = replay.ask("as a\u2028stream", "scripted", stream=True, user="other")
+    assert again.text == streamed.text
+    assert replay.ask("whole", "scripted").json() == document.json()
+    turned = replay.ask("as a\u2028stream", "scripted").json()
+    assert turned["choices"][0]["message"]["content"] == "as a\u2028stream"
+    assert turned["choices"][0]["message"]["reasoning_content"]
+    options = {"include_usage": True}
+    chunks = events(replay.ask("whole", "scripted", stream=True, stream_options=options).text)
+    assert chunks[0]["choices"][0]["delta"]["content"] == "whole"
+    assert chunks[-2]["usage"] == document.json()["usage"]
+    assert chunks[-1] == "[DONE]"
+    costs = [charge[4] for charge in replay.charges()]
+    assert costs == [costs[0], costs[1], costs[0], costs[1]]
+
+
+def test_equal_requests_replay_in_order_and_from_the_start_again(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    wanted = cassette.canonical(request("q", "scripted"))
+    lines = []
+    for text in ("first", "second"):
+        message = {"role": "assistant", "content": text}
+        document = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+        lines.append({"key": cassette.key_of(wanted), "request": wanted, "document": document})
+    (tmp_path / "tape").write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    served = routed(serve, cassette.load(tmp_path / "tape"))
+    said = [choice(served, "q")["message"]["content"] for _ in range(3)]
+    assert said == ["first", "second", "first"]
+
+
+def test_a_miss_names_the_nearest_and_the_difference(
+    recorder: Callable[[], Served], serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    recording = recorder()
+    recording.ask("far", "scripted", temperature=1, top_p=0.5)
+    recording.ask("near", "scripted", temperature=1)
+    served = routed(serve, cassette.load(tmp_path / "tape"))
+    reply = served.ask("near" + "x" * 100, "scripted", temperature=1)
+    assert reply.status_code == 404
+    error = reply.json()["error"]
+    assert error["code"] == "cassette_miss"
+    assert error["message"] == (
+        "no recording in tape; the nearest, entry 2, differs first in messages[0].content:"
+        f' "near" was recorded, "near{"x" * 55}… is asked'
+    )
+    assert served.charges() == []
+    (tmp_path / "empty").write_text("")
+    empty = routed(serve, cassette.load(tmp_path / "empty"))
+    assert empty.ask("a", "scripted").json()["error"]["message"] == "empty holds no recording"
+
+
+def test_what_broke_off_is_not_recorded(serve: Callable[..., Served], tmp_path: Path) -> None:
+    back = serve()
+    forward = Forward(Upstream("up", back.url, back.key), "fault/cut:1")
+    served = routed(serve, cassette.load(tmp_path / "tape", forward))
+    served.ask("a b", "scripted", stream=True)
+    served.wait_for(1)
+    assert not (tmp_path / "tape").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", "{}", '{"key":"k","request":{}}', '{"key":"k","request":{},"chunks":3}', "null"],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "tape").write_text(f"\n{line}\n")
+    with pytest.raises(ConfigError, match="tape:2: not a recording"):
+        cassette.load(tmp_path / "tape")
+
+
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.text(min_size=1),
+            "type": st.just("function"),
+            "function": st.fixed_dictionaries({"name": st.text(), "arguments": st.text()}),
+        }
+    ),
+    max_size=3,
+)
+
+
+@given(st.none() | st.text(), CALLS, st.sampled_from(["stop", "length"]), st.booleans())
+def test_what_is_unfolded_folds_to_itself(
+    content: str | None, calls: list[Any], finish: str, usage: bool
+) -> None:
+    message: dict[str, Any] = {"role": "assistant", "content": content}
+    if calls:
+        message["tool_calls"] = calls
+    document: dict[str, Any] = {
+        "id": "x",
+        "created": 1,
+        "model": "m",
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+    }
+    if usage:
+        document["usage"] = {"prompt_tokens": 1}
+    assert fold(unfold(document)) == document
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+def test_a_key_does_not_depend_on_how_the_answer_travels(body: dict[str, Any]) -> None:
+    travelling = {"stream": True, "stream_options": {}, "user": "u"}
+    one = cassette.key_of(cassette.canonical({**body, **travelling}))
+    plain = {name: value for name, value in body.items() if name not in travelling}
+    shuffled = dict(reversed(plain.items()))
+    assert one == cassette.key_of(cassette.canonical(shuffled))
+
+
+SERVE_TOML = """
+port = 9000
+database = "mine.sqlite3"
+grant = 2.5
+rpm = 10
+concurrency = 2
+send_timeout = 3
+
+[upstreams.ollama]
+base_url = "http://localhost:11434/v1"
+[upstreams."deep seek"]
+base_url = "https://api.deepseek.com"
+api_key_env = "DEEPSEEK_KEY"
+timeout = 5
+
+[models.llama3]
+route = "forward:ollama"
+upstream_model = "llama3.2:1b"
+prompt_price = 0.1
+completion_price = 0
+[models.talk]
+route = "script:answers.toml"
+[models.tape]
+route = "cassette:tape"
+record_from = "deep seek"
+[models.gpt-4]
+owner = "us"
+[models.slow]
+route = "lorem:20,tps=5"
+[models.down]
+route = "fault/503"
+"""
+ENV = {"DEEPSEEK_KEY": " sk-abc\n"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "answers.toml").write_text(SCRIPT)
+    (tmp_path / "tape").write_text("")
+    (tmp_path / "serve.toml").write_text(SERVE_TOML)
+    return tmp_path
+
+
+def test_settings_are_read(folder: Path) -> None:
+    found = settings.load(folder / "serve.toml", ENV)
+    assert (found.port, found.rpm, found.concurrency, found.send_timeout) == (9000, 10, 2, 3)
+    assert found.database == folder / "mine.sqlite3"
+    assert found.grant == 2.5 * MICRO
+    models = found.catalogue.models
+    assert list(models)[: len(BUILT_IN)] == [model.id for model in BUILT_IN]
+    assert str(models["llama3"].price.prompt) == "0.1"
+    assert models["gpt-4"].owner == "us"
+    assert models["gpt-4"].price == BUILT_IN[-1].price
+    assert {name: target.made_here for name, target in found.targets.items()} == {
+        "llama3": False,
+        "talk": True,
+        "tape": False,
+        "gpt-4": True,
+        "slow": True,
+        "down": True,
+    }
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "serve.toml").write_text("")
+    found = settings.load(tmp_path / "serve.toml", {})
+    assert list(found.catalogue.models) == [model.id for model in BUILT_IN]
+    assert (found.port, found.grant, found.database) == (8790, 500 * MICRO, None)
+
+
+def test_the_catalogue_can_be_left_out(folder: Path) -> None:
+    (folder / "serve.toml").write_text("catalogue = false\n[models.only]\n")
+    assert list(settings.load(folder / "serve.toml", {}).catalogue.models) == ["only"]
+
+
+def test_routes_of_settings_answer(serve: Callable[..., Served], folder: Path) -> None:
+    found = settings.load(folder / "serve.toml", ENV)
+    served = serve(catalogue=found.catalogue, router=Router(found.targets))
+    assert served.ask("ping", "talk").json()["choices"][0]["message"]["content"] == "pong"
+    assert served.ask(model="down").status_code == 503
+    assert served.ask(model="gpt-4").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("prt = 1", ":1: prt: unknown setting; did you mean port?"),
+        ("port = 70000", ":1: port: must be from 0 to 65535"),
+        ("port = 1.5", ":1: port: must be a whole number"),
+        ("port = true", ":1: port: must be a number"),
+        ("\n\nrpm = 0", ":3: rpm: must be from 1"),
+        ("catalogue = 1", ":1: catalogue: must be true or false"),
+        ("models = 3", ":1: models: must be a table"),
+        ("[models.x]\nroute = 'script:none.toml'", "none.toml: No such file"),
+        ("[models.x]\nroute = 'cassette:none'", "no cassette at"),
+        ("[models.x]\nroute = 'forward:nobody'", ":2: models.x.route: there is no [upstreams.nob"),
+        ("[models.x]\nroute = 'lorem:x'", ":2: models.x.route: lorem takes a number"),
+        ("[models.x]\nroute = 'fault/x'", ":2: models.x.route: there is no fault"),
+        ("[models.x]\nroute = 'ecko'", ":2: models.x.route: must be echo, lorem:N"),
+        ("[models.x]\nprice = 1", ":2: models.x.price: unknown setting; there are"),
+        ("[models.x]\nprompt_price = -1", ":2: models.x.prompt_price: must be from 0"),
+        ("[models.'fault/x']", ":1: models.fault/x: a model cannot be called like a target"),
+        ("[models.x]\nroute = 'cassette:tape'\nrecord_from = 'no'", ":3: models.x.record_from:"),
+        ("[upstreams.u]", ":1: upstreams.u: base_url is required"),
+        ("[upstreams.u]\nbase_url = 'ftp://x'", ":2: upstreams.u.base_url:"),
+        ("[upstreams.u]\nbase_url = 'https://a:b@x'", ":2: upstreams.u.base_url: the base URL"),
+        (
+            "[upstreams.u]\nbase_url = 'http://10.0.0.1/v1'\napi_key_env = 'DEEPSEEK_KEY'",
+            ":2: upstreams.u.base_url: http:// is refused",
+        ),
+        (
+            "[upstreams.u]\nbase_url = 'https://x'\napi_key_env = 'NONE'",
+            ":3: upstreams.u.api_key_env: the environment has no NONE",
+        ),
+        (
+            "[upstreams.u]\nbase_url = 'https://x'\napi_key_env = 'BAD'",
+            ":3: upstreams.u.api_key_env: BAD holds what no key can be",
+        ),
+        ("a = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_line(
+    folder: Path, change: str, complaint: str
+) -> None:
+    path = folder / "serve.toml"
+    path.write_text(change)
+    with pytest.raises(ConfigError) as refused:
+        settings.load(path, {**ENV, "BAD": "a b"})
+    assert complaint in refused.value.message
+
+
+def test_a_key_in_the_file_is_refused_and_not_repeated(folder: Path) -> None:
+    text = "[upstreams.u]\nbase_url = 'https://x'\napi_key_env = 'sk-abcdefghijklmnop'"
+    (folder / "serve.toml").write_text(text)
+    with pytest.raises(ConfigError, match="never a key") as refused:
+        settings.load(folder / "serve.toml", {})
+    assert "sk-abc" not in str(refused.value)
+
+
+def test_a_lan_upstream_needs_no_key(folder: Path) -> None:
+    text = "[upstreams.u]\nbase_url = 'http://10.0.0.1/v1'\n[models.x]\nroute = 'forward:u'"
+    (folder / "serve.toml").write_text(text)
+    assert "x" in settings.load(folder / "serve.toml", {}).targets
+
+
+def test_recording_is_asked_for(folder: Path) -> None:
+    (folder / "tape").unlink()
+    with pytest.raises(ConfigError, match="no cassette"):
+        settings.load(folder / "serve.toml", ENV)
+    settings.load(folder / "serve.toml", ENV, record=True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (("a",), 1),
+        (("t", "b"), 4),
+        (("t", "x.y", "c"), 6),
+        (("l", 1, "d"), 10),
+        (("l", 1, "none"), 9),
+        (("t", "in", "e"), 11),
+        (("nowhere",), None),
+    ],
+)
+def test_lines_are_found(keys: tuple[str | int, ...], line: int | None) -> None:
+    text = (
+        "a = 1\n# a = 2\n[t]\n b = 1\n[t.'x.y'] # c\nc = 2\n[[l]]\nd = 1\n[[ l ]]\nd = 2\n"
+        "[t.in]\n= broken\n"
+    )
+    assert line_of(text, keys) == line
+
+
+def test_paths_are_written_as_people_count() -> None:
+    assert dotted(("rule", 1, "answer")) == "rule[2].answer"
+    assert dotted(()) == ""
+
+
+def test_known_names_say_what_there_is(tmp_path: Path) -> None:
+    file = TomlFile(tmp_path / "f", "zzz = 1")
+    with pytest.raises(ConfigError, match="there are a, b"):
+        file.known((), ["a", "b"])
