@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HELP = '''\
 A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write
-""" first and last. Ctrl-C cancels an answer or the line, Ctrl-D leaves; `ocx chat -c` goes on later.
+""" first and last. Ctrl-C cancels an answer or the line. Ctrl-D leaves; `ocx chat -c` goes on.
   /model [ID]      the model, or another one
   /system [TEXT]   the system prompt, or another one
   /file FILE       add a file to the next message

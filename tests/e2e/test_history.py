@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -11,7 +13,10 @@ import pytest
 
 from ocx.history.call import Call
 from ocx.history.store import History
+from tests.support import answers
+from tests.support.chat_server import CHAT
 from tests.support.program import Ocx
+from tests.support.raw_server import STALL
 
 DAY = 86_400.0
 START = 1_767_268_800.0  # noon of a day in January 2026, in most time zones
@@ -194,10 +199,6 @@ def test_many_programs_in_one_conversation(online: Ocx, full_size: Callable[[int
 
 
 def test_kill_9_loses_only_the_call_in_flight(online: Ocx, chat_server: Any) -> None:
-    from tests.support import answers
-    from tests.support.chat_server import CHAT
-    from tests.support.raw_server import STALL
-
     online("chat", "--conversation", "a", "one").has(0)
     chat_server.answer([answers.STREAM_HEAD + answers.delta("half"), STALL], path=CHAT)
     process = online.spawn("chat", "--conversation", "a", "two")
@@ -208,4 +209,24 @@ def test_kill_9_loses_only_the_call_in_flight(online: Ocx, chat_server: Any) -> 
     assert [c["messages"][-1]["content"] for c in online("history", "list", "--json").json] == [
         "three",
         "one",
+    ]
+
+
+def test_how_a_call_ended_is_kept(online: Ocx, chat_server: Any) -> None:
+    """Stopped by a signal, and by a reader that went away: cancelled, with what had arrived."""
+    chat_server.answer([answers.STREAM_HEAD + answers.delta("half"), STALL], path=CHAT)
+    process = online.spawn("chat", "--log", "one")
+    assert process.stdout is not None
+    process.stdout.until(b"half")
+    process.signal(signal.SIGTERM)
+    assert process.wait() == -signal.SIGTERM
+    read, write = os.pipe()
+    os.close(read)
+    closed = online.spawn("chat", "--log", "two", stdout=write)
+    os.close(write)
+    assert closed.wait() == -signal.SIGPIPE
+    kept = online("history", "list", "--json").json
+    assert [(call["outcome"], call["exit_code"], call["answer"]) for call in kept] == [
+        ("cancelled", 141, "half"),
+        ("cancelled", 143, "half"),
     ]

@@ -284,3 +284,17 @@ def width(line: str) -> int:
     import unicodedata
 
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+def test_retry_repeats_the_last_call_of_a_conversation(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """Also one that an earlier program made; the new answer takes the place of the old one."""
+    online("chat", "-c", "one").has(0)
+    talk = begin(online, "-c")
+    chat_server.answer(answers.stream("better"), path=CHAT)
+    talk.say("/retry", "better")
+    assert contents(chat_server) == ["one"]
+    talk.say("two", "better")
+    assert contents(chat_server) == ["one", "better", "two"]
+    talk.leave()

@@ -12,7 +12,7 @@ import pytest
 
 from ocx.errors import DeadlineError
 from ocx.history.call import Call, document, request
-from ocx.history.database import HistoryError
+from ocx.history.database import HistoryError, patiently
 from ocx.history.filters import Filters
 from ocx.history.schema import MIGRATIONS
 from ocx.history.store import FILE, History
@@ -362,3 +362,26 @@ def test_the_lock_is_free_for_its_own_process(tmp_path: Path) -> None:
             pass
         with history.locked(talk, 0, never):
             pass
+
+
+def busy(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = code
+    return error
+
+
+def test_a_busy_database_is_tried_again() -> None:
+    """What SQLite's own timeout does not cover; every other error is reported at once."""
+    outcomes: list[Any] = [busy(sqlite3.SQLITE_BUSY), busy(sqlite3.SQLITE_BUSY | 1 << 8), "done"]
+
+    def action() -> str:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return str(outcome)
+
+    assert patiently(action) == "done"
+    outcomes[:] = [busy(sqlite3.SQLITE_FULL), "never"]
+    with pytest.raises(sqlite3.OperationalError):
+        patiently(action)
+    assert outcomes == ["never"]
