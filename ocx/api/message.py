@@ -20,7 +20,7 @@ USER_AGENT = f"opencodex-cli/{__version__}"
 CHAT_PATH = "/chat/completions"
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
-_VALUE = re.compile(r"[\t -~\x80-\U0010ffff]*")
+_VALUE = re.compile(r"[^\x00-\x08\n-\x1f\x7f]*")
 _OURS = {"authorization", "host", "content-length", "transfer-encoding", "connection"}
 
 

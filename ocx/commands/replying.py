@@ -117,7 +117,7 @@ def _text(
     writer = writer_for(run, form, target)
     joiner = SurrogateJoiner()
     reasoning = ReasoningWriter(run.terminal) if form.reasoning and not run.quiet else None
-    complete = False
+    complete = wrote = False
     with client.stream(body) as stream:
         if record:
             record.begin(stream)
@@ -132,12 +132,13 @@ def _text(
                     if reasoning:
                         reasoning.finish()
                     writer.write(text)
+                    wrote = True
             complete = True
         finally:
             if rest := joiner.end():
                 writer.write(rest)
             writer.finish(complete=complete)
-        if not stream.content_seen and stream.tool_calls and not form.held:
+        if stream.tool_calls and not wrote and not form.held:
             _write_json(run, form, target, stream.tool_calls)
     _conclude(run, form, stream.finish_reason)
     _report_usage(run, form, stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -197,6 +198,15 @@ def test_every_foreign_exception_is_one_of_ours(exception: Exception, kind: type
         setup.client.chat(BODY)
     assert setup.attempts == 1
     assert KEY.reveal() not in f"{caught.value.message}{caught.value.hint}"
+
+
+def test_the_cause_of_a_failed_connection_is_told() -> None:
+    """Also of a transport that is not ours."""
+    exception = httpx.ConnectError("failed")
+    exception.__cause__ = httpcore.ConnectError("failed")
+    exception.__cause__.__cause__ = socket.gaierror(socket.EAI_NONAME, "no such name")
+    with pytest.raises(NetworkError, match=r"cannot resolve api\.test: no such name"):
+        Setup(exception).client.chat(BODY)
 
 
 def test_a_bug_is_not_translated() -> None:

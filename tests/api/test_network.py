@@ -561,6 +561,16 @@ def test_an_address_that_swallows_packets_leaves_time_for_the_next() -> None:
     assert [round(share, 1) for share in shares] == [3.0, 4.5, 9.0]
 
 
+def test_no_time_is_left_for_a_step_of_connecting() -> None:
+    wire = Wire(connect_timeout=-1)
+    wire.start(600)
+    with pytest.raises(httpcore.ConnectTimeout):
+        wire.connect_tcp("127.0.0.1", 1)
+    wire.start(-1)
+    with pytest.raises(DeadlineError):
+        wire.limit(5)
+
+
 def test_nobody_listens() -> None:
     fails(client(f"http://127.0.0.1:{closed_port()}"), NetworkError, "refused")
 

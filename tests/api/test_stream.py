@@ -173,6 +173,8 @@ def test_the_first_token_may_be_reasoning() -> None:
         ((A, event(chunk(finish="content_filter")), DONE), ["a", ""], IncompleteError),
         # nothing after [DONE] counts
         ((A, STOP, DONE, FAILED), ["a", ""], None),
+        ((A + STOP + DONE + FAILED,), ["a"], None),
+        ((A + DONE + STOP,), ["a"], IncompleteError),
         ((A, STOP, DONE, RESET), ["a", ""], None),
     ],
 )  # fmt: skip

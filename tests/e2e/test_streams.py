@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import threading
@@ -348,3 +349,143 @@ def test_ctrl_c_keeps_what_arrived_in_partial(online: Ocx, chat_server: ChatServ
     assert (run.status, run.stdout) == (-signal.SIGINT, b"")
     assert (online.work / "a.txt.partial").read_text().rstrip("\n") == "one"
     assert not (online.work / "a.txt").exists()
+
+
+CALL = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "now", "arguments": '{"tz":"UTC"}'},
+}
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-stream",)], ids=["stream", "whole"])
+def test_an_answer_of_tool_calls_alone_is_their_json(
+    online: Ocx, chat_server: ChatServer, flags: tuple[str, ...]
+) -> None:
+    """They arrive as fragments by index, and are put together."""
+    first = {**CALL, "index": 0, "function": {"name": "now", "arguments": '{"tz":'}}
+    second = {"index": 0, "function": {"arguments": '"UTC"}'}}
+    fragments = [event(chunk(tool_calls=[call])) for call in (first, second)]
+    whole = answers.completion(None, "tool_calls")
+    whole["choices"][0]["message"]["tool_calls"] = [CALL]
+    chat_server.answer(
+        answer(whole)
+        if flags
+        else STREAM_HEAD + b"".join(fragments) + finish("tool_calls") + LAST_PIECE,
+        path=CHAT,
+    )
+    assert online("chat", "hi", *flags).has(0).json == [CALL]
+
+
+def test_a_whole_answer_with_reasoning_and_usage(online: Ocx, chat_server: ChatServer) -> None:
+    document = answers.completion("Hi")
+    document["choices"][0]["message"]["reasoning_content"] = "thinking"
+    chat_server.answer(answer(document), path=CHAT)
+    run = online("chat", "hi", "--no-stream", "--reasoning", "show", "-u").has(0)
+    assert run.stdout == b"Hi\n"
+    assert "thinking" in run.stderr
+    assert "20" in run.stderr, "prompt tokens of the answer"
+
+
+@pytest.mark.parametrize("flags", [("--no-stream",), ("--json",)], ids=" ".join)
+def test_a_whole_answer_cut_by_a_content_filter(
+    online: Ocx, chat_server: ChatServer, flags: tuple[str, ...]
+) -> None:
+    chat_server.answer(answer(answers.completion("Hi", "content_filter")), path=CHAT)
+    run = online("chat", "hi", *flags).has(11)
+    assert b"Hi" in run.stdout
+
+
+def test_every_parameter_reaches_the_api_as_it_was_given(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """Nothing undocumented is sent unless asked for with -O."""
+    (online.work / "system.txt").write_text("be brief")
+    online("chat", "hi").has(0)
+    plain = {"model": "deepseek-chat", "messages": [{"role": "user", "content": "hi"}]}
+    assert chat_server.body() == {**plain, "stream": True}
+    args = ["--system-file", "system.txt", "-m", "gpt-4o", "--temperature", "0.5", "--top-p", "0.9"]
+    args += ["--max-tokens", "7", "--stop", "a", "--stop", "b", "-O", "seed=1", "-O", "user=ada"]
+    online("chat", "hi", *args).has(0)
+    assert chat_server.body() == {
+        "model": "gpt-4o",
+        "messages": [{"role": "system", "content": "be brief"}, *plain["messages"]],
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_tokens": 7,
+        "stop": ["a", "b"],
+        "seed": 1,
+        "user": "ada",
+        "stream": True,
+    }
+
+
+def test_dry_run_prints_exactly_what_would_be_sent(online: Ocx, chat_server: ChatServer) -> None:
+    shown = online("chat", "hi", "--dry-run", "-H", "X-Team: docs").has(0).stdout
+    assert chat_server.connections == 0
+    online("chat", "hi", "-H", "X-Team: docs").has(0)
+    sent = chat_server.requests[0]
+    head, _, body = shown.partition(b"\n\n")
+    first, *lines = head.decode().splitlines()
+    assert first == f"POST {chat_server.base_url}/chat/completions"
+    assert body.rstrip(b"\n") == sent.body
+    headers = {name.lower(): value for name, value in sent.headers}
+    for name, _, value in (line.partition(": ") for line in lines):
+        if name.lower() != "authorization":
+            assert headers.pop(name.lower()) == value
+    assert set(headers) <= {"authorization", "connection"}
+
+
+@pytest.mark.parametrize("flags", [(), ("--sandbox",)], ids=["no key", "sandbox"])
+def test_dry_run_needs_no_key_and_starts_nothing(ocx: Ocx, flags: tuple[str, ...]) -> None:
+    run = ocx("chat", "hi", "--dry-run", *flags).has(0)
+    assert '"content":"hi"' in run.text
+    assert not ocx.state.exists()
+
+
+def test_dry_run_runs_no_command_for_the_key(ocx: Ocx) -> None:
+    ran = ocx.work / "ran"
+    ocx.profile(api_key_command=["touch", str(ran)])
+    ocx("chat", "hi", "--dry-run").has(0)
+    assert not ran.exists()
+
+
+def test_json_on_a_terminal_is_indented_and_cannot_drive_it(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    document = answers.completion("a\u009b2Jb")
+    chat_server.answer(answer(document), path=CHAT)
+    shown = online.in_terminal("chat", "hi", "--json").finish().has(0).stdout
+    assert b"\n  " in shown
+    assert "\u009b".encode() not in shown
+    assert json.loads(shown) == document
+
+
+def test_models_marks_the_default_and_the_aliases(online: Ocx) -> None:
+    online.write_config('[profiles.default]\nmodel = "gpt-4o"\n[aliases]\nfast = "deepseek-chat"\n')
+    shown = online.in_terminal("models").finish().has(0).stdout.decode().splitlines()
+    marked = {line.split()[0]: line for line in shown if line.strip()}
+    assert "default" in marked["gpt-4o"]
+    assert "fast" in marked["deepseek-chat"]
+
+
+def test_models_do_not_fail_for_want_of_a_cache(online: Ocx) -> None:
+    (online.home / "cache").write_text("in the way")
+    assert online("models").has(0).text == "deepseek-chat\ngpt-4o\n"
+
+
+def test_one_write_for_each_network_read(online: Ocx, chat_server: ChatServer) -> None:
+    """Deltas that come together leave together, though each has an HTTP chunk of its own.
+
+    A packet socket as stdout keeps the writes apart. The server sends everything at once, far less
+    than one read takes.
+    """
+    chat_server.answer(answers.stream(*["word "] * 100), path=CHAT)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            process = online.spawn("chat", "hi", stdout=theirs.fileno())
+        packets = list(iter(lambda: ours.recv(65536), b""))
+    process.finish().has(0)
+    assert b"".join(packets) == b"word " * 100 + b"\n"
+    assert len(packets) < 10

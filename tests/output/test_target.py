@@ -30,7 +30,7 @@ def test_is_partial_until_complete(terminal: Terminal, tmp_path: Path) -> None:
     assert (tmp_path / "answer.partial").read_bytes() == b"hi"
     target.complete()
     assert name.read_bytes() == b"hi"
-    assert os.listdir(tmp_path) == ["answer"]
+    assert list(tmp_path.iterdir()) == [name]
 
 
 def test_abandoned_keeps_what_arrived_and_the_old_file(terminal: Terminal, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_abandoned_keeps_what_arrived_and_the_old_file(terminal: Terminal, tmp_p
 
 def test_abandoned_empty_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
     assert open_target(terminal, str(tmp_path / "answer")).abandon() is None
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_symlink_stays_one_and_the_mode_stays(terminal: Terminal, tmp_path: Path) -> None:
@@ -99,9 +99,7 @@ def test_a_folder_or_nothing_is_a_usage_error(terminal: Terminal, tmp_path: Path
             open_target(terminal, name)
 
 
-def test_a_missing_folder_fails_before_anything_is_sent(
-    terminal: Terminal, tmp_path: Path
-) -> None:
+def test_a_missing_folder_fails_before_anything_is_sent(terminal: Terminal, tmp_path: Path) -> None:
     with pytest.raises(OcxError, match="No such file"):
         open_target(terminal, str(tmp_path / "none" / "answer"))
 
