@@ -62,7 +62,7 @@ def from_response(
         key: masked wherever the server repeats it.
     """
     document = parse(body)
-    text = _text(document) or _plain(body)
+    text = _text(document) or excerpt(body)
     code = _code(document)
     kind = _kind(status, code, text)
     if 300 <= status < 400:
@@ -159,10 +159,6 @@ def excerpt(body: bytes | str) -> str:
     """The first 200 printable characters, on one line."""
     text = body[: 4 * _MAX_RAW].decode("utf-8", "replace") if isinstance(body, bytes) else body
     return _clean(text)[:_MAX_RAW]
-
-
-def _plain(body: bytes) -> str:
-    return excerpt(body)
 
 
 def _text(document: Any) -> str:

@@ -121,7 +121,8 @@ def _around(run: Invocation, launch: Launch, words: tuple[str, ...]) -> None:
         env = serve_child.environment(run.terminal.env, url, launch.key)
         status = serve_child.run(words, env, run.terminal)
     if status:
-        raise ChildExit(status)
+        # Nobody can die by SIGKILL with its handler reset first; a shell calls it 137 as well.
+        raise ChildExit(128 - status if -status == signal.SIGKILL else status)
 
 
 def _foreground(launch: Launch, writer: Writer, port: int) -> None:

@@ -34,9 +34,14 @@ def run(words: Sequence[str], env: Mapping[str, str], terminal: Terminal) -> int
     on. Raises ChildExit with 127 or 126 where it cannot be started.
     """
     process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def wait(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGTERM and process is not None:
+        if number != signal.SIGTERM:
+            return
+        if process is None:  # it runs already, perhaps, and Popen has not returned
+            early.append(number)
+        else:
             process.send_signal(number)
 
     # Handlers, not SIG_IGN: that would be inherited, and the program could not be interrupted.
@@ -47,6 +52,8 @@ def run(words: Sequence[str], env: Mapping[str, str], terminal: Terminal) -> int
     }
     try:
         process = subprocess.Popen(words, env=env)
+        for number in early:
+            process.send_signal(number)
         return process.wait()
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)

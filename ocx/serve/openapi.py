@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ocx import __version__
+from ocx.serve.catalogue import BUILT_IN
 
 _STRING = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
@@ -18,7 +19,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "ocx serve",
             "version": __version__,
-            "description": "The documented OpenCodex API on loopback.",
+            "description": "The documented OpenCodex API on loopback. Beyond it, the header"
+            " X-OCX-Fault makes a request fail on demand: 429,first=1 or cut:3.",
         },
         "servers": [{"url": "/api/v1"}],
         "security": [{"key": []}],
@@ -31,7 +33,6 @@ def document() -> dict[str, Any]:
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-            "parameters": {"fault": _fault()},
             "schemas": _schemas(),
             "headers": _headers(),
         },
@@ -42,16 +43,15 @@ def _get(name: str, text: str, schema: str) -> dict[str, Any]:
     return {
         "operationId": name,
         "summary": text,
-        "parameters": [{"$ref": "#/components/parameters/fault"}],
         "responses": {"200": _reply(text, _json(_ref(schema))), **_errors(*_QUICK)},
     }
 
 
 def _model() -> dict[str, Any]:
     operation = _get("retrieveModel", "One model.", "Model")
-    operation["parameters"].append(
+    operation["parameters"] = [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-    )
+    ]
     operation["responses"].update(_errors(404))
     return operation
 
@@ -70,7 +70,6 @@ def _chat() -> dict[str, Any]:
     return {
         "operationId": "createChatCompletion",
         "summary": "An answer, whole or as server-sent events that end with `data: [DONE]`.",
-        "parameters": [{"$ref": "#/components/parameters/fault"}],
         "requestBody": {"required": True, "content": _json(_ref("ChatRequest"))},
         "responses": {
             "200": _reply("The answer.", answer),
@@ -122,16 +121,6 @@ def _headers() -> dict[str, Any]:
     return {
         name: {"description": text, "required": True, "schema": _STRING}
         for name, text in texts.items()
-    }
-
-
-def _fault() -> dict[str, Any]:
-    return {
-        "name": "X-OCX-Fault",
-        "in": "header",
-        "required": False,
-        "description": "A fault on demand, as in `429,first=1` or `cut:3`.",
-        "schema": {"type": "string", "pattern": "^(cut|error|badjson):[0-9]{1,3}$"},
     }
 
 
@@ -192,7 +181,7 @@ def _chat_request() -> dict[str, Any]:
     text = {"type": "string", "minLength": 1}
     return _object(
         {
-            "model": {"type": "string", "minLength": 1},
+            "model": {"anyOf": [{"enum": [model.id for model in BUILT_IN]}, text]},
             "messages": {"type": "array", "minItems": 1, "items": _ref("Message")},
             "max_tokens": _or_null(whole),
             "max_completion_tokens": _or_null(whole),
@@ -204,12 +193,19 @@ def _chat_request() -> dict[str, Any]:
             ),
             "stop": {"anyOf": [text, {"type": "array", "items": text}, {"type": "null"}]},
             "n": {"enum": [1, None]},
-            "response_format": _or_null(
-                _object({"type": {"enum": ["text", "json_object", "json_schema"]}})
-            ),
+            "response_format": _or_null(_response_format()),
         },
         ["model", "messages"],
     )
+
+
+def _response_format() -> dict[str, Any]:
+    """Of the schemas that are taken only the scalar ones: the rest is OpenAI's strict subset."""
+    kinds = {"enum": ["string", "number", "integer", "boolean", "null"]}
+    named = _object({"name": _STRING, "schema": _object({"type": kinds})})
+    named["properties"]["schema"]["additionalProperties"] = False
+    plain = _object({"type": {"enum": ["text", "json_object"]}})
+    return {"anyOf": [plain, _object({"type": {"const": "json_schema"}, "json_schema": named})]}
 
 
 def _message() -> dict[str, Any]:

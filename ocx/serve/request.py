@@ -100,11 +100,11 @@ def _max_tokens(body: dict[str, Any]) -> int:
         value = body.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1:
             refuse(name, f"{name} must be an integer")
         if not 1 <= value <= MOST_TOKENS:
             refuse(name, f"{name} must be from 1 to {MOST_TOKENS}")
-        return value
+        return int(value)  # 5.0 is an integer to JSON Schema
     return MAX_TOKENS
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -474,6 +475,7 @@ def test_models_do_not_fail_for_want_of_a_cache(online: Ocx) -> None:
     assert online("models").has(0).text == "deepseek-chat\ngpt-4o\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="packet sockets that end belong to Linux")
 def test_one_write_for_each_network_read(online: Ocx, chat_server: ChatServer) -> None:
     """Deltas that come together leave together, though each has an HTTP chunk of its own.
 

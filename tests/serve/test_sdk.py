@@ -1,0 +1,163 @@
+"""The official SDKs for Python and Node against the server: `make test-sdk` installs both.
+
+They are no part of the development extra; without them these tests are skipped, and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocx.serve.catalogue import BUILT_IN
+from tests.serve.conftest import Served
+
+MESSAGES: Any = [{"role": "user", "content": "one two three"}]
+TOUR = Path(__file__).with_name("sdk_tour.mjs")
+
+
+@pytest.fixture
+def openai() -> Any:
+    return pytest.importorskip("openai", reason="no openai package: make test-sdk installs it")
+
+
+@pytest.fixture
+def client(openai: Any, served: Served) -> Any:
+    with openai.OpenAI(base_url=served.url, api_key=served.key.reveal(), max_retries=0) as made:
+        yield made
+
+
+def test_create(client: Any) -> None:
+    answer = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    assert answer.choices[0].message.content == "one two three"
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage.total_tokens == 14
+
+
+def test_stream(client: Any) -> None:
+    chunks = client.chat.completions.create(
+        model="gpt-4o", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+    )
+    *spoken, finish, usage = chunks
+    assert [chunk.choices[0].delta.content for chunk in spoken] == ["one ", "two ", "three"]
+    assert finish.choices[0].finish_reason == "stop"
+    assert usage.usage.completion_tokens == 3
+
+
+def test_abort(client: Any, served: Served) -> None:
+    chunks = client.chat.completions.create(model="fault/stall:2", messages=MESSAGES, stream=True)
+    assert next(chunks).choices[0].delta.content == "one "
+    assert next(chunks).choices[0].delta.content == "two "
+    chunks.close()
+    assert served.wait_for(1)[0].outcome == "client_gone"
+    assert served.charges()[0][3] == 2
+
+
+def test_list_and_retrieve(client: Any) -> None:
+    assert [model.id for model in client.models.list()] == [model.id for model in BUILT_IN]
+    assert client.models.retrieve("gpt-4").owned_by == "openai"
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("fault/400", "BadRequestError"),
+        ("fault/401", "AuthenticationError"),
+        ("fault/402", "APIStatusError"),
+        ("fault/429", "RateLimitError"),
+        ("fault/500", "InternalServerError"),
+        ("no-such-model", "NotFoundError"),
+    ],
+)
+def test_each_error_is_the_sdk_s_own_class(openai: Any, client: Any, model: str, name: str) -> None:
+    with pytest.raises(getattr(openai, name)) as raised:
+        client.chat.completions.create(model=model, messages=MESSAGES)
+    assert type(raised.value).__name__ == name
+    assert raised.value.code
+    assert raised.value.request_id.startswith("req-")
+
+
+def test_a_wrong_key(openai: Any, served: Served) -> None:
+    with (
+        openai.OpenAI(base_url=served.url, api_key="sk-live-local-x", max_retries=0) as client,
+        pytest.raises(openai.AuthenticationError, match="malformed"),
+    ):
+        client.models.list()
+
+
+def test_its_retries_come_through(openai: Any, served: Served) -> None:
+    with openai.OpenAI(base_url=served.url, api_key=served.key.reveal(), max_retries=2) as client:
+        answer = client.chat.completions.create(
+            model="fault/429,first=2,after=0", messages=MESSAGES
+        )
+    assert answer.choices[0].message.content == "one two three"
+    assert [exchange.status for exchange in served.wait_for(3)] == [429, 429, 200]
+
+
+def test_an_error_in_the_stream(openai: Any, client: Any) -> None:
+    chunks = client.chat.completions.create(model="fault/error:1", messages=MESSAGES, stream=True)
+    with pytest.raises(openai.APIError, match="failed on demand"):
+        list(chunks)
+
+
+def test_a_schema_is_parsed(client: Any) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    }
+    named = {"name": "person", "strict": True, "schema": schema}
+    answer = client.chat.completions.create(
+        model="gpt-4o",
+        messages=MESSAGES,
+        response_format={"type": "json_schema", "json_schema": named},
+    )
+    assert json.loads(answer.choices[0].message.content) == {"name": "", "age": 0}
+
+
+@pytest.fixture
+def node_tour(tmp_path: Path) -> Path:
+    """The tour beside the folder of modules that OCX_NODE_MODULES names."""
+    modules = Path(os.environ.get("OCX_NODE_MODULES", ""))
+    if shutil.which("node") is None or not (modules / "openai").is_dir():
+        pytest.skip("no openai for Node: make test-sdk installs it")
+    (tmp_path / "node_modules").symlink_to(modules.absolute())
+    tour: Path = tmp_path / TOUR.name
+    tour.write_text(TOUR.read_text())
+    return tour
+
+
+def test_the_npm_package(node_tour: Path, serve: Callable[..., Served]) -> None:
+    served = serve()
+    env = {
+        "PATH": os.environ["PATH"],
+        "OPENAI_BASE_URL": served.url,
+        "OPENAI_API_KEY": served.key.reveal(),
+    }
+    run = subprocess.run(
+        ["node", str(node_tour)], env=env, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {
+        "create": ["one two three", 14],
+        "stream": ["one two three", 3],
+        "abort": "one two ",
+        "list": [model.id for model in BUILT_IN],
+        "retrieve": "gpt-4",
+        "400": "BadRequestError 400 invalid_parameter",
+        "401": "AuthenticationError 401 invalid_api_key",
+        "402": "APIError 402 insufficient_credits",
+        "429": "RateLimitError 429 rpm_limit_exceeded",
+        "500": "InternalServerError 500 internal",
+        "404": "NotFoundError 404 model_not_found",
+        "key": "AuthenticationError",
+        "retries": "one two three",
+        "cut": "APIError",
+    }
