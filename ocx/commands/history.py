@@ -52,7 +52,10 @@ def list_(
     conversation: Talk = None,
     limit: Limit = 20,
 ) -> None:
-    """List the calls that were kept, newest first; -P NAME shows one profile's."""
+    """List the calls that were kept, newest first.
+
+    -P NAME shows one profile's.
+    """
     _write(run, _filters(run, since, until, model, conversation), limit)
 
 
@@ -66,7 +69,10 @@ def search(
     conversation: Talk = None,
     limit: Limit = 20,
 ) -> None:
-    """List the calls whose prompt or answer holds all the words, newest first."""
+    """Find calls by words of prompt and answer.
+
+    All the words must be there; the newest call comes first.
+    """
     filters = _filters(run, since, until, model, conversation)
     _write(run, filters.with_text(" ".join(words)), limit)
 
@@ -116,7 +122,10 @@ def rm(
     everything: Annotated[bool, typer.Option("--all", help="All calls.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove calls from the history; what is removed is overwritten in the file."""
+    """Remove calls from the history.
+
+    What is removed is overwritten in the file.
+    """
     until = None if older_than is None else time.time() - parse_age(older_than, "--older-than")
     filters = Filters(
         until=until,
@@ -147,7 +156,7 @@ def export(
     model: Model = None,
     conversation: Talk = None,
 ) -> None:
-    """Print the calls as JSON Lines, oldest first, everything in them."""
+    """Print the calls as JSON Lines, oldest first."""
     with _history(run) as history:
         if history is None:
             return

@@ -32,7 +32,7 @@ Name = Annotated[str, typer.Argument(help="The template's name.")]
 
 @shared
 def list_(run: Invocation) -> None:
-    """List the templates: name, model, parameters, the beginning of the prompt."""
+    """List the templates and their parameters."""
     folder = _folder(run)
     templates = [load_template(folder, name) for name in template_names(folder)]
     if run.json:
@@ -55,7 +55,10 @@ def show(run: Invocation, name: Name) -> None:
 
 @shared
 def edit(run: Invocation, name: Name) -> None:
-    """Edit a template, or a new one, in your editor; it is checked before it is saved."""
+    """Edit a template, or begin a new one.
+
+    It is checked before it is saved.
+    """
     from ocx.commands.editor import edit_text
 
     path = template_path(_folder(run), name)
