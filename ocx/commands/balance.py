@@ -49,11 +49,11 @@ def balance(
     """
     if raw and run.json:
         raise UsageError("--raw and --json exclude each other", hint="--raw prints JSON already")
-    least = _threshold("--min", minimum)
-    low = _threshold("--warn", warn)
+    least = threshold("--min", minimum)
+    low = threshold("--warn", warn)
     settings = run.settings()
     if least is not None:
-        _refuse_play_money(settings)
+        refuse_play_money(settings, "--min")
     with run.client(settings) as client:
         reply = client.balance()
     if raw:
@@ -79,7 +79,8 @@ def balance(
             raise
 
 
-def _threshold(flag: str, text: str | None) -> Decimal | None:
+def threshold(flag: str, text: str | None) -> Decimal | None:
+    """The credits that a flag names. Raises UsageError."""
     if text is None:
         return None
     try:
@@ -91,11 +92,12 @@ def _threshold(flag: str, text: str | None) -> Decimal | None:
     return number
 
 
-def _refuse_play_money(settings: Settings) -> None:
+def refuse_play_money(settings: Settings, flag: str) -> None:
+    """Raises ConfigError where a variable left behind chose the sandbox for a gate."""
     source = settings.sources.get("sandbox", "")
     if settings.sandbox and source != "flag":
         raise ConfigError(
-            f"the sandbox was chosen by {source}: its credits are play money, no gate for --min",
+            f"the sandbox was chosen by {source}: its credits are play money, no gate for {flag}",
             hint="unset it, or say --sandbox on the command line if you mean it",
         )
 
