@@ -6,10 +6,12 @@
 __ocx_commands() {
     commands=
     case $1 in
-        'ocx') commands='chat models balance keys config serve env exec api doctor completion help' ;;
+        'ocx') commands='chat models balance keys config history serve env exec api doctor completion help' ;;
         'ocx keys') commands='add list show use rotate check rm' ;;
-        'ocx config') commands='show get set unset path edit profiles' ;;
+        'ocx config') commands='show get set unset path edit profiles templates' ;;
         'ocx config profiles') commands='list use copy rm' ;;
+        'ocx config templates') commands='list show edit rm' ;;
+        'ocx history') commands='list show search rm export stats' ;;
         'ocx serve') commands='keys grant ledger check reset' ;;
     esac
 }
@@ -19,7 +21,7 @@ __ocx_options() {
     options=
     case $1 in
         'ocx') options='--version -V' ;;
-        'ocx chat') options='--file -f --ignore-stdin -I --system -s --system-file --model -m --temperature --top-p --max-tokens --stop --option -O --stream --no-stream --output -o --usage -u --reasoning --render --no-render --fail-on-length --dry-run' ;;
+        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --save-template --model -m --temperature --top-p --max-tokens --stop --option -O --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --extract -x --extract-last --schema --schema-retries --usage -u --cost --min-balance --reasoning --render --no-render --fail-on-length --dry-run --snippet' ;;
         'ocx models') options='--exists' ;;
         'ocx balance') options='--min --warn --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
@@ -27,6 +29,13 @@ __ocx_options() {
         'ocx keys check') options='--all' ;;
         'ocx keys rm') options='--yes -y' ;;
         'ocx config profiles rm') options='--yes -y' ;;
+        'ocx config templates rm') options='--yes -y' ;;
+        'ocx history list') options='--since --until --model -m --conversation --limit' ;;
+        'ocx history show') options='--request' ;;
+        'ocx history search') options='--since --until --model -m --conversation --limit' ;;
+        'ocx history rm') options='--older-than --model -m --conversation --all --yes -y' ;;
+        'ocx history export') options='--since --until --model -m --conversation' ;;
+        'ocx history stats') options='--since --until --model -m --conversation' ;;
         'ocx serve') options='--port --db --config --ephemeral --record --log --called' ;;
         'ocx serve keys') options='--account --expires --rpm --concurrency --db' ;;
         'ocx serve grant') options='--take --account --db' ;;
@@ -46,21 +55,53 @@ __ocx_option_value() {
     kind=
     case "$1 $2" in
         'ocx chat --file'|'ocx chat -f') kind='files' ;;
+        'ocx chat --attach'|'ocx chat -a') kind='files' ;;
+        'ocx chat --attach-type') kind='text' ;;
+        'ocx chat --messages') kind='files' ;;
         'ocx chat --system'|'ocx chat -s') kind='text' ;;
         'ocx chat --system-file') kind='files' ;;
+        'ocx chat --template'|'ocx chat -t') kind='templates' ;;
+        'ocx chat --param'|'ocx chat -p') kind='text' ;;
+        'ocx chat --save-template') kind='templates' ;;
         'ocx chat --model'|'ocx chat -m') kind='models' ;;
         'ocx chat --temperature') kind='text' ;;
         'ocx chat --top-p') kind='text' ;;
         'ocx chat --max-tokens') kind='text' ;;
         'ocx chat --stop') kind='text' ;;
         'ocx chat --option'|'ocx chat -O') kind='text' ;;
+        'ocx chat --conversation') kind='text' ;;
         'ocx chat --output'|'ocx chat -o') kind='files' ;;
+        'ocx chat --schema') kind='files' ;;
+        'ocx chat --schema-retries') kind='text' ;;
+        'ocx chat --min-balance') kind='text' ;;
         'ocx chat --reasoning') kind='words hide show' ;;
+        'ocx chat --snippet') kind='words curl powershell python node' ;;
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;
         'ocx balance --currency') kind='text' ;;
         'ocx balance --format') kind='words text json prometheus nagios github' ;;
         'ocx balance --output'|'ocx balance -o') kind='files' ;;
+        'ocx history list --since') kind='text' ;;
+        'ocx history list --until') kind='text' ;;
+        'ocx history list --model'|'ocx history list -m') kind='models' ;;
+        'ocx history list --conversation') kind='text' ;;
+        'ocx history list --limit') kind='text' ;;
+        'ocx history search --since') kind='text' ;;
+        'ocx history search --until') kind='text' ;;
+        'ocx history search --model'|'ocx history search -m') kind='models' ;;
+        'ocx history search --conversation') kind='text' ;;
+        'ocx history search --limit') kind='text' ;;
+        'ocx history rm --older-than') kind='text' ;;
+        'ocx history rm --model'|'ocx history rm -m') kind='models' ;;
+        'ocx history rm --conversation') kind='text' ;;
+        'ocx history export --since') kind='text' ;;
+        'ocx history export --until') kind='text' ;;
+        'ocx history export --model'|'ocx history export -m') kind='models' ;;
+        'ocx history export --conversation') kind='text' ;;
+        'ocx history stats --since') kind='text' ;;
+        'ocx history stats --until') kind='text' ;;
+        'ocx history stats --model'|'ocx history stats -m') kind='models' ;;
+        'ocx history stats --conversation') kind='text' ;;
         'ocx serve --port') kind='text' ;;
         'ocx serve --db') kind='files' ;;
         'ocx serve --config') kind='files' ;;
@@ -104,17 +145,20 @@ __ocx_argument_value() {
         'ocx keys rotate '1) kind='keys' ;;
         'ocx keys check '1) kind='keys' ;;
         'ocx keys rm '1) kind='keys' ;;
-        'ocx config get '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale' ;;
-        'ocx config set '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale' ;;
-        'ocx config unset '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale' ;;
+        'ocx config get '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale history' ;;
+        'ocx config set '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale history' ;;
+        'ocx config unset '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale history' ;;
         'ocx config profiles use '1) kind='profiles' ;;
         'ocx config profiles copy '1) kind='profiles' ;;
         'ocx config profiles rm '1) kind='profiles' ;;
+        'ocx config templates show '1) kind='templates' ;;
+        'ocx config templates edit '1) kind='templates' ;;
+        'ocx config templates rm '1) kind='templates' ;;
         'ocx serve keys '1) kind='words list add revoke' ;;
         'ocx api '1) kind='words GET POST PUT PATCH DELETE HEAD' ;;
         'ocx api '2) kind='words models balance chat/completions' ;;
         'ocx completion '1) kind='words bash zsh fish' ;;
-        'ocx help '*) kind='words exit-codes environment config-file chat models balance keys config serve env exec api doctor completion help' ;;
+        'ocx help '*) kind='words exit-codes environment config-file chat models balance keys config history serve env exec api doctor completion help' ;;
     esac
 }
 

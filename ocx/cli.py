@@ -60,6 +60,26 @@ COMMANDS: dict[str, str | Group] = {
                     "rm": "ocx.commands.config:profiles_rm",
                 },
             ),
+            "templates": Group(
+                "List, show, edit and remove the templates of `ocx chat -t`.",
+                {
+                    "list": "ocx.commands.templates:list_",
+                    "show": "ocx.commands.templates:show",
+                    "edit": "ocx.commands.templates:edit",
+                    "rm": "ocx.commands.templates:rm",
+                },
+            ),
+        },
+    ),
+    "history": Group(
+        "List, search and remove the calls that were kept.",
+        {
+            "list": "ocx.commands.history:list_",
+            "show": "ocx.commands.history:show",
+            "search": "ocx.commands.history:search",
+            "rm": "ocx.commands.history:rm",
+            "export": "ocx.commands.history:export",
+            "stats": "ocx.commands.history:stats",
         },
     ),
     "serve": Group(

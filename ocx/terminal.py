@@ -77,6 +77,11 @@ class Messages(io.TextIOBase):
         """From now on `key` is masked wherever it appears."""
         self._keys = (*self._keys, key)
 
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """The keys that are masked."""
+        return self._keys
+
     def write(self, text: str) -> int:
         if self._stream is not None:
             try:

@@ -21,6 +21,21 @@ RICH = {"rich", "rich.markdown", "markdown_it", "pygments"}
 HEAVY = {"pydantic", "starlette", "uvicorn", "jsonschema", "sqlite3", "asyncio"}
 NETWORK = {"httpx", "httpcore", "h11", "ssl", "socket"}
 WRITERS = {"tomli_w"}
+DEPTH = {
+    "readline",
+    "ocx.answer",
+    "ocx.answer.extract",
+    "ocx.answer.schema",
+    "ocx.commands.chronicle",
+    "ocx.commands.conversing",
+    "ocx.commands.session",
+    "ocx.history",
+    "ocx.prompt.attach",
+    "ocx.prompt.messages",
+    "ocx.prompt.templates",
+    "ocx.snippet",
+}
+"""What a chat imports only where a flag or a person at a terminal asks for it."""
 
 
 @pytest.fixture
@@ -60,7 +75,7 @@ def test_a_piped_chat_needs_no_terminal_no_server_and_no_database(
     ca = str(Path(answers.__file__).with_name("localhost.pem"))
     env = {"OCX_BASE_URL": server.base_url, "OCX_API_KEY": KEY}
     imported = modules("chat", "--ca-bundle", ca, env=env, input="hi")
-    none_of(imported, RICH | HEAVY | WRITERS)
+    none_of(imported, RICH | HEAVY | WRITERS | DEPTH)
     assert "httpx" in imported, "else this test sees nothing"
     assert "click" not in imported, "httpx._main is what imports it"
 
@@ -102,3 +117,34 @@ def test_the_library_does_not_import_httpx_before_it_is_used(
     )
     ocx.program = (ocx.program[0], "-c", code)
     assert ocx().has(0).text == "False True\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "own"),
+    [
+        (("-x",), {"ocx.answer.extract", "markdown_it"}),
+        (("--schema", "a"), {"ocx.answer.schema", "jsonschema"}),
+        (("--log",), {"ocx.history", "sqlite3"}),
+        (("-a", "-"), {"ocx.prompt.attach"}),
+        (("--messages", "-"), {"ocx.prompt.messages"}),
+        (("--snippet", "curl"), {"ocx.snippet"}),
+    ],
+    ids=lambda value: " ".join(sorted(value)),  # a set has another order in each process
+)
+def test_a_flag_imports_what_it_needs(
+    modules: Callable[..., set[str]],
+    chat_server: ChatServer,
+    flags: tuple[str, ...],
+    own: set[str],
+) -> None:
+    """And of the rest only what the record of a call is made of; rich stays out of every pipe."""
+    chat_server.answer(answers.stream("```\n", '{"a": "b"}', "\n```"), path=CHAT)
+    env = {"OCX_BASE_URL": chat_server.base_url, "OCX_API_KEY": KEY}
+    given = '[{"role": "user", "content": "hi"}]'
+    imported = modules("chat", *flags, "hi", env=env, input=given)
+    assert own <= imported, sorted(own - imported)
+    none_of(imported, {"rich", "readline", "pydantic", "starlette", "uvicorn", "tomli_w"})
+    if "-x" not in flags and "--schema" not in flags:
+        none_of(imported, {"markdown_it", "jsonschema"})
+    if "--snippet" in flags or "-a" in flags or "--messages" in flags:
+        none_of(imported, {"sqlite3"})

@@ -64,10 +64,10 @@ def balance(
     the exit code speaks.
     """
     form = _form(run, format_, raw)
-    limits = Thresholds(_threshold("--warn", warn), _threshold("--min", minimum))
+    limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum))
     settings = run.settings()
     if limits.least is not None:
-        _refuse_play_money(settings)
+        refuse_play_money(settings, "--min")
     with annotated(run, form), run.client(settings) as client:
         reply = client.balance()
         if raw:
@@ -124,7 +124,8 @@ def _judge(run: Invocation, form: str, shown: Shown, *, accept_guess: bool) -> N
             raise
 
 
-def _threshold(flag: str, text: str | None) -> Decimal | None:
+def threshold(flag: str, text: str | None) -> Decimal | None:
+    """The credits that a flag names. Raises UsageError."""
     if text is None:
         return None
     try:
@@ -136,11 +137,12 @@ def _threshold(flag: str, text: str | None) -> Decimal | None:
     return number
 
 
-def _refuse_play_money(settings: Settings) -> None:
+def refuse_play_money(settings: Settings, flag: str) -> None:
+    """Raises ConfigError where a variable left behind chose the sandbox for a gate."""
     source = settings.sources.get("sandbox", "")
     if settings.sandbox and source != "flag":
         raise ConfigError(
-            f"the sandbox was chosen by {source}: its credits are play money, no gate for --min",
+            f"the sandbox was chosen by {source}: its credits are play money, no gate for {flag}",
             hint="unset it, or say --sandbox on the command line if you mean it",
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ocx.commands.shared import Invocation
-from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN, StdinClaims, decode, join, read_file
 
@@ -20,6 +19,12 @@ class Sources:
     files: tuple[str, ...]
     ignore_stdin: bool
     system_file: str | None
+    claims: tuple[str, ...] = ()
+    """Further flags that read stdin."""
+    before: str = ""
+    """Text that comes first: a template's."""
+    stdin_read: bool = False
+    """A template has taken stdin."""
 
     @property
     def stdin_is_prompt(self) -> bool:
@@ -27,24 +32,29 @@ class Sources:
 
 
 def read_prompt(run: Invocation, sources: Sources) -> str:
-    """Prompt, then each file, then stdin. Raises UsageError where that is no text at all."""
+    """Prompt, then each file, then stdin; empty where there is none. Raises UsageError."""
     claimed = _claims(run, sources)
-    parts = [] if sources.stdin_is_prompt else [" ".join(sources.words)]
+    parts = [sources.before, "" if sources.stdin_is_prompt else " ".join(sources.words)]
     parts += [read_file(name, run.terminal.read_stdin) for name in sources.files]
-    if sources.stdin_is_prompt or (not claimed and _stdin_is_meant(run, sources)):
+    if not sources.stdin_read and (
+        sources.stdin_is_prompt or (not claimed and _stdin_is_meant(run, sources))
+    ):
         parts.append(_piped(run, announce=bool(sources.words)))
-    text = join(parts)
-    if not text.strip():
-        raise UsageError("there is no prompt", hint='give one: ocx chat "…", -f FILE, or a pipe')
-    return text
+    return join(parts)
 
 
-def read_system(
-    run: Invocation, sources: Sources, system: str | None, settings: Settings
-) -> str | None:
-    """--system-file, else --system, else the profile's."""
+def read_template_stdin(run: Invocation, sources: Sources) -> str | None:
+    """What is piped in, for `$stdin`; None where nothing is. Raises UsageError."""
+    claimed = _claims(run, sources)
+    if sources.stdin_is_prompt or (not claimed and _stdin_is_meant(run, sources)):
+        return _piped(run, announce=True)
+    return None
+
+
+def read_system(run: Invocation, sources: Sources, system: str | None) -> str | None:
+    """--system-file, else --system; None where neither was given."""
     if sources.system_file is None:
-        return system if system is not None else settings.system
+        return system
     if system is not None:
         raise UsageError("--system and --system-file exclude each other")
     return read_file(sources.system_file, run.terminal.read_stdin)
@@ -54,6 +64,7 @@ def _claims(run: Invocation, sources: Sources) -> tuple[str, ...]:
     claims = ["the prompt -"] if sources.stdin_is_prompt else []
     claims += ["-f -" for name in sources.files if name == STDIN]
     claims += ["--system-file -"] if sources.system_file == STDIN else []
+    claims += sources.claims
     claims += ["--key-file -"] if run.flags.get("key_file") == STDIN else []
     StdinClaims(tuple(claims)).check()
     return tuple(claims)

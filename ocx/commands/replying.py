@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ocx.commands.shared import Invocation
 from ocx.config.settings import Settings
 from ocx.errors import IncompleteError
 from ocx.output.document import write_json
-from ocx.output.reply import PlainWriter, ReasoningWriter, TerminalWriter, Writer
+from ocx.output.reply import (
+    NoWriter,
+    PlainWriter,
+    ReasoningWriter,
+    TerminalWriter,
+    Writer,
+)
 from ocx.output.target import Target, open_target
 from ocx.output.usage import usage_line
 
 if TYPE_CHECKING:
-    from ocx.api import Client, Stream
+    from ocx.api import Client, Delta, Reply, Stream
 
 
 @dataclass(frozen=True)
@@ -27,39 +33,65 @@ class Form:
     json: bool = False
     output: str | None = None
     usage: bool = False
+    count: bool = False
+    """Ask for the usage without showing it: a cost may stand in it."""
     reasoning: bool = False
     render: bool | None = None
     fail_on_length: bool = False
+    held: bool = False
+    """Nothing is printed as it comes: what is made of the answer is, afterwards."""
+
+
+class Record(Protocol):
+    """Keeps an answer, for the history or for what is made of it. Without one no text is kept."""
+
+    def begin(self, stream: Stream) -> None: ...
+
+    def add(self, deltas: Sequence[Delta]) -> None: ...
+
+    def whole(self, answer: Reply) -> None: ...
 
 
 def reply(run: Invocation, settings: Settings, body: dict[str, Any], form: Form) -> None:
     """Send `body` and deliver the answer. Raises every error of the API's client."""
-    body = _with_usage(body, form)
-    with _target(run, form) as target, run.client(settings) as client:
-        if not form.stream:
-            _whole(run, client, body, form, target)
-        elif form.json:
-            _chunks(run, client, body, form, target)
-        else:
-            _text(run, client, body, form, target)
+    with opened(run, form) as target, run.client(settings) as client:
+        deliver(run, client, body, form, target)
+
+
+def deliver(
+    run: Invocation,
+    client: Client,
+    body: dict[str, Any],
+    form: Form,
+    target: Target,
+    record: Record | None = None,
+) -> None:
+    """The same over an open client into an open target."""
+    body = with_usage(body, form)
+    if not form.stream:
+        _whole(run, client, body, form, target, record)
+    elif form.json:
+        _chunks(run, client, body, form, target, record)
+    else:
+        _text(run, client, body, form, target, record)
 
 
 def dry_run(run: Invocation, settings: Settings, body: dict[str, Any], form: Form) -> None:
     """Print method, URL, headers (key masked) and the exact body; send nothing."""
     from ocx.commands.preview import preview
 
-    run.terminal.stdout.write(preview(run, settings, _with_usage(body, form), stream=form.stream))
+    run.terminal.stdout.write(preview(run, settings, with_usage(body, form), stream=form.stream))
 
 
-def _with_usage(body: dict[str, Any], form: Form) -> dict[str, Any]:
-    """A stream counts its tokens only where asked to; -u asks."""
-    if form.usage and form.stream and "stream_options" not in body:
+def with_usage(body: dict[str, Any], form: Form) -> dict[str, Any]:
+    """A stream counts its tokens only where asked to; -u and --cost ask."""
+    if (form.usage or form.count) and form.stream and "stream_options" not in body:
         return {**body, "stream_options": {"include_usage": True}}
     return body
 
 
 @contextmanager
-def _target(run: Invocation, form: Form) -> Iterator[Target]:
+def opened(run: Invocation, form: Form) -> Iterator[Target]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
     target = open_target(run.terminal, form.output or "-")
     try:
@@ -73,17 +105,26 @@ def _target(run: Invocation, form: Form) -> Iterator[Target]:
 
 
 def _text(
-    run: Invocation, client: Client, body: Mapping[str, Any], form: Form, target: Target
+    run: Invocation,
+    client: Client,
+    body: Mapping[str, Any],
+    form: Form,
+    target: Target,
+    record: Record | None,
 ) -> None:
     from ocx.api.deltas import SurrogateJoiner
 
-    writer = _writer(run, form, target)
+    writer = writer_for(run, form, target)
     joiner = SurrogateJoiner()
     reasoning = ReasoningWriter(run.terminal) if form.reasoning and not run.quiet else None
     complete = wrote = False
     with client.stream(body) as stream:
+        if record:
+            record.begin(stream)
         try:
             for deltas in stream:
+                if record:
+                    record.add(deltas)
                 if reasoning:
                     reasoning.write("".join(delta.reasoning for delta in deltas))
                 text = joiner.feed("".join([delta.text for delta in deltas]))
@@ -97,7 +138,7 @@ def _text(
             if rest := joiner.end():
                 writer.write(rest)
             writer.finish(complete=complete)
-        if stream.tool_calls and not wrote:
+        if stream.tool_calls and not wrote and not form.held:
             # The index served to join the fragments; whole answers have none.
             calls = [{k: v for k, v in c.items() if k != "index"} for c in stream.tool_calls]
             _write_json(run, form, target, calls)
@@ -106,10 +147,19 @@ def _text(
 
 
 def _chunks(
-    run: Invocation, client: Client, body: Mapping[str, Any], form: Form, target: Target
+    run: Invocation,
+    client: Client,
+    body: Mapping[str, Any],
+    form: Form,
+    target: Target,
+    record: Record | None,
 ) -> None:
     with client.stream(body) as stream:
+        if record:
+            record.begin(stream)
         for deltas in stream:
+            if record:
+                record.add(deltas)
             target.write("".join(_line(delta.data) for delta in deltas).encode("utf-8", "replace"))
     _conclude(run, form, stream.finish_reason)
     _report_usage(run, form, stream)
@@ -120,15 +170,24 @@ def _line(data: str) -> str:
 
 
 def _whole(
-    run: Invocation, client: Client, body: Mapping[str, Any], form: Form, target: Target
+    run: Invocation,
+    client: Client,
+    body: Mapping[str, Any],
+    form: Form,
+    target: Target,
+    record: Record | None,
 ) -> None:
     from ocx.api.completion import CutAnswerError
 
     try:
         answer = client.chat(body)
     except CutAnswerError as cut:
+        if record:
+            record.whole(cut.reply)
         _deliver(run, form, target, cut.reply.json, complete=False)
         raise
+    if record:
+        record.whole(answer)
     _deliver(run, form, target, answer.json, complete=True)
     _conclude(run, form, answer.json["choices"][0].get("finish_reason"))
     if form.usage and not run.quiet:
@@ -149,11 +208,11 @@ def _deliver(run: Invocation, form: Form, target: Target, document: Any, *, comp
         reasoning.finish()
     joiner = SurrogateJoiner()
     text = joiner.feed(text_of(message.get("content"))) + joiner.end()
-    writer = _writer(run, form, target)
+    writer = writer_for(run, form, target)
     if text:
         writer.write(text)
     writer.finish(complete=complete)
-    if not text and message.get("tool_calls"):
+    if not text and message.get("tool_calls") and not form.held:
         _write_json(run, form, target, message["tool_calls"])
 
 
@@ -161,7 +220,9 @@ def _write_json(run: Invocation, form: Form, target: Target, value: Any) -> None
     write_json(run.terminal, value, None if form.output in {None, "-"} else target)
 
 
-def _writer(run: Invocation, form: Form, target: Target) -> Writer:
+def writer_for(run: Invocation, form: Form, target: Target) -> Writer:
+    if form.held:
+        return NoWriter()
     to_person = run.terminal.stdout_tty and form.output in {None, "-"}
     if form.render or (form.render is None and to_person):
         from ocx.output.markdown import MarkdownWriter  # rich, only where somebody looks

@@ -163,6 +163,7 @@ _EXAMPLES = {
     "ca_bundle": '"/etc/ssl/ca.pem"',
     "balance_path": '"data.balance"',
     "balance_scale": "0.000002",
+    "history": '"on"',
 }
 
 

@@ -65,6 +65,7 @@ class Settings:
     ca_bundle: str | None
     balance_path: str | None
     balance_scale: Decimal | None
+    history: str
     sandbox: bool
     aliases: Mapping[str, str]
     sources: Mapping[str, str]

@@ -109,6 +109,14 @@ SETTINGS: tuple[Setting, ...] = (
         high=1e12,
         local=True,
     ),
+    Setting(
+        "history",
+        "choice",
+        "keep calls: `on`, `off`, or `auto`: where stdout is a terminal, and with -c",
+        "auto",
+        choices=("auto", "on", "off"),
+        variable=True,
+    ),
 )
 
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
@@ -134,7 +142,7 @@ _CHOICES = (
 )
 _FOREIGN = (
     ("XDG_CONFIG_HOME", "its folder ocx holds config and credentials (default ~/.config)"),
-    ("XDG_STATE_HOME", "its folder ocx holds the sandbox's ledger (default ~/.local/state)"),
+    ("XDG_STATE_HOME", "its folder ocx holds history and sandbox ledger (default ~/.local/state)"),
     ("XDG_CACHE_HOME", "its folder ocx holds the lists for completion (default ~/.cache)"),
     (
         "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
@@ -145,7 +153,7 @@ _FOREIGN = (
         "NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, CLICOLOR, TERM",
         "colour, in this order; --color comes first",
     ),
-    ("VISUAL, EDITOR", "editor for `ocx config edit`"),
+    ("VISUAL, EDITOR", "editor for `ocx config edit` and `ocx chat -e`"),
     ("CI", "when set, nothing is ever asked"),
 )
 

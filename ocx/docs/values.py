@@ -29,12 +29,14 @@ _METAVARS: dict[str, Values] = {
     "MODEL": Values("models"),
     "PROFILE": Values("profiles"),
     "KEY": Values("keys"),
+    "SCHEMA": Values("files"),
     "TEMPLATE": Values("templates"),
 }
 _OPTIONS: dict[str, Values] = {
     "profile": Values("profiles"),
     "model": Values("models"),
     "template": Values("templates"),
+    "save_template": Values("templates"),
 }
 _SETTINGS = Values("words", tuple(setting.name for setting in SETTINGS))
 _METHODS = Values("words", ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))
@@ -46,6 +48,9 @@ _ARGUMENTS: dict[tuple[str, str], Values] = {
     ("ocx config profiles use", "name"): Values("profiles"),
     ("ocx config profiles copy", "source"): Values("profiles"),
     ("ocx config profiles rm", "name"): Values("profiles"),
+    ("ocx config templates show", "name"): Values("templates"),
+    ("ocx config templates edit", "name"): Values("templates"),
+    ("ocx config templates rm", "name"): Values("templates"),
     ("ocx keys show", "name"): Values("keys"),
     ("ocx keys use", "name"): Values("keys"),
     ("ocx keys rotate", "name"): Values("keys"),

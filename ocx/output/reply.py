@@ -52,6 +52,14 @@ class TerminalWriter:
         self._plain.finish(complete=True)
 
 
+class NoWriter:
+    """Prints nothing: what is made of the whole answer is printed instead."""
+
+    def write(self, text: str) -> None: ...
+
+    def finish(self, *, complete: bool) -> None: ...
+
+
 class ReasoningWriter:
     """Reasoning on stderr, escaped, set apart from the answer by an empty line."""
 

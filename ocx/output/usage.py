@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ocx.answer.cost import Cost
 
 
 def usage_line(
@@ -24,6 +27,16 @@ def usage_line(
     if isinstance(completion, int) and completion and seconds > 0:
         parts.append(f"{completion / seconds:.0f} tokens/s")
     return "usage: " + ", ".join(parts)
+
+
+def cost_line(cost: Cost) -> str:
+    """`cost: 0.02 credits (response)`, for a person."""
+    if cost.credits is None:
+        return f"cost: unknown ({cost.reason})"
+    amount = f"{cost.credits:f}"
+    if cost.exact:
+        return f"cost: {amount} credits (response)"
+    return f"cost: about {amount} credits (balance; others may spend on the same key)"
 
 
 def _tokens(usage: Mapping[str, Any] | None) -> str:

@@ -13,12 +13,6 @@ _FIELDS = ("temperature", "top_p", "max_tokens")
 _RANGES: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1)}
 
 
-def messages_for(system: str | None, prompt: str) -> list[Message]:
-    """One turn: the system message where there is one, then the user's."""
-    messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    return [*messages, {"role": "user", "content": prompt}]
-
-
 def chat_body(
     settings: Settings, messages: Sequence[Message], options: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -66,6 +66,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "list": st.lists(st.text("abc", min_size=1), min_size=1).map(tuple),
     "headers": st.dictionaries(st.sampled_from(["X-A", "X-B"]), st.text("abc"), min_size=1),
 }
+CHOICES = {"history": st.sampled_from(["auto", "on", "off"])}
 
 
 @st.composite
@@ -73,7 +74,7 @@ def layers(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, str], dict[str, A
     """Any settings given by flag, by variable and by profile."""
     flags, variables, profile = {}, {}, {}
     for setting in SETTINGS:
-        value = VALUES[setting.kind]
+        value = CHOICES.get(setting.name, VALUES[setting.kind])
         if draw(st.booleans()):
             flags[setting.name] = draw(value)
         if setting.variable and draw(st.booleans()):

@@ -59,6 +59,12 @@ class Collected:
             raise AssertionError(f"ended without {marker!r}: {bytes(self._data)!r}")
         return bytes(self._data)
 
+    def until_count(self, marker: bytes, count: int) -> None:
+        """As soon as `marker` has come `count` times."""
+        self._board.wait_for(
+            lambda: self._data.count(marker) >= count, f"{count} x {marker!r} in {self.so_far()!r}"
+        )
+
     def all(self) -> bytes:
         """All of it, when the other end has been closed."""
         self._board.wait_for(lambda: self._ended, f"the end of {bytes(self._data)!r}")

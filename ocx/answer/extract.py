@@ -1,0 +1,76 @@
+"""`-x/--extract`: the fenced code blocks of an answer, by CommonMark 0.31 section 4.5."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from ocx.errors import InvalidAnswerError
+
+_LINE = re.compile(r"[^\r\n]*(\r\n|\r|\n|$)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        info: the text after the opening fence, as written (`c++`, `ruby startline=3`).
+        content: the lines between the fences, with the line ends that the answer had.
+    """
+
+    info: str
+    content: str
+
+
+def fenced_blocks(text: str) -> list[Block]:
+    """Every fenced block in the order of the text, nested ones (lists, quotes) too.
+
+    Indented code is no fenced block. An unclosed one ends with the block or text around it.
+    """
+    ends = [match.group(1) for match in _LINE.finditer(text)]
+    return [_block(token, ends) for token in _blocks(text) if token.type == "fence"]
+
+
+def only_block(text: str) -> Block | None:
+    """The fenced block that is all of `text`, None where there is anything else."""
+    tokens = _blocks(text)
+    if len(tokens) != 1 or tokens[0].type != "fence":
+        return None
+    return fenced_blocks(text)[0]
+
+
+def extract(text: str, *, last: bool = False) -> str:
+    """The content of the first (or last) fenced block.
+
+    Raises: InvalidAnswerError where the answer has none.
+    """
+    blocks = fenced_blocks(text)
+    if not blocks:
+        raise InvalidAnswerError(
+            "the answer has no fenced code block",
+            hint="ask for one in the prompt, or leave out -x to see the answer",
+        )
+    return blocks[-1 if last else 0].content
+
+
+def _blocks(text: str) -> list[Token]:
+    # Inline text is of no interest, and parsing it is where Markdown parsers get slow.
+    parser = MarkdownIt("commonmark")
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser.parse(text)
+
+
+def _block(token: Token, ends: list[str]) -> Block:
+    first = token.map[0] + 1 if token.map else 0
+    return Block(token.info.strip(), _with_line_ends(token.content, ends[first:]))
+
+
+def _with_line_ends(content: str, ends: list[str]) -> str:
+    """`content` with the line ends of the source: the parser turns every one into LF."""
+    lines = content.split("\n")
+    rejoined = "".join(line + end for line, end in zip(lines[:-1], ends, strict=False))
+    return rejoined + lines[-1]

@@ -1,0 +1,71 @@
+"""`--schema "name, age int"`: a few words that stand for a JSON Schema, as in `llm`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from ocx.errors import UsageError
+
+_TYPES = {
+    "str": "string",
+    "string": "string",
+    "int": "integer",
+    "integer": "integer",
+    "float": "number",
+    "number": "number",
+    "bool": "boolean",
+    "boolean": "boolean",
+}
+
+
+def from_shorthand(text: str) -> dict[str, Any]:
+    """An object schema, strict as OpenAI's structured outputs want it: all required, no others.
+
+    Fields stand between commas, or on lines of their own where there are several lines:
+    `NAME [TYPE][: DESCRIPTION]`; TYPE is str (default), int, float or bool, `[]` after it a list.
+
+    Raises: UsageError for a field without a name, an unknown type, a name given twice.
+    """
+    parts = text.splitlines() if "\n" in text.strip() else text.split(",")
+    properties: dict[str, Any] = {}
+    for part in filter(None, (part.strip().removesuffix(",") for part in parts)):
+        name, schema = _field(part)
+        if name in properties:
+            raise UsageError(f"--schema names the field {name!r} twice")
+        properties[name] = schema
+    if not properties:
+        raise UsageError("--schema is empty", hint='for example --schema "name, age int"')
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _field(part: str) -> tuple[str, dict[str, Any]]:
+    declaration, _, description = part.partition(":")
+    words = declaration.split()
+    if not 1 <= len(words) <= 2:
+        raise UsageError(
+            f"--schema: {part!r} is not NAME [TYPE][: DESCRIPTION]",
+            hint='for example --schema "name, age int, tags str[]", or a file of JSON Schema',
+        )
+    schema = _type(words[1] if len(words) == 2 else "str")
+    if description.strip():
+        schema["description"] = description.strip()
+    return words[0], schema
+
+
+def _type(word: str) -> dict[str, Any]:
+    if word.endswith("[]"):
+        return {"type": "array", "items": _type(word.removesuffix("[]"))}
+    if word not in _TYPES:
+        near = difflib.get_close_matches(word, _TYPES, 1)
+        meant = f", did you mean {near[0]}?" if near else ""
+        raise UsageError(
+            f"--schema: unknown type {word!r}{meant}",
+            hint="types are str, int, float, bool, and a list of each: str[]",
+        )
+    return {"type": _TYPES[word]}

@@ -1,0 +1,96 @@
+"""Reading what a person types: the standard readline, with a history of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from ocx.terminal import Terminal
+
+_KEPT = 1000
+_MORE = "… "
+_QUOTES = '"""'
+
+
+class Lines:
+    """Line editing; a context manager, which keeps the history at its end.
+
+    Args:
+        history: the file, or None to keep nothing.
+    """
+
+    def __init__(self, terminal: Terminal, history: Path | None) -> None:
+        self._terminal = terminal
+        self._history = history
+        import readline  # only where a person types; it takes over input()
+
+        self._readline = readline
+
+    def __enter__(self) -> Lines:
+        if self._history is not None:
+            try:
+                self._readline.read_history_file(self._history)
+            except OSError:  # there is none yet
+                self._readline.clear_history()
+        self._readline.set_history_length(_KEPT)
+        if "libedit" not in (self._readline.__doc__ or ""):  # macOS: another language of settings
+            # Pasted lines are one entry; Python turns this off (bpo-42819).
+            self._readline.parse_and_bind("set enable-bracketed-paste on")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._history is None:
+            return
+        try:
+            self._history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # 0600 before anything is in it: prompts hold what people would not show.
+            os.close(os.open(self._history, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._readline.write_history_file(self._history)
+            self._history.chmod(0o600)
+        except OSError:  # the lines of a session are no reason to fail at its end
+            return
+
+    def read(self) -> str | None:
+        """One entry, several lines where it says so; None at Ctrl-D. Raises Interrupted."""
+        line = self._line("> ")
+        if line is None:
+            return None
+        if line.lstrip().startswith(_QUOTES):
+            return self._quoted(line.lstrip().removeprefix(_QUOTES))
+        return self._continued(line)
+
+    def _continued(self, line: str) -> str:
+        lines = [line]
+        while lines[-1].endswith("\\"):
+            lines[-1] = lines[-1][:-1]
+            more = self._line(_MORE)
+            if more is None:
+                break
+            lines.append(more)
+        return "\n".join(lines)
+
+    def _quoted(self, line: str) -> str:
+        lines = [] if not line else [line]
+        while not lines or not lines[-1].rstrip().endswith(_QUOTES):
+            more = self._line(_MORE)
+            if more is None:
+                return "\n".join(lines)
+            lines.append(more)
+        lines[-1] = lines[-1].rstrip().removesuffix(_QUOTES)
+        return "\n".join(lines if lines[-1] else lines[:-1])
+
+    def _line(self, prompt: str) -> str | None:
+        try:
+            return input(prompt)
+        except EOFError:
+            self._terminal.stdout.write(b"\n")
+            return None
+        except UnicodeDecodeError:
+            self._terminal.message("that is not UTF-8 text")
+            return ""

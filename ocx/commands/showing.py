@@ -1,0 +1,32 @@
+"""`--snippet`: the request of a call as a program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocx.api.message import CHAT_PATH
+from ocx.api.origin import join
+from ocx.commands.replying import Form, with_usage
+from ocx.commands.shared import Invocation
+from ocx.config.settings import Settings
+from ocx.errors import UsageError
+from ocx.snippet import Call, snippet
+
+
+def print_snippet(
+    run: Invocation, settings: Settings, body: dict[str, Any], language: str, form: Form
+) -> None:
+    """Print the program; needs no key and sends nothing. Raises UsageError."""
+    if settings.sandbox:
+        raise UsageError(
+            "the sandbox lives only as long as one call; a program could not reach it",
+            hint="run `ocx serve` and give its address with --base-url",
+        )
+    body = with_usage(body, form)
+    call = Call(
+        join(settings.base_url, CHAT_PATH),
+        {**body, "stream": True} if form.stream else body,
+        settings.headers,
+        with_key=settings.auth != "none",
+    )
+    run.terminal.stdout.write(snippet(language, call).encode())

@@ -1,0 +1,178 @@
+"""One call as the history keeps it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from ocx.secret import Secret
+
+Outcome = Literal["finished", "cancelled", "failed"]
+Message = dict[str, Any]
+
+# The provider's keys, whoever typed them into a prompt; other text is kept as it was.
+_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What was sent, what came, and how it ended.
+
+    Attributes:
+        started: seconds since the epoch.
+        profile: its name.
+        base_url: where it was sent.
+        model: the id asked for.
+        options: every field of the body but model, messages and stream.
+        answer: all text that arrived, also where the answer broke off.
+        credits: as `ocx.answer.cost` found them, None where unknown.
+        seconds: from sending to the end; `first_token_seconds` to the first text.
+        outcome: `finished` where the answer came whole: only such calls are continued.
+    """
+
+    started: float
+    profile: str
+    base_url: str
+    model: str
+    outcome: Outcome
+    exit_code: int
+    seconds: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+    prompt: str = ""
+    answer: str = ""
+    reasoning: str = ""
+    model_returned: str | None = None
+    tool_calls: Sequence[Any] | None = None
+    finish_reason: str | None = None
+    usage: Mapping[str, Any] | None = None
+    credits: Decimal | None = None
+    credits_source: str = "unknown"
+    first_token_seconds: float | None = None
+    retries: int = 0
+    request_id: str | None = None
+    error: str | None = None
+
+    def tokens(self, name: str) -> int | None:
+        """`prompt_tokens` or `completion_tokens` as the API counted them."""
+        count = (self.usage or {}).get(name)
+        if not isinstance(count, int) or isinstance(count, bool):
+            return None
+        return count if 0 <= count < 2**63 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(Call):
+    """A call that is stored.
+
+    Attributes:
+        id: unique for ever.
+        conversation: id of the conversation; `conversation_name` is None for most.
+    """
+
+    id: int
+    conversation: int
+    conversation_name: str | None = None
+
+    @property
+    def when(self) -> datetime:
+        """The start, in local time."""
+        return datetime.fromtimestamp(self.started).astimezone()
+
+    @property
+    def reply(self) -> Message:
+        """The answer as a message of the conversation."""
+        message: Message = {"role": "assistant", "content": self.answer or None}
+        if self.tool_calls:
+            return {**message, "tool_calls": list(self.tool_calls)}
+        return {**message, "content": self.answer}
+
+
+def document(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
+    """The whole call as one JSON object: what `--json` and `export` print.
+
+    `credits` is a string, so that no reader rounds it; `started` is ISO 8601 with the offset.
+    """
+    return {
+        "id": entry.id,
+        "conversation": entry.conversation,
+        "conversation_name": entry.conversation_name,
+        "started": entry.when.isoformat(timespec="milliseconds"),
+        "profile": entry.profile,
+        "base_url": entry.base_url,
+        "model": entry.model,
+        "model_returned": entry.model_returned,
+        "options": dict(entry.options),
+        "messages": list(messages),
+        "answer": entry.answer,
+        "reasoning": entry.reasoning,
+        "tool_calls": entry.tool_calls,
+        "finish_reason": entry.finish_reason,
+        "usage": entry.usage,
+        "credits": None if entry.credits is None else str(entry.credits),
+        "credits_source": entry.credits_source,
+        "first_token_seconds": entry.first_token_seconds,
+        "seconds": entry.seconds,
+        "retries": entry.retries,
+        "request_id": entry.request_id,
+        "outcome": entry.outcome,
+        "exit_code": entry.exit_code,
+        "error": entry.error,
+    }
+
+
+def request(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
+    """The request as a row of OpenAI's batch format, which `--messages` and `ocx batch` read."""
+    return {
+        "custom_id": f"call-{entry.id}",
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": {"model": entry.model, "messages": list(messages), **entry.options},
+    }
+
+
+def prompt_of(messages: Sequence[Message]) -> str:
+    """The text of the last message of the user, for lists and the search."""
+    for message in reversed(messages):
+        if message.get("role") == "user":
+            return text_of(message.get("content"))
+    return ""
+
+
+def text_of(content: Any) -> str:
+    """A message's text; a part that is no text is named in brackets."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = [part for part in content if isinstance(part, dict)]
+    return "\n\n".join(str(part.get("text") or f"[{part.get('type')}]") for part in parts)
+
+
+def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
+    """`value` with the keys in use, and every key of the provider, masked in all its texts."""
+    if isinstance(value, str):
+        return _masked(value, keys)
+    if isinstance(value, Mapping):
+        return {_masked(str(k), keys): without_keys(item, keys) for k, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_keys(item, keys) for item in value]
+    return value
+
+
+def _masked(text: str, keys: Sequence[Secret]) -> str:
+    for key in keys:
+        # One or two characters are no secret worth breaking every word for.
+        if len(key.reveal()) >= 4:
+            text = text.replace(key.reveal(), key.masked())
+    # JSON can spell half a surrogate pair, which no file can hold.
+    text = text.encode("utf-8", "replace").decode()
+    return _KEY.sub(lambda match: Secret(match.group()).masked(), text)
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

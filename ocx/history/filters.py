@@ -1,0 +1,85 @@
+"""Which calls a command is about, as SQL conditions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+# Scripts without spaces between words: the full-text index sees a sentence as one word.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Every condition that is set must hold.
+
+    Attributes:
+        since, until: seconds since the epoch; `until` itself is excluded.
+        model: id asked for or returned.
+        conversation: a name, or an id in digits.
+        text: words that all stand in prompt or answer.
+    """
+
+    since: float | None = None
+    until: float | None = None
+    model: str | None = None
+    profile: str | None = None
+    conversation: str | None = None
+    text: str | None = None
+    ids: tuple[int, ...] | None = None
+
+    @property
+    def selects(self) -> bool:
+        """Whether there is any condition: without one, all calls are meant."""
+        return self != Filters()
+
+    def with_text(self, text: str) -> Filters:
+        return replace(self, text=text)
+
+    def where(self) -> tuple[str, list[Any]]:
+        """A condition on the tables `call` and `conversation`, and its values."""
+        conditions: list[tuple[str, list[Any]]] = [("1", [])]
+        if self.since is not None:
+            conditions.append(("call.started >= ?", [self.since]))
+        if self.until is not None:
+            conditions.append(("call.started < ?", [self.until]))
+        if self.model is not None:
+            conditions.append(("? IN (call.model, call.model_returned)", [self.model]))
+        if self.profile is not None:
+            conditions.append(("call.profile = ?", [self.profile]))
+        if self.conversation is not None:
+            conditions.append(_conversation(self.conversation))
+        if self.text is not None:
+            conditions += _words(self.text)
+        if self.ids is not None:
+            marks = ",".join("?" * len(self.ids))
+            conditions.append((f"call.id IN ({marks})", list(self.ids)))
+        return (
+            " AND ".join(condition for condition, _ in conditions),
+            [value for _, values in conditions for value in values],
+        )
+
+
+def _conversation(word: str) -> tuple[str, list[Any]]:
+    if word.isascii() and word.isdigit() and len(word) < 19:
+        return "(conversation.name = ? OR conversation.id = ?)", [word, int(word)]
+    return "conversation.name = ?", [word]
+
+
+def _words(text: str) -> list[tuple[str, list[Any]]]:
+    """Each word a phrase for the index; one without spaces in its script is looked for as is."""
+    words = text.split()
+    spaced = [word for word in words if not _UNSPACED.search(word)]
+    conditions: list[tuple[str, list[Any]]] = [
+        ("instr(lower(call.prompt || char(10) || call.answer), lower(?)) > 0", [word])
+        for word in words
+        if word not in spaced
+    ]
+    if spaced or not words:
+        quoted = " ".join('"' + word.replace('"', '""').replace("\0", "") + '"' for word in spaced)
+        match = "call.id IN (SELECT rowid FROM call_text WHERE call_text MATCH ?)"
+        conditions.append((match, [quoted or '""']))
+    return conditions

@@ -1,0 +1,161 @@
+"""`-a/--attach`: files and image URLs as the content parts of OpenAI's chat API.
+
+What a file is, is read from its first bytes: a name can lie, stdin has none.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ocx.errors import UsageError
+from ocx.prompt.input import STDIN, decode, join
+
+Part = dict[str, Any]
+
+LIMIT = 20 * 2**20
+"""Bytes of one attachment: the lowest limit for an image that a large provider documents."""
+
+_PDF = "application/pdf"
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", _PDF),
+)
+_TEXT_TYPES = frozenset(
+    f"application/{name}" for name in ("json", "xml", "yaml", "toml", "javascript", "x-sh", "sql")
+)
+
+
+def sniff(data: bytes) -> str | None:
+    """The media type that the first bytes show; text/plain for UTF-8 text, None for neither."""
+    for magic, media_type in _MAGIC:
+        if data.startswith(magic):
+            return media_type
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return "text/plain" if _is_text(data) else None
+
+
+def read_attachments(
+    sources: Sequence[str],
+    types: Sequence[str],
+    read_stdin: Callable[[], bytes],
+    limit: int = LIMIT,
+) -> list[Part]:
+    """One content part for each of `sources`: a file, `-` for stdin, or an https URL of an image.
+
+    Args:
+        types: the values of --attach-type: none, one for all, or one for each source in order.
+
+    Raises: UsageError for what cannot be read or sent, and where the types do not match.
+    """
+    if types and not sources:
+        raise UsageError("--attach-type without -a", hint="attach a file: -a FILE")
+    if len(types) not in {0, 1, len(sources)}:
+        raise UsageError(
+            f"{len(types)} --attach-type for {len(sources)} -a",
+            hint="give one for all, or one for each -a in the same order",
+        )
+    chosen = [None] * len(sources) if not types else list(types)
+    if len(chosen) == 1:
+        chosen *= len(sources)
+    return [
+        _part(source, media_type, read_stdin, limit)
+        for source, media_type in zip(sources, chosen, strict=True)
+    ]
+
+
+def content(prompt: str, parts: Sequence[Part]) -> str | list[Part]:
+    """The user message's content: one text where everything is text, else a list of parts.
+
+    Not every server takes a list, so text files are joined to the prompt as `-f` joins them.
+    """
+    if all(part["type"] == "text" for part in parts):
+        return join([prompt, *(part["text"] for part in parts)])
+    return [*([{"type": "text", "text": prompt}] if prompt else []), *parts]
+
+
+def _part(source: str, media_type: str | None, read_stdin: Callable[[], bytes], limit: int) -> Part:
+    if source.lower().startswith(("https://", "http://")):
+        return _url_part(source, media_type)
+    data = _read(source, read_stdin, limit)
+    return _data_part(source, data, media_type or _sniffed(source, data))
+
+
+def _url_part(url: str, media_type: str | None) -> Part:
+    if not url.lower().startswith("https://"):
+        raise UsageError(
+            "only an https:// URL is passed on to the model",
+            hint="download the file and attach it, or ./ before a file of that name",
+        )
+    if media_type is not None and not media_type.startswith("image/"):
+        raise UsageError(f"a URL can only be an image, not {media_type}", hint="attach the file")
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _data_part(source: str, data: bytes, media_type: str) -> Part:
+    name = "stdin" if source == STDIN else source
+    if _means_text(media_type):
+        return {"type": "text", "text": decode(data, name)}
+    encoded = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+    if media_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": encoded}}
+    if media_type == _PDF:
+        filename = "document.pdf" if source == STDIN else Path(source).name
+        return {"type": "file", "file": {"filename": filename, "file_data": encoded}}
+    raise UsageError(
+        f"{name} cannot be sent as {media_type}",
+        hint="--attach-type takes image/…, application/pdf, text/… and types of text like JSON",
+    )
+
+
+def _means_text(media_type: str) -> bool:
+    return (
+        media_type.startswith("text/")
+        or media_type in _TEXT_TYPES
+        or (media_type.startswith("application/") and media_type.endswith(("+json", "+xml")))
+    )
+
+
+def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:
+    name = "stdin" if source == STDIN else source
+    try:
+        if source == STDIN:
+            data = read_stdin()
+        else:
+            with Path(source).open("rb") as file:
+                data = file.read(limit + 1)  # a device may never end
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read the attachment {name}: {reason}") from None
+    if len(data) > limit:
+        raise UsageError(
+            f"the attachment {name} is larger than {limit / 2**20:g} MiB",
+            hint="make it smaller, or name an https:// URL of the image",
+        )
+    if not data:
+        raise UsageError(f"the attachment {name} is empty")
+    return data
+
+
+def _sniffed(source: str, data: bytes) -> str:
+    media_type = sniff(data)
+    if media_type is None:
+        name = "stdin" if source == STDIN else source
+        raise UsageError(
+            f"the attachment {name} is no PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
+            hint="convert it, or say what it is: --attach-type image/…",
+        )
+    return media_type
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return "\x00" not in data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False

@@ -1,0 +1,276 @@
+"""`-t/--template`: prompts kept as TOML files, with places for what changes.
+
+    model = "gpt-4o"
+    system = "You translate into $language."
+    prompt = "Translate:\\n\\n$stdin"
+    [defaults]
+    language = "Malay"
+    [options]
+    temperature = 0.2
+
+`$name` and `${name}` stand for a parameter, `$stdin` for what is piped in, `$$` for a dollar;
+any other dollar (`$5`) is itself. Values are put in as they are, never expanded again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ocx.errors import ConfigError, UsageError
+
+STDIN_NAME = "stdin"
+_PLACE = re.compile(
+    r"\$(?:(?P<dollar>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\})"
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TEXTS = ("system", "prompt", "model")
+_TABLES = ("options", "defaults")
+_RESERVED = ("model", "messages", "stream")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template as its file has it.
+
+    Attributes:
+        options: fields of the API, as JSON values.
+        defaults: values of parameters that a call need not give.
+    """
+
+    name: str
+    system: str | None = None
+    prompt: str | None = None
+    model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names of all parameters in the order of their first use, `stdin` too."""
+        texts = (self.system or "", self.prompt or "")
+        return tuple(dict.fromkeys(name for text in texts for name in _places(text)))
+
+    @property
+    def takes_stdin(self) -> bool:
+        return STDIN_NAME in self.places
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The texts of a template with every place filled."""
+
+    system: str | None
+    prompt: str | None
+
+
+def parse_template(text: str, name: str) -> Template:
+    """Raises: ConfigError with line and column where the TOML or a key in it is wrong."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        last = f"at the end, line {len(text.splitlines()) or 1}"
+        reason = str(error).replace("at end of document", last)
+        raise ConfigError(f"template {name}: {reason}", hint=_edit(name)) from None
+    for key in document:
+        if key not in (*_TEXTS, *_TABLES):
+            raise _unknown(text, name, key)
+    for key, value in document.items():
+        kind, wanted = (str, "a text") if key in _TEXTS else (dict, "a table")
+        if not isinstance(value, kind):
+            raise ConfigError(
+                f"template {name}: {key} must be {wanted} {_where(text, key)}", hint=_edit(name)
+            )
+    return Template(
+        name,
+        document.get("system"),
+        document.get("prompt"),
+        document.get("model"),
+        _options(document.get("options", {}), text, name),
+        _defaults(document.get("defaults", {}), text, name),
+    )
+
+
+def parse_params(words: Sequence[str]) -> dict[str, str]:
+    """The values of `-p NAME=VALUE`. Raises UsageError for any other form and a name twice."""
+    params: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not _PARAMETER.fullmatch(name):
+            raise UsageError(f"-p takes NAME=VALUE, not {word!r}", hint="for example -p lang=Malay")
+        if name in params:
+            raise UsageError(f"-p gives {name} twice")
+        params[name] = value
+    return params
+
+
+def render(template: Template, params: Mapping[str, str], stdin: str | None) -> Rendered:
+    """Fill every place, from `params`, then the defaults; `stdin` is the text piped in, or None.
+
+    Raises: UsageError that lists every missing parameter, or names one that has no place.
+    """
+    places = template.places
+    _check_known(template, params, places)
+    values = {**template.defaults, **params}
+    if stdin is not None:
+        values[STDIN_NAME] = stdin
+    missing = [name for name in places if name not in values]
+    if missing:
+        raise _missing(template, missing)
+    return Rendered(_filled(template.system, values), _filled(template.prompt, values))
+
+
+def dump(template: Template) -> bytes:
+    """The TOML of `template`, as `--save-template` writes it."""
+    import tomli_w  # only where something is written
+
+    document: dict[str, Any] = {
+        key: getattr(template, key) for key in _TEXTS if getattr(template, key) is not None
+    }
+    for key in _TABLES:
+        table = getattr(template, key)
+        if table:
+            document[key] = dict(table)
+    return tomli_w.dumps(document, multiline_strings=True).encode("utf-8")
+
+
+def check_name(name: str) -> str:
+    """`name` itself. Raises UsageError where it cannot be the name of a template's file."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a template",
+            hint="use letters, digits, and . _ - after the first",
+        )
+    return name
+
+
+def template_path(folder: Path, name: str) -> Path:
+    """Where the template is stored. Raises UsageError for an impossible name."""
+    return folder / f"{check_name(name)}.toml"
+
+
+def template_names(folder: Path) -> list[str]:
+    """The names of the stored templates, sorted; none where there is no folder."""
+    try:
+        return sorted(path.stem for path in folder.glob("*.toml") if _NAME.fullmatch(path.stem))
+    except OSError:
+        return []
+
+
+def load_template(folder: Path, name: str) -> Template:
+    """Raises: UsageError where there is none of that name, ConfigError where it is broken."""
+    path = template_path(folder, name)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise _no_template(name, template_names(folder)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigError(f"cannot read the template {name}: {reason}") from None
+    return parse_template(text, name)
+
+
+def _places(text: str) -> Iterable[str]:
+    for match in _PLACE.finditer(text):
+        name = match["plain"] or match["braced"]
+        if name:
+            yield name
+
+
+def _filled(text: str | None, values: Mapping[str, str]) -> str | None:
+    def fill(match: re.Match[str]) -> str:
+        return "$" if match["dollar"] else values[match["plain"] or match["braced"]]
+
+    return None if text is None else _PLACE.sub(fill, text)
+
+
+def _check_known(template: Template, params: Mapping[str, str], places: Sequence[str]) -> None:
+    known = [name for name in places if name != STDIN_NAME]
+    for name in params:
+        if name == STDIN_NAME:
+            raise UsageError("-p cannot set stdin", hint="pipe the text in")
+        if name not in known:
+            raise UsageError(
+                f"template {template.name} has no parameter {name}{_near(name, known)}",
+                hint=f"it has {', '.join(known)}" if known else "it takes none",
+            )
+
+
+def _missing(template: Template, missing: Sequence[str]) -> UsageError:
+    options = " ".join(f"-p {name}=…" for name in missing if name != STDIN_NAME)
+    piped = "pipe something in for $stdin" if STDIN_NAME in missing else ""
+    hint = " and ".join(part for part in (options and f"add {options}", piped) if part)
+    return UsageError(f"template {template.name} misses {', '.join(missing)}", hint=hint)
+
+
+def _options(table: Mapping[str, Any], text: str, name: str) -> dict[str, Any]:
+    for key, value in table.items():
+        if key in _RESERVED:
+            where = _where(text, key)
+            raise ConfigError(f"template {name}: options cannot set {key} {where}")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            where = _where(text, key)
+            raise ConfigError(f"template {name}: option {key} is no JSON value {where}") from None
+    return dict(table)
+
+
+def _defaults(table: Mapping[str, Any], text: str, name: str) -> dict[str, str]:
+    defaults: dict[str, str] = {}
+    for key, value in table.items():
+        if not _PARAMETER.fullmatch(key) or key == STDIN_NAME:
+            raise ConfigError(
+                f"template {name}: {key} cannot be a parameter {_where(text, key)}",
+                hint="a name is letters, digits and _, and not stdin",
+            )
+        if not isinstance(value, str | int | float):
+            raise ConfigError(
+                f"template {name}: the default of {key} must be a text {_where(text, key)}"
+            )
+        defaults[key] = value if isinstance(value, str) else json.dumps(value)
+    return defaults
+
+
+def _unknown(text: str, name: str, key: str) -> ConfigError:
+    known = (*_TEXTS, *_TABLES)
+    near = _near(key, known)
+    return ConfigError(
+        f"template {name}: unknown key {key}{near} {_where(text, key)}",
+        hint=f"known keys are {', '.join(known)}",
+    )
+
+
+def _no_template(name: str, names: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"there is no template {name}{_near(name, names)}",
+        hint="`ocx config templates list` shows them; --save-template NAME makes one",
+    )
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _where(text: str, key: str) -> str:
+    """`(at line 3, column 1)`: tomllib keeps no places, so the key is looked for."""
+    quoted = re.escape(key)
+    pattern = rf"""^[ \t]*(\[+[ \t]*)?(?P<key>["']?{quoted}["']?)(?=[ \t]*[\]=.])"""
+    match = re.search(pattern, text, re.MULTILINE)
+    if match is None:
+        return "(in this file)"
+    start = match.start("key")
+    line = text.count("\n", 0, start) + 1
+    return f"(at line {line}, column {start - (text.rfind(chr(10), 0, start) + 1) + 1})"
+
+
+def _edit(name: str) -> str:
+    return f"ocx config templates edit {name}"

@@ -1,0 +1,300 @@
+"""The interactive session in a pty: what a person types, sees, and can stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import answers
+from tests.support.chat_server import CHAT, ChatServer
+from tests.support.program import Ocx, Process
+from tests.support.raw_server import STALL
+from tests.support.waiting import DEADLINE
+
+
+class Talk:
+    """A session in a pty. What is typed before the prompt is there would be lost or misread."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.shown = process.stdout
+        self.prompts = 0
+        self.ready()
+
+    def ready(self) -> None:
+        self.prompts += 1
+        self.shown.until_count(b"> ", self.prompts)
+
+    def say(self, text: str, until: str = "") -> None:
+        """Type a line; `until` must be shown before the next prompt."""
+        self.process.send(text + "\r")
+        self.shown.until(until.encode())
+        self.ready()
+
+    def idle(self) -> None:
+        """Until the program sleeps: Python's readline misses a signal just before it waits."""
+        stat = Path(f"/proc/{self.process.popen.pid}/stat")
+        end = time.monotonic() + DEADLINE
+        while stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "S":
+            assert time.monotonic() < end, "never idle"
+
+    def leave(self) -> str:
+        self.process.send(b"\x04")
+        return self.process.finish().has(0).text
+
+
+def begin(ocx: Ocx, *args: str, **options: Any) -> Talk:
+    return Talk(ocx.in_terminal("chat", *args, **options))
+
+
+def contents(server: ChatServer, place: int = -1) -> list[Any]:
+    return [message["content"] for message in json.loads(server.requests[place].body)["messages"]]
+
+
+def test_a_conversation_that_goes_on_later(online: Ocx, chat_server: ChatServer) -> None:
+    """Turns follow each other, Ctrl-D leaves, `-c` continues."""
+    chat_server.answer(answers.stream("first answer"), answers.stream("second answer"), path=CHAT)
+    talk = begin(online, "-s", "brief")
+    talk.say("one", "first answer")
+    talk.say("two", "second answer")
+    talk.leave()
+    assert contents(chat_server) == ["brief", "one", "first answer", "two"]
+    chat_server.answer(answers.stream("third"), path=CHAT)
+    online("chat", "-c", "three").has(0)
+    assert contents(chat_server) == [
+        "brief",
+        "one",
+        "first answer",
+        "two",
+        "second answer",
+        "three",
+    ]
+    talk = begin(online, "-c")
+    talk.say("four", "third")
+    talk.leave()
+    assert contents(chat_server)[-2:] == ["third", "four"]
+
+
+def test_without_a_history_the_session_remembers(online: Ocx, chat_server: ChatServer) -> None:
+    talk = begin(online, "-n")
+    talk.say("one", "Hello!")
+    chat_server.answer(answers.stream("again"), path=CHAT)
+    talk.say("two", "again")
+    talk.leave()
+    assert contents(chat_server) == ["one", "Hello!", "two"]
+    assert not online.state.exists()
+
+
+def test_several_lines(online: Ocx, chat_server: ChatServer) -> None:
+    """A backslash at the end of a line, and three quotes around lines."""
+    talk = begin(online, "-n")
+    talk.process.send("a\\\r")
+    talk.shown.until("…".encode())
+    talk.say("b", "Hello!")
+    assert contents(chat_server)[-1] == "a\nb"
+    chat_server.answer(answers.stream("good"), path=CHAT)
+    talk.process.send('"""c\r')
+    talk.shown.until_count("…".encode(), 2)
+    talk.process.send("\r")
+    talk.shown.until_count("…".encode(), 3)
+    talk.say('d """', "good")
+    assert contents(chat_server)[-1] == "c\n\nd "
+    chat_server.answer(answers.stream("fine"), path=CHAT)
+    talk.say('"""one"""', "fine")
+    assert contents(chat_server)[-1] == "one"
+    chat_server.answer(answers.stream("slash"), path=CHAT)
+    talk.say("//etc", "slash")
+    assert contents(chat_server)[-1] == "/etc"
+    talk.leave()
+
+
+def test_pasted_lines_are_one_message(online: Ocx, chat_server: ChatServer) -> None:
+    """As a terminal marks what is pasted (bracketed paste)."""
+    talk = begin(online, "-n")
+    talk.process.send(b"\x1b[200~def f():\n    return 1\n\x1b[201~")
+    talk.say("", "Hello!")
+    assert contents(chat_server) == ["def f():\n    return 1\n"]
+    talk.leave()
+
+
+def test_ctrl_c_cancels_the_answer_not_the_session(online: Ocx, chat_server: ChatServer) -> None:
+    """The server sees the connection close; the cancelled call is kept, not continued."""
+    half = [answers.STREAM_HEAD + answers.delta("half an answer\n\nmore\n\nx"), STALL]
+    chat_server.answer(half, path=CHAT)
+    talk = begin(online)
+    talk.process.send("one\r")
+    talk.shown.until(b"half an answer")
+    talk.process.send(b"\x03")
+    chat_server.wait_for_close()
+    talk.ready()
+    chat_server.answer(answers.stream("whole"), path=CHAT)
+    talk.say("two", "whole")
+    assert contents(chat_server) == ["two"]
+    # At the prompt it gives up the line.
+    talk.process.send("never sent")
+    talk.shown.until(b"never sent")
+    talk.idle()
+    talk.process.send(b"\x03")
+    talk.ready()
+    chat_server.answer(answers.stream("third"), path=CHAT)
+    talk.say("three", "third")
+    assert contents(chat_server) == ["two", "whole", "three"]
+    talk.leave()
+    kept = online("history", "list", "--json").json
+    assert [call["outcome"] for call in kept] == ["finished", "finished", "cancelled"]
+    assert kept[2]["exit_code"] == 130
+    assert kept[2]["answer"].startswith("half an answer")
+
+
+def test_commands(online: Ocx, chat_server: ChatServer) -> None:
+    (online.work / "notes.txt").write_text("from a file\n")
+    talk = begin(online)
+    talk.say("/help", "/retry")
+    talk.say("/model", "model: deepseek-chat")
+    talk.say("/model gpt-4o", "model: gpt-4o")
+    talk.say("/system", "system: (none)")
+    talk.say("/system Be brief.", "system: Be brief.")
+    talk.say("/file notes.txt", "goes with the next message")
+    talk.say("/save x", "no answer to save yet")
+    talk.say("/retry", "nothing to ask again yet")
+    talk.say("/usage", "showing it is on")
+    talk.say("read this", "usage:")
+    body = json.loads(chat_server.requests[-1].body)
+    assert body["model"] == "gpt-4o"
+    assert contents(chat_server) == ["Be brief.", "read this\n\nfrom a file\n"]
+    chat_server.answer(answers.stream("another answer"), path=CHAT)
+    talk.say("/retry", "another answer")
+    assert contents(chat_server) == ["Be brief.", "read this\n\nfrom a file\n"]
+    talk.say("/save answer.txt", "saved answer.txt")
+    assert (online.work / "answer.txt").read_text() == "another answer\n"
+    talk.say("/save answer.txt", "exists already")
+    talk.say("/save", "/save needs")
+    talk.say("/file", "/file needs")
+    talk.say("/file missing.txt", "cannot read")
+    talk.say("/modle x", "did you mean /model?")
+    chat_server.answer(answers.stream("third answer"), path=CHAT)
+    talk.say("go on", "third answer")
+    assert contents(chat_server)[2:] == ["another answer", "go on"]
+    talk.process.send("/exit\r")
+    talk.process.finish().has(0)
+
+
+def test_an_error_ends_the_turn_not_the_session(online: Ocx, chat_server: ChatServer) -> None:
+    chat_server.answer(answers.error(402, "insufficient_quota"), path=CHAT)
+    talk = begin(online)
+    talk.say("one", "ocx: error:")
+    chat_server.answer(answers.stream("works"), path=CHAT)
+    talk.say("two", "works")
+    assert contents(chat_server) == ["two"]
+    talk.leave()
+
+
+def test_a_schema_holds_in_a_session(online: Ocx, chat_server: ChatServer) -> None:
+    talk = begin(online, "--schema", "a", "-n")
+    talk.say("one", "is not JSON")
+    chat_server.answer(answers.stream('{"a": "b"}'), path=CHAT)
+    talk.say("two", '{"a": "b"}')
+    talk.leave()
+
+
+def test_lines_are_kept_for_the_next_session(online: Ocx, chat_server: ChatServer) -> None:
+    """Arrow up brings back what was typed; the file is private, and -n leaves none."""
+    talk = begin(online)
+    talk.say("remember this", "Hello!")
+    talk.leave()
+    prompts = online.state / "prompts"
+    assert prompts.stat().st_mode & 0o777 == 0o600
+    chat_server.answer(answers.stream("second"), path=CHAT)
+    talk = begin(online)
+    talk.process.send(b"\x1b[A")
+    talk.shown.until(b"remember this")
+    talk.process.send("\r")
+    talk.shown.until(b"second")
+    talk.ready()
+    assert contents(chat_server)[-1] == "remember this"
+    talk.leave()
+
+
+def test_term_ends_the_session(online: Ocx) -> None:
+    talk = begin(online)
+    talk.idle()
+    talk.process.signal(signal.SIGTERM)
+    assert talk.process.wait() == -signal.SIGTERM
+
+
+def test_when_there_is_no_session(online: Ocx) -> None:
+    """Both ends must be a terminal; without a key the session does not begin."""
+    online("chat").has(2)
+    online.in_terminal("chat", "-o", "x").finish().has(2)
+    online.in_terminal("chat", env={"OCX_API_KEY": "", "OCX_BASE_URL": ""}).finish().has(4)
+
+
+MARKDOWN = (
+    "# Title\n\nA paragraph\nwith **bold** text that is long enough to be wrapped at forty"
+    " columns.\n\n"
+    "宽字符在终端里占两列，所以这一行也要正确地折行，不能超出边界。\n\n"
+    "```python\ndef f():\n    return '\x1b[31mred'\n```\n\n- one\n- two\n"
+)
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_markdown_is_rendered_block_by_block(
+    online: Ocx, chat_server: ChatServer, columns: int
+) -> None:
+    """A block shows when it is whole, while the rest is still to come; nothing is rewritten."""
+    more = threading.Event()
+    first, rest = MARKDOWN[:21], MARKDOWN[21:]
+    script = [
+        answers.STREAM_HEAD + answers.delta(first),
+        more,
+        answers.delta(rest) + answers.finish()
+        + answers.event(answers.DONE) + answers.LAST_PIECE,
+    ]  # fmt: skip
+    chat_server.answer(script, path=CHAT)
+    talk = begin(online, "-n", size=(24, columns))
+    talk.process.send("go\r")
+    talk.shown.until(b"Title")
+    assert b"paragraph" not in talk.shown.so_far()
+    more.set()
+    talk.ready()
+    shown = talk.leave().split("go\r\n", 1)[1]
+    assert "\\x1b[31mred" in plain(shown)
+    assert "\x1b[31mred" not in shown
+    assert "**bold**" not in shown
+    # Neither the cursor nor lines above are touched: scrollback stays as it was read.
+    for code in ("\x1b[A", "\x1b[1A", "\x1b[2J", "\x1b[H", "\x1b[?1049h"):
+        assert code not in shown
+    assert max(map(width, plain(shown).splitlines())) <= columns
+
+
+def plain(text: str) -> str:
+    import re
+
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
+
+
+def width(line: str) -> int:
+    import unicodedata
+
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+def test_retry_repeats_the_last_call_of_a_conversation(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """Also one that an earlier program made; the new answer takes the place of the old one."""
+    online("chat", "-c", "one").has(0)
+    talk = begin(online, "-c")
+    chat_server.answer(answers.stream("better"), path=CHAT)
+    talk.say("/retry", "better")
+    assert contents(chat_server) == ["one"]
+    talk.say("two", "better")
+    assert contents(chat_server) == ["one", "better", "two"]
+    talk.leave()
