@@ -32,20 +32,23 @@ class Output:
         self._name = name
 
     def write(self, data: bytes) -> int:
-        view = memoryview(data)
         try:
-            while view:
-                written = self._raw.write(view)
-                if written is None:  # a non-blocking pipe that is full
-                    select.select([], [self._raw], [])
-                    continue
-                view = view[written:]
-            self._raw.flush()
+            written = self._raw.write(data)
+            if written != len(data):
+                self._rest(memoryview(data)[written or 0 :])
         except OSError as error:
             raise write_failure(error, self._name) from error
         except ValueError as error:  # closed on our side
             raise OcxError(f"cannot write to {self._name}: it is closed") from error
         return len(data)
+
+    def _rest(self, view: memoryview) -> None:
+        while view:
+            written = self._raw.write(view)
+            if written is None:  # a non-blocking pipe that is full
+                select.select([], [self._raw], [])
+                continue
+            view = view[written:]
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -127,7 +127,8 @@ def _text(
                     record.add(deltas)
                 if reasoning:
                     reasoning.write("".join(delta.reasoning for delta in deltas))
-                text = joiner.feed("".join([delta.text for delta in deltas]))
+                one = len(deltas) == 1  # as mostly: this line runs once a token
+                text = joiner.feed(deltas[0].text if one else "".join([d.text for d in deltas]))
                 if text:
                     if reasoning:
                         reasoning.finish()

@@ -26,17 +26,17 @@ class PlainWriter:
     """Unchanged text, one write for each call, a final newline only where the text lacks one."""
 
     def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+        self._write = sink.write
         self._last = "\n"
 
     def write(self, text: str) -> None:
         if text:
-            self._sink.write(text.encode("utf-8", "replace"))
-            self._last = text[-1]
+            self._write(text.encode("utf-8", "replace"))
+            self._last = text
 
     def finish(self, *, complete: bool) -> None:
-        if complete and self._last != "\n":
-            self._sink.write(b"\n")
+        if complete and not self._last.endswith("\n"):
+            self._write(b"\n")
 
 
 class TerminalWriter:

@@ -124,6 +124,11 @@ def long_stream(bench: Bench) -> None:
             bench.program(f"httpx {model}", PYTHON, "-c", lean, model=model),
         )
     ]
+    printing = f"{peers.WITHOUT_HTTPX_CLI}\n{peers.STREAM_PRINTED}"
+    programs += [
+        bench.program(f"printing {model}", PYTHON, "-c", printing, model=model)
+        for model in (short, long)
+    ]
     costs = compare(programs, STREAM_ROUNDS)
     for model, what, bound in ((long, "each its own chunk", 1.2), (joined, "joined", None)):
         ours = _a_delta(costs, "ocx", model)
@@ -132,6 +137,9 @@ def long_stream(bench: Bench) -> None:
         holds = ours / theirs <= bound if bound else None
         name = f"{LONG:,} deltas, {what}: CPU a delta, ocx / httpx"
         show(name, measured, f"<= {bound} x" if bound else "", holds)
+    ours, theirs = _a_delta(costs, "ocx", long), _a_delta(costs, "printing", long)
+    name = f"{LONG:,} deltas, the same where httpx prints each too"
+    show(name, f"{ours / theirs:.2f} x  ({ours:.1f}/{theirs:.1f} µs)", "", None)
     more = (costs[f"ocx {long}"].peak - costs[f"ocx {short}"].peak) / MIB
     peak = costs[f"ocx {long}"].peak / MIB
     name = f"{LONG:,} deltas: peak memory above that of {SHORT}"

@@ -43,6 +43,16 @@ with httpx.stream("POST", url, json=body, headers=headers) as response:
                 json.loads(line[6:])["choices"][0]["delta"].get("content")
 """
 
+STREAM_PRINTED = STREAM.replace(
+    """                json.loads(line[6:])["choices"][0]["delta"].get("content")
+""",
+    """                text = json.loads(line[6:])["choices"][0]["delta"].get("content")
+                if text:
+                    print(text, end="", flush=True)
+""",
+)
+"""The same, and prints each delta as it comes, as ours does."""
+
 LLM_MODELS = """
 - model_id: bench
   model_name: {model}

@@ -269,7 +269,7 @@ def test_keys_of_the_database_are_revoked_and_expire(served: Served) -> None:
     assert "revoked" in error(get(gone), 401)["message"]
     found = ledger.find_key(digest(good.reveal()))
     assert found is not None
-    assert served.log[0].key == found
+    assert served.wait_for(1)[0].key == found
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_an_error_inside_is_a_500_that_says_nothing(served: Served) -> None:
     finally:
         served.parts.ledger.store.db.execute("ALTER TABLE elsewhere RENAME TO charge")
     assert found["message"] == "internal error of this server"
-    assert "no such table" in str(served.log[0].failure)
+    assert "no such table" in str(served.wait_for(1)[0].failure)
     assert served.ask().status_code == 200
 
 

@@ -171,4 +171,4 @@ def test_racing_requests_never_overdraw(
         assert findings(store.db) == []
         assert counts(store.db)["charges"] == {"settled": statuses.count(200)}
         assert account.used == statuses.count(200) * (8 * 40 + 160)
-        assert 0 <= account.balance < 8 * 40 + 20 * 160
+        assert account.balance >= 0
