@@ -153,6 +153,7 @@ def test_another_shell_is_a_usage_error() -> None:
         script("csh", TREE)
 
 
+@pytest.mark.shells
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc: apt-get install mandoc")
 def test_mandoc_finds_nothing() -> None:
     done = subprocess.run(
@@ -170,6 +171,7 @@ def _groff_man() -> bool:
     return "man 2" in done.stdout
 
 
+@pytest.mark.shells
 @pytest.mark.skipif(not _groff_man(), reason="no man-db with groff: apt-get install man-db groff")
 def test_man_warns_of_nothing() -> None:
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}
