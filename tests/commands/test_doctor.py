@@ -245,6 +245,61 @@ def test_an_endpoint_without_a_balance(online: Ocx, chat_server: ChatServer) -> 
     assert checks(online("doctor", "--json").has(0))["balance"]["state"] == "warning"
 
 
+@pytest.mark.parametrize(
+    ("body", "state", "detail"),
+    [
+        ({"unlimited": True}, "ok", "unlimited"),
+        ({"left": 5}, "warning", "5 credits, a guess"),
+        ({"balances": [{"currency": "USD", "balance": 0}]}, "failed", "no credits are left"),
+    ],
+)
+def test_balances(
+    online: Ocx, chat_server: ChatServer, body: dict[str, Any], state: str, detail: str
+) -> None:
+    chat_server.answer(answers.answer(body), path=BALANCE)
+    found = checks(online("doctor", "--json"))["balance"]
+    assert found["state"] == state
+    assert found["detail"].startswith(detail)
+
+
+def test_through_a_proxy(online: Ocx, raw_server: Callable[..., RawServer]) -> None:
+    """Plain http to a host without keys is forwarded, not tunnelled."""
+    online.write_config('[profiles.lan]\nbase_url = "http://lan.test/v1"\nauth = "none"\n')
+    proxy = raw_server()
+    proxy.answer(answers.answer(answers.models("deepseek-chat")), path="/models")
+    proxy.answer(answers.answer({"balance": 1}), path="/balance")
+    done = online(
+        "-P", "lan", "doctor", "--json", env={"OCX_BASE_URL": "", "HTTP_PROXY": proxy.url}
+    )
+    found = checks(done.has(0))
+    assert found["proxy"]["detail"] == proxy.url.removeprefix("http://")
+    assert found["key"]["detail"] == "none (auth = none)"
+    assert found["models"]["state"] == "ok"
+
+
+def test_a_proxy_that_says_nothing_we_understand(
+    online: Ocx, raw_server: Callable[..., RawServer]
+) -> None:
+    proxy = raw_server()
+    proxy.answer([CLOSE])
+    online.env |= {"OCX_BASE_URL": "https://api.test/v1", "HTTPS_PROXY": proxy.url}
+    done = online("doctor", "--json")
+    assert done.status in {8, 9}
+    cause(done, "proxy", "the proxy")
+
+
+def test_quiet_shows_nothing_but_errors(online: Ocx, chat_server: ChatServer) -> None:
+    assert online("doctor", "-q").has(0).text == ""
+    chat_server.answer_all(answers.error(401))
+    done = online("doctor", "-q").has(4)
+    assert (done.text, done.stderr.splitlines()[0]) == ("", "ocx: error: failed: models")
+
+
+def test_colour_only_where_asked_for(online: Ocx) -> None:
+    assert "\x1b" not in online("doctor").has(0).text
+    assert "\x1b[32mok" in online("doctor", "--color", "always").has(0).text
+
+
 def test_a_server_that_speaks_no_http(online: Ocx, raw_server: Callable[..., RawServer]) -> None:
     server = raw_server()
     server.answer([b"220 mail.example ESMTP\r\n", CLOSE])

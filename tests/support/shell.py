@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 import termios
@@ -69,6 +71,7 @@ class Shell:
     ) -> None:
         program = shutil.which(name)
         assert program is not None
+        self.name = name
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._traps = _traps(folder)
@@ -125,6 +128,8 @@ class Shell:
         return sorted(path.name for path in self.work.parent.glob("ran-*"))
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # the shell itself, where our child is a strace
+            os.killpg(os.tcgetpgrp(self._fd), signal.SIGKILL)
         self._popen.kill()
         self._popen.wait()
         self._shown.all()  # or its reader would take what the next descriptor of that number says
