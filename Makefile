@@ -32,7 +32,10 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m slow --full
 
+# What is not installed is skipped, and counted.
 test-shells: $(STAMP)
+	@echo "Drives bash, zsh and fish, and asks mandoc, man and strace. To have them all:"
+	@echo "  apt-get install zsh fish mandoc man-db groff strace, or brew install bash zsh fish mandoc"
 	$(BIN)/python -m pytest -m shells
 
 # The official SDKs for Python and Node, each in a throwaway folder.

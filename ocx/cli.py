@@ -94,7 +94,12 @@ COMMANDS: dict[str, str | Group] = {
         },
         bare="ocx.commands.serve:serve",
     ),
-    "help": "ocx.commands.help:help_",
+    "env": "ocx.commands.env:env",
+    "exec": "ocx.commands.exec:exec_",
+    "api": "ocx.commands.api:api",
+    "doctor": "ocx.commands.doctor:doctor",
+    "completion": "ocx.docs.commands:completion",
+    "help": "ocx.docs.commands:help_",
 }
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

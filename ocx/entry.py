@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from ocx.errors import (
     Terminated,
     UsageError,
 )
+from ocx.secret import redact
 from ocx.terminal import Terminal
 from ocx.terminal import write_failure as translate_write_failure
 
@@ -137,9 +139,30 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
         terminal.stderr.write("".join(traceback.format_exception(error)))
     from ocx.output.failure import write_failure  # only on the way to an error
 
+    if _is_for_nagios(words):
+        return _report_to_nagios(terminal, error)
     # Looked for in argv, so that a usage error already has the form that was asked for.
     write_failure(terminal, error, as_json="--json" in _before_dashes(words))
     return error.exit_code
+
+
+def _is_for_nagios(words: Sequence[str]) -> bool:
+    from ocx.commands.shared import VALUE_FLAGS  # only on the way to an error
+
+    ours = list(_before_dashes(words))
+    if _command_word(ours, VALUE_FLAGS) != "balance":
+        return False
+    pairs = itertools.pairwise(ours)
+    return "--format=nagios" in ours or ("--format", "nagios") in pairs
+
+
+def _report_to_nagios(terminal: Terminal, error: OcxError) -> int:
+    """A plugin's words are on stdout, and whatever it cannot tell is 3."""
+    from ocx.output.monitoring import UNKNOWN, nagios_unknown
+
+    with contextlib.suppress(OcxError, OutputClosed):
+        terminal.print(redact(nagios_unknown(error.message)))
+    return UNKNOWN
 
 
 def _before_dashes(words: Sequence[str]) -> Sequence[str]:

@@ -22,6 +22,7 @@ FLOORS = {
     "ocx.signals": 1,
     "ocx.config": 2,
     "ocx.batch": 2,
+    "ocx.doctor": 3,
     "ocx.answer": 2,
     "ocx.snippet": 2,
     "ocx.history": 3,  # it writes its files as ocx.config does
@@ -29,7 +30,7 @@ FLOORS = {
     "ocx.output": 3,
     "ocx.commands": 4,
     "ocx.cli": 5,
-    "ocx.docs": 5,
+    "ocx.docs": 6,  # it describes the whole program
     "ocx.entry": 6,
     "ocx.__main__": 6,
 }

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocx.api.balance import Balance, read
+from ocx.commands.balance_forms import (
+    Shown,
+    annotated,
+    annotation,
+    as_text,
+    deliver,
+    write_github,
+)
 from ocx.commands.shared import Invocation, shared
 from ocx.errors import BelowError, ChildExit, ConfigError, ServerError, UsageError
-from ocx.output.balance import balance_document, balance_text, write_raw
-from ocx.output.document import write_json
-from ocx.output.text import one_line
+from ocx.output.balance import balance_text, raw_text
+from ocx.output.monitoring import Thresholds
 
 if TYPE_CHECKING:
-    from ocx.api import Reply
     from ocx.config.settings import Settings
+
+_FORMATS = "text|json|prometheus|nagios|github"
 
 
 @shared
@@ -41,38 +49,75 @@ def balance(
     raw: Annotated[bool, typer.Option("--raw", help="Print the answer as the server sent it.")] = (
         False
     ),
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="How to print it; text is the default.", metavar=_FORMATS),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Replace this file, in one step.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Show the credits left on the account.
 
     The shape of the answer is undocumented; --json says how sure the reading is. With -q only
     the exit code speaks.
     """
-    if raw and run.json:
-        raise UsageError("--raw and --json exclude each other", hint="--raw prints JSON already")
-    least = threshold("--min", minimum)
-    low = threshold("--warn", warn)
+    form = _form(run, format_, raw)
+    limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum))
     settings = run.settings()
-    if least is not None:
+    if limits.least is not None:
         refuse_play_money(settings, "--min")
-    with run.client(settings) as client:
+    with annotated(run, form), run.client(settings) as client:
         reply = client.balance()
-    if raw:
-        write_raw(run.terminal, reply.body)
-        if least is None and low is None:
-            return
-    reading = read(
-        reply,
-        path=settings.balance_path,
-        scale=settings.balance_scale,
-        currency=currency,
-    )
-    if not raw and not run.quiet:
-        _print(run, reading, reply, settings)
-    if low is not None:
-        _warn(run, reading, low)
-    if least is not None:
+        if raw:
+            deliver(run, raw_text(run.terminal, reply.body), output)
+            if limits == Thresholds():
+                return
+        reading = read(
+            reply,
+            path=settings.balance_path,
+            scale=settings.balance_scale,
+            currency=currency,
+        )
+        shown = Shown(reading, reply.json, settings, limits)
+        if form == "nagios" and limits.least is not None:
+            check_known(reading, accept_guess=accept_guess)
+        if not raw:
+            _show(run, form, shown, output)
+        _judge(run, form, shown, accept_guess=accept_guess)
+
+
+def _form(run: Invocation, name: str | None, raw: bool) -> str:
+    if name is not None and name not in _FORMATS.split("|"):
+        raise UsageError(f"--format takes {_FORMATS.replace('|', ', ')}")
+    if run.json and name not in {None, "json"}:
+        raise UsageError("--json is --format json, and takes no other")
+    if raw and (run.json or name is not None):
+        raise UsageError("--raw is a format of its own", hint="leave out --json and --format")
+    return "json" if run.json else name or "text"
+
+
+def _show(run: Invocation, form: str, shown: Shown, output: str | None) -> None:
+    if not run.quiet or output is not None:
+        deliver(run, as_text(run, form, shown), output)
+    if form == "github":
+        write_github(run, shown)
+    if form == "text" and shown.reading.confidence == "guessed":
+        run.warn("this is a guess: the answer may mean another number; see --raw")
+
+
+def _judge(run: Invocation, form: str, shown: Shown, *, accept_guess: bool) -> None:
+    reading, limits = shown.reading, shown.limits
+    if form == "nagios":
+        if state := limits.state(reading):
+            raise ChildExit(state)
+        return
+    if limits.low is not None:
+        _warn(run, form, reading, limits.low)
+    if limits.least is not None:
         try:
-            check_minimum(reading, least, accept_guess=accept_guess)
+            check_minimum(reading, limits.least, accept_guess=accept_guess)
         except BelowError as below:
             if run.quiet:  # like grep -q: the answer "no" is no error
                 raise ChildExit(below.exit_code) from None
@@ -102,20 +147,14 @@ def refuse_play_money(settings: Settings, flag: str) -> None:
         )
 
 
-def _print(run: Invocation, reading: Balance, reply: Reply, settings: Settings) -> None:
-    if run.json:
-        write_json(run.terminal, balance_document(reading, reply.json, sandbox=settings.sandbox))
-        return
-    for each in reading.currencies or (reading,):
-        run.terminal.print(one_line(balance_text(each)))
-    if reading.confidence == "guessed":
-        run.warn("this is a guess: the answer may mean another number; see --raw")
-
-
-def _warn(run: Invocation, reading: Balance, low: Decimal) -> None:
+def _warn(run: Invocation, form: str, reading: Balance, low: Decimal) -> None:
     for each in reading.currencies or (reading,):
         if each.amount is not None and each.amount < low:
-            run.warn(f"{balance_text(each)} left, fewer than {low}")
+            text = f"{balance_text(each)} left, fewer than {low}"
+            if form != "github":
+                run.warn(text)
+            elif not run.quiet:
+                run.terminal.message(annotation("warning", text))
 
 
 def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> None:
@@ -123,6 +162,13 @@ def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> No
 
     Raises: BelowError where it is known to be less; ServerError where that cannot be known.
     """
+    check_known(reading, accept_guess=accept_guess)
+    if reading.amount is not None and reading.amount < least:
+        raise BelowError(f"{balance_text(reading)} left, fewer than {least}", hint="top up")
+
+
+def check_known(reading: Balance, *, accept_guess: bool) -> None:
+    """Raises: ServerError where it is not known how much is left."""
     if reading.unlimited:
         return
     if reading.amount is None:
@@ -135,5 +181,3 @@ def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> No
             f"the balance may be {balance_text(reading)}, but that is a guess",
             hint="set balance_path in the profile, or say --accept-guess",
         )
-    if reading.amount < least:
-        raise BelowError(f"{balance_text(reading)} left, fewer than {least}", hint="top up")

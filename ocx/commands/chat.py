@@ -154,7 +154,7 @@ def chat(
         ),
     ] = None,
     reasoning: Annotated[
-        str, typer.Option("--reasoning", help="Reasoning on stderr: hide or show.", metavar="HOW")
+        str, typer.Option("--reasoning", help="Reasoning, on stderr.", metavar="hide|show")
     ] = "hide",
     render: Annotated[
         bool | None,
@@ -170,8 +170,8 @@ def chat(
         str | None,
         typer.Option(
             "--snippet",
-            help="Print the request as a program: curl, powershell, python or node.",
-            metavar="LANGUAGE",
+            help="Print the request as a program.",
+            metavar="curl|powershell|python|node",
         ),
     ] = None,
 ) -> None:

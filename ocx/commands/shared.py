@@ -25,7 +25,7 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...], str, str | None]] = {
     "key_file": (str, ("--key-file",), "Read the key from this file, or - for stdin.", "FILE"),
     "header": (list[str], ("--header", "-H"), "Add a request header (repeatable).", "NAME:VALUE"),
     "json": (bool, ("--json",), "Print JSON; errors too, on stderr.", None),
-    "color": (str, ("--color",), "Colour: always, never or auto.", "WHEN"),
+    "color": (str, ("--color",), "Colour on both streams.", "auto|always|never"),
     "quiet": (bool, ("--quiet", "-q"), "Nothing on stderr but errors.", None),
     "debug": (bool, ("--debug",), "Show requests, retries and tracebacks on stderr.", None),
     "timeout": (float, ("--timeout",), "Seconds for the whole call, retries included.", "SECONDS"),

@@ -32,11 +32,11 @@ def balance_document(reading: Balance, raw: Any, *, sandbox: bool) -> dict[str, 
     return {**document, "raw": raw}
 
 
-def write_raw(terminal: Terminal, body: bytes) -> None:
+def raw_text(terminal: Terminal, body: bytes) -> bytes:
     """The body byte for byte in a pipe; on a terminal, control characters are written out."""
     if terminal.stdout_tty:
         body = escape_control(body.decode("utf-8", "replace")).encode()
-    terminal.stdout.write(body if body.endswith(b"\n") else body + b"\n")
+    return body if body.endswith(b"\n") else body + b"\n"
 
 
 def _plain(amount: Decimal | None) -> str:

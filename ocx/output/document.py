@@ -14,8 +14,17 @@ from ocx.terminal import Terminal
 def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None:
     """Print exactly one JSON document and a newline, on stdout where no `sink` is given."""
     to_person = terminal.stdout_tty and sink is None
-    text = _indented(value) if to_person else _compact(value)
-    (sink or terminal.stdout).write(text.encode("utf-8", "replace") + b"\n")
+    (sink or terminal.stdout).write(_encoded(value, indented=to_person))
+
+
+def json_text(terminal: Terminal, value: Any) -> bytes:
+    """The bytes of that document, for stdout."""
+    return _encoded(value, indented=terminal.stdout_tty)
+
+
+def _encoded(value: Any, *, indented: bool) -> bytes:
+    text = _indented(value) if indented else _compact(value)
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def _compact(value: Any) -> str:

@@ -59,8 +59,13 @@ def test_help_names_every_command_and_every_shared_option(ocx: Ocx, args: tuple[
 @pytest.mark.parametrize(
     "words", [("chat",), ("keys", "add"), ("config", "profiles", "use")], ids=" ".join
 )
-def test_help_of_a_command_is_what_its_flag_shows(ocx: Ocx, words: tuple[str, ...]) -> None:
-    assert ocx("help", *words).has(0).text.strip() == ocx(*words, "--help").has(0).text.strip()
+def test_help_of_a_command_is_its_page_and_the_flag_is_short(
+    ocx: Ocx, words: tuple[str, ...]
+) -> None:
+    page = ocx("help", *words).has(0).text
+    assert page.startswith(f"ocx-{'-'.join(words)} - ")
+    summary = ocx(*words, "--help").has(0).text.splitlines()[2].strip()
+    assert summary in page
 
 
 def test_the_topic_exit_codes_is_the_table(ocx: Ocx) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from ocx.serve.catalogue import BUILT_IN
 from tests.serve.conftest import Served
+from tests.support.program import Ocx
 
 MESSAGES: Any = [{"role": "user", "content": "one two three"}]
 TOUR = Path(__file__).with_name("sdk_tour.mjs")
@@ -38,6 +40,18 @@ def test_create(client: Any) -> None:
     assert answer.choices[0].message.content == "one two three"
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage.total_tokens == 14
+
+
+def test_exec_needs_no_other_set_up(openai: Any, served: Served, ocx: Ocx) -> None:
+    """`ocx exec -- python -c …`: the SDK finds endpoint and key by itself."""
+    ocx.env |= {"OCX_BASE_URL": served.url, "OCX_API_KEY": served.key.reveal()}
+    program = (
+        "import openai; client = openai.OpenAI()\n"
+        f"answer = client.chat.completions.create(model='gpt-4o', messages={MESSAGES!r})\n"
+        "print(answer.choices[0].message.content)"
+    )
+    done = ocx("exec", "--", sys.executable, "-c", program).has(0)
+    assert done.text == "one two three\n"
 
 
 def test_stream(client: Any) -> None:

@@ -1,0 +1,98 @@
+"""`ocx api`: one raw request with the key, the retries and the errors of every other command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ocx.api.request_path import below_base_url, with_query
+from ocx.api.types import CHAT_TIMEOUT
+from ocx.commands.shared import Invocation, shared
+from ocx.errors import UsageError
+from ocx.output.document import write_json
+from ocx.output.text import escape_control
+from ocx.prompt.fields import parse_fields
+
+if TYPE_CHECKING:
+    from ocx.api import Reply
+
+_IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
+
+
+@shared
+def api(
+    run: Invocation,
+    method: Annotated[str, typer.Argument(help="GET, POST, …")],
+    path: Annotated[str, typer.Argument(help="Below the base URL: models, chat/completions, …")],
+    raw_field: Annotated[
+        list[str] | None,
+        typer.Option("--raw-field", "-f", help="A field with a text (repeatable).", metavar="K=V"),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", "-F", help="A field with JSON (repeatable).", metavar="K=JSON"),
+    ] = None,
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", help="Send this file, as it is; - is stdin.", metavar="FILE"),
+    ] = None,
+    include: Annotated[
+        bool, typer.Option("--include", "-i", help="Print the status and the headers, too.")
+    ] = False,
+) -> None:
+    """Send a raw request and print the answer as it came.
+
+    Fields become a JSON body, or the query of GET, HEAD and DELETE. Keys, retries, errors and
+    exit codes are those of every other command; nothing but the configured base URL is reached.
+    """
+    method = _checked_method(method)
+    target = below_base_url(path)
+    fields = parse_fields(raw_field or (), field or ())
+    if input_ is not None and fields:
+        raise UsageError("--input is the whole body, so it excludes -f and -F")
+    content = b""
+    if input_ is not None:
+        content = _read(run, input_)
+    elif fields and method in _IN_QUERY:
+        target = with_query(target, fields)
+    elif fields:
+        content = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    settings = run.settings()
+    if settings.timeout is None and method != "GET":  # a chat, for all that we know
+        settings = replace(settings, timeout=CHAT_TIMEOUT)
+    with run.client(settings) as client:
+        _print(run, client.request(method, target, content=content), include)
+
+
+def _checked_method(word: str) -> str:
+    if not (word.isascii() and word.isalpha() and len(word) <= 16):
+        raise UsageError("not a method", hint="ocx api GET models")
+    return word.upper()
+
+
+def _read(run: Invocation, name: str) -> bytes:
+    if name == "-":
+        if run.flags.get("key_file") == "-":
+            raise UsageError("stdin is claimed twice: --input - and --key-file -")
+        return run.terminal.read_stdin()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from error
+
+
+def _print(run: Invocation, reply: Reply, include: bool) -> None:
+    if include:
+        lines = [f"HTTP {reply.status}", *(f"{k}: {v}" for k, v in reply.headers.items()), ""]
+        for line in lines:
+            run.terminal.print(escape_control(line) if run.terminal.stdout_tty else line)
+    if not run.terminal.stdout_tty:
+        run.terminal.stdout.write(reply.body)
+    elif reply.json is not None:
+        write_json(run.terminal, reply.json)
+    elif reply.body:
+        run.terminal.print(escape_control(reply.body.decode("utf-8", "replace")).rstrip("\n"))

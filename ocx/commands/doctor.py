@@ -1,0 +1,140 @@
+"""`ocx doctor`: is everything in order, and what to do if not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ocx.commands.shared import Invocation, shared
+from ocx.doctor import machine
+from ocx.doctor.check import Check, failed, ok, skipped, warning
+from ocx.errors import OcxError
+from ocx.output.document import write_json
+from ocx.output.text import one_line
+
+if TYPE_CHECKING:
+    from ocx.api import Client
+    from ocx.config.settings import Settings
+    from ocx.secret import Secret
+
+_NETWORK = ("proxy", "dns", "tcp", "tls", "http", "clock")
+_ACCOUNT = ("models", "balance")
+_COLORS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
+
+
+@shared
+def doctor(
+    run: Invocation,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Ask a model one tiny thing, too; it costs credits.")
+    ] = False,
+) -> None:
+    """Find out what is wrong, and what to do about it.
+
+    Looks at the installation, the files, the key, the network and the account, one line each:
+    ok, warning or failed. The exit code is that of the first failure.
+    """
+    found = []
+    for check in _checks(run, chat):
+        found.append(check)
+        if not run.json and not run.quiet:
+            _print(run, check)
+    failures = [check for check in found if check.error is not None]
+    if run.json:
+        checks = [check.as_json() for check in found]
+        write_json(run.terminal, {"ok": not failures, "checks": checks})
+    if failures:
+        raise _verdict(failures)
+
+
+def _checks(run: Invocation, chat: bool) -> Iterator[Check]:
+    env = run.terminal.env
+    yield machine.version()
+    yield machine.programs(env)
+    try:
+        settings = run.with_flags(quiet=True).settings()
+    except OcxError as error:
+        yield failed("config", error)
+        yield machine.credentials(env)
+        yield from _not_tried("the configuration is broken", chat)
+        return
+    yield machine.config(settings, env)
+    yield machine.credentials(env)
+    key, secret = _key(run, settings)
+    yield key
+    if settings.sandbox:
+        yield ok("network", "not needed: the sandbox runs in this process")
+    else:
+        # Its HTTP library takes longer to import than everything above takes to run.
+        from ocx.doctor.network import network
+
+        for check in network(settings):
+            yield check
+            if check.error is not None:
+                yield from _not_tried(f"{check.name} failed", chat, _ACCOUNT)
+                return
+    if key.error is not None:
+        yield from _not_tried("there is no key", chat, _ACCOUNT)
+        return
+    from ocx.doctor.account import account
+
+    with _client(run, settings, secret) as client:
+        yield from account(client, settings, chat=chat)
+
+
+def _client(
+    run: Invocation, settings: Settings, secret: Secret | None
+) -> AbstractContextManager[Client]:
+    """With the key as it was found: it is not read, and no program asked for it, a second time."""
+    if settings.sandbox:
+        return run.with_flags(quiet=True).client(settings)
+    from ocx.api import Client
+    from ocx.commands.connect import log_to
+    from ocx.config.keys import endpoint
+
+    log_to(run.terminal, logging.DEBUG if run.debug else logging.ERROR)
+    return Client(endpoint(settings, secret))
+
+
+def _key(run: Invocation, settings: Settings) -> tuple[Check, Secret | None]:
+    from ocx.config.keys import endpoint, find_key
+
+    try:
+        found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+        if found.secret is not None:
+            run.terminal.stderr.hide(found.secret)
+        endpoint(settings, found.secret)
+    except OcxError as error:
+        return failed("key", error), None
+    shown = f"{found.secret} from {found.source}" if found.secret else f"none ({found.source})"
+    if found.warnings:
+        return warning("key", f"{shown}; {'; '.join(found.warnings)}"), found.secret
+    return ok("key", shown), found.secret
+
+
+def _not_tried(
+    why: str, chat: bool, names: tuple[str, ...] = ("key", *_NETWORK, *_ACCOUNT)
+) -> Iterator[Check]:
+    for name in (*names, *(["chat"] if chat else [])):
+        yield skipped(name, f"not tried: {why}")
+
+
+def _print(run: Invocation, check: Check) -> None:
+    state = f"{check.state:<8}"
+    if run.terminal.stdout_color(run.color):
+        state = f"\x1b[{_COLORS[check.state]}m{state}\x1b[0m"
+    run.terminal.print(f"{state} {check.name}: {one_line(check.detail)}")
+    if check.hint:
+        run.terminal.print(f"{'':8} -> {one_line(check.hint)}")
+
+
+def _verdict(failures: list[Check]) -> OcxError:
+    """The first failure's class, so that the exit code is its own."""
+    first = failures[0].error
+    assert first is not None  # noqa: S101 - only failures are given, told to mypy
+    names = ", ".join(check.name for check in failures)
+    return type(first)(f"failed: {names}", hint="the lines above say what to do")

@@ -1,0 +1,91 @@
+"""`ocx env`: the endpoint and the key as variables that other tools read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ocx.commands.shared import Invocation, shared
+from ocx.config.handover import Handover, handover
+from ocx.config.keys import endpoint, find_key
+from ocx.errors import UsageError
+from ocx.output import assignments
+from ocx.output.github import append, command
+
+_FORMATS = (*assignments.FORMATS, "github")
+
+
+@shared
+def env(
+    run: Invocation,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="How to write them; sh is the default.", metavar="|".join(_FORMATS)
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model id or alias.", metavar="ID")
+    ] = None,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Print the key, on a terminal and in CI too.")
+    ] = False,
+) -> None:
+    """Print the environment that hands the endpoint and key to other tools.
+
+    Base URL, key and model under the names that OpenAI-compatible tools read, for `eval`, a
+    .env file or the next steps of a GitHub job. On a terminal the key is masked, and with CI set
+    nothing is printed, unless --reveal says so. `ocx exec` needs no printing at all.
+    """
+    form = _form(run, format_)
+    if form != "github" and run.terminal.env.get("CI") and not reveal:
+        raise UsageError(
+            "with CI set the key is not printed: logs are kept",
+            hint="`ocx exec -- CMD` prints nothing, --format github masks the key; or --reveal",
+        )
+    found = hand_over(run, model)
+    if form == "github":
+        _write_github(run, found)
+        return
+    hide = run.terminal.stdout_tty and not reveal and found.secret is not None
+    variables = found.masked() if hide else found.variables
+    text = assignments.FORMATS[form](variables, found.removed)
+    run.terminal.stdout.write(text.encode())
+    if hide:
+        run.note("the key is masked on a terminal; --reveal prints it")
+
+
+def hand_over(run: Invocation, model: str | None) -> Handover:
+    """The variables for this call's endpoint, after every check that a request would pass.
+
+    Raises: UsageError, ConfigError, AuthError.
+    """
+    settings = run.settings(model=model)
+    found = handover(settings, None) if settings.sandbox else None
+    key = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+    for warning in key.warnings:
+        run.warn(warning)
+    endpoint(settings, key.secret)
+    return found or handover(settings, key.secret)
+
+
+def _form(run: Invocation, name: str | None) -> str:
+    if name is not None and name not in _FORMATS:
+        raise UsageError(f"--format takes {', '.join(_FORMATS)}")
+    if run.json and name not in {None, "json"}:
+        raise UsageError("--json is --format json, and takes no other")
+    return "json" if run.json else name or "sh"
+
+
+def _write_github(run: Invocation, found: Handover) -> None:
+    if not run.terminal.env.get("GITHUB_ENV"):
+        raise UsageError(
+            "--format github is for a job of GitHub Actions: GITHUB_ENV is not set",
+            hint="--format sh, or dotenv, works anywhere",
+        )
+    if found.secret is not None:  # before anything else could print it
+        run.terminal.print(command("add-mask", found.secret.reveal()))
+    # A file of variables cannot remove one, and most tools take an empty one for none.
+    emptied = {name: "" for name in found.removed if run.terminal.env.get(name)}
+    append(run.terminal.env, "GITHUB_ENV", assignments.github_file({**found.variables, **emptied}))

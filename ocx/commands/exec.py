@@ -1,0 +1,68 @@
+"""`ocx exec`: another program with the endpoint and the key in its environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from ocx.commands.env import hand_over
+from ocx.commands.shared import Invocation, shared
+from ocx.errors import OcxError, UsageError
+
+
+class CannotRunError(OcxError):
+    exit_code = 126
+    name = "cannot run"
+
+
+class NotFoundError(OcxError):
+    exit_code = 127
+    name = "not found"
+
+
+@shared
+def exec_(
+    run: Invocation,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- CMD", help="The program and its arguments, after `--`."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model id or alias.", metavar="ID")
+    ] = None,
+) -> None:
+    """Run a program with the endpoint and key in its environment.
+
+    The program takes the place of ocx: its exit code, its signals and its terminal are its own.
+    The key stands in its environment only, never in an argument or a file.
+    """
+    if words or not run.trailing:
+        raise UsageError("the program to run goes after `--`", hint="ocx exec -- CMD [ARG]...")
+    found = hand_over(run, model)
+    env = {name: text for name, text in run.terminal.env.items() if name not in found.removed}
+    replace_process(run.trailing, {**env, **found.variables})
+
+
+def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Become the program `words[0]`, found through the PATH of `env`.
+
+    Raises:
+        NotFoundError, CannotRunError: it could not be started.
+    """
+    # Python ignores these, and a program inherits what is ignored; the handlers of ours it does
+    # not inherit, and an ignored SIGINT it shall (nohup, a job in the background).
+    for name in ("SIGPIPE", "SIGXFZ", "SIGXFSZ"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(words[0], list(words), dict(env))  # noqa: S606 - no shell is meant
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"{words[0]}: not found") from error
+    except OSError as error:
+        raise CannotRunError(f"{words[0]}: {error.strerror}") from error
+    except ValueError as error:  # an empty name, or a NUL in it
+        raise NotFoundError("no program has that name") from error

@@ -1,0 +1,43 @@
+"""Completion scripts: static text for each shell, filled in from the command tree.
+
+The shells read model ids and names from files themselves and evaluate nothing. Typer's own
+scripts start Python on every TAB and run what a model id says (conventions, 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ocx.docs import bash, fish, zsh
+from ocx.docs.tree import Command
+from ocx.errors import UsageError
+
+_TEMPLATES = Path(__file__).with_name("shell")
+_GENERATORS: dict[str, Callable[[Command], dict[str, str]]] = {
+    "bash": bash.parts,
+    "zsh": zsh.parts,
+    "fish": fish.parts,
+}
+FILES = {"bash": "ocx.bash", "zsh": "_ocx", "fish": "ocx.fish"}
+"""The name that each shell's script has in `completions/`."""
+SHELLS = tuple(FILES)
+
+
+def script(shell: str, root: Command) -> str:
+    """The completion script for one of `SHELLS`. Raises: UsageError for another."""
+    if shell not in FILES:
+        raise UsageError(f"no completion for {shell!r}", hint=f"there is {', '.join(SHELLS)}")
+    template = (_TEMPLATES / FILES[shell]).read_text("utf-8")
+    return _filled(template, _GENERATORS[shell](root))
+
+
+def _filled(template: str, parts: dict[str, str]) -> str:
+    """A line `#@ NAME` of the template becomes the part of that name."""
+    return "".join(_lines(template.splitlines(keepends=True), parts))
+
+
+def _lines(lines: Iterable[str], parts: dict[str, str]) -> Iterable[str]:
+    for line in lines:
+        marker, _, name = line.strip().partition("#@ ")
+        yield parts[name] if name and not marker else line

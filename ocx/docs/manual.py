@@ -1,0 +1,196 @@
+"""Every page of the manual, from the command tree, the tables and the written texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ocx.config.table import ENVIRONMENT, SETTINGS, Setting
+from ocx.docs.page import Page, Paragraph, Synopsis, Terms, filled, section
+from ocx.docs.prose import prose
+from ocx.docs.tree import Argument, Command, Option
+from ocx.errors import exit_code_table
+
+_SEE_ALSO = ("`ocx`(1)", "`ocx-config`(5)", "`ocx-environment`(7)", "`ocx-exit-codes`(7)")
+
+
+def manual(root: Command) -> Iterator[Page]:
+    """All of it."""
+    for command in root.walk():
+        yield command_page(command)
+    yield config_page()
+    yield environment_page()
+    yield exit_codes_page()
+
+
+def topic_page(name: str) -> Page:
+    """The page of one of `topics.TOPICS`."""
+    pages = {
+        "exit-codes": exit_codes_page,
+        "environment": environment_page,
+        "config-file": config_page,
+    }
+    return pages[name]()
+
+
+def command_page(command: Command) -> Page:
+    """`ocx-keys-add.1` of `ocx keys add`."""
+    name = "-".join(command.path)
+    written = prose(name)
+    is_root = len(command.path) == 1
+    description = [Paragraph(command.summary), *_text(command), *written.description]
+    sections = (
+        section("SYNOPSIS", *_synopsis(command)),
+        section("DESCRIPTION", *description),
+        section("COMMANDS", *_commands(command)),
+        section("ARGUMENTS", *_arguments(command.arguments)),
+        section("OPTIONS", *_options(command, is_root)),
+        section("ENVIRONMENT", *([Terms(_environment())] if is_root else [])),
+        section("EXIT STATUS", *_exit_status(is_root)),
+        section("EXAMPLES", *written.examples),
+        section("NOTES", *written.notes),
+        section("SEE ALSO", Paragraph(", ".join(_see_also(command)))),
+    )
+    summary = command.summary.rstrip(".")
+    return Page(name, 1, summary[:1].lower() + summary[1:], filled(sections))
+
+
+def config_page() -> Page:
+    written = prose("ocx-config-file")
+    rows = tuple((f"`{setting.name}`", _setting(setting)) for setting in SETTINGS)
+    sections = (
+        section("DESCRIPTION", *written.description),
+        section("SETTINGS", Terms(rows)),
+        section("EXAMPLES", *written.examples),
+        section("NOTES", *written.notes),
+        section("SEE ALSO", Paragraph(", ".join(name for name in _SEE_ALSO if "(5)" not in name))),
+    )
+    return Page("ocx-config", 5, "the settings, profiles and keys of ocx", filled(sections))
+
+
+def environment_page() -> Page:
+    written = prose("ocx-environment")
+    sections = (
+        section("DESCRIPTION", *written.description, Terms(_environment())),
+        section("NOTES", *written.notes),
+        section("SEE ALSO", Paragraph("`ocx`(1), `ocx-config`(5), `ocx-exit-codes`(7)")),
+    )
+    return Page("ocx-environment", 7, "the environment variables of ocx", filled(sections))
+
+
+def exit_codes_page() -> Page:
+    written = prose("ocx-exit-codes")
+    rows = tuple(
+        (f"`{code}` {name}", _sentence(meaning) + (f" A retry helps: {retry}." if retry else ""))
+        for code, name, meaning, retry in exit_code_table()
+    )
+    sections = (
+        section("DESCRIPTION", *written.description, Terms(rows)),
+        section("EXAMPLES", *written.examples),
+        section("NOTES", *written.notes),
+        section("SEE ALSO", Paragraph("`ocx`(1), `ocx-config`(5), `ocx-environment`(7)")),
+    )
+    return Page("ocx-exit-codes", 7, "the exit codes of ocx", filled(sections))
+
+
+def _text(command: Command) -> Iterator[Paragraph]:
+    for block in command.text.split("\n\n"):
+        if block.strip():
+            yield Paragraph(" ".join(block.split()))
+
+
+def _synopsis(command: Command) -> Iterator[Synopsis]:
+    if command.bare:
+        places = (_place(argument) for argument in command.arguments)
+        yield Synopsis(command.title, " ".join(["[OPTION]...", *places]))
+    if command.commands:
+        yield Synopsis(command.title, "[OPTION]... COMMAND [ARGUMENT]...")
+
+
+def _place(argument: Argument) -> str:
+    name = argument.metavar
+    if name.startswith("--"):  # a command line of another program
+        return f"{name} [ARGUMENT]..."
+    shown = f"{{{name}}}" if "|" in name else name
+    return (shown if argument.required else f"[{shown}]") + ("..." if argument.many else "")
+
+
+def _commands(command: Command) -> Iterator[Terms]:
+    if command.commands:
+        yield Terms(
+            tuple(
+                (f"`{below.title}`", f"{below.summary} See `{'-'.join(below.path)}`(1).")
+                for below in command.commands
+            )
+        )
+
+
+def _arguments(arguments: tuple[Argument, ...]) -> Iterator[Terms]:
+    if arguments:
+        yield Terms(tuple((a.metavar, a.help) for a in arguments))
+
+
+def _options(command: Command, is_root: bool) -> Iterator[Paragraph | Terms]:
+    shown = command.options if is_root else command.own()
+    if shown:
+        yield Terms(tuple((_flags(option), _help(option)) for option in shown))
+    if is_root:
+        yield Paragraph(
+            "Every command knows these but the version; they stand before or after it, and the "
+            "last one wins."
+        )
+    else:
+        yield Paragraph("The options that every command knows are in `ocx`(1).")
+
+
+def _flags(option: Option) -> str:
+    flags = sorted((*option.flags, *option.off), key=len)  # the short one first, as in every manual
+    value = f" {option.metavar}" if option.metavar else ""
+    return ", ".join(f"`{flag}`" for flag in flags) + value
+
+
+def _help(option: Option) -> str:
+    return option.help + (" Repeatable." if _may_repeat(option) else "")
+
+
+def _may_repeat(option: Option) -> bool:
+    return option.repeatable and "repeatable" not in option.help.lower()
+
+
+def _exit_status(is_root: bool) -> Iterator[Paragraph]:
+    general = "0 where the result asked for was delivered in full; every other outcome has a code "
+    yield Paragraph(f"{general}of its own, in `ocx-exit-codes`(7).")
+    if is_root:
+        yield Paragraph("A command that is interrupted saves what it must and dies by the signal.")
+
+
+def _see_also(command: Command) -> list[str]:
+    parent = "-".join(command.path[:-1])
+    names = [f"`{parent}`(1)"] if parent else []
+    names += [f"`{'-'.join(below.path)}`(1)" for below in command.commands]
+    return [*names, *(name for name in _SEE_ALSO if name not in names and name != _own(command))]
+
+
+def _own(command: Command) -> str:
+    return f"`{'-'.join(command.path)}`(1)"
+
+
+def _environment() -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (", ".join(f"`{word.strip()}`" for word in names.split(",")), _sentence(text))
+        for names, text in ENVIRONMENT
+    )
+
+
+def _setting(setting: Setting) -> str:
+    text = _sentence(setting.help)
+    if setting.choices:
+        text += f" One of: {', '.join(setting.choices)}."
+    elif setting.kind in {"number", "integer"}:
+        text += f" From {setting.low:g} to {setting.high:g}."
+    if setting.default not in {None, ()}:
+        text += f" Default: {setting.default}."
+    return text
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."

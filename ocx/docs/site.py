@@ -1,0 +1,57 @@
+"""One command as a shell completes it: every choice already made, only the syntax is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ocx.docs import values
+from ocx.docs.tree import RUNS_PROGRAMS, Command, Option
+from ocx.docs.values import Values
+
+
+@dataclass(frozen=True)
+class Positional:
+    """What can stand at one place; `many` is that place and every later one."""
+
+    name: str
+    values: Values
+    many: bool
+
+
+@dataclass(frozen=True)
+class Site:
+    title: str
+    commands: tuple[tuple[str, str], ...]
+    """Names and summaries of the commands below."""
+    options: tuple[Option, ...]
+    """Its own; the shared ones stand at every command."""
+    arguments: tuple[Positional, ...]
+    runs_programs: bool
+
+
+def sites(root: Command) -> list[Site]:
+    return list(_sites(root))
+
+
+def shared_options(root: Command) -> tuple[Option, ...]:
+    return tuple(option for option in root.options if option.shared)
+
+
+def _sites(root: Command) -> Iterator[Site]:
+    for command in root.walk():
+        yield Site(
+            command.title,
+            tuple((below.name, below.summary) for below in command.commands),
+            command.own(),
+            tuple(_positionals(root, command)),
+            command.title in RUNS_PROGRAMS,
+        )
+
+
+def _positionals(root: Command, command: Command) -> Iterator[Positional]:
+    for argument in command.arguments:
+        known = values.of_argument(command, argument)
+        if command.title == "ocx help":
+            known = values.of_help(root)
+        yield Positional(argument.metavar.lower(), known, argument.many)

@@ -1,0 +1,82 @@
+"""Environment variables as text that a shell, a program or GitHub Actions reads back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from ocx.output.github import assignment
+
+_BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
+
+
+def sh(variables: Mapping[str, str], removed: Iterable[str]) -> str:
+    lines = [f"export {name}={_sh_quoted(text)}" for name, text in variables.items()]
+    return _joined([*lines, *(f"unset {name}" for name in removed)])
+
+
+def fish(variables: Mapping[str, str], removed: Iterable[str]) -> str:
+    lines = [f"set -gx {name} {_fish_quoted(text)}" for name, text in variables.items()]
+    # `set -e` of a variable that is not there is an error in fish.
+    return _joined([*lines, *(f"set -q {name}; and set -e {name}" for name in removed)])
+
+
+def pwsh(variables: Mapping[str, str], removed: Iterable[str]) -> str:
+    lines = [f"$env:{name} = {_pwsh_quoted(text)}" for name, text in variables.items()]
+    gone = [f"Remove-Item Env:{name} -ErrorAction SilentlyContinue" for name in removed]
+    return _joined([*lines, *gone])
+
+
+def dotenv(variables: Mapping[str, str], removed: Iterable[str]) -> str:  # noqa: ARG001
+    """`docker run --env-file` knows no quotes, so they stand only where they must.
+
+    A file of variables cannot remove one.
+    """
+    return _joined([f"{name}={_dotenv_quoted(text)}" for name, text in variables.items()])
+
+
+def as_json(variables: Mapping[str, str], removed: Iterable[str]) -> str:
+    """null is to be removed."""
+    return json.dumps({**variables, **dict.fromkeys(removed)}, ensure_ascii=False) + "\n"
+
+
+def github_file(variables: Mapping[str, str]) -> str:
+    """Lines for the file that `$GITHUB_ENV` names."""
+    return "".join(assignment(name, text) for name, text in variables.items())
+
+
+FORMATS: dict[str, Callable[[Mapping[str, str], Iterable[str]], str]] = {
+    "sh": sh,
+    "fish": fish,
+    "pwsh": pwsh,
+    "dotenv": dotenv,
+    "json": as_json,
+}
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _sh_quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _fish_quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _pwsh_quoted(text: str) -> str:
+    # PowerShell takes the typographic single quotes for quotes, too.
+    return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", text) + "'"
+
+
+def _dotenv_quoted(text: str) -> str:
+    if _BARE.fullmatch(text):
+        return text
+    if not set(text) & set("'\\\n\r"):
+        return f"'{text}'"
+    for character, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(character, escape)
+    return f'"{text}"'

@@ -1,0 +1,35 @@
+"""`-f K=V` and `-F K=JSON`: the fields of a raw request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from ocx.errors import UsageError
+
+
+def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, Any]:
+    """One mapping of both; raises UsageError for a word without `=`, bad JSON, a field twice."""
+    fields: dict[str, Any] = {}
+    for flag, words in (("-f", texts), ("-F", documents)):
+        for word in words:
+            name, equals, text = word.partition("=")
+            if not name or not equals:
+                raise UsageError(f"{flag} takes NAME=VALUE, not {word!r}")
+            if name in fields:
+                raise UsageError(f"the field {name} is given twice")
+            fields[name] = text if flag == "-f" else _document(name, text)
+    return fields
+
+
+def _document(name: str, text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_not_json)
+    except (ValueError, RecursionError):
+        raise UsageError(f"the field {name} is not JSON", hint="-f sends a text as it is") from None
+
+
+def _not_json(name: str) -> Any:
+    """NaN and Infinity are no JSON (RFC 8259)."""
+    raise ValueError(name)

@@ -1,0 +1,209 @@
+"""`ocx balance --format …`: what CI and monitoring see, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support import actions, answers
+from tests.support.chat_server import BALANCE, ChatServer
+from tests.support.program import Ocx, Run
+from tests.support.raw_server import closed_port
+
+NAGIOS = re.compile(r"OCX (OK|WARNING|CRITICAL|UNKNOWN) - [^|\n]+(\| '[^'=]+'=[-0-9.]+;\S*;\S*)?\n")
+
+
+def nagios(ocx: Ocx, *words: str) -> Run:
+    """It runs and follows the grammar: one line on stdout, nothing that is not expected there."""
+    done = ocx(*words) if "balance" in words else ocx("balance", "--format", "nagios", *words)
+    assert NAGIOS.fullmatch(done.text), done
+    word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[done.status]
+    assert done.text.startswith(f"OCX {word} - ")
+    return done
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "data"),
+    [
+        ((), 0, ";;"),
+        (("--warn", "100", "--min", "20"), 0, ";100:;20:"),
+        (("--warn", "500"), 1, ";500:;"),
+        (("--warn", "900", "--min", "500"), 2, ";900:;500:"),
+    ],
+)
+def test_nagios(online: Ocx, words: tuple[str, ...], status: int, data: str) -> None:
+    done = nagios(online, *words)
+    assert done.status == status
+    assert done.text.endswith(f"499.5 credits left | 'credits'=499.5{data}\n")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--nope",),
+        ("--min", "x"),
+        ("--json",),
+        ("--raw",),
+        ("-P", "missing"),
+        ("--timeout", "-1"),
+        ("balance", "--format=nagios", "--nope"),
+        ("--color", "never", "balance", "--format", "nagios", "extra"),
+    ],
+)
+def test_nagios_usage_errors_are_unknown(online: Ocx, words: tuple[str, ...]) -> None:
+    assert nagios(online, *words).status == 3
+
+
+@pytest.mark.parametrize("status", [401, 402, 429, 500])
+def test_nagios_failures_are_unknown(online: Ocx, chat_server: ChatServer, status: int) -> None:
+    chat_server.answer_all(answers.error(status, message="a|b\nc"))
+    assert nagios(online, "--retries", "0", "--min", "1").status == 3
+
+
+def test_nagios_does_not_trust_a_guess(online: Ocx, chat_server: ChatServer) -> None:
+    chat_server.answer(answers.answer({"left": 5}), path=BALANCE)
+    assert nagios(online, "--min", "1").status == 3
+    assert nagios(online, "--min", "1", "--accept-guess").status == 0
+    assert nagios(online, "--min", "9", "--accept-guess").status == 2
+
+
+def test_nagios_without_a_network(online: Ocx) -> None:
+    online.env["OCX_BASE_URL"] = f"http://127.0.0.1:{closed_port()}/v1"
+    assert nagios(online, "--retries", "0").status == 3
+
+
+def test_other_commands_know_no_nagios(online: Ocx) -> None:
+    """A prompt may hold the words."""
+    assert online("models", "--format", "nagios").has(2).stderr.startswith("ocx: error: ")
+    online("balance", "--nope", "--", "--format", "nagios").has(2)
+
+
+def test_prometheus(online: Ocx) -> None:
+    text = online("balance", "--format", "prometheus").has(0).text
+    samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+    assert [(s.name, s.labels, s.value) for s in samples] == [
+        ("ocx_balance", {"profile": "default", "unit": "credits"}, 499.5),
+        ("ocx_balance_unlimited", {"profile": "default"}, 0),
+    ]
+
+
+def test_a_file_is_replaced_in_one_step(online: Ocx, tmp_path: Path) -> None:
+    file = tmp_path / "ocx.prom"
+    file.write_text("old\n")
+    file.chmod(0o640)
+    before = file.stat().st_ino
+    done = online("balance", "--format", "prometheus", "-o", str(file)).has(0)
+    assert done.stdout == b""
+    assert "ocx_balance{" in file.read_text()
+    assert file.stat().st_ino != before
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["ocx.prom"]
+
+
+def test_the_old_file_stays_where_nothing_is_known(
+    online: Ocx, chat_server: ChatServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "ocx.prom"
+    file.write_text("old\n")
+    chat_server.answer_all(answers.error(500))
+    online("balance", "--format", "prometheus", "-o", str(file), "--retries", "0").has(8)
+    assert file.read_text() == "old\n"
+
+
+def test_where_output_may_go(online: Ocx, tmp_path: Path) -> None:
+    assert online("balance", "-o", "-").has(0).text == "499.5 credits\n"
+    assert online("balance", "-o", "/dev/stdout").has(0).text == "499.5 credits\n"
+    online("balance", "-o", str(tmp_path)).has(2)
+    online("balance", "-o", str(tmp_path / "no" / "file")).has(1)
+    online("balance", "-q", "-o", str(tmp_path / "file")).has(0)
+    assert (tmp_path / "file").read_text() == "499.5 credits\n"
+    online("balance", "--raw", "-o", str(tmp_path / "raw")).has(0)
+    assert (tmp_path / "raw").read_text() == '{"balance":499.5}\n'
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk(online: Ocx) -> None:
+    online("balance", "-o", "/dev/full").has(1)
+
+
+def test_a_named_pipe_stays_one(online: Ocx, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    process = online.spawn("balance", "-o", str(pipe))
+    assert pipe.read_text() == "499.5 credits\n"
+    process.finish().has(0)
+    assert pipe.is_fifo()
+
+
+@pytest.fixture
+def job(online: Ocx, tmp_path: Path) -> Ocx:
+    online.env |= {
+        "CI": "true",
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+    }
+    return online
+
+
+def test_github(job: Ocx, tmp_path: Path) -> None:
+    done = job("balance", "--format", "github", "--warn", "500", "--min", "20").has(0)
+    assert done.text == "499.5 credits\n"
+    warning = "499.5 credits left, fewer than 500"
+    assert actions.commands(done.stderr) == [("warning", {"title": "ocx balance"}, warning)]
+    assert actions.variables((tmp_path / "output").read_text())["balance"] == "499.5"
+    assert "| default | 499.5 credits | 500 | 20 | low |" in (tmp_path / "summary.md").read_text()
+
+
+def test_github_below(job: Ocx, tmp_path: Path) -> None:
+    done = job("balance", "--format", "github", "--min", "500").has(12)
+    assert ("error", {"title": "ocx balance"}) in [c[:2] for c in actions.commands(done.stderr)]
+    assert actions.variables((tmp_path / "output").read_text())["balance"] == "499.5"
+
+
+def test_github_hostile_answer(job: Ocx, chat_server: ChatServer, tmp_path: Path) -> None:
+    unit = "x\n::error::owned\nPATH=/evil\n|<b>"
+    chat_server.answer(answers.answer({"balance": 1, "unit": unit, "currency": unit}), path=BALANCE)
+    done = job("balance", "--format", "github", "--min", "9").has(12)
+    found = actions.variables((tmp_path / "output").read_text())
+    assert set(found) == {"balance", "unit", "unlimited"}
+    said = actions.commands(done.text + done.stderr)
+    assert {(name, properties["title"]) for name, properties, _ in said} == {
+        ("error", "ocx balance")
+    }
+
+
+def test_github_failure(job: Ocx, chat_server: ChatServer) -> None:
+    chat_server.answer_all(answers.error(401, message="no\n::set-env name=A::b"))
+    done = job("balance", "--format", "github").has(4)
+    assert [name for name, _, _ in actions.commands(done.stderr)] == ["error"]
+    assert job("balance", "--format", "github", "-q").has(4).stderr.startswith("ocx: error: ")
+
+
+def test_github_outside_of_a_job(online: Ocx) -> None:
+    assert "GITHUB_OUTPUT is not set" in online("balance", "--format", "github").has(0).stderr
+
+
+def test_json_is_a_format(online: Ocx) -> None:
+    expected = online("balance", "--json").has(0).stdout
+    assert online("balance", "--format", "json").has(0).stdout == expected
+    assert online("balance", "--json", "--format", "json").has(0).stdout == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--json", "--format", "text"),
+        ("--json", "--format", "prometheus"),
+        ("--raw", "--json"),
+        ("--raw", "--format", "text"),
+        ("--format", "xml"),
+    ],
+)
+def test_formats_exclude_each_other(online: Ocx, words: tuple[str, ...]) -> None:
+    online("balance", *words).has(2)

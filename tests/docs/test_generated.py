@@ -1,0 +1,213 @@
+"""man/ and completions/ are what the command tree and the written texts say now: `make docs`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+from ocx import cli
+from ocx.commands.shared import Invocation, shared
+from ocx.docs.__main__ import documents, main
+from ocx.docs.completion import SHELLS, script
+from ocx.docs.prose import prose
+from ocx.docs.roff import roff
+from ocx.docs.tree import Command, check, tree
+from ocx.errors import UsageError
+from tests.support.program import Ocx
+
+ROOT = Path(__file__).parents[2]
+TREE = tree(cli.root())
+COMMANDS = {command.title: command for command in TREE.walk()}
+PAGES = sorted((ROOT / "man").iterdir())
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+
+def test_make_docs_changes_nothing() -> None:
+    """Run `make docs` and commit what it writes where this fails."""
+    there = {
+        f"{path.parent.name}/{path.name}": path.read_text("utf-8")
+        for folder in ("completions", "man")
+        for path in (ROOT / folder).iterdir()
+    }
+    assert there == documents()
+
+
+def test_make_docs_removes_the_page_of_a_command_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "man").mkdir()
+    (tmp_path / "man" / "ocx-gone.1").touch()
+    main(tmp_path)
+    assert not (tmp_path / "man" / "ocx-gone.1").exists()
+    assert (tmp_path / "man" / "ocx-chat.1").read_text() == (ROOT / "man/ocx-chat.1").read_text()
+
+
+def test_everything_has_help() -> None:
+    check(TREE)
+
+
+@shared
+def _without_help(run: Invocation, mute: Annotated[bool, typer.Option("--mute")] = False) -> None:
+    """A command whose option says nothing."""
+
+
+def test_an_option_without_help_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cli._load
+    monkeypatch.setitem(cli.COMMANDS, "mute", "mute")
+    monkeypatch.setattr(cli, "_load", lambda path: _without_help if path == "mute" else real(path))
+    with pytest.raises(ValueError, match="ocx mute: mute has no help"):
+        documents()
+
+
+@pytest.mark.parametrize("part", ["summary", "options", "arguments"])
+def test_nothing_may_lack_help(part: str) -> None:
+    chat = COMMANDS["ocx chat"]
+    empty = {
+        "summary": "",
+        "options": tuple(replace(o, help="") for o in chat.options),
+        "arguments": tuple(replace(a, help="") for a in chat.arguments),
+    }
+    broken = replace(chat, **{part: empty[part]})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="has no help"):
+        check(replace(TREE, commands=(broken,)))
+
+
+def test_every_command_has_an_example() -> None:
+    bare = [title for title in COMMANDS if not prose(title.replace(" ", "-")).examples]
+    assert not bare
+
+
+def _invocations() -> Iterator[tuple[str, list[str]]]:
+    """Every `ocx …` in the examples of the manual, up to where the shell begins something else."""
+    for path in sorted((ROOT / "ocx/docs/text").glob("*.toml")):
+        for example in tomllib.loads(path.read_text()).get("examples", ()):
+            for line in example["code"].replace("\\\n", " ").splitlines():
+                for found in re.finditer(r"\$\((ocx [^)]*)\)|(?:^|\| |[A-Z]=\S+ )(ocx .*)", line):
+                    code = found[1] or found[2]
+                    lexer = shlex.shlex(code, posix=True, punctuation_chars=True)
+                    lexer.whitespace_split = True
+                    words = []
+                    for word in lexer:
+                        if word[0] in "|;>&" or word == "--":
+                            break
+                        words.append(word)
+                    yield f"{path.stem}: {code}", words
+
+
+INVOCATIONS = dict(_invocations())
+
+
+@pytest.mark.parametrize("example", INVOCATIONS)
+def test_examples_are_commands_that_exist(example: str) -> None:
+    """Every command and option in the manual's examples is in the tree."""
+    command, expecting = TREE, False
+    for word in INVOCATIONS[example][1:]:
+        flags = {flag: option for option in command.options for flag in option.flags}
+        below = {child.name: child for child in command.commands}
+        if expecting:
+            expecting = False
+        elif word.startswith("-") and word != "-":
+            assert word in flags, f"{command.title} has no {word}"
+            expecting = flags[word].takes_value
+        elif word in below:
+            command = below[word]
+        else:
+            assert command.arguments, f"{command.title} takes no {word}"
+    assert command is not TREE
+
+
+def test_there_are_examples_to_check() -> None:
+    assert len(INVOCATIONS) > 40
+
+
+def test_words_need_no_quotes_in_any_shell() -> None:
+    """Commands, and the values that scripts list, are split at spaces and never evaluated."""
+    for command in TREE.walk():
+        assert WORD.fullmatch(command.name)
+        for option in command.options:
+            for value in (option.metavar or "").split("|"):
+                assert not set(value) & set("$`\\'\"*?[ "), f"{command.title}: {option.metavar}"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_program_prints_its_own_scripts(ocx: Ocx, shell: str) -> None:
+    assert ocx("completion", shell).has(0).text == script(shell, TREE)
+
+
+def test_zsh_finds_its_script() -> None:
+    """compinit reads the first line only."""
+    assert (ROOT / "completions/_ocx").read_text().startswith("#compdef ocx opencodex-cli\n")
+
+
+def test_another_shell_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="csh"):
+        script("csh", TREE)
+
+
+@pytest.mark.shells
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc: apt-get install mandoc")
+def test_mandoc_finds_nothing() -> None:
+    done = subprocess.run(
+        ["mandoc", "-Tlint", *map(str, PAGES)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout + done.stderr == ""
+
+
+def _groff_man() -> bool:
+    """man-db, whose --warnings asks groff; other mans have no such option."""
+    man = shutil.which("man")
+    if man is None or shutil.which("groff") is None:
+        return False
+    done = subprocess.run([man, "--version"], capture_output=True, text=True, check=False)
+    return "man 2" in done.stdout
+
+
+@pytest.mark.shells
+@pytest.mark.skipif(not _groff_man(), reason="no man-db with groff: apt-get install man-db groff")
+def test_man_warns_of_nothing() -> None:
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}
+    for page in PAGES:
+        done = subprocess.run(
+            ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(page)],
+            capture_output=True,
+            env=env,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b""), page.name
+
+
+def test_every_page_is_there() -> None:
+    names = {"-".join(command.path) + ".1" for command in TREE.walk()}
+    fixed = {"ocx-config.5", "ocx-environment.7", "ocx-exit-codes.7"}
+    assert {page.name for page in PAGES} == names | fixed
+
+
+def test_roff_escapes_what_has_a_meaning() -> None:
+    from ocx.docs.page import Example, Page, Paragraph, section
+
+    page = Page("x", 1, "y", (section("Z", Paragraph(".a 'b' \\c … `-d`"), Example(".e\n'f")),))
+    text = roff(page)
+    assert "\\&.a \\(aqb\\(aq \\ec \\[u2026] \\fB\\-d\\fR" in text
+    assert "\\&.e\n\\(aqf\n" in text
+
+
+def test_the_tree_is_read_without_the_parser() -> None:
+    """`chat` as data: its switches have no value, its --no- form is not a flag of its own."""
+    chat: Command = COMMANDS["ocx chat"]
+    options = {option.name: option for option in chat.options}
+    assert options["stream"].flags == ("--stream",)
+    assert options["stream"].off == ("--no-stream",)
+    assert options["model"].metavar == "ID"
+    assert options["file"].repeatable
+    assert options["profile"].shared
+    assert not COMMANDS["ocx keys"].bare
+    assert COMMANDS["ocx serve"].bare

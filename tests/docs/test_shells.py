@@ -1,0 +1,175 @@
+"""Completion in real shells: `make test-shells`; bash, which is everywhere, in the gate too."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ocx.docs.completion import FILES
+from tests.support.shell import INSTALL, Shell
+
+COMPLETIONS = Path(__file__).parents[2] / "completions"
+HOSTILE = (
+    "ok$(touch PWNED)",
+    "ok\\$(touch PWNED)",
+    "ok`touch PWNED`",
+    "ok;touch PWNED",
+    'ok"x"$(touch PWNED)"',
+    "ok'x'$(touch PWNED)'",
+    "ok{a,b}",
+    "ok*",
+    "ok\x1b[31m",
+    "ok" + "x" * 200,
+    "-rf",
+    "$(touch PWNED)",
+)
+
+pytestmark = pytest.mark.shells
+
+Start = Callable[..., Shell]
+
+
+@pytest.fixture(params=list(FILES))
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
+    """Start the shell, its caches filled with `models` and `profiles`."""
+    name = request.param
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed: {INSTALL}")
+    started: list[Shell] = []
+
+    def make(
+        models: str = "claude-3-sonnet\ndeepseek/deepseek-r1:free\ndeepseek/deepseek-r1:nitro\n",
+        profiles: str = "default\nwork\n",
+        prefix: tuple[str, ...] = (),
+    ) -> Shell:
+        cache = tmp_path / "cache" / "ocx"
+        for folder, content in (("models/a", models), ("names/profiles", profiles)):
+            path = cache / f"{folder}.txt"
+            path.parent.mkdir(parents=True)
+            path.write_text(content)
+        (cache / "names" / "keys.txt").write_text("main\nspare")  # the last line is not ended
+        started.append(Shell(name, tmp_path, COMPLETIONS, prefix))
+        return started[-1]
+
+    yield make
+    for shell in started:
+        shell.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("ocx ch\t", "ocx chat "),
+        ("ocx config prof\t", "ocx config profiles "),
+        ("ocx --sandbox config profiles u\t", "ocx --sandbox config profiles use "),
+        ("ocx chat --max\t", "ocx chat --max-tokens "),
+        ("ocx chat --no-st\t", "ocx chat --no-stream "),
+        ("ocx models --prof\t", "ocx models --profile "),
+        ("ocx -P w\t", "ocx -P work "),
+        ("ocx chat --profile w\t", "ocx chat --profile work "),
+        ("ocx chat --profile=w\t", "ocx chat --profile=work "),
+        ("ocx chat -m c\t", "ocx chat -m claude-3-sonnet "),
+        ("ocx chat -um c\t", "ocx chat -um claude-3-sonnet "),
+        ("ocx chat -m deepseek/deepseek-r1:f\t", "ocx chat -m deepseek/deepseek-r1:free "),
+        (
+            "ocx chat --model=deepseek/deepseek-r1:n\t",
+            "ocx chat --model=deepseek/deepseek-r1:nitro ",
+        ),
+        ("ocx models deepseek/\t", "ocx models deepseek/deepseek-r1:"),
+        ("ocx keys show s\t", "ocx keys show spare "),
+        ("ocx --color ne\t", "ocx --color never "),
+        ("ocx env --format d\t", "ocx env --format dotenv "),
+        ("ocx completion z\t", "ocx completion zsh "),
+        ("ocx help exit\t", "ocx help exit-codes "),
+        ("ocx config get base\t", "ocx config get base_url "),
+    ],
+)
+def test_the_first_tab_completes(start: Start, typed: str, completed: str) -> None:
+    """Commands, options before and after them, values, and ids with : and / in them."""
+    shell = start()
+    line = shell.press(typed)
+    # zsh shows that a value may be joined by =, and takes that back where a space is typed.
+    assert line in {completed, completed.rstrip() + "="}
+    assert shell.started() == []
+
+
+def test_the_long_name_completes_too(start: Start) -> None:
+    shell = start()
+    shell.press("ocx ch\t")  # fish and zsh load the script by the name of the file
+    assert shell.press("\x15opencodex-cli bal\t") == "opencodex-cli balance "
+
+
+def test_files_where_files_belong(start: Start) -> None:
+    shell = start()
+    (shell.work / "prompt.txt").touch()
+    assert shell.press("ocx chat -f pro\t") == "ocx chat -f prompt.txt "
+
+
+def test_no_files_where_a_model_belongs(start: Start) -> None:
+    shell = start()
+    (shell.work / "xyz.txt").touch()
+    assert shell.press("ocx chat -m xy\t") == "ocx chat -m xy"
+
+
+def test_all_that_fits_is_shown(start: Start) -> None:
+    shell = start()
+    shell.press("ocx keys \t")
+    for command in ("add", "list", "rotate"):
+        assert command in shell.shown()
+
+
+@pytest.mark.parametrize("typed", ["ocx chat -m ", "ocx chat -m ok", "ocx models ok", "ocx -P ok"])
+def test_a_hostile_cache_is_inert(start: Start, typed: str) -> None:
+    """Nothing in it runs, and only what can be an id is offered."""
+    lines = "\n".join((*HOSTILE, "okay-1", "okay-2")) + "\n"
+    shell = start(models=lines, profiles=lines)
+    line = shell.press(f"{typed}\t")
+    bare = typed.removesuffix("ok")
+    assert line in {typed, f"{bare}okay-", f"{bare}okay-1 ", f"{bare}okay-1"}
+    shell.press("\t")
+    assert "okay-1" in shell.shown()
+    for trace in ("touch", "PWNED", "xxxx", "31m"):
+        assert trace not in shell.shown()
+    assert list(shell.work.iterdir()) == []
+    assert shell.started() == []
+
+
+def test_a_hostile_file_name_is_inert(start: Start, tmp_path: Path) -> None:
+    shell = start(models="safe-1\n")
+    (tmp_path / "cache" / "ocx" / "models" / "$(touch PWNED);`touch PWNED`.txt").write_text(
+        "more\n"
+    )
+    assert shell.press("ocx chat -m mo\t") == "ocx chat -m more "
+    assert list(shell.work.iterdir()) == []
+
+
+def test_no_cache_is_no_trouble(start: Start, tmp_path: Path) -> None:
+    shell = start()
+    shutil.rmtree(tmp_path / "cache")
+    before = len(shell.shown())
+    assert shell.press("ocx chat -m x\t") == "ocx chat -m x"
+    assert "rror" not in shell.shown()[before:]
+    assert "no match" not in shell.shown()[before:]
+
+
+def test_the_command_line_after_dashes_is_not_ours(start: Start) -> None:
+    """`ocx exec -- oc<TAB>` completes programs, and nothing of ocx after them."""
+    shell = start()
+    assert shell.press("ocx exec -- pytho\t").startswith("ocx exec -- python")
+    assert shell.press("3 --prof\t").endswith("--prof")
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace: apt-get install strace")
+def test_a_tab_starts_no_program(start: Start, tmp_path: Path) -> None:
+    """Seen by the kernel: TAB leads to no execve."""
+    trace = tmp_path / "trace"
+    shell = start(
+        prefix=(str(shutil.which("strace")), "-f", "-qq", "-e", "trace=execve", "-o", str(trace))
+    )
+    before = trace.read_text()
+    for keys in ("ocx ch\t", "-m deepseek/deepseek-r1:f\t", "-P w\t", "--\t"):
+        shell.press(keys)
+    assert trace.read_text() == before

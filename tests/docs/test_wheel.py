@@ -1,0 +1,68 @@
+"""What the wheel installs where; built without fetching anything."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(
+    find_spec("hatchling") is None or find_spec("pip") is None,
+    reason="no hatchling or no pip: pip install -e '.[dev]'",
+)
+
+
+def pip(*words: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *words],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy: a build writes beside its sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    left_out = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "tests", "node_modules")
+    shutil.copytree(ROOT, folder / "source", ignore=left_out)
+    source = str(folder / "source")
+    pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder), source)
+    return next(folder.glob("*.whl"))
+
+
+def test_prefix(wheel: Path, tmp_path: Path) -> None:
+    """Pages and scripts are where man and the shells look below a prefix like /usr/local."""
+    pip("install", "--no-deps", "--no-index", "--prefix", str(tmp_path), str(wheel))
+    share = tmp_path / "share"
+    assert (share / "bash-completion/completions/ocx").is_file()
+    assert (share / "fish/vendor_completions.d/ocx.fish").is_file()
+    assert (share / "zsh/site-functions/_ocx").read_text().startswith("#compdef ocx")
+    for page in (ROOT / "man").iterdir():
+        installed = share / f"man/man{page.suffix[1:]}/{page.name}"
+        assert installed.read_text() == page.read_text()
+
+
+def test_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
+    """As pipx does it; the packages that it needs are lent by this environment."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
+    python = tmp_path / "bin/python"
+    pip("--python", str(python), "install", "--no-deps", "--no-index", str(wheel))
+    site = next(tmp_path.glob("lib/python*/site-packages"))
+    lent = next(path for path in map(Path, sys.path) if (path / "typer").is_dir())
+    (site / "lent.pth").write_text(f"{lent}\n")
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def ocx(*words: str) -> str:
+        command = [str(tmp_path / "bin/ocx"), *words]
+        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+    assert ocx("completion", "bash") == (ROOT / "completions/ocx.bash").read_text()
+    assert ocx("help", "chat").startswith("ocx-chat - ")
+    assert (tmp_path / "share/man/man1/ocx.1").is_file()
