@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test test-slow test-shells test-sdk bench docs format clean
+.PHONY: demo dev check test test-slow test-shells test-sdk test-schema bench docs format clean
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -38,8 +38,18 @@ test-shells: $(STAMP)
 	@echo "  apt-get install zsh fish mandoc man-db groff strace, or brew install bash zsh fish mandoc"
 	$(BIN)/python -m pytest -m shells
 
-test-sdk: $(STAMP)
-	$(BIN)/python -m pytest -m sdk
+# The official SDKs for Python and Node, each in a throwaway folder.
+test-sdk:
+	$(PYTHON) -m venv build/sdk
+	build/sdk/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' openai
+	npm install --no-save --silent --prefix build/sdk openai
+	OCX_NODE_MODULES=build/sdk/node_modules build/sdk/bin/python -m pytest -rA tests/serve/test_sdk.py
+
+# schemathesis against the document that the server gives of itself.
+test-schema:
+	$(PYTHON) -m venv build/schema
+	build/schema/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' schemathesis
+	build/schema/bin/python -m pytest -s tests/serve/test_schema.py
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

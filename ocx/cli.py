@@ -6,6 +6,7 @@ A command's module is imported when the command is used: every shell loop pays f
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -162,7 +163,9 @@ def _load(path: str) -> Callable[..., None]:
 
 def _build_group(name: str, entry: Group) -> LazyGroup:
     callback = _load(entry.bare) if entry.bare else _nothing
-    return _group(name, entry.help, entry.commands, callback, bare=entry.bare is not None)
+    _, _, more = (callback.__doc__ or "").partition("\n\n") if entry.bare else ("", "", "")
+    text = f"{entry.help}\n\n{inspect.cleandoc(more)}".rstrip()
+    return _group(name, text, entry.commands, callback, bare=entry.bare is not None)
 
 
 def _group(

@@ -6,6 +6,7 @@ A process that exits 130 lets a shell loop go on; one that dies by SIGINT stops 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ def ignoring_interrupts() -> Iterator[None]:
 
 def die_by(number: int) -> NoReturn:
     """End this process by the signal, so that the caller sees it; as PID 1 exit 128+n."""
-    signal.signal(number, signal.SIG_DFL)
+    with contextlib.suppress(OSError):  # SIGKILL needs no handler and takes none
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     os._exit(128 + number)

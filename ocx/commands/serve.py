@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,23 +25,12 @@ __all__ = ["check", "grant", "keys", "ledger", "reset", "serve"]
 CONFIG = "serve.toml"
 
 
-def _context(ctx: typer.Context, value: bool) -> Any:  # noqa: ARG001 - Typer's signature
-    return ctx
-
-
-# A group's callback runs before its subcommands too, and only the context knows of them.
-Called = Annotated[
-    bool,
-    typer.Option("--called", hidden=True, callback=_context, help="Not for use."),
-]
-
-
 @shared
 def serve(
     run: Invocation,
     port: Annotated[
         int | None,
-        typer.Option("--port", help="Listen here; 0 is any free port.", min=0, max=65535),
+        typer.Option("--port", help="Listen here; 0 is any free port.", metavar="N", min=0, max=65535),
     ] = None,
     db: Annotated[
         Path | None, typer.Option("--db", help="Ledger to use, made where missing.", metavar="FILE")
@@ -61,7 +50,6 @@ def serve(
         Path | None,
         typer.Option("--log", help="Append a JSON line a request to this file.", metavar="FILE"),
     ] = None,
-    called: Called = False,
 ) -> None:
     """Run the documented API on loopback, offline, with keys and credits.
 
@@ -71,8 +59,6 @@ def serve(
     may name `lorem:20,tps=5` or a fault: `fault/429,first=2`, `fault/cut:3`, `fault/stall:3`,
     `fault/error:3`, `fault/slow`; the header X-OCX-Fault does the same for any model.
     """
-    if getattr(called, "invoked_subcommand", None) is not None:
-        return
     if ephemeral and (db is not None or run.flags.get("sandbox")):
         raise UsageError("--ephemeral keeps its ledger in memory: leave out --db and --sandbox")
     if run.trailing is not None and not run.trailing:

@@ -151,6 +151,8 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
 
     @functools.wraps(command)
     def run(ctx: typer.Context, **given: Any) -> None:
+        if ctx.invoked_subcommand is not None:
+            return  # a group's own command, called on the way to the one below it
         command(_invocation(ctx), **{p.name: given[p.name] for p in own})
 
     parameters = [context, *keyword_only, *extra]

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import peers
+from tests.bench import peers, serving
 from tests.bench.measure import Cost, Program, compare
 
 KEY = "sk-live-bench0000000000000000000000000000"
@@ -146,6 +146,16 @@ def long_stream(bench: Bench) -> None:
     show(name, f"{more:+.1f} MiB  ({peak:.0f} MiB)", "<= 4 MiB", more <= 4)
 
 
+def serve_row() -> None:
+    """The last row: `ocx serve` with 200 streams, and a client that only counts."""
+    got = serving.measure()
+    name = f"ocx serve, {serving.STREAMS} streams: events a second, client included"
+    show(name, f"{got.events:,.0f}/s", ">= 2,500/s", got.events >= 2_500)
+    times = f"{got.median:.2f} ms, p99 {got.p99:.2f} ms"
+    show("ocx serve: a transaction of the ledger, median", times, "", None)
+    show("ocx serve check after it", "exact" if got.exact else "WRONG", "exact", got.exact)
+
+
 def _a_delta(costs: dict[str, Cost], name: str, model: str) -> float:
     """Microseconds a delta: what the long answer costs more than the short one."""
     more = costs[f"{name} {model}"].cpu - costs[f"{name} deltas-{SHORT}"].cpu
@@ -182,6 +192,7 @@ def main() -> None:
         start_up(bench)
         one_shot(bench)
         long_stream(bench)
+    serve_row()
 
 
 if __name__ == "__main__":
