@@ -36,7 +36,7 @@ __ocx_options() {
         'ocx history rm') options='--older-than --model -m --conversation --all --yes -y' ;;
         'ocx history export') options='--since --until --model -m --conversation' ;;
         'ocx history stats') options='--since --until --model -m --conversation' ;;
-        'ocx serve') options='--port --db --config --ephemeral --record --log --called' ;;
+        'ocx serve') options='--port --db --config --ephemeral --record --log' ;;
         'ocx serve keys') options='--account --expires --rpm --concurrency --db' ;;
         'ocx serve grant') options='--take --account --db' ;;
         'ocx serve ledger') options='--account --jsonl --db' ;;
@@ -239,7 +239,7 @@ __ocx_offer_lines() {
 
 __ocx_offer_cached() {
     local cache=$HOME/.cache strict=
-    [[ $XDG_CACHE_HOME == /* ]] && cache=$XDG_CACHE_HOME
+    [[ ${XDG_CACHE_HOME-} == /* ]] && cache=$XDG_CACHE_HOME
     if [[ $1 != models ]]; then
         __ocx_offer_lines "$cache/ocx/names/$1.txt"
         return

@@ -246,7 +246,6 @@ complete -c ocx -n '__ocx_at \'ocx serve\'' -l config -r -F -d 'Settings instead
 complete -c ocx -n '__ocx_at \'ocx serve\'' -l ephemeral -d 'Ledger in memory; ids, times and keys are fixed.'
 complete -c ocx -n '__ocx_at \'ocx serve\'' -l record -d 'Record cassettes from their upstreams.'
 complete -c ocx -n '__ocx_at \'ocx serve\'' -l log -r -F -d 'Append a JSON line a request to this file.'
-complete -c ocx -n '__ocx_at \'ocx serve\'' -l called -d 'Not for use.'
 complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l account -x -d 'Account, made where missing.'
 complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l expires -x -d 'Good for so many days.'
 complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l rpm -x -d 'Requests a minute.'

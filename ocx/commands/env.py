@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocx.commands.shared import Invocation, shared
-from ocx.config.handover import Handover, handover
+from ocx.config.handover import Handover, handover, refuse_sandbox
 from ocx.config.keys import endpoint, find_key
 from ocx.errors import UsageError
 from ocx.output import assignments
@@ -62,12 +62,12 @@ def hand_over(run: Invocation, model: str | None) -> Handover:
     Raises: UsageError, ConfigError, AuthError.
     """
     settings = run.settings(model=model)
-    found = handover(settings, None) if settings.sandbox else None
+    refuse_sandbox(settings)
     key = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
     for warning in key.warnings:
         run.warn(warning)
     endpoint(settings, key.secret)
-    return found or handover(settings, key.secret)
+    return handover(settings, key.secret)
 
 
 def _form(run: Invocation, name: str | None) -> str:

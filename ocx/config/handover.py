@@ -34,16 +34,18 @@ class Handover(NamedTuple):
         return {name: shown if text == key else text for name, text in self.variables.items()}
 
 
-def handover(settings: Settings, key: Secret | None) -> Handover:
-    """What a tool needs to use the endpoint of `settings` with `key`.
-
-    Raises: UsageError in the sandbox, which ends with this process.
-    """
+def refuse_sandbox(settings: Settings) -> None:
+    """Raises UsageError in the sandbox, which ends with this process."""
     if settings.sandbox:
         raise UsageError(
             "the sandbox lives only as long as one command of ocx, and other tools cannot reach it",
             hint="`ocx serve -- CMD` runs a tool against the same server",
         )
+
+
+def handover(settings: Settings, key: Secret | None) -> Handover:
+    """What a tool needs to use the endpoint of `settings` with `key`. Raises: UsageError."""
+    refuse_sandbox(settings)
     keys = (env_name("api_key"), PROVIDER_VARIABLE)
     text = key.reveal() if key else NO_KEY
     variables = {

@@ -112,7 +112,7 @@ __ocx_offer_lines() {
 
 __ocx_offer_cached() {
     local cache=$HOME/.cache strict=
-    [[ $XDG_CACHE_HOME == /* ]] && cache=$XDG_CACHE_HOME
+    [[ ${XDG_CACHE_HOME-} == /* ]] && cache=$XDG_CACHE_HOME
     if [[ $1 != models ]]; then
         __ocx_offer_lines "$cache/ocx/names/$1.txt"
         return
