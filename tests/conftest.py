@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ settings.register_profile(
 )
 settings.load_profile("ocx")
 
+HUNG = 120
+"""Seconds. Far beyond what any test takes on a busy machine; what waits gives up much earlier."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -29,6 +33,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if skipped := len(terminalreporter.stats.get("skipped", [])):
         what = "1 TEST WAS" if skipped == 1 else f"{skipped} TESTS WERE"
         terminalreporter.section(f"{what} SKIPPED HERE, reasons above", sep="!", yellow=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that hangs fails, where it hangs, instead of stopping the whole suite."""
+
+    def give_up(*_: object) -> None:
+        raise AssertionError(f"hung for {HUNG} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(HUNG * 10 if item.config.getoption("--full") else HUNG)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -142,6 +142,14 @@ class Ocx:
         }
         self._running: list[Process] = []
 
+    def unmeasured(self) -> Ocx:
+        """From now on without coverage, which costs a short child as much as all it does.
+
+        For tables of many cases that take the same lines.
+        """
+        self.env.pop("COVERAGE_PROCESS_CONFIG", None)
+        return self
+
     @property
     def config(self) -> Path:
         return self.home / "config" / "ocx"

@@ -67,6 +67,7 @@ class RawServer:
         self._listener.bind((host, 0))
         self._listener.listen(64)
         self._tls = _tls_context() if tls else None
+        self._closing = False
         self._board = Board()
         self._open: set[socket.socket] = set()
         self._scripts: list[Script] = []
@@ -108,8 +109,10 @@ class RawServer:
 
     def close(self) -> None:
         # Closing alone does not wake a thread that waits in accept(); connecting does, anywhere.
+        self._closing = True
         with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1):
-            self._listener.close()
+            self._thread.join(DEADLINE)
+        self._listener.close()
         for connection in tuple(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -123,11 +126,8 @@ class RawServer:
 
     def _accept(self) -> None:
         while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            if self._listener.fileno() < 0:
+            connection, _ = self._listener.accept()
+            if self._closing:
                 connection.close()
                 return
             self.connections += 1
