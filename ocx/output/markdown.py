@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -57,6 +59,13 @@ class BlockSplitter:
             self._fence = None
 
 
+def _escape_decoded(tokens: Iterable[Any]) -> None:
+    """What the parser decoded, `&#x202e;` or the `%1b` of a link shown as text, is text as well."""
+    for token in tokens:
+        token.content = escape_control(token.content)
+        _escape_decoded(token.children or ())
+
+
 class MarkdownWriter:
     """Renders each block when it is complete; a blank line stands between two blocks."""
 
@@ -82,10 +91,10 @@ class MarkdownWriter:
             self._render(block)
 
     def _render(self, block: str) -> None:
+        document = Markdown(escape_control(block), code_theme="ansi_dark", hyperlinks=False)
+        _escape_decoded(document.parsed)
         with self._console.capture() as capture:
-            self._console.print(
-                Markdown(escape_control(block), code_theme="ansi_dark", hyperlinks=False)
-            )
+            self._console.print(document)
         lines = "\n".join(line.rstrip() for line in capture.get().strip("\n").split("\n"))
         gap = "" if self._first else "\n"
         self._first = False

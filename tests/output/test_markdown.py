@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocx.output.markdown import BlockSplitter, MarkdownWriter
+from ocx.output.text import CONTROL
 from ocx.terminal import Messages, Output, Terminal
 from tests.support.memory import MemoryRaw
 
@@ -68,6 +69,23 @@ def test_terminal_codes_of_the_model_are_text() -> None:
     shown = render("a \x1b]0;owned\x07 b\n\n```\n\x1b[2J\n```\n")
     assert "\x1b" not in shown
     assert "\\x1b]0;owned\\x07" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<https://a.example/%1b]52;c;cm0=%1b%5c>\n",
+        "<a%1b@b.example>\n",
+        "| <https://a.example/%1b[2J> |\n|--|\n| <a%9b@b.example> |\n",
+        "<https://a.example/%E2%80%AEgpj.exe>\n",
+        "left &#x202e;thgir&#x2066; *&#x200f;*\n",
+        "![&#x202e;](x)\n",
+    ],
+)
+def test_what_markdown_decodes_is_text_too(text: str) -> None:
+    """A link shown as text has its %1b decoded, and entities name what was never sent."""
+    shown = render(text, width=80)
+    assert not CONTROL.search(shown.replace("\n", "")), repr(shown)
 
 
 def test_a_link_shows_where_it_leads() -> None:
