@@ -23,8 +23,8 @@ def usage_line(
     if first_token is not None:
         parts.append(f"first token after {first_token:.2f} s")
     parts.append(f"{seconds:.2f} s")
-    completion = usage.get("completion_tokens") if usage else None
-    if isinstance(completion, int) and completion and seconds > 0:
+    completion = _count(usage, "completion_tokens") if usage else None
+    if completion and seconds > 0:
         parts.append(f"{completion / seconds:.0f} tokens/s")
     return "usage: " + ", ".join(parts)
 
@@ -42,6 +42,15 @@ def cost_line(cost: Cost) -> str:
 def _tokens(usage: Mapping[str, Any] | None) -> str:
     if not usage:
         return "tokens unknown (the server sent none)"
-    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    counts = [
+        _count(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    ]
     prompt, completion, total = ("?" if count is None else str(count) for count in counts)
     return f"{prompt} prompt + {completion} completion = {total} tokens"
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int | float | None:
+    """A number, or None: a text could be anything, commands of the terminal too."""
+    count = usage.get(name)
+    number = isinstance(count, int | float) and not isinstance(count, bool)
+    return count if number else None

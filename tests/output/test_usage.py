@@ -18,6 +18,11 @@ from ocx.output.usage import usage_line
             " 5 tokens/s",
         ),
         ({"prompt_tokens": 20}, None, "usage: 20 prompt + ? completion = ? tokens, 2.00 s"),
+        (
+            {"prompt_tokens": "\x1b[2J", "completion_tokens": True, "total_tokens": [1]},
+            None,
+            "usage: ? prompt + ? completion = ? tokens, 2.00 s",
+        ),
     ],
 )
 def test_usage_line(usage: dict[str, Any] | None, first: float | None, line: str) -> None:
