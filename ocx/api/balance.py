@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, NamedTuple
 
 from ocx.api.body import sniff
@@ -372,7 +372,7 @@ def _parse(body: bytes) -> Any:
     try:
         return json.loads(
             body,
-            parse_float=Decimal,
+            parse_float=_decimal,
             parse_constant=lambda _: None,  # NaN and Infinity are no numbers
             object_pairs_hook=_object,
         )
@@ -380,6 +380,13 @@ def _parse(body: bytes) -> Any:
         page = sniff(body) == "html"
         kind = "an HTML page, not JSON" if page else "not JSON"
         raise _unread(f"the answer is {kind}") from None
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of twenty digits
+        return Decimal("NaN")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
