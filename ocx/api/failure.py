@@ -62,7 +62,7 @@ def from_response(
         key: masked wherever the server repeats it.
     """
     document = parse(body)
-    text = _text(document) or excerpt(body)
+    text = _text(document, key) or excerpt(body, key)
     code = _code(document)
     kind = _kind(status, code, text)
     if 300 <= status < 400:
@@ -96,7 +96,7 @@ def reported(
 ) -> OcxError:
     """The error of a document that is known to report one."""
     code = _code(document)
-    text = _text(document) or "the server reports an error without saying which"
+    text = _text(document, key) or "the server reports an error without saying which"
     kind = _kind(_status_in(document, code), code, text)
     return kind(
         redact(text, (key,) if key else ()),
@@ -155,13 +155,13 @@ def parse(body: bytes | str) -> Any:
         return None
 
 
-def excerpt(body: bytes | str) -> str:
+def excerpt(body: bytes | str, key: Secret | None = None) -> str:
     """The first 200 printable characters, on one line."""
-    text = body[: 4 * _MAX_RAW].decode("utf-8", "replace") if isinstance(body, bytes) else body
-    return _clean(text)[:_MAX_RAW]
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    return _cut(text, _MAX_RAW, key)
 
 
-def _text(document: Any) -> str:
+def _text(document: Any, key: Secret | None) -> str:
     if not isinstance(document, dict):
         return ""
     error = document.get("error")
@@ -169,7 +169,7 @@ def _text(document: Any) -> str:
     names = ("message", "msg", "detail", "title")
     found = (nested, *(document.get(name) for name in names))
     text = next((value for value in found if isinstance(value, str) and value.strip()), "")
-    return _clean(text)[:MAX_TEXT]
+    return _cut(text, MAX_TEXT, key)
 
 
 def _code(document: Any) -> str | None:
@@ -228,6 +228,11 @@ _HINTS: dict[type[OcxError], str] = {
     RateLimitError: "wait, then try again; --retries N tries more often",
     NetworkError: "check the proxy's user name and password",
 }
+
+
+def _cut(text: str, most: int, key: Secret | None) -> str:
+    """Masked before it is cut: no filter knows half a key."""
+    return _clean(redact(text, (key,) if key else ())[: 8 * most])[:most]
 
 
 def _clean(text: str) -> str:
