@@ -90,7 +90,6 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
         _refuse_two_endpoints(flags)
         stored = {name: v for name, v in stored.items() if not BY_NAME[name].local}
     chosen = {s.name: _choose(s, flags, env, stored, profile) for s in SETTINGS}
-    chosen["headers"] = _with_header_flags(chosen["headers"], flags)
     own_url = stored.get("base_url", DEFAULT_BASE_URL)
     if sandbox is not None:
         chosen["base_url"], own_url = Choice(SANDBOX_URL, "sandbox"), SANDBOX_URL
@@ -103,6 +102,12 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
     fields["model"] = aliases.get(fields["model"], fields["model"])
     fields["balance_scale"] = _decimal(fields["balance_scale"])
     check_url(fields["base_url"], fields["auth"], sources["base_url"])
+    warnings = _warnings(config, profile, env)
+    given = chosen["headers"].source.startswith("profile") and chosen["headers"].value
+    if given and not _same_place(fields["base_url"], own_url):
+        chosen["headers"] = Choice({}, "default")
+        warnings.append(f"the headers of profile {profile} go only to {own_url}")
+    fields["headers"], sources["headers"] = _with_header_flags(chosen["headers"], flags)
     return Settings(
         **fields,
         profile=profile,
@@ -110,8 +115,20 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
         sandbox=sandbox is not None,
         aliases=aliases,
         sources=sources,
-        warnings=tuple(_warnings(config, profile, env)),
+        warnings=tuple(warnings),
     )
+
+
+def _same_place(url: str, own: str) -> bool:
+    """Whether a profile's headers may go to `url`; like its key, they may be a secret."""
+    if url == own:
+        return True
+    from ocx.api.origin import origin  # as in `check_url`
+
+    try:
+        return origin(url) == origin(own)
+    except ConfigError:
+        return False
 
 
 def check_url(url: str, auth: str, source: str) -> None:

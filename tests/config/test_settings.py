@@ -93,13 +93,14 @@ def test_order(
     path = tmp_path_factory.mktemp("order") / "config.toml"
     path.write_text(tomli_w.dumps({"profiles": {"default": profile}}))
     settings = resolve(flags, {"HOME": "/nowhere", "OCX_CONFIG": str(path), **variables})
+    at_home = settings.base_url == settings.profile_base_url
     for setting in SETTINGS:
         name = setting.name
         if name in flags:
             expected, source = flags[name], "flag"
         elif env_name(name) in variables:
             expected, source = variables[env_name(name)], f"environment {env_name(name)}"
-        elif name in profile:
+        elif name in profile and (name != "headers" or at_home):
             expected, source = profile[name], "profile default"
         else:
             expected, source = setting.default, "default"
@@ -252,6 +253,21 @@ def test_headers_add_up_without_case(env: dict[str, str]) -> None:
     settings = resolve({"header": ["x-team: a", "X-New:b", "x-TEAM:c:d"]}, env)
     assert settings.headers == {"x-TEAM": "c:d", "X-Other": "1", "X-New": "b"}
     assert settings.sources["headers"] == "flag"
+
+
+@pytest.mark.parametrize("elsewhere", ["flag", "environment"])
+def test_a_profile_s_headers_go_to_its_own_origin_only(env: dict[str, str], elsewhere: str) -> None:
+    """They may hold a key of another kind: X-Api-Key, a Cookie."""
+    with_profile(env, base_url="https://a.example/v1", headers={"X-Api-Key": "s3cret"})
+    flags: dict[str, Any] = {"header": ["X-New: b"]}
+    near, far = "https://A.example:443/v2", "https://b.example/v1"
+    for url, headers in ((near, {"X-Api-Key": "s3cret", "X-New": "b"}), (far, {"X-New": "b"})):
+        given = {"base_url": url} if elsewhere == "flag" else {}
+        settings = resolve({**flags, **given}, {**env, "OCX_BASE_URL": url})
+        assert settings.headers == headers
+        assert bool(settings.warnings) == (url == far)
+    assert "go only to https://a.example/v1" in settings.warnings[0]
+    assert "s3cret" not in settings.warnings[0]
 
 
 @pytest.mark.parametrize("flags", [{"model": "fast"}, {}])
