@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.routing import Router as Paths
 
-from ocx.secret import Secret
+from ocx.secret import Secret, redact
 from ocx.serve import faults
 from ocx.serve.access import authenticate, check_host
 from ocx.serve.catalogue import Catalogue
@@ -137,7 +137,7 @@ class App:
         number = secrets.token_hex(8)
         if self._parts.fixed:
             number = hashlib.sha256(f"{method} {path}".encode()).hexdigest()[:16]
-        return Exchange(method, path, f"req-{number}", self._parts.limiter.look())
+        return Exchange(method, redact(path), f"req-{number}", self._parts.limiter.look())
 
     def _find_key(self, hashed: str) -> Key | None:
         if self._process_hash and hmac.compare_digest(hashed, self._process_hash):

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ocx.secret import redact
 from ocx.serve.answer import Answer
 from ocx.serve.catalogue import Catalogue
 from ocx.serve.charge import Charge
@@ -44,7 +45,7 @@ class Chat:
             exchange.outcome = "client_gone"
             return
         request = read(data)
-        exchange.model = request.model[:200]
+        exchange.model = redact(request.model)[:200]
         model = self.catalogue.find(request.model)
         key = exchange.key
         assert key is not None  # noqa: S101 - nothing comes here without one
