@@ -80,13 +80,16 @@ def options(text: str, known: Mapping[str, float]) -> dict[str, float]:
     """The numbers in `,name=1,other=2`, with the defaults of `known`.
 
     Raises:
-        ValueError: an unknown name, or no number from 0 to a million behind it.
+        ValueError: an unknown name, one twice, or no number from 0 to a million behind it.
     """
-    found = dict(known)
+    found, given = dict(known), set[str]()
     for option in text.split(",")[1:]:
         name, _, value = option.partition("=")
         if name not in known:
             raise ValueError(f"{name!r} is not one of {', '.join(known)}")
+        if name in given:  # also what bounds the length of a name that is kept
+            raise ValueError(f"{name} is given twice")
+        given.add(name)
         if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", value) or float(value) > 1e6:
             raise ValueError(f"{name} takes a number from 0 to 1000000")
         found[name] = float(value)

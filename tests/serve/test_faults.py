@@ -215,10 +215,12 @@ def test_length_and_filter(served: Served) -> None:
         ("fault/429,fist=1", "'fist' is not one of first"),
         ("fault/429,first=x", "takes a number"),
         ("fault/429,first=99999999", "takes a number"),
+        ("fault/429,first=1,first=1", "first is given twice"),
         ("fault/stal:1", "did you mean stall?"),
         ("lorem:x", "lorem takes a number"),
         ("lorem:1000001", "lorem takes a number"),
         ("lorem:1,tps=-1", "tps takes a number"),
+        ("lorem:1" + ",tps=9" * 200_000, "tps is given twice"),
     ],
 )
 def test_what_is_no_fault_is_404(served: Served, model: str, word: str) -> None:
