@@ -18,6 +18,7 @@ from ocx.errors import (
     OutputClosed,
     Terminated,
     UsageError,
+    not_text,
 )
 from ocx.secret import redact
 from ocx.terminal import Terminal
@@ -58,10 +59,11 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     from ocx.commands.shared import VALUE_FLAGS, World
 
     command = root()
-    words, trailing = split_trailing(words, VALUE_FLAGS)
+    ours, trailing = split_trailing(words, VALUE_FLAGS)
     try:
-        # Not command.main(), which turns Ctrl-C into 130 and a closed pipe into 1.
-        with command.make_context("ocx", words, obj=World(terminal, trailing)) as context:
+        # Not command.main(), which turns Ctrl-C into 130 and a closed pipe into 1. The parser
+        # takes words out of the list it is given; what reports errors needs all of them.
+        with command.make_context("ocx", list(ours), obj=World(terminal, trailing)) as context:
             command.invoke(context)
     except typer.Exit as exit_:
         if exit_.exit_code:
@@ -70,6 +72,8 @@ def invoke(words: list[str], terminal: Terminal) -> None:
         raise usage_error(error, words) from error
     except OSError as error:
         raise _translated(error) from error
+    except UnicodeEncodeError as error:
+        raise not_text(error) from error
 
 
 def split_trailing(
@@ -107,12 +111,26 @@ def _translated(error: OSError) -> Exception:
 def usage_error(error: Exception, words: Sequence[str]) -> UsageError:
     """A complaint of the parser as an error of ours, with the next step in it."""
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "ocx"
+    path = context.command_path if context is not None else _command_path(words)
     message = getattr(error, "format_message", error.__str__)()
     if type(error).__name__ == "NoArgsIsHelpError" or message == "Missing command.":
         return UsageError("no command", hint=f"see `{path} --help`")
     message = message[:1].lower() + message[1:].rstrip(".")
     return UsageError(message, hint=_usage_hint(getattr(error, "option_name", ""), path, words))
+
+
+def _command_path(words: Sequence[str]) -> str:
+    """The command that `words` name, for a complaint that does not say: an option's value."""
+    from ocx.cli import COMMANDS, Group
+
+    path, table = "ocx", COMMANDS
+    for word in words:
+        if word in table:
+            path, entry = f"{path} {word}", table[word]
+            if not isinstance(entry, Group):
+                break
+            table = dict(entry.commands)
+    return path
 
 
 def _usage_hint(option: str, path: str, words: Sequence[str]) -> str:

@@ -72,6 +72,16 @@ class UsageError(OcxError):
     meaning = "bad flag, argument or input file; no prompt; stdin claimed twice; a port in use"
 
 
+def not_text(error: UnicodeEncodeError) -> UsageError:
+    """What no request and no file can hold: bytes of the shell (PEP 383), or a half of a pair."""
+    code = ord(error.object[error.start])
+    held = f"byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"surrogate U+{code:04X}"
+    return UsageError(
+        f"the text holds the {held}, which is not UTF-8",
+        hint="convert it first, for example with iconv -t UTF-8",
+    )
+
+
 class ConfigError(OcxError):
     exit_code = 3
     name = "config"

@@ -14,7 +14,7 @@ from typing import Any
 from ocx import __version__
 from ocx.api.origin import check_base_url, check_scheme, join, origin
 from ocx.api.types import Endpoint
-from ocx.errors import ConfigError, UsageError
+from ocx.errors import ConfigError, UsageError, not_text
 
 USER_AGENT = f"opencodex-cli/{__version__}"
 CHAT_PATH = "/chat/completions"
@@ -35,8 +35,11 @@ class Message:
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
-    """The body's JSON: compact, UTF-8, in the order given."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    """The body's JSON: compact, UTF-8, in the order given. Raises UsageError for what is none."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise not_text(error) from None
 
 
 def chat_message(endpoint: Endpoint, body: Mapping[str, Any], *, stream: bool) -> Message:

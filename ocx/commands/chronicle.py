@@ -12,6 +12,7 @@ from ocx.commands.shared import Invocation
 from ocx.commands.transcript import Transcript
 from ocx.config.paths import state_dir
 from ocx.config.settings import Settings
+from ocx.config.table import SANDBOX
 from ocx.errors import InvalidAnswerError, OcxError, OutputClosed, Terminated, UsageError
 from ocx.history.call import Call, Message, Outcome
 from ocx.history.database import HistoryError
@@ -30,6 +31,8 @@ class Chronicle:
     def __init__(self, run: Invocation, settings: Settings, history: History | None) -> None:
         self._run = run
         self._settings = settings
+        # Play must not turn up in, or go on with, what was said to the real endpoint.
+        self._profile = SANDBOX if settings.sandbox else settings.profile
         self._history = history
         self._conversation: Conversation | None = None
 
@@ -42,11 +45,11 @@ class Chronicle:
             if not name or name.isdigit() or not name.isprintable():
                 raise UsageError(
                     "--conversation needs a name with a letter in it",
-                    hint="a number is the id of one, in `ocx history list --conversation`",
+                    hint="a number is the id of one, in `ocx history list`",
                 )
-            self._conversation = self._history.conversation(name, self._settings.profile)
+            self._conversation = self._history.conversation(name, self._profile)
         elif depth.continue_last:
-            self._conversation = self._history.last_conversation(self._settings.profile)
+            self._conversation = self._history.last_conversation(self._profile)
             if self._conversation is None:
                 self._run.note("no conversation to continue yet; this starts one")
 
@@ -66,7 +69,7 @@ class Chronicle:
         wait = self._settings.timeout or _WAIT
         with self._history.locked(self._conversation, wait, self._note_waiting):
             messages, last = self._history.turns(self._conversation)
-            same = last is not None and last.profile == self._settings.profile
+            same = last is not None and last.profile == self._profile
             yield messages, last.model if last and same else None
 
     def repeated(self) -> list[Message] | None:
@@ -90,7 +93,7 @@ class Chronicle:
         options = {k: v for k, v in body.items() if k not in {"model", "messages", "stream"}}
         call = Call(
             started=kept.started,
-            profile=self._settings.profile,
+            profile=self._profile,
             base_url=self._settings.base_url,
             model=body["model"],
             outcome=outcome,

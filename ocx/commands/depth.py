@@ -38,8 +38,9 @@ class Depth:
 
     def needed(self, run: Invocation, settings: Settings) -> bool:
         """Whether more is asked for than sending and printing."""
-        asked = (self.continues, self.extracts, self.schema, self.cost, self.min_balance)
-        return any(asked) or self.keeps(run, settings)
+        named = (self.schema, self.min_balance)  # "" too: an unset variable must not lift a check
+        flags = (self.continues, self.extracts, self.cost)
+        return any(flags) or named != (None, None) or self.keeps(run, settings)
 
     def keeps(self, run: Invocation, settings: Settings) -> bool:
         """Whether the call goes into the history.

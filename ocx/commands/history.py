@@ -19,7 +19,7 @@ from ocx.history.stats import Day, by_day
 from ocx.history.store import FILE, History
 from ocx.history.when import parse_age, parse_time
 from ocx.output.bars import bars
-from ocx.output.document import write_json
+from ocx.output.document import write_json, write_json_line
 from ocx.output.table import write_table
 from ocx.output.text import escape_control
 
@@ -99,7 +99,7 @@ def show(
             raise UsageError(what, hint="`ocx history list` shows the ids")
         messages = history.messages(entry.id)
     if as_request:
-        run.terminal.print(json.dumps(request(entry, messages), ensure_ascii=False))
+        write_json_line(run.terminal, request(entry, messages))
     elif run.json:
         write_json(run.terminal, document(entry, messages))
     else:
@@ -162,8 +162,7 @@ def export(
             return
         filters = _filters(run, since, until, model, conversation)
         for entry in history.entries(filters, oldest_first=True):
-            row = document(entry, history.messages(entry.id))
-            run.terminal.print(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+            write_json_line(run.terminal, document(entry, history.messages(entry.id)))
 
 
 @shared

@@ -93,7 +93,7 @@ def with_usage(body: dict[str, Any], form: Form) -> dict[str, Any]:
 @contextmanager
 def opened(run: Invocation, form: Form) -> Iterator[Target]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
-    target = open_target(run.terminal, form.output or "-")
+    target = open_target(run.terminal, "-" if form.output is None else form.output)
     try:
         yield target
     except BaseException:

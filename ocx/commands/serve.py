@@ -30,7 +30,9 @@ def serve(
     run: Invocation,
     port: Annotated[
         int | None,
-        typer.Option("--port", help="Listen here; 0 is any free port.", metavar="N", min=0, max=65535),
+        typer.Option(
+            "--port", help="Listen here; 0 is any free port.", metavar="N", min=0, max=65535
+        ),
     ] = None,
     db: Annotated[
         Path | None, typer.Option("--db", help="Ledger to use, made where missing.", metavar="FILE")

@@ -18,7 +18,7 @@ from ocx.commands.lines import Lines
 from ocx.commands.replying import Form, opened
 from ocx.commands.shared import Invocation
 from ocx.commands.spending import Spending
-from ocx.config.paths import state_dir
+from ocx.config.paths import expand, state_dir
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.failure import write_failure
 from ocx.output.usage import usage_line
@@ -182,7 +182,7 @@ class Session:
         if not name:
             raise UsageError("/save needs the name of a new file")
         try:
-            with Path(name).expanduser().open("x", encoding="utf-8") as file:
+            with Path(expand(name)).open("x", encoding="utf-8") as file:
                 file.write(self._answer if self._answer.endswith("\n") else self._answer + "\n")
         except FileExistsError:
             raise UsageError(f"{name} exists already", hint="/save takes a new name") from None
@@ -193,7 +193,7 @@ class Session:
     def _file(self, name: str) -> None:
         if not name or name == "-":
             raise UsageError("/file needs the name of a file")
-        self._files.append(read_file(str(Path(name).expanduser()), lambda: b""))
+        self._files.append(read_file(expand(name), lambda: b""))
         self._run.terminal.message(f"{name} goes with the next message")
 
     def _retry(self, _rest: str) -> None:

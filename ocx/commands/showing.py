@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.api.message import CHAT_PATH
+from ocx.api.message import CHAT_PATH, encode
 from ocx.api.origin import join
 from ocx.commands.replying import Form, with_usage
 from ocx.commands.shared import Invocation
@@ -29,4 +29,5 @@ def print_snippet(
         settings.headers,
         with_key=settings.auth != "none",
     )
+    encode(body)  # a program could hold what no request can
     run.terminal.stdout.write(snippet(language, call).encode())

@@ -22,6 +22,17 @@ def json_text(terminal: Terminal, value: Any) -> bytes:
     return _encoded(value, indented=terminal.stdout_tty)
 
 
+def write_json_line(terminal: Terminal, value: Any) -> None:
+    """Print one document on one line, on a terminal too."""
+    text = _compact(value)
+    terminal.print(spelled(text) if terminal.stdout_tty else text)
+
+
+def spelled(text: str) -> str:
+    """JSON in which no control character stands as itself: what a person sees is JSON still."""
+    return CONTROL.sub(_spelled, text)
+
+
 def _encoded(value: Any, *, indented: bool) -> bytes:
     text = _indented(value) if indented else _compact(value)
     return text.encode("utf-8", "replace") + b"\n"
@@ -32,8 +43,7 @@ def _compact(value: Any) -> str:
 
 
 def _indented(value: Any) -> str:
-    """JSON spells every control character, so that what a person sees is JSON still."""
-    return CONTROL.sub(_spelled, json.dumps(value, ensure_ascii=False, indent=2))
+    return spelled(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _spelled(match: re.Match[str]) -> str:

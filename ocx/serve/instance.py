@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import ceil
-from re import compile as regex
-from re import error as BadPattern
 from typing import Any, NoReturn
 
 from ocx.serve.problem import Problem
 
 PARAM = "response_format"
 MOST_STEPS = 10_000
+MOST_SECONDS = 2.0
+"""For all patterns of a schema together."""
 _KEYWORDS = frozenset(
     "type enum const anyOf $ref $defs definitions properties required additionalProperties items"
     " title description default examples $schema $id $comment pattern format minLength maxLength"
@@ -43,6 +46,13 @@ _GUESSES = (
     *("1970-01-01", "00:00", "00:00:00", "http://a", "https://a", "@a", "+10000000000", "a.a"),
     *(value for value in _FORMATS.values()),
 )
+
+_MATCH = """
+import json, re, sys
+pattern, texts = json.load(sys.stdin.buffer)
+pattern = re.compile(pattern)
+print([at for at, text in enumerate(texts) if pattern.search(text)])
+"""
 
 
 class _Unfit(Exception):
@@ -97,6 +107,7 @@ class _Solver:
         self._open = {"#"}
         """The references on the way here. A smallest instance never goes through one twice."""
         self._steps = 0
+        self._patience = MOST_SECONDS
 
     def solve(self, schema: Any, where: str) -> Any:
         self._check(schema, where)
@@ -215,11 +226,37 @@ class _Solver:
             _refuse(f"{where}.format must be one of {', '.join(_FORMATS)}")
         first = _FORMATS[wanted] if wanted else "a" * fewest
         guesses = (first, *(() if wanted else _padded(fewest)))
-        accepts = _matcher(schema.get("pattern"), where)
-        for guess in guesses:
-            if fewest <= len(guess) <= most and accepts(guess):
-                return guess
+        fitting = [guess for guess in guesses if fewest <= len(guess) <= most]
+        for guess in self._accepted(schema.get("pattern"), fitting, where):
+            return guess
         _refuse(f"{where}: no text is known here that fits its pattern and lengths")
+
+    def _accepted(self, pattern: Any, texts: list[str], where: str) -> list[str]:
+        """Those of `texts` that the pattern accepts.
+
+        In a process of its own: Python's engine can take years, deaf to every signal and holding
+        up all other threads.
+        """
+        if pattern is None:
+            return texts
+        if not isinstance(pattern, str) or len(pattern) > 512:
+            _refuse(f"{where}.pattern must be a string of at most 512 characters")
+        began = time.monotonic()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", "-c", _MATCH],
+                input=json.dumps([pattern, texts]).encode(),
+                capture_output=True,
+                timeout=max(self._patience, 0.001),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            _refuse(f"{where}.pattern takes too long to match")
+        finally:
+            self._patience -= time.monotonic() - began
+        if done.returncode:
+            _refuse(f"{where}.pattern is not a regular expression")
+        return [texts[at] for at in json.loads(done.stdout)]
 
     def number(self, schema: dict[str, Any], where: str) -> Any:
         return _number(schema, where, step=Fraction(1, 8) if _is_narrow(schema) else Fraction(1))
@@ -261,19 +298,6 @@ def _padded(fewest: int) -> Iterator[str]:
         yield guess
         if len(guess) == 1 and fewest > 1:
             yield guess * fewest
-
-
-def _matcher(pattern: Any, where: str) -> Callable[[str], bool]:
-    if pattern is None:
-        return lambda _text: True
-    # Python's engine backtracks without bounds; the texts tried are short, the pattern must be.
-    if not isinstance(pattern, str) or len(pattern) > 512:
-        _refuse(f"{where}.pattern must be a string of at most 512 characters")
-    try:
-        compiled = regex(pattern)
-    except (BadPattern, RecursionError, OverflowError):
-        _refuse(f"{where}.pattern is not a regular expression")
-    return lambda text: compiled.search(text) is not None
 
 
 def _is_narrow(schema: dict[str, Any]) -> bool:

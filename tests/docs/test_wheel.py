@@ -39,7 +39,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_prefix(wheel: Path, tmp_path: Path) -> None:
     """Pages and scripts are where man and the shells look below a prefix like /usr/local."""
-    pip("install", "--no-deps", "--no-index", "--prefix", str(tmp_path), str(wheel))
+    # Without --ignore-installed pip would first remove the package under test from here.
+    options = ("--ignore-installed", "--no-deps", "--no-index", "--prefix", str(tmp_path))
+    pip("install", *options, str(wheel))
     share = tmp_path / "share"
     assert (share / "bash-completion/completions/ocx").is_file()
     assert (share / "fish/vendor_completions.d/ocx.fish").is_file()
