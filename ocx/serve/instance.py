@@ -51,7 +51,8 @@ _MATCH = """
 import json, re, sys
 pattern, texts = json.load(sys.stdin.buffer)
 pattern = re.compile(pattern)
-print([at for at, text in enumerate(texts) if pattern.search(text)])
+found = (at for at, text in enumerate(texts) if pattern.search(text))
+print(json.dumps(next(found, None)))
 """
 
 
@@ -227,18 +228,19 @@ class _Solver:
         first = _FORMATS[wanted] if wanted else "a" * fewest
         guesses = (first, *(() if wanted else _padded(fewest)))
         fitting = [guess for guess in guesses if fewest <= len(guess) <= most]
-        for guess in self._accepted(schema.get("pattern"), fitting, where):
-            return guess
-        _refuse(f"{where}: no text is known here that fits its pattern and lengths")
+        at = self._first(schema.get("pattern"), fitting, where)
+        if at is None or not fitting:
+            _refuse(f"{where}: no text is known here that fits its pattern and lengths")
+        return fitting[at]
 
-    def _accepted(self, pattern: Any, texts: list[str], where: str) -> list[str]:
-        """Those of `texts` that the pattern accepts.
+    def _first(self, pattern: Any, texts: list[str], where: str) -> int | None:
+        """The place of the first of `texts` that the pattern accepts.
 
         In a process of its own: Python's engine can take years, deaf to every signal and holding
         up all other threads.
         """
         if pattern is None:
-            return texts
+            return 0
         if not isinstance(pattern, str) or len(pattern) > 512:
             _refuse(f"{where}.pattern must be a string of at most 512 characters")
         began = time.monotonic()
@@ -256,7 +258,8 @@ class _Solver:
             self._patience -= time.monotonic() - began
         if done.returncode:
             _refuse(f"{where}.pattern is not a regular expression")
-        return [texts[at] for at in json.loads(done.stdout)]
+        at: int | None = json.loads(done.stdout)
+        return at
 
     def number(self, schema: dict[str, Any], where: str) -> Any:
         return _number(schema, where, step=Fraction(1, 8) if _is_narrow(schema) else Fraction(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import jsonschema
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from ocx.serve.instance import smallest
 from ocx.serve.problem import Problem
 from tests.serve.conftest import Served
+from tests.support.waiting import DEADLINE
 
 
 def obj(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -156,6 +158,17 @@ def test_what_is_outside_the_subset_is_refused(schema: dict[str, Any], word: str
     assert refused.value.status == 400
     assert refused.value.code == "invalid_json_schema"
     assert word in refused.value.message
+
+
+def test_a_pattern_never_holds_up_the_server() -> None:
+    """Python's engine takes years for some, and holds the whole process while it does."""
+    many = {f"p{at}": {"type": "string", "pattern": "^(0*-?)*b$"} for at in range(50)}
+    hostile = {"type": "string", "minLength": 60, "pattern": r"^(\w+\s?)*\.$"}
+    for schema in (hostile, obj(many), {**hostile, "minLength": 100_000, "pattern": r"a*a*a*b"}):
+        began = time.monotonic()
+        with pytest.raises(Problem, match="pattern"):
+            smallest(schema)
+        assert time.monotonic() - began < DEADLINE
 
 
 def test_without_strict_properties_may_be_optional() -> None:
