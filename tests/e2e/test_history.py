@@ -103,6 +103,13 @@ def test_show(kept: Ocx) -> None:
     shown = kept.in_terminal("history", "show", "3").finish().text
     assert "\x1b[31mred" not in shown
     assert "\\x1b[31mred" in shown
+    with History(kept.state) as history:
+        history.record(call(answer="\x9b2J"), [{"role": "user", "content": "\x9b2J"}])
+    for words in (("show", "--request"), ("export",), ("show", "--json")):
+        shown = kept.in_terminal("history", *words).finish().text
+        assert "\x9b" not in shown
+        assert "\\u009b2J" in shown
+        assert "\x9b" in kept("history", *words).text
 
 
 def test_a_request_can_be_sent_again(kept: Ocx) -> None:
