@@ -55,6 +55,11 @@ def test_an_empty_post_says_so() -> None:
     assert headers(build(HOME, "POST", "/x"))["content-length"] == "0"
 
 
+def test_half_a_character_cannot_be_sent() -> None:
+    with pytest.raises(UsageError, match=r"surrogate U\+D83D"):
+        encode({"a": "\ud83d"})
+
+
 def test_the_body_keeps_the_order_given() -> None:
     assert encode({"b": 1, "a": [None, 0.5]}) == b'{"b":1,"a":[null,0.5]}'
 

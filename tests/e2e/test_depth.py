@@ -336,6 +336,24 @@ def test_min_balance_mistakes(ocx: Ocx) -> None:
     ocx("--sandbox", "chat", "--min-balance", "501", "hi").has(12)
 
 
+@pytest.mark.parametrize("flag", ["--min-balance", "--schema", "-o"])
+def test_an_empty_value_lifts_no_check(online: Ocx, chat_server: ChatServer, flag: str) -> None:
+    """`--min-balance "$MIN"` where MIN is not set: nothing is sent unchecked."""
+    run = online("chat", flag, "", "hi").has(2)
+    assert (run.stdout, chat_server.requests) == (b"", [])
+
+
+def test_play_and_real_calls_do_not_mix(online: Ocx, chat_server: ChatServer) -> None:
+    """--sandbox with any profile: its calls are not continued at the real endpoint."""
+    online("chat", "--log", "real").has(0)
+    online("--sandbox", "chat", "-c", "play", env={"OCX_BASE_URL": ""}).has(0)
+    online("chat", "-c", "more").has(0)
+    assert user("play") not in sent(chat_server)["messages"]
+    assert sent(chat_server)["messages"][0] == user("real")
+    kept = online("--sandbox", "history", "list", "--json").json
+    assert [(call["profile"], call["answer"]) for call in kept] == [("sandbox", "play")]
+
+
 def test_tool_calls_are_json_and_success(online: Ocx, chat_server: ChatServer) -> None:
     call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
     chunks = [answers.event(answers.chunk(tool_calls=[call])), answers.finish("tool_calls")]

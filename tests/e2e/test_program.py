@@ -97,6 +97,8 @@ def test_the_topic_environment_names_every_variable(ocx: Ocx) -> None:
         (("chat", "-s", "a", "--system-file", "b", "hi"), "--system-file"),
         (("chat", "--max-tokens", "many", "hi"), "max-tokens"),
         (("--profile",), "--profile"),
+        (("chat", "-m"), "ocx chat --help"),
+        (("history", "list", "--conversation"), "ocx history list --help"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
@@ -129,6 +131,34 @@ def test_a_bug_is_exit_1_in_one_line_and_a_traceback_on_request(ocx: Ocx) -> Non
     assert "Traceback" in shown
     assert KEY not in shown
     assert ocx("chat", "hi", "--json").has(1).error["type"] == "failure"
+
+
+def test_json_and_debug_hold_before_the_command_too(ocx: Ocx) -> None:
+    """The parser takes the words that it has read out of its list; errors look at all of them."""
+    assert ocx("--json", "chat", "hi").has(4).error["type"] == "auth"
+    assert ocx("--json", "chat", "--no-such-flag").has(2).error["type"] == "usage"
+    assert ocx("--json", "nonsense").has(2).error["type"] == "usage"
+    assert "Traceback" in ocx("--debug", "chat", "hi").has(4).stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("chat", "a\udcff"),
+        ("chat", "--dry-run", "-s", "a\udcff", "hi"),
+        ("chat", "--stop", "\udcff", "hi"),
+        ("chat", "-O", "user=\udcff", "hi"),
+        ("chat", "-O", 'user="\\ud800"', "hi"),
+        ("chat", "--snippet", "curl", "\udcff"),
+        ("chat", "--save-template", "t", "-s", "\udcff"),
+        ("config", "set", "model", "\udcff"),
+    ],
+    ids=ascii,
+)
+def test_bytes_that_are_no_text_are_a_usage_error(online: Ocx, args: tuple[str, ...]) -> None:
+    """An argument that is not UTF-8 (PEP 383), or an escape of half a character."""
+    held = "surrogate U+D800" if "ud800" in args[-2] else "byte 0xff"
+    assert f"ocx: error: the text holds the {held}, which is not" in online(*args).has(2).stderr
 
 
 def test_a_system_error_names_its_file(ocx: Ocx) -> None:

@@ -178,6 +178,8 @@ def test_commands(online: Ocx, chat_server: ChatServer) -> None:
     talk.say("/save", "/save needs")
     talk.say("/file", "/file needs")
     talk.say("/file missing.txt", "cannot read")
+    talk.say("/file ~nobody-of-that-name/x", "cannot read ~nobody")
+    talk.say("/save ~nobody-of-that-name/x", "cannot write ~nobody")
     talk.say("/modle x", "did you mean /model?")
     chat_server.answer(answers.stream("third answer"), path=CHAT)
     talk.say("go on", "third answer")
