@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ocx.commands.shared import Invocation
 from ocx.config.settings import Settings
 from ocx.errors import IncompleteError
-from ocx.output.document import write_json
+from ocx.output.document import spelled, write_json
 from ocx.output.reply import (
     NoWriter,
     PlainWriter,
@@ -155,13 +155,15 @@ def _chunks(
     target: Target,
     record: Record | None,
 ) -> None:
+    to_person = _to_person(run, form)
     with client.stream(body) as stream:
         if record:
             record.begin(stream)
         for deltas in stream:
             if record:
                 record.add(deltas)
-            target.write("".join(_line(delta.data) for delta in deltas).encode("utf-8", "replace"))
+            text = "".join(_line(delta.data) for delta in deltas)
+            target.write((spelled(text) if to_person else text).encode("utf-8", "replace"))
     _conclude(run, form, stream.finish_reason)
     _report_usage(run, form, stream)
 
@@ -221,10 +223,14 @@ def _write_json(run: Invocation, form: Form, target: Target, value: Any) -> None
     write_json(run.terminal, value, None if form.output in {None, "-"} else target)
 
 
+def _to_person(run: Invocation, form: Form) -> bool:
+    return run.terminal.stdout_tty and form.output in {None, "-"}
+
+
 def writer_for(run: Invocation, form: Form, target: Target) -> Writer:
     if form.held:
         return NoWriter()
-    to_person = run.terminal.stdout_tty and form.output in {None, "-"}
+    to_person = _to_person(run, form)
     if form.render or (form.render is None and to_person):
         from ocx.output.markdown import MarkdownWriter  # rich, only where somebody looks
 

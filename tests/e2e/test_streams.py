@@ -460,6 +460,12 @@ def test_json_on_a_terminal_is_indented_and_cannot_drive_it(
     assert b"\n  " in shown
     assert "\u009b".encode() not in shown
     assert json.loads(shown) == document
+    raw = json.dumps(answers.chunk("a\u009b2Jb"), ensure_ascii=False)
+    chat_server.answer([STREAM_HEAD, answers.event(raw), END], path=CHAT)
+    shown = online.in_terminal("chat", "hi", "--json", "--stream").finish().has(0).stdout
+    assert "\u009b".encode() not in shown
+    chunks = [json.loads(line) for line in shown.splitlines()]
+    assert "a\u009b2Jb" in {chunk["choices"][0]["delta"].get("content") for chunk in chunks}
 
 
 def test_models_marks_the_default_and_the_aliases(online: Ocx) -> None:
