@@ -55,6 +55,15 @@ def test_every_example_runs_in_the_sandbox(ocx: Ocx, line: str) -> None:
     assert done.status == ((1 if "||" in line else 3) if refused else 0), done
 
 
+def test_the_profile_is_made_in_the_order_shown(ocx: Ocx) -> None:
+    lines = re.findall(r"^ocx ((?:-P ollama )?config (?:set|profiles) .*)", README, re.M)
+    assert len(lines) >= 4
+    for line in lines:
+        ocx(*line.partition("  ")[0].split()).has(0)
+    shown = ocx("config", "show", "--json").json
+    assert shown["base_url"]["value"] == "http://192.168.1.20:11434/v1"
+
+
 def test_the_version_is_one_fact() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["dynamic"] == ["version"]
