@@ -154,7 +154,9 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
     if "--debug" in _before_dashes(words):
         import traceback
 
-        terminal.stderr.write("".join(traceback.format_exception(error)))
+        from ocx.output.text import escape_control
+
+        terminal.stderr.write(escape_control("".join(traceback.format_exception(error))))
     from ocx.output.failure import write_failure  # only on the way to an error
 
     if _is_for_nagios(words):

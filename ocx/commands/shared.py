@@ -13,6 +13,7 @@ import typer
 
 from ocx.config.settings import Settings, resolve
 from ocx.errors import UsageError
+from ocx.output.text import one_line
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -96,11 +97,11 @@ class Invocation:
 
     def warn(self, text: str) -> None:
         if not self.quiet:
-            self.terminal.message(f"ocx: warning: {text}")
+            self.terminal.message(f"ocx: warning: {one_line(text)}")
 
     def note(self, text: str) -> None:
         if not self.quiet:
-            self.terminal.message(f"ocx: {text}")
+            self.terminal.message(f"ocx: {one_line(text)}")
 
     def confirm(self, question: str, yes: bool) -> None:
         """Return where the user agrees. Raises UsageError where nobody can be asked or says no."""

@@ -277,6 +277,18 @@ def test_schema_retries_say_what_was_wrong(online: Ocx, chat_server: ChatServer)
     ]
 
 
+def test_a_note_holds_no_control_character_of_the_model(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """What is wrong is named by its path, and the names on it are the model's."""
+    schema = '{"additionalProperties": {"type": "integer"}}'
+    words = [answers.stream(json.dumps(answer)) for answer in ({"\x1b[2J": "x"}, {})]
+    chat_server.answer(*words, path=CHAT)
+    run = online("chat", "--schema", schema, "--schema-retries", "1", "go").has(0)
+    assert "asking again" in run.stderr
+    assert "\x1b" not in run.stderr
+
+
 def test_schema_where_the_server_refuses_the_field(online: Ocx, chat_server: ChatServer) -> None:
     """400 to response_format: asked for in the system message instead."""
     chat_server.answer(answers.error(400, "unknown_field"), answers.stream('{"a": "x"}'), path=CHAT)

@@ -123,13 +123,15 @@ def test_shared_options_stand_before_or_after_the_command_and_the_last_wins(
 
 
 def test_a_bug_is_exit_1_in_one_line_and_a_traceback_on_request(ocx: Ocx) -> None:
-    breaks(ocx, "ocx.cli", f"RuntimeError('lost {KEY}')")
+    breaks(ocx, "ocx.cli", f"RuntimeError('lost {KEY}\\x1b[2J')")
     run = ocx("chat", "hi").has(1)
-    assert run.stderr.startswith("ocx: error: unexpected RuntimeError: lost sk-live-…a1b2\nhint: ")
+    says = "ocx: error: unexpected RuntimeError: lost sk-live-…a1b2\\x1b[2J\nhint: "
+    assert run.stderr.startswith(says)
     assert run.stderr.count("\n") == 2
     shown = ocx("chat", "hi", "--debug").has(1).stderr
     assert "Traceback" in shown
     assert KEY not in shown
+    assert "\x1b" not in shown
     assert ocx("chat", "hi", "--json").has(1).error["type"] == "failure"
 
 
