@@ -1,4 +1,4 @@
-"""`--dry-run`: the request as it would go over the wire, the key masked; nothing is sent."""
+"""`--dry-run`: the request as it would go over the wire, secrets masked; nothing is sent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ocx.api.message import request_preview
 from ocx.commands.shared import Invocation
 from ocx.config.keys import endpoint, locate_key
 from ocx.config.settings import Settings
+from ocx.config.shown import is_secret_header
 from ocx.errors import AuthError
 from ocx.secret import Secret
 
@@ -22,8 +23,13 @@ def preview(run: Invocation, settings: Settings, body: dict[str, Any], *, stream
     method, url, headers, content = request_preview(target, body, stream=stream)
     if secret is None and authorization:
         headers["Authorization"] = authorization
+    headers |= {name: _masked(name, headers[name]) for name in settings.headers}
     lines = [f"{method} {url}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\n".join([*lines, "", ""]).encode() + content + b"\n"
+
+
+def _masked(name: str, text: str) -> str:
+    return "…" if is_secret_header(name) else text
 
 
 def _authorization(run: Invocation, settings: Settings) -> tuple[Secret | None, str]:

@@ -9,6 +9,7 @@ from ocx.api.origin import join
 from ocx.commands.replying import Form, with_usage
 from ocx.commands.shared import Invocation
 from ocx.config.settings import Settings
+from ocx.config.shown import is_secret_header
 from ocx.errors import UsageError
 from ocx.snippet import Call, snippet
 
@@ -29,5 +30,7 @@ def print_snippet(
         settings.headers,
         with_key=settings.auth != "none",
     )
+    for name in filter(is_secret_header, settings.headers):
+        run.warn(f"the header {name} stands in the program as it is")
     encode(body)  # a program could hold what no request can
     run.terminal.stdout.write(snippet(language, call).encode())

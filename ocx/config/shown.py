@@ -37,13 +37,16 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, type(None))) else float(value)
 
 
+def is_secret_header(name: str) -> bool:
+    """Whether its name says that a header holds a secret."""
+    return any(word in name.lower() for word in _SECRET_HEADERS)
+
+
 def masked(where: Target, value: Any) -> Any:
     """The same, fit to be shown: a proxy's password and headers that name a secret are hidden."""
     if where.name == "headers" and isinstance(value, dict):
         return {name: masked(Target("headers", name), text) for name, text in value.items()}
-    if where.name == "headers" and any(
-        word in (where.entry or "").lower() for word in _SECRET_HEADERS
-    ):
+    if where.name == "headers" and is_secret_header(where.entry or ""):
         return "…"
     if where.name == "proxy" and isinstance(value, str) and "@" in value:
         scheme, _, rest = value.partition("://")

@@ -476,19 +476,31 @@ def test_models_marks_the_default_and_the_aliases(online: Ocx) -> None:
     assert "fast" in marked["deepseek-chat"]
 
 
+def test_a_header_that_names_a_secret_is_masked_or_warned_about(ocx: Ocx) -> None:
+    flags = ("-H", "X-Api-Key: s3cret", "-H", "X-Team: docs")
+    shown = ocx("chat", "hi", "--dry-run", *flags).has(0).text
+    assert "X-Api-Key: …\nX-Team: docs\n" in shown
+    run = ocx("chat", "hi", "--snippet", "curl", *flags).has(0)
+    assert "the header X-Api-Key stands in the program" in run.stderr
+    assert "X-Team" not in run.stderr
+
+
 def test_models_do_not_fail_for_want_of_a_cache(online: Ocx) -> None:
     (online.home / "cache").write_text("in the way")
     assert online("models").has(0).text == "deepseek-chat\ngpt-4o\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="packet sockets that end belong to Linux")
-def test_one_write_for_each_network_read(online: Ocx, chat_server: ChatServer) -> None:
-    """Deltas that come together leave together, though each has an HTTP chunk of its own.
+def test_one_write_for_each_piece_of_the_network(online: Ocx, chat_server: ChatServer) -> None:
+    """Deltas that come together leave together.
 
+    Together is what the HTTP library hands over as one: one HTTP chunk, or without chunks one read.
     A packet socket as stdout keeps the writes apart. The server sends everything at once, far less
     than one read takes.
     """
-    chat_server.answer(answers.stream(*["word "] * 100), path=CHAT)
+    events = [answers.chunk("word ") for _ in range(100)] + [answers.chunk(finish="stop")]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    chat_server.answer_all(answer(body, content_type=answers.EVENTS))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
