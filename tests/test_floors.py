@@ -49,7 +49,7 @@ FOREIGN = {
     "uvicorn": (SERVE,),
     "sqlite3": (SERVE, "ocx.history"),
     "jsonschema": ("ocx.answer",),
-    "markdown_it": ("ocx.answer",),
+    "markdown_it": ("ocx.answer", "ocx.output.markdown"),
     "readline": ("ocx.commands.lines",),
     "tomli_w": ("ocx.config", "ocx.prompt.templates"),
     "click": (),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
-from rich.console import Console
-from rich.markdown import Markdown
+from markdown_it import MarkdownIt
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import Markdown, TableElement
+from rich.table import Table
 
 from ocx.output.reply import Sink
 from ocx.output.text import escape_control
@@ -59,6 +61,37 @@ class BlockSplitter:
             self._fence = None
 
 
+# Rich drops what it cannot render: HTML, where a picture is, and the target of a link that stands
+# in a block of its own. Without their rules all of that is text, and stays.
+_PARSER = (
+    MarkdownIt()
+    .enable(["strikethrough", "table"])
+    .disable(["html_block", "html_inline", "image", "reference"])
+)
+
+
+class _Folded(TableElement):
+    """A table that folds a long word, where rich would cut it, without lines of spaces around."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for table in super().__rich_console__(console, options):
+            assert isinstance(table, Table)  # noqa: S101 - what rich yields, told to mypy
+            table.show_edge = False
+            for column in table.columns:
+                column.overflow = "fold"
+            yield table
+
+
+class _Document(Markdown):
+    """Markdown of which nothing is lost."""
+
+    elements: ClassVar = {**Markdown.elements, "table_open": _Folded}
+
+    def __init__(self, text: str) -> None:
+        super().__init__("", code_theme="ansi_dark", hyperlinks=False)
+        self.parsed = _PARSER.parse(text)
+
+
 def _escape_decoded(tokens: Iterable[Any]) -> None:
     """What the parser decoded, `&#x202e;` or the `%1b` of a link shown as text, is text as well."""
     for token in tokens:
@@ -91,11 +124,11 @@ class MarkdownWriter:
             self._render(block)
 
     def _render(self, block: str) -> None:
-        document = Markdown(escape_control(block), code_theme="ansi_dark", hyperlinks=False)
+        document = _Document(escape_control(block))
         _escape_decoded(document.parsed)
         with self._console.capture() as capture:
             self._console.print(document)
-        lines = "\n".join(line.rstrip() for line in capture.get().strip("\n").split("\n"))
+        lines = "\n".join(line.rstrip() for line in capture.get().split("\n")).strip("\n")
         gap = "" if self._first else "\n"
         self._first = False
         self._sink.write((gap + lines + "\n").encode())

@@ -92,6 +92,34 @@ def test_a_link_shows_where_it_leads() -> None:
     assert "https://example.org/x" in render("[harmless](https://example.org/x)\n", width=80)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The <select> element, <b>bold</b> and Vec<T>.",
+        "<div>block</div>",
+        "<!-- a comment -->",
+        "[1]: https://example.org/x",
+    ],
+)
+def test_what_no_terminal_can_render_is_shown_as_it_came(text: str) -> None:
+    """HTML, and the target of a link that stands in another block."""
+    assert render(f"before\n\n{text}\n\nafter\n", width=80) == f"before\n\n{text}\n\nafter\n"
+
+
+def test_a_picture_shows_where_it_is() -> None:
+    shown = render("See ![a chart](https://example.org/c.png)\n", width=80)
+    assert "a chart (https://example.org/c.png)" in shown
+
+
+def test_a_table_folds_what_does_not_fit_and_stands_between_single_empty_lines() -> None:
+    path = "/".join("abcdefghijklmnopqrst")
+    shown = render(f"before\n\n| a | b |\n|--|--|\n| x | {path} |\n\nafter\n", width=20)
+    assert shown.startswith("before\n\na  b\n")
+    assert "…" not in shown
+    assert "".join(shown.split()).replace("x", "", 1).count(path[-8:]) == 1
+    assert "\n\n\n" not in shown
+
+
 def test_an_ordered_list_in_pieces_keeps_its_numbers() -> None:
     shown = render("1. one\n\n2. two\n\n", "3. three\n")
     assert [line.split()[0] for line in shown.split("\n") if line.strip()] == ["1", "2", "3"]
