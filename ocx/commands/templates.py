@@ -12,7 +12,7 @@ from ocx.commands.shared import Invocation, shared
 from ocx.config.files import atomic_write, make_folder
 from ocx.config.names import write_names
 from ocx.config.paths import config_dir
-from ocx.errors import OcxError, UsageError
+from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.output.document import write_json
 from ocx.output.table import write_table
 from ocx.output.text import escape_control
@@ -34,7 +34,12 @@ Name = Annotated[str, typer.Argument(help="The template's name.")]
 def list_(run: Invocation) -> None:
     """List the templates and their parameters."""
     folder = _folder(run)
-    templates = [load_template(folder, name) for name in template_names(folder)]
+    templates = []
+    for name in template_names(folder):
+        try:
+            templates.append(load_template(folder, name))
+        except ConfigError as error:  # it must not hide the others
+            run.warn(error.message)
     if run.json:
         write_json(run.terminal, [_document(template) for template in templates])
         return
@@ -66,6 +71,8 @@ def edit(run: Invocation, name: Name) -> None:
         old = path.read_text("utf-8")
     except FileNotFoundError:
         old = None
+    except UnicodeDecodeError:
+        raise ConfigError(f"cannot read the template {name}: it is not UTF-8") from None
     text = edit_text(run, _NEW if old is None else old, suffix=".toml")
     if text == (_NEW if old is None else old):
         run.note("nothing changed")

@@ -122,6 +122,19 @@ def test_save_and_manage_templates(online: Ocx, chat_server: ChatServer) -> None
     assert (online.cache / "names" / "templates.txt").read_text() == ""
 
 
+def test_a_broken_template_hides_no_other(online: Ocx) -> None:
+    online("chat", "--save-template", "fix", "Fix it.").has(0)
+    (online.config / "templates" / "bad.toml").write_text("prompt =\n")
+    (online.config / "templates" / "latin.toml").write_bytes(b'prompt = "\xe9"\n')
+    run = online("config", "templates", "list").has(0)
+    assert run.text == "fix\t\t\tFix it.\n"
+    assert run.stderr.count("ocx: warning: ") == 2
+    assert "template bad: Invalid value (at line 1, column 9)" in run.stderr
+    assert [t["name"] for t in online("config", "templates", "list", "--json").json] == ["fix"]
+    online("config", "templates", "edit", "latin", env={"VISUAL": "true"}).has(3)
+    online("config", "templates", "rm", "latin", "-y").has(0)
+
+
 def test_edit_templates_and_prompts(online: Ocx, chat_server: ChatServer) -> None:
     """A broken template is not saved, and not lost."""
     editor = online.work / "ed"
