@@ -150,7 +150,7 @@ def refuse_play_money(settings: Settings, flag: str) -> None:
 def _warn(run: Invocation, form: str, reading: Balance, low: Decimal) -> None:
     for each in reading.currencies or (reading,):
         if each.amount is not None and each.amount < low:
-            text = f"{balance_text(each)} left, fewer than {low}"
+            text = f"{balance_text(each)} left, fewer than {low:f}"
             if form != "github":
                 run.warn(text)
             elif not run.quiet:
@@ -164,7 +164,7 @@ def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> No
     """
     check_known(reading, accept_guess=accept_guess)
     if reading.amount is not None and reading.amount < least:
-        raise BelowError(f"{balance_text(reading)} left, fewer than {least}", hint="top up")
+        raise BelowError(f"{balance_text(reading)} left, fewer than {least:f}", hint="top up")
 
 
 def check_known(reading: Balance, *, accept_guess: bool) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import compress
 from typing import Annotated, Any
 
 import typer
@@ -228,7 +229,12 @@ def _write(run: Invocation, filters: Filters, limit: int) -> None:
             write_json(run.terminal, found)
             return
     rows = [_row(entry, short=run.terminal.stdout_tty) for entry in entries]
-    write_table(run.terminal, _HEADERS, rows, color=run.color)
+    if run.terminal.stdout_tty and rows:  # 80 columns have no place for one that says nothing
+        used = [any(cells) for cells in zip(*rows, strict=True)]
+        headers, *rows = (tuple(compress(row, used)) for row in (_HEADERS, *rows))
+    else:
+        headers = _HEADERS
+    write_table(run.terminal, headers, rows, color=run.color)
 
 
 def _row(entry: Entry, *, short: bool) -> tuple[str, ...]:

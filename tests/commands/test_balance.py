@@ -67,6 +67,10 @@ def test_play_money_passes_no_gate_unless_said_aloud(ocx: Ocx) -> None:
     assert ocx("--sandbox", "balance", "--min", "1").has(0).stderr == ""
 
 
+def test_the_limit_is_shown_without_an_exponent(ocx: Ocx) -> None:
+    assert "fewer than 1000\n" in ocx("--sandbox", "balance", "--min", "1e3").has(12).stderr
+
+
 def test_quiet_answers_by_the_exit_code_alone(ocx: Ocx) -> None:
     for least, status in (("1", 0), ("501", 12)):
         done = ocx("--sandbox", "balance", "-q", "--min", least).has(status)

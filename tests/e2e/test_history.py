@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from decimal import Decimal
@@ -81,6 +82,17 @@ def test_list_in_a_pipe_is_tsv(kept: Ocx) -> None:
     assert rows[2][5] == "0.5"
     assert kept("history", "list", "--json").json[3]["messages"][0]["role"] == "user"
     kept("history", "list", "--since", "soon").has(2)
+
+
+def test_list_on_a_terminal_of_80_columns_is_a_line_a_call(online: Ocx) -> None:
+    """Without -u and --cost there are no tokens and credits, and then no columns for them."""
+    prompt = "a prompt that is longer than the place that is left"
+    online("chat", "--log", prompt).has(0)
+    written = online.in_terminal("history", "list").finish().has(0).text
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", written).splitlines()
+    assert shown[0].split() == ["ID", "WHEN", "MODEL", "CONVERSATION", "OUTCOME", "PROMPT"]
+    assert "deepseek-chat" in shown[1]
+    assert shown[1].count(":") == 1  # date and time are not on two lines
 
 
 def test_search(kept: Ocx) -> None:
