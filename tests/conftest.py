@@ -15,7 +15,7 @@ from tests.support.raw_server import RawServer
 
 # A shared machine may stop a test for longer than any deadline, and a slow draw proves nothing.
 settings.register_profile(
-    "ocx", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+    "ocx", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ocx")
 
