@@ -16,8 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TextIO
 
-from ocx.errors import OcxError, OutputClosed
+from ocx.errors import OcxError, OutputClosed, UsageError
 from ocx.secret import Secret, redact
+
+_PIECE = 1 << 20
 
 
 class Output:
@@ -155,7 +157,15 @@ class Terminal:
         return self.stdin_tty and self.stderr_tty and not self.env.get("CI")
 
     def read_stdin(self) -> bytes:
-        return self.stdin.read() if self.stdin is not None else b""
+        """All of stdin. Raises UsageError where it cannot be read."""
+        pieces = []
+        try:
+            # Not read(): a signal between two of its system calls waits for the next byte.
+            while self.stdin is not None and (piece := self.stdin.read1(_PIECE)):  # type: ignore[attr-defined]
+                pieces.append(piece)
+        except OSError as error:
+            raise UsageError(f"cannot read stdin: {error.strerror}") from error
+        return b"".join(pieces)
 
     def wait_for_stdin(self, seconds: float) -> bool:
         """Whether stdin has something to read, or has ended, within `seconds`."""

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 
 import pytest
 
-from ocx.errors import OcxError, OutputClosed
+from ocx.errors import OcxError, OutputClosed, UsageError
 from ocx.secret import Secret
 from ocx.terminal import Messages, Output, Terminal, use_color, write_failure
 
@@ -285,3 +285,16 @@ def test_width_is_80_where_nothing_is_a_terminal(monkeypatch: pytest.MonkeyPatch
 def test_the_world_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         terminal().width = 1  # type: ignore[misc]
+
+
+def test_a_stdin_that_cannot_be_read_is_a_usage_error() -> None:
+    class Broken(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, _buffer: object) -> int:
+            raise IsADirectoryError(errno.EISDIR, "Is a directory")
+
+    terminal = Terminal(io.BufferedReader(Broken()), Output(io.BytesIO()), Messages(None))
+    with pytest.raises(UsageError, match="cannot read stdin: Is a directory"):
+        terminal.read_stdin()

@@ -82,6 +82,15 @@ def test_ctrl_c_while_a_pipe_says_nothing(online: Ocx, chat_server: ChatServer) 
     assert chat_server.connections == 0
 
 
+def test_ctrl_c_in_the_middle_of_a_long_stdin(online: Ocx, chat_server: ChatServer) -> None:
+    """More than a pipe holds has been written, so it is reading; the pipe stays open."""
+    process = online.spawn("chat", "why?", stdin=subprocess.PIPE)
+    process.send(b"word " * 140_000)
+    process.signal(signal.SIGINT)
+    assert process.finish().status == -signal.SIGINT
+    assert chat_server.connections == 0
+
+
 def test_an_ignored_sigint_stays_ignored(online: Ocx, chat_server: ChatServer) -> None:
     """`nohup`-like callers and background jobs of a shell start programs with SIGINT ignored."""
     go_on = threading.Event()
