@@ -15,7 +15,7 @@ from tests.support.raw_server import RawServer
 
 # A shared machine may stop a test for longer than any deadline, and a slow draw proves nothing.
 settings.register_profile(
-    "ocx", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+    "ocx", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ocx")
 
@@ -59,9 +59,11 @@ def full_size(request: pytest.FixtureRequest) -> Callable[[int], int]:
 
 
 @pytest.fixture
-def ocx(tmp_path: Path) -> Iterator[Ocx]:
+def ocx(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ocx]:
     """The program in an empty home: no key, no profile, no configuration."""
     program = Ocx(tmp_path)
+    if request.node.get_closest_marker("unmeasured"):
+        program.unmeasured()
     yield program
     program.release()
 

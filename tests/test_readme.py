@@ -10,6 +10,8 @@ import pytest
 from ocx.errors import exit_code_table
 from tests.support.program import Ocx
 
+pytestmark = pytest.mark.unmeasured
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 

@@ -13,6 +13,8 @@ import pytest
 from tests.support.program import Ocx
 from tests.support.raw_server import RawServer
 
+pytestmark = pytest.mark.unmeasured
+
 SLEEPER = "import os, signal; print('up', flush=True); signal.pause()"
 
 

@@ -27,6 +27,8 @@ from tests.support.raw_server import (
     closed_port,
 )
 
+pytestmark = pytest.mark.unmeasured
+
 COMMANDS = {"chat": ("chat", "hi"), "models": ("models",), "balance": ("balance",)}
 PATHS = {"chat": CHAT, "models": MODELS, "balance": BALANCE}
 NAMES = {
@@ -39,12 +41,6 @@ ERROR_FIELDS = {
 }  # fmt: skip
 
 each_command = pytest.mark.parametrize("command", COMMANDS)
-
-
-@pytest.fixture(autouse=True)
-def unmeasured(ocx: Ocx) -> None:
-    """Hundreds of runs through the same lines, which other tests measure: half the time."""
-    ocx.unmeasured()
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,11 @@ from tests.support.chat_server import ChatServer
 from tests.support.program import KEY, Ocx, Run
 from tests.support.raw_server import RawServer
 
+pytestmark = pytest.mark.unmeasured
+
 COMMANDS = [("chat", "hi"), ("models",), ("balance",)]
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 OTHER = "sk-live-0therKey000000000000000000000c3d4"
-
-
-@pytest.fixture(autouse=True)
-def unmeasured(ocx: Ocx) -> None:
-    """Hundreds of runs through the same lines, which other tests measure: half the time."""
-    ocx.unmeasured()
 
 
 def silent(run: Run, *keys: str) -> None:

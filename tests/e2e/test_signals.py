@@ -19,6 +19,8 @@ from tests.support.program import Ocx, Process
 from tests.support.raw_server import STALL
 from tests.support.waiting import DEADLINE
 
+pytestmark = pytest.mark.unmeasured
+
 BEGUN = STREAM_HEAD + delta("Once upon")
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 

@@ -16,6 +16,8 @@ import pytest
 
 from tests.support.program import Ocx
 
+pytestmark = pytest.mark.unmeasured
+
 PROMPTS = {
     "quotes": "it's \"quoted\" ''' \"\"\" '\\''",
     "dollar": "$HOME ${HOME} $(id) $$ !!",

@@ -21,6 +21,8 @@ from tests.support.chat_server import CHAT, ChatServer
 from tests.support.program import Ocx
 from tests.support.raw_server import CLOSE, STALL
 
+pytestmark = pytest.mark.unmeasured
+
 END = finish() + event(answers.DONE) + LAST_PIECE
 needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 

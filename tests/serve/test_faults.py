@@ -15,6 +15,8 @@ from ocx.serve.catalogue import BUILT_IN, Catalogue
 from tests.serve.conftest import Served, request, until, until_closed
 from tests.support.program import Ocx
 
+pytestmark = pytest.mark.unmeasured
+
 TEXT = "eins zwei drei vier"
 CLOSE = "Connection: close\r\n"
 

@@ -16,6 +16,8 @@ from ocx.errors import ConfigError, Interrupted
 from ocx.serve.sandbox import sandbox
 from tests.support.program import KEY, Ocx
 
+pytestmark = pytest.mark.unmeasured
+
 
 def spent(ocx: Ocx) -> tuple[int, dict[str, int]]:
     """(charges, outcomes), where the ledger is sound and nothing is held."""
