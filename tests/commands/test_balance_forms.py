@@ -15,6 +15,8 @@ from tests.support.chat_server import BALANCE, ChatServer
 from tests.support.program import Ocx, Run
 from tests.support.raw_server import closed_port
 
+pytestmark = pytest.mark.unmeasured
+
 NAGIOS = re.compile(r"OCX (OK|WARNING|CRITICAL|UNKNOWN) - [^|\n]+(\| '[^'=]+'=[-0-9.]+;\S*;\S*)?\n")
 
 

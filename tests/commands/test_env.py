@@ -16,6 +16,8 @@ from tests.support import actions
 from tests.support.chat_server import ChatServer
 from tests.support.program import KEY, Ocx
 
+pytestmark = pytest.mark.unmeasured
+
 MASKED = Secret(KEY).masked()
 NAMES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_ORG_ID", "OCX_SANDBOX")
 TELL = f"import os, json; print(json.dumps([os.environ.get(n) for n in {NAMES!r}]))"

@@ -13,6 +13,8 @@ from ocx.errors import exit_code_table
 from tests.support.chat_server import ChatServer
 from tests.support.program import KEY, Ocx
 
+pytestmark = pytest.mark.unmeasured
+
 COMMANDS = ("chat", "models", "balance", "keys", "config", "serve", "help")
 
 BROKEN = """
