@@ -198,6 +198,7 @@ def test_nothing_kept_yet(ocx: Ocx) -> None:
     assert not ocx.state.exists()
 
 
+@pytest.mark.slow
 def test_many_programs_in_one_conversation(online: Ocx, full_size: Callable[[int], int]) -> None:
     """Fifty (in full) `ocx chat` at once: nothing lost, nothing mixed, no lock shown."""
     count = max(5, full_size(50))
