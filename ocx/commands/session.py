@@ -21,7 +21,6 @@ from ocx.commands.spending import Spending
 from ocx.config.paths import expand, state_dir
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.failure import write_failure
-from ocx.output.usage import usage_line
 from ocx.prompt.input import join, read_file
 
 if TYPE_CHECKING:
@@ -102,6 +101,7 @@ class Session:
         self._answer: str | None = None
         self._files: list[str] = []
         self._totals = [0, 0]
+        self._uncounted = 0  # answers whose tokens the server did not say: not the same as none
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _: run.terminal.message(HELP),
             "/model": self._model,
@@ -150,6 +150,7 @@ class Session:
                 exchange.checked(body, self._schema, target)
         self._answer = exchange.text
         self._memory = [*body["messages"], {"role": "assistant", "content": exchange.text}]
+        self._uncounted += not exchange.usage
         for place, name in enumerate(("prompt_tokens", "completion_tokens")):
             count = (exchange.usage or {}).get(name)
             self._totals[place] += count if isinstance(count, int) else 0
@@ -169,12 +170,11 @@ class Session:
     def _usage(self, _rest: str) -> None:
         self._form = replace(self._form, usage=not self._form.usage)
         prompt, completion = self._totals
-        usage = {"prompt_tokens": prompt, "completion_tokens": completion}
-        total = usage_line({**usage, "total_tokens": prompt + completion}, 0.0)
+        tokens = f"{prompt} prompt + {completion} completion = {prompt + completion} tokens"
+        answers = "1 answer" if self._uncounted == 1 else f"{self._uncounted} answers"
+        more = f" and {answers} not counted" if self._uncounted else ""
         state = "on" if self._form.usage else "off"
-        self._run.terminal.message(
-            f"{total.removesuffix(', 0.00 s')} so far; showing it is {state}"
-        )
+        self._run.terminal.message(f"usage: {tokens}{more} so far; showing it is {state}")
 
     def _save(self, name: str) -> None:
         if self._answer is None:

@@ -184,6 +184,8 @@ def test_commands(online: Ocx, chat_server: ChatServer) -> None:
     chat_server.answer(answers.stream("third answer"), path=CHAT)
     talk.say("go on", "third answer")
     assert contents(chat_server)[2:] == ["another answer", "go on"]
+    # Where the server does not count, the sum says so: unknown is not none.
+    talk.say("/usage", "answers not counted so far; showing it is off")
     talk.process.send("/exit\r")
     talk.process.finish().has(0)
 
