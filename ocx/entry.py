@@ -44,7 +44,7 @@ def run(argv: Sequence[str]) -> NoReturn:
         status = child.status
     except OcxError as error:
         status = _report(terminal, error, words)
-    except Exception as error:
+    except Exception as error:  # a bug: one line and exit 1, the traceback with --debug
         status = _report(terminal, _unexpected(error), words)
     _flush_stdout()
     # Nothing is left to clean up, and taking Python apart is an eighth of a short run.

@@ -11,6 +11,7 @@ import sys
 _MAIN = "httpx._main"
 _hidden = _MAIN not in sys.modules
 if _hidden:
+    # typeshed knows no None there; the import system does (docs.python.org, sys.modules).
     sys.modules[_MAIN] = None  # type: ignore[assignment]
 try:
     import httpcore

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -199,7 +199,7 @@ class _Call:
             except BaseException:
                 response.close()
                 raise
-        except Exception as error:
+        except Exception as error:  # of httpx, httpcore, ssl, socks: `failed` raises all others
             failure = self.failed(error)
             log.debug("%s %s: %s", self._message.method, self._message.url, failure.error.message)
             return failure
@@ -224,7 +224,8 @@ class _Call:
         body = bytearray()
         # The status says enough: a body that does not come is not worth waiting for.
         with contextlib.suppress(Exception), self.wire.within(5):
-            for piece in unpack(response.stream, response.headers.get("content-encoding", "")):  # type: ignore[arg-type]
+            encoding = response.headers.get("content-encoding", "")
+            for piece in unpack(_sync(response), encoding):
                 body += piece
                 if len(body) > ERROR_CAP:
                     break
@@ -278,9 +279,9 @@ class _Source:
     def pieces(self) -> Iterator[bytes]:
         encoding = self._response.headers.get("content-encoding", "")
         try:
-            self._raw = iter(self._response.stream)  # type: ignore[arg-type]
+            self._raw = iter(_sync(self._response))
             yield from unpack(self._raw, encoding)
-        except Exception as error:
+        except Exception as error:  # as above
             failure = self._call.failed(error).error
             raise failure from failure.__cause__
 
@@ -302,9 +303,14 @@ def _described(reply: Reply) -> Iterator[None]:
         raise
 
 
+def _sync(response: httpx.Response) -> Iterable[bytes]:
+    # httpx types it for both worlds; from a transport that is not async it is the plain one.
+    return response.stream  # type: ignore[return-value]
+
+
 def _read(response: httpx.Response, cap: int) -> tuple[int, dict[str, str], bytes]:
     encoding = response.headers.get("content-encoding", "")
-    body = capped(unpack(response.stream, encoding), cap)  # type: ignore[arg-type]
+    body = capped(unpack(_sync(response), encoding), cap)
     response.close()
     return response.status_code, _lower(response), body
 

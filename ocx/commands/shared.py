@@ -157,6 +157,7 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
         command(_invocation(ctx), **{p.name: given[p.name] for p in own})
 
     parameters = [context, *keyword_only, *extra]
+    # Where inspect looks first (PEP 362), though the type of a function does not declare it.
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
@@ -179,6 +180,7 @@ def _merged_flags(ctx: typer.Context) -> dict[str, Any]:
     """Outermost first, so that the last one given wins; headers add up."""
     contexts = [ctx]
     while (parent := contexts[-1].parent) is not None:
+        # Typed as the class below typer.Context, whose name is private; its params are the same.
         contexts.append(parent)  # type: ignore[arg-type]
     flags: dict[str, Any] = {}
     for context in reversed(contexts):

@@ -54,6 +54,7 @@ def conversation_lock(
 
 def _try(fcntl: object, fd: int, offset: int) -> bool:
     try:
+        # A module, handed over since it is imported only where it exists.
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)  # type: ignore[attr-defined]
     except OSError as error:
         if error.errno in {errno.EACCES, errno.EAGAIN}:

@@ -107,7 +107,7 @@ class App:
             await reply.problem(problem)
         except HTTPException as error:  # Starlette's: no such path, no such method
             await reply.problem(_of_starlette(error))
-        except Exception as error:
+        except Exception as error:  # a bug of ours ends one request, never the server
             exchange.failure = f"{type(error).__name__}: {error}"
             await reply.problem(Problem(500, "internal error of this server", code="internal"))
             if exchange.broken:

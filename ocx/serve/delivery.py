@@ -9,6 +9,7 @@ reader that stands still. Settling is synchronous, so nothing can cut it short.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Watch:
     """Breaks the connection of a client, given as in the ASGI scope, without flushing it."""
 
 
-class Delivery:
+class Delivery(ABC):
     """The part that a stream and a whole answer share; `_take`, `_finish` and `_fail` differ."""
 
     headers: ClassVar[Headers] = []
@@ -126,16 +127,17 @@ class Delivery:
         self._charge.finished = True
         await self._finish()
 
+    @abstractmethod
     async def _take(self, part: Part) -> None:
-        raise NotImplementedError
+        """Send a part of the answer, or keep it until the end."""
 
+    @abstractmethod
     async def _finish(self) -> None:
         """Settle, then send the last bytes: whoever has read them reads the new balance."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _fail(self, problem: Problem) -> None:
         """Say why the answer ends, where some of it went out."""
-        raise NotImplementedError
 
     async def _send(self, data: bytes, *, last: bool = False) -> None:
         self._waiting_since = self._loop.time()
