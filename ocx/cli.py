@@ -15,7 +15,7 @@ import typer.core
 import typer.main
 
 from ocx import __version__
-from ocx.commands.shared import Invocation, shared, with_options, world_of
+from ocx.commands.context import Invocation, shared, with_options, world_of
 from ocx.errors import UsageError
 
 

@@ -56,7 +56,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     import typer  # after the handlers stand: the import takes most of the start-up
 
     from ocx.cli import root
-    from ocx.commands.shared import VALUE_FLAGS, World
+    from ocx.commands.context import VALUE_FLAGS, World
 
     command = root()
     ours, trailing = split_trailing(words, VALUE_FLAGS)
@@ -154,10 +154,10 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
     if "--debug" in _before_dashes(words):
         import traceback
 
-        from ocx.output.text import escape_control
+        from ocx.escaping import escape_control
 
         terminal.stderr.write(escape_control("".join(traceback.format_exception(error))))
-    from ocx.output.failure import write_failure  # only on the way to an error
+    from ocx.output.error_output import write_failure  # only on the way to an error
 
     if _is_for_nagios(words):
         return _report_to_nagios(terminal, error)
@@ -167,7 +167,7 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
 
 def _is_for_nagios(words: Sequence[str]) -> bool:
-    from ocx.commands.shared import VALUE_FLAGS  # only on the way to an error
+    from ocx.commands.context import VALUE_FLAGS  # only on the way to an error
 
     ours = list(_before_dashes(words))
     if _command_word(ours, VALUE_FLAGS) != "balance":

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, NamedTuple
 
 from ocx.api.body import sniff
-from ocx.api.failure import describe, reported
+from ocx.api.error_response import describe, reported
 from ocx.api.types import Reply
 from ocx.errors import OcxError, ServerError
 

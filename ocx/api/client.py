@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 from ocx.api._http import httpx
 from ocx.api.body import CHAT_CAP, ERROR_CAP, QUICK_CAP, capped, unpack
 from ocx.api.completion import complete, document_of
+from ocx.api.connection import Transport, check_ca_bundle
+from ocx.api.deadlines import Wire
 from ocx.api.deltas import Progress
-from ocx.api.failure import describe, from_response, parse, request_id
-from ocx.api.foreign import translate
-from ocx.api.message import Message, build, chat_message
-from ocx.api.origin import check_base_url
+from ocx.api.error_response import describe, from_response, parse, request_id
+from ocx.api.exceptions import translate
+from ocx.api.http import Message, build, chat_message
 from ocx.api.retry import Failure, may_retry, retry_after, wait_before
 from ocx.api.stream import Stream
-from ocx.api.transport import Transport, check_ca_bundle
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
-from ocx.api.wire import Wire
+from ocx.api.urls import check_base_url
 from ocx.errors import OcxError
 from ocx.secret import redact
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ocx.api.failure import excerpt, from_document, incomplete
+from ocx.api.error_response import excerpt, from_document, incomplete
 from ocx.api.sse import DONE
 from ocx.api.types import Delta
 from ocx.errors import IncompleteError, OcxError, RejectedError, ServerError

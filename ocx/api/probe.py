@@ -20,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from ocx.api.message import USER_AGENT
+from ocx.api.http import USER_AGENT
 from ocx.errors import DeadlineError, NetworkError, ServerError
 
 _WRONG_PORT = "are the scheme and the port in base_url right?"

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from ocx.api.origin import is_loopback, origin
+from ocx.api.urls import is_loopback, origin
 from ocx.errors import ConfigError
 
 _SCHEMES = {"http", "https", "socks5", "socks5h"}

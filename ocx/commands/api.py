@@ -11,10 +11,10 @@ import typer
 
 from ocx.api.request_path import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
-from ocx.commands.shared import Invocation, shared
+from ocx.commands.context import Invocation, shared
 from ocx.errors import UsageError
-from ocx.output.document import write_json
-from ocx.output.text import escape_control
+from ocx.escaping import escape_control
+from ocx.output.json_output import write_json
 from ocx.prompt.fields import parse_fields
 
 if TYPE_CHECKING:

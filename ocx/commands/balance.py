@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocx.api.balance import Balance, read
-from ocx.commands.balance_forms import (
+from ocx.commands.context import Invocation, shared
+from ocx.errors import BelowError, ChildExit, ConfigError, ServerError, UsageError
+from ocx.output.balance import balance_text, raw_text
+from ocx.output.balance_formats import (
     Shown,
     annotated,
     annotation,
@@ -16,9 +19,6 @@ from ocx.commands.balance_forms import (
     deliver,
     write_github,
 )
-from ocx.commands.shared import Invocation, shared
-from ocx.errors import BelowError, ChildExit, ConfigError, ServerError, UsageError
-from ocx.output.balance import balance_text, raw_text
 from ocx.output.monitoring import Thresholds
 
 if TYPE_CHECKING:

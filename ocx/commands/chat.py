@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.asking import Asked, Request, prepare
+from ocx.call.delivery import Form, dry_run, reply
+from ocx.call.request import Asked, Request, prepare
+from ocx.commands.context import Invocation, shared
 from ocx.commands.depth import Depth
-from ocx.commands.replying import Form, dry_run, reply
-from ocx.commands.shared import Invocation, shared
 from ocx.errors import UsageError
 from ocx.prompt.options import check_output_name
 
@@ -231,7 +231,7 @@ def chat(
 
         save(run, asked, save_template)
     elif asked.no_prompt and run.terminal.stdin_tty and run.terminal.stdout_tty and not dry:
-        from ocx.commands.session import session  # readline, only where a person types
+        from ocx.session.session import session  # readline, only where a person types
 
         session(run, asked, form, depth)
     else:
@@ -246,7 +246,7 @@ def _call(
     if dry or snippet is not None:
         _show(run, request, form, depth, snippet)
     elif depth.needed(run, settings):
-        from ocx.commands.conversing import converse
+        from ocx.call.exchange import converse
 
         converse(run, request, form, depth)
     else:
@@ -255,7 +255,7 @@ def _call(
 
 def _show(run: Invocation, request: Request, form: Form, depth: Depth, snippet: str | None) -> None:
     if depth.continues or depth.schema is not None:
-        from ocx.commands.conversing import preview_body
+        from ocx.call.exchange import preview_body
 
         body = preview_body(run, request, depth)
     else:

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.shared import Invocation, shared
+from ocx.commands.context import Invocation, shared
+from ocx.config.display import as_text, masked, plain, summary
 from ocx.config.paths import cache_dir, config_file, credentials_file, state_dir
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
+from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, env_name
+from ocx.config.setting_path import Target, drop, put, target, value_of
 from ocx.config.settings import Settings, check_pair
-from ocx.config.shown import as_text, masked, plain, summary
-from ocx.config.table import BY_NAME, DEFAULT_PROFILE, env_name
-from ocx.config.targets import Target, drop, put, target, value_of
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
 
@@ -174,7 +174,7 @@ def profiles_copy(
     """Copy a profile under a new name."""
 
     def change(config: ConfigFile, _: dict[str, Any]) -> None:
-        from ocx.config.writing import refuse_sandbox
+        from ocx.config.transactions import refuse_sandbox
 
         refuse_sandbox(source)
         refuse_sandbox(check_name(name, "profile"))
@@ -222,7 +222,7 @@ def _rows(run: Invocation, settings: Settings) -> list[Row]:
 
 def _key_row(run: Invocation, settings: Settings) -> Row:
     """The key, masked; nothing is run or read from stdin to learn it."""
-    from ocx.config.keys import locate_key
+    from ocx.keyring.lookup import locate_key
 
     env = run.terminal.env
     try:
@@ -255,7 +255,7 @@ def _in_force(run: Invocation, settings: Settings, word: str) -> Any:
 
 def _save(run: Invocation, where: Target, change: Change, *, create: bool = True) -> str:
     """Save a change; the place it was made at, to begin a note with."""
-    from ocx.config.writing import change_config, change_profile  # a TOML writer
+    from ocx.config.transactions import change_config, change_profile  # a TOML writer
 
     if where.in_profile:
         changed = change_profile(run.terminal.env, run.flags, change, create=create)
@@ -272,7 +272,7 @@ def _note_variable(run: Invocation, variable: str) -> None:
 
 
 def _check_removable(config: ConfigFile, name: str) -> None:
-    from ocx.config.writing import refuse_sandbox
+    from ocx.config.transactions import refuse_sandbox
 
     refuse_sandbox(name)
     choose_profile(config, {"profile": name}, {})
@@ -297,7 +297,7 @@ def _edit_again(run: Invocation, error: ConfigError) -> bool:
 
 
 def _write_json(run: Invocation, value: Any) -> None:
-    from ocx.output.document import write_json  # `config get` does without
+    from ocx.output.json_output import write_json  # `config get` does without
 
     write_json(run.terminal, value)
 

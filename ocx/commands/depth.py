@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ocx.commands.shared import Invocation
+from ocx.commands.context import Invocation
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.shared import Invocation, shared
+from ocx.commands.context import Invocation, shared
 from ocx.doctor import machine
 from ocx.doctor.check import Check, failed, ok, skipped, warning
 from ocx.errors import OcxError
-from ocx.output.document import write_json
-from ocx.output.text import one_line
+from ocx.escaping import one_line
+from ocx.output.json_output import write_json
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -93,15 +93,15 @@ def _client(
     if settings.sandbox:
         return run.with_flags(quiet=True).client(settings)
     from ocx.api import Client
-    from ocx.commands.connect import log_to
-    from ocx.config.keys import endpoint
+    from ocx.client import log_to
+    from ocx.keyring.lookup import endpoint
 
     log_to(run.terminal, logging.DEBUG if run.debug else logging.ERROR)
     return Client(endpoint(settings, secret))
 
 
 def _key(run: Invocation, settings: Settings) -> tuple[Check, Secret | None]:
-    from ocx.config.keys import endpoint, find_key
+    from ocx.keyring.lookup import endpoint, find_key
 
     try:
         found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.shared import Invocation, shared
-from ocx.config.handover import Handover, handover, refuse_sandbox
-from ocx.config.keys import endpoint, find_key
+from ocx.commands.context import Invocation, shared
+from ocx.config.tool_environment import Handover, handover, refuse_sandbox
 from ocx.errors import UsageError
+from ocx.keyring.lookup import endpoint, find_key
 from ocx.output import assignments
 from ocx.output.github import append, command
 

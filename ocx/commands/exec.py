@@ -9,8 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from ocx.commands.context import Invocation, shared
 from ocx.commands.env import hand_over
-from ocx.commands.shared import Invocation, shared
 from ocx.errors import OcxError, UsageError
 
 

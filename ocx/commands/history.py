@@ -11,18 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.shared import Invocation, shared
+from ocx.commands.context import Invocation, shared
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
+from ocx.escaping import escape_control
 from ocx.history.call import Entry, document, request, text_of
 from ocx.history.filters import Filters
 from ocx.history.stats import Day, by_day
 from ocx.history.store import FILE, History
-from ocx.history.when import parse_age, parse_time
+from ocx.history.time_parsing import parse_age, parse_time
 from ocx.output.bars import bars
-from ocx.output.document import write_json, write_json_line
+from ocx.output.json_output import write_json, write_json_line
 from ocx.output.table import write_table
-from ocx.output.text import escape_control
 
 Since = Annotated[
     str | None,

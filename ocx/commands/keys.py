@@ -7,8 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.shared import Invocation, shared
-from ocx.config.credentials import (
+from ocx.commands.context import Invocation, shared
+from ocx.config.profiles import ConfigFile, load, users_of
+from ocx.config.values import check_name
+from ocx.errors import UsageError
+from ocx.keyring.credentials import (
     OLD_AFTER_DAYS,
     Keys,
     StoredKey,
@@ -16,9 +19,6 @@ from ocx.config.credentials import (
     now,
     stored_key,
 )
-from ocx.config.profiles import ConfigFile, load, users_of
-from ocx.config.values import check_name
-from ocx.errors import UsageError
 from ocx.output.table import write_table
 
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the key.")]
@@ -38,7 +38,7 @@ def add(
     argument. The endpoint of the profile is asked first whether it knows the key. A profile that
     has no key yet uses this one from now on.
     """
-    from ocx.commands import newkey  # a TOML writer; listing does without
+    from ocx.keyring import adding as newkey  # a TOML writer; listing does without
 
     check_name(name, "key")
     newkey.refuse_stored(load_keys(run.terminal.env), name)
@@ -89,8 +89,8 @@ def show(
 @shared
 def use(run: Invocation, name: KeyName) -> None:
     """Use this key in a profile: of -P, else the default one."""
-    from ocx.commands.newkey import warn_of_use  # a TOML writer
-    from ocx.config.writing import change_profile
+    from ocx.config.transactions import change_profile
+    from ocx.keyring.adding import warn_of_use  # a TOML writer
 
     key = stored_key(load_keys(run.terminal.env), name)
     table: dict[str, Any] = {}
@@ -112,8 +112,8 @@ def rotate(run: Invocation, name: KeyName) -> None:
 
     The new key is read like that of `ocx keys add`. Whatever fails, the old one stays.
     """
-    from ocx.commands import newkey  # a TOML writer
-    from ocx.commands.keycheck import settings_of
+    from ocx.commands.keys_check import settings_of
+    from ocx.keyring import adding as newkey  # a TOML writer
 
     old = stored_key(load_keys(run.terminal.env), name)
     settings = settings_of(run, old)
@@ -147,7 +147,7 @@ def check(
     """
     if all_ and name is not None:
         raise UsageError("--all and a NAME exclude each other")
-    from ocx.commands.keycheck import check_all, check_one, end_as  # only asked for here
+    from ocx.commands.keys_check import check_all, check_one, end_as  # only asked for here
 
     checked = check_all(run) if all_ else [check_one(run, name)]
     documents = [item.as_json() for item in checked]
@@ -169,7 +169,7 @@ def rm(
 
     It still works until it is revoked in the dashboard.
     """
-    from ocx.config.writing import change_keys  # a TOML writer
+    from ocx.config.transactions import change_keys  # a TOML writer
 
     stored_key(load_keys(run.terminal.env), name)
     users = users_of(load(run.terminal.env), name)
@@ -210,7 +210,7 @@ def _row(document: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _write_json(run: Invocation, value: Any) -> None:
-    from ocx.output.document import write_json  # a list in a pipe does without
+    from ocx.output.json_output import write_json  # a list in a pipe does without
 
     write_json(run.terminal, value)
 

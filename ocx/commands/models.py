@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocx.api.types import model_ids
-from ocx.commands.shared import Invocation, shared
-from ocx.config.files import atomic_write
+from ocx.commands.context import Invocation, shared
 from ocx.config.paths import cache_dir
-from ocx.config.table import SANDBOX
+from ocx.config.schema import SANDBOX
 from ocx.errors import RejectedError, UsageError
-from ocx.output.document import write_json
+from ocx.files import atomic_write
+from ocx.output.json_output import write_json
 from ocx.output.table import write_table
 
 if TYPE_CHECKING:

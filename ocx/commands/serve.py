@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ocx.commands.context import Invocation, shared
 from ocx.commands.serve_ledger import check, database, grant, keys, ledger, reset
 from ocx.commands.serve_log import Writer
-from ocx.commands.shared import Invocation, shared
 from ocx.config.paths import config_dir
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 
 if TYPE_CHECKING:
     from ocx.serve.launch import Launch
+    from ocx.serve.ledger.store import Store
     from ocx.serve.settings import ServeSettings
-    from ocx.serve.store import Store
 
 __all__ = ["check", "grant", "keys", "ledger", "reset", "serve"]
 
@@ -88,7 +88,7 @@ def _settings(run: Invocation, config: Path | None, ephemeral: bool, record: boo
 
 
 def _store(run: Invocation, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
-    from ocx.serve.store import Store
+    from ocx.serve.ledger.store import Store
 
     if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
         return Store.memory()

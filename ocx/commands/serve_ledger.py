@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.shared import Invocation, shared
+from ocx.commands.context import Invocation, shared
 from ocx.config.paths import state_dir
 from ocx.errors import ConfigError, CreditsError, OcxError, UsageError
-from ocx.output.document import write_json
+from ocx.output.json_output import write_json
 from ocx.output.table import write_table
 
 if TYPE_CHECKING:
-    from ocx.serve.ledger import Key, Ledger
+    from ocx.serve.ledger.ledger import Key, Ledger
 
 DATABASE = "serve.sqlite3"
 SANDBOX = "sandbox.sqlite3"
@@ -55,8 +55,8 @@ def _file(run: Invocation, db: Path | None) -> Path:
 @contextlib.contextmanager
 def opened(run: Invocation, db: Path | None, *, make: bool = False) -> Iterator[Ledger]:
     """The ledger, made where missing only with `make`. Raises ConfigError."""
-    from ocx.serve.ledger import Ledger
-    from ocx.serve.store import Store
+    from ocx.serve.ledger.ledger import Ledger
+    from ocx.serve.ledger.store import Store
 
     path = _file(run, db)
     if not make and not path.exists():
@@ -196,8 +196,8 @@ def grant(
     db: Db = None,
 ) -> None:
     """Grant credits to an account, also beside a running server."""
-    from ocx.serve.ledger import Overdrawn
-    from ocx.serve.money import credits, parse, show
+    from ocx.serve.ledger.ledger import Overdrawn
+    from ocx.serve.ledger.money import credits, parse, show
 
     try:
         micro = -parse(amount) if take else parse(amount)
@@ -233,7 +233,7 @@ def ledger(
     db: Db = None,
 ) -> None:
     """Show every movement of credits, oldest first."""
-    from ocx.serve.export import entries
+    from ocx.serve.ledger.export import entries
 
     with opened(run, db) as book:
         rows = entries(book.store.db, account)
@@ -264,8 +264,8 @@ def check(run: Invocation, db: Db = None) -> None:
 
     Charges that a killed server left behind are released first. Exit 1 names what is wrong.
     """
-    from ocx.serve.audit import counts, findings
-    from ocx.serve.money import credits, show
+    from ocx.serve.ledger.audit import counts, findings
+    from ocx.serve.ledger.money import credits, show
 
     with opened(run, db) as book:
         wrong = findings(book.store.db)
@@ -290,9 +290,9 @@ def reset(
     db: Db = None,
 ) -> None:
     """Delete the ledger, keys and all, and begin a new one with its first credits."""
-    from ocx.serve.ledger import Ledger
+    from ocx.serve.ledger.ledger import Ledger
+    from ocx.serve.ledger.store import Store, remove
     from ocx.serve.settings import ServeSettings
-    from ocx.serve.store import Store, remove
 
     path = _file(run, db)
     run.confirm(f"Delete the ledger {path}?", yes)

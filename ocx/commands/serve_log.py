@@ -9,18 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocx.commands.shared import Invocation
+from ocx.commands.context import Invocation
 from ocx.errors import OcxError, OutputClosed
-from ocx.output.text import one_line
+from ocx.escaping import one_line
 from ocx.secret import Secret
 
 if TYPE_CHECKING:
-    from ocx.serve.exchange import Exchange
+    from ocx.serve.request_record import Exchange
 
 
 def text_line(exchange: Exchange) -> str:
     """Method, path, model, status, tokens, credits, milliseconds, key."""
-    from ocx.serve.money import show
+    from ocx.serve.ledger.money import show
 
     words = [exchange.method, one_line(exchange.path)]
     if exchange.model is not None:
@@ -39,7 +39,7 @@ def text_line(exchange: Exchange) -> str:
 
 def json_line(exchange: Exchange) -> str:
     """The same and more as one compact document; fields that do not apply are null."""
-    from ocx.serve.money import credits
+    from ocx.serve.ledger.money import credits
 
     document: dict[str, Any] = {
         "time": int(time.time()),

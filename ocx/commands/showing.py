@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.api.message import CHAT_PATH, encode
-from ocx.api.origin import join
-from ocx.commands.replying import Form, with_usage
-from ocx.commands.shared import Invocation
+from ocx.api.http import CHAT_PATH, encode
+from ocx.api.urls import join
+from ocx.call.delivery import Form, with_usage
+from ocx.commands.context import Invocation
+from ocx.config.display import is_secret_header
 from ocx.config.settings import Settings
-from ocx.config.shown import is_secret_header
 from ocx.errors import UsageError
 from ocx.snippet import Call, snippet
 

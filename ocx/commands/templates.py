@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.asking import Asked
-from ocx.commands.shared import Invocation, shared
-from ocx.config.files import atomic_write, make_folder
-from ocx.config.names import write_names
+from ocx.call.request import Asked
+from ocx.commands.context import Invocation, shared
+from ocx.config.completion_cache import write_names
 from ocx.config.paths import config_dir
 from ocx.errors import ConfigError, OcxError, UsageError
-from ocx.output.document import write_json
+from ocx.escaping import escape_control
+from ocx.files import atomic_write, make_folder
+from ocx.output.json_output import write_json
 from ocx.output.table import write_table
-from ocx.output.text import escape_control
 from ocx.prompt.options import parse_options
 from ocx.prompt.templates import (
     Template,
@@ -64,7 +64,7 @@ def edit(run: Invocation, name: Name) -> None:
 
     It is checked before it is saved.
     """
-    from ocx.commands.editor import edit_text
+    from ocx.editor import edit_text
 
     path = template_path(_folder(run), name)
     try:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ocx.config.document import parse, read_bytes
-from ocx.config.files import atomic_write, make_folder
 from ocx.config.paths import Env, config_file
 from ocx.config.profiles import ConfigFile
+from ocx.config.schema import SETTINGS, Setting
 from ocx.config.settings import check_file
-from ocx.config.table import SETTINGS, Setting
-from ocx.config.writing import replace_config
+from ocx.config.transactions import replace_config
 from ocx.errors import ConfigError, OcxError, UsageError
+from ocx.files import atomic_write, make_folder
+from ocx.toml import parse, read_bytes
 
 
 def editor(env: Env, *, terminal: bool) -> list[str]:

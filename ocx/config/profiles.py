@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocx.config.document import parse, read_bytes
-from ocx.config.nearest import nearest
 from ocx.config.paths import Env, config_file
-from ocx.config.table import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name
+from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name
 from ocx.config.values import NAME, check_name
 from ocx.errors import ConfigError
+from ocx.suggest import nearest
+from ocx.toml import parse, read_bytes
 
 TOP_LEVEL = ("default_profile", "profiles", "aliases")
 EDIT_HINT = "mend it with `ocx config edit`"

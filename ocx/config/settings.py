@@ -16,7 +16,7 @@ from ocx.config.profiles import (
     profile_warnings,
     top_warnings,
 )
-from ocx.config.table import (
+from ocx.config.schema import (
     BY_NAME,
     DEFAULT_BASE_URL,
     SANDBOX,
@@ -123,7 +123,7 @@ def _same_place(url: str, own: str) -> bool:
     """Whether a profile's headers may go to `url`; like its key, they may be a secret."""
     if url == own:
         return True
-    from ocx.api.origin import origin  # as in `check_url`
+    from ocx.api.urls import origin  # as in `check_url`
 
     try:
         return origin(url) == origin(own)
@@ -136,7 +136,7 @@ def check_url(url: str, auth: str, source: str) -> None:
     if url == DEFAULT_BASE_URL:
         return
     # `config get` must start fast, and most people never use another URL.
-    from ocx.api.origin import check_base_url
+    from ocx.api.urls import check_base_url
 
     try:
         check_base_url(url, allow_http=auth == "none")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.shared import Invocation, shared
+from ocx.commands.context import Invocation, shared
 from ocx.docs.topics import TOPICS
 from ocx.errors import UsageError
 from ocx.signals import ignoring_interrupts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ocx.docs.site import Site, shared_options, sites
+from ocx.docs.completion_site import Site, shared_options, sites
 from ocx.docs.tree import Command, Option
 from ocx.docs.values import Values, of_option
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ocx.config.table import ENVIRONMENT, SETTINGS, Setting
+from ocx.config.schema import ENVIRONMENT, SETTINGS, Setting
 from ocx.docs.page import Page, Paragraph, Synopsis, Terms, filled, section
 from ocx.docs.prose import prose
 from ocx.docs.tree import Argument, Command, Option

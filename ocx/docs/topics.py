@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ocx.config.table import ENVIRONMENT
+from ocx.config.schema import ENVIRONMENT
 from ocx.errors import exit_code_table
 
 

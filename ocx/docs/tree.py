@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ocx.commands.shared import SHARED_NAMES
+from ocx.commands.context import SHARED_NAMES
 
 RUNS_PROGRAMS = ("ocx exec", "ocx serve")
 """After `--` these take a command line that is not ours."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from ocx.config.table import SETTINGS
+from ocx.config.schema import SETTINGS
 from ocx.docs.topics import TOPICS
 from ocx.docs.tree import Argument, Command, Option
 

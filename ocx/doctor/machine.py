@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocx import __version__
-from ocx.config.credentials import load_keys
 from ocx.config.paths import Env, config_file, credentials_file
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, warning
 from ocx.errors import ConfigError
+from ocx.keyring.credentials import load_keys
 
 
 def version() -> Check:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from urllib.request import getproxies
 
 from ocx.api import probe, proxy
-from ocx.api.origin import join, origin
-from ocx.api.transport import tls_context
+from ocx.api.connection import tls_context
+from ocx.api.urls import join, origin
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, warning
 from ocx.errors import OcxError, ServerError

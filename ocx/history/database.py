@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from ocx.config.files import locked, make_folder
 from ocx.errors import OcxError
+from ocx.files import locked, make_folder
 from ocx.history.schema import MIGRATIONS
 
 T = TypeVar("T")

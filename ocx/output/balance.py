@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.api.balance import Balance
-from ocx.output.text import escape_control
+from ocx.escaping import escape_control
 from ocx.terminal import Terminal
 
 

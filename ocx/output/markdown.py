@@ -11,8 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Markdown, TableElement
 from rich.table import Table
 
-from ocx.output.reply import Sink
-from ocx.output.text import escape_control
+from ocx.escaping import escape_control
+from ocx.output.answer_writers import Sink
 from ocx.terminal import Terminal
 
 _FENCE = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+|>\s*)*(`{3,}|~{3,})")

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ocx.api.balance import Balance
+from ocx.escaping import one_line
 from ocx.output.balance import balance_text
 from ocx.output.github import assignment, table
-from ocx.output.text import one_line
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
 UNKNOWN = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ocx.output.text import one_line
+from ocx.escaping import one_line
 from ocx.terminal import Terminal
 
 

@@ -19,16 +19,16 @@ from starlette.routing import Router as Paths
 
 from ocx.secret import Secret, redact
 from ocx.serve import faults
-from ocx.serve.access import authenticate, check_host
+from ocx.serve.auth import authenticate, check_host
 from ocx.serve.catalogue import Catalogue
 from ocx.serve.chat import Chat
 from ocx.serve.delivery import Receive, Send, Watch, body, start
-from ocx.serve.exchange import Exchange, Log
 from ocx.serve.keys import digest
-from ocx.serve.ledger import Key, Ledger
+from ocx.serve.ledger.ledger import Key, Ledger
+from ocx.serve.ledger.money import credits
 from ocx.serve.limits import Limiter
-from ocx.serve.money import credits
 from ocx.serve.problem import Problem
+from ocx.serve.request_record import Exchange, Log
 from ocx.serve.routing import Router
 from ocx.serve.wire import dump
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ocx.serve.money import Price
+from ocx.serve.ledger.money import Price
 from ocx.serve.problem import Problem
 
 ECHO = "echo"

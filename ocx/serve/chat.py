@@ -11,16 +11,16 @@ from typing import Any
 from ocx.secret import redact
 from ocx.serve.answer import Answer
 from ocx.serve.catalogue import Catalogue
-from ocx.serve.charge import Charge
-from ocx.serve.collected import Collected
 from ocx.serve.delivery import Delivery, Receive, Send, Watch
-from ocx.serve.exchange import Exchange
-from ocx.serve.ledger import Key, Ledger
+from ocx.serve.ledger.charge import Charge
+from ocx.serve.ledger.ledger import Key, Ledger
 from ocx.serve.limits import Limiter
 from ocx.serve.problem import Problem
 from ocx.serve.request import ChatRequest, read
+from ocx.serve.request_record import Exchange
 from ocx.serve.routing import Router
-from ocx.serve.streamed import Streamed
+from ocx.serve.sse_response import Streamed
+from ocx.serve.whole_response import Collected
 from ocx.serve.wire import Envelope
 
 LARGEST_BODY = 4 * 1024 * 1024

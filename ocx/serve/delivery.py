@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ocx.serve.answer import Answer, Cut, Part
-from ocx.serve.charge import Charge
-from ocx.serve.exchange import Exchange
+from ocx.serve.ledger.charge import Charge
 from ocx.serve.problem import Problem
 from ocx.serve.request import ChatRequest
+from ocx.serve.request_record import Exchange
 from ocx.serve.wire import Envelope
 
 Receive = Callable[[], Awaitable[Any]]

@@ -14,7 +14,7 @@ from typing import NoReturn
 from ocx.serve.answer import Answer, Cut, Finish, Manner, Open, Part, Token, Verbatim
 from ocx.serve.builtin import paced
 from ocx.serve.problem import Problem
-from ocx.serve.target import options
+from ocx.serve.route import options
 
 PREFIX = "fault/"
 HEADER = "X-OCX-Fault"

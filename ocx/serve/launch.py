@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from ocx.secret import Secret
 from ocx.serve.app import Parts
 from ocx.serve.chat import FIXED_TIME
-from ocx.serve.exchange import Log
 from ocx.serve.keys import PREFIX, mint
-from ocx.serve.ledger import Ledger
+from ocx.serve.ledger.ledger import Ledger
+from ocx.serve.ledger.store import Store
 from ocx.serve.limits import Limiter
+from ocx.serve.request_record import Log
 from ocx.serve.routing import Router
 from ocx.serve.settings import ServeSettings
-from ocx.serve.store import Store
 
 FULL = Secret(f"{PREFIX}full")
 EMPTY = Secret(f"{PREFIX}empty")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from ocx.serve import faults
 from ocx.serve.answer import Answer
 from ocx.serve.catalogue import Model
-from ocx.serve.exchange import Exchange
 from ocx.serve.faults import Counters, Fault
 from ocx.serve.problem import Problem
 from ocx.serve.request import ChatRequest
-from ocx.serve.target import Echo, Target, lorem
+from ocx.serve.request_record import Exchange
+from ocx.serve.route import Echo, Target, lorem
 
 
 @dataclass

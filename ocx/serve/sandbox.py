@@ -9,10 +9,10 @@ from pathlib import Path
 from ocx.secret import Secret
 from ocx.serve.app import Parts
 from ocx.serve.keys import mint
-from ocx.serve.ledger import Ledger
-from ocx.serve.money import MICRO
+from ocx.serve.ledger.ledger import Ledger
+from ocx.serve.ledger.money import MICRO
+from ocx.serve.ledger.store import Store
 from ocx.serve.server import serving
-from ocx.serve.store import Store
 
 DATABASE = "sandbox.sqlite3"
 GRANT = 500 * MICRO

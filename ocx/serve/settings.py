@@ -22,15 +22,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from ocx.api.origin import check_base_url, is_loopback, origin
+from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
 from ocx.secret import Secret
 from ocx.serve import cassette, faults, script
 from ocx.serve.app import CONCURRENCY, RPM, SEND_TIMEOUT
 from ocx.serve.catalogue import BUILT_IN, ECHO, Catalogue, Model
 from ocx.serve.forward import Forward, Upstream
-from ocx.serve.money import MICRO, Price
-from ocx.serve.target import Echo, Target, lorem
+from ocx.serve.ledger.money import MICRO, Price
+from ocx.serve.route import Echo, Target, lorem
 from ocx.serve.tomlfile import Keys, TomlFile
 
 PORT = 8790

@@ -14,7 +14,7 @@ import pytest
 
 from ocx.api import Client, Endpoint
 from ocx.api.completion import CutAnswerError
-from ocx.api.message import chat_message, encode
+from ocx.api.http import chat_message, encode
 from ocx.errors import (
     AuthError,
     ConfigError,

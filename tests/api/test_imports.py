@@ -71,6 +71,6 @@ def test_plain_http_loads_no_certificates(
     def load(*_: object) -> None:
         raise AssertionError("certificates were loaded")
 
-    monkeypatch.setattr("ocx.api.transport.tls_context", load)
+    monkeypatch.setattr("ocx.api.connection.tls_context", load)
     with Client(Endpoint(chat_server.base_url)) as client:
         assert client.models().status == 200

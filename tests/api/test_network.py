@@ -19,9 +19,9 @@ import httpcore
 import pytest
 
 from ocx.api import Client, Endpoint
-from ocx.api.message import request_preview
-from ocx.api.transport import tls_context
-from ocx.api.wire import Wire
+from ocx.api.connection import tls_context
+from ocx.api.deadlines import Wire
+from ocx.api.http import request_preview
 from ocx.errors import (
     ConfigError,
     DeadlineError,

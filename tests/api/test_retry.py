@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.api import retry
-from ocx.api.failure import from_response
+from ocx.api.error_response import from_response
 from ocx.api.retry import Failure, Stage
 from ocx.errors import NetworkError, RateLimitError, ServerError
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ocx.config import editing
-from ocx.config.table import SETTINGS
+from ocx.config.schema import SETTINGS
 from ocx.errors import ConfigError, OcxError, UsageError
 from tests.config.called import Caller
 from tests.support.program import Ocx

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.config.profiles import ConfigFile, read
+from ocx.config.schema import BY_NAME, SETTINGS, env_name
 from ocx.config.settings import Settings, check_file, resolve
-from ocx.config.table import BY_NAME, SETTINGS, env_name
 from ocx.errors import ConfigError, UsageError
 
 KEY = "sk-live-abcdefgh12345678"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.config import values
-from ocx.config.table import BY_NAME, ENVIRONMENT, SETTINGS, env_name
+from ocx.config.schema import BY_NAME, ENVIRONMENT, SETTINGS, env_name
 from ocx.config.values import BadValue, KeyInside, check, parse
 from ocx.errors import UsageError
 

@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from ocx import cli
-from ocx.commands.shared import Invocation, shared
+from ocx.commands.context import Invocation, shared
 from ocx.docs.__main__ import documents, main
 from ocx.docs.completion import SHELLS, script
 from ocx.docs.prose import prose

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ocx.escaping import CONTROL
 from ocx.output.markdown import BlockSplitter, MarkdownWriter
-from ocx.output.text import CONTROL
 from ocx.terminal import Messages, Output, Terminal
 from tests.support.memory import MemoryRaw
 

@@ -14,13 +14,13 @@ import pytest
 
 from ocx.secret import Secret
 from ocx.serve.app import Parts
-from ocx.serve.audit import findings
-from ocx.serve.exchange import Exchange
 from ocx.serve.keys import mint
-from ocx.serve.ledger import Account, Key, Ledger
-from ocx.serve.money import MICRO
+from ocx.serve.ledger.audit import findings
+from ocx.serve.ledger.ledger import Account, Key, Ledger
+from ocx.serve.ledger.money import MICRO
+from ocx.serve.ledger.store import Store
+from ocx.serve.request_record import Exchange
 from ocx.serve.server import serving
-from ocx.serve.store import Store
 from tests.support.waiting import DEADLINE, Board
 
 GRANT = 500 * MICRO

@@ -423,7 +423,7 @@ def test_fixed_ids_follow_from_the_request(serve: Callable[..., Served]) -> None
 def test_a_model_may_be_priced_at_nothing(serve: Callable[..., Served]) -> None:
     from dataclasses import replace
 
-    from ocx.serve.money import Price
+    from ocx.serve.ledger.money import Price
 
     free = replace(BUILT_IN[0], price=Price(Decimal(0), Decimal(0)))
     served = serve(grant=0, catalogue=Catalogue([free]))

@@ -15,7 +15,7 @@ import pytest
 from ocx.secret import Secret
 from ocx.serve.catalogue import BUILT_IN, Catalogue, Model
 from ocx.serve.forward import Forward, Upstream
-from ocx.serve.money import Price
+from ocx.serve.ledger.money import Price
 from ocx.serve.routing import Router
 from ocx.serve.upstream import error_text, read_usage
 from ocx.serve.wire import Usage

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from ocx.secret import Secret
 from ocx.serve import keys, tokens
 from ocx.serve.catalogue import Catalogue
-from ocx.serve.exchange import Exchange
 from ocx.serve.limits import Limiter, Pass
 from ocx.serve.problem import Problem
+from ocx.serve.request_record import Exchange
 from ocx.serve.wire import dump
 
 

@@ -1,0 +1,1 @@
+"""One chat call: from what was typed to what was delivered."""

@@ -1,0 +1,126 @@
+"""What a name means in `config get`, `set` and `unset`: a setting, or an entry of a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ocx.config import values
+from ocx.config.paths import expand
+from ocx.config.profiles import TOP_LEVEL, ConfigFile
+from ocx.config.schema import BY_NAME
+from ocx.errors import UsageError
+from ocx.suggest import nearest
+
+_ALIAS = r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}"
+_OTHERS = ("default_profile", "headers.NAME", "aliases.NAME")
+
+
+class Target(NamedTuple):
+    """`name` is a setting, `default_profile` or `aliases`; `entry` is what follows the dot."""
+
+    name: str
+    entry: str | None = None
+
+    @property
+    def in_profile(self) -> bool:
+        return self.name not in TOP_LEVEL
+
+
+def target(word: str) -> Target:
+    """Raises: UsageError for a name that nothing reads."""
+    name, dot, entry = word.partition(".")
+    if name in {"headers", "aliases"} and dot and entry:
+        return Target(name, entry)
+    if word in BY_NAME or word == "default_profile":
+        return Target(word)
+    raise unknown(word)
+
+
+def unknown(word: str) -> UsageError:
+    known = [*BY_NAME, *_OTHERS]
+    near = nearest(word, known)
+    hint = f"did you mean {near}?" if near else f"settings: {', '.join(known)}"
+    return UsageError(f"no setting called {word}", hint=hint)
+
+
+def value_of(where: Target, text: str) -> Any:
+    """The typed value that `text` means there, as it is written to the file.
+
+    Raises: UsageError, which does not repeat the text.
+    """
+    try:
+        return _typed(where, text)
+    except values.BadValue as problem:
+        word = where.name if where.entry is None else f"{where.name}.{where.entry}"
+        raise UsageError(f"{word} {problem}", hint=problem.hint) from None
+
+
+def _typed(where: Target, text: str) -> Any:
+    if where.name == "default_profile":
+        return values.check_name(text, "profile")
+    if where.name == "aliases":
+        return _alias(where.entry or "", text)
+    if where.entry is not None:
+        return values.check_header(where.entry, text)[1]
+    setting = BY_NAME[where.name]
+    value = values.check(setting, values.parse(setting, text))
+    if where.name == "ca_bundle":  # `./ca.pem` must mean the same file from every folder
+        return str(Path(expand(value)).absolute())
+    if not isinstance(value, tuple):
+        return value
+    if any(values.looks_like_key(item) for item in value):
+        raise values.KeyInside("holds a key")
+    return list(value)
+
+
+def _alias(name: str, model: str) -> str:
+    if not re.fullmatch(_ALIAS, name):
+        raise values.BadValue("is not a name for a model")
+    return str(values.check(BY_NAME["model"], model))
+
+
+def put(config: ConfigFile, profile: dict[str, Any], where: Target, value: Any) -> None:
+    """Write `value` where it belongs: into the file or into `profile`, one of its tables."""
+    table = profile if where.in_profile else config.data
+    if where.entry is None:
+        table[where.name] = value
+        return
+    entries = _entries(table, where)
+    for name in _same(entries, where):
+        del entries[name]
+    entries[where.entry] = value
+
+
+def drop(config: ConfigFile, profile: dict[str, Any], where: Target) -> bool:
+    """Remove it, and a table that is empty without it; False where it is not there."""
+    table = profile if where.in_profile else config.data
+    if where.entry is None:
+        return table.pop(where.name, None) is not None
+    entries = _entries(table, where)
+    found = _same(entries, where)
+    for name in found:
+        del entries[name]
+    if not entries:
+        del table[where.name]
+    return bool(found)
+
+
+def _entries(table: dict[str, Any], where: Target) -> dict[str, Any]:
+    entries = table.setdefault(where.name, {})
+    if not isinstance(entries, dict):
+        raise UsageError(
+            f"{where.name} is not a table in the config file",
+            hint=f"`ocx config unset {where.name}` removes it",
+        )
+    return entries
+
+
+def _same(entries: Mapping[str, Any], where: Target) -> list[str]:
+    """The entries of that name; headers have no case."""
+    if where.name != "headers":
+        return [name for name in entries if name == where.entry]
+    wanted = (where.entry or "").lower()
+    return [name for name in entries if name.lower() == wanted]

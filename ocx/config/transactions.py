@@ -1,0 +1,175 @@
+"""Changing config.toml and credentials.toml: read, change, write, all under one lock.
+
+Apart from what reads them: the TOML writer costs start-up that only a change should pay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import tomli_w
+
+from ocx.config.completion_cache import write_names
+from ocx.config.paths import Env, config_dir, config_file, credentials_file
+from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
+from ocx.config.schema import SANDBOX
+from ocx.errors import ConfigError, OcxError
+from ocx.files import atomic_write, locked, make_folder
+from ocx.keyring.credentials import Keys, StoredKey, load_keys
+
+T = TypeVar("T")
+
+# Strings first, so that a # inside one is no comment.
+_TOKENS = re.compile(
+    r'"""(?:\\.|[^\\])*?"""|' r"'''.*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|(#)", re.DOTALL
+)
+
+
+class Changed(NamedTuple):
+    """What was saved: the profile that was written, if one was, and a copy of the old file.
+
+    `backup` is None where the old file held no comments: saving drops them, and nothing else.
+    """
+
+    profile: str | None
+    backup: Path | None
+
+    def notes(self) -> list[str]:
+        """What the user should know about it."""
+        if self.backup is None:
+            return []
+        return [f"comments are not kept; the file with them is in {self.backup}"]
+
+
+def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> Changed:
+    """Let `change` alter the data of the config file, and save it; it names the profile it wrote.
+
+    Raises: ConfigError for a broken file; OcxError where it cannot be written; whatever `change`
+        raises, and then nothing is saved.
+    """
+    path = config_file(env)
+    with _changing(path, config_dir(env)):
+        config = load(env)
+        before = tomli_w.dumps(config.data)
+        profile = change(config)
+        after = tomli_w.dumps(config.data)
+        if after == before:
+            return Changed(profile, None)
+        backup = _save_comments(path)
+        _save_config(env, config, after.encode())
+    return Changed(profile, backup)
+
+
+def change_profile(
+    env: Env,
+    flags: Mapping[str, Any],
+    change: Callable[[ConfigFile, dict[str, Any]], None],
+    *,
+    create: bool = True,
+) -> Changed:
+    """The same for one profile: of -P, else the one in force; made where there is none.
+
+    `--sandbox` means the built-in profile, which is refused.
+    """
+    choose = named_profile if create else choose_profile
+
+    def apply(config: ConfigFile) -> str:
+        name: str = SANDBOX if flags.get("sandbox") else choose(config, flags, env).value
+        refuse_sandbox(name)
+        table = dict(config.profiles().get(name, {}))
+        change(config, table)
+        if table or name in config.profiles():
+            config.data.setdefault("profiles", {})[name] = table
+        return name
+
+    return change_config(env, apply)
+
+
+def replace_config(env: Env, old: bytes | None, new: bytes, config: ConfigFile) -> None:
+    """Save `new`, text that a person wrote, as it is; `config` is what it says.
+
+    Raises: ConfigError where the file no longer holds `old`; OcxError where it cannot be written.
+    """
+    path = config_file(env)
+    with _changing(path, config_dir(env)):
+        if _content(path) != old:
+            raise ConfigError(f"{path} was changed by another program meanwhile")
+        _save_config(env, config, new)
+
+
+def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
+    """Let `change` alter the stored keys, and save them.
+
+    No copy is kept of the old file: it would keep keys that were removed.
+    Raises: ConfigError; OcxError where the file cannot be written; whatever `change` raises, and
+        then nothing is saved.
+    """
+    path = credentials_file(env)
+    with _changing(path, config_dir(env), private=True):
+        keys = load_keys(env)
+        result = change(keys)
+        data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
+        atomic_write(path, tomli_w.dumps(data).encode(), 0o600)
+        write_names(env, "keys", keys)
+    return result
+
+
+def refuse_sandbox(name: str) -> None:
+    """Raises: ConfigError."""
+    if name == SANDBOX:
+        raise ConfigError(
+            f"the profile {SANDBOX} is built in and cannot be changed",
+            hint="name another one with -P; settings for one call are flags",
+        )
+
+
+def has_comments(text: str) -> bool:
+    """Whether a TOML document has a comment."""
+    return any(match.group(1) for match in _TOKENS.finditer(text))
+
+
+@contextmanager
+def _changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterator[None]:
+    try:
+        if path.parent == own_folder:
+            make_folder(own_folder, private=private)
+        else:  # OCX_CONFIG: a folder of the user's
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            yield
+    except OSError as error:
+        raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _save_config(env: Env, config: ConfigFile, data: bytes) -> None:
+    atomic_write(config.path, data, None if config.found else 0o600)
+    write_names(env, "profiles", config.names())
+
+
+def _save_comments(path: Path) -> Path | None:
+    data = _content(path)
+    if data is None or not has_comments(data.decode("utf-8-sig")):
+        return None
+    backup = path.with_name(f"{path.name}~")
+    atomic_write(backup, data, path.stat().st_mode & 0o777)
+    return backup
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _entry(key: StoredKey) -> dict[str, Any]:
+    entry: dict[str, Any] = {"key": key.secret.reveal()}
+    if key.created is not None:
+        entry["created"] = key.created
+    if key.base_url is not None:
+        entry["base_url"] = key.base_url
+    return entry

@@ -1,0 +1,33 @@
+"""`-e/--editor`: the prompt written in the user's editor."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from ocx.commands.context import Invocation
+from ocx.config.editing import editor, run_editor
+from ocx.errors import OcxError
+from ocx.prompt.input import decode
+
+
+def edit_text(run: Invocation, text: str, suffix: str = ".md") -> str:
+    """What the user makes of `text`.
+
+    Raises: UsageError where there is no editor or the text is not UTF-8; OcxError where the
+        editor fails.
+    """
+    command = editor(run.terminal.env, terminal=run.terminal.can_ask())
+    try:
+        fd, name = tempfile.mkstemp(prefix="ocx-", suffix=suffix)  # 0600: prompts hold secrets
+        draft = Path(name)
+        with os.fdopen(fd, "wb") as file:
+            file.write(text.encode())
+        try:
+            run_editor(command, draft)
+            return decode(draft.read_bytes(), "the edited text")
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise OcxError(f"cannot edit the text: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""API keys: finding, storing, checking and adding them."""

@@ -1,0 +1,109 @@
+"""Stored keys: `credentials.toml`, readable by its owner only.
+
+[keys.work]
+key = "sk-live-…"
+created = 2025-01-31T12:00:00Z
+base_url = "https://opencodex.hk/api/v1"     # where it was checked when it was added
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ocx.config.paths import Env, credentials_file
+from ocx.config.values import check_name
+from ocx.errors import AuthError, ConfigError
+from ocx.secret import Secret
+from ocx.suggest import nearest
+from ocx.toml import parse
+
+OLD_AFTER_DAYS = 90
+
+
+class StoredKey(NamedTuple):
+    """One stored key; `created` is None where the file does not say."""
+
+    name: str
+    secret: Secret
+    created: datetime | None = None
+    base_url: str | None = None
+
+    def age_days(self, now: datetime) -> int | None:
+        return None if self.created is None else max(0, (now - self.created).days)
+
+
+Keys = dict[str, StoredKey]
+
+
+def load_keys(env: Env) -> Keys:
+    """Every stored key by name.
+
+    Raises: ConfigError for a file that others can read, that is not ours, or that is broken.
+    """
+    path = credentials_file(env)
+    data = _private_bytes(path)
+    if data is None:
+        return {}
+    table = parse(data, path, hint=f"mend or remove {path}").get("keys", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: keys must be a table", hint=f"mend or remove {path}")
+    return {name: _stored_key(name, entry, path) for name, entry in table.items()}
+
+
+def stored_key(keys: Keys, name: str) -> StoredKey:
+    """The key of that name. Raises: AuthError where none is stored."""
+    if name in keys:
+        return keys[name]
+    near = nearest(check_name(name, "key"), keys)
+    hint = f"did you mean {near}?" if near else f"`ocx keys add {name}` stores it"
+    raise AuthError(f"no key {name} is stored", hint=hint)
+
+
+def now() -> datetime:
+    """The time to the second, as it is stored."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _private_bytes(path: Path) -> bytes | None:
+    """The content, where nobody else can read it; checked on the open file, not on the name."""
+    try:
+        with path.open("rb") as file:
+            _check_private(os.fstat(file.fileno()), path)
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _check_private(status: os.stat_result, path: Path) -> None:
+    if status.st_mode & 0o077:
+        raise ConfigError(
+            f"{path} can be read by others (mode {status.st_mode & 0o777:04o})",
+            hint=f"chmod 600 {path}, and rotate the keys if others use this machine",
+        )
+    if status.st_uid != os.geteuid():
+        raise ConfigError(f"{path} belongs to another user", hint=f"chown it, or remove {path}")
+
+
+def _stored_key(name: str, entry: Any, path: Path) -> StoredKey:
+    text = entry.get("key") if isinstance(entry, dict) else None
+    if not isinstance(text, str) or not Secret(text).is_valid():
+        raise ConfigError(f"{path}: keys.{name} holds no valid key", hint=f"mend or remove {path}")
+    base_url = entry.get("base_url")
+    return StoredKey(
+        name,
+        Secret(text),
+        _aware(entry.get("created")),
+        base_url if isinstance(base_url, str) else None,
+    )
+
+
+def _aware(created: Any) -> datetime | None:
+    """A time without an offset, written by hand, is taken as UTC."""
+    if not isinstance(created, datetime):
+        return None
+    return created if created.tzinfo else created.replace(tzinfo=UTC)

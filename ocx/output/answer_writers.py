@@ -1,0 +1,79 @@
+"""The answer of a model as it streams: raw into a pipe, escaped or rendered on a terminal."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ocx.escaping import escape_control
+from ocx.terminal import Terminal
+
+
+class Sink(Protocol):
+    """Where bytes go: stdout or the file of -o."""
+
+    def write(self, data: bytes) -> int: ...
+
+
+class Writer(Protocol):
+    """Takes text as it comes; `finish` after the last of it, also where the answer broke off."""
+
+    def write(self, text: str) -> None: ...
+
+    def finish(self, *, complete: bool) -> None: ...
+
+
+class PlainWriter:
+    """Unchanged text, one write for each call, a final newline only where the text lacks one."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._write = sink.write
+        self._last = "\n"
+
+    def write(self, text: str) -> None:
+        if text:
+            self._write(text.encode("utf-8", "replace"))
+            self._last = text
+
+    def finish(self, *, complete: bool) -> None:
+        if complete and not self._last.endswith("\n"):
+            self._write(b"\n")
+
+
+class TerminalWriter:
+    """The same for a person: control characters are written out, the prompt gets its own line."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._plain = PlainWriter(sink)
+
+    def write(self, text: str) -> None:
+        self._plain.write(escape_control(text))
+
+    def finish(self, *, complete: bool) -> None:  # noqa: ARG002 - the same either way here
+        self._plain.finish(complete=True)
+
+
+class NoWriter:
+    """Prints nothing: what is made of the whole answer is printed instead."""
+
+    def write(self, text: str) -> None: ...
+
+    def finish(self, *, complete: bool) -> None: ...
+
+
+class ReasoningWriter:
+    """Reasoning on stderr, escaped, set apart from the answer by an empty line."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        if text:
+            self._terminal.stderr.write(escape_control(text))
+            self._last = text[-1]
+
+    def finish(self) -> None:
+        """The answer begins, or there is none."""
+        if self._last:
+            self._terminal.stderr.write("\n" if self._last == "\n" else "\n\n")
+        self._last = ""

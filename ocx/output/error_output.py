@@ -1,0 +1,36 @@
+"""An error as one line for a person, or as one JSON object for a program."""
+
+from __future__ import annotations
+
+from ocx.errors import OcxError
+from ocx.escaping import one_line
+from ocx.terminal import Terminal
+
+
+def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None:
+    """Print `error` on stderr: line, hint, request id; or conventions' JSON document."""
+    if as_json:
+        terminal.message(failure_json(error))
+        return
+    terminal.message(f"ocx: error: {one_line(error.message)}")
+    if error.hint:
+        terminal.message(f"hint: {one_line(error.hint)}")
+    if error.request_id:
+        terminal.message(f"request id: {one_line(error.request_id)}")
+
+
+def failure_json(error: OcxError) -> str:
+    import json  # only on the way to an error
+
+    fields = {
+        "type": error.name,
+        "status": error.status,
+        "code": error.api_code,
+        "message": error.message,
+        "hint": error.hint,
+        "retryable": error.retryable,
+        "retry_after": error.retry_after,
+        "request_id": error.request_id,
+        "exit_code": error.exit_code,
+    }
+    return json.dumps({"error": fields}, ensure_ascii=True)

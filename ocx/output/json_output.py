@@ -1,0 +1,50 @@
+"""JSON documents on stdout: compact in a pipe, indented on a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ocx.escaping import CONTROL
+from ocx.output.answer_writers import Sink
+from ocx.terminal import Terminal
+
+
+def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None:
+    """Print exactly one JSON document and a newline, on stdout where no `sink` is given."""
+    to_person = terminal.stdout_tty and sink is None
+    (sink or terminal.stdout).write(_encoded(value, indented=to_person))
+
+
+def json_text(terminal: Terminal, value: Any) -> bytes:
+    """The bytes of that document, for stdout."""
+    return _encoded(value, indented=terminal.stdout_tty)
+
+
+def write_json_line(terminal: Terminal, value: Any) -> None:
+    """Print one document on one line, on a terminal too."""
+    text = _compact(value)
+    terminal.print(spelled(text) if terminal.stdout_tty else text)
+
+
+def spelled(text: str) -> str:
+    """JSON in which no control character stands as itself: what a person sees is JSON still."""
+    return CONTROL.sub(_spelled, text)
+
+
+def _encoded(value: Any, *, indented: bool) -> bytes:
+    text = _indented(value) if indented else _compact(value)
+    return text.encode("utf-8", "replace") + b"\n"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _indented(value: Any) -> str:
+    return spelled(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return f"\\u{ord(match.group()):04x}"

@@ -1,0 +1,1 @@
+"""The accounts, keys and credits of the local server."""

@@ -1,0 +1,73 @@
+"""One request's charge from its reservation to its end, whichever way it ends."""
+
+from __future__ import annotations
+
+from ocx.serve.ledger.ledger import Bill, Key, Ledger, Overdrawn, Source
+from ocx.serve.ledger.money import Price, show
+from ocx.serve.problem import Problem
+from ocx.serve.request import ChatRequest
+from ocx.serve.tokens import count_prompt
+from ocx.serve.wire import Usage
+
+
+class Charge:
+    """Counts what is delivered and settles once; later calls of `settle` change nothing."""
+
+    def __init__(self, ledger: Ledger, key: Key, price: Price, request: ChatRequest) -> None:
+        self._ledger = ledger
+        self._price = price
+        self._prompt = count_prompt(request.texts)
+        self._id = self._reserve(key, request)
+        self.tokens = 0
+        """Tokens of a built-in answer that the client got."""
+        self.weight = 0
+        """Bytes of an upstream's answer that the client got."""
+        self.upstream: Usage | None = None
+        self.finished = False
+        self.taken: int | None = None
+        """Micro-credits, once settled."""
+
+    def _reserve(self, key: Key, request: ChatRequest) -> int:
+        hold = self._price.cost(self._prompt, request.max_tokens)
+        try:
+            return self._ledger.reserve(key, request.model, hold)
+        except Overdrawn as error:
+            fits = self._price.fitting(error.available, self._prompt)
+            raise Problem(
+                402,
+                f"not enough credits: this request may cost up to {show(hold)} and"
+                f" {show(error.available)} are available; {_advice(fits)}",
+                code="insufficient_credits",
+            ) from error
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the client got anything that counts."""
+        return bool(self.tokens or self.weight)
+
+    def usage(self) -> Usage:
+        """The upstream's own numbers for an answer that it finished, else what is counted."""
+        if self.finished and self.upstream:
+            return self.upstream
+        return Usage(self._prompt, self.tokens - -self.weight // 4)
+
+    def settle(self, outcome: str) -> None:
+        """End the charge.
+
+        Without a single token delivered it is free. An answer that broke off costs the prompt
+        and the tokens that were delivered, whatever the upstream's usage says.
+        """
+        if self.taken is not None:
+            return
+        usage = self.usage()
+        source: Source = "upstream" if usage is self.upstream else "counted"
+        free = not (self.finished or self.delivered)
+        cost = 0 if free else self._price.cost(usage.prompt_tokens, usage.completion_tokens)
+        bill = Bill(cost, usage.prompt_tokens, usage.completion_tokens, source, outcome)
+        self.taken = self._ledger.settle(self._id, bill)
+
+
+def _advice(fits: int) -> str:
+    if fits < 1:
+        return "not even its prompt fits: top up the account"
+    return f"top up the account, or set max_tokens to at most {fits}"

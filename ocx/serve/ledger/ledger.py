@@ -1,0 +1,242 @@
+"""Accounts, keys, and the one way that credits move: reserve, then settle or release.
+
+Every call is one short transaction without an `await` in it, so that nothing can be cancelled in
+the middle of a charge. Moving to another database means rewriting this file and `store.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ocx.secret import Secret
+from ocx.serve.keys import digest, mint
+from ocx.serve.ledger.store import Store, transaction
+
+DEFAULT_ACCOUNT = "default"
+
+Source = Literal["upstream", "counted"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A row of `key`; `id` is None for the key of this process, which is nowhere stored."""
+
+    id: int | None
+    account: int
+    name: str
+    hint: str
+    expires: int | None = None
+    revoked: int | None = None
+    rpm: int | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """Micro-credits; `granted - used` is `balance`."""
+
+    id: int
+    name: str
+    balance: int
+    held: int
+    granted: int
+
+    @property
+    def used(self) -> int:
+        return self.granted - self.balance
+
+    @property
+    def available(self) -> int:
+        return self.balance - self.held
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What an answer came to, once it ended."""
+
+    cost: int
+    prompt_tokens: int
+    completion_tokens: int
+    source: Source
+    outcome: str
+
+
+class Overdrawn(Exception):
+    """The account has not enough credits left for the reservation."""
+
+    def __init__(self, available: int) -> None:
+        super().__init__(available)
+        self.available = available
+
+
+class Ledger:
+    """The ledger of one open `Store`; `clock` gives seconds since the epoch."""
+
+    def __init__(self, store: Store, clock: Callable[[], int] | None = None) -> None:
+        self.store = store
+        self._db = store.db
+        self._now = clock or (lambda: int(time.time()))
+
+    def account(self, name: str = DEFAULT_ACCOUNT, *, grant: int = 0) -> Account:
+        """The account called `name`; one that is new is granted `grant` micro-credits."""
+        row = self._db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            self._open_account(name, grant)
+            return self.account(name)
+        return self.balance(row[0])
+
+    def _open_account(self, name: str, grant: int) -> None:
+        with transaction(self._db):
+            # Another process may have been first: then the grant is made already.
+            made = self._db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
+            if made.rowcount and grant and made.lastrowid is not None:
+                self._move(made.lastrowid, grant, "grant")
+
+    def accounts(self) -> list[Account]:
+        rows = self._db.execute("SELECT id FROM account ORDER BY id").fetchall()
+        return [self.balance(row[0]) for row in rows]
+
+    def balance(self, account: int) -> Account:
+        """The account as it stands: every charge that was settled is in it."""
+        row = self._db.execute(
+            "SELECT id, name, balance, held, (SELECT coalesce(sum(amount), 0) FROM ledger"
+            " WHERE account = a.id AND kind != 'charge') FROM account a WHERE id = ?",
+            (account,),
+        ).fetchone()
+        return Account(*row)
+
+    def grant(self, account: int, micro: int) -> Account:
+        """Add credits, or take some away (`adjust`).
+
+        Raises:
+            Overdrawn: more would be taken than is there and not held.
+        """
+        with transaction(self._db):
+            now = self.balance(account)
+            if now.available + micro < 0:
+                raise Overdrawn(now.available)
+            self._move(account, micro, "grant" if micro >= 0 else "adjust")
+        return self.balance(account)
+
+    def _move(self, account: int, micro: int, kind: str, charge: int | None = None) -> None:
+        self._db.execute("UPDATE account SET balance = balance + ? WHERE id = ?", (micro, account))
+        self._db.execute(
+            "INSERT INTO ledger (at, account, kind, amount, charge, balance_after)"
+            " SELECT ?, id, ?, ?, ?, balance FROM account WHERE id = ?",
+            (self._now(), kind, micro, charge, account),
+        )
+
+    def reserve(self, key: Key, model: str, hold: int) -> int:
+        """Set `hold` micro-credits aside; the id of the charge.
+
+        Raises:
+            Overdrawn: less than `hold` is left that is not set aside already.
+        """
+        with transaction(self._db):
+            held = self._db.execute(
+                "UPDATE account SET held = held + :h WHERE id = :id AND balance - held >= :h",
+                {"h": hold, "id": key.account},
+            )
+            if not held.rowcount:
+                raise Overdrawn(self.balance(key.account).available)
+            made = self._db.execute(
+                "INSERT INTO charge (account, key, model, hold, boot, opened)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (key.account, key.id, model, hold, self.store.boot, self._now()),
+            )
+            return int(made.lastrowid or 0)
+
+    def settle(self, charge: int, bill: Bill) -> int:
+        """End a charge, once; what was really taken, 0 where it had ended before.
+
+        A bill beyond the hold is paid from what else is left; the rest is the shortfall, noted
+        on the charge. A bill of 0 releases the charge.
+        """
+        with transaction(self._db):
+            row = self._db.execute(
+                "SELECT account, hold FROM charge WHERE id = ? AND state = 'held'", (charge,)
+            ).fetchone()
+            if row is None:
+                return 0
+            account, hold = row
+            self._db.execute("UPDATE account SET held = held - ? WHERE id = ?", (hold, account))
+            taken = min(bill.cost, self.balance(account).available)
+            self._close(charge, bill, taken)
+            if taken:
+                self._move(account, -taken, "charge", charge)
+            return taken
+
+    def _close(self, charge: int, bill: Bill, taken: int) -> None:
+        self._db.execute(
+            "UPDATE charge SET state = ?, cost = ?, shortfall = ?, prompt_tokens = ?,"
+            " completion_tokens = ?, source = ?, outcome = ?, closed = ? WHERE id = ?",
+            (
+                "settled" if bill.cost else "released",
+                taken,
+                bill.cost - taken,
+                bill.prompt_tokens,
+                bill.completion_tokens,
+                bill.source,
+                bill.outcome,
+                self._now(),
+                charge,
+            ),
+        )
+
+    def find_key(self, hashed: str) -> Key | None:
+        """The key with this SHA-256, whatever its state."""
+        row = self._db.execute(
+            "SELECT id, account, name, hint, expires, revoked, rpm, concurrency FROM key"
+            " WHERE hash = ?",
+            (hashed,),
+        ).fetchone()
+        return None if row is None else Key(*row)
+
+    def list_keys(self) -> list[tuple[Key, str, int]]:
+        """Every key with the name of its account and when it was made."""
+        rows = self._db.execute(
+            "SELECT k.id, account, k.name, hint, expires, revoked, rpm, concurrency, a.name,"
+            " created FROM key k JOIN account a ON a.id = account ORDER BY k.id"
+        ).fetchall()
+        return [(Key(*row[:8]), row[8], row[9]) for row in rows]
+
+    def add_key(
+        self,
+        account: int,
+        name: str,
+        *,
+        secret: Secret | None = None,
+        expires: int | None = None,
+        rpm: int | None = None,
+        concurrency: int | None = None,
+    ) -> Secret:
+        """Make a key; its text is returned here and never again."""
+        secret = secret or mint()
+        text = secret.reveal()
+        with transaction(self._db):
+            self._db.execute(
+                "INSERT INTO key (account, hash, hint, name, created, expires, rpm, concurrency)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    account,
+                    digest(text),
+                    secret.masked(),
+                    name,
+                    self._now(),
+                    expires,
+                    rpm,
+                    concurrency,
+                ),
+            )
+        return secret
+
+    def revoke(self, name: str) -> int:
+        """Revoke the keys called `name`; how many were still good."""
+        with transaction(self._db):
+            return self._db.execute(
+                "UPDATE key SET revoked = ? WHERE name = ? AND revoked IS NULL",
+                (self._now(), name),
+            ).rowcount

@@ -1,0 +1,222 @@
+"""The database file: created private, opened under a lock, swept of what a dead process held.
+
+Every process that opens a file is a boot. It holds a lock on `boot-ID.lock` as long as it lives;
+the kernel frees that lock however the process ends, so a free lock means that nobody will ever
+settle the charges of that boot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ocx.errors import ConfigError, OcxError
+from ocx.serve.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
+
+BUSY_SECONDS = 5.0
+
+
+class Store:
+    """An open database and the boot that it is open for.
+
+    `db` is in autocommit mode: transactions are explicit, see `Ledger`.
+    """
+
+    def __init__(self, db: sqlite3.Connection, boot: str, lock: Path | None, fd: int) -> None:
+        self.db = db
+        self.boot = boot
+        self._lock = lock
+        self._fd = fd
+
+    @classmethod
+    def memory(cls) -> Store:
+        """A database that ends with the process."""
+        db = _connect(":memory:")
+        db.executescript(SCHEMA)
+        return cls(db, "memory", None, -1)
+
+    @classmethod
+    def open(cls, path: Path, *, durable: bool = True) -> Store:
+        """The database at `path`, made where missing: 0600, in a folder that is 0700 where made.
+
+        Raises:
+            ConfigError: it cannot be read or written, or is no database of `ocx serve`.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with opening(path):
+                return cls._open(path, durable)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(f"cannot open the ledger {path}: {reason(error)}") from error
+
+    @classmethod
+    def _open(cls, path: Path, durable: bool) -> Store:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        db = _connect(str(path))
+        try:
+            _prepare(db, path, durable)
+            lock, fd = _take_boot(path.parent)
+        except BaseException:
+            db.close()
+            raise
+        store = cls(db, lock.stem.removeprefix("boot-"), lock, fd)
+        store.sweep()
+        return store
+
+    def sweep(self) -> int:
+        """Release what dead boots hold; how many charges that were."""
+        if self._lock is None:
+            return 0
+        rows = self.db.execute("SELECT DISTINCT boot FROM charge WHERE state = 'held'").fetchall()
+        held = {row[0] for row in rows} - {self.boot}
+        swept = sum(_release(self.db, boot) for boot in held if _is_dead(self._lock.parent, boot))
+        _remove_stale(self._lock.parent)
+        return swept
+
+    def close(self) -> None:
+        """Close the database and end the boot; calling it again does nothing."""
+        self.db.close()
+        if self._lock is not None:
+            # The file goes first: unlinked while locked, nobody takes it for a live one.
+            self._lock.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._lock = None
+
+
+def remove(path: Path) -> None:
+    """Delete the database at `path`, unless a process has it open.
+
+    Raises:
+        OcxError: it is in use.
+        ConfigError: it cannot be deleted.
+    """
+    try:
+        if not path.parent.is_dir():
+            return
+        with opening(path):
+            if any(not _is_dead(path.parent, boot) for boot in _boots(path.parent)):
+                raise OcxError(
+                    f"the ledger {path} is in use",
+                    hint="stop the `ocx` that runs on it, then try again",
+                )
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot delete the ledger {path}: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """One process at a time opens or deletes: the change to WAL does not wait for others."""
+    fd = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)
+
+
+def _connect(name: str) -> sqlite3.Connection:
+    # The server's thread uses it after the caller's opened it; never two at once.
+    db = sqlite3.connect(name, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path, durable: bool) -> None:
+    db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if application == APPLICATION_ID and version == VERSION:
+        return
+    if application == APPLICATION_ID:
+        raise ConfigError(
+            f"the ledger {path} is of version {version}; this ocx reads version {VERSION}",
+            hint="use the ocx that wrote it, or another file with --db",
+        )
+    if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        raise ConfigError(f"{path} is a database of another program")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+
+
+def _take_boot(folder: Path) -> tuple[Path, int]:
+    while True:
+        path = folder / f"boot-{secrets.token_hex(8)}.lock"
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        # A sweep of another database in this folder may have deleted it before it was locked.
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(fd).st_ino:
+                return path, fd
+        os.close(fd)
+
+
+def _boots(folder: Path) -> list[str]:
+    return [path.stem.removeprefix("boot-") for path in folder.glob("boot-*.lock")]
+
+
+def _is_dead(folder: Path, boot: str) -> bool:
+    """Whether nobody holds the lock of `boot`; a missing file is a boot that ended."""
+    try:
+        fd = os.open(folder / f"boot-{boot}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _remove_stale(folder: Path) -> None:
+    for boot in _boots(folder):
+        path = folder / f"boot-{boot}.lock"
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(fd)
+
+
+def _release(db: sqlite3.Connection, boot: str) -> int:
+    now = int(time.time())
+    with transaction(db):
+        db.execute(
+            "UPDATE account SET held = held - coalesce((SELECT sum(hold) FROM charge"
+            " WHERE account = account.id AND boot = ? AND state = 'held'), 0)",
+            (boot,),
+        )
+        return db.execute(
+            "UPDATE charge SET state = 'released', outcome = 'crashed', closed = ?"
+            " WHERE boot = ? AND state = 'held'",
+            (now, boot),
+        ).rowcount
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, with the write lock from the start; hold no `await` inside."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

@@ -1,0 +1,47 @@
+"""What is known of one request while it is answered; its line in the log comes from here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ocx.serve.ledger.ledger import Key
+from ocx.serve.limits import Pass
+
+
+@dataclass
+class Exchange:
+    """One request; the key's text is not here, so no log can hold it."""
+
+    method: str
+    path: str
+    request_id: str
+    standing: Pass
+    key: Key | None = None
+    fault: str | None = None
+    """The value of `X-OCX-Fault`."""
+    status: int = 0
+    """0 until the reply begins; it stays 0 where the client left first."""
+    model: str | None = None
+    outcome: str | None = None
+    failure: str | None = None
+    """What went wrong in here, where something did."""
+    broken: bool = False
+    """The reply had begun when it failed."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    micro: int | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers that every reply carries."""
+        return [(b"x-request-id", self.request_id.encode()), *self.standing.headers()]
+
+    @property
+    def milliseconds(self) -> int:
+        return round((time.monotonic() - self.began) * 1000)
+
+
+Log = Callable[[Exchange], Any]

@@ -1,0 +1,208 @@
+"""`ocx chat` on a terminal without a prompt: a conversation, turn by turn."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocx import signals
+from ocx.call.credits import Spending
+from ocx.call.delivery import Form, opened
+from ocx.call.exchange import Exchange, continued, read_schema_flag
+from ocx.call.recorder import Chronicle, chronicle
+from ocx.call.request import Asked, Request, prepare_settings
+from ocx.commands.context import Invocation
+from ocx.commands.depth import Depth
+from ocx.config.paths import expand, state_dir
+from ocx.errors import Interrupted, OcxError, UsageError
+from ocx.output.error_output import write_failure
+from ocx.prompt.input import join, read_file
+from ocx.session.line_editor import Lines
+
+if TYPE_CHECKING:
+    from ocx.answer.schema import Schema
+    from ocx.api import Client
+
+HELP = '''\
+A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write
+""" first and last. Ctrl-C cancels an answer or the line. Ctrl-D leaves; `ocx chat -c` goes on.
+  /model [ID]      the model, or another one
+  /system [TEXT]   the system prompt, or another one
+  /file FILE       add a file to the next message
+  /retry           ask the last question again
+  /save FILE       write the last answer to a new file
+  /usage           tokens and seconds: show them after each answer, or stop that
+  /help  /exit     a line that begins with // is sent with one slash'''
+
+
+def session(run: Invocation, asked: Asked, form: Form, depth: Depth) -> None:
+    """Read and answer until Ctrl-D or /exit; an error ends the turn, not the session.
+
+    Raises: UsageError, ConfigError, AuthError before the first turn.
+    """
+    if form.output not in {None, "-"}:
+        raise UsageError("-o needs a prompt", hint="in a session, /save FILE keeps an answer")
+    request = prepare_settings(run, asked)
+    schema = read_schema_flag(run, depth)
+    spending = Spending(request.settings, cost=depth.cost, minimum=depth.min_balance)
+    with ExitStack() as stack:
+        kept = stack.enter_context(chronicle(run, request.settings, depth))
+        client = stack.enter_context(run.client(request.settings))
+        history = state_dir(run.terminal.env) / "prompts" if depth.log is not False else None
+        lines = stack.enter_context(Lines(run.terminal, history))
+        talk = Session(run, request, form, depth, kept, client, spending, schema)
+        run.note(f"{request.settings.model}; /help for help, Ctrl-D to leave")
+        _loop(run, lines, talk)
+
+
+def _loop(run: Invocation, lines: Lines, talk: Session) -> None:
+    while talk.open:
+        try:
+            text = lines.read()
+            if text is None:
+                return
+            talk.take(text)
+        except (Interrupted, KeyboardInterrupt):
+            signals.install()  # the handler that raised has removed itself
+            run.terminal.stderr.write("\n")
+        except OcxError as error:
+            write_failure(run.terminal, error, as_json=False)
+
+
+class Session:
+    """What the turns share: the request to come, and what the last one left."""
+
+    def __init__(
+        self,
+        run: Invocation,
+        request: Request,
+        form: Form,
+        depth: Depth,
+        kept: Chronicle,
+        client: Client,
+        spending: Spending,
+        schema: Schema | None,
+    ) -> None:
+        self.open = True
+        self._run = run
+        self._request = request
+        self._form = form
+        self._depth = depth
+        self._kept = kept
+        self._client = client
+        self._spending = spending
+        self._schema = schema
+        self._memory: list[dict[str, Any]] = []
+        self._last: list[dict[str, Any]] | None = None
+        self._answer: str | None = None
+        self._files: list[str] = []
+        self._totals = [0, 0]
+        self._uncounted = 0  # answers whose tokens the server did not say: not the same as none
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/help": lambda _: run.terminal.message(HELP),
+            "/model": self._model,
+            "/system": self._system,
+            "/usage": self._usage,
+            "/save": self._save,
+            "/file": self._file,
+            "/retry": self._retry,
+            "/exit": self._exit,
+        }
+
+    def take(self, text: str) -> None:
+        """One entry: a command, or a message to send. Raises what sending raises."""
+        if text.startswith("/") and not text.startswith("//"):
+            word, _, rest = text.partition(" ")
+            self._command(word)(rest.strip())
+        elif text.strip():
+            body = text[1:] if text.startswith("//") else text
+            prompt = join([body, *self._files])
+            self._send([{"role": "user", "content": prompt}])
+            self._files = []
+
+    def _command(self, word: str) -> Callable[[str], None]:
+        if word not in self._commands:
+            near = difflib.get_close_matches(word, self._commands, 1)
+            meant = f", did you mean {near[0]}?" if near else ""
+            raise UsageError(f"no such command: {word}{meant}", hint="/help lists them")
+        return self._commands[word]
+
+    def _send(self, messages: list[dict[str, Any]]) -> None:
+        with self._kept.turn() as (kept, model):
+            previous = kept if self._kept.started else self._memory
+            request = continued(replace(self._request, messages=messages), previous, model)
+            self._exchange(request.body(previous))
+
+    def _exchange(self, body: dict[str, Any]) -> None:
+        exchange = Exchange(
+            self._run, self._client, self._form, self._depth, self._kept, self._spending
+        )
+        with opened(self._run, self._form) as target:
+            self._spending.begin(self._client)
+            self._last = body["messages"]
+            if self._schema is None:
+                exchange.send(body, target)
+            else:
+                exchange.checked(body, self._schema, target)
+        self._answer = exchange.text
+        self._memory = [*body["messages"], {"role": "assistant", "content": exchange.text}]
+        self._uncounted += not exchange.usage
+        for place, name in enumerate(("prompt_tokens", "completion_tokens")):
+            count = (exchange.usage or {}).get(name)
+            self._totals[place] += count if isinstance(count, int) else 0
+
+    def _model(self, name: str) -> None:
+        settings = self._request.settings
+        if name:
+            chosen = settings.aliases.get(name, name)
+            self._request = replace(self._request.with_model(chosen), model_given=True)
+        self._run.terminal.message(f"model: {self._request.settings.model}")
+
+    def _system(self, text: str) -> None:
+        if text:
+            self._request = replace(self._request, system=text, system_given=True)
+        self._run.terminal.message(f"system: {self._request.system or '(none)'}")
+
+    def _usage(self, _rest: str) -> None:
+        self._form = replace(self._form, usage=not self._form.usage)
+        prompt, completion = self._totals
+        tokens = f"{prompt} prompt + {completion} completion = {prompt + completion} tokens"
+        answers = "1 answer" if self._uncounted == 1 else f"{self._uncounted} answers"
+        more = f" and {answers} not counted" if self._uncounted else ""
+        state = "on" if self._form.usage else "off"
+        self._run.terminal.message(f"usage: {tokens}{more} so far; showing it is {state}")
+
+    def _save(self, name: str) -> None:
+        if self._answer is None:
+            raise UsageError("there is no answer to save yet")
+        if not name:
+            raise UsageError("/save needs the name of a new file")
+        try:
+            with Path(expand(name)).open("x", encoding="utf-8") as file:
+                file.write(self._answer if self._answer.endswith("\n") else self._answer + "\n")
+        except FileExistsError:
+            raise UsageError(f"{name} exists already", hint="/save takes a new name") from None
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', error)}") from None
+        self._run.terminal.message(f"saved {name}")
+
+    def _file(self, name: str) -> None:
+        if not name or name == "-":
+            raise UsageError("/file needs the name of a file")
+        self._files.append(read_file(expand(name), lambda: b""))
+        self._run.terminal.message(f"{name} goes with the next message")
+
+    def _retry(self, _rest: str) -> None:
+        messages = self._last or self._kept.repeated()
+        if messages is None:
+            raise UsageError("there is nothing to ask again yet")
+        with self._kept.turn() as (_previous, model):
+            request = continued(replace(self._request, messages=messages), messages, model)
+            self._exchange(request.body())
+
+    def _exit(self, _rest: str) -> None:
+        self.open = False

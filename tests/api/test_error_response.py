@@ -1,0 +1,281 @@
+"""What a refusal means: every status, every common shape of body."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.api import error_response as failure
+from ocx.errors import (
+    AuthError,
+    CreditsError,
+    DeadlineError,
+    IncompleteError,
+    NetworkError,
+    OcxError,
+    RateLimitError,
+    RejectedError,
+    ServerError,
+)
+from ocx.secret import Secret
+
+KEY = Secret("sk-live-0123456789abcdefghij")
+
+
+def of(status: int, body: Any = b"", headers: dict[str, str] | None = None) -> OcxError:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return failure.from_response(status, headers or {}, data, key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, RejectedError), (401, AuthError), (402, CreditsError), (403, AuthError),
+        (404, RejectedError), (405, RejectedError), (407, NetworkError), (408, DeadlineError),
+        (409, RejectedError), (413, RejectedError), (415, RejectedError), (422, RejectedError),
+        (429, RateLimitError), (451, RejectedError), (500, ServerError), (502, ServerError),
+        (503, ServerError), (504, ServerError), (522, ServerError), (529, ServerError),
+        (301, ServerError), (302, ServerError), (304, ServerError), (307, ServerError),
+        (101, ServerError), (999, ServerError),
+    ],
+)  # fmt: skip
+def test_the_class_of_a_status(status: int, kind: type[OcxError]) -> None:
+    error = of(status)
+    assert (type(error), error.status, error.message) == (
+        kind, status, "HTTP 301: redirected" if status == 301 else error.message,
+    )  # fmt: skip
+    assert error.message.startswith(f"HTTP {status}")
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 429, 500, 503])
+@pytest.mark.parametrize(
+    "code", ["insufficient_quota", "insufficient_user_quota", "pre_consume_token_quota_failed"]
+)
+@pytest.mark.parametrize("where", ["code", "type"])
+def test_a_quota_code_is_about_credits_whatever_the_status(
+    status: int, code: str, where: str
+) -> None:
+    body = {"error": {"message": "m", where: code}}
+    error = failure.from_document(body, {}) if status == 200 else of(status, body)
+    assert isinstance(error, CreditsError)
+    assert error.api_code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Insufficient balance", CreditsError),
+        ("insufficient account credits", CreditsError),
+        ("Your quota is exhausted", CreditsError),
+        ("用户额度不足", CreditsError),
+        ("餘額不足", CreditsError),
+        ("forbidden", AuthError),
+        ("this key may not use the model", AuthError),
+        ("insufficient permissions", AuthError),
+    ],
+)
+def test_a_403_is_about_credits_where_it_says_so(text: str, kind: type[OcxError]) -> None:
+    assert type(of(403, {"message": text})) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"error": {"message": "m"}, "message": "other"}, "m"),
+        ({"error": "m", "message": "other"}, "m"),
+        ({"message": "m", "msg": "other"}, "m"),
+        ({"msg": "m", "detail": "other"}, "m"),
+        ({"detail": "m", "title": "other"}, "m"),
+        ({"title": "m"}, "m"),
+        ({"error": {"message": None}, "detail": "m"}, "m"),
+        ({"error": {"message": "  "}, "detail": "m"}, "m"),
+        ({"message": 5, "detail": "m"}, "m"),
+        ({"detail": [{"loc": ["body"]}]}, '{"detail": [{"loc": ["body"]}]}'),
+        ({"error": {"message": "a\r\nb\x1b[31mc\x07\u202ed\u2028e"}}, "a b [31mc d e"),
+        ({"error": {"message": "x" * 900}}, "x" * 500),
+        (b"plain\n words", "plain words"),
+        (b"y" * 900, "y" * 200),
+        (b"\xff\xfe\x00ok", "\ufffd\ufffd ok"),
+        ([1, 2], "[1, 2]"),
+    ],
+)
+def test_the_words_of_a_body(body: Any, text: str) -> None:
+    assert of(400, body).message == f"HTTP 400: {text}"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"error": {"code": "c", "type": "t"}, "code": "d"}, "c"),
+        ({"error": {"code": None, "type": "t"}, "code": "d"}, "t"),
+        ({"error": {"code": "", "type": "t"}}, "t"),
+        ({"error": "m", "code": 10012}, "10012"),
+        ({"error": {"code": 0}}, "0"),
+        ({"error": {"code": True}}, None),
+        ({"error": {"code": {}}, "code": []}, None),
+        ({"error": {"code": "a\nb"}}, "a b"),
+        ([], None),
+    ],
+)
+def test_the_code_of_a_body(body: Any, code: str | None) -> None:
+    assert of(400, body).api_code == code
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({"x-request-id": "a", "request-id": "b"}, "a"),
+        ({"request-id": "b", "x-oneapi-request-id": "c"}, "b"),
+        ({"x-oneapi-request-id": "c", "cf-ray": "d"}, "c"),
+        ({"cf-ray": "d"}, "d"),
+        ({"x-request-id": "", "cf-ray": "d"}, "d"),
+        ({"x-request-id": "a\tb" + "x" * 900}, "a b" + "x" * 197),
+        ({}, None),
+    ],
+)
+def test_the_request_id(headers: dict[str, str], found: str | None) -> None:
+    assert failure.request_id(headers) == found
+    assert of(500, headers=headers).request_id == found
+
+
+def test_a_redirect_names_where_it_leads() -> None:
+    error = of(302, b"<html>", {"location": "https://elsewhere.test/\x1b]0;x"})
+    assert "https://elsewhere.test/ ]0;x" in error.message
+    assert "base_url" in (error.hint or "")
+    assert "not followed" in error.message
+
+
+def test_a_key_that_the_server_repeats_is_masked() -> None:
+    bodies: list[Any] = [
+        {"error": {"message": f"Incorrect API key provided: {KEY.reveal()}."}},
+        KEY.reveal().encode(),
+        {"message": "Incorrect API key provided: sk-another-key-of-somebody"},
+    ]
+    for body in bodies:
+        assert KEY.reveal() not in of(401, body).message
+        assert "somebody" not in of(401, body).message
+    plain = Secret("0123456789abcdefghijklmnopqrstuvwxyz")
+    for words in (200, 500):  # where a text is cut, and with it a key that stands there
+        text = " ".join(["no"] * (words // 3 - 5)) + f" bad key: {plain.reveal()} !"
+        for body in (text.encode(), json.dumps({"detail": text}).encode()):
+            error = failure.from_response(401, {}, body, key=plain)
+            assert plain.reveal()[:8] not in error.message
+    told = failure.from_document({"error": KEY.reveal()}, {}, key=KEY)
+    assert told is not None
+    assert KEY.reveal() not in told.message
+
+
+@pytest.mark.parametrize(
+    ("document", "failed"),
+    [
+        ({"error": {"message": "m"}}, True),
+        ({"error": "m"}, True),
+        ({"error": {}}, False),
+        ({"error": None, "choices": []}, False),
+        ({"error": ""}, False),
+        ({"success": False}, True),
+        ({"success": True}, False),
+        ({"type": "error"}, True),
+        ({"object": "error", "message": "m"}, True),
+        ({"code": 500, "message": "m"}, True),
+        ({"code": "InvalidParameter", "msg": "m"}, True),
+        ({"code": 0, "message": "ok"}, False),
+        ({"code": "Success", "message": "ok"}, False),
+        ({"code": 500}, False),
+        ({"message": "hello"}, False),
+        ({"choices": [], "code": 1, "message": "m"}, False),
+        ([], False),
+        (None, False),
+        ("error", False),
+    ],
+)
+def test_which_documents_report_a_failure(document: Any, failed: bool) -> None:
+    assert failure.reports_failure(document) is failed
+    assert (failure.from_document(document, {}) is not None) is failed
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"code": 401}, AuthError),
+        ({"code": "402"}, CreditsError),
+        ({"code": 403, "message": "insufficient balance"}, CreditsError),
+        ({"code": 429}, RateLimitError),
+        ({"code": 408}, DeadlineError),
+        ({"code": 404}, RejectedError),
+        ({"code": 503}, ServerError),
+        ({"code": "x", "status": 429}, RateLimitError),
+        ({"code": "rate_limit_exceeded"}, RateLimitError),
+        ({"code": "too_many_requests"}, RateLimitError),
+        ({"type": "authentication_error"}, AuthError),
+        ({"code": "invalid_api_key"}, AuthError),
+        ({"type": "permission_denied"}, AuthError),
+        ({"code": "billing_hard_limit_reached"}, CreditsError),
+        ({"code": "model_not_found"}, RejectedError),
+        ({"code": "context_length_exceeded"}, RejectedError),
+        ({"type": "invalid_request_error"}, RejectedError),
+        ({"code": "content_filter"}, RejectedError),
+        ({"type": "upstream_timeout"}, DeadlineError),
+        ({"type": "server_error"}, ServerError),
+        ({"code": 7}, ServerError),
+        ({"message": "m"}, ServerError),
+    ],
+)
+def test_an_error_in_a_200_is_classed_by_its_code(
+    error: dict[str, Any], kind: type[OcxError]
+) -> None:
+    found = failure.from_document({"error": error}, {"x-request-id": "r"})
+    assert (type(found), found and found.status, found and found.request_id) == (kind, 200, "r")
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (of(404), "ocx models"),
+        (of(400, {"error": {"code": "model_not_found"}}), "ocx models"),
+        (of(401), "ocx keys"),
+        (of(402), "ocx balance"),
+        (of(429), "wait"),
+        (of(407), "proxy"),
+        (of(500), "support"),
+    ],
+)
+def test_the_hint_is_a_next_step(error: OcxError, hint: str) -> None:
+    assert hint in (error.hint or "")
+
+
+def test_after_some_content_the_same_failure_is_incomplete() -> None:
+    error = of(429, {"error": {"message": "slow down", "code": "x"}}, {"x-request-id": "r"})
+    error.retry_after = 3.0
+    found = failure.incomplete(error)
+    assert isinstance(found, IncompleteError)
+    assert "slow down" in found.message
+    assert (found.status, found.api_code, found.request_id, found.retry_after) == (
+        429, "x", "r", 3.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ServerError("m"), 200),
+        (ServerError("m", status=502), 502),
+        (NetworkError("m"), None),
+        (DeadlineError("m"), None),
+    ],
+)
+def test_an_error_learns_what_it_came_with(error: OcxError, status: int | None) -> None:
+    failure.describe(error, 200, "r")
+    assert (error.status, error.request_id) == (status, "r")
+
+
+@given(st.integers(100, 999), st.binary(max_size=300), st.text(max_size=30))
+def test_whatever_comes_is_one_printable_line(status: int, body: bytes, location: str) -> None:
+    error = failure.from_response(status, {"location": location, "cf-ray": location}, body)
+    assert error.message.isprintable()
+    assert (error.request_id or "").isprintable()
+    assert len(error.message) < 600

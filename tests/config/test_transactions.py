@@ -1,0 +1,240 @@
+"""Changes to the two files: typed, whole, under a lock, with comments put aside first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.config.profiles import ConfigFile, load
+from ocx.config.transactions import change_config, change_keys, change_profile, has_comments
+from ocx.errors import ConfigError, OcxError
+from ocx.keyring.credentials import load_keys
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return {"HOME": str(tmp_path)}
+
+
+def config(env: dict[str, str]) -> Path:
+    return Path(env["HOME"]) / ".config/ocx/config.toml"
+
+
+def write(env: dict[str, str], text: str) -> Path:
+    path = config(env)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def set_model(_: ConfigFile, profile: dict[str, Any]) -> None:
+    profile["model"] = "m"
+
+
+@pytest.mark.parametrize(
+    ("text", "comments"),
+    [
+        ("", False),
+        ("a = 1", False),
+        ("# hello", True),
+        ("a = 1 # hello", True),
+        ('a = "# no"', False),
+        ("a = '# no'", False),
+        (r'a = "\" # no"', False),
+        (r"a = '\' # yes", True),
+        ('a = """\n# no\n"quoted" # no\n"""', False),
+        ("a = '''\n# no '' \n'''", False),
+        ('a = """x""" # yes', True),
+        ('"a#b" = 1', False),
+    ],
+)
+def test_what_is_a_comment(text: str, comments: bool) -> None:
+    tomllib.loads(text)
+    assert has_comments(text) == comments
+
+
+def test_a_new_file_is_private_and_names_are_listed(env: dict[str, str]) -> None:
+    changed = change_profile(env, {"profile": "work"}, set_model)
+    assert changed.profile == "work"
+    assert changed.notes() == []
+    assert tomllib.loads(config(env).read_text()) == {"profiles": {"work": {"model": "m"}}}
+    assert config(env).stat().st_mode & 0o777 == 0o600
+    assert config(env).parent.stat().st_mode & 0o777 == 0o700
+    names = Path(env["HOME"]) / ".cache/ocx/names/profiles.txt"
+    assert names.read_text() == "default\nsandbox\nwork\n"
+
+
+def test_comments_are_saved_first(env: dict[str, str]) -> None:
+    text = "# mine\n[profiles.default]\nretries = 1 # few\n"
+    path = write(env, text)
+    path.chmod(0o640)
+    changed = change_profile(env, {}, set_model)
+    backup = path.with_name("config.toml~")
+    assert changed.backup == backup
+    assert changed.notes() == [f"comments are not kept; the file with them is in {backup}"]
+    assert backup.read_text() == text
+    assert backup.stat().st_mode & 0o777 == 0o640
+    assert path.stat().st_mode & 0o777 == 0o640
+    # The next change finds none, and leaves the copy that has them.
+    assert change_profile(env, {}, lambda _, p: p.update(retries=3)).backup is None
+    assert backup.read_text() == text
+
+
+def test_no_change_writes_nothing(env: dict[str, str]) -> None:
+    text = "# mine\n[profiles.default]\nmodel    = 'm'\n"
+    path = write(env, text)
+    assert change_profile(env, {}, set_model).backup is None
+    assert path.read_text() == text
+
+
+def test_an_error_saves_nothing(env: dict[str, str]) -> None:
+    path = write(env, "a = 1\n")
+
+    def fail(config: ConfigFile) -> None:
+        config.data.clear()
+        raise ConfigError("no")
+
+    with pytest.raises(ConfigError, match="no"):
+        change_config(env, fail)
+    assert path.read_text() == "a = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "variable"),
+    [({"profile": "sandbox"}, ""), ({"sandbox": True}, ""), ({}, "sandbox")],
+)
+def test_the_sandbox_cannot_be_written(
+    env: dict[str, str], flags: dict[str, Any], variable: str
+) -> None:
+    with pytest.raises(ConfigError, match="built in"):
+        change_profile({**env, "OCX_PROFILE": variable}, flags, set_model)
+    assert not config(env).exists()
+
+
+def test_which_profile_is_written(env: dict[str, str]) -> None:
+    write(env, 'default_profile = "work"\n[profiles.work]\nretries = 1\n')
+    assert change_profile(env, {}, set_model).profile == "work"
+    assert change_profile({**env, "OCX_PROFILE": "home"}, {}, set_model).profile == "home"
+    assert change_profile(env, {"profile": "new"}, set_model).profile == "new"
+    with pytest.raises(ConfigError, match="no profile other"):
+        change_profile(env, {"profile": "other"}, set_model, create=False)
+    assert load(env).names() == ["default", "home", "new", "sandbox", "work"]
+
+
+def test_an_emptied_profile_stays_one_and_an_empty_one_is_not_made(env: dict[str, str]) -> None:
+    write(env, "[profiles.work]\nretries = 1\n")
+    change_profile(env, {"profile": "work"}, lambda _, profile: profile.clear())
+    change_profile(env, {"profile": "new"}, lambda _, profile: profile.clear())
+    assert load(env).data == {"profiles": {"work": {}}}
+
+
+def test_a_folder_of_the_users_is_not_closed(env: dict[str, str], tmp_path: Path) -> None:
+    """OCX_CONFIG may lie in a repository that others read."""
+    (tmp_path / "repository").mkdir(mode=0o755)
+    env["OCX_CONFIG"] = str(tmp_path / "repository" / "deep" / "ocx.toml")
+    change_profile(env, {}, set_model)
+    assert load(env).profile("default") == {"model": "m"}
+    assert (tmp_path / "repository").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_loose_folder_is_closed_for_keys(env: dict[str, str]) -> None:
+    path = write(env, "")
+    path.parent.chmod(0o755)
+    change_keys(env, lambda _: None)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_cannot_be_written_is_one_line(env: dict[str, str]) -> None:
+    (Path(env["HOME"]) / ".config").write_text("a file, where a folder should be")
+    with pytest.raises(OcxError, match="cannot write") as caught:
+        change_profile(env, {}, set_model)
+    assert type(caught.value) is OcxError
+    with pytest.raises(OcxError, match="cannot write"):
+        change_keys(env, lambda _: None)
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(env: dict[str, str]) -> None:
+    (Path(env["HOME"]) / ".cache").write_text("a file")
+    change_profile(env, {}, set_model)
+    assert load(env).profile("default") == {"model": "m"}
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+VALUE = st.recursive(
+    TEXT | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(TEXT.filter(lambda key: key != "profiles"), VALUE, max_size=4))
+def test_everything_else_in_the_file_survives(
+    tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]
+) -> None:
+    env = {"HOME": str(tmp_path_factory.mktemp("home"))}
+    path = write(env, "")
+    data.pop("default_profile", None)
+    path.write_bytes(tomli_w.dumps(data).encode())
+    change_profile(env, {}, set_model)
+    assert load(env).data == {**data, "profiles": {"default": {"model": "m"}}}
+
+
+WRITER = """
+import sys
+from ocx.keyring.credentials import StoredKey
+from ocx.config.transactions import change_keys, change_profile
+from ocx.secret import Secret
+env, who = {"HOME": sys.argv[1]}, sys.argv[2]
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(15):
+    name = f"{who}{i}"
+    change_keys(env, lambda keys: keys.update({name: StoredKey(name, Secret("sk-" + name))}))
+    change_profile(env, {"profile": name}, lambda _, profile: profile.update(key_name=name))
+"""
+
+
+def test_processes_that_write_at_once_lose_nothing(env: dict[str, str]) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, env["HOME"], who],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for who in "abc"
+    ]
+    try:
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+        for writer in writers:
+            assert writer.stdin is not None
+            writer.stdin.write(b"go\n")
+            writer.stdin.flush()
+        assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+    names = sorted(f"{who}{i}" for who in "abc" for i in range(15))
+    assert sorted(load_keys(env)) == names
+    assert {name: load(env).profile(name) for name in names} == {
+        name: {"key_name": name} for name in names
+    }
+    listed = (Path(env["HOME"]) / ".cache/ocx/names/keys.txt").read_text().split()
+    assert listed == names
+    left = {path.name for path in config(env).parent.iterdir()}
+    assert left == {
+        "config.toml",
+        "credentials.toml",
+        ".config.toml.lock",
+        ".credentials.toml.lock",
+    }

@@ -1,0 +1,114 @@
+"""-o FILE: a regular file appears whole or not at all, anything else is just written."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from ocx.errors import OcxError, UsageError
+from ocx.output.output_file import open_target
+from ocx.terminal import Messages, Output, Terminal
+from tests.support.memory import MemoryRaw
+
+
+@pytest.fixture
+def raw() -> MemoryRaw:
+    return MemoryRaw()
+
+
+@pytest.fixture
+def terminal(raw: MemoryRaw) -> Terminal:
+    return Terminal(None, Output(raw), Messages(None))
+
+
+def test_is_partial_until_complete(terminal: Terminal, tmp_path: Path) -> None:
+    name = tmp_path / "answer"
+    target = open_target(terminal, str(name))
+    target.write(b"hi")
+    assert not name.exists()
+    assert (tmp_path / "answer.partial").read_bytes() == b"hi"
+    target.complete()
+    assert name.read_bytes() == b"hi"
+    assert list(tmp_path.iterdir()) == [name]
+
+
+def test_abandoned_keeps_what_arrived_and_the_old_file(terminal: Terminal, tmp_path: Path) -> None:
+    name = tmp_path / "answer"
+    name.write_text("old")
+    target = open_target(terminal, str(name))
+    target.write(b"half")
+    assert target.abandon() == str(name) + ".partial"
+    assert name.read_text() == "old"
+
+
+def test_abandoned_empty_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
+    assert open_target(terminal, str(tmp_path / "answer")).abandon() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_symlink_stays_one_and_the_mode_stays(terminal: Terminal, tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    target = open_target(terminal, str(link))
+    target.write(b"new")
+    target.complete()
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+
+
+def test_a_planted_link_at_the_partial_name_is_refused(terminal: Terminal, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "answer.partial").symlink_to(victim)
+    with pytest.raises(OcxError):
+        open_target(terminal, str(tmp_path / "answer"))
+    assert victim.read_text() == "precious"
+
+
+def test_a_device_is_written_and_stays_one(terminal: Terminal) -> None:
+    target = open_target(terminal, "/dev/null")
+    target.write(b"x")
+    target.complete()
+    assert target.abandon() is None
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_fifo_is_written(terminal: Terminal, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    target = open_target(terminal, str(fifo))
+    target.write(b"through")
+    target.complete()
+    assert os.read(reader, 20) == b"through"
+    os.close(reader)
+
+
+def test_dash_is_stdout(terminal: Terminal, raw: MemoryRaw) -> None:
+    open_target(terminal, "-").write(b"x")
+    assert raw.writes == [b"x"]
+
+
+def test_a_folder_or_nothing_is_a_usage_error(terminal: Terminal, tmp_path: Path) -> None:
+    for name in (str(tmp_path), ""):
+        with pytest.raises(UsageError):
+            open_target(terminal, name)
+
+
+def test_a_missing_folder_fails_before_anything_is_sent(terminal: Terminal, tmp_path: Path) -> None:
+    with pytest.raises(OcxError, match="No such file"):
+        open_target(terminal, str(tmp_path / "none" / "answer"))
+
+
+def test_a_lost_folder_says_where_the_answer_is(terminal: Terminal, tmp_path: Path) -> None:
+    target = open_target(terminal, str(tmp_path / "answer"))
+    target.write(b"x")
+    (tmp_path / "answer").mkdir()
+    (tmp_path / "answer" / "in the way").touch()
+    with pytest.raises(OcxError) as caught:
+        target.complete()
+    assert str(caught.value.hint).endswith("answer.partial")

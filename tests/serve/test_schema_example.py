@@ -1,0 +1,220 @@
+"""Smallest instances: valid by jsonschema's judgement, and what is outside the subset is 400."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.serve.problem import Problem
+from ocx.serve.schema_example import smallest
+from tests.serve.conftest import Served
+from tests.support.waiting import DEADLINE
+
+
+def obj(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+TREE = obj(
+    {"value": {"type": "integer"}, "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
+)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string"}, ""),
+        ({"type": "string", "minLength": 3}, "aaa"),
+        ({"type": "string", "maxLength": 0}, ""),
+        ({"type": "string", "format": "date"}, "1970-01-01"),
+        ({"type": "string", "format": "uuid"}, "00000000-0000-0000-0000-000000000000"),
+        ({"type": "string", "pattern": "^[A-Z]{2}$"}, "AA"),
+        ({"type": "string", "pattern": "^[0-9]+$", "minLength": 7}, "0000000"),
+        ({"type": "integer"}, 0),
+        ({"type": "integer", "minimum": 3}, 3),
+        ({"type": "integer", "exclusiveMinimum": 3}, 4),
+        ({"type": "integer", "maximum": -2}, -2),
+        ({"type": "integer", "exclusiveMaximum": 0}, -1),
+        ({"type": "integer", "minimum": 5, "multipleOf": 4}, 8),
+        ({"type": "number", "minimum": 0.5, "maximum": 0.75}, 0.5),
+        ({"type": "number", "multipleOf": 0.5, "minimum": 0.1}, 0.5),
+        ({"type": "number", "minimum": 1.2}, 2),
+        ({"type": "boolean"}, True),
+        ({"type": "null"}, None),
+        ({"type": ["string", "null"]}, ""),
+        ({"type": "array", "items": {"type": "string"}}, []),
+        ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [0, 0]),
+        ({"enum": ["long one", "b", "cc"]}, "b"),
+        ({"const": {"a": 1}}, {"a": 1}),
+        ({"anyOf": [{"const": "xxxx"}, {"type": "integer"}]}, 0),
+        (obj({}), {}),
+        (obj({"a": obj({"b": {"type": "string"}})}), {"a": {"b": ""}}),
+        (TREE, {"value": 0, "next": None}),
+        (obj({"x": {"$ref": "#/$defs/y"}}, **{"$defs": {"y": {"const": 1}}}), {"x": 1}),
+        (obj({"x": {"$ref": "#/$defs/a~1b~0"}}, **{"$defs": {"a/b~": {"const": 2}}}), {"x": 2}),
+    ],
+)
+def test_the_smallest_instance(schema: dict[str, Any], value: Any) -> None:
+    assert smallest(schema) == value
+    jsonschema.validate(value, schema)
+
+
+LEAVES = st.one_of(
+    st.just({"type": "boolean"}),
+    st.just({"type": "null"}),
+    st.builds(
+        lambda low, more: {"type": "string", "minLength": low, "maxLength": low + more},
+        st.integers(0, 5),
+        st.integers(0, 5),
+    ),
+    st.builds(
+        lambda low, more: {"type": "integer", "minimum": low, "maximum": low + more},
+        st.integers(-50, 50),
+        st.integers(0, 9),
+    ),
+    st.builds(
+        lambda low, more: {"type": "number", "exclusiveMinimum": low, "maximum": low + more},
+        st.integers(-50, 50),
+        st.integers(1, 9),
+    ),
+    st.builds(lambda values: {"enum": values}, st.lists(st.integers() | st.text(), min_size=1)),
+)
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.dictionaries(st.text(), inner, max_size=3).map(obj),
+        st.builds(
+            lambda item, few: {"type": "array", "items": item, "minItems": few},
+            inner,
+            st.integers(0, 3),
+        ),
+        st.lists(inner, min_size=1, max_size=3).map(lambda found: {"anyOf": found}),
+    ),
+    max_leaves=8,
+)
+
+
+@given(SCHEMAS)
+def test_every_instance_is_valid(schema: dict[str, Any]) -> None:
+    jsonschema.validate(smallest(schema), schema)
+
+
+NAMES = [f"n{at}" for at in range(12)]
+WIDE = {
+    "$ref": "#/$defs/n0",
+    "$defs": {name: {"anyOf": [{"$ref": f"#/$defs/{other}"} for other in NAMES]} for name in NAMES},
+}
+"""Every name leads to every other: nobody may make the server walk all the ways."""
+
+
+@pytest.mark.parametrize(
+    ("schema", "word"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}, "additi"),
+        (obj({"a": {"type": "string"}}, required=[]), "required must name 'a'"),
+        (obj({}, required=["a"]), "is no property"),
+        ({**obj({}), "properties": 3}, "properties must be an object"),
+        ({"oneOf": []}, "'oneOf' is not supported"),
+        ({"type": "strin"}, "type must be one of"),
+        ({}, "type must be one of"),
+        ({"type": []}, "type must be one of"),
+        ({"enum": []}, "must be an array that is not empty"),
+        ({"anyOf": []}, "must be an array that is not empty"),
+        ({"anyOf": [3]}, "must be an object"),
+        ({"$ref": "#/$defs/x"}, "points to nothing"),
+        ({"$ref": "http://x"}, "into the schema itself"),
+        ({"$ref": "#"}, "without end"),
+        (obj({"a": {"$ref": "#"}}), "without end"),
+        ({"anyOf": [{"$ref": "#"}]}, "no branch"),
+        (WIDE, "too many branches"),
+        ({"type": "integer", "minimum": 3, "maximum": 2}, "no number is in its range"),
+        ({"type": "integer", "minimum": "3"}, "must be a number"),
+        ({"type": "integer", "minimum": float("inf")}, "must be a number"),
+        ({"type": "integer", "multipleOf": 0}, "above 0"),
+        ({"type": "string", "minLength": -1}, "whole number"),
+        ({"type": "string", "minLength": 10**9}, "too large"),
+        ({"type": "array", "minItems": 10**9}, "too large"),
+        ({"type": "string", "format": "regex"}, "format must be one of"),
+        ({"type": "string", "pattern": "("}, "not a regular expression"),
+        ({"type": "string", "pattern": 3}, "must be a string"),
+        ({"type": "string", "pattern": "^q{77}$"}, "no text is known"),
+    ],
+)
+def test_what_is_outside_the_subset_is_refused(schema: dict[str, Any], word: str) -> None:
+    with pytest.raises(Problem) as refused:
+        smallest(schema)
+    assert refused.value.status == 400
+    assert refused.value.code == "invalid_json_schema"
+    assert word in refused.value.message
+
+
+def test_a_pattern_never_holds_up_the_server() -> None:
+    """Python's engine takes years for some, and holds the whole process while it does."""
+    many = {f"p{at}": {"type": "string", "pattern": "^(0*-?)*b$"} for at in range(50)}
+    hostile = {"type": "string", "minLength": 60, "pattern": r"^(\w+\s?)*\.$"}
+    for schema in (hostile, obj(many), {**hostile, "minLength": 100_000, "pattern": r"a*a*a*b"}):
+        began = time.monotonic()
+        with pytest.raises(Problem, match="pattern"):
+            smallest(schema)
+        assert time.monotonic() - began < DEADLINE
+
+
+def test_without_strict_properties_may_be_optional() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+        "required": ["b", "c"],
+    }
+    assert smallest(schema, strict=False) == {"b": "", "c": None}
+
+
+def asked(served: Served, wanted: Any, **given: Any) -> Any:
+    return served.ask("hi", response_format=wanted, **given)
+
+
+def test_a_schema_is_answered(served: Served) -> None:
+    named = {"name": "person", "strict": True, "schema": obj({"name": {"type": "string"}})}
+    wanted = {"type": "json_schema", "json_schema": named}
+    assert asked(served, wanted).json()["choices"][0]["message"]["content"] == '{"name":""}'
+    assert '\\"name\\"' in asked(served, wanted, stream=True).text
+
+
+def test_other_formats_are_answered(served: Served) -> None:
+    assert asked(served, {"type": "text"}).json()["choices"][0]["message"]["content"] == "hi"
+    said = asked(served, {"type": "json_object"}).json()["choices"][0]["message"]["content"]
+    assert json.loads(said) == {"echo": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "param"),
+    [
+        ({}, "response_format.type"),
+        ({"type": "xml"}, "response_format.type"),
+        ({"type": "json_schema"}, "response_format.json_schema"),
+        ({"type": "json_schema", "json_schema": {"schema": 3}}, "response_format.json_schema"),
+        (
+            {"type": "json_schema", "json_schema": {"schema": {}}},
+            "response_format.json_schema.name",
+        ),
+        (
+            {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}},
+            "response_format.json_schema.schema",
+        ),
+    ],
+)
+def test_a_bad_format_is_400(served: Served, wanted: Any, param: str) -> None:
+    reply = asked(served, wanted)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"] == param

@@ -1,0 +1,63 @@
+"""Every broken document is one line with file, line and column, and none of its content."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.errors import ConfigError
+from ocx.toml import parse, read_bytes
+
+PATH = Path("/x/config.toml")
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [
+        (b"a = \n", "line 1, column 5"),
+        (b"a = 1\nb = oops\n", "line 2, column 5"),
+        (b'a = 1\nb = "open', "line 2, column 10"),
+        (b"a = 1\n\n[t", "line 3, column 3"),
+        (b"a = 1\na = 2\n", "line 2, column 6"),
+        (b"a = 1\nb = '\xff'\n", "line 2, column 6: not UTF-8"),
+        ("ä = 1".encode(), "line 1, column 1"),
+    ],
+)
+def test_position(data: bytes, where: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(data, PATH, hint="mend it")
+    assert caught.value.message.startswith(f"{PATH}: {where}")
+    assert caught.value.hint == "mend it"
+
+
+@pytest.mark.parametrize("data", [b"a = " + b"[" * 5000, b"a = " + b"1" * 5000])
+def test_what_the_parser_gives_up_on_is_a_config_error(data: bytes) -> None:
+    with pytest.raises(ConfigError, match="cannot be read as TOML"):
+        parse(data, PATH)
+
+
+def test_a_byte_order_mark_is_no_error() -> None:
+    assert parse(b"\xef\xbb\xbfa = 1", PATH) == {"a": 1}
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_document_or_a_config_error(data: bytes) -> None:
+    try:
+        parse(data, PATH)
+    except ConfigError as error:
+        assert "\n" not in error.message
+
+
+def test_a_broken_document_is_not_in_the_traceback() -> None:
+    """--debug prints the chain of causes, and the document may hold keys."""
+    with pytest.raises(ConfigError) as caught:
+        parse(b'key = "sk-live-secret0001\n', PATH)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_missing_and_unreadable(tmp_path: Path) -> None:
+    assert read_bytes(tmp_path / "none") is None
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_bytes(tmp_path)
