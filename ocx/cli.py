@@ -15,8 +15,9 @@ import typer.core
 import typer.main
 
 from ocx import __version__
-from ocx.commands.context import Invocation, shared, with_options, world_of
+from ocx.commands.context import runtime_of, shared, with_options
 from ocx.errors import UsageError
+from ocx.runtime import Runtime
 
 
 class Group(NamedTuple):
@@ -186,20 +187,20 @@ def _group(
 
 
 @shared
-def _nothing(run: Invocation) -> None:
+def _nothing(run: Runtime) -> None:
     """A group does nothing by itself."""
 
 
 def _print_version(ctx: typer.Context, asked: bool) -> None:
     if asked:
         # Not typer.echo, which says nothing where stdout is closed.
-        world_of(ctx).terminal.print(f"ocx {__version__}")
+        runtime_of(ctx).terminal.print(f"ocx {__version__}")
         raise typer.Exit
 
 
 @shared
 def _root(
-    run: Invocation,
+    run: Runtime,
     version: Annotated[
         bool,
         typer.Option(

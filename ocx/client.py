@@ -11,15 +11,15 @@ from contextlib import contextmanager
 
 from ocx.api import Client
 from ocx.api.types import Endpoint
-from ocx.commands.context import Invocation
 from ocx.config.paths import state_dir
 from ocx.config.settings import Settings
 from ocx.keyring.lookup import endpoint, find_key
+from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 
 @contextmanager
-def connect(run: Invocation, settings: Settings) -> Iterator[Client]:
+def open_client(run: Runtime, settings: Settings) -> Iterator[Client]:
     """An open client for the endpoint that `settings` mean.
 
     Raises: AuthError (no key), ConfigError (a refused URL or an unreadable key).
@@ -33,7 +33,7 @@ def connect(run: Invocation, settings: Settings) -> Iterator[Client]:
 
 
 @contextmanager
-def _endpoint(run: Invocation, settings: Settings) -> Iterator[Endpoint]:
+def _endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
     if not settings.sandbox:
         found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
         for warning in found.warnings:
@@ -50,7 +50,7 @@ def _endpoint(run: Invocation, settings: Settings) -> Iterator[Endpoint]:
         yield endpoint(settings, key, base_url=base_url)
 
 
-def _level(run: Invocation) -> int:
+def _level(run: Runtime) -> int:
     if run.debug:
         return logging.DEBUG
     return logging.ERROR if run.quiet else logging.WARNING

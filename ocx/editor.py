@@ -6,13 +6,13 @@ import os
 import tempfile
 from pathlib import Path
 
-from ocx.commands.context import Invocation
 from ocx.config.editing import editor, run_editor
 from ocx.errors import OcxError
 from ocx.prompt.input import decode
+from ocx.runtime import Runtime
 
 
-def edit_text(run: Invocation, text: str, suffix: str = ".md") -> str:
+def edit_text(run: Runtime, text: str, suffix: str = ".md") -> str:
     """What the user makes of `text`.
 
     Raises: UsageError where there is no editor or the text is not UTF-8; OcxError where the

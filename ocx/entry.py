@@ -56,14 +56,17 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     import typer  # after the handlers stand: the import takes most of the start-up
 
     from ocx.cli import root
-    from ocx.commands.context import VALUE_FLAGS, World
+    from ocx.commands.context import VALUE_FLAGS
+    from ocx.runtime import Runtime
 
     command = root()
     ours, trailing = split_trailing(words, VALUE_FLAGS)
     try:
         # Not command.main(), which turns Ctrl-C into 130 and a closed pipe into 1. The parser
         # takes words out of the list it is given; what reports errors needs all of them.
-        with command.make_context("ocx", list(ours), obj=World(terminal, trailing)) as context:
+        with command.make_context(
+            "ocx", list(ours), obj=Runtime(terminal, {}, trailing)
+        ) as context:
             command.invoke(context)
     except typer.Exit as exit_:
         if exit_.exit_code:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ocx.commands.context import Invocation
 from ocx.config.settings import Settings
 from ocx.errors import IncompleteError
 from ocx.output.answer_writers import (
@@ -20,6 +19,7 @@ from ocx.output.answer_writers import (
 from ocx.output.json_output import spelled, write_json
 from ocx.output.output_file import Target, open_target
 from ocx.output.usage import usage_line
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Client, Delta, Reply, Stream
@@ -52,14 +52,16 @@ class Record(Protocol):
     def whole(self, answer: Reply) -> None: ...
 
 
-def reply(run: Invocation, settings: Settings, body: dict[str, Any], form: Form) -> None:
+def reply(run: Runtime, settings: Settings, body: dict[str, Any], form: Form) -> None:
     """Send `body` and deliver the answer. Raises every error of the API's client."""
-    with opened(run, form) as target, run.client(settings) as client:
+    from ocx.client import open_client  # httpx, only if something is sent
+
+    with opened(run, form) as target, open_client(run, settings) as client:
         deliver(run, client, body, form, target)
 
 
 def deliver(
-    run: Invocation,
+    run: Runtime,
     client: Client,
     body: dict[str, Any],
     form: Form,
@@ -76,7 +78,7 @@ def deliver(
         _text(run, client, body, form, target, record)
 
 
-def dry_run(run: Invocation, settings: Settings, body: dict[str, Any], form: Form) -> None:
+def dry_run(run: Runtime, settings: Settings, body: dict[str, Any], form: Form) -> None:
     """Print method, URL, headers (key masked) and the exact body; send nothing."""
     from ocx.call.preview import preview
 
@@ -91,7 +93,7 @@ def with_usage(body: dict[str, Any], form: Form) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(run: Invocation, form: Form) -> Iterator[Target]:
+def opened(run: Runtime, form: Form) -> Iterator[Target]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
     target = open_target(run.terminal, "-" if form.output is None else form.output)
     try:
@@ -105,7 +107,7 @@ def opened(run: Invocation, form: Form) -> Iterator[Target]:
 
 
 def _text(
-    run: Invocation,
+    run: Runtime,
     client: Client,
     body: Mapping[str, Any],
     form: Form,
@@ -148,7 +150,7 @@ def _text(
 
 
 def _chunks(
-    run: Invocation,
+    run: Runtime,
     client: Client,
     body: Mapping[str, Any],
     form: Form,
@@ -173,7 +175,7 @@ def _line(data: str) -> str:
 
 
 def _whole(
-    run: Invocation,
+    run: Runtime,
     client: Client,
     body: Mapping[str, Any],
     form: Form,
@@ -197,7 +199,7 @@ def _whole(
         run.terminal.message(usage_line(answer.json.get("usage"), answer.seconds))
 
 
-def _deliver(run: Invocation, form: Form, target: Target, document: Any, *, complete: bool) -> None:
+def _deliver(run: Runtime, form: Form, target: Target, document: Any, *, complete: bool) -> None:
     """What arrived, as the form says; an answer of tool calls alone is their JSON."""
     from ocx.api.deltas import SurrogateJoiner, reasoning_of, text_of
 
@@ -219,15 +221,15 @@ def _deliver(run: Invocation, form: Form, target: Target, document: Any, *, comp
         _write_json(run, form, target, message["tool_calls"])
 
 
-def _write_json(run: Invocation, form: Form, target: Target, value: Any) -> None:
+def _write_json(run: Runtime, form: Form, target: Target, value: Any) -> None:
     write_json(run.terminal, value, None if form.output in {None, "-"} else target)
 
 
-def _to_person(run: Invocation, form: Form) -> bool:
+def _to_person(run: Runtime, form: Form) -> bool:
     return run.terminal.stdout_tty and form.output in {None, "-"}
 
 
-def writer_for(run: Invocation, form: Form, target: Target) -> Writer:
+def writer_for(run: Runtime, form: Form, target: Target) -> Writer:
     if form.held:
         return NoWriter()
     to_person = _to_person(run, form)
@@ -238,7 +240,7 @@ def writer_for(run: Invocation, form: Form, target: Target) -> Writer:
     return TerminalWriter(target) if to_person else PlainWriter(target)
 
 
-def _conclude(run: Invocation, form: Form, finish_reason: str | None) -> None:
+def _conclude(run: Runtime, form: Form, finish_reason: str | None) -> None:
     if finish_reason != "length":
         return
     message = "the answer was cut off at the token limit"
@@ -247,6 +249,6 @@ def _conclude(run: Invocation, form: Form, finish_reason: str | None) -> None:
     run.warn(f"{message}; raise --max-tokens, or use --fail-on-length to fail")
 
 
-def _report_usage(run: Invocation, form: Form, stream: Stream) -> None:
+def _report_usage(run: Runtime, form: Form, stream: Stream) -> None:
     if form.usage and not run.quiet:
         run.terminal.message(usage_line(stream.usage, stream.seconds, stream.first_token_seconds))

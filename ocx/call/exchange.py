@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ocx.answer.cost import Cost, unknown
 from ocx.call.credits import Spending
 from ocx.call.delivery import Form, deliver, opened, writer_for
+from ocx.call.depth import Depth
 from ocx.call.recorder import Chronicle, chronicle
 from ocx.call.request import Request
-from ocx.commands.context import Invocation
-from ocx.commands.depth import Depth
-from ocx.commands.transcript import Transcript
+from ocx.call.transcript import Transcript
 from ocx.errors import InvalidAnswerError, RejectedError
 from ocx.output.output_file import Target
 from ocx.output.usage import cost_line
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.answer.schema import Schema
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 
-def converse(run: Invocation, request: Request, form: Form, depth: Depth) -> None:
+def converse(run: Runtime, request: Request, form: Form, depth: Depth) -> None:
     """Send the request, in its conversation, and deliver what was asked for.
 
     Raises: every error of the API's client; InvalidAnswerError, BelowError, HistoryError.
@@ -34,7 +34,9 @@ def converse(run: Invocation, request: Request, form: Form, depth: Depth) -> Non
     spending = Spending(request.settings, cost=depth.cost, minimum=depth.min_balance)
     with chronicle(run, request.settings, depth) as kept, kept.turn() as (previous, model):
         body = continued(request, previous, model).body(previous)
-        with opened(run, form) as target, run.client(request.settings) as client:
+        from ocx.client import open_client  # httpx, only if something is sent
+
+        with opened(run, form) as target, open_client(run, request.settings) as client:
             spending.begin(client)
             exchange = Exchange(run, client, form, depth, kept, spending)
             if schema is not None:
@@ -43,7 +45,7 @@ def converse(run: Invocation, request: Request, form: Form, depth: Depth) -> Non
                 exchange.send(body, target)
 
 
-def preview_body(run: Invocation, request: Request, depth: Depth) -> Body:
+def preview_body(run: Runtime, request: Request, depth: Depth) -> Body:
     """The body that `converse` would send; nothing is kept or locked."""
     schema = read_schema_flag(run, depth)
     if depth.continues:
@@ -61,7 +63,7 @@ def continued(request: Request, previous: list[Any], model: str | None) -> Reque
     return request.with_model(model)
 
 
-def read_schema_flag(run: Invocation, depth: Depth) -> Schema | None:
+def read_schema_flag(run: Runtime, depth: Depth) -> Schema | None:
     """Raises: UsageError."""
     if depth.schema is None:
         return None
@@ -80,7 +82,7 @@ class Exchange:
 
     def __init__(
         self,
-        run: Invocation,
+        run: Runtime,
         client: Client,
         form: Form,
         depth: Depth,

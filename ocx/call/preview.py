@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ocx.api.http import request_preview
-from ocx.commands.context import Invocation
 from ocx.config.display import is_secret_header
 from ocx.config.settings import Settings
 from ocx.errors import AuthError
 from ocx.keyring.lookup import endpoint, locate_key
+from ocx.runtime import Runtime
 from ocx.secret import Secret
 
 
-def preview(run: Invocation, settings: Settings, body: dict[str, Any], *, stream: bool) -> bytes:
+def preview(run: Runtime, settings: Settings, body: dict[str, Any], *, stream: bool) -> bytes:
     """Method and URL, headers, an empty line, the exact body, a newline.
 
     Needs no key: `Authorization` then says what is missing.
@@ -32,7 +32,7 @@ def _masked(name: str, text: str) -> str:
     return "…" if is_secret_header(name) else text
 
 
-def _authorization(run: Invocation, settings: Settings) -> tuple[Secret | None, str]:
+def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:
     """The key where reading it is harmless, else what would stand in the header."""
     try:
         located = locate_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ocx.commands.context import Invocation
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN, StdinClaims, decode, join, read_file
+from ocx.runtime import Runtime
 
 _SILENCE = 2.0  # seconds until a person is told that stdin is being waited for
 
@@ -31,7 +31,7 @@ class Sources:
         return self.words == (STDIN,)
 
 
-def read_prompt(run: Invocation, sources: Sources) -> str:
+def read_prompt(run: Runtime, sources: Sources) -> str:
     """Prompt, then each file, then stdin; empty where there is none. Raises UsageError."""
     claimed = _claims(run, sources)
     parts = [sources.before, "" if sources.stdin_is_prompt else " ".join(sources.words)]
@@ -43,7 +43,7 @@ def read_prompt(run: Invocation, sources: Sources) -> str:
     return join(parts)
 
 
-def read_template_stdin(run: Invocation, sources: Sources) -> str | None:
+def read_template_stdin(run: Runtime, sources: Sources) -> str | None:
     """What is piped in, for `$stdin`; None where nothing is. Raises UsageError."""
     claimed = _claims(run, sources)
     if sources.stdin_is_prompt or (not claimed and _stdin_is_meant(run, sources)):
@@ -51,7 +51,7 @@ def read_template_stdin(run: Invocation, sources: Sources) -> str | None:
     return None
 
 
-def read_system(run: Invocation, sources: Sources, system: str | None) -> str | None:
+def read_system(run: Runtime, sources: Sources, system: str | None) -> str | None:
     """--system-file, else --system; None where neither was given."""
     if sources.system_file is None:
         return system
@@ -60,7 +60,7 @@ def read_system(run: Invocation, sources: Sources, system: str | None) -> str | 
     return read_file(sources.system_file, run.terminal.read_stdin)
 
 
-def _claims(run: Invocation, sources: Sources) -> tuple[str, ...]:
+def _claims(run: Runtime, sources: Sources) -> tuple[str, ...]:
     claims = ["the prompt -"] if sources.stdin_is_prompt else []
     claims += ["-f -" for name in sources.files if name == STDIN]
     claims += ["--system-file -"] if sources.system_file == STDIN else []
@@ -70,11 +70,11 @@ def _claims(run: Invocation, sources: Sources) -> tuple[str, ...]:
     return tuple(claims)
 
 
-def _stdin_is_meant(run: Invocation, sources: Sources) -> bool:
+def _stdin_is_meant(run: Runtime, sources: Sources) -> bool:
     return run.terminal.stdin_piped and not sources.ignore_stdin
 
 
-def _piped(run: Invocation, *, announce: bool) -> str:
+def _piped(run: Runtime, *, announce: bool) -> str:
     if announce and not run.terminal.wait_for_stdin(_SILENCE):
         run.note("waiting for stdin; use -I to ignore it")
     return decode(run.terminal.read_stdin(), "stdin")

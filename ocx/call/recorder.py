@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ocx.answer.cost import Cost
-from ocx.commands.context import Invocation
-from ocx.commands.depth import Depth
-from ocx.commands.transcript import Transcript
+from ocx.call.depth import Depth
+from ocx.call.transcript import Transcript
 from ocx.config.paths import state_dir
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
@@ -17,6 +16,7 @@ from ocx.errors import InvalidAnswerError, OcxError, OutputClosed, Terminated, U
 from ocx.history.call import Call, Message, Outcome
 from ocx.history.database import HistoryError
 from ocx.history.store import Conversation, History
+from ocx.runtime import Runtime
 
 _WAIT = 600.0  # as long as a call of another process may take
 
@@ -28,7 +28,7 @@ class Chronicle:
     is an error where the call is to continue it.
     """
 
-    def __init__(self, run: Invocation, settings: Settings, history: History | None) -> None:
+    def __init__(self, run: Runtime, settings: Settings, history: History | None) -> None:
         self._run = run
         self._settings = settings
         # Play must not turn up in, or go on with, what was said to the real endpoint.
@@ -128,7 +128,7 @@ class Chronicle:
 
 
 @contextmanager
-def chronicle(run: Invocation, settings: Settings, depth: Depth) -> Iterator[Chronicle]:
+def chronicle(run: Runtime, settings: Settings, depth: Depth) -> Iterator[Chronicle]:
     """An open history where the call is kept, and its conversation.
 
     Raises: UsageError, HistoryError where a conversation is to be continued.
@@ -143,7 +143,7 @@ def chronicle(run: Invocation, settings: Settings, depth: Depth) -> Iterator[Chr
             history.close()
 
 
-def _open(run: Invocation, settings: Settings, depth: Depth) -> History | None:
+def _open(run: Runtime, settings: Settings, depth: Depth) -> History | None:
     if not depth.keeps(run, settings):
         return None
     try:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ocx.call.prompt_sources import Sources, read_prompt, read_system, read_template_stdin
-from ocx.commands.context import Invocation
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN
 from ocx.prompt.options import parse_options
 from ocx.prompt.request import Message, chat_body
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.prompt.templates import Rendered, Template
@@ -92,7 +92,7 @@ class Request:
         return [head, *(messages[1:] if has_system else messages)]
 
 
-def prepare(run: Invocation, asked: Asked) -> Request:
+def prepare(run: Runtime, asked: Asked) -> Request:
     """Read files, stdin and templates, and resolve the settings. Raises UsageError, ConfigError."""
     template = _template(run, asked)
     request = _request(run, asked, template)
@@ -105,13 +105,13 @@ def prepare(run: Invocation, asked: Asked) -> Request:
     return _with_messages(run, asked, sources, _with_system(request, system))
 
 
-def prepare_settings(run: Invocation, asked: Asked) -> Request:
+def prepare_settings(run: Runtime, asked: Asked) -> Request:
     """The same without a message: what a session begins with. Raises UsageError, ConfigError."""
     system = read_system(run, _sources(asked), asked.system)
     return _with_system(_request(run, asked, None), system)
 
 
-def _request(run: Invocation, asked: Asked, template: Template | None) -> Request:
+def _request(run: Runtime, asked: Asked, template: Template | None) -> Request:
     flags = asked.setting_flags()
     model = asked.model or (template.model if template else None)
     settings = run.settings(model=model, **flags)
@@ -126,7 +126,7 @@ def _with_system(request: Request, system: str | None) -> Request:
     return request if system is None else replace(request, system=system, system_given=True)
 
 
-def _with_messages(run: Invocation, asked: Asked, sources: Sources, request: Request) -> Request:
+def _with_messages(run: Runtime, asked: Asked, sources: Sources, request: Request) -> Request:
     messages: list[Message] = []
     if asked.messages is not None:
         request, messages = _read_messages(run, asked.messages, request)
@@ -149,7 +149,7 @@ def _with_messages(run: Invocation, asked: Asked, sources: Sources, request: Req
     return replace(request, messages=messages)
 
 
-def _read_messages(run: Invocation, name: str, request: Request) -> tuple[Request, list[Message]]:
+def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, list[Message]]:
     """The messages of a file; the other fields of a stored request hold where no flag does."""
     from ocx.prompt.input import read_file
     from ocx.prompt.messages import parse_messages
@@ -169,7 +169,7 @@ def _read_messages(run: Invocation, name: str, request: Request) -> tuple[Reques
     )
 
 
-def _template(run: Invocation, asked: Asked) -> Template | None:
+def _template(run: Runtime, asked: Asked) -> Template | None:
     if asked.template is None:
         if asked.params:
             raise UsageError("-p sets a parameter of a template", hint="name one with -t")
@@ -180,7 +180,7 @@ def _template(run: Invocation, asked: Asked) -> Template | None:
     return load_template(config_dir(run.terminal.env) / "templates", asked.template)
 
 
-def _rendered(run: Invocation, asked: Asked, template: Template, sources: Sources) -> Rendered:
+def _rendered(run: Runtime, asked: Asked, template: Template, sources: Sources) -> Rendered:
     from ocx.prompt.templates import parse_params, render
 
     stdin = read_template_stdin(run, sources) if template.takes_stdin else None

@@ -11,11 +11,12 @@ import typer
 
 from ocx.api.request_path import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.errors import UsageError
 from ocx.escaping import escape_control
 from ocx.output.json_output import write_json
 from ocx.prompt.fields import parse_fields
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Reply
@@ -25,7 +26,7 @@ _IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
 
 @shared
 def api(
-    run: Invocation,
+    run: Runtime,
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
     path: Annotated[str, typer.Argument(help="Below the base URL: models, chat/completions, …")],
     raw_field: Annotated[
@@ -64,7 +65,9 @@ def api(
     settings = run.settings()
     if settings.timeout is None and method != "GET":  # a chat, for all that we know
         settings = replace(settings, timeout=CHAT_TIMEOUT)
-    with run.client(settings) as client:
+    from ocx.client import open_client  # httpx, only if something is sent
+
+    with open_client(run, settings) as client:
         _print(run, client.request(method, target, content=content), include)
 
 
@@ -74,7 +77,7 @@ def _checked_method(word: str) -> str:
     return word.upper()
 
 
-def _read(run: Invocation, name: str) -> bytes:
+def _read(run: Runtime, name: str) -> bytes:
     if name == "-":
         if run.flags.get("key_file") == "-":
             raise UsageError("stdin is claimed twice: --input - and --key-file -")
@@ -85,7 +88,7 @@ def _read(run: Invocation, name: str) -> bytes:
         raise UsageError(f"cannot read {name}: {error.strerror}") from error
 
 
-def _print(run: Invocation, reply: Reply, include: bool) -> None:
+def _print(run: Runtime, reply: Reply, include: bool) -> None:
     if include:
         lines = [f"HTTP {reply.status}", *(f"{k}: {v}" for k, v in reply.headers.items()), ""]
         for line in lines:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocx.api.balance import Balance, read
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.errors import BelowError, ChildExit, ConfigError, ServerError, UsageError
 from ocx.output.balance import balance_text, raw_text
 from ocx.output.balance_formats import (
@@ -20,6 +20,7 @@ from ocx.output.balance_formats import (
     write_github,
 )
 from ocx.output.monitoring import Thresholds
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -29,7 +30,7 @@ _FORMATS = "text|json|prometheus|nagios|github"
 
 @shared
 def balance(
-    run: Invocation,
+    run: Runtime,
     minimum: Annotated[
         str | None,
         typer.Option("--min", help="Exit 12 where fewer credits are left.", metavar="N"),
@@ -68,7 +69,9 @@ def balance(
     settings = run.settings()
     if limits.least is not None:
         refuse_play_money(settings, "--min")
-    with annotated(run, form), run.client(settings) as client:
+    from ocx.client import open_client  # httpx, only if something is sent
+
+    with annotated(run, form), open_client(run, settings) as client:
         reply = client.balance()
         if raw:
             deliver(run, raw_text(run.terminal, reply.body), output)
@@ -88,7 +91,7 @@ def balance(
         _judge(run, form, shown, accept_guess=accept_guess)
 
 
-def _form(run: Invocation, name: str | None, raw: bool) -> str:
+def _form(run: Runtime, name: str | None, raw: bool) -> str:
     if name is not None and name not in _FORMATS.split("|"):
         raise UsageError(f"--format takes {_FORMATS.replace('|', ', ')}")
     if run.json and name not in {None, "json"}:
@@ -98,7 +101,7 @@ def _form(run: Invocation, name: str | None, raw: bool) -> str:
     return "json" if run.json else name or "text"
 
 
-def _show(run: Invocation, form: str, shown: Shown, output: str | None) -> None:
+def _show(run: Runtime, form: str, shown: Shown, output: str | None) -> None:
     if not run.quiet or output is not None:
         deliver(run, as_text(run, form, shown), output)
     if form == "github":
@@ -107,7 +110,7 @@ def _show(run: Invocation, form: str, shown: Shown, output: str | None) -> None:
         run.warn("this is a guess: the answer may mean another number; see --raw")
 
 
-def _judge(run: Invocation, form: str, shown: Shown, *, accept_guess: bool) -> None:
+def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None:
     reading, limits = shown.reading, shown.limits
     if form == "nagios":
         if state := limits.state(reading):
@@ -147,7 +150,7 @@ def refuse_play_money(settings: Settings, flag: str) -> None:
         )
 
 
-def _warn(run: Invocation, form: str, reading: Balance, low: Decimal) -> None:
+def _warn(run: Runtime, form: str, reading: Balance, low: Decimal) -> None:
     for each in reading.currencies or (reading,):
         if each.amount is not None and each.amount < low:
             text = f"{balance_text(each)} left, fewer than {low:f}"

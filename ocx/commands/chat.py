@@ -7,16 +7,17 @@ from typing import Annotated
 import typer
 
 from ocx.call.delivery import Form, dry_run, reply
+from ocx.call.depth import Depth
 from ocx.call.request import Asked, Request, prepare
-from ocx.commands.context import Invocation, shared
-from ocx.commands.depth import Depth
+from ocx.commands.context import shared
 from ocx.errors import UsageError
 from ocx.prompt.options import check_output_name
+from ocx.runtime import Runtime
 
 
 @shared
 def chat(
-    run: Invocation,
+    run: Runtime,
     prompt: Annotated[
         list[str] | None,
         typer.Argument(help="The prompt; words are joined, - is stdin.", show_default=False),
@@ -239,7 +240,7 @@ def chat(
 
 
 def _call(
-    run: Invocation, request: Request, form: Form, depth: Depth, *, dry: bool, snippet: str | None
+    run: Runtime, request: Request, form: Form, depth: Depth, *, dry: bool, snippet: str | None
 ) -> None:
     """One call: shown, or made. What a plain one in a pipe does not need is imported in here."""
     settings = request.settings
@@ -253,7 +254,7 @@ def _call(
         reply(run, settings, request.body(), form)
 
 
-def _show(run: Invocation, request: Request, form: Form, depth: Depth, snippet: str | None) -> None:
+def _show(run: Runtime, request: Request, form: Form, depth: Depth, snippet: str | None) -> None:
     if depth.continues or depth.schema is not None:
         from ocx.call.exchange import preview_body
 
@@ -263,6 +264,6 @@ def _show(run: Invocation, request: Request, form: Form, depth: Depth, snippet: 
     if snippet is None:
         dry_run(run, request.settings, body, form)
         return
-    from ocx.commands.showing import print_snippet
+    from ocx.call.showing import print_snippet
 
     print_snippet(run, request.settings, body, snippet, form)

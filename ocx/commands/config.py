@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.config.display import as_text, masked, plain, summary
 from ocx.config.paths import cache_dir, config_file, credentials_file, state_dir
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
@@ -16,6 +16,7 @@ from ocx.config.setting_path import Target, drop, put, target, value_of
 from ocx.config.settings import Settings, check_pair
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
+from ocx.runtime import Runtime
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A setting, or headers.X, or aliases.X.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -24,7 +25,7 @@ Change = Callable[[ConfigFile, dict[str, Any]], None]
 
 
 @shared
-def show(run: Invocation) -> None:
+def show(run: Runtime) -> None:
     """Show all settings and where they come from.
 
     Keys are masked.
@@ -39,7 +40,7 @@ def show(run: Invocation) -> None:
 
 
 @shared
-def get(run: Invocation, name: Name) -> None:
+def get(run: Runtime, name: Name) -> None:
     """Print the value of one setting.
 
     Nothing is printed where it is not set.
@@ -53,7 +54,7 @@ def get(run: Invocation, name: Name) -> None:
 
 @shared
 def set_(
-    run: Invocation,
+    run: Runtime,
     name: Name,
     value: Annotated[
         str, typer.Argument(metavar="VALUE", help="Lists and tables as JSON or TOML.")
@@ -81,7 +82,7 @@ def set_(
 
 
 @shared
-def unset(run: Invocation, name: Name) -> None:
+def unset(run: Runtime, name: Name) -> None:
     """Remove NAME from a profile: of -P, else the default one."""
     # What nothing reads can be removed as well: it stands in the file by mistake.
     config = load(run.terminal.env)
@@ -98,7 +99,7 @@ def unset(run: Invocation, name: Name) -> None:
 
 
 @shared
-def path(run: Invocation) -> None:
+def path(run: Runtime) -> None:
     """Print where the config file is.
 
     --json names the other places, too.
@@ -117,7 +118,7 @@ def path(run: Invocation) -> None:
 
 
 @shared
-def edit(run: Invocation) -> None:
+def edit(run: Runtime) -> None:
     """Edit the config file in $VISUAL or $EDITOR.
 
     The text is checked before it replaces the old one, and kept where it is refused.
@@ -135,7 +136,7 @@ def edit(run: Invocation) -> None:
 
 
 @shared
-def profiles_list(run: Invocation) -> None:
+def profiles_list(run: Runtime) -> None:
     """List the profiles; the one in force is marked."""
     config = load(run.terminal.env)
     current = named_profile(config, run.flags, run.terminal.env).value
@@ -152,7 +153,7 @@ def profiles_list(run: Invocation) -> None:
 
 @shared
 def profiles_use(
-    run: Invocation, name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.")]
+    run: Runtime, name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.")]
 ) -> None:
     """Use this profile wherever none is named."""
 
@@ -167,7 +168,7 @@ def profiles_use(
 
 @shared
 def profiles_copy(
-    run: Invocation,
+    run: Runtime,
     source: Annotated[str, typer.Argument(metavar="FROM", help="The profile to copy.")],
     name: Annotated[str, typer.Argument(metavar="TO", help="The name of the copy.")],
 ) -> None:
@@ -192,7 +193,7 @@ def profiles_copy(
 
 @shared
 def profiles_rm(
-    run: Invocation,
+    run: Runtime,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The profile to remove.")],
     yes: Yes = False,
 ) -> None:
@@ -208,7 +209,7 @@ def profiles_rm(
     run.note(f"profile {name} is removed")
 
 
-def _rows(run: Invocation, settings: Settings) -> list[Row]:
+def _rows(run: Runtime, settings: Settings) -> list[Row]:
     rows = [("profile", settings.profile, settings.sources["profile"]), _key_row(run, settings)]
     for name in BY_NAME:
         value = masked(Target(name), plain(getattr(settings, name)))
@@ -220,7 +221,7 @@ def _rows(run: Invocation, settings: Settings) -> list[Row]:
     return rows
 
 
-def _key_row(run: Invocation, settings: Settings) -> Row:
+def _key_row(run: Runtime, settings: Settings) -> Row:
     """The key, masked; nothing is run or read from stdin to learn it."""
     from ocx.keyring.lookup import locate_key
 
@@ -239,7 +240,7 @@ def _key_row(run: Invocation, settings: Settings) -> Row:
     return "key", found.secret and found.secret.masked(), found.source
 
 
-def _in_force(run: Invocation, settings: Settings, word: str) -> Any:
+def _in_force(run: Runtime, settings: Settings, word: str) -> Any:
     if word == "profile":
         return settings.profile
     where = target(word)
@@ -253,7 +254,7 @@ def _in_force(run: Invocation, settings: Settings, word: str) -> Any:
     return plain(getattr(settings, where.name))
 
 
-def _save(run: Invocation, where: Target, change: Change, *, create: bool = True) -> str:
+def _save(run: Runtime, where: Target, change: Change, *, create: bool = True) -> str:
     """Save a change; the place it was made at, to begin a note with."""
     from ocx.config.transactions import change_config, change_profile  # a TOML writer
 
@@ -266,7 +267,7 @@ def _save(run: Invocation, where: Target, change: Change, *, create: bool = True
     return f"profile {changed.profile}: " if changed.profile else ""
 
 
-def _note_variable(run: Invocation, variable: str) -> None:
+def _note_variable(run: Runtime, variable: str) -> None:
     if run.terminal.env.get(variable):
         run.note(f"{variable} is set, and comes first")
 
@@ -285,7 +286,7 @@ def _check_removable(config: ConfigFile, name: str) -> None:
         )
 
 
-def _edit_again(run: Invocation, error: ConfigError) -> bool:
+def _edit_again(run: Runtime, error: ConfigError) -> bool:
     if not run.terminal.can_ask():
         return False
     run.terminal.message(f"ocx: error: {error.message}")
@@ -296,13 +297,13 @@ def _edit_again(run: Invocation, error: ConfigError) -> bool:
     return True
 
 
-def _write_json(run: Invocation, value: Any) -> None:
+def _write_json(run: Runtime, value: Any) -> None:
     from ocx.output.json_output import write_json  # `config get` does without
 
     write_json(run.terminal, value)
 
 
-def _write_table(run: Invocation, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _write_table(run: Runtime, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from ocx.output.table import write_table  # the same
 
     write_table(run.terminal, headers, rows, color=run.color)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
-from ocx.config.settings import Settings, resolve
 from ocx.errors import UsageError
-from ocx.escaping import one_line
+from ocx.runtime import Runtime
 from ocx.terminal import Terminal
-
-if TYPE_CHECKING:
-    from ocx.api import Client
 
 _OPTIONS: dict[str, tuple[Any, tuple[str, ...], str, str | None]] = {
     "profile": (str, ("--profile", "-P"), "Use this profile of the config file.", "NAME"),
@@ -51,87 +46,11 @@ def _parameter(name: str, hidden: bool) -> inspect.Parameter:
     )
 
 
-class World(NamedTuple):
-    """What `main` hands down through Typer's context."""
-
-    terminal: Terminal
-    trailing: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Invocation:
-    """One run of one command: the terminal, the shared flags, and ways to what is below."""
-
-    terminal: Terminal
-    flags: Mapping[str, Any]
-    trailing: tuple[str, ...] | None = None
-    """The words after the first `--`, for `serve` and `exec`; None where there was no `--`."""
-    program: Any = None
-    """The root of the command tree, for `help`."""
-
-    @property
-    def json(self) -> bool:
-        return bool(self.flags.get("json"))
-
-    @property
-    def quiet(self) -> bool:
-        return bool(self.flags.get("quiet"))
-
-    @property
-    def debug(self) -> bool:
-        return bool(self.flags.get("debug"))
-
-    @property
-    def color(self) -> str:
-        return self.flags.get("color") or "auto"
-
-    def settings(self, **command_flags: Any) -> Settings:
-        """Flags, environment and profile as one value; its warnings are shown.
-
-        Raises: UsageError, ConfigError.
-        """
-        settings = resolve({**self.flags, **command_flags}, self.terminal.env)
-        for warning in settings.warnings:
-            self.warn(warning)
-        return settings
-
-    def warn(self, text: str) -> None:
-        if not self.quiet:
-            self.terminal.message(f"ocx: warning: {one_line(text)}")
-
-    def note(self, text: str) -> None:
-        if not self.quiet:
-            self.terminal.message(f"ocx: {one_line(text)}")
-
-    def confirm(self, question: str, yes: bool) -> None:
-        """Return where the user agrees. Raises UsageError where nobody can be asked or says no."""
-        if yes:
-            return
-        if not self.terminal.can_ask():
-            raise UsageError(f"{question} Nobody can be asked here.", hint="say --yes to go on")
-        self.terminal.stderr.write(f"{question} [y/N] ")
-        stdin = self.terminal.stdin
-        answer = stdin.readline().decode("utf-8", "replace") if stdin else ""
-        if answer.strip().lower() not in {"y", "yes"}:
-            raise UsageError("nothing changed", hint="answer y, or use --yes, to go on")
-
-    @contextmanager
-    def client(self, settings: Settings) -> Iterator[Client]:
-        """A client for the endpoint of `settings`, or for the sandbox; closed on leaving."""
-        from ocx.client import connect  # httpx, only where something is sent
-
-        with connect(self, settings) as client:
-            yield client
-
-    def with_flags(self, **flags: Any) -> Invocation:
-        return replace(self, flags={**self.flags, **flags})
-
-
 Command = Callable[..., None]
 
 
 def shared(command: Command) -> Command:
-    """Mark a command whose first argument is an `Invocation`, made of the shared options.
+    """Mark a command whose first argument is an `Runtime`, made of the shared options.
 
     The options are added by `with_options` when the command is used: a module holds several
     commands, and a run needs one.
@@ -140,7 +59,7 @@ def shared(command: Command) -> Command:
 
 
 def with_options(command: Command, *, hidden: bool = True) -> Command:
-    """`command` as Typer is to see it: the shared options instead of the `Invocation`."""
+    """`command` as Typer is to see it: the shared options instead of the `Runtime`."""
     signature = inspect.signature(command, eval_str=True)
     own = list(signature.parameters.values())[1:]
     taken = {parameter.name for parameter in own}
@@ -154,7 +73,7 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     def run(ctx: typer.Context, **given: Any) -> None:
         if ctx.invoked_subcommand is not None:
             return  # a group's own command, called on the way to the one below it
-        command(_invocation(ctx), **{p.name: given[p.name] for p in own})
+        command(_runtime(ctx), **{p.name: given[p.name] for p in own})
 
     parameters = [context, *keyword_only, *extra]
     # Where inspect looks first (PEP 362), though the type of a function does not declare it.
@@ -163,17 +82,16 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     return run
 
 
-def world_of(ctx: typer.Context) -> World:
+def runtime_of(ctx: typer.Context) -> Runtime:
     """What `main` handed down, or the process itself under typer.testing."""
-    return ctx.obj if isinstance(ctx.obj, World) else World(Terminal.from_process())
+    return ctx.obj if isinstance(ctx.obj, Runtime) else Runtime(Terminal.from_process())
 
 
-def _invocation(ctx: typer.Context) -> Invocation:
-    world = world_of(ctx)
+def _runtime(ctx: typer.Context) -> Runtime:
     flags = _merged_flags(ctx)
     if flags.get("color", "auto") not in {"always", "never", "auto"}:
         raise UsageError("--color takes always, never or auto")
-    return Invocation(world.terminal, flags, world.trailing, ctx.find_root().command)
+    return replace(runtime_of(ctx), flags=flags, program=ctx.find_root().command)
 
 
 def _merged_flags(ctx: typer.Context) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.doctor import machine
 from ocx.doctor.check import Check, failed, ok, skipped, warning
 from ocx.errors import OcxError
 from ocx.escaping import one_line
 from ocx.output.json_output import write_json
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -28,7 +29,7 @@ _COLORS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
 @shared
 def doctor(
-    run: Invocation,
+    run: Runtime,
     chat: Annotated[
         bool, typer.Option("--chat", help="Ask a model one tiny thing, too; it costs credits.")
     ] = False,
@@ -51,7 +52,7 @@ def doctor(
         raise _verdict(failures)
 
 
-def _checks(run: Invocation, chat: bool) -> Iterator[Check]:
+def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     env = run.terminal.env
     yield machine.version()
     yield machine.programs(env)
@@ -87,11 +88,13 @@ def _checks(run: Invocation, chat: bool) -> Iterator[Check]:
 
 
 def _client(
-    run: Invocation, settings: Settings, secret: Secret | None
+    run: Runtime, settings: Settings, secret: Secret | None
 ) -> AbstractContextManager[Client]:
     """With the key as it was found: it is not read, and no program asked for it, a second time."""
     if settings.sandbox:
-        return run.with_flags(quiet=True).client(settings)
+        from ocx.client import open_client
+
+        return open_client(run.with_flags(quiet=True), settings)
     from ocx.api import Client
     from ocx.client import log_to
     from ocx.keyring.lookup import endpoint
@@ -100,7 +103,7 @@ def _client(
     return Client(endpoint(settings, secret))
 
 
-def _key(run: Invocation, settings: Settings) -> tuple[Check, Secret | None]:
+def _key(run: Runtime, settings: Settings) -> tuple[Check, Secret | None]:
     from ocx.keyring.lookup import endpoint, find_key
 
     try:
@@ -123,7 +126,7 @@ def _not_tried(
         yield skipped(name, f"not tried: {why}")
 
 
-def _print(run: Invocation, check: Check) -> None:
+def _print(run: Runtime, check: Check) -> None:
     state = f"{check.state:<8}"
     if run.terminal.stdout_color(run.color):
         state = f"\x1b[{_COLORS[check.state]}m{state}\x1b[0m"

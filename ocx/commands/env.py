@@ -6,19 +6,20 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.config.tool_environment import Handover, handover, refuse_sandbox
 from ocx.errors import UsageError
 from ocx.keyring.lookup import endpoint, find_key
 from ocx.output import assignments
 from ocx.output.github import append, command
+from ocx.runtime import Runtime
 
 _FORMATS = (*assignments.FORMATS, "github")
 
 
 @shared
 def env(
-    run: Invocation,
+    run: Runtime,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -56,7 +57,7 @@ def env(
         run.note("the key is masked on a terminal; --reveal prints it")
 
 
-def hand_over(run: Invocation, model: str | None) -> Handover:
+def hand_over(run: Runtime, model: str | None) -> Handover:
     """The variables for this call's endpoint, after every check that a request would pass.
 
     Raises: UsageError, ConfigError, AuthError.
@@ -70,7 +71,7 @@ def hand_over(run: Invocation, model: str | None) -> Handover:
     return handover(settings, key.secret)
 
 
-def _form(run: Invocation, name: str | None) -> str:
+def _form(run: Runtime, name: str | None) -> str:
     if name is not None and name not in _FORMATS:
         raise UsageError(f"--format takes {', '.join(_FORMATS)}")
     if run.json and name not in {None, "json"}:
@@ -78,7 +79,7 @@ def _form(run: Invocation, name: str | None) -> str:
     return "json" if run.json else name or "sh"
 
 
-def _write_github(run: Invocation, found: Handover) -> None:
+def _write_github(run: Runtime, found: Handover) -> None:
     if not run.terminal.env.get("GITHUB_ENV"):
         raise UsageError(
             "--format github is for a job of GitHub Actions: GITHUB_ENV is not set",

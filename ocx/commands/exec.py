@@ -9,9 +9,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.commands.env import hand_over
 from ocx.errors import OcxError, UsageError
+from ocx.runtime import Runtime
 
 
 class CannotRunError(OcxError):
@@ -26,7 +27,7 @@ class NotFoundError(OcxError):
 
 @shared
 def exec_(
-    run: Invocation,
+    run: Runtime,
     words: Annotated[
         list[str] | None,
         typer.Argument(metavar="-- CMD", help="The program and its arguments, after `--`."),

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
 from ocx.escaping import escape_control
@@ -23,6 +23,7 @@ from ocx.history.time_parsing import parse_age, parse_time
 from ocx.output.bars import bars
 from ocx.output.json_output import write_json, write_json_line
 from ocx.output.table import write_table
+from ocx.runtime import Runtime
 
 Since = Annotated[
     str | None,
@@ -46,7 +47,7 @@ _BAR = 20
 
 @shared
 def list_(
-    run: Invocation,
+    run: Runtime,
     since: Since = None,
     until: Until = None,
     model: Model = None,
@@ -62,7 +63,7 @@ def list_(
 
 @shared
 def search(
-    run: Invocation,
+    run: Runtime,
     words: Annotated[list[str], typer.Argument(help="Words of the prompt or the answer.")],
     since: Since = None,
     until: Until = None,
@@ -80,7 +81,7 @@ def search(
 
 @shared
 def show(
-    run: Invocation,
+    run: Runtime,
     id_: Annotated[
         int | None, typer.Argument(metavar="ID", help="Of the list; the last call where left out.")
     ] = None,
@@ -110,7 +111,7 @@ def show(
 
 @shared
 def rm(
-    run: Invocation,
+    run: Runtime,
     ids: Annotated[
         list[int] | None, typer.Argument(metavar="[ID]...", help="Calls to remove.")
     ] = None,
@@ -151,7 +152,7 @@ def rm(
 
 @shared
 def export(
-    run: Invocation,
+    run: Runtime,
     since: Since = None,
     until: Until = None,
     model: Model = None,
@@ -168,7 +169,7 @@ def export(
 
 @shared
 def stats(
-    run: Invocation,
+    run: Runtime,
     since: Since = None,
     until: Until = None,
     model: Model = None,
@@ -187,7 +188,7 @@ def stats(
 
 
 @contextmanager
-def _history(run: Invocation) -> Iterator[History | None]:
+def _history(run: Runtime) -> Iterator[History | None]:
     """None where nothing was ever kept: looking makes no file."""
     state = state_dir(run.terminal.env)
     if not (state / FILE).exists():
@@ -199,7 +200,7 @@ def _history(run: Invocation) -> Iterator[History | None]:
 
 
 def _filters(
-    run: Invocation,
+    run: Runtime,
     since: str | None,
     until: str | None,
     model: str | None,
@@ -215,13 +216,13 @@ def _filters(
     )
 
 
-def _profile(run: Invocation) -> str | None:
+def _profile(run: Runtime) -> str | None:
     """Only where the call names it: a default profile must not hide the others' calls."""
     name: str | None = run.flags.get("profile")
     return "sandbox" if run.flags.get("sandbox") and name is None else name
 
 
-def _write(run: Invocation, filters: Filters, limit: int) -> None:
+def _write(run: Runtime, filters: Filters, limit: int) -> None:
     with _history(run) as history:
         entries = list(history.entries(filters, limit=limit)) if history else []
         if run.json:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.config.profiles import ConfigFile, load, users_of
 from ocx.config.values import check_name
 from ocx.errors import UsageError
@@ -20,13 +20,14 @@ from ocx.keyring.credentials import (
     stored_key,
 )
 from ocx.output.table import write_table
+from ocx.runtime import Runtime
 
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the key.")]
 
 
 @shared
 def add(
-    run: Invocation,
+    run: Runtime,
     name: KeyName,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Store it without asking the endpoint.")
@@ -53,7 +54,7 @@ def add(
 
 
 @shared
-def list_(run: Invocation) -> None:
+def list_(run: Runtime) -> None:
     """List the stored keys.
 
     They are masked, with their age in days and the profiles that use them. A key older than 90
@@ -72,7 +73,7 @@ def list_(run: Invocation) -> None:
 
 @shared
 def show(
-    run: Invocation,
+    run: Runtime,
     name: KeyName,
     reveal: Annotated[bool, typer.Option("--reveal", help="Print the key itself.")] = False,
 ) -> None:
@@ -87,7 +88,7 @@ def show(
 
 
 @shared
-def use(run: Invocation, name: KeyName) -> None:
+def use(run: Runtime, name: KeyName) -> None:
     """Use this key in a profile: of -P, else the default one."""
     from ocx.config.transactions import change_profile
     from ocx.keyring.adding import warn_of_use  # a TOML writer
@@ -107,7 +108,7 @@ def use(run: Invocation, name: KeyName) -> None:
 
 
 @shared
-def rotate(run: Invocation, name: KeyName) -> None:
+def rotate(run: Runtime, name: KeyName) -> None:
     """Replace a key by a new one, which is checked first.
 
     The new key is read like that of `ocx keys add`. Whatever fails, the old one stays.
@@ -134,7 +135,7 @@ def rotate(run: Invocation, name: KeyName) -> None:
 
 @shared
 def check(
-    run: Invocation,
+    run: Runtime,
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A stored key; else the one in force.")
     ] = None,
@@ -161,7 +162,7 @@ def check(
 
 @shared
 def rm(
-    run: Invocation,
+    run: Runtime,
     name: KeyName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -209,11 +210,11 @@ def _row(document: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _write_json(run: Invocation, value: Any) -> None:
+def _write_json(run: Runtime, value: Any) -> None:
     from ocx.output.json_output import write_json  # a list in a pipe does without
 
     write_json(run.terminal, value)
 
 
-def _write_table(run: Invocation, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _write_table(run: Runtime, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     write_table(run.terminal, headers, rows, color=run.color)

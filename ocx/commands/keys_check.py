@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.api.urls import origin
-from ocx.commands.context import Invocation
 from ocx.config.profiles import choose_profile, load, users_of
 from ocx.errors import AuthError, ConfigError, OcxError, PartialError, UsageError
 from ocx.keyring.credentials import StoredKey, load_keys, stored_key
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -37,7 +37,7 @@ class Checked(NamedTuple):
         }
 
 
-def ask_endpoint(run: Invocation, settings: Settings, secret: Secret) -> Verdict:
+def ask_endpoint(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
     # The only place here that needs an HTTP library: `keys list` must not pay for it.
     import logging
 
@@ -67,7 +67,7 @@ def refuse_keyless(settings: Settings) -> None:
         )
 
 
-def settings_of(run: Invocation, key: StoredKey) -> Settings:
+def settings_of(run: Runtime, key: StoredKey) -> Settings:
     """The settings under which a stored key may be sent: of a profile that uses it.
 
     A key that no profile uses goes back to where it was added, without the headers of another
@@ -92,7 +92,7 @@ def settings_of(run: Invocation, key: StoredKey) -> Settings:
     return replace(settings, base_url=home, headers={})
 
 
-def _profile_for(run: Invocation, key: StoredKey, users: Sequence[str]) -> str:
+def _profile_for(run: Runtime, key: StoredKey, users: Sequence[str]) -> str:
     """The profile in force where it uses the key, or nobody does; else the first that does."""
     config = load(run.terminal.env)
     current: str = choose_profile(config, run.flags, run.terminal.env).value
@@ -106,16 +106,17 @@ def _profile_for(run: Invocation, key: StoredKey, users: Sequence[str]) -> str:
     return users[0]
 
 
-def check_one(run: Invocation, name: str | None) -> Checked:
+def check_one(run: Runtime, name: str | None) -> Checked:
     if name is not None:
         return _check_stored(run, stored_key(load_keys(run.terminal.env), name))
     from ocx.keyring.lookup import find_key
 
     settings = run.settings()
     if settings.sandbox:
+        from ocx.client import open_client  # httpx, only if something is sent
         from ocx.keyring.validation import ask
 
-        with run.client(settings) as client:
+        with open_client(run, settings) as client:
             return Checked("sandbox", None, ask(client))
     refuse_keyless(settings)
     found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
@@ -125,11 +126,11 @@ def check_one(run: Invocation, name: str | None) -> Checked:
     return Checked(found.source, found.secret, ask_endpoint(run, settings, found.secret))
 
 
-def _check_stored(run: Invocation, key: StoredKey) -> Checked:
+def _check_stored(run: Runtime, key: StoredKey) -> Checked:
     return Checked(key.name, key.secret, ask_endpoint(run, settings_of(run, key), key.secret))
 
 
-def check_all(run: Invocation) -> list[Checked]:
+def check_all(run: Runtime) -> list[Checked]:
     """Every stored key; one that cannot be asked about does not keep the others from it."""
     keys = sorted(load_keys(run.terminal.env).values())
     if not keys:
@@ -137,7 +138,7 @@ def check_all(run: Invocation) -> list[Checked]:
     return [_checked(run, key) for key in keys]
 
 
-def _checked(run: Invocation, key: StoredKey) -> Checked:
+def _checked(run: Runtime, key: StoredKey) -> Checked:
     from ocx.keyring.validation import Verdict
 
     try:

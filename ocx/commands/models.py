@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocx.api.types import model_ids
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.config.paths import cache_dir
 from ocx.config.schema import SANDBOX
 from ocx.errors import RejectedError, UsageError
 from ocx.files import atomic_write
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -28,7 +29,7 @@ COMPLETABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 @shared
 def models(
-    run: Invocation,
+    run: Runtime,
     filter_: Annotated[
         str | None,
         typer.Argument(metavar="[FILTER]", help="Part of an id, or a glob.", show_default=False),
@@ -41,7 +42,9 @@ def models(
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
     settings = run.settings()
-    with run.client(settings) as client:
+    from ocx.client import open_client  # httpx, only if something is sent
+
+    with open_client(run, settings) as client:
         reply = client.models()
     ids = model_ids(reply.json)
     _write_cache(run, settings, ids)
@@ -84,7 +87,7 @@ def _filtered(document: Any, chosen: set[str]) -> Any:
     return sorted(chosen)
 
 
-def _write_ids(run: Invocation, settings: Settings, ids: Sequence[str]) -> None:
+def _write_ids(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
     if not run.terminal.stdout_tty:
         for name in ids:
             run.terminal.print(name)
@@ -99,7 +102,7 @@ def _marks(settings: Settings, name: str) -> str:
     return ", ".join((["default"] if name == settings.model else []) + marks)
 
 
-def _write_cache(run: Invocation, settings: Settings, ids: Sequence[str]) -> None:
+def _write_cache(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
     """The list that the shell reads on TAB; a command does not fail for want of it."""
     lines = [name for name in ids if COMPLETABLE.fullmatch(name)]
     name = SANDBOX if settings.sandbox else settings.profile

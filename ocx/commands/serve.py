@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.commands.serve_ledger import check, database, grant, keys, ledger, reset
 from ocx.commands.serve_log import Writer
 from ocx.config.paths import config_dir
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.serve.launch import Launch
@@ -27,7 +28,7 @@ CONFIG = "serve.toml"
 
 @shared
 def serve(
-    run: Invocation,
+    run: Runtime,
     port: Annotated[
         int | None,
         typer.Option(
@@ -76,7 +77,7 @@ def serve(
             _foreground(launch, writer, settings.port if port is None else port)
 
 
-def _settings(run: Invocation, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
+def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
     from ocx.serve.settings import ServeSettings, load  # a whole HTTP server hangs on it
 
     path = config or config_dir(run.terminal.env) / CONFIG
@@ -87,7 +88,7 @@ def _settings(run: Invocation, config: Path | None, ephemeral: bool, record: boo
     return load(path, run.terminal.env, record=record)
 
 
-def _store(run: Invocation, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
+def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
     from ocx.serve.ledger.store import Store
 
     if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
@@ -101,7 +102,7 @@ def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: Writ
     return launch(store, settings, ephemeral=ephemeral, log=writer)
 
 
-def _around(run: Invocation, launch: Launch, words: tuple[str, ...]) -> None:
+def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
     from ocx.commands import serve_child
     from ocx.serve.server import serving
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.config.paths import state_dir
 from ocx.errors import ConfigError, CreditsError, OcxError, UsageError
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.serve.ledger.ledger import Key, Ledger
@@ -36,7 +37,7 @@ AccountName = Annotated[
 ]
 
 
-def database(run: Invocation, db: Path | None, configured: Path | None = None) -> Path:
+def database(run: Runtime, db: Path | None, configured: Path | None = None) -> Path:
     """The ledger that is meant: --db, --sandbox, `database` of serve.toml, the default."""
     sandbox = run.flags.get("sandbox")
     if db is not None and sandbox:
@@ -45,7 +46,7 @@ def database(run: Invocation, db: Path | None, configured: Path | None = None) -
     return db or (folder / SANDBOX if sandbox else configured or folder / DATABASE)
 
 
-def _file(run: Invocation, db: Path | None) -> Path:
+def _file(run: Runtime, db: Path | None) -> Path:
     if run.trailing is not None:
         # main() has split them off for `serve -- CMD`; dropping them silently would be worse.
         raise UsageError("nothing may follow -- here")
@@ -53,7 +54,7 @@ def _file(run: Invocation, db: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def opened(run: Invocation, db: Path | None, *, make: bool = False) -> Iterator[Ledger]:
+def opened(run: Runtime, db: Path | None, *, make: bool = False) -> Iterator[Ledger]:
     """The ledger, made where missing only with `make`. Raises ConfigError."""
     from ocx.serve.ledger.ledger import Ledger
     from ocx.serve.ledger.store import Store
@@ -69,7 +70,7 @@ def opened(run: Invocation, db: Path | None, *, make: bool = False) -> Iterator[
 
 @shared
 def keys(
-    run: Invocation,
+    run: Runtime,
     action: Annotated[
         str, typer.Argument(metavar="[list|add|revoke]", help="What to do.")
     ] = "list",
@@ -107,7 +108,7 @@ def keys(
 
 
 def _add_key(
-    run: Invocation,
+    run: Runtime,
     ledger: Ledger,
     name: str,
     account: str,
@@ -135,7 +136,7 @@ def _account(ledger: Ledger, name: str) -> int:
     return ledger.account(name, grant=ServeSettings.grant).id
 
 
-def _list_keys(run: Invocation, ledger: Ledger) -> None:
+def _list_keys(run: Runtime, ledger: Ledger) -> None:
     rows = [(key, owner, made, _state(key)) for key, owner, made in ledger.list_keys()]
     if run.json:
         write_json(
@@ -187,7 +188,7 @@ def _date(at: int) -> str:
 
 @shared
 def grant(
-    run: Invocation,
+    run: Runtime,
     amount: Annotated[
         str, typer.Argument(metavar="[CREDITS]", help="How many, with up to six decimals.")
     ] = "500",
@@ -223,7 +224,7 @@ def grant(
 
 @shared
 def ledger(
-    run: Invocation,
+    run: Runtime,
     account: Annotated[
         str | None, typer.Option("--account", help="Only this account.", metavar="NAME")
     ] = None,
@@ -259,7 +260,7 @@ def _compact(row: dict[str, object]) -> str:
 
 
 @shared
-def check(run: Invocation, db: Db = None) -> None:
+def check(run: Runtime, db: Db = None) -> None:
     """Check that every balance is the sum of its entries and nothing is held for nobody.
 
     Charges that a killed server left behind are released first. Exit 1 names what is wrong.
@@ -285,7 +286,7 @@ def check(run: Invocation, db: Db = None) -> None:
 
 @shared
 def reset(
-    run: Invocation,
+    run: Runtime,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     db: Db = None,
 ) -> None:

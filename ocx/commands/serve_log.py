@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocx.commands.context import Invocation
 from ocx.errors import OcxError, OutputClosed
 from ocx.escaping import one_line
+from ocx.runtime import Runtime
 from ocx.secret import Secret
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Writer:
     `stop` is what stops it; `check` raises what went wrong, once it has stopped.
     """
 
-    def __init__(self, run: Invocation, path: Path | None) -> None:
+    def __init__(self, run: Runtime, path: Path | None) -> None:
         self._terminal = run.terminal
         self._shown = run.trailing is None and not run.quiet
         self._as_text = run.terminal.stdout_tty and not run.json

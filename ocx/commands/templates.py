@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ocx.call.request import Asked
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import config_dir
 from ocx.errors import ConfigError, OcxError, UsageError
@@ -26,12 +26,13 @@ from ocx.prompt.templates import (
     template_names,
     template_path,
 )
+from ocx.runtime import Runtime
 
 Name = Annotated[str, typer.Argument(help="The template's name.")]
 
 
 @shared
-def list_(run: Invocation) -> None:
+def list_(run: Runtime) -> None:
     """List the templates and their parameters."""
     folder = _folder(run)
     templates = []
@@ -48,7 +49,7 @@ def list_(run: Invocation) -> None:
 
 
 @shared
-def show(run: Invocation, name: Name) -> None:
+def show(run: Runtime, name: Name) -> None:
     """Print a template's TOML."""
     template = load_template(_folder(run), name)
     if run.json:
@@ -59,7 +60,7 @@ def show(run: Invocation, name: Name) -> None:
 
 
 @shared
-def edit(run: Invocation, name: Name) -> None:
+def edit(run: Runtime, name: Name) -> None:
     """Edit a template, or begin a new one.
 
     It is checked before it is saved.
@@ -90,7 +91,7 @@ def edit(run: Invocation, name: Name) -> None:
 
 @shared
 def rm(
-    run: Invocation,
+    run: Runtime,
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -104,7 +105,7 @@ def rm(
     write_names(run.terminal.env, "templates", template_names(folder))
 
 
-def save(run: Invocation, asked: Asked, name: str) -> None:
+def save(run: Runtime, asked: Asked, name: str) -> None:
     """Keep the flags of a call as a template; files and stdin are not part of it.
 
     Raises: UsageError where there is one of that name: it may hold more than the flags say.
@@ -142,11 +143,11 @@ prompt = ""
 """
 
 
-def _folder(run: Invocation) -> Path:
+def _folder(run: Runtime) -> Path:
     return config_dir(run.terminal.env) / "templates"
 
 
-def _write(run: Invocation, path: Path, data: bytes) -> None:
+def _write(run: Runtime, path: Path, data: bytes) -> None:
     try:
         make_folder(path.parent.parent)
         make_folder(path.parent)

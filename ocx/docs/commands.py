@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.docs.topics import TOPICS
 from ocx.errors import UsageError
+from ocx.runtime import Runtime
 from ocx.signals import ignoring_interrupts
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @shared
 def completion(
-    run: Invocation,
+    run: Runtime,
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")],
 ) -> None:
     """Print the completion script of a shell.
@@ -37,7 +38,7 @@ def completion(
 
 @shared
 def help_(
-    run: Invocation,
+    run: Runtime,
     topic: Annotated[
         list[str] | None,
         typer.Argument(help=f"A command, or a topic: {', '.join(TOPICS)}.", show_default=False),
@@ -60,7 +61,7 @@ def help_(
         run.terminal.print(plain(page, run.terminal.width))
 
 
-def _page(run: Invocation, words: list[str]) -> Page:
+def _page(run: Runtime, words: list[str]) -> Page:
     from ocx.docs import manual  # not for the tables above, which scripts read
     from ocx.docs.tree import find
 

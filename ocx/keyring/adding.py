@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.urls import origin
-from ocx.commands.context import Invocation
 from ocx.commands.keys_check import ask_endpoint, refuse_keyless
 from ocx.config.profiles import ConfigFile
 from ocx.config.schema import DEFAULT_BASE_URL, env_name
@@ -13,6 +12,7 @@ from ocx.config.transactions import change_keys, change_profile
 from ocx.errors import ConfigError, UsageError
 from ocx.keyring.credentials import Keys, StoredKey, stored_key
 from ocx.keyring.lookup import check_key, key_from, read_key_file
+from ocx.runtime import Runtime
 from ocx.secret import Secret
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def refuse_stored(keys: Keys, name: str) -> None:
         )
 
 
-def read(run: Invocation, settings: Settings, name: str) -> Secret:
+def read(run: Runtime, settings: Settings, name: str) -> Secret:
     """The key from --key-file, stdin or a hidden prompt, hidden from stderr from now on."""
     refuse_keyless(settings)
     path = run.flags.get("key_file")
@@ -47,7 +47,7 @@ def read(run: Invocation, settings: Settings, name: str) -> Secret:
     return secret
 
 
-def _prompt(run: Invocation, name: str) -> str:
+def _prompt(run: Runtime, name: str) -> str:
     if not run.terminal.can_ask():
         raise UsageError(
             "nobody can be asked for the key here",
@@ -61,7 +61,7 @@ def _prompt(run: Invocation, name: str) -> str:
         raise UsageError("no key was given; nothing is stored") from None
 
 
-def ask(run: Invocation, settings: Settings, secret: Secret) -> Verdict:
+def ask(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
     """Raises what the endpoint says against a key; one without credits is still a key."""
     verdict = ask_endpoint(run, settings, secret)
     if verdict.state in {"invalid", "failed"} and verdict.error is not None:
@@ -76,7 +76,7 @@ def ask(run: Invocation, settings: Settings, secret: Secret) -> Verdict:
     return verdict
 
 
-def store(run: Invocation, key: StoredKey) -> None:
+def store(run: Runtime, key: StoredKey) -> None:
     def change(keys: Keys) -> None:
         refuse_stored(keys, key.name)  # another process may have been faster
         keys[key.name] = key
@@ -85,7 +85,7 @@ def store(run: Invocation, key: StoredKey) -> None:
     run.note(f"key {key.name} ({key.secret.masked()}) is stored")
 
 
-def replace(run: Invocation, old: StoredKey, new: StoredKey) -> None:
+def replace(run: Runtime, old: StoredKey, new: StoredKey) -> None:
     def change(keys: Keys) -> None:
         if stored_key(keys, old.name).secret != old.secret:
             raise ConfigError(f"another process changed the key {old.name} meanwhile")
@@ -95,7 +95,7 @@ def replace(run: Invocation, old: StoredKey, new: StoredKey) -> None:
     run.note(f"key {new.name} is {new.secret.masked()} now")
 
 
-def use_where_none(run: Invocation, settings: Settings, key: StoredKey) -> list[str]:
+def use_where_none(run: Runtime, settings: Settings, key: StoredKey) -> list[str]:
     """Let the profile in force use a new key, if it has none; the profiles that use it now."""
     used: list[str] = []
     own = origin(settings.base_url) == origin(settings.profile_base_url)
@@ -117,7 +117,7 @@ def use_where_none(run: Invocation, settings: Settings, key: StoredKey) -> list[
     return used
 
 
-def warn_of_use(run: Invocation, key: StoredKey, profile: dict[str, Any]) -> None:
+def warn_of_use(run: Runtime, key: StoredKey, profile: dict[str, Any]) -> None:
     if profile.get("api_key_command"):
         run.warn("its api_key_command comes first: `ocx config unset api_key_command`")
     url = str(profile.get("base_url", DEFAULT_BASE_URL))
@@ -126,7 +126,7 @@ def warn_of_use(run: Invocation, key: StoredKey, profile: dict[str, Any]) -> Non
     _note_variables(run)
 
 
-def _note_variables(run: Invocation) -> None:
+def _note_variables(run: Runtime) -> None:
     for variable in (env_name("api_key"), "OPENCODEX_API_KEY"):
         if run.terminal.env.get(variable) and run.flags.get("profile") is None:
             run.note(f"{variable} is set, and comes first unless -P names the profile")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.api.balance import Balance
-from ocx.commands.context import Invocation
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
 from ocx.errors import OcxError
@@ -20,6 +19,7 @@ from ocx.output.balance import balance_document, balance_text
 from ocx.output.github import append, command
 from ocx.output.json_output import json_text
 from ocx.output.output_file import open_target
+from ocx.runtime import Runtime
 
 
 class Shown(NamedTuple):
@@ -35,7 +35,7 @@ class Shown(NamedTuple):
         return SANDBOX if self.settings.sandbox else self.settings.profile
 
 
-def as_text(run: Invocation, form: str, shown: Shown) -> bytes:
+def as_text(run: Runtime, form: str, shown: Shown) -> bytes:
     """What is printed in one of the forms."""
     reading = shown.reading
     match form:
@@ -50,7 +50,7 @@ def as_text(run: Invocation, form: str, shown: Shown) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def deliver(run: Invocation, data: bytes, output: str | None) -> None:
+def deliver(run: Runtime, data: bytes, output: str | None) -> None:
     """To stdout, or to the file of -o, which is replaced in one step.
 
     Raises: UsageError, OcxError.
@@ -78,7 +78,7 @@ def _is_replaced(name: str) -> bool:
         return True
 
 
-def write_github(run: Invocation, shown: Shown) -> None:
+def write_github(run: Runtime, shown: Shown) -> None:
     """The step's outputs and a table in its summary. Raises: OcxError."""
     env = run.terminal.env
     reading, limits = shown.reading, shown.limits
@@ -92,7 +92,7 @@ def annotation(level: str, text: str) -> str:
 
 
 @contextmanager
-def annotated(run: Invocation, form: str) -> Iterator[None]:
+def annotated(run: Runtime, form: str) -> Iterator[None]:
     """Errors as annotations of the job, too, where the form is GitHub's."""
     try:
         yield

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from ocx import signals
 from ocx.call.credits import Spending
 from ocx.call.delivery import Form, opened
+from ocx.call.depth import Depth
 from ocx.call.exchange import Exchange, continued, read_schema_flag
 from ocx.call.recorder import Chronicle, chronicle
 from ocx.call.request import Asked, Request, prepare_settings
-from ocx.commands.context import Invocation
-from ocx.commands.depth import Depth
 from ocx.config.paths import expand, state_dir
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.error_output import write_failure
 from ocx.prompt.input import join, read_file
+from ocx.runtime import Runtime
 from ocx.session.line_editor import Lines
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ A line is sent when you press Enter. For several lines: paste them, end a line w
   /help  /exit     a line that begins with // is sent with one slash'''
 
 
-def session(run: Invocation, asked: Asked, form: Form, depth: Depth) -> None:
+def session(run: Runtime, asked: Asked, form: Form, depth: Depth) -> None:
     """Read and answer until Ctrl-D or /exit; an error ends the turn, not the session.
 
     Raises: UsageError, ConfigError, AuthError before the first turn.
@@ -51,7 +51,9 @@ def session(run: Invocation, asked: Asked, form: Form, depth: Depth) -> None:
     spending = Spending(request.settings, cost=depth.cost, minimum=depth.min_balance)
     with ExitStack() as stack:
         kept = stack.enter_context(chronicle(run, request.settings, depth))
-        client = stack.enter_context(run.client(request.settings))
+        from ocx.client import open_client  # httpx, only if something is sent
+
+        client = stack.enter_context(open_client(run, request.settings))
         history = state_dir(run.terminal.env) / "prompts" if depth.log is not False else None
         lines = stack.enter_context(Lines(run.terminal, history))
         talk = Session(run, request, form, depth, kept, client, spending, schema)
@@ -59,7 +61,7 @@ def session(run: Invocation, asked: Asked, form: Form, depth: Depth) -> None:
         _loop(run, lines, talk)
 
 
-def _loop(run: Invocation, lines: Lines, talk: Session) -> None:
+def _loop(run: Runtime, lines: Lines, talk: Session) -> None:
     while talk.open:
         try:
             text = lines.read()
@@ -78,7 +80,7 @@ class Session:
 
     def __init__(
         self,
-        run: Invocation,
+        run: Runtime,
         request: Request,
         form: Form,
         depth: Depth,

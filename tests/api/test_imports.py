@@ -19,8 +19,8 @@ def run(code: str) -> str:
 
 
 PURE = (
-    "api", "api.balance", "api.body", "api.completion", "api.deltas", "api.failure", "api.message",
-    "api.origin", "api.proxy", "api.retry", "api.sse", "api.types",
+    "api", "api.balance", "api.body", "api.completion", "api.deltas", "api.error_response",
+    "api.http", "api.urls", "api.proxy", "api.retry", "api.sse", "api.types",
 )  # fmt: skip
 
 

@@ -17,13 +17,14 @@ import pytest
 import typer
 
 from ocx import cli
-from ocx.commands.context import Invocation, shared
+from ocx.commands.context import shared
 from ocx.docs.__main__ import documents, main
 from ocx.docs.completion import SHELLS, script
 from ocx.docs.prose import prose
 from ocx.docs.roff import roff
 from ocx.docs.tree import Command, check, tree
 from ocx.errors import UsageError
+from ocx.runtime import Runtime
 from tests.support.program import Ocx
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ def test_everything_has_help() -> None:
 
 
 @shared
-def _without_help(run: Invocation, mute: Annotated[bool, typer.Option("--mute")] = False) -> None:
+def _without_help(run: Runtime, mute: Annotated[bool, typer.Option("--mute")] = False) -> None:
     """A command whose option says nothing."""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ocx.commands.context import Invocation
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
+from ocx.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Depth:
     def extracts(self) -> bool:
         return self.extract or self.extract_last
 
-    def needed(self, run: Invocation, settings: Settings) -> bool:
+    def needed(self, run: Runtime, settings: Settings) -> bool:
         """Whether more is asked for than sending and printing."""
         named = (self.schema, self.min_balance)  # "" too: an unset variable must not lift a check
         flags = (self.continues, self.extracts, self.cost)
         return any(flags) or named != (None, None) or self.keeps(run, settings)
 
-    def keeps(self, run: Invocation, settings: Settings) -> bool:
+    def keeps(self, run: Runtime, settings: Settings) -> bool:
         """Whether the call goes into the history.
 
         Never by itself in a pipe: people pipe secrets, and opening the history costs start-up.

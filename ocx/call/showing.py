@@ -7,15 +7,15 @@ from typing import Any
 from ocx.api.http import CHAT_PATH, encode
 from ocx.api.urls import join
 from ocx.call.delivery import Form, with_usage
-from ocx.commands.context import Invocation
 from ocx.config.display import is_secret_header
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
+from ocx.runtime import Runtime
 from ocx.snippet import Call, snippet
 
 
 def print_snippet(
-    run: Invocation, settings: Settings, body: dict[str, Any], language: str, form: Form
+    run: Runtime, settings: Settings, body: dict[str, Any], language: str, form: Form
 ) -> None:
     """Print the program; needs no key and sends nothing. Raises UsageError."""
     if settings.sandbox:

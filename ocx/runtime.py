@@ -1,0 +1,77 @@
+"""What one run of a command works with: the terminal, the shared flags, and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ocx.config.settings import Settings, resolve
+from ocx.errors import UsageError
+from ocx.escaping import one_line
+from ocx.terminal import Terminal
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Runtime:
+    """One run of one command.
+
+    Attributes:
+        flags: the options that every command knows, as given; absent if not given.
+        trailing: the words after the first `--`, for `serve` and `exec`; None without a `--`.
+        program: the root of the command tree, for `help`.
+    """
+
+    terminal: Terminal
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    trailing: tuple[str, ...] | None = None
+    program: Any = None
+
+    @property
+    def json(self) -> bool:
+        return bool(self.flags.get("json"))
+
+    @property
+    def quiet(self) -> bool:
+        return bool(self.flags.get("quiet"))
+
+    @property
+    def debug(self) -> bool:
+        return bool(self.flags.get("debug"))
+
+    @property
+    def color(self) -> str:
+        return self.flags.get("color") or "auto"
+
+    def settings(self, **command_flags: Any) -> Settings:
+        """Flags, environment and profile as one value; its warnings are shown.
+
+        Raises: UsageError, ConfigError.
+        """
+        settings = resolve({**self.flags, **command_flags}, self.terminal.env)
+        for warning in settings.warnings:
+            self.warn(warning)
+        return settings
+
+    def warn(self, text: str) -> None:
+        if not self.quiet:
+            self.terminal.message(f"ocx: warning: {one_line(text)}")
+
+    def note(self, text: str) -> None:
+        if not self.quiet:
+            self.terminal.message(f"ocx: {one_line(text)}")
+
+    def confirm(self, question: str, yes: bool) -> None:
+        """Return where the user agrees. Raises UsageError where nobody can be asked or says no."""
+        if yes:
+            return
+        if not self.terminal.can_ask():
+            raise UsageError(f"{question} Nobody can be asked here.", hint="say --yes to go on")
+        self.terminal.stderr.write(f"{question} [y/N] ")
+        stdin = self.terminal.stdin
+        answer = stdin.readline().decode("utf-8", "replace") if stdin else ""
+        if answer.strip().lower() not in {"y", "yes"}:
+            raise UsageError("nothing changed", hint="answer y, or use --yes, to go on")
+
+    def with_flags(self, **flags: Any) -> Runtime:
+        return replace(self, flags={**self.flags, **flags})
