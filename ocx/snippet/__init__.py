@@ -3,7 +3,8 @@
 Every program reads the key from OPENCODEX_API_KEY, follows no redirect (the key goes to one
 host), keeps the prompt out of argv (Linux takes 128 KiB in one argument, and anybody can read it)
 and needs nothing that a plain machine lacks: the provider's own examples use the `openai` SDKs,
-which would have to be installed first, and which add fields and retries of their own.
+which must be installed first, and which add fields and retries of their own; the programs in that
+form are `openai-python` and `openai-node`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ocx.errors import UsageError
-from ocx.snippet import curl, node, powershell, python
+from ocx.snippet import curl, node, openai_sdk, powershell, python
 from ocx.snippet.call import Call
 
 __all__ = ["LANGUAGES", "Call", "snippet"]
@@ -21,6 +22,8 @@ _PROGRAMS: dict[str, Callable[[Call], str]] = {
     "powershell": powershell.program,
     "python": python.program,
     "node": node.program,
+    "openai-python": openai_sdk.python_program,
+    "openai-node": openai_sdk.node_program,
 }
 LANGUAGES = tuple(_PROGRAMS)
 

@@ -60,10 +60,10 @@ def program(call: Call) -> str:
     if call.with_key:
         headers.insert(0, "Authorization: `Bearer ${process.env.OPENCODEX_API_KEY}`")
     rows = "".join(f"      {header},\n" for header in headers)
-    exact = _is_exact(call.body)
+    exact = is_exact(call.body)
     return _PROGRAM.format(
         check=_CHECK if call.with_key else "",
-        body=literal(call.body, json_leaf, _key) if exact else json_leaf(json.dumps(call.body)),
+        body=_literal(call.body) if exact else json_leaf(json.dumps(call.body)),
         sent="JSON.stringify(body)" if exact else "body",
         url=json_leaf(call.url),
         headers="{\n" + rows + "    }",
@@ -71,15 +71,24 @@ def program(call: Call) -> str:
     )
 
 
+def body_literal(body: Mapping[str, Any]) -> str:
+    """An expression for a body that a library turns into JSON: numbers as exact as they can be."""
+    return _literal(body) if is_exact(body) else f"JSON.parse({json_leaf(json.dumps(body))})"
+
+
+def _literal(body: Mapping[str, Any]) -> str:
+    return literal(body, json_leaf, _key)
+
+
 def _key(name: Any) -> str:
     # In an object literal this one name sets the prototype instead of a property.
     return '["__proto__"]' if name == "__proto__" else json_leaf(name)
 
 
-def _is_exact(value: Any) -> bool:
+def is_exact(value: Any) -> bool:
     """Whether JavaScript's numbers hold every number in `value`; else the text is sent."""
     if isinstance(value, Mapping):
-        return all(map(_is_exact, value.values()))
+        return all(map(is_exact, value.values()))
     if isinstance(value, list | tuple):
-        return all(map(_is_exact, value))
+        return all(map(is_exact, value))
     return not isinstance(value, int) or abs(value) <= MAX_SAFE_INTEGER
