@@ -83,7 +83,8 @@ class Schema:
             "json_schema": {
                 "name": _api_name(self.document.get("title")),
                 "schema": self.document,
-                "strict": is_strict(self.document),
+                # OpenAI takes no list at the root of a strict schema.
+                "strict": self.document.get("type") != "array" and is_strict(self.document),
             },
         }
 

@@ -22,11 +22,16 @@ _TYPES = {
 def from_shorthand(text: str) -> dict[str, Any]:
     """An object schema, strict as OpenAI's structured outputs want it: all required, no others.
 
-    Fields stand between commas, or on lines of their own where there are several lines:
+    The same between brackets, `[name, age int]`, is the schema of a list of such objects.
+    Fields stand between commas, or one on each line if there are several lines:
     `NAME [TYPE][: DESCRIPTION]`; TYPE is str (default), int, float or bool, `[]` after it a list.
 
     Raises: UsageError for a field without a name, an unknown type, a name given twice.
     """
+    if text.strip().startswith("["):
+        if not text.strip().endswith("]"):
+            raise UsageError("--schema begins with [ and does not end with ]")
+        return {"type": "array", "items": from_shorthand(text.strip()[1:-1])}
     parts = text.splitlines() if "\n" in text.strip() else text.split(",")
     properties: dict[str, Any] = {}
     for part in filter(None, (part.strip().removesuffix(",") for part in parts)):
