@@ -42,7 +42,7 @@ def test_short_form(text: str, properties: dict[str, Any]) -> None:
 
 
 def test_brackets_are_a_list_of_objects() -> None:
-    """Not strict, as OpenAI wants an object at the root; the answer is checked here all the same."""
+    """Not strict: OpenAI wants an object at the root. The answer is checked here all the same."""
     schema = from_shorthand(" [name, age int] ")
     assert schema == {"type": "array", "items": from_shorthand("name, age int")}
     assert Schema(schema).response_format()["json_schema"]["strict"] is False
