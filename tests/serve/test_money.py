@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.serve.catalogue import BUILT_IN
-from ocx.serve.ledger.ledger import money
+from ocx.serve.ledger import money
 from ocx.serve.ledger.money import Price
 
 PRICES = st.decimals(0, 100_000, places=4)
