@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -60,6 +60,15 @@ class Runtime:
     def note(self, text: str) -> None:
         if not self.quiet:
             self.terminal.message(f"ocx: {one_line(text)}")
+
+    def notes(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.note(text)
+
+    def note_override(self, variable: str) -> None:
+        """Say so if an environment variable beats what was just set."""
+        if self.terminal.env.get(variable):
+            self.note(f"{variable} is set, and comes first")
 
     def confirm(self, question: str, yes: bool) -> None:
         """Return where the user agrees. Raises UsageError where nobody can be asked or says no."""

@@ -17,6 +17,7 @@ from ocx.config.completion_cache import write_names
 from ocx.config.paths import Env, config_dir, config_file, credentials_file
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import SANDBOX
+from ocx.config.setting_path import Target
 from ocx.errors import ConfigError, OcxError
 from ocx.files import atomic_write, locked, make_folder
 from ocx.keyring.credentials import Keys, StoredKey, load_keys
@@ -37,6 +38,11 @@ class Changed(NamedTuple):
 
     profile: str | None
     backup: Path | None
+
+    @property
+    def place(self) -> str:
+        """What a message about the change begins with."""
+        return f"profile {self.profile}: " if self.profile else ""
 
     def notes(self) -> list[str]:
         """What the user should know about it."""
@@ -87,6 +93,20 @@ def change_profile(
         return name
 
     return change_config(env, apply)
+
+
+def change_setting(
+    env: Env,
+    flags: Mapping[str, Any],
+    where: Target,
+    change: Callable[[ConfigFile, dict[str, Any]], None],
+    *,
+    create: bool = True,
+) -> Changed:
+    """Change a setting where it stands: in a profile, or in the file besides all profiles."""
+    if where.in_profile:
+        return change_profile(env, flags, change, create=create)
+    return change_config(env, lambda config: change(config, {}))
 
 
 def replace_config(env: Env, old: bytes | None, new: bytes, config: ConfigFile) -> None:

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
@@ -230,3 +230,17 @@ def _entry(row: Sequence[Any]) -> Entry:
     if values["credits"] is not None:
         values["credits"] = Decimal(values["credits"])
     return Entry(**values)
+
+
+@contextmanager
+def open_existing(state: Path, note: Callable[[str], None]) -> Iterator[History | None]:
+    """The history of a state folder; None, and a note, if nothing was ever kept.
+
+    Looking makes no file.
+    """
+    if not (state / FILE).exists():
+        note("no call is kept yet")
+        yield None
+        return
+    with History(state) as history:
+        yield history
