@@ -212,6 +212,29 @@ class Terminated(BaseException):
     """SIGTERM arrived."""
 
 
+class CannotRunError(OcxError):
+    """A program of the user's cannot be executed."""
+
+    exit_code = 126
+    name = "cannot run"
+
+
+class NotFoundError(OcxError):
+    """A program of the user's does not exist."""
+
+    exit_code = 127
+    name = "not found"
+
+
+def cannot_run(program: str, error: OSError | ValueError) -> OcxError:
+    """The error for a program that the system could not start, as shells number it."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return NotFoundError(f"{program}: not found")
+    if isinstance(error, OSError):
+        return CannotRunError(f"{program}: {error.strerror}")
+    return NotFoundError("no program has that name")  # an empty name, or a NUL in it
+
+
 class ChildExit(BaseException):
     """The process ends with this status and without a message: that of a program run for the
     user, or an answer given by the exit code alone.

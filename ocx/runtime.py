@@ -12,6 +12,13 @@ from ocx.escaping import one_line
 from ocx.terminal import Terminal
 
 
+SHARED_FLAGS = (
+    "profile", "sandbox", "base_url", "key_file", "header", "json", "color", "quiet", "debug",
+    "timeout", "retries", "proxy", "ca_bundle",
+)  # fmt: skip
+"""The options that every command knows, by the names they have in `Runtime.flags`."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Runtime:
     """One run of one command.

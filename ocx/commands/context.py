@@ -6,10 +6,12 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ocx.config.paths import serve_database
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
@@ -108,3 +110,15 @@ def _merged_flags(ctx: typer.Context) -> dict[str, Any]:
                 continue
             flags[name] = [*flags.get(name, ()), *value] if name == "header" else value
     return flags
+
+
+def ledger_path(run: Runtime, db: Path | None) -> Path:
+    """The database that a command of `ocx serve` is about.
+
+    Raises:
+        UsageError: two databases are named, or words follow `--`.
+    """
+    if run.trailing is not None:
+        # main() has split them off for `serve -- CMD`; dropping them silently would be worse.
+        raise UsageError("nothing may follow -- here")
+    return serve_database(run.terminal.env, db, sandbox=bool(run.flags.get("sandbox")))

@@ -1,4 +1,4 @@
-"""`ocx help` and `ocx completion`: they show the whole program, so they stand above it."""
+"""`ocx help`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,6 @@ from ocx.signals import ignoring_interrupts
 
 if TYPE_CHECKING:
     from ocx.docs.page import Page
-
-
-@shared
-def completion(
-    run: Runtime,
-    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")],
-) -> None:
-    """Print the completion script of a shell.
-
-    The script is the one in the package's share folder, where shells find it by themselves once
-    ocx is installed beside them; for any other installation put it there, or source it.
-    """
-    from ocx.docs.completion import script  # every command is imported for it
-    from ocx.docs.tree import tree
-
-    run.terminal.stdout.write(script(shell, tree(run.program)).encode())
 
 
 @shared

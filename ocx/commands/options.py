@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,12 @@ SettingName = Annotated[
     str, typer.Argument(metavar="NAME", help="A setting, or headers.X, or aliases.X.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Db = Annotated[
+    Path | None, typer.Option("--db", help="Ledger instead of the default one.", metavar="FILE")
+]
+AccountName = Annotated[
+    str, typer.Option("--account", help="Account, made if missing.", metavar="NAME")
+]
 Since = Annotated[
     str | None,
     typer.Option("--since", help="From this date (2026-01-31), or age (7d) on.", metavar="TIME"),
@@ -18,7 +25,9 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option("--until", help="Before this date or age.", metavar="TIME")
 ]
-OfModel = Annotated[str | None, typer.Option("--model", "-m", help="Only calls to this model.", metavar="ID")]
+OfModel = Annotated[
+    str | None, typer.Option("--model", "-m", help="Only calls to this model.", metavar="ID")
+]
 Talk = Annotated[
     str | None,
     typer.Option("--conversation", help="Only this conversation: its name or id.", metavar="NAME"),

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ocx.errors import UsageError
+
 Env = Mapping[str, str]
 
 
@@ -47,3 +49,19 @@ def _folder(env: Env, variable: str, default: str) -> Path:
 def _home(env: Env) -> Path:
     named = env.get("HOME", "")
     return Path(named) if named.startswith("/") else Path.home()
+
+
+def serve_database(
+    env: Env, given: Path | None, *, sandbox: bool, configured: Path | None = None
+) -> Path:
+    """The ledger of `ocx serve`: as given, the sandbox's, `database` of serve.toml, the default.
+
+    Raises:
+        UsageError: a file and the sandbox are both named.
+    """
+    if given is not None and sandbox:
+        raise UsageError("--db and --sandbox name two different ledgers")
+    folder = state_dir(env)
+    return given or (
+        folder / "sandbox.sqlite3" if sandbox else configured or folder / "serve.sqlite3"
+    )

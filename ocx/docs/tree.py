@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ocx.commands.context import SHARED_NAMES
+from ocx.runtime import SHARED_FLAGS
 
 RUNS_PROGRAMS = ("ocx exec", "ocx serve")
 """After `--` these take a command line that is not ours."""
@@ -128,7 +128,7 @@ def _option(parameter: Any) -> Option:
         (parameter.help or "").strip(),
         None if parameter.is_flag or parameter.count else _metavar(parameter),
         bool(parameter.multiple or parameter.count),
-        parameter.name in SHARED_NAMES,
+        parameter.name in SHARED_FLAGS,
     )
 
 

@@ -59,7 +59,7 @@ def json_line(exchange: Exchange) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-class Writer:
+class RequestLog:
     """Called once a request; the first line that cannot be written stops the server.
 
     `stop` is what stops it; `check` raises what went wrong, once it has stopped.

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-from ocx.errors import ChildExit
+from ocx.errors import cannot_run
 from ocx.secret import Secret
-from ocx.terminal import Terminal
 
 _LOOPBACK = "127.0.0.1,localhost"
 
 
-def environment(env: Mapping[str, str], base_url: str, key: Secret) -> dict[str, str]:
+def child_environment(env: Mapping[str, str], base_url: str, key: Secret) -> dict[str, str]:
     """`env` for a child: every name that a client may look for leads to the server."""
     child = {name: text for name, text in env.items() if name not in {"OCX_SANDBOX", "OCX_PROFILE"}}
     for name in ("OCX_BASE_URL", "OPENAI_BASE_URL"):
@@ -27,11 +26,14 @@ def environment(env: Mapping[str, str], base_url: str, key: Secret) -> dict[str,
     return child
 
 
-def run(words: Sequence[str], env: Mapping[str, str], terminal: Terminal) -> int:
-    """Run a program to its end; its status, minus the signal where one killed it.
+def run_child(words: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run a program to its end; its status, minus the signal if one killed it.
 
     Ctrl-C reaches the program from the terminal itself, so here it only waits; SIGTERM is passed
-    on. Raises ChildExit with 127 or 126 where it cannot be started.
+    on.
+
+    Raises:
+        NotFoundError, CannotRunError: it cannot be started.
     """
     process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
@@ -56,9 +58,7 @@ def run(words: Sequence[str], env: Mapping[str, str], terminal: Terminal) -> int
             process.send_signal(number)
         return process.wait()
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        terminal.message(f"ocx: error: cannot run {words[0]}: {error.strerror}")
-        raise ChildExit(127 if missing else 126) from error
+        raise cannot_run(words[0], error) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

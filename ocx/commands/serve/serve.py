@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocx.commands.context import shared
-from ocx.commands.serve_ledger import check, database, grant, keys, ledger, reset
-from ocx.commands.serve_log import Writer
-from ocx.config.paths import config_dir
+from ocx.config.paths import config_dir, serve_database
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
+from ocx.output.request_log import RequestLog
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.serve.launch import Launch
     from ocx.serve.ledger.store import Store
     from ocx.serve.settings import ServeSettings
-
-__all__ = ["check", "grant", "keys", "ledger", "reset", "serve"]
 
 CONFIG = "serve.toml"
 
@@ -36,7 +33,7 @@ def serve(
         ),
     ] = None,
     db: Annotated[
-        Path | None, typer.Option("--db", help="Ledger to use, made where missing.", metavar="FILE")
+        Path | None, typer.Option("--db", help="Ledger to use, made if missing.", metavar="FILE")
     ] = None,
     config: Annotated[
         Path | None,
@@ -69,7 +66,7 @@ def serve(
     settings = _settings(run, config, ephemeral, record)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(contextlib.closing(_store(run, db, settings, ephemeral)))
-        writer = stack.enter_context(contextlib.closing(Writer(run, log)))
+        writer = stack.enter_context(contextlib.closing(RequestLog(run, log)))
         launch = _launch(store, settings, ephemeral, writer)
         if run.trailing is not None:
             _around(run, launch, run.trailing)
@@ -93,28 +90,34 @@ def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bo
 
     if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
         return Store.memory()
-    return Store.open(database(run, db, settings.database))
+    database = serve_database(
+        run.terminal.env,
+        db,
+        sandbox=bool(run.flags.get("sandbox")),
+        configured=settings.database,
+    )
+    return Store.open(database)
 
 
-def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: Writer) -> Launch:
+def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: RequestLog) -> Launch:
     from ocx.serve.launch import launch
 
     return launch(store, settings, ephemeral=ephemeral, log=writer)
 
 
 def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
-    from ocx.commands import serve_child
+    from ocx.serve.child import child_environment, run_child
     from ocx.serve.server import serving
 
     with serving(launch.parts) as url:
-        env = serve_child.environment(run.terminal.env, url, launch.key)
-        status = serve_child.run(words, env, run.terminal)
+        env = child_environment(run.terminal.env, url, launch.key)
+        status = run_child(words, env)
     if status:
         # Nobody can die by SIGKILL with its handler reset first; a shell calls it 137 as well.
         raise ChildExit(128 - status if -status == signal.SIGKILL else status)
 
 
-def _foreground(launch: Launch, writer: Writer, port: int) -> None:
+def _foreground(launch: Launch, writer: RequestLog, port: int) -> None:
     from ocx.serve.app import App
     from ocx.serve.server import Loopback, base_url, listen
     from ocx.serve.server import run as serve_until
