@@ -1,4 +1,4 @@
-"""`python -m ocx.docs [FOLDER]`: write completions/ and man/, as `make docs` does."""
+"""Write completions/ and man/: `make docs`, or `python docs/generate.py [FOLDER]`."""
 
 from __future__ import annotations
 

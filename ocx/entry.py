@@ -98,6 +98,15 @@ def _argv(words: Sequence[str]) -> Argv:
     return read_argv(words, _value_flags)
 
 
+def _json_and_debug(words: Sequence[str]) -> tuple[bool, bool, bool]:
+    """Whether --json, --debug and --format nagios of `balance` were given."""
+    try:
+        argv = _argv(words)
+    except Exception:  # the program cannot be loaded: that is the error to report
+        return "--json" in words, "--debug" in words, False
+    return argv.has("--json"), argv.has("--debug"), argv.is_for_nagios
+
+
 def _translated(error: OSError) -> Exception:
     if error.filename is None:
         return translate_write_failure(error, "stdout")
@@ -135,17 +144,17 @@ def _unexpected(error: Exception) -> OcxError:
 def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
     from ocx.output.error_output import write_failure  # only on the way to an error
 
-    argv = _argv(words)
-    if argv.has("--debug"):
+    as_json, debug, nagios = _json_and_debug(words)
+    if debug:
         import traceback
 
         from ocx.escaping import escape_control
 
         terminal.stderr.write(escape_control("".join(traceback.format_exception(error))))
-    if argv.is_for_nagios:
+    if nagios:
         return _report_to_nagios(terminal, error)
     # Looked for in argv, so that a usage error already has the form that was asked for.
-    write_failure(terminal, error, as_json=argv.has("--json"))
+    write_failure(terminal, error, as_json=as_json)
     return error.exit_code
 
 

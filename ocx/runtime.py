@@ -11,7 +11,6 @@ from ocx.errors import UsageError
 from ocx.escaping import one_line
 from ocx.terminal import Terminal
 
-
 SHARED_FLAGS = (
     "profile", "sandbox", "base_url", "key_file", "header", "json", "color", "quiet", "debug",
     "timeout", "retries", "proxy", "ca_bundle",

@@ -228,7 +228,7 @@ def chat(
         fail_on_length=fail_on_length,
     )
     if save_template is not None:
-        from ocx.commands.templates import save  # tomli-w, only here
+        from ocx.call.save_template import save  # tomli-w, only here
 
         save(run, asked, save_template)
     elif asked.no_prompt and run.terminal.stdin_tty and run.terminal.stdout_tty and not dry:

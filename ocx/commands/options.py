@@ -11,6 +11,7 @@ KeyName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the ke
 SettingName = Annotated[
     str, typer.Argument(metavar="NAME", help="A setting, or headers.X, or aliases.X.")
 ]
+TemplateName = Annotated[str, typer.Argument(help="The template's name.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Db = Annotated[
     Path | None, typer.Option("--db", help="Ledger instead of the default one.", metavar="FILE")

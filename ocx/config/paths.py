@@ -15,6 +15,10 @@ def config_dir(env: Env) -> Path:
     return _folder(env, "XDG_CONFIG_HOME", ".config")
 
 
+def templates_dir(env: Env) -> Path:
+    return config_dir(env) / "templates"
+
+
 def state_dir(env: Env) -> Path:
     return _folder(env, "XDG_STATE_HOME", ".local/state")
 

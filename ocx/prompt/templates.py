@@ -58,6 +58,18 @@ class Template:
         texts = (self.system or "", self.prompt or "")
         return tuple(dict.fromkeys(name for text in texts for name in _places(text)))
 
+    def as_json(self) -> dict[str, Any]:
+        """The template as `ocx config templates --json` prints it."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "system": self.system,
+            "prompt": self.prompt,
+            "options": dict(self.options),
+            "defaults": dict(self.defaults),
+            "parameters": list(self.places),
+        }
+
     @property
     def takes_stdin(self) -> bool:
         return STDIN_NAME in self.places
