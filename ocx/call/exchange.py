@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ocx.answer.cost import Cost, unknown
+from ocx.api.answer import Transcript
 from ocx.call.credits import Spending
 from ocx.call.delivery import Form, deliver, opened, writer_for
-from ocx.call.depth import Depth
+from ocx.call.options import Depth
 from ocx.call.recorder import Chronicle, chronicle
 from ocx.call.request import Request
-from ocx.call.transcript import Transcript
 from ocx.errors import InvalidAnswerError, RejectedError
 from ocx.output.output_file import Target
 from ocx.output.usage import cost_line

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ocx.answer.cost import Cost
-from ocx.call.depth import Depth
-from ocx.call.transcript import Transcript
+from ocx.api.answer import Transcript
+from ocx.call.options import Depth
 from ocx.config.paths import state_dir
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings

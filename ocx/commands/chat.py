@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocx.call.delivery import Form, dry_run, reply
-from ocx.call.depth import Depth
+from ocx.call.options import Depth
 from ocx.call.request import Asked, Request, prepare
 from ocx.commands.context import shared
 from ocx.errors import UsageError

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ocx import signals
 from ocx.call.credits import Spending
 from ocx.call.delivery import Form, opened
-from ocx.call.depth import Depth
 from ocx.call.exchange import Exchange, continued, read_schema_flag
+from ocx.call.options import Depth
 from ocx.call.recorder import Chronicle, chronicle
 from ocx.call.request import Asked, Request, prepare_settings
 from ocx.config.paths import expand, state_dir
