@@ -1,4 +1,4 @@
-"""`ocx config templates`, and `--save-template` of `ocx chat`."""
+"""`ocx config templates`."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ from typing import Annotated
 
 import typer
 
-from ocx.call.request import Asked
 from ocx.commands.context import shared
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import config_dir
-from ocx.errors import ConfigError, OcxError, UsageError
+from ocx.errors import ConfigError, OcxError
 from ocx.escaping import escape_control
-from ocx.files import atomic_write, make_folder
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
-from ocx.prompt.options import parse_options
 from ocx.prompt.templates import (
     Template,
-    dump,
     load_template,
-    parse_params,
     parse_template,
     template_names,
     template_path,
+    write_template,
 )
 from ocx.runtime import Runtime
 
@@ -82,10 +78,10 @@ def edit(run: Runtime, name: Name) -> None:
         parse_template(text, name)
     except OcxError as error:
         draft = path.with_suffix(".rejected")
-        _write(run, draft, text.encode())
+        write_template(run.terminal.env, draft, text.encode())
         error.hint = f"your text is kept in {draft}"
         raise
-    _write(run, path, text.encode())
+    write_template(run.terminal.env, path, text.encode())
     run.note(f"saved {path}")
 
 
@@ -105,30 +101,6 @@ def rm(
     write_names(run.terminal.env, "templates", template_names(folder))
 
 
-def save(run: Runtime, asked: Asked, name: str) -> None:
-    """Keep the flags of a call as a template; files and stdin are not part of it.
-
-    Raises: UsageError where there is one of that name: it may hold more than the flags say.
-    """
-    path = template_path(_folder(run), name)
-    if path.exists():
-        raise UsageError(
-            f"there is a template {name} already",
-            hint=f"ocx config templates edit {name}, or rm {name} first",
-        )
-    flags = {k: v for k, v in asked.setting_flags().items() if v is not None}
-    template = Template(
-        name,
-        asked.system,
-        " ".join(asked.words) or None,
-        asked.model,
-        {**flags, **parse_options(asked.options, flags)},
-        parse_params(asked.params),
-    )
-    _write(run, path, dump(parse_template(dump(template).decode(), name)))
-    run.note(f"saved {path}; use it with: ocx chat -t {name}")
-
-
 _NEW = """\
 # $name stands for a parameter (ocx chat -t THIS -p name=…), $stdin for what is piped in.
 # model = "deepseek-chat"
@@ -145,16 +117,6 @@ prompt = ""
 
 def _folder(run: Runtime) -> Path:
     return config_dir(run.terminal.env) / "templates"
-
-
-def _write(run: Runtime, path: Path, data: bytes) -> None:
-    try:
-        make_folder(path.parent.parent)
-        make_folder(path.parent)
-        atomic_write(path, data, 0o600)
-    except OSError as error:
-        raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
-    write_names(run.terminal.env, "templates", template_names(path.parent))
 
 
 def _document(template: Template) -> dict[str, object]:
