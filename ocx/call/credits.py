@@ -9,29 +9,31 @@ from typing import TYPE_CHECKING, Any
 from ocx.answer.cost import Cost, cost_by_balance, cost_in_answer, unknown
 from ocx.api.balance import Balance, read
 from ocx.call.options import CreditLimits
-from ocx.config.settings import Settings
 from ocx.errors import BelowError, ConfigError, OcxError, ServerError, UsageError
 from ocx.output.balance import balance_text
 
 if TYPE_CHECKING:
     from ocx.api import Client
+    from ocx.config.settings import Settings
 
 
 class Credits:
     """The credits of calls; asks for the balance only if the limits need it.
 
-    Raises:
-        UsageError: the --min-balance is not a number.
-        ConfigError: a sandbox that a variable chose would pass it with play money.
+    Args:
+        path, scale: as `ocx.api.balance.read` takes them.
+
+    Raises: UsageError for a --min-balance that is not a number.
     """
 
-    def __init__(self, settings: Settings, limits: CreditLimits) -> None:
-        self._settings = settings
+    def __init__(
+        self, limits: CreditLimits, *, path: str | None = None, scale: Decimal | None = None
+    ) -> None:
         self._cost = limits.cost
         self._minimum = threshold("--min-balance", limits.min_balance)
+        self._path = path
+        self._scale = scale
         self._before: Decimal | None = None
-        if self._minimum is not None:
-            refuse_play_money(settings, "--min-balance")
 
     def begin(self, client: Client) -> None:
         """Look at the balance before anything is spent.
@@ -68,8 +70,20 @@ class Credits:
             return None
 
     def _read(self, client: Client) -> Balance:
-        settings = self._settings
-        return read(client.balance().body, path=settings.balance_path, scale=settings.balance_scale)
+        return read(client.balance().body, path=self._path, scale=self._scale)
+
+
+def credits_of(settings: Settings, limits: CreditLimits) -> Credits:
+    """The credits of the account that `settings` mean.
+
+    Raises:
+        UsageError: the --min-balance is not a number.
+        ConfigError: a sandbox that a variable chose would pass it with play money.
+    """
+    credits = Credits(limits, path=settings.balance_path, scale=settings.balance_scale)
+    if limits.min_balance is not None:
+        refuse_play_money(settings, "--min-balance")
+    return credits
 
 
 def threshold(flag: str, text: str | None) -> Decimal | None:

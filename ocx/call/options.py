@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN
@@ -20,22 +20,28 @@ if TYPE_CHECKING:
     from ocx.runtime import Runtime
 
 
-class Option:
+class Option(NamedTuple):
     """One option as the command line shows it.
 
-    Args:
-        flags: as typed; `--on/--off` for a switch that has both; none for the arguments.
-        metavar: what its value is called; `a|b` lists the values there are.
-        limits: `min` and `max` of a number.
+    Attributes:
+        usage: its flags and what its value is called, as in a manual: `--model -m ID`. `a|b` lists
+            the values there are; `--on/--off` is a switch with both forms, `/-n` a short one of
+            the second; without a flag it is the command's argument.
     """
 
-    def __init__(
-        self, *flags: str, help: str, metavar: str | None = None, **limits: int | float
-    ) -> None:
-        self.flags = flags
-        self.help = help
-        self.metavar = metavar
-        self.limits = limits
+    usage: str
+    help: str
+    minimum: int | None = None
+    maximum: int | None = None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return tuple(word for word in self.usage.split() if word[0] in "-/")
+
+    @property
+    def metavar(self) -> str | None:
+        last = self.usage.split()[-1]
+        return None if last[0] in "-/" else last
 
 
 # Never compared or printed, as all groups, and making those methods costs start-up.
@@ -49,9 +55,10 @@ class OptionGroup:
         """Raise UsageError for options that exclude each other, or --json."""
 
 
+Text = str | None
 Texts = tuple[str, ...]
 Switch = bool | None
-"""None if neither form was given."""
+"""None of these, or an empty tuple, if the option was not given."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,49 +67,29 @@ class Prompt(OptionGroup):
 
     heading = "Prompt"
 
-    words: Annotated[
-        Texts, Option(help="The prompt; words are joined, - is stdin.", metavar="[PROMPT]...")
-    ] = ()
-    files: Annotated[
-        Texts, Option("--file", "-f", help="Add this file (repeatable).", metavar="FILE")
-    ] = ()
+    words: Annotated[Texts, Option("[PROMPT]...", "The prompt; words are joined, - is stdin.")] = ()
+    files: Annotated[Texts, Option("--file -f FILE", "Add this file (repeatable).")] = ()
     attach: Annotated[
         Texts,
         Option(
-            "--attach",
-            "-a",
-            help="Attach an image, a PDF, a text, or the https URL of an image (repeatable).",
-            metavar="FILE",
+            "--attach -a FILE",
+            "Attach an image, a PDF, a text, or the https URL of an image (repeatable).",
         ),
     ] = ()
     attach_types: Annotated[
         Texts,
         Option(
-            "--attach-type",
-            help="Media type of the attachments, where their bytes do not tell.",
-            metavar="TYPE",
+            "--attach-type TYPE", "Media type of the attachments, where their bytes do not tell."
         ),
     ] = ()
-    messages: Annotated[
-        str | None,
-        Option("--messages", help="Send this JSON array of messages.", metavar="FILE"),
-    ] = None
-    edit: Annotated[bool, Option("--editor", "-e", help="Write the prompt in your editor.")] = False
-    ignore_stdin: Annotated[bool, Option("--ignore-stdin", "-I", help="Do not read stdin.")] = False
-    system: Annotated[
-        str | None, Option("--system", "-s", help="System prompt.", metavar="TEXT")
-    ] = None
-    system_file: Annotated[
-        str | None, Option("--system-file", help="System prompt's file.", metavar="FILE")
-    ] = None
-    template: Annotated[
-        str | None, Option("--template", "-t", help="Use this template.", metavar="NAME")
-    ] = None
+    messages: Annotated[Text, Option("--messages FILE", "Send this JSON array of messages.")] = None
+    edit: Annotated[bool, Option("--editor -e", "Write the prompt in your editor.")] = False
+    ignore_stdin: Annotated[bool, Option("--ignore-stdin -I", "Do not read stdin.")] = False
+    system: Annotated[Text, Option("--system -s TEXT", "System prompt.")] = None
+    system_file: Annotated[Text, Option("--system-file FILE", "System prompt's file.")] = None
+    template: Annotated[Text, Option("--template -t NAME", "Use this template.")] = None
     params: Annotated[
-        Texts,
-        Option(
-            "--param", "-p", help="Parameter of the template (repeatable).", metavar="NAME=VALUE"
-        ),
+        Texts, Option("--param -p NAME=VALUE", "Parameter of the template (repeatable).")
     ] = ()
 
     @property
@@ -122,24 +109,12 @@ class Sampling(OptionGroup):
 
     heading = "Model and sampling"
 
-    model: Annotated[
-        str | None, Option("--model", "-m", help="Model id or alias.", metavar="ID")
-    ] = None
-    temperature: Annotated[
-        float | None, Option("--temperature", help="Randomness, 0 to 2.", metavar="X")
-    ] = None
-    top_p: Annotated[
-        float | None, Option("--top-p", help="Nucleus sampling, 0 to 1.", metavar="X")
-    ] = None
-    max_tokens: Annotated[
-        int | None, Option("--max-tokens", help="Most tokens to generate.", metavar="N")
-    ] = None
-    stop: Annotated[
-        Texts, Option("--stop", help="Stop at this text (repeatable).", metavar="TEXT")
-    ] = ()
-    options: Annotated[
-        Texts, Option("--option", "-O", help="Any other field of the API.", metavar="NAME=VALUE")
-    ] = ()
+    model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None
+    temperature: Annotated[float | None, Option("--temperature X", "Randomness, 0 to 2.")] = None
+    top_p: Annotated[float | None, Option("--top-p X", "Nucleus sampling, 0 to 1.")] = None
+    max_tokens: Annotated[int | None, Option("--max-tokens N", "Most tokens to generate.")] = None
+    stop: Annotated[Texts, Option("--stop TEXT", "Stop at this text (repeatable).")] = ()
+    options: Annotated[Texts, Option("--option -O NAME=VALUE", "Any other field of the API.")] = ()
 
     def settings(self) -> dict[str, Any]:
         """The options that are settings too and fields of the API; None if not given."""
@@ -158,17 +133,14 @@ class Conversation(OptionGroup):
     heading = "Conversation"
 
     continue_last: Annotated[
-        bool, Option("--continue", "-c", help="Go on with the profile's last conversation.")
+        bool, Option("--continue -c", "Go on with the profile's last conversation.")
     ] = False
-    named: Annotated[
-        str | None,
-        Option("--conversation", help="Go on with this one, or start it.", metavar="NAME"),
-    ] = None
+    named: Annotated[Text, Option("--conversation NAME", "Go on with this one, or start it.")] = (
+        None
+    )
     log: Annotated[
         Switch,
-        Option(
-            "--log/--no-log", " /-n", help="Keep the call in the history (default on a terminal)."
-        ),
+        Option("--log/--no-log /-n", "Keep the call in the history (default on a terminal)."),
     ] = None
 
     @property
@@ -203,21 +175,13 @@ class Output(OptionGroup):
     heading = "Output"
 
     stream: Annotated[
-        Switch,
-        Option("--stream/--no-stream", help="Print as it comes (default), or at the end."),
+        Switch, Option("--stream/--no-stream", "Print as it comes (default), or at the end.")
     ] = None
-    file: Annotated[
-        str | None, Option("--output", "-o", help="Write the answer to this file.", metavar="FILE")
-    ] = None
-    usage: Annotated[bool, Option("--usage", "-u", help="Show tokens and seconds on stderr.")] = (
-        False
-    )
-    reasoning: Annotated[
-        str, Option("--reasoning", help="Reasoning, on stderr.", metavar="hide|show")
-    ] = "hide"
+    file: Annotated[Text, Option("--output -o FILE", "Write the answer to this file.")] = None
+    usage: Annotated[bool, Option("--usage -u", "Show tokens and seconds on stderr.")] = False
+    reasoning: Annotated[str, Option("--reasoning hide|show", "Reasoning, on stderr.")] = "hide"
     render: Annotated[
-        Switch,
-        Option("--render/--no-render", help="Markdown (default on a terminal), or as sent."),
+        Switch, Option("--render/--no-render", "Markdown (default on a terminal), or as sent.")
     ] = None
 
     @property
@@ -239,33 +203,23 @@ class Checks(OptionGroup):
 
     heading = "Checked answers"
 
-    extract: Annotated[
-        bool, Option("--extract", "-x", help="Print the first fenced code block alone.")
-    ] = False
+    extract: Annotated[bool, Option("--extract -x", "Print the first fenced code block alone.")] = (
+        False
+    )
     extract_last: Annotated[
-        bool, Option("--extract-last", help="Print the last fenced code block alone.")
+        bool, Option("--extract-last", "Print the last fenced code block alone.")
     ] = False
     schema: Annotated[
-        str | None,
+        Text,
         Option(
-            "--schema",
-            help='Answer in JSON of this schema: a file, JSON, or "name, age int".',
-            metavar="SCHEMA",
+            "--schema SCHEMA", 'Answer in JSON of this schema: a file, JSON, or "name, age int".'
         ),
     ] = None
     schema_retries: Annotated[
-        int,
-        Option(
-            "--schema-retries",
-            help="How often an invalid answer is asked for again.",
-            metavar="N",
-            min=0,
-            max=20,
-        ),
+        int, Option("--schema-retries N", "How often an invalid answer is asked for again.", 0, 20)
     ] = 0
     fail_on_length: Annotated[
-        bool,
-        Option("--fail-on-length", help="Exit 11 where the token limit cut the answer."),
+        bool, Option("--fail-on-length", "Exit 11 where the token limit cut the answer.")
     ] = False
 
     @property
@@ -303,16 +257,11 @@ class CreditLimits(OptionGroup):
 
     heading = "Credits"
 
-    cost: Annotated[
-        bool, Option("--cost", help="Show the credits that the call took on stderr.")
-    ] = False
+    cost: Annotated[bool, Option("--cost", "Show the credits that the call took on stderr.")] = (
+        False
+    )
     min_balance: Annotated[
-        str | None,
-        Option(
-            "--min-balance",
-            help="Exit 12, send nothing, where fewer credits are left.",
-            metavar="N",
-        ),
+        Text, Option("--min-balance N", "Exit 12, send nothing, where fewer credits are left.")
     ] = None
 
     @property
@@ -327,20 +276,12 @@ class Look(OptionGroup):
 
     heading = "Look, send nothing"
 
-    dry_run: Annotated[bool, Option("--dry-run", help="Print the request, send nothing.")] = False
+    dry_run: Annotated[bool, Option("--dry-run", "Print the request, send nothing.")] = False
     snippet: Annotated[
-        str | None,
-        Option(
-            "--snippet",
-            help="Print the request as a program.",
-            metavar="curl|powershell|python|node",
-        ),
+        Text, Option("--snippet curl|powershell|python|node", "Print the request as a program.")
     ] = None
     save_template: Annotated[
-        str | None,
-        Option(
-            "--save-template", help="Keep these flags as a template, send nothing.", metavar="NAME"
-        ),
+        Text, Option("--save-template NAME", "Keep these flags as a template, send nothing.")
     ] = None
 
     @property

@@ -74,9 +74,9 @@ def _call(
     schema = checks.read_schema(run.terminal.read_stdin)
     credits = None
     if limits.given or conversation.kept(run, settings):
-        from ocx.call.credits import Credits
+        from ocx.call.credits import credits_of
 
-        credits = Credits(settings, limits)
+        credits = credits_of(settings, limits)
     with ExitStack() as stack:
         recorder, body = _continued(stack, run, request, conversation)
         from ocx.client import open_client  # httpx, only if something is sent

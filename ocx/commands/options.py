@@ -52,8 +52,11 @@ def _declaration(declared: Option, heading: str) -> Any:
         "help": declared.help,
         "metavar": declared.metavar,
         "rich_help_panel": heading,
-        **declared.limits,
+        "min": declared.minimum,
+        "max": declared.maximum,
     }
     if not declared.flags:
         return typer.Argument(show_default=False, **texts)
-    return typer.Option(*declared.flags, **texts)
+    # The parser tells `/-n`, the short form of a --no-flag, by the space before it.
+    flags = [f" {flag}" if flag.startswith("/") else flag for flag in declared.flags]
+    return typer.Option(*flags, **texts)

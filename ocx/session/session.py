@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ocx import signals
-from ocx.call.credits import Credits
+from ocx.call.credits import credits_of
 from ocx.call.delivery import delivery, opened, show_cost
 from ocx.call.exchange import Exchange
 from ocx.call.options import Checks, Conversation, CreditLimits, Output
@@ -51,7 +51,7 @@ def session(
         raise UsageError("-o needs a prompt", hint="in a session, /save FILE keeps an answer")
     settings = request.settings
     schema = checks.read_schema(run.terminal.read_stdin)
-    credits = Credits(settings, limits)
+    credits = credits_of(settings, limits)
     with ExitStack() as stack:
         recorder = None
         if conversation.kept(run, settings):
