@@ -125,18 +125,19 @@ class Exchange:
 
     def _valid(self, body: Body, sink: DeltaSink | None) -> Result:
         """As many requests as it takes to get a valid answer."""
-        for left in range(self.checks.schema_retries, -1, -1):
-            request = _Request(self, body, sink)
+        retries = self.checks.schema_retries if self.schema is not None else 0
+        for left in range(retries, -1, -1):
+            trip = _RoundTrip(self, body, sink)
             try:
-                return request.make()
+                return trip.make()
             except InvalidAnswerError as error:
                 if not left:
                     raise
                 log.warning("%s; asking again", one_line(error.message))
-                body = _corrected(body, request.answer.text, error)
+                body = _corrected(body, trip.answer.text, error)
         raise AssertionError("the last request returns or raises")
 
-    def checked(self, text: str) -> str:
+    def check(self, text: str) -> str:
         """What the checks make of an answer's text. Raises InvalidAnswerError."""
         if self.schema is not None:
             return self.schema.check(text).text
@@ -147,7 +148,7 @@ class Exchange:
         return extract(text, last=self.checks.extract_last)
 
 
-class _Request:
+class _RoundTrip:
     """One request and its answer."""
 
     def __init__(self, exchange: Exchange, body: Body, sink: DeltaSink | None) -> None:
@@ -162,7 +163,7 @@ class _Request:
         started, clock = time.time(), time.monotonic()
         try:
             (self._stream if exchange.stream else self._fetch)()
-            text = self._checked()
+            text = self._check()
         except BaseException as error:
             if self.answer is _NOTHING:
                 self.answer = Answer(seconds=time.monotonic() - clock)
@@ -176,37 +177,31 @@ class _Request:
     def _stream(self) -> None:
         text: list[str] = []
         reasoning: list[str] = []
-        hearers = self._hearers(text, reasoning)
+        hear = self._hearer(text, reasoning)
         complete = False
         with self._exchange.client.stream(self._body) as stream:
             try:
-                # A loop for each count of hearers: its body runs once a token.
-                if len(hearers) == 1:
-                    hear = hearers[0]
-                    for deltas in stream:
-                        hear(deltas)
-                else:
-                    for deltas in stream:
-                        for hear in hearers:
-                            hear(deltas)
+                for deltas in stream:
+                    hear(deltas)
                 complete = True
             finally:
                 self.answer = streamed_answer(stream, joined(text), joined(reasoning))
                 if self._sink is not None:
                     self._sink.finish(self.answer, complete=complete)
 
-    def _hearers(
-        self, text: list[str], reasoning: list[str]
-    ) -> list[Callable[[Sequence[Delta]], None]]:
+    def _hearer(self, text: list[str], reasoning: list[str]) -> Callable[[Sequence[Delta]], object]:
         """What takes the deltas. Text is kept only for whoever wants it: memory must not grow."""
+        exchange = self._exchange
+        write = self._sink.write if self._sink is not None else lambda _: None
+        if not (exchange.keep_text or exchange.recorder or exchange.checks.need_text):
+            return write
 
         def keep(deltas: Sequence[Delta]) -> None:
             text.extend([delta.text for delta in deltas])
             reasoning.extend([delta.reasoning for delta in deltas if delta.reasoning])
+            write(deltas)
 
-        exchange = self._exchange
-        wanted = exchange.keep_text or exchange.recorder or exchange.checks.need_text
-        return [*([keep] if wanted else []), *([self._sink.write] if self._sink else [])]
+        return keep
 
     def _fetch(self) -> None:
         from ocx.api.completion import CutAnswerError
@@ -224,11 +219,11 @@ class _Request:
             self._sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])
             self._sink.finish(answer, complete=complete)
 
-    def _checked(self) -> str:
+    def _check(self) -> str:
         checks = self._exchange.checks
         if checks.fail_on_length and self.answer.finish_reason == "length":
             raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens")
-        text = self._exchange.checked(self.answer.text)
+        text = self._exchange.check(self.answer.text)
         if self._sink is not None and checks.need_text:
             self._sink.deliver(text)
         return text

@@ -288,3 +288,10 @@ def test_many_threads_share_nothing(chat_servers: Any) -> None:
     with ThreadPoolExecutor(len(made)) as pool:
         texts = list(pool.map(call, made))
     assert texts == [json.dumps({"a": str(number)}) for number in range(len(made))]
+
+
+def test_only_a_schema_is_asked_for_again(client: Client, chat_server: ChatServer) -> None:
+    """What the model is told then is about JSON."""
+    with pytest.raises(InvalidAnswerError):
+        Exchange(client, Checks(extract=True, schema_retries=3)).send(BODY)
+    assert len(sent(chat_server)) == 1
