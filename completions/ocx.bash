@@ -21,7 +21,7 @@ __ocx_options() {
     options=
     case $1 in
         'ocx') options='--version -V' ;;
-        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --save-template --model -m --temperature --top-p --max-tokens --stop --option -O --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --extract -x --extract-last --schema --schema-retries --usage -u --cost --min-balance --reasoning --render --no-render --fail-on-length --dry-run --snippet' ;;
+        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
         'ocx models') options='--exists' ;;
         'ocx balance') options='--min --warn --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
@@ -62,7 +62,6 @@ __ocx_option_value() {
         'ocx chat --system-file') kind='files' ;;
         'ocx chat --template'|'ocx chat -t') kind='templates' ;;
         'ocx chat --param'|'ocx chat -p') kind='text' ;;
-        'ocx chat --save-template') kind='templates' ;;
         'ocx chat --model'|'ocx chat -m') kind='models' ;;
         'ocx chat --temperature') kind='text' ;;
         'ocx chat --top-p') kind='text' ;;
@@ -71,11 +70,12 @@ __ocx_option_value() {
         'ocx chat --option'|'ocx chat -O') kind='text' ;;
         'ocx chat --conversation') kind='text' ;;
         'ocx chat --output'|'ocx chat -o') kind='files' ;;
+        'ocx chat --reasoning') kind='words hide show' ;;
         'ocx chat --schema') kind='files' ;;
         'ocx chat --schema-retries') kind='text' ;;
         'ocx chat --min-balance') kind='text' ;;
-        'ocx chat --reasoning') kind='words hide show' ;;
         'ocx chat --snippet') kind='words curl powershell python node' ;;
+        'ocx chat --save-template') kind='templates' ;;
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;
         'ocx balance --currency') kind='text' ;;

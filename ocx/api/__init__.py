@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.types import Delta, Endpoint, Reply
 
 if TYPE_CHECKING:
+    from ocx.api.answer import Answer
     from ocx.api.client import Client
     from ocx.api.stream import Stream
 
-__all__ = ["Client", "Delta", "Endpoint", "Reply", "Stream"]
+__all__ = ["Answer", "Client", "Delta", "Endpoint", "Reply", "Stream"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,4 +28,8 @@ def __getattr__(name: str) -> Any:
         from ocx.api import client
 
         return getattr(client, name)
+    if name == "Answer":
+        from ocx.api import answer
+
+        return answer.Answer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ocx.errors import ConfigError, UsageError
+from ocx.config.completion_cache import write_names
+from ocx.errors import ConfigError, OcxError, UsageError
+from ocx.files import atomic_write, make_folder
 
 STDIN_NAME = "stdin"
 _PLACE = re.compile(
@@ -187,6 +189,17 @@ def load_template(folder: Path, name: str) -> Template:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigError(f"cannot read the template {name}: {reason}") from None
     return parse_template(text, name)
+
+
+def write_template(env: Mapping[str, str], path: Path, data: bytes) -> None:
+    """Store a template's file, and its name for completion. Raises OcxError."""
+    try:
+        make_folder(path.parent.parent)
+        make_folder(path.parent)
+        atomic_write(path, data, 0o600)
+    except OSError as error:
+        raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
+    write_names(env, "templates", template_names(path.parent))
 
 
 def _places(text: str) -> Iterable[str]:

@@ -13,7 +13,7 @@ _MORE = "… "
 _QUOTES = '"""'
 
 
-class Lines:
+class LineEditor:
     """Line editing; a context manager, which keeps the history at its end.
 
     Args:
@@ -27,7 +27,7 @@ class Lines:
 
         self._readline = readline
 
-    def __enter__(self) -> Lines:
+    def __enter__(self) -> LineEditor:
         if self._history is not None:
             try:
                 self._readline.read_history_file(self._history)

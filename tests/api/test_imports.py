@@ -57,7 +57,8 @@ print(sys.modules["httpx._main"] is main)
 def test_the_librarys_names() -> None:
     assert (Client, ocx.api.Client) == (RealClient, RealClient)
     assert Stream.__module__ == "ocx.api.stream"
-    assert set(ocx.api.__all__) <= {*dir(ocx.api), "Client", "Stream"}
+    assert set(ocx.api.__all__) <= {*dir(ocx.api), "Answer", "Client", "Stream"}
+    assert ocx.api.Answer.__module__ == "ocx.api.answer"
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         ocx.api.Nothing  # noqa: B018
     assert _http.httpx.__name__ == "httpx"

@@ -229,7 +229,7 @@ def test_the_tree_is_read_without_the_parser() -> None:
     assert options["stream"].flags == ("--stream",)
     assert options["stream"].off == ("--no-stream",)
     assert options["model"].metavar == "ID"
-    assert options["file"].repeatable
+    assert options["files"].repeatable
     assert options["profile"].shared
     assert not COMMANDS["ocx keys"].bare
     assert COMMANDS["ocx serve"].bare

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.call.save_template import write_template
 from ocx.commands.context import shared
 from ocx.commands.options import TemplateName
 from ocx.config.paths import templates_dir
@@ -11,6 +10,7 @@ from ocx.errors import ConfigError, OcxError
 from ocx.prompt.templates import (
     parse_template,
     template_path,
+    write_template,
 )
 from ocx.runtime import Runtime
 
