@@ -1,26 +1,36 @@
-"""A request as it goes over the wire: URL, headers, body; without any HTTP library.
+"""Requests and the bytes of answers, without any HTTP library.
 
 `--dry-run` and the client share this code, so that what is shown is what is sent.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import unquote, urlencode
 
 from ocx import __version__
 from ocx.api.types import Endpoint
 from ocx.api.urls import check_base_url, check_scheme, join, origin
-from ocx.errors import ConfigError, UsageError, not_text
+from ocx.errors import ConfigError, ServerError, UsageError, not_text
 
 USER_AGENT = f"opencodex-cli/{__version__}"
+
+
 CHAT_PATH = "/chat/completions"
 
+
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
+
+
 _VALUE = re.compile(r"[^\x00-\x08\n-\x1f\x7f]*")
+
+
 _OURS = {"authorization", "host", "content-length", "transfer-encoding", "connection"}
 
 
@@ -138,3 +148,144 @@ def _key(endpoint: Endpoint) -> str:
             hint="a key is 1 to 512 printable ASCII characters, without spaces or newlines",
         )
     return endpoint.key.reveal()
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+_HINT = "a path below the base URL looks like models or chat/completions"
+
+
+def below_base_url(path: str) -> str:
+    """`path` as given. Raises UsageError where it could lead anywhere else.
+
+    A server, or a proxy before it, may decode a segment before it resolves it, so `%2e%2e` is
+    `..` here, too.
+    """
+    name = path.partition("?")[0]
+    decoded = unquote(unquote(name))
+    if _SCHEME.match(name):
+        raise UsageError("the path is a URL; only the base URL is reached", hint=_HINT)
+    if "//" in decoded or "\\" in decoded:
+        raise UsageError("the path holds // or \\", hint=_HINT)
+    if {".", ".."} & set(decoded.split("/")):
+        raise UsageError("the path holds . or ..", hint=_HINT)
+    if "#" in path:
+        raise UsageError("the path holds a fragment (#)", hint="write # as %23")
+    return path
+
+
+def with_query(path: str, fields: Mapping[str, Any]) -> str:
+    """`path` with `fields` added to its query: texts as they are, everything else as JSON."""
+    pairs = {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(pairs)}"
+
+
+MIB = 1024 * 1024
+
+
+ERROR_CAP = 256 * 1024
+
+
+QUICK_CAP = 8 * MIB
+
+
+CHAT_CAP = 32 * MIB
+
+
+_PIECE = 64 * 1024
+
+
+_BOM = b"\xef\xbb\xbf"
+
+
+_BLANKS = b" \t\r\n"
+
+
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"data\n", b"data\r")
+
+
+Kind = Literal["json", "events", "html", "other"]
+
+
+def unpack(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """The pieces decompressed, none larger than 64 KiB more than it came.
+
+    A few bytes can stand for gigabytes: nothing is unpacked that was not asked for.
+
+    Args:
+        encoding: the value of Content-Encoding.
+
+    Raises:
+        ServerError: an encoding that was not offered, or broken data.
+    """
+    name = encoding.strip().lower()
+    if name in {"", "identity"}:
+        return iter(pieces)
+    if name in {"gzip", "x-gzip"}:
+        return _inflate(pieces, zlib.MAX_WBITS | 16)
+    if name == "deflate":
+        return _deflate(pieces)
+    raise ServerError(f"the answer is compressed in a way that was not offered: {name[:40]!r}")
+
+
+def capped(pieces: Iterable[bytes], cap: int) -> bytes:
+    """All pieces in one.
+
+    Raises:
+        ServerError: they are more than `cap` bytes.
+    """
+    whole = bytearray()
+    for piece in pieces:
+        whole += piece
+        if len(whole) > cap:
+            raise ServerError(f"the answer is larger than {cap // 1024} KiB")
+    return bytes(whole)
+
+
+def sniff(head: bytes) -> Kind | None:
+    """What a body that begins with `head` is; None while it could be anything.
+
+    The content type is not asked: servers label streams as text/plain and errors as text/html.
+    """
+    start = head.lstrip(_BLANKS).removeprefix(_BOM).lstrip(_BLANKS)
+    if not start or _BOM.startswith(start):
+        return None
+    if start[:1] in b"{[":
+        return "json"
+    if start[:1] == b"<":
+        return "html"
+    return "events" if start.startswith(_FIELDS) else "other"
+
+
+def _deflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """RFC 9110 means zlib by "deflate"; many servers send it without zlib's header (RFC 1950)."""
+    rest = iter(pieces)
+    head = b""
+    for piece in rest:
+        head += piece
+        if len(head) >= 2:
+            break
+    has_header = head[:1] and head[0] & 0x0F == 8 and int.from_bytes(head[:2], "big") % 31 == 0
+    bits = zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS
+    return _inflate(itertools.chain([head], rest), bits)
+
+
+def _inflate(pieces: Iterable[bytes], bits: int) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(bits)
+    empty = True
+    for piece in pieces:
+        data = piece
+        part = b""
+        # A full part may have left something inside, with no input to show for it.
+        while (data or len(part) == _PIECE) and not unpacker.eof:
+            empty = False
+            try:
+                part = unpacker.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise ServerError("the compressed answer is broken") from error
+            data = unpacker.unconsumed_tail
+            if part:
+                yield part
+    if not unpacker.eof and not empty:
+        raise ServerError("the compressed answer ends too early")
