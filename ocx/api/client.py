@@ -13,15 +13,14 @@ from typing import Any, TypeVar
 from ocx.api._http import httpx
 from ocx.api.completion import complete, document_of
 from ocx.api.connection import Transport, check_ca_bundle
-from ocx.api.deadlines import Wire
-from ocx.api.deltas import Progress
+from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import describe, from_response, parse, request_id
 from ocx.api.exceptions import translate
 from ocx.api.http import (
     CHAT_CAP,
     ERROR_CAP,
     QUICK_CAP,
-    Message,
+    HttpRequest,
     build,
     capped,
     chat_message,
@@ -29,6 +28,7 @@ from ocx.api.http import (
 )
 from ocx.api.retry import Failure, may_retry, retry_after, wait_before
 from ocx.api.stream import Stream
+from ocx.api.stream_state import StreamState
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
 from ocx.api.urls import check_base_url
 from ocx.errors import OcxError
@@ -67,8 +67,8 @@ class Client:
         check_ca_bundle(endpoint.ca_bundle)
         self._endpoint = endpoint
         self._sleep = sleep
-        self._wire = Wire(endpoint.connect_timeout)
-        self._transport = transport or Transport(endpoint, self._wire, tls)
+        self._backend = DeadlineBackend(endpoint.connect_timeout)
+        self._transport = transport or Transport(endpoint, self._backend, tls)
 
     def __enter__(self) -> Client:
         return self
@@ -83,7 +83,7 @@ class Client:
 
     def close(self) -> None:
         """Close every connection at once; from another thread it ends the call that runs."""
-        self._wire.close()
+        self._backend.close()
         self._transport.close()
 
     def models(self) -> Reply:
@@ -98,7 +98,7 @@ class Client:
         return reply
 
     def balance(self) -> Reply:
-        """GET /balance, as sent; `ocx.api.balance.read(reply.body)` makes sense of it."""
+        """GET /balance, as sent; `ocx.api.parse_balance(reply.body)` makes sense of it."""
         return self.request("GET", "/balance", cap=QUICK_CAP)
 
     def chat(self, body: Mapping[str, Any]) -> Reply:
@@ -124,7 +124,7 @@ class Client:
         call = _Call(self, message, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
         source = _Source(call, response)
-        return Stream(source, Progress(_lower(response), endpoint.key))
+        return Stream(source, StreamState(_lower(response), endpoint.key))
 
     def request(
         self,
@@ -132,20 +132,18 @@ class Client:
         path: str,
         *,
         content: bytes = b"",
-        headers: Mapping[str, str] | None = None,
         cap: int = CHAT_CAP,
     ) -> Reply:
         """Any request, with this endpoint's key, retries and errors; the body is not looked into.
 
         Args:
-            path: below the base URL, or an absolute URL: one of another origin gets no key.
-            headers: in addition to the endpoint's.
+            path: below the base URL.
             cap: bytes of the answer at most.
         """
-        message = build(self._endpoint, method, path, content=content, headers=headers)
+        message = build(self._endpoint, method, path, content=content)
         return self._reply(message, self._endpoint.timeout or QUICK_TIMEOUT, cap)
 
-    def _reply(self, message: Message, seconds: float, cap: int) -> Reply:
+    def _reply(self, message: HttpRequest, seconds: float, cap: int) -> Reply:
         call = _Call(self, message, seconds, None)
         status, headers, body = call.run(lambda response: _read(response, cap))
         return Reply(
@@ -163,18 +161,20 @@ class _Call:
     """One request over all its attempts."""
 
     def __init__(
-        self, client: Client, message: Message, seconds: float, idle: float | None
+        self, client: Client, message: HttpRequest, seconds: float, idle: float | None
     ) -> None:
         self._endpoint = client._endpoint
         self._transport = client._transport
         self._sleep = client._sleep
         self._message = message
-        self._way = (
-            self._transport.way(message.url) if isinstance(self._transport, Transport) else None
+        self._proxy_url = (
+            self._transport.proxy_for(message.url)
+            if isinstance(self._transport, Transport)
+            else None
         )
         self._idle = idle
-        self.wire = client._wire
-        self.wire.start(seconds)
+        self.backend = client._backend
+        self.backend.start(seconds)
         self.started = time.monotonic()
         self.attempts = 0
 
@@ -189,7 +189,7 @@ class _Call:
 
     def failed(self, error: Exception) -> Failure:
         """An exception from below as one of ours."""
-        failure = translate(error, self._message.url, self.wire, self._way)
+        failure = translate(error, self._message.url, self.backend, self._proxy_url)
         failure.error.message = self._masked(failure.error.message)
         if failure.error is not error:
             failure.error.__cause__ = error
@@ -225,13 +225,13 @@ class _Call:
             message.url,
             headers=[(name.encode(), value.encode()) for name, value in message.headers],
             content=message.content or None,
-            extensions={"timeout": timeout, "trace": self.wire.trace},
+            extensions={"timeout": timeout, "trace": self.backend.trace},
         )
 
     def _refused(self, response: httpx.Response) -> Failure:
         body = bytearray()
         # The status says enough: a body that does not come is not worth waiting for.
-        with contextlib.suppress(Exception), self.wire.within(5):
+        with contextlib.suppress(Exception), self.backend.within(5):
             encoding = response.headers.get("content-encoding", "")
             for piece in unpack(_sync(response), encoding):
                 body += piece
@@ -250,15 +250,15 @@ class _Call:
         retries = self._endpoint.retries
         if self.attempts > retries or not may_retry(self._message.method, failure):
             raise failure.error
-        wait = wait_before(self.attempts, failure, self.wire.left())
+        wait = wait_before(self.attempts, failure, self.backend.left())
         if wait is None:
             raise failure.error
         log.warning(
             "retry %d of %d in %.1f s: %s", self.attempts, retries, wait, failure.error.message
         )
         self._sleep(wait)
-        if self.wire.left() <= 0:
-            raise self.wire.expired()
+        if self.backend.left() <= 0:
+            raise self.backend.expired()
 
     def _line(self, response: httpx.Response, began: float) -> str:
         found = request_id(_lower(response))
@@ -294,7 +294,7 @@ class _Source:
             raise failure from failure.__cause__
 
     def drain(self) -> None:
-        with contextlib.suppress(Exception), self._call.wire.within(0.1):
+        with contextlib.suppress(Exception), self._call.backend.within(0.1):
             for _ in self._raw:
                 pass
 

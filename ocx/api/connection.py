@@ -11,7 +11,7 @@ from urllib.request import getproxies
 
 from ocx.api import proxy
 from ocx.api._http import httpcore, httpx
-from ocx.api.deadlines import Wire
+from ocx.api.deadlines import DeadlineBackend
 from ocx.api.exceptions import words
 from ocx.api.types import Endpoint
 from ocx.errors import ConfigError
@@ -20,18 +20,20 @@ from ocx.errors import ConfigError
 class Transport(httpx.BaseTransport):
     """Connections to one endpoint: direct or through its proxy, each kept for the next request."""
 
-    def __init__(self, endpoint: Endpoint, wire: Wire, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, backend: DeadlineBackend, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._endpoint = endpoint
-        self._wire = wire
+        self._backend = backend
         self._tls = tls
         self._environment = getproxies()
         self._pools: dict[str | None, httpcore.ConnectionPool] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        way = self.way(str(request.url))
-        if way not in self._pools:
-            self._pools[way] = self._pool(way, request.url.scheme)
-        response = self._pools[way].handle_request(
+        proxy_url = self.proxy_for(str(request.url))
+        if proxy_url not in self._pools:
+            self._pools[proxy_url] = self._pool(proxy_url, request.url.scheme)
+        response = self._pools[proxy_url].handle_request(
             httpcore.Request(
                 method=request.method,
                 url=httpcore.URL(
@@ -52,7 +54,7 @@ class Transport(httpx.BaseTransport):
             extensions=response.extensions,
         )
 
-    def way(self, url: str) -> str | None:
+    def proxy_for(self, url: str) -> str | None:
         """The proxy that `url` is reached through.
 
         Raises:
@@ -61,12 +63,12 @@ class Transport(httpx.BaseTransport):
         return proxy.choose(url, self._endpoint.proxy, self._environment)
 
     def close(self) -> None:
-        self._wire.close()
+        self._backend.close()
         for pool in self._pools.values():
             with contextlib.suppress(Exception):
                 pool.close()
 
-    def _pool(self, way: str | None, scheme: str) -> httpcore.ConnectionPool:
+    def _pool(self, proxy_url: str | None, scheme: str) -> httpcore.ConnectionPool:
         tls = self._tls
         if tls is None and scheme == "https":
             tls = self._tls = tls_context(self._endpoint.ca_bundle)
@@ -74,15 +76,15 @@ class Transport(httpx.BaseTransport):
             "max_connections": None,
             "keepalive_expiry": 5.0,
             "ssl_context": tls,
-            "network_backend": self._wire,
+            "network_backend": self._backend,
         }
-        if way is None:
+        if proxy_url is None:
             return httpcore.ConnectionPool(**common)
-        common["proxy_url"] = proxy.without_credentials(way)
-        common["proxy_auth"] = proxy.credentials(way)
-        if way.startswith("socks"):
+        common["proxy_url"] = proxy.without_credentials(proxy_url)
+        common["proxy_auth"] = proxy.credentials(proxy_url)
+        if proxy_url.startswith("socks"):
             return httpcore.SOCKSProxy(**common)
-        if way.startswith("https"):
+        if proxy_url.startswith("https"):
             common["proxy_ssl_context"] = tls_context(self._endpoint.ca_bundle)
         return httpcore.HTTPProxy(**common)
 

@@ -25,7 +25,7 @@ from ocx.errors import DeadlineError
 _PIECE = 64 * 1024
 
 
-class Wire(httpcore.NetworkBackend):
+class DeadlineBackend(httpcore.NetworkBackend):
     """The connections of one client; one request at a time.
 
     Attributes:
@@ -169,26 +169,26 @@ class Wire(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, wire: Wire) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, backend: DeadlineBackend) -> None:
         self._stream = stream
-        self._wire = wire
+        self._backend = backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        limit = self._wire.limit(timeout)
+        limit = self._backend.limit(timeout)
         try:
             return self._stream.read(max_bytes, limit)
         except httpcore.ReadTimeout:
-            self._wire.check()
+            self._backend.check()
             raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         # A reader that takes a little now and then must not stretch one write for ever.
         for start in range(0, len(buffer), _PIECE):
-            limit = self._wire.limit(timeout)
+            limit = self._backend.limit(timeout)
             try:
                 self._stream.write(buffer[start : start + _PIECE], limit)
             except httpcore.WriteTimeout:
-                self._wire.check()
+                self._backend.check()
                 raise
 
     def start_tls(
@@ -197,10 +197,10 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        limit = self._wire.limit(timeout)
-        with self._wire.reasoned():
+        limit = self._backend.limit(timeout)
+        with self._backend.reasoned():
             stream = self._stream.start_tls(ssl_context, server_hostname, limit)
-        return self._wire.adopt(stream)
+        return self._backend.adopt(stream)
 
     def close(self) -> None:
         self._stream.close()

@@ -136,9 +136,13 @@ def reports_failure(document: Any) -> bool:
         return True
     # DashScope and one-api: no answer in it, but words and a code that is not a success.
     told = any(isinstance(document.get(name), str) for name in ("message", "msg", "detail"))
+    return told and has_bad_code(document) and "choices" not in document
+
+
+def has_bad_code(document: Mapping[str, Any]) -> bool:
+    """Whether a `code` in the body says that the request failed."""
     code = document.get("code")
-    failed = code is not None and str(code).lower() not in _GOOD_CODES
-    return told and failed and "choices" not in document
+    return code is not None and str(code).lower() not in _GOOD_CODES
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -8,7 +8,7 @@ import ssl
 
 from ocx.api import proxy
 from ocx.api._http import httpcore, httpx
-from ocx.api.deadlines import Wire
+from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import excerpt
 from ocx.api.retry import Failure
 from ocx.api.urls import origin
@@ -25,11 +25,13 @@ _GARBAGE = (httpx.RemoteProtocolError, httpcore.RemoteProtocolError)
 _NETWORK = (httpx.TransportError, httpcore.NetworkError, httpcore.ProtocolError, OSError)
 
 
-def translate(error: Exception, url: str, wire: Wire, way: str | None = None) -> Failure:
+def translate(
+    error: Exception, url: str, backend: DeadlineBackend, proxy_url: str | None = None
+) -> Failure:
     """What an exception of the HTTP libraries means.
 
     Args:
-        way: the proxy that the request went through.
+        proxy_url: the proxy that the request went through.
 
     Raises:
         error: it is none of theirs.
@@ -43,16 +45,18 @@ def translate(error: Exception, url: str, wire: Wire, way: str | None = None) ->
     if isinstance(error, _BAD_REQUEST):
         # Its text may hold a header's value.
         return Failure(ConfigError("the request cannot be sent: a header is not valid HTTP"))
-    return _network(error, place_of(url), wire, way)
+    return _network(error, place_of(url), backend, proxy_url)
 
 
-def _network(error: Exception, place: str, wire: Wire, way: str | None) -> Failure:
+def _network(
+    error: Exception, place: str, backend: DeadlineBackend, proxy_url: str | None
+) -> Failure:
     if isinstance(error, _TIMEOUT):
-        return _timeout(error, place, wire)
+        return _timeout(error, place, backend)
     if isinstance(error, _PROXY):
-        return _refused(error, way)
-    if _is_connecting(error, wire, way):
-        return _unconnected(error, place, wire, way)
+        return _refused(error, proxy_url)
+    if _is_connecting(error, backend, proxy_url):
+        return _unconnected(error, place, backend, proxy_url)
     if not isinstance(error, _NETWORK):
         raise error
     if isinstance(error, _GARBAGE) and not _LOST.search(str(error)):
@@ -65,17 +69,17 @@ def _network(error: Exception, place: str, wire: Wire, way: str | None) -> Failu
     )
 
 
-def _is_connecting(error: Exception, wire: Wire, way: str | None) -> bool:
+def _is_connecting(error: Exception, backend: DeadlineBackend, proxy_url: str | None) -> bool:
     if isinstance(error, _CONNECT):
         return True
     # On a SOCKS proxy that speaks something else, httpcore fails with socksio's errors and asserts.
-    through_socks = way is not None and way.startswith("socks")
-    return wire.connecting and (through_socks or isinstance(error, _NETWORK))
+    through_socks = proxy_url is not None and proxy_url.startswith("socks")
+    return backend.connecting and (through_socks or isinstance(error, _NETWORK))
 
 
-def _timeout(error: Exception, place: str, wire: Wire) -> Failure:
-    if isinstance(error, _CONNECT_TIMEOUT) or wire.connecting:
-        message = f"no connection to {place} within {wire.connect_timeout:g} s"
+def _timeout(error: Exception, place: str, backend: DeadlineBackend) -> Failure:
+    if isinstance(error, _CONNECT_TIMEOUT) or backend.connecting:
+        message = f"no connection to {place} within {backend.connect_timeout:g} s"
         if "looking up" in str(error):
             message = f"{message}: {error}"
         hint = "check the network; the setting connect_timeout allows more"
@@ -87,8 +91,8 @@ def _timeout(error: Exception, place: str, wire: Wire) -> Failure:
     return Failure(silence, "silent")
 
 
-def _refused(error: Exception, way: str | None) -> Failure:
-    at = f" {proxy.address(way)}" if way else ""
+def _refused(error: Exception, proxy_url: str | None) -> Failure:
+    at = f" {proxy.address(proxy_url)}" if proxy_url else ""
     text = words(error)
     if text.startswith("407") or "username/password" in text.lower():
         hint = "check the proxy's user name and password"
@@ -97,11 +101,13 @@ def _refused(error: Exception, way: str | None) -> Failure:
     return Failure(NetworkError(f"the proxy{at} refused: {text}", hint=hint), "connect")
 
 
-def _unconnected(error: Exception, place: str, wire: Wire, way: str | None) -> Failure:
-    cause = wire.reason or _cause(error)
-    if way and way.startswith("https:"):
+def _unconnected(
+    error: Exception, place: str, backend: DeadlineBackend, proxy_url: str | None
+) -> Failure:
+    cause = backend.reason or _cause(error)
+    if proxy_url and proxy_url.startswith("https:"):
         place = f"{place} or its proxy"
-    at = f"the proxy {proxy.address(way)}" if way else place
+    at = f"the proxy {proxy.address(proxy_url)}" if proxy_url else place
     if isinstance(cause, ssl.SSLCertVerificationError):
         message = f"the certificate of {place} is not trusted: {excerpt(cause.verify_message)}"
         return Failure(NetworkError(message, hint="--ca-bundle FILE names another authority"))

@@ -31,11 +31,12 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
 _VALUE = re.compile(r"[^\x00-\x08\n-\x1f\x7f]*")
 
 
+_ACCEPTED = {True: "text/event-stream, application/json", False: "application/json"}
 _OURS = {"authorization", "host", "content-length", "transfer-encoding", "connection"}
 
 
 @dataclass(frozen=True)
-class Message:
+class HttpRequest:
     """One request, complete: no header is added below."""
 
     method: str
@@ -52,7 +53,7 @@ def encode(body: Mapping[str, Any]) -> bytes:
         raise not_text(error) from None
 
 
-def chat_message(endpoint: Endpoint, body: Mapping[str, Any], *, stream: bool) -> Message:
+def chat_message(endpoint: Endpoint, body: Mapping[str, Any], *, stream: bool) -> HttpRequest:
     """The request for a chat; `stream` replaces what the body says."""
     fields = {name: value for name, value in body.items() if name != "stream"}
     if stream:
@@ -66,13 +67,9 @@ def build(
     path: str,
     *,
     content: bytes = b"",
-    headers: Mapping[str, str] | None = None,
     stream: bool = False,
-    accept: str = "application/json",
-) -> Message:
-    """A request to `path` below the base URL, or to the absolute URL that `path` is.
-
-    Key and configured headers go to the origin of the base URL only.
+) -> HttpRequest:
+    """A request to `path` below the base URL.
 
     Raises:
         ConfigError: the URL, a header or the key cannot be used; the value is not repeated.
@@ -82,11 +79,10 @@ def build(
     if not _NAME.fullmatch(method):
         raise UsageError(f"{method!r} is not an HTTP method")
     url = _target(endpoint, path)
-    at_home = origin(url) == origin(endpoint.base_url)
     fields = {
         "host": ("Host", _host(url)),
         "user-agent": ("User-Agent", USER_AGENT),
-        "accept": ("Accept", "text/event-stream, application/json" if stream else accept),
+        "accept": ("Accept", _ACCEPTED[stream]),
         # A compressor holds back what it has: a stream would come in bursts.
         "accept-encoding": ("Accept-Encoding", "identity" if stream else "gzip, deflate"),
     }
@@ -94,12 +90,10 @@ def build(
         fields["content-length"] = ("Content-Length", str(len(content)))
     if content:
         fields["content-type"] = ("Content-Type", "application/json")
-    if at_home:
-        fields |= _checked(endpoint.headers)
-    fields |= _checked(headers or {})
-    if at_home and endpoint.key is not None:
+    fields |= _checked(endpoint.headers)
+    if endpoint.key is not None:
         fields["authorization"] = ("Authorization", f"Bearer {_key(endpoint)}")
-    return Message(method, url, tuple(fields.values()), content)
+    return HttpRequest(method, url, tuple(fields.values()), content)
 
 
 def request_preview(
@@ -114,8 +108,7 @@ def request_preview(
 
 
 def _target(endpoint: Endpoint, path: str) -> str:
-    url = path if re.match(r"https?://", path, re.IGNORECASE) else join(endpoint.base_url, path)
-    url = url.partition("#")[0]
+    url = join(endpoint.base_url, path).partition("#")[0]
     if not url.isascii() or not url.isprintable() or " " in url:
         raise UsageError("the path holds a character that must be percent-encoded")
     if "@" in url.split("/")[2]:

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ocx.api.completion import unexpected
-from ocx.api.deltas import NotJsonError, Progress
 from ocx.api.error_response import describe, parse
 from ocx.api.http import CHAT_CAP, capped, sniff
 from ocx.api.sse import Decoder, EventTooLarge
+from ocx.api.stream_state import NotJsonError, StreamState
 from ocx.api.types import Delta
 from ocx.errors import DeadlineError, OcxError, ServerError
 
@@ -58,7 +58,7 @@ class Stream:
         OcxError: the class of the error that the server reported before any content.
     """
 
-    def __init__(self, source: Source, progress: Progress) -> None:
+    def __init__(self, source: Source, progress: StreamState) -> None:
         self._source = source
         self._progress = progress
         self._error: OcxError | None = None
@@ -79,10 +79,6 @@ class Stream:
     @property
     def model(self) -> str | None:
         return self._progress.model
-
-    @property
-    def id(self) -> str | None:
-        return self._progress.id
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:

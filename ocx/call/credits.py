@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from ocx.answer.cost import Cost, cost_by_balance, cost_in_answer, unknown
-from ocx.api.balance import Balance, read
+from ocx.api.balance import Balance, parse_balance
 from ocx.call.options import CreditLimits
 from ocx.errors import BelowError, ConfigError, OcxError, ServerError, UsageError
 from ocx.output.balance import balance_text
@@ -70,7 +70,7 @@ class Credits:
             return None
 
     def _read(self, client: Client) -> Balance:
-        return read(client.balance().body, path=self._path, scale=self._scale)
+        return parse_balance(client.balance().body, path=self._path, scale=self._scale)
 
 
 def credits_of(settings: Settings, limits: CreditLimits) -> Credits:

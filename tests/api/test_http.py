@@ -1,4 +1,4 @@
-"""The request as it goes over the wire, and as --dry-run shows it."""
+"""The request as it goes over the backend, and as --dry-run shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from ocx import __version__
-from ocx.api.http import Message, build, chat_message, encode, request_preview
+from ocx.api.http import HttpRequest, build, chat_message, encode, request_preview
 from ocx.api.types import Endpoint
 from ocx.errors import ConfigError, UsageError
 from ocx.secret import Secret
@@ -18,7 +18,7 @@ HOME = Endpoint("https://opencodex.hk/api/v1", KEY)
 BODY = {"model": "m", "messages": [{"role": "user", "content": "héllo 😀"}]}
 
 
-def headers(message: Message) -> dict[str, str]:
+def headers(message: HttpRequest) -> dict[str, str]:
     assert len({name.lower() for name, _ in message.headers}) == len(message.headers)
     return {name.lower(): value for name, value in message.headers}
 
@@ -78,26 +78,15 @@ def test_the_host_header(base: str, host: str) -> None:
     assert headers(build(Endpoint(base), "GET", "/models"))["host"] == host
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "https://elsewhere.test/api/v1/models",
-        "https://opencodex.hk:444/api/v1/models",
-        "https://api.opencodex.hk/v1",
-        "http://127.0.0.1:8790/api/v1/models",
-        "HTTPS://ELSEWHERE.TEST/",
-    ],
-)
-def test_another_origin_gets_neither_key_nor_configured_headers(path: str) -> None:
-    endpoint = Endpoint(HOME.base_url, KEY, headers={"X-Team": "secret-team"})
-    message = build(endpoint, "GET", path, headers={"X-Mine": "given"})
-    sent = headers(message)
-    assert "authorization" not in sent
-    assert "x-team" not in sent
-    assert sent["x-mine"] == "given"
+@pytest.mark.parametrize("path", ["https://elsewhere.test/api/v1/models", "//elsewhere.test/x"])
+def test_every_path_is_below_the_base_url(path: str) -> None:
+    """The key goes to the origin of the base URL, whatever the path looks like."""
+    message = build(HOME, "GET", path)
+    assert message.url.startswith("https://opencodex.hk/api/v1/")
+    assert headers(message)["host"] == "opencodex.hk"
 
 
-@pytest.mark.parametrize("path", ["/models", "models", "https://OPENCODEX.hk:443/api/v1/models#x"])
+@pytest.mark.parametrize("path", ["/models", "models", "/models#x"])
 def test_the_endpoints_own_origin_gets_the_key(path: str) -> None:
     assert headers(build(HOME, "GET", path))["authorization"] == f"Bearer {KEY.reveal()}"
 
@@ -105,18 +94,11 @@ def test_the_endpoints_own_origin_gets_the_key(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/mo dels", "/models\r\nX: y", "/möbel", "https://user@opencodex.hk/x",
-        "https://opencodex.hk@evil.test/",
+        "/mo dels", "/models\r\nX: y", "/möbel",
     ],
 )  # fmt: skip
 def test_a_path_that_is_none(path: str) -> None:
     with pytest.raises(UsageError):
-        build(HOME, "GET", path)
-
-
-@pytest.mark.parametrize("path", ["http://elsewhere.test/x", "https://"])
-def test_an_absolute_url_is_held_to_the_same_rules(path: str) -> None:
-    with pytest.raises(ConfigError):
         build(HOME, "GET", path)
 
 
@@ -126,9 +108,10 @@ def test_no_method(method: str) -> None:
         build(HOME, method, "/x")
 
 
-def test_headers_are_added_and_the_last_word_is_the_calls() -> None:
-    endpoint = Endpoint(HOME.base_url, None, headers={"X-Team": "a", "user-agent": "mine"})
-    sent = headers(build(endpoint, "GET", "/x", headers={"x-team": "b", "Accept": "text/html"}))
+def test_configured_headers_come_before_ours() -> None:
+    given = {"x-team": "b", "user-agent": "mine", "Accept": "text/html"}
+    endpoint = Endpoint(HOME.base_url, None, headers=given)
+    sent = headers(build(endpoint, "GET", "/x"))
     assert sent["x-team"] == "b"
     assert sent["user-agent"] == "mine"
     assert sent["accept"] == "text/html"
@@ -145,11 +128,10 @@ def test_headers_are_added_and_the_last_word_is_the_calls() -> None:
     ],
 )  # fmt: skip
 def test_refused_headers(bad: Mapping[str, str]) -> None:
-    """Configured or given; the value is not repeated."""
-    for endpoint, given in ((Endpoint(HOME.base_url, headers=bad), {}), (HOME, bad)):
-        with pytest.raises(ConfigError) as caught:
-            build(endpoint, "GET", "/x", headers=given)
-        assert "sk-live-secret" not in f"{caught.value.message}{caught.value.hint}"
+    """The value is not repeated."""
+    with pytest.raises(ConfigError) as caught:
+        build(Endpoint(HOME.base_url, headers=bad), "GET", "/x")
+    assert "sk-live-secret" not in f"{caught.value.message}{caught.value.hint}"
 
 
 @pytest.mark.parametrize("text", ["", "sk-live-a\n", "sk-live a", "sk-live-é", "x" * 513, "\0"])

@@ -19,8 +19,9 @@ def run(code: str) -> str:
 
 
 PURE = (
-    "api", "api.balance", "api.body", "api.completion", "api.deltas", "api.error_response",
-    "api.http", "api.urls", "api.proxy", "api.retry", "api.sse", "api.types",
+    "api", "api.balance", "api.balance_values", "api.completion", "api.error_response",
+    "api.http", "api.message", "api.stream_state", "api.urls", "api.proxy", "api.retry",
+    "api.sse", "api.types",
 )  # fmt: skip
 
 

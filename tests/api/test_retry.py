@@ -41,11 +41,11 @@ def test_a_used_up_quota_is_never_tried_again(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "post", "get"),
+    ("phase", "post", "get"),
     [("connect", True, True), ("silent", False, True), ("final", False, False)],
 )
-def test_what_failed_without_a_status(stage: Stage, post: bool, get: bool) -> None:
-    failure = Failure(NetworkError("m"), stage)
+def test_what_failed_without_a_status(phase: Stage, post: bool, get: bool) -> None:
+    failure = Failure(NetworkError("m"), phase)
     assert (retry.may_retry("POST", failure), retry.may_retry("GET", failure)) == (post, get)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.deltas import Fold, NotJsonError, Progress, SurrogateJoiner, fold
+from ocx.api.completion import CompletionBuilder
+from ocx.api.message import SurrogateJoiner
+from ocx.api.stream_state import NotJsonError, StreamState
 from ocx.api.types import Delta
 from ocx.errors import (
     AuthError,
@@ -23,19 +26,26 @@ from ocx.errors import (
 from tests.api.test_sse import DOCUMENTED
 
 
+def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    builder = CompletionBuilder()
+    for chunk in chunks:
+        builder.add(chunk)
+    return builder.document()
+
+
 def chunk(finish: str | None = None, /, **delta: Any) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return {"id": "c-1", "model": "m", "choices": [choice]}
 
 
-def read(progress: Progress, document: Any) -> Delta:
+def read(progress: StreamState, document: Any) -> Delta:
     delta = progress.read(document if isinstance(document, str) else json.dumps(document))
     assert delta is not None
     return delta
 
 
 def test_the_documented_stream() -> None:
-    progress = Progress()
+    progress = StreamState()
     found = [progress.read(line.removeprefix("data: ")) for line in DOCUMENTED.splitlines()]
     assert [delta.text for delta in found if delta] == ["Hello", "!", ""]
     assert found[3] is None
@@ -62,7 +72,7 @@ def test_the_documented_stream() -> None:
     ],
 )
 def test_what_a_delta_says(delta: dict[str, Any], text: str, reasoning: str) -> None:
-    progress = Progress()
+    progress = StreamState()
     found = read(progress, chunk(**delta))
     assert (found.text, found.reasoning, found.finish_reason) == (text, reasoning, None)
     assert json.loads(found.data) == chunk(**delta)
@@ -72,13 +82,13 @@ def test_what_a_delta_says(delta: dict[str, Any], text: str, reasoning: str) -> 
 def test_a_message_where_a_delta_belongs_is_read() -> None:
     """Some gateways send the whole completion as one event."""
     choice = {"index": 0, "message": {"content": "all"}, "finish_reason": "stop"}
-    progress = Progress()
+    progress = StreamState()
     assert read(progress, {"choices": [choice]}).text == "all"
     assert progress.finished
 
 
 def test_the_last_usage_that_is_not_null_is_kept() -> None:
-    progress = Progress()
+    progress = StreamState()
     for usage in (None, {"total_tokens": 1}, {"total_tokens": 2}, None, "much"):
         read(progress, {**chunk(), "usage": usage})
     assert progress.usage == {"total_tokens": 2}
@@ -87,13 +97,13 @@ def test_the_last_usage_that_is_not_null_is_kept() -> None:
 
 
 def test_an_unknown_finish_reason_passes_through() -> None:
-    progress = Progress()
+    progress = StreamState()
     assert read(progress, chunk("eos")).finish_reason == "eos"
     assert progress.verdict() is None
 
 
 def test_tool_calls_are_joined_by_index() -> None:
-    progress = Progress()
+    progress = StreamState()
     pieces: list[list[dict[str, Any]]] = [
         [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}],
         [{"index": 0, "function": {"arguments": '{"x"'}}],
@@ -115,7 +125,7 @@ def test_of_several_choices_the_first_is_the_text_and_all_must_end() -> None:
     def choice(index: int, text: str, finish: str | None = None) -> dict[str, Any]:
         return {"index": index, "delta": {"content": text}, "finish_reason": finish}
 
-    progress = Progress()
+    progress = StreamState()
     assert read(progress, {"choices": [choice(0, "a"), choice(1, "b")]}).text == "a"
     assert read(progress, {"choices": [choice(1, "b")]}).text == ""
     assert read(progress, {"choices": [choice(0, "", "stop")]}).finish_reason == "stop"
@@ -127,13 +137,13 @@ def test_of_several_choices_the_first_is_the_text_and_all_must_end() -> None:
 
 @pytest.mark.parametrize("data", ["", " ", "\n", "[DONE]", " [DONE]\n"])
 def test_no_delta(data: str) -> None:
-    progress = Progress()
+    progress = StreamState()
     assert progress.read(data) is None
     assert progress.done == ("DONE" in data)
 
 
 def test_blanks_around_a_chunk_do_not_matter() -> None:
-    progress = Progress()
+    progress = StreamState()
     assert read(progress, f"\n {json.dumps(chunk(content='a'))}\n").text == "a"
     assert read(progress, json.dumps(chunk(content="b")) + " \n").text == "b"
 
@@ -143,13 +153,13 @@ def test_blanks_around_a_chunk_do_not_matter() -> None:
 )
 def test_what_is_not_json_is_an_error(data: str) -> None:
     with pytest.raises(NotJsonError, match="not JSON"):
-        Progress().read(data)
+        StreamState().read(data)
 
 
 @pytest.mark.parametrize("data", ["1", '"a"', "null", "[]", '[{"choices": []}]'])
 def test_json_that_is_no_object_is_an_error(data: str) -> None:
     with pytest.raises(ServerError, match="no chunk"):
-        Progress().read(data)
+        StreamState().read(data)
 
 
 @pytest.mark.parametrize(
@@ -169,9 +179,9 @@ def test_json_that_is_no_object_is_an_error(data: str) -> None:
 def test_an_error_in_the_stream(document: dict[str, Any], kind: type[OcxError]) -> None:
     """By its code while there is no content, incomplete after."""
     with pytest.raises(kind) as caught:
-        Progress().read(json.dumps(document))
+        StreamState().read(json.dumps(document))
     assert type(caught.value) is kind
-    progress = Progress()
+    progress = StreamState()
     read(progress, chunk(content="a"))
     assert isinstance(progress.broken(caught.value), IncompleteError)
     assert caught.value.message in progress.broken(caught.value).message
@@ -179,7 +189,7 @@ def test_an_error_in_the_stream(document: dict[str, Any], kind: type[OcxError]) 
 
 @pytest.mark.parametrize("document", [chunk(), {"choices": [], "error": None}, {"object": "x"}])
 def test_a_chunk_that_says_nothing_is_a_delta_without_text(document: dict[str, Any]) -> None:
-    assert read(Progress(), document)[:2] == ("", "")
+    assert read(StreamState(), document)[:2] == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +209,7 @@ def test_a_chunk_that_says_nothing_is_a_delta_without_text(document: dict[str, A
 )
 def test_what_the_end_means(chunks: list[Any], kind: type[OcxError] | None) -> None:
     """Only a finish_reason is success; `[DONE]` proves nothing."""
-    progress = Progress()
+    progress = StreamState()
     for each in chunks:
         progress.read(each if isinstance(each, str) else json.dumps(each))
     assert type(progress.verdict()) is (kind or type(None))
@@ -217,7 +227,7 @@ TREES = st.recursive(
 
 @given(st.lists(TREES | st.builds(lambda c: {"choices": c}, TREES), max_size=4))
 def test_whatever_json_comes_there_is_a_delta_or_an_error_of_ours(documents: list[Any]) -> None:
-    progress, folded = Progress(), Fold()
+    progress, folded = StreamState(), CompletionBuilder()
     for document in documents:
         try:
             delta = progress.read(json.dumps(document))

@@ -1,19 +1,18 @@
-"""The chunks of a streamed answer: what each adds, and the whole answer folded from all; pure."""
+"""What is known about a streamed answer while it comes; pure."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ocx.api.error_response import excerpt, from_document, incomplete
+from ocx.api.message import add_calls, index_of, reasoning_of, text_of
 from ocx.api.sse import DONE
 from ocx.api.types import Delta
 from ocx.errors import IncompleteError, OcxError, RejectedError, ServerError
 from ocx.secret import Secret
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -21,7 +20,7 @@ class NotJsonError(ServerError):
     """An event of the stream is no JSON: garbage, or the stub of one that was cut."""
 
 
-class Progress:
+class StreamState:
     """What is known about an answer while it comes; holds no text.
 
     Attributes:
@@ -174,129 +173,6 @@ class Progress:
             raise error
 
 
-class SurrogateJoiner:
-    """Clean text from deltas: half a surrogate pair waits for its partner in the next one.
-
-    `feed` may keep back one code unit; `end` gives what is left. Halves that find no partner
-    become U+FFFD, so that the text can always be encoded.
-    """
-
-    def __init__(self) -> None:
-        self._half = ""
-
-    def feed(self, text: str) -> str:
-        if self._half:
-            text, self._half = self._half + text, ""
-        elif text.isascii():
-            return text
-        if not _SURROGATE.search(text):
-            return text
-        if "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-    def end(self) -> str:
-        half, self._half = self._half, ""
-        return "\ufffd" if half else ""
-
-
-class Fold:
-    """One chat.completion out of the chunks of a stream; keeps the text."""
-
-    def __init__(self) -> None:
-        self._document: dict[str, Any] = {}
-        self._choices: dict[int, dict[str, Any]] = {}
-        self._text: dict[tuple[int, str], list[str]] = {}
-
-    def add(self, chunk: Mapping[str, Any]) -> None:
-        """Take one chunk; what is no chunk is passed over."""
-        for name, value in chunk.items():
-            if name not in {"choices", "object"} and value is not None:
-                self._document[name] = value
-        choices = chunk.get("choices")
-        for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict):
-                self._choice(choice)
-
-    def document(self) -> dict[str, Any]:
-        """The completion as a server would have sent it whole."""
-        choices = [self._finished(index) for index in sorted(self._choices)]
-        fields = {name: value for name, value in self._document.items() if name != "usage"}
-        head: dict[str, Any] = {"id": fields.pop("id", None), "object": "chat.completion"}
-        document = {**head, **fields, "choices": choices}
-        if "usage" in self._document:
-            document["usage"] = self._document["usage"]
-        return document
-
-    def _choice(self, choice: Mapping[str, Any]) -> None:
-        index = index_of(choice, 0)
-        kept = self._choices.setdefault(
-            index, {"index": index, "message": {"role": "assistant"}, "finish_reason": None}
-        )
-        for name, value in choice.items():
-            if name not in {"index", "delta", "message"} and value is not None:
-                kept[name] = value
-        delta = choice.get("delta") or choice.get("message")
-        if isinstance(delta, dict):
-            self._delta(index, kept["message"], delta)
-
-    def _delta(self, index: int, message: dict[str, Any], delta: Mapping[str, Any]) -> None:
-        for name, value in delta.items():
-            if name == "tool_calls":
-                add_calls(message.setdefault("tool_calls", []), value)
-            elif name == "content":
-                self._text.setdefault((index, name), []).append(text_of(value))
-            elif isinstance(value, str) and name != "role":
-                self._text.setdefault((index, name), []).append(value)
-            elif value is not None:
-                message[name] = value
-
-    def _finished(self, index: int) -> dict[str, Any]:
-        choice = self._choices[index]
-        message = {"role": choice["message"].get("role"), "content": None, **choice["message"]}
-        joined: dict[str, str | None] = {
-            name: "".join(pieces) for (of, name), pieces in self._text.items() if of == index
-        }
-        if message.get("tool_calls"):
-            joined["content"] = joined.get("content") or None
-        message |= joined
-        return {"index": index, "message": message, **_without(choice, "index", "message")}
-
-
-def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One chat.completion document out of chunks."""
-    folded = Fold()
-    for chunk in chunks:
-        folded.add(chunk)
-    return folded.document()
-
-
-def add_calls(calls: list[dict[str, Any]], fragments: Any) -> None:
-    """Join fragments of tool calls, keyed by `index`, into `calls`.
-
-    Names and ids come whole, once; arguments come in pieces.
-    """
-    for position, fragment in enumerate(fragments if isinstance(fragments, list) else ()):
-        if isinstance(fragment, dict):
-            _add_call(calls, index_of(fragment, position), fragment)
-
-
-def _add_call(calls: list[dict[str, Any]], index: int, fragment: Mapping[str, Any]) -> None:
-    # Gemini's bridges send sparse indexes, so the place in the list is not the index.
-    call = next((call for call in calls if call.get("index") == index), None)
-    if call is None:
-        call = {"index": index, "type": "function", "function": {"name": "", "arguments": ""}}
-        calls.append(call)
-    function = fragment.get("function")
-    if isinstance(function, dict):
-        call["function"]["name"] = function.get("name") or call["function"]["name"]
-        arguments = function.get("arguments") or ""
-        # Ollama's and Gemini's bridges send the object itself.
-        whole = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        call["function"]["arguments"] += whole
-    call |= {k: v for k, v in fragment.items() if k not in {"index", "function"} and v}
-
-
 def check_completion(document: Any) -> None:
     """Raise `ServerError` unless this is a chat completion with at least one message."""
     try:
@@ -314,31 +190,5 @@ def filtered(content_seen: bool) -> OcxError:
     return RejectedError("the provider's content filter refused the answer")
 
 
-def index_of(fields: Mapping[str, Any], default: int) -> int:
-    """`index` where it is a number, else `default`."""
-    index = fields.get("index")
-    return index if isinstance(index, int) else default
-
-
-def text_of(content: Any) -> str:
-    """The text of `content`: a string, null, or OpenAI's list of parts."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    parts = (part.get("text") for part in content if isinstance(part, dict))
-    return "".join(text for text in parts if isinstance(text, str))
-
-
-def reasoning_of(delta: Mapping[str, Any]) -> str:
-    """`reasoning_content` (DeepSeek, Qwen) or `reasoning` (OpenRouter): the same text, once."""
-    value = delta.get("reasoning_content") or delta.get("reasoning")
-    return value if isinstance(value, str) else ""
-
-
 def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in mapping.items() if name not in names}
