@@ -13,8 +13,8 @@ from ocx.config.paths import Env, expand
 from ocx.config.schema import DEFAULT_BASE_URL, env_name
 from ocx.config.settings import Settings, check_url
 from ocx.errors import AuthError, ConfigError, UsageError
-from ocx.keyring.command import command_output
 from ocx.keyring.credentials import load_keys
+from ocx.keyring.key_command import command_output
 from ocx.secret import Secret
 
 PROVIDER_VARIABLE = "OPENCODEX_API_KEY"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ocx.errors import UsageError
-from ocx.snippet import curl, node, powershell, python
+from ocx.snippet import curl, powershell, programs, python
 from ocx.snippet.call import Call
 
 __all__ = ["LANGUAGES", "Call", "snippet"]
@@ -20,7 +20,7 @@ _PROGRAMS: dict[str, Callable[[Call], str]] = {
     "curl": curl.program,
     "powershell": powershell.program,
     "python": python.program,
-    "node": node.program,
+    "node": programs.program,
 }
 LANGUAGES = tuple(_PROGRAMS)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 
 from ocx.snippet.call import Call
-from ocx.snippet.literal import json_text
+from ocx.snippet.literals import json_text
 
 
 def program(call: Call) -> str:

@@ -7,7 +7,7 @@ stands in a literal here-string, which ends only at a line that begins with `'@`
 from __future__ import annotations
 
 from ocx.snippet.call import Call
-from ocx.snippet.literal import ascii_json_text
+from ocx.snippet.literals import ascii_json_text
 
 # PowerShell takes these for a straight quote (about_Quoting_Rules).
 _QUOTES = "'\u2018\u2019\u201a\u201b"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocx.snippet.call import Call
-from ocx.snippet.literal import literal
+from ocx.snippet.literals import literal
 
 _PROGRAM = """\
 import json

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ocx.errors import UsageError
 from ocx.snippet import LANGUAGES, Call, snippet
-from ocx.snippet.literal import ascii_json_text, json_leaf, json_text, literal
+from ocx.snippet.literals import ascii_json_text, json_leaf, json_text, literal
 
 URL = "https://opencodex.hk/api/v1/chat/completions"
 TEXT = st.text(max_size=12) | st.sampled_from(["'@", "BODY", "KEY", '"""', "`", "\u2019", "\x7f"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ocx.snippet.call import Call
-from ocx.snippet.literal import MAX_SAFE_INTEGER, json_leaf, literal
+from ocx.snippet.literals import MAX_SAFE_INTEGER, json_leaf, literal
 
 _PROGRAM = """\
 const body = {body};
