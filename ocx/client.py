@@ -42,9 +42,9 @@ def _endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
         return
     from ocx.serve.sandbox import sandbox  # a whole HTTP server, only where it is asked for
 
-    source = settings.sources.get("sandbox", "flag")
-    if run.terminal.stderr_tty or source != "flag":
-        chosen = "" if source == "flag" else f" (chosen by {source})"
+    by_flag = settings.from_flag("sandbox")
+    if run.terminal.stderr_tty or not by_flag:
+        chosen = "" if by_flag else f" (chosen by {settings.sources['sandbox']})"
         run.note(f"sandbox{chosen}: built-in server, play credits")
     with sandbox(state_dir(run.terminal.env)) as (base_url, key):
         yield endpoint(settings, key, base_url=base_url)

@@ -84,7 +84,7 @@ def settings_of(run: Runtime, key: StoredKey) -> Settings:
         home = key.base_url
     if origin(settings.base_url) == origin(home):
         return settings
-    if profile in users or settings.sources["base_url"].startswith(("flag", "environment")):
+    if profile in users or settings.sources["base_url"].is_explicit:
         raise ConfigError(
             f"the key {key.name} goes only to {home}, and not to {settings.base_url}",
             hint="leave out --base-url and unset OCX_BASE_URL",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ocx.config.paths import Env, config_file
 from ocx.config.profiles import ConfigFile
-from ocx.config.schema import SETTINGS, Setting
+from ocx.config.schema import SETTINGS
 from ocx.config.settings import check_file
 from ocx.config.transactions import replace_config
 from ocx.errors import ConfigError, OcxError, UsageError
@@ -135,36 +135,9 @@ def template() -> bytes:
         "",
         "# [profiles.default]",
     ]
+    rows = [f"# {s.name} = {s.example}  # {s.help}" for s in SETTINGS]
     tail = ["", "# [aliases]", '# fast = "deepseek-chat"', ""]
-    return "\n".join([*head, *(_line(setting) for setting in SETTINGS), *tail]).encode()
-
-
-def _line(setting: Setting) -> str:
-    return f"# {setting.name} = {_EXAMPLES[setting.name]}  # {setting.help}"
-
-
-_EXAMPLES = {
-    "base_url": '"https://opencodex.hk/api/v1"',
-    "auth": '"key"',
-    "model": '"deepseek-chat"',
-    "key_name": '"work"',
-    "api_key_command": '["pass", "show", "opencodex"]',
-    "system": '"Answer in one sentence."',
-    "temperature": "1.0",
-    "top_p": "1.0",
-    "max_tokens": "4096",
-    "stop": '["END"]',
-    "headers": '{ "X-Team" = "docs" }',
-    "timeout": "600.0",
-    "connect_timeout": "10.0",
-    "idle_timeout": "120.0",
-    "retries": "2",
-    "proxy": '"socks5://127.0.0.1:1080"',
-    "ca_bundle": '"/etc/ssl/ca.pem"',
-    "balance_path": '"data.balance"',
-    "balance_scale": "0.000002",
-    "history": '"on"',
-}
+    return "\n".join([*head, *rows, *tail]).encode()
 
 
 @contextmanager

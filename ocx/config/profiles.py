@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ocx.config.paths import Env, config_file
 from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name
+from ocx.config.source import Choice, Source, SourceKind
 from ocx.config.values import NAME, check_name
 from ocx.errors import ConfigError
 from ocx.suggest import nearest
@@ -65,13 +66,6 @@ class ConfigFile(NamedTuple):
         return table
 
 
-class Choice(NamedTuple):
-    """A value and where it comes from."""
-
-    value: Any
-    source: str
-
-
 def load(env: Env) -> ConfigFile:
     """Raises: ConfigError."""
     return read(config_file(env))
@@ -94,7 +88,7 @@ def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Ch
 def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
     """The same, whether there is such a profile or not: what `config set` writes."""
     if flags.get("profile") is not None:
-        return Choice(check_name(flags["profile"], "profile"), "flag")
+        return Choice(check_name(flags["profile"], "profile"), Source(SourceKind.FLAG))
     choice = _standing_profile(config, env)
     if not NAME.fullmatch(choice.value):
         raise ConfigError(f"{choice.source} does not hold the name of a profile", hint=EDIT_HINT)
@@ -104,17 +98,17 @@ def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Cho
 def _standing_profile(config: ConfigFile, env: Env) -> Choice:
     variable = env_name("profile")
     if env.get(variable):
-        return Choice(env[variable], f"environment {variable}")
+        return Choice(env[variable], Source(SourceKind.ENVIRONMENT, variable))
     if (name := config.default_profile()) is not None:
-        return Choice(name, "default_profile")
-    return Choice(DEFAULT_PROFILE, "default")
+        return Choice(name, Source(SourceKind.DEFAULT_PROFILE))
+    return Choice(DEFAULT_PROFILE, Source(SourceKind.DEFAULT))
 
 
 def _unknown_profile(choice: Choice, config: ConfigFile) -> ConfigError:
     name, source = choice
     near = nearest(name, config.names())
     guess = f"did you mean {near}? " if near else ""
-    by = "" if source == "flag" else f" (from {source})"
+    by = "" if source.is_flag else f" (from {source})"
     return ConfigError(
         f"no profile {name} in {config.path}{by}",
         hint=f"{guess}create it with `ocx config set -P {name} base_url URL`",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.config import values
-from ocx.config.paths import expand
 from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.schema import BY_NAME
 from ocx.errors import UsageError
@@ -65,21 +63,14 @@ def _typed(where: Target, text: str) -> Any:
         return _alias(where.entry or "", text)
     if where.entry is not None:
         return values.check_header(where.entry, text)[1]
-    setting = BY_NAME[where.name]
-    value = values.check(setting, values.parse(setting, text))
-    if where.name == "ca_bundle":  # `./ca.pem` must mean the same file from every folder
-        return str(Path(expand(value)).absolute())
-    if not isinstance(value, tuple):
-        return value
-    if any(values.looks_like_key(item) for item in value):
-        raise values.KeyInside("holds a key")
-    return list(value)
+    kind = BY_NAME[where.name].type
+    return kind.stored(kind.check(kind.parse(text)))
 
 
 def _alias(name: str, model: str) -> str:
     if not re.fullmatch(_ALIAS, name):
         raise values.BadValue("is not a name for a model")
-    return str(values.check(BY_NAME["model"], model))
+    return str(BY_NAME["model"].type.check(model))
 
 
 def put(config: ConfigFile, profile: dict[str, Any], where: Target, value: Any) -> None:

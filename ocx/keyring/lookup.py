@@ -168,7 +168,7 @@ def _candidates(
         yield Located(
             "--key-file", lambda: _allowed(read_key_file(path, read_stdin), settings), path != "-"
         )
-    if settings.sources["profile"] == "flag":
+    if settings.from_flag("profile"):
         yield from _profile_key(settings, env)
     for variable in (env_name("api_key"), PROVIDER_VARIABLE):
         if env.get(variable) and (variable != PROVIDER_VARIABLE or _provider_may(settings)):
@@ -222,8 +222,7 @@ def _allowed(found: FoundKey, settings: Settings) -> FoundKey:
 
 
 def _provider_may(settings: Settings) -> bool:
-    given_now = settings.sources["base_url"].startswith(("flag", "environment"))
-    return given_now or _is_provider(settings.base_url)
+    return settings.sources["base_url"].is_explicit or _is_provider(settings.base_url)
 
 
 def _is_provider(url: str) -> bool:

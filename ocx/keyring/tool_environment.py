@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ocx.config.schema import DEFAULT_PROFILE, SETTINGS, env_name
 from ocx.config.settings import Settings
+from ocx.config.source import SourceKind
 from ocx.errors import UsageError
 from ocx.keyring.lookup import PROVIDER_VARIABLE
 from ocx.secret import Secret
@@ -62,7 +63,7 @@ def handover(settings: Settings, key: Secret | None) -> Handover:
 
 
 def _model(settings: Settings) -> dict[str, str]:
-    if settings.sources["model"] == "default":
+    if settings.sources["model"].kind is SourceKind.DEFAULT:
         return {}
     return {"OPENAI_MODEL": settings.model, env_name("model"): settings.model}
 
@@ -73,11 +74,6 @@ def _for_ocx(settings: Settings) -> dict[str, str]:
     if settings.profile != DEFAULT_PROFILE:
         found[env_name("profile")] = settings.profile
     for setting in SETTINGS:
-        value = getattr(settings, setting.name)
-        if (
-            setting.variable
-            and setting.name != "base_url"
-            and settings.sources[setting.name] == "flag"
-        ):
-            found[env_name(setting.name)] = str(value)
+        if setting.variable and setting.name != "base_url" and settings.from_flag(setting.name):
+            found[setting.variable] = str(getattr(settings, setting.name))
     return found
