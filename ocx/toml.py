@@ -1,9 +1,10 @@
-"""Reading TOML, with every failure as one line that names the file, the line and the column."""
+"""Reading and writing TOML; a failure is one line that names the file, the line and the column."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def parse(data: bytes, path: Path, *, hint: str | None = None) -> dict[str, Any]
         raise ConfigError(f"{path}: cannot be read as TOML: {error}", hint=hint) from error
     # Outside the handlers: an exception chained to this one would carry the document along.
     raise ConfigError(f"{path}: line {line}, column {column}: {problem}", hint=hint)
+
+
+def dump(data: Mapping[str, Any], *, multiline: bool = False) -> bytes:
+    """The document that holds `data`; `multiline` writes texts of several lines as such."""
+    import tomli_w  # start-up that only a change should pay
+
+    return tomli_w.dumps(data, multiline_strings=multiline).encode()
 
 
 def _syntax(message: str, text: str) -> tuple[int, int, str]:

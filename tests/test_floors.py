@@ -61,7 +61,7 @@ FOREIGN = {
     "jsonschema": ("ocx.answer",),
     "markdown_it": ("ocx.answer", "ocx.output.markdown"),
     "readline": ("ocx.session.line_editor",),
-    "tomli_w": ("ocx.config", "ocx.prompt.templates"),
+    "tomli_w": ("ocx.toml",),
     "click": (),
     "pydantic": (),
     "requests": (),

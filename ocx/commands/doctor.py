@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
@@ -95,12 +94,9 @@ def _client(
         from ocx.client import open_client
 
         return open_client(run.with_flags(quiet=True), settings)
-    from ocx.api import Client
-    from ocx.client import log_to
-    from ocx.keyring.lookup import endpoint
+    from ocx.keyring.lookup import client_for
 
-    log_to(run.terminal, logging.DEBUG if run.debug else logging.ERROR)
-    return Client(endpoint(settings, secret))
+    return client_for(run.with_flags(quiet=True), settings, secret)
 
 
 def _key(run: Runtime, settings: Settings) -> tuple[Check, Secret | None]:

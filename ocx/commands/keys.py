@@ -113,8 +113,8 @@ def rotate(run: Runtime, name: KeyName) -> None:
 
     The new key is read like that of `ocx keys add`. Whatever fails, the old one stays.
     """
-    from ocx.commands.keys_check import settings_of
-    from ocx.keyring import adding as newkey  # a TOML writer
+    from ocx.keyring import adding as newkey
+    from ocx.keyring.validation import settings_of
 
     old = stored_key(load_keys(run.terminal.env), name)
     settings = settings_of(run, old)
@@ -170,7 +170,7 @@ def rm(
 
     It still works until it is revoked in the dashboard.
     """
-    from ocx.config.transactions import change_keys  # a TOML writer
+    from ocx.keyring.credentials import change_keys
 
     stored_key(load_keys(run.terminal.env), name)
     users = users_of(load(run.terminal.env), name)

@@ -1,21 +1,22 @@
-"""Asking an endpoint about a key, and the settings under which a key may be sent there."""
+"""`ocx keys check`: one key or all of them, and what their endpoints said."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from ocx.api.urls import origin
-from ocx.config.profiles import choose_profile, load, users_of
-from ocx.errors import AuthError, ConfigError, OcxError, PartialError, UsageError
+from ocx.errors import AuthError, OcxError, PartialError
 from ocx.keyring.credentials import StoredKey, load_keys, stored_key
+from ocx.keyring.lookup import find_key
+from ocx.keyring.validation import (
+    Verdict,
+    ask_endpoint,
+    refuse_keyless,
+    settings_of,
+    validate_key,
+)
 from ocx.runtime import Runtime
-
-if TYPE_CHECKING:
-    from ocx.config.settings import Settings
-    from ocx.keyring.validation import Verdict
-    from ocx.secret import Secret
+from ocx.secret import Secret
 
 
 class Checked(NamedTuple):
@@ -37,87 +38,15 @@ class Checked(NamedTuple):
         }
 
 
-def ask_endpoint(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
-    # The only place here that needs an HTTP library: `keys list` must not pay for it.
-    import logging
-
-    from ocx.api import Client
-    from ocx.client import log_to
-    from ocx.keyring.lookup import endpoint
-    from ocx.keyring.validation import ask
-
-    run.terminal.stderr.hide(secret)
-    quiet = logging.ERROR if run.quiet else logging.WARNING
-    log_to(run.terminal, logging.DEBUG if run.debug else quiet)
-    with Client(endpoint(settings, secret)) as client:
-        return ask(client, settings.balance_path, settings.balance_scale)
-
-
-def refuse_keyless(settings: Settings) -> None:
-    if settings.sandbox:
-        raise UsageError(
-            f"the sandbox (from {settings.sources['sandbox']}) makes its own key; "
-            "a real one never goes there",
-            hint="leave out --sandbox, unset OCX_SANDBOX, or name a profile with -P",
-        )
-    if settings.auth == "none":
-        raise UsageError(
-            f"profile {settings.profile} sends no key: it has auth = none",
-            hint="name another profile with -P",
-        )
-
-
-def settings_of(run: Runtime, key: StoredKey) -> Settings:
-    """The settings under which a stored key may be sent: of a profile that uses it.
-
-    A key that no profile uses goes back to where it was added, without the headers of another
-    endpoint. -P chooses among several profiles.
-
-    Raises: ConfigError where flags or environment name another endpoint.
-    """
-    users = users_of(load(run.terminal.env), key.name)
-    profile = _profile_for(run, key, users)
-    settings = run.with_flags(profile=profile).settings()
-    refuse_keyless(settings)
-    home = settings.profile_base_url
-    if profile not in users and key.base_url is not None:
-        home = key.base_url
-    if origin(settings.base_url) == origin(home):
-        return settings
-    if profile in users or settings.sources["base_url"].is_explicit:
-        raise ConfigError(
-            f"the key {key.name} goes only to {home}, and not to {settings.base_url}",
-            hint="leave out --base-url and unset OCX_BASE_URL",
-        )
-    return replace(settings, base_url=home, headers={})
-
-
-def _profile_for(run: Runtime, key: StoredKey, users: Sequence[str]) -> str:
-    """The profile in force where it uses the key, or nobody does; else the first that does."""
-    config = load(run.terminal.env)
-    current: str = choose_profile(config, run.flags, run.terminal.env).value
-    if not users or current in users:
-        return current
-    if run.flags.get("profile") is not None:
-        raise ConfigError(
-            f"profile {current} does not use the key {key.name}",
-            hint=f"used by: {', '.join(users)}; `ocx keys use {key.name} -P {current}` changes it",
-        )
-    return users[0]
-
-
 def check_one(run: Runtime, name: str | None) -> Checked:
     if name is not None:
         return _check_stored(run, stored_key(load_keys(run.terminal.env), name))
-    from ocx.keyring.lookup import find_key
-
     settings = run.settings()
     if settings.sandbox:
         from ocx.client import open_client  # httpx, only if something is sent
-        from ocx.keyring.validation import ask
 
         with open_client(run, settings) as client:
-            return Checked("sandbox", None, ask(client))
+            return Checked("sandbox", None, validate_key(client))
     refuse_keyless(settings)
     found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
     for warning in found.warnings:
@@ -139,8 +68,6 @@ def check_all(run: Runtime) -> list[Checked]:
 
 
 def _checked(run: Runtime, key: StoredKey) -> Checked:
-    from ocx.keyring.validation import Verdict
-
     try:
         return _check_stored(run, key)
     except OcxError as error:

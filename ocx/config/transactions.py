@@ -1,7 +1,4 @@
-"""Changing config.toml and credentials.toml: read, change, write, all under one lock.
-
-Apart from what reads them: the TOML writer costs start-up that only a change should pay.
-"""
+"""Changing config.toml: read, change, write, all under one lock."""
 
 from __future__ import annotations
 
@@ -9,24 +6,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import tomli_w
+from typing import Any, NamedTuple
 
 from ocx.config.completion_cache import write_names
-from ocx.config.paths import Env, config_dir, config_file, credentials_file
+from ocx.config.paths import Env, config_dir, config_file
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import SANDBOX
 from ocx.errors import ConfigError, OcxError
 from ocx.files import atomic_write, locked, make_folder
-from ocx.keyring.credentials import Keys, StoredKey, load_keys
-
-T = TypeVar("T")
+from ocx.toml import dump
 
 # Strings first, so that a # inside one is no comment.
-_TOKENS = re.compile(
-    r'"""(?:\\.|[^\\])*?"""|' r"'''.*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|(#)", re.DOTALL
-)
+_TOKENS = r'(?s:"""(?:\\.|[^\\])*?"""|' r"'''.*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|(#))"
 
 
 class Changed(NamedTuple):
@@ -52,15 +43,15 @@ def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> Chang
         raises, and then nothing is saved.
     """
     path = config_file(env)
-    with _changing(path, config_dir(env)):
+    with changing(path, config_dir(env)):
         config = load(env)
-        before = tomli_w.dumps(config.data)
+        before = dump(config.data)
         profile = change(config)
-        after = tomli_w.dumps(config.data)
+        after = dump(config.data)
         if after == before:
             return Changed(profile, None)
         backup = _save_comments(path)
-        _save_config(env, config, after.encode())
+        _save_config(env, config, after)
     return Changed(profile, backup)
 
 
@@ -95,27 +86,28 @@ def replace_config(env: Env, old: bytes | None, new: bytes, config: ConfigFile) 
     Raises: ConfigError where the file no longer holds `old`; OcxError where it cannot be written.
     """
     path = config_file(env)
-    with _changing(path, config_dir(env)):
+    with changing(path, config_dir(env)):
         if _content(path) != old:
             raise ConfigError(f"{path} was changed by another program meanwhile")
         _save_config(env, config, new)
 
 
-def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
-    """Let `change` alter the stored keys, and save them.
+@contextmanager
+def changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterator[None]:
+    """Hold the lock for changing `path`; its folder is made, and closed to others if `private`.
 
-    No copy is kept of the old file: it would keep keys that were removed.
-    Raises: ConfigError; OcxError where the file cannot be written; whatever `change` raises, and
-        then nothing is saved.
+    Raises:
+        OcxError: the file cannot be written.
     """
-    path = credentials_file(env)
-    with _changing(path, config_dir(env), private=True):
-        keys = load_keys(env)
-        result = change(keys)
-        data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
-        atomic_write(path, tomli_w.dumps(data).encode(), 0o600)
-        write_names(env, "keys", keys)
-    return result
+    try:
+        if path.parent == own_folder:
+            make_folder(own_folder, private=private)
+        else:  # OCX_CONFIG: a folder of the user's
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            yield
+    except OSError as error:
+        raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def refuse_sandbox(name: str) -> None:
@@ -129,20 +121,7 @@ def refuse_sandbox(name: str) -> None:
 
 def has_comments(text: str) -> bool:
     """Whether a TOML document has a comment."""
-    return any(match.group(1) for match in _TOKENS.finditer(text))
-
-
-@contextmanager
-def _changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterator[None]:
-    try:
-        if path.parent == own_folder:
-            make_folder(own_folder, private=private)
-        else:  # OCX_CONFIG: a folder of the user's
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path):
-            yield
-    except OSError as error:
-        raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
+    return any(match.group(1) for match in re.finditer(_TOKENS, text))
 
 
 def _save_config(env: Env, config: ConfigFile, data: bytes) -> None:
@@ -164,12 +143,3 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _entry(key: StoredKey) -> dict[str, Any]:
-    entry: dict[str, Any] = {"key": key.secret.reveal()}
-    if key.created is not None:
-        entry["created"] = key.created
-    if key.base_url is not None:
-        entry["base_url"] = key.base_url
-    return entry

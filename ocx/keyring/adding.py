@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ocx.api.urls import origin
-from ocx.commands.keys_check import ask_endpoint, refuse_keyless
 from ocx.config.profiles import ConfigFile
 from ocx.config.schema import DEFAULT_BASE_URL, env_name
-from ocx.config.transactions import change_keys, change_profile
+from ocx.config.settings import Settings
+from ocx.config.transactions import change_profile
 from ocx.errors import ConfigError, UsageError
-from ocx.keyring.credentials import Keys, StoredKey, stored_key
-from ocx.keyring.lookup import check_key, key_from, read_key_file
+from ocx.keyring.credentials import Keys, StoredKey, change_keys, stored_key
+from ocx.keyring.lookup import PROVIDER_VARIABLE, check_key, key_from, read_key_file
+from ocx.keyring.validation import Verdict, ask_endpoint, refuse_keyless
 from ocx.runtime import Runtime
 from ocx.secret import Secret
-
-if TYPE_CHECKING:
-    from ocx.config.settings import Settings
-    from ocx.keyring.validation import Verdict
 
 
 def refuse_stored(keys: Keys, name: str) -> None:
@@ -127,6 +124,6 @@ def warn_of_use(run: Runtime, key: StoredKey, profile: dict[str, Any]) -> None:
 
 
 def _note_variables(run: Runtime) -> None:
-    for variable in (env_name("api_key"), "OPENCODEX_API_KEY"):
+    for variable in (env_name("api_key"), PROVIDER_VARIABLE):
         if run.terminal.env.get(variable) and run.flags.get("profile") is None:
             run.note(f"{variable} is set, and comes first unless -P names the profile")

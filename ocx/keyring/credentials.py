@@ -9,16 +9,22 @@ base_url = "https://opencodex.hk/api/v1"     # where it was checked when it was 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from ocx.config.paths import Env, credentials_file
+from ocx.config.completion_cache import write_names
+from ocx.config.paths import Env, config_dir, credentials_file
+from ocx.config.transactions import changing
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError
+from ocx.files import atomic_write
 from ocx.secret import Secret
 from ocx.suggest import nearest
-from ocx.toml import parse
+from ocx.toml import dump, parse
+
+T = TypeVar("T")
 
 OLD_AFTER_DAYS = 90
 
@@ -62,6 +68,25 @@ def stored_key(keys: Keys, name: str) -> StoredKey:
     raise AuthError(f"no key {name} is stored", hint=hint)
 
 
+def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
+    """Let `change` alter the stored keys, and save them; what it raises saves nothing.
+
+    No copy is kept of the old file: it would keep keys that were removed.
+
+    Raises:
+        ConfigError: the stored keys cannot be read.
+        OcxError: the file cannot be written.
+    """
+    path = credentials_file(env)
+    with changing(path, config_dir(env), private=True):
+        keys = load_keys(env)
+        result = change(keys)
+        data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
+        atomic_write(path, dump(data), 0o600)
+        write_names(env, "keys", keys)
+    return result
+
+
 def now() -> datetime:
     """The time to the second, as it is stored."""
     return datetime.now(UTC).replace(microsecond=0)
@@ -100,6 +125,11 @@ def _stored_key(name: str, entry: Any, path: Path) -> StoredKey:
         _aware(entry.get("created")),
         base_url if isinstance(base_url, str) else None,
     )
+
+
+def _entry(key: StoredKey) -> dict[str, Any]:
+    fields = {"key": key.secret.reveal(), "created": key.created, "base_url": key.base_url}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _aware(created: Any) -> datetime | None:

@@ -1,27 +1,33 @@
-"""Which key goes to which endpoint; keys and URLs are found as a pair (conventions, 3)."""
+"""Which key goes to which endpoint: keys and URLs are found as a pair."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.api.types import Endpoint
 from ocx.api.urls import is_loopback, origin
 from ocx.config.paths import Env, expand
-from ocx.config.schema import DEFAULT_BASE_URL, env_name
+from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, env_name
 from ocx.config.settings import Settings, check_url
 from ocx.errors import AuthError, ConfigError, UsageError
 from ocx.keyring.credentials import load_keys
-from ocx.keyring.key_command import command_output
+from ocx.keyring.key_command import run_key_command
 from ocx.secret import Secret
+
+if TYPE_CHECKING:
+    from ocx.api import Client
+    from ocx.runtime import Runtime
 
 PROVIDER_VARIABLE = "OPENCODEX_API_KEY"
 _KEY_FILE_CAP = 64 * 1024
 _NO_KEY_HINT = (
     "store one with `ocx keys add NAME`, or set OPENCODEX_API_KEY; `--sandbox` needs no key"
 )
+_ENDPOINT_SETTINGS = BY_NAME.keys() & {item.name for item in fields(Endpoint)}
 _SHAPE_HINT = "a key is 1 to 512 printable ASCII characters without spaces or line breaks"
 
 
@@ -88,18 +94,26 @@ def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None
         if settings.auth == "none":
             raise ConfigError(f"profile {settings.profile} sends no key: it has auth = none")
         check_key(key, "the key", url)
-    return Endpoint(
-        base_url=url,
-        key=key,
-        headers=settings.headers,
-        timeout=settings.timeout,
-        connect_timeout=settings.connect_timeout,
-        idle_timeout=settings.idle_timeout,
-        retries=settings.retries,
-        proxy=settings.proxy,
-        ca_bundle=expand(settings.ca_bundle) if settings.ca_bundle else None,
-        allow_http=settings.auth == "none",
-    )
+    same = {name: getattr(settings, name) for name in _ENDPOINT_SETTINGS}
+    same["base_url"] = url
+    same["ca_bundle"] = expand(settings.ca_bundle) if settings.ca_bundle else None
+    return Endpoint(**same, key=key, allow_http=settings.auth == "none")
+
+
+def client_for(
+    run: Runtime, settings: Settings, key: Secret | None, base_url: str | None = None
+) -> Client:
+    """A client that sends `key`, which stderr hides from now on; what it logs goes there.
+
+    Raises:
+        ConfigError: as `endpoint`.
+    """
+    from ocx.api import Client  # an HTTP library: `keys list` must not pay for it
+
+    run.start_logging()
+    if key is not None:
+        run.terminal.stderr.hide(key)
+    return Client(endpoint(settings, key, base_url))
 
 
 def key_from(data: bytes | str, what: str) -> Secret:
@@ -198,7 +212,7 @@ def _profile_key(settings: Settings, env: Env) -> Iterator[Located]:
 
 
 def _commanded(settings: Settings, source: str, env: Env) -> FoundKey:
-    output = command_output(settings.api_key_command, source, env)
+    output = run_key_command(settings.api_key_command, source, env)
     return FoundKey(key_from(output, f"the output of {source}"), source)
 
 

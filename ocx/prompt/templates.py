@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ocx import toml
 from ocx.errors import ConfigError, UsageError
 
 STDIN_NAME = "stdin"
@@ -129,8 +130,6 @@ def render(template: Template, params: Mapping[str, str], stdin: str | None) -> 
 
 def dump(template: Template) -> bytes:
     """The TOML of `template`, as `--save-template` writes it."""
-    import tomli_w  # only where something is written
-
     document: dict[str, Any] = {
         key: getattr(template, key) for key in _TEXTS if getattr(template, key) is not None
     }
@@ -138,7 +137,7 @@ def dump(template: Template) -> bytes:
         table = getattr(template, key)
         if table:
             document[key] = dict(table)
-    return tomli_w.dumps(document, multiline_strings=True).encode("utf-8")
+    return toml.dump(document, multiline=True)
 
 
 def check_name(name: str) -> str:
