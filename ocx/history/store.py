@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ocx.history.call import Call, Entry, Message, prompt_of, to_json, without_keys
-from ocx.history.database import open_database, translated, writing
+from ocx.history.database import conversation_lock, open_database, translated, writing
 from ocx.history.filters import Filters
-from ocx.history.lock import conversation_lock
 from ocx.secret import Secret
 
 FILE = "history.sqlite3"
