@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`, did you mean NAME?` for the end of a message; empty if no name is near."""
+    near = nearest(word, known)
+    return f", did you mean {near}?" if near else ""
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that is most like `word`, None if none is near."""
     from difflib import get_close_matches  # only on the way to a warning or an error
 
     found = get_close_matches(word, list(known), 1)

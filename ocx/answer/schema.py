@@ -13,7 +13,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,14 +34,6 @@ _NOTHING_REMOTE: SchemaRegistry = Registry()
 _REASON_CHARS = 300
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A valid answer: the JSON as the model wrote it, and as a value."""
-
-    text: str
-    value: Any
-
-
 class Schema:
     """A JSON Schema that answers are checked against.
 
@@ -58,12 +49,15 @@ class Schema:
     def _validator(self) -> Validator:
         return self._class(self.document, registry=_NOTHING_REMOTE)
 
-    def check(self, answer: str) -> Checked:
-        """The JSON of `answer`. Raises InvalidAnswerError with the path that failed."""
+    def check(self, answer: str) -> str:
+        """The JSON of a valid answer, as the model wrote it.
+
+        Raises:
+            InvalidAnswerError: with the path that failed.
+        """
         text = _bare(answer)
         try:
-            value = parse_json(text)
-            error = exceptions.best_match(self._validator.iter_errors(value))
+            error = exceptions.best_match(self._validator.iter_errors(parse_json(text)))
         except ValueError as problem:
             raise InvalidAnswerError(f"the answer is not JSON: {problem}") from None
         except RecursionError:
@@ -74,7 +68,7 @@ class Schema:
                 f"the answer does not satisfy the schema at {error.json_path}: {reason}",
                 hint="--schema-retries N lets the model correct itself",
             )
-        return Checked(text, value)
+        return text
 
     def response_format(self) -> dict[str, Any]:
         """The field of OpenAI's API; `strict` only where the schema keeps the rules for it."""
@@ -183,7 +177,7 @@ def _bare(answer: str) -> str:
     """The answer without the white space and the one fence that may stand around it."""
     text = answer.strip("\ufeff \t\r\n")
     block = only_block(text) if text.startswith(("```", "~~~")) else None
-    return block.content.strip() if block else text
+    return text if block is None else block.strip()
 
 
 def _document(text: str, name: str) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.suggest import did_you_mean
 
 _TYPES = {
     "str": "string",
@@ -62,10 +62,8 @@ def _type(word: str) -> dict[str, Any]:
     if word.endswith("[]"):
         return {"type": "array", "items": _type(word.removesuffix("[]"))}
     if word not in _TYPES:
-        near = difflib.get_close_matches(word, _TYPES, 1)
-        meant = f", did you mean {near[0]}?" if near else ""
         raise UsageError(
-            f"--schema: unknown type {word!r}{meant}",
+            f"--schema: unknown type {word!r}{did_you_mean(word, _TYPES)}",
             hint="types are str, int, float, bool, and a list of each: str[]",
         )
     return {"type": _TYPES[word]}

@@ -120,7 +120,7 @@ class Exchange:
 
         for left in range(self._depth.schema_retries, -1, -1):
             try:
-                self._once(body, target, lambda text: schema.check(text).text)
+                self._once(body, target, schema.check)
                 return
             except InvalidAnswerError as error:
                 if not left:

@@ -11,7 +11,7 @@ from ocx.config.display import is_secret_header
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
-from ocx.snippet import Call, snippet
+from ocx.snippet import SnippetRequest, snippet
 
 
 def print_snippet(
@@ -24,7 +24,7 @@ def print_snippet(
             hint="run `ocx serve` and give its address with --base-url",
         )
     body = with_usage(body, form)
-    call = Call(
+    request = SnippetRequest(
         join(settings.base_url, CHAT_PATH),
         {**body, "stream": True} if form.stream else body,
         settings.headers,
@@ -33,4 +33,4 @@ def print_snippet(
     for name in filter(is_secret_header, settings.headers):
         run.warn(f"the header {name} stands in the program as it is")
     encode(body)  # a program could hold what no request can
-    run.terminal.stdout.write(snippet(language, call).encode())
+    run.terminal.stdout.write(snippet(language, request).encode())

@@ -14,7 +14,6 @@ any other dollar (`$5`) is itself. Values are put in as they are, never expanded
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import tomllib
@@ -25,6 +24,7 @@ from typing import Any
 
 from ocx import toml
 from ocx.errors import ConfigError, UsageError
+from ocx.suggest import did_you_mean
 
 STDIN_NAME = "stdin"
 _PLACE = re.compile(
@@ -197,7 +197,7 @@ def _check_known(template: Template, params: Mapping[str, str], places: Sequence
             raise UsageError("-p cannot set stdin", hint="pipe the text in")
         if name not in known:
             raise UsageError(
-                f"template {template.name} has no parameter {name}{_near(name, known)}",
+                f"template {template.name} has no parameter {name}{did_you_mean(name, known)}",
                 hint=f"it has {', '.join(known)}" if known else "it takes none",
             )
 
@@ -206,69 +206,63 @@ def _missing(template: Template, missing: Sequence[str]) -> UsageError:
     options = " ".join(f"-p {name}=…" for name in missing if name != STDIN_NAME)
     piped = "pipe something in for $stdin" if STDIN_NAME in missing else ""
     hint = " and ".join(part for part in (options and f"add {options}", piped) if part)
-    return UsageError(f"template {template.name} misses {', '.join(missing)}", hint=hint)
+    word = "parameter" if len(missing) == 1 else "parameters"
+    message = f"missing {word} for template {template.name}: {', '.join(missing)}"
+    return UsageError(message, hint=hint)
 
 
 def _options(table: Mapping[str, Any], text: str, name: str) -> dict[str, Any]:
     for key, value in table.items():
         if key in _RESERVED:
-            where = _where(text, key)
+            where = _where(text, "options", key)
             raise ConfigError(f"template {name}: options cannot set {key} {where}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
-            where = _where(text, key)
-            raise ConfigError(f"template {name}: option {key} is no JSON value {where}") from None
+            where = _where(text, "options", key)
+            raise ConfigError(
+                f"template {name}: option {key} is not a JSON value {where}"
+            ) from None
     return dict(table)
 
 
 def _defaults(table: Mapping[str, Any], text: str, name: str) -> dict[str, str]:
     defaults: dict[str, str] = {}
     for key, value in table.items():
+        where = _where(text, "defaults", key)
         if not _PARAMETER.fullmatch(key) or key == STDIN_NAME:
             raise ConfigError(
-                f"template {name}: {key} cannot be a parameter {_where(text, key)}",
+                f"template {name}: {key} cannot be a parameter {where}",
                 hint="a name is letters, digits and _, and not stdin",
             )
         if not isinstance(value, str | int | float):
-            raise ConfigError(
-                f"template {name}: the default of {key} must be a text {_where(text, key)}"
-            )
+            raise ConfigError(f"template {name}: the default of {key} must be a text {where}")
         defaults[key] = value if isinstance(value, str) else json.dumps(value)
     return defaults
 
 
 def _unknown(text: str, name: str, key: str) -> ConfigError:
     known = (*_TEXTS, *_TABLES)
-    near = _near(key, known)
     return ConfigError(
-        f"template {name}: unknown key {key}{near} {_where(text, key)}",
+        f"template {name}: unknown key {key}{did_you_mean(key, known)} {_where(text, key)}",
         hint=f"known keys are {', '.join(known)}",
     )
 
 
 def _no_template(name: str, names: Sequence[str]) -> UsageError:
     return UsageError(
-        f"there is no template {name}{_near(name, names)}",
+        f"there is no template {name}{did_you_mean(name, names)}",
         hint="`ocx config templates list` shows them; --save-template NAME makes one",
     )
 
 
-def _near(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, 1)
-    return f", did you mean {near[0]}?" if near else ""
-
-
-def _where(text: str, key: str) -> str:
-    """`(at line 3, column 1)`: tomllib keeps no places, so the key is looked for."""
-    quoted = re.escape(key)
-    pattern = rf"""^[ \t]*(\[+[ \t]*)?(?P<key>["']?{quoted}["']?)(?=[ \t]*[\]=.])"""
-    match = re.search(pattern, text, re.MULTILINE)
-    if match is None:
+def _where(text: str, *keys: str) -> str:
+    """`(at line 3, column 1)`: where the last of `keys` stands."""
+    line = toml.line_of(text, keys)
+    if line is None:
         return "(in this file)"
-    start = match.start("key")
-    line = text.count("\n", 0, start) + 1
-    return f"(at line {line}, column {start - (text.rfind(chr(10), 0, start) + 1) + 1})"
+    found = re.search(rf"""["']?{re.escape(keys[-1])}""", text.split("\n")[line - 1])
+    return f"(at line {line}, column {found.start() + 1})" if found else f"(at line {line})"
 
 
 def _edit(name: str) -> str:
