@@ -19,6 +19,7 @@ FLOORS = {
     "ocx.secret": 0,
     "ocx.escaping": 0,
     "ocx.files": 0,
+    "ocx.jsontext": 0,
     "ocx.suggest": 0,
     "ocx.toml": 0,
     "ocx.api": 1,
@@ -45,8 +46,18 @@ FLOORS = {
     "ocx.__main__": 11,
 }
 SERVE = "ocx.serve"
-SERVE_MAY_IMPORT = ("ocx.errors", "ocx.secret", "ocx.api.types", "ocx.api.sse", "ocx.api.urls")
-"""The words and rules that both ends of the wire share, all of them pure."""
+SERVE_MAY_IMPORT = (
+    "ocx.errors",
+    "ocx.secret",
+    "ocx.files",
+    "ocx.jsontext",
+    "ocx.suggest",
+    "ocx.toml",
+    "ocx.api.types",
+    "ocx.api.sse",
+    "ocx.api.urls",
+)
+"""The words and rules that both ends of the wire share, all of them pure, and the ground floor."""
 MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.client")
 
 FOREIGN = {

@@ -27,6 +27,7 @@ from referencing.jsonschema import DRAFT202012, SchemaRegistry
 from ocx.answer.extract import only_block
 from ocx.answer.shorthand import from_shorthand
 from ocx.errors import InvalidAnswerError, RejectedError, UsageError
+from ocx.jsontext import parse
 
 # An empty registry resolves what stands in the schema and fetches nothing: the default one of
 # jsonschema opens every remote `$ref`.
@@ -151,12 +152,13 @@ def is_strict(schema: Any) -> bool:
 
 
 def parse_json(text: str) -> Any:
-    """JSON by RFC 8259 and nothing more. Raises ValueError; RecursionError for deep nesting."""
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+    """JSON that every reader understands alike: finite numbers, no key twice in an object.
 
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    Raises:
+        ValueError: it is not.
+        RecursionError: it is nested too deeply.
+    """
+    return parse(text, parse_float=_finite, object_pairs_hook=_unique)
 
 
 def _finite(text: str) -> float:

@@ -37,9 +37,11 @@ class ValueType:
 
     Attributes:
         allowed: a sentence about the values for the help; empty if any will do.
+        range: the numbers that it takes, for a message.
     """
 
     allowed = ""
+    range = ""
 
     def parse(self, text: str) -> Any:
         """The value that a word on a command line or in the environment means, not yet checked.

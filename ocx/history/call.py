@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -172,7 +171,3 @@ def _masked(text: str, keys: Sequence[Secret]) -> str:
     # JSON can spell half a surrogate pair, which no file can hold.
     text = text.encode("utf-8", "replace").decode()
     return _KEY.sub(lambda match: Secret(match.group()).masked(), text)
-
-
-def to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

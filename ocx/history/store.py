@@ -13,9 +13,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ocx.history.call import Call, Entry, Message, prompt_of, to_json, without_keys
+from ocx.history.call import Call, Entry, Message, prompt_of, without_keys
 from ocx.history.database import conversation_lock, open_database, translated, writing
 from ocx.history.filters import Filters
+from ocx.jsontext import compact
 from ocx.secret import Secret
 
 FILE = "history.sqlite3"
@@ -112,7 +113,7 @@ class History:
         sent = without_keys(list(messages), keys)
         values["prompt"] = prompt_of(sent)
         for name in _JSON:
-            values[name] = None if values[name] is None else to_json(values[name])
+            values[name] = None if values[name] is None else compact(values[name])
         values["credits"] = None if call.credits is None else str(call.credits)
         with translated(self._path), writing(self._connection):
             home = self._ensure(conversation, call)
@@ -200,7 +201,7 @@ class History:
             values,
         )
         for position, message in enumerate(sent):
-            self._insert_message(cursor.lastrowid or 0, position, to_json(message))
+            self._insert_message(cursor.lastrowid or 0, position, compact(message))
 
     def _insert_message(self, call: int, position: int, text: str) -> None:
         digest = hashlib.sha256(text.encode()).digest()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.jsontext import parse
 
 
 def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, Any]:
@@ -25,11 +25,6 @@ def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, An
 
 def _document(name: str, text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_not_json)
+        return parse(text)
     except (ValueError, RecursionError):
         raise UsageError(f"the field {name} is not JSON", hint="-f sends a text as it is") from None
-
-
-def _not_json(name: str) -> Any:
-    """NaN and Infinity are no JSON (RFC 8259)."""
-    raise ValueError(name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.jsontext import parse
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _EMPTY_ALLOWED = ("tool_calls", "function_call", "refusal", "audio")
@@ -30,7 +30,7 @@ def parse_messages(text: str, name: str) -> Given:
     Raises: UsageError naming the place of what is wrong.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse)
+        document = parse(text)
     except ValueError as error:
         raise UsageError(f"{name} is not JSON: {error}", hint=_HINT) from None
     except RecursionError:
@@ -75,7 +75,3 @@ def _problem(message: Any) -> str | None:
 
 def _is_part(part: Any) -> bool:
     return isinstance(part, dict) and isinstance(part.get("type"), str)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

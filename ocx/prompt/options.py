@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.jsontext import parse
 
 # Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
 # `-o temperature 0.5` of llm's users from a file name.
@@ -47,14 +47,9 @@ def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, A
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_not_json)
+        return parse(text)
     except ValueError:
         return text
-
-
-def _not_json(name: str) -> Any:
-    """NaN and Infinity are no JSON (RFC 8259): the text itself is meant."""
-    raise ValueError(name)
 
 
 def check_output_name(name: str | None) -> None:

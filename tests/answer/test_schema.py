@@ -58,7 +58,7 @@ def test_tolerated_forms(answer: str) -> None:
         (f"Here:\n```json\n{GOOD}\n```", "not JSON"),
         (f"```json\n{GOOD}\n```\nHope that helps!", "not JSON"),
         (f"```\n{GOOD}\n```\n```\n{GOOD}\n```", "not JSON"),
-        ('{"name": "Ada", "age": NaN}', "NaN is no JSON"),
+        ('{"name": "Ada", "age": NaN}', "NaN is not JSON"),
         ('{"name": "Ada", "age": 1e999}', "too large"),
         ('{"name": "Ada", "age": 1, "age": 2}', "twice"),
         ("9" * 5000, "not JSON"),
