@@ -46,7 +46,7 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         OSError: the lock file cannot be made.
     """
-    import fcntl  # not on Windows, where only reading settings works
+    import fcntl  # not on Windows, which can only read settings
 
     target = Path(os.path.realpath(path))
     lock = target.with_name(f".{target.name}.lock")
@@ -113,7 +113,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the file system can."""
+    """Make the new name last through a power cut, if the file system can."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # a folder that can be written but not listed

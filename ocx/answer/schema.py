@@ -38,7 +38,8 @@ _REASON_CHARS = 300
 class Schema:
     """A JSON Schema that answers are checked against.
 
-    Raises: UsageError where it is no JSON Schema, or refers to one that is not in it.
+    Raises:
+        UsageError: it is not a JSON Schema, or refers to one that is not in it.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -72,7 +73,7 @@ class Schema:
         return text
 
     def response_format(self) -> dict[str, Any]:
-        """The field of OpenAI's API; `strict` only where the schema keeps the rules for it."""
+        """The field of OpenAI's API; `strict` only if the schema keeps the rules for it."""
         return {
             "type": "json_schema",
             "json_schema": {
@@ -83,7 +84,7 @@ class Schema:
         }
 
     def instruction(self) -> str:
-        """What the system message says where the server does not take `response_format`."""
+        """What the system message says if the server does not take `response_format`."""
         schema = json.dumps(self.document, ensure_ascii=False)
         return (
             "Answer with one JSON document and nothing else, no prose and no code fence."
@@ -117,7 +118,8 @@ def with_instruction(messages: list[dict[str, Any]], instruction: str) -> list[d
 def read_schema(given: str, read_stdin: Callable[[], bytes]) -> Schema:
     """The value of `--schema`: JSON, a file of it (`-` is stdin), or the short form.
 
-    Raises: UsageError.
+    Raises:
+        UsageError: it cannot be read, or it is not a schema.
     """
     if given.lstrip().startswith("{"):
         return Schema(_document(given, "--schema"))

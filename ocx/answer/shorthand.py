@@ -22,10 +22,11 @@ _TYPES = {
 def from_shorthand(text: str) -> dict[str, Any]:
     """An object schema, strict as OpenAI's structured outputs want it: all required, no others.
 
-    Fields stand between commas, or on lines of their own where there are several lines:
+    Fields stand between commas, or on lines of their own if there are several lines:
     `NAME [TYPE][: DESCRIPTION]`; TYPE is str (default), int, float or bool, `[]` after it a list.
 
-    Raises: UsageError for a field without a name, an unknown type, a name given twice.
+    Raises:
+        UsageError: a field has no name, an unknown type, or a name that is given twice.
     """
     parts = text.splitlines() if "\n" in text.strip() else text.split(",")
     properties: dict[str, Any] = {}

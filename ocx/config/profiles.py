@@ -19,14 +19,18 @@ EDIT_HINT = "mend it with `ocx config edit`"
 
 
 class ConfigFile(NamedTuple):
-    """A config file as read; `found` is False where there is none, which is an empty one."""
+    """A config file as read; `found` is False if there is none, which reads as empty."""
 
     path: Path
     data: dict[str, Any]
     found: bool
 
     def profiles(self) -> dict[str, dict[str, Any]]:
-        """Raises: ConfigError."""
+        """The tables of all profiles by name.
+
+        Raises:
+            ConfigError: one is not a table.
+        """
         table: dict[str, dict[str, Any]] = self._table("profiles")
         for name, profile in table.items():
             if not isinstance(profile, dict):
@@ -38,7 +42,11 @@ class ConfigFile(NamedTuple):
         return {} if name == SANDBOX else self.profiles().get(name, {})
 
     def aliases(self) -> dict[str, str]:
-        """Raises: ConfigError."""
+        """The ids of models by their aliases.
+
+        Raises:
+            ConfigError: one is not an id.
+        """
         table = self._table("aliases")
         for name, model in table.items():
             if not isinstance(model, str) or not model.strip():
@@ -46,7 +54,11 @@ class ConfigFile(NamedTuple):
         return table
 
     def default_profile(self) -> str | None:
-        """Raises: ConfigError."""
+        """The profile to use if none is named.
+
+        Raises:
+            ConfigError: it is not a name.
+        """
         name = self.data.get("default_profile")
         if name is not None and not isinstance(name, str):
             raise self.error("default_profile must be the name of a profile")
@@ -67,18 +79,27 @@ class ConfigFile(NamedTuple):
 
 
 def load(env: Env) -> ConfigFile:
-    """Raises: ConfigError."""
+    """The config file in use; raises as `read`."""
     return read(config_file(env))
 
 
 def read(path: Path) -> ConfigFile:
-    """Raises: ConfigError."""
+    """A config file.
+
+    Raises:
+        ConfigError: it cannot be read, or it is not TOML.
+    """
     data = read_bytes(path)
     return ConfigFile(path, parse(data, path, hint=EDIT_HINT) if data else {}, data is not None)
 
 
 def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
-    """-P > OCX_PROFILE > default_profile > `default`. Raises: ConfigError where there is none."""
+    """-P > OCX_PROFILE > default_profile > `default`.
+
+    Raises:
+        ConfigError: there is no such profile.
+        UsageError: -P is not a name.
+    """
     choice = named_profile(config, flags, env)
     if choice.value not in config.names():
         raise _unknown_profile(choice, config)

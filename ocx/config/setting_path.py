@@ -28,7 +28,11 @@ class Target(NamedTuple):
 
 
 def target(word: str) -> Target:
-    """Raises: UsageError for a name that nothing reads."""
+    """The setting or the entry that a word names.
+
+    Raises:
+        UsageError: nothing reads it.
+    """
     name, dot, entry = word.partition(".")
     if name in {"headers", "aliases"} and dot and entry:
         return Target(name, entry)
@@ -47,7 +51,8 @@ def unknown(word: str) -> UsageError:
 def value_of(where: Target, text: str) -> Any:
     """The typed value that `text` means there, as it is written to the file.
 
-    Raises: UsageError, which does not repeat the text.
+    Raises:
+        UsageError: it means none; the text is not repeated.
     """
     try:
         return _typed(where, text)
@@ -86,7 +91,7 @@ def put(config: ConfigFile, profile: dict[str, Any], where: Target, value: Any) 
 
 
 def drop(config: ConfigFile, profile: dict[str, Any], where: Target) -> bool:
-    """Remove it, and a table that is empty without it; False where it is not there."""
+    """Remove it, and a table that is empty without it; False if it is not there."""
     table = profile if where.in_profile else config.data
     if where.entry is None:
         return table.pop(where.name, None) is not None

@@ -43,7 +43,9 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
             None or an empty list means not given; other names are ignored.
         env: the environment.
 
-    Raises: UsageError for a bad flag; ConfigError for a bad variable, profile, file or URL.
+    Raises:
+        UsageError: a flag is bad.
+        ConfigError: a variable, a profile, the file or the URL is bad.
     """
     config = load(env)
     profile, profile_source = choose_profile(config, flags, env)
@@ -97,7 +99,14 @@ def _same_origin(url: str, own: str) -> bool:
 
 
 def check_url(url: str, auth: str, source: Source | str) -> None:
-    """Raises: ConfigError for a URL that no key may go to."""
+    """Refuse a URL that no key may go to.
+
+    Args:
+        source: where the URL comes from, for the message.
+
+    Raises:
+        ConfigError: it is one.
+    """
     if url == DEFAULT_BASE_URL:
         return
     # `config get` must start fast, and most people never use another URL.
@@ -112,7 +121,8 @@ def check_url(url: str, auth: str, source: Source | str) -> None:
 def check_file(config: ConfigFile) -> list[str]:
     """Every profile of a file at once, before it replaces another; warnings for what is ignored.
 
-    Raises: ConfigError for the first thing that is wrong.
+    Raises:
+        ConfigError: names the first thing that is wrong.
     """
     config.aliases()
     warnings = []
@@ -126,12 +136,20 @@ def check_file(config: ConfigFile) -> list[str]:
 
 
 def check_pair(profile: Mapping[str, Any], source: str) -> None:
-    """Whether a profile's URL may be used with its kind of authentication. Raises: ConfigError."""
+    """Check a profile's URL against its kind of authentication.
+
+    Raises:
+        ConfigError: no key may go there.
+    """
     check_url(profile.get("base_url", DEFAULT_BASE_URL), profile.get("auth", "key"), source)
 
 
 def _checked_profile(config: ConfigFile, profile: str) -> dict[str, Any]:
-    """The known settings of a profile. Raises: ConfigError."""
+    """The known settings of a profile, checked.
+
+    Raises:
+        ConfigError: the profile is broken, or one of its values is bad.
+    """
     checked = {}
     for name, value in config.profile(profile).items():
         if (setting := BY_NAME.get(name)) is None:

@@ -16,14 +16,14 @@ from ocx.errors import ConfigError, OcxError
 from ocx.files import atomic_write, locked, make_folder
 from ocx.toml import dump
 
-# Strings first, so that a # inside one is no comment.
+# Strings first, so that a # inside one is not a comment.
 _TOKENS = r'(?s:"""(?:\\.|[^\\])*?"""|' r"'''.*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|(#))"
 
 
 class Changed(NamedTuple):
     """What was saved: the profile that was written, if one was, and a copy of the old file.
 
-    `backup` is None where the old file held no comments: saving drops them, and nothing else.
+    `backup` is None if the old file held no comments: saving drops them, and nothing else.
     """
 
     profile: str | None
@@ -39,8 +39,11 @@ class Changed(NamedTuple):
 def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> Changed:
     """Let `change` alter the data of the config file, and save it; it names the profile it wrote.
 
-    Raises: ConfigError for a broken file; OcxError where it cannot be written; whatever `change`
-        raises, and then nothing is saved.
+    What `change` raises saves nothing.
+
+    Raises:
+        ConfigError: the file is broken.
+        OcxError: the file cannot be written.
     """
     path = config_file(env)
     with changing(path, config_dir(env)):
@@ -62,7 +65,7 @@ def change_profile(
     *,
     create: bool = True,
 ) -> Changed:
-    """The same for one profile: of -P, else the one in force; made where there is none.
+    """The same for one profile: of -P, else the one in force; made if there is none.
 
     `--sandbox` means the built-in profile, which is refused.
     """
@@ -83,7 +86,9 @@ def change_profile(
 def replace_config(env: Env, old: bytes | None, new: bytes, config: ConfigFile) -> None:
     """Save `new`, text that a person wrote, as it is; `config` is what it says.
 
-    Raises: ConfigError where the file no longer holds `old`; OcxError where it cannot be written.
+    Raises:
+        ConfigError: the file no longer holds `old`.
+        OcxError: the file cannot be written.
     """
     path = config_file(env)
     with changing(path, config_dir(env)):
@@ -111,7 +116,11 @@ def changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterator
 
 
 def refuse_sandbox(name: str) -> None:
-    """Raises: ConfigError."""
+    """Refuse to write to the built-in profile.
+
+    Raises:
+        ConfigError: `name` is that profile.
+    """
     if name == SANDBOX:
         raise ConfigError(
             f"the profile {SANDBOX} is built in and cannot be changed",

@@ -28,10 +28,10 @@ class Call:
         base_url: where it was sent.
         model: the id asked for.
         options: every field of the body but model, messages and stream.
-        answer: all text that arrived, also where the answer broke off.
-        credits: as `ocx.answer.cost` found them, None where unknown.
+        answer: all text that arrived, even if the answer broke off.
+        credits: as `ocx.answer.cost` found them, None if unknown.
         seconds: from sending to the end; `first_token_seconds` to the first text.
-        outcome: `finished` where the answer came whole: only such calls are continued.
+        outcome: `finished` if the answer came whole: only such calls are continued.
     """
 
     started: float
@@ -143,7 +143,7 @@ def prompt_of(messages: Sequence[Message]) -> str:
 
 
 def text_of(content: Any) -> str:
-    """A message's text; a part that is no text is named in brackets."""
+    """A message's text; another part is named in brackets."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -165,7 +165,7 @@ def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
 
 def _masked(text: str, keys: Sequence[Secret]) -> str:
     for key in keys:
-        # One or two characters are no secret worth breaking every word for.
+        # A key of a few characters would turn every text into masks.
         if len(key.reveal()) >= 4:
             text = text.replace(key.reveal(), key.masked())
     # JSON can spell half a surrogate pair, which no file can hold.

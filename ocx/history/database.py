@@ -95,9 +95,10 @@ class HistoryError(OcxError):
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The history at `path`, made or migrated where needed.
+    """The history at `path`, made or migrated if needed; transactions are explicit (`writing`).
 
-    Transactions are explicit (`writing`). Raises: HistoryError.
+    Raises:
+        HistoryError: it cannot be opened.
     """
     with translated(path):
         make_folder(path.parent)
@@ -168,9 +169,11 @@ def conversation_lock(
 
     Args:
         wait: seconds to wait for another process, then DeadlineError.
-        on_wait: called once where there is something to wait for.
+        on_wait: called once if there is something to wait for.
 
-    Raises: DeadlineError, OSError.
+    Raises:
+        DeadlineError: another process held it all the time.
+        OSError: the lock file cannot be opened.
     """
     import fcntl  # not on Windows
 
@@ -235,7 +238,7 @@ def _statements(script: str) -> Iterator[str]:
 
 def _try_lock(fcntl: object, fd: int, offset: int) -> bool:
     try:
-        # A module, handed over since it is imported only where it exists.
+        # A module, handed over since it is not imported on Windows.
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)  # type: ignore[attr-defined]
     except OSError as error:
         if error.errno in {errno.EACCES, errno.EAGAIN}:

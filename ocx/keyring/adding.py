@@ -18,7 +18,11 @@ from ocx.secret import Secret
 
 
 def refuse_stored(keys: Keys, name: str) -> None:
-    """Raises: UsageError where there is a key of that name."""
+    """Refuse a name that is in use.
+
+    Raises:
+        UsageError: a key has it.
+    """
     if name in keys:
         raise UsageError(
             f"there is a key {name} already",
@@ -27,7 +31,12 @@ def refuse_stored(keys: Keys, name: str) -> None:
 
 
 def read(run: Runtime, settings: Settings, name: str) -> Secret:
-    """The key from --key-file, stdin or a hidden prompt, hidden from stderr from now on."""
+    """The key from --key-file, stdin or a hidden prompt, hidden from stderr from now on.
+
+    Raises:
+        UsageError: nobody can be asked, or the endpoint takes no key.
+        ConfigError: it is not a key, or must not go to the endpoint.
+    """
     refuse_keyless(settings)
     path = run.flags.get("key_file")
     if path is not None:
@@ -50,7 +59,7 @@ def _prompt(run: Runtime, name: str) -> str:
             "nobody can be asked for the key here",
             hint=f"pipe it in: ocx keys add {name} < FILE, or use --key-file",
         )
-    import getpass  # only where a person types a key
+    import getpass  # only if a person types a key
 
     try:
         return getpass.getpass(f"Key for {name} (not shown): ")
@@ -59,7 +68,11 @@ def _prompt(run: Runtime, name: str) -> str:
 
 
 def ask(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
-    """Raises what the endpoint says against a key; one without credits is still a key."""
+    """What the endpoint says about the key; one without credits is still a key.
+
+    Raises:
+        OcxError: the endpoint refuses the key, or cannot be asked.
+    """
     verdict = ask_endpoint(run, settings, secret)
     if verdict.state in {"invalid", "failed"} and verdict.error is not None:
         verdict.error.hint = "nothing was changed; " + (

@@ -30,7 +30,7 @@ OLD_AFTER_DAYS = 90
 
 
 class StoredKey(NamedTuple):
-    """One stored key; `created` is None where the file does not say."""
+    """One stored key; `created` is None if the file does not say."""
 
     name: str
     secret: Secret
@@ -47,7 +47,8 @@ Keys = dict[str, StoredKey]
 def load_keys(env: Env) -> Keys:
     """Every stored key by name.
 
-    Raises: ConfigError for a file that others can read, that is not ours, or that is broken.
+    Raises:
+        ConfigError: others can read the file, it is not ours, or it is broken.
     """
     path = credentials_file(env)
     data = _private_bytes(path)
@@ -60,7 +61,11 @@ def load_keys(env: Env) -> Keys:
 
 
 def stored_key(keys: Keys, name: str) -> StoredKey:
-    """The key of that name. Raises: AuthError where none is stored."""
+    """The key of that name.
+
+    Raises:
+        AuthError: none is stored.
+    """
     if name in keys:
         return keys[name]
     near = nearest(check_name(name, "key"), keys)
@@ -93,7 +98,7 @@ def now() -> datetime:
 
 
 def _private_bytes(path: Path) -> bytes | None:
-    """The content, where nobody else can read it; checked on the open file, not on the name."""
+    """The content, if nobody else can read it; checked on the open file, not on the name."""
     try:
         with path.open("rb") as file:
             _check_private(os.fstat(file.fileno()), path)

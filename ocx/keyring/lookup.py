@@ -32,7 +32,7 @@ _SHAPE_HINT = "a key is 1 to 512 printable ASCII characters without spaces or li
 
 
 class FoundKey(NamedTuple):
-    """A key that may be sent to the endpoint in use; None where that wants none.
+    """A key that may be sent to the endpoint in use; None if that wants none.
 
     `source` is for a person: `--key-file`, `environment OCX_API_KEY`, `api_key_command of
     profile work`, `key work`.
@@ -69,7 +69,12 @@ def find_key(
 def locate_key(
     settings: Settings, flags: Mapping[str, Any], env: Env, read_stdin: Callable[[], bytes]
 ) -> Located:
-    """The same, without fetching it. Raises: AuthError, UsageError."""
+    """The same, without fetching it.
+
+    Raises:
+        AuthError: there is none.
+        UsageError: `--key-file` for an endpoint that wants no key.
+    """
     if settings.sandbox:  # a real key never goes there; it makes its own
         return Located("sandbox", lambda: FoundKey(None, "sandbox"))
     path = flags.get("key_file")
@@ -81,12 +86,13 @@ def locate_key(
 
 
 def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None) -> Endpoint:
-    """What the client needs to know, with the last check of what goes where.
+    """What the client needs to know, after the last check of what goes where.
 
     Args:
         base_url: instead of the settings' own: the sandbox's, once its port is known.
 
-    Raises: ConfigError for a refused URL or a key that must not go there.
+    Raises:
+        ConfigError: the URL is refused, or the key must not go there.
     """
     url = base_url or settings.base_url
     check_url(url, settings.auth, settings.sources["base_url"])
@@ -119,7 +125,8 @@ def client_for(
 def key_from(data: bytes | str, what: str) -> Secret:
     """The key that a file, a variable or a program holds; white space around it is dropped.
 
-    Raises: ConfigError, without repeating it.
+    Raises:
+        ConfigError: it is not a key; it is not repeated.
     """
     text = data if isinstance(data, str) else data.decode("utf-8-sig", "replace")
     key = Secret(text.strip())
@@ -130,9 +137,10 @@ def key_from(data: bytes | str, what: str) -> Secret:
 
 
 def check_key(key: Secret, what: str, url: str) -> tuple[str, ...]:
-    """Whether `key` may go to `url`; warnings where it may but will hardly work.
+    """Check that `key` may go to `url`; warnings if it will hardly work there.
 
-    Raises: ConfigError.
+    Raises:
+        ConfigError: it must not.
     """
     if not key.is_valid():
         raise ConfigError(f"{what} is malformed", hint=_SHAPE_HINT)
@@ -148,10 +156,12 @@ def check_key(key: Secret, what: str, url: str) -> tuple[str, ...]:
 
 
 def read_key_file(path: str, read_stdin: Callable[[], bytes]) -> FoundKey:
-    """The key in a file, or on stdin where `path` is `-`.
+    """The key in a file, or on stdin if `path` is `-`.
 
     A loose mode is a warning only: secrets mounted by Docker are world-readable.
-    Raises: ConfigError.
+
+    Raises:
+        ConfigError: the file cannot be read, or it holds no key.
     """
     if path == "-":
         return FoundKey(key_from(read_stdin(), "the key on stdin"), "--key-file -")

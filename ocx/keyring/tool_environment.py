@@ -17,7 +17,7 @@ from ocx.keyring.lookup import PROVIDER_VARIABLE
 from ocx.secret import Secret
 
 NO_KEY = "none"
-"""Stands for a key where the endpoint wants none: the SDKs do not start without one."""
+"""Stands for a key if the endpoint wants none: the SDKs do not start without one."""
 
 
 class Handover(NamedTuple):
@@ -36,7 +36,11 @@ class Handover(NamedTuple):
 
 
 def refuse_sandbox(settings: Settings) -> None:
-    """Raises UsageError in the sandbox, which ends with this process."""
+    """Refuse to hand over the sandbox, which ends with this process.
+
+    Raises:
+        UsageError: it is in use.
+    """
     if settings.sandbox:
         raise UsageError(
             "the sandbox lives only as long as one command of ocx, and other tools cannot reach it",
@@ -45,7 +49,11 @@ def refuse_sandbox(settings: Settings) -> None:
 
 
 def handover(settings: Settings, key: Secret | None) -> Handover:
-    """What a tool needs to use the endpoint of `settings` with `key`. Raises: UsageError."""
+    """What a tool needs to use the endpoint of `settings` with `key`.
+
+    Raises:
+        UsageError: the sandbox is in use.
+    """
     refuse_sandbox(settings)
     keys = (env_name("api_key"), PROVIDER_VARIABLE)
     text = key.reveal() if key else NO_KEY

@@ -25,7 +25,7 @@ State = Literal["valid", "no credits", "invalid", "could not tell", "failed"]
 
 
 class Verdict(NamedTuple):
-    """`error` is what the command ends with: None only where the key is valid.
+    """`error` is what the command ends with: None only if the key is valid.
 
     `could not tell` is a failure (exit 8) and not a success: a script that asks whether a key is
     valid must not be told yes by an endpoint that would serve anybody.
@@ -67,6 +67,11 @@ def ask_endpoint(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
 
 
 def refuse_keyless(settings: Settings) -> None:
+    """Refuse an endpoint that takes no key of ours.
+
+    Raises:
+        UsageError: it is the sandbox, or has auth = none.
+    """
     if settings.sandbox:
         raise UsageError(
             f"the sandbox (from {settings.sources['sandbox']}) makes its own key; "
@@ -86,7 +91,9 @@ def settings_of(run: Runtime, key: StoredKey) -> Settings:
     A key that no profile uses goes back to where it was added, without the headers of another
     endpoint. -P chooses among several profiles.
 
-    Raises: ConfigError where flags or environment name another endpoint.
+    Raises:
+        ConfigError: flags or environment name another endpoint.
+        UsageError: the endpoint takes no key of ours.
     """
     users = users_of(load(run.terminal.env), key.name)
     profile = _profile_for(run, key, users)
@@ -112,7 +119,7 @@ def _from_balance(reading: Balance) -> Verdict:
     detail = ", ".join(
         f"{b.amount:f} {b.unit}" for b in (reading, *reading.currencies) if b.amount is not None
     )
-    # A guessed number may be anything: it is no reason to call a key useless.
+    # A guessed number may be anything: it does not make a key useless.
     if max(amounts) > 0 or reading.confidence == "guessed":
         return Verdict("valid", detail, None, reading.amount)
     error = CreditsError(f"no credits are left: the balance is {detail}")
@@ -142,7 +149,7 @@ def _unknown(why: str) -> Verdict:
 
 
 def _profile_for(run: Runtime, key: StoredKey, users: Sequence[str]) -> str:
-    """The profile in force where it uses the key, or nobody does; else the first that does."""
+    """The profile in force if it uses the key, or nobody does; else the first that does."""
     config = load(run.terminal.env)
     current: str = choose_profile(config, run.flags, run.terminal.env).value
     if not users or current in users:

@@ -10,7 +10,11 @@ from ocx.jsontext import parse
 
 
 def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, Any]:
-    """One mapping of both; raises UsageError for a word without `=`, bad JSON, a field twice."""
+    """One mapping of both.
+
+    Raises:
+        UsageError: a word has no `=` or bad JSON, or a field is given twice.
+    """
     fields: dict[str, Any] = {}
     for flag, words in (("-f", texts), ("-F", documents)):
         for word in words:

@@ -15,7 +15,7 @@ _EMPTY_ALLOWED = ("tool_calls", "function_call", "refusal", "audio")
 
 @dataclass(frozen=True)
 class Given:
-    """Messages as they go out, and the other fields of the request where the file had them."""
+    """Messages as they go out, and the other fields of the request if the file had them."""
 
     messages: list[dict[str, Any]]
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -27,7 +27,8 @@ def parse_messages(text: str, name: str) -> Given:
     The messages are sent as they are: fields that are not known here stay. `fields` holds what
     else a request says (model, temperature, …) but `stream`, which the call decides.
 
-    Raises: UsageError naming the place of what is wrong.
+    Raises:
+        UsageError: names the place of what is wrong.
     """
     try:
         document = parse(text)

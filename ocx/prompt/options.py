@@ -24,13 +24,14 @@ _RESERVED = {
 
 
 def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `-O`, V as JSON where it parses, else a string.
+    """The fields of `-O`, V as JSON if it parses, else a string.
 
     Args:
         given: the words K=V.
         flags: fields that have a flag of their own, with the value that was given, or None.
 
-    Raises: UsageError for a word without `=`, a reserved field, one that its flag set already.
+    Raises:
+        UsageError: a word has no `=`, or its field is reserved or was set by a flag.
     """
     fields: dict[str, Any] = {}
     for word in given:
@@ -53,7 +54,11 @@ def _value(text: str) -> Any:
 
 
 def check_output_name(name: str | None) -> None:
-    """Raises UsageError for `-o temperature`: who writes that means -O."""
+    """Refuse `-o temperature`: who writes that means -O.
+
+    Raises:
+        UsageError: the name is a field of the API.
+    """
     if name in API_FIELDS:
         raise UsageError(
             f"-o names the output file; {name} is a field of the API",

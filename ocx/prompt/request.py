@@ -16,7 +16,11 @@ Message = dict[str, Any]
 def chat_body(
     settings: Settings, messages: Sequence[Message], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The request without `stream`, which the client adds. Raises UsageError for a bad range."""
+    """The request without `stream`, which the client adds.
+
+    Raises:
+        UsageError: a number is out of its range.
+    """
     body: dict[str, Any] = {"model": settings.model, "messages": list(messages)}
     for setting in SETTINGS:
         value = getattr(settings, setting.name)

@@ -73,7 +73,11 @@ class Rendered:
 
 
 def parse_template(text: str, name: str) -> Template:
-    """Raises: ConfigError with line and column where the TOML or a key in it is wrong."""
+    """The template that `text` describes.
+
+    Raises:
+        ConfigError: the TOML or a key in it is wrong, at this line and column.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -100,7 +104,11 @@ def parse_template(text: str, name: str) -> Template:
 
 
 def parse_params(words: Sequence[str]) -> dict[str, str]:
-    """The values of `-p NAME=VALUE`. Raises UsageError for any other form and a name twice."""
+    """The values of `-p NAME=VALUE`.
+
+    Raises:
+        UsageError: it has another form, or a name is given twice.
+    """
     params: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -115,7 +123,8 @@ def parse_params(words: Sequence[str]) -> dict[str, str]:
 def render(template: Template, params: Mapping[str, str], stdin: str | None) -> Rendered:
     """Fill every place, from `params`, then the defaults; `stdin` is the text piped in, or None.
 
-    Raises: UsageError that lists every missing parameter, or names one that has no place.
+    Raises:
+        UsageError: lists every missing parameter, or names one that has no place.
     """
     places = template.places
     _check_known(template, params, places)
@@ -141,7 +150,11 @@ def dump(template: Template) -> bytes:
 
 
 def check_name(name: str) -> str:
-    """`name` itself. Raises UsageError where it cannot be the name of a template's file."""
+    """`name` itself.
+
+    Raises:
+        UsageError: a template's file cannot have it.
+    """
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be the name of a template",
@@ -151,12 +164,12 @@ def check_name(name: str) -> str:
 
 
 def template_path(folder: Path, name: str) -> Path:
-    """Where the template is stored. Raises UsageError for an impossible name."""
+    """Where the template is stored; raises as `check_name`."""
     return folder / f"{check_name(name)}.toml"
 
 
 def template_names(folder: Path) -> list[str]:
-    """The names of the stored templates, sorted; none where there is no folder."""
+    """The names of the stored templates, sorted; none if there is no folder."""
     try:
         return sorted(path.stem for path in folder.glob("*.toml") if _NAME.fullmatch(path.stem))
     except OSError:
@@ -164,7 +177,12 @@ def template_names(folder: Path) -> list[str]:
 
 
 def load_template(folder: Path, name: str) -> Template:
-    """Raises: UsageError where there is none of that name, ConfigError where it is broken."""
+    """The stored template of that name.
+
+    Raises:
+        UsageError: there is none.
+        ConfigError: it is broken.
+    """
     path = template_path(folder, name)
     try:
         text = path.read_bytes().decode("utf-8")

@@ -26,7 +26,11 @@ LANGUAGES = tuple(_PROGRAMS)
 
 
 def snippet(language: str, request: SnippetRequest) -> str:
-    """The program, with a final newline. Raises UsageError for an unknown language."""
+    """The program, with a final newline.
+
+    Raises:
+        UsageError: the language is unknown.
+    """
     if language not in _PROGRAMS:
         raise UsageError(f"--snippet takes {', '.join(LANGUAGES)}, not {language!r}")
     return _PROGRAMS[language](request)
