@@ -48,10 +48,10 @@ class Setting(NamedTuple):
         type: how its values are read and checked.
         help: for the manual and the template of the config file.
         example: a value, as TOML.
-        has_variable: whether the environment may set it.
-        of_endpoint: whether it describes the endpoint: the sandbox, an endpoint of its own, does
-            not take it from a profile.
-        in_body: whether it is a field of a chat request.
+        env: whether a variable of the environment may set it.
+        local: whether it describes the endpoint: the sandbox, an endpoint of its own, does not
+            take it from a profile.
+        sent: whether it is a field of a chat request.
     """
 
     name: str
@@ -59,21 +59,26 @@ class Setting(NamedTuple):
     help: str
     default: Any
     example: str
-    has_variable: bool = False
-    of_endpoint: bool = False
-    in_body: bool = False
+    env: bool = False
+    local: bool = False
+    sent: bool = False
 
     @property
     def variable(self) -> str | None:
         """The variable of the environment that sets it."""
-        return env_name(self.name) if self.has_variable else None
+        return env_name(self.name) if self.env else None
 
 
 def _setting(
-    type_: ValueType, help_: str, default: Any = None, *, example: str, **flags: bool
+    type_: ValueType, help_: str, default: Any = None, *, example: str = "", **flags: bool
 ) -> Any:
-    """A field of `Settings` that is a setting; the field gives it its name."""
-    return field(metadata={"setting": Setting("", type_, help_, default, example, **flags)})
+    """A field of `Settings` that is a setting and gives it its name.
+
+    Args:
+        example: the default, if it is not given.
+    """
+    shown = example or (f'"{default}"' if isinstance(default, str) else str(default))
+    return field(metadata={"setting": Setting("", type_, help_, default, shown, **flags)})
 
 
 # Nobody compares or prints settings as a whole, and making those methods costs start-up.
@@ -96,99 +101,77 @@ class Settings:
     warnings: tuple[str, ...]
 
     base_url: str = _setting(
-        Text(),
-        "where the API is, used exactly as written",
-        DEFAULT_BASE_URL,
-        example='"https://opencodex.hk/api/v1"',
-        has_variable=True,
-        of_endpoint=True,
+        Text(), "where the API is, used exactly as written", DEFAULT_BASE_URL, env=True, local=True
     )
     auth: str = _setting(
         OneOf("key", "none"),
         "`none` sends no key and allows http to any host (an Ollama in the LAN)",
         "key",
-        example='"key"',
-        of_endpoint=True,
+        local=True,
     )
     model: str = _setting(
-        Text(r"(?s:.*\S.*)", "cannot be empty"),
-        "model id or alias",
-        "deepseek-chat",
-        example='"deepseek-chat"',
-        has_variable=True,
+        Text(r"(?s:.*\S.*)", "cannot be empty"), "model id or alias", "deepseek-chat", env=True
     )
     key_name: str | None = _setting(
-        KeyName(), "stored key to use (`ocx keys add NAME`)", example='"work"', of_endpoint=True
+        KeyName(), "stored key to use (`ocx keys add NAME`)", example='"work"', local=True
     )
     api_key_command: tuple[str, ...] = _setting(
         TextList(),
         "program that prints the key, run without a shell",
         (),
         example='["pass", "show", "opencodex"]',
-        of_endpoint=True,
+        local=True,
     )
     system: str | None = _setting(Text(), "system prompt", example='"Answer in one sentence."')
-    temperature: float | None = _setting(Number(0, 2), "randomness", example="1.0", in_body=True)
-    top_p: float | None = _setting(Number(0, 1), "nucleus sampling", example="1.0", in_body=True)
+    temperature: float | None = _setting(Number(0, 2), "randomness", example="1.0", sent=True)
+    top_p: float | None = _setting(Number(0, 1), "nucleus sampling", example="1.0", sent=True)
     max_tokens: int | None = _setting(
-        Integer(1, 2**31 - 1), "maximum number of tokens to generate", example="4096", in_body=True
+        Integer(1, 2**31 - 1), "maximum number of tokens to generate", example="4096", sent=True
     )
     stop: tuple[str, ...] = _setting(
-        StopSequences(), "stop sequences", (), example='["END"]', in_body=True
+        StopSequences(), "stop sequences", (), example='["END"]', sent=True
     )
     headers: Mapping[str, str] = _setting(
-        Headers(),
-        "headers added to every request",
-        example='{ "X-Team" = "docs" }',
-        of_endpoint=True,
+        Headers(), "headers added to every request", example='{ "X-Team" = "docs" }', local=True
     )
     timeout: float | None = _setting(
         _SECONDS,
         "seconds for a whole call, retries included (else 600 for chat, 15 for models and balance)",
         example="600.0",
-        has_variable=True,
+        env=True,
     )
-    connect_timeout: float = _setting(_SECONDS, "seconds to connect", 10.0, example="10.0")
-    idle_timeout: float = _setting(
-        _SECONDS, "seconds that a stream may say nothing", 120.0, example="120.0"
-    )
+    connect_timeout: float = _setting(_SECONDS, "seconds to connect", 10.0)
+    idle_timeout: float = _setting(_SECONDS, "seconds that a stream may say nothing", 120.0)
     retries: int = _setting(
-        Integer(0, 100),
-        "how often a failed request is tried again",
-        2,
-        example="2",
-        has_variable=True,
+        Integer(0, 100), "how often a failed request is tried again", 2, env=True
     )
     proxy: str | None = _setting(
         Text(_PROXY, "must be an http, https, socks5 or socks5h URL of a host"),
         "proxy instead of the environment's (http, https, socks5, socks5h); empty for none",
         example='"socks5://127.0.0.1:1080"',
-        of_endpoint=True,
+        local=True,
     )
     ca_bundle: str | None = _setting(
         FilePath(),
         "file with the CA certificates to trust",
         example='"/etc/ssl/ca.pem"',
-        of_endpoint=True,
+        local=True,
     )
     balance_path: str | None = _setting(
         Text(),
         "where the balance stands in the answer: dots and indexes",
         example='"data.balance"',
-        of_endpoint=True,
+        local=True,
     )
     balance_scale: Decimal | None = _setting(  # noqa: RUF009 - it makes a field
-        Number(1e-12, 1e12),
-        "what to multiply that number by",
-        example="0.000002",
-        of_endpoint=True,
+        Number(1e-12, 1e12), "what to multiply that number by", example="0.000002", local=True
     )
     history: str = _setting(
         OneOf("auto", "on", "off"),
         "keep calls: `on`, `off`, or `auto`: if stdout is a terminal, and with -c",
         "auto",
         example='"on"',
-        has_variable=True,
+        env=True,
     )
 
     def from_flag(self, name: str) -> bool:

@@ -53,7 +53,7 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
     stored = _checked_profile(config, profile)
     if sandbox is not None:
         _refuse_two_endpoints(flags)
-        stored = {name: v for name, v in stored.items() if not BY_NAME[name].of_endpoint}
+        stored = {name: v for name, v in stored.items() if not BY_NAME[name].local}
     chosen = {s.name: _choose(s, flags, env, stored, profile) for s in SETTINGS}
     own_url = stored.get("base_url", DEFAULT_BASE_URL)
     if sandbox is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from ocx.secret import Secret
+from ocx.secret import Secret, mask
 
 Outcome = Literal["finished", "cancelled", "failed"]
 Message = dict[str, Any]
@@ -38,22 +38,22 @@ class Call:
     profile: str
     base_url: str
     model: str
-    outcome: Outcome
-    exit_code: int
-    seconds: float
+    model_returned: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     prompt: str = ""
     answer: str = ""
     reasoning: str = ""
-    model_returned: str | None = None
     tool_calls: Sequence[Any] | None = None
     finish_reason: str | None = None
     usage: Mapping[str, Any] | None = None
     credits: Decimal | None = None
     credits_source: str = "unknown"
     first_token_seconds: float | None = None
+    seconds: float
     retries: int = 0
     request_id: str | None = None
+    outcome: Outcome
+    exit_code: int
     error: str | None = None
 
     def tokens(self, name: str) -> int | None:
@@ -96,32 +96,16 @@ def document(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
 
     `credits` is a string, so that no reader rounds it; `started` is ISO 8601 with the offset.
     """
-    return {
-        "id": entry.id,
-        "conversation": entry.conversation,
-        "conversation_name": entry.conversation_name,
-        "started": entry.when.isoformat(timespec="milliseconds"),
-        "profile": entry.profile,
-        "base_url": entry.base_url,
-        "model": entry.model,
-        "model_returned": entry.model_returned,
-        "options": dict(entry.options),
-        "messages": list(messages),
-        "answer": entry.answer,
-        "reasoning": entry.reasoning,
-        "tool_calls": entry.tool_calls,
-        "finish_reason": entry.finish_reason,
-        "usage": entry.usage,
-        "credits": None if entry.credits is None else str(entry.credits),
-        "credits_source": entry.credits_source,
-        "first_token_seconds": entry.first_token_seconds,
-        "seconds": entry.seconds,
-        "retries": entry.retries,
-        "request_id": entry.request_id,
-        "outcome": entry.outcome,
-        "exit_code": entry.exit_code,
-        "error": entry.error,
-    }
+    document: dict[str, Any] = {"id": entry.id, "conversation": entry.conversation}
+    document["conversation_name"] = entry.conversation_name
+    for name in (item.name for item in fields(Call)):
+        if name == "prompt":
+            document["messages"] = list(messages)
+        else:
+            document[name] = getattr(entry, name)
+    document["started"] = entry.when.isoformat(timespec="milliseconds")
+    document["credits"] = None if entry.credits is None else str(entry.credits)
+    return document
 
 
 def request(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
@@ -164,10 +148,6 @@ def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
 
 
 def _masked(text: str, keys: Sequence[Secret]) -> str:
-    for key in keys:
-        # A key of a few characters would turn every text into masks.
-        if len(key.reveal()) >= 4:
-            text = text.replace(key.reveal(), key.masked())
     # JSON can spell half a surrogate pair, which no file can hold.
-    text = text.encode("utf-8", "replace").decode()
+    text = mask(text, keys).encode("utf-8", "replace").decode()
     return _KEY.sub(lambda match: Secret(match.group()).masked(), text)

@@ -24,7 +24,7 @@ def chat_body(
     body: dict[str, Any] = {"model": settings.model, "messages": list(messages)}
     for setting in SETTINGS:
         value = getattr(settings, setting.name)
-        if setting.in_body and value not in {None, ()}:
+        if setting.sent and value not in {None, ()}:
             body[setting.name] = list(value) if isinstance(value, tuple) else value
     body.update(options)
     _check_ranges(body)
