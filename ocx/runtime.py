@@ -88,5 +88,17 @@ class Runtime:
         if answer.strip().lower() not in {"y", "yes"}:
             raise UsageError("nothing changed", hint="answer y, or use --yes, to go on")
 
+    def start_logging(self) -> None:
+        """Send what the packages of `ocx` log to stderr, one line a record."""
+        import logging  # start-up that only commands with a client pay
+
+        handler = logging.StreamHandler(self.terminal.stderr)
+        handler.setFormatter(logging.Formatter("ocx: %(message)s"))
+        logger = logging.getLogger("ocx")
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+        quiet = logging.ERROR if self.quiet else logging.WARNING
+        logger.setLevel(logging.DEBUG if self.debug else quiet)
+
     def with_flags(self, **flags: Any) -> Runtime:
         return replace(self, flags={**self.flags, **flags})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.suggest import did_you_mean
 
 _TYPES = {
     "str": "string",
@@ -26,7 +26,8 @@ def from_shorthand(text: str) -> dict[str, Any]:
     Fields stand between commas, or one on each line if there are several lines:
     `NAME [TYPE][: DESCRIPTION]`; TYPE is str (default), int, float or bool, `[]` after it a list.
 
-    Raises: UsageError for a field without a name, an unknown type, a name given twice.
+    Raises:
+        UsageError: a field has no name, an unknown type, or a name that is given twice.
     """
     if text.strip().startswith("["):
         if not text.strip().endswith("]"):
@@ -67,10 +68,8 @@ def _type(word: str) -> dict[str, Any]:
     if word.endswith("[]"):
         return {"type": "array", "items": _type(word.removesuffix("[]"))}
     if word not in _TYPES:
-        near = difflib.get_close_matches(word, _TYPES, 1)
-        meant = f", did you mean {near[0]}?" if near else ""
         raise UsageError(
-            f"--schema: unknown type {word!r}{meant}",
+            f"--schema: unknown type {word!r}{did_you_mean(word, _TYPES)}",
             hint="types are str, int, float, bool, and a list of each: str[]",
         )
     return {"type": _TYPES[word]}

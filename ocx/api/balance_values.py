@@ -8,16 +8,6 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from ocx.api.balance_values import (
-    Number,
-    currency_of,
-    parse_exactly,
-    read_number,
-    squash,
-    unit_of,
-    unreadable,
-    words_of,
-)
 from ocx.api.http import sniff
 from ocx.errors import ServerError
 

@@ -101,8 +101,8 @@ def threshold(flag: str, text: str | None) -> Decimal | None:
 
 def refuse_play_money(settings: Settings, flag: str) -> None:
     """Raises ConfigError where a variable left behind chose the sandbox for a gate."""
-    source = settings.sources.get("sandbox", "")
-    if settings.sandbox and source != "flag":
+    source = settings.sources.get("sandbox")
+    if source is not None and not source.is_flag:
         raise ConfigError(
             f"the sandbox was chosen by {source}: its credits are play money, no gate for {flag}",
             hint="unset it, or say --sandbox on the command line if you mean it",

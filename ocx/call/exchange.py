@@ -140,7 +140,7 @@ class Exchange:
     def check(self, text: str) -> str:
         """What the checks make of an answer's text. Raises InvalidAnswerError."""
         if self.schema is not None:
-            return self.schema.check(text).text
+            return self.schema.check(text)
         if not self.checks.extracts:
             return text
         from ocx.answer.extract import extract  # markdown-it, only for -x

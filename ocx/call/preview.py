@@ -37,14 +37,14 @@ def print_snippet(
     run: Runtime, settings: Settings, body: Body, language: str, *, stream: bool
 ) -> None:
     """Print the request as a program; needs no key. Raises UsageError."""
-    from ocx.snippet import Call, snippet  # four languages, only for --snippet
+    from ocx.snippet import SnippetRequest, snippet  # four languages, only for --snippet
 
     if settings.sandbox:
         raise UsageError(
             "the sandbox lives only as long as one call; a program could not reach it",
             hint="run `ocx serve` and give its address with --base-url",
         )
-    call = Call(
+    call = SnippetRequest(
         join(settings.base_url, CHAT_PATH),
         {**body, "stream": True} if stream else body,
         settings.headers,

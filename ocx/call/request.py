@@ -186,8 +186,8 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     model = fields.pop("model", None)
     if isinstance(model, str) and not request.model_given:
         request = replace(request.with_model(model), model_given=True)
-    own = request.settings.sources
-    fields = {k: v for k, v in fields.items() if own.get(k) != "flag" and k not in request.options}
+    from_flag = request.settings.from_flag
+    fields = {k: v for k, v in fields.items() if not from_flag(k) and k not in request.options}
     # A stored request is complete: the profile's system prompt does not belong to it.
     system = request.system if request.system_given else None
     return (

@@ -65,7 +65,7 @@ def api(
     settings = run.settings()
     if settings.timeout is None and method != "GET":  # a chat, for all that we know
         settings = replace(settings, timeout=CHAT_TIMEOUT)
-    from ocx.client import open_client  # httpx, only if something is sent
+    from ocx.keyring.client import open_client  # httpx, only if something is sent
 
     with open_client(run, settings) as client:
         _print(run, client.request(method, target, content=content), include)

@@ -70,7 +70,7 @@ def balance(
     settings = run.settings()
     if limits.least is not None:
         refuse_play_money(settings, "--min")
-    from ocx.client import open_client  # httpx, only if something is sent
+    from ocx.keyring.client import open_client  # httpx, only if something is sent
 
     with annotated(run, form), open_client(run, settings) as client:
         reply = client.balance()

@@ -79,7 +79,7 @@ def _call(
         credits = credits_of(settings, limits)
     with ExitStack() as stack:
         recorder, body = _continued(stack, run, request, conversation)
-        from ocx.client import open_client  # httpx, only if something is sent
+        from ocx.keyring.client import open_client  # httpx, only if something is sent
 
         target = stack.enter_context(opened(run, output))
         client = stack.enter_context(open_client(run, settings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
@@ -92,15 +91,12 @@ def _client(
 ) -> AbstractContextManager[Client]:
     """With the key as it was found: it is not read, and no program asked for it, a second time."""
     if settings.sandbox:
-        from ocx.client import open_client
+        from ocx.keyring.client import open_client
 
         return open_client(run.with_flags(quiet=True), settings)
-    from ocx.api import Client
-    from ocx.client import log_to
-    from ocx.keyring.lookup import endpoint
+    from ocx.keyring.lookup import client_for
 
-    log_to(run.terminal, logging.DEBUG if run.debug else logging.ERROR)
-    return Client(endpoint(settings, secret))
+    return client_for(run.with_flags(quiet=True), settings, secret)
 
 
 def _key(run: Runtime, settings: Settings) -> tuple[Check, Secret | None]:

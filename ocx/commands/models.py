@@ -42,7 +42,7 @@ def models(
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
     settings = run.settings()
-    from ocx.client import open_client  # httpx, only if something is sent
+    from ocx.keyring.client import open_client  # httpx, only if something is sent
 
     with open_client(run, settings) as client:
         reply = client.models()

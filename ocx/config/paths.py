@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ocx.config.schema import env_name
 from ocx.errors import UsageError
 
 Env = Mapping[str, str]
@@ -29,7 +30,7 @@ def cache_dir(env: Env) -> Path:
 
 def config_file(env: Env) -> Path:
     """`$OCX_CONFIG`, else `config.toml` in the config folder."""
-    named = env.get("OCX_CONFIG")
+    named = env.get(env_name("config"))
     return Path(expand(named)) if named else config_dir(env) / "config.toml"
 
 
@@ -39,7 +40,7 @@ def credentials_file(env: Env) -> Path:
 
 
 def expand(path: str) -> str:
-    """`path` with the home folder for its `~`; as it is where there is no such user."""
+    """`path` with the home folder for its `~`; unchanged if there is no such user."""
     return os.path.expanduser(path)  # noqa: PTH111 - Path's own raises RuntimeError there
 
 

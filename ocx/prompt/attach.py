@@ -52,7 +52,8 @@ def read_attachments(
     Args:
         types: the values of --attach-type: none, one for all, or one for each source in order.
 
-    Raises: UsageError for what cannot be read or sent, and where the types do not match.
+    Raises:
+        UsageError: one cannot be read or sent, or the types do not match.
     """
     if types and not sources:
         raise UsageError("--attach-type without -a", hint="attach a file: -a FILE")
@@ -71,7 +72,7 @@ def read_attachments(
 
 
 def content(prompt: str, parts: Sequence[Part]) -> str | list[Part]:
-    """The user message's content: one text where everything is text, else a list of parts.
+    """The user message's content: one text if everything is text, else a list of parts.
 
     Not every server takes a list, so text files are joined to the prompt as `-f` joins them.
     """
@@ -148,7 +149,7 @@ def _sniffed(source: str, data: bytes) -> str:
     if media_type is None:
         name = "stdin" if source == STDIN else source
         raise UsageError(
-            f"the attachment {name} is no PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
+            f"the attachment {name} is not PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
             hint="convert it, or say what it is: --attach-type image/…",
         )
     return media_type

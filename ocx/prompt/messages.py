@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.jsontext import parse
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _EMPTY_ALLOWED = ("tool_calls", "function_call", "refusal", "audio")
@@ -15,7 +15,7 @@ _EMPTY_ALLOWED = ("tool_calls", "function_call", "refusal", "audio")
 
 @dataclass(frozen=True)
 class Given:
-    """Messages as they go out, and the other fields of the request where the file had them."""
+    """Messages as they go out, and the other fields of the request if the file had them."""
 
     messages: list[dict[str, Any]]
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -27,10 +27,11 @@ def parse_messages(text: str, name: str) -> Given:
     The messages are sent as they are: fields that are not known here stay. `fields` holds what
     else a request says (model, temperature, …) but `stream`, which the call decides.
 
-    Raises: UsageError naming the place of what is wrong.
+    Raises:
+        UsageError: names the place of what is wrong.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse)
+        document = parse(text)
     except ValueError as error:
         raise UsageError(f"{name} is not JSON: {error}", hint=_HINT) from None
     except RecursionError:
@@ -75,7 +76,3 @@ def _problem(message: Any) -> str | None:
 
 def _is_part(part: Any) -> bool:
     return isinstance(part, dict) and isinstance(part.get("type"), str)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.jsontext import parse
 
 # Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
 # `-o temperature 0.5` of llm's users from a file name.
@@ -24,13 +24,14 @@ _RESERVED = {
 
 
 def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `-O`, V as JSON where it parses, else a string.
+    """The fields of `-O`, V as JSON if it parses, else a string.
 
     Args:
         given: the words K=V.
         flags: fields that have a flag of their own, with the value that was given, or None.
 
-    Raises: UsageError for a word without `=`, a reserved field, one that its flag set already.
+    Raises:
+        UsageError: a word has no `=`, or its field is reserved or was set by a flag.
     """
     fields: dict[str, Any] = {}
     for word in given:
@@ -47,18 +48,17 @@ def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, A
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_not_json)
+        return parse(text)
     except ValueError:
         return text
 
 
-def _not_json(name: str) -> Any:
-    """NaN and Infinity are no JSON (RFC 8259): the text itself is meant."""
-    raise ValueError(name)
-
-
 def check_output_name(name: str | None) -> None:
-    """Raises UsageError for `-o temperature`: who writes that means -O."""
+    """Refuse `-o temperature`: who writes that means -O.
+
+    Raises:
+        UsageError: the name is a field of the API.
+    """
     if name in API_FIELDS:
         raise UsageError(
             f"-o names the output file; {name} is a field of the API",

@@ -56,7 +56,7 @@ def session(
         recorder = None
         if conversation.kept(run, settings):
             recorder = stack.enter_context(open_recorder(run, settings, conversation))
-        from ocx.client import open_client  # httpx, only if something is sent
+        from ocx.keyring.client import open_client  # httpx, only if something is sent
 
         client = stack.enter_context(open_client(run, settings))
         history = state_dir(run.terminal.env) / "prompts" if conversation.log is not False else None

@@ -12,24 +12,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ocx.errors import UsageError
-from ocx.snippet import curl, node, openai_sdk, powershell, python
-from ocx.snippet.call import Call
+from ocx.snippet import openai_sdk, programs
+from ocx.snippet.programs import SnippetRequest
 
-__all__ = ["LANGUAGES", "Call", "snippet"]
+__all__ = ["LANGUAGES", "SnippetRequest", "snippet"]
 
-_PROGRAMS: dict[str, Callable[[Call], str]] = {
-    "curl": curl.program,
-    "powershell": powershell.program,
-    "python": python.program,
-    "node": node.program,
+_PROGRAMS: dict[str, Callable[[SnippetRequest], str]] = {
+    "curl": programs.curl,
+    "powershell": programs.powershell,
+    "python": programs.python,
+    "node": programs.node,
     "openai-python": openai_sdk.python_program,
     "openai-node": openai_sdk.node_program,
 }
 LANGUAGES = tuple(_PROGRAMS)
 
 
-def snippet(language: str, call: Call) -> str:
-    """The program, with a final newline. Raises UsageError for an unknown language."""
+def snippet(language: str, request: SnippetRequest) -> str:
+    """The program, with a final newline.
+
+    Raises:
+        UsageError: the language is unknown.
+    """
     if language not in _PROGRAMS:
         raise UsageError(f"--snippet takes {', '.join(LANGUAGES)}, not {language!r}")
-    return _PROGRAMS[language](call)
+    return _PROGRAMS[language](request)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ocx.snippet import node
-from ocx.snippet.call import Call
-from ocx.snippet.literal import json_leaf, literal
+from ocx.snippet.literals import json_leaf, literal
+from ocx.snippet.programs import SnippetRequest, node_body
 
 _NAMED = frozenset(
     "audio frequency_penalty logit_bias logprobs max_completion_tokens max_tokens messages "
@@ -69,7 +68,7 @@ for await (const chunk of response) {
 console.log();"""
 
 
-def python_program(call: Call) -> str:
+def python_program(call: SnippetRequest) -> str:
     """A program for the `openai` package of PyPI."""
     return _PYTHON.format(
         key='os.environ["OPENCODEX_API_KEY"]' if call.with_key else '"none"',
@@ -82,7 +81,7 @@ def python_program(call: Call) -> str:
     )
 
 
-def node_program(call: Call) -> str:
+def node_program(call: SnippetRequest) -> str:
     """A module for the `openai` package of npm, to be saved as a `.mjs` file."""
     return _NODE.format(
         key="process.env.OPENCODEX_API_KEY" if call.with_key else '"none"',
@@ -90,7 +89,7 @@ def node_program(call: Call) -> str:
         headers=f"  defaultHeaders: {literal(call.headers, json_leaf, json_leaf, 2)},\n"
         if call.headers
         else "",
-        body=node.body_literal(call.body),
+        body=node_body(call.body),
         answer=_NODE_STREAM if call.streams else _NODE_WHOLE,
     )
 
@@ -103,5 +102,5 @@ def _create(body: Mapping[str, Any]) -> str:
     return f"response = client.chat.completions.create(\n{''.join(rows)})"
 
 
-def _base_url(call: Call) -> str:
+def _base_url(call: SnippetRequest) -> str:
     return call.url.removesuffix(_PATH)

@@ -312,7 +312,7 @@ def test_whatever_comes_is_a_finite_number_or_an_error_of_ours(
 )
 def test_more_remaining_than_there_is_means_something_else(body: bytes) -> None:
     """A gate that passes on play credits, or on requests left, is worse than one that fails."""
-    with pytest.raises(ServerError, match="ambiguous: .*remaining is more than .*balance"):
+    with pytest.raises(ServerError, match=r"ambiguous: .*remaining is more than .*balance"):
         parse_balance(body)
 
 

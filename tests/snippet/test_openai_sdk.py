@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.snippet import Call, snippet
+from ocx.snippet import SnippetRequest, snippet
 
 URL = "https://opencodex.hk/api/v1/chat/completions"
 BODY = {
@@ -40,7 +40,7 @@ def arguments(program: str, function: str) -> dict[str, Any]:
 
 
 def test_python_reads_as_the_provider_writes_it() -> None:
-    program = snippet("openai-python", Call(URL, BODY))
+    program = snippet("openai-python", SnippetRequest(URL, BODY))
     assert program.startswith("import os\n\nfrom openai import OpenAI\n\nclient = OpenAI(\n")
     assert 'api_key=os.environ["OPENCODEX_API_KEY"],' in program
     assert arguments(program, "OpenAI") == {"base_url": "https://opencodex.hk/api/v1"}
@@ -48,7 +48,7 @@ def test_python_reads_as_the_provider_writes_it() -> None:
 
 
 def test_node_reads_as_the_provider_writes_it() -> None:
-    program = snippet("openai-node", Call(URL, BODY))
+    program = snippet("openai-node", SnippetRequest(URL, BODY))
     assert 'import OpenAI from "openai";' in program
     assert "apiKey: process.env.OPENCODEX_API_KEY," in program
     assert 'baseURL: "https://opencodex.hk/api/v1",' in program
@@ -58,19 +58,21 @@ def test_node_reads_as_the_provider_writes_it() -> None:
 
 @given(st.dictionaries(st.text(min_size=1), VALUES, max_size=3))
 def test_fields_the_sdk_has_no_argument_for_go_in_extra_body(extra: dict[str, Any]) -> None:
-    given = arguments(snippet("openai-python", Call(URL, {**extra, **BODY})), "create")
+    given = arguments(snippet("openai-python", SnippetRequest(URL, {**extra, **BODY})), "create")
     assert {**given.pop("extra_body", {}), **given} == {**extra, **BODY}
 
 
 def test_numbers_that_javascript_would_round_are_sent_as_text() -> None:
-    program = snippet("openai-node", Call(URL, {**BODY, "seed": 2**60}))
+    program = snippet("openai-node", SnippetRequest(URL, {**BODY, "seed": 2**60}))
     assert 'create(JSON.parse("' in program
     assert str(2**60) in program
 
 
 @pytest.mark.parametrize("language", ["openai-python", "openai-node"])
 def test_headers_and_no_key(language: str) -> None:
-    call = Call("http://localhost:1/v1/chat/completions", BODY, {"X-Team": "a'b"}, with_key=False)
+    call = SnippetRequest(
+        "http://localhost:1/v1/chat/completions", BODY, {"X-Team": "a'b"}, with_key=False
+    )
     program = snippet(language, call)
     assert "OPENCODEX_API_KEY" not in program
     assert '"none"' in program

@@ -35,14 +35,15 @@ def show(run: Runtime) -> None:
 
 
 def _rows(run: Runtime, settings: Settings) -> list[Row]:
-    rows = [("profile", settings.profile, settings.sources["profile"]), _key_row(run, settings)]
+    by = {name: str(source) for name, source in settings.sources.items()}
+    rows = [("profile", settings.profile, by["profile"]), _key_row(run, settings)]
     for name in BY_NAME:
         value = masked(Target(name), plain(getattr(settings, name)))
-        rows.append((name, value, settings.sources[name]))
+        rows.append((name, value, by[name]))
     if settings.aliases:
         rows.append(("aliases", dict(settings.aliases), str(config_file(run.terminal.env))))
     if settings.sandbox:
-        rows.append(("sandbox", "on", settings.sources["sandbox"]))
+        rows.append(("sandbox", "on", by["sandbox"]))
     return rows
 
 

@@ -9,9 +9,9 @@ import typer
 from ocx.commands.context import shared
 from ocx.commands.options import KeyName
 from ocx.config.profiles import load, users_of
-from ocx.config.transactions import change_keys
 from ocx.keyring.credentials import (
     Keys,
+    change_keys,
     load_keys,
     stored_key,
 )

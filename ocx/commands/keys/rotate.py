@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ocx.commands.context import shared
-from ocx.commands.keys_check import settings_of
 from ocx.commands.options import KeyName
 from ocx.config.profiles import load, users_of
 from ocx.errors import UsageError
@@ -15,6 +14,7 @@ from ocx.keyring.credentials import (
     stored_key,
 )
 from ocx.keyring.key_document import key_document
+from ocx.keyring.validation import settings_of
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 

@@ -11,11 +11,13 @@ from ocx.errors import ConfigError
 SECONDS = 60  # a fingerprint prompt takes a person that long
 
 
-def command_output(command: Sequence[str], source: str, env: Env) -> bytes:
+def run_key_command(command: Sequence[str], source: str, env: Env) -> bytes:
     """What the program writes to stdout; its stderr goes to ours. No shell, stdin is empty.
 
-    Raises: ConfigError where it cannot start, fails, or takes more than a minute. The output is
-    never part of the message: it may be half a key.
+    The output is never part of a message: it may be half a key.
+
+    Raises:
+        ConfigError: it cannot start, fails, or takes more than a minute.
     """
     try:
         done = subprocess.run(

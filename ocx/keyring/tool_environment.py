@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from ocx.config.schema import DEFAULT_PROFILE, SETTINGS, env_name
 from ocx.config.settings import Settings
+from ocx.config.source import SourceKind
 from ocx.errors import UsageError
 from ocx.keyring.lookup import PROVIDER_VARIABLE
 from ocx.secret import Secret
 
 NO_KEY = "none"
-"""Stands for a key where the endpoint wants none: the SDKs do not start without one."""
+"""Stands for a key if the endpoint wants none: the SDKs do not start without one."""
 
 
 class Handover(NamedTuple):
@@ -35,7 +36,11 @@ class Handover(NamedTuple):
 
 
 def refuse_sandbox(settings: Settings) -> None:
-    """Raises UsageError in the sandbox, which ends with this process."""
+    """Refuse to hand over the sandbox, which ends with this process.
+
+    Raises:
+        UsageError: it is in use.
+    """
     if settings.sandbox:
         raise UsageError(
             "the sandbox lives only as long as one command of ocx, and other tools cannot reach it",
@@ -44,7 +49,11 @@ def refuse_sandbox(settings: Settings) -> None:
 
 
 def handover(settings: Settings, key: Secret | None) -> Handover:
-    """What a tool needs to use the endpoint of `settings` with `key`. Raises: UsageError."""
+    """What a tool needs to use the endpoint of `settings` with `key`.
+
+    Raises:
+        UsageError: the sandbox is in use.
+    """
     refuse_sandbox(settings)
     keys = (env_name("api_key"), PROVIDER_VARIABLE)
     text = key.reveal() if key else NO_KEY
@@ -62,7 +71,7 @@ def handover(settings: Settings, key: Secret | None) -> Handover:
 
 
 def _model(settings: Settings) -> dict[str, str]:
-    if settings.sources["model"] == "default":
+    if settings.sources["model"].kind is SourceKind.DEFAULT:
         return {}
     return {"OPENAI_MODEL": settings.model, env_name("model"): settings.model}
 
@@ -73,11 +82,6 @@ def _for_ocx(settings: Settings) -> dict[str, str]:
     if settings.profile != DEFAULT_PROFILE:
         found[env_name("profile")] = settings.profile
     for setting in SETTINGS:
-        value = getattr(settings, setting.name)
-        if (
-            setting.variable
-            and setting.name != "base_url"
-            and settings.sources[setting.name] == "flag"
-        ):
-            found[env_name(setting.name)] = str(value)
+        if setting.variable and setting.name != "base_url" and settings.from_flag(setting.name):
+            found[setting.variable] = str(getattr(settings, setting.name))
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ocx.config.settings import resolve
-from ocx.config.tool_environment import handover
 from ocx.errors import UsageError
+from ocx.keyring.tool_environment import handover
 from ocx.secret import Secret
 
 KEY = Secret("sk-live-Te5tKey0000000000000000000001a2b")
