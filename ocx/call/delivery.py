@@ -94,17 +94,19 @@ class TextDelivery(_Delivery):
         self._joiner = SurrogateJoiner()
         self._writer = self._chosen_writer()
         self._wrote = False
+        # `write` runs once a token, and looking up methods is a good part of it.
+        self._clean, self._print = self._joiner.feed, self._writer.write
 
     def write(self, deltas: Sequence[Delta]) -> None:
-        # This runs once a token.
-        if self._reasoning:
-            self._reasoning.write("".join([delta.reasoning for delta in deltas]))
+        reasoning = self._reasoning
+        if reasoning:
+            reasoning.write("".join([delta.reasoning for delta in deltas]))
         one = len(deltas) == 1
-        text = self._joiner.feed(deltas[0].text if one else "".join([d.text for d in deltas]))
+        text = self._clean(deltas[0].text if one else "".join([d.text for d in deltas]))
         if text:
-            if self._reasoning:
-                self._reasoning.finish()
-            self._writer.write(text)
+            if reasoning:
+                reasoning.finish()
+            self._print(text)
             self._wrote = True
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
