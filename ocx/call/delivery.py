@@ -124,7 +124,7 @@ class TextDelivery(_Delivery):
             return NoWriter()
         render = self._output.render
         if render or (render is None and self._to_person):
-            from ocx.output.markdown import MarkdownWriter  # rich, only where somebody looks
+            from ocx.output.markdown import MarkdownWriter  # rich, only if somebody looks
 
             color = self._run.terminal.stdout_color(self._run.color)
             return MarkdownWriter(self._target, self._run.terminal, color=color)
