@@ -23,7 +23,8 @@ class Credits:
     Args:
         path, scale: as `ocx.api.balance.read` takes them.
 
-    Raises: UsageError for a --min-balance that is not a number.
+    Raises:
+        UsageError: the --min-balance is not a number.
     """
 
     def __init__(
@@ -87,7 +88,11 @@ def credits_of(settings: Settings, limits: CreditLimits) -> Credits:
 
 
 def threshold(flag: str, text: str | None) -> Decimal | None:
-    """The credits that a flag names. Raises UsageError."""
+    """The credits that a flag names.
+
+    Raises:
+        UsageError: they are not a number.
+    """
     if text is None:
         return None
     try:
@@ -100,7 +105,11 @@ def threshold(flag: str, text: str | None) -> Decimal | None:
 
 
 def refuse_play_money(settings: Settings, flag: str) -> None:
-    """Raises ConfigError where a variable left behind chose the sandbox for a gate."""
+    """Refuse a gate for real credits that would look at play money.
+
+    Raises:
+        ConfigError: a variable that was left behind chose the sandbox.
+    """
     source = settings.sources.get("sandbox")
     if source is not None and not source.is_flag:
         raise ConfigError(
@@ -110,9 +119,11 @@ def refuse_play_money(settings: Settings, flag: str) -> None:
 
 
 def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> None:
-    """Return only where at least `least` is surely there.
+    """Return only if at least `least` is surely there.
 
-    Raises: BelowError where it is known to be less; ServerError where that cannot be known.
+    Raises:
+        BelowError: it is known to be less.
+        ServerError: that cannot be known.
     """
     check_known(reading, accept_guess=accept_guess)
     if reading.amount is not None and reading.amount < least:
@@ -120,7 +131,11 @@ def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> No
 
 
 def check_known(reading: Balance, *, accept_guess: bool) -> None:
-    """Raises: ServerError where it is not known how much is left."""
+    """Return only if it is known how much is left.
+
+    Raises:
+        ServerError: there are several balances, or the reading is a guess.
+    """
     if reading.unlimited:
         return
     if reading.amount is None:

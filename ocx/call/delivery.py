@@ -94,17 +94,19 @@ class TextDelivery(_Delivery):
         self._joiner = SurrogateJoiner()
         self._writer = self._chosen_writer()
         self._wrote = False
+        # `write` runs once a token, and looking up methods is a good part of it.
+        self._clean, self._print = self._joiner.feed, self._writer.write
 
     def write(self, deltas: Sequence[Delta]) -> None:
-        # This runs once a token.
-        if self._reasoning:
-            self._reasoning.write("".join([delta.reasoning for delta in deltas]))
+        reasoning = self._reasoning
+        if reasoning:
+            reasoning.write("".join([delta.reasoning for delta in deltas]))
         one = len(deltas) == 1
-        text = self._joiner.feed(deltas[0].text if one else "".join([d.text for d in deltas]))
+        text = self._clean(deltas[0].text if one else "".join([d.text for d in deltas]))
         if text:
-            if self._reasoning:
-                self._reasoning.finish()
-            self._writer.write(text)
+            if reasoning:
+                reasoning.finish()
+            self._print(text)
             self._wrote = True
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
@@ -122,7 +124,7 @@ class TextDelivery(_Delivery):
             return NoWriter()
         render = self._output.render
         if render or (render is None and self._to_person):
-            from ocx.output.markdown import MarkdownWriter  # rich, only where somebody looks
+            from ocx.output.markdown import MarkdownWriter  # rich, only if somebody looks
 
             color = self._run.terminal.stdout_color(self._run.color)
             return MarkdownWriter(self._target, self._run.terminal, color=color)

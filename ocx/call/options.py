@@ -78,9 +78,7 @@ class Prompt(OptionGroup):
     ] = ()
     attach_types: Annotated[
         Texts,
-        Option(
-            "--attach-type TYPE", "Media type of the attachments, where their bytes do not tell."
-        ),
+        Option("--attach-type TYPE", "Media type of the attachments, if their bytes do not tell."),
     ] = ()
     messages: Annotated[Text, Option("--messages FILE", "Send this JSON array of messages.")] = None
     edit: Annotated[bool, Option("--editor -e", "Write the prompt in your editor.")] = False
@@ -112,7 +110,9 @@ class Sampling(OptionGroup):
     model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None
     temperature: Annotated[float | None, Option("--temperature X", "Randomness, 0 to 2.")] = None
     top_p: Annotated[float | None, Option("--top-p X", "Nucleus sampling, 0 to 1.")] = None
-    max_tokens: Annotated[int | None, Option("--max-tokens N", "Most tokens to generate.")] = None
+    max_tokens: Annotated[
+        int | None, Option("--max-tokens N", "Maximum number of tokens to generate.")
+    ] = None
     stop: Annotated[Texts, Option("--stop TEXT", "Stop at this text (repeatable).")] = ()
     options: Annotated[Texts, Option("--option -O NAME=VALUE", "Any other field of the API.")] = ()
 
@@ -133,11 +133,11 @@ class Conversation(OptionGroup):
     heading = "Conversation"
 
     continue_last: Annotated[
-        bool, Option("--continue -c", "Go on with the profile's last conversation.")
+        bool, Option("--continue -c", "Continue the profile's last conversation.")
     ] = False
-    named: Annotated[Text, Option("--conversation NAME", "Go on with this one, or start it.")] = (
-        None
-    )
+    named: Annotated[
+        Text, Option("--conversation NAME", "Continue (or start) the named conversation.")
+    ] = None
     log: Annotated[
         Switch,
         Option("--log/--no-log /-n", "Keep the call in the history (default on a terminal)."),
@@ -219,7 +219,7 @@ class Checks(OptionGroup):
         int, Option("--schema-retries N", "How often an invalid answer is asked for again.", 0, 20)
     ] = 0
     fail_on_length: Annotated[
-        bool, Option("--fail-on-length", "Exit 11 where the token limit cut the answer.")
+        bool, Option("--fail-on-length", "Exit 11 if the token limit cut the answer.")
     ] = False
 
     @property
@@ -232,7 +232,11 @@ class Checks(OptionGroup):
         return self.extracts or self.schema is not None
 
     def read_schema(self, read_stdin: Callable[[], bytes]) -> Schema | None:
-        """The schema that the option names. Raises UsageError."""
+        """The schema that the option names.
+
+        Raises:
+            UsageError: it is not a schema, or cannot be read.
+        """
         if self.schema is None:
             return None
         from ocx.answer.schema import read_schema  # jsonschema, only for --schema
@@ -261,7 +265,7 @@ class CreditLimits(OptionGroup):
         False
     )
     min_balance: Annotated[
-        Text, Option("--min-balance N", "Exit 12, send nothing, where fewer credits are left.")
+        Text, Option("--min-balance N", "Exit 12 without sending if the balance is below N.")
     ] = None
 
     @property

@@ -36,7 +36,11 @@ def print_request(run: Runtime, settings: Settings, body: Body, *, stream: bool)
 def print_snippet(
     run: Runtime, settings: Settings, body: Body, language: str, *, stream: bool
 ) -> None:
-    """Print the request as a program; needs no key. Raises UsageError."""
+    """Print the request as a program; needs no key.
+
+    Raises:
+        UsageError: it goes to the sandbox, or to a language that is not known.
+    """
     from ocx.snippet import SnippetRequest, snippet  # four languages, only for --snippet
 
     if settings.sandbox:
@@ -59,7 +63,8 @@ def print_snippet(
 def save_template(run: Runtime, prompt: Prompt, sampling: Sampling, name: str) -> None:
     """Keep the options of a call as a template; files and stdin are not part of it.
 
-    Raises: UsageError if there is one of that name: it may hold more than the options say.
+    Raises:
+        UsageError: there is one of that name: it may hold more than the options say.
     """
     from ocx.prompt.options import parse_options
     from ocx.prompt.templates import (  # tomllib, only for --save-template
@@ -92,7 +97,7 @@ def save_template(run: Runtime, prompt: Prompt, sampling: Sampling, name: str) -
 
 
 def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:
-    """The key where reading it is harmless, else what would stand in the header."""
+    """The key if reading it is harmless, else what would stand in the header."""
     try:
         located = locate_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
         if located.quiet:

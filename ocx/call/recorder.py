@@ -38,7 +38,12 @@ class HistoryRecorder:
         self._conversation: store.Conversation | None = None
 
     def choose(self, conversation: Conversation) -> None:
-        """Find the conversation that the options mean. Raises: UsageError, HistoryError."""
+        """Find the conversation that the options mean.
+
+        Raises:
+            UsageError: its name cannot be one.
+            HistoryError: the history cannot be read.
+        """
         if conversation.named is not None:
             name = conversation.named.strip()
             if not name or name.isdigit() or not name.isprintable():
@@ -60,7 +65,10 @@ class HistoryRecorder:
     def turn(self, request: Request) -> Iterator[tuple[Request, list[Message]]]:
         """The request as it goes on with the conversation, and the messages so far.
 
-        No other process goes on with it meanwhile. Raises: HistoryError.
+        No other process goes on with it meanwhile.
+
+        Raises:
+            HistoryError: the history cannot be read, or the conversation stays locked.
         """
         if self._conversation is None:
             yield request, []
@@ -131,7 +139,9 @@ def open_recorder(
 ) -> Iterator[HistoryRecorder | None]:
     """An open history and its conversation; None with a warning if it cannot be opened.
 
-    Raises: UsageError, HistoryError if a conversation is to be continued.
+    Raises:
+        UsageError: the conversation's name cannot be one.
+        HistoryError: it cannot be opened, and a conversation is to be continued.
     """
     try:
         history = History(state_dir(run.terminal.env))

@@ -42,7 +42,11 @@ class Request:
     count_tokens: bool = False
 
     def body(self, previous: Sequence[Message] = ()) -> dict[str, Any]:
-        """The body of the call that follows `previous`. Raises: UsageError."""
+        """The body of the call that follows `previous`.
+
+        Raises:
+            UsageError: a field is out of its range.
+        """
         body = chat_body(self.settings, self._all(previous), self.options)
         if self.count_tokens and "stream_options" not in body:
             body["stream_options"] = {"include_usage": True}
@@ -68,7 +72,12 @@ class Request:
 
 
 def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) -> Request:
-    """Read files, stdin and templates, and resolve the settings. Raises UsageError, ConfigError."""
+    """Read files, stdin and templates, and resolve the settings.
+
+    Raises:
+        UsageError: an option or a file that it names is wrong, or there is no prompt.
+        ConfigError: a setting or a template is.
+    """
     template = _template(run, prompt)
     request = _request(run, sampling, template)
     stdin = _Stdin(run, prompt, checks)
@@ -83,7 +92,7 @@ def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) ->
 
 
 def prepare_settings(run: Runtime, prompt: Prompt, sampling: Sampling) -> Request:
-    """The same without a message: what a session begins with. Raises UsageError, ConfigError."""
+    """The same without a message: what a session begins with."""
     return _with_system(_request(run, sampling, None), _system(run, prompt))
 
 
@@ -91,7 +100,11 @@ class _Stdin:
     """stdin as the prompt, or a part of it; it can be read once."""
 
     def __init__(self, run: Runtime, prompt: Prompt, checks: Checks) -> None:
-        """Raises: UsageError if two claim it."""
+        """Find out who claims it.
+
+        Raises:
+            UsageError: two do.
+        """
         claims = ["the prompt -"] if prompt.is_stdin else []
         claims += ["-f -" for name in prompt.files if name == STDIN]
         claims += ["-a -" for name in prompt.attach if name == STDIN]
@@ -108,10 +121,13 @@ class _Stdin:
         self._meant = prompt.is_stdin or (piped and not claims)
 
     def read(self, *, announce: bool) -> str | None:
-        """All of it; None if it is not meant for the prompt, or was read. Raises UsageError.
+        """All of it; None if it is not meant for the prompt, or was read.
 
         Args:
             announce: tell a person that it is waited for.
+
+        Raises:
+            UsageError: it is not UTF-8, or cannot be read.
         """
         if not self._meant:
             return None
@@ -178,7 +194,7 @@ def _text(run: Runtime, prompt: Prompt, before: str, stdin: _Stdin) -> str:
 
 
 def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, list[Message]]:
-    """The messages of a file; the other fields of a stored request hold where no flag does."""
+    """The messages of a file; its other fields hold if no option does."""
     from ocx.prompt.messages import parse_messages
 
     given = parse_messages(read_file(name, run.terminal.read_stdin), name)

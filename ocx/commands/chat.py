@@ -36,7 +36,7 @@ def chat(
 ) -> None:
     """Ask a model and print its answer as it comes.
 
-    The prompt comes from the arguments, then each -f FILE, then stdin where it is a pipe or a
+    The prompt comes from the arguments, then each -f FILE, then stdin if it is a pipe or a
     file, each part after an empty line. Without one, on a terminal, an interactive session
     begins; /help there says more.
     """
@@ -47,7 +47,7 @@ def chat(
         save_template(run, prompt, sampling, look.save_template)
         return
     if prompt.absent and terminal.stdin_tty and terminal.stdout_tty and not look.dry_run:
-        from ocx.session.session import session  # readline, only where a person types
+        from ocx.session.session import session  # readline, only if a person types
 
         request = prepare_settings(run, prompt, sampling)
         session(run, request, conversation, output, checks, credits)

@@ -56,7 +56,11 @@ def parameters(group: type[OptionGroup]) -> list[inspect.Parameter]:
 
 
 def filled(group: type[OptionGroup], given: Mapping[str, Any], *, json: bool) -> OptionGroup:
-    """The group with the values that the parser found. Raises UsageError for exclusions."""
+    """The group with the values that the parser found.
+
+    Raises:
+        UsageError: two of them exclude each other.
+    """
     values = {
         field.name: tuple(given[field.name] or ()) if field.default == () else given[field.name]
         for field in fields(group)

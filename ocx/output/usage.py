@@ -15,7 +15,7 @@ def usage_line(
     """Tokens as the API counted them, seconds, tokens a second.
 
     Args:
-        usage: the API's `usage` object, or None where it sent none.
+        usage: the API's `usage` object, or None if it sent none.
         seconds: from sending to the end.
         first_token: seconds to the first token, for a stream.
     """

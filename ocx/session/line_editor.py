@@ -23,7 +23,7 @@ class LineEditor:
     def __init__(self, terminal: Terminal, history: Path | None) -> None:
         self._terminal = terminal
         self._history = history
-        import readline  # only where a person types; it takes over input()
+        import readline  # only if a person types; it takes over input()
 
         self._readline = readline
 
@@ -57,7 +57,11 @@ class LineEditor:
             return
 
     def read(self) -> str | None:
-        """One entry, several lines where it says so; None at Ctrl-D. Raises Interrupted."""
+        """One entry, several lines if it says so; None at Ctrl-D.
+
+        Raises:
+            Interrupted: Ctrl-C.
+        """
         line = self._line("> ")
         if line is None:
             return None

@@ -45,7 +45,8 @@ def session(
 ) -> None:
     """Read and answer until Ctrl-D or /exit; an error ends the turn, not the session.
 
-    Raises: UsageError, ConfigError, AuthError before the first turn.
+    Raises:
+        UsageError, ConfigError, AuthError: before the first turn.
     """
     if not output.to_stdout:
         raise UsageError("-o needs a prompt", hint="in a session, /save FILE keeps an answer")
@@ -119,7 +120,11 @@ class Session:
         }
 
     def handle_line(self, text: str) -> None:
-        """One entry: a command, or a message to send. Raises what sending raises."""
+        """One entry: a command, or a message to send.
+
+        Raises:
+            OcxError: whatever sending raises.
+        """
         if text.startswith("/") and not text.startswith("//"):
             word, _, rest = text.partition(" ")
             self._command(word)(rest.strip())
