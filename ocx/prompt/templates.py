@@ -1,4 +1,4 @@
-"""`-t/--template`: prompts kept as TOML files, with places for what changes.
+"""`-t/--template`: prompts kept as TOML files, with parameters.
 
     model = "gpt-4o"
     system = "You translate into $language."
