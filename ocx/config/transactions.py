@@ -21,7 +21,7 @@ from ocx.toml import dump
 _TOKENS = r'(?s:"""(?:\\.|[^\\])*?"""|' r"'''.*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|(#))"
 
 
-class Changed(NamedTuple):
+class SavedChange(NamedTuple):
     """What was saved: the profile that was written, if one was, and a copy of the old file.
 
     `backup` is None if the old file held no comments: saving drops them, and nothing else.
@@ -42,7 +42,7 @@ class Changed(NamedTuple):
         return [f"comments are not kept; the file with them is in {self.backup}"]
 
 
-def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> Changed:
+def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> SavedChange:
     """Let `change` alter the data of the config file, and save it; it names the profile it wrote.
 
     What `change` raises saves nothing.
@@ -58,10 +58,10 @@ def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> Chang
         profile = change(config)
         after = dump(config.data)
         if after == before:
-            return Changed(profile, None)
+            return SavedChange(profile, None)
         backup = _save_comments(path)
         _save_config(env, config, after)
-    return Changed(profile, backup)
+    return SavedChange(profile, backup)
 
 
 def change_profile(
@@ -70,7 +70,7 @@ def change_profile(
     change: Callable[[ConfigFile, dict[str, Any]], None],
     *,
     create: bool = True,
-) -> Changed:
+) -> SavedChange:
     """The same for one profile: of -P, else the one in force; made if there is none.
 
     `--sandbox` means the built-in profile, which is refused.
@@ -96,7 +96,7 @@ def change_setting(
     change: Callable[[ConfigFile, dict[str, Any]], None],
     *,
     create: bool = True,
-) -> Changed:
+) -> SavedChange:
     """Change a setting where it stands: in a profile, or in the file besides all profiles."""
     if where.in_profile:
         return change_profile(env, flags, change, create=create)

@@ -14,14 +14,14 @@ _EMPTY_ALLOWED = ("tool_calls", "function_call", "refusal", "audio")
 
 
 @dataclass(frozen=True)
-class Given:
-    """Messages as they go out, and the other fields of the request if the file had them."""
+class MessagesFile:
+    """The messages of a file as they go out, and the other fields of the request that it holds."""
 
     messages: list[dict[str, Any]]
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse_messages(text: str, name: str) -> Given:
+def parse_messages(text: str, name: str) -> MessagesFile:
     """Read an array of messages, a chat request, or one row of a batch (`{"body": {…}}`).
 
     The messages are sent as they are: fields that are not known here stay. `fields` holds what
@@ -37,12 +37,12 @@ def parse_messages(text: str, name: str) -> Given:
     except RecursionError:
         raise UsageError(f"{name} is nested too deeply") from None
     if isinstance(document, list):
-        return Given(_checked(document, name))
+        return MessagesFile(_checked(document, name))
     body = document.get("body", document) if isinstance(document, dict) else None
     if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
         raise UsageError(f"{name} holds no array of messages", hint=_HINT)
     rest = {key: body[key] for key in body if key not in {"messages", "stream", "stream_options"}}
-    return Given(_checked(body["messages"], name), rest)
+    return MessagesFile(_checked(body["messages"], name), rest)
 
 
 _HINT = 'for example [{"role": "user", "content": "Hello!"}]'

@@ -16,7 +16,7 @@ API_FIELDS = frozenset(
     " presence_penalty reasoning_effort response_format seed service_tier stop store stream"
     " stream_options temperature tool_choice tools top_k top_logprobs top_p user".split()
 )
-_RESERVED = {
+RESERVED = {
     "model": "-m/--model",
     "messages": "the prompt, -f, --messages or stdin",
     "stream": "--stream or --no-stream",
@@ -38,8 +38,8 @@ def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, A
         name, equals, text = word.partition("=")
         if not name or not equals:
             raise UsageError(f"-O takes NAME=VALUE, not {word!r}", hint="for example -O seed=7")
-        if name in _RESERVED:
-            raise UsageError(f"-O cannot set {name}", hint=f"use {_RESERVED[name]}")
+        if name in RESERVED:
+            raise UsageError(f"-O cannot set {name}", hint=f"use {RESERVED[name]}")
         if flags.get(name) is not None:
             raise UsageError(f"{name} is set twice, by its own flag and by -O", hint="keep one")
         fields[name] = _value(text)

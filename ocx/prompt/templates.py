@@ -1,4 +1,4 @@
-"""`-t/--template`: prompts kept as TOML files, with places for what changes.
+"""`-t/--template`: prompts kept as TOML files, with parameters.
 
     model = "gpt-4o"
     system = "You translate into $language."
@@ -24,19 +24,19 @@ from typing import Any
 
 from ocx import toml
 from ocx.config.completion_cache import write_names
+from ocx.config.values import NAME
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import atomic_write, make_folder
+from ocx.prompt.options import RESERVED
 from ocx.suggest import did_you_mean
 
 STDIN_NAME = "stdin"
 _PLACE = re.compile(
     r"\$(?:(?P<dollar>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\})"
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TEXTS = ("system", "prompt", "model")
 _TABLES = ("options", "defaults")
-_RESERVED = ("model", "messages", "stream")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: a template's file cannot have it.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be the name of a template",
             hint="use letters, digits, and . _ - after the first",
@@ -185,7 +185,7 @@ def template_path(folder: Path, name: str) -> Path:
 def template_names(folder: Path) -> list[str]:
     """The names of the stored templates, sorted; none if there is no folder."""
     try:
-        return sorted(path.stem for path in folder.glob("*.toml") if _NAME.fullmatch(path.stem))
+        return sorted(path.stem for path in folder.glob("*.toml") if NAME.fullmatch(path.stem))
     except OSError:
         return []
 
@@ -256,7 +256,7 @@ def _missing(template: Template, missing: Sequence[str]) -> UsageError:
 
 def _options(table: Mapping[str, Any], text: str, name: str) -> dict[str, Any]:
     for key, value in table.items():
-        if key in _RESERVED:
+        if key in RESERVED:
             where = _where(text, "options", key)
             raise ConfigError(f"template {name}: options cannot set {key} {where}")
         try:
