@@ -1,0 +1,1 @@
+"""Many prompts in one run: read, sent at the speed that the server allows, written once each."""
