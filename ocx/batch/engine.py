@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from enum import Enum
 from typing import Protocol
 
 from ocx.batch.connection import Connection
@@ -26,8 +27,19 @@ _LOOK = 0.1  # seconds until a signal is seen
 _FAREWELL = 2.0
 _UNWRITTEN = 256
 
-Rows = Iterator[Row | BadRow | None]
-"""None says that there is no row at the moment."""
+
+class Skipped(Enum):
+    """In place of a row: there are more, but the engine should look after its results first."""
+
+    SKIPPED = 0
+
+
+SKIPPED = Skipped.SKIPPED
+
+Fed = Row | BadRow | Result | Skipped | None
+"""None says that there is no row at the moment; a Result is passed on."""
+
+Rows = Iterator[Fed]
 
 
 class Journal(Protocol):
@@ -85,6 +97,7 @@ class Engine:
         self._idle = 0
         self._alarm = float("inf")
         self._exhausted = False
+        self._more = False
         self._stop_asked: Stop | None = None
         self._drain_until: float | None = None
         self._error: BaseException | None = None
@@ -115,18 +128,23 @@ class Engine:
         """Add as many rows as the scheduler wants; the results of bad ones."""
         with self._work:
             wanted = 0 if self._exhausted or self._stop_asked else self.scheduler.wants()
-        tasks, refused = [], []
+        tasks: list[Task] = []
+        known: list[Result] = []
+        self._more = False
         for _ in range(wanted):
             try:
                 row = next(self._rows)
             except StopIteration:
                 self._exhausted = True
                 break
-            if row is None:
+            if row is None or row is SKIPPED:
+                self._more = row is SKIPPED
                 break
-            if isinstance(row, BadRow):
+            if isinstance(row, Result):
+                known.append(row)
+            elif isinstance(row, BadRow):
                 with self._work:
-                    refused.append(self.scheduler.refuse(row))
+                    known.append(self.scheduler.refuse(row))
             else:
                 tasks.append(self._task_of(row))
         with self._work:
@@ -136,7 +154,7 @@ class Engine:
                 self.scheduler.close_input()
             if tasks or self._exhausted:
                 self._encourage()
-        return refused
+        return known
 
     def _take(self) -> list[Result] | None:
         """The results since the last call; None after the last one."""
@@ -150,6 +168,8 @@ class Engine:
                     return found
                 if self._error is not None or self._is_over():
                     return None
+                if self._more:
+                    return []
                 self._news.wait(_LOOK)
                 if not self._results and not self._exhausted and self.scheduler.wants():
                     return []

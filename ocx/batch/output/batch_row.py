@@ -14,6 +14,8 @@ from typing import Any
 from ocx.batch.id_table import id_key
 from ocx.batch.result import Answer, Failure, Result
 
+ROW_PREFIX = b'{"id":"batch_req_'
+
 _SHOWN = 60
 
 

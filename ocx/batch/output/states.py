@@ -9,11 +9,13 @@ from ocx.batch.id_table import IdTable, id_key
 from ocx.batch.output.batch_row import Written
 from ocx.batch.result import OK, RETRYABLE
 from ocx.batch.rows.row import BadRow, Row
+from ocx.errors import ERRORS
 
 Retry = Literal["retryable", "all", "none"]
 Decision = Literal["send", "skip", "changed"]
 
-_GOOD, _RETRYABLE, _PERMANENT = 1, 2, 3
+_CLASSES = (OK, *(error.name for error in ERRORS))
+_GOOD = 1
 _HASH_BITS = 60
 _HASH = (1 << _HASH_BITS) - 1
 
@@ -22,16 +24,16 @@ _HASH = (1 << _HASH_BITS) - 1
 class State:
     """A finished row; `sha256` is cut to 60 bits, 0 if unknown."""
 
-    rank: int
+    kind: str
     sha256: int
 
     @property
     def good(self) -> bool:
-        return self.rank == _GOOD
+        return self.kind == OK
 
     @property
     def retryable(self) -> bool:
-        return self.rank == _RETRYABLE
+        return self.kind in RETRYABLE
 
 
 class States:
@@ -46,19 +48,22 @@ class States:
         return len(self._table)
 
     def add(self, written: Written) -> None:
-        key = id_key(written.id)
+        self.add_packed(id_key(written.id), pack_state(written.kind, written.sha256))
+
+    def add_packed(self, key: int, state: int) -> None:
         old = self._table.get(key)
         if old is not None:
             self.superseded += 1
-            if old >> _HASH_BITS == _GOOD:
+            if is_good(old):
                 return
-        rank = _rank(written.kind)
-        self.good += rank == _GOOD
-        self._table.set(key, rank << _HASH_BITS | _short(written.sha256))
+        self.good += is_good(state)
+        self._table.set(key, state)
 
     def get(self, row_id: str) -> State | None:
         found = self._table.get(id_key(row_id))
-        return None if found is None else State(found >> _HASH_BITS, found & _HASH)
+        if found is None:
+            return None
+        return State(_CLASSES[(found >> _HASH_BITS) - 1], found & _HASH)
 
     def has_key(self, key: int) -> bool:
         return self._table.get(key) is not None
@@ -76,10 +81,14 @@ class States:
         return "send" if retry == "retryable" and state.retryable else "skip"
 
 
-def _rank(kind: str) -> int:
-    if kind == OK:
-        return _GOOD
-    return _RETRYABLE if kind in RETRYABLE else _PERMANENT
+def pack_state(kind: str, sha256: str) -> int:
+    """16 classes and 60 bits of the hash in one integer."""
+    number = _CLASSES.index(kind) if kind in _CLASSES else _CLASSES.index("failure")
+    return (number + 1) << _HASH_BITS | _short(sha256)
+
+
+def is_good(state: int) -> bool:
+    return state >> _HASH_BITS == _GOOD
 
 
 def _short(sha256: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocx.batch.expect import validate_expectation
 from ocx.batch.rows.row import CHAT_PATH, BadInput, BadRecord, BadRow, Record, Row, line_id
 from ocx.errors import OcxError
 from ocx.prompt.input import join
@@ -113,10 +114,7 @@ class Composer:
     def _complete(self, body: Mapping[str, Any], *, chat: bool = True) -> dict[str, Any]:
         own = {name: value for name, value in body.items() if name not in _DECIDED_HERE}
         if not chat:
-            return {
-                **({"model": self.defaults["model"]} if "model" in self.defaults else {}),
-                **own,
-            }
+            return {**{k: v for k, v in self.defaults.items() if k == "model"}, **own}
         messages = own.get("messages")
         if not isinstance(messages, list) or not messages:
             raise BadInput("has no messages")
@@ -176,6 +174,9 @@ def _expectation(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if name not in _EXPECTATIONS:
             known = ", ".join(sorted(_EXPECTATIONS))
             raise BadInput(f"expects {name!r}; known are {known}")
+    problem = validate_expectation(expect)
+    if problem:
+        raise BadInput(problem)
     return expect
 
 

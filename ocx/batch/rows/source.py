@@ -51,7 +51,7 @@ class FileSource:
     def rows(self) -> Iterator[Row | BadRow]:
         """Every row from the start; a second row with an id becomes a BadRow."""
         with closing(open_input(self.path)) as stream:
-            yield from _unique(read_rows(stream, self.form, self.composer))
+            yield from unique(read_rows(stream, self.form, self.composer))
 
 
 def read_rows(stream: IO[bytes], form: Format, composer: Composer) -> Iterator[Row | BadRow]:
@@ -62,10 +62,10 @@ def read_rows(stream: IO[bytes], form: Format, composer: Composer) -> Iterator[R
 
 def stream_rows(stream: IO[bytes], form: Format, composer: Composer) -> Iterator[Row | BadRow]:
     """The same, where a second row with an id becomes a BadRow."""
-    return _unique(read_rows(stream, form, composer))
+    return unique(read_rows(stream, form, composer))
 
 
-def _unique(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+def unique(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
     seen = IdTable()
     for row in rows:
         key = id_key(row.id)
