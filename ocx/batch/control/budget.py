@@ -7,6 +7,8 @@ counts with its hold.
 How far it can go over:
 - `--max-credits` with a price: not at all, if the server charges that price and keeps max_tokens.
 - `--max-credits` without: by what the rows in flight cost more than 1.5 times the largest before.
+  If only the balance tells the costs, these are the rows since the last reading too, three times
+  -j at most, and "the largest" is the mean of a reading.
 - `--min-balance`: the balance is read again before the rows sent since have held an eighth of
   what is left, or one row a worker. With S runs at once, up to eight, it can fall below by the
   worst case of S times -j rows.
@@ -89,9 +91,14 @@ class Budget:
         if worst is None:
             alone = not (self._in_flight or self._reading or self._unknown_rows)
             return "go" if alone else self._look_again(last="go")
-        if self._committed + worst > self._allowance(worst):
-            return "wait" if self._reading else "read"
-        return "go"
+        return self._current(worst)
+
+    def _current(self, worst: Decimal) -> Admission:
+        """Go, unless too much has happened since the balance was read."""
+        too_much = self._committed + worst > self._allowance(worst)
+        if not self._reading:
+            return "read" if too_much or self._unknown_rows >= self._workers else "go"
+        return "wait" if too_much or self._unknown_rows >= 2 * self._workers else "go"
 
     def hold(self, body: Mapping[str, Any]) -> Decimal:
         """Reserve the worst case of a row that is sent; give it back to `settle`."""

@@ -24,7 +24,7 @@ class Outage:
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._failures = 0
-        self._enough = ENOUGH
+        self._doubt = 1
         self.suspected = False
         self.confirmed = False
         self.seconds = 0.0
@@ -34,7 +34,7 @@ class Outage:
 
     def success(self) -> None:
         self._failures = 0
-        self._enough = ENOUGH
+        self._doubt = 1
 
     def failure(self, now: float, *, last_attempt: bool, unreachable: bool) -> None:
         """A failure to connect, a lost connection, or a 5xx.
@@ -44,8 +44,9 @@ class Outage:
             unreachable: no answer came at all.
         """
         self._failures += 1
-        doubtful = last_attempt and (unreachable or self._failures >= _FEW)
-        if not self.suspected and (doubtful or self._failures >= self._enough):
+        few = 1 if unreachable else _FEW
+        doubtful = last_attempt and self._failures >= few * self._doubt
+        if not self.suspected and (doubtful or self._failures >= ENOUGH * self._doubt):
             self.suspected = True
             self.confirmed = False
             self._since = now
@@ -63,7 +64,7 @@ class Outage:
             if self.confirmed:
                 self.seconds += now - self._since
             # Rows that fail while the server answers must not cause a probe each.
-            self._enough = ENOUGH if self.confirmed else 2 * self._enough
+            self._doubt = 1 if self.confirmed else 2 * self._doubt
             self._failures = 0
             self.suspected = self.confirmed = False
             return verdict

@@ -23,7 +23,7 @@ from ocx.batch.control.retry import LONGEST_WAIT, Kind, backoff, kind_of
 from ocx.batch.control.task import Action, Over, Probe, ReadBalance, Send, Task, Wait
 from ocx.batch.result import Answer, Failure, Outcome, Result
 from ocx.batch.rows.row import BadRow
-from ocx.errors import OcxError, UsageError
+from ocx.errors import BelowError, OcxError, PartialError, UsageError
 
 MAX_OUTAGE = 600.0
 _AHEAD = 64
@@ -174,7 +174,7 @@ class Scheduler:
             self.budget.begin_reading()
             return ReadBalance()
         if admission == "over":
-            self.halt(Stop("budget"))
+            self.halt(Stop("budget", BelowError("the budget does not hold another row")))
             return Over()
         return Wait()
 
@@ -295,4 +295,4 @@ class Scheduler:
     def _count(self, *, failed: bool) -> None:
         exceeded = [limit for limit in self._settings.max_failures if limit.add(failed=failed)]
         if exceeded and self.stop is None:
-            self.halt(Stop("failures"))
+            self.halt(Stop("failures", PartialError("more rows failed than --max-failures")))

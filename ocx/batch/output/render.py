@@ -100,10 +100,10 @@ class MergedTable:
 
     def _line(self, cells: Sequence[str]) -> bytes:
         buffer = io.StringIO()
-        # Newlines inside a field stay; RFC 4180 ends records with CRLF, but every reader takes LF.
-        writer = csv.writer(buffer, delimiter=_DELIMITERS[self.form], lineterminator="\n")
+        # With "\n" as its line end, the writer of Python 3.11 leaves a bare CR unquoted.
+        writer = csv.writer(buffer, delimiter=_DELIMITERS[self.form], lineterminator="\r\n")
         writer.writerow(cells)
-        return buffer.getvalue().encode("utf-8", "replace")
+        return buffer.getvalue().removesuffix("\r\n").encode("utf-8", "replace") + b"\n"
 
 
 class TextLines:
