@@ -98,6 +98,7 @@ class Engine:
         self._alarm = float("inf")
         self._exhausted = False
         self._more = False
+        self._closing = False
         self._stop_asked: Stop | None = None
         self._drain_until: float | None = None
         self._error: BaseException | None = None
@@ -227,6 +228,8 @@ class Engine:
                 self._wait(action.seconds)
 
     def _decide(self) -> Action:
+        if self._closing:
+            return Over()
         if len(self._results) >= _UNWRITTEN and self.scheduler.stop is None:
             return Wait()
         return self.scheduler.next(self._clock())
@@ -287,7 +290,7 @@ class Engine:
     def _close(self) -> None:
         """End the workers; what they still do is cut off."""
         with self._work:
-            self.scheduler.halt(Stop("closed"))
+            self._closing = True
             self._work.notify_all()
             connections = list(self._connections)
         for connection in connections:
