@@ -25,7 +25,8 @@ from ocx.errors import OcxError
 DRAIN = 10.0
 _LOOK = 0.1  # seconds until a signal is seen
 _FAREWELL = 2.0
-_UNWRITTEN = 256
+_UNWRITTEN = 16
+_LOW = 32  # rows that are wanted before it is worth waking the one who reads them
 
 
 class Skipped(Enum):
@@ -88,6 +89,8 @@ class Engine:
         self._clock = clock
         self.scheduler = scheduler
         self.aborted = 0
+        # What is paid but not written would be lost with this process.
+        self._most_unwritten = max(_UNWRITTEN, scheduler.workers)
         lock = threading.Lock()
         self._work = threading.Condition(lock)
         self._news = threading.Condition(lock)
@@ -165,7 +168,8 @@ class Engine:
                 if self._results:
                     found = list(self._results)
                     self._results.clear()
-                    self._work.notify_all() if len(found) >= _UNWRITTEN else None
+                    if len(found) >= self._most_unwritten:
+                        self._work.notify_all()
                     return found
                 if self._error is not None or self._is_over():
                     return None
@@ -230,7 +234,7 @@ class Engine:
     def _decide(self) -> Action:
         if self._closing:
             return Over()
-        if len(self._results) >= _UNWRITTEN and self.scheduler.stop is None:
+        if len(self._results) >= self._most_unwritten and self.scheduler.stop is None:
             return Wait()
         return self.scheduler.next(self._clock())
 
@@ -284,7 +288,7 @@ class Engine:
             self._work.notify_all()
 
     def _tell(self) -> None:
-        if self._results or self.scheduler.stop or self.scheduler.wants() > _UNWRITTEN // 8:
+        if self._results or self.scheduler.stop or self.scheduler.wants() > _LOW:
             self._news.notify()
 
     def _close(self) -> None:

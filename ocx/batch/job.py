@@ -79,6 +79,7 @@ class Run:
         self._output = output if output is not None else job.store
         self._states: States | None = job.store.states if job.store is not None else None
         self._dedup = Dedup() if job.dedup else None
+        self._maybe_paid = self._left_over()
         self.scheduler = Scheduler(job.settings)
         self.summary = Summary(total=job.total)
         rows = self._unfinished(job.rows)
@@ -108,6 +109,8 @@ class Run:
                 yield from self._results()
         finally:
             self._count(self._job.clock() - began)
+            if self._dedup is not None:
+                self._dedup.close()
         self._compact()
 
     def _results(self) -> Iterator[Result]:
@@ -132,6 +135,14 @@ class Run:
         if self._output is not None:
             self._output.append(result)
         return result
+
+    def _left_over(self) -> int:
+        """How many rows an earlier run was sending when it died."""
+        store, window = self._job.store, self._job.window
+        if store is None:
+            return 0
+        saved = window.take_up(store.states.has_key) if window is not None else set()
+        return len(store.left_over - saved)
 
     def _unfinished(self, rows: Rows) -> Rows:
         """The rows that an earlier run has not finished."""
@@ -183,15 +194,13 @@ class Run:
 
     def _count(self, seconds: float) -> None:
         """Fill in what the summary says of the whole."""
-        summary, scheduler, store = self.summary, self.scheduler, self._job.store
+        summary, scheduler = self.summary, self.scheduler
         summary.seconds = seconds
         summary.stop = scheduler.stop
         summary.outage_seconds = scheduler.outage.seconds
         summary.by_balance = scheduler.budget.by_balance
         summary.maybe_paid_twice = scheduler.maybe_paid_twice + self._engine.aborted
-        if store is not None:
-            saved = self._job.window.keys if self._job.window else set()
-            summary.maybe_paid_twice += len(store.left_over - saved)
+        summary.maybe_paid_twice += self._maybe_paid
         if summary.total is not None:
             finished = summary.done + summary.failed
             summary.unsent = max(0, summary.total - summary.skipped - finished)

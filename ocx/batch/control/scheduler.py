@@ -79,6 +79,10 @@ class Scheduler:
         self._probing = False
         self._limited_since: float | None = None
 
+    @property
+    def workers(self) -> int:
+        return self._settings.workers
+
     def wants(self) -> int:
         """How many more rows should be added now."""
         if self.stop or self._closed or len(self._delayed) > 4 * self._settings.workers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,9 +45,9 @@ class Window:
         """Results that wait for an earlier row."""
         return len(self._early)
 
-    @property
-    def keys(self) -> set[int]:
-        """Of the rows whose results an earlier run has saved here."""
+    def take_up(self, is_written: Callable[[int], bool]) -> set[int]:
+        """The keys of rows whose results an earlier run has saved here and not written."""
+        self._saved = {key: line for key, line in self._saved.items() if not is_written(key)}
         return set(self._saved)
 
     def rows(self, rows: Iterator[T]) -> Iterator[T | None]:
