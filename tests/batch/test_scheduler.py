@@ -337,6 +337,16 @@ def test_the_least_balance_holds_over_runs_that_know_nothing_of_each_other(
     assert 20 - shards * workers * worst <= account.balance < 35
 
 
+def test_a_balance_that_never_changes_is_not_asked_for_without_end() -> None:
+    """Costs that are booked a day later, or a model that is free."""
+    limits = Limits(Decimal(1000), prices={"m": Price(Decimal(0), Decimal(1_000_000))})
+    run = Simulation(Scheduler(Settings(4, limits=limits)), always(answer(), 1.0))
+    run.scheduler.budget.worst({"model": "m"})
+    run.run([*rows(100, max_tokens=1)])
+    assert run.kinds == {"ok": 100}
+    assert run.readings <= 101
+
+
 def test_a_balance_that_is_below_already_sends_nothing() -> None:
     account = Account("10", varied, tell=True)
     settings = Settings(4, limits=Limits(min_balance=Decimal(20)))

@@ -96,9 +96,11 @@ class Budget:
     def _current(self, worst: Decimal) -> Admission:
         """Go, unless too much has happened since the balance was read."""
         too_much = self._committed + worst > self._allowance(worst)
-        if not self._reading:
-            return "read" if too_much or self._unknown_rows >= self._workers else "go"
-        return "wait" if too_much or self._unknown_rows >= 2 * self._workers else "go"
+        if self._reading:
+            return "wait" if too_much or self._unknown_rows >= 2 * self._workers else "go"
+        if self._news and (too_much or self._unknown_rows >= self._workers):
+            return "read"
+        return "wait" if too_much and self._in_flight else "go"
 
     def hold(self, body: Mapping[str, Any]) -> Decimal:
         """Reserve the worst case of a row that is sent; give it back to `settle`."""
