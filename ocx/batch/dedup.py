@@ -26,7 +26,7 @@ class Dedup:
 
     def __init__(self) -> None:
         self._answers: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._places = IdTable()
+        self._places = IdTable(wide=True)
         self._leaders: dict[int, list[tuple[Row, str]]] = {}
         self.waiting = 0
         self.saved = 0

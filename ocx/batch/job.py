@@ -210,6 +210,7 @@ class Run:
     def _compact(self) -> None:
         clean = self.summary.stop is None and not self.summary.unsent
         if clean and self._states and self._job.store is not None:
+            self._states = None
             self._job.store.compact()
 
 

@@ -66,7 +66,7 @@ def make_plan(
             if on_row is not None and isinstance(row, Row):
                 on_row(row)
 
-    for row in source.rows():
+    for row in source.rows(len(states or ())):
         rows += 1
         if isinstance(row, BadRow):
             problems.add(row.line, row.message)

@@ -59,7 +59,7 @@ def compact(
 
 def _winners(entries: Iterable[Entry]) -> tuple[IdTable, int]:
     """Where the winner of each id starts, plus 1; and how many rows have lost."""
-    table, rows = IdTable(), 0
+    table, rows = IdTable(wide=True), 0
     for entry in entries:
         rows += 1
         if not (table.get(entry.key) or 0) & _SUCCESS:

@@ -1,4 +1,4 @@
-"""What an earlier run left behind, by id: a bit field in an IdTable."""
+"""What an earlier run left behind, by id: a class and a part of the request's hash."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ _CLASSES = (OK, *(error.name for error in ERRORS))
 _GOOD = 1
 _HASH_BITS = 60
 _HASH = (1 << _HASH_BITS) - 1
+_SHORT_BITS = 28
+_SHORT = (1 << _SHORT_BITS) - 1
 
 
 @dataclass(frozen=True)
 class State:
-    """A finished row; `sha256` is cut to 60 bits, 0 if unknown."""
+    """A finished row; `sha256` is cut to 28 bits, 0 if unknown."""
 
     kind: str
     sha256: int
@@ -54,16 +56,17 @@ class States:
         old = self._table.get(key)
         if old is not None:
             self.superseded += 1
-            if is_good(old):
+            if old >> _SHORT_BITS == _GOOD:
                 return
         self.good += is_good(state)
-        self._table.set(key, state)
+        number, sha256 = state >> _HASH_BITS, state & _HASH
+        self._table.set(key, number << _SHORT_BITS | _shortened(sha256))
 
     def get(self, row_id: str) -> State | None:
         found = self._table.get(id_key(row_id))
         if found is None:
             return None
-        return State(_CLASSES[(found >> _HASH_BITS) - 1], found & _HASH)
+        return State(_CLASSES[(found >> _SHORT_BITS) - 1], found & _SHORT)
 
     def has_key(self, key: int) -> bool:
         return self._table.get(key) is not None
@@ -73,7 +76,7 @@ class States:
         state = self.get(row.id)
         if state is None:
             return "send"
-        same = not state.sha256 or not sha256 or state.sha256 == _short(sha256)
+        same = not state.sha256 or not sha256 or state.sha256 == _shortened(_cut(sha256))
         if state.good:
             return "skip" if same else "changed"
         if not same or retry == "all":
@@ -84,14 +87,19 @@ class States:
 def pack_state(kind: str, sha256: str) -> int:
     """16 classes and 60 bits of the hash in one integer."""
     number = _CLASSES.index(kind) if kind in _CLASSES else _CLASSES.index("failure")
-    return (number + 1) << _HASH_BITS | _short(sha256)
+    return (number + 1) << _HASH_BITS | _cut(sha256)
 
 
 def is_good(state: int) -> bool:
     return state >> _HASH_BITS == _GOOD
 
 
-def _short(sha256: str) -> int:
+def _shortened(sha256: int) -> int:
+    """From 60 bits to 28; 0 stays for what is unknown."""
+    return sha256 and (sha256 >> (_HASH_BITS - _SHORT_BITS) or 1)
+
+
+def _cut(sha256: str) -> int:
     try:
         return int(sha256[:15], 16)
     except ValueError:

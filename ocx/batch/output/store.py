@@ -70,7 +70,8 @@ class Store:
             self._index.sync()
 
     def compact(self) -> None:
-        """Drop the rows that later ones replaced. Raises OcxError."""
+        """Drop the rows that later ones replaced; `states` is empty then. Raises OcxError."""
+        self.states = States()  # its memory is needed
         try:
             self._compact()
         except OSError as error:

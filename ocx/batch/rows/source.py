@@ -48,10 +48,14 @@ class FileSource:
     form: Format
     composer: Composer
 
-    def rows(self) -> Iterator[Row | BadRow]:
-        """Every row from the start; a second row with an id becomes a BadRow."""
+    def rows(self, expected: int = 0) -> Iterator[Row | BadRow]:
+        """Every row from the start; a second row with an id becomes a BadRow.
+
+        Args:
+            expected: how many there are, if that is known: less memory then.
+        """
         with closing(open_input(self.path)) as stream:
-            yield from unique(read_rows(stream, self.form, self.composer))
+            yield from unique(read_rows(stream, self.form, self.composer), expected)
 
 
 def read_rows(stream: IO[bytes], form: Format, composer: Composer) -> Iterator[Row | BadRow]:
@@ -65,8 +69,8 @@ def stream_rows(stream: IO[bytes], form: Format, composer: Composer) -> Iterator
     return unique(read_rows(stream, form, composer))
 
 
-def unique(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
-    seen = IdTable()
+def unique(rows: Iterator[Row | BadRow], expected: int = 0) -> Iterator[Row | BadRow]:
+    seen = IdTable(expected)
     for row in rows:
         key = id_key(row.id)
         first = seen.get(key)
