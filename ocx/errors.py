@@ -21,6 +21,7 @@ the status of a program that `ocx` ran for the user.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -34,6 +35,11 @@ class OcxError(Exception):
         api_code: the code or type that the API gave, as a string.
         request_id: the id under which the provider can find the request.
         retry_after: seconds until a retry can help.
+
+    Attributes:
+        sent: the request may have reached the server.
+        headers: of the server's refusal, names in lower case.
+        body: of the server's refusal, as far as it was read.
     """
 
     exit_code: ClassVar[int] = 1
@@ -59,6 +65,9 @@ class OcxError(Exception):
         self.api_code = api_code
         self.request_id = request_id
         self.retry_after = retry_after
+        self.sent = True
+        self.headers: Mapping[str, str] = {}
+        self.body: bytes | None = None
 
     @property
     def retryable(self) -> bool:

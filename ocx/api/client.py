@@ -191,6 +191,7 @@ class _Call:
         """An exception from below as one of ours."""
         failure = translate(error, self._message.url, self.backend, self._proxy_url)
         failure.error.message = self._masked(failure.error.message)
+        failure.error.sent = not self.wire.connecting
         if failure.error is not error:
             failure.error.__cause__ = error
         return failure
@@ -243,6 +244,7 @@ class _Call:
             response.status_code, headers, bytes(body[:ERROR_CAP]), key=self._endpoint.key
         )
         error.retry_after = retry_after(headers)
+        error.headers, error.body = headers, bytes(body[:ERROR_CAP])
         return Failure(error, "status", headers)
 
     def _pause(self, failure: Failure) -> None:
