@@ -14,15 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ocx.config.completion_cache import write_names
 from ocx.config.paths import Env, config_dir, credentials_file
-from ocx.config.transactions import changing
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError
-from ocx.files import atomic_write
 from ocx.secret import Secret
 from ocx.suggest import nearest
-from ocx.toml import dump, parse
+from ocx.toml import parse
 
 T = TypeVar("T")
 
@@ -82,6 +79,12 @@ def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
         ConfigError: the stored keys cannot be read.
         OcxError: the file cannot be written.
     """
+    # Every call reads keys, few write them.
+    from ocx.config.completion_cache import write_names
+    from ocx.config.transactions import changing
+    from ocx.files import atomic_write
+    from ocx.toml import dump
+
     path = credentials_file(env)
     with changing(path, config_dir(env), private=True):
         keys = load_keys(env)
