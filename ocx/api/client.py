@@ -191,7 +191,7 @@ class _Call:
         """An exception from below as one of ours."""
         failure = translate(error, self._message.url, self.backend, self._proxy_url)
         failure.error.message = self._masked(failure.error.message)
-        failure.error.sent = not self.wire.connecting
+        failure.error.sent = not self.backend.connecting
         if failure.error is not error:
             failure.error.__cause__ = error
         return failure

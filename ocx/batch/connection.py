@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from ocx.answer.cost import cost_in_answer
-from ocx.api.balance import read as read_balance
+from ocx.api.balance import parse_balance
 from ocx.api.client import Client
 from ocx.api.completion import CutAnswerError
 from ocx.api.types import Endpoint, Reply
@@ -100,7 +100,7 @@ class ApiConnection:
 
     def balance(self) -> Decimal:
         reply = self._client.balance()
-        found = read_balance(reply, path=self._balance_path, scale=self._balance_scale)
+        found = parse_balance(reply, path=self._balance_path, scale=self._balance_scale)
         if found.unlimited:
             return Decimal("Infinity")
         if found.amount is None or found.confidence == "guessed":

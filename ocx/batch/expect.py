@@ -38,7 +38,7 @@ class Checks:
 
             text = extract(text, last=self.last)
         if self.schema is not None:
-            text = self.schema.check(text).text
+            text = self.schema.check(text)
         if row.expect is not None:
             check_expectation(row.expect, text)
         return text
