@@ -21,7 +21,7 @@ __ocx_options() {
     options=
     case $1 in
         'ocx') options='--version -V' ;;
-        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
+        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
         'ocx models') options='--exists' ;;
         'ocx balance') options='--min --warn --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
@@ -68,13 +68,16 @@ __ocx_option_value() {
         'ocx chat --max-tokens') kind='text' ;;
         'ocx chat --stop') kind='text' ;;
         'ocx chat --option'|'ocx chat -O') kind='text' ;;
+        'ocx chat --tools') kind='text' ;;
+        'ocx chat --tool-choice') kind='words auto none required NAME' ;;
         'ocx chat --conversation') kind='text' ;;
         'ocx chat --output'|'ocx chat -o') kind='files' ;;
-        'ocx chat --reasoning') kind='words hide show' ;;
+        'ocx chat --reasoning') kind='words hide show raw' ;;
+        'ocx chat --report') kind='files' ;;
         'ocx chat --schema') kind='files' ;;
         'ocx chat --schema-retries') kind='text' ;;
         'ocx chat --min-balance') kind='text' ;;
-        'ocx chat --snippet') kind='words curl powershell python node' ;;
+        'ocx chat --snippet') kind='words curl powershell python node openai-python openai-node' ;;
         'ocx chat --save-template') kind='templates' ;;
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;

@@ -38,7 +38,7 @@ end
 
 function __ocx_takes_value
     switch "$argv"
-        case '* --profile' '* -P' '* --base-url' '* --key-file' '* --header' '* -H' '* --color' '* --timeout' '* --retries' '* --proxy' '* --ca-bundle' 'ocx chat --file' 'ocx chat -f' 'ocx chat --attach' 'ocx chat -a' 'ocx chat --attach-type' 'ocx chat --messages' 'ocx chat --system' 'ocx chat -s' 'ocx chat --system-file' 'ocx chat --template' 'ocx chat -t' 'ocx chat --param' 'ocx chat -p' 'ocx chat --model' 'ocx chat -m' 'ocx chat --temperature' 'ocx chat --top-p' 'ocx chat --max-tokens' 'ocx chat --stop' 'ocx chat --option' 'ocx chat -O' 'ocx chat --conversation' 'ocx chat --output' 'ocx chat -o' 'ocx chat --reasoning' 'ocx chat --schema' 'ocx chat --schema-retries' 'ocx chat --min-balance' 'ocx chat --snippet' 'ocx chat --save-template' 'ocx balance --min' 'ocx balance --warn' 'ocx balance --currency' 'ocx balance --format' 'ocx balance --output' 'ocx balance -o' 'ocx history list --since' 'ocx history list --until' 'ocx history list --model' 'ocx history list -m' 'ocx history list --conversation' 'ocx history list --limit' 'ocx history search --since' 'ocx history search --until' 'ocx history search --model' 'ocx history search -m' 'ocx history search --conversation' 'ocx history search --limit' 'ocx history rm --older-than' 'ocx history rm --model' 'ocx history rm -m' 'ocx history rm --conversation' 'ocx history export --since' 'ocx history export --until' 'ocx history export --model' 'ocx history export -m' 'ocx history export --conversation' 'ocx history stats --since' 'ocx history stats --until' 'ocx history stats --model' 'ocx history stats -m' 'ocx history stats --conversation' 'ocx serve --port' 'ocx serve --db' 'ocx serve --config' 'ocx serve --log' 'ocx serve keys --account' 'ocx serve keys --expires' 'ocx serve keys --rpm' 'ocx serve keys --concurrency' 'ocx serve keys --db' 'ocx serve grant --account' 'ocx serve grant --db' 'ocx serve ledger --account' 'ocx serve ledger --db' 'ocx serve check --db' 'ocx serve reset --db' 'ocx env --format' 'ocx env --model' 'ocx env -m' 'ocx exec --model' 'ocx exec -m' 'ocx api --raw-field' 'ocx api -f' 'ocx api --field' 'ocx api -F' 'ocx api --input'
+        case '* --profile' '* -P' '* --base-url' '* --key-file' '* --header' '* -H' '* --color' '* --timeout' '* --retries' '* --proxy' '* --ca-bundle' 'ocx chat --file' 'ocx chat -f' 'ocx chat --attach' 'ocx chat -a' 'ocx chat --attach-type' 'ocx chat --messages' 'ocx chat --system' 'ocx chat -s' 'ocx chat --system-file' 'ocx chat --template' 'ocx chat -t' 'ocx chat --param' 'ocx chat -p' 'ocx chat --model' 'ocx chat -m' 'ocx chat --temperature' 'ocx chat --top-p' 'ocx chat --max-tokens' 'ocx chat --stop' 'ocx chat --option' 'ocx chat -O' 'ocx chat --tools' 'ocx chat --tool-choice' 'ocx chat --conversation' 'ocx chat --output' 'ocx chat -o' 'ocx chat --reasoning' 'ocx chat --report' 'ocx chat --schema' 'ocx chat --schema-retries' 'ocx chat --min-balance' 'ocx chat --snippet' 'ocx chat --save-template' 'ocx balance --min' 'ocx balance --warn' 'ocx balance --currency' 'ocx balance --format' 'ocx balance --output' 'ocx balance -o' 'ocx history list --since' 'ocx history list --until' 'ocx history list --model' 'ocx history list -m' 'ocx history list --conversation' 'ocx history list --limit' 'ocx history search --since' 'ocx history search --until' 'ocx history search --model' 'ocx history search -m' 'ocx history search --conversation' 'ocx history search --limit' 'ocx history rm --older-than' 'ocx history rm --model' 'ocx history rm -m' 'ocx history rm --conversation' 'ocx history export --since' 'ocx history export --until' 'ocx history export --model' 'ocx history export -m' 'ocx history export --conversation' 'ocx history stats --since' 'ocx history stats --until' 'ocx history stats --model' 'ocx history stats -m' 'ocx history stats --conversation' 'ocx serve --port' 'ocx serve --db' 'ocx serve --config' 'ocx serve --log' 'ocx serve keys --account' 'ocx serve keys --expires' 'ocx serve keys --rpm' 'ocx serve keys --concurrency' 'ocx serve keys --db' 'ocx serve grant --account' 'ocx serve grant --db' 'ocx serve ledger --account' 'ocx serve ledger --db' 'ocx serve check --db' 'ocx serve reset --db' 'ocx env --format' 'ocx env --model' 'ocx env -m' 'ocx exec --model' 'ocx exec -m' 'ocx api --raw-field' 'ocx api -f' 'ocx api --field' 'ocx api -F' 'ocx api --input'
             return 0
     end
     return 1
@@ -127,11 +127,13 @@ complete -c ocx -n '__ocx_at \'ocx chat\'' -l system-file -r -F -d 'System promp
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l template -s t -x -a '(__ocx_cached templates)' -d 'Use this template.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l param -s p -x -d 'Parameter of the template (repeatable).'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l model -s m -x -a '(__ocx_cached models)' -d 'Model id or alias.'
-complete -c ocx -n '__ocx_at \'ocx chat\'' -l temperature -x -d 'Randomness, 0 to 2.'
-complete -c ocx -n '__ocx_at \'ocx chat\'' -l top-p -x -d 'Nucleus sampling, 0 to 1.'
-complete -c ocx -n '__ocx_at \'ocx chat\'' -l max-tokens -x -d 'Maximum number of tokens to generate.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l temperature -x -d 'Randomness, 0 to 2 (API: 1).'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l top-p -x -d 'Nucleus sampling, 0 to 1 (API: 1).'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l max-tokens -x -d 'Maximum number of tokens to generate (API: 4096).'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l stop -x -d 'Stop at this text (repeatable).'
-complete -c ocx -n '__ocx_at \'ocx chat\'' -l option -s O -x -d 'Any other field of the API.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l option -s O -x -d 'Any other field of the API; @FILE reads the value.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l tools -x -d 'Functions that the model may ask for: a file, or JSON.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l tool-choice -x -a 'auto none required NAME' -d 'Whether it must ask for one.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l continue -s c -d 'Continue the profile\'s last conversation.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l conversation -x -d 'Continue (or start) the named conversation.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l log -d 'Keep the call in the history (default on a terminal).'
@@ -140,7 +142,8 @@ complete -c ocx -n '__ocx_at \'ocx chat\'' -l stream -d 'Print as it comes (defa
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l no-stream -d 'Print as it comes (default), or at the end.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l output -s o -r -F -d 'Write the answer to this file.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l usage -s u -d 'Show tokens and seconds on stderr.'
-complete -c ocx -n '__ocx_at \'ocx chat\'' -l reasoning -x -a 'hide show' -d 'Reasoning, on stderr.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l reasoning -x -a 'hide show raw' -d 'Reasoning, on stderr; raw leaves <think> in the answer.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l report -r -F -d 'Write how the call ended to this file, as JSON.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l render -d 'Markdown (default on a terminal), or as sent.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l no-render -d 'Markdown (default on a terminal), or as sent.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l extract -s x -d 'Print the first fenced code block alone.'
@@ -151,7 +154,7 @@ complete -c ocx -n '__ocx_at \'ocx chat\'' -l fail-on-length -d 'Exit 11 if the 
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l cost -d 'Show the credits that the call took on stderr.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l min-balance -x -d 'Exit 12 without sending if the balance is below N.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l dry-run -d 'Print the request, send nothing.'
-complete -c ocx -n '__ocx_at \'ocx chat\'' -l snippet -x -a 'curl powershell python node' -d 'Print the request as a program.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l snippet -x -a 'curl powershell python node openai-python openai-node' -d 'Print the request as a program.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l save-template -x -a '(__ocx_cached templates)' -d 'Keep these flags as a template, send nothing.'
 complete -c ocx -n '__ocx_at \'ocx models\'' -l exists -d 'Print nothing; exit 7 where FILTER is no model id.'
 complete -c ocx -n '__ocx_at \'ocx models\' 0' -a '(__ocx_cached models)'

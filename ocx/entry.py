@@ -150,7 +150,12 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
         from ocx.escaping import escape_control
 
-        terminal.stderr.write(escape_control("".join(traceback.format_exception(error))))
+        text = escape_control("".join(traceback.format_exception(error)))
+        if as_json:
+            from ocx.jsontext import compact
+
+            text = compact({"debug": text}, ascii_only=True) + "\n"
+        terminal.stderr.write(text)
     if nagios:
         return _report_to_nagios(terminal, error)
     # Looked for in argv, so that a usage error already has the form that was asked for.

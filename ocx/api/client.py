@@ -255,8 +255,12 @@ class _Call:
         wait = wait_before(self.attempts, failure, self.backend.left())
         if wait is None:
             raise failure.error
+        error = failure.error
+        said = {"number": self.attempts, "of": retries, "seconds": round(wait, 3)}
+        more = {"message": error.message, "status": error.status}
+        text = "retry %d of %d in %.1f s: %s"
         log.warning(
-            "retry %d of %d in %.1f s: %s", self.attempts, retries, wait, failure.error.message
+            text, self.attempts, retries, wait, error.message, extra={"retry": {**said, **more}}
         )
         self._sleep(wait)
         if self.backend.left() <= 0:

@@ -15,6 +15,7 @@ from ocx.commands.context import shared
 from ocx.config.paths import cache_dir
 from ocx.config.schema import SANDBOX
 from ocx.errors import RejectedError, UsageError
+from ocx.escaping import one_line
 from ocx.files import atomic_write
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
@@ -90,7 +91,7 @@ def _filtered(document: Any, chosen: set[str]) -> Any:
 def _write_ids(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
     if not run.terminal.stdout_tty:
         for name in ids:
-            run.terminal.print(name)
+            run.terminal.print(one_line(name))
         return
     if ids:
         rows = [(name, _marks(settings, name)) for name in ids]
