@@ -15,7 +15,7 @@ import typer.core
 import typer.main
 
 from ocx import __version__
-from ocx.commands.context import runtime_of, shared, with_options
+from ocx.commands.context import runtime_of, with_options
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.suggest import nearest
@@ -209,7 +209,6 @@ def _group(
     return group
 
 
-@shared
 def _nothing(run: Runtime) -> None:
     """A group does nothing by itself."""
 
@@ -221,7 +220,6 @@ def _print_version(ctx: typer.Context, asked: bool) -> None:
         raise typer.Exit
 
 
-@shared
 def _root(
     run: Runtime,
     version: Annotated[

@@ -11,7 +11,6 @@ import typer
 
 from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
-from ocx.commands.context import shared
 from ocx.errors import UsageError
 from ocx.escaping import escape_control
 from ocx.output.json_output import write_json
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
 
 
-@shared
 def api(
     run: Runtime,
     method: Annotated[str, typer.Argument(help="GET, POST, …")],

@@ -9,7 +9,6 @@ import typer
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
-from ocx.commands.context import shared
 from ocx.errors import BelowError, ChildExit, UsageError
 from ocx.output.balance import balance_text, raw_text
 from ocx.output.balance_formats import (
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 _FORMATS = "text|json|prometheus|nagios|github"
 
 
-@shared
 def balance(
     run: Runtime,
     minimum: Annotated[

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.doctor import machine
 from ocx.doctor.check import Check, failed, ok, skipped, warning
 from ocx.errors import OcxError
@@ -26,7 +25,6 @@ _ACCOUNT = ("models", "balance")
 _COLORS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
 
-@shared
 def doctor(
     run: Runtime,
     chat: Annotated[

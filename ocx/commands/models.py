@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocx.api.types import model_ids
-from ocx.commands.context import shared
 from ocx.config.paths import cache_dir
 from ocx.config.schema import SANDBOX
 from ocx.errors import RejectedError, UsageError
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 COMPLETABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 
-@shared
 def models(
     run: Runtime,
     filter_: Annotated[

@@ -14,13 +14,6 @@ ABOVE = ("ocx.commands", "ocx.session", "ocx.cli", "ocx.entry", "typer")
 SEAM = (
     "ocx.runtime", "ocx.terminal", "ocx.keyring.client", "ocx.config", "ocx.history", "ocx.output",
 )  # fmt: skip
-    "ocx.runtime",
-    "ocx.terminal",
-    "ocx.keyring.client",
-    "ocx.config",
-    "ocx.history",
-    "ocx.output",
-)
 
 NEVER = {
     "options": ("ocx.call", *SEAM),

@@ -7,7 +7,6 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.errors import AuthError, OcxError, PartialError, UsageError
 from ocx.keyring.credentials import StoredKey, load_keys, stored_key
 from ocx.keyring.lookup import find_key
@@ -43,7 +42,6 @@ class Checked(NamedTuple):
         }
 
 
-@shared
 def check(
     run: Runtime,
     name: Annotated[

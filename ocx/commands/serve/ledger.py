@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
 from ocx.runtime import Runtime
@@ -20,7 +19,6 @@ from ocx.serve.ledger.export import entries
 from ocx.serve.ledger.ledger import open_ledger
 
 
-@shared
 def ledger(
     run: Runtime,
     account: Annotated[

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.config.paths import config_dir, serve_database
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 CONFIG = "serve.toml"
 
 
-@shared
 def serve(
     run: Runtime,
     port: Annotated[
