@@ -10,6 +10,7 @@ import typer
 from ocx.api.balance import Balance, parse_balance
 from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.errors import BelowError, ChildExit, UsageError
+from ocx.keyring.client import open_client
 from ocx.output.balance import balance_text, raw_text
 from ocx.output.balance_formats import (
     Shown,
@@ -68,8 +69,6 @@ def balance(
     settings = run.settings()
     if limits.least is not None:
         refuse_play_money(settings, "--min")
-    from ocx.keyring.client import open_client  # httpx, only if something is sent
-
     with annotated(run, form), open_client(run, settings) as client:
         reply = client.balance()
         if raw:

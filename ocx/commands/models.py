@@ -16,9 +16,11 @@ from ocx.config.schema import SANDBOX
 from ocx.errors import RejectedError, UsageError
 from ocx.escaping import one_line
 from ocx.files import atomic_write
+from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
 from ocx.runtime import Runtime
+from ocx.suggest import nearest
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -41,8 +43,6 @@ def models(
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
     settings = run.settings()
-    from ocx.keyring.client import open_client  # httpx, only if something is sent
-
     with open_client(run, settings) as client:
         reply = client.models()
     ids = model_ids(reply.json)
@@ -72,10 +72,8 @@ def matching(ids: Sequence[str], pattern: str | None) -> list[str]:
 def _check_exists(settings: Settings, name: str, ids: Sequence[str]) -> None:
     if settings.aliases.get(name, name) in ids:
         return
-    import difflib  # only on the way to an error
-
-    near = difflib.get_close_matches(name, ids, 1)
-    hint = f"did you mean {near[0]}?" if near else "`ocx models` lists what there is"
+    near = nearest(name, ids)
+    hint = f"did you mean {near}?" if near else "`ocx models` lists what there is"
     raise RejectedError(f"no model called {name!r}", hint=hint)
 
 

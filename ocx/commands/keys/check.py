@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from ocx.errors import AuthError, OcxError, PartialError, UsageError
+from ocx.keyring.client import open_client
 from ocx.keyring.credentials import StoredKey, load_keys, stored_key
 from ocx.keyring.lookup import find_key
 from ocx.keyring.validation import (
@@ -71,8 +72,6 @@ def check_one(run: Runtime, name: str | None) -> Checked:
         return _check_stored(run, stored_key(load_keys(run.terminal.env), name))
     settings = run.settings()
     if settings.sandbox:
-        from ocx.keyring.client import open_client  # httpx, only if something is sent
-
         with open_client(run, settings) as client:
             return Checked("sandbox", None, validate_key(client))
     refuse_keyless(settings)
