@@ -40,7 +40,7 @@ def _endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
             run.warn(warning)
         yield endpoint(settings, found.secret)
         return
-    from ocx.serve.sandbox import sandbox  # a whole HTTP server, only where it is asked for
+    from ocx.serve.launch import sandbox  # a whole HTTP server, only where it is asked for
 
     source = settings.sources.get("sandbox", "flag")
     if run.terminal.stderr_tty or source != "flag":

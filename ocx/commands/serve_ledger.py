@@ -234,7 +234,7 @@ def ledger(
     db: Db = None,
 ) -> None:
     """Show every movement of credits, oldest first."""
-    from ocx.serve.ledger.export import entries
+    from ocx.serve.ledger.audit import entries
 
     with opened(run, db) as book:
         rows = entries(book.store.db, account)

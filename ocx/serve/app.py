@@ -19,17 +19,15 @@ from starlette.routing import Router as Paths
 
 from ocx.secret import Secret, redact
 from ocx.serve import faults
-from ocx.serve.auth import authenticate, check_host
-from ocx.serve.catalogue import Catalogue
+from ocx.serve.auth import authenticate, check_host, digest
 from ocx.serve.chat import Chat
 from ocx.serve.delivery import Receive, Send, Watch, body, start
-from ocx.serve.keys import digest
 from ocx.serve.ledger.ledger import Key, Ledger
 from ocx.serve.ledger.money import credits
 from ocx.serve.limits import Limiter
 from ocx.serve.problem import Problem
 from ocx.serve.request_record import Exchange, Log
-from ocx.serve.routing import Router
+from ocx.serve.routing import Catalogue, Router
 from ocx.serve.wire import dump
 
 PREFIX = "/api/v1"

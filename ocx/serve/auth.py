@@ -1,14 +1,53 @@
-"""Who may come in: a loopback Host, and a Bearer key that is known, whole and not expired."""
+"""Keys of this server, and who may come in: a loopback Host and a Bearer key that is in use."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
+import string
+import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ocx.serve.keys import PREFIX, PROVIDER_PREFIX, digest, is_whole
-from ocx.serve.ledger.ledger import Key
+from ocx.secret import Secret
 from ocx.serve.problem import Problem
+
+if TYPE_CHECKING:
+    from ocx.serve.ledger.ledger import Key
+
+PREFIX = "sk-live-local-"
+PROVIDER_PREFIX = "sk-live-"
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_RANDOM = 43
+_CHECK = 6
+
+
+def mint() -> Secret:
+    """A new random key: 43 characters of base62 are more than 256 bits."""
+    body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    return Secret(PREFIX + body + _checksum(body))
+
+
+def digest(key: str) -> str:
+    """What is stored of a key: SHA-256 in hexadecimal; enough for a text of 256 random bits."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def is_whole(key: str) -> bool:
+    """Whether the checksum fits: tells a key that was cut or mistyped from a foreign one."""
+    body, check = key[len(PREFIX) : -_CHECK], key[-_CHECK:]
+    return key.startswith(PREFIX) and len(body) == _RANDOM and _checksum(body) == check
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode("utf-8", "surrogateescape"))
+    letters = ""
+    for _ in range(_CHECK):
+        number, rest = divmod(number, 62)
+        letters = _ALPHABET[rest] + letters
+    return letters
+
 
 _LOOPBACK = re.compile(
     rb"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE

@@ -1,15 +1,31 @@
-"""Answers made here: echo and lorem, cut by `stop` and `max_tokens`, paced where asked."""
+"""The built-in targets, echo and lorem: what they answer, and how a target is written."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Iterable
+import re
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
 
-from ocx.serve import tokens
-from ocx.serve.answer import Finish, Part, Token
+from ocx.serve.answer import Answer, Finish, Part, Token
 from ocx.serve.request import ChatRequest
+
+_PIECE = re.compile(r"\S+\s*")
+_LEAD = re.compile(r"\s*")
+
+
+def split_tokens(text: str) -> list[str]:
+    """The tokens of a built-in answer: words with the space after them; joined, they are `text`."""
+    found = _LEAD.match(text)
+    lead = found.group() if found else ""
+    pieces: list[str] = _PIECE.findall(text)
+    if not lead:
+        return pieces
+    return [lead + pieces[0], *pieces[1:]] if pieces else [lead]
+
 
 _LOREM = (
     "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut"
@@ -21,22 +37,22 @@ _LOREM = (
 THOUGHT = "The user sent a message; the answer is the same text. "
 
 
-def lorem(count: int) -> Iterable[Token]:
+def lorem_tokens(count: int) -> Iterable[Token]:
     """`count` tokens of placeholder text, over and over, ending without a space."""
-    words = itertools.cycle(tokens.split(_LOREM))
+    words = itertools.cycle(split_tokens(_LOREM))
     for at, word in zip(range(count), words, strict=False):
         yield Token(word.rstrip() if at == count - 1 else word)
 
 
 def thought() -> list[Token]:
     """What `deepseek-reasoner` sends as `reasoning_content` before the answer."""
-    return [Token(text, reasoning=True) for text in tokens.split(THOUGHT)]
+    return [Token(text, reasoning=True) for text in split_tokens(THOUGHT)]
 
 
 def said(text: str, request: ChatRequest) -> list[Token]:
     """`text` as tokens, ended where the first stop sequence begins."""
     ends = [at for stop in request.stop if (at := text.find(stop)) >= 0]
-    return [Token(piece) for piece in tokens.split(text[: min(ends, default=len(text))])]
+    return [Token(piece) for piece in split_tokens(text[: min(ends, default=len(text))])]
 
 
 async def parts(
@@ -63,3 +79,88 @@ async def paced(
                 await asyncio.sleep(1 / tps)
             spoken = True
             yield part
+
+
+MOST_LOREM = 1_000_000
+
+
+class Target(Protocol):
+    """Answers requests.
+
+    `made_here` says that the answer costs nobody anything, so that a fault may be laid over it.
+    """
+
+    @property
+    def made_here(self) -> bool: ...
+
+    def answer(self, request: ChatRequest) -> Answer:
+        """The answer, not begun.
+
+        Raises:
+            Problem: the target refuses the request.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Echo:
+    """The last user text, verbatim; a smallest instance where a JSON schema is asked for."""
+
+    reasons: bool = False
+    made_here: bool = True
+
+    def answer(self, request: ChatRequest) -> Answer:
+        text = request.question
+        if request.response_format is not None:
+            from ocx.serve.schema_example import for_format  # only where a format is asked for
+
+            text = for_format(request.response_format, text)
+        thoughts = thought() if self.reasons else []
+        return Answer(parts([*thoughts, *said(text, request)], request))
+
+
+@dataclass(frozen=True)
+class Lorem:
+    """`count` tokens of placeholder text, `tps` of them a second, the first after `ttft`."""
+
+    count: int
+    tps: float = 0.0
+    ttft: float = 0.0
+    made_here: bool = True
+
+    def answer(self, request: ChatRequest) -> Answer:
+        made = lorem_tokens(self.count)
+        return Answer(paced(parts(made, request), self.ttft, self.tps))
+
+
+def parse_lorem(words: str) -> Lorem:
+    """The target that `lorem:N`, `lorem:N,tps=5,ttft=1` means.
+
+    Raises:
+        ValueError: it means nothing.
+    """
+    match = re.fullmatch(r"lorem:([0-9]{1,7})((?:,[a-z]+=[^,]*)*)", words)
+    if match is None or int(match[1]) > MOST_LOREM:
+        raise ValueError(f"lorem takes a number up to {MOST_LOREM}: lorem:20,tps=5,ttft=1")
+    given = parse_options(match[2], {"tps": 0.0, "ttft": 0.0})
+    return Lorem(int(match[1]), given["tps"], given["ttft"])
+
+
+def parse_options(text: str, known: Mapping[str, float]) -> dict[str, float]:
+    """The numbers in `,name=1,other=2`, with the defaults of `known`.
+
+    Raises:
+        ValueError: an unknown name, one twice, or no number from 0 to a million behind it.
+    """
+    found, given = dict(known), set[str]()
+    for option in text.split(",")[1:]:
+        name, _, value = option.partition("=")
+        if name not in known:
+            raise ValueError(f"{name!r} is not one of {', '.join(known)}")
+        if name in given:  # also what bounds the length of a name that is kept
+            raise ValueError(f"{name} is given twice")
+        given.add(name)
+        if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", value) or float(value) > 1e6:
+            raise ValueError(f"{name} takes a number from 0 to 1000000")
+        found[name] = float(value)
+    return found

@@ -19,10 +19,10 @@ from typing import Any
 from ocx.errors import ConfigError
 from ocx.serve import upstream as reading
 from ocx.serve.answer import Answer, Forwarded, Part, Whole
+from ocx.serve.builtin import Target
 from ocx.serve.chunks import fold, unfold
 from ocx.serve.problem import Problem
 from ocx.serve.request import ChatRequest
-from ocx.serve.route import Target
 from ocx.serve.wire import dump
 
 _TRANSPORT = ("stream", "stream_options", "user")

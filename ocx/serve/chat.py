@@ -10,7 +10,6 @@ from typing import Any
 
 from ocx.secret import redact
 from ocx.serve.answer import Answer
-from ocx.serve.catalogue import Catalogue
 from ocx.serve.delivery import Delivery, Receive, Send, Watch
 from ocx.serve.ledger.charge import Charge
 from ocx.serve.ledger.ledger import Key, Ledger
@@ -18,7 +17,7 @@ from ocx.serve.limits import Limiter
 from ocx.serve.problem import Problem
 from ocx.serve.request import ChatRequest, read
 from ocx.serve.request_record import Exchange
-from ocx.serve.routing import Router
+from ocx.serve.routing import Catalogue, Router
 from ocx.serve.sse_response import Streamed
 from ocx.serve.whole_response import Collected
 from ocx.serve.wire import Envelope

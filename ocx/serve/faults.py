@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from ocx.serve.answer import Answer, Cut, Finish, Manner, Open, Part, Token, Verbatim
-from ocx.serve.builtin import paced
+from ocx.serve.builtin import paced, parse_options
 from ocx.serve.problem import Problem
-from ocx.serve.route import options
 
 PREFIX = "fault/"
 HEADER = "X-OCX-Fault"
@@ -70,7 +69,7 @@ def parse(text: str) -> Fault:
         raise ValueError(f"the fault {kind} takes a number of tokens: {kind}:3")
     if count is not None and kind not in (*_COUNTED, "filter"):
         raise ValueError(f"the fault {kind} takes no number of tokens")
-    given = options(match["options"], _OPTIONS)
+    given = parse_options(match["options"], _OPTIONS)
     return Fault(
         kind,
         int(count or 0),

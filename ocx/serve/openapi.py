@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ocx import __version__
-from ocx.serve.catalogue import BUILT_IN
+from ocx.serve.routing import BUILT_IN
 
 _STRING = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}

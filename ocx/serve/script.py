@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocx.serve import builtin, faults, tokens
+from ocx.serve import builtin, faults
 from ocx.serve.answer import Answer, Token
 from ocx.serve.faults import Counters, Fault
 from ocx.serve.problem import Problem
@@ -80,7 +80,7 @@ class Script:
         if fault is not None and fault.status is not None:
             faults.refuse(fault)
         text = request.question if rule.answer is None else rule.answer
-        thoughts = [Token(word, reasoning=True) for word in tokens.split(rule.reasoning)]
+        thoughts = [Token(word, reasoning=True) for word in builtin.split_tokens(rule.reasoning)]
         said = builtin.said(text, request)
         parts = builtin.parts([*thoughts, *said], request, rule.finish)
         answer = Answer(builtin.paced(parts, rule.ttft, rule.tps))

@@ -27,10 +27,10 @@ from ocx.errors import ConfigError
 from ocx.secret import Secret
 from ocx.serve import cassette, faults, script
 from ocx.serve.app import CONCURRENCY, RPM, SEND_TIMEOUT
-from ocx.serve.catalogue import BUILT_IN, ECHO, Catalogue, Model
+from ocx.serve.builtin import Echo, Target, parse_lorem
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import MICRO, Price
-from ocx.serve.route import Echo, Target, lorem
+from ocx.serve.routing import BUILT_IN, ECHO, Catalogue, Model
 from ocx.serve.tomlfile import Keys, TomlFile
 
 PORT = 8790
@@ -172,7 +172,7 @@ class _Reader:
             if kind == "cassette":
                 return self._cassette(model.id, self._file.path.parent / rest, upstreams)
             if kind == "lorem":
-                return lorem(model.target)
+                return parse_lorem(model.target)
             if model.target.startswith(faults.PREFIX):
                 faults.parse(model.target)
                 return Echo(model.reasons)

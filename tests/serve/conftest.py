@@ -14,7 +14,7 @@ import pytest
 
 from ocx.secret import Secret
 from ocx.serve.app import Parts
-from ocx.serve.keys import mint
+from ocx.serve.auth import mint
 from ocx.serve.ledger.audit import findings
 from ocx.serve.ledger.ledger import Account, Key, Ledger
 from ocx.serve.ledger.money import MICRO

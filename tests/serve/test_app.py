@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from ocx.serve.catalogue import BUILT_IN, Catalogue
-from ocx.serve.keys import digest, mint
+from ocx.serve.auth import digest, mint
 from ocx.serve.limits import Limiter
+from ocx.serve.routing import BUILT_IN, Catalogue
 from ocx.serve.wire import dump
 from tests.serve.conftest import Served, events, request, until, until_closed
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.serve import faults
-from ocx.serve.catalogue import BUILT_IN, Catalogue
+from ocx.serve.routing import BUILT_IN, Catalogue
 from tests.serve.conftest import Served, request, until, until_closed
 from tests.support.program import Ocx
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from ocx.serve.keys import digest
+from ocx.serve.auth import digest
 from ocx.serve.ledger.audit import counts, findings
 from ocx.serve.ledger.ledger import Bill, Key, Ledger, Overdrawn
 from ocx.serve.ledger.store import Store

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ocx.serve.catalogue import BUILT_IN
+from ocx.serve.routing import BUILT_IN
 from tests.serve.conftest import Served
 from tests.support.program import Ocx
 

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from ocx.errors import ConfigError
 from ocx.serve import cassette, script, settings
-from ocx.serve.catalogue import BUILT_IN, Catalogue, Model
 from ocx.serve.chunks import fold, unfold
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import MICRO
-from ocx.serve.routing import Router
+from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
 from ocx.serve.tomlfile import TomlFile, dotted, line_of
 from tests.serve.conftest import Served, events, request
 

@@ -7,24 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.secret import Secret
-from ocx.serve import keys, tokens
-from ocx.serve.catalogue import Catalogue
+from ocx.serve import auth, builtin
+from ocx.serve.ledger.charge import count_prompt, count_tokens
 from ocx.serve.limits import Limiter, Pass
 from ocx.serve.problem import Problem
 from ocx.serve.request_record import Exchange
+from ocx.serve.routing import Catalogue
 from ocx.serve.wire import dump
 
 
 @given(st.text())
 def test_tokens_join_to_their_text(text: str) -> None:
-    pieces = tokens.split(text)
+    pieces = builtin.split_tokens(text)
     assert "".join(pieces) == text
     assert all(pieces)
 
 
 @given(st.text(alphabet=" a\n\té\u2028"))
 def test_a_token_is_a_word_and_the_space_after_it(text: str) -> None:
-    for piece in tokens.split(text)[1:]:
+    for piece in builtin.split_tokens(text)[1:]:
         assert not piece[0].isspace()
 
 
@@ -32,27 +33,27 @@ def test_a_token_is_a_word_and_the_space_after_it(text: str) -> None:
     ("text", "count"), [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("é" * 4, 2), ("\ud800", 1)]
 )
 def test_four_bytes_are_a_token(text: str, count: int) -> None:
-    assert tokens.count(text) == count
+    assert count_tokens(text) == count
 
 
 def test_a_prompt_counts_its_messages() -> None:
-    assert tokens.count_prompt(["abcd", ""]) == 1 + 4 + 0 + 4 + 3
+    assert count_prompt(["abcd", ""]) == 1 + 4 + 0 + 4 + 3
 
 
 def test_a_minted_key_is_whole_and_a_changed_one_is_not() -> None:
-    key = keys.mint().reveal()
+    key = auth.mint().reveal()
     assert key.startswith("sk-live-local-")
     assert len(key) == len("sk-live-local-") + 43 + 6
-    assert keys.is_whole(key)
+    assert auth.is_whole(key)
     assert Secret(key).is_valid()
     other = "a" if key[20] != "a" else "b"
-    assert not keys.is_whole(key[:20] + other + key[21:])
-    assert not keys.is_whole(key[:-1])
-    assert not keys.is_whole("sk-live-" + key[14:])
+    assert not auth.is_whole(key[:20] + other + key[21:])
+    assert not auth.is_whole(key[:-1])
+    assert not auth.is_whole("sk-live-" + key[14:])
 
 
 def test_two_keys_differ() -> None:
-    assert keys.mint() != keys.mint()
+    assert auth.mint() != auth.mint()
 
 
 @given(st.recursive(st.text(st.characters()), lambda inner: st.lists(inner, max_size=3)))

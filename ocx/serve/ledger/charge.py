@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ocx.serve.ledger.ledger import Bill, Key, Ledger, Overdrawn, Source
 from ocx.serve.ledger.money import Price, show
 from ocx.serve.problem import Problem
 from ocx.serve.request import ChatRequest
-from ocx.serve.tokens import count_prompt
 from ocx.serve.wire import Usage
+
+PER_MESSAGE = 4
+PER_ANSWER = 3
 
 
 class Charge:
@@ -71,3 +75,13 @@ def _advice(fits: int) -> str:
     if fits < 1:
         return "not even its prompt fits: top up the account"
     return f"top up the account, or set max_tokens to at most {fits}"
+
+
+def count_tokens(text: str) -> int:
+    """A token for every four bytes of UTF-8, rounded up: a tokenizer needs its vocabulary."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // 4)
+
+
+def count_prompt(texts: Iterable[str]) -> int:
+    """The prompt as it is charged: four a message on top of its text, three for the answer."""
+    return sum(count_tokens(text) + PER_MESSAGE for text in texts) + PER_ANSWER

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ocx.secret import Secret
-from ocx.serve.keys import digest, mint
+from ocx.serve.auth import digest, mint
 from ocx.serve.ledger.store import Store, transaction
 
 DEFAULT_ACCOUNT = "default"
