@@ -106,7 +106,7 @@ def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
     from ocx.commands import serve_child
     from ocx.serve.server import serving
 
-    with serving(launch.parts) as url:
+    with serving(launch.components) as url:
         env = serve_child.environment(run.terminal.env, url, launch.key)
         status = serve_child.run(words, env, run.terminal)
     if status:
@@ -120,7 +120,7 @@ def _foreground(launch: Launch, writer: Writer, port: int) -> None:
     from ocx.serve.server import run as serve_until
 
     with contextlib.closing(listen(port)) as listener:
-        server = Loopback(App(launch.parts))
+        server = Loopback(App(launch.components))
         writer.stop = server.stop
         writer.listening(base_url(listener), launch.key)
         caught = serve_until(server, listener, (signal.SIGINT, signal.SIGTERM))

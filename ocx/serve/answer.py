@@ -18,48 +18,48 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The answer is complete, for this reason; only `Verbatim` and `Forwarded` may follow."""
+    """The answer is complete, for this reason; only `RawBytes` and `ForwardedEvent` may follow."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class Begin:
     """The status goes out now, although no token has come."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verbatim:
+class RawBytes:
     """Bytes that are no sound event; without streaming, the body is cut short instead."""
 
     wire: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Forwarded:
+class ForwardedEvent:
     """An event of an upstream, passed on as it came.
 
-    `weight` is the bytes of answer in it, which count where the upstream sends no usage;
+    `text_bytes` is the bytes of answer in it, which count where the upstream sends no usage;
     `hidden` events are not shown: a usage that the client did not ask for.
     """
 
     data: str
-    weight: int = 0
+    text_bytes: int = 0
     finish: str | None = None
     usage: Usage | None = None
     hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class ForwardedDocument:
     """An upstream's answer where no stream was asked for: the body as it came."""
 
     body: bytes
-    weight: int
+    text_bytes: int
     usage: Usage | None
 
 
-Part = Token | Finish | Open | Verbatim | Forwarded | Whole
+Part = Token | Finish | Begin | RawBytes | ForwardedEvent | ForwardedDocument
 
 
 class Cut(Exception):
@@ -67,7 +67,7 @@ class Cut(Exception):
 
 
 @dataclass(frozen=True)
-class Manner:
+class DeliveryFlags:
     """How an answer goes out; everything true and `split` false is how it should be."""
 
     done: bool = True
@@ -79,4 +79,4 @@ class Manner:
 @dataclass(frozen=True)
 class Answer:
     parts: AsyncGenerator[Part, None]
-    manner: Manner = Manner()
+    flags: DeliveryFlags = DeliveryFlags()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ocx.secret import Secret
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 
 if TYPE_CHECKING:
     from ocx.serve.ledger.ledger import Key
@@ -58,11 +58,11 @@ def check_host(scope: Any) -> None:
     """Refuse a Host that is not a loopback name: a web page that rebinds its own name to here.
 
     Raises:
-        Problem: 400.
+        ApiProblem: 400.
     """
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1 or not _LOOPBACK.fullmatch(hosts[0]):
-        raise Problem(
+        raise ApiProblem(
             400,
             "the Host header must be localhost or a loopback address",
             code="host_not_allowed",
@@ -73,7 +73,7 @@ def authenticate(scope: Any, find: Callable[[str], Key | None], now: int) -> Key
     """The key of the request.
 
     Raises:
-        Problem: 401, without a character of what was sent.
+        ApiProblem: 401, without a character of what was sent.
     """
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(given) != 1:
@@ -105,5 +105,5 @@ def _unknown(text: str) -> str:
     return "this server does not know the key"
 
 
-def _refusal(message: str) -> Problem:
-    return Problem(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+def _refusal(message: str) -> ApiProblem:
+    return ApiProblem(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})

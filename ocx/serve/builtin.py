@@ -87,17 +87,17 @@ MOST_LOREM = 1_000_000
 class Target(Protocol):
     """Answers requests.
 
-    `made_here` says that the answer costs nobody anything, so that a fault may be laid over it.
+    `is_local` says that the answer costs nobody anything, so that a fault may be laid over it.
     """
 
     @property
-    def made_here(self) -> bool: ...
+    def is_local(self) -> bool: ...
 
     def answer(self, request: ChatRequest) -> Answer:
         """The answer, not begun.
 
         Raises:
-            Problem: the target refuses the request.
+            ApiProblem: the target refuses the request.
         """
         ...
 
@@ -107,7 +107,7 @@ class Echo:
     """The last user text, verbatim; a smallest instance where a JSON schema is asked for."""
 
     reasons: bool = False
-    made_here: bool = True
+    is_local: bool = True
 
     def answer(self, request: ChatRequest) -> Answer:
         text = request.question
@@ -126,7 +126,7 @@ class Lorem:
     count: int
     tps: float = 0.0
     ttft: float = 0.0
-    made_here: bool = True
+    is_local: bool = True
 
     def answer(self, request: ChatRequest) -> Answer:
         made = lorem_tokens(self.count)

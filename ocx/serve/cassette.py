@@ -18,10 +18,10 @@ from typing import Any
 
 from ocx.errors import ConfigError
 from ocx.serve import upstream as reading
-from ocx.serve.answer import Answer, Forwarded, Part, Whole
+from ocx.serve.answer import Answer, ForwardedDocument, ForwardedEvent, Part
 from ocx.serve.builtin import Target
 from ocx.serve.chunks import fold, unfold
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.wire import dump
 
@@ -45,7 +45,7 @@ def key_of(request: dict[str, Any]) -> str:
 class Cassette:
     """The recordings of one file; equal requests replay in order, then from the start again."""
 
-    made_here = False
+    is_local = False
 
     def __init__(self, path: Path, entries: list[Entry], source: Target | None = None) -> None:
         self._path = path
@@ -60,7 +60,7 @@ class Cassette:
         key = key_of(wanted)
         found = [entry for entry in self._entries if entry["key"] == key]
         if not found:
-            raise Problem(404, self._miss(wanted), code="cassette_miss")
+            raise ApiProblem(404, self._miss(wanted), code="cassette_miss")
         played = self._played.get(key, 0)
         self._played[key] = played + 1
         return Answer(_replay(found[played % len(found)], request))
@@ -85,14 +85,14 @@ class Cassette:
         )
 
     async def _record(self, wanted: dict[str, Any], live: Answer) -> AsyncGenerator[Part, None]:
-        """Pass the answer on; written down once it is complete."""
+        """RateLimitState the answer on; written down once it is complete."""
         chunks: list[Any] = []
         entry: Entry = {"key": key_of(wanted), "request": wanted}
         async with aclosing(live.parts) as parts:
             async for part in parts:
-                if isinstance(part, Forwarded):
+                if isinstance(part, ForwardedEvent):
                     chunks.append(json.loads(part.data))
-                elif isinstance(part, Whole):
+                elif isinstance(part, ForwardedDocument):
                     entry["document"] = json.loads(part.body)
                 yield part
         if chunks:

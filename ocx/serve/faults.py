@@ -11,9 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from ocx.serve.answer import Answer, Cut, Finish, Manner, Open, Part, Token, Verbatim
+from ocx.serve.answer import Answer, Begin, Cut, DeliveryFlags, Finish, Part, RawBytes, Token
 from ocx.serve.builtin import paced, parse_options
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 
 PREFIX = "fault/"
 HEADER = "X-OCX-Fault"
@@ -105,17 +105,17 @@ class Counters:
 
 
 def refuse(fault: Fault) -> NoReturn:
-    """Answer with the status of the fault. Raises Problem."""
+    """Answer with the status of the fault. Raises ApiProblem."""
     status = fault.status or 500
     message, code = STATUSES[status]
     headers = {}
     if status in (429, 503):
         whole = -int(-fault.after // 1)
         headers = {"retry-after": str(whole), "retry-after-ms": str(round(fault.after * 1000))}
-    raise Problem(status, message, code=code, headers=headers)
+    raise ApiProblem(status, message, code=code, headers=headers)
 
 
-def lay_over(fault: Fault, answer: Answer) -> Answer:
+def inject_fault(fault: Fault, answer: Answer) -> Answer:
     """The same answer, gone wrong."""
     parts = answer.parts
     match fault.kind:
@@ -131,24 +131,24 @@ def lay_over(fault: Fault, answer: Answer) -> Answer:
             parts = _ended(parts, None, "length")
         case "slow":
             parts = paced(parts, fault.ttft, fault.tps)
-    return Answer(parts, _manner(answer.manner, fault.kind))
+    return Answer(parts, _flags_of(answer.flags, fault.kind))
 
 
-def _manner(manner: Manner, kind: str) -> Manner:
+def _flags_of(flags: DeliveryFlags, kind: str) -> DeliveryFlags:
     match kind:
         case "nodone":
-            return replace(manner, done=False)
+            return replace(flags, done=False)
         case "nousage":
-            return replace(manner, usage=False)
+            return replace(flags, usage=False)
         case "split":
-            return replace(manner, split=True)
+            return replace(flags, split=True)
         case _:
-            return manner
+            return flags
 
 
 async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGenerator[Part, None]:
     """The first tokens, then whatever the fault is; the status goes out before all of it."""
-    yield Open()
+    yield Begin()
     async with aclosing(_first(parts, fault.count)) as head:
         async for part in head:
             yield part
@@ -156,7 +156,7 @@ async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGener
         case "cut":
             raise Cut
         case "error":
-            raise Problem(500, "the answer failed on demand", code="internal")
+            raise ApiProblem(500, "the answer failed on demand", code="internal")
         case _:
             await asyncio.Event().wait()  # until the client leaves or the server stops
 
@@ -190,7 +190,7 @@ async def _with_garbage(
     async with aclosing(parts):
         async for part in parts:
             if seen == count or (isinstance(part, Finish) and seen < count):
-                yield Verbatim(BAD_EVENT)
+                yield RawBytes(BAD_EVENT)
                 seen = count + 1
             yield part
             seen += isinstance(part, Token)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.sse import DONE, Decoder, EventTooLarge
 from ocx.secret import Secret
 from ocx.serve import upstream as reading
-from ocx.serve.answer import Answer, Forwarded, Part
-from ocx.serve.problem import Problem
+from ocx.serve.answer import Answer, ForwardedEvent, Part
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Upstream:
 class Forward:
     """One model at one upstream."""
 
-    made_here = False
+    is_local = False
 
     def __init__(self, upstream: Upstream, model: str | None = None) -> None:
         self._upstream = upstream
@@ -71,14 +71,14 @@ class Forward:
                 async for part in parts:
                     finished = finished or part.finish is not None
                     yield part
-        except Problem:
+        except ApiProblem:
             if not finished:
                 raise
         if not finished:
             # Whatever it ended with, a [DONE] without a finish_reason is no end.
-            raise Problem(502, self._said("broke off its answer"), code="upstream_cut")
+            raise ApiProblem(502, self._said("broke off its answer"), code="upstream_cut")
 
-    async def _parts(self, request: ChatRequest) -> AsyncGenerator[Forwarded, None]:
+    async def _parts(self, request: ChatRequest) -> AsyncGenerator[ForwardedEvent, None]:
         decoder = Decoder()
         async with self._sent(request) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
@@ -98,7 +98,7 @@ class Forward:
         """The upstream's 200.
 
         Raises:
-            Problem: its refusal, or what the network did, as long as nothing has come; the
+            ApiProblem: its refusal, or what the network did, as long as nothing has come; the
                 same from the block, for what comes later.
         """
         import httpx  # see the first lines of this module
@@ -116,11 +116,11 @@ class Forward:
                     raise reading.refusal(response.status_code, response.headers, data)
                 yield response
         except httpx.TimeoutException as error:
-            raise Problem(
+            raise ApiProblem(
                 504, self._said("did not answer in time"), code="upstream_timeout"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Problem(
+            raise ApiProblem(
                 502,
                 self._said(f"cannot be reached: {type(error).__name__}"),
                 code="upstream_network",

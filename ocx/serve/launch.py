@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocx.secret import Secret
-from ocx.serve.app import Parts
+from ocx.serve.app import ServerComponents
 from ocx.serve.auth import PREFIX, mint
 from ocx.serve.chat import FIXED_TIME
 from ocx.serve.ledger.ledger import Ledger
@@ -33,21 +33,21 @@ LIMITED = Secret(f"{PREFIX}limited")
 class Launch:
     """A server ready to run, and the key that its exports name."""
 
-    parts: Parts
+    components: ServerComponents
     key: Secret
 
 
 def launch(
     store: Store, settings: ServeSettings, *, ephemeral: bool = False, log: Log | None = None
 ) -> Launch:
-    """The parts of a server on `store`; `ephemeral` fixes ids, times and keys."""
+    """The components of a server on `store`; `ephemeral` fixes ids, times and keys."""
     clock = (lambda: FIXED_TIME) if ephemeral else None
     ledger = Ledger(store, clock)
     ledger.account(grant=settings.grant)
     key = FULL if ephemeral else mint()
     if ephemeral:
         _add_fixed_keys(ledger, settings.grant)
-    parts = Parts(
+    components = ServerComponents(
         ledger,
         Limiter(settings.rpm, settings.concurrency),
         settings.catalogue,
@@ -57,7 +57,7 @@ def launch(
         send_timeout=settings.send_timeout,
         fixed=ephemeral,
     )
-    return Launch(parts, key)
+    return Launch(components, key)
 
 
 def _add_fixed_keys(ledger: Ledger, grant: int) -> None:
@@ -86,5 +86,5 @@ def sandbox(state_dir: Path) -> Iterator[tuple[str, Secret]]:
         key = mint()
         ledger = Ledger(store)
         ledger.account(grant=GRANT)
-        with serving(Parts(ledger, process_key=key)) as url:
+        with serving(ServerComponents(ledger, process_key=key)) as url:
             yield url, key

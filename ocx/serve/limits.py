@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 
 MINUTE = 60.0
 
@@ -20,7 +20,7 @@ class _Usage:
 
 
 @dataclass(frozen=True)
-class Pass:
+class RateLimitState:
     """Where a key stands, as the reply's headers say it."""
 
     limit: int
@@ -45,11 +45,11 @@ class Limiter:
     clock: Callable[[], float] = time.monotonic
     _usage: dict[int | None, _Usage] = field(default_factory=dict)
 
-    def enter(self, key: int | None, rpm: int | None, concurrency: int | None) -> Pass:
+    def enter(self, key: int | None, rpm: int | None, concurrency: int | None) -> RateLimitState:
         """Count a request in.
 
         Raises:
-            Problem: 429, with `retry-after`; then nothing was counted.
+            ApiProblem: 429, with `retry-after`; then nothing was counted.
         """
         usage = self._usage.setdefault(key, _Usage())
         rpm = rpm or self.rpm
@@ -64,7 +64,7 @@ class Limiter:
             raise _refusal(f"{rpm} requests a minute are the limit of this key", "rpm", wait)
         usage.busy_until = start + MINUTE / rpm
         usage.running += 1
-        return self._standing(usage, rpm, now)
+        return self._state(usage, rpm, now)
 
     def leave(self, key: int | None, rpm: int | None = None, *, uncount: bool = False) -> None:
         """Count a request out; `uncount` as if it had never been there."""
@@ -73,20 +73,20 @@ class Limiter:
         if uncount:
             usage.busy_until -= MINUTE / (rpm or self.rpm)
 
-    def look(self, key: int | None = None, rpm: int | None = None) -> Pass:
+    def peek(self, key: int | None = None, rpm: int | None = None) -> RateLimitState:
         """Where the key stands, counting nothing; a key that never came has its whole limit."""
-        return self._standing(self._usage.get(key, _Usage()), rpm or self.rpm, self.clock())
+        return self._state(self._usage.get(key, _Usage()), rpm or self.rpm, self.clock())
 
-    def _standing(self, usage: _Usage, rpm: int, now: float) -> Pass:
+    def _state(self, usage: _Usage, rpm: int, now: float) -> RateLimitState:
         reset = max(usage.busy_until - now, 0.0)
         free = math.floor((MINUTE - reset) / (MINUTE / rpm) + 1e-6)
-        return Pass(rpm, min(max(free, 0), rpm), reset)
+        return RateLimitState(rpm, min(max(free, 0), rpm), reset)
 
 
-def _refusal(message: str, code: str, wait: float) -> Problem:
+def _refusal(message: str, code: str, wait: float) -> ApiProblem:
     # retry-after counts in whole seconds (RFC 9110), so it must not promise too early.
     seconds, milliseconds = math.ceil(wait), math.ceil(wait * 1000)
-    return Problem(
+    return ApiProblem(
         429,
         f"{message}; try again in {wait:.1f} s",
         code=f"{code}_limit_exceeded",

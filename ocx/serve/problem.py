@@ -21,7 +21,7 @@ TYPES = {
 }
 
 
-class Problem(Exception):
+class ApiProblem(Exception):
     """Ends a request with a status and an error body."""
 
     def __init__(

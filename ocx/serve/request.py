@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 
 MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1
@@ -34,7 +34,7 @@ def read(data: bytes) -> ChatRequest:
     """The request of a body.
 
     Raises:
-        Problem: 400, naming the parameter.
+        ApiProblem: 400, naming the parameter.
     """
     body = _object(data)
     model = body.get("model")
@@ -60,7 +60,7 @@ def read(data: bytes) -> ChatRequest:
 
 
 def refuse(param: str, message: str) -> NoReturn:
-    raise Problem(400, message, code="invalid_parameter", param=param)
+    raise ApiProblem(400, message, code="invalid_parameter", param=param)
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -69,9 +69,9 @@ def _object(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         # RecursionError: brackets nested deeper than the interpreter follows.
         text = str(error) if isinstance(error, json.JSONDecodeError) else "cannot be decoded"
-        raise Problem(400, f"the body is not JSON: {text}", code="invalid_json") from error
+        raise ApiProblem(400, f"the body is not JSON: {text}", code="invalid_json") from error
     if not isinstance(body, dict):
-        raise Problem(400, "the body must be a JSON object", code="invalid_json")
+        raise ApiProblem(400, "the body must be a JSON object", code="invalid_json")
     return body
 
 

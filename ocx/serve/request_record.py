@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.serve.ledger.ledger import Key
-from ocx.serve.limits import Pass
+from ocx.serve.limits import RateLimitState
 
 
 @dataclass
-class Exchange:
+class RequestRecord:
     """One request; the key's text is not here, so no log can hold it."""
 
     method: str
     path: str
     request_id: str
-    standing: Pass
+    rate_limit: RateLimitState
     key: Key | None = None
     fault: str | None = None
     """The value of `X-OCX-Fault`."""
@@ -37,11 +37,11 @@ class Exchange:
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that every reply carries."""
-        return [(b"x-request-id", self.request_id.encode()), *self.standing.headers()]
+        return [(b"x-request-id", self.request_id.encode()), *self.rate_limit.headers()]
 
     @property
     def milliseconds(self) -> int:
         return round((time.monotonic() - self.began) * 1000)
 
 
-Log = Callable[[Exchange], Any]
+Log = Callable[[RequestRecord], Any]

@@ -13,9 +13,9 @@ from ocx.serve.answer import Answer
 from ocx.serve.builtin import Echo, Target, parse_lorem
 from ocx.serve.faults import Counters, Fault
 from ocx.serve.ledger.money import Price
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.request_record import Exchange
+from ocx.serve.request_record import RequestRecord
 
 ECHO = "echo"
 DEFAULT = "deepseek-chat"
@@ -65,7 +65,7 @@ class Catalogue:
         """The model for the name in a request.
 
         Raises:
-            Problem: 404, with the nearest name.
+            ApiProblem: 404, with the nearest name.
         """
         if name in self.models:
             return self.models[name]
@@ -74,7 +74,7 @@ class Catalogue:
             return Model(name, "ocx", like.price, name)
         near = difflib.get_close_matches(name[:200], self.models, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise Problem(
+        raise ApiProblem(
             404,
             f"no model is called {name[:200]!r}{hint}",
             code="model_not_found",
@@ -89,29 +89,29 @@ class Router:
     targets: Mapping[str, Target] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
 
-    def answer(self, model: Model, request: ChatRequest, exchange: Exchange) -> Answer:
+    def answer(self, model: Model, request: ChatRequest, record: RequestRecord) -> Answer:
         """The answer, not begun.
 
         Raises:
-            Problem: the fault, an unknown fault or lorem, or the target refuses the request.
+            ApiProblem: the fault, an unknown fault or lorem, or the target refuses the request.
         """
-        fault = self.fault(model.target, exchange)
+        fault = self.fault(model.target, record)
         if fault is None:
             return self._target(model).answer(request)
         if fault.status is not None:
             faults.refuse(fault)
         target = self._target(model)
         # A fault never spends an upstream's tokens: echo takes the place of what is not ours.
-        made_here = target if target.made_here else Echo()
-        return faults.lay_over(fault, made_here.answer(request))
+        is_local = target if target.is_local else Echo()
+        return faults.inject_fault(fault, is_local.answer(request))
 
-    def fault(self, target: str, exchange: Exchange) -> Fault | None:
+    def fault(self, target: str, record: RequestRecord) -> Fault | None:
         """The fault that this request meets: by its header, else by the target of its model.
 
         Raises:
-            Problem: 400 for a header, 404 for a model that names no fault.
+            ApiProblem: 400 for a header, 404 for a model that names no fault.
         """
-        text = exchange.fault
+        text = record.fault
         try:
             if text is None:
                 if not target.startswith(faults.PREFIX):
@@ -119,8 +119,8 @@ class Router:
                 text = target
             fault = faults.parse(text)
         except ValueError as error:
-            raise _no_fault(str(error), by_header=exchange.fault is not None) from error
-        key = exchange.key.id if exchange.key else None
+            raise _no_fault(str(error), by_header=record.fault is not None) from error
+        key = record.key.id if record.key else None
         return fault if self.counters.fires(key, text, fault) else None
 
     async def close(self) -> None:
@@ -138,10 +138,10 @@ class Router:
         try:
             return parse_lorem(model.target)
         except ValueError as error:
-            raise Problem(404, str(error), code="model_not_found", param="model") from error
+            raise ApiProblem(404, str(error), code="model_not_found", param="model") from error
 
 
-def _no_fault(message: str, *, by_header: bool) -> Problem:
+def _no_fault(message: str, *, by_header: bool) -> ApiProblem:
     if by_header:
-        return Problem(400, message, code="invalid_parameter", param=faults.HEADER)
-    return Problem(404, message, code="model_not_found", param="model")
+        return ApiProblem(400, message, code="invalid_parameter", param=faults.HEADER)
+    return ApiProblem(404, message, code="model_not_found", param="model")

@@ -16,7 +16,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Any, NoReturn
 
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 
 PARAM = "response_format"
 MOST_STEPS = 10_000
@@ -64,7 +64,7 @@ def for_format(wanted: dict[str, Any] | None, text: str) -> str:
     """What a built-in answer says for `response_format`; `text` where that asks for no JSON.
 
     Raises:
-        Problem: 400: an unknown type, or a schema outside the strict subset.
+        ApiProblem: 400: an unknown type, or a schema outside the strict subset.
     """
     kind = "text" if wanted is None else wanted.get("type")
     if wanted is None or kind == "text":
@@ -89,7 +89,7 @@ def smallest(schema: dict[str, Any], *, strict: bool = True) -> Any:
         strict: every property must be required and `additionalProperties` false.
 
     Raises:
-        Problem: 400: outside the subset, or without any finite instance.
+        ApiProblem: 400: outside the subset, or without any finite instance.
     """
     try:
         return _Solver(schema, strict).solve(schema, "schema")
@@ -98,7 +98,7 @@ def smallest(schema: dict[str, Any], *, strict: bool = True) -> Any:
 
 
 def _refuse(message: str, param: str = f"{PARAM}.json_schema.schema") -> NoReturn:
-    raise Problem(400, f"{PARAM}: {message}", code="invalid_json_schema", param=param)
+    raise ApiProblem(400, f"{PARAM}: {message}", code="invalid_json_schema", param=param)
 
 
 class _Solver:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ocx.serve import builtin, faults
 from ocx.serve.answer import Answer, Token
 from ocx.serve.faults import Counters, Fault
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.tomlfile import Keys, TomlFile
 
@@ -58,7 +58,7 @@ class Rule:
 class Script:
     """The rules of one file; its faults are counted per rule, for all clients together."""
 
-    made_here = True
+    is_local = True
 
     def __init__(self, name: str, rules: list[Rule]) -> None:
         self._name = name
@@ -69,7 +69,7 @@ class Script:
         for at, rule in enumerate(self._rules):
             if rule.matches(request):
                 return self._by(rule, at, request)
-        raise Problem(
+        raise ApiProblem(
             404, f"no rule of {self._name} matches", code="no_rule_matches", param="messages"
         )
 
@@ -84,7 +84,7 @@ class Script:
         said = builtin.said(text, request)
         parts = builtin.parts([*thoughts, *said], request, rule.finish)
         answer = Answer(builtin.paced(parts, rule.ttft, rule.tps))
-        return answer if fault is None else faults.lay_over(fault, answer)
+        return answer if fault is None else faults.inject_fault(fault, answer)
 
 
 def load(path: Path) -> Script:

@@ -19,7 +19,7 @@ from typing import Any
 from uvicorn import Config, Server
 
 from ocx.errors import UsageError
-from ocx.serve.app import PREFIX, App, Parts
+from ocx.serve.app import PREFIX, App, ServerComponents
 
 HOST = "127.0.0.1"
 DRAIN_SECONDS = 3.0
@@ -170,7 +170,7 @@ def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def serving(parts: Parts) -> Iterator[str]:
-    """Run a server of `parts` on a random port while the block runs; its base URL."""
-    with contextlib.closing(listen()) as listener, in_thread(Loopback(App(parts)), listener):
+def serving(components: ServerComponents) -> Iterator[str]:
+    """Run a server of `components` on a random port while the block runs; its base URL."""
+    with contextlib.closing(listen()) as listener, in_thread(Loopback(App(components)), listener):
         yield base_url(listener)

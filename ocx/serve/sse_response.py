@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ocx.serve.answer import Finish, Forwarded, Open, Part, Token, Verbatim
+from ocx.serve.answer import Begin, Finish, ForwardedEvent, Part, RawBytes, Token
 from ocx.serve.delivery import Delivery, Headers, body
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import DONE, event
 
 
-class Streamed(Delivery):
+class SseResponse(Delivery):
     """`stream: true`."""
 
     headers: ClassVar[Headers] = [
@@ -22,16 +22,16 @@ class Streamed(Delivery):
     async def _take(self, part: Part) -> None:
         match part:
             case Token(text, reasoning):
-                await self._send(self._envelope.chunk(self._delta(text, reasoning)))
+                await self._send(self._meta.chunk(self._delta(text, reasoning)))
                 self._charge.tokens += 1
             case Finish(reason):
                 self._charge.finished = True
-                await self._send(self._envelope.chunk({}, reason))
-            case Forwarded():
+                await self._send(self._meta.chunk({}, reason))
+            case ForwardedEvent():
                 await self._forward(part)
-            case Open():
+            case Begin():
                 await self._send(b"")
-            case Verbatim(wire):
+            case RawBytes(wire):
                 await self._send(wire)
 
     def _delta(self, text: str, reasoning: bool) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class Streamed(Delivery):
         self._spoken = True
         return {"role": "assistant", name: text}
 
-    async def _forward(self, part: Forwarded) -> None:
+    async def _forward(self, part: ForwardedEvent) -> None:
         # Counted first: an upstream's usage that nobody reads is charged all the same.
         self._charge.upstream = part.usage or self._charge.upstream
         self._charge.finished = self._charge.finished or part.finish is not None
@@ -49,15 +49,15 @@ class Streamed(Delivery):
             # Data of several lines came in as many, and goes out as many.
             lines = part.data.encode("utf-8", "replace").split(b"\n")
             await self._send(b"".join(b"data: %b\n" % line for line in lines) + b"\n")
-        self._charge.weight += part.weight
+        self._charge.text_bytes += part.text_bytes
 
     async def _finish(self) -> None:
         self._settle("finished")
-        manner, last = self._answer.manner, b""
-        if self._request.include_usage and manner.usage and not self._charge.upstream:
-            last = self._envelope.usage_chunk(self._charge.usage())
-        await self._send(last + DONE if manner.done else last, last=True)
+        flags, last = self._answer.flags, b""
+        if self._request.include_usage and flags.usage and not self._charge.upstream:
+            last = self._meta.usage_chunk(self._charge.usage())
+        await self._send(last + DONE if flags.done else last, last=True)
 
-    async def _fail(self, problem: Problem) -> None:
+    async def _fail(self, problem: ApiProblem) -> None:
         """An error event and the end; never a `[DONE]` that was not earned."""
         await self._raw_send(body(event(problem.body())))

@@ -37,7 +37,7 @@ def event(value: Any) -> bytes:
 
 
 @dataclass(frozen=True)
-class Envelope:
+class ResponseMeta:
     """What every chunk and the whole answer of one request share."""
 
     id: str

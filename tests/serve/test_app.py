@@ -252,11 +252,11 @@ def test_a_real_key_is_nowhere_afterwards(served: Served) -> None:
     served.http.get(f"/{REAL}")
     served.ask(model=REAL)
     assert REAL not in repr(served.wait_for(4))
-    assert REAL not in "\n".join(served.parts.ledger.store.db.iterdump())
+    assert REAL not in "\n".join(served.components.ledger.store.db.iterdump())
 
 
 def test_keys_of_the_database_are_revoked_and_expire(served: Served) -> None:
-    ledger = served.parts.ledger
+    ledger = served.components.ledger
     account = ledger.account().id
     good = ledger.add_key(account, "good", expires=2**40)
     old = ledger.add_key(account, "old", expires=1)
@@ -340,7 +340,7 @@ def test_every_reply_has_its_id_and_its_limits(served: Served) -> None:
         assert reply.headers["x-ratelimit-limit-requests"] == "60000"
         assert int(reply.headers["x-ratelimit-remaining-requests"]) <= 60000
         assert reply.headers["x-ratelimit-reset-requests"].endswith("s")
-    ids = [exchange.request_id for exchange in served.wait_for(len(replies))]
+    ids = [record.request_id for record in served.wait_for(len(replies))]
     assert set(ids) == {reply.headers["x-request-id"] for reply in replies}
 
 
@@ -389,11 +389,11 @@ def test_402_says_what_would_fit(serve: Callable[..., Served]) -> None:
 
 
 def test_an_error_inside_is_a_500_that_says_nothing(served: Served) -> None:
-    served.parts.ledger.store.db.execute("ALTER TABLE charge RENAME TO elsewhere")
+    served.components.ledger.store.db.execute("ALTER TABLE charge RENAME TO elsewhere")
     try:
         found = error(served.ask(), 500)
     finally:
-        served.parts.ledger.store.db.execute("ALTER TABLE elsewhere RENAME TO charge")
+        served.components.ledger.store.db.execute("ALTER TABLE elsewhere RENAME TO charge")
     assert found["message"] == "internal error of this server"
     assert "no such table" in str(served.wait_for(1)[0].failure)
     assert served.ask().status_code == 200

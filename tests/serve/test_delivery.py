@@ -38,9 +38,9 @@ def test_a_long_answer_stops_soon_after_its_reader_left(served: Served) -> None:
     """uvicorn's send does not notice by itself: a million tokens would be billed."""
     with served.raw(request("x", "lorem:1000000", stream=True, max_tokens=1_000_000)) as connection:
         until(connection, b"data:")
-    exchange = served.wait_for(1)[0]
-    assert exchange.outcome == "client_gone"
-    assert 0 < (exchange.completion_tokens or 0) < 500_000
+    record = served.wait_for(1)[0]
+    assert record.outcome == "client_gone"
+    assert 0 < (record.completion_tokens or 0) < 500_000
 
 
 def test_others_are_served_while_one_streams(served: Served) -> None:
@@ -54,9 +54,9 @@ def test_a_reader_that_stands_still_is_left(serve: Callable[..., Served]) -> Non
     served = serve(send_timeout=0.2)
     body = request("x", "lorem:1000000", stream=True, max_tokens=1_000_000)
     with served.raw(body) as connection:
-        exchange = served.wait_for(1)[0]
-        assert exchange.outcome == "client_stalled"
-        assert 0 < (exchange.completion_tokens or 0) < 1_000_000
+        record = served.wait_for(1)[0]
+        assert record.outcome == "client_stalled"
+        assert 0 < (record.completion_tokens or 0) < 1_000_000
         data = until_closed(connection)
     assert b"[DONE]" not in data
 
@@ -73,7 +73,7 @@ def test_a_client_that_leaves_within_its_body_is_forgotten(served: Served) -> No
         connection.shutdown(socket.SHUT_WR)
         until_closed(connection)
     served.wait_for(2)
-    assert "client_gone" in {exchange.outcome for exchange in served.log}
+    assert "client_gone" in {record.outcome for record in served.log}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_stop_settles_what_runs(
     with closing(Store.memory()) as store, ExitStack() as stack:
         ledger = Watched(store)
         ledger.account(grant=1_000_000)
-        parts = type(served.parts)(ledger, process_key=served.key)
+        parts = type(served.components)(ledger, process_key=served.key)
         leave = stack.enter_context(ExitStack())
         url = leave.enter_context(serving(parts))
         served.url = url

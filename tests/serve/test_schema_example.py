@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.schema_example import smallest
 from tests.serve.conftest import Served
 from tests.support.waiting import DEADLINE
@@ -153,7 +153,7 @@ WIDE = {
     ],
 )
 def test_what_is_outside_the_subset_is_refused(schema: dict[str, Any], word: str) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ApiProblem) as refused:
         smallest(schema)
     assert refused.value.status == 400
     assert refused.value.code == "invalid_json_schema"
@@ -166,7 +166,7 @@ def test_a_pattern_never_holds_up_the_server() -> None:
     hostile = {"type": "string", "minLength": 60, "pattern": r"^(\w+\s?)*\.$"}
     for schema in (hostile, obj(many), {**hostile, "minLength": 100_000, "pattern": r"a*a*a*b"}):
         began = time.monotonic()
-        with pytest.raises(Problem, match="pattern"):
+        with pytest.raises(ApiProblem, match="pattern"):
             smallest(schema)
         assert time.monotonic() - began < DEADLINE
 

@@ -328,7 +328,7 @@ def test_settings_are_read(folder: Path) -> None:
     assert str(models["llama3"].price.prompt) == "0.1"
     assert models["gpt-4"].owner == "us"
     assert models["gpt-4"].price == BUILT_IN[-1].price
-    assert {name: target.made_here for name, target in found.targets.items()} == {
+    assert {name: target.is_local for name, target in found.targets.items()} == {
         "llama3": False,
         "talk": True,
         "tape": False,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ocx.serve.ledger.ledger import Bill, Key, Ledger, Overdrawn, Source
 from ocx.serve.ledger.money import Price, show
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.wire import Usage
 
@@ -24,7 +24,7 @@ class Charge:
         self._id = self._reserve(key, request)
         self.tokens = 0
         """Tokens of a built-in answer that the client got."""
-        self.weight = 0
+        self.text_bytes = 0
         """Bytes of an upstream's answer that the client got."""
         self.upstream: Usage | None = None
         self.finished = False
@@ -37,7 +37,7 @@ class Charge:
             return self._ledger.reserve(key, request.model, hold)
         except Overdrawn as error:
             fits = self._price.fitting(error.available, self._prompt)
-            raise Problem(
+            raise ApiProblem(
                 402,
                 f"not enough credits: this request may cost up to {show(hold)} and"
                 f" {show(error.available)} are available; {_advice(fits)}",
@@ -47,13 +47,13 @@ class Charge:
     @property
     def delivered(self) -> bool:
         """Whether the client got anything that counts."""
-        return bool(self.tokens or self.weight)
+        return bool(self.tokens or self.text_bytes)
 
     def usage(self) -> Usage:
         """The upstream's own numbers for an answer that it finished, else what is counted."""
         if self.finished and self.upstream:
             return self.upstream
-        return Usage(self._prompt, self.tokens - -self.weight // 4)
+        return Usage(self._prompt, self.tokens - -self.text_bytes // 4)
 
     def settle(self, outcome: str) -> None:
         """End the charge.
