@@ -45,7 +45,10 @@ FLOORS = {
     "ocx.__main__": 11,
 }
 SERVE = "ocx.serve"
-SERVE_MAY_IMPORT = ("ocx.errors", "ocx.secret", "ocx.api.types", "ocx.api.sse", "ocx.api.urls")
+SERVE_MAY_IMPORT = (
+    *("ocx.errors", "ocx.secret"),
+    *("ocx.api.deltas", "ocx.api.types", "ocx.api.sse", "ocx.api.urls"),
+)
 """The words and rules that both ends of the wire share, all of them pure."""
 MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.client")
 

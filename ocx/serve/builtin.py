@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NoReturn, Protocol
 
 from ocx.serve.answer import Answer, Finish, Part, Token
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 
 _PIECE = re.compile(r"\S+\s*")
@@ -112,11 +114,45 @@ class Echo:
     def answer(self, request: ChatRequest) -> Answer:
         text = request.question
         if request.response_format is not None:
-            from ocx.serve.schema_example import for_format  # only where a format is asked for
-
-            text = for_format(request.response_format, text)
+            text = _in_format(request.response_format, text)
         thoughts = thought() if self.reasons else []
         return Answer(parts([*thoughts, *said(text, request)], request))
+
+
+def _in_format(wanted: dict[str, Any], text: str) -> str:
+    """The answer for a `response_format`; `text` itself if that asks for no JSON.
+
+    Raises:
+        ApiProblem: 400: an unknown type, or a schema that cannot be satisfied.
+    """
+    kind = wanted.get("type")
+    if kind == "text":
+        return text
+    if kind == "json_object":
+        return json.dumps({"echo": text}, ensure_ascii=False)
+    if kind != "json_schema":
+        _refuse_format("type must be text, json_object or json_schema", "type")
+    named = wanted.get("json_schema")
+    if not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
+        _refuse_format("json_schema must be an object with a schema", "json_schema")
+    if not isinstance(named.get("name"), str):
+        _refuse_format("json_schema.name is required: a string", "json_schema.name")
+    from ocx.serve.schema_example import SchemaError, smallest  # only if a schema is given
+
+    try:
+        value = smallest(named["schema"], strict=named.get("strict") is True)
+    except SchemaError as error:
+        _refuse_format(str(error), "json_schema.schema")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _refuse_format(message: str, param: str) -> NoReturn:
+    raise ApiProblem(
+        400,
+        f"response_format: {message}",
+        code="invalid_json_schema",
+        param=f"response_format.{param}",
+    )
 
 
 @dataclass(frozen=True)

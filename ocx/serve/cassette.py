@@ -16,11 +16,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from ocx.api.deltas import Fold
 from ocx.errors import ConfigError
 from ocx.serve import upstream as reading
 from ocx.serve.answer import Answer, ForwardedDocument, ForwardedEvent, Part
 from ocx.serve.builtin import Target
-from ocx.serve.chunks import fold, unfold
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.wire import dump
@@ -137,7 +137,7 @@ def _entry(path: Path, number: int, line: str) -> Entry:
     try:
         entry = json.loads(line)
         sound = isinstance(entry["request"], dict) and isinstance(entry["key"], str)
-        fold(entry["chunks"]) if "chunks" in entry else unfold(entry["document"])
+        to_completion(entry["chunks"]) if "chunks" in entry else to_chunks(entry["document"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         sound = False
     if not sound:
@@ -148,13 +148,53 @@ def _entry(path: Path, number: int, line: str) -> Entry:
 
 async def _replay(entry: Entry, request: ChatRequest) -> AsyncGenerator[Part, None]:
     if not request.stream:
-        document = entry["document"] if "document" in entry else fold(entry["chunks"])
+        document = entry["document"] if "document" in entry else to_completion(entry["chunks"])
         yield reading.read_document(dump(document))
         return
-    chunks = entry["chunks"] if "chunks" in entry else unfold(entry["document"])
+    chunks = entry["chunks"] if "chunks" in entry else to_chunks(entry["document"])
     for chunk in chunks:
         yield reading.read_event(dump(chunk).decode(), usage_wanted=request.include_usage)
         await asyncio.sleep(0)
+
+
+def to_completion(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The `chat.completion` that a stream of `chunks` adds up to."""
+    folded = Fold()
+    for chunk in chunks:
+        folded.add(chunk)
+    document = folded.document()
+    for choice in document["choices"]:
+        for call in choice["message"].get("tool_calls") or ():
+            del call["index"]  # only fragments have one
+    return document
+
+
+def to_chunks(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The chunks that add up to `document`: each message whole, the ends, the usage."""
+    head = {name: value for name, value in document.items() if name not in {"choices", "usage"}}
+    head["object"] = "chat.completion.chunk"
+    choices = list(enumerate(document["choices"]))
+    chunks = [
+        {**head, "choices": [_chunk_choice(at, _as_delta(choice["message"]))]}
+        for at, choice in choices
+    ] + [
+        {**head, "choices": [_chunk_choice(at, {}, choice.get("finish_reason"))]}
+        for at, choice in choices
+    ]
+    if document.get("usage"):
+        chunks.append({**head, "choices": [], "usage": document["usage"]})
+    return chunks
+
+
+def _chunk_choice(at: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"index": at, "delta": delta, "finish_reason": finish}
+
+
+def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
+    calls = message.get("tool_calls")
+    if not calls:
+        return dict(message)
+    return {**message, "tool_calls": [{"index": at, **call} for at, call in enumerate(calls)]}
 
 
 def leaves(value: Any, where: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ocx import __version__
 from ocx.serve.auth import digest, mint
 from ocx.serve.limits import Limiter
 from ocx.serve.routing import BUILT_IN, Catalogue
@@ -409,6 +410,9 @@ def test_it_describes_itself(served: Served) -> None:
         "/balance",
         "/openapi.json",
     }
+    assert document["info"]["version"] == __version__
+    models = document["components"]["schemas"]["ChatRequest"]["properties"]["model"]
+    assert models["anyOf"][0]["enum"] == [model.id for model in BUILT_IN]
 
 
 def test_fixed_ids_follow_from_the_request(serve: Callable[..., Served]) -> None:

@@ -95,10 +95,6 @@ class Ledger:
             if made.rowcount and grant and made.lastrowid is not None:
                 self._move(made.lastrowid, grant, "grant")
 
-    def accounts(self) -> list[Account]:
-        rows = self._db.execute("SELECT id FROM account ORDER BY id").fetchall()
-        return [self.balance(row[0]) for row in rows]
-
     def balance(self, account: int) -> Account:
         """The account as it stands: every charge that was settled is in it."""
         row = self._db.execute(

@@ -103,7 +103,7 @@ class Store:
         return cls(db, "memory", None, -1)
 
     @classmethod
-    def open(cls, path: Path, *, durable: bool = True) -> Store:
+    def open(cls, path: Path) -> Store:
         """The database at `path`, made where missing: 0600, in a folder that is 0700 where made.
 
         Raises:
@@ -112,16 +112,16 @@ class Store:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with opening(path):
-                return cls._open(path, durable)
+                return cls._open(path)
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"cannot open the ledger {path}: {reason(error)}") from error
 
     @classmethod
-    def _open(cls, path: Path, durable: bool) -> Store:
+    def _open(cls, path: Path) -> Store:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         db = _connect(str(path))
         try:
-            _prepare(db, path, durable)
+            _prepare(db, path)
             lock, fd = _take_boot(path.parent)
         except BaseException:
             db.close()
@@ -196,8 +196,8 @@ def _connect(name: str) -> sqlite3.Connection:
     return db
 
 
-def _prepare(db: sqlite3.Connection, path: Path, durable: bool) -> None:
-    db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA synchronous = FULL")
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application == APPLICATION_ID and version == VERSION:
