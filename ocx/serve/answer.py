@@ -1,4 +1,4 @@
-"""An answer as its parts: what echo, scripts, faults and upstreams all produce."""
+"""An answer as a sequence of parts: what echo, scripts, faults and upstreams all produce."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The answer is complete, for this reason; only `RawBytes` and `ForwardedEvent` may follow."""
+    """The answer is complete; only `RawBytes` and `ForwardedEvent` may follow."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The status goes out now, although no token has come."""
+    """Send the status now, before any token."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawBytes:
-    """Bytes that are no sound event; without streaming, the body is cut short instead."""
+    """Bytes that are not a valid event; without streaming, the body is cut short instead."""
 
     wire: bytes
 
@@ -39,8 +39,8 @@ class RawBytes:
 class ForwardedEvent:
     """An event of an upstream, passed on as it came.
 
-    `text_bytes` is the bytes of answer in it, which count where the upstream sends no usage;
-    `hidden` events are not shown: a usage that the client did not ask for.
+    `text_bytes` is how many bytes of answer are in it: they are charged if the upstream sends no
+    usage. `hidden` events are not passed on: a usage that the client did not ask for.
     """
 
     data: str
@@ -52,7 +52,7 @@ class ForwardedEvent:
 
 @dataclass(frozen=True, slots=True)
 class ForwardedDocument:
-    """An upstream's answer where no stream was asked for: the body as it came."""
+    """An upstream's answer without streaming: the body as it came."""
 
     body: bytes
     text_bytes: int
@@ -63,20 +63,27 @@ Part = Token | Finish | Begin | RawBytes | ForwardedEvent | ForwardedDocument
 
 
 class Cut(Exception):
-    """The connection breaks here, in the middle of the answer."""
+    """Break the connection here, in the middle of the answer."""
 
 
 @dataclass(frozen=True)
 class DeliveryFlags:
-    """How an answer goes out; everything true and `split` false is how it should be."""
+    """How an answer is sent; the defaults are the correct way.
+
+    Attributes:
+        done: end a stream with `[DONE]`.
+        usage: report the usage.
+        split: send every byte alone, cutting characters and line ends.
+    """
 
     done: bool = True
     usage: bool = True
     split: bool = False
-    """Every byte on its own, through the middle of characters and line ends."""
 
 
 @dataclass(frozen=True)
 class Answer:
+    """The parts of an answer, not yet begun, and how to send them."""
+
     parts: AsyncGenerator[Part, None]
     flags: DeliveryFlags = DeliveryFlags()

@@ -1,4 +1,4 @@
-"""The ASGI application: who may come in, which endpoint answers, and how every reply looks."""
+"""The ASGI application: authentication, endpoints, and the headers and errors of every reply."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ SEND_TIMEOUT = 60.0
 
 @dataclass
 class ServerComponents:
-    """What a server is made of.
+    """The parts that a server is made of.
 
     Attributes:
-        process_key: a key that only this process knows, good for the default account.
-        log: called once a request, when it is over.
-        fixed: ids and times follow from the request alone, for golden files.
+        process_key: a key that only this process knows; it belongs to the default account.
+        log: called once for each request, when it is over.
+        fixed: derive ids and times from the request alone, for golden files.
     """
 
     ledger: Ledger
@@ -61,7 +61,7 @@ class ServerComponents:
 
 
 class App:
-    """One server; everything it knows came in through `ServerComponents`."""
+    """The application of one server."""
 
     def __init__(self, components: ServerComponents) -> None:
         self._components = components
@@ -90,18 +90,18 @@ class App:
         )
 
     def stop(self) -> None:
-        """End every running answer with what it has delivered; call it in the loop."""
+        """End every running answer with what it has delivered. Call it in the event loop."""
         stop = self._watching().stop
         if not stop.done():
             stop.set_result(None)
 
     async def close(self) -> None:
-        """Let go of what answers came from; call it in the loop, at its end."""
+        """Close the connections to upstreams. Call it in the event loop, at its end."""
         await self._components.router.close()
 
     def _watching(self) -> Watch:
         if self._watch is None:
-            # A future belongs to a loop, and there is none yet when the app is made.
+            # A future belongs to a loop, and there is none when the app is made.
             stop = asyncio.get_running_loop().create_future()
             self._watch = Watch(stop, self._components.send_timeout, self.abort)
         return self._watch
@@ -155,7 +155,7 @@ class App:
         return self._components.ledger.find_key(hashed)
 
     def _counted(self, make: Callable[[Request, Key], Any]) -> Any:
-        """An endpoint that answers with a document, counted by the limiter."""
+        """An endpoint that answers with a JSON document and counts for the rate limit."""
 
         async def endpoint(request: Request) -> Response:
             record: RequestRecord = request.scope["ocx.record"]
@@ -194,7 +194,7 @@ class App:
 
 
 class _Reply:
-    """Puts the headers of every reply on, and answers with an error where none began."""
+    """Adds the headers that every reply has, and sends an error if no reply has begun."""
 
     def __init__(self, record: RequestRecord, send: Send) -> None:
         self._record = record

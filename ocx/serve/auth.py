@@ -55,7 +55,7 @@ _LOOPBACK = re.compile(
 
 
 def check_host(scope: Any) -> None:
-    """Refuse a Host that is not a loopback name: a web page that rebinds its own name to here.
+    """Refuse a Host that is not a loopback name, as a web page sends after DNS rebinding.
 
     Raises:
         ApiProblem: 400.
@@ -70,10 +70,10 @@ def check_host(scope: Any) -> None:
 
 
 def authenticate(scope: Any, find: Callable[[str], Key | None], now: int) -> Key:
-    """The key of the request.
+    """Return the key of the request.
 
     Raises:
-        ApiProblem: 401, without a character of what was sent.
+        ApiProblem: 401; the message repeats nothing of what was sent.
     """
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(given) != 1:

@@ -36,7 +36,7 @@ _LOREM = (
     " voluptate velit esse cillum dolore eu fugiat nulla pariatur. Excepteur sint occaecat"
     " cupidatat non proident, sunt in culpa qui officia deserunt mollit anim id est laborum. "
 )
-THOUGHT = "The user sent a message; the answer is the same text. "
+REASONING = "The user sent a message; the answer is the same text. "
 
 
 def lorem_tokens(count: int) -> Iterable[Token]:
@@ -46,13 +46,13 @@ def lorem_tokens(count: int) -> Iterable[Token]:
         yield Token(word.rstrip() if at == count - 1 else word)
 
 
-def thought() -> list[Token]:
+def reasoning_tokens() -> list[Token]:
     """What `deepseek-reasoner` sends as `reasoning_content` before the answer."""
-    return [Token(text, reasoning=True) for text in split_tokens(THOUGHT)]
+    return [Token(text, reasoning=True) for text in split_tokens(REASONING)]
 
 
-def said(text: str, request: ChatRequest) -> list[Token]:
-    """`text` as tokens, ended where the first stop sequence begins."""
+def answer_tokens(text: str, request: ChatRequest) -> list[Token]:
+    """`text` as tokens, up to the first stop sequence."""
     ends = [at for stop in request.stop if (at := text.find(stop)) >= 0]
     return [Token(piece) for piece in split_tokens(text[: min(ends, default=len(text))])]
 
@@ -72,7 +72,7 @@ async def parts(
 async def paced(
     source: AsyncGenerator[Part, None], ttft: float, tps: float
 ) -> AsyncGenerator[Part, None]:
-    """The same parts: the first after `ttft` seconds, then `tps` tokens a second, 0 unpaced."""
+    """The same parts, the first after `ttft` seconds, then `tps` tokens a second (0: at once)."""
     async with aclosing(source):
         await asyncio.sleep(ttft)
         spoken = False
@@ -87,16 +87,16 @@ MOST_LOREM = 1_000_000
 
 
 class Target(Protocol):
-    """Answers requests.
+    """What answers requests for a model.
 
-    `is_local` says that the answer costs nobody anything, so that a fault may be laid over it.
+    `is_local` says that the answer costs nothing, so that a fault may replace parts of it.
     """
 
     @property
     def is_local(self) -> bool: ...
 
     def answer(self, request: ChatRequest) -> Answer:
-        """The answer, not begun.
+        """Return the answer, not yet begun.
 
         Raises:
             ApiProblem: the target refuses the request.
@@ -106,7 +106,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Echo:
-    """The last user text, verbatim; a smallest instance where a JSON schema is asked for."""
+    """Answers with the last user text, or with a smallest instance of the schema asked for."""
 
     reasons: bool = False
     is_local: bool = True
@@ -115,8 +115,8 @@ class Echo:
         text = request.question
         if request.response_format is not None:
             text = _in_format(request.response_format, text)
-        thoughts = thought() if self.reasons else []
-        return Answer(parts([*thoughts, *said(text, request)], request))
+        reasoning = reasoning_tokens() if self.reasons else []
+        return Answer(parts([*reasoning, *answer_tokens(text, request)], request))
 
 
 def _in_format(wanted: dict[str, Any], text: str) -> str:
@@ -170,10 +170,10 @@ class Lorem:
 
 
 def parse_lorem(words: str) -> Lorem:
-    """The target that `lorem:N`, `lorem:N,tps=5,ttft=1` means.
+    """Return the target that `lorem:N` or `lorem:N,tps=5,ttft=1` names.
 
     Raises:
-        ValueError: it means nothing.
+        ValueError: it names none.
     """
     match = re.fullmatch(r"lorem:([0-9]{1,7})((?:,[a-z]+=[^,]*)*)", words)
     if match is None or int(match[1]) > MOST_LOREM:
@@ -183,10 +183,10 @@ def parse_lorem(words: str) -> Lorem:
 
 
 def parse_options(text: str, known: Mapping[str, float]) -> dict[str, float]:
-    """The numbers in `,name=1,other=2`, with the defaults of `known`.
+    """Return the numbers in `,name=1,other=2`, with the defaults in `known`.
 
     Raises:
-        ValueError: an unknown name, one twice, or no number from 0 to a million behind it.
+        ValueError: a name is unknown or given twice, or its value is not from 0 to a million.
     """
     found, given = dict(known), set[str]()
     for option in text.split(",")[1:]:

@@ -1,8 +1,8 @@
-"""`cassette:FILE`: answers recorded once and replayed, byte for byte, without the upstream.
+"""`cassette:FILE`: record an upstream's answers once and replay them without it, byte for byte.
 
 A file is JSON lines `{"key", "request", "chunks"}` or `{"key", "request", "document"}`. The key is
-the SHA-256 of the request as canonical JSON, without what changes only how the answer travels.
-No header is ever written, so no key is.
+the SHA-256 of the request as canonical JSON, without the fields that only change how the answer is
+sent. Headers are never written, so no key is.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def key_of(request: dict[str, Any]) -> str:
 
 
 class Cassette:
-    """The recordings of one file; equal requests replay in order, then from the start again."""
+    """The recordings of one file. Equal requests replay in order, then from the start again."""
 
     is_local = False
 
@@ -112,10 +112,10 @@ class Cassette:
 
 
 def load(path: Path, source: Target | None = None) -> Cassette:
-    """The cassette at `path`; with `source` it records what that answers.
+    """Read the cassette at `path`; with `source`, record the answers of that target.
 
     Raises:
-        ConfigError: unreadable, or a line that is no recording.
+        ConfigError: unreadable, or a line is not a recording.
     """
     try:
         text = path.read_text("utf-8")
@@ -198,7 +198,7 @@ def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def leaves(value: Any, where: str = "") -> dict[str, Any]:
-    """Every scalar (and empty container) of a document by its path: `messages[0].content`."""
+    """Every scalar and empty container of a document by its path, as in `messages[0].content`."""
     if isinstance(value, dict) and value:
         parts = [(f"{where}.{name}" if where else name, value[name]) for name in sorted(value)]
     elif isinstance(value, list) and value:

@@ -1,4 +1,4 @@
-"""POST /chat/completions: read, check, count in, reserve, answer, count out."""
+"""POST /chat/completions: check the request, count it, reserve its credits, answer, settle."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIXED_TIME = 1_700_000_000
 
 @dataclass(frozen=True)
 class Chat:
-    """The endpoint; `fixed` gives ids and times that follow from the request alone."""
+    """The endpoint; `fixed` derives ids and times from the request alone."""
 
     ledger: Ledger
     limiter: Limiter
@@ -61,7 +61,7 @@ class Chat:
             self.limiter.leave(key.id)
 
     def _admit(self, key: Key, request: ChatRequest, record: RequestRecord) -> Charge:
-        """Count the request in and reserve its credits; both or neither."""
+        """Count the request and reserve its credits, or do neither."""
         record.rate_limit = self.limiter.enter(key.id, key.rpm, key.concurrency)
         try:
             price = self.catalogue.find(request.model).price
@@ -93,10 +93,10 @@ class Chat:
 
 
 async def read_body(scope: Any, receive: Receive) -> bytes | None:
-    """The whole body, None where the client left before its end.
+    """Read the whole body; None if the client left before its end.
 
     Raises:
-        ApiProblem: 413, beyond 4 MiB; what is announced is not waited for.
+        ApiProblem: 413: more than 4 MiB, sent or announced.
     """
     announced = dict(scope["headers"]).get(b"content-length", b"0")
     data = bytearray()

@@ -1,4 +1,4 @@
-"""One answer on its way to one client, and the charge that follows it, as raw ASGI.
+"""Send one answer to one client and settle its charge, as raw ASGI.
 
 A `StreamingResponse` cannot do this: its generator is cancelled at an `await`, and an `await` in
 its `finally` is cancelled again, before anything is settled. Here one task writes the answer and
@@ -29,18 +29,18 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class Watch:
-    """What ends an answer from outside."""
+    """What can end an answer from outside."""
 
     stop: asyncio.Future[None]
     """Done when the server stops."""
     send_timeout: float = 60.0
-    """Seconds that a client may leave us waiting with a full buffer."""
+    """Seconds that a client may take without reading anything."""
     abort: Callable[[Any], None] | None = None
-    """Breaks the connection of a client, given as in the ASGI scope, without flushing it."""
+    """Breaks the connection of a client, named as in the ASGI scope, without flushing it."""
 
 
 class Delivery(ABC):
-    """The part that a stream and a whole answer share; `_take`, `_finish` and `_fail` differ."""
+    """What a streamed and a whole answer share."""
 
     headers: ClassVar[Headers] = []
 
@@ -64,14 +64,14 @@ class Delivery(ABC):
         self.started = False
 
     async def run(self, receive: Receive, watch: Watch) -> None:
-        """Deliver; returns with the charge ended, whatever happened.
+        """Send the answer. When this returns, the charge is settled, whatever happened.
 
         Raises:
-            ApiProblem: nothing was sent yet, and this is the answer.
+            ApiProblem: nothing has been sent; this is the answer.
         """
         writer = asyncio.create_task(self._write())
         reader = asyncio.create_task(_disconnect(receive))
-        outcome = "shutdown"  # also where this task itself is cancelled
+        outcome = "shutdown"  # also if this task itself is cancelled
         try:
             outcome = await self._first(writer, reader, watch)
         finally:
@@ -129,15 +129,15 @@ class Delivery(ABC):
 
     @abstractmethod
     async def _take(self, part: Part) -> None:
-        """Send a part of the answer, or keep it until the end."""
+        """Send a part of the answer, or keep it for the end."""
 
     @abstractmethod
     async def _finish(self) -> None:
-        """Settle, then send the last bytes: whoever has read them reads the new balance."""
+        """Settle, then send the last bytes: a client that has read them sees the new balance."""
 
     @abstractmethod
     async def _fail(self, problem: ApiProblem) -> None:
-        """Say why the answer ends, where some of it went out."""
+        """Say why the answer ends early, after some of it was sent."""
 
     async def _send(self, data: bytes, *, last: bool = False) -> None:
         self._waiting_since = self._loop.time()

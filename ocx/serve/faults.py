@@ -1,4 +1,4 @@
-"""Faults on demand: counted, never random, so that a test meets the same one every time."""
+"""Faults on demand, counted and never random, so that a test is the same every time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OPTIONS = {"first": 0.0, "every": 0.0, "after": 1.0, "ttft": 3.0, "tps": 5.0}
 class Fault:
     """`kind:count,first=…,every=…,after=…,ttft=…,tps=…`.
 
-    `first`: only the first so many requests meet it; `every`: only every so-manieth; 0: all.
+    `first=N` fires for the first N requests only, `every=N` for every Nth; 0 means always.
     """
 
     kind: str
@@ -56,10 +56,10 @@ class Fault:
 
 
 def parse(text: str) -> Fault:
-    """The fault in `cut:3` or `fault/429,first=2,after=1`.
+    """Parse a fault such as `cut:3` or `fault/429,first=2,after=1`.
 
     Raises:
-        ValueError: there is no such fault; the nearest one is named.
+        ValueError: there is no such fault; the message names the nearest.
     """
     match = _FORM.fullmatch(text.removeprefix(PREFIX))
     if match is None or match["kind"] not in _KINDS:
@@ -89,12 +89,12 @@ def _unknown(text: str) -> str:
 
 @dataclass
 class Counters:
-    """How often each key asked for each fault; the oldest are forgotten beyond 10,000."""
+    """How often each key asked for each fault. Beyond 10,000 the oldest are forgotten."""
 
     _counts: OrderedDict[tuple[int | None, str], int] = field(default_factory=OrderedDict)
 
     def fires(self, key: int | None, text: str, fault: Fault) -> bool:
-        """Count this request, and say whether the fault is its turn."""
+        """Count this request; whether it meets the fault."""
         counted = self._counts.pop((key, text), 0) + 1
         self._counts[key, text] = counted
         if len(self._counts) > MOST_COUNTERS:
@@ -105,7 +105,11 @@ class Counters:
 
 
 def refuse(fault: Fault) -> NoReturn:
-    """Answer with the status of the fault. Raises ApiProblem."""
+    """Refuse the request with the status of the fault.
+
+    Raises:
+        ApiProblem: always.
+    """
     status = fault.status or 500
     message, code = STATUSES[status]
     headers = {}
@@ -116,7 +120,7 @@ def refuse(fault: Fault) -> NoReturn:
 
 
 def inject_fault(fault: Fault, answer: Answer) -> Answer:
-    """The same answer, gone wrong."""
+    """Return `answer` with the fault in it."""
     parts = answer.parts
     match fault.kind:
         case "cut" | "stall" | "error":
@@ -147,7 +151,7 @@ def _flags_of(flags: DeliveryFlags, kind: str) -> DeliveryFlags:
 
 
 async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGenerator[Part, None]:
-    """The first tokens, then whatever the fault is; the status goes out before all of it."""
+    """Send the status, the first tokens, then what the fault is."""
     yield Begin()
     async with aclosing(_first(parts, fault.count)) as head:
         async for part in head:
@@ -164,7 +168,7 @@ async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGener
 async def _first(
     parts: AsyncGenerator[Part, None], count: int | None
 ) -> AsyncGenerator[Part, None]:
-    """The first `count` tokens, or all; without the finish."""
+    """The first `count` tokens, or all, without the finish."""
     async with aclosing(parts):
         seen = 0
         async for part in parts:

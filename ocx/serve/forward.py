@@ -1,8 +1,7 @@
-"""`forward:UPSTREAM`: the request goes to a server of the user's, the answer comes back metered.
+"""`forward:UPSTREAM`: send the request to a server of the user's, and meter its answer.
 
-The one file besides `api/client.py` that imports httpx: a server forwards from its event loop,
-and the client of `ocx.api` is synchronous. The import is lazy, because the sandbox, which forwards
-nothing, loads the rest of this package.
+The server needs httpx's asynchronous client; the one of `ocx.api` is synchronous. The import is
+lazy: reading `serve.toml` loads this module, and most files forward nothing.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ MOST_DOCUMENT = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Upstream:
-    """A server to forward to; its key goes to this URL and nowhere else.
+    """A server to forward to. Its key is sent to this URL and nowhere else.
 
     Attributes:
         timeout: seconds for a whole answer that is not streamed.
-        idle_timeout: seconds a stream may pass without a byte.
-        direct: no proxy, whatever the environment says: it is on this machine.
+        idle_timeout: seconds that a stream may go without a byte.
+        direct: use no proxy, because the server is on this machine.
     """
 
     name: str
@@ -47,7 +46,7 @@ class Upstream:
 
 
 class Forward:
-    """One model at one upstream."""
+    """Answers with one model of one upstream."""
 
     is_local = False
 
@@ -75,7 +74,7 @@ class Forward:
             if not finished:
                 raise
         if not finished:
-            # Whatever it ended with, a [DONE] without a finish_reason is no end.
+            # A [DONE] without a finish_reason is not an end.
             raise ApiProblem(502, self._said("broke off its answer"), code="upstream_cut")
 
     async def _parts(self, request: ChatRequest) -> AsyncGenerator[ForwardedEvent, None]:
@@ -95,13 +94,12 @@ class Forward:
 
     @asynccontextmanager
     async def _sent(self, request: ChatRequest) -> AsyncIterator[httpx.Response]:
-        """The upstream's 200.
+        """Send the request, and give the upstream's 200.
 
         Raises:
-            ApiProblem: its refusal, or what the network did, as long as nothing has come; the
-                same from the block, for what comes later.
+            ApiProblem: the upstream refused, or the network failed, in here or in the block.
         """
-        import httpx  # see the first lines of this module
+        import httpx  # see the top of this module
 
         try:
             async with self._open().stream(
@@ -159,10 +157,10 @@ class Forward:
         if self._model is not None:
             body["model"] = self._model
         if body.get("max_completion_tokens") is None:
-            # What was reserved is what may be generated, also where the client named no limit.
+            # Credits are reserved for this many tokens, also if the client names no limit.
             body["max_tokens"] = request.max_tokens
         if request.stream:
-            # Asked for always: it is what the charge goes by.
+            # Always asked for: the charge follows it.
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         return body
 

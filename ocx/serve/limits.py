@@ -1,4 +1,4 @@
-"""How often and how many at once: GCRA and a count per key, in memory."""
+"""Requests a minute (GCRA) and at once, per key, in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Usage:
 
 @dataclass(frozen=True)
 class RateLimitState:
-    """Where a key stands, as the reply's headers say it."""
+    """The requests that a key has left, for the headers of a reply."""
 
     limit: int
     remaining: int
@@ -38,7 +38,7 @@ class RateLimitState:
 
 @dataclass
 class Limiter:
-    """Two calls: `enter` before a request, `leave` after it; defaults where the key has none."""
+    """Call `enter` before a request and `leave` after it. Keys without limits have these."""
 
     rpm: int
     concurrency: int
@@ -46,10 +46,10 @@ class Limiter:
     _usage: dict[int | None, _Usage] = field(default_factory=dict)
 
     def enter(self, key: int | None, rpm: int | None, concurrency: int | None) -> RateLimitState:
-        """Count a request in.
+        """Count a request that begins.
 
         Raises:
-            ApiProblem: 429, with `retry-after`; then nothing was counted.
+            ApiProblem: 429, with `retry-after`; nothing is counted.
         """
         usage = self._usage.setdefault(key, _Usage())
         rpm = rpm or self.rpm
@@ -67,14 +67,14 @@ class Limiter:
         return self._state(usage, rpm, now)
 
     def leave(self, key: int | None, rpm: int | None = None, *, uncount: bool = False) -> None:
-        """Count a request out; `uncount` as if it had never been there."""
+        """Count a request that ends; with `uncount` as if it had never begun."""
         usage = self._usage[key]
         usage.running -= 1
         if uncount:
             usage.busy_until -= MINUTE / (rpm or self.rpm)
 
     def peek(self, key: int | None = None, rpm: int | None = None) -> RateLimitState:
-        """Where the key stands, counting nothing; a key that never came has its whole limit."""
+        """The state of the key, without counting a request."""
         return self._state(self._usage.get(key, _Usage()), rpm or self.rpm, self.clock())
 
     def _state(self, usage: _Usage, rpm: int, now: float) -> RateLimitState:

@@ -1,4 +1,4 @@
-"""An error as the API answers it: always `{"error": {"message", "type", "param", "code"}}`."""
+"""An error as the API sends it, always `{"error": {"message", "type", "param", "code"}}`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat request, checked: every documented parameter by its range, unknown fields let through."""
+"""Read and check a chat request: the type and range of every documented parameter."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """The documented parameters, and the whole body for those who pass it on."""
+    """The parameters, and the whole body for the targets that pass it on."""
 
     model: str
     texts: tuple[str, ...]
     """The text of each message, for counting."""
     question: str
-    """The text of the last user message; empty where there is none."""
+    """The text of the last user message; empty if there is none."""
     max_tokens: int = MAX_TOKENS
     stop: tuple[str, ...] = ()
     stream: bool = False
@@ -31,7 +31,7 @@ class ChatRequest:
 
 
 def read(data: bytes) -> ChatRequest:
-    """The request of a body.
+    """Read the request in a body.
 
     Raises:
         ApiProblem: 400, naming the parameter.

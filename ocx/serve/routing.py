@@ -26,7 +26,7 @@ DIRECT = ("lorem:", "fault/")
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the catalogue: who is said to own it, its price, the target that answers."""
+    """A model of the catalogue: its id, owner and price, and the target that answers."""
 
     id: str
     owner: str
@@ -56,16 +56,16 @@ BUILT_IN = (
 
 
 class Catalogue:
-    """Models by id, and the targets that a request may name itself."""
+    """Models by id, and the targets that a request may name."""
 
     def __init__(self, models: Iterable[Model] = BUILT_IN) -> None:
         self.models: Mapping[str, Model] = {model.id: model for model in models}
 
     def find(self, name: str) -> Model:
-        """The model for the name in a request.
+        """Find the model that a request names.
 
         Raises:
-            ApiProblem: 404, with the nearest name.
+            ApiProblem: 404; the message gives the nearest name.
         """
         if name in self.models:
             return self.models[name]
@@ -84,16 +84,16 @@ class Catalogue:
 
 @dataclass
 class Router:
-    """Targets by model; a model without one echoes."""
+    """The target of each model; a model without one echoes."""
 
     targets: Mapping[str, Target] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
 
     def answer(self, model: Model, request: ChatRequest, record: RequestRecord) -> Answer:
-        """The answer, not begun.
+        """Return the answer, not yet begun.
 
         Raises:
-            ApiProblem: the fault, an unknown fault or lorem, or the target refuses the request.
+            ApiProblem: it meets a fault, names an unknown one, or the target refuses it.
         """
         fault = self.fault(model.target, record)
         if fault is None:
@@ -106,10 +106,10 @@ class Router:
         return faults.inject_fault(fault, is_local.answer(request))
 
     def fault(self, target: str, record: RequestRecord) -> Fault | None:
-        """The fault that this request meets: by its header, else by the target of its model.
+        """The fault that this request meets, from its header, else from the target of its model.
 
         Raises:
-            ApiProblem: 400 for a header, 404 for a model that names no fault.
+            ApiProblem: there is no such fault: 400 for a header, 404 for a model.
         """
         text = record.fault
         try:

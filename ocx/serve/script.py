@@ -31,14 +31,14 @@ _NAMES = (
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition on the last user text and the model, and what is said then."""
+    """A condition on the last user text and the model, and the answer if it holds."""
 
     equals: str | None = None
     contains: str | None = None
     regex: re.Pattern[str] | None = None
     model: str | None = None
     answer: str | None = None
-    """None echoes."""
+    """None: echo the question."""
     reasoning: str = ""
     finish: str = "stop"
     fault: Fault | None = None
@@ -56,7 +56,7 @@ class Rule:
 
 
 class Script:
-    """The rules of one file; its faults are counted per rule, for all clients together."""
+    """The rules of one file. Faults are counted per rule, for all clients together."""
 
     is_local = True
 
@@ -80,15 +80,19 @@ class Script:
         if fault is not None and fault.status is not None:
             faults.refuse(fault)
         text = request.question if rule.answer is None else rule.answer
-        thoughts = [Token(word, reasoning=True) for word in builtin.split_tokens(rule.reasoning)]
-        said = builtin.said(text, request)
-        parts = builtin.parts([*thoughts, *said], request, rule.finish)
+        reasoning = [Token(word, reasoning=True) for word in builtin.split_tokens(rule.reasoning)]
+        said = builtin.answer_tokens(text, request)
+        parts = builtin.parts([*reasoning, *said], request, rule.finish)
         answer = Answer(builtin.paced(parts, rule.ttft, rule.tps))
         return answer if fault is None else faults.inject_fault(fault, answer)
 
 
 def load(path: Path) -> Script:
-    """Raises ConfigError: unreadable, or wrong, with the line."""
+    """Read the script at `path`.
+
+    Raises:
+        ConfigError: unreadable or wrong; the message names the line.
+    """
     file = TomlFile.read(path)
     file.known((), ["rule"])
     rules = file.data.get("rule")

@@ -1,8 +1,8 @@
-"""uvicorn without what a server inside another program must not do.
+"""Run uvicorn inside another program. All that depends on uvicorn's internals is in this file.
 
-It installs no signal handlers, logs nothing, binds nothing itself, and does not poll: the main
-loop waits for an event, and stopping first ends the running answers, so that their charges are
-settled, then waits for their last bytes, then breaks what is left.
+It installs no signal handlers, logs nothing, binds no port and does not poll. Stopping first ends
+the running answers, so that their charges are settled, then waits for their last bytes, then breaks
+the connections that are left.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Loopback(Server):
     """The server of one `App` on one listening socket."""
 
     def __init__(self, app: App) -> None:
-        # h11 by name: what is installed beside us must not change the bytes on the wire.
+        # h11 by name: what else is installed must not change the bytes that are sent.
         config = Config(
             app,
             loop="asyncio",
@@ -52,7 +52,7 @@ class Loopback(Server):
         self._stopped: asyncio.Event | None = None
 
     def stop(self) -> None:
-        """Begin to stop, from any thread; calling it again does nothing more."""
+        """Begin to stop. Any thread may call this, and more than once."""
         self._ready.wait(DRAIN_SECONDS)
         if self._loop is not None and self._stopped is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
@@ -92,7 +92,7 @@ class Loopback(Server):
 
 
 def listen(port: int = 0) -> socket.socket:
-    """A listening socket on loopback: a client may connect before the loop runs.
+    """Listen on loopback: clients may connect before the event loop runs.
 
     Raises:
         UsageError: the port is in use.
@@ -119,7 +119,7 @@ def base_url(listener: socket.socket) -> str:
 def run(
     server: Loopback, listener: socket.socket, stop_on: tuple[signal.Signals, ...] = ()
 ) -> signal.Signals | None:
-    """Serve in this thread until `server.stop()`, or one of the signals, which is returned.
+    """Serve in this thread until `server.stop()` or one of the signals; returns that signal.
 
     Signals need the main thread. What was ignored stays ignored, and no handler runs inside the
     loop: one that raises there could land in the middle of a transaction.
@@ -158,7 +158,7 @@ def _silence() -> None:
 
 @contextlib.contextmanager
 def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
-    """Serve in a thread of this process while the block runs; stopping takes seconds at most."""
+    """Serve in a thread of this process while the block runs."""
     # A daemon: whatever happens to it, the process ends.
     thread = threading.Thread(target=run, args=(server, listener), name="ocx-serve", daemon=True)
     thread.start()
@@ -171,6 +171,6 @@ def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
 
 @contextlib.contextmanager
 def serving(components: ServerComponents) -> Iterator[str]:
-    """Run a server of `components` on a random port while the block runs; its base URL."""
+    """Run a server on a random port while the block runs; gives its base URL."""
     with contextlib.closing(listen()) as listener, in_thread(Loopback(App(components)), listener):
         yield base_url(listener)

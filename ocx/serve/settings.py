@@ -44,7 +44,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """What `serve.toml` says, with the defaults for what it does not."""
+    """The settings in `serve.toml`, and the defaults for those that it lacks."""
 
     port: int = PORT
     database: Path | None = None
@@ -57,15 +57,14 @@ class ServeSettings:
 
 
 def load(path: Path, env: Mapping[str, str], *, record: bool = False) -> ServeSettings:
-    """The settings in `path`; files named in it are found from its folder.
+    """Read the settings in `path`; files named in it are relative to its folder.
 
     Args:
-        env: where upstream keys are looked up.
-        record: cassettes with `record_from` record instead of replaying.
+        env: holds the keys of upstreams.
+        record: cassettes with `record_from` record, others replay.
 
     Raises:
-        ConfigError: unreadable or wrong, with the line; a named file, variable or upstream
-            that is not there.
+        ConfigError: unreadable or wrong; the message names the line.
     """
     return _Reader(TomlFile.read(path), env, record).settings()
 
@@ -133,7 +132,7 @@ class _Reader:
         return key
 
     def _check_url(self, keys: Keys, url: str, key: Secret | None) -> bool:
-        """Whether the upstream is on this machine; only without a key http goes further."""
+        """Whether the upstream is on this machine. With a key, plain http is only for loopback."""
         try:
             check_base_url(url, allow_http=key is None)
             return is_loopback(origin(url)[1])

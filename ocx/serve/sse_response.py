@@ -1,4 +1,4 @@
-"""An answer as server-sent events: a part that comes is a part that goes."""
+"""Send each part of an answer as a server-sent event as soon as it comes."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class SseResponse(Delivery):
         return {"role": "assistant", name: text}
 
     async def _forward(self, part: ForwardedEvent) -> None:
-        # Counted first: an upstream's usage that nobody reads is charged all the same.
+        # Before sending: an upstream's usage is charged even if the client does not read it.
         self._charge.upstream = part.usage or self._charge.upstream
         self._charge.finished = self._charge.finished or part.finish is not None
         if not part.hidden:
-            # Data of several lines came in as many, and goes out as many.
+            # Data of several lines is sent as several `data:` lines, as it came.
             lines = part.data.encode("utf-8", "replace").split(b"\n")
             await self._send(b"".join(b"data: %b\n" % line for line in lines) + b"\n")
         self._charge.text_bytes += part.text_bytes
@@ -59,5 +59,5 @@ class SseResponse(Delivery):
         await self._send(last + DONE if flags.done else last, last=True)
 
     async def _fail(self, problem: ApiProblem) -> None:
-        """An error event and the end; never a `[DONE]` that was not earned."""
+        """Send an error event and end, without a `[DONE]`."""
         await self._raw_send(body(event(problem.body())))

@@ -1,4 +1,4 @@
-"""Reading an OpenAI-compatible upstream: its events, its documents and its refusals; pure."""
+"""Read the events, documents and errors of an OpenAI-compatible upstream; no I/O."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MOST_TEXT = 500
 
 
 def read_event(data: str, *, usage_wanted: bool) -> ForwardedEvent:
-    """One event of an upstream's stream.
+    """Read one event of an upstream's stream.
 
     Raises:
-        ApiProblem: 502: it is no chunk, or it is an error.
+        ApiProblem: 502: it is not a chunk, or it is an error.
     """
     document = _object(data)
     usage = read_usage(document.get("usage"))
@@ -37,10 +37,10 @@ def read_event(data: str, *, usage_wanted: bool) -> ForwardedEvent:
 
 
 def read_document(body: bytes) -> ForwardedDocument:
-    """An upstream's whole answer.
+    """Read an upstream's whole answer.
 
     Raises:
-        ApiProblem: 502: it is none, or it is an error inside a 200.
+        ApiProblem: 502: it is not an answer, or it is an error inside a 200.
     """
     document = _object(body.decode("utf-8", "replace"))
     choices = document.get("choices")
@@ -53,7 +53,7 @@ def read_document(body: bytes) -> ForwardedDocument:
 
 
 def read_usage(value: Any) -> Usage | None:
-    """The two counts, where both are there and are counts."""
+    """The usage, if both counts are there and are counts."""
     if not isinstance(value, dict):
         return None
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
@@ -67,7 +67,7 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ApiProblem:
-    """What a client is told where the upstream answered with an error."""
+    """What a client is told if the upstream answered with an error."""
     message = f"the upstream answered {status}"
     text = error_text(body)
     kept = {

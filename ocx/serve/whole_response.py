@@ -1,4 +1,4 @@
-"""An answer as one document, sent when it is complete."""
+"""Send an answer as one JSON document, when it is complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ocx.serve.wire import dump
 
 
 class WholeResponse(Delivery):
-    """`stream: false`. Until the document is sent, the client has nothing and owes nothing."""
+    """`stream: false`. A client that leaves before the document is sent pays nothing."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -70,7 +70,7 @@ class WholeResponse(Delivery):
         )
 
     async def _fail(self, problem: ApiProblem) -> None:
-        """Some of the document is out, so its length cannot be kept: uvicorn closes."""
+        """Nothing more can be said: uvicorn closes, since the announced length is not kept."""
 
     def _document(self) -> bytes:
         if self._whole is not None:

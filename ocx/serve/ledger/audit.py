@@ -1,4 +1,4 @@
-"""What must always be true of a ledger, its totals, and its rows for the export."""
+"""Check that a ledger is sound, add up its totals, and read its rows for the export."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RULES = {
 
 
 def findings(db: sqlite3.Connection) -> list[str]:
-    """One line a broken rule and row; none where the ledger is sound. One snapshot for all."""
+    """One line for each row that breaks a rule; empty if the ledger is sound."""
     db.execute("BEGIN")
     try:
         found = [
@@ -52,7 +52,7 @@ def findings(db: sqlite3.Connection) -> list[str]:
 
 
 def counts(db: sqlite3.Connection) -> dict[str, Any]:
-    """Totals: micro-credits per account together, charges by state and by outcome."""
+    """Totals: micro-credits of all accounts, charges by state and by outcome."""
     balance, held = db.execute(
         "SELECT coalesce(sum(balance), 0), coalesce(sum(held), 0) FROM account"
     ).fetchone()

@@ -1,4 +1,4 @@
-"""One request's charge from its reservation to its end, whichever way it ends."""
+"""The charge of one request, from its reservation to its end, and how tokens are counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PER_ANSWER = 3
 
 
 class Charge:
-    """Counts what is delivered and settles once; later calls of `settle` change nothing."""
+    """Counts what is delivered, and settles once."""
 
     def __init__(self, ledger: Ledger, key: Key, price: Price, request: ChatRequest) -> None:
         self._ledger = ledger
@@ -50,16 +50,16 @@ class Charge:
         return bool(self.tokens or self.text_bytes)
 
     def usage(self) -> Usage:
-        """The upstream's own numbers for an answer that it finished, else what is counted."""
+        """The upstream's own usage if it finished its answer, else what was counted."""
         if self.finished and self.upstream:
             return self.upstream
         return Usage(self._prompt, self.tokens - -self.text_bytes // 4)
 
     def settle(self, outcome: str) -> None:
-        """End the charge.
+        """End the charge; later calls change nothing.
 
-        Without a single token delivered it is free. An answer that broke off costs the prompt
-        and the tokens that were delivered, whatever the upstream's usage says.
+        It is free if no token was delivered. An answer that broke off costs the prompt and the
+        tokens that were delivered, even if the upstream reported a usage.
         """
         if self.taken is not None:
             return

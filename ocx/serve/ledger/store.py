@@ -1,4 +1,4 @@
-"""The database file: created private, opened under a lock, swept of what a dead process held.
+"""The database file: its tables, opening it, and releasing what a dead process held.
 
 Every process that opens a file is a boot. It holds a lock on `boot-ID.lock` as long as it lives;
 the kernel frees that lock however the process ends, so a free lock means that nobody will ever
@@ -104,10 +104,10 @@ class Store:
 
     @classmethod
     def open(cls, path: Path) -> Store:
-        """The database at `path`, made where missing: 0600, in a folder that is 0700 where made.
+        """Open the database at `path`; a new one is 0600, in a folder of 0700 if that is new too.
 
         Raises:
-            ConfigError: it cannot be read or written, or is no database of `ocx serve`.
+            ConfigError: it cannot be read or written, or is not a ledger of `ocx serve`.
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
