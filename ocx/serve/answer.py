@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Any
 
 from ocx.serve.wire import Usage
 
@@ -14,6 +15,26 @@ class Token:
 
     text: str
     reasoning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallToken(Token):
+    """A fragment of a tool call: the first has an id and a name, the others arguments."""
+
+    index: int = 0
+    id: str | None = None
+    name: str | None = None
+
+    def fragment(self) -> dict[str, Any]:
+        """The element of `tool_calls` in a chunk."""
+        if self.id is None:
+            return {"index": self.index, "function": {"arguments": self.text}}
+        return {"index": self.index, **self.call()}
+
+    def call(self) -> dict[str, Any]:
+        """The call that the first fragment begins."""
+        function = {"name": self.name, "arguments": self.text}
+        return {"id": self.id, "type": "function", "function": function}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import re
@@ -11,9 +12,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from ocx.serve.answer import Answer, Finish, Part, Token
+from ocx.serve.answer import Answer, CallToken, Finish, Part, Token
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
+from ocx.serve.tool_calls import call_tokens, plan, quoted
 
 _PIECE = re.compile(r"\S+\s*")
 _LEAD = re.compile(r"\s*")
@@ -49,6 +51,15 @@ def lorem_tokens(count: int) -> Iterable[Token]:
 def reasoning_tokens() -> list[Token]:
     """What `deepseek-reasoner` sends as `reasoning_content` before the answer."""
     return [Token(text, reasoning=True) for text in split_tokens(REASONING)]
+
+
+def planned_calls(request: ChatRequest) -> list[CallToken]:
+    """The fragments of the tool calls that answer `request`; none for an answer in text.
+
+    Raises:
+        ApiProblem: 400: the tools cannot be called.
+    """
+    return list(call_tokens(plan(request), request))
 
 
 def answer_tokens(text: str, request: ChatRequest) -> list[Token]:
@@ -112,10 +123,12 @@ class Echo:
     is_local: bool = True
 
     def answer(self, request: ChatRequest) -> Answer:
+        reasoning = reasoning_tokens() if self.reasons else []
+        if calls := planned_calls(request):
+            return Answer(parts([*reasoning, *calls], request, "tool_calls"))
         text = request.question
         if request.response_format is not None:
             text = _in_format(request.response_format, text)
-        reasoning = reasoning_tokens() if self.reasons else []
         return Answer(parts([*reasoning, *answer_tokens(text, request)], request))
 
 
@@ -129,7 +142,7 @@ def _in_format(wanted: dict[str, Any], text: str) -> str:
     if kind == "text":
         return text
     if kind == "json_object":
-        return json.dumps({"echo": text}, ensure_ascii=False)
+        return _object_of(text)
     if kind != "json_schema":
         _refuse_format("type must be text, json_object or json_schema", "type")
     named = wanted.get("json_schema")
@@ -144,6 +157,15 @@ def _in_format(wanted: dict[str, Any], text: str) -> str:
     except SchemaError as error:
         _refuse_format(str(error), "json_schema.schema")
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _object_of(text: str) -> str:
+    """The object that the prompt is, else one with the keys that it quotes, else its echo."""
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(json.loads(text), dict):
+            return text
+    keys = quoted(text) if re.search(r"\b(keys?|fields?)\b", text, re.IGNORECASE) else []
+    return json.dumps(dict.fromkeys(keys, "") or {"echo": text}, ensure_ascii=False)
 
 
 def _refuse_format(message: str, param: str) -> NoReturn:
@@ -165,8 +187,11 @@ class Lorem:
     is_local: bool = True
 
     def answer(self, request: ChatRequest) -> Answer:
-        made = lorem_tokens(self.count)
-        return Answer(paced(parts(made, request), self.ttft, self.tps))
+        if calls := planned_calls(request):
+            answer = parts(calls, request, "tool_calls")
+        else:
+            answer = parts(lorem_tokens(self.count), request)
+        return Answer(paced(answer, self.ttft, self.tps))
 
 
 def parse_lorem(words: str) -> Lorem:

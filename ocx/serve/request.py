@@ -10,6 +10,7 @@ from ocx.serve.problem import ApiProblem
 
 MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1
+_ASKING = ("user", "tool", "function")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
@@ -21,7 +22,9 @@ class ChatRequest:
     texts: tuple[str, ...]
     """The text of each message, for counting."""
     question: str
-    """The text of the last user message; empty if there is none."""
+    """The text of the last message of a user or a tool; empty if there is none."""
+    answers_tool: bool = False
+    """That message is the result of a tool."""
     max_tokens: int = MAX_TOKENS
     stop: tuple[str, ...] = ()
     stream: bool = False
@@ -45,11 +48,13 @@ def read(data: bytes) -> ChatRequest:
     _number(body, "top_p", 0, 1)
     if body.get("n") not in (None, 1) or body.get("n") is True:
         refuse("n", "n must be 1")
+    asking = next((each for each in reversed(messages) if each[0] in _ASKING), ("user", ""))
     options = _typed(body, "stream_options", dict, "an object") or {}
     return ChatRequest(
         model=model,
         texts=tuple(text for _, text in messages),
-        question=next((text for role, text in reversed(messages) if role == "user"), ""),
+        question=asking[1],
+        answers_tool=asking[0] != "user",
         max_tokens=_max_tokens(body),
         stop=_stop(body),
         stream=bool(_typed(body, "stream", bool, "true or false")),
@@ -130,9 +135,21 @@ def _message(message: Any, where: str) -> tuple[str, str]:
     if role not in _ROLES:
         refuse(f"{where}.role", f"{where}.role must be one of {', '.join(_ROLES)}")
     content = message.get("content")
+    calls = _calls_text(message.get("tool_calls"), f"{where}.tool_calls")
     if content is None and role == "assistant":
-        return role, ""  # an answer of tool calls only
-    return role, _text(content, f"{where}.content")
+        return role, calls  # an answer of tool calls only
+    return role, _text(content, f"{where}.content") + calls
+
+
+def _calls_text(calls: Any, where: str) -> str:
+    """What the tool calls of an earlier answer add to the prompt."""
+    if calls is None:
+        return ""
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        refuse(where, f"{where} must be an array of objects")
+    functions = [call.get("function") for call in calls]
+    given = [function for function in functions if isinstance(function, dict)]
+    return "".join(f"{each.get('name') or ''}{each.get('arguments') or ''}" for each in given)
 
 
 def _text(content: Any, where: str) -> str:

@@ -1,8 +1,8 @@
 """The smallest JSON value that a schema accepts, so that schema and tool pipelines run offline.
 
 The schema language is the subset that OpenAI documents under "Structured Outputs"; anything else
-is refused, as there. `lenient` also takes `oneOf`, schemas without a type and unknown formats: the
-parameters of tools often have them.
+is refused, as there. `lenient` is for the parameters of tools: it also takes `oneOf`, schemas
+without a type and unknown formats, and texts have at least one letter.
 """
 
 from __future__ import annotations
@@ -168,6 +168,8 @@ class _Solver:
         wanted = schema.get("format")
         if wanted is not None and wanted not in _FORMATS and not self._lenient:
             raise SchemaError(f"{where}.format must be one of {', '.join(_FORMATS)}")
+        if self._lenient and not fewest and most != 0:
+            fewest = 1  # few functions can do anything with an empty text
         text = _FORMATS.get(wanted, "a" * fewest) if isinstance(wanted, str) else "a" * fewest
         if len(text) < fewest or (most is not None and len(text) > most):
             raise UnsatisfiableError(f"{where}: no text is known that fits its format and lengths")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ocx.serve.answer import Begin, Finish, ForwardedEvent, Part, RawBytes, Token
+from ocx.serve.answer import Begin, CallToken, Finish, ForwardedEvent, Part, RawBytes, Token
 from ocx.serve.delivery import Delivery, Headers, body
 from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import DONE, event
@@ -21,8 +21,8 @@ class SseResponse(Delivery):
 
     async def _take(self, part: Part) -> None:
         match part:
-            case Token(text, reasoning):
-                await self._send(self._meta.chunk(self._delta(text, reasoning)))
+            case Token():
+                await self._send(self._meta.chunk(self._delta(part)))
                 self._charge.tokens += 1
             case Finish(reason):
                 self._charge.finished = True
@@ -34,12 +34,13 @@ class SseResponse(Delivery):
             case RawBytes(wire):
                 await self._send(wire)
 
-    def _delta(self, text: str, reasoning: bool) -> dict[str, Any]:
-        name = "reasoning_content" if reasoning else "content"
-        if self._spoken:
-            return {name: text}
+    def _delta(self, token: Token) -> dict[str, Any]:
+        head: dict[str, Any] = {} if self._spoken else {"role": "assistant"}
         self._spoken = True
-        return {"role": "assistant", name: text}
+        if isinstance(token, CallToken):
+            nothing = {"content": None} if head else {}
+            return {**head, **nothing, "tool_calls": [token.fragment()]}
+        return {**head, "reasoning_content" if token.reasoning else "content": token.text}
 
     async def _forward(self, part: ForwardedEvent) -> None:
         # Before sending: an upstream's usage is charged even if the client does not read it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ocx.serve.answer import Cut, Finish, ForwardedDocument, Part, RawBytes, Token
+from ocx.serve.answer import CallToken, Cut, Finish, ForwardedDocument, Part, RawBytes, Token
 from ocx.serve.delivery import Delivery, start
 from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import dump
@@ -78,9 +78,22 @@ class WholeResponse(Delivery):
         message: dict[str, Any] = {"role": "assistant", "content": self._text(reasoning=False)}
         if reasoning := self._text(reasoning=True):
             message["reasoning_content"] = reasoning
+        if calls := self._calls():
+            message |= {"content": message["content"] or None, "tool_calls": calls}
         usage = self._charge.usage() if self._answer.flags.usage else None
         data = dump(self._meta.completion(message, self._reason, usage))
         return data[: -len(data) // 3] if self._broken else data
 
     def _text(self, *, reasoning: bool) -> str:
-        return "".join(token.text for token in self._tokens if token.reasoning is reasoning)
+        tokens = [token for token in self._tokens if not isinstance(token, CallToken)]
+        return "".join(token.text for token in tokens if token.reasoning is reasoning)
+
+    def _calls(self) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = []
+        for token in self._tokens:
+            if isinstance(token, CallToken):
+                if token.id is not None:
+                    calls.append(token.call())
+                else:
+                    calls[token.index]["function"]["arguments"] += token.text
+        return calls

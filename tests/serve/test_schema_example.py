@@ -166,11 +166,12 @@ def test_without_strict_properties_may_be_optional() -> None:
 @pytest.mark.parametrize(
     ("schema", "value"),
     [
-        ({}, ""),
-        ({"properties": {"a": {}}, "required": ["a"]}, {"a": ""}),
-        ({"items": {}, "minItems": 1}, [""]),
+        ({}, "a"),
+        ({"properties": {"a": {}}, "required": ["a"]}, {"a": "a"}),
+        ({"items": {}, "minItems": 1}, ["a"]),
+        ({"type": "string", "maxLength": 0}, ""),
         ({"oneOf": [{"const": "long"}, {"const": 1}]}, 1),
-        ({"type": "string", "format": "password"}, ""),
+        ({"type": "string", "format": "password"}, "a"),
     ],
 )
 def test_lenient_understands_more(schema: dict[str, Any], value: Any) -> None:
