@@ -55,7 +55,7 @@ MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.client")
 FOREIGN = {
     "httpx": ("ocx.api", "ocx.serve.forward"),
     "httpcore": ("ocx.api",),
-    "h11": ("ocx.api",),
+    "h11": ("ocx.api", SERVE),
     "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.docs"),
     "rich": ("ocx.output",),
     "starlette": (SERVE,),

@@ -38,6 +38,7 @@ DESCRIPTION = Path(__file__).with_name("openapi.json")
 RPM = 60_000
 CONCURRENCY = 1_000
 SEND_TIMEOUT = 60.0
+REQUEST_TIMEOUT = 60.0
 
 
 @dataclass
@@ -47,6 +48,8 @@ class ServerComponents:
     Attributes:
         process_key: a key that only this process knows; it belongs to the default account.
         log: called once for each request, when it is over.
+        send_timeout: seconds that a client may take without reading anything.
+        request_timeout: seconds that a client may take to send a request.
         fixed: derive ids and times from the request alone, for golden files.
     """
 
@@ -57,6 +60,7 @@ class ServerComponents:
     process_key: Secret | None = None
     log: Log | None = None
     send_timeout: float = SEND_TIMEOUT
+    request_timeout: float = REQUEST_TIMEOUT
     fixed: bool = False
 
 
@@ -69,6 +73,7 @@ class App:
         key = components.process_key
         self._process_hash = digest(key.reveal()) if key else None
         self._watch: Watch | None = None
+        self.request_timeout = components.request_timeout
         self.abort: Callable[[Any], None] | None = None
         """Breaks the connection of a client; the server puts its own here."""
         chat = Chat(

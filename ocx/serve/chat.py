@@ -23,6 +23,8 @@ from ocx.serve.whole_response import WholeResponse
 from ocx.serve.wire import ResponseMeta
 
 LARGEST_BODY = 4 * 1024 * 1024
+TIMED_OUT = "ocx.timed_out"
+"""In the scope of a request whose body did not come in time; its client has been told."""
 FIXED_TIME = 1_700_000_000
 
 
@@ -41,7 +43,7 @@ class Chat:
         watch: Watch = scope["ocx.watch"]
         data = await read_body(scope, receive)
         if data is None:
-            record.outcome = "client_gone"
+            record.outcome = "request_timeout" if scope.get(TIMED_OUT) else "client_gone"
             return
         request = read(data)
         record.model = redact(request.model)[:200]

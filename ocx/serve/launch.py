@@ -55,6 +55,7 @@ def launch(
         process_key=None if ephemeral else key,
         log=log,
         send_timeout=settings.send_timeout,
+        request_timeout=settings.request_timeout,
         fixed=ephemeral,
     )
     return Launch(components, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 TYPES = {
     400: "invalid_request_error",
@@ -12,6 +12,7 @@ TYPES = {
     403: "permission_error",
     404: "invalid_request_error",
     405: "invalid_request_error",
+    408: "invalid_request_error",
     413: "invalid_request_error",
     429: "rate_limit_error",
     500: "server_error",
@@ -53,3 +54,12 @@ class ApiProblem(Exception):
                 "code": self.code,
             }
         }
+
+
+def refuse(param: str, message: str, code: str = "invalid_parameter") -> NoReturn:
+    """Refuse a parameter of the request.
+
+    Raises:
+        ApiProblem: 400, always.
+    """
+    raise ApiProblem(400, message, code=code, param=param)

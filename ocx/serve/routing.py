@@ -97,9 +97,13 @@ class Router:
         """
         fault = self.fault(model.target, record)
         if fault is None:
-            return self._target(model).answer(request)
+            target = self._target(model)
+            if target.is_local:
+                request.check_built_in()
+            return target.answer(request)
         if fault.status is not None:
             faults.refuse(fault)
+        request.check_built_in()
         target = self._target(model)
         # A fault never spends an upstream's tokens: echo takes the place of what is not ours.
         is_local = target if target.is_local else Echo()

@@ -2,7 +2,7 @@
 
 The schema language is the subset that OpenAI documents under "Structured Outputs"; anything else
 is refused, as there. `lenient` is for the parameters of tools: it also takes `oneOf`, schemas
-without a type and unknown formats, and texts have at least one letter.
+without a type, unknown formats and annotations, and texts have at least one letter.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ MOST_STEPS = 10_000
 MOST_ITEMS = 1000
 MOST_LETTERS = 100_000
 _KEYWORDS = frozenset(
-    "type enum const anyOf oneOf $ref $defs definitions properties required additionalProperties"
-    " items title description default examples $schema $id $comment pattern format minLength"
-    " maxLength minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems maxItems"
-    " nullable deprecated readOnly writeOnly uniqueItems".split()
+    "type enum const anyOf $ref $defs definitions properties required additionalProperties items"
+    " title description default examples $schema $id $comment pattern format minLength maxLength"
+    " minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems maxItems".split()
 )
-_LENIENT = frozenset("oneOf nullable deprecated readOnly writeOnly uniqueItems".split())
+_UNSUPPORTED = frozenset(
+    "allOf not if then else dependentSchemas dependentRequired dependencies prefixItems contains"
+    " patternProperties propertyNames unevaluatedItems unevaluatedProperties minProperties"
+    " minContains $dynamicRef $recursiveRef".split()
+)
 _FORMATS = {
     "date-time": "1970-01-01T00:00:00Z",
     "date": "1970-01-01",
@@ -87,7 +90,8 @@ class _Solver:
         if not isinstance(schema, dict):
             raise SchemaError(f"{where} must be an object")
         for keyword in schema:
-            if keyword not in _KEYWORDS or (keyword in _LENIENT and not self._lenient):
+            refused = keyword in _UNSUPPORTED if self._lenient else keyword not in _KEYWORDS
+            if refused:
                 raise SchemaError(f"{where}: the keyword {keyword[:64]!r} is not supported")
 
     def _refer(self, ref: Any, where: str) -> Any:

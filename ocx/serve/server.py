@@ -16,24 +16,75 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import h11
 from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ocx.errors import UsageError
 from ocx.serve.app import PREFIX, App, ServerComponents
+from ocx.serve.chat import TIMED_OUT
+from ocx.serve.problem import ApiProblem
+from ocx.serve.wire import dump
 
 HOST = "127.0.0.1"
 DRAIN_SECONDS = 3.0
+
+
+class _DeadlineProtocol(H11Protocol):
+    """A connection that waits `seconds` for a whole request; uvicorn waits for ever."""
+
+    seconds = 60.0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begin()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deadline is None:
+            self._begin()
+        super().data_received(data)
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        super().connection_lost(exc)
+
+    def _begin(self) -> None:
+        self._deadline = self.loop.call_later(self.seconds, self._expire)
+
+    def _end(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_TOO_SLOW)
+        if self.cycle is not None:
+            scope: Any = self.cycle.scope
+            scope[TIMED_OUT] = True
+        self.transport.close()
+
+
+_LATE = dump(ApiProblem(408, "the request did not come in time", code="request_timeout").body())
+_TOO_SLOW = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_LATE), _LATE)
+)
 
 
 class Loopback(Server):
     """The server of one `App` on one listening socket."""
 
     def __init__(self, app: App) -> None:
+        protocol = type("Protocol", (_DeadlineProtocol,), {"seconds": app.request_timeout})
         # h11 by name: what else is installed must not change the bytes that are sent.
         config = Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=protocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -26,7 +26,7 @@ from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
 from ocx.secret import Secret
 from ocx.serve import cassette, faults, script
-from ocx.serve.app import CONCURRENCY, RPM, SEND_TIMEOUT
+from ocx.serve.app import CONCURRENCY, REQUEST_TIMEOUT, RPM, SEND_TIMEOUT
 from ocx.serve.builtin import Echo, Target, parse_lorem
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import MICRO, Price
@@ -36,7 +36,10 @@ from ocx.serve.tomlfile import Keys, TomlFile
 PORT = 8790
 GRANT = 500.0
 MOST_PRICE = 1_000_000
-_TOP = ("port", "database", "grant", "rpm", "concurrency", "send_timeout", "catalogue")
+_TOP = (
+    *("port", "database", "grant", "rpm", "concurrency", "send_timeout", "request_timeout"),
+    "catalogue",
+)
 _MODEL = ("route", "upstream_model", "record_from", "owner", "prompt_price", "completion_price")
 _UPSTREAM = ("base_url", "api_key_env", "timeout", "connect_timeout", "idle_timeout")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -52,6 +55,7 @@ class ServeSettings:
     rpm: int = RPM
     concurrency: int = CONCURRENCY
     send_timeout: float = SEND_TIMEOUT
+    request_timeout: float = REQUEST_TIMEOUT
     catalogue: Catalogue = field(default_factory=Catalogue)
     targets: Mapping[str, Target] = field(default_factory=dict)
 
@@ -94,6 +98,7 @@ class _Reader:
             file.whole(("rpm",), RPM, 1, 10_000_000),
             file.whole(("concurrency",), CONCURRENCY, 1, 1_000_000),
             file.number(("send_timeout",), SEND_TIMEOUT, 0.01, 3600),
+            file.number(("request_timeout",), REQUEST_TIMEOUT, 0.01, 3600),
             Catalogue(models.values()),
             targets,
         )

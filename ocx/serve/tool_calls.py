@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any
 
 from ocx.serve.answer import CallToken
-from ocx.serve.problem import ApiProblem
+from ocx.serve.problem import refuse
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, smallest
 
@@ -74,9 +74,10 @@ def plan(request: ChatRequest) -> list[ToolCall]:
     return [ToolCall(function.name, _arguments(function, given)) for function, given in named]
 
 
-def call_tokens(calls: list[ToolCall], request: ChatRequest) -> Iterator[CallToken]:
+def call_tokens(calls: Iterable[ToolCall], request: ChatRequest) -> Iterator[CallToken]:
     """Each call in the fragments of a stream: its id and name, then pieces of its arguments."""
-    seed = hashlib.sha256(json.dumps(request.body, sort_keys=True).encode())
+    # The same call at the same place of a conversation has the same id, streamed or not.
+    seed = hashlib.sha256(json.dumps(request.body["messages"]).encode())
     for at, call in enumerate(calls):
         seed.update(call.name.encode("utf-8", "surrogatepass"))
         yield CallToken("", index=at, id=f"call_{seed.hexdigest()[:24]}", name=call.name)
@@ -89,31 +90,29 @@ def _functions(body: Mapping[str, Any]) -> dict[str, Function]:
     if tools is None:
         return {}
     if not isinstance(tools, list) or not tools or len(tools) > MOST_CALLS:
-        _refuse("tools", f"tools must be an array of 1 to {MOST_CALLS} tools")
+        refuse("tools", f"tools must be an array of 1 to {MOST_CALLS} tools")
     found: dict[str, Function] = {}
     for at, tool in enumerate(tools):
         function = _function(tool, f"tools[{at}]")
-        if function.name in found:
-            _refuse(f"tools[{at}].function.name", f"tools has {function.name!r} twice")
         found[function.name] = function
     return found
 
 
 def _function(tool: Any, param: str) -> Function:
     if not isinstance(tool, dict) or tool.get("type") != "function":
-        _refuse(f"{param}.type", f'{param}.type must be "function"')
+        refuse(f"{param}.type", f'{param}.type must be "function"')
     function = tool.get("function")
     if not isinstance(function, dict):
-        _refuse(f"{param}.function", f"{param}.function must be an object")
+        refuse(f"{param}.function", f"{param}.function must be an object")
     name = function.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        _refuse(
+        refuse(
             f"{param}.function.name",
             f"{param}.function.name must be 1 to 64 letters, digits, _ or -",
         )
     parameters = function.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
-        _refuse(f"{param}.function.parameters", f"{param}.function.parameters must be an object")
+        refuse(f"{param}.function.parameters", f"{param}.function.parameters must be an object")
     strict = function.get("strict") is True
     return Function(name, parameters or {}, strict, f"{param}.function.parameters")
 
@@ -121,18 +120,18 @@ def _function(tool: Any, param: str) -> Function:
 def _choice(body: Mapping[str, Any], functions: Mapping[str, Function]) -> str:
     """Return none, auto, required, or the name of a function."""
     choice = body.get("tool_choice")
-    if choice is None:
+    if choice is None or (choice in ("none", "auto") and not functions):
         return "auto" if functions else "none"
     if not functions:
-        _refuse("tool_choice", "tool_choice is allowed only with tools")
+        refuse("tool_choice", "tool_choice needs tools")
     if choice in ("none", "auto", "required"):
         return str(choice)
     if not isinstance(choice, dict) or choice.get("type") != "function":
-        _refuse("tool_choice", "tool_choice must be none, auto, required or a function")
+        refuse("tool_choice", "tool_choice must be none, auto, required or a function")
     function = choice.get("function")
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or name not in functions:
-        _refuse("tool_choice.function.name", "tool_choice must name a function of tools")
+        refuse("tool_choice.function.name", "tool_choice must name a function of tools")
     return name
 
 
@@ -219,7 +218,7 @@ def _arguments(function: Function, given: dict[str, Any]) -> str:
     try:
         value = {**_smallest(function, given), **given}
     except SchemaError as error:
-        _refuse(function.param, f"{function.param}: {error}", code="invalid_json_schema")
+        refuse(function.param, f"{function.param}: {error}", code="invalid_json_schema")
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -238,7 +237,3 @@ def _smallest(function: Function, given: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SchemaError("the parameters of a function must be an object")
     return value
-
-
-def _refuse(param: str, message: str, code: str = "invalid_parameter") -> NoReturn:
-    raise ApiProblem(400, message, code=code, param=param)

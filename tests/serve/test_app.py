@@ -125,7 +125,12 @@ def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> No
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
         {"type": "text", "text": "done"},
     ]
-    body = request(seed=1, tools=[{"type": "function", "function": {"name": "f"}}], made_up=None)
+    body = request(
+        seed=1,
+        logprobs=False,
+        tools=[{"type": "function", "function": {"name": "f"}}],
+        made_up=None,
+    )
     body["messages"] = [
         {"role": "user", "content": parts},
         {"role": "assistant", "content": None, "tool_calls": []},
@@ -133,14 +138,59 @@ def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> No
     ]
     assert served.http.post("/chat/completions", json=body).json()["choices"][0]["message"] == {
         "role": "assistant",
+        "content": "42",
+    }
+    body["messages"].pop()
+    assert served.http.post("/chat/completions", json=body).json()["choices"][0]["message"] == {
+        "role": "assistant",
         "content": "look: done",
     }
+
+
+@pytest.mark.parametrize(
+    ("part", "note"),
+    [
+        (
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:x/y;base64,AAAA"}},
+            "[file a.pdf: 3 bytes]",
+        ),
+        ({"type": "file", "file": {"file_data": "AAAA"}}, "[file: 3 bytes]"),
+        ({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}, None),
+    ],
+)
+def test_files_and_audio_are_echoed_as_notes(served: Served, part: Any, note: str | None) -> None:
+    content = [{"type": "text", "text": "look "}, part]
+    asked = [{"role": "developer", "content": "x"}, {"role": "user", "content": content}]
+    reply = served.ask(messages=asked)
+    found = reply.json()["choices"][0]["message"]["content"]
+    assert found == f"look {note or '[input_audio wav: 1 bytes]'}"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_json_mode_answers_with_json(served: Served, stream: bool) -> None:
+    wanted = {"response_format": {"type": "json_object"}, "stream": stream}
+
+    def said(text: str) -> Any:
+        reply = served.ask(text, **wanted)
+        if not stream:
+            return json.loads(reply.json()["choices"][0]["message"]["content"])
+        deltas = [chunk["choices"][0]["delta"] for chunk in events(reply.text)[:-1]]
+        return json.loads("".join(delta.get("content", "") for delta in deltas))
+
+    assert said("hi") == {"echo": "hi"}
+    assert said('{"a": [1]}') == {"a": [1]}
+    assert said("JSON with 'setup' and \"end\" keys") == {"setup": "", "end": ""}
+    assert said("say 'hi'") == {"echo": "say 'hi'"}
 
 
 def test_a_lone_surrogate_comes_back(served: Served) -> None:
     body = b'{"model":"gpt-4o","messages":[{"role":"user","content":"\\ud83d"}]}'
     reply = served.http.post("/chat/completions", content=body)
     assert b'"content":"\\ud83d"' in reply.content
+
+
+def content(*parts: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": list(parts)}]}
 
 
 @pytest.mark.parametrize(
@@ -178,6 +228,26 @@ def test_a_lone_surrogate_comes_back(served: Served) -> None:
         ({"stop": ""}, "stop"),
         ({"stop": [1]}, "stop"),
         ({"stop": {}}, "stop"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty"),
+        ({"presence_penalty": "1"}, "presence_penalty"),
+        ({"seed": 1.5}, "seed"),
+        ({"seed": "1"}, "seed"),
+        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"functions": []}, "functions"),
+        ({"function_call": "auto"}, "function_call"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        (content({"type": "file", "file": {"file_id": "x"}}), "messages[0].content[0].file"),
+        (content({"type": "file", "file": 3}), "messages[0].content[0].file"),
+        (
+            content({"type": "file", "file": {"file_data": "?"}}),
+            "messages[0].content[0].file.file_data",
+        ),
+        (content({"type": "input_audio"}), "messages[0].content[0].input_audio"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": 3}]},
+            "messages[0].tool_calls",
+        ),
         ({"n": 2}, "n"),
         ({"n": True}, "n"),
         ({"response_format": "json"}, "response_format"),

@@ -125,3 +125,70 @@ def test_a_client_gone_after_the_finish_pays_in_full(served: Served) -> None:
     (charge,) = served.charges()
     assert charge[0] == "settled"
     assert charge[3:] == (2, 8 * 40 + 2 * 160)
+
+
+HEAD = b"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def drip(connection: socket.socket) -> bytes:
+    """Send a byte whenever nothing comes, until the server closes; what it said."""
+    connection.settimeout(0.01)
+    data = b""
+    while True:
+        try:
+            connection.send(b"x")
+            piece = connection.recv(65536)
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return data
+        if not piece:
+            return data
+        data += piece
+
+
+def connect(served: Served) -> socket.socket:
+    port = int(served.url.split(":")[2].split("/")[0])
+    return socket.create_connection(("127.0.0.1", port), 10)
+
+
+@pytest.mark.parametrize("begun", [b"", HEAD + b"X-Slow: "])
+def test_a_head_that_drips_is_timed_out(serve: Callable[..., Served], begun: bytes) -> None:
+    served = serve(request_timeout=0.2)
+    with connect(served) as connection:
+        connection.sendall(begun)
+        data = drip(connection)
+    assert data.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"request_timeout"' in data
+    assert served.log == []
+
+
+def test_a_body_that_drips_is_timed_out(serve: Callable[..., Served]) -> None:
+    served = serve(request_timeout=0.2)
+    with connect(served) as connection:
+        key = served.key.reveal().encode()
+        connection.sendall(HEAD + b"Authorization: Bearer %b\r\n" % key)
+        connection.sendall(b"Content-Length: 1000000\r\n\r\n{")
+        data = drip(connection)
+    assert data.startswith(b"HTTP/1.1 408 ")
+    assert served.wait_for(1)[0].outcome == "request_timeout"
+    assert served.charges() == []
+
+
+def test_a_body_that_nobody_reads_is_timed_out(serve: Callable[..., Served]) -> None:
+    served = serve(request_timeout=0.2)
+    with connect(served) as connection:
+        connection.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n")
+        connection.sendall(b"Content-Length: 1000000\r\n\r\n{")
+        data = drip(connection)
+    assert data.startswith(b"HTTP/1.1 401 ")
+    assert b" 408 " not in data
+
+
+def test_nobody_who_sends_a_request_in_time_is_timed_out(serve: Callable[..., Served]) -> None:
+    """Neither a long answer nor a connection that is kept counts as a slow request."""
+    served = serve(request_timeout=0.2)
+    slow = served.ask("a b c", "fault/slow,ttft=0.3,tps=100", stream=True)
+    assert slow.text.endswith("data: [DONE]\n\n")
+    assert served.ask("again").status_code == 200
+    assert [record.outcome for record in served.wait_for(2)] == ["finished", "finished"]

@@ -7,10 +7,10 @@ server that does not stop fails somewhere else.
 from __future__ import annotations
 
 import inspect
-import socket
 from collections.abc import Callable
 from typing import Any
 
+import h11
 import pytest
 from uvicorn import Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -57,12 +57,14 @@ def test_the_state_has(name: str) -> None:
     assert getattr(ServerState(), name) == set()
 
 
-@pytest.mark.parametrize("name", ["shutdown", "connection_made", "data_received"])
+@pytest.mark.parametrize(
+    "name", ["shutdown", "connection_made", "data_received", "connection_lost"]
+)
 def test_a_connection_can(name: str) -> None:
     assert callable(getattr(H11Protocol, name))
 
 
-@pytest.mark.parametrize("name", ["client", "transport"])
+@pytest.mark.parametrize("name", ["client", "transport", "loop", "conn", "cycle"])
 def test_a_running_connection_knows_its(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -79,10 +81,16 @@ def test_a_running_connection_knows_its(
         until(connection, b"data:")
         (running,) = servers[0].server_state.connections
         found: Any = getattr(running, name)
-        if name == "client":
-            assert tuple(found) == connection.getsockname()
-        else:
-            assert isinstance(found.get_extra_info("socket").fileno(), int)
-            assert callable(found.abort)
-            assert found.get_extra_info("socket").family == socket.AF_INET
+        match name:
+            case "client":
+                assert tuple(found) == connection.getsockname()
+            case "transport":
+                assert callable(found.abort)
+                assert callable(found.close)
+            case "loop":
+                assert callable(found.call_later)
+            case "conn":
+                assert isinstance(found, h11.Connection)
+            case "cycle":
+                assert found.scope["path"].endswith("/chat/completions")
     served.wait_for(1)

@@ -229,6 +229,30 @@ class Ledger:
             )
         return secret
 
+    def rotate(self, name: str) -> Secret | None:
+        """Replace the key called `name`: a new secret, and the old key is revoked.
+
+        The new key has the account, the limits and the lifetime of the old one. Returns None if
+        no key of that name is in use.
+        """
+        now = self._now()
+        secret = mint()
+        with transaction(self._db):
+            made = self._db.execute(
+                "INSERT INTO key (account, hash, hint, name, created, expires, rpm, concurrency)"
+                " SELECT account, ?, ?, name, ?, ? + expires - created, rpm, concurrency FROM key"
+                " WHERE name = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)"
+                " ORDER BY id DESC LIMIT 1",
+                (digest(secret.reveal()), secret.masked(), now, now, name, now),
+            )
+            if not made.rowcount:
+                return None
+            self._db.execute(
+                "UPDATE key SET revoked = ? WHERE name = ? AND revoked IS NULL AND id != ?",
+                (now, name, made.lastrowid),
+            )
+        return secret
+
     def revoke(self, name: str) -> int:
         """Revoke the keys called `name`; how many were still good."""
         with transaction(self._db):
