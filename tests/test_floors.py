@@ -53,6 +53,7 @@ SERVE_MAY_IMPORT = (
     "ocx.jsontext",
     "ocx.suggest",
     "ocx.toml",
+    "ocx.api.completion",
     "ocx.api.types",
     "ocx.api.sse",
     "ocx.api.urls",
@@ -63,7 +64,7 @@ MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring
 FOREIGN = {
     "httpx": ("ocx.api", "ocx.serve.forward"),
     "httpcore": ("ocx.api",),
-    "h11": ("ocx.api",),
+    "h11": ("ocx.api", SERVE),
     "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.docs"),
     "rich": ("ocx.output",),
     "starlette": (SERVE,),

@@ -1,4 +1,4 @@
-"""JSON and server-sent events as bytes, in the shapes that the documentation shows."""
+"""The bytes of JSON and of server-sent events, in the shapes that the API documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of a request, in the words of the API."""
+    """The tokens of a request, named as in the API."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -37,7 +37,7 @@ def event(value: Any) -> bytes:
 
 
 @dataclass(frozen=True)
-class Envelope:
+class ResponseMeta:
     """What every chunk and the whole answer of one request share."""
 
     id: str

@@ -107,7 +107,7 @@ def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
     from ocx.serve.child import child_environment, run_child
     from ocx.serve.server import serving
 
-    with serving(launch.parts) as url:
+    with serving(launch.components) as url:
         env = child_environment(run.terminal.env, url, launch.key)
         status = run_child(words, env)
     if status:
@@ -121,7 +121,7 @@ def _foreground(launch: Launch, writer: RequestLog, port: int) -> None:
     from ocx.serve.server import run as serve_until
 
     with contextlib.closing(listen(port)) as listener:
-        server = Loopback(App(launch.parts))
+        server = Loopback(App(launch.components))
         writer.stop = server.stop
         writer.listening(base_url(listener), launch.key)
         caught = serve_until(server, listener, (signal.SIGINT, signal.SIGTERM))
