@@ -62,7 +62,7 @@ SERVE_MAY_IMPORT = (
 MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring.client")
 
 FOREIGN = {
-    "httpx": ("ocx.api", "ocx.serve.forward"),
+    "httpx": ("ocx.api", "ocx.serve.forward", "ocx.serve.tape_app"),
     "httpcore": ("ocx.api",),
     "h11": ("ocx.api", SERVE),
     "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.docs"),
@@ -204,10 +204,10 @@ def test_foreign_packages_stay_where_they_are_known(foreign: str) -> None:
     assert not found, shown(found)
 
 
-def test_httpx_is_known_by_one_file_of_the_client_and_one_of_the_server() -> None:
+def test_httpx_is_imported_by_one_file_of_the_client_and_two_of_the_server() -> None:
     """Its maintained successor is then a small change; the server needs its asynchronous half."""
     knowing = {found.importer for found in IMPORTS if within(found.imported, ("httpx",))}
-    assert knowing == {"ocx.api._http", "ocx.serve.forward"}
+    assert knowing == {"ocx.api._http", "ocx.serve.forward", "ocx.serve.tape_app"}
 
 
 def test_nobody_reaches_into_the_private_parts_of_typer() -> None:
