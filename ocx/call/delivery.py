@@ -234,9 +234,10 @@ def writer_for(run: Runtime, form: Form, target: Target) -> Writer:
         return NoWriter()
     to_person = _to_person(run, form)
     if form.render or (form.render is None and to_person):
-        from ocx.output.markdown import MarkdownWriter  # rich, only where somebody looks
+        from ocx.output.live import markdown_writer  # rich, only where somebody looks
 
-        return MarkdownWriter(target, run.terminal, color=run.terminal.stdout_color(run.color))
+        color = run.terminal.stdout_color(run.color)
+        return markdown_writer(target, run.terminal, color=color, to_person=to_person)
     return TerminalWriter(target) if to_person else PlainWriter(target)
 
 

@@ -7,16 +7,27 @@ import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
-from ocx.output.answer_writers import Sink
+from ocx.output.answer_writers import Sink, TerminalWriter, Writer
 from ocx.output.live_document import Document
 from ocx.output.live_screen import Screen
 from ocx.output.live_style import Painter
+from ocx.output.markdown import MarkdownWriter
+from ocx.terminal import Terminal
 
 FRAME = 0.05
 """Seconds from one frame to the next."""
+NARROWEST = 20
+"""Columns below which there is no room for anything but the text itself."""
 Size = Callable[[], tuple[int, int]]
 """Gives columns and rows of the screen."""
+
+
+class Pieces(Protocol):
+    """A queue of texts, None at the end; `get` raises `queue.Empty` after `timeout` seconds."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> str | None: ...
 
 
 class Pace:
@@ -78,6 +89,26 @@ class LiveView:
             self._sink.write(text.encode("utf-8", "replace"))
 
 
+def pump(view: LiveView, pace: Pace, pieces: Pieces) -> None:
+    """Show the pieces as they come, up to the None that ends them. Raises as `LiveView.draw`."""
+    while True:
+        piece = pieces.get()
+        while piece is not None:
+            view.feed(piece)
+            wait = pace.wait()
+            if not wait:
+                break
+            try:
+                piece = pieces.get(timeout=wait)
+            except Empty:
+                break
+        else:
+            view.end()
+            return
+        view.draw()
+        pace.drawn()
+
+
 class LiveMarkdown:
     """The writer of an answer that is rendered as it comes.
 
@@ -85,16 +116,15 @@ class LiveMarkdown:
     which Python gives to the main thread, never breaks into a frame.
     """
 
-    def __init__(self, view: LiveView, pace: Pace | None = None) -> None:
+    def __init__(self, view: LiveView) -> None:
         self._view = view
-        self._pace = pace or Pace()
         # Its `put` is one step that no signal breaks into; None is the end.
         self._pieces: SimpleQueue[str | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._failed: Exception | None = None
 
     def write(self, text: str) -> None:
-        """Show `text`, within a frame.
+        """Show `text`, at the latest with the next frame.
 
         Raises:
             OutputClosed: the terminal is gone.
@@ -119,26 +149,25 @@ class LiveMarkdown:
 
     def _run(self) -> None:
         try:
-            while self._collect():
-                self._view.draw()
-                self._pace.drawn()
-            self._view.end()
+            pump(self._view, Pace(), self._pieces)
         except Exception as error:
             self._failed = error
 
-    def _collect(self) -> bool:
-        """Take what has come when a frame is due; False at the end of the answer."""
-        piece = self._pieces.get()
-        while piece is not None:
-            self._view.feed(piece)
-            wait = self._pace.wait()
-            if not wait:
-                return True
-            try:
-                piece = self._pieces.get(timeout=wait)
-            except Empty:
-                return True
-        return False
+
+def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: bool) -> Writer:
+    """Draws on a screen that can be drawn on; else writes line by line, or as the text came.
+
+    Args:
+        to_person: whether `sink` is the terminal.
+    """
+    if not to_person:
+        return MarkdownWriter(sink, terminal, color=color)
+    if terminal.width < NARROWEST:
+        return TerminalWriter(sink)
+    if terminal.env.get("TERM", "dumb") == "dumb":
+        return MarkdownWriter(sink, terminal, color=color)
+    size = terminal_size(terminal.stdout.fileno(), terminal.width)
+    return LiveMarkdown(LiveView(sink, size, color=color))
 
 
 def terminal_size(fd: int, columns: int) -> Size:

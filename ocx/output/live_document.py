@@ -22,9 +22,9 @@ class Document:
         self._page = Page(width, painter)
         self._blocks = Blocks(self._page)
         self._line = ""
-        """What has come of the line that is not whole yet."""
-        self._taken = 0
-        """How much of it is in its paragraph already."""
+        """What has come of the line that is not whole yet, without what its paragraph has."""
+        self._columns = 0
+        """How much of the line its paragraph has."""
 
     def feed(self, text: str) -> None:
         """The next piece of the answer, as it came."""
@@ -33,7 +33,7 @@ class Document:
         for line in lines:
             self._end_line()
             self._line = line
-        if len(self._line) > _LONG:
+        if self._columns or len(self._line) > _LONG:
             self._extend()
 
     def finished(self) -> list[str]:
@@ -44,16 +44,16 @@ class Document:
         """The lines that may change yet, at least the last `wanted` of them."""
         page = self._page.copy(wanted)
         blocks = self._blocks.copy(page)
-        if self._taken:
-            blocks.extend(self._rest())
+        if self._columns:
+            blocks.extend(self._expanded())
         elif self._line:
-            blocks.line(self._line.expandtabs(_TAB))
+            blocks.line(self._expanded())
         blocks.end()
         return page.take()
 
     def end(self) -> None:
         """No more text comes: all lines are final."""
-        if self._line:
+        if self._line or self._columns:
             self._end_line()
         self._blocks.end()
 
@@ -63,23 +63,26 @@ class Document:
         self._blocks.resize()
 
     def _end_line(self) -> None:
-        if self._taken:
-            self._blocks.extend(self._rest())
+        if self._columns:
+            self._blocks.extend(self._expanded())
             self._blocks.end_line()
         else:
-            self._blocks.line(self._line.expandtabs(_TAB))
-        self._line, self._taken = "", 0
+            self._blocks.line(self._expanded())
+        self._line, self._columns = "", 0
 
     def _extend(self) -> None:
         """Prose goes to its paragraph before its line is whole: a paragraph is often one line."""
-        line = self._line.expandtabs(_TAB)
-        if not self._taken:
-            if not self._blocks.is_prose(line):
-                return
+        line = self._expanded()
+        if self._columns:
+            self._blocks.extend(line)
+        elif self._blocks.is_prose(line):
             self._blocks.line(line, whole=False)
         else:
-            self._blocks.extend(line[self._taken :])
-        self._taken = len(line)
+            return
+        self._line = ""
+        self._columns += len(line)
 
-    def _rest(self) -> str:
-        return self._line.expandtabs(_TAB)[self._taken :]
+    def _expanded(self) -> str:
+        """The line with spaces for tabs, as wide as they are where they stand."""
+        before = self._columns % _TAB
+        return (" " * before + self._line).expandtabs(_TAB)[before:]
