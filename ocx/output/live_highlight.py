@@ -7,10 +7,10 @@ to itself and wants the whole text at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from pygments.lexer import RegexLexer
+from pygments.lexer import ExtendedRegexLexer, RegexLexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Error, _TokenType
 from pygments.util import ClassNotFound
@@ -46,15 +46,20 @@ def lexer_of(language: str) -> RegexLexer | None:
         lexer = get_lexer_by_name(language)
     except ClassNotFound:
         return None
-    own_loop = type(lexer).get_tokens_unprocessed is not RegexLexer.get_tokens_unprocessed
-    return None if own_loop or not isinstance(lexer, RegexLexer) else lexer
+    # The actions of an extended one move its place in the text; what others add to the loop, a
+    # colour for the names of a library, is left out.
+    takes_lines = isinstance(lexer, RegexLexer) and not isinstance(lexer, ExtendedRegexLexer)
+    return lexer if takes_lines else None
 
 
 def highlight(lexer: RegexLexer | None, line: str, state: State) -> tuple[list[Run], State]:
     """One line, without its newline, as styled text; and the state for the next line."""
     if lexer is None or len(line) > _LONGEST:
         return [(line, PLAIN)], state
-    tokens, after = _tokens(lexer, line, state)
+    try:
+        tokens, after = _tokens(lexer, line, state)
+    except Exception:
+        return [(line, PLAIN)], state
     return [(text, _THEME.get_style_for_token(kind)) for kind, text in tokens], after
 
 
@@ -66,28 +71,32 @@ def _tokens(lexer: RegexLexer, line: str, state: State) -> tuple[list[tuple[Any,
         tokens, after = _tokens(lexer, rest, State(state.stack))
         return [(state.kind, inside + end), *tokens], after
     tokens, stack = _lex(lexer, line + "\n", state.stack)
-    if len(stack) <= len(state.stack):
-        for start, end in _PAIRS:
-            place = line.rfind(start)
-            if place >= 0 and end not in line[place + len(start) :]:
-                opened = _opened(lexer, line, state.stack, end)
-                if opened:
-                    return opened[0], replace(state, until=end, kind=opened[1])
+    for start, end in _PAIRS:
+        place = line.rfind(start)
+        if place >= 0 and end not in line[place + len(start) :]:
+            opened = _opened(lexer, line, state.stack, (start, end))
+            if opened and not _goes_on(lexer, stack, opened[1].kind):
+                return opened
     return _without_newline(tokens), State(stack)
 
 
 def _opened(
-    lexer: RegexLexer, line: str, stack: _Stack, end: str
-) -> tuple[list[tuple[Any, str]], Any] | None:
-    """The tokens of `line` if `end` would close a comment or a text that it opens."""
-    tokens, _ = _lex(lexer, line + end + "\n", stack)
-    tokens = _without_newline(tokens)
-    if not tokens or not tokens[-1][1].endswith(end) or len(tokens[-1][1]) <= len(end):
-        return None
+    lexer: RegexLexer, line: str, stack: _Stack, pair: tuple[str, str]
+) -> tuple[list[tuple[Any, str]], State] | None:
+    """The tokens of `line` if the end of the pair would close a comment or a text in it."""
+    start, end = pair
+    tokens, after = _lex(lexer, line + end, stack)
     kind, text = tokens[-1]
+    if not (text.startswith(start) and text.endswith(end) and len(text) >= len(start + end)):
+        return None
     if not str(kind).startswith(("Token.Comment", "Token.Literal.String")):
         return None
-    return [*tokens[:-1], (kind, text[: -len(end)])], kind
+    return [*tokens[:-1], (kind, text[: -len(end)])], State(after, end, kind)
+
+
+def _goes_on(lexer: RegexLexer, stack: _Stack, kind: Any) -> bool:
+    """Whether the lexer itself remembers that such a token is open."""
+    return _lex(lexer, "x\n", stack)[0][0][0] is kind
 
 
 def _without_newline(tokens: list[tuple[Any, str]]) -> list[tuple[Any, str]]:

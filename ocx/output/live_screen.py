@@ -33,11 +33,12 @@ class Screen:
         tail = list(tail[-max(rows - 1, 1) :])
         if not finished and tail == self._tail:
             return ""
-        same = _common(self._tail, [*finished, *tail])
-        lines = [*finished, *tail][same:]
-        final = max(len(finished) - same, 0)
-        move, row = self._below(same, more=bool(lines) or not tail)
-        out = [_BEGIN, "" if self._hidden else _HIDE, move]
+        # What becomes final is written anew: something typed may stand in it.
+        same = 0 if finished else _common(self._tail, tail)
+        lines = [*finished, *tail[same:]]
+        final = len(finished)
+        move, row = self._below(same)
+        out = [_BEGIN, "" if self._hidden else _HIDE, "\r", move]
         out += [f"{line}\r\n" for line in lines[:final]]
         row += final
         if lines[final:]:
@@ -48,17 +49,15 @@ class Screen:
         self._tail, self._hidden = tail, True
         return "".join(out)
 
-    def _below(self, same: int, *, more: bool) -> tuple[str, int]:
+    def _below(self, same: int) -> tuple[str, int]:
         """From the beginning of the tail to below its lines that stay; nothing else of it does.
 
         Returns: how to get there, and the row, counted from the beginning of the tail.
         """
         if same < len(self._tail):
             return _move("B", same) + _ERASE, same
-        if same and more:
-            # The next line may not be there yet: only a newline scrolls.
-            return _move("B", same - 1) + "\r\n", same
-        return _move("B", same - 1), max(same - 1, 0)
+        # The next line may not be there yet: only a newline scrolls.
+        return _move("B", same - 1) + ("\r\n" if same else ""), same
 
     def resized(self) -> None:
         """The lines of the tail may stand anywhere now."""
@@ -69,7 +68,7 @@ class Screen:
         if not self._hidden and not finished:
             return ""
         text = "".join(f"{line}\r\n" for line in finished)
-        erase, self._tail = _ERASE if self._tail else "", []
+        erase, self._tail = f"\r{_ERASE}" if self._tail else "", []
         return f"{_BEGIN}{erase}{text}{_SHOW}{_END}"
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyte
 
 
@@ -17,8 +20,26 @@ class Emulator:
         self._stream.feed(data)
         return len(data)
 
-    def resize(self, columns: int, rows: int) -> None:
-        self.screen.resize(rows, columns)
+    def resize(self, columns: int, rows: int, *, reflow: bool = False) -> None:
+        """Another size, as xterm does it: lines stay as they are and are cut at the right.
+
+        Args:
+            reflow: as most terminals do it: longer lines are broken anew, and the cursor stays at
+                its text.
+        """
+        if not reflow:
+            self.screen.resize(rows, columns)
+            return
+        row = self.screen.cursor.y
+        above = _broken([*self.scrolled(), *self.shown()[:row]], columns)
+        below = _broken(trimmed(self.shown()[row:]), columns)
+        hidden = self.screen.cursor.hidden
+        self.__init__(columns, rows)  # type: ignore[misc]
+        self.write("".join(f"{line}\r\n" for line in above).encode())
+        self.write("\r\n".join(below).encode())
+        up = f"\x1b[{len(below) - 1}A" if len(below) > 1 else ""
+        hide = "\x1b[?25l" if hidden else ""
+        self.write(f"{up}\r{hide}".encode())
 
     @property
     def size(self) -> tuple[int, int]:
@@ -27,15 +48,30 @@ class Emulator:
 
     def scrolled(self) -> list[str]:
         """The lines above the screen."""
-        return [
-            "".join(line[x].data for x in range(max(line, default=-1) + 1)).rstrip()
-            for line in self.screen.history.top
-        ]
+        return [_text(line) for line in self.screen.history.top]
 
     def shown(self) -> list[str]:
         """The lines of the screen."""
-        return [line.rstrip() for line in self.screen.display]
+        return [_text(self.screen.buffer[row]) for row in range(self.screen.lines)]
 
     def lines(self) -> list[str]:
         """All lines, the empty ones at the end of the screen too."""
         return [*self.scrolled(), *self.shown()]
+
+
+def trimmed(lines: list[str]) -> list[str]:
+    """Without the empty lines at the end."""
+    while lines and not lines[-1]:
+        lines = lines[:-1]
+    return lines
+
+
+def _text(line: Mapping[int, Any]) -> str:
+    """The second cell of a wide character holds nothing."""
+    return "".join(line[x].data for x in range(max(line, default=-1) + 1)).rstrip()
+
+
+def _broken(lines: list[str], columns: int) -> list[str]:
+    return [
+        line[at : at + columns] for line in lines for at in range(0, max(len(line), 1), columns)
+    ]
