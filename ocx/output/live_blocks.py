@@ -24,13 +24,13 @@ from ocx.output.live_wrap import wrapped
 
 _TAB = 4
 _DEEPEST = 20
-_HEADING = re.compile(r"(#{1,6})(?: |$)")
+_HEADING = re.compile(r"(#{1,6})(?:[ \t]|$)")
 _FENCE = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
-_RULE = re.compile(r"(?:(?:\* *){3,}|(?:- *){3,}|(?:_ *){3,})$")
-_UNDERLINE = re.compile(r"(=+|-+) *$")
+_RULE = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
+_UNDERLINE = re.compile(r"(=+|-+)[ \t]*$")
 _MARKER = re.compile(r"([-+*]|(\d{1,9})[.)])( +|$)")
 # A line of nothing else may yet underline a heading, rule a table or part two blocks.
-_UNDECIDED = re.compile(r"[-|:=*_ ]*$")
+_UNDECIDED = re.compile(r"[-|:=*_ \t]*$")
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Fence:
     indent: int
 
     def closes(self, rest: str) -> bool:
-        body = rest.strip(" ")
+        body = rest.strip()
         indent = len(rest) - len(rest.lstrip(" "))
         return indent < _TAB and len(body) >= len(self.mark) and not body.strip(self.mark[0])
 
@@ -200,9 +200,9 @@ class Blocks:
             return True
         if found := _HEADING.match(body):
             self._begin(depth)
-            text = body[found.end() :].strip(" ")
+            text = body[found.end() :].strip()
             closed = text.rstrip("#")
-            text = closed.rstrip(" ") if closed.endswith(" ") or not closed else text
+            text = closed.rstrip() if closed[-1:].isspace() or not closed else text
             self._heading(text, len(found.group(1)))
         elif found := _FENCE.match(body):
             self._begin(depth)

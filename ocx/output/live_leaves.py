@@ -14,6 +14,7 @@ from ocx.output.live_style import PLAIN, Run, style_of
 from ocx.output.live_table import Table
 from ocx.output.live_wrap import Wrapper, cells, fold
 
+_TAB = 4
 HEADING = 72
 """Characters of a line up to which one that is underlined below is a heading."""
 
@@ -153,6 +154,7 @@ class Code:
             _, self._state = highlight(self._lexer, "", self._state)
             page.write_line([])
         self._empty = 0
+        line = line.expandtabs(_TAB)
         runs, self._state = highlight(self._lexer, line, self._state)
         for row in _folded(runs, self._width):
             page.write_line([(" ", PLAIN), *row])
