@@ -58,6 +58,7 @@ class LiveView:
 
     def feed(self, text: str) -> None:
         """The next piece; shown with the next frame."""
+        self._follow_size()
         self._document.feed(text)
 
     def draw(self) -> None:

@@ -199,34 +199,38 @@ def test_each_token_is_on_the_screen_within_100_ms(columns: int, rows: int, rate
     assert all(b - a >= FRAME - 1e-9 for a, b in pairwise(view.frames))
 
 
+def check_resize(
+    pieces: list[str], place: int, before: tuple[int, int], after: tuple[int, int], reflow: bool
+) -> None:
+    """What was finished stays as it was; the rest is what it would have been in the new width."""
+    watched = Watched(*before)
+    rest = Document(before[0], Painter(color=False))
+    for piece in pieces[:place]:
+        watched.show(piece)
+        rest.feed(piece)
+    done = rest.finished()
+    watched.emulator.resize(*after, reflow=reflow)
+    cursor = watched.emulator.screen.cursor.y
+    kept = [*watched.emulator.scrolled(), *watched.emulator.shown()[:cursor]]
+    assert len(kept) >= len(done)
+    if reflow:
+        assert "".join("".join(kept).split()) == "".join("".join(done).split())
+    rest.resize(after[0])
+    watched.finished = []
+    for piece in pieces[place:]:
+        watched.show(piece)
+        rest.feed(piece)
+    rest.end()
+    assert watched.end() == trimmed([*kept, *rest.finished()])
+
+
 @pytest.mark.parametrize("reflow", [False, True])
 @pytest.mark.parametrize(("before", "after"), [((80, 24), (40, 24)), ((40, 10), (80, 10))])
 @pytest.mark.parametrize("place", [30, 150, 700, 850, 950, 1050])
 def test_a_resize_in_the_middle_leaves_no_debris(
     before: tuple[int, int], after: tuple[int, int], place: int, reflow: bool
 ) -> None:
-    """What was finished stays as it was; the rest is what it would have been in the new width."""
-    watched = Watched(*before)
-    rest = Document(before[0], Painter(color=False))
-    for at in range(place):
-        watched.show(ANSWER[at])
-        rest.feed(ANSWER[at])
-    done = rest.finished()
-    rest.resize(after[0])
-    watched.emulator.resize(*after, reflow=reflow)
-    watched.finished = []
-    kept = trimmed_to_cursor(watched)
-    for letter in ANSWER[place:]:
-        watched.show(letter)
-    rest.feed(ANSWER[place:])
-    rest.end()
-    assert watched.end() == [*kept, *rest.finished()]
-    assert "".join("".join(kept).split())[:28] == "".join("".join(done).split())[:28]
-
-
-def trimmed_to_cursor(watched: Watched) -> list[str]:
-    row = watched.emulator.screen.cursor.y
-    return [*watched.emulator.scrolled(), *watched.emulator.shown()[:row]]
+    check_resize(list(ANSWER), place, before, after, reflow)
 
 
 class Broken:
@@ -327,6 +331,27 @@ def test_no_cut_changes_the_end_and_no_finished_line_changes(
     for piece in cut(text, places):
         watched.show(piece)
     assert watched.end() == trimmed(whole(text, size[0]))
+
+
+@given(
+    MARKDOWN,
+    CUTS,
+    st.integers(0, 12),
+    st.sampled_from([*SIZES, (20, 50)]),
+    st.sampled_from([20, 33, 80, 150]),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=100)
+def test_a_resize_anywhere_leaves_no_debris(
+    text: str,
+    places: list[int],
+    place: int,
+    before: tuple[int, int],
+    columns: int,
+    reflow: bool,
+) -> None:
+    text = re.sub(r"[^\x00-\x7f]", "", text)  # the emulator cuts a wide character in two
+    check_resize(cut(text, places), place, before, (columns, before[1]), reflow)
 
 
 @given(MARKDOWN, CUTS)

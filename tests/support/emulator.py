@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyte
+from wcwidth import wcswidth
 
 
 class Emulator:
@@ -72,6 +73,11 @@ def _text(line: Mapping[int, Any]) -> str:
 
 
 def _broken(lines: list[str], columns: int) -> list[str]:
-    return [
-        line[at : at + columns] for line in lines for at in range(0, max(len(line), 1), columns)
-    ]
+    rows = []
+    for line in lines:
+        rows.append("")
+        for character in line:
+            if wcswidth(rows[-1] + character) > columns:
+                rows.append("")
+            rows[-1] += character
+    return rows
