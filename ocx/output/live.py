@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ocx.output.answer_writers import Sink, TerminalWriter, Writer
 from ocx.output.live_document import Document
+from ocx.output.live_echo import Echo
 from ocx.output.live_screen import Screen
 from ocx.output.live_style import Painter
 from ocx.output.markdown import MarkdownWriter
@@ -117,8 +118,9 @@ class LiveMarkdown:
     which Python gives to the main thread, never breaks into a frame.
     """
 
-    def __init__(self, view: LiveView) -> None:
+    def __init__(self, view: LiveView, echo: Echo | None = None) -> None:
         self._view = view
+        self._echo = echo
         # Its `put` is one step that no signal breaks into; None is the end.
         self._pieces: SimpleQueue[str | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -136,6 +138,8 @@ class LiveMarkdown:
         if text:
             self._pieces.put(text)
             if not self._thread:
+                if self._echo:
+                    self._echo.off()
                 self._thread = threading.Thread(target=self._run, name="live", daemon=True)
                 self._thread.start()
 
@@ -145,6 +149,8 @@ class LiveMarkdown:
             self._pieces.put(None)
             self._thread.join()
             self._thread = None
+            if self._echo:
+                self._echo.restore()
         if self._failed:
             raise self._failed
 
@@ -167,8 +173,9 @@ def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: b
         return TerminalWriter(sink)
     if terminal.env.get("TERM", "dumb") == "dumb":
         return MarkdownWriter(sink, terminal, color=color)
-    size = terminal_size(terminal.stdout.fileno(), terminal.width)
-    return LiveMarkdown(LiveView(sink, size, color=color))
+    fd = terminal.stdout.fileno()
+    view = LiveView(sink, terminal_size(fd, terminal.width), color=color)
+    return LiveMarkdown(view, Echo(fd))
 
 
 def terminal_size(fd: int, columns: int) -> Size:

@@ -125,6 +125,25 @@ def test_ctrl_c_leaves_what_was_shown_and_a_fresh_line(
     assert (cursor.x, cursor.y, cursor.hidden) == (0, 3, False)
 
 
+def test_what_is_typed_meanwhile_does_not_stand_in_the_answer(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """And the terminal echoes again afterwards."""
+    tokens = Tokens(["one\n\ntwo", " three"])
+    chat_server.answer(tokens.script(END), path=CHAT)
+    seen = begin(online, 80, 24)
+    terminal = seen.process.terminal
+    assert terminal is not None
+    before = termios.tcgetattr(terminal)[3]
+    tokens.send(0)
+    seen.until("two")
+    seen.process.send("x\r\ry")
+    assert not termios.tcgetattr(terminal)[3] & termios.ECHO
+    tokens.send(1)
+    assert seen.finish(0) == ["one", "", "two three"]
+    assert termios.tcgetattr(terminal)[3] == before
+
+
 @pytest.mark.parametrize(
     ("args", "env", "columns", "expected"),
     [

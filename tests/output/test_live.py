@@ -29,6 +29,7 @@ from ocx.output.live import (
     terminal_size,
 )
 from ocx.output.live_document import Document
+from ocx.output.live_echo import Echo
 from ocx.output.live_style import Painter
 from ocx.output.markdown import MarkdownWriter
 from ocx.terminal import Messages, Output, Terminal
@@ -292,6 +293,20 @@ def test_where_nothing_can_be_drawn_twice_it_is_written_once(
 def test_without_a_terminal_the_size_is_the_usual_one() -> None:
     with Path(os.devnull).open("wb", buffering=0) as raw:
         assert terminal_size(raw.fileno(), 72)() == (72, 24)
+
+
+def test_the_echo_of_another_programs_terminal_is_left_alone() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        before = termios.tcgetattr(theirs)
+        echo = Echo(theirs)  # not the terminal that controls the tests
+        echo.off()
+        assert termios.tcgetattr(theirs) == before
+        echo.restore()
+        assert termios.tcgetattr(theirs) == before
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_columns_that_the_user_set_hold_until_a_resize() -> None:
