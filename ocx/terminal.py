@@ -156,6 +156,11 @@ class Terminal:
         """Whether a question may be asked: a person sits at both ends and this is not CI."""
         return self.stdin_tty and self.stderr_tty and not self.env.get("CI")
 
+    def can_animate(self) -> bool:
+        """Whether stderr may show something that moves: a person sees it, and this is not CI."""
+        dumb = self.env.get("TERM", "dumb") == "dumb"
+        return self.stderr_tty and not dumb and not self.env.get("CI")
+
     def read_stdin(self) -> bytes:
         """All of stdin. Raises UsageError where it cannot be read."""
         pieces = []
