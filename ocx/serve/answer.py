@@ -16,6 +16,11 @@ class Token:
     text: str
     reasoning: bool = False
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is part of the content of the message."""
+        return not self.reasoning
+
 
 @dataclass(frozen=True, slots=True)
 class CallToken(Token):
@@ -24,6 +29,10 @@ class CallToken(Token):
     index: int = 0
     id: str | None = None
     name: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return False
 
     def fragment(self) -> dict[str, Any]:
         """The element of `tool_calls` in a chunk."""

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ocx.serve.answer import Answer, Cut, Part
+from ocx.serve.answer import Answer, Cut, Part, Token
 from ocx.serve.ledger.charge import Charge
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.request_record import RequestRecord
-from ocx.serve.wire import ResponseMeta
+from ocx.serve.wire import Logprobs, ResponseMeta, certain
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -126,6 +126,13 @@ class Delivery(ABC):
                 await self._take(part)
         self._charge.finished = True
         await self._finish()
+
+    def _logprobs(self, tokens: Iterable[Token]) -> Logprobs:
+        """The log probabilities of the text in `tokens`, if the request asks for them."""
+        top = self._request.logprobs
+        if top is None:
+            return None
+        return [certain(token.text, top) for token in tokens if token.is_text]
 
     @abstractmethod
     async def _take(self, part: Part) -> None:

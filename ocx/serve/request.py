@@ -11,21 +11,7 @@ from ocx.serve.problem import ApiProblem, refuse
 
 MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1
-_HONOURED = {
-    "logprobs": ("false",),
-    "top_logprobs": ("0", "0.0"),
-    "functions": (),
-    "function_call": ('"none"',),
-    "modalities": ('["text"]',),
-}
-"""The values that a built-in answer can honour, as JSON."""
-_ADVICE = {
-    "logprobs": "they have no probabilities",
-    "top_logprobs": "they have no probabilities",
-    "functions": "use tools",
-    "function_call": "use tool_choice",
-    "modalities": 'only ["text"] is',
-}
+MOST_LOGPROBS = 20
 _ASKING = ("user", "tool", "function")
 
 
@@ -45,6 +31,8 @@ class ChatRequest:
     stream: bool = False
     include_usage: bool = False
     response_format: dict[str, Any] | None = None
+    logprobs: int | None = None
+    """How many alternatives to list beside each token; None lists no tokens."""
     unsupported: tuple[str, str] | None = None
     """A part of a message that a built-in answer cannot take, and why."""
     body: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -57,10 +45,12 @@ class ChatRequest:
         """
         if self.unsupported is not None:
             refuse(*self.unsupported)
-        for name, allowed in _HONOURED.items():
-            value = self.body.get(name)
-            if value is not None and json.dumps(value) not in allowed:
-                refuse(name, f"{name} is not supported by built-in answers: {_ADVICE[name]}")
+        if self.body.get("functions") is not None and self.body.get("function_call") != "none":
+            refuse("functions", "functions are not supported by built-in answers: use tools")
+        if self.body.get("function_call") not in (None, "none", "auto"):
+            refuse("function_call", "function_call is not supported: use tools and tool_choice")
+        if self.body.get("modalities") not in (None, ["text"]):
+            refuse("modalities", 'modalities must be ["text"]: built-in answers are text')
 
 
 def read(data: bytes) -> ChatRequest:
@@ -95,6 +85,7 @@ def read(data: bytes) -> ChatRequest:
         stream=bool(_typed(body, "stream", bool, "true or false")),
         include_usage=bool(_typed(options, "include_usage", bool, "true or false")),
         response_format=_typed(body, "response_format", dict, "an object"),
+        logprobs=_logprobs(body),
         unsupported=next((each.unsupported for each in messages if each.unsupported), None),
         body=body,
     )
@@ -148,6 +139,16 @@ def _integer(body: dict[str, Any], name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1:
         refuse(name, f"{name} must be an integer")
     return int(value)  # 5.0 is an integer to JSON Schema
+
+
+def _logprobs(body: dict[str, Any]) -> int | None:
+    wanted = _typed(body, "logprobs", bool, "true or false")
+    if body.get("top_logprobs") is None:
+        return 0 if wanted else None
+    top = _integer(body, "top_logprobs")
+    if not 0 <= top <= MOST_LOGPROBS:
+        refuse("top_logprobs", f"top_logprobs must be from 0 to {MOST_LOGPROBS}")
+    return top if wanted or top else None
 
 
 def _stop(body: dict[str, Any]) -> tuple[str, ...]:

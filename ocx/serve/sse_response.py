@@ -22,7 +22,8 @@ class SseResponse(Delivery):
     async def _take(self, part: Part) -> None:
         match part:
             case Token():
-                await self._send(self._meta.chunk(self._delta(part)))
+                logprobs = self._logprobs([part])
+                await self._send(self._meta.chunk(self._delta(part), logprobs=logprobs))
                 self._charge.tokens += 1
             case Finish(reason):
                 self._charge.finished = True

@@ -75,18 +75,17 @@ class WholeResponse(Delivery):
     def _document(self) -> bytes:
         if self._whole is not None:
             return self._whole.body
-        message: dict[str, Any] = {"role": "assistant", "content": self._text(reasoning=False)}
-        if reasoning := self._text(reasoning=True):
+        content = "".join(token.text for token in self._tokens if token.is_text)
+        message: dict[str, Any] = {"role": "assistant", "content": content}
+        if reasoning := "".join(token.text for token in self._tokens if token.reasoning):
             message["reasoning_content"] = reasoning
         if calls := self._calls():
-            message |= {"content": message["content"] or None, "tool_calls": calls}
+            message |= {"content": content or None, "tool_calls": calls}
         usage = self._charge.usage() if self._answer.flags.usage else None
-        data = dump(self._meta.completion(message, self._reason, usage))
+        data = dump(
+            self._meta.completion(message, self._reason, usage, self._logprobs(self._tokens))
+        )
         return data[: -len(data) // 3] if self._broken else data
-
-    def _text(self, *, reasoning: bool) -> str:
-        tokens = [token for token in self._tokens if not isinstance(token, CallToken)]
-        return "".join(token.text for token in tokens if token.reasoning is reasoning)
 
     def _calls(self) -> list[dict[str, Any]]:
         calls: list[dict[str, Any]] = []

@@ -183,6 +183,24 @@ def test_json_mode_answers_with_json(served: Served, stream: bool) -> None:
     assert said("say 'hi'") == {"echo": "say 'hi'"}
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_logprobs_say_that_nothing_else_was_possible(served: Served, stream: bool) -> None:
+    reply = served.ask("é b", logprobs=True, top_logprobs=2, stream=stream)
+    if stream:
+        choices = [chunk["choices"][0] for chunk in events(reply.text)[:-2]]
+        found = [entry for choice in choices for entry in choice["logprobs"]["content"]]
+    else:
+        found = reply.json()["choices"][0]["logprobs"]["content"]
+    first = {"token": "é ", "logprob": 0.0, "bytes": [0xC3, 0xA9, 0x20]}
+    assert found[0] == {**first, "top_logprobs": [first]}
+    assert [entry["token"] for entry in found] == ["é ", "b"]
+    assert "logprobs" not in served.ask("x", logprobs=False, top_logprobs=0).json()["choices"][0]
+
+
+def test_functions_that_must_not_be_called_are_not(served: Served) -> None:
+    assert served.ask("f(1)", functions=[{"name": "f"}], function_call="none").status_code == 200
+
+
 def test_a_lone_surrogate_comes_back(served: Served) -> None:
     body = b'{"model":"gpt-4o","messages":[{"role":"user","content":"\\ud83d"}]}'
     reply = served.http.post("/chat/completions", content=body)
@@ -232,10 +250,11 @@ def content(*parts: Any) -> dict[str, Any]:
         ({"presence_penalty": "1"}, "presence_penalty"),
         ({"seed": 1.5}, "seed"),
         ({"seed": "1"}, "seed"),
-        ({"logprobs": True}, "logprobs"),
-        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"logprobs": 1}, "logprobs"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"top_logprobs": True}, "top_logprobs"),
         ({"functions": []}, "functions"),
-        ({"function_call": "auto"}, "function_call"),
+        ({"function_call": {"name": "f"}}, "function_call"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         (content({"type": "file", "file": {"file_id": "x"}}), "messages[0].content[0].file"),
         (content({"type": "file", "file": 3}), "messages[0].content[0].file"),
