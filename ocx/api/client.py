@@ -15,12 +15,12 @@ from ocx.api.body import CHAT_CAP, ERROR_CAP, QUICK_CAP, capped, unpack
 from ocx.api.completion import complete, document_of
 from ocx.api.connection import Transport, check_ca_bundle
 from ocx.api.deadlines import Wire
-from ocx.api.deltas import Progress
 from ocx.api.error_response import describe, from_response, parse, request_id
 from ocx.api.exceptions import translate
 from ocx.api.http import Message, build, chat_message
 from ocx.api.retry import Failure, may_retry, retry_after, wait_before
 from ocx.api.stream import Stream
+from ocx.api.stream_state import Progress
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
 from ocx.api.urls import check_base_url
 from ocx.errors import OcxError

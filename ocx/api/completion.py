@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ocx.api.body import sniff
-from ocx.api.deltas import Fold, Progress, check_completion, filtered, text_of
 from ocx.api.error_response import excerpt, from_document, incomplete
 from ocx.api.sse import Decoder, EventTooLarge
+from ocx.api.stream_state import Fold, Progress, check_completion, filtered, text_of
 from ocx.api.types import Reply
 from ocx.errors import IncompleteError, OcxError, ServerError
 from ocx.secret import Secret

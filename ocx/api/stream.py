@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from ocx.api.body import CHAT_CAP, capped, sniff
 from ocx.api.completion import unexpected
-from ocx.api.deltas import NotJsonError, Progress
 from ocx.api.error_response import describe, parse
 from ocx.api.sse import Decoder, EventTooLarge
+from ocx.api.stream_state import NotJsonError, Progress
 from ocx.api.types import Delta
 from ocx.errors import DeadlineError, OcxError, ServerError
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.deltas import SurrogateJoiner, reasoning_of, text_of
+from ocx.api.stream_state import SurrogateJoiner, reasoning_of, text_of
 
 if TYPE_CHECKING:
     from ocx.api import Delta, Reply, Stream

@@ -19,7 +19,7 @@ def run(code: str) -> str:
 
 
 PURE = (
-    "api", "api.balance", "api.body", "api.completion", "api.deltas", "api.error_response",
+    "api", "api.balance", "api.body", "api.completion", "api.stream_state", "api.error_response",
     "api.http", "api.urls", "api.proxy", "api.retry", "api.sse", "api.types",
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.deltas import Fold, NotJsonError, Progress, SurrogateJoiner, fold
+from ocx.api.stream_state import Fold, NotJsonError, Progress, SurrogateJoiner, fold
 from ocx.api.types import Delta
 from ocx.errors import (
     AuthError,
