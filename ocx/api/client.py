@@ -20,7 +20,7 @@ from ocx.api.exceptions import translate
 from ocx.api.http import Message, build, chat_message
 from ocx.api.retry import Failure, may_retry, retry_after, wait_before
 from ocx.api.stream import Stream
-from ocx.api.stream_state import Progress
+from ocx.api.stream_state import StreamState
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
 from ocx.api.urls import check_base_url
 from ocx.errors import OcxError
@@ -116,7 +116,7 @@ class Client:
         call = _Call(self, message, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
         source = _Source(call, response)
-        return Stream(source, Progress(_lower(response), endpoint.key))
+        return Stream(source, StreamState(_lower(response), endpoint.key))
 
     def request(
         self,

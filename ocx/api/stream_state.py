@@ -1,27 +1,27 @@
-"""The chunks of a streamed answer: what each adds, and the whole answer folded from all; pure."""
+"""The chunks of a streamed answer: what each adds, and what is known after it; pure."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from ocx.api.chunk_template import ChunkTemplate, template_of
 from ocx.api.error_response import excerpt, from_document, incomplete
 from ocx.api.sse import DONE
 from ocx.api.types import Delta
 from ocx.errors import IncompleteError, OcxError, RejectedError, ServerError
 from ocx.secret import Secret
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _decode = json.JSONDecoder().raw_decode
+_TEMPLATES = 8  # a stream whose other fields change all the time gets no more
 
 
 class NotJsonError(ServerError):
     """An event of the stream is no JSON: garbage, or the stub of one that was cut."""
 
 
-class Progress:
+class StreamState:
     """What is known about an answer while it comes; holds no text.
 
     Attributes:
@@ -36,13 +36,14 @@ class Progress:
         self.finish_reason: str | None = None
         self.usage: dict[str, Any] | None = None
         self.model: str | None = None
-        self.id: str | None = None
         self.content_seen = False
         self.done = False
         self.tool_calls: list[dict[str, Any]] = []
         self._headers = headers or {}
         self._key = key
         self._unfinished: set[int] = set()
+        self._template: ChunkTemplate | None = None
+        self._templates_left = _TEMPLATES
 
     def read(self, data: str) -> Delta | None:
         """The delta of one event; None for `[DONE]` and for an event without data.
@@ -50,30 +51,12 @@ class Progress:
         Raises:
             OcxError: the event is an error, or is not JSON.
         """
-        try:
-            chunk, end = _decode(data)
-        except (ValueError, RecursionError):
-            return self._not_json(data)
-        if end != len(data):
-            chunk = self._strict(data)
-        try:
-            choice = chunk["choices"][0]
-            delta = choice["delta"]
-            content = delta.get("content")
-        except (KeyError, IndexError, TypeError, AttributeError):
-            return self._unusual(chunk, data)
-        self._note(chunk)
-        if len(chunk["choices"]) > 1 or choice.get("index"):
-            return self._several(chunk["choices"], data)
-        reason = choice.get("finish_reason")
-        if reason is not None:
-            self.finish_reason = reason = str(reason)
-        if "tool_calls" in delta:
-            add_calls(self.tool_calls, delta["tool_calls"])
-        text = content if content.__class__ is str else text_of(content)
-        if text:
-            self.content_seen = True
-        return Delta(text, reasoning_of(delta), data, reason)
+        if self._template is not None:
+            text = self._template.content(data)
+            if text is not None:
+                self.content_seen = self.content_seen or text != ""
+                return Delta(text, "", data, None)
+        return self._parsed(data)
 
     def whole(self, document: Mapping[str, Any], data: str) -> Delta:
         """The one delta of an answer that came as a single JSON document.
@@ -115,13 +98,46 @@ class Progress:
         """`error` as it counts now: its own class before any content, incomplete after."""
         return incomplete(error) if self.content_seen else error
 
+    def _parsed(self, data: str) -> Delta | None:
+        try:
+            chunk, end = _decode(data)
+        except (ValueError, RecursionError):
+            return self._not_json(data)
+        if end != len(data):
+            chunk = self._strict(data)
+        try:
+            choice = chunk["choices"][0]
+            delta = choice["delta"]
+            content = delta.get("content")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            return self._unusual(chunk, data)
+        self._note(chunk)
+        if len(chunk["choices"]) > 1 or choice.get("index"):
+            return self._several(chunk["choices"], data)
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            self.finish_reason = reason = str(reason)
+        if "tool_calls" in delta:
+            add_calls(self.tool_calls, delta["tool_calls"])
+        text = text_of(content)
+        delta_read = Delta(text, reasoning_of(delta), data, reason)
+        if text:
+            self.content_seen = True
+            if reason is None and self._templates_left and delta.keys() <= {"content", "role"}:
+                self._learn(chunk, delta_read)
+        return delta_read
+
+    def _learn(self, chunk: Mapping[str, Any], delta: Delta) -> None:
+        if not chunk.get("usage"):
+            self._templates_left -= 1
+            self._template = template_of(delta.data, delta.text)
+
     def _note(self, chunk: Mapping[str, Any]) -> None:
         usage = chunk.get("usage")
         if usage and isinstance(usage, dict):
             self.usage = usage
         if self.model is None:
             self.model = _text_or_none(chunk.get("model"))
-            self.id = self.id or _text_or_none(chunk.get("id"))
         if "error" in chunk:
             self._raise_reported(chunk)
 
@@ -172,103 +188,6 @@ class Progress:
         error = from_document(document, self._headers, key=self._key)
         if error is not None:
             raise error
-
-
-class SurrogateJoiner:
-    """Clean text from deltas: half a surrogate pair waits for its partner in the next one.
-
-    `feed` may keep back one code unit; `end` gives what is left. Halves that find no partner
-    become U+FFFD, so that the text can always be encoded.
-    """
-
-    def __init__(self) -> None:
-        self._half = ""
-
-    def feed(self, text: str) -> str:
-        if self._half:
-            text, self._half = self._half + text, ""
-        elif text.isascii():
-            return text
-        if not _SURROGATE.search(text):
-            return text
-        if "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-    def end(self) -> str:
-        half, self._half = self._half, ""
-        return "\ufffd" if half else ""
-
-
-class Fold:
-    """One chat.completion out of the chunks of a stream; keeps the text."""
-
-    def __init__(self) -> None:
-        self._document: dict[str, Any] = {}
-        self._choices: dict[int, dict[str, Any]] = {}
-        self._text: dict[tuple[int, str], list[str]] = {}
-
-    def add(self, chunk: Mapping[str, Any]) -> None:
-        """Take one chunk; what is no chunk is passed over."""
-        for name, value in chunk.items():
-            if name not in {"choices", "object"} and value is not None:
-                self._document[name] = value
-        choices = chunk.get("choices")
-        for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict):
-                self._choice(choice)
-
-    def document(self) -> dict[str, Any]:
-        """The completion as a server would have sent it whole."""
-        choices = [self._finished(index) for index in sorted(self._choices)]
-        fields = {name: value for name, value in self._document.items() if name != "usage"}
-        head: dict[str, Any] = {"id": fields.pop("id", None), "object": "chat.completion"}
-        document = {**head, **fields, "choices": choices}
-        if "usage" in self._document:
-            document["usage"] = self._document["usage"]
-        return document
-
-    def _choice(self, choice: Mapping[str, Any]) -> None:
-        index = index_of(choice, 0)
-        kept = self._choices.setdefault(
-            index, {"index": index, "message": {"role": "assistant"}, "finish_reason": None}
-        )
-        for name, value in choice.items():
-            if name not in {"index", "delta", "message"} and value is not None:
-                kept[name] = value
-        delta = choice.get("delta") or choice.get("message")
-        if isinstance(delta, dict):
-            self._delta(index, kept["message"], delta)
-
-    def _delta(self, index: int, message: dict[str, Any], delta: Mapping[str, Any]) -> None:
-        for name, value in delta.items():
-            if name == "tool_calls":
-                add_calls(message.setdefault("tool_calls", []), value)
-            elif name == "content":
-                self._text.setdefault((index, name), []).append(text_of(value))
-            elif isinstance(value, str) and name != "role":
-                self._text.setdefault((index, name), []).append(value)
-            elif value is not None:
-                message[name] = value
-
-    def _finished(self, index: int) -> dict[str, Any]:
-        choice = self._choices[index]
-        message = {"role": choice["message"].get("role"), "content": None, **choice["message"]}
-        joined: dict[str, str | None] = {
-            name: "".join(pieces) for (of, name), pieces in self._text.items() if of == index
-        }
-        if message.get("tool_calls"):
-            joined["content"] = joined.get("content") or None
-        message |= joined
-        return {"index": index, "message": message, **_without(choice, "index", "message")}
-
-
-def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One chat.completion document out of chunks."""
-    folded = Fold()
-    for chunk in chunks:
-        folded.add(chunk)
-    return folded.document()
 
 
 def add_calls(calls: list[dict[str, Any]], fragments: Any) -> None:
@@ -338,7 +257,3 @@ def reasoning_of(delta: Mapping[str, Any]) -> str:
 
 def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in mapping.items() if name not in names}

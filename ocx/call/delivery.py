@@ -114,7 +114,7 @@ def _text(
     target: Target,
     record: Record | None,
 ) -> None:
-    from ocx.api.stream_state import SurrogateJoiner
+    from ocx.api.surrogates import SurrogateJoiner
 
     writer = writer_for(run, form, target)
     joiner = SurrogateJoiner()
@@ -201,7 +201,8 @@ def _whole(
 
 def _deliver(run: Runtime, form: Form, target: Target, document: Any, *, complete: bool) -> None:
     """What arrived, as the form says; an answer of tool calls alone is their JSON."""
-    from ocx.api.stream_state import SurrogateJoiner, reasoning_of, text_of
+    from ocx.api.stream_state import reasoning_of, text_of
+    from ocx.api.surrogates import SurrogateJoiner
 
     if form.json:
         _write_json(run, form, target, document)

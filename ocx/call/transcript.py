@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.stream_state import SurrogateJoiner, reasoning_of, text_of
+from ocx.api.stream_state import reasoning_of, text_of
+from ocx.api.surrogates import SurrogateJoiner
 
 if TYPE_CHECKING:
     from ocx.api import Delta, Reply, Stream

@@ -19,8 +19,9 @@ def run(code: str) -> str:
 
 
 PURE = (
-    "api", "api.balance", "api.body", "api.completion", "api.stream_state", "api.error_response",
-    "api.http", "api.urls", "api.proxy", "api.retry", "api.sse", "api.types",
+    "api", "api.balance", "api.body", "api.chunk_template", "api.completion", "api.error_response",
+    "api.http", "api.proxy", "api.retry", "api.sse", "api.stream_state", "api.surrogates",
+    "api.types", "api.urls",
 )  # fmt: skip
 
 
