@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, NamedTuple
 
-from ocx.api.body import sniff
 from ocx.api.error_response import describe, reported
+from ocx.api.http import sniff
 from ocx.api.types import Reply
 from ocx.errors import OcxError, ServerError
 

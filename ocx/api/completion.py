@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ocx.api.body import sniff
 from ocx.api.error_response import excerpt, from_document, incomplete
+from ocx.api.http import sniff
 from ocx.api.sse import Decoder, EventTooLarge
 from ocx.api.stream_state import (
     StreamState,

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Protocol
 
-from ocx.api.body import CHAT_CAP, capped, sniff
 from ocx.api.completion import unexpected
 from ocx.api.error_response import describe, parse
+from ocx.api.http import CHAT_CAP, capped, sniff
 from ocx.api.sse import Decoder, EventTooLarge
 from ocx.api.stream_state import NotJsonError, StreamState
 from ocx.api.types import Delta

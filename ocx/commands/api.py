@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.api.request_path import below_base_url, with_query
+from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
 from ocx.commands.context import shared
 from ocx.errors import UsageError

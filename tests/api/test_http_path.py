@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.request_path import below_base_url, with_query
+from ocx.api.http import below_base_url, with_query
 from ocx.api.urls import join
 from ocx.errors import UsageError
 

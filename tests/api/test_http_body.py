@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.body import MIB, capped, sniff, unpack
+from ocx.api.http import MIB, capped, sniff, unpack
 from ocx.errors import ServerError
 
 
