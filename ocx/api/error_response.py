@@ -136,9 +136,12 @@ def reports_failure(document: Any) -> bool:
         return True
     # DashScope and one-api: no answer in it, but words and a code that is not a success.
     told = any(isinstance(document.get(name), str) for name in ("message", "msg", "detail"))
-    code = document.get("code")
-    failed = code is not None and str(code).lower() not in _GOOD_CODES
-    return told and failed and "choices" not in document
+    return told and is_failure_code(document.get("code")) and "choices" not in document
+
+
+def is_failure_code(code: Any) -> bool:
+    """Whether the `code` of a document means that the request failed; None means nothing."""
+    return code is not None and str(code).lower() not in _GOOD_CODES
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

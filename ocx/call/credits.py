@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocx.answer.cost import Cost, cost_by_balance, cost_in_answer, unknown
-from ocx.api.balance import Balance, read
+from ocx.api.balance import Balance, parse_balance
 from ocx.commands.balance import check_minimum, refuse_play_money, threshold
 from ocx.config.settings import Settings
 from ocx.errors import OcxError
@@ -61,4 +61,6 @@ class Spending:
 
     def _read(self, client: Client) -> Balance:
         settings = self._settings
-        return read(client.balance().body, path=settings.balance_path, scale=settings.balance_scale)
+        return parse_balance(
+            client.balance().body, path=settings.balance_path, scale=settings.balance_scale
+        )

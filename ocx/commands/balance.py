@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.api.balance import Balance, read
+from ocx.api.balance import Balance, parse_balance
 from ocx.commands.context import shared
 from ocx.errors import BelowError, ChildExit, ConfigError, ServerError, UsageError
 from ocx.output.balance import balance_text, raw_text
@@ -77,7 +77,7 @@ def balance(
             deliver(run, raw_text(run.terminal, reply.body), output)
             if limits == Thresholds():
                 return
-        reading = read(
+        reading = parse_balance(
             reply,
             path=settings.balance_path,
             scale=settings.balance_scale,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ocx.api.balance import read
+from ocx.api.balance import parse_balance
 from ocx.api.types import model_ids
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, skipped, warning
@@ -52,7 +52,7 @@ def _balance(client: Client, settings: Settings) -> Check:
         if error.status == 404:
             return warning("balance", "this endpoint has none", "`ocx balance` is not for it")
         raise
-    found = read(reply, path=settings.balance_path, scale=settings.balance_scale)
+    found = parse_balance(reply, path=settings.balance_path, scale=settings.balance_scale)
     each = found.currencies or (found,)
     detail = ", ".join(f"{b.amount:f} {b.unit}" for b in each if b.amount is not None)
     if found.unlimited or not detail:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ocx.api.balance import Balance, read
+from ocx.api.balance import Balance, parse_balance
 from ocx.errors import AuthError, CreditsError, OcxError, ServerError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def ask(client: Client, path: str | None = None, scale: Decimal | None = None) -
     except OcxError as error:
         return _without_balance(client) if error.status == 404 else _from_error(error)
     try:
-        return _from_balance(read(reply.body, path=path, scale=scale))
+        return _from_balance(parse_balance(reply.body, path=path, scale=scale))
     except ServerError as error:
         return _unknown(error.message)
     except OcxError as error:
