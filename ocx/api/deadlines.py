@@ -213,6 +213,7 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         trace = self._backend.trace
         trace.steps.append("tls")
+        trace.certificate = {}
         limit = self._backend.limit(timeout)
         with self._backend.reasoned():
             stream = self._stream.start_tls(ssl_context, server_hostname, limit)
