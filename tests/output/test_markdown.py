@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ocx.escaping import CONTROL
 from ocx.output.markdown import BlockSplitter, MarkdownWriter
-from ocx.terminal import Messages, Output, Terminal
+from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
 
@@ -52,7 +52,7 @@ def test_every_character_is_in_some_block(text: str) -> None:
 
 def render(*pieces: str, width: int = 40) -> str:
     raw = MemoryRaw()
-    terminal = Terminal(None, Output(raw), Messages(None), width=width, stdout_tty=True)
+    terminal = Terminal(None, Output(raw), RedactingStderr(None), width=width, stdout_tty=True)
     writer = MarkdownWriter(terminal.stdout, terminal, color=False)
     for piece in pieces:
         writer.write(piece)
