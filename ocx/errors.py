@@ -1,19 +1,19 @@
 """The error tree; each class owns its exit code, its name and its default hint.
 
-OcxError              1  failure
-├── UsageError        2  usage
-├── ConfigError       3  config
-├── AuthError         4  auth
-├── CreditsError      5  credits
-├── RateLimitError    6  rate_limit
-├── RejectedError     7  rejected
-├── ServerError       8  server
-├── NetworkError      9  network
-├── DeadlineError    10  timeout
-├── IncompleteError  11  incomplete
-├── BelowError       12  below
-├── PartialError     13  partial
-└── InvalidAnswer    14  invalid_answer
+OcxError                1  failure
+├── UsageError          2  usage
+├── ConfigError         3  config
+├── AuthError           4  auth
+├── CreditsError        5  credits
+├── RateLimitError      6  rate_limit
+├── RejectedError       7  rejected
+├── ServerError         8  server
+├── NetworkError        9  network
+├── DeadlineError      10  timeout
+├── IncompleteError    11  incomplete
+├── BelowError         12  below
+├── PartialError       13  partial
+└── InvalidAnswerError 14  invalid_answer
 
 `OutputClosed`, `Interrupted` and `Terminated` end the process by a signal; `ChildExit` carries
 the status of a program that `ocx` ran for the user.

@@ -71,7 +71,7 @@ def write_failure(error: OSError, name: str) -> Exception:
     return OcxError(f"cannot write to {name}: {error.strerror or error}")
 
 
-class Messages(io.TextIOBase):
+class RedactingStderr(io.TextIOBase):
     """stderr, with every key masked; a message that cannot be written is dropped."""
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -120,7 +120,7 @@ class Terminal:
 
     stdin: BinaryIO | None
     stdout: Output
-    stderr: Messages
+    stderr: RedactingStderr
     env: Mapping[str, str] = field(default_factory=dict)
     stdin_tty: bool = False
     stdout_tty: bool = False
@@ -131,11 +131,11 @@ class Terminal:
 
     @classmethod
     def from_process(cls) -> Terminal:
-        stdin = getattr(sys.stdin, "buffer", None)
+        stdin, stderr = getattr(sys.stdin, "buffer", None), sys.stderr
         return cls(
             stdin=stdin,
             stdout=Output(_raw_stdout()),
-            stderr=sys.stderr if isinstance(sys.stderr, Messages) else Messages(sys.stderr),
+            stderr=stderr if isinstance(stderr, RedactingStderr) else RedactingStderr(stderr),
             env=os.environ,
             stdin_tty=_isatty(sys.stdin),
             stdout_tty=_isatty(sys.stdout),
@@ -182,9 +182,6 @@ class Terminal:
 
     def stdout_color(self, choice: str = "auto") -> bool:
         return use_color(choice, self.stdout_tty, self.env)
-
-    def stderr_color(self, choice: str = "auto") -> bool:
-        return use_color(choice, self.stderr_tty, self.env)
 
 
 def use_color(choice: str, tty: bool, env: Mapping[str, str]) -> bool:

@@ -136,12 +136,11 @@ def reports_failure(document: Any) -> bool:
         return True
     # DashScope and one-api: no answer in it, but words and a code that is not a success.
     told = any(isinstance(document.get(name), str) for name in ("message", "msg", "detail"))
-    return told and has_bad_code(document) and "choices" not in document
+    return told and is_failure_code(document.get("code")) and "choices" not in document
 
 
-def has_bad_code(document: Mapping[str, Any]) -> bool:
-    """Whether a `code` in the body says that the request failed."""
-    code = document.get("code")
+def is_failure_code(code: Any) -> bool:
+    """Whether the `code` of a document means that the request failed; None means nothing."""
     return code is not None and str(code).lower() not in _GOOD_CODES
 
 

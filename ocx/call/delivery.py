@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer
-from ocx.api.message import SurrogateJoiner
+from ocx.api.surrogates import SurrogateJoiner
 from ocx.api.types import Delta
 from ocx.call.exchange import CUT_AT_LIMIT, DeltaSink
 from ocx.call.options import Checks, Output

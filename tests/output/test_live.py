@@ -32,7 +32,7 @@ from ocx.output.live_document import Document
 from ocx.output.live_echo import Echo
 from ocx.output.live_style import Painter
 from ocx.output.markdown import MarkdownWriter
-from ocx.terminal import Messages, Output, Terminal
+from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.emulator import Emulator, trimmed
 from tests.support.memory import MemoryRaw
 
@@ -284,7 +284,12 @@ def test_where_nothing_can_be_drawn_twice_it_is_written_once(
 ) -> None:
     with Path(os.devnull).open("wb", buffering=0) as raw:
         terminal = Terminal(
-            None, Output(raw), Messages(None), width=width, stdout_tty=True, env={"TERM": term}
+            None,
+            Output(raw),
+            RedactingStderr(None),
+            width=width,
+            stdout_tty=True,
+            env={"TERM": term},
         )
         writer = markdown_writer(terminal.stdout, terminal, color=False, to_person=to_person)
         assert type(writer) is kind

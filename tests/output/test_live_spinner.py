@@ -10,7 +10,7 @@ from io import StringIO
 import pytest
 
 from ocx.output.spinner import Spinner, countdown, elapsed
-from ocx.terminal import Messages, Output, Terminal
+from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.emulator import Emulator
 from tests.support.memory import MemoryRaw
 from tests.support.waiting import Collected
@@ -98,5 +98,5 @@ def test_an_answer_that_is_quick_shows_none() -> None:
 def test_only_a_person_at_a_terminal_sees_it(
     tty: bool, env: dict[str, str], expected: bool
 ) -> None:
-    terminal = Terminal(None, Output(MemoryRaw()), Messages(None), env=env, stderr_tty=tty)
+    terminal = Terminal(None, Output(MemoryRaw()), RedactingStderr(None), env=env, stderr_tty=tty)
     assert terminal.can_animate() is expected

@@ -4,13 +4,13 @@ import pytest
 
 from ocx.escaping import CONTROL
 from ocx.output.markdown import MarkdownWriter
-from ocx.terminal import Messages, Output, Terminal
+from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
 
 def render(*pieces: str, width: int = 40) -> str:
     raw = MemoryRaw()
-    terminal = Terminal(None, Output(raw), Messages(None), width=width, stdout_tty=True)
+    terminal = Terminal(None, Output(raw), RedactingStderr(None), width=width, stdout_tty=True)
     writer = MarkdownWriter(terminal.stdout, terminal, color=False)
     for piece in pieces:
         writer.write(piece)
