@@ -30,8 +30,8 @@ class OcxError(Exception):
 
     Args:
         message: one line, without the key, for a person.
-        hint: the next step; the class's own where not given.
-        status: the HTTP status, where there was an answer.
+        hint: the next step; by default the class's own.
+        status: the HTTP status, if there was an answer.
         api_code: the code or type that the API gave, as a string.
         request_id: the id under which the provider can find the request.
         retry_after: seconds until a retry can help.
@@ -82,7 +82,7 @@ class UsageError(OcxError):
 
 
 def not_text(error: UnicodeEncodeError) -> UsageError:
-    """What no request and no file can hold: bytes of the shell (PEP 383), or a half of a pair."""
+    """The error for text that is not UTF-8: bytes of the shell (PEP 383), half a pair."""
     code = ord(error.object[error.start])
     held = f"byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"surrogate U+{code:04X}"
     return UsageError(

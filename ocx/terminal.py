@@ -1,4 +1,4 @@
-"""The world as one frozen value: streams, tty flags, environment, width.
+"""Streams, tty flags, environment and width of the process, as one frozen value.
 
 Only `Terminal.from_process()` reads `sys` and `os`; everything else takes a `Terminal`, so that
 a test of a terminal is one constructor call.
@@ -25,8 +25,9 @@ _PIECE = 1 << 20
 class Output:
     """Bytes to a file descriptor: whole, unbuffered, with errors of our own.
 
-    Raises from `write`: `OutputClosed` where the reader is gone (EPIPE), `OcxError` where the
-    disk is full or the stream closed.
+    Raises, from `write`:
+        OutputClosed: the reader is gone (EPIPE).
+        OcxError: the disk is full, or the stream is closed.
     """
 
     def __init__(self, raw: Any, name: str = "stdout") -> None:
@@ -60,7 +61,7 @@ class Output:
         return number
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         self._raw.close()
 
 
@@ -79,7 +80,7 @@ class RedactingStderr(io.TextIOBase):
         self._keys: tuple[Secret, ...] = ()
 
     def hide(self, key: Secret) -> None:
-        """From now on `key` is masked wherever it appears."""
+        """Mask `key` in everything that is written from now on."""
         self._keys = (*self._keys, key)
 
     @property
@@ -162,7 +163,11 @@ class Terminal:
         return self.stderr_tty and not dumb and not self.env.get("CI")
 
     def read_stdin(self) -> bytes:
-        """All of stdin. Raises UsageError where it cannot be read."""
+        """Read all of stdin.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
         pieces = []
         try:
             # Not read(): a signal between two of its system calls waits for the next byte.

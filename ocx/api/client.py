@@ -1,4 +1,4 @@
-"""The client: one endpoint, one pool of connections, one request at a time."""
+"""The client of the API: one endpoint, one pool of connections, one request at a time."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close every connection at once; from another thread it ends the call that runs."""
+        """Close every connection at once. From another thread, this ends the running call."""
         self._backend.close()
         self._transport.close()
 
@@ -102,12 +102,12 @@ class Client:
         return self.request("GET", "/balance", cap=QUICK_CAP)
 
     def chat(self, body: Mapping[str, Any]) -> Reply:
-        """POST /chat/completions, the answer whole; `reply.json` is a chat.completion.
+        """POST /chat/completions and read the whole answer; `reply.json` is a chat.completion.
 
         Raises:
             CutAnswerError: (an IncompleteError) its `reply` holds what arrived.
             RejectedError: also if the content filter left no text.
-            ServerError: also for a 200 that is no chat completion.
+            ServerError: also for a 200 that is not a chat completion.
         """
         request = chat_request(self._endpoint, body, stream=False)
         reply = self._reply(request, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
@@ -193,7 +193,7 @@ class _Call:
         self.attempts = 0
 
     def run(self, consume: Callable[[httpx.Response], T]) -> T:
-        """What `consume` makes of the first answer with a 2xx."""
+        """Send until an answer has a 2xx status; return what `consume` makes of it."""
         while True:
             self.attempts += 1
             outcome = self.attempt(consume)
@@ -202,7 +202,7 @@ class _Call:
             self._pause(outcome)
 
     def failed(self, error: Exception) -> Failure:
-        """An exception from below as one of ours."""
+        """Translate an exception from below into one of ours."""
         failure = translate(error, self._request.url, self.backend, self._proxy_url)
         failure.error.message = self._masked(failure.error.message)
         failure.error.sent = not self.backend.connecting

@@ -1,4 +1,4 @@
-"""Reading an answer that was asked for whole; pure."""
+"""Read an answer that was asked for whole, or build it from the chunks of a stream; pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CutAnswerError(IncompleteError):
 
 
 class CompletionBuilder:
-    """One chat.completion out of the chunks of a stream; keeps the text."""
+    """Builds one chat.completion from the chunks of a stream."""
 
     def __init__(self) -> None:
         self._document: dict[str, Any] = {}
@@ -46,7 +46,7 @@ class CompletionBuilder:
         self._text: dict[tuple[int, str], list[str]] = {}
 
     def add(self, chunk: Mapping[str, Any]) -> None:
-        """Take one chunk; what is no chunk is passed over."""
+        """Take one chunk; other JSON objects are ignored."""
         for name, value in chunk.items():
             if name not in {"choices", "object"} and value is not None:
                 self._document[name] = value
@@ -101,14 +101,14 @@ class CompletionBuilder:
 
 
 def complete(reply: Reply, key: Secret | None = None) -> Reply:
-    """The reply with a chat.completion in `json`, folded where the server streamed all the same.
+    """The reply with a chat.completion in `json`, built from chunks if the server streamed.
 
     Raises:
         CutAnswerError: the answer broke off after some content, or was filtered.
-        OcxError: the body reports a failure, or is no chat completion.
+        OcxError: the body reports a failure, or is not a chat completion.
     """
     if sniff(reply.body) == "events":
-        return _folded(reply, key)
+        return _built(reply, key)
     document = document_of(reply, key)
     check_completion(document)
     choice = document["choices"][0]
@@ -144,20 +144,20 @@ def unexpected(body: bytes) -> ServerError:
     return ServerError(message, hint=hint)
 
 
-def _folded(reply: Reply, key: Secret | None) -> Reply:
-    state, folded = StreamState(reply.headers, key), CompletionBuilder()
+def _built(reply: Reply, key: Secret | None) -> Reply:
+    state, builder = StreamState(reply.headers, key), CompletionBuilder()
     error: OcxError | None = None
     try:
         for data in _events(reply.body):
             delta = state.read(data)
             if delta is not None:
-                folded.add(json.loads(delta.data))
+                builder.add(json.loads(delta.data))
     except EventTooLarge as large:
         error = state.broken(ServerError(str(large)))
     except OcxError as reported:
         error = state.broken(reported)
     error = error or state.verdict()
-    document = folded.document()
+    document = builder.document()
     whole = dataclasses.replace(reply, json=document, body=json.dumps(document).encode())
     if error is not None:
         _raise_cut(error, whole, state.content_seen)

@@ -1,7 +1,7 @@
 """Sockets that keep deadlines, as a network backend of httpcore.
 
 httpx limits each read, not a whole call, and nothing limits the name lookup. Enforcing the total
-here, where the bytes are read, covers every phase (lookup, proxy, TLS, headers that drip, body)
+here, where the bytes are read, covers every step (lookup, proxy, TLS, slow headers, body)
 without a timer thread that shuts down sockets, and an expired deadline is never mistaken for the
 server's end of the stream.
 """
@@ -31,7 +31,7 @@ _HEAD = len(b"HTTP/")
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """The connections of one client; one request at a time.
+    """The connections of one client, which makes one request at a time.
 
     Attributes:
         connecting: a connection is being made; the request itself has not begun.
@@ -151,7 +151,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         return _Stream(stream, self)
 
     def close(self) -> None:
-        """Close every socket; from another thread too, where it wakes the one that waits."""
+        """Close every socket. From another thread, this wakes the thread that waits."""
         self._closed = True
         for stream in self._open:
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Every exception of the HTTP libraries, of TLS and of sockets as one of our errors."""
+"""Translate the exceptions of the HTTP libraries, TLS and sockets into our errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which proxy a host is reached through: the environment as httpx reads it; pure.
+"""Which proxy a host is reached through, by the environment as httpx reads it; pure.
 
 httpx's own reading cannot be asked from outside, and its client takes either the environment's
 proxies or a transport of ours, not both.

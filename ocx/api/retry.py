@@ -78,7 +78,7 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     Args:
         headers: names in lower case.
-        now: seconds since the epoch; the clock's where not given.
+        now: seconds since the epoch; by default the clock's.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _SECONDS.fullmatch(milliseconds):

@@ -21,7 +21,7 @@ class EventTooLarge(ValueError):
 
 
 class Decoder:
-    """Takes a stream in pieces of any size and gives the data of each event, in order.
+    """Takes a stream in pieces of any size and returns the data of each event, in order.
 
     Two departures from the standard, both for what servers really send: the last event counts
     without its blank line; and of adjacent lines that are each JSON (or `[DONE]`), as the

@@ -1,4 +1,4 @@
-"""A streamed answer: bytes are pulled through it, and leaving the `with` closes the connection."""
+"""A streamed answer: iterating reads it, and leaving the `with` closes the connection."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Stream:
         first_token_seconds: from the call to the first text or reasoning; None before it.
 
     Iterating raises, after the last delta that came:
-        IncompleteError: some content had come, then an error, garbage or the end; or a filter.
+        IncompleteError: after some content came an error, garbage, the end or a content filter.
         RejectedError: the content filter, before any content.
         ServerError: no answer came, or not the kind that was asked for.
         NetworkError: the connection was lost before any content.
@@ -202,7 +202,7 @@ class Stream:
             elif lost or garbage:
                 log.debug("after the finish_reason: %s", lost or self._error)
             return
-        # What a cut leaves of an event is no JSON; the cut is the reason, not that.
+        # A cut leaves half an event, which is not JSON; then the cut is the reason.
         error = lost if lost and (garbage or not self._error) else self._error
         if isinstance(error, DeadlineError) and error is lost:
             raise error

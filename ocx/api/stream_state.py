@@ -18,7 +18,7 @@ _TEMPLATES = 8  # a stream whose other fields change all the time gets no more
 
 
 class NotJsonError(ServerError):
-    """An event of the stream is no JSON: garbage, or the stub of one that was cut."""
+    """An event of the stream is not JSON: garbage, or half of an event that was cut."""
 
 
 class StreamState:
@@ -81,7 +81,7 @@ class StreamState:
         return self.finish_reason is not None and not self._unfinished
 
     def verdict(self) -> OcxError | None:
-        """The error that the end of the stream means; None where the answer is whole."""
+        """The error that the end of the stream means; None if the answer is whole."""
         if not self.finished:
             end = "[DONE] came" if self.done else "the stream ended"
             if self.content_seen:
@@ -95,7 +95,7 @@ class StreamState:
         return None
 
     def broken(self, error: OcxError) -> OcxError:
-        """`error` as it counts now: its own class before any content, incomplete after."""
+        """`error` itself before any content, else the same as an IncompleteError."""
         return incomplete(error) if self.content_seen else error
 
     def _parsed(self, data: str) -> Delta | None:
@@ -234,7 +234,7 @@ def filtered(content_seen: bool) -> OcxError:
 
 
 def index_of(fields: Mapping[str, Any], default: int) -> int:
-    """`index` where it is a number, else `default`."""
+    """`index` if it is a number, else `default`."""
     index = fields.get("index")
     return index if isinstance(index, int) else default
 

@@ -10,7 +10,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class SurrogateJoiner:
     """Clean text from deltas: half a surrogate pair waits for its partner in the next one.
 
-    `feed` may keep back one code unit; `end` gives what is left. Halves that find no partner
+    `feed` may keep back one code unit, which `end` returns. Halves without a partner
     become U+FFFD, so that the text can always be encoded.
     """
 

@@ -67,7 +67,7 @@ class Reply:
     Attributes:
         headers: names in lower case; repeated ones joined by a comma.
         body: decompressed, as sent.
-        json: the parsed body; None where it is not JSON.
+        json: the parsed body; None if it is not JSON.
         seconds: from the call to the last byte, waiting included.
         attempts: how many requests were sent, at least 1.
     """
@@ -119,8 +119,8 @@ class Probe:
 def model_ids(document: Any) -> list[str]:
     """The ids in an answer to GET /models, in its order, each once.
 
-    The shape is undocumented: OpenAI's `{"data": [{"id": ...}]}`, where only `id` is relied on.
-    A bare list and a list under `models` are read too.
+    The shape is undocumented: OpenAI's `{"data": [{"id": ...}]}`, of which only `id` is used.
+    A bare list and a list under `models` are read, too.
 
     Raises:
         ServerError: the document is something else.

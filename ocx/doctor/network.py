@@ -1,4 +1,4 @@
-"""From the name of the host to its first answer, over the client and without a key."""
+"""The checks of the way to the server, made by the client itself, without a key."""
 
 from __future__ import annotations
 
@@ -23,6 +23,23 @@ _CLOCK_SLACK = 300
 _EXPIRES_SOON = 14
 _PORTAL = "log in to the network with a browser, or check base_url"
 _WRONG_PORT = "are the scheme and the port in base_url right?"
+_SILENT: dict[str, tuple[str, str | None]] = {
+    "dns": ("looking up {host} took more than {seconds}", None),
+    "tcp": ("no answer from {place} within {seconds}", "a firewall?"),
+    "proxy": ("the proxy says nothing", None),
+    "tls": ("no TLS: the server says nothing", _WRONG_PORT),
+    "http": ("the server says nothing", None),
+}
+_FAILED: dict[str, tuple[str, str | None]] = {
+    "dns": (
+        "{host} cannot be resolved: {why}",
+        "check the name in base_url, the network, and /etc/resolv.conf",
+    ),
+    "tcp": ("{place}: {why}", "is the port in base_url right, and the server running?"),
+    "proxy": ("{error}", "ask who runs it, or add the host to NO_PROXY"),
+    "tls": ("no TLS: {why}", _WRONG_PORT),
+    "http": ("the server closed the connection: {why}", None),
+}
 _LOGIN = ("the proxy asks for credentials (407)", "check the proxy's user name and password")
 _TRUST = {10: "expired", 9: "not valid yet", 18: "self-signed", 19: "self-signed"}
 """OpenSSL's X509_V_ERR_* numbers, include/openssl/x509_vfy.h."""
@@ -75,62 +92,34 @@ def _explain(
     step: str, trace: ConnectionTrace, error: OcxError, reached: tuple[str, int], settings: Settings
 ) -> OcxError:
     """The client's error with the words and the hint that the step calls for."""
-    if not isinstance(error, NetworkError | DeadlineError | ServerError):
-        return error
-    within = f"{settings.connect_timeout:g} s" if isinstance(error, DeadlineError) else None
     cause = trace.reason or error.__cause__ or error
-    if step == "dns":
-        message, hint = _no_address(reached[0], cause, within)
-    elif step == "tcp":
-        message, hint = _no_connection(f"{trace.addresses[-1]}, port {reached[1]}", cause, within)
-    elif step == "proxy":
-        message, hint = _no_tunnel(error, within)
-    elif step == "tls":
-        message, hint = _no_tls(cause, within)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _untrusted(cause)
+    if isinstance(error, DeadlineError):
+        message, hint = _SILENT[step]
+    elif isinstance(error, ServerError):
+        message, hint = "the server does not speak HTTP", _WRONG_PORT
+    elif step == "proxy" and "credentials" in error.message:
+        message, hint = _LOGIN
+    elif isinstance(error, NetworkError):
+        message, hint = _FAILED[step]
     else:
-        message, hint = _no_answer(error, within)
-    return type(error)(message, hint=hint)
+        return error
+    place = f"{(trace.addresses or reached)[-1]}, port {reached[1]}"
+    words = {"host": reached[0], "place": place, "why": reason_of(cause), "error": error.message}
+    return type(error)(
+        message.format(seconds=f"{settings.connect_timeout:g} s", **words), hint=hint
+    )
 
 
-def _no_address(host: str, cause: BaseException, within: str | None) -> tuple[str, str | None]:
-    if within:
-        return f"looking up {host} took more than {within}", None
-    hint = "check the name in base_url, the network, and /etc/resolv.conf"
-    return f"{host} cannot be resolved: {reason_of(cause)}", hint
-
-
-def _no_connection(place: str, cause: BaseException, within: str | None) -> tuple[str, str | None]:
-    if within:
-        return f"no answer from {place} within {within}", "a firewall?"
-    hint = "is the port in base_url right, and the server running?"
-    return f"{place}: {reason_of(cause)}", hint
-
-
-def _no_tunnel(error: OcxError, within: str | None) -> tuple[str, str | None]:
-    if within:
-        return "the proxy says nothing", None
-    if "credentials" in error.message:
-        return _LOGIN
-    return error.message, "ask who runs it, or add the host to NO_PROXY"
-
-
-def _no_tls(cause: BaseException, within: str | None) -> tuple[str, str | None]:
-    if not isinstance(cause, ssl.SSLCertVerificationError):
-        return f"no TLS: {'the server says nothing' if within else reason_of(cause)}", _WRONG_PORT
+def _untrusted(cause: ssl.SSLCertVerificationError) -> NetworkError:
     kind = _TRUST.get(cause.verify_code, "not trusted")
+    message = f"the certificate is {kind}: {cause.verify_message}"
     if kind in {"expired", "not valid yet"}:
         hint = "it must be renewed there, unless this machine's clock is wrong"
     else:
         hint = "--ca-bundle FILE names the authority that signed it"
-    return f"the certificate is {kind}: {cause.verify_message}", hint
-
-
-def _no_answer(error: OcxError, within: str | None) -> tuple[str, str | None]:
-    if within:
-        return "the server says nothing", None
-    if isinstance(error, ServerError):
-        return "the server does not speak HTTP", _WRONG_PORT
-    return f"the server closed the connection: {reason_of(error.__cause__ or error)}", None
+    return NetworkError(message, hint=hint)
 
 
 def _certificate(found: Mapping[str, Any]) -> Check:
