@@ -55,11 +55,11 @@ MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.client")
 FOREIGN = {
     "httpx": ("ocx.api", "ocx.serve.forward"),
     "httpcore": ("ocx.api",),
-    "h11": ("ocx.api", SERVE),
+    "h11": ("ocx.api", "ocx.serve.server"),
     "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.docs"),
     "rich": ("ocx.output",),
     "starlette": (SERVE,),
-    "uvicorn": (SERVE,),
+    "uvicorn": ("ocx.serve.server",),
     "sqlite3": (SERVE, "ocx.history"),
     "jsonschema": ("ocx.answer",),
     "markdown_it": ("ocx.answer", "ocx.output.markdown"),
