@@ -282,6 +282,7 @@ grant = 2.5
 rpm = 10
 concurrency = 2
 send_timeout = 3
+request_timeout = 4
 
 [upstreams.ollama]
 base_url = "http://localhost:11434/v1"
@@ -321,6 +322,7 @@ def folder(tmp_path: Path) -> Path:
 def test_settings_are_read(folder: Path) -> None:
     found = settings.load(folder / "serve.toml", ENV)
     assert (found.port, found.rpm, found.concurrency, found.send_timeout) == (9000, 10, 2, 3)
+    assert found.request_timeout == 4
     assert found.database == folder / "mine.sqlite3"
     assert found.grant == 2.5 * MICRO
     models = found.catalogue.models
