@@ -28,36 +28,71 @@ if TYPE_CHECKING:
 
 _FORMATS = "text|json|prometheus|nagios|github"
 
+_LIMITS, _OUTPUT = "Limits", "Output"
+
 
 @shared
 def balance(
     run: Runtime,
     minimum: Annotated[
         str | None,
-        typer.Option("--min", help="Exit 12 where fewer credits are left.", metavar="N"),
+        typer.Option(
+            "--min",
+            help="Exit 12 where fewer credits are left.",
+            metavar="N",
+            rich_help_panel=_LIMITS,
+        ),
     ] = None,
     warn: Annotated[
         str | None,
-        typer.Option("--warn", help="Warn on stderr where fewer are left.", metavar="N"),
+        typer.Option(
+            "--warn",
+            help="Warn on stderr where fewer are left.",
+            metavar="N",
+            rich_help_panel=_LIMITS,
+        ),
     ] = None,
     currency: Annotated[
         str | None,
-        typer.Option("--currency", help="Which balance to read, of several.", metavar="CODE"),
+        typer.Option(
+            "--currency",
+            help="Which balance to read, of several.",
+            metavar="CODE",
+            rich_help_panel=_LIMITS,
+        ),
     ] = None,
     accept_guess: Annotated[
         bool,
-        typer.Option("--accept-guess", help="Let --min pass on a number that may mean another."),
+        typer.Option(
+            "--accept-guess",
+            help="Let --min pass on a number that may mean another.",
+            rich_help_panel=_LIMITS,
+        ),
     ] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Print the answer as the server sent it.")] = (
-        False
-    ),
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="Print the answer as the server sent it.", rich_help_panel=_OUTPUT
+        ),
+    ] = (False),
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="How to print it; text is the default.", metavar=_FORMATS),
+        typer.Option(
+            "--format",
+            help="How to print it; text is the default.",
+            metavar=_FORMATS,
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", help="Replace this file, in one step.", metavar="FILE"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Replace this file, in one step.",
+            metavar="FILE",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
 ) -> None:
     """Show the credits left on the account.

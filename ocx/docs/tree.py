@@ -24,10 +24,18 @@ class Option:
     """What its value is called; `a|b` lists the values there are; None for a switch."""
     repeatable: bool
     shared: bool
+    heading: str = "Options"
+    limits: str = ""
+    """The default and the range of its value, as the help shows them."""
 
     @property
     def takes_value(self) -> bool:
         return self.metavar is not None
+
+    @property
+    def spellings(self) -> list[str]:
+        """Every flag, the short one first, as in every manual."""
+        return sorted((*self.flags, *self.off), key=len)
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,14 @@ class Argument:
     help: str
     required: bool
     many: bool
+
+    @property
+    def place(self) -> str:
+        """How it stands in a synopsis: `ID`, `[FILTER]`, `{GET|POST}`, `[PROMPT]...`."""
+        if self.metavar.startswith("--"):  # a command line of another program
+            return f"{self.metavar} [ARGUMENT]..."
+        shown = f"{{{self.metavar}}}" if "|" in self.metavar else self.metavar
+        return (shown if self.required else f"[{shown}]") + ("..." if self.many else "")
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,15 @@ class Command:
     def own(self) -> tuple[Option, ...]:
         return tuple(option for option in self.options if not option.shared)
 
+    def synopses(self) -> list[str]:
+        """What may follow its title on a command line."""
+        lines = []
+        if self.bare:
+            lines.append(" ".join(["[OPTION]...", *(each.place for each in self.arguments)]))
+        if self.commands:
+            lines.append("[OPTION]... COMMAND [ARGUMENT]...")
+        return lines
+
     def walk(self) -> Iterator[Command]:
         """This command and all below it, each before its own."""
         yield self
@@ -71,7 +96,17 @@ class Command:
 
 
 # The parser adds it by itself, so that it is no parameter of any command.
-_HELP = Option("help", ("--help", "-h"), (), "Show help and exit.", None, False, True)
+_HELP = Option(
+    "help", ("--help", "-h"), (), "Show help and exit.", None, False, True, "Help and version"
+)
+
+
+def by_heading(options: Sequence[Option]) -> dict[str, list[Option]]:
+    """The options under their headings, each heading where its first option stands."""
+    groups: dict[str, list[Option]] = {}
+    for option in options:
+        groups.setdefault(option.heading, []).append(option)
+    return groups
 
 
 def tree(program: Any) -> Command:
@@ -92,6 +127,11 @@ def find(program: Any, words: Sequence[str]) -> Command | None:
 def read(command: Any, path: tuple[str, ...]) -> Command:
     """One command object of Typer, and all below it, as data."""
     table = {name: command.get_command(None, name) for name in _names(command)}
+    return shallow(command, path, [read(below, (*path, name)) for name, below in table.items()])
+
+
+def shallow(command: Any, path: tuple[str, ...], below: Sequence[Command]) -> Command:
+    """One command object of Typer as data; what is `below` it is given, and nothing is imported."""
     summary, _, text = (command.help or "").strip().partition("\n\n")
     return Command(
         path,
@@ -99,9 +139,14 @@ def read(command: Any, path: tuple[str, ...]) -> Command:
         text.strip(),
         (*(_option(p) for p in command.params if p.param_type_name == "option"), _HELP),
         tuple(_argument(p) for p in command.params if p.param_type_name == "argument"),
-        tuple(read(below, (*path, name)) for name, below in table.items()),
-        not table or bool(command.invoke_without_command),
+        tuple(below),
+        not below or bool(command.invoke_without_command),
     )
+
+
+def leaf(path: tuple[str, ...], summary: str) -> Command:
+    """A command of which nothing is known but what the table says."""
+    return Command(path, summary, "", (), (), (), True)
 
 
 def check(root: Command) -> None:
@@ -129,7 +174,22 @@ def _option(parameter: Any) -> Option:
         None if parameter.is_flag or parameter.count else _metavar(parameter),
         bool(parameter.multiple or parameter.count),
         parameter.name in SHARED_FLAGS,
+        parameter.rich_help_panel or "Options",
+        "; ".join(_limits(parameter)),
     )
+
+
+def _limits(parameter: Any) -> Iterator[str]:
+    if parameter.show_default and type(parameter.default) in {int, float, str}:
+        yield f"default: {parameter.default}"
+    least = getattr(parameter.type, "min", None)
+    most = getattr(parameter.type, "max", None)
+    if least is not None and most is not None:
+        yield f"{least} to {most}"
+    elif least is not None:
+        yield f"at least {least}"
+    elif most is not None:
+        yield f"at most {most}"
 
 
 def _argument(parameter: Any) -> Argument:
