@@ -19,6 +19,7 @@ from ocx.output.balance_formats import (
     as_text,
     deliver,
     write_github,
+    write_screen,
 )
 from ocx.output.monitoring import Thresholds
 from ocx.runtime import Runtime
@@ -138,7 +139,9 @@ def _form(run: Runtime, name: str | None, raw: bool) -> str:
 
 
 def _show(run: Runtime, form: str, shown: Shown, output: str | None) -> None:
-    if not run.quiet or output is not None:
+    if form == "text" and output is None and run.terminal.stdout_tty and not run.quiet:
+        write_screen(run, shown)
+    elif not run.quiet or output is not None:
         deliver(run, as_text(run, form, shown), output)
     if form == "github":
         write_github(run, shown)
