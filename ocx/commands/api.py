@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
 
+_BODY = "Fields and body"
+
 
 def api(
     run: Runtime,
@@ -30,18 +32,41 @@ def api(
     path: Annotated[str, typer.Argument(help="Below the base URL: models, chat/completions, …")],
     raw_field: Annotated[
         list[str] | None,
-        typer.Option("--raw-field", "-f", help="A field with a text (repeatable).", metavar="K=V"),
+        typer.Option(
+            "--raw-field",
+            "-f",
+            help="A field with a text (repeatable).",
+            metavar="K=V",
+            rich_help_panel=_BODY,
+        ),
     ] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", "-F", help="A field with JSON (repeatable).", metavar="K=JSON"),
+        typer.Option(
+            "--field",
+            "-F",
+            help="A field with JSON (repeatable).",
+            metavar="K=JSON",
+            rich_help_panel=_BODY,
+        ),
     ] = None,
     input_: Annotated[
         str | None,
-        typer.Option("--input", help="Send this file, as it is; - is stdin.", metavar="FILE"),
+        typer.Option(
+            "--input",
+            help="Send this file, as it is; - is stdin.",
+            metavar="FILE",
+            rich_help_panel=_BODY,
+        ),
     ] = None,
     include: Annotated[
-        bool, typer.Option("--include", "-i", help="Print the status and the headers, too.")
+        bool,
+        typer.Option(
+            "--include",
+            "-i",
+            help="Print the status and the headers, too.",
+            rich_help_panel="Output",
+        ),
     ] = False,
 ) -> None:
     """Send a raw request and print the answer as it came.

@@ -19,6 +19,7 @@ from ocx.output.balance_formats import (
     as_text,
     deliver,
     write_github,
+    write_screen,
 )
 from ocx.output.monitoring import Thresholds
 from ocx.runtime import Runtime
@@ -28,35 +29,70 @@ if TYPE_CHECKING:
 
 _FORMATS = "text|json|prometheus|nagios|github"
 
+_LIMITS, _OUTPUT = "Limits", "Output"
+
 
 def balance(
     run: Runtime,
     minimum: Annotated[
         str | None,
-        typer.Option("--min", help="Exit 12 where fewer credits are left.", metavar="N"),
+        typer.Option(
+            "--min",
+            help="Exit 12 where fewer credits are left.",
+            metavar="N",
+            rich_help_panel=_LIMITS,
+        ),
     ] = None,
     warn: Annotated[
         str | None,
-        typer.Option("--warn", help="Warn on stderr where fewer are left.", metavar="N"),
+        typer.Option(
+            "--warn",
+            help="Warn on stderr where fewer are left.",
+            metavar="N",
+            rich_help_panel=_LIMITS,
+        ),
     ] = None,
     currency: Annotated[
         str | None,
-        typer.Option("--currency", help="Which balance to read, of several.", metavar="CODE"),
+        typer.Option(
+            "--currency",
+            help="Which balance to read, of several.",
+            metavar="CODE",
+            rich_help_panel=_LIMITS,
+        ),
     ] = None,
     accept_guess: Annotated[
         bool,
-        typer.Option("--accept-guess", help="Let --min pass on a number that may mean another."),
+        typer.Option(
+            "--accept-guess",
+            help="Let --min pass on a number that may mean another.",
+            rich_help_panel=_LIMITS,
+        ),
     ] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Print the answer as the server sent it.")] = (
-        False
-    ),
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="Print the answer as the server sent it.", rich_help_panel=_OUTPUT
+        ),
+    ] = (False),
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="How to print it; text is the default.", metavar=_FORMATS),
+        typer.Option(
+            "--format",
+            help="How to print it; text is the default.",
+            metavar=_FORMATS,
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", help="Replace this file, in one step.", metavar="FILE"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Replace this file, in one step.",
+            metavar="FILE",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
 ) -> None:
     """Show the credits left on the account.
@@ -100,7 +136,9 @@ def _form(run: Runtime, name: str | None, raw: bool) -> str:
 
 
 def _show(run: Runtime, form: str, shown: Shown, output: str | None) -> None:
-    if not run.quiet or output is not None:
+    if form == "text" and output is None and run.terminal.stdout_tty and not run.quiet:
+        write_screen(run, shown)
+    elif not run.quiet or output is not None:
         deliver(run, as_text(run, form, shown), output)
     if form == "github":
         write_github(run, shown)

@@ -18,7 +18,7 @@ from ocx.escaping import one_line
 from ocx.files import atomic_write
 from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.suggest import nearest
 
@@ -91,7 +91,8 @@ def _write_ids(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
         return
     if ids:
         rows = [(name, _marks(settings, name)) for name in ids]
-        write_table(run.terminal, ("MODEL", ""), rows, color=run.color)
+        columns = (Column("MODEL", "accent"), Column("USED AS", "dim"))
+        write_table(run.terminal, columns, rows, color=run.color)
 
 
 def _marks(settings: Settings, name: str) -> str:

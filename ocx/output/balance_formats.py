@@ -19,6 +19,7 @@ from ocx.output.balance import balance_document, balance_text
 from ocx.output.github import append, command
 from ocx.output.json_output import json_text
 from ocx.output.output_file import open_target
+from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 
 
@@ -48,6 +49,14 @@ def as_text(run: Runtime, form: str, shown: Shown) -> bytes:
             return f"{monitoring.nagios(reading, shown.limits)}\n".encode()
     lines = (one_line(balance_text(each)) for each in reading.currencies or (reading,))
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def write_screen(run: Runtime, shown: Shown) -> None:
+    """The balance for a person, with whose it is."""
+    columns = (Column("BALANCE", "accent", right=True), "PROFILE", Column("ENDPOINT", "dim"))
+    where = (shown.profile, shown.settings.base_url)
+    rows = [(balance_text(each), *where) for each in shown.reading.currencies or (shown.reading,)]
+    write_table(run.terminal, columns, rows, color=run.color)
 
 
 def deliver(run: Runtime, data: bytes, output: str | None) -> None:

@@ -19,7 +19,7 @@ from ocx.keyring.validation import (
     validate_key,
 )
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 
@@ -63,7 +63,8 @@ def check(
         write_json(run.terminal, documents if all_ else documents[0])
     else:
         rows = [(d["name"], d["key"] or "", d["state"], d["detail"]) for d in documents]
-        write_table(run.terminal, ("NAME", "KEY", "STATE", ""), rows, color=run.color)
+        columns = (Column("NAME", "accent"), "KEY", "STATE", Column("", "dim"))
+        write_table(run.terminal, columns, rows, color=run.color)
     end_as([item.verdict for item in checked])
 
 

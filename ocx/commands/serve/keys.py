@@ -10,7 +10,7 @@ import typer
 
 from ocx.errors import OcxError, UsageError
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -110,7 +110,15 @@ def _list_keys(run: Runtime, ledger: Ledger) -> None:
         return
     write_table(
         run.terminal,
-        ("NAME", "KEY", "ACCOUNT", "CREATED", "STATE", "RPM", "AT ONCE"),
+        (
+            Column("NAME", "accent"),
+            "KEY",
+            "ACCOUNT",
+            Column("CREATED", "dim"),
+            "STATE",
+            Column("RPM", right=True),
+            Column("AT ONCE", right=True),
+        ),
         [
             (
                 key.name,
