@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ import typer
 from docs.generate import documents, main
 from ocx import cli
 from ocx.docs.completion import SHELLS, script
-from ocx.docs.prose import prose
+from ocx.docs.prose import prose, texts
 from ocx.docs.roff import roff
 from ocx.docs.tree import Command, check, tree
 from ocx.errors import UsageError
@@ -106,10 +105,23 @@ def test_every_command_has_an_example() -> None:
     assert not bare
 
 
+def test_no_text_is_written_for_a_page_that_is_not_there() -> None:
+    pages = {title.replace(" ", "-") for title in COMMANDS}
+    assert set(texts()) == pages | {"ocx-config-file", "ocx-environment", "ocx-exit-codes"}
+
+
+def test_a_table_of_the_texts_holds_what_the_manual_shows() -> None:
+    """A misspelled key would be left out without a word."""
+    for page, written in texts().items():
+        assert set(written) <= {"description", "examples", "notes"}, page
+        for example in written.get("examples", ()):
+            assert set(example) == {"text", "code"}, page
+
+
 def _invocations() -> Iterator[tuple[str, list[str]]]:
     """Every `ocx …` in the examples of the manual, up to where the shell begins something else."""
-    for path in sorted((ROOT / "ocx/docs/text").glob("*.toml")):
-        for example in tomllib.loads(path.read_text()).get("examples", ()):
+    for page, written in texts().items():
+        for example in written.get("examples", ()):
             for line in example["code"].replace("\\\n", " ").splitlines():
                 for found in re.finditer(r"\$\((ocx [^)]*)\)|(?:^|\| |[A-Z]=\S+ )(ocx .*)", line):
                     code = found[1] or found[2]
@@ -120,7 +132,7 @@ def _invocations() -> Iterator[tuple[str, list[str]]]:
                         if word[0] in "|;>&" or word == "--":
                             break
                         words.append(word)
-                    yield f"{path.stem}: {code}", words
+                    yield f"{page}: {code}", words
 
 
 INVOCATIONS = dict(_invocations())
