@@ -152,7 +152,7 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
 def _report_to_nagios(terminal: Terminal, error: OcxError) -> int:
     """A plugin's words are on stdout, and whatever it cannot tell is 3."""
-    from ocx.output.monitoring import UNKNOWN, nagios_unknown
+    from ocx.output.balance_formats import UNKNOWN, nagios_unknown
 
     with contextlib.suppress(OcxError, OutputClosed):
         terminal.print(redact(nagios_unknown(error.message)))

@@ -12,9 +12,8 @@ from ocx.history.call import Entry, document, text_of
 from ocx.history.filters import Filters
 from ocx.history.stats import Day
 from ocx.history.store import open_existing
-from ocx.output.bars import bars
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import bars, write_table
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 

@@ -1,11 +1,14 @@
-"""Tables: aligned for a person, TSV without truncation for a pipe."""
+"""Tables: aligned for a person, with bars for numbers; TSV without truncation for a pipe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from ocx.escaping import one_line
 from ocx.terminal import Terminal
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def write_table(
@@ -42,6 +45,20 @@ def write_table(
     terminal.stdout.write("".join(line.rstrip() + "\n" for line in lines).encode())
 
 
+def bars(numbers: Sequence[int | Decimal], width: int) -> list[str]:
+    """A bar for each number, the largest as wide as `width`; a small one is never invisible."""
+    largest = max(numbers, default=0)
+    return [_bar(number, largest, width) for number in numbers]
+
+
 def _cell(value: str) -> str:
     """A field of TSV cannot hold a tab or a line break."""
     return value.replace("\t", " ").replace("\r", " ").replace("\n", " ")
+
+
+def _bar(number: int | Decimal, largest: int | Decimal, width: int) -> str:
+    if not number or not largest:
+        return ""
+    eighths = max(1, round(number * width * 8 / largest))
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (_EIGHTHS[rest] if rest else "")
