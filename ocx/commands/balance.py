@@ -11,13 +11,12 @@ from ocx.api.balance import Balance, parse_balance
 from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.errors import BelowError, ChildExit, UsageError
 from ocx.keyring.client import open_client
-from ocx.output.balance_formats import (
+from ocx.output.balance_formats import Thresholds, balance_text
+from ocx.output.balance_output import (
     Shown,
-    Thresholds,
     annotated,
     annotation,
     as_text,
-    balance_text,
     deliver,
     raw_text,
     write_github,
