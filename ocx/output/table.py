@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from ocx.escaping import one_line
 from ocx.terminal import Terminal
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -23,9 +26,9 @@ def write_table(
         for row in rows:
             terminal.print("\t".join(_cell(value) for value in row))
         return
-    from rich.console import Console  # a terminal can wait for rich, a pipe cannot
-    from rich.table import Table
-    from rich.text import Text
+    from rich.console import Console  # noqa: PLC0415 - a terminal can wait for rich, a pipe cannot
+    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for header in headers:

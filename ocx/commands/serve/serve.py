@@ -73,7 +73,7 @@ def serve(
 
 
 def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
-    from ocx.serve.settings import ServeSettings, load  # a whole HTTP server hangs on it
+    from ocx.serve.settings import ServeSettings, load  # noqa: PLC0415 - as in _foreground
 
     path = config or config_dir(run.terminal.env) / CONFIG
     # Golden files and play credits must not depend on what lies in a home folder.
@@ -84,7 +84,7 @@ def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) 
 
 
 def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
-    from ocx.serve.ledger.store import Store
+    from ocx.serve.ledger.store import Store  # noqa: PLC0415 - as in _foreground
 
     if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
         return Store.memory()
@@ -98,14 +98,14 @@ def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bo
 
 
 def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: RequestLog) -> Launch:
-    from ocx.serve.launch import launch
+    from ocx.serve.launch import launch  # noqa: PLC0415 - as in _foreground
 
     return launch(store, settings, ephemeral=ephemeral, log=writer)
 
 
 def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
-    from ocx.serve.child import child_environment, run_child
-    from ocx.serve.server import serving
+    from ocx.serve.child import child_environment, run_child  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.server import serving  # noqa: PLC0415 - the same
 
     with serving(launch.parts) as url:
         env = child_environment(run.terminal.env, url, launch.key)
@@ -116,9 +116,10 @@ def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
 
 
 def _foreground(launch: Launch, writer: RequestLog, port: int) -> None:
-    from ocx.serve.app import App
-    from ocx.serve.server import Loopback, base_url, listen
-    from ocx.serve.server import run as serve_until
+    # This module is loaded for `ocx serve grant`, too, which needs no HTTP server.
+    from ocx.serve.app import App  # noqa: PLC0415 - see above
+    from ocx.serve.server import Loopback, base_url, listen  # noqa: PLC0415 - the same
+    from ocx.serve.server import run as serve_until  # noqa: PLC0415 - the same
 
     with contextlib.closing(listen(port)) as listener:
         server = Loopback(App(launch.parts))
