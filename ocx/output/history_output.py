@@ -18,14 +18,8 @@ from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 _HEADERS = ("ID", "WHEN", "MODEL", "CONVERSATION", "TOKENS", "CREDITS", "OUTCOME", "PROMPT")
-
-
 _STATS = ("DAY", "MODEL", "CALLS", "PROMPT TOKENS", "COMPLETION TOKENS", "CREDITS", "UNKNOWN")
-
-
 _BARS = ("DAY", "MODEL", "CALLS", "TOKENS", "", "CREDITS", "")
-
-
 _BAR = 20
 
 
@@ -125,7 +119,7 @@ def _credits(entry: Entry) -> str:
 
 
 def _day_credits(day: Day) -> str:
-    """Empty where nothing is known: unknown is never 0."""
+    """Empty if nothing is known: unknown is never 0."""
     return "" if day.unknown == day.calls else f"{day.credits:f}"
 
 
