@@ -1,6 +1,6 @@
 """When a failed request may be sent again, and how long to wait; pure.
 
-A POST costs money: it is repeated only where the server says that it did not answer it.
+A POST costs money: it is repeated only if the server says that it did not answer it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from logging import Logger
 from typing import Literal
 
 from ocx.errors import CreditsError, OcxError, RateLimitError
@@ -23,7 +24,7 @@ _UNANSWERED = frozenset({429, 500, 502, 503, 522, 529})
 _HARMLESS_TOO = frozenset({408, 504, 524})
 _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
 
-Stage = Literal["connect", "silent", "status", "final"]
+Phase = Literal["connect", "silent", "status", "final"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Failure:
     """
 
     error: OcxError
-    phase: Stage = "final"
+    phase: Phase = "final"
     headers: Mapping[str, str] | None = None
 
 
@@ -78,7 +79,7 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     Args:
         headers: names in lower case.
-        now: seconds since the epoch; the clock's where not given.
+        now: seconds since the epoch; by default the clock's.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _SECONDS.fullmatch(milliseconds):
@@ -110,3 +111,11 @@ def _too_long(asked: float, left: float, error: OcxError) -> RateLimitError:
 
 def _shown(seconds: float) -> str:
     return f"{math.ceil(seconds)}" if seconds >= 10 else f"{seconds:.1f}".removesuffix(".0")
+
+
+def log_retry(log: Logger, number: int, of: int, wait: float, error: OcxError) -> None:
+    """One line a retry; the record's `retry` holds the same for a program."""
+    said = {"number": number, "of": of, "seconds": round(wait, 3)}
+    more = {"message": error.message, "status": error.status}
+    text = "retry %d of %d in %.1f s: %s"
+    log.warning(text, number, of, wait, error.message, extra={"retry": {**said, **more}})

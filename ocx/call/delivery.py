@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer
-from ocx.api.message import SurrogateJoiner
+from ocx.api.surrogates import SurrogateJoiner
 from ocx.api.types import Delta
 from ocx.call.exchange import CUT_AT_LIMIT, DeltaSink
 from ocx.call.options import Checks, Output
@@ -126,10 +126,11 @@ class TextDelivery(_Delivery):
             return NoWriter()
         render = self._output.render
         if render or (render is None and self._to_person):
-            from ocx.output.markdown import MarkdownWriter  # rich, only if somebody looks
+            from ocx.output.live import markdown_writer  # rich, only if somebody looks
 
-            color = self._run.terminal.stdout_color(self._run.color)
-            return MarkdownWriter(self._target, self._run.terminal, color=color)
+            terminal = self._run.terminal
+            color = terminal.stdout_color(self._run.color)
+            return markdown_writer(self._target, terminal, color=color, to_person=self._to_person)
         return TerminalWriter(self._target) if self._to_person else PlainWriter(self._target)
 
 

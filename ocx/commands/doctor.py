@@ -67,7 +67,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     if settings.sandbox:
         yield ok("network", "not needed: the sandbox runs in this process")
     else:
-        # Its HTTP library takes longer to import than everything above takes to run.
+        # The HTTP library takes longer to import than everything above takes to run.
         from ocx.doctor.network import network
 
         for check in network(settings):
@@ -87,7 +87,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
 def _client(
     run: Runtime, settings: Settings, secret: Secret | None
 ) -> AbstractContextManager[Client]:
-    """With the key as it was found: it is not read, and no program asked for it, a second time."""
+    """A client with the key that was found, so that no file or program is asked a second time."""
     if settings.sandbox:
         from ocx.keyring.client import open_client
 

@@ -27,7 +27,7 @@ def open_client(run: Runtime, settings: Settings) -> Iterator[Client]:
         with client_for(run, settings, found.secret) as client:
             yield client
         return
-    from ocx.serve.sandbox import sandbox  # a whole HTTP server, only if it is asked for
+    from ocx.serve.launch import sandbox  # a whole HTTP server, only if it is asked for
 
     by_flag = settings.from_flag("sandbox")
     if run.terminal.stderr_tty or not by_flag:

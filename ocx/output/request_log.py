@@ -16,10 +16,10 @@ from ocx.secret import Secret
 from ocx.serve.ledger.money import credits, show
 
 if TYPE_CHECKING:
-    from ocx.serve.request_record import Exchange
+    from ocx.serve.request_record import RequestRecord
 
 
-def text_line(exchange: Exchange) -> str:
+def text_line(exchange: RequestRecord) -> str:
     """Method, path, model, status, tokens, credits, milliseconds, key."""
     words = [exchange.method, one_line(exchange.path)]
     if exchange.model is not None:
@@ -36,7 +36,7 @@ def text_line(exchange: Exchange) -> str:
     return "  ".join(words)
 
 
-def json_line(exchange: Exchange) -> str:
+def json_line(exchange: RequestRecord) -> str:
     """The same and more as one compact document; fields that do not apply are null."""
     document: dict[str, Any] = {
         "time": int(time.time()),
@@ -70,7 +70,7 @@ class RequestLog:
         self._error: OcxError | OutputClosed | None = None
         self.stop: Callable[[], None] = lambda: None
 
-    def __call__(self, exchange: Exchange) -> None:
+    def __call__(self, exchange: RequestRecord) -> None:
         if self._error is not None:
             return
         try:
@@ -79,7 +79,7 @@ class RequestLog:
             self._error = error
             self.stop()
 
-    def _write(self, exchange: Exchange) -> None:
+    def _write(self, exchange: RequestRecord) -> None:
         if self._shown:
             line = text_line(exchange) if self._as_text else json_line(exchange)
             self._terminal.print(line)

@@ -70,3 +70,4 @@ def test_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
     assert manual.startswith("ocx-chat - ")
     assert "EXAMPLES" in manual, "manual_text.toml is in the wheel"
     assert (tmp_path / "share/man/man1/ocx.1").is_file()
+    assert (site / "ocx/serve/openapi.json").is_file()

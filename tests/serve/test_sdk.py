@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ocx.serve.catalogue import BUILT_IN
+from ocx.serve.routing import BUILT_IN
 from tests.serve.conftest import Served
 from tests.support.program import Ocx
 
@@ -62,6 +62,39 @@ def test_stream(client: Any) -> None:
     assert [chunk.choices[0].delta.content for chunk in spoken] == ["one ", "two ", "three"]
     assert finish.choices[0].finish_reason == "stop"
     assert usage.usage.completion_tokens == 3
+
+
+TOOLS: Any = [
+    {
+        "type": "function",
+        "function": {
+            "name": "add",
+            "parameters": {"type": "object", "properties": {"a": {}, "b": {}}, "required": []},
+        },
+    }
+]
+
+
+def test_tools(client: Any) -> None:
+    """Ask, run the tool, send its result: the loop of every agent."""
+    messages: Any = [{"role": "user", "content": "add(1, 2) add(3, 4)"}]
+    ask = client.chat.completions.create
+    message = ask(model="gpt-4o", messages=messages, tools=TOOLS).choices[0].message
+    results = [sum(json.loads(call.function.arguments).values()) for call in message.tool_calls]
+    assert results == [3, 7]
+    messages.append(message)
+    for call, result in zip(message.tool_calls, results, strict=True):
+        messages.append({"role": "tool", "tool_call_id": call.id, "content": str(result)})
+    answer = ask(model="gpt-4o", messages=messages, tools=TOOLS).choices[0]
+    assert (answer.message.content, answer.finish_reason) == ("7", "stop")
+
+
+def test_tools_in_a_stream(client: Any) -> None:
+    messages: Any = [{"role": "user", "content": "add(1, 2) add(3, 4)"}]
+    with client.chat.completions.stream(model="gpt-4o", messages=messages, tools=TOOLS) as stream:
+        message = stream.get_final_completion().choices[0].message
+    found = [call.function.arguments for call in message.tool_calls]
+    assert found == ['{"a":1,"b":2}', '{"a":3,"b":4}']
 
 
 def test_abort(client: Any, served: Served) -> None:
@@ -111,7 +144,7 @@ def test_its_retries_come_through(openai: Any, served: Served) -> None:
             model="fault/429,first=2,after=0", messages=MESSAGES
         )
     assert answer.choices[0].message.content == "one two three"
-    assert [exchange.status for exchange in served.wait_for(3)] == [429, 429, 200]
+    assert [record.status for record in served.wait_for(3)] == [429, 429, 200]
 
 
 def test_an_error_in_the_stream(openai: Any, client: Any) -> None:

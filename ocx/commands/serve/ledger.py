@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 from ocx.commands.context import ledger_path
 from ocx.commands.options import Db
 from ocx.output.json_output import write_json_line
-from ocx.serve.ledger.export import entries
+from ocx.serve.ledger.audit import entries
 from ocx.serve.ledger.ledger import open_ledger
 
 
