@@ -16,7 +16,8 @@ from ocx.docs.tree import check, tree
 def main(folder: Path) -> None:
     """Write every file below `folder`, and remove the pages of commands that are gone.
 
-    Raises: ValueError for a command or an option without help.
+    Raises:
+        ValueError: a command or an option has no help.
     """
     written = documents()
     for path, text in written.items():

@@ -232,7 +232,7 @@ def _nothing(run: Runtime) -> None:
 
 def _print_version(ctx: typer.Context, asked: bool) -> None:
     if asked:
-        # Not typer.echo, which says nothing where stdout is closed.
+        # Not typer.echo, which says nothing if stdout is closed.
         runtime_of(ctx).terminal.print(f"ocx {__version__}")
         raise typer.Exit
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
 from ocx.errors import UsageError
 from ocx.escaping import escape_control
+from ocx.jsontext import compact
 from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
 from ocx.prompt.fields import parse_fields
@@ -85,7 +85,7 @@ def api(
     elif fields and method in _IN_QUERY:
         target = with_query(target, fields)
     elif fields:
-        content = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        content = compact(fields).encode()
     settings = run.settings()
     if settings.timeout is None and method != "GET":  # a chat, for all that we know
         settings = replace(settings, timeout=CHAT_TIMEOUT)

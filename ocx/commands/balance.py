@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,21 +11,18 @@ from ocx.api.balance import Balance, parse_balance
 from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.errors import BelowError, ChildExit, UsageError
 from ocx.keyring.client import open_client
-from ocx.output.balance import balance_text, raw_text
-from ocx.output.balance_formats import (
+from ocx.output.balance_formats import Thresholds, balance_text
+from ocx.output.balance_output import (
     Shown,
     annotated,
     annotation,
     as_text,
     deliver,
+    raw_text,
     write_github,
     write_screen,
 )
-from ocx.output.monitoring import Thresholds
 from ocx.runtime import Runtime
-
-if TYPE_CHECKING:
-    pass
 
 _FORMATS = "text|json|prometheus|nagios|github"
 
@@ -103,7 +100,7 @@ def balance(
     form = _form(run, format_, raw)
     limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum))
     settings = run.settings()
-    if limits.least is not None:
+    if limits.critical is not None:
         refuse_play_money(settings, "--min")
     with annotated(run, form), open_client(run, settings) as client:
         reply = client.balance()
@@ -118,7 +115,7 @@ def balance(
             currency=currency,
         )
         shown = Shown(reading, reply.json, settings, limits)
-        if form == "nagios" and limits.least is not None:
+        if form == "nagios" and limits.critical is not None:
             check_known(reading, accept_guess=accept_guess)
         if not raw:
             _show(run, form, shown, output)
@@ -152,11 +149,11 @@ def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None
         if state := limits.state(reading):
             raise ChildExit(state)
         return
-    if limits.low is not None:
-        _warn(run, form, reading, limits.low)
-    if limits.least is not None:
+    if limits.warning is not None:
+        _warn(run, form, reading, limits.warning)
+    if limits.critical is not None:
         try:
-            check_minimum(reading, limits.least, accept_guess=accept_guess)
+            check_minimum(reading, limits.critical, accept_guess=accept_guess)
         except BelowError as below:
             if run.quiet:  # like grep -q: the answer "no" is no error
                 raise ChildExit(below.exit_code) from None

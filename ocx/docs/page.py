@@ -65,10 +65,6 @@ class Page:
     def file(self) -> str:
         return f"{self.name}.{self.number}"
 
-    @property
-    def reference(self) -> str:
-        return f"`{self.name}`({self.number})"
-
 
 def paragraphs(text: str) -> tuple[Block, ...]:
     """One for each block of lines with an empty line after it."""

@@ -1,4 +1,4 @@
-"""A page as plain text: for a pipe, and where there is no man."""
+"""A page as plain text: for a pipe, and if there is no man."""
 
 from __future__ import annotations
 
