@@ -21,7 +21,7 @@ __ocx_options() {
     options=
     case $1 in
         'ocx') options='--version -V' ;;
-        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --save-template --model -m --temperature --top-p --max-tokens --stop --option -O --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --extract -x --extract-last --schema --schema-retries --usage -u --cost --min-balance --reasoning --render --no-render --fail-on-length --dry-run --snippet' ;;
+        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
         'ocx models') options='--exists' ;;
         'ocx balance') options='--min --warn --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
@@ -36,7 +36,7 @@ __ocx_options() {
         'ocx history rm') options='--older-than --model -m --conversation --all --yes -y' ;;
         'ocx history export') options='--since --until --model -m --conversation' ;;
         'ocx history stats') options='--since --until --model -m --conversation' ;;
-        'ocx serve') options='--port --db --config --ephemeral --record --log' ;;
+        'ocx serve') options='--port --db --config --ephemeral --record --replay --missing --timing --record-cassettes --log' ;;
         'ocx serve keys') options='--account --expires --rpm --concurrency --db' ;;
         'ocx serve grant') options='--take --account --db' ;;
         'ocx serve ledger') options='--account --jsonl --db' ;;
@@ -62,20 +62,23 @@ __ocx_option_value() {
         'ocx chat --system-file') kind='files' ;;
         'ocx chat --template'|'ocx chat -t') kind='templates' ;;
         'ocx chat --param'|'ocx chat -p') kind='text' ;;
-        'ocx chat --save-template') kind='templates' ;;
         'ocx chat --model'|'ocx chat -m') kind='models' ;;
         'ocx chat --temperature') kind='text' ;;
         'ocx chat --top-p') kind='text' ;;
         'ocx chat --max-tokens') kind='text' ;;
         'ocx chat --stop') kind='text' ;;
         'ocx chat --option'|'ocx chat -O') kind='text' ;;
+        'ocx chat --tools') kind='text' ;;
+        'ocx chat --tool-choice') kind='words auto none required NAME' ;;
         'ocx chat --conversation') kind='text' ;;
         'ocx chat --output'|'ocx chat -o') kind='files' ;;
+        'ocx chat --reasoning') kind='words hide show raw' ;;
+        'ocx chat --report') kind='files' ;;
         'ocx chat --schema') kind='files' ;;
         'ocx chat --schema-retries') kind='text' ;;
         'ocx chat --min-balance') kind='text' ;;
-        'ocx chat --reasoning') kind='words hide show' ;;
-        'ocx chat --snippet') kind='words curl powershell python node' ;;
+        'ocx chat --snippet') kind='words curl powershell python node openai-python openai-node' ;;
+        'ocx chat --save-template') kind='templates' ;;
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;
         'ocx balance --currency') kind='text' ;;
@@ -105,6 +108,9 @@ __ocx_option_value() {
         'ocx serve --port') kind='text' ;;
         'ocx serve --db') kind='files' ;;
         'ocx serve --config') kind='files' ;;
+        'ocx serve --record') kind='text' ;;
+        'ocx serve --replay') kind='text' ;;
+        'ocx serve --missing') kind='words fail pass' ;;
         'ocx serve --log') kind='files' ;;
         'ocx serve keys --account') kind='text' ;;
         'ocx serve keys --expires') kind='text' ;;

@@ -11,64 +11,65 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import typer
-import typer.core
-import typer.main
 
 from ocx import __version__
-from ocx.commands.context import runtime_of, shared, with_options
+from ocx.commands.context import runtime_of, with_options
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
+from ocx.suggest import nearest
+from ocx.typer_internals import Group as TyperGroup
+from ocx.typer_internals import command_of, write_commands
 
 
 class Group(NamedTuple):
-    """A command with commands below it; `bare` is what it does when called alone."""
+    """A command with commands below it; with `bare` it does something when called alone."""
 
-    help: str
+    summary: str
     commands: Mapping[str, str | Group]
-    bare: str | None = None
+    bare: bool = False
 
 
 COMMANDS: dict[str, str | Group] = {
-    "chat": "ocx.commands.chat:chat",
-    "models": "ocx.commands.models:models",
-    "balance": "ocx.commands.balance:balance",
+    "chat": "Ask a model and print its answer as it comes.",
+    "models": "List the models that the account may use.",
+    "balance": "Show the credits left on the account.",
     "keys": Group(
         "Store, check and rotate API keys.",
         {
-            "add": "ocx.commands.keys:add",
-            "list": "ocx.commands.keys:list_",
-            "show": "ocx.commands.keys:show",
-            "use": "ocx.commands.keys:use",
-            "rotate": "ocx.commands.keys:rotate",
-            "check": "ocx.commands.keys:check",
-            "rm": "ocx.commands.keys:rm",
+            "add": "Store a key under NAME.",
+            "list": "List the stored keys.",
+            "show": "Show a key, masked unless --reveal is given.",
+            "use": "Use this key in a profile: of -P, else the default one.",
+            "rotate": "Replace a key by a new one, which is checked first.",
+            "check": "Ask the endpoint whether a key is valid.",
+            "rm": "Remove a stored key.",
         },
     ),
     "config": Group(
         "Show and change settings and profiles.",
         {
-            "show": "ocx.commands.config:show",
-            "get": "ocx.commands.config:get",
-            "set": "ocx.commands.config:set_",
-            "unset": "ocx.commands.config:unset",
-            "path": "ocx.commands.config:path",
-            "edit": "ocx.commands.config:edit",
+            "show": "Show all settings and where they come from.",
+            "get": "Print the value of one setting.",
+            "set": "Set NAME to VALUE in a profile.",
+            "unset": "Remove NAME from a profile: of -P, else the default one.",
+            "path": "Print where the config file is.",
+            "edit": "Edit the config file in $VISUAL or $EDITOR.",
             "profiles": Group(
                 "List, choose, copy and remove profiles.",
                 {
-                    "list": "ocx.commands.config:profiles_list",
-                    "use": "ocx.commands.config:profiles_use",
-                    "copy": "ocx.commands.config:profiles_copy",
-                    "rm": "ocx.commands.config:profiles_rm",
+                    "list": "List the profiles; the one in force is marked.",
+                    "use": "Use this profile wherever none is named.",
+                    "copy": "Copy a profile under a new name.",
+                    "rm": "Remove a profile; stored keys stay.",
                 },
             ),
             "templates": Group(
                 "List, show, edit and remove the templates of `ocx chat -t`.",
                 {
-                    "list": "ocx.commands.templates:list_",
-                    "show": "ocx.commands.templates:show",
-                    "edit": "ocx.commands.templates:edit",
-                    "rm": "ocx.commands.templates:rm",
+                    "list": "List the templates and their parameters.",
+                    "show": "Print a template's TOML.",
+                    "edit": "Edit a template, or begin a new one.",
+                    "rm": "Remove a template.",
                 },
             ),
         },
@@ -76,47 +77,55 @@ COMMANDS: dict[str, str | Group] = {
     "history": Group(
         "List, search and remove the calls that were kept.",
         {
-            "list": "ocx.commands.history:list_",
-            "show": "ocx.commands.history:show",
-            "search": "ocx.commands.history:search",
-            "rm": "ocx.commands.history:rm",
-            "export": "ocx.commands.history:export",
-            "stats": "ocx.commands.history:stats",
+            "list": "List the calls that were kept, newest first.",
+            "show": "Show one call: what was sent, what came, what it took.",
+            "search": "Find calls by words of prompt and answer.",
+            "rm": "Remove calls from the history.",
+            "export": "Print the calls as JSON Lines, oldest first.",
+            "stats": "Sum up tokens and credits by day and model.",
         },
     ),
     "serve": Group(
         "Run the documented API on loopback, offline, with keys and credits.",
         {
-            "keys": "ocx.commands.serve:keys",
-            "grant": "ocx.commands.serve:grant",
-            "ledger": "ocx.commands.serve:ledger",
-            "check": "ocx.commands.serve:check",
-            "reset": "ocx.commands.serve:reset",
+            "keys": "List, add or revoke keys of the local server.",
+            "grant": "Grant credits to an account, also beside a running server.",
+            "ledger": "Show every movement of credits, oldest first.",
+            "check": "Check that every balance is the sum of its entries and nothing stays held.",
+            "reset": "Delete the ledger, keys and all, and begin a new one with its first credits.",
         },
-        bare="ocx.commands.serve:serve",
+        bare=True,
     ),
-    "env": "ocx.commands.env:env",
-    "exec": "ocx.commands.exec:exec_",
-    "api": "ocx.commands.api:api",
-    "doctor": "ocx.commands.doctor:doctor",
-    "completion": "ocx.docs.commands:completion",
-    "help": "ocx.docs.commands:help_",
+    "env": "Print the environment that hands the endpoint and key to other tools.",
+    "exec": "Run a program with the endpoint and key in its environment.",
+    "api": "Send a raw request and print the answer as it came.",
+    "doctor": "Find out what is wrong, and what to do about it.",
+    "completion": "Print the completion script of a shell.",
+    "help": "Show the manual of a command or a topic.",
 }
+"""Each command with the first line of its help, so that `ocx --help` imports none of them.
+
+`ocx keys add` is the function `add` (or `add_`) of `ocx/commands/keys/add.py`.
+"""
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class LazyGroup(typer.core.TyperGroup):
+class LazyGroup(TyperGroup):
     """A group whose commands are built from the table when they are asked for."""
 
     table: Mapping[str, str | Group]
+    path: tuple[str, ...]
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
         return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
         entry = self.table.get(cmd_name)
-        return build(cmd_name, entry) if entry is not None else None
+        return build((*self.path, cmd_name), entry) if entry is not None else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the same
+        write_commands(formatter, [(n, _summary(entry)) for n, entry in self.table.items()])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.table:
@@ -124,12 +133,14 @@ class LazyGroup(typer.core.TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _unknown_command(word: str, path: str, known: list[str]) -> UsageError:
-    import difflib  # only on the way to an error
+def _summary(entry: str | Group) -> str:
+    return entry.summary if isinstance(entry, Group) else entry
 
-    near = difflib.get_close_matches(word, known, 1, cutoff=0.75)
+
+def _unknown_command(word: str, path: str, known: list[str]) -> UsageError:
+    near = nearest(word, known, cutoff=0.75)
     if near:
-        return UsageError(f"no such command: {word}", hint=f"did you mean `{path} {near[0]}`?")
+        return UsageError(f"no such command: {word}", hint=f"did you mean `{path} {near}`?")
     if path == "ocx":
         quoted = '"' + word.replace('"', '\\"') + '"'
         return UsageError(f"no such command: {word}", hint=f"to ask a model: ocx chat {quoted}")
@@ -147,46 +158,55 @@ def _typer(**options: Any) -> typer.Typer:
     )
 
 
-def build(name: str, entry: str | Group) -> Any:
+def build(path: tuple[str, ...], entry: str | Group) -> Any:
     """The command object for one entry of the table."""
     if isinstance(entry, Group):
-        return _build_group(name, entry)
+        return _build_group(path, entry)
     app = _typer()
-    app.command(name=name)(with_options(_load(entry)))
-    return typer.main.get_command(app)
+    command = load(path)
+    app.command(name=path[-1], help=_help(entry, command))(with_options(command))
+    return command_of(app)
 
 
-def _load(path: str) -> Callable[..., None]:
-    module, _, attribute = path.partition(":")
-    loaded: Callable[..., None] = getattr(importlib.import_module(module), attribute)
-    return loaded
+def load(path: tuple[str, ...]) -> Callable[..., None]:
+    """The function behind a command. Names that Python has taken end in an underscore."""
+    module = importlib.import_module(".".join(("ocx.commands", *path)))
+    function: Callable[..., None] = getattr(module, path[-1], None) or getattr(
+        module, f"{path[-1]}_"
+    )
+    return function
 
 
-def _build_group(name: str, entry: Group) -> LazyGroup:
-    callback = _load(entry.bare) if entry.bare else _nothing
-    _, _, more = (callback.__doc__ or "").partition("\n\n") if entry.bare else ("", "", "")
-    text = f"{entry.help}\n\n{inspect.cleandoc(more)}".rstrip()
-    return _group(name, text, entry.commands, callback, bare=entry.bare is not None)
+def _help(summary: str, command: Callable[..., None]) -> str:
+    """The table's line, then what the docstring says after its own first one."""
+    _, _, more = inspect.cleandoc(command.__doc__ or "").partition("\n\n")
+    return f"{summary}\n\n{more}".rstrip()
+
+
+def _build_group(path: tuple[str, ...], entry: Group) -> LazyGroup:
+    callback = load((*path, path[-1])) if entry.bare else _nothing
+    text = _help(entry.summary, callback) if entry.bare else entry.summary
+    return _group(path, text, entry.commands, callback, bare=entry.bare)
 
 
 def _group(
-    name: str,
+    path: tuple[str, ...],
     text: str,
     table: Mapping[str, str | Group],
     callback: Callable[..., None],
     *,
     bare: bool,
 ) -> LazyGroup:
+    name = path[-1] if path else "ocx"
     app = _typer(cls=LazyGroup, name=name, help=text, invoke_without_command=bare)
     # The root's help is the one place that shows the options which every command knows.
     app.callback()(with_options(callback, hidden=callback is not _root))
-    group = typer.main.get_command(app)
+    group = command_of(app)
     assert isinstance(group, LazyGroup)  # noqa: S101 - what cls= above means, told to mypy
-    group.table = table
+    group.table, group.path = table, path
     return group
 
 
-@shared
 def _nothing(run: Runtime) -> None:
     """A group does nothing by itself."""
 
@@ -198,7 +218,6 @@ def _print_version(ctx: typer.Context, asked: bool) -> None:
         raise typer.Exit
 
 
-@shared
 def _root(
     run: Runtime,
     version: Annotated[
@@ -214,7 +233,7 @@ def _root(
 def root() -> LazyGroup:
     """The whole program as one command."""
     return _group(
-        "ocx",
+        (),
         "The command line of OpenCodex: chat, models, credits and keys for shell and CI.",
         COMMANDS,
         _root,

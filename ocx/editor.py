@@ -15,8 +15,9 @@ from ocx.runtime import Runtime
 def edit_text(run: Runtime, text: str, suffix: str = ".md") -> str:
     """What the user makes of `text`.
 
-    Raises: UsageError where there is no editor or the text is not UTF-8; OcxError where the
-        editor fails.
+    Raises:
+        UsageError: there is no editor, or the text is not UTF-8.
+        OcxError: the editor fails.
     """
     command = editor(run.terminal.env, terminal=run.terminal.can_ask())
     try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ocx import signals
 from ocx.errors import (
@@ -24,7 +23,8 @@ from ocx.secret import redact
 from ocx.terminal import Terminal
 from ocx.terminal import write_failure as translate_write_failure
 
-_TAKE_TRAILING = frozenset({"serve", "exec"})
+if TYPE_CHECKING:
+    from ocx.argv import Argv
 
 
 def run(argv: Sequence[str]) -> NoReturn:
@@ -55,12 +55,12 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     """Parse and run. Raises only our own errors and events."""
     import typer  # after the handlers stand: the import takes most of the start-up
 
+    from ocx.argv import split_trailing
     from ocx.cli import root
-    from ocx.commands.context import VALUE_FLAGS
     from ocx.runtime import Runtime
 
     command = root()
-    ours, trailing = split_trailing(words, VALUE_FLAGS)
+    ours, trailing = split_trailing(words)
     try:
         # Not command.main(), which turns Ctrl-C into 130 and a closed pipe into 1. The parser
         # takes words out of the list it is given; what reports errors needs all of them.
@@ -79,30 +79,19 @@ def invoke(words: list[str], terminal: Terminal) -> None:
         raise not_text(error) from error
 
 
-def split_trailing(
-    words: list[str], value_flags: frozenset[str]
-) -> tuple[list[str], tuple[str, ...] | None]:
-    """`words` up to the first `--`, and what follows it where the command runs programs.
+def _argv(words: Sequence[str]) -> Argv:
+    from ocx.argv import read_argv  # only on the way to an error
 
-    A Typer group cannot tell `serve -- CMD` from `serve CMD`, so this comes before it.
-    """
-    if "--" not in words or _command_word(words, value_flags) not in _TAKE_TRAILING:
-        return words, None
-    cut = words.index("--")
-    return words[:cut], tuple(words[cut + 1 :])
+    return read_argv(words)
 
 
-def _command_word(words: Sequence[str], value_flags: frozenset[str]) -> str | None:
-    """The first word that is neither a shared flag nor the value of one."""
-    rest = iter(words)
-    for word in rest:
-        if word == "--":
-            break
-        if word in value_flags:
-            next(rest, None)
-        elif not word.startswith("-"):
-            return word
-    return None
+def _json_and_debug(words: Sequence[str]) -> tuple[bool, bool, bool]:
+    """Whether --json, --debug and --format nagios of `balance` were given."""
+    try:
+        argv = _argv(words)
+    except Exception:  # the program cannot be loaded: that is the error to report
+        return "--json" in words, "--debug" in words, False
+    return argv.has("--json"), argv.has("--debug"), argv.is_for_nagios
 
 
 def _translated(error: OSError) -> Exception:
@@ -113,33 +102,19 @@ def _translated(error: OSError) -> Exception:
 
 def usage_error(error: Exception, words: Sequence[str]) -> UsageError:
     """A complaint of the parser as an error of ours, with the next step in it."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else _command_path(words)
-    message = getattr(error, "format_message", error.__str__)()
-    if type(error).__name__ == "NoArgsIsHelpError" or message == "Missing command.":
+    from ocx.typer_internals import complaint
+
+    found = complaint(error)
+    path = found.command or _argv(words).title
+    if found.message is None:
         return UsageError("no command", hint=f"see `{path} --help`")
-    message = message[:1].lower() + message[1:].rstrip(".")
-    return UsageError(message, hint=_usage_hint(getattr(error, "option_name", ""), path, words))
+    return UsageError(found.message, hint=_usage_hint(found.option, path))
 
 
-def _command_path(words: Sequence[str]) -> str:
-    """The command that `words` name, for a complaint that does not say: an option's value."""
-    from ocx.cli import COMMANDS, Group
-
-    path, table = "ocx", COMMANDS
-    for word in words:
-        if word in table:
-            path, entry = f"{path} {word}", table[word]
-            if not isinstance(entry, Group):
-                break
-            table = dict(entry.commands)
-    return path
-
-
-def _usage_hint(option: str, path: str, words: Sequence[str]) -> str:
+def _usage_hint(option: str, path: str) -> str:
     if option in {"--key", "--api-key", "--token"}:
         return "keys are never given on the command line; store one with `ocx keys add NAME`"
-    if option[:1] == "-" and option[1:2].isdigit() and "chat" in words:
+    if option[:1] == "-" and option[1:2].isdigit() and path == "ocx chat":
         return "a prompt that starts with a dash goes after `--`: ocx chat -- " + option + " …"
     return f"see `{path} --help`"
 
@@ -154,29 +129,25 @@ def _unexpected(error: Exception) -> OcxError:
 
 
 def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
-    if "--debug" in _before_dashes(words):
+    from ocx.output.error_output import write_failure  # only on the way to an error
+
+    as_json, debug, nagios = _json_and_debug(words)
+    if debug:
         import traceback
 
         from ocx.escaping import escape_control
 
-        terminal.stderr.write(escape_control("".join(traceback.format_exception(error))))
-    from ocx.output.error_output import write_failure  # only on the way to an error
+        text = escape_control("".join(traceback.format_exception(error)))
+        if as_json:
+            from ocx.jsontext import compact
 
-    if _is_for_nagios(words):
+            text = compact({"debug": text}, ascii_only=True) + "\n"
+        terminal.stderr.write(text)
+    if nagios:
         return _report_to_nagios(terminal, error)
     # Looked for in argv, so that a usage error already has the form that was asked for.
-    write_failure(terminal, error, as_json="--json" in _before_dashes(words))
+    write_failure(terminal, error, as_json=as_json)
     return error.exit_code
-
-
-def _is_for_nagios(words: Sequence[str]) -> bool:
-    from ocx.commands.context import VALUE_FLAGS  # only on the way to an error
-
-    ours = list(_before_dashes(words))
-    if _command_word(ours, VALUE_FLAGS) != "balance":
-        return False
-    pairs = itertools.pairwise(ours)
-    return "--format=nagios" in ours or ("--format", "nagios") in pairs
 
 
 def _report_to_nagios(terminal: Terminal, error: OcxError) -> int:
@@ -186,10 +157,6 @@ def _report_to_nagios(terminal: Terminal, error: OcxError) -> int:
     with contextlib.suppress(OcxError, OutputClosed):
         terminal.print(redact(nagios_unknown(error.message)))
     return UNKNOWN
-
-
-def _before_dashes(words: Sequence[str]) -> Sequence[str]:
-    return words[: words.index("--")] if "--" in words else words
 
 
 def _signal_of(event: BaseException) -> int:

@@ -1,19 +1,19 @@
 """The error tree; each class owns its exit code, its name and its default hint.
 
-OcxError              1  failure
-├── UsageError        2  usage
-├── ConfigError       3  config
-├── AuthError         4  auth
-├── CreditsError      5  credits
-├── RateLimitError    6  rate_limit
-├── RejectedError     7  rejected
-├── ServerError       8  server
-├── NetworkError      9  network
-├── DeadlineError    10  timeout
-├── IncompleteError  11  incomplete
-├── BelowError       12  below
-├── PartialError     13  partial
-└── InvalidAnswer    14  invalid_answer
+OcxError                1  failure
+├── UsageError          2  usage
+├── ConfigError         3  config
+├── AuthError           4  auth
+├── CreditsError        5  credits
+├── RateLimitError      6  rate_limit
+├── RejectedError       7  rejected
+├── ServerError         8  server
+├── NetworkError        9  network
+├── DeadlineError      10  timeout
+├── IncompleteError    11  incomplete
+├── BelowError         12  below
+├── PartialError       13  partial
+└── InvalidAnswerError 14  invalid_answer
 
 `OutputClosed`, `Interrupted` and `Terminated` end the process by a signal; `ChildExit` carries
 the status of a program that `ocx` ran for the user.
@@ -21,6 +21,7 @@ the status of a program that `ocx` ran for the user.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -29,11 +30,16 @@ class OcxError(Exception):
 
     Args:
         message: one line, without the key, for a person.
-        hint: the next step; the class's own where not given.
-        status: the HTTP status, where there was an answer.
+        hint: the next step; by default the class's own.
+        status: the HTTP status, if there was an answer.
         api_code: the code or type that the API gave, as a string.
         request_id: the id under which the provider can find the request.
         retry_after: seconds until a retry can help.
+
+    Attributes:
+        sent: the request may have reached the server.
+        headers: of the server's refusal, names in lower case.
+        body: of the server's refusal, as far as it was read.
     """
 
     exit_code: ClassVar[int] = 1
@@ -59,6 +65,9 @@ class OcxError(Exception):
         self.api_code = api_code
         self.request_id = request_id
         self.retry_after = retry_after
+        self.sent = True
+        self.headers: Mapping[str, str] = {}
+        self.body: bytes | None = None
 
     @property
     def retryable(self) -> bool:
@@ -73,7 +82,7 @@ class UsageError(OcxError):
 
 
 def not_text(error: UnicodeEncodeError) -> UsageError:
-    """What no request and no file can hold: bytes of the shell (PEP 383), or a half of a pair."""
+    """The error for text that is not UTF-8: bytes of the shell (PEP 383), half a pair."""
     code = ord(error.object[error.start])
     held = f"byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"surrogate U+{code:04X}"
     return UsageError(
@@ -210,6 +219,29 @@ class Interrupted(BaseException):
 
 class Terminated(BaseException):
     """SIGTERM arrived."""
+
+
+class CannotRunError(OcxError):
+    """A program of the user's cannot be executed."""
+
+    exit_code = 126
+    name = "cannot run"
+
+
+class NotFoundError(OcxError):
+    """A program of the user's does not exist."""
+
+    exit_code = 127
+    name = "not found"
+
+
+def cannot_run(program: str, error: OSError | ValueError) -> OcxError:
+    """The error for a program that the system could not start, as shells number it."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return NotFoundError(f"{program}: not found")
+    if isinstance(error, OSError):
+        return CannotRunError(f"{program}: {error.strerror}")
+    return NotFoundError("no program has that name")  # an empty name, or a NUL in it
 
 
 class ChildExit(BaseException):

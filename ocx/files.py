@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, one writer at a time."""
+"""Files written whole or not at all, by one writer at a time, and closed to other users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def atomic_write(path: Path, data: bytes, mode: int | None = None) -> None:
     Symlinks are followed, so that a config kept elsewhere stays a link. `mode` None keeps the
     mode of a file that is there, and gives a new one what the umask leaves.
 
-    Raises: OSError; the old content is then untouched and nothing is left beside it.
+    Raises:
+        OSError: the old content is then untouched and nothing is left beside it.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}")
@@ -42,13 +43,14 @@ def locked(path: Path) -> Iterator[None]:
     The lock is a file of its own, since the one it guards is replaced by every write. It stays:
     removing it would let two writers hold locks on different files of one name.
 
-    Raises: OSError.
+    Raises:
+        OSError: the lock file cannot be made.
     """
-    import fcntl  # not on Windows, where only reading settings works
+    import fcntl  # not on Windows, which can only read settings
 
     target = Path(os.path.realpath(path))
     lock = target.with_name(f".{target.name}.lock")
-    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_private(lock)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
@@ -56,19 +58,51 @@ def locked(path: Path) -> Iterator[None]:
         os.close(fd)
 
 
+def open_private(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+    """A file descriptor of `path`, which only its owner can read (0600) if it is new.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def make_private_file(path: Path) -> None:
+    """Make `path`, or remove group and other permissions from the one that is there.
+
+    One that is there is not opened: closing it would drop the locks that SQLite holds on it in
+    this process.
+
+    Raises:
+        OSError: it cannot be made or changed.
+    """
+    try:
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        _close_to_others(path)
+
+
 def make_folder(folder: Path, *, private: bool = False) -> None:
     """Make `folder` for its owner only (0700), its parents as usual.
 
-    Where it is there already and `private` is asked for, others lose their way into it.
-    Raises: OSError.
+    Args:
+        private: remove group and other permissions from one that is there.
+
+    Raises:
+        OSError: it cannot be made or changed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         folder.mkdir(0o700)
     except FileExistsError:
-        mode = folder.stat().st_mode & 0o777
-        if private and mode & 0o077:
-            folder.chmod(mode & 0o700)
+        if private:
+            _close_to_others(folder)
+
+
+def _close_to_others(path: Path) -> None:
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        path.chmod(mode & 0o700)
 
 
 def _mode(path: Path) -> int | None:
@@ -79,7 +113,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the file system can."""
+    """Make the new name last through a power cut, if the file system can."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # a folder that can be written but not listed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,12 @@ from ocx.config.settings import Settings, resolve
 from ocx.errors import UsageError
 from ocx.escaping import one_line
 from ocx.terminal import Terminal
+
+SHARED_FLAGS = (
+    "profile", "sandbox", "base_url", "key_file", "header", "json", "color", "quiet", "debug",
+    "timeout", "retries", "proxy", "ca_bundle",
+)  # fmt: skip
+"""The options that every command knows, by the names they have in `Runtime.flags`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,12 +60,31 @@ class Runtime:
         return settings
 
     def warn(self, text: str) -> None:
-        if not self.quiet:
-            self.terminal.message(f"ocx: warning: {one_line(text)}")
+        """Say on stderr what may be wrong."""
+        self.tell("warning", f"ocx: warning: {one_line(text)}", text)
 
     def note(self, text: str) -> None:
-        if not self.quiet:
-            self.terminal.message(f"ocx: {one_line(text)}")
+        """Say on stderr what is worth knowing."""
+        self.tell("note", f"ocx: {one_line(text)}", text)
+
+    def tell(self, kind: str, line: str, value: Any) -> None:
+        """One line on stderr: `line` for a person, `{kind: value}` with --json; none with -q."""
+        if self.quiet:
+            return
+        if self.json:
+            from ocx.jsontext import compact
+
+            line = compact({kind: value}, ascii_only=True)
+        self.terminal.message(line)
+
+    def notes(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.note(text)
+
+    def note_override(self, variable: str) -> None:
+        """Say so if an environment variable beats what was just set."""
+        if self.terminal.env.get(variable):
+            self.note(f"{variable} is set, and comes first")
 
     def confirm(self, question: str, yes: bool) -> None:
         """Return where the user agrees. Raises UsageError where nobody can be asked or says no."""
@@ -73,5 +98,30 @@ class Runtime:
         if answer.strip().lower() not in {"y", "yes"}:
             raise UsageError("nothing changed", hint="answer y, or use --yes, to go on")
 
+    def start_logging(self) -> None:
+        """Send what the packages of `ocx` log to stderr, one line a record."""
+        import logging  # start-up that only commands with a client pay
+
+        handler = logging.StreamHandler(self.terminal.stderr)
+        handler.setFormatter(logging.Formatter("ocx: %(message)s"))
+        if self.json:
+            handler.format = _json_record  # type: ignore[method-assign]
+        logger = logging.getLogger("ocx")
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+        quiet = logging.ERROR if self.quiet else logging.WARNING
+        logger.setLevel(logging.DEBUG if self.debug else quiet)
+
     def with_flags(self, **flags: Any) -> Runtime:
         return replace(self, flags={**self.flags, **flags})
+
+
+def _json_record(record: Any) -> str:
+    """A line of the log as JSON: a retry as its numbers, all else as its text."""
+    from ocx.jsontext import compact
+
+    retry = getattr(record, "retry", None)
+    if retry is not None:
+        return compact({"retry": retry}, ascii_only=True)
+    kind = "debug" if record.levelname == "DEBUG" else "warning"
+    return compact({kind: record.getMessage()}, ascii_only=True)

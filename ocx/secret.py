@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _PREFIX = re.compile(r"sk-(?:live-(?:local-)?)?")
 _KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{8,}")
@@ -43,12 +44,20 @@ class Secret:
         return hash(self._text)
 
 
-def redact(text: str, keys: tuple[Secret, ...] = ()) -> str:
-    """`text` with every given key, and everything shaped like one, masked."""
+def mask(text: str, keys: Sequence[Secret]) -> str:
+    """`text` with every given key masked, but for those of one to three characters.
+
+    They would turn every message into masks.
+    """
     for key in keys:
-        # A one- or two-character key would turn every message into masks.
         if len(key.reveal()) >= 4:
             text = text.replace(key.reveal(), key.masked())
+    return text
+
+
+def redact(text: str, keys: tuple[Secret, ...] = ()) -> str:
+    """`text` with every given key, and everything shaped like one, masked."""
+    text = mask(text, keys)
     if "sk-" not in text:
         return text
     return _KEY_SHAPED.sub(lambda match: Secret(match.group()).masked(), text)

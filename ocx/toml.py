@@ -1,19 +1,28 @@
-"""Reading TOML, with every failure as one line that names the file, the line and the column."""
+"""Reading and writing TOML; a failure is one line that names the file, the line and the column."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ocx.errors import ConfigError
 
+Keys = tuple[str | int, ...]
+"""The way to a value: names of tables, and indexes in arrays of tables."""
+
 _AT = re.compile(r"(?: \(at (?:line (\d+), column (\d+)|end of document)\))?$")
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """The content, or None where there is no such file. Raises: ConfigError."""
+    """The content, or None if there is no such file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -25,7 +34,8 @@ def read_bytes(path: Path) -> bytes | None:
 def parse(data: bytes, path: Path, *, hint: str | None = None) -> dict[str, Any]:
     """The document that `data`, the content of `path`, holds.
 
-    Raises: ConfigError, which never repeats the content: it may be a key.
+    Raises:
+        ConfigError: it holds none; the content is not repeated, for it may be a key.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -39,6 +49,51 @@ def parse(data: bytes, path: Path, *, hint: str | None = None) -> dict[str, Any]
         raise ConfigError(f"{path}: cannot be read as TOML: {error}", hint=hint) from error
     # Outside the handlers: an exception chained to this one would carry the document along.
     raise ConfigError(f"{path}: line {line}, column {column}: {problem}", hint=hint)
+
+
+def line_of(text: str, keys: Keys) -> int | None:
+    """The number of the line that `keys` stand on, else of the table around them.
+
+    `tomllib` keeps no positions, so the keys are looked up again in the text.
+    """
+    here: Keys = ()
+    seen: Counter[Keys] = Counter()
+    best: tuple[int, int] | None = None  # how much of `keys` it matches, and the line
+    for number, line in enumerate((line.strip() for line in text.split("\n")), 1):
+        if line.startswith("[["):
+            names = _names(line[2:].partition("]]")[0])
+            here = (*names, seen[names])
+            seen[names] += 1
+            found = here
+        elif line.startswith("["):
+            here = found = _names(line[1:].partition("]")[0])
+        elif "=" in line:
+            found = (*here, *_names(line.partition("=")[0]))
+        else:
+            continue
+        if found and found == keys[: len(found)] and (best is None or len(found) > best[0]):
+            best = (len(found), number)
+    return best[1] if best else None
+
+
+def _names(text: str) -> Keys:
+    """The keys in `a."b.c"`; none if it is not a key."""
+    try:
+        found: Any = tomllib.loads(f"{text} = 0")
+    except tomllib.TOMLDecodeError:
+        return ()
+    names: list[str | int] = []
+    while isinstance(found, dict) and found:  # empty: a comment
+        name, found = next(iter(found.items()))
+        names.append(name)
+    return tuple(names)
+
+
+def dump(data: Mapping[str, Any], *, multiline: bool = False) -> bytes:
+    """The document that holds `data`; `multiline` writes texts of several lines as such."""
+    import tomli_w  # start-up that only a change should pay
+
+    return tomli_w.dumps(data, multiline_strings=multiline).encode()
 
 
 def _syntax(message: str, text: str) -> tuple[int, int, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ocx import errors
-from ocx.errors import ERRORS, OcxError, exit_code_table
+from ocx.errors import ERRORS, CannotRunError, NotFoundError, OcxError, exit_code_table
 
 FROZEN = {
     0: "ok", 1: "failure", 2: "usage", 3: "config", 4: "auth", 5: "credits", 6: "rate_limit",
@@ -25,6 +27,7 @@ def test_the_signals_and_the_codes_of_exec_end_the_table() -> None:
 def test_every_class_of_the_tree_has_its_row() -> None:
     """`ocx.errors` holds all of it; a class elsewhere only narrows one, with its exit code."""
     own = {error for error in OcxError.__subclasses__() if error.__module__ == "ocx.errors"}
+    own -= {CannotRunError, NotFoundError}  # a program of the user's, with the shell's numbers
     assert {OcxError, *own} == set(ERRORS)
     assert len({error.exit_code for error in ERRORS}) == len(ERRORS)
 
@@ -69,3 +72,8 @@ def test_what_ends_the_process_is_not_swallowed_on_the_way(kind: type[BaseExcept
 
 def test_a_child_keeps_its_status() -> None:
     assert errors.ChildExit(-9).status == -9
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    drawn = re.findall(r"^(?:[├└]── )?(\w+) +(\d+)  (\w+)$", errors.__doc__ or "", re.MULTILINE)
+    assert drawn == [(each.__name__, str(each.exit_code), each.name) for each in ERRORS]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ocx import files
-from ocx.files import atomic_write, locked, make_folder
+from ocx.files import atomic_write, locked, make_folder, make_private_file, open_private
 
 
 def mode(path: Path) -> int:
@@ -135,3 +135,21 @@ def test_folders(tmp_path: Path) -> None:
     assert mode(folder) == 0o700
     make_folder(folder, private=True)
     assert mode(folder) == 0o700
+
+
+@pytest.mark.parametrize("mode", [None, 0o644, 0o600, 0o400])
+def test_a_private_file_is_its_owners(tmp_path: Path, mode: int | None) -> None:
+    path = tmp_path / "file"
+    if mode is not None:
+        path.write_text("kept")
+        path.chmod(mode)
+    make_private_file(path)
+    assert path.stat().st_mode & 0o777 == (mode or 0o600) & 0o700
+    assert path.read_text() == ("" if mode is None else "kept")
+
+
+def test_what_is_opened_new_is_private(tmp_path: Path) -> None:
+    fd = open_private(tmp_path / "file")
+    assert os.fstat(fd).st_mode & 0o777 == 0o600
+    assert not os.get_inheritable(fd)
+    os.close(fd)

@@ -27,7 +27,8 @@ DEPTH = {
     "ocx.answer.extract",
     "ocx.answer.schema",
     "ocx.call.recorder",
-    "ocx.call.exchange",
+    "ocx.call.credits",
+    "ocx.call.preview",
     "ocx.session.session",
     "ocx.history",
     "ocx.prompt.attach",
@@ -148,3 +149,10 @@ def test_a_flag_imports_what_it_needs(
         none_of(imported, {"markdown_it", "jsonschema"})
     if "--snippet" in flags or "-a" in flags or "--messages" in flags:
         none_of(imported, {"sqlite3"})
+
+
+def test_help_imports_no_command(modules: Callable[..., set[str]]) -> None:
+    """The table says what each does; a group's help imports none of its commands either."""
+    for args in (("--help",), ("keys", "--help"), ("config", "--help")):
+        found = {name for name in modules(*args) if name.startswith("ocx.commands.")}
+        assert found <= {"ocx.commands.context", "ocx.commands.options"}, (args, found)

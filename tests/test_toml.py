@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.errors import ConfigError
-from ocx.toml import parse, read_bytes
+from ocx.toml import line_of, parse, read_bytes
 
 PATH = Path("/x/config.toml")
 
@@ -61,3 +61,23 @@ def test_missing_and_unreadable(tmp_path: Path) -> None:
     assert read_bytes(tmp_path / "none") is None
     with pytest.raises(ConfigError, match="cannot read"):
         read_bytes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (("a",), 1),
+        (("t", "b"), 4),
+        (("t", "x.y", "c"), 6),
+        (("l", 1, "d"), 10),
+        (("l", 1, "none"), 9),
+        (("t", "in", "e"), 11),
+        (("nowhere",), None),
+    ],
+)
+def test_lines_are_found(keys: tuple[str | int, ...], line: int | None) -> None:
+    text = (
+        "a = 1\n# a = 2\n[t]\n b = 1\n[t.'x.y'] # c\nc = 2\n[[l]]\nd = 1\n[[ l ]]\nd = 2\n"
+        "[t.in]\n= broken\n"
+    )
+    assert line_of(text, keys) == line

@@ -1,1 +1,1 @@
-"""What is done with an answer after it came: code taken out, a schema checked, its cost read."""
+"""Processing an answer: extract its code, check it against a schema, read its cost."""

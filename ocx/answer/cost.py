@@ -24,7 +24,7 @@ class Cost:
     """Credits of one call.
 
     Attributes:
-        credits: the amount, None where it is unknown.
+        credits: the amount, None if it is unknown.
         source: `response` is exact, `balance` is not.
         reason: why it is unknown, for a person.
     """
@@ -43,7 +43,7 @@ def unknown(reason: str) -> Cost:
 
 
 def cost_in_answer(answer: Mapping[str, Any] | None) -> Cost | None:
-    """The cost as the answer (or its last chunk) names it, None where it does not."""
+    """The cost as the answer (or its last chunk) names it, None if it does not."""
     if not answer:
         return None
     usage = answer.get("usage")

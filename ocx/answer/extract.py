@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -13,30 +12,18 @@ from ocx.errors import InvalidAnswerError
 _LINE = re.compile(r"[^\r\n]*(\r\n|\r|\n|$)")
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block.
+def fenced_blocks(text: str) -> list[str]:
+    """The contents of every fenced block in the order of the text, nested ones too.
 
-    Attributes:
-        info: the text after the opening fence, as written (`c++`, `ruby startline=3`).
-        content: the lines between the fences, with the line ends that the answer had.
-    """
-
-    info: str
-    content: str
-
-
-def fenced_blocks(text: str) -> list[Block]:
-    """Every fenced block in the order of the text, nested ones (lists, quotes) too.
-
-    Indented code is no fenced block. An unclosed one ends with the block or text around it.
+    The lines keep the ends that the answer had. Indented code is not a fenced block. An unclosed
+    one ends with the block or text around it.
     """
     ends = [match.group(1) for match in _LINE.finditer(text)]
-    return [_block(token, ends) for token in _blocks(text) if token.type == "fence"]
+    return [_content(token, ends) for token in _blocks(text) if token.type == "fence"]
 
 
-def only_block(text: str) -> Block | None:
-    """The fenced block that is all of `text`, None where there is anything else."""
+def only_block(text: str) -> str | None:
+    """The content of the fenced block that is all of `text`, None if there is anything else."""
     tokens = _blocks(text)
     if len(tokens) != 1 or tokens[0].type != "fence":
         return None
@@ -46,7 +33,8 @@ def only_block(text: str) -> Block | None:
 def extract(text: str, *, last: bool = False) -> str:
     """The content of the first (or last) fenced block.
 
-    Raises: InvalidAnswerError where the answer has none.
+    Raises:
+        InvalidAnswerError: the answer has none.
     """
     blocks = fenced_blocks(text)
     if not blocks:
@@ -54,7 +42,7 @@ def extract(text: str, *, last: bool = False) -> str:
             "the answer has no fenced code block",
             hint="ask for one in the prompt, or leave out -x to see the answer",
         )
-    return blocks[-1 if last else 0].content
+    return blocks[-1 if last else 0]
 
 
 def _blocks(text: str) -> list[Token]:
@@ -64,13 +52,9 @@ def _blocks(text: str) -> list[Token]:
     return parser.parse(text)
 
 
-def _block(token: Token, ends: list[str]) -> Block:
+def _content(token: Token, ends: list[str]) -> str:
+    """The block's content with the line ends of the source: the parser turns every one into LF."""
     first = token.map[0] + 1 if token.map else 0
-    return Block(token.info.strip(), _with_line_ends(token.content, ends[first:]))
-
-
-def _with_line_ends(content: str, ends: list[str]) -> str:
-    """`content` with the line ends of the source: the parser turns every one into LF."""
-    lines = content.split("\n")
-    rejoined = "".join(line + end for line, end in zip(lines[:-1], ends, strict=False))
+    lines = token.content.split("\n")
+    rejoined = "".join(line + end for line, end in zip(lines[:-1], ends[first:], strict=False))
     return rejoined + lines[-1]

@@ -13,7 +13,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from referencing.jsonschema import DRAFT202012, SchemaRegistry
 from ocx.answer.extract import only_block
 from ocx.answer.shorthand import from_shorthand
 from ocx.errors import InvalidAnswerError, RejectedError, UsageError
+from ocx.jsontext import parse
 
 # An empty registry resolves what stands in the schema and fetches nothing: the default one of
 # jsonschema opens every remote `$ref`.
@@ -35,18 +35,11 @@ _NOTHING_REMOTE: SchemaRegistry = Registry()
 _REASON_CHARS = 300
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A valid answer: the JSON as the model wrote it, and as a value."""
-
-    text: str
-    value: Any
-
-
 class Schema:
     """A JSON Schema that answers are checked against.
 
-    Raises: UsageError where it is no JSON Schema, or refers to one that is not in it.
+    Raises:
+        UsageError: it is not a JSON Schema, or refers to one that is not in it.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -58,12 +51,15 @@ class Schema:
     def _validator(self) -> Validator:
         return self._class(self.document, registry=_NOTHING_REMOTE)
 
-    def check(self, answer: str) -> Checked:
-        """The JSON of `answer`. Raises InvalidAnswerError with the path that failed."""
+    def check(self, answer: str) -> str:
+        """The JSON of a valid answer, as the model wrote it.
+
+        Raises:
+            InvalidAnswerError: with the path that failed.
+        """
         text = _bare(answer)
         try:
-            value = parse_json(text)
-            error = exceptions.best_match(self._validator.iter_errors(value))
+            error = exceptions.best_match(self._validator.iter_errors(parse_json(text)))
         except ValueError as problem:
             raise InvalidAnswerError(f"the answer is not JSON: {problem}") from None
         except RecursionError:
@@ -74,21 +70,22 @@ class Schema:
                 f"the answer does not satisfy the schema at {error.json_path}: {reason}",
                 hint="--schema-retries N lets the model correct itself",
             )
-        return Checked(text, value)
+        return text
 
     def response_format(self) -> dict[str, Any]:
-        """The field of OpenAI's API; `strict` only where the schema keeps the rules for it."""
+        """The field of OpenAI's API; `strict` only if the schema keeps the rules for it."""
         return {
             "type": "json_schema",
             "json_schema": {
                 "name": _api_name(self.document.get("title")),
                 "schema": self.document,
-                "strict": is_strict(self.document),
+                # OpenAI takes no list at the root of a strict schema.
+                "strict": self.document.get("type") != "array" and is_strict(self.document),
             },
         }
 
     def instruction(self) -> str:
-        """What the system message says where the server does not take `response_format`."""
+        """What the system message says if the server does not take `response_format`."""
         schema = json.dumps(self.document, ensure_ascii=False)
         return (
             "Answer with one JSON document and nothing else, no prose and no code fence."
@@ -122,7 +119,8 @@ def with_instruction(messages: list[dict[str, Any]], instruction: str) -> list[d
 def read_schema(given: str, read_stdin: Callable[[], bytes]) -> Schema:
     """The value of `--schema`: JSON, a file of it (`-` is stdin), or the short form.
 
-    Raises: UsageError.
+    Raises:
+        UsageError: it cannot be read, or it is not a schema.
     """
     if given.lstrip().startswith("{"):
         return Schema(_document(given, "--schema"))
@@ -157,12 +155,13 @@ def is_strict(schema: Any) -> bool:
 
 
 def parse_json(text: str) -> Any:
-    """JSON by RFC 8259 and nothing more. Raises ValueError; RecursionError for deep nesting."""
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+    """JSON that every reader understands alike: finite numbers, no key twice in an object.
 
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    Raises:
+        ValueError: it is not.
+        RecursionError: it is nested too deeply.
+    """
+    return parse(text, parse_float=_finite, object_pairs_hook=_unique)
 
 
 def _finite(text: str) -> float:
@@ -183,7 +182,7 @@ def _bare(answer: str) -> str:
     """The answer without the white space and the one fence that may stand around it."""
     text = answer.strip("\ufeff \t\r\n")
     block = only_block(text) if text.startswith(("```", "~~~")) else None
-    return block.content.strip() if block else text
+    return text if block is None else block.strip()
 
 
 def _document(text: str, name: str) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.suggest import did_you_mean
 
 _TYPES = {
     "str": "string",
@@ -22,11 +22,17 @@ _TYPES = {
 def from_shorthand(text: str) -> dict[str, Any]:
     """An object schema, strict as OpenAI's structured outputs want it: all required, no others.
 
-    Fields stand between commas, or on lines of their own where there are several lines:
+    The same between brackets, `[name, age int]`, is the schema of a list of such objects.
+    Fields stand between commas, or one on each line if there are several lines:
     `NAME [TYPE][: DESCRIPTION]`; TYPE is str (default), int, float or bool, `[]` after it a list.
 
-    Raises: UsageError for a field without a name, an unknown type, a name given twice.
+    Raises:
+        UsageError: a field has no name, an unknown type, or a name that is given twice.
     """
+    if text.strip().startswith("["):
+        if not text.strip().endswith("]"):
+            raise UsageError("--schema begins with [ and does not end with ]")
+        return {"type": "array", "items": from_shorthand(text.strip()[1:-1])}
     parts = text.splitlines() if "\n" in text.strip() else text.split(",")
     properties: dict[str, Any] = {}
     for part in filter(None, (part.strip().removesuffix(",") for part in parts)):
@@ -62,10 +68,8 @@ def _type(word: str) -> dict[str, Any]:
     if word.endswith("[]"):
         return {"type": "array", "items": _type(word.removesuffix("[]"))}
     if word not in _TYPES:
-        near = difflib.get_close_matches(word, _TYPES, 1)
-        meant = f", did you mean {near[0]}?" if near else ""
         raise UsageError(
-            f"--schema: unknown type {word!r}{meant}",
+            f"--schema: unknown type {word!r}{did_you_mean(word, _TYPES)}",
             hint="types are str, int, float, bool, and a list of each: str[]",
         )
     return {"type": _TYPES[word]}

@@ -1,16 +1,23 @@
-"""Reading an answer that was asked for whole; pure."""
+"""Read an answer that was asked for whole, or build it from the chunks of a stream; pure."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ocx.api.body import sniff
-from ocx.api.deltas import Fold, Progress, check_completion, filtered, text_of
 from ocx.api.error_response import excerpt, from_document, incomplete
+from ocx.api.http import sniff
 from ocx.api.sse import Decoder, EventTooLarge
+from ocx.api.stream_state import (
+    StreamState,
+    add_calls,
+    check_completion,
+    filtered,
+    index_of,
+    text_of,
+)
 from ocx.api.types import Reply
 from ocx.errors import IncompleteError, OcxError, ServerError
 from ocx.secret import Secret
@@ -30,15 +37,78 @@ class CutAnswerError(IncompleteError):
         self.reply = reply
 
 
+class CompletionBuilder:
+    """Builds one chat.completion from the chunks of a stream."""
+
+    def __init__(self) -> None:
+        self._document: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+        self._text: dict[tuple[int, str], list[str]] = {}
+
+    def add(self, chunk: Mapping[str, Any]) -> None:
+        """Take one chunk; other JSON objects are ignored."""
+        for name, value in chunk.items():
+            if name not in {"choices", "object"} and value is not None:
+                self._document[name] = value
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._choice(choice)
+
+    def document(self) -> dict[str, Any]:
+        """The completion as a server would have sent it whole."""
+        choices = [self._finished(index) for index in sorted(self._choices)]
+        fields = {name: value for name, value in self._document.items() if name != "usage"}
+        head: dict[str, Any] = {"id": fields.pop("id", None), "object": "chat.completion"}
+        document = {**head, **fields, "choices": choices}
+        if "usage" in self._document:
+            document["usage"] = self._document["usage"]
+        return document
+
+    def _choice(self, choice: Mapping[str, Any]) -> None:
+        index = index_of(choice, 0)
+        kept = self._choices.setdefault(
+            index, {"index": index, "message": {"role": "assistant"}, "finish_reason": None}
+        )
+        for name, value in choice.items():
+            if name not in {"index", "delta", "message"} and value is not None:
+                kept[name] = value
+        delta = choice.get("delta") or choice.get("message")
+        if isinstance(delta, dict):
+            self._delta(index, kept["message"], delta)
+
+    def _delta(self, index: int, message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+        for name, value in delta.items():
+            if name == "tool_calls":
+                add_calls(message.setdefault("tool_calls", []), value)
+            elif name == "content":
+                self._text.setdefault((index, name), []).append(text_of(value))
+            elif isinstance(value, str) and name != "role":
+                self._text.setdefault((index, name), []).append(value)
+            elif value is not None:
+                message[name] = value
+
+    def _finished(self, index: int) -> dict[str, Any]:
+        choice = self._choices[index]
+        message = {"role": choice["message"].get("role"), "content": None, **choice["message"]}
+        joined: dict[str, str | None] = {
+            name: "".join(pieces) for (of, name), pieces in self._text.items() if of == index
+        }
+        if message.get("tool_calls"):
+            joined["content"] = joined.get("content") or None
+        message |= joined
+        return {"index": index, "message": message, **_without(choice, "index", "message")}
+
+
 def complete(reply: Reply, key: Secret | None = None) -> Reply:
-    """The reply with a chat.completion in `json`, folded where the server streamed all the same.
+    """The reply with a chat.completion in `json`, built from chunks if the server streamed.
 
     Raises:
         CutAnswerError: the answer broke off after some content, or was filtered.
-        OcxError: the body reports a failure, or is no chat completion.
+        OcxError: the body reports a failure, or is not a chat completion.
     """
     if sniff(reply.body) == "events":
-        return _folded(reply, key)
+        return _built(reply, key)
     document = document_of(reply, key)
     check_completion(document)
     choice = document["choices"][0]
@@ -74,23 +144,23 @@ def unexpected(body: bytes) -> ServerError:
     return ServerError(message, hint=hint)
 
 
-def _folded(reply: Reply, key: Secret | None) -> Reply:
-    progress, folded = Progress(reply.headers, key), Fold()
+def _built(reply: Reply, key: Secret | None) -> Reply:
+    state, builder = StreamState(reply.headers, key), CompletionBuilder()
     error: OcxError | None = None
     try:
         for data in _events(reply.body):
-            delta = progress.read(data)
+            delta = state.read(data)
             if delta is not None:
-                folded.add(json.loads(delta.data))
+                builder.add(json.loads(delta.data))
     except EventTooLarge as large:
-        error = progress.broken(ServerError(str(large)))
+        error = state.broken(ServerError(str(large)))
     except OcxError as reported:
-        error = progress.broken(reported)
-    error = error or progress.verdict()
-    document = folded.document()
+        error = state.broken(reported)
+    error = error or state.verdict()
+    document = builder.document()
     whole = dataclasses.replace(reply, json=document, body=json.dumps(document).encode())
     if error is not None:
-        _raise_cut(error, whole, progress.content_seen)
+        _raise_cut(error, whole, state.content_seen)
     return whole
 
 
@@ -105,3 +175,7 @@ def _raise_cut(error: OcxError, reply: Reply, content_seen: bool) -> None:
         cut = error if isinstance(error, IncompleteError) else incomplete(error)
         raise CutAnswerError(cut, reply)
     raise error
+
+
+def _without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in mapping.items() if name not in names}

@@ -1,41 +1,48 @@
-"""`--cost` and `--min-balance`: the credits around a call."""
+"""The credits around a call: `--min-balance` before it, `--cost` after it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from ocx.answer.cost import Cost, cost_by_balance, cost_in_answer, unknown
-from ocx.api.balance import Balance, read
-from ocx.commands.balance import check_minimum, refuse_play_money, threshold
-from ocx.config.settings import Settings
-from ocx.errors import OcxError
+from ocx.api.balance import Balance, parse_balance
+from ocx.call.options import CreditLimits
+from ocx.errors import BelowError, ConfigError, OcxError, ServerError, UsageError
+from ocx.output.balance import balance_text
 
 if TYPE_CHECKING:
     from ocx.api import Client
+    from ocx.config.settings import Settings
 
 
-class Spending:
-    """The credits of one call; asks for the balance only where the flags need it.
+class Credits:
+    """The credits of calls; asks for the balance only if the limits need it.
 
-    Raises: UsageError for a --min-balance that is no number, ConfigError for one that a sandbox
-        chosen by a variable would pass with play money.
+    Args:
+        path, scale: as `ocx.api.balance.read` takes them.
+
+    Raises:
+        UsageError: the --min-balance is not a number.
     """
 
-    def __init__(self, settings: Settings, *, cost: bool, minimum: str | None) -> None:
-        self._settings = settings
-        self._cost = cost
-        self._minimum = threshold("--min-balance", minimum)
+    def __init__(
+        self, limits: CreditLimits, *, path: str | None = None, scale: Decimal | None = None
+    ) -> None:
+        self._cost = limits.cost
+        self._minimum = threshold("--min-balance", limits.min_balance)
+        self._path = path
+        self._scale = scale
         self._before: Decimal | None = None
-        if self._minimum is not None:
-            refuse_play_money(settings, "--min-balance")
 
     def begin(self, client: Client) -> None:
         """Look at the balance before anything is spent.
 
-        Raises, for --min-balance: BelowError, and every error of a balance that cannot be read;
-            a guess is refused too (ServerError).
+        Raises, for --min-balance:
+            BelowError: fewer credits are left.
+            ServerError: the balance is a guess.
+            OcxError: it cannot be read.
         """
         if self._minimum is not None:
             balance = self._read(client)
@@ -53,6 +60,10 @@ class Spending:
             return unknown("the answer does not say")
         return cost_by_balance(self._before, self._amount(client))
 
+    def lost(self, fields: Mapping[str, Any]) -> Cost:
+        """The same for a call that failed: the balance is not asked for again."""
+        return cost_in_answer(fields) or unknown("the call did not end well")
+
     def _amount(self, client: Client) -> Decimal | None:
         try:
             return self._read(client).amount
@@ -60,5 +71,80 @@ class Spending:
             return None
 
     def _read(self, client: Client) -> Balance:
-        settings = self._settings
-        return read(client.balance().body, path=settings.balance_path, scale=settings.balance_scale)
+        return parse_balance(client.balance().body, path=self._path, scale=self._scale)
+
+
+def credits_of(settings: Settings, limits: CreditLimits) -> Credits:
+    """The credits of the account that `settings` mean.
+
+    Raises:
+        UsageError: the --min-balance is not a number.
+        ConfigError: a sandbox that a variable chose would pass it with play money.
+    """
+    credits = Credits(limits, path=settings.balance_path, scale=settings.balance_scale)
+    if limits.min_balance is not None:
+        refuse_play_money(settings, "--min-balance")
+    return credits
+
+
+def threshold(flag: str, text: str | None) -> Decimal | None:
+    """The credits that a flag names.
+
+    Raises:
+        UsageError: they are not a number.
+    """
+    if text is None:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
+        raise UsageError(f"{flag} takes a number of credits, not {text!r}")
+    return number
+
+
+def refuse_play_money(settings: Settings, flag: str) -> None:
+    """Refuse a gate for real credits that would look at play money.
+
+    Raises:
+        ConfigError: a variable that was left behind chose the sandbox.
+    """
+    source = settings.sources.get("sandbox")
+    if source is not None and not source.is_flag:
+        raise ConfigError(
+            f"the sandbox was chosen by {source}: its credits are play money, no gate for {flag}",
+            hint="unset it, or say --sandbox on the command line if you mean it",
+        )
+
+
+def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> None:
+    """Return only if at least `least` is surely there.
+
+    Raises:
+        BelowError: it is known to be less.
+        ServerError: that cannot be known.
+    """
+    check_known(reading, accept_guess=accept_guess)
+    if reading.amount is not None and reading.amount < least:
+        raise BelowError(f"{balance_text(reading)} left, fewer than {least:f}", hint="top up")
+
+
+def check_known(reading: Balance, *, accept_guess: bool) -> None:
+    """Return only if it is known how much is left.
+
+    Raises:
+        ServerError: there are several balances, or the reading is a guess.
+    """
+    if reading.unlimited:
+        return
+    if reading.amount is None:
+        held = ", ".join(each.unit for each in reading.currencies)
+        raise ServerError(
+            f"the account holds several balances ({held})", hint="choose one with --currency"
+        )
+    if reading.confidence == "guessed" and not accept_guess:
+        raise ServerError(
+            f"the balance may be {balance_text(reading)}, but that is a guess",
+            hint="set balance_path in the profile, or say --accept-guess",
+        )

@@ -1,14 +1,16 @@
-"""One request, and its answer on stdout or in the file of -o."""
+"""An answer on stdout or in the file of -o, as it comes; what is told about it on stderr."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ocx.config.settings import Settings
-from ocx.errors import IncompleteError
+from ocx.api.answer import Answer
+from ocx.api.surrogates import SurrogateJoiner
+from ocx.api.types import Delta
+from ocx.call.exchange import CUT_AT_LIMIT, DeltaSink
+from ocx.call.options import Checks, Output
 from ocx.output.answer_writers import (
     NoWriter,
     PlainWriter,
@@ -16,86 +18,17 @@ from ocx.output.answer_writers import (
     TerminalWriter,
     Writer,
 )
-from ocx.output.json_output import spelled, write_json
 from ocx.output.output_file import Target, open_target
-from ocx.output.usage import usage_line
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
-    from ocx.api import Client, Delta, Reply, Stream
-
-
-@dataclass(frozen=True)
-class Form:
-    """How the answer is wanted."""
-
-    stream: bool = True
-    json: bool = False
-    output: str | None = None
-    usage: bool = False
-    count: bool = False
-    """Ask for the usage without showing it: a cost may stand in it."""
-    reasoning: bool = False
-    render: bool | None = None
-    fail_on_length: bool = False
-    held: bool = False
-    """Nothing is printed as it comes: what is made of the answer is, afterwards."""
-
-
-class Record(Protocol):
-    """Keeps an answer, for the history or for what is made of it. Without one no text is kept."""
-
-    def begin(self, stream: Stream) -> None: ...
-
-    def add(self, deltas: Sequence[Delta]) -> None: ...
-
-    def whole(self, answer: Reply) -> None: ...
-
-
-def reply(run: Runtime, settings: Settings, body: dict[str, Any], form: Form) -> None:
-    """Send `body` and deliver the answer. Raises every error of the API's client."""
-    from ocx.client import open_client  # httpx, only if something is sent
-
-    with opened(run, form) as target, open_client(run, settings) as client:
-        deliver(run, client, body, form, target)
-
-
-def deliver(
-    run: Runtime,
-    client: Client,
-    body: dict[str, Any],
-    form: Form,
-    target: Target,
-    record: Record | None = None,
-) -> None:
-    """The same over an open client into an open target."""
-    body = with_usage(body, form)
-    if not form.stream:
-        _whole(run, client, body, form, target, record)
-    elif form.json:
-        _chunks(run, client, body, form, target, record)
-    else:
-        _text(run, client, body, form, target, record)
-
-
-def dry_run(run: Runtime, settings: Settings, body: dict[str, Any], form: Form) -> None:
-    """Print method, URL, headers (key masked) and the exact body; send nothing."""
-    from ocx.call.preview import preview
-
-    run.terminal.stdout.write(preview(run, settings, with_usage(body, form), stream=form.stream))
-
-
-def with_usage(body: dict[str, Any], form: Form) -> dict[str, Any]:
-    """A stream counts its tokens only where asked to; -u and --cost ask."""
-    if (form.usage or form.count) and form.stream and "stream_options" not in body:
-        return {**body, "stream_options": {"include_usage": True}}
-    return body
+    from ocx.answer.cost import Cost
 
 
 @contextmanager
-def opened(run: Runtime, form: Form) -> Iterator[Target]:
+def opened(run: Runtime, output: Output) -> Iterator[Target]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
-    target = open_target(run.terminal, "-" if form.output is None else form.output)
+    target = open_target(run.terminal, "-" if output.file is None else output.file)
     try:
         yield target
     except BaseException:
@@ -106,149 +39,130 @@ def opened(run: Runtime, form: Form) -> Iterator[Target]:
     target.complete()
 
 
-def _text(
-    run: Runtime,
-    client: Client,
-    body: Mapping[str, Any],
-    form: Form,
-    target: Target,
-    record: Record | None,
-) -> None:
-    from ocx.api.deltas import SurrogateJoiner
-
-    writer = writer_for(run, form, target)
-    joiner = SurrogateJoiner()
-    reasoning = ReasoningWriter(run.terminal) if form.reasoning and not run.quiet else None
-    complete = wrote = False
-    with client.stream(body) as stream:
-        if record:
-            record.begin(stream)
-        try:
-            for deltas in stream:
-                if record:
-                    record.add(deltas)
-                if reasoning:
-                    reasoning.write("".join(delta.reasoning for delta in deltas))
-                one = len(deltas) == 1  # as mostly: this line runs once a token
-                text = joiner.feed(deltas[0].text if one else "".join([d.text for d in deltas]))
-                if text:
-                    if reasoning:
-                        reasoning.finish()
-                    writer.write(text)
-                    wrote = True
-            complete = True
-        finally:
-            if rest := joiner.end():
-                writer.write(rest)
-            writer.finish(complete=complete)
-        if stream.tool_calls and not wrote and not form.held:
-            # The index served to join the fragments; whole answers have none.
-            calls = [{k: v for k, v in c.items() if k != "index"} for c in stream.tool_calls]
-            _write_json(run, form, target, calls)
-    _conclude(run, form, stream.finish_reason)
-    _report_usage(run, form, stream)
+def delivery(run: Runtime, output: Output, checks: Checks, target: Target) -> DeltaSink:
+    """What writes an answer into `target` in the form that the options mean."""
+    if not run.json:
+        return TextDelivery(run, output, checks, target)
+    kind = JsonLinesDelivery if output.streams(run) else JsonDelivery
+    return kind(run, output, checks, target)
 
 
-def _chunks(
-    run: Runtime,
-    client: Client,
-    body: Mapping[str, Any],
-    form: Form,
-    target: Target,
-    record: Record | None,
-) -> None:
-    to_person = _to_person(run, form)
-    with client.stream(body) as stream:
-        if record:
-            record.begin(stream)
-        for deltas in stream:
-            if record:
-                record.add(deltas)
-            text = "".join(_line(delta.data) for delta in deltas)
-            target.write((spelled(text) if to_person else text).encode("utf-8", "replace"))
-    _conclude(run, form, stream.finish_reason)
-    _report_usage(run, form, stream)
+class _Delivery:
+    def __init__(self, run: Runtime, output: Output, checks: Checks, target: Target) -> None:
+        self._run = run
+        self._output = output
+        self._checks = checks
+        self._target = target
+        self._to_person = run.terminal.stdout_tty and output.to_stdout
+
+    def finish(self, answer: Answer, *, complete: bool) -> None:
+        """The request has ended."""
+        if not complete:
+            return
+        cut = answer.finish_reason == "length"
+        if cut and self._checks.fail_on_length:
+            return
+        if cut:
+            hint = "raise --max-tokens, or use --fail-on-length to fail"
+            self._run.warn(f"{CUT_AT_LIMIT}; {hint}")
+        if self._output.usage:
+            from ocx.output.usage import usage_fields, usage_line
+
+            took = (answer.usage, answer.seconds, answer.first_token_seconds)
+            self._run.tell("usage", usage_line(*took), usage_fields(*took))
+
+    def deliver(self, text: str) -> None:
+        """Print what the checks made of an answer. Code is code: it is never rendered."""
+        writer = TerminalWriter(self._target) if self._to_person else PlainWriter(self._target)
+        if text:
+            writer.write(text)
+        writer.finish(complete=True)
+
+    def _write_json(self, value: Any) -> None:
+        from ocx.output.json_output import write_json
+
+        write_json(self._run.terminal, value, None if self._output.to_stdout else self._target)
+
+
+class TextDelivery(_Delivery):
+    """The text as it comes; reasoning on stderr; tool calls without a text as JSON."""
+
+    def __init__(self, run: Runtime, output: Output, checks: Checks, target: Target) -> None:
+        super().__init__(run, output, checks, target)
+        shows_reasoning = output.reasoning == "show" and not run.quiet
+        self._reasoning = ReasoningWriter(run.terminal) if shows_reasoning else None
+        self._joiner = SurrogateJoiner()
+        self._writer = self._chosen_writer()
+        self._wrote = False
+        # `write` runs once a token, and looking up methods is a good part of it.
+        self._clean, self._print = self._joiner.feed, self._writer.write
+
+    def write(self, deltas: Sequence[Delta]) -> None:
+        reasoning = self._reasoning
+        if reasoning:
+            reasoning.write("".join([delta.reasoning for delta in deltas]))
+        one = len(deltas) == 1
+        text = self._clean(deltas[0].text if one else "".join([d.text for d in deltas]))
+        if text:
+            if reasoning:
+                reasoning.finish()
+            self._print(text)
+            self._wrote = True
+
+    def finish(self, answer: Answer, *, complete: bool) -> None:
+        if self._reasoning:
+            self._reasoning.finish()
+        if rest := self._joiner.end():
+            self._writer.write(rest)
+        self._writer.finish(complete=complete)
+        if complete and answer.tool_calls and not self._wrote and not self._checks.need_text:
+            self._write_json(answer.tool_calls)
+        if complete and not (self._wrote or answer.tool_calls or self._checks.need_text):
+            self._run.warn("the answer is empty")
+        super().finish(answer, complete=complete)
+
+    def _chosen_writer(self) -> Writer:
+        if self._checks.need_text:
+            return NoWriter()
+        render = self._output.render
+        if render or (render is None and self._to_person):
+            from ocx.output.live import markdown_writer  # rich, only if somebody looks
+
+            terminal = self._run.terminal
+            color = terminal.stdout_color(self._run.color)
+            return markdown_writer(self._target, terminal, color=color, to_person=self._to_person)
+        return TerminalWriter(self._target) if self._to_person else PlainWriter(self._target)
+
+
+class JsonLinesDelivery(_Delivery):
+    """Every chunk of a stream on a line of its own, as the API sent it."""
+
+    def write(self, deltas: Sequence[Delta]) -> None:
+        text = "".join([_line(delta.data) for delta in deltas if delta.data])
+        if self._to_person:
+            from ocx.output.json_output import spelled
+
+            text = spelled(text)
+        self._target.write(text.encode("utf-8", "replace"))
+
+
+class JsonDelivery(_Delivery):
+    """A whole answer as the one document that the API sent."""
+
+    def write(self, deltas: Sequence[Delta]) -> None: ...
+
+    def finish(self, answer: Answer, *, complete: bool) -> None:
+        self._write_json(answer.fields)
+        super().finish(answer, complete=complete)
+
+
+def show_cost(run: Runtime, cost: Cost | None) -> None:
+    """`--cost`, on stderr."""
+    if cost is not None:
+        from ocx.output.usage import cost_fields, cost_line
+
+        run.tell("cost", cost_line(cost), cost_fields(cost))
 
 
 def _line(data: str) -> str:
     return data.replace("\r", " ").replace("\n", " ") + "\n"
-
-
-def _whole(
-    run: Runtime,
-    client: Client,
-    body: Mapping[str, Any],
-    form: Form,
-    target: Target,
-    record: Record | None,
-) -> None:
-    from ocx.api.completion import CutAnswerError
-
-    try:
-        answer = client.chat(body)
-    except CutAnswerError as cut:
-        if record:
-            record.whole(cut.reply)
-        _deliver(run, form, target, cut.reply.json, complete=False)
-        raise
-    if record:
-        record.whole(answer)
-    _deliver(run, form, target, answer.json, complete=True)
-    _conclude(run, form, answer.json["choices"][0].get("finish_reason"))
-    if form.usage and not run.quiet:
-        run.terminal.message(usage_line(answer.json.get("usage"), answer.seconds))
-
-
-def _deliver(run: Runtime, form: Form, target: Target, document: Any, *, complete: bool) -> None:
-    """What arrived, as the form says; an answer of tool calls alone is their JSON."""
-    from ocx.api.deltas import SurrogateJoiner, reasoning_of, text_of
-
-    if form.json:
-        _write_json(run, form, target, document)
-        return
-    message = document["choices"][0]["message"]
-    if form.reasoning and not run.quiet:
-        reasoning = ReasoningWriter(run.terminal)
-        reasoning.write(reasoning_of(message))
-        reasoning.finish()
-    joiner = SurrogateJoiner()
-    text = joiner.feed(text_of(message.get("content"))) + joiner.end()
-    writer = writer_for(run, form, target)
-    if text:
-        writer.write(text)
-    writer.finish(complete=complete)
-    if not text and message.get("tool_calls") and not form.held:
-        _write_json(run, form, target, message["tool_calls"])
-
-
-def _write_json(run: Runtime, form: Form, target: Target, value: Any) -> None:
-    write_json(run.terminal, value, None if form.output in {None, "-"} else target)
-
-
-def _to_person(run: Runtime, form: Form) -> bool:
-    return run.terminal.stdout_tty and form.output in {None, "-"}
-
-
-def writer_for(run: Runtime, form: Form, target: Target) -> Writer:
-    if form.held:
-        return NoWriter()
-    to_person = _to_person(run, form)
-    if form.render or (form.render is None and to_person):
-        from ocx.output.markdown import MarkdownWriter  # rich, only where somebody looks
-
-        return MarkdownWriter(target, run.terminal, color=run.terminal.stdout_color(run.color))
-    return TerminalWriter(target) if to_person else PlainWriter(target)
-
-
-def _conclude(run: Runtime, form: Form, finish_reason: str | None) -> None:
-    if finish_reason != "length":
-        return
-    message = "the answer was cut off at the token limit"
-    if form.fail_on_length:
-        raise IncompleteError(message, hint="raise --max-tokens")
-    run.warn(f"{message}; raise --max-tokens, or use --fail-on-length to fail")
-
-
-def _report_usage(run: Runtime, form: Form, stream: Stream) -> None:
-    if form.usage and not run.quiet:
-        run.terminal.message(usage_line(stream.usage, stream.seconds, stream.first_token_seconds))

@@ -1,75 +1,274 @@
-"""A call in depth: kept, continued, checked, its credits told."""
+"""One call through the API: sent, checked, asked for again if it is invalid, its cost known.
+
+Nothing here prints or knows a terminal: what hears of the answer is handed in. `ocx chat`, its
+session and programs of one's own make their calls through it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ocx.answer.cost import Cost, unknown
-from ocx.call.credits import Spending
-from ocx.call.delivery import Form, deliver, opened, writer_for
-from ocx.call.depth import Depth
-from ocx.call.recorder import Chronicle, chronicle
-from ocx.call.request import Request
-from ocx.call.transcript import Transcript
-from ocx.errors import InvalidAnswerError, RejectedError
-from ocx.output.output_file import Target
-from ocx.output.usage import cost_line
-from ocx.runtime import Runtime
+from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
+from ocx.api.types import Delta, Reply
+from ocx.call.options import Checks
+from ocx.call.think import ThinkSplitter, split_think
+from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
+from ocx.escaping import one_line
 
 if TYPE_CHECKING:
+    from ocx.answer.cost import Cost
     from ocx.answer.schema import Schema
     from ocx.api import Client
+    from ocx.call.credits import Credits
+
+log = logging.getLogger("ocx.call")
 
 Body = dict[str, Any]
+CUT_AT_LIMIT = "the answer was cut off at the token limit"
+_NOTHING = Answer()
 
 
-def converse(run: Runtime, request: Request, form: Form, depth: Depth) -> None:
-    """Send the request, in its conversation, and deliver what was asked for.
+class DeltaSink(Protocol):
+    """Hears of one request's answer: `write` for each piece, then `finish`, also if it broke off.
 
-    Raises: every error of the API's client; InvalidAnswerError, BelowError, HistoryError.
+    An answer that comes whole is one piece.
     """
-    schema = read_schema_flag(run, depth)
-    spending = Spending(request.settings, cost=depth.cost, minimum=depth.min_balance)
-    with chronicle(run, request.settings, depth) as kept, kept.turn() as (previous, model):
-        body = continued(request, previous, model).body(previous)
-        from ocx.client import open_client  # httpx, only if something is sent
 
-        with opened(run, form) as target, open_client(run, request.settings) as client:
-            spending.begin(client)
-            exchange = Exchange(run, client, form, depth, kept, spending)
-            if schema is not None:
-                exchange.checked(body, schema, target)
-            else:
-                exchange.send(body, target)
+    def write(self, deltas: Sequence[Delta]) -> None: ...
+
+    def finish(self, answer: Answer, *, complete: bool) -> None: ...
+
+    def deliver(self, text: str) -> None:
+        """Take what was made of an answer that is not delivered piece by piece (`Checks`)."""
 
 
-def preview_body(run: Runtime, request: Request, depth: Depth) -> Body:
-    """The body that `converse` would send; nothing is kept or locked."""
-    schema = read_schema_flag(run, depth)
-    if depth.continues:
-        with chronicle(run, request.settings, depth) as kept, kept.turn() as (previous, model):
-            body = continued(request, previous, model).body(previous)
-    else:
-        body = request.body()
-    return with_format(body, schema) if schema is not None else body
+class Recorder(Protocol):
+    """Hears of each request that ended, however it ended."""
+
+    def record(
+        self,
+        body: Body,
+        started: float,
+        answer: Answer,
+        cost: Cost | None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Keep a request.
+
+        Args:
+            body: without `stream`.
+            started: seconds since the epoch.
+            answer: what arrived, with its text.
+            cost: None if the call has no `Credits`.
+            error: what ended it; None if all went well.
+        """
 
 
-def continued(request: Request, previous: list[Any], model: str | None) -> Request:
-    """A conversation goes on with its model, unless the call names one."""
-    if not previous or model is None or request.model_given:
-        return request
-    return request.with_model(model)
+class Result(NamedTuple):
+    """What a call brought.
+
+    Attributes:
+        text: the answer's, or what the checks made of it: the JSON, the code block.
+        cost: None for a call without `Credits`.
+    """
+
+    answer: Answer
+    text: str
+    cost: Cost | None
 
 
-def read_schema_flag(run: Runtime, depth: Depth) -> Schema | None:
-    """Raises: UsageError."""
-    if depth.schema is None:
-        return None
-    from ocx.answer.schema import read_schema  # jsonschema, only for --schema
+@dataclass(frozen=True, eq=False, repr=False)
+class Exchange:
+    """How calls are made over one client.
 
-    return read_schema(depth.schema, run.terminal.read_stdin)
+    Attributes:
+        schema: that of `checks.schema`, read.
+        credits: limits and costs; None neither looks at the balance nor tells a cost.
+        stream: ask for the answer piece by piece.
+        keep_text: put a stream's text into the answer. Checks and a recorder need it anyway.
+        split_think: tell a `<think>` block at the beginning of the text apart, as reasoning.
+    """
+
+    client: Client
+    checks: Checks = field(default_factory=Checks)
+    schema: Schema | None = None
+    credits: Credits | None = None
+    recorder: Recorder | None = None
+    stream: bool = True
+    keep_text: bool = True
+    split_think: bool = True
+
+    def send(self, body: Body, sink: DeltaSink | None = None) -> Result:
+        """Make a call with the body of POST /chat/completions, without `stream`.
+
+        Raises:
+            InvalidAnswerError: the answer fails its checks, and no retry is left.
+            IncompleteError: it broke off, or the token limit cut it and that is to fail.
+            BelowError: fewer credits are left than the limit; nothing was sent.
+            OcxError: every error of `ocx.api.Client`.
+        """
+        if self.credits is not None:
+            self.credits.begin(self.client)
+        if self.schema is None:
+            return self._valid(body, sink)
+        try:
+            return self._valid(with_format(body, self.schema), sink)
+        except RejectedError as error:
+            from ocx.answer.schema import refuses_response_format, with_instruction
+
+            if not refuses_response_format(error) or "response_format" in body:
+                raise
+            log.warning("the server refuses response_format; asking in the system message")
+            messages = with_instruction(body["messages"], self.schema.instruction())
+            return self._valid({**body, "messages": messages}, sink)
+
+    def _valid(self, body: Body, sink: DeltaSink | None) -> Result:
+        """As many requests as it takes to get a valid answer."""
+        retries = self.checks.schema_retries if self.schema is not None else 0
+        for left in range(retries, -1, -1):
+            trip = _RoundTrip(self, body, sink)
+            try:
+                return trip.make()
+            except InvalidAnswerError as error:
+                if not left:
+                    raise
+                log.warning("%s; asking again", one_line(error.message))
+                body = _corrected(body, trip.answer.text, error)
+        raise AssertionError("the last request returns or raises")
+
+    def check(self, text: str) -> str:
+        """What the checks make of an answer's text. Raises InvalidAnswerError."""
+        if self.schema is not None:
+            return self.schema.check(text)
+        if not self.checks.extracts:
+            return text
+        from ocx.answer.extract import extract  # markdown-it, only for -x
+
+        return extract(text, last=self.checks.extract_last)
+
+
+class _RoundTrip:
+    """One request and its answer."""
+
+    def __init__(self, exchange: Exchange, body: Body, sink: DeltaSink | None) -> None:
+        self.answer = _NOTHING
+        self._exchange = exchange
+        self._body = body
+        self._sink = sink
+
+    def make(self) -> Result:
+        """Send it; it is recorded whether or not it ends well."""
+        exchange, credits = self._exchange, self._exchange.credits
+        started, clock = time.time(), time.monotonic()
+        try:
+            (self._stream if exchange.stream else self._fetch)()
+            text = self._check()
+        except BaseException as error:
+            if self.answer is _NOTHING:
+                self.answer = Answer(seconds=time.monotonic() - clock)
+            lost = credits.lost(self.answer.fields) if credits else None
+            self._record(started, lost, error)
+            raise
+        cost = credits.end(exchange.client, self.answer.fields) if credits else None
+        self._record(started, cost)
+        return Result(self.answer, text, cost)
+
+    def _stream(self) -> None:
+        text: list[str] = []
+        reasoning: list[str] = []
+        keep = self._keeper(text, reasoning)
+        splitter = ThinkSplitter()
+        hear = _splitting(splitter, keep) if self._exchange.split_think else keep
+        complete = False
+        with self._exchange.client.stream(self._body) as stream:
+            try:
+                for deltas in stream:
+                    hear(deltas)
+                complete = True
+            finally:
+                if rest := splitter.end():
+                    keep([Delta(rest, "", "", None)])
+                self.answer = streamed_answer(stream, joined(text), joined(reasoning))
+                if self._sink is not None:
+                    self._sink.finish(self.answer, complete=complete)
+
+    def _keeper(self, text: list[str], reasoning: list[str]) -> Callable[[Sequence[Delta]], object]:
+        """What takes the deltas. Text is kept only for whoever wants it: memory must not grow."""
+        exchange = self._exchange
+        write = self._sink.write if self._sink is not None else lambda _: None
+        if not (exchange.keep_text or exchange.recorder or exchange.checks.need_text):
+            return write
+
+        def keep(deltas: Sequence[Delta]) -> None:
+            text.extend([delta.text for delta in deltas])
+            reasoning.extend([delta.reasoning for delta in deltas if delta.reasoning])
+            write(deltas)
+
+        return keep
+
+    def _fetch(self) -> None:
+        from ocx.api.completion import CutAnswerError
+
+        try:
+            reply = self._exchange.client.chat(self._body)
+        except CutAnswerError as cut:
+            self._fetched(cut.reply, complete=False)
+            raise
+        self._fetched(reply, complete=True)
+
+    def _fetched(self, reply: Reply, *, complete: bool) -> None:
+        answer = whole_answer(reply)
+        if self._exchange.split_think:
+            text, reasoning = split_think(answer.text)
+            answer = replace(answer, text=text, reasoning=answer.reasoning + reasoning)
+        self.answer = answer
+        if self._sink is not None:
+            self._sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])
+            self._sink.finish(answer, complete=complete)
+
+    def _check(self) -> str:
+        checks = self._exchange.checks
+        if checks.fail_on_length and self.answer.finish_reason == "length":
+            raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens")
+        if checks.need_text and not self.answer.text and self.answer.tool_calls:
+            raise InvalidAnswerError(
+                "the answer is tool calls, not a text",
+                hint="leave out --tools, or -x and --schema",
+            )
+        text = self._exchange.check(self.answer.text)
+        if self._sink is not None and checks.need_text:
+            self._sink.deliver(text)
+        return text
+
+    def _record(
+        self, started: float, cost: Cost | None, error: BaseException | None = None
+    ) -> None:
+        if self._exchange.recorder is not None:
+            self._exchange.recorder.record(self._body, started, self.answer, cost, error)
+
+
+def _splitting(
+    splitter: ThinkSplitter, hear: Callable[[Sequence[Delta]], object]
+) -> Callable[[Sequence[Delta]], object]:
+    """`hear` for deltas whose text may begin with a `<think>` block."""
+
+    def split(deltas: Sequence[Delta]) -> None:
+        if splitter.decided:
+            hear(deltas)
+            return
+        parts = [splitter.feed(delta.text) for delta in deltas]
+        hear(
+            [
+                delta._replace(text=part.text, reasoning=delta.reasoning + part.reasoning)
+                for delta, part in zip(deltas, parts, strict=True)
+            ]
+        )
+
+    return split
 
 
 def with_format(body: Body, schema: Schema) -> Body:
@@ -77,93 +276,12 @@ def with_format(body: Body, schema: Schema) -> Body:
     return {"response_format": schema.response_format(), **body}
 
 
-class Exchange:
-    """One request and its answer, as often as it takes to get a valid one."""
+def _corrected(body: Body, answer: str, error: InvalidAnswerError) -> Body:
+    """The request that tells the model what was wrong with its answer."""
+    from ocx.answer.schema import feedback
 
-    def __init__(
-        self,
-        run: Runtime,
-        client: Client,
-        form: Form,
-        depth: Depth,
-        kept: Chronicle,
-        spending: Spending,
-    ) -> None:
-        self._run = run
-        self._client = client
-        self._form = replace(form, held=form.held or depth.extracts or depth.schema is not None)
-        self._depth = depth
-        self._kept = kept
-        self._spending = spending
-        self.text = ""
-        self.usage: Mapping[str, Any] | None = None
-
-    def send(self, body: Body, target: Target) -> Transcript:
-        """Deliver the answer, or what is extracted from it."""
-        return self._once(body, target, self._extracted)
-
-    def checked(self, body: Body, schema: Schema, target: Target) -> None:
-        """Deliver JSON that satisfies `schema`; the server is told in the way that it takes."""
-        try:
-            self._with_retries(with_format(body, schema), schema, target)
-        except RejectedError as error:
-            from ocx.answer.schema import refuses_response_format, with_instruction
-
-            if not refuses_response_format(error) or "response_format" in body:
-                raise
-            self._run.note("the server refuses response_format; asking in the system message")
-            messages = with_instruction(body["messages"], schema.instruction())
-            self._with_retries({**body, "messages": messages}, schema, target)
-
-    def _with_retries(self, body: Body, schema: Schema, target: Target) -> None:
-        from ocx.answer.schema import feedback
-
-        for left in range(self._depth.schema_retries, -1, -1):
-            try:
-                self._once(body, target, lambda text: schema.check(text).text)
-                return
-            except InvalidAnswerError as error:
-                if not left:
-                    raise
-                self._run.note(f"{error.message}; asking again")
-                turns = [
-                    {"role": "assistant", "content": self.text},
-                    {"role": "user", "content": feedback(error)},
-                ]
-                body = {**body, "messages": [*body["messages"], *turns]}
-
-    def _once(self, body: Body, target: Target, make: Callable[[str], str]) -> Transcript:
-        """One request; it is kept whether or not it ends well."""
-        kept = Transcript()
-        try:
-            deliver(self._run, self._client, body, self._form, target, kept)
-            self.text, self.usage = kept.text, kept.usage
-            if self._form.held:
-                self._print(make(self.text), target)
-        except BaseException as error:
-            self._kept.record(body, kept, self._lost_cost(kept), error)
-            raise
-        cost = self._spending.end(self._client, kept.fields)
-        self._kept.record(body, kept, cost)
-        if self._depth.cost and not self._run.quiet:
-            self._run.terminal.message(cost_line(cost))
-        return kept
-
-    def _extracted(self, text: str) -> str:
-        from ocx.answer.extract import extract  # markdown-it, only for -x
-
-        return extract(text, last=self._depth.extract_last)
-
-    def _print(self, text: str, target: Target) -> None:
-        # Code is code: rendering it as Markdown would change it.
-        form = replace(self._form, held=False, render=False)
-        writer = writer_for(self._run, form, target)
-        if text:
-            writer.write(text)
-        writer.finish(complete=True)
-
-    @staticmethod
-    def _lost_cost(kept: Transcript) -> Cost:
-        from ocx.answer.cost import cost_in_answer
-
-        return cost_in_answer(kept.fields) or unknown("the call did not end well")
+    turns = [
+        {"role": "assistant", "content": answer},
+        {"role": "user", "content": feedback(error)},
+    ]
+    return {**body, "messages": [*body["messages"], *turns]}

@@ -1,63 +1,27 @@
-"""From what was typed to the request: settings, messages and options of one call."""
+"""From what was typed to the request: the settings, messages and fields of one call."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ocx.call.prompt_sources import Sources, read_prompt, read_system, read_template_stdin
+from ocx.call.options import Checks, Prompt, Sampling
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
-from ocx.prompt.input import STDIN
-from ocx.prompt.options import parse_options
+from ocx.prompt.input import STDIN, StdinClaims, decode, join, read_file
+from ocx.prompt.options import parse_options, reads_stdin
 from ocx.prompt.request import Message, chat_body
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.prompt.templates import Rendered, Template
 
-
-@dataclass(frozen=True)
-class Asked:
-    """The flags of one call that make its request, as typed."""
-
-    words: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    ignore_stdin: bool = False
-    system: str | None = None
-    system_file: str | None = None
-    model: str | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    attach: tuple[str, ...] = ()
-    attach_types: tuple[str, ...] = ()
-    messages: str | None = None
-    edit: bool = False
-    template: str | None = None
-    params: tuple[str, ...] = ()
-    schema: str | None = None
-
-    @property
-    def no_prompt(self) -> bool:
-        """Nothing was given that could be a prompt, stdin apart."""
-        given = (self.words, self.files, self.attach, self.messages, self.edit, self.template)
-        return not any(given)
-
-    def setting_flags(self) -> dict[str, Any]:
-        """The flags that are settings too, None where not given."""
-        return {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "max_tokens": self.max_tokens,
-            "stop": list(self.stop) or None,
-        }
+_SILENCE = 2.0  # seconds until a person is told that stdin is being waited for
 
 
-@dataclass(frozen=True)
+# Never compared or printed, and making those methods costs start-up.
+@dataclass(frozen=True, eq=False, repr=False)
 class Request:
     """What a call will send, before the conversation that it continues is known.
 
@@ -66,6 +30,7 @@ class Request:
         system: the system prompt; `system_given` tells whether the call asked for it.
         model_given: the call names a model, so the conversation's is not taken.
         options: fields of the body besides those of the settings.
+        count_tokens: ask a stream for its usage, which it tells only if asked.
     """
 
     settings: Settings
@@ -74,13 +39,27 @@ class Request:
     system_given: bool
     model_given: bool
     options: Mapping[str, Any]
+    count_tokens: bool = False
 
     def body(self, previous: Sequence[Message] = ()) -> dict[str, Any]:
-        """The body of the call that follows `previous`. Raises: UsageError."""
-        return chat_body(self.settings, self._all(previous), self.options)
+        """The body of the call that follows `previous`.
+
+        Raises:
+            UsageError: a field is out of its range.
+        """
+        body = chat_body(self.settings, self._all(previous), self.options)
+        if self.count_tokens and "stream_options" not in body:
+            body["stream_options"] = {"include_usage": True}
+        return body
 
     def with_model(self, model: str) -> Request:
         return replace(self, settings=replace(self.settings, model=model))
+
+    def continuing(self, previous: Sequence[Message], model: str | None) -> Request:
+        """A conversation goes on with its model, unless the call names one."""
+        if not previous or model is None or self.model_given:
+            return self
+        return self.with_model(model)
 
     def _all(self, previous: Sequence[Message]) -> list[Message]:
         messages = [*previous, *self.messages]
@@ -92,55 +71,144 @@ class Request:
         return [head, *(messages[1:] if has_system else messages)]
 
 
-def prepare(run: Runtime, asked: Asked) -> Request:
-    """Read files, stdin and templates, and resolve the settings. Raises UsageError, ConfigError."""
-    template = _template(run, asked)
-    request = _request(run, asked, template)
-    sources = _sources(asked)
-    system = read_system(run, sources, asked.system)
+def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) -> Request:
+    """Read files, stdin and templates, and resolve the settings.
+
+    Raises:
+        UsageError: an option or a file that it names is wrong, or there is no prompt.
+        ConfigError: a setting or a template is.
+    """
+    stdin = _Stdin(run, prompt, sampling, checks)
+    template = _template(run, prompt)
+    request = _request(run, sampling, template)
+    request = _with_system(request, _system(run, prompt))
+    before = ""
     if template is not None:
-        rendered = _rendered(run, asked, template, sources)
-        sources = replace(sources, before=rendered.prompt or "", stdin_read=template.takes_stdin)
-        system = system if system is not None else rendered.system
-    return _with_messages(run, asked, sources, _with_system(request, system))
+        rendered = _rendered(prompt, template, stdin)
+        before = rendered.prompt or ""
+        if not request.system_given:
+            request = _with_system(request, rendered.system)
+    return _with_messages(run, prompt, request, before, stdin)
 
 
-def prepare_settings(run: Runtime, asked: Asked) -> Request:
-    """The same without a message: what a session begins with. Raises UsageError, ConfigError."""
-    system = read_system(run, _sources(asked), asked.system)
-    return _with_system(_request(run, asked, None), system)
+def prepare_settings(run: Runtime, prompt: Prompt, sampling: Sampling) -> Request:
+    """The same without a message: what a session begins with."""
+    return _with_system(_request(run, sampling, None), _system(run, prompt))
 
 
-def _request(run: Runtime, asked: Asked, template: Template | None) -> Request:
-    flags = asked.setting_flags()
-    model = asked.model or (template.model if template else None)
+class _Stdin:
+    """stdin as the prompt, or a part of it; it can be read once."""
+
+    def __init__(self, run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) -> None:
+        """Find out who claims it.
+
+        Raises:
+            UsageError: two do.
+        """
+        claims = ["the prompt -"] if prompt.is_stdin else []
+        claims += ["-f -" for name in prompt.files if name == STDIN]
+        claims += ["-a -" for name in prompt.attach if name == STDIN]
+        claims += ["-O NAME=@-"] if reads_stdin(sampling.options) else []
+        named = {
+            "--system-file": prompt.system_file,
+            "--messages": prompt.messages,
+            "--schema": checks.schema,
+            "--tools": sampling.tools,
+            "--key-file": run.flags.get("key_file"),
+        }
+        claims += [f"{flag} -" for flag, value in named.items() if value == STDIN]
+        StdinClaims(tuple(claims)).check()
+        piped = run.terminal.stdin_piped and not prompt.ignore_stdin
+        self._run = run
+        self._meant = prompt.is_stdin or (piped and not claims)
+
+    def read(self, *, announce: bool) -> str | None:
+        """All of it; None if it is not meant for the prompt, or was read.
+
+        Args:
+            announce: tell a person that it is waited for.
+
+        Raises:
+            UsageError: it is not UTF-8, or cannot be read.
+        """
+        if not self._meant:
+            return None
+        self._meant = False
+        if announce and not self._run.terminal.wait_for_stdin(_SILENCE):
+            self._run.note("waiting for stdin; use -I to ignore it")
+        return decode(self._run.terminal.read_stdin(), "stdin")
+
+
+def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Request:
+    flags = sampling.settings()
+    model = sampling.model or (template.model if template else None)
     settings = run.settings(model=model, **flags)
-    options = parse_options(asked.options, flags)
+    read_stdin = run.terminal.read_stdin
+    tools = _tools(sampling, read_stdin)
+    options = {**parse_options(sampling.options, {**flags, **tools}, read_stdin), **tools}
     if template is not None:
         ours = {name for name, value in flags.items() if value is not None}
         options = {**{k: v for k, v in template.options.items() if k not in ours}, **options}
     return Request(settings, (), settings.system, False, model is not None, options)
 
 
+def _tools(sampling: Sampling, read_stdin: Callable[[], bytes]) -> dict[str, Any]:
+    """The fields of --tools and --tool-choice."""
+    if sampling.tools is None:
+        if sampling.tool_choice is not None:
+            raise UsageError("--tool-choice is about --tools, which is missing")
+        return {}
+    from ocx.prompt.tools import read_tools, tool_choice  # only for --tools
+
+    tools = read_tools(sampling.tools, read_stdin)
+    if sampling.tool_choice is None:
+        return {"tools": tools}
+    return {"tools": tools, "tool_choice": tool_choice(sampling.tool_choice, tools)}
+
+
+def refuse_several(run: Runtime, options: Mapping[str, Any]) -> None:
+    """Refuse to ask for answers of which only the first could be printed.
+
+    Raises:
+        UsageError: `n` is more than one, without --json.
+    """
+    if options.get("n") not in {None, 1} and not run.json:
+        raise UsageError(
+            "n asks for several answers, and only one can be printed as text",
+            hint="--json prints all of them, as sent",
+        )
+
+
+def _system(run: Runtime, prompt: Prompt) -> str | None:
+    """--system-file, else --system; None if neither was given."""
+    if prompt.system_file is None:
+        return prompt.system
+    if prompt.system is not None:
+        raise UsageError("--system and --system-file exclude each other")
+    return read_file(prompt.system_file, run.terminal.read_stdin)
+
+
 def _with_system(request: Request, system: str | None) -> Request:
     return request if system is None else replace(request, system=system, system_given=True)
 
 
-def _with_messages(run: Runtime, asked: Asked, sources: Sources, request: Request) -> Request:
+def _with_messages(
+    run: Runtime, prompt: Prompt, request: Request, before: str, stdin: _Stdin
+) -> Request:
     messages: list[Message] = []
-    if asked.messages is not None:
-        request, messages = _read_messages(run, asked.messages, request)
-    text = read_prompt(run, sources)
-    if asked.edit:
+    if prompt.messages is not None:
+        request, messages = _read_messages(run, prompt.messages, request)
+    text = _text(run, prompt, before, stdin)
+    if prompt.edit:
         from ocx.editor import edit_text  # only for -e
 
         text = edit_text(run, text)
     content: Any = text
-    if asked.attach or asked.attach_types:
+    if prompt.attach or prompt.attach_types:
         from ocx.prompt.attach import content as joined  # with base64
         from ocx.prompt.attach import read_attachments
 
-        parts = read_attachments(asked.attach, asked.attach_types, run.terminal.read_stdin)
+        parts = read_attachments(prompt.attach, prompt.attach_types, run.terminal.read_stdin)
         content = joined(text, parts)
     if content if isinstance(content, list) else content.strip():
         messages.append({"role": "user", "content": content})
@@ -149,9 +217,15 @@ def _with_messages(run: Runtime, asked: Asked, sources: Sources, request: Reques
     return replace(request, messages=messages)
 
 
+def _text(run: Runtime, prompt: Prompt, before: str, stdin: _Stdin) -> str:
+    """The template's text, the words, each file, then stdin."""
+    parts = [before, "" if prompt.is_stdin else " ".join(prompt.words)]
+    parts += [read_file(name, run.terminal.read_stdin) for name in prompt.files]
+    return join([*parts, stdin.read(announce=bool(prompt.words)) or ""])
+
+
 def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, list[Message]]:
-    """The messages of a file; the other fields of a stored request hold where no flag does."""
-    from ocx.prompt.input import read_file
+    """The messages of a file; its other fields hold if no option does."""
     from ocx.prompt.messages import parse_messages
 
     given = parse_messages(read_file(name, run.terminal.read_stdin), name)
@@ -159,8 +233,8 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     model = fields.pop("model", None)
     if isinstance(model, str) and not request.model_given:
         request = replace(request.with_model(model), model_given=True)
-    own = request.settings.sources
-    fields = {k: v for k, v in fields.items() if own.get(k) != "flag" and k not in request.options}
+    from_flag = request.settings.from_flag
+    fields = {k: v for k, v in fields.items() if not from_flag(k) and k not in request.options}
     # A stored request is complete: the profile's system prompt does not belong to it.
     system = request.system if request.system_given else None
     return (
@@ -169,28 +243,19 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     )
 
 
-def _template(run: Runtime, asked: Asked) -> Template | None:
-    if asked.template is None:
-        if asked.params:
+def _template(run: Runtime, prompt: Prompt) -> Template | None:
+    if prompt.template is None:
+        if prompt.params:
             raise UsageError("-p sets a parameter of a template", hint="name one with -t")
         return None
     from ocx.config.paths import config_dir
     from ocx.prompt.templates import load_template  # tomllib, only for -t
 
-    return load_template(config_dir(run.terminal.env) / "templates", asked.template)
+    return load_template(config_dir(run.terminal.env) / "templates", prompt.template)
 
 
-def _rendered(run: Runtime, asked: Asked, template: Template, sources: Sources) -> Rendered:
+def _rendered(prompt: Prompt, template: Template, stdin: _Stdin) -> Rendered:
     from ocx.prompt.templates import parse_params, render
 
-    stdin = read_template_stdin(run, sources) if template.takes_stdin else None
-    return render(template, parse_params(asked.params), stdin)
-
-
-def _sources(asked: Asked) -> Sources:
-    claims = ["-a -" for name in asked.attach if name == STDIN]
-    claims += ["--messages -"] if asked.messages == STDIN else []
-    claims += ["--schema -"] if asked.schema == STDIN else []
-    return Sources(
-        asked.words, asked.files, asked.ignore_stdin, asked.system_file, claims=tuple(claims)
-    )
+    text = stdin.read(announce=True) if template.takes_stdin else None
+    return render(template, parse_params(prompt.params), text)

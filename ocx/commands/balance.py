@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.api.balance import Balance, read
-from ocx.commands.context import shared
-from ocx.errors import BelowError, ChildExit, ConfigError, ServerError, UsageError
+from ocx.api.balance import Balance, parse_balance
+from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
+from ocx.errors import BelowError, ChildExit, UsageError
+from ocx.keyring.client import open_client
 from ocx.output.balance import balance_text, raw_text
 from ocx.output.balance_formats import (
     Shown,
@@ -23,12 +24,11 @@ from ocx.output.monitoring import Thresholds
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
-    from ocx.config.settings import Settings
+    pass
 
 _FORMATS = "text|json|prometheus|nagios|github"
 
 
-@shared
 def balance(
     run: Runtime,
     minimum: Annotated[
@@ -69,15 +69,13 @@ def balance(
     settings = run.settings()
     if limits.least is not None:
         refuse_play_money(settings, "--min")
-    from ocx.client import open_client  # httpx, only if something is sent
-
     with annotated(run, form), open_client(run, settings) as client:
         reply = client.balance()
         if raw:
             deliver(run, raw_text(run.terminal, reply.body), output)
             if limits == Thresholds():
                 return
-        reading = read(
+        reading = parse_balance(
             reply,
             path=settings.balance_path,
             scale=settings.balance_scale,
@@ -127,29 +125,6 @@ def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None
             raise
 
 
-def threshold(flag: str, text: str | None) -> Decimal | None:
-    """The credits that a flag names. Raises UsageError."""
-    if text is None:
-        return None
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or number < 0:
-        raise UsageError(f"{flag} takes a number of credits, not {text!r}")
-    return number
-
-
-def refuse_play_money(settings: Settings, flag: str) -> None:
-    """Raises ConfigError where a variable left behind chose the sandbox for a gate."""
-    source = settings.sources.get("sandbox", "")
-    if settings.sandbox and source != "flag":
-        raise ConfigError(
-            f"the sandbox was chosen by {source}: its credits are play money, no gate for {flag}",
-            hint="unset it, or say --sandbox on the command line if you mean it",
-        )
-
-
 def _warn(run: Runtime, form: str, reading: Balance, low: Decimal) -> None:
     for each in reading.currencies or (reading,):
         if each.amount is not None and each.amount < low:
@@ -158,29 +133,3 @@ def _warn(run: Runtime, form: str, reading: Balance, low: Decimal) -> None:
                 run.warn(text)
             elif not run.quiet:
                 run.terminal.message(annotation("warning", text))
-
-
-def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> None:
-    """Return only where at least `least` is surely there.
-
-    Raises: BelowError where it is known to be less; ServerError where that cannot be known.
-    """
-    check_known(reading, accept_guess=accept_guess)
-    if reading.amount is not None and reading.amount < least:
-        raise BelowError(f"{balance_text(reading)} left, fewer than {least:f}", hint="top up")
-
-
-def check_known(reading: Balance, *, accept_guess: bool) -> None:
-    """Raises: ServerError where it is not known how much is left."""
-    if reading.unlimited:
-        return
-    if reading.amount is None:
-        held = ", ".join(each.unit for each in reading.currencies)
-        raise ServerError(
-            f"the account holds several balances ({held})", hint="choose one with --currency"
-        )
-    if reading.confidence == "guessed" and not accept_guess:
-        raise ServerError(
-            f"the balance may be {balance_text(reading)}, but that is a guess",
-            hint="set balance_path in the profile, or say --accept-guess",
-        )

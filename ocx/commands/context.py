@@ -6,10 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ocx.commands.options import filled, is_group, parameters
+from ocx.config.paths import serve_database
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
@@ -49,36 +52,31 @@ def _parameter(name: str, hidden: bool) -> inspect.Parameter:
 Command = Callable[..., None]
 
 
-def shared(command: Command) -> Command:
-    """Mark a command whose first argument is an `Runtime`, made of the shared options.
-
-    The options are added by `with_options` when the command is used: a module holds several
-    commands, and a run needs one.
-    """
-    return command
-
-
 def with_options(command: Command, *, hidden: bool = True) -> Command:
-    """`command` as Typer is to see it: the shared options instead of the `Runtime`."""
+    """`command` as Typer is to see it: options instead of its groups and its `Runtime`."""
     signature = inspect.signature(command, eval_str=True)
     own = list(signature.parameters.values())[1:]
-    taken = {parameter.name for parameter in own}
+    groups = {p.name: p.annotation for p in own if is_group(p.annotation)}
+    words = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name not in groups]
+    words += [parameter for group in groups.values() for parameter in parameters(group)]
+    taken = {parameter.name for parameter in words}
     context = inspect.Parameter(
         "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
     )
     extra = [_parameter(name, hidden) for name in SHARED_NAMES if name not in taken]
-    keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
 
     @functools.wraps(command)
     def run(ctx: typer.Context, **given: Any) -> None:
         if ctx.invoked_subcommand is not None:
             return  # a group's own command, called on the way to the one below it
-        command(_runtime(ctx), **{p.name: given[p.name] for p in own})
+        runtime = _runtime(ctx)
+        values = {name: filled(group, given, json=runtime.json) for name, group in groups.items()}
+        command(runtime, **{p.name: values.get(p.name, given.get(p.name)) for p in own})
 
-    parameters = [context, *keyword_only, *extra]
+    every = [context, *words, *extra]
     # Where inspect looks first (PEP 362), though the type of a function does not declare it.
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in every}
     return run
 
 
@@ -108,3 +106,15 @@ def _merged_flags(ctx: typer.Context) -> dict[str, Any]:
                 continue
             flags[name] = [*flags.get(name, ()), *value] if name == "header" else value
     return flags
+
+
+def ledger_path(run: Runtime, db: Path | None) -> Path:
+    """The database that a command of `ocx serve` is about.
+
+    Raises:
+        UsageError: two databases are named, or words follow `--`.
+    """
+    if run.trailing is not None:
+        # main() has split them off for `serve -- CMD`; dropping them silently would be worse.
+        raise UsageError("nothing may follow -- here")
+    return serve_database(run.terminal.env, db, sandbox=bool(run.flags.get("sandbox")))

@@ -9,23 +9,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.commands.env import hand_over
-from ocx.errors import OcxError, UsageError
+from ocx.errors import UsageError, cannot_run
 from ocx.runtime import Runtime
 
 
-class CannotRunError(OcxError):
-    exit_code = 126
-    name = "cannot run"
-
-
-class NotFoundError(OcxError):
-    exit_code = 127
-    name = "not found"
-
-
-@shared
 def exec_(
     run: Runtime,
     words: Annotated[
@@ -61,9 +49,5 @@ def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(words[0], list(words), dict(env))  # noqa: S606 - no shell is meant
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"{words[0]}: not found") from error
-    except OSError as error:
-        raise CannotRunError(f"{words[0]}: {error.strerror}") from error
-    except ValueError as error:  # an empty name, or a NUL in it
-        raise NotFoundError("no program has that name") from error
+    except (OSError, ValueError) as error:
+        raise cannot_run(words[0], error) from error

@@ -1,1 +1,1 @@
-"""Settings and keys: flags, environment and files as one frozen value that knows its sources."""
+"""Settings: flags, environment and files as one frozen value that knows its sources."""

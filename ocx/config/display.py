@@ -23,9 +23,9 @@ def as_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, (int, float)):
         return str(value)
-    import json  # only for lists and tables
+    from ocx.jsontext import compact  # only for lists and tables
 
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return compact(value)
 
 
 def plain(value: Any) -> Any:

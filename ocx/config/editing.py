@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,18 +10,20 @@ from pathlib import Path
 
 from ocx.config.paths import Env, config_file
 from ocx.config.profiles import ConfigFile
-from ocx.config.schema import SETTINGS, Setting
+from ocx.config.schema import SETTINGS
 from ocx.config.settings import check_file
 from ocx.config.transactions import replace_config
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import atomic_write, make_folder
+from ocx.signals import ignoring_interrupts
 from ocx.toml import parse, read_bytes
 
 
 def editor(env: Env, *, terminal: bool) -> list[str]:
-    """$VISUAL, else $EDITOR, split as a shell would, else vi where a person can use it.
+    """$VISUAL, else $EDITOR, split as a shell would, else vi if a person can use it.
 
-    Raises: UsageError.
+    Raises:
+        UsageError: there is none.
     """
     import shlex  # only for editing
 
@@ -43,13 +44,17 @@ def edit_config(
 ) -> list[str] | None:
     """Let the user edit the config file; it is saved once it is valid.
 
+    If it is not saved, the text is kept, and the hint of the error says where.
+
     Args:
         again: told what is wrong with the text, says whether to go back to the editor.
 
-    Returns: warnings about what the new file holds; None where nothing was changed.
-    Raises: ConfigError where the text is invalid and stays so, or the file was changed by others
-        meanwhile; OcxError where editor or disk fail. The text is then kept, and the hint says
-        where.
+    Returns:
+        Warnings about what the new file holds; None if nothing was changed.
+
+    Raises:
+        ConfigError: the text stays invalid, or others changed the file meanwhile.
+        OcxError: the editor or the disk fails.
     """
     path = config_file(env)
     old = read_bytes(path)
@@ -71,7 +76,7 @@ def edit_config(
 def _checked(
     draft: Path, text: bytes, again: Callable[[ConfigError], bool]
 ) -> tuple[ConfigFile, list[str]] | None:
-    """The config that the draft holds; None where the user wants to go on with it."""
+    """The config that the draft holds; None if the user goes back to the editor."""
     try:
         config = ConfigFile(draft, parse(text, draft), True)
         return config, check_file(config)
@@ -82,9 +87,13 @@ def _checked(
 
 
 def run_editor(command: list[str], path: Path) -> None:
-    """Let the user edit `path`. Raises: OcxError where the editor fails or cannot be started."""
+    """Let the user edit `path`.
+
+    Raises:
+        OcxError: the editor fails or cannot be started.
+    """
     try:
-        with _interrupts_go_to_the_editor():
+        with ignoring_interrupts():
             status = subprocess.run([*command, str(path)], check=False).returncode
     except OSError as error:
         raise OcxError(
@@ -97,7 +106,7 @@ def run_editor(command: list[str], path: Path) -> None:
 
 @contextmanager
 def _draft(path: Path, text: bytes) -> Iterator[Path]:
-    """A file to edit, beside the real one; it is kept, and named, where editing fails.
+    """A file to edit, beside the real one; it is kept, and named, if editing fails.
 
     One that still holds `text` is removed in any case. An interrupt keeps it as well.
     """
@@ -135,47 +144,6 @@ def template() -> bytes:
         "",
         "# [profiles.default]",
     ]
+    rows = [f"# {s.name} = {s.example}  # {s.help}" for s in SETTINGS]
     tail = ["", "# [aliases]", '# fast = "deepseek-chat"', ""]
-    return "\n".join([*head, *(_line(setting) for setting in SETTINGS), *tail]).encode()
-
-
-def _line(setting: Setting) -> str:
-    return f"# {setting.name} = {_EXAMPLES[setting.name]}  # {setting.help}"
-
-
-_EXAMPLES = {
-    "base_url": '"https://opencodex.hk/api/v1"',
-    "auth": '"key"',
-    "model": '"deepseek-chat"',
-    "key_name": '"work"',
-    "api_key_command": '["pass", "show", "opencodex"]',
-    "system": '"Answer in one sentence."',
-    "temperature": "1.0",
-    "top_p": "1.0",
-    "max_tokens": "4096",
-    "stop": '["END"]',
-    "headers": '{ "X-Team" = "docs" }',
-    "timeout": "600.0",
-    "connect_timeout": "10.0",
-    "idle_timeout": "120.0",
-    "retries": "2",
-    "proxy": '"socks5://127.0.0.1:1080"',
-    "ca_bundle": '"/etc/ssl/ca.pem"',
-    "balance_path": '"data.balance"',
-    "balance_scale": "0.000002",
-    "history": '"on"',
-}
-
-
-@contextmanager
-def _interrupts_go_to_the_editor() -> Iterator[None]:
-    """Ctrl-C in an editor is the editor's; a handler of ours, unlike SIG_IGN, is not inherited."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return "\n".join([*head, *rows, *tail]).encode()

@@ -6,11 +6,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ocx.config.schema import env_name
+from ocx.errors import UsageError
+
 Env = Mapping[str, str]
 
 
 def config_dir(env: Env) -> Path:
     return _folder(env, "XDG_CONFIG_HOME", ".config")
+
+
+def templates_dir(env: Env) -> Path:
+    return config_dir(env) / "templates"
 
 
 def state_dir(env: Env) -> Path:
@@ -23,7 +30,7 @@ def cache_dir(env: Env) -> Path:
 
 def config_file(env: Env) -> Path:
     """`$OCX_CONFIG`, else `config.toml` in the config folder."""
-    named = env.get("OCX_CONFIG")
+    named = env.get(env_name("config"))
     return Path(expand(named)) if named else config_dir(env) / "config.toml"
 
 
@@ -33,7 +40,7 @@ def credentials_file(env: Env) -> Path:
 
 
 def expand(path: str) -> str:
-    """`path` with the home folder for its `~`; as it is where there is no such user."""
+    """`path` with the home folder for its `~`; unchanged if there is no such user."""
     return os.path.expanduser(path)  # noqa: PTH111 - Path's own raises RuntimeError there
 
 
@@ -47,3 +54,19 @@ def _folder(env: Env, variable: str, default: str) -> Path:
 def _home(env: Env) -> Path:
     named = env.get("HOME", "")
     return Path(named) if named.startswith("/") else Path.home()
+
+
+def serve_database(
+    env: Env, given: Path | None, *, sandbox: bool, configured: Path | None = None
+) -> Path:
+    """The ledger of `ocx serve`: as given, the sandbox's, `database` of serve.toml, the default.
+
+    Raises:
+        UsageError: a file and the sandbox are both named.
+    """
+    if given is not None and sandbox:
+        raise UsageError("--db and --sandbox name two different ledgers")
+    folder = state_dir(env)
+    return given or (
+        folder / "sandbox.sqlite3" if sandbox else configured or folder / "serve.sqlite3"
+    )

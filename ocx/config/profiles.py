@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ocx.config.paths import Env, config_file
 from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name
+from ocx.config.source import Choice, Source, SourceKind
 from ocx.config.values import NAME, check_name
 from ocx.errors import ConfigError
 from ocx.suggest import nearest
@@ -18,14 +19,18 @@ EDIT_HINT = "mend it with `ocx config edit`"
 
 
 class ConfigFile(NamedTuple):
-    """A config file as read; `found` is False where there is none, which is an empty one."""
+    """A config file as read; `found` is False if there is none, which reads as empty."""
 
     path: Path
     data: dict[str, Any]
     found: bool
 
     def profiles(self) -> dict[str, dict[str, Any]]:
-        """Raises: ConfigError."""
+        """The tables of all profiles by name.
+
+        Raises:
+            ConfigError: one is not a table.
+        """
         table: dict[str, dict[str, Any]] = self._table("profiles")
         for name, profile in table.items():
             if not isinstance(profile, dict):
@@ -37,7 +42,11 @@ class ConfigFile(NamedTuple):
         return {} if name == SANDBOX else self.profiles().get(name, {})
 
     def aliases(self) -> dict[str, str]:
-        """Raises: ConfigError."""
+        """The ids of models by their aliases.
+
+        Raises:
+            ConfigError: one is not an id.
+        """
         table = self._table("aliases")
         for name, model in table.items():
             if not isinstance(model, str) or not model.strip():
@@ -45,7 +54,11 @@ class ConfigFile(NamedTuple):
         return table
 
     def default_profile(self) -> str | None:
-        """Raises: ConfigError."""
+        """The profile to use if none is named.
+
+        Raises:
+            ConfigError: it is not a name.
+        """
         name = self.data.get("default_profile")
         if name is not None and not isinstance(name, str):
             raise self.error("default_profile must be the name of a profile")
@@ -65,26 +78,28 @@ class ConfigFile(NamedTuple):
         return table
 
 
-class Choice(NamedTuple):
-    """A value and where it comes from."""
-
-    value: Any
-    source: str
-
-
 def load(env: Env) -> ConfigFile:
-    """Raises: ConfigError."""
+    """The config file in use; raises as `read`."""
     return read(config_file(env))
 
 
 def read(path: Path) -> ConfigFile:
-    """Raises: ConfigError."""
+    """A config file.
+
+    Raises:
+        ConfigError: it cannot be read, or it is not TOML.
+    """
     data = read_bytes(path)
     return ConfigFile(path, parse(data, path, hint=EDIT_HINT) if data else {}, data is not None)
 
 
 def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
-    """-P > OCX_PROFILE > default_profile > `default`. Raises: ConfigError where there is none."""
+    """-P > OCX_PROFILE > default_profile > `default`.
+
+    Raises:
+        ConfigError: there is no such profile.
+        UsageError: -P is not a name.
+    """
     choice = named_profile(config, flags, env)
     if choice.value not in config.names():
         raise _unknown_profile(choice, config)
@@ -94,7 +109,7 @@ def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Ch
 def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
     """The same, whether there is such a profile or not: what `config set` writes."""
     if flags.get("profile") is not None:
-        return Choice(check_name(flags["profile"], "profile"), "flag")
+        return Choice(check_name(flags["profile"], "profile"), Source(SourceKind.FLAG))
     choice = _standing_profile(config, env)
     if not NAME.fullmatch(choice.value):
         raise ConfigError(f"{choice.source} does not hold the name of a profile", hint=EDIT_HINT)
@@ -104,17 +119,17 @@ def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Cho
 def _standing_profile(config: ConfigFile, env: Env) -> Choice:
     variable = env_name("profile")
     if env.get(variable):
-        return Choice(env[variable], f"environment {variable}")
+        return Choice(env[variable], Source(SourceKind.ENVIRONMENT, variable))
     if (name := config.default_profile()) is not None:
-        return Choice(name, "default_profile")
-    return Choice(DEFAULT_PROFILE, "default")
+        return Choice(name, Source(SourceKind.DEFAULT_PROFILE))
+    return Choice(DEFAULT_PROFILE, Source(SourceKind.DEFAULT))
 
 
 def _unknown_profile(choice: Choice, config: ConfigFile) -> ConfigError:
     name, source = choice
     near = nearest(name, config.names())
     guess = f"did you mean {near}? " if near else ""
-    by = "" if source == "flag" else f" (from {source})"
+    by = "" if source.is_flag else f" (from {source})"
     return ConfigError(
         f"no profile {name} in {config.path}{by}",
         hint=f"{guess}create it with `ocx config set -P {name} base_url URL`",

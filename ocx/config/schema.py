@@ -1,146 +1,201 @@
-"""The one table of settings: types, ranges, defaults, variables. Everything else reads it."""
+"""The settings, each declared once: its type, default, help, example and variable.
+
+Every list of settings is derived from these declarations: the config file and its template,
+`ocx config`, the variables, the manual and the completion.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-Kind = Literal["text", "url", "choice", "key name", "number", "integer", "list", "headers"]
+from ocx.config.values import (
+    FilePath,
+    Headers,
+    Integer,
+    KeyName,
+    Number,
+    OneOf,
+    StopSequences,
+    Text,
+    TextList,
+    ValueType,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from ocx.config.source import Source
 
 DEFAULT_BASE_URL = "https://opencodex.hk/api/v1"
 DEFAULT_PROFILE = "default"
 SANDBOX = "sandbox"
 
+_PROXY = r"(?:(?:https?|socks5h?)://[^/\s?#]+/?)?"
+_SECONDS = Number(0.001, 86_400)
+
+
+def env_name(name: str) -> str:
+    """The variable of a setting or option: the one place that derives it."""
+    return f"OCX_{name.upper()}"
+
 
 class Setting(NamedTuple):
     """One key of `[profiles.NAME]`.
 
-    `low` and `high` bound numbers, both included; `variable` tells whether the environment may
-    set it (`env_name`); `local` whether it describes the endpoint, so that the sandbox, an
-    endpoint of its own, does not take it from a profile.
+    Attributes:
+        type: how its values are read and checked.
+        help: for the manual and the template of the config file.
+        example: a value, as TOML.
+        env: whether a variable of the environment may set it.
+        local: whether it describes the endpoint: the sandbox, an endpoint of its own, does not
+            take it from a profile.
+        sent: whether it is a field of a chat request.
     """
 
     name: str
-    kind: Kind
+    type: ValueType
     help: str
-    default: Any = None
-    low: float = 0
-    high: float = 0
-    choices: tuple[str, ...] = ()
-    variable: bool = False
+    default: Any
+    example: str
+    env: bool = False
     local: bool = False
+    sent: bool = False
+
+    @property
+    def variable(self) -> str | None:
+        """The variable of the environment that sets it."""
+        return env_name(self.name) if self.env else None
 
 
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "base_url",
-        "url",
-        "where the API is, used exactly as written",
-        DEFAULT_BASE_URL,
-        variable=True,
-        local=True,
-    ),
-    Setting(
-        "auth",
-        "choice",
+def _setting(
+    type_: ValueType, help_: str, default: Any = None, *, example: str = "", **flags: bool
+) -> Any:
+    """A field of `Settings` that is a setting and gives it its name.
+
+    Args:
+        example: the default, if it is not given.
+    """
+    shown = example or (f'"{default}"' if isinstance(default, str) else str(default))
+    return field(metadata={"setting": Setting("", type_, help_, default, shown, **flags)})
+
+
+# Nobody compares or prints settings as a whole, and making those methods costs start-up.
+@dataclass(frozen=True, eq=False, repr=False)
+class Settings:
+    """The settings of one call, and where each comes from.
+
+    Attributes:
+        profile_base_url: the profile's own endpoint, the only one that its stored or commanded
+            key may go to.
+        sources: by the name of the setting; also `profile`, and `sandbox` if it is in use.
+        timeout: None means the command's own.
+    """
+
+    profile: str
+    profile_base_url: str
+    sandbox: bool
+    aliases: Mapping[str, str]
+    sources: Mapping[str, Source]
+    warnings: tuple[str, ...]
+
+    base_url: str = _setting(
+        Text(), "where the API is, used exactly as written", DEFAULT_BASE_URL, env=True, local=True
+    )
+    auth: str = _setting(
+        OneOf("key", "none"),
         "`none` sends no key and allows http to any host (an Ollama in the LAN)",
         "key",
-        choices=("key", "none"),
         local=True,
-    ),
-    Setting("model", "text", "model id or alias", "deepseek-chat", variable=True),
-    Setting("key_name", "key name", "stored key to use (`ocx keys add NAME`)", local=True),
-    Setting(
-        "api_key_command",
-        "list",
+    )
+    model: str = _setting(
+        Text(r"(?s:.*\S.*)", "cannot be empty"), "model id or alias", "deepseek-chat", env=True
+    )
+    key_name: str | None = _setting(
+        KeyName(), "stored key to use (`ocx keys add NAME`)", example='"work"', local=True
+    )
+    api_key_command: tuple[str, ...] = _setting(
+        TextList(),
         "program that prints the key, run without a shell",
         (),
+        example='["pass", "show", "opencodex"]',
         local=True,
-    ),
-    Setting("system", "text", "system prompt"),
-    Setting("temperature", "number", "randomness", low=0, high=2),
-    Setting("top_p", "number", "nucleus sampling", low=0, high=1),
-    Setting("max_tokens", "integer", "most tokens to generate", low=1, high=2**31 - 1),
-    Setting("stop", "list", "stop sequences", ()),
-    Setting("headers", "headers", "headers added to every request", local=True),
-    Setting(
-        "timeout",
-        "number",
+    )
+    system: str | None = _setting(Text(), "system prompt", example='"Answer in one sentence."')
+    temperature: float | None = _setting(Number(0, 2), "randomness", example="1.0", sent=True)
+    top_p: float | None = _setting(Number(0, 1), "nucleus sampling", example="1.0", sent=True)
+    max_tokens: int | None = _setting(
+        Integer(1, 2**31 - 1), "maximum number of tokens to generate", example="4096", sent=True
+    )
+    stop: tuple[str, ...] = _setting(
+        StopSequences(), "stop sequences", (), example='["END"]', sent=True
+    )
+    headers: Mapping[str, str] = _setting(
+        Headers(), "headers added to every request", example='{ "X-Team" = "docs" }', local=True
+    )
+    timeout: float | None = _setting(
+        _SECONDS,
         "seconds for a whole call, retries included (else 600 for chat, 15 for models and balance)",
-        low=0.001,
-        high=86_400,
-        variable=True,
-    ),
-    Setting("connect_timeout", "number", "seconds to connect", 10.0, low=0.001, high=86_400),
-    Setting(
-        "idle_timeout",
-        "number",
-        "seconds that a stream may say nothing",
-        120.0,
-        low=0.001,
-        high=86_400,
-    ),
-    Setting(
-        "retries",
-        "integer",
-        "how often a failed request is tried again",
-        2,
-        low=0,
-        high=100,
-        variable=True,
-    ),
-    Setting(
-        "proxy",
-        "url",
+        example="600.0",
+        env=True,
+    )
+    connect_timeout: float = _setting(_SECONDS, "seconds to connect", 10.0)
+    idle_timeout: float = _setting(_SECONDS, "seconds that a stream may say nothing", 120.0)
+    retries: int = _setting(
+        Integer(0, 100), "how often a failed request is tried again", 2, env=True
+    )
+    proxy: str | None = _setting(
+        Text(_PROXY, "must be an http, https, socks5 or socks5h URL of a host"),
         "proxy instead of the environment's (http, https, socks5, socks5h); empty for none",
+        example='"socks5://127.0.0.1:1080"',
         local=True,
-    ),
-    Setting("ca_bundle", "text", "file with the CA certificates to trust", local=True),
-    Setting(
-        "balance_path",
-        "text",
+    )
+    ca_bundle: str | None = _setting(
+        FilePath(),
+        "file with the CA certificates to trust",
+        example='"/etc/ssl/ca.pem"',
+        local=True,
+    )
+    balance_path: str | None = _setting(
+        Text(),
         "where the balance stands in the answer: dots and indexes",
+        example='"data.balance"',
         local=True,
-    ),
-    Setting(
-        "balance_scale",
-        "number",
-        "what to multiply that number by",
-        low=1e-12,
-        high=1e12,
-        local=True,
-    ),
-    Setting(
-        "history",
-        "choice",
-        "keep calls: `on`, `off`, or `auto`: where stdout is a terminal, and with -c",
+    )
+    balance_scale: Decimal | None = _setting(  # noqa: RUF009 - it makes a field
+        Number(1e-12, 1e12), "what to multiply that number by", example="0.000002", local=True
+    )
+    history: str = _setting(
+        OneOf("auto", "on", "off"),
+        "keep calls: `on`, `off`, or `auto`: if stdout is a terminal, and with -c",
         "auto",
-        choices=("auto", "on", "off"),
-        variable=True,
-    ),
-)
+        example='"on"',
+        env=True,
+    )
 
+    def from_flag(self, name: str) -> bool:
+        """Whether a flag of this call gave the setting."""
+        return name in self.sources and self.sources[name].is_flag
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    item.metadata["setting"]._replace(name=item.name) for item in fields(Settings) if item.metadata
+)
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 
-def env_name(name: str) -> str:
-    """The one place that derives a variable from a setting."""
-    return f"OCX_{name.upper()}"
-
-
-_KEYS = (
+ENVIRONMENT: tuple[tuple[str, str], ...] = (
     (env_name("api_key"), "the key; before OPENCODEX_API_KEY, and to whatever endpoint is in use"),
     (
         "OPENCODEX_API_KEY",
         "the key as the provider documents it; sent only to opencodex.hk, or to a base URL given "
         "by flag or environment in the same call",
     ),
-)
-_CHOICES = (
+    *((setting.variable, setting.help) for setting in SETTINGS if setting.variable),
     (env_name("profile"), "profile to use; -P comes first"),
     (env_name("sandbox"), "1 uses the built-in offline server, whatever the profile"),
     (env_name("config"), "config file to use instead of config.toml in the config folder"),
-)
-_FOREIGN = (
     ("XDG_CONFIG_HOME", "its folder ocx holds config and credentials (default ~/.config)"),
     ("XDG_STATE_HOME", "its folder ocx holds history and sandbox ledger (default ~/.local/state)"),
     ("XDG_CACHE_HOME", "its folder ocx holds the lists for completion (default ~/.cache)"),
@@ -155,12 +210,5 @@ _FOREIGN = (
     ),
     ("VISUAL, EDITOR", "editor for `ocx config edit` and `ocx chat -e`"),
     ("CI", "when set, nothing is ever asked"),
-)
-
-ENVIRONMENT: tuple[tuple[str, str], ...] = (
-    *_KEYS,
-    *((env_name(s.name), s.help) for s in SETTINGS if s.variable),
-    *_CHOICES,
-    *_FOREIGN,
 )
 """Rows of (variable, meaning) for `ocx help environment`."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.config import values
-from ocx.config.paths import expand
 from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.schema import BY_NAME
 from ocx.errors import UsageError
@@ -30,7 +28,11 @@ class Target(NamedTuple):
 
 
 def target(word: str) -> Target:
-    """Raises: UsageError for a name that nothing reads."""
+    """The setting or the entry that a word names.
+
+    Raises:
+        UsageError: nothing reads it.
+    """
     name, dot, entry = word.partition(".")
     if name in {"headers", "aliases"} and dot and entry:
         return Target(name, entry)
@@ -49,7 +51,8 @@ def unknown(word: str) -> UsageError:
 def value_of(where: Target, text: str) -> Any:
     """The typed value that `text` means there, as it is written to the file.
 
-    Raises: UsageError, which does not repeat the text.
+    Raises:
+        UsageError: it means none; the text is not repeated.
     """
     try:
         return _typed(where, text)
@@ -65,21 +68,14 @@ def _typed(where: Target, text: str) -> Any:
         return _alias(where.entry or "", text)
     if where.entry is not None:
         return values.check_header(where.entry, text)[1]
-    setting = BY_NAME[where.name]
-    value = values.check(setting, values.parse(setting, text))
-    if where.name == "ca_bundle":  # `./ca.pem` must mean the same file from every folder
-        return str(Path(expand(value)).absolute())
-    if not isinstance(value, tuple):
-        return value
-    if any(values.looks_like_key(item) for item in value):
-        raise values.KeyInside("holds a key")
-    return list(value)
+    kind = BY_NAME[where.name].type
+    return kind.stored(kind.check(kind.parse(text)))
 
 
 def _alias(name: str, model: str) -> str:
     if not re.fullmatch(_ALIAS, name):
         raise values.BadValue("is not a name for a model")
-    return str(values.check(BY_NAME["model"], model))
+    return str(BY_NAME["model"].type.check(model))
 
 
 def put(config: ConfigFile, profile: dict[str, Any], where: Target, value: Any) -> None:
@@ -95,7 +91,7 @@ def put(config: ConfigFile, profile: dict[str, Any], where: Target, value: Any) 
 
 
 def drop(config: ConfigFile, profile: dict[str, Any], where: Target) -> bool:
-    """Remove it, and a table that is empty without it; False where it is not there."""
+    """Remove it, and a table that is empty without it; False if it is not there."""
     table = profile if where.in_profile else config.data
     if where.entry is None:
         return table.pop(where.name, None) is not None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ocx.config import values
 from ocx.config.paths import Env
 from ocx.config.profiles import (
-    Choice,
     ConfigFile,
     choose_profile,
     load,
@@ -22,54 +20,19 @@ from ocx.config.schema import (
     SANDBOX,
     SETTINGS,
     Setting,
+    Settings,
     env_name,
 )
+from ocx.config.source import Choice, Source, SourceKind
 from ocx.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+__all__ = ["SANDBOX_URL", "Settings", "check_file", "check_pair", "check_url", "resolve"]
+
 SANDBOX_URL = "http://sandbox.localhost/api/v1"
 """Stands for the sandbox's own, whose port is known only while it runs."""
-
-
-# Nobody compares or prints settings as a whole, and making those methods costs start-up.
-@dataclass(frozen=True, eq=False, repr=False)
-class Settings:
-    """Every setting of `table.SETTINGS` under its name, and where each comes from.
-
-    `timeout` None means the command's own. `sources` maps a setting's name to `flag`,
-    `environment OCX_…`, `profile NAME`, `sandbox` or `default`; `profile` and (where it is in
-    use) `sandbox` are in it too. `profile_base_url` is the profile's own endpoint, the only one
-    that its stored or commanded key may go to.
-    """
-
-    profile: str
-    base_url: str
-    profile_base_url: str
-    auth: str
-    model: str
-    key_name: str | None
-    api_key_command: tuple[str, ...]
-    system: str | None
-    temperature: float | None
-    top_p: float | None
-    max_tokens: int | None
-    stop: tuple[str, ...]
-    headers: Mapping[str, str]
-    timeout: float | None
-    connect_timeout: float
-    idle_timeout: float
-    retries: int
-    proxy: str | None
-    ca_bundle: str | None
-    balance_path: str | None
-    balance_scale: Decimal | None
-    history: str
-    sandbox: bool
-    aliases: Mapping[str, str]
-    sources: Mapping[str, str]
-    warnings: tuple[str, ...]
 
 
 def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
@@ -80,7 +43,9 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
             None or an empty list means not given; other names are ignored.
         env: the environment.
 
-    Raises: UsageError for a bad flag; ConfigError for a bad variable, profile, file or URL.
+    Raises:
+        UsageError: a flag is bad.
+        ConfigError: a variable, a profile, the file or the URL is bad.
     """
     config = load(env)
     profile, profile_source = choose_profile(config, flags, env)
@@ -92,8 +57,9 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
     chosen = {s.name: _choose(s, flags, env, stored, profile) for s in SETTINGS}
     own_url = stored.get("base_url", DEFAULT_BASE_URL)
     if sandbox is not None:
-        chosen["base_url"], own_url = Choice(SANDBOX_URL, "sandbox"), SANDBOX_URL
-        chosen["auth"] = Choice("key", "sandbox")
+        own_url = SANDBOX_URL
+        chosen["base_url"] = Choice(SANDBOX_URL, Source(SourceKind.SANDBOX))
+        chosen["auth"] = Choice("key", Source(SourceKind.SANDBOX))
     sources = {"profile": profile_source, **{n: c.source for n, c in chosen.items()}}
     if sandbox is not None:
         sources["sandbox"] = sandbox
@@ -103,11 +69,12 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
     fields["balance_scale"] = _decimal(fields["balance_scale"])
     check_url(fields["base_url"], fields["auth"], sources["base_url"])
     warnings = _warnings(config, profile, env)
-    given = chosen["headers"].source.startswith("profile") and chosen["headers"].value
-    if given and not _same_place(fields["base_url"], own_url):
-        chosen["headers"] = Choice({}, "default")
+    headers = chosen["headers"]
+    of_profile = headers.source.kind is SourceKind.PROFILE and headers.value
+    if of_profile and not _same_origin(fields["base_url"], own_url):
+        headers = Choice({}, Source(SourceKind.DEFAULT))
         warnings.append(f"the headers of profile {profile} go only to {own_url}")
-    fields["headers"], sources["headers"] = _with_header_flags(chosen["headers"], flags)
+    fields["headers"], sources["headers"] = _with_header_flags(headers, flags)
     return Settings(
         **fields,
         profile=profile,
@@ -119,7 +86,7 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
     )
 
 
-def _same_place(url: str, own: str) -> bool:
+def _same_origin(url: str, own: str) -> bool:
     """Whether a profile's headers may go to `url`; like its key, they may be a secret."""
     if url == own:
         return True
@@ -131,8 +98,15 @@ def _same_place(url: str, own: str) -> bool:
         return False
 
 
-def check_url(url: str, auth: str, source: str) -> None:
-    """Raises: ConfigError for a URL that no key may go to."""
+def check_url(url: str, auth: str, source: Source | str) -> None:
+    """Refuse a URL that no key may go to.
+
+    Args:
+        source: where the URL comes from, for the message.
+
+    Raises:
+        ConfigError: it is one.
+    """
     if url == DEFAULT_BASE_URL:
         return
     # `config get` must start fast, and most people never use another URL.
@@ -147,7 +121,8 @@ def check_url(url: str, auth: str, source: str) -> None:
 def check_file(config: ConfigFile) -> list[str]:
     """Every profile of a file at once, before it replaces another; warnings for what is ignored.
 
-    Raises: ConfigError for the first thing that is wrong.
+    Raises:
+        ConfigError: names the first thing that is wrong.
     """
     config.aliases()
     warnings = []
@@ -161,18 +136,26 @@ def check_file(config: ConfigFile) -> list[str]:
 
 
 def check_pair(profile: Mapping[str, Any], source: str) -> None:
-    """Whether a profile's URL may be used with its kind of authentication. Raises: ConfigError."""
+    """Check a profile's URL against its kind of authentication.
+
+    Raises:
+        ConfigError: no key may go there.
+    """
     check_url(profile.get("base_url", DEFAULT_BASE_URL), profile.get("auth", "key"), source)
 
 
 def _checked_profile(config: ConfigFile, profile: str) -> dict[str, Any]:
-    """The known settings of a profile. Raises: ConfigError."""
+    """The known settings of a profile, checked.
+
+    Raises:
+        ConfigError: the profile is broken, or one of its values is bad.
+    """
     checked = {}
     for name, value in config.profile(profile).items():
         if (setting := BY_NAME.get(name)) is None:
             continue
         try:
-            checked[name] = values.check(setting, value)
+            checked[name] = setting.type.check(value)
         except values.BadValue as problem:
             where = f"{config.path}: profiles.{profile}.{name}"
             raise values.config_error(where, problem) from None
@@ -186,22 +169,22 @@ def _choose(
     given = flags.get(name)
     if given is not None and given not in ([], ()):
         try:
-            return Choice(values.check(setting, given), "flag")
+            return Choice(setting.type.check(given), Source(SourceKind.FLAG))
         except values.BadValue as problem:
             raise values.flag_error(name, problem) from None
-    variable = env_name(name)
-    if setting.variable and env.get(variable):
+    variable = setting.variable
+    if variable and env.get(variable):
         try:
-            value = values.check(setting, values.parse(setting, env[variable]))
+            value = setting.type.check(setting.type.parse(env[variable]))
         except values.BadValue as problem:
             raise values.config_error(variable, problem) from None
-        return Choice(value, f"environment {variable}")
+        return Choice(value, Source(SourceKind.ENVIRONMENT, variable))
     if name in stored:
-        return Choice(stored[name], f"profile {profile}")
-    return Choice(setting.default, "default")
+        return Choice(stored[name], Source(SourceKind.PROFILE, profile))
+    return Choice(setting.default, Source(SourceKind.DEFAULT))
 
 
-def _sandbox_source(flags: Mapping[str, Any], env: Env, profile: str) -> str | None:
+def _sandbox_source(flags: Mapping[str, Any], env: Env, profile: str) -> Source | None:
     """What chose the sandbox, or None.
 
     OCX_SANDBOX holds against -P as well: a test run with play money must not turn into one with
@@ -209,10 +192,10 @@ def _sandbox_source(flags: Mapping[str, Any], env: Env, profile: str) -> str | N
     """
     variable = env_name("sandbox")
     if flags.get("sandbox"):
-        return "flag"
+        return Source(SourceKind.FLAG)
     if _truth(env.get(variable, ""), variable):
-        return f"environment {variable}"
-    return f"profile {SANDBOX}" if profile == SANDBOX else None
+        return Source(SourceKind.ENVIRONMENT, variable)
+    return Source(SourceKind.PROFILE, SANDBOX) if profile == SANDBOX else None
 
 
 def _truth(word: str, variable: str) -> bool:
@@ -242,7 +225,7 @@ def _with_header_flags(headers: Choice, flags: Mapping[str, Any]) -> Choice:
             merged[name.strip().lower()] = values.check_header(name.strip(), text.strip())
         except values.BadValue as problem:
             raise values.flag_error("header", problem) from None
-    source = "flag" if flags.get("header") else headers.source
+    source = Source(SourceKind.FLAG) if flags.get("header") else headers.source
     return Choice(dict(merged.values()), source)
 
 

@@ -1,7 +1,4 @@
-"""Changing config.toml and credentials.toml: read, change, write, all under one lock.
-
-Apart from what reads them: the TOML writer costs start-up that only a change should pay.
-"""
+"""Changing config.toml: read, change, write, all under one lock."""
 
 from __future__ import annotations
 
@@ -9,34 +6,34 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import tomli_w
+from typing import Any, NamedTuple
 
 from ocx.config.completion_cache import write_names
-from ocx.config.paths import Env, config_dir, config_file, credentials_file
+from ocx.config.paths import Env, config_dir, config_file
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import SANDBOX
+from ocx.config.setting_path import Target
 from ocx.errors import ConfigError, OcxError
 from ocx.files import atomic_write, locked, make_folder
-from ocx.keyring.credentials import Keys, StoredKey, load_keys
+from ocx.toml import dump
 
-T = TypeVar("T")
-
-# Strings first, so that a # inside one is no comment.
-_TOKENS = re.compile(
-    r'"""(?:\\.|[^\\])*?"""|' r"'''.*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|(#)", re.DOTALL
-)
+# Strings first, so that a # inside one is not a comment.
+_TOKENS = r'(?s:"""(?:\\.|[^\\])*?"""|' r"'''.*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|(#))"
 
 
-class Changed(NamedTuple):
+class SavedChange(NamedTuple):
     """What was saved: the profile that was written, if one was, and a copy of the old file.
 
-    `backup` is None where the old file held no comments: saving drops them, and nothing else.
+    `backup` is None if the old file held no comments: saving drops them, and nothing else.
     """
 
     profile: str | None
     backup: Path | None
+
+    @property
+    def place(self) -> str:
+        """What a message about the change begins with."""
+        return f"profile {self.profile}: " if self.profile else ""
 
     def notes(self) -> list[str]:
         """What the user should know about it."""
@@ -45,23 +42,26 @@ class Changed(NamedTuple):
         return [f"comments are not kept; the file with them is in {self.backup}"]
 
 
-def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> Changed:
+def change_config(env: Env, change: Callable[[ConfigFile], str | None]) -> SavedChange:
     """Let `change` alter the data of the config file, and save it; it names the profile it wrote.
 
-    Raises: ConfigError for a broken file; OcxError where it cannot be written; whatever `change`
-        raises, and then nothing is saved.
+    What `change` raises saves nothing.
+
+    Raises:
+        ConfigError: the file is broken.
+        OcxError: the file cannot be written.
     """
     path = config_file(env)
-    with _changing(path, config_dir(env)):
+    with changing(path, config_dir(env)):
         config = load(env)
-        before = tomli_w.dumps(config.data)
+        before = dump(config.data)
         profile = change(config)
-        after = tomli_w.dumps(config.data)
+        after = dump(config.data)
         if after == before:
-            return Changed(profile, None)
+            return SavedChange(profile, None)
         backup = _save_comments(path)
-        _save_config(env, config, after.encode())
-    return Changed(profile, backup)
+        _save_config(env, config, after)
+    return SavedChange(profile, backup)
 
 
 def change_profile(
@@ -70,8 +70,8 @@ def change_profile(
     change: Callable[[ConfigFile, dict[str, Any]], None],
     *,
     create: bool = True,
-) -> Changed:
-    """The same for one profile: of -P, else the one in force; made where there is none.
+) -> SavedChange:
+    """The same for one profile: of -P, else the one in force; made if there is none.
 
     `--sandbox` means the built-in profile, which is refused.
     """
@@ -89,51 +89,41 @@ def change_profile(
     return change_config(env, apply)
 
 
+def change_setting(
+    env: Env,
+    flags: Mapping[str, Any],
+    where: Target,
+    change: Callable[[ConfigFile, dict[str, Any]], None],
+    *,
+    create: bool = True,
+) -> SavedChange:
+    """Change a setting where it stands: in a profile, or in the file besides all profiles."""
+    if where.in_profile:
+        return change_profile(env, flags, change, create=create)
+    return change_config(env, lambda config: change(config, {}))
+
+
 def replace_config(env: Env, old: bytes | None, new: bytes, config: ConfigFile) -> None:
     """Save `new`, text that a person wrote, as it is; `config` is what it says.
 
-    Raises: ConfigError where the file no longer holds `old`; OcxError where it cannot be written.
+    Raises:
+        ConfigError: the file no longer holds `old`.
+        OcxError: the file cannot be written.
     """
     path = config_file(env)
-    with _changing(path, config_dir(env)):
+    with changing(path, config_dir(env)):
         if _content(path) != old:
             raise ConfigError(f"{path} was changed by another program meanwhile")
         _save_config(env, config, new)
 
 
-def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
-    """Let `change` alter the stored keys, and save them.
-
-    No copy is kept of the old file: it would keep keys that were removed.
-    Raises: ConfigError; OcxError where the file cannot be written; whatever `change` raises, and
-        then nothing is saved.
-    """
-    path = credentials_file(env)
-    with _changing(path, config_dir(env), private=True):
-        keys = load_keys(env)
-        result = change(keys)
-        data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
-        atomic_write(path, tomli_w.dumps(data).encode(), 0o600)
-        write_names(env, "keys", keys)
-    return result
-
-
-def refuse_sandbox(name: str) -> None:
-    """Raises: ConfigError."""
-    if name == SANDBOX:
-        raise ConfigError(
-            f"the profile {SANDBOX} is built in and cannot be changed",
-            hint="name another one with -P; settings for one call are flags",
-        )
-
-
-def has_comments(text: str) -> bool:
-    """Whether a TOML document has a comment."""
-    return any(match.group(1) for match in _TOKENS.finditer(text))
-
-
 @contextmanager
-def _changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterator[None]:
+def changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterator[None]:
+    """Hold the lock for changing `path`; its folder is made, and closed to others if `private`.
+
+    Raises:
+        OcxError: the file cannot be written.
+    """
     try:
         if path.parent == own_folder:
             make_folder(own_folder, private=private)
@@ -143,6 +133,24 @@ def _changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterato
             yield
     except OSError as error:
         raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def refuse_sandbox(name: str) -> None:
+    """Refuse to write to the built-in profile.
+
+    Raises:
+        ConfigError: `name` is that profile.
+    """
+    if name == SANDBOX:
+        raise ConfigError(
+            f"the profile {SANDBOX} is built in and cannot be changed",
+            hint="name another one with -P; settings for one call are flags",
+        )
+
+
+def has_comments(text: str) -> bool:
+    """Whether a TOML document has a comment."""
+    return any(match.group(1) for match in re.finditer(_TOKENS, text))
 
 
 def _save_config(env: Env, config: ConfigFile, data: bytes) -> None:
@@ -164,12 +172,3 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _entry(key: StoredKey) -> dict[str, Any]:
-    entry: dict[str, Any] = {"key": key.secret.reveal()}
-    if key.created is not None:
-        entry["created"] = key.created
-    if key.base_url is not None:
-        entry["base_url"] = key.base_url
-    return entry

@@ -1,4 +1,4 @@
-"""Checking one value against its row of the table, and reading one from a word of text.
+"""The types of settings: how one is read from a word of text, checked and stored.
 
 Messages never repeat a text value: it may be a key in the wrong place.
 """
@@ -9,17 +9,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ocx.config.schema import Setting
 from ocx.errors import ConfigError, UsageError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 KEY_HINT = "keys are never settings or arguments; store one with `ocx keys add NAME`"
-# Compiled where they are first used: most commands see no header, proxy or key.
+# Compiled when first used: most commands see no header, proxy or key.
 _KEY_WORD = r"sk-[A-Za-z0-9_-]{8,}"
 _KEY_INSIDE = r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}"
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 5.6.2, token
 _HEADER_VALUE = r"[\t -~]*"
-_PROXY = r"(?:https?|socks5h?)://[^/\s?#]+/?"
 
 
 class BadValue(ValueError):
@@ -34,17 +32,202 @@ class KeyInside(BadValue):
     hint = KEY_HINT
 
 
-def looks_like_key(text: str) -> bool:
-    """The whole text is shaped like a key, or one of the provider's stands somewhere in it."""
-    if "sk-" not in text:
-        return False
-    return bool(re.fullmatch(_KEY_WORD, text.strip()) or re.search(_KEY_INSIDE, text))
+class ValueType:
+    """The values that a setting takes.
+
+    Attributes:
+        allowed: a sentence about the values for the help; empty if any will do.
+        range: the numbers that it takes, for a message.
+    """
+
+    allowed = ""
+    range = ""
+
+    def parse(self, text: str) -> Any:
+        """The value that a word on a command line or in the environment means, not yet checked.
+
+        Raises:
+            BadValue: it cannot be read.
+        """
+        return text
+
+    def check(self, value: Any) -> Any:
+        """`value`, normalized: lists as tuples, numbers as float or int.
+
+        Raises:
+            BadValue: the setting does not take it.
+        """
+        raise NotImplementedError
+
+    def stored(self, value: Any) -> Any:
+        """A checked value as `config set` writes it to the file.
+
+        Raises:
+            BadValue: it must not be written there.
+        """
+        return value
+
+
+class Text(ValueType):
+    """A text that matches `pattern`, if there is one; `problem` says so if it does not."""
+
+    def __init__(self, pattern: str | None = None, problem: str = "") -> None:
+        self._pattern = pattern
+        self._problem = problem
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise BadValue("must be a text")
+        if looks_like_key(value):
+            raise KeyInside("looks like a key itself")
+        if "\0" in value:
+            raise BadValue("cannot hold a NUL character")
+        if self._pattern is not None and not re.fullmatch(self._pattern, value):
+            raise BadValue(self._problem)
+        return value
+
+
+class OneOf(Text):
+    """One of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        super().__init__("|".join(words), f"must be {' or '.join(words)}")
+        self.words = words
+        self.allowed = f"One of: {', '.join(words)}."
+
+
+class KeyName(Text):
+    """The name of a stored key."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME.pattern, "is not the name of a key")
+
+    def check(self, value: Any) -> str:
+        if isinstance(value, str) and value.startswith("sk-"):
+            raise KeyInside("looks like a key itself")
+        return super().check(value)
+
+
+class FilePath(Text):
+    """A path, stored absolute: `./ca.pem` must mean the same file from every folder."""
+
+    def stored(self, value: str) -> str:
+        from pathlib import Path
+
+        from ocx.config.paths import expand
+
+        return str(Path(expand(value)).absolute())
+
+
+class Number(ValueType):
+    """A number from `low` to `high`, both included."""
+
+    _read: type[float] = float
+    _what = "a number"
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+        self.allowed = f"From {low:g} to {high:g}."
+        self.range = f"{self._what} from {low:.12g} to {high:.12g}"
+
+    def parse(self, text: str) -> float:
+        try:
+            return self._read(text)
+        except ValueError:
+            raise BadValue(f"must be {self.range}") from None
+
+    def check(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BadValue(f"must be {self.range}")
+        if not self._low <= value <= self._high:  # NaN is outside, too
+            raise BadValue(f"must be {self.range}, not {value}")
+        return float(value)
+
+
+class Integer(Number):
+    """A whole number from `low` to `high`, both included."""
+
+    _read = int
+    _what = "a whole number"
+
+    def check(self, value: Any) -> int:
+        if not isinstance(value, int):
+            raise BadValue(f"must be {self.range}")
+        return int(super().check(value))
+
+
+class TextList(ValueType):
+    """A list of texts.
+
+    A key among them is refused when it is set. One that a person wrote into the file,
+    `["echo", "sk-…"]` for a test, harms nobody but its author.
+    """
+
+    def parse(self, text: str) -> Any:
+        if text.lstrip().startswith("["):
+            return _json_or_toml(text)
+        raise BadValue("""must be written as a list: '["pass", "show", "opencodex"]'""")
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+            raise BadValue("must be a list of texts")
+        if any("\0" in item for item in value):
+            raise BadValue("cannot hold a NUL character")
+        return tuple(value)
+
+    def stored(self, value: tuple[str, ...]) -> list[str]:
+        _refuse_keys(value)
+        return list(value)
+
+
+class StopSequences(TextList):
+    """One text or a list: the API takes `stop` both ways. It never holds a key."""
+
+    def parse(self, text: str) -> Any:
+        return super().parse(text) if text.lstrip().startswith("[") else text
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        texts = super().check((value,) if isinstance(value, str) else value)
+        _refuse_keys(texts)
+        return texts
+
+
+class Headers(ValueType):
+    """Names and values that can stand in a request."""
+
+    def parse(self, text: str) -> Any:
+        if text.lstrip().startswith("{"):
+            return _json_or_toml(text)
+        raise BadValue("""must be written '{"NAME": "TEXT"}', or set one: headers.NAME TEXT""")
+
+    def check(self, value: Any) -> dict[str, str]:
+        if not isinstance(value, Mapping):
+            raise BadValue("must be a table of names and texts")
+        return dict(check_header(name, text) for name, text in value.items())
+
+
+def check_header(name: str, value: Any) -> tuple[str, str]:
+    """Name and value of one header, normalized.
+
+    Raises:
+        BadValue: it cannot be sent, or it holds a key.
+    """
+    if not re.fullmatch(_HEADER_NAME, name):
+        raise BadValue("has a name that is not one of a header")
+    if name.lower() == "authorization":
+        raise KeyInside("cannot set Authorization")
+    if not isinstance(value, str) or not re.fullmatch(_HEADER_VALUE, value):
+        raise BadValue(f"must be printable ASCII text for {name}")
+    if any(looks_like_key(word) for word in value.split()):
+        raise KeyInside(f"holds a key as {name}")
+    return name, value.strip()
 
 
 def check_name(name: str, what: str) -> str:
-    """`name` where it can name a key or a profile.
+    """`name`, if a key or a profile can have it.
 
-    Raises: UsageError, not repeating what is shaped like a key.
+    Raises:
+        UsageError: it cannot; what is shaped like a key is not repeated.
     """
     if name.startswith("sk-"):
         raise UsageError(
@@ -60,58 +243,11 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
-def check(setting: Setting, value: Any) -> Any:
-    """`value`, normalized: lists as tuples, numbers as float or int.
-
-    Raises: BadValue.
-    """
-    match setting.kind:
-        case "number":
-            return _number(setting, value)
-        case "integer":
-            return _integer(setting, value)
-        case "list":
-            return _list(setting, value)
-        case "headers":
-            return check_headers(value)
-        case _:
-            return _text(setting, value)
-
-
-def parse(setting: Setting, text: str) -> Any:
-    """The value that a word on a command line or in the environment means, not yet checked.
-
-    Raises: BadValue.
-    """
-    try:
-        if setting.kind == "number":
-            return float(text)
-        if setting.kind == "integer":
-            return int(text)
-    except ValueError:
-        raise BadValue(f"must be {_range(setting)}") from None
-    if setting.kind in {"list", "headers"}:
-        return _structure(setting, text)
-    return text
-
-
-def check_headers(value: Any) -> dict[str, str]:
-    """Names and values that can stand in a request. Raises: BadValue."""
-    if not isinstance(value, Mapping):
-        raise BadValue("must be a table of names and texts")
-    return dict(check_header(name, text) for name, text in value.items())
-
-
-def check_header(name: str, value: Any) -> tuple[str, str]:
-    if not re.fullmatch(_HEADER_NAME, name):
-        raise BadValue("has a name that is not one of a header")
-    if name.lower() == "authorization":
-        raise KeyInside("cannot set Authorization")
-    if not isinstance(value, str) or not re.fullmatch(_HEADER_VALUE, value):
-        raise BadValue(f"must be printable ASCII text for {name}")
-    if any(looks_like_key(word) for word in value.split()):
-        raise KeyInside(f"holds a key as {name}")
-    return name, value.strip()
+def looks_like_key(text: str) -> bool:
+    """Whether the text is shaped like a key, or has one of the provider's in it."""
+    if "sk-" not in text:
+        return False
+    return bool(re.fullmatch(_KEY_WORD, text.strip()) or re.search(_KEY_INSIDE, text))
 
 
 def flag_error(name: str, problem: BadValue) -> UsageError:
@@ -122,66 +258,13 @@ def config_error(where: str, problem: BadValue) -> ConfigError:
     return ConfigError(f"{where} {problem}", hint=problem.hint)
 
 
-def _text(setting: Setting, value: Any) -> str:
-    if not isinstance(value, str):
-        raise BadValue("must be a text")
-    if looks_like_key(value) or (setting.kind == "key name" and value.startswith("sk-")):
-        raise KeyInside("looks like a key itself")
-    if "\0" in value:
-        raise BadValue("cannot hold a NUL character")
-    if setting.choices and value not in setting.choices:
-        raise BadValue(f"must be {' or '.join(setting.choices)}")
-    if setting.kind == "key name" and not NAME.fullmatch(value):
-        raise BadValue("is not the name of a key")
-    if setting.name == "proxy" and value and not re.fullmatch(_PROXY, value):
-        raise BadValue("must be an http, https, socks5 or socks5h URL of a host")
-    if setting.name == "model" and not value.strip():
-        raise BadValue("cannot be empty")
-    return value
-
-
-def _number(setting: Setting, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadValue(f"must be {_range(setting)}")
-    return float(_bounded(setting, value))
-
-
-def _integer(setting: Setting, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadValue(f"must be {_range(setting)}")
-    return int(_bounded(setting, value))
-
-
-def _bounded(setting: Setting, value: float) -> float:
-    if not setting.low <= value <= setting.high:  # NaN is outside, too
-        raise BadValue(f"must be {_range(setting)}, not {value}")
-    return value
-
-
-def _range(setting: Setting) -> str:
-    what = "a whole number" if setting.kind == "integer" else "a number"
-    return f"{what} from {setting.low:.12g} to {setting.high:.12g}"
-
-
-def _list(setting: Setting, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) and setting.name == "stop":  # the API takes `stop` both ways
-        value = (value,)
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise BadValue("must be a list of texts")
-    # A command that holds a key is refused where it is set, by `targets`: one that a person wrote
-    # into the file, `["echo", "sk-…"]` for a test, harms nobody but its author.
-    if setting.name != "api_key_command" and any(looks_like_key(item) for item in value):
+def _refuse_keys(texts: tuple[str, ...]) -> None:
+    if any(map(looks_like_key, texts)):
         raise KeyInside("holds a key")
-    if any("\0" in item for item in value):
-        raise BadValue("cannot hold a NUL character")
-    return tuple(value)
 
 
-def _structure(setting: Setting, text: str) -> Any:
-    """JSON or TOML; both are written the same for most lists, and people know one of them."""
-    bracket = "[" if setting.kind == "list" else "{"
-    if not text.lstrip().startswith(bracket):
-        return _bare(setting, text)
+def _json_or_toml(text: str) -> Any:
+    """Both are written the same for most lists, and people know one of them."""
     import json
     import tomllib
 
@@ -191,11 +274,3 @@ def _structure(setting: Setting, text: str) -> Any:
         except (ValueError, RecursionError):
             continue
     raise BadValue("is neither JSON nor TOML")
-
-
-def _bare(setting: Setting, text: str) -> Any:
-    if setting.name == "stop":
-        return text
-    if setting.kind == "headers":
-        raise BadValue("""must be written '{"NAME": "TEXT"}', or set one: headers.NAME TEXT""")
-    raise BadValue("""must be written as a list: '["pass", "show", "opencodex"]'""")

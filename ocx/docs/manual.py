@@ -183,10 +183,8 @@ def _environment() -> tuple[tuple[str, str], ...]:
 
 def _setting(setting: Setting) -> str:
     text = _sentence(setting.help)
-    if setting.choices:
-        text += f" One of: {', '.join(setting.choices)}."
-    elif setting.kind in {"number", "integer"}:
-        text += f" From {setting.low:g} to {setting.high:g}."
+    if setting.type.allowed:
+        text += f" {setting.type.allowed}"
     if setting.default not in {None, ()}:
         text += f" Default: {setting.default}."
     return text

@@ -1,11 +1,11 @@
-"""What the endpoint says to our key."""
+"""The checks that need the key: models, balance and a chat."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ocx.api.balance import read
+from ocx.api.balance import parse_balance
 from ocx.api.types import model_ids
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, skipped, warning
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def account(client: Client, settings: Settings, *, chat: bool) -> Iterator[Check]:
-    """Models, balance and, where asked for, one tiny chat; a refused key ends it."""
+    """Models, balance and, if asked for, one tiny chat; a refused key ends it."""
     steps: list[tuple[str, Callable[[Client, Settings], Check]]] = [
         ("models", _models),
         ("balance", _balance),
@@ -52,7 +52,7 @@ def _balance(client: Client, settings: Settings) -> Check:
         if error.status == 404:
             return warning("balance", "this endpoint has none", "`ocx balance` is not for it")
         raise
-    found = read(reply, path=settings.balance_path, scale=settings.balance_scale)
+    found = parse_balance(reply, path=settings.balance_path, scale=settings.balance_scale)
     each = found.currencies or (found,)
     detail = ", ".join(f"{b.amount:f} {b.unit}" for b in each if b.amount is not None)
     if found.unlimited or not detail:

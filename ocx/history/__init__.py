@@ -1,1 +1,1 @@
-"""What was asked and answered: one SQLite file in the state folder, shared by every `ocx`."""
+"""The history of calls: one SQLite file in the state folder, shared by every `ocx`."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from ocx.secret import Secret
+from ocx.secret import Secret, mask
 
 Outcome = Literal["finished", "cancelled", "failed"]
 Message = dict[str, Any]
@@ -29,32 +28,32 @@ class Call:
         base_url: where it was sent.
         model: the id asked for.
         options: every field of the body but model, messages and stream.
-        answer: all text that arrived, also where the answer broke off.
-        credits: as `ocx.answer.cost` found them, None where unknown.
+        answer: all text that arrived, even if the answer broke off.
+        credits: as `ocx.answer.cost` found them, None if unknown.
         seconds: from sending to the end; `first_token_seconds` to the first text.
-        outcome: `finished` where the answer came whole: only such calls are continued.
+        outcome: `finished` if the answer came whole: only such calls are continued.
     """
 
     started: float
     profile: str
     base_url: str
     model: str
-    outcome: Outcome
-    exit_code: int
-    seconds: float
+    model_returned: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     prompt: str = ""
     answer: str = ""
     reasoning: str = ""
-    model_returned: str | None = None
     tool_calls: Sequence[Any] | None = None
     finish_reason: str | None = None
     usage: Mapping[str, Any] | None = None
     credits: Decimal | None = None
     credits_source: str = "unknown"
     first_token_seconds: float | None = None
+    seconds: float
     retries: int = 0
     request_id: str | None = None
+    outcome: Outcome
+    exit_code: int
     error: str | None = None
 
     def tokens(self, name: str) -> int | None:
@@ -97,32 +96,16 @@ def document(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
 
     `credits` is a string, so that no reader rounds it; `started` is ISO 8601 with the offset.
     """
-    return {
-        "id": entry.id,
-        "conversation": entry.conversation,
-        "conversation_name": entry.conversation_name,
-        "started": entry.when.isoformat(timespec="milliseconds"),
-        "profile": entry.profile,
-        "base_url": entry.base_url,
-        "model": entry.model,
-        "model_returned": entry.model_returned,
-        "options": dict(entry.options),
-        "messages": list(messages),
-        "answer": entry.answer,
-        "reasoning": entry.reasoning,
-        "tool_calls": entry.tool_calls,
-        "finish_reason": entry.finish_reason,
-        "usage": entry.usage,
-        "credits": None if entry.credits is None else str(entry.credits),
-        "credits_source": entry.credits_source,
-        "first_token_seconds": entry.first_token_seconds,
-        "seconds": entry.seconds,
-        "retries": entry.retries,
-        "request_id": entry.request_id,
-        "outcome": entry.outcome,
-        "exit_code": entry.exit_code,
-        "error": entry.error,
-    }
+    document: dict[str, Any] = {"id": entry.id, "conversation": entry.conversation}
+    document["conversation_name"] = entry.conversation_name
+    for name in (item.name for item in fields(Call)):
+        if name == "prompt":
+            document["messages"] = list(messages)
+        else:
+            document[name] = getattr(entry, name)
+    document["started"] = entry.when.isoformat(timespec="milliseconds")
+    document["credits"] = None if entry.credits is None else str(entry.credits)
+    return document
 
 
 def request(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
@@ -144,7 +127,7 @@ def prompt_of(messages: Sequence[Message]) -> str:
 
 
 def text_of(content: Any) -> str:
-    """A message's text; a part that is no text is named in brackets."""
+    """A message's text; another part is named in brackets."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -165,14 +148,6 @@ def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
 
 
 def _masked(text: str, keys: Sequence[Secret]) -> str:
-    for key in keys:
-        # One or two characters are no secret worth breaking every word for.
-        if len(key.reveal()) >= 4:
-            text = text.replace(key.reveal(), key.masked())
     # JSON can spell half a surrogate pair, which no file can hold.
-    text = text.encode("utf-8", "replace").decode()
+    text = mask(text, keys).encode("utf-8", "replace").decode()
     return _KEY.sub(lambda match: Secret(match.group()).masked(), text)
-
-
-def to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

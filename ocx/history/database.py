@@ -1,7 +1,8 @@
-"""Opening the history: its mode, its version, and many processes at once."""
+"""The SQLite file of the history: its tables and versions, its mode, and many processes at once."""
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sqlite3
@@ -11,16 +12,82 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from ocx.errors import OcxError
-from ocx.files import locked, make_folder
-from ocx.history.schema import MIGRATIONS
+from ocx.errors import DeadlineError, OcxError
+from ocx.files import locked, make_folder, make_private_file, open_private
 
 T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds that a process waits for the others; a write takes milliseconds."""
 
-_MODE = 0o600
+# A message is stored once, however many calls of a conversation send it again: images and long
+# files would otherwise grow with the square of the turns.
+_VERSION_1 = """
+CREATE TABLE conversation (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT UNIQUE,
+    profile TEXT NOT NULL,
+    created REAL NOT NULL
+) STRICT;
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    json TEXT NOT NULL
+) STRICT;
+CREATE TABLE call (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation INTEGER NOT NULL REFERENCES conversation(id),
+    started REAL NOT NULL,
+    profile TEXT NOT NULL,
+    base_url TEXT NOT NULL,
+    model TEXT NOT NULL,
+    model_returned TEXT,
+    options TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    reasoning TEXT NOT NULL,
+    tool_calls TEXT,
+    finish_reason TEXT,
+    usage TEXT,
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER,
+    credits TEXT,
+    credits_source TEXT NOT NULL CHECK (credits_source IN ('response', 'balance', 'unknown')),
+    first_token_seconds REAL,
+    seconds REAL NOT NULL,
+    retries INTEGER NOT NULL,
+    request_id TEXT,
+    outcome TEXT NOT NULL CHECK (outcome IN ('finished', 'cancelled', 'failed')),
+    exit_code INTEGER NOT NULL,
+    error TEXT
+) STRICT;
+CREATE INDEX call_by_conversation ON call(conversation, id);
+CREATE INDEX call_by_start ON call(started);
+CREATE TABLE call_message (
+    call INTEGER NOT NULL REFERENCES call(id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    message INTEGER NOT NULL REFERENCES message(id),
+    PRIMARY KEY (call, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX call_message_by_message ON call_message(message);
+"""
+
+_VERSION_2 = """
+CREATE VIRTUAL TABLE call_text USING fts5(
+    prompt, answer, content = 'call', content_rowid = 'id', tokenize = 'unicode61'
+);
+CREATE TRIGGER call_text_insert AFTER INSERT ON call BEGIN
+    INSERT INTO call_text(rowid, prompt, answer) VALUES (new.id, new.prompt, new.answer);
+END;
+CREATE TRIGGER call_text_delete AFTER DELETE ON call BEGIN
+    INSERT INTO call_text(call_text, rowid, prompt, answer)
+    VALUES ('delete', old.id, old.prompt, old.answer);
+END;
+INSERT INTO call_text(call_text) VALUES ('rebuild');
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+"""Script n leads from version n to n + 1, kept in `PRAGMA user_version`; none ever changes."""
 
 
 class HistoryError(OcxError):
@@ -28,13 +95,14 @@ class HistoryError(OcxError):
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The history at `path`, made or migrated where needed.
+    """The history at `path`, made or migrated if needed; transactions are explicit (`writing`).
 
-    Transactions are explicit (`writing`). Raises: HistoryError.
+    Raises:
+        HistoryError: it cannot be opened.
     """
     with translated(path):
         make_folder(path.parent)
-        _make_private(path)
+        make_private_file(path)
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
             patiently(lambda: _prepare(connection, path))
@@ -89,14 +157,43 @@ def patiently(action: Callable[[], T]) -> T:
         time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - spreads processes, hides nothing
 
 
-def _make_private(path: Path) -> None:
-    """0600 before SQLite sees the file; its log and index files take the mode from it."""
+@contextmanager
+def conversation_lock(
+    path: Path, conversation: int, wait: float, on_wait: Callable[[], None]
+) -> Iterator[None]:
+    """Hold the conversation; the system frees it with the process, also after `kill -9`.
+
+    All conversations share one file and each locks the byte at its id, so that nothing is left
+    lying about. A process can hold only one at a time: POSIX drops all locks of a file with the
+    first descriptor of it that the process closes.
+
+    Args:
+        wait: seconds to wait for another process, then DeadlineError.
+        on_wait: called once if there is something to wait for.
+
+    Raises:
+        DeadlineError: another process held it all the time.
+        OSError: the lock file cannot be opened.
+    """
+    import fcntl  # not on Windows
+
+    fd = open_private(path)
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
-    except FileExistsError:
-        # Not by an open file: closing that would drop the locks SQLite holds in this process.
-        if path.stat().st_mode & 0o077:
-            path.chmod(_MODE)
+        end = time.monotonic() + wait
+        waiting = False
+        while not _try_lock(fcntl, fd, conversation):
+            if not waiting:
+                waiting = True
+                on_wait()
+            if time.monotonic() > end:
+                raise DeadlineError(
+                    "the conversation is still in use by another ocx",
+                    hint="wait for it, or start another one with --conversation NAME",
+                )
+            time.sleep(random.uniform(0.02, 0.08))  # noqa: S311 - spreads processes, hides nothing
+        yield
+    finally:
+        os.close(fd)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -137,3 +234,14 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _try_lock(fcntl: object, fd: int, offset: int) -> bool:
+    try:
+        # A module, handed over since it is not imported on Windows.
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)  # type: ignore[attr-defined]
+    except OSError as error:
+        if error.errno in {errno.EACCES, errno.EAGAIN}:
+            return False
+        raise
+    return True

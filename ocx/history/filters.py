@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from ocx.history.time_parsing import parse_time
 
 # Scripts without spaces between words: the full-text index sees a sentence as one word.
 _UNSPACED = re.compile(
@@ -61,6 +65,34 @@ class Filters:
             " AND ".join(condition for condition, _ in conditions),
             [value for _, values in conditions for value in values],
         )
+
+
+def read_filters(
+    since: str | None,
+    until: str | None,
+    model: str | None,
+    conversation: str | None,
+    flags: Mapping[str, Any],
+) -> Filters:
+    """The filters that command-line options ask for.
+
+    Raises:
+        UsageError: a time cannot be read.
+    """
+    now = time.time()
+    return Filters(
+        since=None if since is None else parse_time(since, "--since", now),
+        until=None if until is None else parse_time(until, "--until", now),
+        model=model,
+        profile=profile_filter(flags),
+        conversation=conversation,
+    )
+
+
+def profile_filter(flags: Mapping[str, Any]) -> str | None:
+    """The profile that a call names; a default profile must not hide the others' calls."""
+    name: str | None = flags.get("profile")
+    return "sandbox" if flags.get("sandbox") and name is None else name
 
 
 def _conversation(word: str) -> tuple[str, list[Any]]:

@@ -7,16 +7,16 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ocx.history.call import Call, Entry, Message, prompt_of, to_json, without_keys
-from ocx.history.database import open_database, translated, writing
+from ocx.history.call import Call, Entry, Message, prompt_of, without_keys
+from ocx.history.database import conversation_lock, open_database, translated, writing
 from ocx.history.filters import Filters
-from ocx.history.lock import conversation_lock
+from ocx.jsontext import compact
 from ocx.secret import Secret
 
 FILE = "history.sqlite3"
@@ -29,7 +29,7 @@ _FROM = "FROM call JOIN conversation ON conversation.id = call.conversation"
 
 @dataclass(frozen=True)
 class Conversation:
-    """Calls that belong together; `name` is None where the user gave none."""
+    """Calls that belong together; `name` is None if the user gave none."""
 
     id: int
     name: str | None
@@ -39,7 +39,8 @@ class Conversation:
 class History:
     """The history in the folder `state`; a context manager.
 
-    Raises from everything: HistoryError.
+    Raises:
+        HistoryError: from everything.
     """
 
     def __init__(self, state: Path) -> None:
@@ -56,7 +57,7 @@ class History:
         self._connection.close()
 
     def conversation(self, name: str, profile: str) -> Conversation:
-        """The one of that name, made where there is none."""
+        """The one of that name, made if there is none."""
         with translated(self._path), writing(self._connection):
             self._connection.execute(
                 "INSERT OR IGNORE INTO conversation(name, profile, created) VALUES (?, ?, ?)",
@@ -80,7 +81,11 @@ class History:
     def locked(
         self, conversation: Conversation, wait: float, on_wait: Callable[[], None]
     ) -> AbstractContextManager[None]:
-        """Nobody else writes into `conversation` inside. Raises DeadlineError after `wait` s."""
+        """Nobody else writes into `conversation` inside.
+
+        Raises:
+            DeadlineError: another process held it for `wait` seconds.
+        """
         path = self._path.with_name("conversations.lock")
         return conversation_lock(path, conversation.id, wait, on_wait)
 
@@ -105,7 +110,7 @@ class History:
         conversation: Conversation | None = None,
         keys: Sequence[Secret] = (),
     ) -> Conversation:
-        """Store a call, in a conversation of its own where none is given.
+        """Store a call, in a conversation of its own if none is given.
 
         Keys never reach the file: those given, and all that look like the provider's, are masked.
         """
@@ -113,7 +118,7 @@ class History:
         sent = without_keys(list(messages), keys)
         values["prompt"] = prompt_of(sent)
         for name in _JSON:
-            values[name] = None if values[name] is None else to_json(values[name])
+            values[name] = None if values[name] is None else compact(values[name])
         values["credits"] = None if call.credits is None else str(call.credits)
         with translated(self._path), writing(self._connection):
             home = self._ensure(conversation, call)
@@ -167,7 +172,7 @@ class History:
         return len(ids)
 
     def _ensure(self, conversation: Conversation | None, call: Call) -> Conversation:
-        """The conversation's row, made again where it was removed meanwhile."""
+        """The conversation's row, made again if it was removed meanwhile."""
         new = (
             None if conversation is None else conversation.id,
             conversation.name if conversation else None,
@@ -201,7 +206,7 @@ class History:
             values,
         )
         for position, message in enumerate(sent):
-            self._insert_message(cursor.lastrowid or 0, position, to_json(message))
+            self._insert_message(cursor.lastrowid or 0, position, compact(message))
 
     def _insert_message(self, call: int, position: int, text: str) -> None:
         digest = hashlib.sha256(text.encode()).digest()
@@ -230,3 +235,17 @@ def _entry(row: Sequence[Any]) -> Entry:
     if values["credits"] is not None:
         values["credits"] = Decimal(values["credits"])
     return Entry(**values)
+
+
+@contextmanager
+def open_existing(state: Path, note: Callable[[str], None]) -> Iterator[History | None]:
+    """The history of a state folder; None, and a note, if nothing was ever kept.
+
+    Looking makes no file.
+    """
+    if not (state / FILE).exists():
+        note("no call is kept yet")
+        yield None
+        return
+    with History(state) as history:
+        yield history

@@ -12,7 +12,11 @@ _AGE = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
 def parse_age(text: str, option: str) -> float:
-    """Seconds of `90s`, `15m`, `12h`, `30d` or `2w`. Raises UsageError."""
+    """Seconds of `90s`, `15m`, `12h`, `30d` or `2w`.
+
+    Raises:
+        UsageError: it is not an age.
+    """
     match = _AGE.fullmatch(text)
     if match is None:
         raise UsageError(f"{option} takes an age like 30d, 12h or 2w, not {text!r}")
@@ -22,7 +26,8 @@ def parse_age(text: str, option: str) -> float:
 def parse_time(text: str, option: str, now: float) -> float:
     """Seconds since the epoch: an age before `now`, or a date in local time (ISO 8601).
 
-    Raises: UsageError.
+    Raises:
+        UsageError: it is neither.
     """
     if _AGE.fullmatch(text):
         return now - parse_age(text, option)

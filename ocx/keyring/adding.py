@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ocx.api.urls import origin
-from ocx.commands.keys_check import ask_endpoint, refuse_keyless
 from ocx.config.profiles import ConfigFile
 from ocx.config.schema import DEFAULT_BASE_URL, env_name
-from ocx.config.transactions import change_keys, change_profile
+from ocx.config.settings import Settings
+from ocx.config.transactions import change_profile
 from ocx.errors import ConfigError, UsageError
-from ocx.keyring.credentials import Keys, StoredKey, stored_key
-from ocx.keyring.lookup import check_key, key_from, read_key_file
+from ocx.keyring.credentials import Keys, StoredKey, change_keys, stored_key
+from ocx.keyring.lookup import PROVIDER_VARIABLE, check_key, key_from, read_key_file
+from ocx.keyring.validation import Verdict, ask_endpoint, refuse_keyless
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 
-if TYPE_CHECKING:
-    from ocx.config.settings import Settings
-    from ocx.keyring.validation import Verdict
-
 
 def refuse_stored(keys: Keys, name: str) -> None:
-    """Raises: UsageError where there is a key of that name."""
+    """Refuse a name that is in use.
+
+    Raises:
+        UsageError: a key has it.
+    """
     if name in keys:
         raise UsageError(
             f"there is a key {name} already",
@@ -30,7 +31,12 @@ def refuse_stored(keys: Keys, name: str) -> None:
 
 
 def read(run: Runtime, settings: Settings, name: str) -> Secret:
-    """The key from --key-file, stdin or a hidden prompt, hidden from stderr from now on."""
+    """The key from --key-file, stdin or a hidden prompt, hidden from stderr from now on.
+
+    Raises:
+        UsageError: nobody can be asked, or the endpoint takes no key.
+        ConfigError: it is not a key, or must not go to the endpoint.
+    """
     refuse_keyless(settings)
     path = run.flags.get("key_file")
     if path is not None:
@@ -53,7 +59,7 @@ def _prompt(run: Runtime, name: str) -> str:
             "nobody can be asked for the key here",
             hint=f"pipe it in: ocx keys add {name} < FILE, or use --key-file",
         )
-    import getpass  # only where a person types a key
+    import getpass  # only if a person types a key
 
     try:
         return getpass.getpass(f"Key for {name} (not shown): ")
@@ -62,7 +68,11 @@ def _prompt(run: Runtime, name: str) -> str:
 
 
 def ask(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
-    """Raises what the endpoint says against a key; one without credits is still a key."""
+    """What the endpoint says about the key; one without credits is still a key.
+
+    Raises:
+        OcxError: the endpoint refuses the key, or cannot be asked.
+    """
     verdict = ask_endpoint(run, settings, secret)
     if verdict.state in {"invalid", "failed"} and verdict.error is not None:
         verdict.error.hint = "nothing was changed; " + (
@@ -127,6 +137,6 @@ def warn_of_use(run: Runtime, key: StoredKey, profile: dict[str, Any]) -> None:
 
 
 def _note_variables(run: Runtime) -> None:
-    for variable in (env_name("api_key"), "OPENCODEX_API_KEY"):
+    for variable in (env_name("api_key"), PROVIDER_VARIABLE):
         if run.terminal.env.get(variable) and run.flags.get("profile") is None:
             run.note(f"{variable} is set, and comes first unless -P names the profile")

@@ -9,22 +9,25 @@ base_url = "https://opencodex.hk/api/v1"     # where it was checked when it was 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from ocx.config.paths import Env, credentials_file
+from ocx.config.paths import Env, config_dir, credentials_file
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError
 from ocx.secret import Secret
 from ocx.suggest import nearest
 from ocx.toml import parse
 
+T = TypeVar("T")
+
 OLD_AFTER_DAYS = 90
 
 
 class StoredKey(NamedTuple):
-    """One stored key; `created` is None where the file does not say."""
+    """One stored key; `created` is None if the file does not say."""
 
     name: str
     secret: Secret
@@ -41,7 +44,8 @@ Keys = dict[str, StoredKey]
 def load_keys(env: Env) -> Keys:
     """Every stored key by name.
 
-    Raises: ConfigError for a file that others can read, that is not ours, or that is broken.
+    Raises:
+        ConfigError: others can read the file, it is not ours, or it is broken.
     """
     path = credentials_file(env)
     data = _private_bytes(path)
@@ -54,12 +58,41 @@ def load_keys(env: Env) -> Keys:
 
 
 def stored_key(keys: Keys, name: str) -> StoredKey:
-    """The key of that name. Raises: AuthError where none is stored."""
+    """The key of that name.
+
+    Raises:
+        AuthError: none is stored.
+    """
     if name in keys:
         return keys[name]
     near = nearest(check_name(name, "key"), keys)
     hint = f"did you mean {near}?" if near else f"`ocx keys add {name}` stores it"
     raise AuthError(f"no key {name} is stored", hint=hint)
+
+
+def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
+    """Let `change` alter the stored keys, and save them; what it raises saves nothing.
+
+    No copy is kept of the old file: it would keep keys that were removed.
+
+    Raises:
+        ConfigError: the stored keys cannot be read.
+        OcxError: the file cannot be written.
+    """
+    # Every call reads keys, few write them.
+    from ocx.config.completion_cache import write_names
+    from ocx.config.transactions import changing
+    from ocx.files import atomic_write
+    from ocx.toml import dump
+
+    path = credentials_file(env)
+    with changing(path, config_dir(env), private=True):
+        keys = load_keys(env)
+        result = change(keys)
+        data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
+        atomic_write(path, dump(data), 0o600)
+        write_names(env, "keys", keys)
+    return result
 
 
 def now() -> datetime:
@@ -68,7 +101,7 @@ def now() -> datetime:
 
 
 def _private_bytes(path: Path) -> bytes | None:
-    """The content, where nobody else can read it; checked on the open file, not on the name."""
+    """The content, if nobody else can read it; checked on the open file, not on the name."""
     try:
         with path.open("rb") as file:
             _check_private(os.fstat(file.fileno()), path)
@@ -100,6 +133,11 @@ def _stored_key(name: str, entry: Any, path: Path) -> StoredKey:
         _aware(entry.get("created")),
         base_url if isinstance(base_url, str) else None,
     )
+
+
+def _entry(key: StoredKey) -> dict[str, Any]:
+    fields = {"key": key.secret.reveal(), "created": key.created, "base_url": key.base_url}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _aware(created: Any) -> datetime | None:

@@ -1,32 +1,38 @@
-"""Which key goes to which endpoint; keys and URLs are found as a pair (conventions, 3)."""
+"""Which key goes to which endpoint: keys and URLs are found as a pair."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.api.types import Endpoint
 from ocx.api.urls import is_loopback, origin
 from ocx.config.paths import Env, expand
-from ocx.config.schema import DEFAULT_BASE_URL, env_name
+from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, env_name
 from ocx.config.settings import Settings, check_url
 from ocx.errors import AuthError, ConfigError, UsageError
-from ocx.keyring.command import command_output
 from ocx.keyring.credentials import load_keys
+from ocx.keyring.key_command import run_key_command
 from ocx.secret import Secret
+
+if TYPE_CHECKING:
+    from ocx.api import Client
+    from ocx.runtime import Runtime
 
 PROVIDER_VARIABLE = "OPENCODEX_API_KEY"
 _KEY_FILE_CAP = 64 * 1024
 _NO_KEY_HINT = (
     "store one with `ocx keys add NAME`, or set OPENCODEX_API_KEY; `--sandbox` needs no key"
 )
+_ENDPOINT_SETTINGS = BY_NAME.keys() & {item.name for item in fields(Endpoint)}
 _SHAPE_HINT = "a key is 1 to 512 printable ASCII characters without spaces or line breaks"
 
 
 class FoundKey(NamedTuple):
-    """A key that may be sent to the endpoint in use; None where that wants none.
+    """A key that may be sent to the endpoint in use; None if that wants none.
 
     `source` is for a person: `--key-file`, `environment OCX_API_KEY`, `api_key_command of
     profile work`, `key work`.
@@ -63,7 +69,12 @@ def find_key(
 def locate_key(
     settings: Settings, flags: Mapping[str, Any], env: Env, read_stdin: Callable[[], bytes]
 ) -> Located:
-    """The same, without fetching it. Raises: AuthError, UsageError."""
+    """The same, without fetching it.
+
+    Raises:
+        AuthError: there is none.
+        UsageError: `--key-file` for an endpoint that wants no key.
+    """
     if settings.sandbox:  # a real key never goes there; it makes its own
         return Located("sandbox", lambda: FoundKey(None, "sandbox"))
     path = flags.get("key_file")
@@ -75,12 +86,13 @@ def locate_key(
 
 
 def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None) -> Endpoint:
-    """What the client needs to know, with the last check of what goes where.
+    """What the client needs to know, after the last check of what goes where.
 
     Args:
         base_url: instead of the settings' own: the sandbox's, once its port is known.
 
-    Raises: ConfigError for a refused URL or a key that must not go there.
+    Raises:
+        ConfigError: the URL is refused, or the key must not go there.
     """
     url = base_url or settings.base_url
     check_url(url, settings.auth, settings.sources["base_url"])
@@ -88,24 +100,51 @@ def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None
         if settings.auth == "none":
             raise ConfigError(f"profile {settings.profile} sends no key: it has auth = none")
         check_key(key, "the key", url)
-    return Endpoint(
-        base_url=url,
-        key=key,
-        headers=settings.headers,
-        timeout=settings.timeout,
-        connect_timeout=settings.connect_timeout,
-        idle_timeout=settings.idle_timeout,
-        retries=settings.retries,
-        proxy=settings.proxy,
-        ca_bundle=expand(settings.ca_bundle) if settings.ca_bundle else None,
-        allow_http=settings.auth == "none",
-    )
+    same = {name: getattr(settings, name) for name in _ENDPOINT_SETTINGS}
+    same["base_url"] = url
+    same["ca_bundle"] = expand(settings.ca_bundle) if settings.ca_bundle else None
+    return Endpoint(**same, key=key, allow_http=settings.auth == "none")
+
+
+def find_endpoint(run: Runtime, settings: Settings) -> Endpoint:
+    """The endpoint with its key, which stderr hides from now on.
+
+    Raises:
+        AuthError: there is no key.
+        ConfigError: as `endpoint`.
+        UsageError: the settings mean the sandbox, which has no endpoint of its own.
+    """
+    if settings.sandbox:
+        raise UsageError("the sandbox is not an endpoint", hint="name a profile with -P")
+    found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+    for warning in found.warnings:
+        run.warn(warning)
+    if found.secret is not None:
+        run.terminal.stderr.hide(found.secret)
+    return endpoint(settings, found.secret)
+
+
+def client_for(
+    run: Runtime, settings: Settings, key: Secret | None, base_url: str | None = None
+) -> Client:
+    """A client that sends `key`, which stderr hides from now on; what it logs goes there.
+
+    Raises:
+        ConfigError: as `endpoint`.
+    """
+    from ocx.api import Client  # an HTTP library: `keys list` must not pay for it
+
+    run.start_logging()
+    if key is not None:
+        run.terminal.stderr.hide(key)
+    return Client(endpoint(settings, key, base_url))
 
 
 def key_from(data: bytes | str, what: str) -> Secret:
     """The key that a file, a variable or a program holds; white space around it is dropped.
 
-    Raises: ConfigError, without repeating it.
+    Raises:
+        ConfigError: it is not a key; it is not repeated.
     """
     text = data if isinstance(data, str) else data.decode("utf-8-sig", "replace")
     key = Secret(text.strip())
@@ -116,9 +155,10 @@ def key_from(data: bytes | str, what: str) -> Secret:
 
 
 def check_key(key: Secret, what: str, url: str) -> tuple[str, ...]:
-    """Whether `key` may go to `url`; warnings where it may but will hardly work.
+    """Check that `key` may go to `url`; warnings if it will hardly work there.
 
-    Raises: ConfigError.
+    Raises:
+        ConfigError: it must not.
     """
     if not key.is_valid():
         raise ConfigError(f"{what} is malformed", hint=_SHAPE_HINT)
@@ -134,10 +174,12 @@ def check_key(key: Secret, what: str, url: str) -> tuple[str, ...]:
 
 
 def read_key_file(path: str, read_stdin: Callable[[], bytes]) -> FoundKey:
-    """The key in a file, or on stdin where `path` is `-`.
+    """The key in a file, or on stdin if `path` is `-`.
 
     A loose mode is a warning only: secrets mounted by Docker are world-readable.
-    Raises: ConfigError.
+
+    Raises:
+        ConfigError: the file cannot be read, or it holds no key.
     """
     if path == "-":
         return FoundKey(key_from(read_stdin(), "the key on stdin"), "--key-file -")
@@ -168,7 +210,7 @@ def _candidates(
         yield Located(
             "--key-file", lambda: _allowed(read_key_file(path, read_stdin), settings), path != "-"
         )
-    if settings.sources["profile"] == "flag":
+    if settings.from_flag("profile"):
         yield from _profile_key(settings, env)
     for variable in (env_name("api_key"), PROVIDER_VARIABLE):
         if env.get(variable) and (variable != PROVIDER_VARIABLE or _provider_may(settings)):
@@ -198,7 +240,7 @@ def _profile_key(settings: Settings, env: Env) -> Iterator[Located]:
 
 
 def _commanded(settings: Settings, source: str, env: Env) -> FoundKey:
-    output = command_output(settings.api_key_command, source, env)
+    output = run_key_command(settings.api_key_command, source, env)
     return FoundKey(key_from(output, f"the output of {source}"), source)
 
 
@@ -222,8 +264,7 @@ def _allowed(found: FoundKey, settings: Settings) -> FoundKey:
 
 
 def _provider_may(settings: Settings) -> bool:
-    given_now = settings.sources["base_url"].startswith(("flag", "environment"))
-    return given_now or _is_provider(settings.base_url)
+    return settings.sources["base_url"].is_explicit or _is_provider(settings.base_url)
 
 
 def _is_provider(url: str) -> bool:

@@ -1,11 +1,20 @@
-"""What an endpoint says about a key: GET /balance, and GET /models where it has none."""
+"""Validating a key: what its endpoint says, and the settings under which it may be sent there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ocx.api.balance import Balance, read
-from ocx.errors import AuthError, CreditsError, OcxError, ServerError
+from ocx.api.balance import Balance, parse_balance
+from ocx.api.urls import origin
+from ocx.config.profiles import choose_profile, load, users_of
+from ocx.config.settings import Settings
+from ocx.errors import AuthError, ConfigError, CreditsError, OcxError, ServerError, UsageError
+from ocx.keyring.credentials import StoredKey
+from ocx.keyring.lookup import client_for
+from ocx.runtime import Runtime
+from ocx.secret import Secret
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -16,7 +25,7 @@ State = Literal["valid", "no credits", "invalid", "could not tell", "failed"]
 
 
 class Verdict(NamedTuple):
-    """`error` is what the command ends with: None only where the key is valid.
+    """`error` is what the command ends with: None only if the key is valid.
 
     `could not tell` is a failure (exit 8) and not a success: a script that asks whether a key is
     valid must not be told yes by an endpoint that would serve anybody.
@@ -28,7 +37,7 @@ class Verdict(NamedTuple):
     balance: Decimal | None = None
 
 
-def ask(client: Client, path: str | None = None, scale: Decimal | None = None) -> Verdict:
+def validate_key(client: Client, path: str | None = None, scale: Decimal | None = None) -> Verdict:
     """Ask the endpoint of `client`; never raises an OcxError.
 
     Args:
@@ -40,11 +49,67 @@ def ask(client: Client, path: str | None = None, scale: Decimal | None = None) -
     except OcxError as error:
         return _without_balance(client) if error.status == 404 else _from_error(error)
     try:
-        return _from_balance(read(reply.body, path=path, scale=scale))
+        return _from_balance(parse_balance(reply.body, path=path, scale=scale))
     except ServerError as error:
         return _unknown(error.message)
     except OcxError as error:
         return _from_error(error)
+
+
+def ask_endpoint(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
+    """Ask the endpoint of `settings` about a key that need not be stored.
+
+    Raises:
+        ConfigError: the key must not go there.
+    """
+    with client_for(run, settings, secret) as client:
+        return validate_key(client, settings.balance_path, settings.balance_scale)
+
+
+def refuse_keyless(settings: Settings) -> None:
+    """Refuse an endpoint that takes no key of ours.
+
+    Raises:
+        UsageError: it is the sandbox, or has auth = none.
+    """
+    if settings.sandbox:
+        raise UsageError(
+            f"the sandbox (from {settings.sources['sandbox']}) makes its own key; "
+            "a real one never goes there",
+            hint="leave out --sandbox, unset OCX_SANDBOX, or name a profile with -P",
+        )
+    if settings.auth == "none":
+        raise UsageError(
+            f"profile {settings.profile} sends no key: it has auth = none",
+            hint="name another profile with -P",
+        )
+
+
+def settings_of(run: Runtime, key: StoredKey) -> Settings:
+    """The settings under which a stored key may be sent: of a profile that uses it.
+
+    A key that no profile uses goes back to where it was added, without the headers of another
+    endpoint. -P chooses among several profiles.
+
+    Raises:
+        ConfigError: flags or environment name another endpoint.
+        UsageError: the endpoint takes no key of ours.
+    """
+    users = users_of(load(run.terminal.env), key.name)
+    profile = _profile_for(run, key, users)
+    settings = run.with_flags(profile=profile).settings()
+    refuse_keyless(settings)
+    home = settings.profile_base_url
+    if profile not in users and key.base_url is not None:
+        home = key.base_url
+    if origin(settings.base_url) == origin(home):
+        return settings
+    if profile in users or settings.sources["base_url"].is_explicit:
+        raise ConfigError(
+            f"the key {key.name} goes only to {home}, and not to {settings.base_url}",
+            hint="leave out --base-url and unset OCX_BASE_URL",
+        )
+    return replace(settings, base_url=home, headers={})
 
 
 def _from_balance(reading: Balance) -> Verdict:
@@ -54,7 +119,7 @@ def _from_balance(reading: Balance) -> Verdict:
     detail = ", ".join(
         f"{b.amount:f} {b.unit}" for b in (reading, *reading.currencies) if b.amount is not None
     )
-    # A guessed number may be anything: it is no reason to call a key useless.
+    # A guessed number may be anything: it does not make a key useless.
     if max(amounts) > 0 or reading.confidence == "guessed":
         return Verdict("valid", detail, None, reading.amount)
     error = CreditsError(f"no credits are left: the balance is {detail}")
@@ -81,3 +146,17 @@ def _from_error(error: OcxError) -> Verdict:
 def _unknown(why: str) -> Verdict:
     error = ServerError(f"could not tell whether the key is valid: {why}", hint="")
     return Verdict("could not tell", why, error)
+
+
+def _profile_for(run: Runtime, key: StoredKey, users: Sequence[str]) -> str:
+    """The profile in force if it uses the key, or nobody does; else the first that does."""
+    config = load(run.terminal.env)
+    current: str = choose_profile(config, run.flags, run.terminal.env).value
+    if not users or current in users:
+        return current
+    if run.flags.get("profile") is not None:
+        raise ConfigError(
+            f"profile {current} does not use the key {key.name}",
+            hint=f"used by: {', '.join(users)}; `ocx keys use {key.name} -P {current}` changes it",
+        )
+    return users[0]

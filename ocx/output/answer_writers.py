@@ -15,7 +15,7 @@ class Sink(Protocol):
 
 
 class Writer(Protocol):
-    """Takes text as it comes; `finish` after the last of it, also where the answer broke off."""
+    """Takes text as it comes; `finish` after the last of it, also if the answer broke off."""
 
     def write(self, text: str) -> None: ...
 
@@ -23,7 +23,7 @@ class Writer(Protocol):
 
 
 class PlainWriter:
-    """Unchanged text, one write for each call, a final newline only where the text lacks one."""
+    """Unchanged text, one write for each call, a final newline only if the text lacks one."""
 
     def __init__(self, sink: Sink) -> None:
         self._write = sink.write

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocx.api.balance import Balance
 from ocx.escaping import escape_control
-from ocx.terminal import Terminal
+
+if TYPE_CHECKING:
+    from ocx.terminal import Terminal
 
 
 def balance_text(reading: Balance) -> str:

@@ -12,7 +12,7 @@ from ocx.terminal import Terminal
 
 
 def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None:
-    """Print exactly one JSON document and a newline, on stdout where no `sink` is given."""
+    """Print exactly one JSON document and a newline, on stdout if no `sink` is given."""
     to_person = terminal.stdout_tty and sink is None
     (sink or terminal.stdout).write(_encoded(value, indented=to_person))
 

@@ -15,7 +15,7 @@ def usage_line(
     """Tokens as the API counted them, seconds, tokens a second.
 
     Args:
-        usage: the API's `usage` object, or None where it sent none.
+        usage: the API's `usage` object, or None if it sent none.
         seconds: from sending to the end.
         first_token: seconds to the first token, for a stream.
     """
@@ -27,6 +27,27 @@ def usage_line(
     if completion and seconds > 0:
         parts.append(f"{completion / seconds:.0f} tokens/s")
     return "usage: " + ", ".join(parts)
+
+
+def usage_fields(
+    usage: Mapping[str, Any] | None, seconds: float, first_token: float | None = None
+) -> dict[str, Any]:
+    """The same for a program: the API's own object, null if it sent none, and the seconds."""
+    return {
+        "tokens": usage,
+        "seconds": round(seconds, 3),
+        "first_token_seconds": first_token if first_token is None else round(first_token, 3),
+    }
+
+
+def cost_fields(cost: Cost) -> dict[str, Any]:
+    """A cost for a program: credits as a number, null if unknown, and where it is from."""
+    known = cost.credits is not None
+    return {
+        "credits": float(cost.credits) if cost.credits is not None else None,
+        "source": cost.source,
+        "exact": known and cost.exact,
+    }
 
 
 def cost_line(cost: Cost) -> str:

@@ -1,1 +1,1 @@
-"""From what the user typed and piped to the body of a request."""
+"""Prompts: from what the user typed and piped to the body of a request."""

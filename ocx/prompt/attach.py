@@ -52,7 +52,8 @@ def read_attachments(
     Args:
         types: the values of --attach-type: none, one for all, or one for each source in order.
 
-    Raises: UsageError for what cannot be read or sent, and where the types do not match.
+    Raises:
+        UsageError: one cannot be read or sent, or the types do not match.
     """
     if types and not sources:
         raise UsageError("--attach-type without -a", hint="attach a file: -a FILE")
@@ -71,7 +72,7 @@ def read_attachments(
 
 
 def content(prompt: str, parts: Sequence[Part]) -> str | list[Part]:
-    """The user message's content: one text where everything is text, else a list of parts.
+    """The user message's content: one text if everything is text, else a list of parts.
 
     Not every server takes a list, so text files are joined to the prompt as `-f` joins them.
     """
@@ -99,7 +100,7 @@ def _url_part(url: str, media_type: str | None) -> Part:
 
 
 def _data_part(source: str, data: bytes, media_type: str) -> Part:
-    name = "stdin" if source == STDIN else source
+    name = _named(source)
     if _means_text(media_type):
         return {"type": "text", "text": decode(data, name)}
     encoded = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
@@ -123,7 +124,7 @@ def _means_text(media_type: str) -> bool:
 
 
 def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:
-    name = "stdin" if source == STDIN else source
+    name = _named(source)
     try:
         if source == STDIN:
             data = read_stdin()
@@ -146,12 +147,15 @@ def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:
 def _sniffed(source: str, data: bytes) -> str:
     media_type = sniff(data)
     if media_type is None:
-        name = "stdin" if source == STDIN else source
         raise UsageError(
-            f"the attachment {name} is no PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
+            f"the attachment {_named(source)} is not PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
             hint="convert it, or say what it is: --attach-type image/…",
         )
     return media_type
+
+
+def _named(source: str) -> str:
+    return "stdin" if source == STDIN else source
 
 
 def _is_text(data: bytes) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.jsontext import parse
 
 
 def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, Any]:
-    """One mapping of both; raises UsageError for a word without `=`, bad JSON, a field twice."""
+    """One mapping of both.
+
+    Raises:
+        UsageError: a word has no `=` or bad JSON, or a field is given twice.
+    """
     fields: dict[str, Any] = {}
     for flag, words in (("-f", texts), ("-F", documents)):
         for word in words:
@@ -25,11 +29,6 @@ def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, An
 
 def _document(name: str, text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_not_json)
+        return parse(text)
     except (ValueError, RecursionError):
         raise UsageError(f"the field {name} is not JSON", hint="-f sends a text as it is") from None
-
-
-def _not_json(name: str) -> Any:
-    """NaN and Infinity are no JSON (RFC 8259)."""
-    raise ValueError(name)

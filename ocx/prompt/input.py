@@ -12,7 +12,11 @@ STDIN = "-"
 
 
 def decode(data: bytes, name: str) -> str:
-    """`data` as UTF-8. Raises UsageError naming the offset of the first invalid byte."""
+    """`data` as UTF-8.
+
+    Raises:
+        UsageError: names the offset of the first invalid byte.
+    """
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -23,7 +27,11 @@ def decode(data: bytes, name: str) -> str:
 
 
 def read_file(path: str, read_stdin: Callable[[], bytes]) -> str:
-    """The text of `path`, `-` being stdin. Raises UsageError where it cannot be read."""
+    """The text of `path`, `-` being stdin.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     if path == STDIN:
         return decode(read_stdin(), "stdin")
     try:
@@ -52,7 +60,11 @@ class StdinClaims:
     claims: tuple[str, ...]
 
     def check(self) -> None:
-        """Raises UsageError where two claim it."""
+        """Check that only one claims it.
+
+        Raises:
+            UsageError: two do.
+        """
         if len(self.claims) > 1:
             raise UsageError(
                 f"stdin can be read once, but {' and '.join(self.claims)} both take it",

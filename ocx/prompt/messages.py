@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.jsontext import parse
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _EMPTY_ALLOWED = ("tool_calls", "function_call", "refusal", "audio")
 
 
 @dataclass(frozen=True)
-class Given:
-    """Messages as they go out, and the other fields of the request where the file had them."""
+class MessagesFile:
+    """The messages of a file as they go out, and the other fields of the request that it holds."""
 
     messages: list[dict[str, Any]]
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse_messages(text: str, name: str) -> Given:
+def parse_messages(text: str, name: str) -> MessagesFile:
     """Read an array of messages, a chat request, or one row of a batch (`{"body": {…}}`).
 
     The messages are sent as they are: fields that are not known here stay. `fields` holds what
     else a request says (model, temperature, …) but `stream`, which the call decides.
 
-    Raises: UsageError naming the place of what is wrong.
+    Raises:
+        UsageError: names the place of what is wrong.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse)
+        document = parse(text)
     except ValueError as error:
         raise UsageError(f"{name} is not JSON: {error}", hint=_HINT) from None
     except RecursionError:
         raise UsageError(f"{name} is nested too deeply") from None
     if isinstance(document, list):
-        return Given(_checked(document, name))
+        return MessagesFile(_checked(document, name))
     body = document.get("body", document) if isinstance(document, dict) else None
     if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
         raise UsageError(f"{name} holds no array of messages", hint=_HINT)
     rest = {key: body[key] for key in body if key not in {"messages", "stream", "stream_options"}}
-    return Given(_checked(body["messages"], name), rest)
+    return MessagesFile(_checked(body["messages"], name), rest)
 
 
 _HINT = 'for example [{"role": "user", "content": "Hello!"}]'
@@ -75,7 +76,3 @@ def _problem(message: Any) -> str | None:
 
 def _is_part(part: Any) -> bool:
     return isinstance(part, dict) and isinstance(part.get("type"), str)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

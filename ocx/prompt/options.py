@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ocx.errors import UsageError
+from ocx.jsontext import parse
+from ocx.prompt.input import STDIN, read_file
 
 # Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
 # `-o temperature 0.5` of llm's users from a file name.
@@ -16,49 +17,64 @@ API_FIELDS = frozenset(
     " presence_penalty reasoning_effort response_format seed service_tier stop store stream"
     " stream_options temperature tool_choice tools top_k top_logprobs top_p user".split()
 )
-_RESERVED = {
+RESERVED = {
     "model": "-m/--model",
     "messages": "the prompt, -f, --messages or stdin",
     "stream": "--stream or --no-stream",
 }
 
 
-def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `-O`, V as JSON where it parses, else a string.
+def parse_options(
+    given: Sequence[str],
+    flags: Mapping[str, Any],
+    read_stdin: Callable[[], bytes] = bytes,
+) -> dict[str, Any]:
+    """The fields of `-O`, V as JSON if it parses, else a string; `@FILE` is read, `@@` is `@`.
 
     Args:
         given: the words K=V.
         flags: fields that have a flag of their own, with the value that was given, or None.
 
-    Raises: UsageError for a word without `=`, a reserved field, one that its flag set already.
+    Raises:
+        UsageError: a word has no `=`, or its field is reserved or was set by a flag.
     """
     fields: dict[str, Any] = {}
     for word in given:
         name, equals, text = word.partition("=")
         if not name or not equals:
             raise UsageError(f"-O takes NAME=VALUE, not {word!r}", hint="for example -O seed=7")
-        if name in _RESERVED:
-            raise UsageError(f"-O cannot set {name}", hint=f"use {_RESERVED[name]}")
+        if name in RESERVED:
+            raise UsageError(f"-O cannot set {name}", hint=f"use {RESERVED[name]}")
         if flags.get(name) is not None:
             raise UsageError(f"{name} is set twice, by its own flag and by -O", hint="keep one")
-        fields[name] = _value(text)
+        fields[name] = _value(name, text, read_stdin)
     return fields
 
 
-def _value(text: str) -> Any:
+def reads_stdin(given: Sequence[str]) -> bool:
+    """Whether one of the words takes its value from stdin."""
+    return any(word.partition("=")[2] == f"@{STDIN}" for word in given)
+
+
+def _value(name: str, text: str, read_stdin: Callable[[], bytes]) -> Any:
+    if text.startswith("@@"):
+        text = text[1:]
+    elif text.startswith("@"):
+        text = read_file(text[1:], read_stdin)
     try:
-        return json.loads(text, parse_constant=_not_json)
+        return parse(text)
     except ValueError:
         return text
-
-
-def _not_json(name: str) -> Any:
-    """NaN and Infinity are no JSON (RFC 8259): the text itself is meant."""
-    raise ValueError(name)
+    except RecursionError:
+        raise UsageError(f"-O {name}: the value is nested too deeply") from None
 
 
 def check_output_name(name: str | None) -> None:
-    """Raises UsageError for `-o temperature`: who writes that means -O."""
+    """Refuse `-o temperature`: who writes that means -O.
+
+    Raises:
+        UsageError: the name is a field of the API.
+    """
     if name in API_FIELDS:
         raise UsageError(
             f"-o names the output file; {name} is a field of the API",

@@ -1,4 +1,4 @@
-"""`-t/--template`: prompts kept as TOML files, with places for what changes.
+"""`-t/--template`: prompts kept as TOML files, with parameters.
 
     model = "gpt-4o"
     system = "You translate into $language."
@@ -14,7 +14,6 @@ any other dollar (`$5`) is itself. Values are put in as they are, never expanded
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import tomllib
@@ -23,17 +22,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ocx.errors import ConfigError, UsageError
+from ocx import toml
+from ocx.config.completion_cache import write_names
+from ocx.config.values import NAME
+from ocx.errors import ConfigError, OcxError, UsageError
+from ocx.files import atomic_write, make_folder
+from ocx.prompt.options import RESERVED
+from ocx.suggest import did_you_mean
 
 STDIN_NAME = "stdin"
 _PLACE = re.compile(
     r"\$(?:(?P<dollar>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\})"
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TEXTS = ("system", "prompt", "model")
 _TABLES = ("options", "defaults")
-_RESERVED = ("model", "messages", "stream")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,18 @@ class Template:
         texts = (self.system or "", self.prompt or "")
         return tuple(dict.fromkeys(name for text in texts for name in _places(text)))
 
+    def as_json(self) -> dict[str, Any]:
+        """The template as `ocx config templates --json` prints it."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "system": self.system,
+            "prompt": self.prompt,
+            "options": dict(self.options),
+            "defaults": dict(self.defaults),
+            "parameters": list(self.places),
+        }
+
     @property
     def takes_stdin(self) -> bool:
         return STDIN_NAME in self.places
@@ -72,7 +87,11 @@ class Rendered:
 
 
 def parse_template(text: str, name: str) -> Template:
-    """Raises: ConfigError with line and column where the TOML or a key in it is wrong."""
+    """The template that `text` describes.
+
+    Raises:
+        ConfigError: the TOML or a key in it is wrong, at this line and column.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -99,7 +118,11 @@ def parse_template(text: str, name: str) -> Template:
 
 
 def parse_params(words: Sequence[str]) -> dict[str, str]:
-    """The values of `-p NAME=VALUE`. Raises UsageError for any other form and a name twice."""
+    """The values of `-p NAME=VALUE`.
+
+    Raises:
+        UsageError: it has another form, or a name is given twice.
+    """
     params: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -114,7 +137,8 @@ def parse_params(words: Sequence[str]) -> dict[str, str]:
 def render(template: Template, params: Mapping[str, str], stdin: str | None) -> Rendered:
     """Fill every place, from `params`, then the defaults; `stdin` is the text piped in, or None.
 
-    Raises: UsageError that lists every missing parameter, or names one that has no place.
+    Raises:
+        UsageError: lists every missing parameter, or names one that has no place.
     """
     places = template.places
     _check_known(template, params, places)
@@ -129,8 +153,6 @@ def render(template: Template, params: Mapping[str, str], stdin: str | None) -> 
 
 def dump(template: Template) -> bytes:
     """The TOML of `template`, as `--save-template` writes it."""
-    import tomli_w  # only where something is written
-
     document: dict[str, Any] = {
         key: getattr(template, key) for key in _TEXTS if getattr(template, key) is not None
     }
@@ -138,12 +160,16 @@ def dump(template: Template) -> bytes:
         table = getattr(template, key)
         if table:
             document[key] = dict(table)
-    return tomli_w.dumps(document, multiline_strings=True).encode("utf-8")
+    return toml.dump(document, multiline=True)
 
 
 def check_name(name: str) -> str:
-    """`name` itself. Raises UsageError where it cannot be the name of a template's file."""
-    if not _NAME.fullmatch(name):
+    """`name` itself.
+
+    Raises:
+        UsageError: a template's file cannot have it.
+    """
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be the name of a template",
             hint="use letters, digits, and . _ - after the first",
@@ -152,20 +178,25 @@ def check_name(name: str) -> str:
 
 
 def template_path(folder: Path, name: str) -> Path:
-    """Where the template is stored. Raises UsageError for an impossible name."""
+    """Where the template is stored; raises as `check_name`."""
     return folder / f"{check_name(name)}.toml"
 
 
 def template_names(folder: Path) -> list[str]:
-    """The names of the stored templates, sorted; none where there is no folder."""
+    """The names of the stored templates, sorted; none if there is no folder."""
     try:
-        return sorted(path.stem for path in folder.glob("*.toml") if _NAME.fullmatch(path.stem))
+        return sorted(path.stem for path in folder.glob("*.toml") if NAME.fullmatch(path.stem))
     except OSError:
         return []
 
 
 def load_template(folder: Path, name: str) -> Template:
-    """Raises: UsageError where there is none of that name, ConfigError where it is broken."""
+    """The stored template of that name.
+
+    Raises:
+        UsageError: there is none.
+        ConfigError: it is broken.
+    """
     path = template_path(folder, name)
     try:
         text = path.read_bytes().decode("utf-8")
@@ -175,6 +206,17 @@ def load_template(folder: Path, name: str) -> Template:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigError(f"cannot read the template {name}: {reason}") from None
     return parse_template(text, name)
+
+
+def write_template(env: Mapping[str, str], path: Path, data: bytes) -> None:
+    """Store a template's file, and its name for completion. Raises OcxError."""
+    try:
+        make_folder(path.parent.parent)
+        make_folder(path.parent)
+        atomic_write(path, data, 0o600)
+    except OSError as error:
+        raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
+    write_names(env, "templates", template_names(path.parent))
 
 
 def _places(text: str) -> Iterable[str]:
@@ -198,7 +240,7 @@ def _check_known(template: Template, params: Mapping[str, str], places: Sequence
             raise UsageError("-p cannot set stdin", hint="pipe the text in")
         if name not in known:
             raise UsageError(
-                f"template {template.name} has no parameter {name}{_near(name, known)}",
+                f"template {template.name} has no parameter {name}{did_you_mean(name, known)}",
                 hint=f"it has {', '.join(known)}" if known else "it takes none",
             )
 
@@ -207,69 +249,63 @@ def _missing(template: Template, missing: Sequence[str]) -> UsageError:
     options = " ".join(f"-p {name}=…" for name in missing if name != STDIN_NAME)
     piped = "pipe something in for $stdin" if STDIN_NAME in missing else ""
     hint = " and ".join(part for part in (options and f"add {options}", piped) if part)
-    return UsageError(f"template {template.name} misses {', '.join(missing)}", hint=hint)
+    word = "parameter" if len(missing) == 1 else "parameters"
+    message = f"missing {word} for template {template.name}: {', '.join(missing)}"
+    return UsageError(message, hint=hint)
 
 
 def _options(table: Mapping[str, Any], text: str, name: str) -> dict[str, Any]:
     for key, value in table.items():
-        if key in _RESERVED:
-            where = _where(text, key)
+        if key in RESERVED:
+            where = _where(text, "options", key)
             raise ConfigError(f"template {name}: options cannot set {key} {where}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
-            where = _where(text, key)
-            raise ConfigError(f"template {name}: option {key} is no JSON value {where}") from None
+            where = _where(text, "options", key)
+            raise ConfigError(
+                f"template {name}: option {key} is not a JSON value {where}"
+            ) from None
     return dict(table)
 
 
 def _defaults(table: Mapping[str, Any], text: str, name: str) -> dict[str, str]:
     defaults: dict[str, str] = {}
     for key, value in table.items():
+        where = _where(text, "defaults", key)
         if not _PARAMETER.fullmatch(key) or key == STDIN_NAME:
             raise ConfigError(
-                f"template {name}: {key} cannot be a parameter {_where(text, key)}",
+                f"template {name}: {key} cannot be a parameter {where}",
                 hint="a name is letters, digits and _, and not stdin",
             )
         if not isinstance(value, str | int | float):
-            raise ConfigError(
-                f"template {name}: the default of {key} must be a text {_where(text, key)}"
-            )
+            raise ConfigError(f"template {name}: the default of {key} must be a text {where}")
         defaults[key] = value if isinstance(value, str) else json.dumps(value)
     return defaults
 
 
 def _unknown(text: str, name: str, key: str) -> ConfigError:
     known = (*_TEXTS, *_TABLES)
-    near = _near(key, known)
     return ConfigError(
-        f"template {name}: unknown key {key}{near} {_where(text, key)}",
+        f"template {name}: unknown key {key}{did_you_mean(key, known)} {_where(text, key)}",
         hint=f"known keys are {', '.join(known)}",
     )
 
 
 def _no_template(name: str, names: Sequence[str]) -> UsageError:
     return UsageError(
-        f"there is no template {name}{_near(name, names)}",
+        f"there is no template {name}{did_you_mean(name, names)}",
         hint="`ocx config templates list` shows them; --save-template NAME makes one",
     )
 
 
-def _near(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, 1)
-    return f", did you mean {near[0]}?" if near else ""
-
-
-def _where(text: str, key: str) -> str:
-    """`(at line 3, column 1)`: tomllib keeps no places, so the key is looked for."""
-    quoted = re.escape(key)
-    pattern = rf"""^[ \t]*(\[+[ \t]*)?(?P<key>["']?{quoted}["']?)(?=[ \t]*[\]=.])"""
-    match = re.search(pattern, text, re.MULTILINE)
-    if match is None:
+def _where(text: str, *keys: str) -> str:
+    """`(at line 3, column 1)`: where the last of `keys` stands."""
+    line = toml.line_of(text, keys)
+    if line is None:
         return "(in this file)"
-    start = match.start("key")
-    line = text.count("\n", 0, start) + 1
-    return f"(at line {line}, column {start - (text.rfind(chr(10), 0, start) + 1) + 1})"
+    found = re.search(rf"""["']?{re.escape(keys[-1])}""", text.split("\n")[line - 1])
+    return f"(at line {line}, column {found.start() + 1})" if found else f"(at line {line})"
 
 
 def _edit(name: str) -> str:

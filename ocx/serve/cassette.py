@@ -16,7 +16,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from ocx.api.deltas import Fold
+from ocx.api.completion import CompletionBuilder
 from ocx.errors import ConfigError
 from ocx.serve import upstream as reading
 from ocx.serve.answer import Answer, ForwardedDocument, ForwardedEvent, Part
@@ -76,12 +76,12 @@ class Cassette:
             return f"{self._path.name} holds no recording"
         sides = [(leaves(entry["request"]), at) for at, entry in enumerate(self._entries)]
         asked = leaves(wanted)
-        nearest, at = min(sides, key=lambda side: len(_differing(side[0], asked)))
-        where = _differing(nearest, asked)[0]
+        nearest, at = min(sides, key=lambda side: len(differing(side[0], asked)))
+        where = differing(nearest, asked)[0]
         return (
             f"no recording in {self._path.name}; the nearest, entry {at + 1}, differs first in"
-            f" {where}: {_show(nearest.get(where))} was recorded,"
-            f" {_show(asked.get(where))} is asked"
+            f" {where}: {shown(nearest.get(where))} was recorded,"
+            f" {shown(asked.get(where))} is asked"
         )
 
     async def _record(self, wanted: dict[str, Any], live: Answer) -> AsyncGenerator[Part, None]:
@@ -159,7 +159,7 @@ async def _replay(entry: Entry, request: ChatRequest) -> AsyncGenerator[Part, No
 
 def to_completion(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     """The `chat.completion` that a stream of `chunks` adds up to."""
-    folded = Fold()
+    folded = CompletionBuilder()
     for chunk in chunks:
         folded.add(chunk)
     document = folded.document()
@@ -211,7 +211,7 @@ def leaves(value: Any, where: str = "") -> dict[str, Any]:
     return found
 
 
-def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """The paths that differ, in order; equal values of different types (1 and true) do differ."""
     return [
         path
@@ -220,6 +220,6 @@ def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     ]
 
 
-def _show(value: Any) -> str:
+def shown(value: Any) -> str:
     text = dump(value).decode()
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

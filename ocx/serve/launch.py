@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.app import ServerComponents
 from ocx.serve.auth import PREFIX, mint
@@ -18,7 +20,7 @@ from ocx.serve.ledger.store import Store
 from ocx.serve.limits import Limiter
 from ocx.serve.request_record import Log
 from ocx.serve.routing import Router
-from ocx.serve.server import serving
+from ocx.serve.server import serving, serving_app
 
 if TYPE_CHECKING:
     # It imports every kind of target, and the sandbox needs none of them.
@@ -89,3 +91,31 @@ def sandbox(state_dir: Path) -> Iterator[tuple[str, Secret]]:
         ledger.account(grant=GRANT)
         with serving(ServerComponents(ledger, process_key=key)) as url:
             yield url, key
+
+
+@contextlib.contextmanager
+def tape_server(
+    record: Path | None,
+    replay: Path | None,
+    endpoint: Endpoint | None,
+    *,
+    timing: bool = False,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[tuple[str, Secret]]:
+    """Run a tape's server while the block runs; its base URL, and the key it takes.
+
+    Args:
+        record, replay: the tape's file, one of the two.
+        endpoint: what is recorded, or asked for what the tape lacks; None fails there.
+
+    Raises:
+        ConfigError: the tape cannot be read or written.
+    """
+    from ocx.serve.tape import load_tape, new_tape  # only for tapes
+    from ocx.serve.tape_app import TapeApp
+
+    tape = new_tape(record) if record is not None else load_tape(replay or Path())
+    key = mint()
+    app = TapeApp(tape, key, endpoint, records=record is not None, timing=timing, tls=tls)
+    with serving_app(app) as url:
+        yield url, key

@@ -13,8 +13,8 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import h11
 from uvicorn import Config, Server
@@ -23,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ocx.errors import UsageError
 from ocx.serve.app import PREFIX, App, ServerComponents
 from ocx.serve.chat import TIMED_OUT
+from ocx.serve.delivery import Receive, Send
 from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import dump
 
@@ -75,10 +76,23 @@ _TOO_SLOW = (
 )
 
 
-class Loopback(Server):
-    """The server of one `App` on one listening socket."""
+class Application(Protocol):
+    """What a server needs of the ASGI application that it runs."""
 
-    def __init__(self, app: App) -> None:
+    request_timeout: float
+    abort: Callable[[Any], None] | None
+
+    def stop(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None: ...
+
+
+class Loopback(Server):
+    """The server of one application on one listening socket."""
+
+    def __init__(self, app: Application) -> None:
         protocol = type("Protocol", (_DeadlineProtocol,), {"seconds": app.request_timeout})
         # h11 by name: what else is installed must not change the bytes that are sent.
         config = Config(
@@ -223,5 +237,12 @@ def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
 @contextlib.contextmanager
 def serving(components: ServerComponents) -> Iterator[str]:
     """Run a server on a random port while the block runs; gives its base URL."""
-    with contextlib.closing(listen()) as listener, in_thread(Loopback(App(components)), listener):
+    with serving_app(App(components)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving_app(app: Application) -> Iterator[str]:
+    """Run any application in the same way."""
+    with contextlib.closing(listen()) as listener, in_thread(Loopback(app), listener):
         yield base_url(listener)

@@ -13,7 +13,7 @@ _MORE = "… "
 _QUOTES = '"""'
 
 
-class Lines:
+class LineEditor:
     """Line editing; a context manager, which keeps the history at its end.
 
     Args:
@@ -23,11 +23,11 @@ class Lines:
     def __init__(self, terminal: Terminal, history: Path | None) -> None:
         self._terminal = terminal
         self._history = history
-        import readline  # only where a person types; it takes over input()
+        import readline  # only if a person types; it takes over input()
 
         self._readline = readline
 
-    def __enter__(self) -> Lines:
+    def __enter__(self) -> LineEditor:
         if self._history is not None:
             try:
                 self._readline.read_history_file(self._history)
@@ -57,7 +57,11 @@ class Lines:
             return
 
     def read(self) -> str | None:
-        """One entry, several lines where it says so; None at Ctrl-D. Raises Interrupted."""
+        """One entry, several lines if it says so; None at Ctrl-D.
+
+        Raises:
+            Interrupted: Ctrl-C.
+        """
         line = self._line("> ")
         if line is None:
             return None

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ocx import signals
-from ocx.call.credits import Spending
-from ocx.call.delivery import Form, opened
-from ocx.call.depth import Depth
-from ocx.call.exchange import Exchange, continued, read_schema_flag
-from ocx.call.recorder import Chronicle, chronicle
-from ocx.call.request import Asked, Request, prepare_settings
+from ocx.call.credits import credits_of
+from ocx.call.delivery import delivery, opened, show_cost
+from ocx.call.exchange import Exchange
+from ocx.call.options import Checks, Conversation, CreditLimits, Output
+from ocx.call.recorder import HistoryRecorder, open_recorder
+from ocx.call.request import Request, refuse_several
 from ocx.config.paths import expand, state_dir
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.error_output import write_failure
 from ocx.prompt.input import join, read_file
+from ocx.prompt.request import Message
 from ocx.runtime import Runtime
-from ocx.session.line_editor import Lines
-
-if TYPE_CHECKING:
-    from ocx.answer.schema import Schema
-    from ocx.api import Client
+from ocx.session.line_editor import LineEditor
 
 HELP = '''\
 A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write
@@ -39,35 +35,55 @@ A line is sent when you press Enter. For several lines: paste them, end a line w
   /help  /exit     a line that begins with // is sent with one slash'''
 
 
-def session(run: Runtime, asked: Asked, form: Form, depth: Depth) -> None:
+def session(
+    run: Runtime,
+    request: Request,
+    conversation: Conversation,
+    output: Output,
+    checks: Checks,
+    limits: CreditLimits,
+) -> None:
     """Read and answer until Ctrl-D or /exit; an error ends the turn, not the session.
 
-    Raises: UsageError, ConfigError, AuthError before the first turn.
+    Raises:
+        UsageError, ConfigError, AuthError: before the first turn.
     """
-    if form.output not in {None, "-"}:
+    if not output.to_stdout:
         raise UsageError("-o needs a prompt", hint="in a session, /save FILE keeps an answer")
-    request = prepare_settings(run, asked)
-    schema = read_schema_flag(run, depth)
-    spending = Spending(request.settings, cost=depth.cost, minimum=depth.min_balance)
+    settings = request.settings
+    schema = checks.read_schema(run.terminal.read_stdin)
+    credits = credits_of(settings, limits)
     with ExitStack() as stack:
-        kept = stack.enter_context(chronicle(run, request.settings, depth))
-        from ocx.client import open_client  # httpx, only if something is sent
+        recorder = None
+        if conversation.kept(run, settings):
+            recorder = stack.enter_context(open_recorder(run, settings, conversation))
+        from ocx.keyring.client import open_client  # httpx, only if something is sent
 
-        client = stack.enter_context(open_client(run, request.settings))
-        history = state_dir(run.terminal.env) / "prompts" if depth.log is not False else None
-        lines = stack.enter_context(Lines(run.terminal, history))
-        talk = Session(run, request, form, depth, kept, client, spending, schema)
-        run.note(f"{request.settings.model}; /help for help, Ctrl-D to leave")
+        client = stack.enter_context(open_client(run, settings))
+        history = state_dir(run.terminal.env) / "prompts" if conversation.log is not False else None
+        lines = stack.enter_context(LineEditor(run.terminal, history))
+        refuse_several(run, request.options)
+        exchange = Exchange(
+            client,
+            checks,
+            schema,
+            credits,
+            recorder,
+            output.streams(run),
+            split_think=output.reasoning != "raw",
+        )
+        talk = Session(run, request, output, exchange, recorder, shows_cost=limits.cost)
+        run.note(f"{settings.model}; /help for help, Ctrl-D to leave")
         _loop(run, lines, talk)
 
 
-def _loop(run: Runtime, lines: Lines, talk: Session) -> None:
+def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
     while talk.open:
         try:
             text = lines.read()
             if text is None:
                 return
-            talk.take(text)
+            talk.handle_line(text)
         except (Interrupted, KeyboardInterrupt):
             signals.install()  # the handler that raised has removed itself
             run.terminal.stderr.write("\n")
@@ -82,24 +98,21 @@ class Session:
         self,
         run: Runtime,
         request: Request,
-        form: Form,
-        depth: Depth,
-        kept: Chronicle,
-        client: Client,
-        spending: Spending,
-        schema: Schema | None,
+        output: Output,
+        exchange: Exchange,
+        recorder: HistoryRecorder | None,
+        *,
+        shows_cost: bool,
     ) -> None:
         self.open = True
         self._run = run
         self._request = request
-        self._form = form
-        self._depth = depth
-        self._kept = kept
-        self._client = client
-        self._spending = spending
-        self._schema = schema
-        self._memory: list[dict[str, Any]] = []
-        self._last: list[dict[str, Any]] | None = None
+        self._output = output
+        self._exchange = exchange
+        self._recorder = recorder
+        self._shows_cost = shows_cost
+        self._memory: list[Message] = []
+        self._last: list[Message] | None = None
         self._answer: str | None = None
         self._files: list[str] = []
         self._totals = [0, 0]
@@ -115,8 +128,12 @@ class Session:
             "/exit": self._exit,
         }
 
-    def take(self, text: str) -> None:
-        """One entry: a command, or a message to send. Raises what sending raises."""
+    def handle_line(self, text: str) -> None:
+        """One entry: a command, or a message to send.
+
+        Raises:
+            OcxError: whatever sending raises.
+        """
         if text.startswith("/") and not text.startswith("//"):
             word, _, rest = text.partition(" ")
             self._command(word)(rest.strip())
@@ -133,28 +150,36 @@ class Session:
             raise UsageError(f"no such command: {word}{meant}", hint="/help lists them")
         return self._commands[word]
 
-    def _send(self, messages: list[dict[str, Any]]) -> None:
-        with self._kept.turn() as (kept, model):
-            previous = kept if self._kept.started else self._memory
-            request = continued(replace(self._request, messages=messages), previous, model)
-            self._exchange(request.body(previous))
+    def _send(self, messages: list[Message]) -> None:
+        with self._turn(messages) as (request, previous):
+            self._ask(request, previous)
 
-    def _exchange(self, body: dict[str, Any]) -> None:
-        exchange = Exchange(
-            self._run, self._client, self._form, self._depth, self._kept, self._spending
-        )
-        with opened(self._run, self._form) as target:
-            self._spending.begin(self._client)
+    @contextmanager
+    def _turn(self, messages: list[Message]) -> Iterator[tuple[Request, list[Message]]]:
+        """The request with these messages, and what was said before it."""
+        streams = self._exchange.stream
+        counted = streams and (self._output.usage or self._shows_cost)
+        request = replace(self._request, messages=messages, count_tokens=counted)
+        if self._recorder is None or not self._recorder.started:
+            yield request, self._memory
+            return
+        with self._recorder.turn(request) as turn:
+            yield turn
+
+    def _ask(self, request: Request, previous: list[Message]) -> None:
+        body = request.body(previous)
+        with opened(self._run, self._output) as target:
             self._last = body["messages"]
-            if self._schema is None:
-                exchange.send(body, target)
-            else:
-                exchange.checked(body, self._schema, target)
-        self._answer = exchange.text
-        self._memory = [*body["messages"], {"role": "assistant", "content": exchange.text}]
-        self._uncounted += not exchange.usage
+            sink = delivery(self._run, self._output, self._exchange.checks, target)
+            result = self._exchange.send(body, sink)
+            if self._shows_cost:
+                show_cost(self._run, result.cost)
+        self._answer = result.answer.text
+        self._memory = [*body["messages"], {"role": "assistant", "content": self._answer}]
+        usage = result.answer.usage or {}
+        self._uncounted += not usage
         for place, name in enumerate(("prompt_tokens", "completion_tokens")):
-            count = (exchange.usage or {}).get(name)
+            count = usage.get(name)
             self._totals[place] += count if isinstance(count, int) else 0
 
     def _model(self, name: str) -> None:
@@ -170,12 +195,12 @@ class Session:
         self._run.terminal.message(f"system: {self._request.system or '(none)'}")
 
     def _usage(self, _rest: str) -> None:
-        self._form = replace(self._form, usage=not self._form.usage)
+        self._output = replace(self._output, usage=not self._output.usage)
         prompt, completion = self._totals
         tokens = f"{prompt} prompt + {completion} completion = {prompt + completion} tokens"
         answers = "1 answer" if self._uncounted == 1 else f"{self._uncounted} answers"
         more = f" and {answers} not counted" if self._uncounted else ""
-        state = "on" if self._form.usage else "off"
+        state = "on" if self._output.usage else "off"
         self._run.terminal.message(f"usage: {tokens}{more} so far; showing it is {state}")
 
     def _save(self, name: str) -> None:
@@ -199,12 +224,11 @@ class Session:
         self._run.terminal.message(f"{name} goes with the next message")
 
     def _retry(self, _rest: str) -> None:
-        messages = self._last or self._kept.repeated()
+        messages = self._last or (self._recorder.repeated() if self._recorder else None)
         if messages is None:
             raise UsageError("there is nothing to ask again yet")
-        with self._kept.turn() as (_previous, model):
-            request = continued(replace(self._request, messages=messages), messages, model)
-            self._exchange(request.body())
+        with self._turn(messages) as (request, _previous):
+            self._ask(request, [])
 
     def _exit(self, _rest: str) -> None:
         self.open = False

@@ -45,9 +45,7 @@ def no_stdin() -> bytes:
 )
 def test_tolerated_forms(answer: str) -> None:
     """White space and one fence around everything; what is printed is the JSON alone."""
-    checked = PERSON.check(answer)
-    assert checked.text == GOOD
-    assert checked.value == {"name": "Ada", "age": 36}
+    assert PERSON.check(answer) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -60,7 +58,7 @@ def test_tolerated_forms(answer: str) -> None:
         (f"Here:\n```json\n{GOOD}\n```", "not JSON"),
         (f"```json\n{GOOD}\n```\nHope that helps!", "not JSON"),
         (f"```\n{GOOD}\n```\n```\n{GOOD}\n```", "not JSON"),
-        ('{"name": "Ada", "age": NaN}', "NaN is no JSON"),
+        ('{"name": "Ada", "age": NaN}', "NaN is not JSON"),
         ('{"name": "Ada", "age": 1e999}', "too large"),
         ('{"name": "Ada", "age": 1, "age": 2}', "twice"),
         ("9" * 5000, "not JSON"),
@@ -87,7 +85,8 @@ def test_the_path_leads_into_lists() -> None:
 
 def test_the_models_own_digits_are_kept() -> None:
     """Parsing and writing again would round the number."""
-    assert Schema({}).check("1.10000000000000000000000001").text == "1.10000000000000000000000001"
+    number = "1.10000000000000000000000001"
+    assert Schema({}).check(number) == number
 
 
 def test_a_schema_that_refers_to_itself_for_ever_ends() -> None:
@@ -285,7 +284,7 @@ def test_what_is_printed_always_validates(
     """Whatever the model says: either exit 14, or stdout is JSON that satisfies the schema."""
     answer = frame.replace("{}", json.dumps(value, ensure_ascii=ascii_only))
     try:
-        printed = Schema(document).check(answer).text
+        printed = Schema(document).check(answer)
     except InvalidAnswerError:
         return
     Draft202012Validator(document).validate(json.loads(printed))
@@ -295,7 +294,7 @@ def test_what_is_printed_always_validates(
 @given(st.text('{}[]",:019.eE+-nulltrue \n`~\\u', max_size=40))
 def test_what_is_printed_is_json_for_any_text(answer: str) -> None:
     try:
-        checked = Schema({}).check(answer)
+        printed = Schema({}).check(answer)
     except InvalidAnswerError:
         return
-    assert parse_json(checked.text) == checked.value
+    parse_json(printed)

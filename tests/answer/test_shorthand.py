@@ -41,6 +41,14 @@ def test_short_form(text: str, properties: dict[str, Any]) -> None:
     }
 
 
+def test_brackets_are_a_list_of_objects() -> None:
+    """Not strict: OpenAI wants an object at the root. The answer is checked here all the same."""
+    schema = from_shorthand(" [name, age int] ")
+    assert schema == {"type": "array", "items": from_shorthand("name, age int")}
+    assert Schema(schema).response_format()["json_schema"]["strict"] is False
+    assert from_shorthand("[tags str[]]")["items"] == from_shorthand("tags str[]")
+
+
 @pytest.mark.parametrize("text", ["name, age int", "a str[]", "x: y", "a\nb int: c, d"])
 def test_every_short_form_is_a_strict_schema(text: str) -> None:
     """OpenAI's structured outputs accept it with strict: true."""
@@ -59,6 +67,8 @@ def test_every_short_form_is_a_strict_schema(text: str) -> None:
         ("age int years", "NAME [TYPE]"),
         (": no name", "NAME [TYPE]"),
         ("a []", "unknown type"),
+        ("[a, b", "does not end with ]"),
+        ("[]", "empty"),
     ],
 )
 def test_bad_short_forms_are_usage_errors(text: str, message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.balance import Balance, Confidence, read
+from ocx.api.balance import Balance, Confidence, parse_balance
 from ocx.api.types import Reply
 from ocx.errors import AuthError, CreditsError, OcxError, RejectedError, ServerError
 
@@ -33,7 +33,7 @@ ONE_API = {"success": True, "message": "", "data": {"quota": 1000, "used_quota":
 
 def test_the_embedded_servers_own() -> None:
     body = b'{"object":"balance","balance":499.97,"unit":"credits","granted":500,"used":0.03}'
-    assert read(body) == Balance(Decimal("499.97"), "credits", False, "balance", "exact")
+    assert parse_balance(body) == Balance(Decimal("499.97"), "credits", False, "balance", "exact")
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_a_body(body: Any, amount: str | None, confidence: Confidence, path: str
     data = json.dumps(body).encode()
     if amount is None:
         with pytest.raises(ServerError):
-            read(data)
+            parse_balance(data)
         return
-    found = read(data)
+    found = parse_balance(data)
     assert (found.amount, found.confidence, found.path) == (Decimal(amount), confidence, path)
-    assert read(body) == found, "parsed JSON is read like its bytes"
+    assert parse_balance(body) == found, "parsed JSON is read like its bytes"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_body(body: Any, amount: str | None, confidence: Confidence, path: str
 def test_hostile_bodies_are_unreadable(body: bytes) -> None:
     """Never zero, never a number that nobody meant; and the hint says how to look."""
     with pytest.raises(ServerError) as caught:
-        read(body)
+        parse_balance(body)
     assert type(caught.value) is ServerError
     assert "--raw" in (caught.value.hint or "")
     assert caught.value.status == 200
@@ -165,7 +165,7 @@ def test_hostile_bodies_are_unreadable(body: bytes) -> None:
 def test_a_failure_inside_a_200(body: Any, kind: type[OcxError]) -> None:
     """Its balance is not read, whatever stands there."""
     with pytest.raises(OcxError) as caught:
-        read(json.dumps(body).encode())
+        parse_balance(json.dumps(body).encode())
     assert type(caught.value) is kind
 
 
@@ -177,8 +177,8 @@ def test_a_failure_inside_a_200(body: Any, kind: type[OcxError]) -> None:
     ],
 )
 def test_unlimited(body: Any, path: str) -> None:
-    assert read(body) == Balance(None, "credits", True, path, "exact")
-    assert read(body, scale=Decimal(2), currency="EUR").unlimited
+    assert parse_balance(body) == Balance(None, "credits", True, path, "exact")
+    assert parse_balance(body, scale=Decimal(2), currency="EUR").unlimited
 
 
 @pytest.mark.parametrize(
@@ -199,17 +199,17 @@ def test_unlimited(body: Any, path: str) -> None:
     ],
 )
 def test_the_unit_is_what_the_body_names(body: Any, unit: str, currency: str | None) -> None:
-    found = read(body)
+    found = parse_balance(body)
     assert (found.unit, found.currency) == (unit, currency)
 
 
 def test_several_currencies_are_all_given() -> None:
-    found = read(TWO)
+    found = parse_balance(TWO)
     assert (found.amount, found.path) == (None, "balance_infos")
     assert [(one.amount, one.unit) for one in found.currencies] == [
         (Decimal(7), "CNY"), (Decimal("1.5"), "USD"),
     ]  # fmt: skip
-    scaled = read(TWO, scale=Decimal(10))
+    scaled = parse_balance(TWO, scale=Decimal(10))
     assert [one.amount for one in scaled.currencies] == [70, 15]
 
 
@@ -224,9 +224,9 @@ def test_several_currencies_are_all_given() -> None:
 def test_a_chosen_currency(body: Any, currency: str, amount: str | None) -> None:
     if amount is None:
         with pytest.raises(ServerError, match=r"in (EUR|USD)"):
-            read(body, currency=currency)
+            parse_balance(body, currency=currency)
         return
-    assert read(body, currency=currency).amount == Decimal(amount)
+    assert parse_balance(body, currency=currency).amount == Decimal(amount)
 
 
 @pytest.mark.parametrize(
@@ -249,24 +249,24 @@ def test_a_chosen_currency(body: Any, currency: str, amount: str | None) -> None
 def test_a_configured_path_wins(body: Any, path: str, amount: str | None) -> None:
     if amount is None:
         with pytest.raises(ServerError, match="balance_path"):
-            read(body, path=path)
+            parse_balance(body, path=path)
         return
-    found = read(body, path=path)
+    found = parse_balance(body, path=path)
     assert (found.amount, found.path, found.confidence) == (Decimal(amount), path, "exact")
 
 
 def test_a_path_that_misses_in_a_failure_is_the_failure() -> None:
     with pytest.raises(AuthError):
-        read({"error": {"code": "invalid_api_key"}}, path="data.balance")
+        parse_balance({"error": {"code": "invalid_api_key"}}, path="data.balance")
 
 
 def test_the_scale_multiplies_exactly() -> None:
-    found = read(b'{"quota": 12345678901234567}', scale=Decimal("0.000002"))
+    found = parse_balance(b'{"quota": 12345678901234567}', scale=Decimal("0.000002"))
     assert found.amount == Decimal("24691357802.469134")
 
 
 def test_no_digit_is_lost() -> None:
-    assert read(b'{"balance": 0.1000000000000000055511151231257827}').amount == Decimal(
+    assert parse_balance(b'{"balance": 0.1000000000000000055511151231257827}').amount == Decimal(
         "0.1000000000000000055511151231257827"
     )
 
@@ -275,9 +275,9 @@ def test_no_digit_is_lost() -> None:
 def test_an_error_names_the_reply(body: bytes) -> None:
     reply = Reply(200, {}, body, None, "req-1", 0.1, 1)
     with pytest.raises(ServerError) as caught:
-        read(reply)
+        parse_balance(reply)
     assert (caught.value.request_id, caught.value.status) == ("req-1", 200)
-    assert read(Reply(200, {}, b"5", None, None, 0.1, 1)).amount == 5
+    assert parse_balance(Reply(200, {}, b"5", None, None, 0.1, 1)).amount == 5
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
@@ -296,7 +296,7 @@ def test_whatever_comes_is_a_finite_number_or_an_error_of_ours(
 ) -> None:
     for given_body in (body, json.dumps(body).encode()):
         try:
-            found = read(given_body, path=path, currency=currency)
+            found = parse_balance(given_body, path=path, currency=currency)
         except OcxError as error:
             assert error.message.isprintable()
             continue
@@ -305,3 +305,16 @@ def test_whatever_comes_is_a_finite_number_or_an_error_of_ours(
         else:
             assert found.amount.is_finite()
             assert len(f"{found.amount:f}") < 400
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"balance": 0, "remaining": 59}', b'{"data": {"balance": 5, "remaining": 59}}']
+)
+def test_more_remaining_than_there_is_means_something_else(body: bytes) -> None:
+    """A gate that passes on play credits, or on requests left, is worse than one that fails."""
+    with pytest.raises(ServerError, match=r"ambiguous: .*remaining is more than .*balance"):
+        parse_balance(body)
+
+
+def test_less_remaining_than_the_balance_is_what_can_be_spent() -> None:
+    assert parse_balance(b'{"balance": 100, "remaining": 59}').amount == 59

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from ocx.api.balance import read
+from ocx.api.balance import parse_balance
 from ocx.commands.balance import check_minimum
 from ocx.errors import BelowError, ServerError
 from ocx.output.balance import balance_document, balance_text
@@ -23,7 +23,7 @@ SEVERAL = {"balances": [{"currency": "USD", "balance": 1}, {"currency": "CNY", "
     ],
 )
 def test_enough(body: object, accept_guess: bool) -> None:
-    check_minimum(read(body), Decimal(5), accept_guess=accept_guess)
+    check_minimum(parse_balance(body), Decimal(5), accept_guess=accept_guess)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_enough(body: object, accept_guess: bool) -> None:
 )
 def test_not_surely_enough(body: object, error: type[Exception]) -> None:
     with pytest.raises(error):
-        check_minimum(read(body), Decimal(5), accept_guess=False)
+        check_minimum(parse_balance(body), Decimal(5), accept_guess=False)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_not_surely_enough(body: object, error: type[Exception]) -> None:
     ],
 )
 def test_text_names_a_currency_only_where_the_body_does(body: object, text: str) -> None:
-    assert balance_text(read(body)) == text
+    assert balance_text(parse_balance(body)) == text
 
 
 def test_several_currencies_are_all_in_the_document() -> None:
-    document = balance_document(read(SEVERAL), SEVERAL, sandbox=False)
+    document = balance_document(parse_balance(SEVERAL), SEVERAL, sandbox=False)
     assert document["balance"] is None
     assert document["currencies"] == {"USD": 1, "CNY": 9}
     assert document["raw"] == SEVERAL

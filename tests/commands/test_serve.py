@@ -93,7 +93,14 @@ def test_the_program_s_environment(ocx: Ocx) -> None:
 def test_the_program_s_status_is_ours(ocx: Ocx, words: tuple[str, ...], status: int) -> None:
     """`serve -- keys` runs a program called keys."""
     run = ocx("serve", "--", *words).has(status)
-    assert ("cannot run" in run.stderr) == (status in (126, 127))
+    said = run.stderr.startswith(f"ocx: error: {words[0]}: ")
+    assert said == (status in (126, 127))
+
+
+def test_a_program_that_cannot_run_is_json_if_asked_for(ocx: Ocx) -> None:
+    error = ocx("--json", "serve", "--", "no-such-program").has(127).error
+    assert error["message"] == "no-such-program: not found"
+    assert error["exit_code"] == 127
 
 
 def test_a_program_is_terminated_with_us(ocx: Ocx) -> None:

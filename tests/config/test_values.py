@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ocx.config import values
 from ocx.config.schema import BY_NAME, ENVIRONMENT, SETTINGS, env_name
-from ocx.config.values import BadValue, KeyInside, check, parse
+from ocx.config.values import BadValue, KeyInside
 from ocx.errors import UsageError
 
 KEY = "sk-live-abcdefgh12345678"
@@ -37,7 +37,7 @@ KEY = "sk-live-abcdefgh12345678"
     ],
 )
 def test_good(name: str, value: Any, checked: Any) -> None:
-    got = check(BY_NAME[name], value)
+    got = BY_NAME[name].type.check(value)
     assert got == checked
     assert type(got) is type(checked)
 
@@ -78,7 +78,7 @@ def test_good(name: str, value: Any, checked: Any) -> None:
 )
 def test_bad(name: str, value: Any, problem: str) -> None:
     with pytest.raises(BadValue) as caught:
-        check(BY_NAME[name], value)
+        BY_NAME[name].type.check(value)
     assert str(caught.value) == problem
 
 
@@ -96,7 +96,7 @@ def test_bad(name: str, value: Any, problem: str) -> None:
 )
 def test_a_key_is_refused_and_not_repeated(name: str, value: Any) -> None:
     with pytest.raises(KeyInside) as caught:
-        check(BY_NAME[name], value)
+        BY_NAME[name].type.check(value)
     assert "sk-" not in str(caught.value)
     assert caught.value.hint is not None
     assert "ocx keys add" in caught.value.hint
@@ -119,7 +119,7 @@ def test_a_key_is_refused_and_not_repeated(name: str, value: Any) -> None:
     ],
 )
 def test_parse(name: str, text: str, value: Any) -> None:
-    assert parse(BY_NAME[name], text) == value
+    assert BY_NAME[name].type.parse(text) == value
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_parse(name: str, text: str, value: Any) -> None:
 )
 def test_parse_refuses(name: str, text: str, problem: str) -> None:
     with pytest.raises(BadValue, match=problem.replace("(", r"\(")):
-        parse(BY_NAME[name], text)
+        BY_NAME[name].type.parse(text)
 
 
 JSON = st.recursive(
@@ -149,17 +149,17 @@ JSON = st.recursive(
 @given(st.sampled_from(SETTINGS), JSON)
 def test_any_value_is_checked_or_refused(setting: Any, value: Any) -> None:
     try:
-        checked = check(setting, value)
+        checked = setting.type.check(value)
     except BadValue as problem:
         assert "\n" not in str(problem)
     else:
-        assert check(setting, checked) == checked
+        assert setting.type.check(checked) == checked
 
 
 @given(st.sampled_from(SETTINGS), st.text(max_size=20))
 def test_any_word_is_parsed_or_refused(setting: Any, text: str) -> None:
     try:
-        check(setting, parse(setting, text))
+        setting.type.check(setting.type.parse(text))
     except BadValue as problem:
         assert str(problem)
 
@@ -184,11 +184,11 @@ def test_a_key_as_a_name_is_not_repeated() -> None:
 def test_every_default_is_valid() -> None:
     for setting in SETTINGS:
         if setting.default is not None:
-            assert check(setting, setting.default) == setting.default
+            assert setting.type.check(setting.default) == setting.default
 
 
 def test_variables_are_derived_in_one_place() -> None:
-    """The documented ones (conventions, 8), and no key of somebody else's."""
+    """The documented ones, and no key of somebody else's."""
     listed = " ".join(name for name, _ in ENVIRONMENT).replace(",", "").split()
     for name in ("api_key", "base_url", "profile", "model", "timeout", "retries", "sandbox"):
         assert env_name(name) in listed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +17,8 @@ from typing import Annotated
 import pytest
 import typer
 
+from docs.generate import documents, main
 from ocx import cli
-from ocx.commands.context import shared
-from ocx.docs.__main__ import documents, main
 from ocx.docs.completion import SHELLS, script
 from ocx.docs.prose import prose
 from ocx.docs.roff import roff
@@ -56,15 +56,16 @@ def test_everything_has_help() -> None:
     check(TREE)
 
 
-@shared
 def _without_help(run: Runtime, mute: Annotated[bool, typer.Option("--mute")] = False) -> None:
     """A command whose option says nothing."""
 
 
 def test_an_option_without_help_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = cli._load
-    monkeypatch.setitem(cli.COMMANDS, "mute", "mute")
-    monkeypatch.setattr(cli, "_load", lambda path: _without_help if path == "mute" else real(path))
+    real = cli.load
+    monkeypatch.setitem(cli.COMMANDS, "mute", "Say nothing.")
+    monkeypatch.setattr(
+        cli, "load", lambda path: _without_help if path == ("mute",) else real(path)
+    )
     with pytest.raises(ValueError, match="ocx mute: mute has no help"):
         documents()
 
@@ -80,6 +81,24 @@ def test_nothing_may_lack_help(part: str) -> None:
     broken = replace(chat, **{part: empty[part]})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="has no help"):
         check(replace(TREE, commands=(broken,)))
+
+
+def test_the_table_says_what_the_docstring_says() -> None:
+    """So that a reader of a command's file and a reader of `ocx --help` learn the same."""
+
+    def summaries(table: Mapping[str, str | cli.Group], path: tuple[str, ...]) -> Iterator[None]:
+        for name, entry in table.items():
+            here = (*path, name)
+            if isinstance(entry, cli.Group):
+                yield from summaries(entry.commands, here)
+            if isinstance(entry, str) or entry.bare:
+                command = cli.load(here if isinstance(entry, str) else (*here, name))
+                first = inspect.cleandoc(command.__doc__ or "").partition("\n\n")[0]
+                text = entry if isinstance(entry, str) else entry.summary
+                assert " ".join(first.split()) == text, here
+                yield None
+
+    assert len(list(summaries(cli.COMMANDS, ()))) > 30
 
 
 def test_every_command_has_an_example() -> None:
@@ -208,7 +227,7 @@ def test_the_tree_is_read_without_the_parser() -> None:
     assert options["stream"].flags == ("--stream",)
     assert options["stream"].off == ("--no-stream",)
     assert options["model"].metavar == "ID"
-    assert options["file"].repeatable
+    assert options["files"].repeatable
     assert options["profile"].shared
     assert not COMMANDS["ocx keys"].bare
     assert COMMANDS["ocx serve"].bare

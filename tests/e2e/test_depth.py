@@ -91,7 +91,7 @@ def test_templates(online: Ocx, chat_server: ChatServer) -> None:
     assert body["messages"][1]["content"] == "Text: hello\n\nmore"
     assert (body["model"], body["temperature"], body["seed"]) == ("m", 1, 7)
     missing = online("chat", "-t", "tr").has(2)
-    assert "misses stdin" in missing.stderr
+    assert "missing parameter for template tr: stdin" in missing.stderr
     assert "did you mean tr" in online("chat", "-t", "trr", "x").has(2).stderr
     assert (
         "did you mean language" in online("chat", "-t", "tr", "-p", "langage=x", input="y").stderr

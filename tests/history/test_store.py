@@ -12,9 +12,8 @@ import pytest
 
 from ocx.errors import DeadlineError
 from ocx.history.call import Call, document, request
-from ocx.history.database import HistoryError, patiently
+from ocx.history.database import MIGRATIONS, HistoryError, patiently
 from ocx.history.filters import Filters
-from ocx.history.schema import MIGRATIONS
 from ocx.history.store import FILE, History
 from ocx.secret import Secret
 

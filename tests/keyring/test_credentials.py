@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.config.transactions import change_keys
 from ocx.errors import AuthError, ConfigError, OcxError
 from ocx.keyring import credentials
-from ocx.keyring.credentials import StoredKey, load_keys, stored_key
+from ocx.keyring.credentials import StoredKey, change_keys, load_keys, stored_key
 from ocx.secret import Secret
 
 KEY = "sk-live-abcdefgh12345678"

@@ -13,7 +13,7 @@ import tomli_w
 
 from ocx.config.settings import resolve
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
-from ocx.keyring import command
+from ocx.keyring import key_command
 from ocx.keyring.lookup import check_key, endpoint, find_key, key_from, locate_key, read_key_file
 from ocx.secret import Secret
 
@@ -309,7 +309,7 @@ class TestCommand:
         assert "sk-live" not in caught.value.message + (caught.value.hint or "")
 
     def test_one_that_never_ends(self, setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(command, "SECONDS", 0.01)
+        monkeypatch.setattr(key_command, "SECONDS", 0.01)
         wait = "import select; select.select([], [], [])"
         setup.config(default={"api_key_command": [sys.executable, "-c", wait]})
         with pytest.raises(ConfigError, match="did not end within"):

@@ -10,7 +10,7 @@ import pytest
 
 from ocx.api import Client, Endpoint
 from ocx.errors import AuthError, CreditsError, NetworkError, OcxError, ServerError
-from ocx.keyring.validation import ask
+from ocx.keyring.validation import validate_key
 from ocx.secret import Secret
 from tests.support import answers
 from tests.support.chat_server import BALANCE, MODELS, ChatServer
@@ -20,7 +20,7 @@ KEY = Secret("sk-live-abcdefgh12345678")
 
 def asked(server: ChatServer, **reading: Any) -> Any:
     with Client(Endpoint(server.base_url, key=KEY, retries=0)) as client:
-        return ask(client, **reading)
+        return validate_key(client, **reading)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_path_and_scale_of_the_profile(chat_server: ChatServer) -> None:
 
 def test_nobody_there() -> None:
     with Client(Endpoint("http://127.0.0.1:1/v1", key=KEY, retries=0)) as client:
-        verdict = ask(client)
+        verdict = validate_key(client)
     assert verdict.state == "failed"
     assert type(verdict.error) is NetworkError
 

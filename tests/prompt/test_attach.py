@@ -131,7 +131,7 @@ def test_mistakes(sources: list[str], types: list[str], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"", "is empty"), (b"\x00\x01", "no PNG"), (b"x" * 11, "larger than")],
+    [(b"", "is empty"), (b"\x00\x01", "not PNG"), (b"x" * 11, "larger than")],
 )
 def test_what_cannot_be_sent(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "file"

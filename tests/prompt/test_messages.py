@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ocx.errors import UsageError
-from ocx.prompt.messages import Given, parse_messages
+from ocx.prompt.messages import MessagesFile, parse_messages
 
 HI = {"role": "user", "content": "hi"}
 
@@ -14,20 +14,20 @@ HI = {"role": "user", "content": "hi"}
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        ([HI], Given([HI])),
-        ([{**HI, "name": "ada", "x": [1]}], Given([{**HI, "name": "ada", "x": [1]}])),
-        ({"messages": [HI]}, Given([HI])),
+        ([HI], MessagesFile([HI])),
+        ([{**HI, "name": "ada", "x": [1]}], MessagesFile([{**HI, "name": "ada", "x": [1]}])),
+        ({"messages": [HI]}, MessagesFile([HI])),
         (
             {"model": "m", "messages": [HI], "seed": 7, "stream": True},
-            Given([HI], {"model": "m", "seed": 7}),
+            MessagesFile([HI], {"model": "m", "seed": 7}),
         ),
         (
             {"custom_id": "a", "url": "/v1/chat/completions", "body": {"messages": [HI], "n": 1}},
-            Given([HI], {"n": 1}),
+            MessagesFile([HI], {"n": 1}),
         ),
     ],
 )
-def test_forms(document: Any, expected: Given) -> None:
+def test_forms(document: Any, expected: MessagesFile) -> None:
     """An array, a request, a row of a batch: what `history show --request` prints is read back."""
     assert parse_messages(json.dumps(document), "f") == expected
 

@@ -60,12 +60,12 @@ def test_a_whole_template() -> None:
         ("system = 7", "system must be a text (at line 1"),
         ("options = 7", "options must be a table"),
         ('[options]\nmodel = "m"', "options cannot set model (at line 2, column 1)"),
-        ("[options]\nseed = 1\nwhen = 2020-01-01", "option when is no JSON value (at line 3"),
-        ("[options]\nx = nan", "no JSON value"),
+        ("[options]\nseed = 1\nwhen = 2020-01-01", "option when is not a JSON value (at line 3"),
+        ("[options]\nx = nan", "not a JSON value"),
         ("[defaults]\nx = [1]", "default of x must be a text (at line 2"),
         ("[defaults]\nstdin = 'x'", "stdin cannot be a parameter"),
         ("[defaults]\n'a-b' = 'x'", "a-b cannot be a parameter"),
-        ("defaults.'a b' = 'x'", "a b cannot be a parameter (in this file)"),
+        ("defaults.'a b' = 'x'", "a b cannot be a parameter (at line 1, column 10)"),
     ],
 )
 def test_broken_templates_say_where(text: str, message: str) -> None:
@@ -105,7 +105,7 @@ def test_everything_missing_is_listed() -> None:
     template = Template("t", system="$a", prompt="$b $a $stdin $c", defaults={"c": "x"})
     with pytest.raises(UsageError) as caught:
         render(template, {}, None)
-    assert caught.value.message == "template t misses a, b, stdin"
+    assert caught.value.message == "missing parameters for template t: a, b, stdin"
     assert caught.value.hint == "add -p a=… -p b=… and pipe something in for $stdin"
     with pytest.raises(UsageError) as caught:
         render(template, {"a": "1", "b": "2"}, None)

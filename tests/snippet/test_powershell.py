@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ocx.snippet import Call, snippet
+from ocx.snippet import SnippetRequest, snippet
 
 tree_sitter = pytest.importorskip("tree_sitter", reason="tree-sitter parses PowerShell")
 grammar = pytest.importorskip("tree_sitter_powershell", reason="the grammar of PowerShell")
@@ -43,7 +43,7 @@ def test_the_program_is_powershell_and_holds_the_body(prompt: str, streams: bool
     """No syntax error, and the one literal here-string is the request."""
     body = {"model": "m", "messages": [{"role": "user", "content": prompt}], "stream": streams}
     headers = {"X-Team": "it's \u2019 $x"}
-    program = snippet("powershell", Call(URL + "?it's", body, headers))
+    program = snippet("powershell", SnippetRequest(URL + "?it's", body, headers))
     root = parse(program)
     assert not root.has_error
     (text,) = bodies(root)

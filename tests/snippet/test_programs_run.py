@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ocx.snippet import Call, snippet
+from ocx.snippet import SnippetRequest, snippet
 from tests.support.recorder import ANSWER, Recorder, recorder
 
 KEY = "sk-live-snippet$`\"'\\0123456789"
@@ -50,7 +50,7 @@ def server() -> Iterator[Recorder]:
 
 
 def run(
-    command: list[str], language: str, call: Call, folder: Path, key: str | None = KEY
+    command: list[str], language: str, call: SnippetRequest, folder: Path, key: str | None = KEY
 ) -> subprocess.CompletedProcess[bytes]:
     program = folder / {"node": "ask.js", "python": "ask.py", "curl": "ask.sh"}[language]
     program.write_text(snippet(language, call), "utf-8", newline="")
@@ -73,7 +73,7 @@ def test_hostile_prompts_arrive_unchanged(
     if streams:
         body["stream"] = True
     headers = {"X-Team": 'it\'s $HOME `id` "q"'}
-    done = run(command, language, Call(server.url, body, headers), tmp_path)
+    done = run(command, language, SnippetRequest(server.url, body, headers), tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     assert not done.stderr
     (seen,) = server.seen
@@ -92,7 +92,7 @@ def test_hostile_prompts_arrive_unchanged(
 def test_python_sends_each_hostile_prompt(prompt: str, server: Recorder, tmp_path: Path) -> None:
     """One by one, so that a failure names its prompt; the others share the test above."""
     body = {"model": prompt, "messages": [{"role": "user", "content": prompt}]}
-    run([sys.executable], "python", Call(server.url, body), tmp_path)
+    run([sys.executable], "python", SnippetRequest(server.url, body), tmp_path)
     assert json.loads(server.seen[0].body) == body
 
 
@@ -102,9 +102,9 @@ def test_no_key_no_request(
 ) -> None:
     """Without the variable the program fails; with an endpoint that takes no key it does not."""
     body = {"model": "m", "messages": []}
-    assert run(command, language, Call(server.url, body), tmp_path, None).returncode != 0
+    assert run(command, language, SnippetRequest(server.url, body), tmp_path, None).returncode != 0
     assert not server.seen
-    done = run(command, language, Call(server.url, body, with_key=False), tmp_path, None)
+    done = run(command, language, SnippetRequest(server.url, body, with_key=False), tmp_path, None)
     assert done.returncode == 0, done.stderr.decode()
     assert "authorization" not in server.seen[-1].headers
 
@@ -114,7 +114,7 @@ def test_a_redirect_is_not_followed(
     language: str, command: list[str], server: Recorder, tmp_path: Path
 ) -> None:
     """The key goes to the one host that the program names."""
-    call = Call(f"{server.base}/redirect", {"model": "m", "messages": []})
+    call = SnippetRequest(f"{server.base}/redirect", {"model": "m", "messages": []})
     run(command, language, call, tmp_path)
     assert [seen.path for seen in server.seen] == ["/redirect"]
 
@@ -123,5 +123,5 @@ def test_javascripts_prototype_is_an_ordinary_name(server: Recorder, tmp_path: P
     if not shutil.which("node"):
         pytest.skip("node is not installed")
     body = json.loads('{"model": "m", "messages": [], "__proto__": {"a": 1}, "seed": 5}')
-    assert run(["node"], "node", Call(server.url, body), tmp_path).returncode == 0
+    assert run(["node"], "node", SnippetRequest(server.url, body), tmp_path).returncode == 0
     assert json.loads(server.seen[0].body) == body

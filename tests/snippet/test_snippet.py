@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocx.errors import UsageError
-from ocx.snippet import LANGUAGES, Call, snippet
-from ocx.snippet.literal import ascii_json_text, json_leaf, json_text, literal
+from ocx.snippet import LANGUAGES, SnippetRequest, snippet
+from ocx.snippet.literals import ascii_json_text, json_leaf, json_text, literal
 
 URL = "https://opencodex.hk/api/v1/chat/completions"
 TEXT = st.text(max_size=12) | st.sampled_from(["'@", "BODY", "KEY", '"""', "`", "\u2019", "\x7f"])
@@ -54,13 +54,13 @@ def test_no_line_of_a_body_ends_a_here_document(value: Any) -> None:
 @pytest.mark.parametrize("streams", [True, False])
 def test_every_program_reads_the_key_from_the_environment(language: str, streams: bool) -> None:
     body = {"model": "m", "messages": [], "stream": streams}
-    program = snippet(language, Call(URL, body))
+    program = snippet(language, SnippetRequest(URL, body))
     assert "OPENCODEX_API_KEY" in program
-    assert URL in program
+    assert URL.removesuffix("/chat/completions") in program
     assert program.endswith("\n")
-    assert "OPENCODEX_API_KEY" not in snippet(language, Call(URL, body, with_key=False))
+    assert "OPENCODEX_API_KEY" not in snippet(language, SnippetRequest(URL, body, with_key=False))
 
 
 def test_unknown_language() -> None:
     with pytest.raises(UsageError, match="curl, powershell, python, node"):
-        snippet("ruby", Call(URL, {}))
+        snippet("ruby", SnippetRequest(URL, {}))

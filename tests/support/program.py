@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import pty
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.fork_server import ForkServer
 from tests.support.waiting import DEADLINE, Collected
 
 CHILD = Path(__file__).with_name("child")
@@ -22,6 +25,18 @@ PROGRAM = (sys.executable, "-m", "ocx")
 
 # What a child needs to be measured, and what some Python builds need to start at all.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
+
+
+# What decides how an interpreter starts, and the values that the fork server started with.
+_PLAIN = {"LANG": "C.UTF-8", "PYTHONPATH": str(CHILD)}
+_INTERPRETER = tuple(_PLAIN)
+
+
+@functools.cache
+def _fork_server() -> ForkServer:
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
 
 
 @dataclass(frozen=True)
@@ -57,9 +72,7 @@ class Run:
 class Process:
     """A running program whose output can be waited for."""
 
-    def __init__(
-        self, args: tuple[str, ...], popen: subprocess.Popen[bytes], terminal: int | None = None
-    ) -> None:
+    def __init__(self, args: tuple[str, ...], popen: Any, terminal: int | None = None) -> None:
         self.args = args
         self.popen = popen
         self.terminal = terminal
@@ -141,6 +154,7 @@ class Ocx:
             "PYTHONPATH": str(CHILD),
         }
         self._running: list[Process] = []
+        self._forks = True
 
     def unmeasured(self) -> Ocx:
         """From now on without coverage, which costs a short child as much as all it does.
@@ -211,15 +225,26 @@ class Ocx:
         **popen: Any,
     ) -> Process:
         """Start it; what it prints can be waited for. Killed at the end of the test."""
-        command = subprocess.Popen(
-            [*prefix, *self.program, *args],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            env={**self.env, **(env or {})},
-            cwd=self.work,
-            **popen,
-        )
+        given = {**self.env, **(env or {})}
+        if prefix or popen or not self._can_fork(given):
+            command: Any = subprocess.Popen(
+                [*prefix, *self.program, *args],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                env=given,
+                cwd=self.work,
+                **popen,
+            )
+        else:
+            command = _fork_server().start(
+                args,
+                env=given,
+                cwd=str(self.work),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+            )
         return self._keep(Process(args, command))
 
     def in_terminal(
@@ -236,17 +261,38 @@ class Ocx:
         """
         ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, size)
-        command = subprocess.Popen(
-            [*self.program, *args],
-            stdin=theirs if stdin is None else stdin,
-            stdout=theirs if stdout is None else stdout,
-            stderr=theirs,
-            env={**self.env, "TEST_TERMINAL": "2", **(env or {})},
-            cwd=self.work,
-            start_new_session=True,
-        )
+        given = {**self.env, "TEST_TERMINAL": "2", **(env or {})}
+        streams = {
+            "stdin": theirs if stdin is None else stdin,
+            "stdout": theirs if stdout is None else stdout,
+            "stderr": theirs,
+        }
+        command: Any
+        if self._can_fork(given):
+            command = _fork_server().start(
+                args, env=given, cwd=str(self.work), new_session=True, **streams
+            )
+        else:
+            command = subprocess.Popen(
+                [*self.program, *args],
+                env=given,
+                cwd=self.work,
+                start_new_session=True,
+                **streams,
+            )
         os.close(theirs)
         return self._keep(Process(args, command, ours))
+
+    def fresh(self) -> Ocx:
+        """From now on each run starts an interpreter of its own: for what happens before `main`."""
+        self._forks = False
+        return self
+
+    def _can_fork(self, env: Mapping[str, str]) -> bool:
+        """Whether nothing is asked for that only the start of an interpreter can give."""
+        plain = {name: env.get(name) for name in _INTERPRETER} == _PLAIN
+        extra = any(name.startswith(("PYTHON", "LC_")) for name in env if name not in _INTERPRETER)
+        return self._forks and self.program == PROGRAM and plain and not extra
 
     def release(self) -> None:
         for process in self._running:

@@ -7,10 +7,13 @@ the middle of a charge. Moving to another database means rewriting this file and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from ocx.errors import ConfigError
 from ocx.secret import Secret
 from ocx.serve.auth import digest, mint
 from ocx.serve.ledger.store import Store, transaction
@@ -260,3 +263,18 @@ class Ledger:
                 "UPDATE key SET revoked = ? WHERE name = ? AND revoked IS NULL",
                 (self._now(), name),
             ).rowcount
+
+
+@contextmanager
+def open_ledger(path: Path, *, make: bool = False) -> Iterator[Ledger]:
+    """The ledger in a file, made only with `make` if there is none.
+
+    Raises:
+        ConfigError: there is none, or it cannot be opened.
+    """
+    if not make and not path.exists():
+        raise ConfigError(
+            f"there is no ledger at {path}", hint="`ocx serve` makes one, `ocx serve grant` too"
+        )
+    with closing(Store.open(path)) as store:
+        yield Ledger(store)

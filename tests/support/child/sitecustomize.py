@@ -40,12 +40,17 @@ def _replace_resolver(names):
     socket.getaddrinfo = getaddrinfo
 
 
-if "coverage" in sys.modules:
-    _save_coverage_before_death()
-if "TEST_RESOLVER" in os.environ:
-    _replace_resolver(os.environ["TEST_RESOLVER"])
-if "TEST_TERMINAL" in os.environ:
-    import fcntl
-    import termios
+def apply():
+    """Do what the environment of this process asks for."""
+    if hasattr(sys.modules.get("coverage"), "process_startup"):
+        _save_coverage_before_death()
+    if "TEST_RESOLVER" in os.environ:
+        _replace_resolver(os.environ["TEST_RESOLVER"])
+    if "TEST_TERMINAL" in os.environ:
+        import fcntl
+        import termios
 
-    fcntl.ioctl(int(os.environ.pop("TEST_TERMINAL")), termios.TIOCSCTTY, 0)
+        fcntl.ioctl(int(os.environ.pop("TEST_TERMINAL")), termios.TIOCSCTTY, 0)
+
+
+apply()

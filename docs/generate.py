@@ -1,0 +1,38 @@
+"""Write completions/ and man/: `make docs`, or `python docs/generate.py [FOLDER]`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ocx.cli import root as program
+from ocx.docs.completion import FILES, script
+from ocx.docs.manual import manual
+from ocx.docs.roff import roff
+from ocx.docs.tree import check, tree
+
+
+def main(folder: Path) -> None:
+    """Write every file below `folder`, and remove the pages of commands that are gone.
+
+    Raises: ValueError for a command or an option without help.
+    """
+    written = documents()
+    for path, text in written.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, "utf-8")
+    for page in (folder / "man").iterdir():
+        if f"man/{page.name}" not in written:
+            page.unlink()
+
+
+def documents() -> dict[str, str]:
+    """Every generated file, by its path in the repository."""
+    root = tree(program())
+    check(root)
+    scripts = {f"completions/{name}": script(shell, root) for shell, name in FILES.items()}
+    return scripts | {f"man/{page.file}": roff(page) for page in manual(root)}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())

@@ -1,0 +1,88 @@
+"""An answer of the model as one value, whichever way it came and however far it got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ocx.api.stream_state import reasoning_of, text_of
+from ocx.api.surrogates import SurrogateJoiner
+
+if TYPE_CHECKING:
+    from ocx.api.stream import Stream
+    from ocx.api.types import Reply
+
+
+# Never compared or printed whole, and making those methods costs start-up.
+@dataclass(frozen=True, eq=False, repr=False)
+class Answer:
+    """A whole answer, or what arrived of one that broke off.
+
+    Attributes:
+        text, reasoning: "" if the caller did not ask for a stream's text to be kept.
+        tool_calls: as in a whole answer: without the index that joins the pieces of a stream.
+        usage, finish_reason, model, request_id: as the API sent them; None if it did not.
+        attempts: how many requests were sent.
+        seconds: from the call to the end; `first_token_seconds` to the first text of a stream.
+        fields: the chat.completion if it came whole, else the fields of it that were kept.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: Sequence[Any] = ()
+    usage: Mapping[str, Any] | None = None
+    finish_reason: str | None = None
+    model: str | None = None
+    request_id: str | None = None
+    attempts: int = 1
+    seconds: float = 0
+    first_token_seconds: float | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def whole_answer(reply: Reply) -> Answer:
+    """The answer in a chat.completion that came whole."""
+    document = reply.json
+    choice = document["choices"][0]
+    message = choice["message"]
+    calls = message.get("tool_calls")
+    return Answer(
+        joined([text_of(message.get("content"))]),
+        joined([reasoning_of(message)]),
+        calls if isinstance(calls, list) else (),
+        _of_type(document.get("usage"), Mapping),
+        _of_type(choice.get("finish_reason"), str),
+        _of_type(document.get("model"), str),
+        reply.request_id,
+        reply.attempts,
+        reply.seconds,
+        fields=document,
+    )
+
+
+def streamed_answer(stream: Stream, text: str = "", reasoning: str = "") -> Answer:
+    """The answer that `stream` has brought so far; it keeps no text, so the caller gives it."""
+    return Answer(
+        text,
+        reasoning,
+        [{k: v for k, v in call.items() if k != "index"} for call in stream.tool_calls],
+        stream.usage,
+        stream.finish_reason,
+        stream.model,
+        stream.request_id,
+        stream.attempts,
+        stream.seconds,
+        stream.first_token_seconds,
+        {"usage": stream.usage},
+    )
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """The text of all `pieces`, every surrogate pair joined."""
+    joiner = SurrogateJoiner()
+    return joiner.feed("".join(pieces)) + joiner.end()
+
+
+def _of_type(value: Any, kind: type) -> Any:
+    return value if isinstance(value, kind) else None

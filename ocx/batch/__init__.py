@@ -1,0 +1,24 @@
+"""Many prompts in one run: read, sent at the speed that the server allows, written once each.
+
+for result in ocx.batch.run(rows, endpoint, model="deepseek-chat"):
+    print(result.id, result.text)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Result", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    # The command needs parts of this package without an HTTP library.
+    if name == "run":
+        from ocx.batch.library import run
+
+        return run
+    if name == "Result":
+        from ocx.batch.result import Result
+
+        return Result
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

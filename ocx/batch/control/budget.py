@@ -1,0 +1,189 @@
+"""`--max-credits` and `--min-balance`: rows are sent only while their worst case fits.
+
+Every row in flight holds what it may cost at most: by the model's price, else the largest cost
+seen times 1.5. Until a cost is known rows go one at a time. A failure that may have been charged
+counts with its hold.
+
+How far it can go over:
+- `--max-credits` with a price: not at all, if the server charges that price and keeps max_tokens.
+- `--max-credits` without: by what the rows in flight cost more than 1.5 times the largest before.
+  If only the balance tells the costs, these are the rows since the last reading too, three times
+  -j at most, and "the largest" is the mean of a reading.
+- `--min-balance`: the balance is read again before the rows sent since have held an eighth of
+  what is left, or one row a worker. With S runs at once, up to eight, it can fall below by the
+  worst case of S times -j rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from ocx.batch.control.price import Price
+
+MARGIN = Decimal("1.5")
+_SHARE = 8
+_NONE = Decimal(0)
+_PLENTY = Decimal("Infinity")
+
+Admission = Literal["go", "wait", "read", "over"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What was asked for; `prices` by model."""
+
+    max_credits: Decimal | None = None
+    min_balance: Decimal | None = None
+    prices: Mapping[str, Price] | None = None
+
+    @property
+    def any(self) -> bool:
+        return self.max_credits is not None or self.min_balance is not None
+
+    def price(self, body: Mapping[str, Any]) -> Price | None:
+        return (self.prices or {}).get(str(body.get("model")))
+
+
+class Budget:
+    """Attributes:
+    spent: credits that are known to be charged.
+    assumed: the holds of requests whose cost is not known (yet).
+    held: the holds of the requests in flight.
+    by_balance: a cost was read from the balance, which others may spend too.
+    """
+
+    def __init__(self, limits: Limits, workers: int, spent: Decimal = _NONE) -> None:
+        self._limits = limits
+        self._workers = workers
+        self.spent = spent
+        self.assumed = _NONE
+        self.held = _NONE
+        self.balance: Decimal | None = None
+        self.by_balance = False
+        self._largest: Decimal | None = None
+        self._in_flight = 0
+        self._unknown_rows = 0
+        self._reading: _Reading | None = None
+        self._spent_at_balance = spent
+        self._committed = _NONE  # worst cases since the last reading began
+        self._news = True  # something ended since then, so reading again can help
+
+    def worst(self, body: Mapping[str, Any]) -> Decimal | None:
+        """What a request may cost, None while nothing is known."""
+        price = self._limits.price(body)
+        if price is not None:
+            return price.worst(body)
+        return None if self._largest is None else self._largest * MARGIN
+
+    def admit(self, body: Mapping[str, Any]) -> Admission:
+        """Whether a row may be sent now; `read` asks for the balance first."""
+        if not self._limits.any:
+            return "go"
+        if self.balance is None:
+            return "wait" if self._reading else "read"
+        worst = self.worst(body)
+        left = min(self._left_credits(), self._left_balance())
+        if left <= 0 or left < (worst or _NONE):
+            return self._look_again(last="over")
+        if worst is None:
+            alone = not (self._in_flight or self._reading or self._unknown_rows)
+            return "go" if alone else self._look_again(last="go")
+        return self._current(worst)
+
+    def _current(self, worst: Decimal) -> Admission:
+        """Go, unless too much has happened since the balance was read."""
+        too_much = self._committed + worst > self._allowance(worst)
+        if self._reading:
+            return "wait" if too_much or self._unknown_rows >= 2 * self._workers else "go"
+        if self._news and (too_much or self._unknown_rows >= self._workers):
+            return "read"
+        return "wait" if too_much and self._in_flight else "go"
+
+    def hold(self, body: Mapping[str, Any]) -> Decimal:
+        """Reserve the worst case of a row that is sent; give it back to `settle`."""
+        worst = self.worst(body) or _NONE
+        self.held += worst
+        self._committed += worst
+        self._in_flight += 1
+        return worst
+
+    def settle(self, hold: Decimal, cost: Decimal | None, *, charged: bool = True) -> None:
+        """A request is over.
+
+        Args:
+            cost: what it took; None if that is not known.
+            charged: it may have cost something although `cost` is not known.
+        """
+        self._in_flight -= 1
+        self.held -= hold
+        self._news = True
+        if cost is not None:
+            self.spent += cost
+            self._learn(cost)
+        elif charged:
+            self.assumed += hold
+            self._unknown_rows += 1
+
+    def begin_reading(self) -> None:
+        """The balance is asked for now; what ends from now on may not be in the answer."""
+        self._reading = _Reading(self.spent, self.assumed, self._unknown_rows)
+        self._committed = self.held
+        self._news = False
+
+    def read(self, balance: Decimal) -> None:
+        """The balance as it was read."""
+        before, self.balance = self.balance, balance
+        reading, self._reading = self._reading or _Reading(self.spent, _NONE, 0), None
+        known = reading.spent - self._spent_at_balance
+        self._spent_at_balance = reading.spent
+        if before is None or not before.is_finite() or not reading.unknown_rows:
+            return
+        fallen = before - balance - known
+        if fallen <= 0:  # not booked yet, or credits were added: it stays assumed
+            return
+        self.by_balance = True
+        self.assumed -= reading.assumed
+        self._unknown_rows -= reading.unknown_rows
+        self.spent += fallen
+        self._spent_at_balance += fallen
+        self._learn(fallen / reading.unknown_rows)
+
+    def _learn(self, cost: Decimal) -> None:
+        self._largest = max(cost, self._largest or _NONE)
+
+    def _look_again(self, last: Admission) -> Admission:
+        """Read the balance if that can tell more, wait if something is under way, else `last`."""
+        if self._reading:
+            return "wait"
+        if self._news and (self._unknown_rows or self._limits.min_balance is not None):
+            return "read"
+        return "wait" if self._in_flight else last
+
+    def _left_credits(self) -> Decimal:
+        most = self._limits.max_credits
+        return _PLENTY if most is None else most - self.spent - self.assumed - self.held
+
+    def _left_balance(self) -> Decimal:
+        least = self._limits.min_balance
+        if least is None or self.balance is None:
+            return _PLENTY
+        since = self.spent - self._spent_at_balance
+        return self.balance - since - self.assumed - self.held - least
+
+    def _allowance(self, worst: Decimal) -> Decimal:
+        least = self._limits.min_balance
+        if least is None or self.balance is None:
+            return _PLENTY
+        return max((self.balance - least) / _SHARE, worst * self._workers)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Where things stood when the balance was asked for."""
+
+    spent: Decimal
+    assumed: Decimal
+    unknown_rows: int

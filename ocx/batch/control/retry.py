@@ -1,0 +1,84 @@
+"""What becomes of a row whose attempt failed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from ocx.batch.result import RETRYABLE, Failure
+from ocx.errors import (
+    AuthError,
+    CreditsError,
+    DeadlineError,
+    NetworkError,
+    OcxError,
+    RateLimitError,
+    ServerError,
+)
+
+LONGEST_WAIT = 600.0
+"""Seconds of Retry-After that a run waits for; beyond it stops, and `--resume` goes on."""
+
+_FIRST_WAIT = 0.5
+_MAX_BACKOFF = 8.0
+_UNANSWERED = frozenset({500, 502, 503, 522, 529})
+
+Decision = Literal["retry", "fail", "stop"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A failure as the controls see it.
+
+    Attributes:
+        limited: the server asks for fewer requests.
+        overload: it, or the way to it, cannot take so many at once.
+        outage: it may be down.
+        unreachable: no answer came.
+    """
+
+    stop: bool = False
+    limited: bool = False
+    overload: bool = False
+    outage: bool = False
+    unreachable: bool = False
+    again: bool = False
+
+
+def kind_of(failure: Failure) -> Kind:
+    """`again` tells whether the same request may be sent once more in this run.
+
+    A lost connection is: the row may have been charged already, which is counted and said. An
+    answer that did not come in time is not: the next would take as long.
+    """
+    error = failure.error
+    status = error.status or 0
+    if isinstance(error, CreditsError | AuthError):
+        return Kind(stop=True)
+    if isinstance(error, RateLimitError):
+        return Kind(limited=True, again=True)
+    if isinstance(error, NetworkError):
+        return Kind(overload=failure.sent, outage=True, unreachable=True, again=True)
+    if isinstance(error, DeadlineError):
+        unsent = not failure.sent
+        return Kind(overload=True, outage=True, unreachable=not status, again=unsent)
+    if isinstance(error, ServerError) and status >= 500:
+        return Kind(overload=True, outage=True, again=status in _UNANSWERED)
+    return Kind()
+
+
+def backoff(attempt: int, retry_after: float | None) -> float:
+    """Seconds before attempt number `attempt` + 1: as the server asks, else full jitter.
+
+    A wait that is asked for is never cut short; up to a tenth is added, so that rows which
+    failed together do not come back together.
+    """
+    if retry_after is not None:
+        return retry_after + random.uniform(0, min(1.0, retry_after / 10))  # noqa: S311
+    return random.uniform(0, min(_MAX_BACKOFF, _FIRST_WAIT * 2 ** (attempt - 1)))  # noqa: S311
+
+
+def helps_later(error: OcxError) -> bool:
+    """Whether a rerun can mend what ended this way."""
+    return error.name in RETRYABLE

@@ -1,0 +1,302 @@
+"""Which row is sent when, and what becomes of it: the whole run without threads or clock.
+
+The caller asks `next` what to do, does it, and tells the outcome. Every method takes the time,
+so that a test can run an hour in a moment.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from ocx.batch.control.budget import Budget, Limits
+from ocx.batch.control.concurrency import Concurrency
+from ocx.batch.control.failures import MaxFailures
+from ocx.batch.control.outage import Outage
+from ocx.batch.control.price import Price
+from ocx.batch.control.rates import Rates
+from ocx.batch.control.retry import LONGEST_WAIT, Kind, backoff, kind_of
+from ocx.batch.control.task import Action, Over, Probe, ReadBalance, Send, Task, Wait
+from ocx.batch.result import Answer, Failure, Outcome, Result
+from ocx.batch.rows.row import BadRow
+from ocx.errors import BelowError, OcxError, PartialError, UsageError
+
+MAX_OUTAGE = 600.0
+_AHEAD = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Attributes:
+    workers: requests at once, at most.
+    retries: attempts of a row after the first; 429 answers and outages do not count.
+    max_outage: seconds without the server, or of nothing but 429, until the run stops.
+    """
+
+    workers: int = 32
+    retries: int = 2
+    rpm: float | None = None
+    tpm: float | None = None
+    max_outage: float = MAX_OUTAGE
+    limits: Limits = field(default_factory=Limits)
+    max_failures: Sequence[MaxFailures] = ()
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run ended early; `error` is what the user is told."""
+
+    reason: str
+    error: OcxError | None = None
+
+
+class Scheduler:
+    """Attributes:
+    stop: set once admission has ended before the input did.
+    unsent: rows that were taken in but have no result.
+    maybe_paid_twice: rows sent again after a request that got no answer.
+    """
+
+    def __init__(self, settings: Settings, spent: Decimal = Decimal(0)) -> None:
+        self._settings = settings
+        self.concurrency = Concurrency(settings.workers)
+        self.rates = Rates(settings.rpm, settings.tpm)
+        self.outage = Outage(settings.max_outage)
+        self.budget = Budget(settings.limits, settings.workers, spent)
+        self.stop: Stop | None = None
+        self.unsent = 0
+        self.maybe_paid_twice = 0
+        self.in_flight = 0
+        self._ready: deque[Task] = deque()
+        self._delayed: list[tuple[float, int, Task]] = []
+        self._parked: list[tuple[Task, Failure, Kind]] = []
+        self._order = itertools.count()
+        self._closed = False
+        self._probing = False
+        self._limited_since: float | None = None
+
+    @property
+    def workers(self) -> int:
+        return self._settings.workers
+
+    def wants(self) -> int:
+        """How many more rows should be added now."""
+        if self.stop or self._closed or len(self._delayed) > 4 * self._settings.workers:
+            return 0
+        return max(0, _AHEAD + self._settings.workers - len(self._ready))
+
+    def add(self, task: Task) -> None:
+        if self.stop:
+            self.unsent += 1
+        else:
+            self._ready.append(task)
+
+    def close_input(self) -> None:
+        """No more rows will come."""
+        self._closed = True
+
+    def next(self, now: float) -> Action:
+        """What a free worker should do."""
+        if self.stop:
+            return Over()
+        if self.outage.suspected:
+            return self._probe(now)
+        task = self._due(now)
+        if task is None:
+            return self._idle(now)
+        if self.in_flight >= self.concurrency.limit:
+            return Wait()
+        wait = self.rates.wait(now)
+        return Wait(wait) if wait > 0 else self._affordable(task, now)
+
+    def done(self, task: Task, outcome: Outcome, now: float) -> Result | None:
+        """The outcome of a `Send`; the row's result, if this was its end."""
+        self.in_flight -= 1
+        if isinstance(outcome, Answer):
+            return self._answered(task, outcome, now)
+        kind = kind_of(outcome)
+        self._settle_failure(task, outcome)
+        if kind.stop:
+            self.unsent += 1
+            self.halt(Stop(outcome.error.name, outcome.error))
+            return None
+        if kind.limited:
+            self._limited(task, outcome, now)
+            return None
+        if kind.overload:
+            self.concurrency.overload(task.episode)
+        if kind.outage:
+            return self._maybe_outage(task, outcome, kind, now)
+        return self._finish(task, outcome, now)
+
+    def probed(self, alive: bool, now: float) -> list[Result]:
+        """The outcome of a `Probe`; the rows that failed for good although the server is there."""
+        self._probing = False
+        verdict = self.outage.probed(now, alive=alive)
+        if verdict == "down":
+            return []
+        parked, self._parked = self._parked, []
+        if verdict == "over":
+            self.unsent += len(parked)
+            self.halt(Stop("network", parked[0][1].error if parked else None))
+            return []
+        if verdict == "alive":
+            for task, failure, _ in parked:
+                self._again(task, failure, now)
+            return []
+        ended = (self._retry_or_fail(task, failure, kind, now) for task, failure, kind in parked)
+        return [result for result in ended if result is not None]
+
+    def balance_read(self, amount: Decimal) -> None:
+        """The outcome of a `ReadBalance`."""
+        self.budget.read(amount)
+
+    def refuse(self, row: BadRow) -> Result:
+        """A row that cannot be sent."""
+        failure = Failure(UsageError(f"line {row.line} {row.message}"), sent=False)
+        self._count(failed=True)
+        return Result(row, failure)
+
+    def halt(self, stop: Stop) -> None:
+        """Send nothing more; what is in flight may finish. The first reason counts."""
+        if self.stop is None:
+            self.stop = stop
+        self.unsent += len(self._ready) + len(self._delayed) + len(self._parked)
+        self._ready.clear()
+        self._delayed.clear()
+        self._parked.clear()
+
+    def _affordable(self, task: Task, now: float) -> Action:
+        admission = self.budget.admit(task.row.body)
+        if admission == "go":
+            return self._send(task, now)
+        if admission == "read":
+            self.budget.begin_reading()
+            return ReadBalance()
+        if admission == "over":
+            self.halt(Stop("budget", BelowError("the budget does not hold another row")))
+            return Over()
+        return Wait()
+
+    def _probe(self, now: float) -> Action:
+        if self._probing:
+            return Wait()
+        left = self.outage.probe_in(now)
+        if left > 0:
+            return Wait(left)
+        self._probing = True
+        return Probe()
+
+    def _due(self, now: float) -> Task | None:
+        if self._delayed and self._delayed[0][0] <= now:
+            return self._delayed[0][2]
+        return self._ready[0] if self._ready else None
+
+    def _idle(self, now: float) -> Action:
+        if self._delayed:
+            return Wait(self._delayed[0][0] - now)
+        return Over() if self._closed and not self.in_flight else Wait()
+
+    def _send(self, task: Task, now: float) -> Send:
+        if self._ready and self._ready[0] is task:
+            self._ready.popleft()
+        else:
+            heapq.heappop(self._delayed)
+        if not task.attempts:
+            task.began = now
+        task.attempts += 1
+        task.episode = self.concurrency.episode
+        task.hold = self.budget.hold(task.row.body)
+        self.rates.spend(task, now)
+        self.in_flight += 1
+        return Send(task)
+
+    def _answered(self, task: Task, answer: Answer, now: float) -> Result:
+        self.concurrency.success(self.in_flight + 1)
+        self.outage.success()
+        self._limited_since = None
+        self.rates.answered(task, answer.headers, answer.usage, now)
+        cost, source = self._cost(task, answer)
+        self.budget.settle(task.hold, cost)
+        task.attempts += answer.requests - 1
+        if cost is None:
+            task.cost_known = False
+        else:
+            task.credits += cost
+        return self._finish(task, answer, now, source)
+
+    def _cost(self, task: Task, answer: Answer) -> tuple[Decimal | None, str]:
+        if answer.credits is not None:
+            return answer.credits, answer.credits_source
+        price: Price | None = self._settings.limits.price(task.row.body)
+        cost = price.of_usage(answer.usage) if price else None
+        return cost, "unknown" if cost is None else "price"
+
+    def _settle_failure(self, task: Task, failure: Failure) -> None:
+        refused = (failure.error.status or 0) >= 300
+        charged = failure.sent and not refused
+        self.budget.settle(task.hold, failure.credits, charged=charged)
+        if failure.credits is not None:
+            task.credits += failure.credits
+        elif charged:
+            task.cost_known = False
+
+    def _limited(self, task: Task, failure: Failure, now: float) -> None:
+        wait = failure.error.retry_after
+        if self.rates.refused(task, failure.headers, wait, now):
+            self.concurrency.overload(task.episode)
+        if self._limited_since is None:
+            self._limited_since = now
+        too_long = now - self._limited_since >= self._settings.max_outage
+        if too_long or (wait or 0) > LONGEST_WAIT:
+            self.unsent += 1
+            self.halt(Stop("rate_limit", failure.error))
+        else:
+            self._delay(task, now, wait)
+
+    def _maybe_outage(self, task: Task, failure: Failure, kind: Kind, now: float) -> Result | None:
+        last = not kind.again or task.retries >= self._settings.retries
+        self.outage.failure(now, last_attempt=last, unreachable=kind.unreachable)
+        if self.outage.suspected and not self.stop:
+            self._parked.append((task, failure, kind))
+            return None
+        return self._retry_or_fail(task, failure, kind, now)
+
+    def _retry_or_fail(self, task: Task, failure: Failure, kind: Kind, now: float) -> Result | None:
+        if self.stop:
+            self.unsent += 1
+            return None
+        if not kind.again or task.retries >= self._settings.retries:
+            return self._finish(task, failure, now)
+        task.retries += 1
+        self._again(task, failure, now)
+        return None
+
+    def _again(self, task: Task, failure: Failure, now: float) -> None:
+        if failure.sent and not failure.error.status:
+            self.maybe_paid_twice += 1
+        self._delay(task, now, failure.error.retry_after)
+
+    def _delay(self, task: Task, now: float, retry_after: float | None) -> None:
+        if self.stop:
+            self.unsent += 1
+            return
+        due = now + backoff(task.attempts, retry_after)
+        heapq.heappush(self._delayed, (due, next(self._order), task))
+
+    def _finish(self, task: Task, outcome: Outcome, now: float, source: str = "unknown") -> Result:
+        self._count(failed=isinstance(outcome, Failure))
+        credits = task.credits if task.cost_known else None
+        if source == "unknown" and credits is not None and isinstance(outcome, Failure):
+            source = "response"  # refused: nothing was charged
+        seconds = now - task.began
+        return Result(task.row, outcome, task.sha256, task.attempts, seconds, credits, source)
+
+    def _count(self, *, failed: bool) -> None:
+        exceeded = [limit for limit in self._settings.max_failures if limit.add(failed=failed)]
+        if exceeded and self.stop is None:
+            self.halt(Stop("failures", PartialError("more rows failed than --max-failures")))

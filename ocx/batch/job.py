@@ -1,0 +1,240 @@
+"""A run from its rows to its output: the engine between a source and a store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ocx.batch.connection import Connection
+from ocx.batch.control.price import max_completion_tokens, prompt_tokens
+from ocx.batch.control.scheduler import Scheduler, Settings, Stop
+from ocx.batch.control.task import Task
+from ocx.batch.dedup import SOURCE as DEDUP
+from ocx.batch.dedup import Dedup
+from ocx.batch.engine import DRAIN, SKIPPED, Engine, Fed, NoJournal, Rows
+from ocx.batch.id_table import id_key
+from ocx.batch.output.ordered import Window
+from ocx.batch.output.states import Retry, States
+from ocx.batch.output.store import Store
+from ocx.batch.plan import decide
+from ocx.batch.request_hash import request_sha256
+from ocx.batch.result import Result
+from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.rows.stream import RowStream
+from ocx.batch.summary import Summary
+from ocx.errors import OcxError, UsageError
+
+_SYNC_EVERY = 1.0
+_SKIPPED_AT_ONCE = 256
+_MOST_FOLLOWERS = 1024
+_LIMITS = {"max_tokens", "max_completion_tokens"}
+
+
+class Output(Protocol):
+    """Where results go."""
+
+    def append(self, result: Result) -> None: ...
+    def sync(self) -> None: ...
+
+
+@dataclass
+class Job:
+    """What is to be done.
+
+    Attributes:
+        rows: those of this run, chosen already.
+        connect: makes one worker's connection.
+        base_url: a part of what makes two requests the same.
+        store: the output that is resumed, if it is a file.
+        window: set for output in the order of the input.
+        total: how many rows there are; None for a stream.
+    """
+
+    rows: Rows
+    connect: Callable[[], Connection]
+    base_url: str
+    settings: Settings = field(default_factory=Settings)
+    store: Store | None = None
+    window: Window | None = None
+    retry: Retry = "retryable"
+    dedup: bool = False
+    drain: float = DRAIN
+    total: int | None = None
+    clock: Callable[[], float] = time.monotonic
+
+
+class Run:
+    """Iterate to run; every result has been written by the time it is yielded.
+
+    Attributes:
+        summary: of what has happened so far, complete after the end.
+    """
+
+    def __init__(self, job: Job, output: Output | None = None) -> None:
+        self._job = job
+        self._output = output if output is not None else job.store
+        self._states: States | None = job.store.states if job.store is not None else None
+        self._dedup = Dedup() if job.dedup else None
+        self._maybe_paid = self._left_over()
+        self.scheduler = Scheduler(job.settings)
+        self.summary = Summary(total=job.total)
+        rows = self._unfinished(job.rows)
+        if job.window is not None:
+            rows = job.window.rows(rows)
+        self._engine = Engine(
+            self._requests(rows),
+            job.connect,
+            self.scheduler,
+            self._task,
+            journal=job.store.journal if job.store is not None else NoJournal(),
+            drain=job.drain,
+            clock=job.clock,
+        )
+        if isinstance(job.rows, RowStream):
+            job.rows.on_row = self._engine.wake
+
+    def stop(self, stop: Stop) -> None:
+        """Send nothing more, and let go of what is in flight after the drain."""
+        self._engine.stop_soon(stop)
+
+    def __iter__(self) -> Iterator[Result]:
+        """Raises: OcxError if the output cannot be written."""
+        began = self._job.clock()
+        try:
+            with _syncing(self._output):
+                yield from self._results()
+        finally:
+            self._count(self._job.clock() - began)
+            if self._dedup is not None:
+                self._dedup.close()
+        self._compact()
+
+    def _results(self) -> Iterator[Result]:
+        window = self._job.window
+        for result in self._engine:
+            for finished in self._with_followers(result):
+                self.summary.add(finished)
+                for ready in window.put(finished) if window else (finished,):
+                    yield self._write(ready)
+                if window and self._job.store is not None:
+                    self._job.store.journal.end(id_key(finished.id))
+        if window and self._job.store is None:
+            for result in window.rest():
+                yield self._write(result)
+
+    def _with_followers(self, result: Result) -> Iterator[Result]:
+        yield result
+        if self._dedup is not None and result.credits_source != DEDUP:
+            yield from self._dedup.finished(result)
+
+    def _write(self, result: Result) -> Result:
+        if self._output is not None:
+            self._output.append(result)
+        return result
+
+    def _left_over(self) -> int:
+        """How many rows an earlier run was sending when it died."""
+        store, window = self._job.store, self._job.window
+        if store is None:
+            return 0
+        saved = window.take_up(store.states.has_key) if window is not None else set()
+        return len(store.left_over - saved)
+
+    def _unfinished(self, rows: Rows) -> Rows:
+        """The rows that an earlier run has not finished."""
+        skipped = 0
+        for row in rows:
+            if not self._states or not isinstance(row, Row | BadRow):
+                yield row
+            elif self._decide(row, self._states) == "skip":
+                self.summary.skip(self._states.get(row.id))
+                skipped += 1
+                if skipped % _SKIPPED_AT_ONCE == 0:
+                    yield SKIPPED
+            else:
+                yield row
+
+    def _decide(self, row: Row | BadRow, states: States) -> str:
+        decision = decide(row, states, self._sha256, self._job.retry)
+        if decision == "changed":
+            raise UsageError(
+                f"line {row.line}: {row.id!r} was answered for another request",
+                hint="the input or the options changed since the last run; use another -o",
+            )
+        return decision
+
+    def _requests(self, rows: Rows) -> Rows:
+        """The rows as the engine takes them: what is known already comes as a result."""
+        for row in rows:
+            yield self._request(row) if isinstance(row, Row) else row
+            while self._dedup is not None and self._dedup.waiting > _MOST_FOLLOWERS:
+                yield None
+
+    def _request(self, row: Row) -> Fed:
+        if self._job.window is not None:
+            saved = self._job.window.saved(row, self._sha256(row))
+            if saved is not None:
+                return saved
+        if self._dedup is None:
+            return row
+        claimed = self._dedup.claim(row, self._sha256(row))
+        if isinstance(claimed, Result):
+            return claimed
+        return row if claimed else SKIPPED
+
+    def _task(self, row: Row) -> Task:
+        return Task(row, self._sha256(row), prompt_tokens(row.body) + _asked_tokens(row))
+
+    def _sha256(self, row: Row) -> str:
+        return request_sha256(row, self._job.base_url)
+
+    def _count(self, seconds: float) -> None:
+        """Fill in what the summary says of the whole."""
+        summary, scheduler = self.summary, self.scheduler
+        summary.seconds = seconds
+        summary.stop = scheduler.stop
+        summary.outage_seconds = scheduler.outage.seconds
+        summary.by_balance = scheduler.budget.by_balance
+        summary.maybe_paid_twice = scheduler.maybe_paid_twice + self._engine.aborted
+        summary.maybe_paid_twice += self._maybe_paid
+        if summary.total is not None:
+            finished = summary.done + summary.failed
+            summary.unsent = max(0, summary.total - summary.skipped - finished)
+        else:
+            summary.unsent = scheduler.unsent + (self._dedup.waiting if self._dedup else 0)
+
+    def _compact(self) -> None:
+        clean = self.summary.stop is None and not self.summary.unsent
+        if clean and self._states and self._job.store is not None:
+            self._states = None
+            self._job.store.compact()
+
+
+@contextmanager
+def _syncing(output: Output | None) -> Iterator[None]:
+    """Have what is written saved about once a second, by a thread that does nothing else."""
+    over = threading.Event()
+
+    def run() -> None:
+        while output is not None and not over.wait(_SYNC_EVERY):
+            with suppress(OcxError):  # the last one, at the end, tells
+                output.sync()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        if output is not None:
+            output.sync()
+
+
+def _asked_tokens(row: Row) -> int:
+    """What the request itself allows: that counts against limits of tokens."""
+    return max_completion_tokens(row.body) if _LIMITS & row.body.keys() else 0

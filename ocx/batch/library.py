@@ -1,0 +1,91 @@
+"""`ocx.batch.run`: a batch in another Python program."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ocx.api.connection import tls_context
+from ocx.api.types import Endpoint
+from ocx.batch.connection import ApiConnection, Connection
+from ocx.batch.control.budget import Limits
+from ocx.batch.control.scheduler import Settings
+from ocx.batch.expect import Checks
+from ocx.batch.job import Job, Run
+from ocx.batch.output.ordered import Window
+from ocx.batch.result import Result
+from ocx.batch.rows.composer import Composer
+from ocx.batch.rows.row import BadRow, Record, Row
+from ocx.batch.rows.source import unique
+from ocx.errors import OcxError
+
+if TYPE_CHECKING:
+    from ocx.answer.schema import Schema
+
+Given = str | Mapping[str, Any]
+
+
+def run(
+    rows: Iterable[Given],
+    endpoint: Endpoint,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    schema: Schema | None = None,
+    workers: int = 32,
+    retries: int = 2,
+    ordered: bool = False,
+    max_credits: Decimal | None = None,
+    min_balance: Decimal | None = None,
+) -> Generator[Result, None, None]:
+    """Send every row and yield its result when it has ended.
+
+    A failed row is a result too (`result.error`). Rows are pulled as they are needed, in the
+    caller's thread; leaving the loop ends what is in flight.
+
+    Args:
+        rows: prompts, or mappings as the input of `ocx batch` has them.
+        endpoint: where to send; its `retries` do not count, those given here do.
+        options: other fields of the API, for rows that do not set them.
+        schema: what answers must satisfy; `result.text` is the JSON then.
+        workers: requests at once, at most.
+
+    Raises:
+        OcxError: what ended the run early: no credits, a refused key, an outage, the budget.
+    """
+    defaults: dict[str, Any] = {} if model is None else {"model": model}
+    if schema is not None:
+        defaults["response_format"] = schema.response_format()
+    composer = Composer({**defaults, **(options or {})}, system)
+    job = Job(
+        unique(_composed(rows, composer)),
+        _connector(endpoint, Checks(schema)),
+        endpoint.base_url,
+        Settings(workers, retries, limits=Limits(max_credits, min_balance)),
+        window=Window() if ordered else None,
+    )
+    batch = Run(job)
+    yield from batch
+    stop = batch.scheduler.stop
+    if stop is not None:
+        raise stop.error or OcxError(f"the run ended early: {stop.reason}")
+
+
+def _connector(endpoint: Endpoint, checks: Checks) -> Any:
+    once = replace(endpoint, retries=0)
+    https = endpoint.base_url.lower().startswith("https:")
+    tls = tls_context(endpoint.ca_bundle) if https else None
+
+    def connect() -> Connection:
+        return ApiConnection(once, checks, tls=tls)
+
+    return connect
+
+
+def _composed(rows: Iterable[Given], composer: Composer) -> Iterator[Row | BadRow]:
+    for number, row in enumerate(rows, 1):
+        fields = {"prompt": row} if isinstance(row, str) else row
+        yield composer.compose(Record(number, fields))

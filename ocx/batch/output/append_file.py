@@ -1,0 +1,121 @@
+"""A file that rows are appended to: one write a row, locked, lasting within about a second."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+from ocx.errors import OcxError, UsageError
+
+
+class AppendFile:
+    """An open output of ours; a context manager.
+
+    Raises:
+        UsageError: another run writes to it, or it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # Compaction replaces the file: a link must lead to the new one afterwards.
+        self.path = Path(os.path.realpath(path))
+        self._fd = _open_locked(self.path)
+        self._size = self._synced = os.lseek(self._fd, 0, os.SEEK_END)
+        self._syncing = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def append(self, data: bytes) -> int:
+        """Write one row; where it ends. A row that does not fit is taken back.
+
+        Raises: OcxError for a full disk and other failures of the file system.
+        """
+        start = self._size
+        try:
+            written = os.write(self._fd, data)
+            while written < len(data):  # a full disk, a quota, or a signal in a long write
+                written += os.write(self._fd, data[written:])
+        except OSError as error:
+            self.truncate(start)
+            raise unwritable(self.path, error) from error
+        self._size = start + len(data)
+        return self._size
+
+    def truncate(self, size: int) -> None:
+        """Cut off what is after `size` and go on there."""
+        os.ftruncate(self._fd, size)
+        os.lseek(self._fd, size, os.SEEK_SET)
+        self._size = size
+
+    def sync(self) -> None:
+        """Make everything written last through a power cut. Raises OcxError."""
+        size = self._size
+        with self._syncing:
+            if size == self._synced:
+                return
+            try:
+                os.fsync(self._fd)
+            except OSError as error:
+                if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # a pipe, a device
+                    raise unwritable(self.path, error) from error
+            self._synced = size
+
+    def read_at(self, start: int, end: int) -> bytes:
+        return os.pread(self._fd, end - start, start)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> AppendFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def unwritable(path: Path, error: OSError) -> OcxError:
+    return OcxError(
+        f"cannot write {path}: {error.strerror}",
+        hint="everything before is saved; make room, then go on with --resume",
+    )
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot write {path}: {reason}") from None
+        try:
+            _lock(fd, path)
+            if _is_current(fd, path):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _is_current(fd: int, path: Path) -> bool:
+    """Another run may have replaced the file between our opening and our locking it."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(fd: int, path: Path) -> None:
+    import fcntl  # not on Windows
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+            return  # a file system without locks
+        raise UsageError(
+            f"another run is writing to {path}", hint="wait for it, or use another -o"
+        ) from None

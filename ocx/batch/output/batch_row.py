@@ -1,0 +1,112 @@
+"""An output row of OpenAI's Batch API, with what we know besides under `ocx`.
+
+Made and read here, so that a resumed run and `verify` understand exactly what was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ocx.batch.id_table import id_key
+from ocx.batch.result import Answer, Failure, Result
+
+ROW_PREFIX = b'{"id":"batch_req_'
+
+_SHOWN = 60
+
+
+def output_row(result: Result) -> dict[str, Any]:
+    """A refusal by the server is a `response`; a failure without one is an `error`.
+
+    An answer that came but is of no use (cut, or against the schema) is in both.
+    """
+    outcome = result.outcome
+    response, error = None, None
+    if isinstance(outcome, Answer):
+        response = _response(outcome.status, outcome.request_id, outcome.body)
+    else:
+        if _is_refusal(outcome) or outcome.body is not None:
+            status = outcome.error.status or 200
+            response = _response(status, outcome.error.request_id, outcome.body)
+        if not _is_refusal(outcome):
+            error = {"code": outcome.error.name, "message": outcome.error.message}
+    return {
+        "id": f"batch_req_{id_key(result.id):016x}",
+        "custom_id": result.id,
+        "response": response,
+        "error": error,
+        "ocx": _ours(result),
+    }
+
+
+def encode_row(document: Mapping[str, Any]) -> bytes:
+    """One line of JSON with its line end."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair from the server: escaped, it is valid JSON
+        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an output row says about its row."""
+
+    id: str
+    kind: str
+    sha256: str
+
+
+def read_row(line: bytes) -> Written:
+    """The row that a line of output holds. Raises ValueError if it is none of ours."""
+    document = json.loads(line)
+    if not isinstance(document, dict) or not isinstance(document.get("custom_id"), str):
+        raise ValueError(f"is no output row of a batch: {line[:_SHOWN]!r}")
+    ours = document.get("ocx")
+    ours = ours if isinstance(ours, dict) else {}
+    kind = ours.get("class")
+    if not isinstance(kind, str):
+        kind = _kind(document)
+    return Written(document["custom_id"], kind, str(ours.get("request_sha256", "")))
+
+
+def _kind(document: Mapping[str, Any]) -> str:
+    """Of a row that another program wrote."""
+    if document.get("error"):
+        return "failure"
+    response = document.get("response")
+    status = response.get("status_code") if isinstance(response, dict) else None
+    return "ok" if status == 200 else "failure"
+
+
+def _is_refusal(outcome: Failure) -> bool:
+    status = outcome.error.status
+    return status is not None and status >= 300 and outcome.error.name != "invalid_answer"
+
+
+def _response(status: int | None, request_id: str | None, body: Any) -> dict[str, Any]:
+    return {"status_code": status, "request_id": request_id or "", "body": body}
+
+
+def _ours(result: Result) -> dict[str, Any]:
+    answer = result.answer
+    return {
+        "request_sha256": result.sha256,
+        "attempts": result.attempts,
+        "seconds": round(result.seconds, 3),
+        "usage": dict(answer.usage) if answer and answer.usage else None,
+        "credits": as_number(result.credits),
+        "credits_source": result.credits_source,
+        "class": result.kind,
+    }
+
+
+def as_number(amount: Decimal | None) -> float | int | None:
+    """A sum of money for JSON."""
+    if amount is None:
+        return None
+    return int(amount) if amount == amount.to_integral_value() else float(amount)

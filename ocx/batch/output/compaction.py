@@ -1,0 +1,69 @@
+"""One row an id: after a clean end the rows that a later one replaced are dropped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ocx.batch.id_table import IdTable
+from ocx.batch.output.row_index import Entry
+from ocx.batch.output.states import is_good
+
+_SUCCESS = 1 << 63
+
+
+def compact(
+    path: Path,
+    entries: Callable[[], Iterable[Entry]],
+    starting_at: Callable[[int], Entry],
+    on_row: Callable[[Entry, bytes], object],
+) -> Path | None:
+    """Write a new output beside `path` with one row an id; None if there is nothing to drop.
+
+    The winner (the success, else the last row) stands where the first row of its id stood, so
+    that an ordered output stays ordered. The caller replaces the old output by the new one.
+
+    Args:
+        entries: all rows in their order; called twice.
+        starting_at: the row at an offset.
+        on_row: told of every row written, with its new place.
+
+    Raises: OSError; nothing is left beside the output then.
+    """
+    winners, dropped = _winners(entries())
+    if not dropped:
+        return None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-compact")
+    try:
+        with path.open("rb") as old, temporary.open("wb") as new:
+            os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
+            for entry in entries():
+                start = winners.get(entry.key)
+                if not start:
+                    continue
+                winners.set(entry.key, 0)
+                winner = entry if entry.start == start - 1 else starting_at(start - 1)
+                old.seek(winner.start)
+                row = old.read(winner.end - winner.start)
+                place = new.tell()
+                new.write(row)
+                on_row(winner._replace(start=place, end=place + len(row)), row)
+            new.flush()
+            os.fsync(new.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _winners(entries: Iterable[Entry]) -> tuple[IdTable, int]:
+    """Where the winner of each id starts, plus 1; and how many rows have lost."""
+    table, rows = IdTable(wide=True), 0
+    for entry in entries:
+        rows += 1
+        if not (table.get(entry.key) or 0) & _SUCCESS:
+            success = _SUCCESS if is_good(entry.state) else 0
+            table.set(entry.key, entry.start + 1 | success)
+    table.clear_bits(_SUCCESS)
+    return table, rows - len(table)

@@ -1,0 +1,138 @@
+"""The forms of an output: OpenAI's rows, the input's rows with the answer, plain lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ocx.batch.output.batch_row import encode_row, output_row
+from ocx.batch.result import Result
+
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+class Renderer(Protocol):
+    """`self_describing` output can be resumed from itself; other needs an index beside it."""
+
+    self_describing: bool
+
+    def header(self) -> bytes: ...
+    def row(self, result: Result) -> bytes: ...
+
+
+class BatchRows:
+    """Rows of OpenAI's Batch API."""
+
+    self_describing = True
+
+    def header(self) -> bytes:
+        return b""
+
+    def row(self, result: Result) -> bytes:
+        return encode_row(output_row(result))
+
+
+@dataclass(frozen=True)
+class MergedJson:
+    """The input's object with `field` added; null, and `FIELD_error`, if the row failed.
+
+    With `parse`, the answer is JSON by a schema and is added as such.
+    """
+
+    field: str = "answer"
+    parse: bool = False
+    self_describing = False
+
+    def header(self) -> bytes:
+        return b""
+
+    def row(self, result: Result) -> bytes:
+        document = dict(result.row.source or {})
+        text = result.text
+        document[self.field] = json.loads(text) if text is not None and self.parse else text
+        document.pop(_error_column(self.field), None)
+        if result.error is not None:
+            document[_error_column(self.field)] = _words(result)
+        return encode_row(document)
+
+
+@dataclass(frozen=True)
+class MergedTable:
+    """The input's table with columns added: `field`, or one for each property of a schema.
+
+    A column `FIELD_error` at the end is empty but for rows that failed.
+    """
+
+    columns: Sequence[str]
+    form: str = "csv"
+    field: str = "answer"
+    properties: Sequence[str] = ()
+    self_describing = False
+
+    def header(self) -> bytes:
+        return self._line([*self._own(), *self._added(), _error_column(self.field)])
+
+    def row(self, result: Result) -> bytes:
+        source = result.row.source or {}
+        cells = [str(source.get(name, "")) for name in self._own()]
+        error = _words(result) if result.error is not None else ""
+        return self._line([*cells, *self._answer(result.text), error])
+
+    def _own(self) -> list[str]:
+        added = {*self._added(), _error_column(self.field)}
+        return [name for name in self.columns if name not in added]
+
+    def _added(self) -> list[str]:
+        return list(self.properties) or [self.field]
+
+    def _answer(self, text: str | None) -> list[str]:
+        if text is None:
+            return [""] * len(self._added())
+        if not self.properties:
+            return [text]
+        document = json.loads(text)
+        values = document if isinstance(document, Mapping) else {}
+        return [_cell(values.get(name)) for name in self.properties]
+
+    def _line(self, cells: Sequence[str]) -> bytes:
+        buffer = io.StringIO()
+        # With "\n" as its line end, the writer of Python 3.11 leaves a bare CR unquoted.
+        writer = csv.writer(buffer, delimiter=_DELIMITERS[self.form], lineterminator="\r\n")
+        writer.writerow(cells)
+        return buffer.getvalue().removesuffix("\r\n").encode("utf-8", "replace") + b"\n"
+
+
+class TextLines:
+    """One line a row, newlines and backslashes of the answer escaped; empty if it failed."""
+
+    self_describing = False
+
+    def header(self) -> bytes:
+        return b""
+
+    def row(self, result: Result) -> bytes:
+        return escape_line(result.text or "").encode("utf-8", "replace") + b"\n"
+
+
+def escape_line(text: str) -> str:
+    r"""`text` on one line: `\n`, `\r` and `\\` as C writes them."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _error_column(field: str) -> str:
+    return f"{field}_error"
+
+
+def _words(result: Result) -> str:
+    error = result.error
+    return f"{error.name}: {error.message}" if error is not None else ""
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

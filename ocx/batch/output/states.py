@@ -1,0 +1,106 @@
+"""What an earlier run left behind, by id: a class and a part of the request's hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ocx.batch.id_table import IdTable, id_key
+from ocx.batch.output.batch_row import Written
+from ocx.batch.result import OK, RETRYABLE
+from ocx.batch.rows.row import BadRow, Row
+from ocx.errors import ERRORS
+
+Retry = Literal["retryable", "all", "none"]
+Decision = Literal["send", "skip", "changed"]
+
+_CLASSES = (OK, *(error.name for error in ERRORS))
+_GOOD = 1
+_HASH_BITS = 60
+_HASH = (1 << _HASH_BITS) - 1
+_SHORT_BITS = 28
+_SHORT = (1 << _SHORT_BITS) - 1
+
+
+@dataclass(frozen=True)
+class State:
+    """A finished row; `sha256` is cut to 28 bits, 0 if unknown."""
+
+    kind: str
+    sha256: int
+
+    @property
+    def good(self) -> bool:
+        return self.kind == OK
+
+    @property
+    def retryable(self) -> bool:
+        return self.kind in RETRYABLE
+
+
+class States:
+    """Of every id that the output holds; success wins, else the last row."""
+
+    def __init__(self) -> None:
+        self._table = IdTable()
+        self.superseded = 0
+        self.good = 0
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def add(self, written: Written) -> None:
+        self.add_packed(id_key(written.id), pack_state(written.kind, written.sha256))
+
+    def add_packed(self, key: int, state: int) -> None:
+        old = self._table.get(key)
+        if old is not None:
+            self.superseded += 1
+            if old >> _SHORT_BITS == _GOOD:
+                return
+        self.good += is_good(state)
+        number, sha256 = state >> _HASH_BITS, state & _HASH
+        self._table.set(key, number << _SHORT_BITS | _shortened(sha256))
+
+    def get(self, row_id: str) -> State | None:
+        found = self._table.get(id_key(row_id))
+        if found is None:
+            return None
+        return State(_CLASSES[(found >> _SHORT_BITS) - 1], found & _SHORT)
+
+    def has_key(self, key: int) -> bool:
+        return self._table.get(key) is not None
+
+    def decide(self, row: Row | BadRow, sha256: str, retry: Retry) -> Decision:
+        """Whether a row is sent. `changed`: it was answered, but for another request."""
+        state = self.get(row.id)
+        if state is None:
+            return "send"
+        same = not state.sha256 or not sha256 or state.sha256 == _shortened(_cut(sha256))
+        if state.good:
+            return "skip" if same else "changed"
+        if not same or retry == "all":
+            return "send"
+        return "send" if retry == "retryable" and state.retryable else "skip"
+
+
+def pack_state(kind: str, sha256: str) -> int:
+    """16 classes and 60 bits of the hash in one integer."""
+    number = _CLASSES.index(kind) if kind in _CLASSES else _CLASSES.index("failure")
+    return (number + 1) << _HASH_BITS | _cut(sha256)
+
+
+def is_good(state: int) -> bool:
+    return state >> _HASH_BITS == _GOOD
+
+
+def _shortened(sha256: int) -> int:
+    """From 60 bits to 28; 0 stays for what is unknown."""
+    return sha256 and (sha256 >> (_HASH_BITS - _SHORT_BITS) or 1)
+
+
+def _cut(sha256: str) -> int:
+    try:
+        return int(sha256[:15], 16)
+    except ValueError:
+        return 0

@@ -1,0 +1,180 @@
+"""The output of a run on disk: taken up, appended to, saved, and compacted at a clean end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ocx.batch.id_table import id_key
+from ocx.batch.output.append_file import AppendFile, unwritable
+from ocx.batch.output.compaction import compact
+from ocx.batch.output.in_flight import InFlight, journal_path
+from ocx.batch.output.render import Renderer
+from ocx.batch.output.resume import entry_at, read_output
+from ocx.batch.output.row_index import HEADER_KEY, Entry, RowIndex, index_path, pack_entry
+from ocx.batch.output.states import States, pack_state
+from ocx.batch.result import Result
+from ocx.errors import UsageError
+
+
+class Store:
+    """An output file with its journal; a context manager.
+
+    Args:
+        resume: go on with what is there; else a file with content is refused.
+
+    Attributes:
+        states: what the output held when it was opened.
+        left_over: keys of rows that an earlier run was sending when it died, and that are not
+            in the output.
+
+    Raises: UsageError, OcxError.
+    """
+
+    def __init__(self, path: Path, renderer: Renderer, *, resume: bool) -> None:
+        self._file = AppendFile(path)
+        self._renderer = renderer
+        self._index: AppendFile | None = None
+        try:
+            if self._file.size and not resume:
+                raise UsageError(
+                    f"{path} is not empty", hint="--resume goes on with it, or use another -o"
+                )
+            if not renderer.self_describing:
+                _recover_index(self._file)
+                self._index = AppendFile(index_path(self._file.path))
+            self.states = States()
+            self._take_up()
+            self.journal = InFlight(journal_path(self._file.path))
+        except BaseException:
+            self.close_files()
+            raise
+        self.left_over = {key for key in self.journal.left_over if not self.states.has_key(key)}
+
+    @property
+    def path(self) -> Path:
+        return self._file.path
+
+    def append(self, result: Result) -> None:
+        """Write a row, and forget that it is on its way. Raises OcxError."""
+        row = self._renderer.row(result)
+        key = id_key(result.id)
+        self._append(key, pack_state(result.kind, result.sha256), row)
+        self.journal.end(key)
+
+    def sync(self) -> None:
+        """Make all rows last through a power cut. Raises OcxError."""
+        self._file.sync()
+        if self._index is not None:
+            self._index.sync()
+
+    def compact(self) -> None:
+        """Drop the rows that later ones replaced; `states` is empty then. Raises OcxError."""
+        self.states = States()  # its memory is needed
+        try:
+            self._compact()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def close(self) -> None:
+        """Save everything and let go of the lock."""
+        try:
+            self.sync()
+            self.journal.close(remove=not self.journal.count)
+        finally:
+            self.close_files()
+
+    def close_files(self) -> None:
+        self._file.close()
+        if self._index is not None:
+            self._index.close()
+
+    def _take_up(self) -> None:
+        end = records = 0
+        for entry in self._entries():
+            end = entry.end
+            records += 1
+            if entry.key != HEADER_KEY:
+                self.states.add_packed(entry.key, entry.state)
+        if self._file.size > end:
+            self._file.truncate(end)
+        if self._index is not None:
+            self._cut_index(records)
+        elif end and self._file.read_at(end - 1, end) != b"\n":
+            self._file.append(b"\n")
+
+    def _cut_index(self, records: int) -> None:
+        if self._index is not None:
+            self._index.truncate(records * RowIndex.record_size)
+        if not records:
+            self._append(HEADER_KEY, 0, self._renderer.header())
+
+    def _append(self, key: int, state: int, row: bytes) -> None:
+        start = self._file.size
+        end = self._file.append(row)
+        if self._index is not None:
+            self._index.append(pack_entry(Entry(key, state, start, end), row))
+
+    def _entries(self) -> Iterable[Entry]:
+        if self._index is not None:
+            return RowIndex(self._index.path).entries(self._file)
+        return (line.entry() for line in read_output(self._file.path))
+
+    def _starting_at(self, start: int) -> Entry:
+        if self._index is not None:
+            return RowIndex(self._index.path).starting_at(start)
+        return entry_at(self._file.path, start)
+
+    def _compact(self) -> None:
+        path = self._file.path
+        if self._index is None:
+            new = compact(path, self._entries, self._starting_at, lambda _entry, _row: None)
+            if new is not None:
+                os.replace(new, path)  # noqa: PTH105 - beside the other calls of os
+            return
+        with _new_index(path).open("wb") as index:
+            new = compact(
+                path,
+                self._entries,
+                self._starting_at,
+                lambda entry, row: index.write(pack_entry(entry, row)),
+            )
+            index.flush()
+            os.fsync(index.fileno())
+        if new is None:
+            _new_index(path).unlink()
+            return
+        # A run that dies between the two finds the right index by its checksums.
+        os.replace(new, path)  # noqa: PTH105
+        os.replace(_new_index(path), self._index.path)  # noqa: PTH105
+
+
+def _new_index(path: Path) -> Path:
+    return path.with_name(f".{path.name}.index.new")
+
+
+def _recover_index(output: AppendFile) -> None:
+    """A run that died between replacing the output and its index left the right index beside."""
+    new, old = _new_index(output.path), index_path(output.path)
+    if new.exists():
+        last = _last_end(new, output)
+        if last == output.size:
+            os.replace(new, old)  # noqa: PTH105 - beside the other calls of os
+        else:
+            new.unlink()
+    if output.size and not old.exists():
+        raise UsageError(
+            f"{output.path} was not written by a run that can be resumed: it has no index",
+            hint="use another -o",
+        )
+
+
+def _last_end(index: Path, output: AppendFile) -> int:
+    end = 0
+    try:
+        for entry in RowIndex(index).entries(output):
+            end = entry.end
+    except UsageError:
+        return -1
+    return end

@@ -1,0 +1,201 @@
+"""From the fields of a record to the request that is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ocx.batch.expect import validate_expectation
+from ocx.batch.rows.row import CHAT_PATH, BadInput, BadRecord, BadRow, Record, Row, line_id
+from ocx.errors import OcxError
+from ocx.prompt.input import join
+from ocx.prompt.options import API_FIELDS
+from ocx.prompt.templates import Template, render
+
+_OF_THE_ROW = frozenset({"id", "custom_id", "expect"})
+_DECIDED_HERE = ("stream", "stream_options")
+_PROMPT_OPTIONS = API_FIELDS - {"messages", *_DECIDED_HERE}
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_EXPECTATIONS = frozenset({"contains", "regex", "equals", "schema"})
+_MAX_ID = 512
+
+
+@dataclass(frozen=True)
+class Composer:
+    """What all rows of a run share.
+
+    Attributes:
+        defaults: fields of the body for rows that do not set them, the model among them.
+        system: for rows without a system message.
+        template: makes the prompt from the row's fields; its options and model are not looked
+            at, since they belong to `defaults`.
+        id_column: the field that holds the id, instead of `custom_id` or `id`.
+        attach_field: the field that names a file (or several) to attach.
+    """
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    system: str | None = None
+    template: Template | None = None
+    id_column: str | None = None
+    attach_field: str | None = None
+
+    def compose(self, record: Record | BadRecord) -> Row | BadRow:
+        """The request of a record; never raises."""
+        if isinstance(record, BadRecord):
+            return BadRow(line_id(record.line), record.line, record.message)
+        row_id = line_id(record.line)
+        try:
+            row_id = self._id(record)
+            path, body = self._request(record.fields)
+            expect = _expectation(record.fields)
+            _check_text(body)
+        except BadInput as problem:
+            return BadRow(row_id, record.line, str(problem), record.fields)
+        except OcxError as error:
+            return BadRow(row_id, record.line, error.message, record.fields)
+        return Row(row_id, record.line, body, path, record.fields, expect)
+
+    def _id(self, record: Record) -> str:
+        fields = record.fields
+        if self.id_column is not None:
+            if self.id_column not in fields:
+                raise BadInput(f"has no field {self.id_column} for the id")
+            return _checked_id(fields[self.id_column])
+        for name in ("custom_id", "id"):
+            if fields.get(name) is not None:
+                return _checked_id(fields[name])
+        return line_id(record.line)
+
+    def _request(self, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        if self.template is not None:
+            return CHAT_PATH, self._rendered(self.template, fields)
+        if isinstance(fields.get("body"), dict):
+            path = _path(fields)
+            return path, self._complete(fields["body"], chat=path == CHAT_PATH)
+        if "messages" in fields:
+            body = {name: value for name, value in fields.items() if name not in _OF_THE_ROW}
+            return CHAT_PATH, self._complete(body)
+        prompt = fields.get("prompt")
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise BadInput(_no_request(fields))
+        own = {name: fields[name] for name in fields if name in _PROMPT_OPTIONS}
+        return CHAT_PATH, self._prompted(fields, prompt, fields.get("system"), own)
+
+    def _rendered(self, template: Template, fields: Mapping[str, Any]) -> dict[str, Any]:
+        values = {name: as_text(value) for name, value in fields.items()}
+        wanted = {name: values[name] for name in template.places if name in values}
+        missing = [
+            name for name in template.places if name not in {*values, *template.defaults, "stdin"}
+        ]
+        if missing:
+            raise BadInput(f"has no field {', '.join(missing)}")
+        wanted.pop("stdin", None)
+        filled = render(template, wanted, values.get("prompt"))
+        prompt = filled.prompt or ""
+        if not template.places:
+            prompt = join([prompt, values.get("prompt", "")])
+        return self._prompted(fields, prompt, filled.system, {})
+
+    def _prompted(
+        self, fields: Mapping[str, Any], prompt: str, system: Any, own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        content: Any = prompt
+        if self.attach_field is not None and fields.get(self.attach_field):
+            content = _attached(prompt, fields[self.attach_field])
+        if isinstance(content, str) and not content.strip():
+            raise BadInput("has an empty prompt")
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if isinstance(system, str) and system:
+            messages.insert(0, {"role": "system", "content": system})
+        return self._complete({**own, "messages": messages})
+
+    def _complete(self, body: Mapping[str, Any], *, chat: bool = True) -> dict[str, Any]:
+        own = {name: value for name, value in body.items() if name not in _DECIDED_HERE}
+        if not chat:
+            return {**{k: v for k, v in self.defaults.items() if k == "model"}, **own}
+        messages = own.get("messages")
+        if not isinstance(messages, list) or not messages:
+            raise BadInput("has no messages")
+        if not all(isinstance(message, dict) for message in messages):
+            raise BadInput("has a message that is not an object")
+        limited = any(name in own for name in _LIMITS)
+        defaults = {
+            name: value
+            for name, value in self.defaults.items()
+            if not (limited and name in _LIMITS)
+        }
+        if self.system is not None and not _has_system(messages):
+            own["messages"] = [{"role": "system", "content": self.system}, *messages]
+        return {**defaults, **own}
+
+
+def as_text(value: Any) -> str:
+    """A field as it stands in a prompt: texts as they are, null as nothing, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _has_system(messages: Sequence[Mapping[str, Any]]) -> bool:
+    return any(message.get("role") in {"system", "developer"} for message in messages)
+
+
+def _checked_id(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadInput("has an id that is neither a text nor a whole number")
+    text = str(value)
+    if not text.strip():
+        raise BadInput("has an empty id")
+    if len(text) > _MAX_ID:
+        raise BadInput(f"has an id of more than {_MAX_ID} characters")
+    return text
+
+
+def _path(fields: Mapping[str, Any]) -> str:
+    method = fields.get("method", "POST")
+    if method != "POST":
+        raise BadInput(f"has the method {method!r}; a batch sends POST only")
+    url = fields.get("url", "/v1/chat/completions")
+    if not isinstance(url, str) or not url.startswith("/"):
+        raise BadInput("has a url that does not begin with /, like /v1/chat/completions")
+    path = url.removeprefix("/v1") if url.startswith("/v1/") else url
+    if "?" in path or "#" in path or {"", ".", ".."} & set(path.split("/")[1:]):
+        raise BadInput(f"has the url {url!r}, which is not a plain path")
+    return path
+
+
+def _expectation(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    expect = fields.get("expect")
+    if not isinstance(expect, dict):
+        return None  # a column of a table may have that name
+    for name in expect:
+        if name not in _EXPECTATIONS:
+            known = ", ".join(sorted(_EXPECTATIONS))
+            raise BadInput(f"expects {name!r}; known are {known}")
+    problem = validate_expectation(expect)
+    if problem:
+        raise BadInput(problem)
+    return expect
+
+
+def _no_request(fields: Mapping[str, Any]) -> str:
+    names = ", ".join(list(fields)[:8])
+    return f"holds no body, messages or prompt; give a PROMPT with $NAME for its fields: {names}"
+
+
+def _attached(prompt: str, value: Any) -> Any:
+    from ocx.prompt.attach import content, read_attachments  # base64, only for --attach-field
+
+    sources = value if isinstance(value, list) else [value]
+    if not all(isinstance(source, str) and source != "-" for source in sources):
+        raise BadInput("has an attachment that is not a file name or URL")
+    return content(prompt, read_attachments(sources, (), bytes))
+
+
+def _check_text(body: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadInput("holds half a surrogate pair, which is not UTF-8") from None

@@ -1,0 +1,145 @@
+"""What a run came to: counts, failures by class, credits, and the exit code that follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from ocx.batch.control.scheduler import Stop
+from ocx.batch.output.batch_row import as_number
+from ocx.batch.output.states import State
+from ocx.batch.result import EXIT_CODES, OK, RETRYABLE, Result
+
+_PARTIAL = 13
+_STOPS = {
+    "budget": 12,
+    "rate_limit": 6,
+    "auth": 4,
+    "credits": 5,
+    "network": 9,
+    "interrupted": 130,
+    "terminated": 143,
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """The first failure of its class."""
+
+    id: str
+    line: int
+    message: str
+
+
+@dataclass
+class Summary:
+    """Attributes:
+    total: rows that the run was about, None for a stream that was not read to its end.
+    skipped: rows that an earlier run had finished; `kept_failures` of them had failed.
+    unsent: rows without a result.
+    maybe_paid_twice: rows at most whose request may have been charged more than once.
+    """
+
+    total: int | None = None
+    skipped: int = 0
+    kept_failures: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Example] = field(default_factory=dict)
+    unsent: int = 0
+    maybe_paid_twice: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    credits: Decimal = Decimal(0)
+    unknown_costs: int = 0
+    by_balance: bool = False
+    seconds: float = 0.0
+    outage_seconds: float = 0.0
+    stop: Stop | None = None
+
+    @property
+    def done(self) -> int:
+        return self.classes[OK]
+
+    @property
+    def failed(self) -> int:
+        return sum(self.classes.values()) - self.done
+
+    def add(self, result: Result) -> None:
+        """Count a finished row."""
+        self.classes[result.kind] += 1
+        self.requests += result.attempts
+        answer = result.answer
+        if answer is not None and answer.usage and result.attempts:
+            self.prompt_tokens += _count(answer.usage.get("prompt_tokens"))
+            self.completion_tokens += _count(answer.usage.get("completion_tokens"))
+        if result.credits is None:
+            self.unknown_costs += 1
+        else:
+            self.credits += result.credits
+        if result.error is not None and result.kind not in self.examples:
+            self.examples[result.kind] = Example(result.id, result.row.line, result.error.message)
+
+    def skip(self, state: State | None) -> None:
+        """Count a row that an earlier run has finished."""
+        self.skipped += 1
+        if state is not None and not state.good:
+            self.kept_failures[state.kind] += 1
+
+    def exit_code(self) -> int:
+        """0 if all is good, 13 if a rerun helps, else the class of what is left."""
+        stop = self.stop
+        if stop is not None and stop.reason == "balance":
+            return stop.error.exit_code if stop.error is not None else 1
+        if stop is not None and stop.reason in _STOPS:
+            return _STOPS[stop.reason]
+        left = self.classes + self.kept_failures
+        del left[OK]
+        permanent = {name: count for name, count in left.items() if name not in RETRYABLE}
+        retryable = sum(left.values()) - sum(permanent.values())
+        if stop is not None and stop.reason == "failures" and permanent and not retryable:
+            return _most(permanent)
+        if retryable or self.unsent:
+            return _PARTIAL
+        return _most(permanent) if permanent else 0
+
+    def document(self) -> dict[str, Any]:
+        """For `--report`."""
+        return {
+            "total": self.total,
+            "done": self.done,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "unsent": self.unsent,
+            "stopped": self.stop.reason if self.stop else None,
+            "failures": {
+                name: {
+                    "count": self.classes[name],
+                    "retryable": name in RETRYABLE,
+                    "example": vars(example),
+                }
+                for name, example in self.examples.items()
+            },
+            "maybe_paid_twice": self.maybe_paid_twice,
+            "requests": self.requests,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "credits": as_number(self.credits),
+            "credits_unknown_rows": self.unknown_costs,
+            "credits_by_balance": self.by_balance,
+            "seconds": round(self.seconds, 3),
+            "outage_seconds": round(self.outage_seconds, 3),
+            "exit_code": self.exit_code(),
+        }
+
+
+def _most(classes: dict[str, int]) -> int:
+    """The exit code of the most frequent class; of several, the lowest code."""
+    name = min(classes, key=lambda name: (-classes[name], EXIT_CODES.get(name, 1)))
+    return EXIT_CODES.get(name, 1)
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

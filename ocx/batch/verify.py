@@ -1,0 +1,96 @@
+"""`ocx batch verify IN OUT...`: whether every row of the input has one good row of output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ocx.batch.output.resume import read_output
+from ocx.batch.output.states import States
+from ocx.batch.rows.row import BadRow, Row
+from ocx.errors import PartialError, UsageError
+
+MOST_NAMED = 10
+
+
+@dataclass
+class Group:
+    """Rows with one fault: all counted, the first ten named."""
+
+    count: int = 0
+    ids: list[str] = field(default_factory=list)
+
+    def add(self, row_id: str) -> None:
+        self.count += 1
+        if len(self.ids) < MOST_NAMED:
+            self.ids.append(row_id)
+
+    def words(self, what: str) -> str:
+        more = ", …" if self.count > len(self.ids) else ""
+        names = f" ({', '.join(self.ids)}{more})" if self.ids else ""
+        return f"{self.count} {what}{names}" if self.count else ""
+
+
+class Verification:
+    """Both sides are streamed; memory holds tables of ids.
+
+    Attributes:
+        doubled: ids with more than one row of output.
+        unknown: rows of output whose id the input does not have.
+    """
+
+    def __init__(self, outputs: Iterable[Path]) -> None:
+        """Raises: UsageError for a file that is no output of a batch."""
+        self.rows = 0
+        self.good = 0
+        self.missing = Group()
+        self.failed = Group()
+        self.classes: Counter[str] = Counter()
+        self.doubled = Group()
+        self.unknown = 0
+        self._states = States()
+        for path in outputs:
+            self._read(path)
+
+    def faulty(self, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
+        """Compare with the input: the rows that are missing or failed. Read it to its end."""
+        for row in rows:
+            self.rows += 1
+            state = self._states.get(row.id)
+            if state is not None and state.good:
+                self.good += 1
+                continue
+            (self.missing if state is None else self.failed).add(row.id)
+            if state is not None:
+                self.classes[state.kind] += 1
+            yield row
+        self.unknown = len(self._states) - self.good - self.failed.count
+
+    @property
+    def complete(self) -> bool:
+        faults = (self.missing.count, self.failed.count, self.doubled.count, self.unknown)
+        return not any(faults)
+
+    def error(self) -> PartialError:
+        """What to raise if it is not complete."""
+        parts = [
+            self.missing.words("missing"),
+            self.failed.words("failed"),
+            self.doubled.words("doubled"),
+            f"{self.unknown} not in the input" if self.unknown else "",
+        ]
+        return PartialError(
+            f"of {self.rows} rows: {'; '.join(part for part in parts if part)}",
+            hint="--failed prints the rows that are missing or failed, for another run",
+        )
+
+    def _read(self, path: Path) -> None:
+        try:
+            for line in read_output(path):
+                if self._states.get(line.row.id) is not None:
+                    self.doubled.add(line.row.id)
+                self._states.add(line.row)
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from None

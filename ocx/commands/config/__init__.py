@@ -1,0 +1,1 @@
+"""`ocx config`: what is set, where it comes from, and changing it."""

@@ -1,0 +1,1 @@
+"""`ocx config profiles`."""

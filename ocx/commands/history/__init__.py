@@ -1,0 +1,1 @@
+"""`ocx history`: the calls that were kept, and what they took."""

@@ -1,0 +1,56 @@
+"""`ocx history rm`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from ocx.commands.options import OfModel, Talk
+from ocx.config.paths import state_dir
+from ocx.errors import UsageError
+from ocx.history.filters import Filters, profile_filter
+from ocx.history.store import open_existing
+from ocx.history.time_parsing import parse_age
+from ocx.runtime import Runtime
+
+
+def rm(
+    run: Runtime,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", help="Calls to remove.")
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", help="All that are older (30d, 12h, 2w).", metavar="AGE"),
+    ] = None,
+    model: OfModel = None,
+    conversation: Talk = None,
+    everything: Annotated[bool, typer.Option("--all", help="All calls.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove calls from the history.
+
+    What is removed is overwritten in the file.
+    """
+    until = None if older_than is None else time.time() - parse_age(older_than, "--older-than")
+    filters = Filters(
+        until=until,
+        model=model,
+        profile=profile_filter(run.flags),
+        conversation=conversation,
+        ids=tuple(ids) if ids else None,
+    )
+    if filters.selects == everything:
+        raise UsageError(
+            "--all excludes every other choice" if everything else "nothing was chosen",
+            hint="give ids, or --older-than, --model, --conversation, -P; or --all",
+        )
+    with open_existing(state_dir(run.terminal.env), run.note) as history:
+        found = history.count(filters) if history else 0
+        if history is None or not found:
+            run.note("there is no such call")
+            return
+        run.confirm(f"Remove {found} call{'s' if found > 1 else ''} from the history?", yes)
+        run.note(f"removed {history.remove(filters)}")

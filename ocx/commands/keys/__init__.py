@@ -1,0 +1,1 @@
+"""`ocx keys`: named keys, stored for their owner only, checked against their endpoint."""

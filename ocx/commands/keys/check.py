@@ -1,0 +1,114 @@
+"""`ocx keys check`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from ocx.errors import AuthError, OcxError, PartialError, UsageError
+from ocx.keyring.client import open_client
+from ocx.keyring.credentials import StoredKey, load_keys, stored_key
+from ocx.keyring.lookup import find_key
+from ocx.keyring.validation import (
+    Verdict,
+    ask_endpoint,
+    refuse_keyless,
+    settings_of,
+    validate_key,
+)
+from ocx.output.json_output import write_json
+from ocx.output.table import write_table
+from ocx.runtime import Runtime
+from ocx.secret import Secret
+
+
+class Checked(NamedTuple):
+    """One key and what its endpoint said about it."""
+
+    name: str
+    secret: Secret | None
+    verdict: Verdict
+
+    def as_json(self) -> dict[str, Any]:
+        balance = self.verdict.balance
+        return {
+            "name": self.name,
+            "key": self.secret and self.secret.masked(),
+            "state": self.verdict.state,
+            "detail": self.verdict.detail,
+            "balance": None if balance is None else float(balance),
+            "exit_code": self.verdict.error.exit_code if self.verdict.error else 0,
+        }
+
+
+def check(
+    run: Runtime,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A stored key; else the one in force.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Check every stored key.")] = False,
+) -> None:
+    """Ask the endpoint whether a key is valid.
+
+    Exit code 0 valid, 4 invalid, 5 no credits, 8 the endpoint does not tell; with --all 13 where
+    they differ.
+    """
+    if all_ and name is not None:
+        raise UsageError("--all and a NAME exclude each other")
+    checked = check_all(run) if all_ else [check_one(run, name)]
+    documents = [item.as_json() for item in checked]
+    if run.json:
+        write_json(run.terminal, documents if all_ else documents[0])
+    else:
+        rows = [(d["name"], d["key"] or "", d["state"], d["detail"]) for d in documents]
+        write_table(run.terminal, ("NAME", "KEY", "STATE", ""), rows, color=run.color)
+    end_as([item.verdict for item in checked])
+
+
+def check_one(run: Runtime, name: str | None) -> Checked:
+    if name is not None:
+        return _check_stored(run, stored_key(load_keys(run.terminal.env), name))
+    settings = run.settings()
+    if settings.sandbox:
+        with open_client(run, settings) as client:
+            return Checked("sandbox", None, validate_key(client))
+    refuse_keyless(settings)
+    found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+    for warning in found.warnings:
+        run.warn(warning)
+    assert found.secret is not None  # noqa: S101 - keyless endpoints are refused above
+    return Checked(found.source, found.secret, ask_endpoint(run, settings, found.secret))
+
+
+def _check_stored(run: Runtime, key: StoredKey) -> Checked:
+    return Checked(key.name, key.secret, ask_endpoint(run, settings_of(run, key), key.secret))
+
+
+def check_all(run: Runtime) -> list[Checked]:
+    """Every stored key; one that cannot be asked about does not keep the others from it."""
+    keys = sorted(load_keys(run.terminal.env).values())
+    if not keys:
+        raise AuthError("no keys are stored", hint="`ocx keys add NAME` stores one")
+    return [_checked(run, key) for key in keys]
+
+
+def _checked(run: Runtime, key: StoredKey) -> Checked:
+    try:
+        return _check_stored(run, key)
+    except OcxError as error:
+        return Checked(key.name, key.secret, Verdict("failed", error.message, error))
+
+
+def end_as(verdicts: Sequence[Verdict]) -> None:
+    """Raise what all of them say; PartialError where they differ."""
+    errors = [verdict.error for verdict in verdicts if verdict.error is not None]
+    codes = {error.exit_code for error in errors}
+    if errors and (len(errors) < len(verdicts) or len(codes) > 1):
+        raise PartialError(
+            f"{len(errors)} of {len(verdicts)} keys are not known to be valid",
+            hint="`ocx keys check NAME` says more about one",
+        )
+    if errors:
+        raise errors[0]

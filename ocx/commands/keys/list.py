@@ -1,0 +1,44 @@
+"""`ocx keys list`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocx.config.profiles import load, users_of
+from ocx.keyring.credentials import (
+    OLD_AFTER_DAYS,
+    load_keys,
+)
+from ocx.keyring.key_document import key_document
+from ocx.output.json_output import write_json
+from ocx.output.table import write_table
+from ocx.runtime import Runtime
+
+
+def list_(run: Runtime) -> None:
+    """List the stored keys.
+
+    They are masked, with their age in days and the profiles that use them. A key older than 90
+    days is marked: the provider advises to rotate keys regularly.
+    """
+    keys = sorted(load_keys(run.terminal.env).values())
+    config = load(run.terminal.env)
+    documents = [key_document(key, users_of(config, key.name)) for key in keys]
+    if run.json:
+        write_json(run.terminal, documents)
+        return
+    headers = ("NAME", "KEY", "DAYS", "PROFILES", "")
+    write_table(run.terminal, headers, [_row(d) for d in documents], color=run.color)
+    if not keys:
+        run.note("no keys are stored; `ocx keys add NAME` stores one")
+
+
+def _row(document: dict[str, Any]) -> tuple[str, ...]:
+    age = document["age_days"]
+    return (
+        document["name"],
+        document["key"],
+        "" if age is None else str(age),
+        ",".join(document["profiles"]),
+        f"over {OLD_AFTER_DAYS} days: rotate" if document["old"] else "",
+    )

@@ -1,0 +1,1 @@
+"""`ocx serve`: the documented API on loopback, and the database of its credits."""

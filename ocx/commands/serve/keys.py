@@ -1,0 +1,138 @@
+"""`ocx serve keys`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ocx.errors import OcxError, UsageError
+from ocx.output.json_output import write_json
+from ocx.output.table import write_table
+from ocx.runtime import Runtime
+
+if TYPE_CHECKING:
+    from ocx.serve.ledger.ledger import Key, Ledger
+from ocx.commands.context import ledger_path
+from ocx.commands.options import AccountName, Db
+from ocx.serve.ledger.ledger import Key, Ledger, open_ledger
+from ocx.serve.settings import ServeSettings
+
+DAY = 86400
+
+
+def keys(
+    run: Runtime,
+    action: Annotated[
+        str, typer.Argument(metavar="[list|add|revoke]", help="What to do.")
+    ] = "list",
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Name of the key.", show_default=False)
+    ] = None,
+    account: AccountName = "default",
+    expires: Annotated[
+        int | None, typer.Option("--expires", help="Good for so many days.", min=1, metavar="DAYS")
+    ] = None,
+    rpm: Annotated[
+        int | None, typer.Option("--rpm", help="Requests a minute.", min=1, metavar="N")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", help="Requests at once.", min=1, metavar="N")
+    ] = None,
+    db: Db = None,
+) -> None:
+    """List, add or revoke keys of the local server.
+
+    A new key is printed once, on stdout, and stored only as its SHA-256.
+    """
+    if action not in ("list", "add", "revoke"):
+        raise UsageError(f"no such action: {action}", hint="list, add NAME or revoke NAME")
+    if (name is None) != (action == "list"):
+        wants = "takes no name" if action == "list" else "needs the name of a key"
+        raise UsageError(f"serve keys {action} {wants}")
+    with open_ledger(ledger_path(run, db), make=action == "add") as ledger:
+        if action == "list":
+            _list_keys(run, ledger)
+        elif action == "add":
+            _add_key(run, ledger, name or "", account, expires, rpm, concurrency)
+        elif not ledger.revoke(name or ""):
+            raise OcxError(f"no key called {name!r} is in use")
+
+
+def _add_key(
+    run: Runtime,
+    ledger: Ledger,
+    name: str,
+    account: str,
+    expires: int | None,
+    rpm: int | None,
+    concurrency: int | None,
+) -> None:
+    if any(key.name == name and key.revoked is None for key, _, _ in ledger.list_keys()):
+        raise UsageError(f"there is a key called {name!r}", hint="revoke it first, or take another")
+    until = None if expires is None else int(time.time()) + expires * DAY
+    secret = ledger.add_key(
+        _account(ledger, account), name, expires=until, rpm=rpm, concurrency=concurrency
+    )
+    if run.json:
+        write_json(run.terminal, {"name": name, "account": account, "key": secret.reveal()})
+    else:
+        run.terminal.print(secret.reveal())
+    run.note("this key is shown once; it works only here")
+
+
+def _account(ledger: Ledger, name: str) -> int:
+    """The account's id; a new one is granted what every new account is."""
+    return ledger.account(name, grant=ServeSettings.grant).id
+
+
+def _list_keys(run: Runtime, ledger: Ledger) -> None:
+    rows = [(key, owner, made, _state(key)) for key, owner, made in ledger.list_keys()]
+    if run.json:
+        write_json(
+            run.terminal,
+            [
+                {
+                    "name": key.name,
+                    "key": key.hint,
+                    "account": owner,
+                    "created": made,
+                    "expires": key.expires,
+                    "state": state,
+                    "rpm": key.rpm,
+                    "concurrency": key.concurrency,
+                }
+                for key, owner, made, state in rows
+            ],
+        )
+        return
+    write_table(
+        run.terminal,
+        ("NAME", "KEY", "ACCOUNT", "CREATED", "STATE", "RPM", "AT ONCE"),
+        [
+            (
+                key.name,
+                key.hint,
+                owner,
+                _date(made),
+                state,
+                str(key.rpm or ""),
+                str(key.concurrency or ""),
+            )
+            for key, owner, made, state in rows
+        ],
+        color=run.color,
+    )
+
+
+def _state(key: Key) -> str:
+    if key.revoked is not None:
+        return "revoked"
+    expired = key.expires is not None and key.expires <= time.time()
+    return "expired" if expired else "good"
+
+
+def _date(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,47 @@
+"""`ocx serve ledger`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ocx.output.json_output import write_json
+from ocx.output.table import write_table
+from ocx.runtime import Runtime
+
+if TYPE_CHECKING:
+    pass
+from ocx.commands.context import ledger_path
+from ocx.commands.options import Db
+from ocx.output.json_output import write_json_line
+from ocx.serve.ledger.audit import entries
+from ocx.serve.ledger.ledger import open_ledger
+
+
+def ledger(
+    run: Runtime,
+    account: Annotated[
+        str | None, typer.Option("--account", help="Only this account.", metavar="NAME")
+    ] = None,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="One JSON document a line: the export.")
+    ] = False,
+    db: Db = None,
+) -> None:
+    """Show every movement of credits, oldest first."""
+    with open_ledger(ledger_path(run, db)) as book:
+        rows = entries(book.store.db, account)
+        if jsonl:
+            for row in rows:
+                write_json_line(run.terminal, row)
+        elif run.json:
+            write_json(run.terminal, list(rows))
+        else:
+            names = ("SEQ", "TIME", "ACCOUNT", "KIND", "AMOUNT", "BALANCE", "MODEL", "OUTCOME")
+            write_table(run.terminal, names, [_cells(row) for row in rows], color=run.color)
+
+
+def _cells(row: dict[str, object]) -> tuple[str, ...]:
+    names = ("seq", "time", "account", "kind", "amount", "balance_after", "model", "outcome")
+    return tuple("" if row[name] is None else str(row[name]) for name in names)

@@ -1,0 +1,188 @@
+"""`ocx serve`: run the documented API on loopback, alone or around a program."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ocx.config.paths import config_dir, serve_database
+from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
+from ocx.output.request_log import RequestLog
+from ocx.runtime import Runtime
+
+if TYPE_CHECKING:
+    from ocx.serve.launch import Launch
+    from ocx.serve.ledger.store import Store
+    from ocx.serve.settings import ServeSettings
+
+CONFIG = "serve.toml"
+
+
+def serve(
+    run: Runtime,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", help="Listen here; 0 is any free port.", metavar="N", min=0, max=65535
+        ),
+    ] = None,
+    db: Annotated[
+        Path | None, typer.Option("--db", help="Ledger to use, made if missing.", metavar="FILE")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Settings instead of serve.toml.", metavar="FILE"),
+    ] = None,
+    ephemeral: Annotated[
+        bool,
+        typer.Option("--ephemeral", help="Ledger in memory; ids, times and keys are fixed."),
+    ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--record",
+            help="Run CMD against the profile's endpoint, keep all answers.",
+            metavar="TAPE",
+        ),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", help="Run CMD on the kept answers, offline.", metavar="TAPE"),
+    ] = None,
+    missing: Annotated[
+        str,
+        typer.Option(
+            "--missing", help="What a request gets that the tape lacks.", metavar="fail|pass"
+        ),
+    ] = "fail",
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Replay at the pace of the recording.")
+    ] = False,
+    record_cassettes: Annotated[
+        bool,
+        typer.Option("--record-cassettes", help="Record serve.toml's cassettes (record_from)."),
+    ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", help="Append a JSON line a request to this file.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Run the documented API on loopback, offline, with keys and credits.
+
+    With `-- CMD`, runs CMD against a fresh server and exits as CMD does: OCX_BASE_URL,
+    OCX_API_KEY, OPENAI_BASE_URL, OPENAI_API_KEY and OPENCODEX_API_KEY are set for it. Models
+    answer by echo unless serve.toml routes them to a script, a cassette or an upstream. A request
+    may name `lorem:20,tps=5` or a fault: `fault/429,first=2`, `fault/cut:3`, `fault/stall:3`,
+    `fault/error:3`, `fault/slow`; the header X-OCX-Fault does the same for any model.
+    """
+    if ephemeral and (db is not None or run.flags.get("sandbox")):
+        raise UsageError("--ephemeral keeps its ledger in memory: leave out --db and --sandbox")
+    if run.trailing is not None and not run.trailing:
+        raise UsageError("no command after --", hint="ocx serve -- sh -c 'ocx chat hi'")
+    if record is not None or replay is not None:
+        _play_tape(run, record, replay, missing, timing=timing)
+        return
+    settings = _settings(run, config, ephemeral, record_cassettes)
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(contextlib.closing(_store(run, db, settings, ephemeral)))
+        writer = stack.enter_context(contextlib.closing(RequestLog(run, log)))
+        launch = _launch(store, settings, ephemeral, writer)
+        if run.trailing is not None:
+            _around(run, launch, run.trailing)
+        else:
+            _foreground(launch, writer, settings.port if port is None else port)
+
+
+def _play_tape(
+    run: Runtime, record: Path | None, replay: Path | None, missing: str, *, timing: bool
+) -> None:
+    """`--record` and `--replay`: the profile's own endpoint behind a tape."""
+    from ocx.serve.child import child_environment
+    from ocx.serve.launch import tape_server
+
+    if record is not None and replay is not None:
+        raise UsageError("--record and --replay exclude each other")
+    if missing not in {"fail", "pass"}:
+        raise UsageError("--missing takes fail or pass")
+    if run.trailing is None:
+        raise UsageError(
+            "a tape is for one command", hint="ocx serve --record tape.jsonl -- ./pipeline.sh"
+        )
+    endpoint = tls = None
+    if record is not None or missing == "pass":
+        from ocx.api.connection import tls_context
+        from ocx.keyring.lookup import find_endpoint
+
+        endpoint = find_endpoint(run, run.settings())
+        tls = tls_context(endpoint.ca_bundle)
+    with tape_server(record, replay, endpoint, timing=timing, tls=tls) as (url, key):
+        env = child_environment(run.terminal.env, url, key)
+        _run_child(run.trailing, env)
+
+
+def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
+    from ocx.serve.settings import ServeSettings, load  # a whole HTTP server hangs on it
+
+    path = config or config_dir(run.terminal.env) / CONFIG
+    # Golden files and play credits must not depend on what lies in a home folder.
+    unasked = ephemeral or run.flags.get("sandbox") or not path.exists()
+    if config is None and unasked:
+        return ServeSettings()
+    return load(path, run.terminal.env, record=record)
+
+
+def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
+    from ocx.serve.ledger.store import Store
+
+    if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
+        return Store.memory()
+    database = serve_database(
+        run.terminal.env,
+        db,
+        sandbox=bool(run.flags.get("sandbox")),
+        configured=settings.database,
+    )
+    return Store.open(database)
+
+
+def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: RequestLog) -> Launch:
+    from ocx.serve.launch import launch
+
+    return launch(store, settings, ephemeral=ephemeral, log=writer)
+
+
+def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
+    from ocx.serve.child import child_environment
+    from ocx.serve.server import serving
+
+    with serving(launch.components) as url:
+        _run_child(words, child_environment(run.terminal.env, url, launch.key))
+
+
+def _run_child(words: tuple[str, ...], env: Mapping[str, str]) -> None:
+    from ocx.serve.child import run_child
+
+    status = run_child(words, env)
+    if status:
+        # Nobody can die by SIGKILL with its handler reset first; a shell calls it 137 as well.
+        raise ChildExit(128 - status if -status == signal.SIGKILL else status)
+
+
+def _foreground(launch: Launch, writer: RequestLog, port: int) -> None:
+    from ocx.serve.app import App
+    from ocx.serve.server import Loopback, base_url, listen
+    from ocx.serve.server import run as serve_until
+
+    with contextlib.closing(listen(port)) as listener:
+        server = Loopback(App(launch.components))
+        writer.stop = server.stop
+        writer.listening(base_url(listener), launch.key)
+        caught = serve_until(server, listener, (signal.SIGINT, signal.SIGTERM))
+    writer.check()
+    if caught is not None:
+        raise Terminated if caught == signal.SIGTERM else Interrupted

@@ -1,0 +1,40 @@
+"""From settings to an open client: its key, or the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ocx.api import Client
+from ocx.config.paths import state_dir
+from ocx.config.settings import Settings
+from ocx.keyring.lookup import client_for, find_key
+from ocx.runtime import Runtime
+
+
+@contextmanager
+def open_client(run: Runtime, settings: Settings) -> Iterator[Client]:
+    """An open client for the endpoint that `settings` mean.
+
+    Raises:
+        AuthError: there is no key.
+        ConfigError: the URL is refused, or the key cannot be read.
+    """
+    if not settings.sandbox:
+        found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+        for warning in found.warnings:
+            run.warn(warning)
+        with client_for(run, settings, found.secret) as client:
+            yield client
+        return
+    from ocx.serve.launch import sandbox  # a whole HTTP server, only if it is asked for
+
+    by_flag = settings.from_flag("sandbox")
+    if run.terminal.stderr_tty or not by_flag:
+        chosen = "" if by_flag else f" (chosen by {settings.sources['sandbox']})"
+        run.note(f"sandbox{chosen}: built-in server, play credits")
+    with (
+        sandbox(state_dir(run.terminal.env)) as (base_url, key),
+        client_for(run, settings, key, base_url) as client,
+    ):
+        yield client

@@ -1,0 +1,120 @@
+"""One line a request: for a person on a terminal, as JSON in a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocx.errors import OcxError, OutputClosed
+from ocx.escaping import one_line
+from ocx.runtime import Runtime
+from ocx.secret import Secret
+
+if TYPE_CHECKING:
+    from ocx.serve.request_record import RequestRecord
+
+
+def text_line(exchange: RequestRecord) -> str:
+    """Method, path, model, status, tokens, credits, milliseconds, key."""
+    from ocx.serve.ledger.money import show
+
+    words = [exchange.method, one_line(exchange.path)]
+    if exchange.model is not None:
+        words.append(one_line(exchange.model))
+    words.append(str(exchange.status or "-"))
+    if exchange.outcome not in (None, "finished"):
+        words.append(str(exchange.outcome))
+    if exchange.micro is not None:
+        words.append(f"{exchange.prompt_tokens}+{exchange.completion_tokens} tokens")
+        words.append(f"{show(exchange.micro)} credits")
+    words.append(f"{exchange.milliseconds} ms")
+    if exchange.failure is not None:
+        words.append(one_line(exchange.failure))
+    return "  ".join(words)
+
+
+def json_line(exchange: RequestRecord) -> str:
+    """The same and more as one compact document; fields that do not apply are null."""
+    from ocx.serve.ledger.money import credits
+
+    document: dict[str, Any] = {
+        "time": int(time.time()),
+        "method": exchange.method,
+        "path": exchange.path,
+        "model": exchange.model,
+        "status": exchange.status or None,
+        "outcome": exchange.outcome,
+        "prompt_tokens": exchange.prompt_tokens,
+        "completion_tokens": exchange.completion_tokens,
+        "credits": None if exchange.micro is None else credits(exchange.micro),
+        "ms": exchange.milliseconds,
+        "key": exchange.key.hint or exchange.key.name if exchange.key else None,
+        "request_id": exchange.request_id,
+        "failure": exchange.failure,
+    }
+    return json.dumps(document, separators=(",", ":"))
+
+
+class RequestLog:
+    """Called once a request; the first line that cannot be written stops the server.
+
+    `stop` is what stops it; `check` raises what went wrong, once it has stopped.
+    """
+
+    def __init__(self, run: Runtime, path: Path | None) -> None:
+        self._terminal = run.terminal
+        self._shown = run.trailing is None and not run.quiet
+        self._as_text = run.terminal.stdout_tty and not run.json
+        self._file = _append(path) if path is not None else None
+        self._error: OcxError | OutputClosed | None = None
+        self.stop: Callable[[], None] = lambda: None
+
+    def __call__(self, exchange: RequestRecord) -> None:
+        if self._error is not None:
+            return
+        try:
+            self._write(exchange)
+        except (OcxError, OutputClosed) as error:
+            self._error = error
+            self.stop()
+
+    def _write(self, exchange: RequestRecord) -> None:
+        if self._shown:
+            line = text_line(exchange) if self._as_text else json_line(exchange)
+            self._terminal.print(line)
+        if self._file is not None:
+            try:
+                os.write(self._file, json_line(exchange).encode() + b"\n")
+            except OSError as error:
+                raise OcxError(f"cannot write the log: {error.strerror}") from error
+
+    def listening(self, url: str, key: Secret) -> None:
+        """Say where the server is; the key only to a person, who pastes it."""
+        if not self._shown:
+            return
+        if not self._as_text:
+            self._terminal.print(json.dumps({"listening": url}, separators=(",", ":")))
+            return
+        self._terminal.print(f"Listening on {url} (Ctrl-C stops it). In another terminal:")
+        self._terminal.print(f"export OCX_BASE_URL={url}")
+        self._terminal.print(f"export OCX_API_KEY={key.reveal()}")
+
+    def check(self) -> None:
+        """Raises what kept a line from being written."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+
+def _append(path: Path) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OcxError(f"cannot write the log {path}: {error.strerror}") from error

@@ -1,0 +1,312 @@
+"""Chunks of a streamed answer, one by one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.api.completion import CompletionBuilder
+from ocx.api.stream_state import NotJsonError, StreamState
+from ocx.api.types import Delta
+from ocx.errors import (
+    AuthError,
+    CreditsError,
+    IncompleteError,
+    OcxError,
+    RateLimitError,
+    RejectedError,
+    ServerError,
+)
+from tests.api.test_sse import DOCUMENTED
+
+
+def chunk(finish: str | None = None, /, **delta: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return {"id": "c-1", "model": "m", "choices": [choice]}
+
+
+def read(state: StreamState, document: Any) -> Delta:
+    delta = state.read(document if isinstance(document, str) else json.dumps(document))
+    assert delta is not None
+    return delta
+
+
+def test_the_documented_stream() -> None:
+    state = StreamState()
+    found = [state.read(line.removeprefix("data: ")) for line in DOCUMENTED.splitlines()]
+    assert [delta.text for delta in found if delta] == ["Hello", "!", ""]
+    assert found[3] is None
+    assert (state.finish_reason, state.done, state.model) == ("stop", True, "deepseek-chat")
+    assert state.verdict() is None
+
+
+@pytest.mark.parametrize(
+    ("delta", "text", "reasoning"),
+    [
+        ({"content": "a"}, "a", ""),
+        ({"content": None}, "", ""),
+        ({"content": ""}, "", ""),
+        ({}, "", ""),
+        ({"role": "assistant"}, "", ""),
+        ({"content": 7}, "", ""),
+        ({"content": [{"type": "text", "text": "a"}, {"type": "x"}, "b", {"text": "c"}]}, "ac", ""),
+        ({"content": None, "reasoning_content": "r"}, "", "r"),
+        ({"reasoning": "r"}, "", "r"),
+        ({"reasoning": "r", "reasoning_content": "r"}, "", "r"),
+        ({"reasoning_content": None, "reasoning": {"text": "r"}}, "", ""),
+    ],
+)
+def test_what_a_delta_says(delta: dict[str, Any], text: str, reasoning: str) -> None:
+    state = StreamState()
+    found = read(state, chunk(**delta))
+    assert (found.text, found.reasoning, found.finish_reason) == (text, reasoning, None)
+    assert json.loads(found.data) == chunk(**delta)
+    assert state.content_seen == bool(text)
+
+
+def test_a_message_where_a_delta_belongs_is_read() -> None:
+    """Some gateways send the whole completion as one event."""
+    choice = {"index": 0, "message": {"content": "all"}, "finish_reason": "stop"}
+    state = StreamState()
+    assert read(state, {"choices": [choice]}).text == "all"
+    assert state.finished
+
+
+def test_the_last_usage_that_is_not_null_is_kept() -> None:
+    state = StreamState()
+    for usage in (None, {"total_tokens": 1}, {"total_tokens": 2}, None, "much"):
+        read(state, {**chunk(), "usage": usage})
+    assert state.usage == {"total_tokens": 2}
+    assert read(state, {"choices": [], "usage": {"total_tokens": 3}}).text == ""
+    assert state.usage == {"total_tokens": 3}
+
+
+def test_an_unknown_finish_reason_passes_through() -> None:
+    state = StreamState()
+    assert read(state, chunk("eos")).finish_reason == "eos"
+    assert state.verdict() is None
+
+
+def test_tool_calls_are_joined_by_index() -> None:
+    state = StreamState()
+    pieces: list[list[dict[str, Any]]] = [
+        [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}],
+        [{"index": 0, "function": {"arguments": '{"x"'}}],
+        [{"index": 4, "id": "b", "function": {"name": "g", "arguments": {"y": 2}}}],
+        [{"index": 0, "function": {"arguments": ":1}"}}, {"index": 4, "function": None}],
+    ]
+    for piece in pieces:
+        read(state, chunk(tool_calls=piece))
+    read(state, chunk(tool_calls=None))
+    read(state, chunk(tool_calls=["nonsense"]))
+    assert [(c["id"], c["function"]) for c in state.tool_calls] == [
+        ("a", {"name": "f", "arguments": '{"x":1}'}),
+        ("b", {"name": "g", "arguments": '{"y": 2}'}),
+    ]
+    assert not state.content_seen
+
+
+def test_of_several_choices_the_first_is_the_text_and_all_must_end() -> None:
+    def choice(index: int, text: str, finish: str | None = None) -> dict[str, Any]:
+        return {"index": index, "delta": {"content": text}, "finish_reason": finish}
+
+    state = StreamState()
+    assert read(state, {"choices": [choice(0, "a"), choice(1, "b")]}).text == "a"
+    assert read(state, {"choices": [choice(1, "b")]}).text == ""
+    assert read(state, {"choices": [choice(0, "", "stop")]}).finish_reason == "stop"
+    assert not state.finished
+    assert isinstance(state.verdict(), IncompleteError)
+    read(state, {"choices": [choice(1, "", "stop")]})
+    assert state.finished
+
+
+@pytest.mark.parametrize("data", ["", " ", "\n", "[DONE]", " [DONE]\n"])
+def test_no_delta(data: str) -> None:
+    state = StreamState()
+    assert state.read(data) is None
+    assert state.done == ("DONE" in data)
+
+
+def test_blanks_around_a_chunk_do_not_matter() -> None:
+    state = StreamState()
+    assert read(state, f"\n {json.dumps(chunk(content='a'))}\n").text == "a"
+    assert read(state, json.dumps(chunk(content="b")) + " \n").text == "b"
+
+
+@pytest.mark.parametrize(
+    "data", ["{", '{"a":1}{"b":2}', "words", " words", "[" * 100_000, "9" * 5000, "{'a': 1}"]
+)
+def test_what_is_not_json_is_an_error(data: str) -> None:
+    with pytest.raises(NotJsonError, match="not JSON"):
+        StreamState().read(data)
+
+
+@pytest.mark.parametrize("data", ["1", '"a"', "null", "[]", '[{"choices": []}]'])
+def test_json_that_is_no_object_is_an_error(data: str) -> None:
+    with pytest.raises(ServerError, match="no chunk"):
+        StreamState().read(data)
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        ({"error": {"message": "m", "code": 429}}, RateLimitError),
+        ({"error": {"message": "m", "type": "insufficient_quota"}}, CreditsError),
+        ({"error": {"message": "m", "code": "invalid_api_key"}}, AuthError),
+        ({"error": "overloaded"}, ServerError),
+        ({"error": {"message": "m", "type": "invalid_request_error"}}, RejectedError),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "m"}}, ServerError),
+        ({"code": "InvalidParameter", "message": "m"}, RejectedError),
+        ({"success": False}, ServerError),
+        ({**chunk(content="a"), "error": {"message": "m", "code": 502}}, ServerError),
+    ],
+)
+def test_an_error_in_the_stream(document: dict[str, Any], kind: type[OcxError]) -> None:
+    """By its code while there is no content, incomplete after."""
+    with pytest.raises(kind) as caught:
+        StreamState().read(json.dumps(document))
+    assert type(caught.value) is kind
+    state = StreamState()
+    read(state, chunk(content="a"))
+    assert isinstance(state.broken(caught.value), IncompleteError)
+    assert caught.value.message in state.broken(caught.value).message
+
+
+@pytest.mark.parametrize("document", [chunk(), {"choices": [], "error": None}, {"object": "x"}])
+def test_a_chunk_that_says_nothing_is_a_delta_without_text(document: dict[str, Any]) -> None:
+    assert read(StreamState(), document)[:2] == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "kind"),
+    [
+        ([], ServerError),
+        (["[DONE]"], ServerError),
+        ([chunk(reasoning="r")], ServerError),
+        ([chunk(content="a")], IncompleteError),
+        ([chunk(content="a"), "[DONE]"], IncompleteError),
+        ([chunk("content_filter")], RejectedError),
+        ([chunk(content="a"), chunk("content_filter")], IncompleteError),
+        ([chunk("stop")], None),
+        ([chunk("length", content="a")], None),
+        ([chunk("stop", content="a"), "[DONE]"], None),
+    ],
+)
+def test_what_the_end_means(chunks: list[Any], kind: type[OcxError] | None) -> None:
+    """Only a finish_reason is success; `[DONE]` proves nothing."""
+    state = StreamState()
+    for each in chunks:
+        state.read(each if isinstance(each, str) else json.dumps(each))
+    assert type(state.verdict()) is (kind or type(None))
+
+
+ATOMS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=5)
+NAMES = st.sampled_from([
+    "choices", "delta", "message", "content", "index", "finish_reason", "usage", "error", "code",
+    "tool_calls", "function", "arguments", "name", "reasoning", "id", "model", "type", "text",
+])  # fmt: skip
+TREES = st.recursive(
+    ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5)
+)
+
+
+@given(st.lists(TREES | st.builds(lambda c: {"choices": c}, TREES), max_size=4))
+def test_whatever_json_comes_there_is_a_delta_or_an_error_of_ours(documents: list[Any]) -> None:
+    state, builder = StreamState(), CompletionBuilder()
+    for document in documents:
+        try:
+            delta = state.read(json.dumps(document))
+        except OcxError:
+            continue
+        if isinstance(document, dict):
+            builder.add(document)
+        assert delta is None or isinstance(delta.text, str)
+    json.dumps(builder.document())
+    state.verdict()
+
+
+FIELDS = st.fixed_dictionaries(
+    {"content": st.text(max_size=3) | st.sampled_from([None, 'a"', "\\", '"content":"x"'])},
+    optional={
+        "role": st.just("assistant"),
+        "reasoning": st.sampled_from(["r", None]),
+        "tool_calls": st.just([{"index": 0, "function": {"arguments": "1"}}]),
+    },
+)
+CHUNKS = st.fixed_dictionaries(
+    {
+        "choices": st.lists(
+            st.fixed_dictionaries(
+                {"delta": FIELDS},
+                optional={
+                    "index": st.integers(0, 1),
+                    "finish_reason": st.sampled_from([None, "stop"]),
+                    "message": st.just({"content": "b"}),
+                },
+            ),
+            min_size=1,
+            max_size=2,
+        )
+    },
+    optional={
+        "content": st.just("c"),
+        "created": st.integers(0, 1),
+        "usage": st.sampled_from([None, {"total_tokens": 1}]),
+    },
+)
+
+
+@given(st.lists(st.tuples(CHUNKS, st.booleans()), max_size=12))
+def test_a_chunk_like_the_one_before_is_read_as_if_it_were_the_first(
+    chunks: list[tuple[dict[str, Any], bool]],
+) -> None:
+    """The shortcut for chunks of which only the content changes."""
+    quick, slow = StreamState(), StreamState()
+    slow._templates_left = 0
+    for document, ascii_only in chunks:
+        data = json.dumps(document, ensure_ascii=ascii_only)
+        assert quick.read(data) == slow.read(data)
+    for name in ("finish_reason", "usage", "model", "content_seen", "tool_calls", "finished"):
+        assert getattr(quick, name) == getattr(slow, name)
+
+
+def test_the_shortcut_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = StreamState()
+    assert read(state, chunk(role="assistant", content="")).text == ""
+    assert read(state, chunk(content="Hel")).text == "Hel"
+    monkeypatch.setattr(state, "_parsed", None)
+    assert read(state, chunk(content="lo \u2028é\ud83d")).text == "lo \u2028é\ud83d"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"choices":[{"delta":{"content":"Hel"}}],"error":{"message":"no"}}',
+        '{"choices":[{"delta":{"content":7}}]}',
+        '{"choices":[{"delta":{"content":"a","content":"b"}}]}',
+        '{"choices":[{"delta":{"content":"a"}}]}x',
+        '{"choices":[{"delta":{"content":"a',
+        '{"choices":[{"delta":{"content":"a\n"}}]}',
+    ],
+)
+def test_what_the_shortcut_is_not_for(data: str) -> None:
+    state = StreamState()
+    read(state, '{"choices":[{"delta":{"content":"Hel"}}]}')
+    outcomes = []
+    for each in (state, StreamState()):
+        try:
+            outcomes.append(each.read(data))
+        except OcxError as error:
+            outcomes.append((type(error), error.message))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_template_is_of_the_content_and_of_nothing_else_of_that_name() -> None:
+    state = StreamState()
+    for text in ("a", "b"):
+        data = {"content": text, **chunk(content=f"<{text}>")}
+        assert read(state, data).text == f"<{text}>"

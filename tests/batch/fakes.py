@@ -1,0 +1,119 @@
+"""A server in this process: answers rows without a network, and can be told to misbehave."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ocx.batch.control.scheduler import Settings
+from ocx.batch.job import Job, Run
+from ocx.batch.output.batch_row import Written, read_row
+from ocx.batch.output.ordered import Window
+from ocx.batch.output.render import BatchRows, Renderer
+from ocx.batch.output.store import Store
+from ocx.batch.result import Answer, Outcome
+from ocx.batch.rows.row import BadRow, Row
+
+URL = "https://host.test/v1"
+
+
+def reply_to(row: Row) -> Answer:
+    """The last word of the prompt, and what it took."""
+    text = str(row.body["messages"][-1]["content"]).upper()
+    body = {
+        "choices": [{"index": 0, "message": {"content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    }
+    return Answer(text, body, request_id="req-1", credits=Decimal("0.5"), credits_source="response")
+
+
+class Server:
+    """Attributes:
+    asked: how often each row was sent.
+    finished: how often each row was answered well.
+    """
+
+    def __init__(self, answer: Callable[[Row], Outcome] = reply_to) -> None:
+        self.answer = answer
+        self.alive = True
+        self.asked: Counter[str] = Counter()
+        self.finished: Counter[str] = Counter()
+        self.connections = 0
+        self.lock = threading.Lock()
+
+    def connect(self) -> Wire:
+        with self.lock:
+            self.connections += 1
+        return Wire(self)
+
+
+class Wire:
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.closed = threading.Event()
+
+    def send(self, row: Row) -> Outcome:
+        with self._server.lock:
+            self._server.asked[row.id] += 1
+        outcome = self._server.answer(row)
+        if isinstance(outcome, Answer):
+            with self._server.lock:
+                self._server.finished[row.id] += 1
+        return outcome
+
+    def probe(self) -> bool:
+        return self._server.alive
+
+    def balance(self) -> Decimal:
+        return Decimal(1000)
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def row(number: int, text: str = "hello", **more: Any) -> Row:
+    body = {"model": "m", "messages": [{"role": "user", "content": f"{text} {number}"}]}
+    return Row(f"r{number}", number + 1, body, source={"id": f"r{number}", "text": text}, **more)
+
+
+def rows(count: int) -> Iterator[Row | BadRow]:
+    return (row(number) for number in range(count))
+
+
+def run_to(
+    path: Path,
+    server: Server,
+    given: Iterator[Row | BadRow],
+    *,
+    resume: bool = False,
+    ordered: bool = False,
+    renderer: Renderer | None = None,
+    **job: Any,
+) -> Run:
+    """A whole run with an output file."""
+    store = Store(path, renderer or BatchRows(), resume=resume)
+    window = None
+    if ordered:
+        window = Window(path.with_name(f".{path.name}.window"), size=64)
+    settings = job.pop("settings", Settings(8))
+    try:
+        batch = Run(Job(given, server.connect, URL, settings, store=store, window=window, **job))
+        for _ in batch:
+            pass
+        return batch
+    finally:
+        store.close()
+        if window is not None:
+            window.close()
+
+
+def written(path: Path) -> list[Written]:
+    return [read_row(line) for line in path.read_bytes().splitlines()]
+
+
+def ids(path: Path) -> list[str]:
+    return [row.id for row in written(path)]

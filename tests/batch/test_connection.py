@@ -1,0 +1,233 @@
+"""The real client against a real server: outcomes, the library entry, processes that die."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import ocx.batch
+from ocx.answer.schema import Schema
+from ocx.api.types import Endpoint
+from ocx.batch.connection import ApiConnection
+from ocx.batch.expect import Checks
+from ocx.batch.result import Answer, Failure
+from ocx.batch.rows.row import Row
+from ocx.errors import CreditsError, OcxError
+from ocx.secret import Secret
+from tests.batch.fakes import row
+from tests.support import answers
+from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
+from tests.support.raw_server import CLOSE, RESET
+
+KEY = Secret("sk-live-" + "k" * 40)
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as started:
+        yield started
+
+
+@pytest.fixture
+def connection(server: ChatServer) -> Iterator[ApiConnection]:
+    made = ApiConnection(Endpoint(server.base_url, KEY, retries=0))
+    yield made
+    made.close()
+
+
+def completion(text: str, **more: object) -> bytes:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return answers.answer({"id": "c", "choices": [choice], **more}, headers={"x-request-id": "q"})
+
+
+def test_an_answer_with_its_cost_and_headers(server: ChatServer, connection: ApiConnection) -> None:
+    server.answer([completion("Hi", usage={"prompt_tokens": 1, "cost": 0.25})], path=CHAT)
+    found = connection.send(row(0))
+    assert isinstance(found, Answer)
+    assert (found.text, found.credits, found.credits_source) == ("Hi", Decimal("0.25"), "response")
+    assert (found.request_id, found.headers["x-request-id"]) == ("q", "q")
+    assert found.usage == {"prompt_tokens": 1, "cost": 0.25}
+    assert server.body()["messages"] == row(0).body["messages"]
+
+
+def test_a_refusal_with_its_body_and_headers(server: ChatServer, connection: ApiConnection) -> None:
+    server.answer(
+        [answers.error(429, "slow_down", retry_after="7", x_ratelimit_remaining_requests="0")],
+        path=CHAT,
+    )
+    found = connection.send(row(0))
+    assert isinstance(found, Failure)
+    assert found.error.name == "rate_limit"
+    assert found.error.retry_after == 7
+    assert found.body["error"]["code"] == "slow_down"
+    assert found.headers["x-ratelimit-remaining-requests"] == "0"
+    assert len(server.requests) == 1
+
+
+def test_whether_a_request_went_out(server: ChatServer, connection: ApiConnection) -> None:
+    server.answer([RESET], path=CHAT)
+    lost = connection.send(row(0))
+    assert isinstance(lost, Failure)
+    assert (lost.error.name, lost.sent) == ("network", True)
+    nowhere = ApiConnection(Endpoint("http://127.0.0.1:9/v1", KEY, retries=0))
+    unsent = nowhere.send(row(0))
+    assert isinstance(unsent, Failure)
+    assert (unsent.error.name, unsent.sent) == ("network", False)
+    assert nowhere.probe() is False
+    nowhere.close()
+
+
+def test_another_path_is_sent_below_the_base_url(
+    server: ChatServer, connection: ApiConnection
+) -> None:
+    server.answer([answers.answer({"data": [1]})], path="/embeddings")
+    found = connection.send(Row("a", 1, {"input": "x"}, "/embeddings"))
+    assert isinstance(found, Answer)
+    assert found.body == {"data": [1]}
+
+
+def test_a_cut_answer_is_incomplete_with_what_arrived(
+    server: ChatServer, connection: ApiConnection
+) -> None:
+    server.answer([answers.STREAM_HEAD, answers.delta("Hel"), answers.LAST_PIECE], path=CHAT)
+    found = connection.send(row(0))
+    assert isinstance(found, Failure)
+    assert found.error.name == "incomplete"
+    assert found.body["choices"][0]["message"]["content"] == "Hel"
+
+
+@pytest.mark.parametrize(
+    ("script", "alive"),
+    [
+        ([answers.answer(answers.models("m"))], True),
+        ([answers.error(404)], True),
+        ([answers.error(401)], True),
+        ([answers.error(429)], True),
+        ([answers.error(503)], False),
+        ([CLOSE], False),
+    ],
+)
+def test_who_answers_a_probe_is_there(
+    server: ChatServer, connection: ApiConnection, script: list[object], alive: bool
+) -> None:
+    server.answer(script, path=MODELS)
+    assert connection.probe() is alive
+
+
+def test_a_balance_that_is_a_guess_keeps_no_budget(
+    server: ChatServer, connection: ApiConnection
+) -> None:
+    assert connection.balance() == Decimal("499.5")
+    server.answer([answers.answer({"something": 4})], path=BALANCE)
+    with pytest.raises(OcxError) as caught:
+        connection.balance()
+    assert caught.value.exit_code == 8
+
+
+def test_an_answer_that_fails_its_check_keeps_its_body(server: ChatServer) -> None:
+    server.answer([completion("nope", credits_used=2)], path=CHAT)
+    checks = Checks(Schema({"type": "object"}))
+    made = ApiConnection(Endpoint(server.base_url, KEY, retries=0), checks)
+    found = made.send(row(0))
+    made.close()
+    assert isinstance(found, Failure)
+    assert (found.error.name, found.credits) == ("invalid_answer", 2)
+    assert found.body["choices"][0]["message"]["content"] == "nope"
+
+
+def test_the_library_yields_results(server: ChatServer) -> None:
+    server.answer([completion("Hi")], path=CHAT)
+    given = ["one", {"id": "b", "prompt": "two"}, {"id": "b", "prompt": "three"}]
+    endpoint = Endpoint(server.base_url, KEY)
+    results = list(ocx.batch.run(given, endpoint, model="m", ordered=True, workers=2))
+    assert [(found.id, found.kind, found.text) for found in results] == [
+        ("line-1", "ok", "Hi"),
+        ("b", "ok", "Hi"),
+        ("line-3", "usage", None),
+    ]
+    assert {server.body(request)["model"] for request in server.requests} == {"m"}
+
+
+def test_leaving_the_loop_ends_the_run(server: ChatServer) -> None:
+    server.answer([completion("Hi")], path=CHAT)
+    endpoint = Endpoint(server.base_url, KEY)
+    prompts = (str(number) for number in range(10_000))
+    for found in ocx.batch.run(prompts, endpoint, workers=2):
+        assert found.text == "Hi"
+        break
+    assert len(server.requests) < 1000
+
+
+def test_the_library_raises_what_stopped_it(server: ChatServer) -> None:
+    server.answer([answers.error(402)], path=CHAT)
+    with pytest.raises(CreditsError):
+        list(ocx.batch.run(["a", "b"], Endpoint(server.base_url, KEY), workers=2))
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, ".")
+from ocx.api.types import Endpoint
+from ocx.batch.connection import ApiConnection
+from ocx.batch.control.scheduler import Settings
+from ocx.batch.job import Job, Run
+from ocx.batch.output.ordered import Window, spool_path
+from ocx.batch.output.render import BatchRows
+from ocx.batch.output.store import Store
+from tests.batch.fakes import rows
+
+url, out, count, kill = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+ordered = sys.argv[5] == "ordered"
+store = Store(out, BatchRows(), resume=True)
+window = Window(spool_path(out), 64) if ordered else None
+endpoint = Endpoint(url, None, retries=0, allow_http=True)
+job = Job(rows(count), lambda: ApiConnection(endpoint), url, Settings(8), store=store,
+          window=window, total=count)
+run = Run(job)
+if kill >= 0:
+    import os, signal
+    for number, _ in enumerate(run, 1):
+        if number == kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+else:
+    for _ in run: pass
+store.close()
+if window: window.close()
+print(run.summary.maybe_paid_twice, run.summary.done, run.summary.skipped)
+"""
+
+
+def child(*args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _CHILD, *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("mode", ["ordered", "unordered"])
+def test_after_kill_9_at_many_moments_every_row_is_written_once(
+    server: ChatServer, tmp_path: Path, mode: str
+) -> None:
+    """No finished row is sent again; what was in flight is at most what the summary says."""
+    server.answer([completion("Hi")], path=CHAT)
+    out, count = tmp_path / "out.jsonl", 150
+    for kill in (1, 7, 30, 2, 50, -1):
+        before = len(out.read_bytes().splitlines()) if out.exists() else 0
+        ended = child(server.base_url, out, count, kill, mode)
+        assert ended.returncode in {0, -9}, ended.stderr
+        assert len(out.read_bytes().splitlines()) >= before
+    said = int(ended.stdout.split()[0])
+    found = [json.loads(line)["custom_id"] for line in out.read_text().splitlines()]
+    assert sorted(found) == sorted(f"r{number}" for number in range(count))
+    if mode == "ordered":
+        assert found == [f"r{number}" for number in range(count)]
+    assert said <= 8 + 16
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+    # Five deaths: at each, eight requests in flight and sixteen answers not written at most.
+    assert len(server.requests) <= count + 5 * (8 + 16)

@@ -1,0 +1,243 @@
+"""Concurrency, rates, outages, failures: each on its own, with time as a number."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.batch.control.concurrency import Concurrency
+from ocx.batch.control.failures import parse_max_failures
+from ocx.batch.control.outage import ENOUGH, Outage
+from ocx.batch.control.pace import LearnedPace, Pace
+from ocx.batch.control.retry import backoff
+from ocx.batch.control.server_limits import ServerLimit, duration
+from ocx.errors import UsageError
+
+
+def test_one_more_for_each_window_of_successes() -> None:
+    concurrency = Concurrency(32, start=8)
+    concurrency.overload(0)
+    assert concurrency.limit == 4
+    for _ in range(4):
+        concurrency.success(4)
+    assert concurrency.limit == 5
+    for _ in range(4):
+        concurrency.success(5)
+    assert concurrency.limit == 5
+
+
+def test_a_window_of_successes_doubles_it_until_the_first_cut() -> None:
+    concurrency = Concurrency(32)
+    assert concurrency.limit == 4
+    for _ in range(4):
+        concurrency.success(concurrency.limit)
+    assert concurrency.limit == 8
+
+
+def test_a_window_that_is_not_used_does_not_grow() -> None:
+    concurrency = Concurrency(32)
+    for _ in range(100):
+        concurrency.success(2)
+    assert concurrency.limit == 4
+
+
+def test_many_refusals_of_one_time_are_one_episode() -> None:
+    concurrency = Concurrency(64, start=32)
+    sent_in = concurrency.episode
+    for _ in range(32):
+        concurrency.overload(sent_in)
+    assert concurrency.limit == 16
+    concurrency.overload(concurrency.episode)
+    assert concurrency.limit == 8
+
+
+@given(st.integers(1, 40), st.lists(st.booleans(), max_size=300))
+def test_the_limit_stays_between_one_and_the_ceiling(ceiling: int, outcomes: list[bool]) -> None:
+    concurrency = Concurrency(ceiling)
+    for good in outcomes:
+        if good:
+            concurrency.success(concurrency.limit)
+        else:
+            concurrency.overload(concurrency.episode)
+        assert 1 <= concurrency.limit <= ceiling
+
+
+@given(st.integers(1, 600), st.lists(st.floats(0, 5), max_size=200))
+def test_no_minute_holds_more_than_the_pace(per_minute: int, pauses: list[float]) -> None:
+    pace, now, sent = Pace(per_minute), 0.0, list[float]()
+    for pause in pauses:
+        now = max(now + pause, now + pace.wait(now))
+        pace.spend(now)
+        sent.append(now)
+    for start in sent:
+        assert sum(start <= at < start + 60 - 1e-6 for at in sent) <= per_minute
+
+
+def test_tokens_that_were_not_used_are_given_back() -> None:
+    pace = Pace(60)
+    pace.spend(0.0, 30)
+    assert pace.wait(0.0) == 30
+    pace.correct(-20)
+    assert pace.wait(0.0) == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1s", 1),
+        ("1.5s", 1.5),
+        ("200ms", 0.2),
+        ("6m0s", 360),
+        ("1h2m3s", 3723),
+        ("1d", 86400),
+        ("12", 12),
+        ("0", 0),
+        ("", None),
+        ("soon", None),
+        ("-1s", None),
+        ("1s2", None),
+    ],
+)
+def test_durations_as_servers_write_them(text: str, seconds: float | None) -> None:
+    assert duration(text) == seconds
+
+
+def test_a_reset_may_be_a_time() -> None:
+    assert duration(f"{time.time() + 100:.0f}") == pytest.approx(100, abs=2)
+
+
+def limits(remaining: int, reset: str, limit: int = 10) -> dict[str, str]:
+    return {
+        "x-ratelimit-limit-requests": str(limit),
+        "x-ratelimit-remaining-requests": str(remaining),
+        "x-ratelimit-reset-requests": reset,
+    }
+
+
+def test_what_is_used_up_is_waited_for() -> None:
+    limit = ServerLimit("requests")
+    limit.spend(0.0)
+    limit.read(limits(0, "6s"), 1.0, limit.total)
+    assert limit.wait(1.0) == 6
+    assert limit.wait(7.0) == 0
+
+
+def test_requests_sent_since_are_not_in_the_server_s_number_yet() -> None:
+    limit = ServerLimit("requests")
+    limit.spend(0.0)
+    before = limit.total
+    for _ in range(3):
+        limit.spend(0.0)
+    limit.read(limits(3, "6s"), 0.5, before)
+    assert limit.remaining == 0
+    assert limit.wait(0.5) == 6
+
+
+def test_the_second_half_is_spread_over_the_time_left() -> None:
+    limit = ServerLimit("requests")
+    limit.spend(0.0)
+    limit.read(limits(4, "8s"), 0.0, limit.total)
+    assert limit.wait(0.0) <= 0
+    limit.spend(0.0)
+    assert limit.wait(0.0) == pytest.approx(8 / 3)
+
+
+def test_headers_that_say_nothing_change_nothing() -> None:
+    limit = ServerLimit("requests")
+    for headers in ({}, limits(0, "never"), {"x-ratelimit-remaining-requests": "0"}):
+        limit.read(headers, 0.0, 0.0)
+        assert limit.wait(0.0) == 0
+
+
+def test_a_learned_pace_appears_with_the_first_refusal() -> None:
+    pace = LearnedPace()
+    for number in range(10):
+        pace.accepted(number / 10)
+    assert pace.wait(1.0) == 0
+    pace.refused(2.0)
+    assert pace.rate == pytest.approx(5)
+    assert pace.wait(2.0) == pytest.approx(0.2)
+
+
+def test_enough_failures_in_a_row_of_any_rows_are_suspicious() -> None:
+    outage = Outage(600)
+    for _ in range(ENOUGH - 1):
+        outage.failure(0.0, last_attempt=False, unreachable=False)
+    assert not outage.suspected
+    outage.success()
+    outage.failure(0.0, last_attempt=False, unreachable=False)
+    assert not outage.suspected
+    for _ in range(ENOUGH):
+        outage.failure(0.0, last_attempt=False, unreachable=False)
+    assert outage.suspected
+
+
+def test_a_row_is_not_given_up_for_a_dead_network_without_a_look() -> None:
+    outage = Outage(600)
+    outage.failure(0.0, last_attempt=True, unreachable=True)
+    assert outage.suspected
+    assert outage.probe_in(0.0) == 0
+    assert outage.probed(0.0, alive=True) == "false_alarm"
+
+
+def test_probes_go_on_with_pauses_until_the_outage_is_over_or_too_long() -> None:
+    outage = Outage(60)
+    outage.failure(10.0, last_attempt=True, unreachable=True)
+    now, pauses = 10.0, list[float]()
+    while (verdict := outage.probed(now, alive=False)) == "down":
+        pauses.append(outage.probe_in(now))
+        now += pauses[-1]
+    assert verdict == "over"
+    assert pauses[:5] == [1, 2, 4, 8, 15]
+    assert now == 70
+    other = Outage(60)
+    other.failure(0.0, last_attempt=True, unreachable=True)
+    assert other.probed(0.0, alive=False) == "down"
+    assert other.probed(30.0, alive=True) == "alive"
+    assert other.seconds == 30
+
+
+def test_false_alarms_become_rarer() -> None:
+    outage = Outage(600)
+    for expected in (ENOUGH, 2 * ENOUGH, 4 * ENOUGH):
+        count = 0
+        while not outage.suspected:
+            outage.failure(0.0, last_attempt=False, unreachable=False)
+            count += 1
+        assert count == expected
+        outage.probed(0.0, alive=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcomes", "stops_at"),
+    [
+        ("2", "ffgf", 4),
+        ("0", "ggf", 3),
+        ("2-in-a-row", "ffgffgfff", 9),
+        ("50%", "f" * 19, None),
+        ("50%", "f" * 20, 20),
+        ("50%", "gf" * 30, None),
+    ],
+)
+def test_too_many_failures(text: str, outcomes: str, stops_at: int | None) -> None:
+    limit = parse_max_failures(text)
+    found = [limit.add(failed=letter == "f") for letter in outcomes]
+    assert (found.index(True) + 1 if True in found else None) == stops_at
+
+
+@pytest.mark.parametrize("text", ["", "-1", "101%", "x", "5 %"])
+def test_what_is_no_number_of_failures(text: str) -> None:
+    with pytest.raises(UsageError, match="--max-failures"):
+        parse_max_failures(text)
+
+
+@given(st.integers(1, 30), st.none() | st.floats(0, 600))
+def test_a_wait_that_is_asked_for_is_never_cut_short(attempt: int, asked: float | None) -> None:
+    wait = backoff(attempt, asked)
+    if asked is None:
+        assert 0 <= wait <= 8
+    else:
+        assert asked <= wait <= asked + min(1, asked / 10)

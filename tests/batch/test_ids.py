@@ -1,0 +1,43 @@
+"""The table of ids against a dict, and its size."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.batch.id_table import IdTable, id_key
+
+KEYS = st.integers(1, 2**64 - 1) | st.integers(1, 50)
+
+
+@given(st.lists(st.tuples(KEYS, st.integers(0, 2**64 - 1))))
+def test_it_is_a_dict(pairs: list[tuple[int, int]]) -> None:
+    table, model = IdTable(wide=True), dict[int, int]()
+    for key, value in pairs:
+        assert table.get(key) == model.get(key)
+        table.set(key, value)
+        model[key] = value
+    assert len(table) == len(model)
+    assert all(table.get(key) == value for key, value in model.items())
+
+
+def test_it_grows_and_a_bit_can_be_cleared_everywhere() -> None:
+    table = IdTable(wide=True)
+    for number in range(1, 5000):
+        table.set(number, number | 1 << 63)
+    table.clear_bits(1 << 63)
+    assert all(table.get(number) == number for number in range(1, 5000))
+
+
+def test_a_hundred_thousand_ids_take_some_megabytes() -> None:
+    """A million take ten times that: 24 MiB, 36 while the table grows."""
+    tracemalloc.start()
+    table = IdTable()
+    for number in range(100_000):
+        table.set(id_key(f"row-{number}"), number)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(table) == 100_000
+    assert peak < 5 * 2**20

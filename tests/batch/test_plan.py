@@ -1,0 +1,204 @@
+"""What is known before anything is sent, and what is said after the end."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ocx.batch.control.budget import Limits
+from ocx.batch.control.price import Price
+from ocx.batch.control.scheduler import Stop
+from ocx.batch.estimate import Estimate
+from ocx.batch.output.batch_row import Written
+from ocx.batch.output.states import States
+from ocx.batch.plan import make_plan
+from ocx.batch.request_hash import request_sha256
+from ocx.batch.result import Answer, Failure, Result
+from ocx.batch.rows.composer import Composer
+from ocx.batch.rows.row import Row
+from ocx.batch.rows.selection import Selection
+from ocx.batch.rows.source import FileSource
+from ocx.batch.summary import Summary
+from ocx.errors import InvalidAnswerError, OcxError, RejectedError, ServerError, UsageError
+from tests.batch.fakes import URL, row
+
+
+def sha256(given: Row) -> str:
+    return request_sha256(given, URL)
+
+
+def source(tmp_path: Path, *lines: str) -> FileSource:
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return FileSource(path, "jsonl", Composer({"model": "m"}))
+
+
+def prompts(count: int) -> list[str]:
+    return [json.dumps({"id": f"r{number}", "prompt": "x"}) for number in range(count)]
+
+
+def test_everything_wrong_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    given = source(tmp_path, '{"id": "a", "prompt": "x"}', "{", '{"id": "a", "prompt": "x"}')
+    with pytest.raises(UsageError) as caught:
+        make_plan(given, Selection(), None, sha256=sha256)
+    assert "line 2 is not JSON" in caught.value.message
+    assert "line 3 has the id 'a' of line 1" in caught.value.message
+    plan = make_plan(given, Selection(), None, sha256=sha256, keep_going=True)
+    assert (plan.total, plan.to_send) == (3, 3)
+
+
+def test_of_many_problems_the_first_are_told_and_all_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"line 20 .*; and 80 more"):
+        make_plan(source(tmp_path, *["{"] * 100), Selection(), None, sha256=sha256)
+
+
+def test_a_file_without_rows_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no rows"):
+        make_plan(source(tmp_path), Selection(), None, sha256=sha256)
+
+
+def test_what_an_earlier_run_finished_is_skipped(tmp_path: Path) -> None:
+    given = source(tmp_path, *prompts(4))
+    states = States()
+    for found in given.rows():
+        assert isinstance(found, Row)
+        kind = {"r0": "ok", "r1": "rejected", "r2": "server"}.get(found.id)
+        if kind:
+            states.add(Written(found.id, kind, sha256(found)))
+    plan = make_plan(given, Selection(), states, sha256=sha256)
+    assert (plan.total, plan.skipped, plan.to_send) == (4, 2, 2)
+    assert plan.kept_failures == Counter(rejected=1)
+
+
+def test_an_input_that_changed_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    states = States()
+    states.add(Written("r1", "ok", "f" * 64))
+    with pytest.raises(UsageError, match="line 2 has another request for 'r1'"):
+        make_plan(source(tmp_path, *prompts(3)), Selection(), states, sha256=sha256)
+
+
+@pytest.mark.parametrize("selection", [Selection(limit=3), Selection(sample=3, seed=1)])
+def test_a_part_of_the_rows(tmp_path: Path, selection: Selection) -> None:
+    seen: list[Row] = []
+    plan = make_plan(
+        source(tmp_path, *prompts(9)), selection, None, sha256=sha256, on_row=seen.append
+    )
+    assert (plan.of_shard >= 3, plan.total, plan.to_send, len(seen)) == (True, 3, 3, 3)
+
+
+def test_the_hash_is_of_body_path_and_url_and_not_of_the_order() -> None:
+    one = Row("a", 1, {"model": "m", "seed": 1})
+    assert sha256(one) == sha256(Row("b", 2, {"seed": 1, "model": "m"}))
+    others = [
+        sha256(Row("a", 1, {"model": "n", "seed": 1})),
+        sha256(Row("a", 1, {"model": "m", "seed": 1}, "/embeddings")),
+        request_sha256(one, "https://other.test/v1"),
+    ]
+    assert len({sha256(one), *others}) == 4
+
+
+def result(error: OcxError | None = None, credits: str | None = "1") -> Result:
+    outcome = Failure(error) if error else Answer("x", {})
+    amount = None if credits is None else Decimal(credits)
+    return Result(row(0), outcome, "ab", 1, 0.1, amount)
+
+
+OK, BAD = result(), result(RejectedError("no", status=400))
+DOWN, WRONG = result(ServerError("no", status=500)), result(InvalidAnswerError("no"))
+
+
+@pytest.mark.parametrize(
+    ("results", "unsent", "stop", "code"),
+    [
+        ([OK], 0, None, 0),
+        ([OK, DOWN], 0, None, 13),
+        ([OK, DOWN, BAD], 0, None, 13),
+        ([OK, BAD], 0, None, 7),
+        ([OK, WRONG], 0, None, 14),
+        ([BAD, WRONG, WRONG], 0, None, 14),
+        ([BAD, WRONG], 0, None, 7),
+        ([OK], 5, "failures", 13),
+        ([BAD], 5, "failures", 7),
+        ([BAD, DOWN], 5, "failures", 13),
+        ([OK], 5, "auth", 4),
+        ([], 5, "credits", 5),
+        ([OK], 5, "rate_limit", 6),
+        ([OK], 5, "network", 9),
+        ([OK], 5, "budget", 12),
+        ([OK], 5, "interrupted", 130),
+        ([OK], 5, "terminated", 143),
+    ],
+)
+def test_the_exit_code_says_whether_a_rerun_helps(
+    results: list[Result], unsent: int, stop: str | None, code: int
+) -> None:
+    summary = Summary(total=len(results) + unsent, unsent=unsent)
+    for found in results:
+        summary.add(found)
+    summary.stop = Stop(stop) if stop else None
+    assert summary.exit_code() == code
+    assert summary.document()["exit_code"] == code
+    json.dumps(summary.document())
+
+
+def test_a_balance_that_cannot_be_read_keeps_its_code() -> None:
+    summary = Summary(unsent=3, stop=Stop("balance", ServerError("no balance")))
+    assert summary.exit_code() == 8
+
+
+def test_failures_that_a_resumed_run_leaves_count_for_the_code() -> None:
+    summary = Summary(total=2)
+    states = States()
+    states.add(Written("r0", "rejected", "ab"))
+    summary.skip(states.get("r0"))
+    summary.add(OK)
+    assert summary.exit_code() == 7
+
+
+def test_an_example_of_each_class() -> None:
+    summary = Summary()
+    for found in (BAD, result(RejectedError("another")), DOWN):
+        summary.add(found)
+    document = summary.document()["failures"]
+    assert document["rejected"]["count"] == 2
+    assert document["rejected"]["example"] == {"id": "r0", "line": 1, "message": "no"}
+    assert document["server"]["retryable"] is True
+
+
+PRICE = Limits(max_credits=Decimal(1), prices={"m": Price(Decimal(10), Decimal(20))})
+
+
+def test_an_estimate_counts_four_bytes_a_token_and_the_worst_case() -> None:
+    estimate = Estimate()
+    given = Row("a", 1, {"model": "m", "max_tokens": 1000, "messages": [{"content": "x" * 400}]})
+    estimate.add(given, PRICE)
+    assert 100 <= estimate.prompt_tokens <= 115
+    assert estimate.most_completion_tokens == 1000
+    assert estimate.worst is not None
+    assert Decimal("0.024") < estimate.worst < Decimal("0.025")
+    assert not estimate.exceeds(PRICE, None)
+    for _ in range(99):
+        estimate.add(given, PRICE)
+    assert estimate.exceeds(PRICE, None)
+
+
+def test_a_sample_says_what_is_likely() -> None:
+    estimate = Estimate(rows=100)
+    estimate.measure([result(credits="0.001"), result(credits="0.003"), BAD])
+    assert estimate.likely == Decimal("0.2")
+    assert not estimate.exceeds(PRICE, None)
+    assert estimate.exceeds(Limits(min_balance=Decimal(5)), Decimal("5.1"))
+    estimate.likely = None
+    estimate.measure([result(credits=None)])
+    assert estimate.likely is None
+
+
+def test_without_a_price_there_is_no_worst_case() -> None:
+    estimate = Estimate()
+    estimate.add(row(1), Limits())
+    assert estimate.document()["worst_credits"] is None
+    assert not estimate.exceeds(PRICE, None)

@@ -1,0 +1,212 @@
+"""An output that is taken up again: torn, foreign, edited, changed, full."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ocx.batch.control.scheduler import Settings
+from ocx.batch.output.render import MergedJson, MergedTable, Renderer, TextLines
+from ocx.batch.output.store import Store
+from ocx.batch.result import Failure, Outcome
+from ocx.errors import OcxError, RejectedError, ServerError, UsageError
+from tests.batch.fakes import Server, ids, reply_to, row, rows, run_to, written
+
+BAD = Failure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
+DOWN = Failure(ServerError("HTTP 503", status=503))
+
+
+def test_without_resume_an_output_with_content_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text("x")
+    with pytest.raises(UsageError, match="is not empty"):
+        run_to(out, Server(), rows(1))
+    assert out.read_text() == "x"
+
+
+def test_resume_without_an_output_starts_and_after_the_end_does_nothing(tmp_path: Path) -> None:
+    out, server = tmp_path / "out.jsonl", Server()
+    assert run_to(out, server, rows(20), resume=True).summary.exit_code() == 0
+    before = out.read_bytes()
+    again = run_to(out, server, rows(20), resume=True, total=20)
+    assert out.read_bytes() == before
+    assert set(server.asked.values()) == {1}
+    assert (again.summary.skipped, again.summary.exit_code()) == (20, 0)
+
+
+def test_a_second_run_on_the_same_output_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    with_it = Store(out, TextLines(), resume=False)
+    with pytest.raises(UsageError, match="another run is writing"):
+        run_to(out, Server(), rows(1), resume=True)
+    with_it.close()
+
+
+@pytest.mark.parametrize("cut", range(0, 400, 23))
+@pytest.mark.parametrize("ordered", [False, True])
+def test_wherever_the_output_was_torn_a_resumed_run_completes_it(
+    tmp_path: Path, cut: int, ordered: bool
+) -> None:
+    out, server = tmp_path / "out.jsonl", Server()
+    run_to(out, server, rows(5), ordered=ordered)
+    whole = out.read_bytes()
+    cut = min(cut * 5, len(whole))
+    out.write_bytes(whole[:cut])
+    finished = whole[:cut].count(b"\n")
+    run_to(out, server, rows(5), resume=True, ordered=ordered)
+    assert sorted(ids(out)) == [f"r{number}" for number in range(5)]
+    assert sum(server.asked.values()) in {10 - finished, 9 - finished}
+    if ordered:
+        assert ids(out) == [f"r{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("id,answer\n1,2\n", 1),
+        ('{"a": 1}', 1),
+        ('{"a": 1}\n', 1),
+        ("my only copy", 1),
+    ],
+)
+def test_a_foreign_output_is_refused_and_left_alone(
+    tmp_path: Path, content: str, line: int
+) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text(content)
+    with pytest.raises(UsageError, match=f"line {line}, is no output row"):
+        run_to(out, Server(), rows(1), resume=True)
+    assert out.read_text() == content
+
+
+def test_zeros_of_a_power_cut_are_cut_off(tmp_path: Path) -> None:
+    out, server = tmp_path / "out.jsonl", Server()
+    run_to(out, server, rows(3))
+    with out.open("ab") as file:
+        file.write(bytes(5000))
+    run_to(out, server, rows(4), resume=True)
+    assert sorted(ids(out)) == ["r0", "r1", "r2", "r3"]
+    assert set(server.asked.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("retry", "sent_again"),
+    [("retryable", {"r1"}), ("all", {"r1", "r2"}), ("none", set[str]())],
+)
+def test_which_failures_a_resumed_run_sends_again(
+    tmp_path: Path, retry: str, sent_again: set[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    outcomes: dict[str, Outcome] = {"r1": DOWN, "r2": BAD}
+    server = Server(lambda given: outcomes.get(given.id) or reply_to(given))
+    first = run_to(out, server, rows(4), settings=Settings(1, retries=0))
+    assert first.summary.exit_code() == 13
+    server.answer, server.asked = reply_to, type(server.asked)()
+    run = run_to(out, server, rows(4), resume=True, retry=retry, total=4)
+    assert set(server.asked) == sent_again
+    assert sorted(ids(out)) == ["r0", "r1", "r2", "r3"]
+    left = {"r1", "r2"} - sent_again
+    assert {found.id for found in written(out) if found.kind != "ok"} == left
+    assert run.summary.exit_code() == (13 if "r1" in left else 7 if left else 0)
+
+
+def test_a_success_stays_where_a_later_failure_follows(tmp_path: Path) -> None:
+    """Joined outputs may hold both."""
+    out = tmp_path / "out.jsonl"
+    run_to(out, Server(), rows(2))
+    good = out.read_bytes()
+    out.unlink()
+    run_to(out, Server(lambda _row: BAD), rows(2))
+    out.write_bytes(good + out.read_bytes())
+    run_to(out, Server(), rows(2), resume=True)
+    assert [found.kind for found in written(out)] == ["ok", "ok"]
+
+
+def test_a_changed_row_that_was_answered_is_an_error(tmp_path: Path) -> None:
+    out, server = tmp_path / "out.jsonl", Server()
+    run_to(out, server, rows(2))
+    changed = iter([row(0), row(1, "other")])
+    with pytest.raises(UsageError, match="line 2: 'r1' was answered for another request"):
+        run_to(out, server, changed, resume=True)
+    assert sorted(ids(out)) == ["r0", "r1"]
+
+
+def test_a_changed_row_that_failed_is_sent(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    run_to(out, Server(lambda _row: BAD), rows(1))
+    run_to(out, Server(), iter([row(0, "mended")]), resume=True)
+    assert [found.kind for found in written(out)] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("renderer", "expected"),
+    [
+        (TextLines(), "HELLO 0\n\nHELLO 2\n"),
+        (
+            MergedJson(),
+            '{"id":"r0","text":"hello","answer":"HELLO 0"}\n'
+            '{"id":"r1","text":"hello","answer":null,"answer_error":"rejected: no such model"}\n'
+            '{"id":"r2","text":"hello","answer":"HELLO 2"}\n',
+        ),
+        (
+            MergedTable(["id", "text"]),
+            "id,text,answer,answer_error\n"
+            "r0,hello,HELLO 0,\nr1,hello,,rejected: no such model\nr2,hello,HELLO 2,\n",
+        ),
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 1, 20, 45, 60, None])
+def test_outputs_without_ids_are_resumed_by_their_index(
+    tmp_path: Path, renderer: Renderer, expected: str, cut: int | None
+) -> None:
+    out = tmp_path / "out"
+    server = Server(lambda given: BAD if given.id == "r1" else reply_to(given))
+    run_to(out, server, rows(3), ordered=True, renderer=renderer)
+    assert out.read_text() == expected
+    out.write_bytes(out.read_bytes()[:cut])
+    run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True)
+    assert out.read_text() == expected
+    server.answer = reply_to
+    run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True, retry="all")
+    assert "HELLO 1" in out.read_text()
+    assert out.read_text().count("\n") == expected.count("\n")
+    assert out.read_text().index("HELLO 0") < out.read_text().index("HELLO 1")
+    assert out.read_text().index("HELLO 1") < out.read_text().index("HELLO 2")
+    before = out.read_bytes()
+    run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True)
+    assert out.read_bytes() == before
+
+
+def test_an_output_that_was_edited_is_not_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    run_to(out, Server(), rows(3), ordered=True, renderer=TextLines())
+    out.write_text(out.read_text().replace("HELLO 1", "HELLO X"))
+    with pytest.raises(UsageError, match="was changed since"):
+        run_to(out, Server(), rows(3), renderer=TextLines(), resume=True)
+    (tmp_path / ".out.txt.index").unlink()
+    with pytest.raises(UsageError, match="has no index"):
+        run_to(out, Server(), rows(3), renderer=TextLines(), resume=True)
+
+
+def test_a_full_disk_ends_the_run_and_it_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    out, server, write = tmp_path / "out.jsonl", Server(), os.write
+    calls = iter(range(1000))
+
+    def full(fd: int, data: bytes) -> int:
+        if next(calls) == 3:
+            write(fd, data[:10])
+            raise OSError(28, "No space left on device")
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OcxError, match="No space left"):
+        run_to(out, server, rows(10), settings=Settings(1))
+    monkeypatch.setattr(os, "write", write)
+    assert len(ids(out)) == 3
+    run_to(out, server, rows(10), settings=Settings(1), resume=True)
+    assert sorted(ids(out)) == sorted(f"r{number}" for number in range(10))

@@ -1,0 +1,257 @@
+"""Runs through threads and files: every row once, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from ocx.batch.control.failures import parse_max_failures
+from ocx.batch.control.scheduler import Settings, Stop
+from ocx.batch.job import Job, Run
+from ocx.batch.output.render import TextLines
+from ocx.batch.output.store import Store
+from ocx.batch.result import Failure, Outcome
+from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.rows.stream import RowStream
+from ocx.errors import CreditsError, NetworkError, RejectedError, ServerError, UsageError
+from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to
+
+BAD = Failure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
+DOWN = Failure(ServerError("HTTP 503", status=503))
+
+
+def test_every_row_is_sent_once_and_written_once(tmp_path: Path) -> None:
+    out, server = tmp_path / "out.jsonl", Server()
+    run = run_to(out, server, rows(500))
+    assert sorted(ids(out)) == sorted(f"r{number}" for number in range(500))
+    assert set(server.asked.values()) == {1}
+    assert (run.summary.done, run.summary.exit_code()) == (500, 0)
+    assert run.summary.credits == 250
+    assert server.connections <= 8
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_an_output_row_is_openai_s_with_ours_beside(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    run_to(out, Server(lambda given: BAD if given.id == "r1" else reply_to(given)), rows(2))
+    by_id = {line["custom_id"]: line for line in map(json.loads, out.read_text().splitlines())}
+    good, bad = by_id["r0"], by_id["r1"]
+    assert set(good) == {"id", "custom_id", "response", "error", "ocx"}
+    assert good["response"]["status_code"] == 200
+    assert good["response"]["body"]["choices"][0]["message"]["content"] == "HELLO 0"
+    assert good["error"] is None
+    assert good["ocx"]["class"] == "ok"
+    assert good["ocx"]["credits"] == 0.5
+    assert good["ocx"]["usage"]["total_tokens"] == 3
+    assert len(good["ocx"]["request_sha256"]) == 64
+    assert bad["response"] == {"status_code": 404, "request_id": "", "body": BAD.body}
+    assert bad["error"] is None
+    assert bad["ocx"]["class"] == "rejected"
+
+
+def test_a_failure_without_an_answer_is_an_error(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    lost = Failure(NetworkError("cannot connect"), sent=False)
+    run = run_to(out, Server(lambda _row: lost), rows(1), settings=Settings(1, retries=0))
+    line = json.loads(out.read_text())
+    assert line["response"] is None
+    assert line["error"] == {"code": "network", "message": "cannot connect"}
+    assert run.summary.exit_code() == 13
+
+
+def test_a_bad_row_of_an_input_is_an_error_row(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    given = iter([row(0), BadRow("line-2", 2, "is not JSON")])
+    run = run_to(out, Server(), given)
+    assert sorted(ids(out)) == ["line-2", "r0"]
+    assert run.summary.examples["usage"].message == "line 2 is not JSON"
+    assert run.summary.exit_code() == 2
+
+
+def test_nothing_left_of_402_but_what_was_answered(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    broke = Failure(CreditsError("no credits", status=402))
+    run = run_to(out, Server(lambda _row: broke), rows(50), total=50)
+    assert out.read_bytes() == b""
+    assert (run.summary.unsent, run.summary.failed) == (50, 0)
+    assert run.summary.exit_code() == 5
+
+
+def test_max_failures_of_one_permanent_class_end_with_its_code(tmp_path: Path) -> None:
+    settings = Settings(2, max_failures=[parse_max_failures("3")])
+    run = run_to(
+        tmp_path / "out.jsonl", Server(lambda _row: BAD), rows(50), total=50, settings=settings
+    )
+    assert run.summary.exit_code() == 7
+    assert run.summary.unsent > 40
+
+
+class Held:
+    """Answers only once it is let go."""
+
+    def __init__(self, count: int) -> None:
+        self.go = threading.Event()
+        self.full = threading.Event()
+        self._count = count
+        self._lock = threading.Lock()
+
+    def __call__(self, given: Row) -> Outcome:
+        with self._lock:
+            self._count -= 1
+            if self._count <= 0:
+                self.full.set()
+        assert self.go.wait(10)
+        return reply_to(given)
+
+
+def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
+    held, out = Held(4), tmp_path / "out.jsonl"
+    store = Store(out, TextLines(), resume=False)
+    run = Run(Job(rows(100), Server(held).connect, URL, Settings(4), store=store, total=100))
+
+    def stop() -> None:
+        assert held.full.wait(10)
+        run.stop(Stop("interrupted"))
+        held.go.set()
+
+    threading.Thread(target=stop).start()
+    results = list(run)
+    store.close()
+    assert 4 <= len(results) < 100
+    assert run.summary.unsent == 100 - len(results)
+    assert run.summary.exit_code() == 130
+
+
+def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    store = Store(out, TextLines(), resume=False)
+    held = Held(4)
+    lost = Failure(NetworkError("closed"))
+
+    class Server4(Server):
+        pass
+
+    server = Server4()
+
+    def answer(given: Row) -> Outcome:
+        held.full.set()
+        wires[-1].closed.wait(10)
+        return lost
+
+    server.answer = answer
+    wires = []
+
+    def connect() -> object:
+        wire = server.connect()
+        wires.append(wire)
+        return wire
+
+    run = Run(Job(rows(9), connect, URL, Settings(1), store=store, drain=0.0, total=9))  # type: ignore[arg-type]
+
+    def stop() -> None:
+        assert held.full.wait(10)
+        run.stop(Stop("terminated"))
+
+    threading.Thread(target=stop).start()
+    assert list(run) == []
+    store.close()
+    assert run.summary.maybe_paid_twice == 1
+    assert run.summary.exit_code() == 143
+    again = run_to(out, Server(), rows(9), resume=True, renderer=TextLines(), total=9)
+    assert again.summary.maybe_paid_twice == 1
+
+
+def test_ordered_output_is_in_the_order_of_the_input_in_a_window(tmp_path: Path) -> None:
+    """The first row is held; the others go on until the window of 64 is full."""
+    out, first, full = tmp_path / "out.jsonl", threading.Event(), threading.Event()
+    others = threading.Semaphore(0)
+
+    def answer(given: Row) -> Outcome:
+        if given.id == "r0":
+            for _ in range(63):
+                assert others.acquire(timeout=10)
+            full.set()
+            assert first.wait(0.0) or True
+        else:
+            others.release()
+        return reply_to(given)
+
+    server = Server(answer)
+    run_to(out, server, rows(300), ordered=True)
+    assert full.is_set()
+    assert ids(out) == [f"r{number}" for number in range(300)]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_what_waited_in_the_window_is_not_paid_again(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    broke = Failure(CreditsError("no credits", status=402))
+    gate = threading.Semaphore(0)
+
+    def answer(given: Row) -> Outcome:
+        if given.id == "r0":
+            for _ in range(20):
+                assert gate.acquire(timeout=10)
+            return broke
+        gate.release()
+        return reply_to(given)
+
+    server = Server(answer)
+    first = run_to(out, server, rows(40), ordered=True, total=40)
+    assert out.read_bytes() == b""
+    assert first.summary.exit_code() == 5
+    server.answer = reply_to
+    run_to(out, server, rows(40), ordered=True, resume=True)
+    assert ids(out) == [f"r{number}" for number in range(40)]
+    assert set(server.finished.values()) == {1}
+
+
+def test_equal_requests_are_sent_once(tmp_path: Path) -> None:
+    out, server = tmp_path / "out.jsonl", Server()
+    given = (
+        Row(f"r{number}", number + 1, {"model": "m", "messages": [{"content": number % 7}]})
+        for number in range(200)
+    )
+    run = run_to(out, server, given, dedup=True)
+    assert len(ids(out)) == 200
+    assert sum(server.asked.values()) == 7
+    assert run.summary.requests == 7
+    assert run.summary.credits == 3.5
+
+
+def test_the_rows_of_a_silent_pipe_are_sent_as_they_come(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    answered = threading.Semaphore(0)
+
+    def given() -> object:
+        for number in range(5):
+            yield row(number)
+            assert answered.acquire(timeout=10)
+
+    def answer(found: Row) -> Outcome:
+        answered.release()
+        return reply_to(found)
+
+    run_to(out, Server(answer), RowStream(given()))  # type: ignore[arg-type]
+    assert sorted(ids(out)) == [f"r{number}" for number in range(5)]
+
+
+def test_what_the_reading_of_rows_raises_ends_the_run(tmp_path: Path) -> None:
+    def given() -> object:
+        yield row(0)
+        raise UsageError("the pipe broke")
+
+    for source in (given(), RowStream(given())):  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="the pipe broke"):
+            run_to(tmp_path / f"{type(source).__name__}.jsonl", Server(), source)  # type: ignore[arg-type]
+
+
+def test_a_bug_in_a_worker_ends_the_run(tmp_path: Path) -> None:
+    def answer(_row: Row) -> Outcome:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_to(tmp_path / "out.jsonl", Server(answer), rows(3))

@@ -1,0 +1,247 @@
+"""Whole runs in simulated time: rate limits, storms, outages, budgets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from ocx.batch.control.failures import parse_max_failures
+from ocx.batch.control.scheduler import Scheduler, Settings
+from ocx.batch.control.task import Task
+from ocx.batch.result import Answer, Failure, Outcome
+from ocx.errors import AuthError, CreditsError, DeadlineError, RejectedError
+from tests.batch.simulation import ANSWER, Simulation, lost, refusal, rows
+
+Serve = Callable[[Task, float], tuple[Outcome, float]]
+
+
+def always(outcome: Outcome, seconds: float = 1.0) -> Serve:
+    return lambda _task, _now: (outcome, seconds)
+
+
+class Gcra:
+    """`rpm` requests a minute, as `ocx serve` counts them; the whole minute may come at once."""
+
+    def __init__(self, rpm: int, seconds: float, *, tell: bool, retry_after: bool = True) -> None:
+        self.rpm, self.seconds, self.tell, self.says = rpm, seconds, tell, retry_after
+        self.busy_until = 0.0
+
+    def __call__(self, task: Task, now: float) -> tuple[Outcome, float]:
+        start = max(now, self.busy_until)
+        wait = start - now - 60 / self.rpm * (self.rpm - 1)
+        if wait > 1e-9:
+            return refusal(429, wait if self.says else None), 0.01
+        self.busy_until = start + 60 / self.rpm
+        reset = self.busy_until - now
+        headers = {
+            "x-ratelimit-limit-requests": str(self.rpm),
+            "x-ratelimit-remaining-requests": str(math.floor((60 - reset) * self.rpm / 60)),
+            "x-ratelimit-reset-requests": f"{reset:.3f}s",
+        }
+        return Answer("ok", {}, headers=headers if self.tell else {}), self.seconds
+
+
+class FixedWindow:
+    """`rpm` requests in each minute of the clock."""
+
+    def __init__(self, rpm: int, *, tell: bool) -> None:
+        self.rpm, self.tell, self.window, self.used = rpm, tell, -1, 0
+
+    def __call__(self, task: Task, now: float) -> tuple[Outcome, float]:
+        if int(now // 60) != self.window:
+            self.window, self.used = int(now // 60), 0
+        left = 60 - now % 60
+        if self.used >= self.rpm:
+            return refusal(429, left), 0.01
+        self.used += 1
+        headers = {
+            "x-ratelimit-limit-requests": str(self.rpm),
+            "x-ratelimit-remaining-requests": str(self.rpm - self.used),
+            "x-ratelimit-reset-requests": f"{left:.3f}",
+        }
+        return Answer("ok", {}, headers=headers if self.tell else {}), 0.2
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.5, 5.0])
+@pytest.mark.parametrize("tell", [True, False], ids=["headers", "no headers"])
+def test_at_300_a_minute_nine_tenths_are_used_and_few_are_refused(
+    seconds: float, tell: bool
+) -> None:
+    """After the first minute; the server's clock, not ours, says what is allowed."""
+    run = Simulation(Scheduler(Settings(32)), Gcra(300, seconds, tell=tell))
+    run.run(rows(5000), until=600)
+    later = [outcome for at, outcome in run.outcomes if at > 60]
+    refused = sum(isinstance(outcome, Failure) for outcome in later)
+    assert len(later) - refused >= 0.9 * 300 * 9
+    assert refused < 0.01 * len(later)
+
+
+def test_a_fixed_window_is_used_up_and_waited_for() -> None:
+    run = Simulation(Scheduler(Settings(32)), FixedWindow(300, tell=True)).run(rows(5000), 600)
+    later = [outcome for at, outcome in run.outcomes if at > 60]
+    refused = sum(isinstance(outcome, Failure) for outcome in later)
+    assert len(later) - refused >= 0.9 * 300 * 9
+    assert refused < 0.01 * len(later)
+
+
+def test_a_limit_that_falls_is_followed() -> None:
+    server = Gcra(600, 0.1, tell=False)
+
+    def serve(task: Task, now: float) -> tuple[Outcome, float]:
+        server.rpm = 600 if now < 120 else 60
+        return server(task, now)
+
+    run = Simulation(Scheduler(Settings(32)), serve).run(rows(5000), until=900)
+    later = [outcome for at, outcome in run.outcomes if at > 300]
+    refused = sum(isinstance(outcome, Failure) for outcome in later)
+    assert refused < 0.05 * len(later)
+    assert len(later) - refused >= 0.8 * 60 * 10
+
+
+def test_without_a_limit_the_ceiling_is_reached() -> None:
+    run = Simulation(Scheduler(Settings(32)), always(ANSWER)).run(rows(5000))
+    assert run.most_in_flight == 32
+    assert run.now < 1.1 * 5000 / 32
+    assert run.kinds == {"ok": 5000}
+
+
+def test_a_storm_of_429_fails_no_row() -> None:
+    run = Simulation(
+        Scheduler(Settings(32, retries=0)),
+        lambda task, now: (ANSWER, 0.1) if now > 30 else (refusal(429), 0.01),
+    ).run(rows(200))
+    assert run.kinds == {"ok": 200}
+
+
+def test_nothing_but_429_for_the_longest_outage_stops_the_run() -> None:
+    run = Simulation(Scheduler(Settings(max_outage=600)), always(refusal(429, 1.0))).run(rows(9))
+    assert run.scheduler.stop is not None
+    assert run.scheduler.stop.reason == "rate_limit"
+    assert (run.results, run.scheduler.unsent) == ([], 9)
+
+
+def test_a_retry_after_of_an_hour_stops_the_run() -> None:
+    run = Simulation(Scheduler(Settings()), always(refusal(429, 3600))).run(rows(9))
+    assert run.scheduler.stop is not None
+    assert run.now < 10
+
+
+def test_a_row_that_waits_gives_up_its_slot() -> None:
+    """One row is told to come back in 50 s; the others go on meanwhile."""
+
+    def serve(task: Task, now: float) -> tuple[Outcome, float]:
+        if task.row.id == "r0" and task.attempts == 1:
+            return refusal(503), 0.01
+        return ANSWER, 1.0
+
+    run = Simulation(Scheduler(Settings(1)), serve).run(rows(20))
+    assert run.results[0].id != "r0"
+    assert run.kinds == {"ok": 20}
+
+
+def test_the_users_own_limits_hold() -> None:
+    run = Simulation(Scheduler(Settings(32, rpm=60)), always(ANSWER, 0.1)).run(rows(100))
+    times = [at for at, _ in run.sent]
+    assert all(sum(at <= t < at + 59.9 for t in times) <= 60 for at in times)
+    assert run.now == pytest.approx(99, abs=2)
+
+
+@pytest.mark.parametrize("workers", [1, 32])
+@pytest.mark.parametrize("retries", [0, 2])
+@pytest.mark.parametrize("sent", [True, False], ids=["lost", "unconnected"])
+def test_a_minute_without_network_fails_no_row(workers: int, retries: int, sent: bool) -> None:
+    """Both connections that break and those that cannot be made."""
+
+    def serve(task: Task, now: float) -> tuple[Outcome, float]:
+        return (lost(sent=sent), 0.05) if 20 <= now < 80 else (ANSWER, 0.5)
+
+    run = Simulation(
+        Scheduler(Settings(workers, retries)), serve, lambda now: not 20 <= now < 80
+    ).run(rows(120 * workers))
+    assert run.kinds == {"ok": 120 * workers}
+    during = [at for at, _ in run.sent if 22 <= at < 79]
+    assert len(during) == 0
+    assert 4 <= run.probes < 15
+    assert 50 < run.scheduler.outage.seconds < 90
+
+
+def test_the_server_answers_503_for_a_minute() -> None:
+    down = lambda now: 20 <= now < 80  # noqa: E731
+    run = Simulation(
+        Scheduler(Settings(32)),
+        lambda _task, now: (refusal(503), 0.05) if down(now) else (ANSWER, 0.5),
+        lambda now: not down(now),
+    ).run(rows(500))
+    assert run.kinds == {"ok": 500}
+
+
+def test_an_outage_that_does_not_end_stops_the_run_with_nothing_failed() -> None:
+    run = Simulation(
+        Scheduler(Settings(32, max_outage=120)), always(lost(sent=False), 0.01), lambda _now: False
+    ).run(rows(500))
+    assert run.scheduler.stop is not None
+    assert run.scheduler.stop.reason == "network"
+    assert run.results == []
+    assert 120 <= run.now < 140
+
+
+def test_rows_that_always_get_500_fail_while_the_others_succeed() -> None:
+    """The server is there: an outage is suspected, looked into, and ruled out."""
+
+    def serve(task: Task, now: float) -> tuple[Outcome, float]:
+        return (refusal(500), 0.1) if int(task.row.id[1:]) % 10 == 0 else (ANSWER, 0.1)
+
+    run = Simulation(Scheduler(Settings(8)), serve).run(rows(300))
+    assert run.kinds == {"ok": 270, "server": 30}
+    assert all(result.attempts == 3 for result in run.results if result.kind == "server")
+
+
+def test_a_server_that_answers_probes_but_nothing_else_ends_with_failures() -> None:
+    run = Simulation(Scheduler(Settings(8)), always(refusal(500), 0.1)).run(rows(100))
+    assert run.kinds == {"server": 100}
+    assert run.probes < 40
+
+
+def test_a_timeout_is_not_sent_again() -> None:
+    run = Simulation(Scheduler(Settings(1)), always(Failure(DeadlineError("too slow")), 1.0)).run(
+        rows(3)
+    )
+    assert run.kinds == {"timeout": 3}
+    assert len(run.sent) == 3
+
+
+def test_a_lost_answer_is_counted_as_maybe_paid_twice() -> None:
+    run = Simulation(
+        Scheduler(Settings(1)),
+        lambda task, _now: (lost(), 0.1) if task.attempts == 1 else (ANSWER, 0.1),
+    ).run(rows(3))
+    assert run.kinds == {"ok": 3}
+    assert run.scheduler.maybe_paid_twice == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(AuthError("401", status=401), "auth"), (CreditsError("402", status=402), "credits")],
+)
+def test_a_refused_key_or_no_credits_leave_the_rest_unsent(
+    error: AuthError | CreditsError, reason: str
+) -> None:
+    run = Simulation(
+        Scheduler(Settings(4)),
+        lambda task, _now: (ANSWER if int(task.row.id[1:]) < 50 else Failure(error), 0.1),
+    ).run(rows(500))
+    assert run.scheduler.stop is not None
+    assert run.scheduler.stop.reason == reason
+    assert set(run.kinds) == {"ok"}
+    assert len(run.sent) < 60
+
+
+def test_too_many_failures_stop_the_run() -> None:
+    settings = Settings(4, max_failures=[parse_max_failures("5")])
+    bad = Failure(RejectedError("no", status=400))
+    run = Simulation(Scheduler(settings), always(bad, 0.1)).run(rows(500))
+    assert run.scheduler.stop is not None
+    assert run.scheduler.stop.reason == "failures"
+    assert 6 <= len(run.results) < 10

@@ -1,0 +1,65 @@
+"""`<think>` blocks: reasoning inside the text, told apart however the stream is cut."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.call.think import Split, ThinkSplitter, split_think
+
+TABLE = {
+    "<think>why</think>42": Split("42", "why"),
+    "<think>\nwhy\n</think>\n\n42\n": Split("42\n", "why"),
+    " \n<think>why</think> 42": Split("42", "why"),
+    "<think></think>42": Split("42", ""),
+    "<think>a<think>b</think>c</think>d": Split("c</think>d", "a<think>b"),
+    "<think>why</think>a <think>b</think>": Split("a <think>b</think>", "why"),
+    "<think>never closed": Split("<think>never closed", ""),
+    "  <thin": Split("  <thin", ""),
+    "a <think>b</think> c": Split("a <think>b</think> c", ""),
+    "`<think>` opens": Split("`<think>` opens", ""),
+    "<thinker>": Split("<thinker>", ""),
+    "<Think>x</Think>y": Split("<Think>x</Think>y", ""),
+    "": Split("", ""),
+    " \n": Split(" \n", ""),
+}
+
+
+def pieces(*parts: str) -> Split:
+    splitter = ThinkSplitter()
+    text = reasoning = ""
+    for part in parts:
+        more, thought = splitter.feed(part)
+        text, reasoning = text + more, reasoning + thought
+    return Split(text + splitter.end(), reasoning)
+
+
+@pytest.mark.parametrize("answer", TABLE)
+def test_whole(answer: str) -> None:
+    assert split_think(answer) == TABLE[answer]
+
+
+@pytest.mark.parametrize("answer", TABLE)
+def test_cut_anywhere_it_is_the_same(answer: str) -> None:
+    assert pieces(*answer) == TABLE[answer]
+    for cut in range(len(answer) + 1):
+        assert pieces(answer[:cut], answer[cut:]) == TABLE[answer]
+
+
+@given(st.lists(st.sampled_from(["<think>", "</think>", "<thi", "nk>", "\n", " ", "a", "<"])))
+def test_the_cuts_never_matter(parts: list[str]) -> None:
+    assert pieces(*parts) == split_think("".join(parts))
+
+
+@given(st.text())
+def test_text_without_a_block_is_untouched(text: str) -> None:
+    if not text.lstrip().startswith("<think>"):
+        assert split_think(text) == Split(text, "")
+
+
+def test_text_flows_as_soon_as_it_is_certain() -> None:
+    splitter = ThinkSplitter()
+    assert splitter.feed("<th").text == ""
+    assert splitter.feed("e best>").text == "<the best>"
+    assert splitter.decided

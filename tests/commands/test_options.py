@@ -1,0 +1,110 @@
+"""Groups of options in a command's signature: what Typer sees of them, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ocx.call.options import Checks, Option, OptionGroup, Prompt, Sampling, Switch, Texts
+from ocx.cli import COMMANDS, build
+from ocx.commands.context import SHARED_NAMES, with_options
+from ocx.errors import UsageError
+from ocx.runtime import Runtime
+
+HEADINGS = {
+    "Prompt": "file attach attach-type messages editor ignore-stdin system system-file template"
+    " param",
+    "Model and sampling": "model temperature top-p max-tokens stop option tools tool-choice",
+    "Conversation": "continue conversation log",
+    "Output": "stream output usage reasoning report render",
+    "Checked answers": "extract extract-last schema schema-retries fail-on-length",
+    "Credits": "cost min-balance",
+    "Look, send nothing": "dry-run snippet save-template",
+}
+
+
+@dataclass(frozen=True)
+class Colours(OptionGroup):
+    heading = "Colours"
+
+    words: Annotated[Texts, Option("[WORD]...", "What is painted.")] = ()
+    paint: Annotated[Texts, Option("--paint -p NAME", "A colour.")] = ()
+    coats: Annotated[int, Option("--coats N", "How many.", 1, 3)] = 1
+    gloss: Annotated[Switch, Option("--gloss/--no-gloss /-m", "Whether it shines.")] = None
+
+    def check(self, *, json: bool) -> None:
+        if json and self.gloss:
+            raise UsageError("--json does not shine")
+
+
+def called(*words: str) -> Any:
+    """What a command with the group, and an option of its own, is handed for these words."""
+    got: list[Any] = []
+
+    def command(
+        run: Runtime,
+        colours: Colours,
+        own: Annotated[str, typer.Option("--own", help="Of the command alone.")] = "x",
+    ) -> None:
+        got.extend([run.json, colours, own])
+
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(with_options(command))
+    result = CliRunner().invoke(app, words)
+    if result.exception is not None:
+        raise result.exception
+    return got
+
+
+def test_a_group_is_filled_with_what_was_typed() -> None:
+    assert called() == [False, Colours(), "x"]
+    words = ("-p", "red", "a", "b", "--paint", "blue", "-m", "--coats", "2", "--own", "y")
+    assert called(*words) == [False, Colours(("a", "b"), ("red", "blue"), 2, False), "y"]
+
+
+def test_a_group_checks_what_excludes_each_other() -> None:
+    assert called("--json", "--no-gloss")[0] is True
+    with pytest.raises(UsageError, match="does not shine"):
+        called("--gloss", "--json")
+
+
+def test_limits_are_the_parsers() -> None:
+    with pytest.raises(SystemExit):
+        called("--coats", "4")
+
+
+def test_two_options_of_one_name_are_refused() -> None:
+    def command(run: Runtime, one: Colours, two: Colours) -> None: ...
+
+    with pytest.raises(ValueError, match="duplicate parameter name"):
+        with_options(command)
+
+
+def test_another_command_takes_some_of_the_groups() -> None:
+    """Each group stands alone: a batch has no prompt of its own."""
+
+    def command(run: Runtime, sampling: Sampling, checks: Checks) -> None: ...
+
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(with_options(command))
+    parsed = typer.main.get_command(app)
+    flags = {flag for parameter in parsed.params for flag in parameter.opts}
+    assert {"--model", "--schema"} <= flags
+    assert not flags & {"--file", "--output"}
+
+
+def test_every_option_of_chat_stands_under_its_heading() -> None:
+    """The heading is on the parser's own parameter, for help and manual pages to read."""
+    entry = COMMANDS["chat"]
+    found: dict[str, list[str]] = {}
+    for parameter in build(("chat",), entry).params:
+        if parameter.name not in SHARED_NAMES and parameter.param_type_name == "option":
+            name = parameter.opts[0].removeprefix("--")
+            found.setdefault(parameter.rich_help_panel, []).append(name)
+    assert found == {heading: names.split() for heading, names in HEADINGS.items()}
+    (argument,) = (p for p in build(("chat",), entry).params if p.param_type_name == "argument")
+    assert argument.rich_help_panel == Prompt.heading

@@ -1,0 +1,125 @@
+"""The process that `fork_server` forks: everything a command may need is imported once."""
+
+import array
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+
+_DESCRIPTORS = 4  # stdin, stdout, stderr, and the channel of the run
+_NUMBER = 8
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import coverage  # noqa: E402 - for the children that are measured
+import sitecustomize  # noqa: E402
+import typer  # noqa: E402, F401
+
+import ocx.api.client  # noqa: E402
+import ocx.cli  # noqa: E402
+import ocx.commands.chat  # noqa: E402
+import ocx.entry  # noqa: E402
+from ocx.__main__ import main  # noqa: E402
+
+
+def serve(channel):
+    """Fork a child for each request until the test process is gone; report each one's end."""
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake)
+    running = {}
+    while True:
+        ready, _, _ = select.select([channel, woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            reap(running)
+        if channel in ready:
+            request = receive(channel)
+            if request is None:
+                return
+            message, descriptors = request
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                os.close(woken)
+                os.close(wake)
+                channel.close()
+                for run in running.values():
+                    run.close()
+                become(message, descriptors)
+            for descriptor in descriptors[:3]:
+                os.close(descriptor)
+            running[pid] = run = socket.socket(fileno=descriptors[3])
+            tell(run, pid)
+
+
+def reap(running):
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        run = running.pop(pid)
+        tell(run, os.waitstatus_to_exitcode(status))
+        run.close()
+
+
+def tell(run, number):
+    with contextlib.suppress(BrokenPipeError):  # the test does not wait for it any more
+        run.sendall(number.to_bytes(_NUMBER, "big", signed=True))
+
+
+def receive(channel):
+    space = socket.CMSG_SPACE(_DESCRIPTORS * array.array("i").itemsize)
+    head, rights, _, _ = channel.recvmsg(_NUMBER, space)
+    if not head:
+        return None
+    descriptors = array.array("i")
+    for _, _, data in rights:
+        descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    length, data = int.from_bytes(head, "big"), b""
+    while len(data) < length:
+        data += channel.recv(length - len(data))
+    return json.loads(data), list(descriptors)
+
+
+def become(message, descriptors):
+    """Be the program, as if the interpreter had just started."""
+    try:
+        if message["new_session"]:
+            os.setsid()
+        for number in range(3):
+            os.dup2(descriptors[number], number)
+        os.closerange(3, 256)
+        os.chdir(message["cwd"])
+        os.environ.clear()
+        os.environ.update(message["env"])
+        sys.argv = [ocx.__main__.__file__, *message["args"]]
+        for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+            errors = "backslashreplace" if name == "stderr" else "surrogateescape"
+            stream = open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+        if "COVERAGE_PROCESS_CONFIG" in os.environ:
+            coverage.process_startup()
+        sitecustomize.apply()
+        main()
+        sys.stdout.flush()
+        os._exit(0)
+    except SystemExit as exit_:
+        os._exit(exit_.code or 0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(70)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
