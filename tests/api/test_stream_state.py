@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -310,3 +312,12 @@ def test_a_template_is_of_the_content_and_of_nothing_else_of_that_name() -> None
     for text in ("a", "b"):
         data = {"content": text, **chunk(content=f"<{text}>")}
         assert read(state, data).text == f"<{text}>"
+
+
+def test_a_chunk_as_deep_as_the_parser_goes_is_a_delta_or_an_error_of_ours() -> None:
+    """The shortcut parses it once more, from a place a few calls deeper."""
+    for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+        deep = "[" * depth + "]" * depth
+        data = f'{{"choices":[{{"delta":{{"content":"a"}}}}],"x":{deep}}}'
+        with contextlib.suppress(OcxError):
+            assert read(StreamState(), data).text == "a"
