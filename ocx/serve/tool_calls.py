@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ocx.jsontext import compact
 from ocx.serve.answer import CallToken
 from ocx.serve.problem import refuse
 from ocx.serve.request import ChatRequest
+from ocx.serve.schema_example import SchemaError, smallest
 
 MOST_CALLS = 128
 MOST_TEXT = 100_000
@@ -216,19 +218,15 @@ def _skip(text: str, at: int) -> int:
 
 
 def _arguments(function: Function, given: dict[str, Any]) -> str:
-    from ocx.serve.schema_example import SchemaError  # only if something is called
-
     try:
         value = {**_smallest(function, given), **given}
     except SchemaError as error:
         refuse(function.param, f"{function.param}: {error}", code="invalid_json_schema")
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return compact(value)
 
 
 def _smallest(function: Function, given: dict[str, Any]) -> dict[str, Any]:
     """What `given` leaves out. A schema that cannot be satisfied matters only for that."""
-    from ocx.serve.schema_example import SchemaError, smallest
-
     schema = function.parameters
     if not schema or function.strict:
         value = smallest(schema) if schema else {}
