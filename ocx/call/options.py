@@ -62,10 +62,22 @@ Switch = bool | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Prompt(OptionGroup):
-    """What is asked."""
+class Instructions(OptionGroup):
+    """What stands around the prompt, be it one or one a row."""
 
     heading = "Prompt"
+
+    system: Annotated[Text, Option("--system -s TEXT", "System prompt.")] = None
+    system_file: Annotated[Text, Option("--system-file FILE", "System prompt's file.")] = None
+    template: Annotated[Text, Option("--template -t NAME", "Use this template.")] = None
+    params: Annotated[
+        Texts, Option("--param -p NAME=VALUE", "Parameter of the template (repeatable).")
+    ] = ()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Prompt(Instructions):
+    """What is asked."""
 
     words: Annotated[Texts, Option("[PROMPT]...", "The prompt; words are joined, - is stdin.")] = ()
     files: Annotated[Texts, Option("--file -f FILE", "Add this file (repeatable).")] = ()
@@ -83,12 +95,6 @@ class Prompt(OptionGroup):
     messages: Annotated[Text, Option("--messages FILE", "Send this JSON array of messages.")] = None
     edit: Annotated[bool, Option("--editor -e", "Write the prompt in your editor.")] = False
     ignore_stdin: Annotated[bool, Option("--ignore-stdin -I", "Do not read stdin.")] = False
-    system: Annotated[Text, Option("--system -s TEXT", "System prompt.")] = None
-    system_file: Annotated[Text, Option("--system-file FILE", "System prompt's file.")] = None
-    template: Annotated[Text, Option("--template -t NAME", "Use this template.")] = None
-    params: Annotated[
-        Texts, Option("--param -p NAME=VALUE", "Parameter of the template (repeatable).")
-    ] = ()
 
     @property
     def absent(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ocx.call.options import Checks, Prompt, Sampling
+from ocx.call.options import Checks, Instructions, Prompt, Sampling
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN, StdinClaims, decode, join, read_file
@@ -78,10 +78,9 @@ def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) ->
         UsageError: an option or a file that it names is wrong, or there is no prompt.
         ConfigError: a setting or a template is.
     """
-    template = _template(run, prompt)
-    request = _request(run, sampling, template)
+    template = find_template(run, prompt)
     stdin = _Stdin(run, prompt, checks)
-    request = _with_system(request, _system(run, prompt))
+    request = prepare_settings(run, prompt, sampling, template)
     before = ""
     if template is not None:
         rendered = _rendered(prompt, template, stdin)
@@ -91,9 +90,15 @@ def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) ->
     return _with_messages(run, prompt, request, before, stdin)
 
 
-def prepare_settings(run: Runtime, prompt: Prompt, sampling: Sampling) -> Request:
-    """The same without a message: what a session begins with."""
-    return _with_system(_request(run, sampling, None), _system(run, prompt))
+def prepare_settings(
+    run: Runtime, given: Instructions, sampling: Sampling, template: Template | None = None
+) -> Request:
+    """The same without a message: what a session begins with, and what the rows of a batch share.
+
+    Args:
+        template: its model and options hold where no option is given; its texts are not used.
+    """
+    return _with_system(_request(run, sampling, template), _system(run, given))
 
 
 class _Stdin:
@@ -148,7 +153,7 @@ def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Req
     return Request(settings, (), settings.system, False, model is not None, options)
 
 
-def _system(run: Runtime, prompt: Prompt) -> str | None:
+def _system(run: Runtime, prompt: Instructions) -> str | None:
     """--system-file, else --system; None if neither was given."""
     if prompt.system_file is None:
         return prompt.system
@@ -212,7 +217,13 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     )
 
 
-def _template(run: Runtime, prompt: Prompt) -> Template | None:
+def find_template(run: Runtime, prompt: Instructions) -> Template | None:
+    """The template of -t.
+
+    Raises:
+        UsageError: there is none of that name, or -p stands without one.
+        ConfigError: it is broken.
+    """
     if prompt.template is None:
         if prompt.params:
             raise UsageError("-p sets a parameter of a template", hint="name one with -t")
