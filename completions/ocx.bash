@@ -22,7 +22,7 @@ __ocx_options() {
     options=
     case $1 in
         'ocx') options='--version -V' ;;
-        'ocx chat') options='--system -s --system-file --template -t --param -p --file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --model -m --temperature --top-p --max-tokens --stop --option -O --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
+        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
         'ocx batch') options='--text --input-format --id-column --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
         'ocx batch verify') options='--failed --text --input-format --id-column' ;;
         'ocx models') options='--exists' ;;
@@ -57,14 +57,14 @@ __ocx_options() {
 __ocx_option_value() {
     kind=
     case "$1 $2" in
-        'ocx chat --system'|'ocx chat -s') kind='text' ;;
-        'ocx chat --system-file') kind='files' ;;
-        'ocx chat --template'|'ocx chat -t') kind='templates' ;;
-        'ocx chat --param'|'ocx chat -p') kind='text' ;;
         'ocx chat --file'|'ocx chat -f') kind='files' ;;
         'ocx chat --attach'|'ocx chat -a') kind='files' ;;
         'ocx chat --attach-type') kind='text' ;;
         'ocx chat --messages') kind='files' ;;
+        'ocx chat --system'|'ocx chat -s') kind='text' ;;
+        'ocx chat --system-file') kind='files' ;;
+        'ocx chat --template'|'ocx chat -t') kind='templates' ;;
+        'ocx chat --param'|'ocx chat -p') kind='text' ;;
         'ocx chat --model'|'ocx chat -m') kind='models' ;;
         'ocx chat --temperature') kind='text' ;;
         'ocx chat --top-p') kind='text' ;;
@@ -177,6 +177,9 @@ __ocx_option_value() {
 __ocx_argument_value() {
     kind=
     case "$1 $2" in
+        'ocx batch '1) kind='files' ;;
+        'ocx batch verify '1) kind='files' ;;
+        'ocx batch verify '*) kind='files' ;;
         'ocx models '1) kind='models' ;;
         'ocx keys show '1) kind='keys' ;;
         'ocx keys use '1) kind='keys' ;;

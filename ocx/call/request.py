@@ -91,7 +91,7 @@ def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) ->
 
 
 def prepare_settings(
-    run: Runtime, given: Instructions, sampling: Sampling, template: Template | None = None
+    run: Runtime, given: Prompt | Instructions, sampling: Sampling, template: Template | None = None
 ) -> Request:
     """The same without a message: what a session begins with, and what the rows of a batch share.
 
@@ -153,7 +153,7 @@ def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Req
     return Request(settings, (), settings.system, False, model is not None, options)
 
 
-def _system(run: Runtime, prompt: Instructions) -> str | None:
+def _system(run: Runtime, prompt: Prompt | Instructions) -> str | None:
     """--system-file, else --system; None if neither was given."""
     if prompt.system_file is None:
         return prompt.system
@@ -217,7 +217,7 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     )
 
 
-def find_template(run: Runtime, prompt: Instructions) -> Template | None:
+def find_template(run: Runtime, prompt: Prompt | Instructions) -> Template | None:
     """The template of -t.
 
     Raises:
