@@ -27,6 +27,7 @@ _LOOK = 0.1  # seconds until a signal is seen
 _FAREWELL = 2.0
 _UNWRITTEN = 16
 _LOW = 32  # rows that are wanted before it is worth waking the one who reads them
+_GATHER = 0.01  # seconds of results that are written together: waking a thread costs as much as one
 
 
 class Skipped(Enum):
@@ -101,6 +102,7 @@ class Engine:
         self._alarm = float("inf")
         self._exhausted = False
         self._more = False
+        self._gathering_until = 0.0
         self._closing = False
         self._stop_asked: Stop | None = None
         self._drain_until: float | None = None
@@ -165,7 +167,11 @@ class Engine:
         with self._news:
             while True:
                 self._look_for_stop()
+                if self._results and self._gathers():
+                    self._news.wait(self._gathering_until - self._clock())
+                    continue
                 if self._results:
+                    self._gathering_until = self._clock() + _GATHER
                     found = list(self._results)
                     self._results.clear()
                     if len(found) >= self._most_unwritten:
@@ -178,6 +184,11 @@ class Engine:
                 self._news.wait(_LOOK)
                 if not self._results and not self._exhausted and self.scheduler.wants():
                     return []
+
+    def _gathers(self) -> bool:
+        """Whether to wait for more results, as the last ones have just been written."""
+        few = len(self._results) < self._most_unwritten // 2
+        return few and self.scheduler.in_flight > 0 and self._clock() < self._gathering_until
 
     def _is_over(self) -> bool:
         if self.scheduler.in_flight:
@@ -288,6 +299,8 @@ class Engine:
             self._work.notify_all()
 
     def _tell(self) -> None:
+        if self._gathers():
+            return
         if self._results or self.scheduler.stop or self.scheduler.wants() > _LOW:
             self._news.notify()
 
