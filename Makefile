@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test test-slow test-shells test-sdk test-schema bench docs format clean
+.PHONY: demo dev check test test-slow test-shells test-sdk test-schema test-compat bench docs format clean
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -50,6 +50,17 @@ test-schema:
 	$(PYTHON) -m venv build/schema
 	build/schema/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' schemathesis
 	build/schema/bin/python -m pytest -s tests/serve/test_schema.py
+
+# LangChain's standard suite for chat models, and openai-python's own tests for chat and models.
+test-compat:
+	$(PYTHON) -m venv build/compat
+	build/compat/bin/pip install --quiet --disable-pip-version-check -e . \
+	  langchain-openai langchain-tests openai httpx2 aiohttp httpx-aiohttp \
+	  pytest pytest-asyncio pytest-xdist inline-snapshot
+	build/compat/bin/ocx serve --ephemeral -- build/compat/bin/python -m pytest \
+	  -c tests/compat/pytest.ini tests/compat/test_langchain.py
+	build/compat/bin/ocx serve --config tests/compat/serve.toml -- build/compat/bin/python \
+	  tests/compat/openai_python.py build/compat
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

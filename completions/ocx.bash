@@ -22,8 +22,8 @@ __ocx_options() {
     options=
     case $1 in
         'ocx') options='--version -V' ;;
-        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
-        'ocx batch') options='--text --input-format --id-column --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
+        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
+        'ocx batch') options='--text --input-format --id-column --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
         'ocx batch verify') options='--failed --text --input-format --id-column' ;;
         'ocx models') options='--exists' ;;
         'ocx balance') options='--min --warn --currency --accept-guess --raw --format --output -o' ;;
@@ -39,7 +39,7 @@ __ocx_options() {
         'ocx history rm') options='--older-than --model -m --conversation --all --yes -y' ;;
         'ocx history export') options='--since --until --model -m --conversation' ;;
         'ocx history stats') options='--since --until --model -m --conversation' ;;
-        'ocx serve') options='--port --db --config --ephemeral --record --log' ;;
+        'ocx serve') options='--port --db --config --ephemeral --record --replay --missing --timing --record-cassettes --log' ;;
         'ocx serve keys') options='--account --expires --rpm --concurrency --db' ;;
         'ocx serve grant') options='--take --account --db' ;;
         'ocx serve ledger') options='--account --jsonl --db' ;;
@@ -71,13 +71,16 @@ __ocx_option_value() {
         'ocx chat --max-tokens') kind='text' ;;
         'ocx chat --stop') kind='text' ;;
         'ocx chat --option'|'ocx chat -O') kind='text' ;;
+        'ocx chat --tools') kind='text' ;;
+        'ocx chat --tool-choice') kind='words auto none required NAME' ;;
         'ocx chat --conversation') kind='text' ;;
         'ocx chat --output'|'ocx chat -o') kind='files' ;;
-        'ocx chat --reasoning') kind='words hide show' ;;
+        'ocx chat --reasoning') kind='words hide show raw' ;;
+        'ocx chat --report') kind='files' ;;
         'ocx chat --schema') kind='files' ;;
         'ocx chat --schema-retries') kind='text' ;;
         'ocx chat --min-balance') kind='text' ;;
-        'ocx chat --snippet') kind='words curl powershell python node' ;;
+        'ocx chat --snippet') kind='words curl powershell python node openai-python openai-node' ;;
         'ocx chat --save-template') kind='templates' ;;
         'ocx batch --input-format') kind='words jsonl csv tsv text' ;;
         'ocx batch --id-column') kind='text' ;;
@@ -95,6 +98,8 @@ __ocx_option_value() {
         'ocx batch --max-tokens') kind='text' ;;
         'ocx batch --stop') kind='text' ;;
         'ocx batch --option'|'ocx batch -O') kind='text' ;;
+        'ocx batch --tools') kind='text' ;;
+        'ocx batch --tool-choice') kind='words auto none required NAME' ;;
         'ocx batch --schema') kind='files' ;;
         'ocx batch --schema-retries') kind='text' ;;
         'ocx batch --output'|'ocx batch -o') kind='files' ;;
@@ -143,6 +148,9 @@ __ocx_option_value() {
         'ocx serve --port') kind='text' ;;
         'ocx serve --db') kind='files' ;;
         'ocx serve --config') kind='files' ;;
+        'ocx serve --record') kind='text' ;;
+        'ocx serve --replay') kind='text' ;;
+        'ocx serve --missing') kind='words fail pass' ;;
         'ocx serve --log') kind='files' ;;
         'ocx serve keys --account') kind='text' ;;
         'ocx serve keys --expires') kind='text' ;;

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ocx.cli import COMMANDS, Group
+from ocx.cli import COMMANDS, Group, build
 from ocx.commands.context import VALUE_FLAGS
+from ocx.typer_internals import value_flags
 
 _RUN_PROGRAMS = (("serve",), ("exec",))
 """Commands that take a command line of somebody else's after `--`."""
-
-ValueFlags = Callable[[tuple[str, ...]], frozenset[str]]
 
 
 class Argv(NamedTuple):
@@ -39,11 +38,10 @@ class Argv(NamedTuple):
         return self.path == ("balance",) and ("--format", "nagios") in self.flags
 
 
-def read_argv(words: Sequence[str], value_flags: ValueFlags) -> Argv:
+def read_argv(words: Sequence[str]) -> Argv:
     """Read a command line without judging it.
 
-    Args:
-        value_flags: the options of a command, by its path, that take a value, shared ones apart.
+    Imports the command that is named, to know which of its options take a value.
     """
     path: tuple[str, ...] = ()
     flags: list[tuple[str, str | None]] = []
@@ -59,26 +57,33 @@ def read_argv(words: Sequence[str], value_flags: ValueFlags) -> Argv:
             path = (*path, word)
             entry = table[word]
             table = entry.commands if isinstance(entry, Group) else None
-            if table is None or entry.bare:
-                valued = VALUE_FLAGS | value_flags(path)
+            valued = VALUE_FLAGS | _value_flags(path, entry)
         else:
             table = None  # an argument: what follows it names no command
     return Argv(path, tuple(flags), None)
 
 
-def split_trailing(
-    words: list[str], value_flags: ValueFlags
-) -> tuple[list[str], tuple[str, ...] | None]:
+def split_trailing(words: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
     """`words` up to `--`, and what follows it if the command runs programs.
 
     Typer cannot tell `serve -- CMD` from `serve CMD`, so this comes before it.
     """
     if "--" not in words:
         return words, None
-    argv = read_argv(words, value_flags)
+    argv = read_argv(words)
     if argv.dashes is None or argv.path[:1] not in _RUN_PROGRAMS:
         return words, None
     return words[: argv.dashes], tuple(words[argv.dashes + 1 :])
+
+
+def _value_flags(path: tuple[str, ...], entry: str | Group) -> frozenset[str]:
+    """The options of a command that take a value; none if the command cannot be loaded."""
+    if isinstance(entry, Group) and not entry.bare:
+        return frozenset()
+    try:
+        return value_flags(build(path, entry))
+    except Exception:  # a broken command is the error to report, not this look at it
+        return frozenset()
 
 
 def _options(

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import typer
-import typer.core
-import typer.main
 
 from ocx import __version__
-from ocx.commands.context import runtime_of, shared, with_options
+from ocx.commands.context import runtime_of, with_options
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.suggest import nearest
+from ocx.typer_internals import Group as TyperGroup
+from ocx.typer_internals import command_of, write_commands
 
 
 class Group(NamedTuple):
@@ -116,7 +116,7 @@ COMMANDS: dict[str, str | Group] = {
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class LazyGroup(typer.core.TyperGroup):
+class LazyGroup(TyperGroup):
     """A group whose commands are built from the table when they are asked for."""
 
     table: Mapping[str, str | Group]
@@ -146,9 +146,7 @@ class LazyGroup(typer.core.TyperGroup):
         return build((*self.path, cmd_name), entry) if entry is not None else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the same
-        rows = [(name, _summary(entry)) for name, entry in self.table.items()]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        write_commands(formatter, [(n, _summary(entry)) for n, entry in self.table.items()])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.table:
@@ -188,7 +186,7 @@ def build(path: tuple[str, ...], entry: str | Group) -> Any:
     app = _typer()
     command = load(path)
     app.command(name=path[-1], help=_help(entry, command))(with_options(command))
-    return typer.main.get_command(app)
+    return command_of(app)
 
 
 def load(path: tuple[str, ...]) -> Callable[..., None]:
@@ -224,13 +222,12 @@ def _group(
     app = _typer(cls=LazyGroup, name=name, help=text, invoke_without_command=bare)
     # The root's help is the one place that shows the options which every command knows.
     app.callback()(with_options(callback, hidden=callback is not _root))
-    group = typer.main.get_command(app)
+    group = command_of(app)
     assert isinstance(group, LazyGroup)  # noqa: S101 - what cls= above means, told to mypy
     group.table, group.path = table, path
     return group
 
 
-@shared
 def _nothing(run: Runtime) -> None:
     """A group does nothing by itself."""
 
@@ -242,7 +239,6 @@ def _print_version(ctx: typer.Context, asked: bool) -> None:
         raise typer.Exit
 
 
-@shared
 def _root(
     run: Runtime,
     version: Annotated[

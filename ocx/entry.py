@@ -60,7 +60,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     from ocx.runtime import Runtime
 
     command = root()
-    ours, trailing = split_trailing(words, _value_flags)
+    ours, trailing = split_trailing(words)
     try:
         # Not command.main(), which turns Ctrl-C into 130 and a closed pipe into 1. The parser
         # takes words out of the list it is given; what reports errors needs all of them.
@@ -79,23 +79,10 @@ def invoke(words: list[str], terminal: Terminal) -> None:
         raise not_text(error) from error
 
 
-def _value_flags(path: tuple[str, ...]) -> frozenset[str]:
-    """The options of a command that take a value; none if the command cannot be loaded."""
-    from ocx.cli import root
-    from ocx.docs.tree import find
-
-    try:
-        command = find(root(), path)
-    except Exception:  # a broken command is the error to report, not this look at it
-        return frozenset()
-    options = command.options if command else ()
-    return frozenset(flag for option in options if option.takes_value for flag in option.flags)
-
-
 def _argv(words: Sequence[str]) -> Argv:
     from ocx.argv import read_argv  # only on the way to an error
 
-    return read_argv(words, _value_flags)
+    return read_argv(words)
 
 
 def _json_and_debug(words: Sequence[str]) -> tuple[bool, bool, bool]:
@@ -115,13 +102,13 @@ def _translated(error: OSError) -> Exception:
 
 def usage_error(error: Exception, words: Sequence[str]) -> UsageError:
     """A complaint of the parser as an error of ours, with the next step in it."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else _argv(words).title
-    message = getattr(error, "format_message", error.__str__)()
-    if type(error).__name__ == "NoArgsIsHelpError" or message == "Missing command.":
+    from ocx.typer_internals import complaint
+
+    found = complaint(error)
+    path = found.command or _argv(words).title
+    if found.message is None:
         return UsageError("no command", hint=f"see `{path} --help`")
-    message = message[:1].lower() + message[1:].rstrip(".")
-    return UsageError(message, hint=_usage_hint(getattr(error, "option_name", ""), path))
+    return UsageError(found.message, hint=_usage_hint(found.option, path))
 
 
 def _usage_hint(option: str, path: str) -> str:
@@ -150,7 +137,12 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
         from ocx.escaping import escape_control
 
-        terminal.stderr.write(escape_control("".join(traceback.format_exception(error))))
+        text = escape_control("".join(traceback.format_exception(error)))
+        if as_json:
+            from ocx.jsontext import compact
+
+            text = compact({"debug": text}, ascii_only=True) + "\n"
+        terminal.stderr.write(text)
     if nagios:
         return _report_to_nagios(terminal, error)
     # Looked for in argv, so that a usage error already has the form that was asked for.

@@ -1,19 +1,19 @@
 """The error tree; each class owns its exit code, its name and its default hint.
 
-OcxError              1  failure
-├── UsageError        2  usage
-├── ConfigError       3  config
-├── AuthError         4  auth
-├── CreditsError      5  credits
-├── RateLimitError    6  rate_limit
-├── RejectedError     7  rejected
-├── ServerError       8  server
-├── NetworkError      9  network
-├── DeadlineError    10  timeout
-├── IncompleteError  11  incomplete
-├── BelowError       12  below
-├── PartialError     13  partial
-└── InvalidAnswer    14  invalid_answer
+OcxError                1  failure
+├── UsageError          2  usage
+├── ConfigError         3  config
+├── AuthError           4  auth
+├── CreditsError        5  credits
+├── RateLimitError      6  rate_limit
+├── RejectedError       7  rejected
+├── ServerError         8  server
+├── NetworkError        9  network
+├── DeadlineError      10  timeout
+├── IncompleteError    11  incomplete
+├── BelowError         12  below
+├── PartialError       13  partial
+└── InvalidAnswerError 14  invalid_answer
 
 `OutputClosed`, `Interrupted` and `Terminated` end the process by a signal; `ChildExit` carries
 the status of a program that `ocx` ran for the user.
@@ -30,8 +30,8 @@ class OcxError(Exception):
 
     Args:
         message: one line, without the key, for a person.
-        hint: the next step; the class's own where not given.
-        status: the HTTP status, where there was an answer.
+        hint: the next step; by default the class's own.
+        status: the HTTP status, if there was an answer.
         api_code: the code or type that the API gave, as a string.
         request_id: the id under which the provider can find the request.
         retry_after: seconds until a retry can help.
@@ -82,7 +82,7 @@ class UsageError(OcxError):
 
 
 def not_text(error: UnicodeEncodeError) -> UsageError:
-    """What no request and no file can hold: bytes of the shell (PEP 383), or a half of a pair."""
+    """The error for text that is not UTF-8: bytes of the shell (PEP 383), half a pair."""
     code = ord(error.object[error.start])
     held = f"byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"surrogate U+{code:04X}"
     return UsageError(

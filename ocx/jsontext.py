@@ -19,9 +19,9 @@ def parse(text: str, **hooks: Any) -> Any:
     return json.loads(text, parse_constant=_refuse, **hooks)
 
 
-def compact(value: Any) -> str:
-    """`value` without spaces, letters as they are."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def compact(value: Any, *, ascii_only: bool = False) -> str:
+    """`value` without spaces; letters as they are, or all beyond ASCII escaped."""
+    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"))
 
 
 def _refuse(name: str) -> Any:

@@ -60,12 +60,22 @@ class Runtime:
         return settings
 
     def warn(self, text: str) -> None:
-        if not self.quiet:
-            self.terminal.message(f"ocx: warning: {one_line(text)}")
+        """Say on stderr what may be wrong."""
+        self.tell("warning", f"ocx: warning: {one_line(text)}", text)
 
     def note(self, text: str) -> None:
-        if not self.quiet:
-            self.terminal.message(f"ocx: {one_line(text)}")
+        """Say on stderr what is worth knowing."""
+        self.tell("note", f"ocx: {one_line(text)}", text)
+
+    def tell(self, kind: str, line: str, value: Any) -> None:
+        """One line on stderr: `line` for a person, `{kind: value}` with --json; none with -q."""
+        if self.quiet:
+            return
+        if self.json:
+            from ocx.jsontext import compact
+
+            line = compact({kind: value}, ascii_only=True)
+        self.terminal.message(line)
 
     def notes(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -94,6 +104,8 @@ class Runtime:
 
         handler = logging.StreamHandler(self.terminal.stderr)
         handler.setFormatter(logging.Formatter("ocx: %(message)s"))
+        if self.json:
+            handler.format = _json_record  # type: ignore[method-assign]
         logger = logging.getLogger("ocx")
         logger.handlers[:] = [handler]
         logger.propagate = False
@@ -102,3 +114,14 @@ class Runtime:
 
     def with_flags(self, **flags: Any) -> Runtime:
         return replace(self, flags={**self.flags, **flags})
+
+
+def _json_record(record: Any) -> str:
+    """A line of the log as JSON: a retry as its numbers, all else as its text."""
+    from ocx.jsontext import compact
+
+    retry = getattr(record, "retry", None)
+    if retry is not None:
+        return compact({"retry": retry}, ascii_only=True)
+    kind = "debug" if record.levelname == "DEBUG" else "warning"
+    return compact({kind: record.getMessage()}, ascii_only=True)

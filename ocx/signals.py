@@ -57,9 +57,9 @@ def stopping(stop: Callable[[int], None]) -> Iterator[None]:
 
 @contextmanager
 def ignoring_interrupts() -> Iterator[None]:
-    """Ctrl-C is for the program that runs in here.
+    """Leave Ctrl-C to the program that runs inside.
 
-    A handler that does nothing, not SIG_IGN, which that program would inherit.
+    By a handler that does nothing: SIG_IGN would be inherited by that program.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:

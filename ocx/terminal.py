@@ -1,4 +1,4 @@
-"""The world as one frozen value: streams, tty flags, environment, width.
+"""Streams, tty flags, environment and width of the process, as one frozen value.
 
 Only `Terminal.from_process()` reads `sys` and `os`; everything else takes a `Terminal`, so that
 a test of a terminal is one constructor call.
@@ -25,8 +25,9 @@ _PIECE = 1 << 20
 class Output:
     """Bytes to a file descriptor: whole, unbuffered, with errors of our own.
 
-    Raises from `write`: `OutputClosed` where the reader is gone (EPIPE), `OcxError` where the
-    disk is full or the stream closed.
+    Raises, from `write`:
+        OutputClosed: the reader is gone (EPIPE).
+        OcxError: the disk is full, or the stream is closed.
     """
 
     def __init__(self, raw: Any, name: str = "stdout") -> None:
@@ -60,7 +61,7 @@ class Output:
         return number
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         self._raw.close()
 
 
@@ -71,7 +72,7 @@ def write_failure(error: OSError, name: str) -> Exception:
     return OcxError(f"cannot write to {name}: {error.strerror or error}")
 
 
-class Messages(io.TextIOBase):
+class RedactingStderr(io.TextIOBase):
     """stderr, with every key masked; a message that cannot be written is dropped."""
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -79,7 +80,7 @@ class Messages(io.TextIOBase):
         self._keys: tuple[Secret, ...] = ()
 
     def hide(self, key: Secret) -> None:
-        """From now on `key` is masked wherever it appears."""
+        """Mask `key` in everything that is written from now on."""
         self._keys = (*self._keys, key)
 
     @property
@@ -120,7 +121,7 @@ class Terminal:
 
     stdin: BinaryIO | None
     stdout: Output
-    stderr: Messages
+    stderr: RedactingStderr
     env: Mapping[str, str] = field(default_factory=dict)
     stdin_tty: bool = False
     stdout_tty: bool = False
@@ -131,11 +132,11 @@ class Terminal:
 
     @classmethod
     def from_process(cls) -> Terminal:
-        stdin = getattr(sys.stdin, "buffer", None)
+        stdin, stderr = getattr(sys.stdin, "buffer", None), sys.stderr
         return cls(
             stdin=stdin,
             stdout=Output(_raw_stdout()),
-            stderr=sys.stderr if isinstance(sys.stderr, Messages) else Messages(sys.stderr),
+            stderr=stderr if isinstance(stderr, RedactingStderr) else RedactingStderr(stderr),
             env=os.environ,
             stdin_tty=_isatty(sys.stdin),
             stdout_tty=_isatty(sys.stdout),
@@ -156,8 +157,17 @@ class Terminal:
         """Whether a question may be asked: a person sits at both ends and this is not CI."""
         return self.stdin_tty and self.stderr_tty and not self.env.get("CI")
 
+    def can_animate(self) -> bool:
+        """Whether stderr may show something that moves: a person sees it, and this is not CI."""
+        dumb = self.env.get("TERM", "dumb") == "dumb"
+        return self.stderr_tty and not dumb and not self.env.get("CI")
+
     def read_stdin(self) -> bytes:
-        """All of stdin. Raises UsageError where it cannot be read."""
+        """Read all of stdin.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
         pieces = []
         try:
             # Not read(): a signal between two of its system calls waits for the next byte.
@@ -177,9 +187,6 @@ class Terminal:
 
     def stdout_color(self, choice: str = "auto") -> bool:
         return use_color(choice, self.stdout_tty, self.env)
-
-    def stderr_color(self, choice: str = "auto") -> bool:
-        return use_color(choice, self.stderr_tty, self.env)
 
 
 def use_color(choice: str, tty: bool, env: Mapping[str, str]) -> bool:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.argv import read_argv, split_trailing
-from ocx.entry import _value_flags
 from tests.support.program import Ocx
 
 
@@ -30,7 +29,7 @@ from tests.support.program import Ocx
 def test_only_commands_that_run_programs_are_split(
     argv: str, words: str, trailing: tuple[str, ...] | None
 ) -> None:
-    assert split_trailing(argv.split(), _value_flags) == (words.split(), trailing)
+    assert split_trailing(argv.split()) == (words.split(), trailing)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def test_only_commands_that_run_programs_are_split(
     ],
 )
 def test_the_command_is_not_an_option_s_value(argv: str, title: str) -> None:
-    assert read_argv(argv.split(), _value_flags).title == title
+    assert read_argv(argv.split()).title == title
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_the_command_is_not_an_option_s_value(argv: str, title: str) -> None:
     ],
 )
 def test_json_that_is_a_value_asks_for_nothing(argv: str, asked: bool) -> None:
-    assert read_argv(argv.split(), _value_flags).has("--json") is asked
+    assert read_argv(argv.split()).has("--json") is asked
 
 
 @pytest.mark.parametrize(
@@ -78,12 +77,12 @@ def test_json_that_is_a_value_asks_for_nothing(argv: str, asked: bool) -> None:
     ],
 )
 def test_nagios(argv: str, nagios: bool) -> None:
-    assert read_argv(argv.split(), _value_flags).is_for_nagios is nagios
+    assert read_argv(argv.split()).is_for_nagios is nagios
 
 
 @given(st.lists(st.sampled_from(["chat", "keys", "-s", "--", "-", "", "--json", "-P", "--x=1"])))
 def test_any_words_are_read(words: list[str]) -> None:
-    argv = read_argv(words, _value_flags)
+    argv = read_argv(words)
     assert argv.dashes is None or words[argv.dashes] == "--"
 
 

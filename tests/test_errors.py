@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ocx import errors
@@ -70,3 +72,8 @@ def test_what_ends_the_process_is_not_swallowed_on_the_way(kind: type[BaseExcept
 
 def test_a_child_keeps_its_status() -> None:
     assert errors.ChildExit(-9).status == -9
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    drawn = re.findall(r"^(?:[├└]── )?(\w+) +(\d+)  (\w+)$", errors.__doc__ or "", re.MULTILINE)
+    assert drawn == [(each.__name__, str(each.exit_code), each.name) for each in ERRORS]

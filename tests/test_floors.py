@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +28,7 @@ FLOORS = {
     "ocx.api": 1,
     "ocx.signals": 1,
     "ocx.terminal": 1,
+    "ocx.typer_internals": 1,
     "ocx.answer": 2,
     "ocx.config": 2,
     "ocx.editor": 4,
@@ -53,6 +57,7 @@ SERVE_MAY_IMPORT = (
     "ocx.jsontext",
     "ocx.suggest",
     "ocx.toml",
+    "ocx.api.completion",
     "ocx.api.types",
     "ocx.api.sse",
     "ocx.api.urls",
@@ -61,16 +66,18 @@ SERVE_MAY_IMPORT = (
 MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring.client")
 
 FOREIGN = {
-    "httpx": ("ocx.api", "ocx.serve.forward"),
+    "httpx": ("ocx.api", "ocx.serve.forward", "ocx.serve.tape_app"),
     "httpcore": ("ocx.api",),
-    "h11": ("ocx.api",),
-    "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.docs"),
+    "h11": ("ocx.api", SERVE),
+    "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.typer_internals"),
     "rich": ("ocx.output",),
     "starlette": (SERVE,),
     "uvicorn": (SERVE,),
     "sqlite3": (SERVE, "ocx.history"),
     "jsonschema": ("ocx.answer",),
-    "markdown_it": ("ocx.answer", "ocx.output.markdown"),
+    "markdown_it": ("ocx.answer", "ocx.output.live_inline", "ocx.output.live_leaves"),
+    "pygments": ("ocx.output.live_highlight",),
+    "referencing": ("ocx.answer",),
     "readline": ("ocx.session.line_editor",),
     "tomli_w": ("ocx.toml",),
     "click": (),
@@ -203,10 +210,46 @@ def test_foreign_packages_stay_where_they_are_known(foreign: str) -> None:
     assert not found, shown(found)
 
 
-def test_httpx_is_known_by_one_file_of_the_client_and_one_of_the_server() -> None:
-    """Its maintained successor is then a small change; the server needs its asynchronous half."""
-    knowing = {found.importer for found in IMPORTS if within(found.imported, ("httpx",))}
-    assert knowing == {"ocx.api._http", "ocx.serve.forward"}
+def test_what_is_imported_is_declared() -> None:
+    """Not only what a dependency happens to bring along."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    declared = {
+        re.split(r"[^A-Za-z0-9-]", each)[0].removesuffix("-py").replace("-", "_")
+        for each in project["dependencies"]
+    }
+    imported = {found.imported.split(".")[0] for found in IMPORTS}
+    undeclared = imported - declared - sys.stdlib_module_names - {"ocx"}
+    assert not undeclared
+
+
+HTTP_LIBRARIES = {"httpx", "httpcore"}
+
+
+def names_of_http_libraries(name: str) -> set[str]:
+    """The HTTP libraries that a module gets, from themselves or from one of our modules."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {str(node.module).split(".")[0], *(alias.name for alias in node.names)}
+    return found & HTTP_LIBRARIES
+
+
+def test_these_files_know_the_http_libraries_and_no_other() -> None:
+    """Replacing them is a change of these files; the server needs the asynchronous half.
+
+    `connection` imports httpx for the client, without httpx's command line, and hands it on.
+    """
+    knowing = {name: found for name in MODULES if (found := names_of_http_libraries(name))}
+    assert knowing == {
+        "ocx.api.connection": {"httpx", "httpcore"},
+        "ocx.api.deadlines": {"httpcore"},
+        "ocx.api.exceptions": {"httpx", "httpcore"},
+        "ocx.api.client": {"httpx"},
+        "ocx.serve.forward": {"httpx"},
+        "ocx.serve.tape_app": {"httpx"},
+    }
 
 
 def test_nobody_reaches_into_the_private_parts_of_typer() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from ocx.errors import OcxError, OutputClosed, UsageError
 from ocx.secret import Secret
-from ocx.terminal import Messages, Output, Terminal, use_color, write_failure
+from ocx.terminal import Output, RedactingStderr, Terminal, use_color, write_failure
 
 KEY = "sk-live-Te5tKey0000000000000000000000a1b2"
 
@@ -71,7 +71,7 @@ def pipe() -> Iterator[Pipe]:
 
 def terminal(**fields: Any) -> Terminal:
     return Terminal(
-        **{"stdin": None, "stdout": Output(io.BytesIO()), "stderr": Messages(None), **fields}
+        **{"stdin": None, "stdout": Output(io.BytesIO()), "stderr": RedactingStderr(None), **fields}
     )
 
 
@@ -112,7 +112,7 @@ def test_an_error_without_words_is_still_named() -> None:
 
 def test_messages_mask_the_key_in_use_and_what_looks_like_one() -> None:
     stream = io.StringIO()
-    messages = Messages(stream)
+    messages = RedactingStderr(stream)
     messages.hide(Secret("hunter2-hunter2-hunter2"))
     messages.write(f"got hunter2-hunter2-hunter2 and {KEY}\n")
     assert stream.getvalue() == "got …ter2 and sk-live-…a1b2\n"
@@ -121,7 +121,7 @@ def test_messages_mask_the_key_in_use_and_what_looks_like_one() -> None:
 @pytest.mark.parametrize("failure", [OSError(errno.EPIPE, "gone"), ValueError("closed")])
 def test_a_message_that_cannot_be_written_is_dropped(failure: Exception) -> None:
     """Whoever closed stderr does not want to hear; the exit status still tells."""
-    messages = Messages(Failing(failure))  # type: ignore[arg-type]
+    messages = RedactingStderr(Failing(failure))  # type: ignore[arg-type]
     assert messages.write("one\n") == 4
     assert messages.write("two\n") == 4
     assert messages.isatty() is False
@@ -129,16 +129,16 @@ def test_a_message_that_cannot_be_written_is_dropped(failure: Exception) -> None
 
 def test_a_message_beyond_the_locale_is_written_as_well_as_it_can_be() -> None:
     stream = Ascii()
-    Messages(stream).write("naïve…\n")
+    RedactingStderr(stream).write("naïve…\n")
     assert stream.getvalue() == "na?ve?\n"
 
 
 def test_messages_are_a_text_stream_for_those_who_need_one() -> None:
-    assert Messages(None).writable()
-    Messages(None).flush()
+    assert RedactingStderr(None).writable()
+    RedactingStderr(None).flush()
     with pytest.raises(io.UnsupportedOperation):
-        Messages(None).fileno()
-    assert Messages(sys.__stderr__).fileno() == 2
+        RedactingStderr(None).fileno()
+    assert RedactingStderr(sys.__stderr__).fileno() == 2
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,7 @@ def test_messages_are_a_text_stream_for_those_who_need_one() -> None:
 )
 def test_colour(choice: str, tty: bool, env: dict[str, str], color: bool) -> None:
     assert use_color(choice, tty, env) is color
-    world = terminal(env=env, stdout_tty=tty, stderr_tty=not tty)
-    assert world.stdout_color(choice) is color
-    assert world.stderr_color(choice) is use_color(choice, not tty, env)
+    assert terminal(env=env, stdout_tty=tty).stdout_color(choice) is color
 
 
 @pytest.mark.parametrize(
@@ -194,7 +192,7 @@ def test_print_is_utf8_and_a_lone_surrogate_cannot_break_it() -> None:
 
 def test_message_is_a_line_on_stderr() -> None:
     stream = io.StringIO()
-    terminal(stderr=Messages(stream)).message("hello")
+    terminal(stderr=RedactingStderr(stream)).message("hello")
     assert stream.getvalue() == "hello\n"
 
 
@@ -251,7 +249,7 @@ def test_input_in_memory_counts_as_piped(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_from_process_keeps_the_filter_that_stands_already(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was hidden before stays hidden."""
-    messages = Messages(io.StringIO())
+    messages = RedactingStderr(io.StringIO())
     assert from_process(monkeypatch, stderr=messages).stderr is messages  # type: ignore[arg-type]
 
 
@@ -295,6 +293,6 @@ def test_a_stdin_that_cannot_be_read_is_a_usage_error() -> None:
         def readinto(self, _buffer: object) -> int:
             raise IsADirectoryError(errno.EISDIR, "Is a directory")
 
-    terminal = Terminal(io.BufferedReader(Broken()), Output(io.BytesIO()), Messages(None))
+    terminal = Terminal(io.BufferedReader(Broken()), Output(io.BytesIO()), RedactingStderr(None))
     with pytest.raises(UsageError, match="cannot read stdin: Is a directory"):
         terminal.read_stdin()

@@ -6,6 +6,11 @@ with Client(Endpoint("https://opencodex.hk/api/v1", key=Secret(...))) as client:
     with client.stream({"model": "deepseek-chat", "messages": [...]}) as stream:
         for deltas in stream:
             print("".join(delta.text for delta in deltas), end="")
+
+For many threads, make one client each and share the certificates:
+
+    tls = tls_context()
+    clients = [Client(endpoint, tls=tls) for _ in range(32)]
 """
 
 from __future__ import annotations
@@ -17,14 +22,15 @@ from ocx.api.types import Delta, Endpoint, Reply
 if TYPE_CHECKING:
     from ocx.api.answer import Answer
     from ocx.api.client import Client
+    from ocx.api.connection import tls_context
     from ocx.api.stream import Stream
 
-__all__ = ["Answer", "Client", "Delta", "Endpoint", "Reply", "Stream"]
+__all__ = ["Answer", "Client", "Delta", "Endpoint", "Reply", "Stream", "tls_context"]
 
 
 def __getattr__(name: str) -> Any:
     # httpx costs more start-up than all the rest: `keys list` and `--version` do without.
-    if name in {"Client", "Stream"}:
+    if name in {"Client", "Stream", "tls_context"}:
         from ocx.api import client
 
         return getattr(client, name)

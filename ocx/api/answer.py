@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.message import SurrogateJoiner, reasoning_of, text_of
+from ocx.api.stream_state import reasoning_of, text_of
+from ocx.api.surrogates import SurrogateJoiner
 
 if TYPE_CHECKING:
     from ocx.api.stream import Stream

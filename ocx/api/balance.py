@@ -1,95 +1,32 @@
-"""Reading a balance: the API documents that there is one, not how it looks; pure.
-
-What real gateways answer (one-api, new-api, DeepSeek, OpenRouter, OpenAI's credit grants) is read
-by rank, and every doubt becomes an error or a guess: a gate that passes on a wrong number is
-worse than one that fails.
-"""
+"""Reading a balance: the API documents that there is one, not how it looks; pure."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
-from ocx.api.balance_values import (
-    Number,
+from ocx.api.balance_shapes import (
+    Balance,
+    Confidence,
+    Found,
     Scope,
-    below,
-    currency_of,
-    parse_exactly,
-    read_number,
-    scopes_of,
-    squash,
-    unit_of,
+    find_balance,
+    is_failure,
+    number_in,
+    to_balance,
     unreadable,
-    words_of,
 )
-from ocx.api.error_response import describe, has_bad_code, reported
+from ocx.api.error_response import describe, reported
+from ocx.api.http import sniff
 from ocx.api.types import Reply
 from ocx.errors import OcxError
 
-Confidence = Literal["exact", "derived", "guessed"]
-
-
-_RANKS = (
-    "available_balance total_available total_balance remaining_credits credits_remaining"
-    " remaining_balance balance_remaining remaining total_remaining limit_remaining remain_amount",
-    "balance credit_balance",
-    "credits credit remain_quota quota",
-)
-
-
-_UNLIMITED = {"unlimited", "unlimitedquota"}
-
-
-_DIFFERENCES = (
-    ("totalcredits", "totalusage"),
-    ("totalgranted", "totalused"),
-    ("limit", "used"),
-)
-
-
-_SPENT = {"used", "spent", "consumed"}
-
-
-_GIVEN = {"granted", "total"}
-
-
-_BAD_STATUS = {"false", "error", "fail", "failed", "failure"}
-
+__all__ = ["Balance", "Confidence", "parse_balance"]
 
 _STEP = re.compile(r"[^.\[\]]+")
-
-
-@dataclass(frozen=True)
-class Balance:
-    """What is left on the account.
-
-    Attributes:
-        amount: None where unlimited, and where several currencies are held.
-        unit: "credits", or the unit or currency that the body names.
-        path: where the number stands, like `data.balances[0].amount`; "" for a bare number.
-        confidence: "derived" is computed from two numbers, "guessed" may be another number.
-        currency: as the body names it, in upper case.
-        currencies: one balance each, where there are several and none was chosen.
-    """
-
-    amount: Decimal | None
-    unit: str
-    unlimited: bool
-    path: str
-    confidence: Confidence
-    currency: str | None = None
-    currencies: tuple[Balance, ...] = ()
-
-
-class _Found(NamedTuple):
-    scope: Scope
-    path: str
-    number: Number
-    rank: int = 0
 
 
 def parse_balance(
@@ -99,17 +36,17 @@ def parse_balance(
     scale: Decimal | None = None,
     currency: str | None = None,
 ) -> Balance:
-    """The balance in the answer to GET /balance.
+    """Read the balance in an answer to GET /balance.
 
     Args:
         body: the reply (then errors name its request id), its bytes, or its parsed JSON (which
             may have lost digits).
-        path: where the number stands (dotted, with indexes); found by rank where None.
+        path: where the number stands (dotted, with indexes); None finds it by the known shapes.
         scale: what to multiply the number by.
         currency: which one, of several.
 
     Raises:
-        ServerError: no balance, more than one that could be it, or none in `currency`.
+        ServerError: there is no balance, more than one could be it, or none is in `currency`.
         OcxError: the class of the failure that the body reports in spite of its 200.
     """
     if isinstance(body, Reply):
@@ -118,149 +55,13 @@ def parse_balance(
         except OcxError as error:
             describe(error, body.status, body.request_id)
             raise
-    document = parse_exactly(body) if isinstance(body, bytes) else body
-    found = _at_path(document, path) if path else _find(document)
+    document = _parse(body) if isinstance(body, bytes) else body
+    found = _at_path(document, path) if path else find_balance(document)
     found = _scaled(_chosen(found, currency), scale)
     if currency is not None and found.currency != currency.upper() and not found.unlimited:
         held = found.currency or "one that the answer does not name"
         raise unreadable(f"the balance is not in {currency.upper()}; it is in {held}")
     return found
-
-
-def _find(document: Any) -> Balance:
-    if isinstance(document, dict) and _is_failure(document):
-        raise reported(document, {})
-    bare = read_number(document)
-    if bare:
-        return _balance(_Found(Scope("", {}), "", bare))
-    scopes = list(scopes_of(document))
-    for attempt in (_unlimited, _ranked, _per_currency, _derived):
-        found = attempt(scopes)
-        if found:
-            return found
-    return _only_number(document)
-
-
-def _unlimited(scopes: list[Scope]) -> Balance | None:
-    for scope in scopes:
-        for name, value in scope.fields.items():
-            if squash(name) in _UNLIMITED and value is True:
-                return Balance(
-                    None, unit_of(scope.fields)[0], True, below(scope.path, name), "exact"
-                )
-    return None
-
-
-def _ranked(scopes: list[Scope]) -> Balance | None:
-    found = [candidate for scope in scopes for candidate in _candidates(scope)]
-    if not found:
-        return None
-    best = min(candidate.rank for candidate in found)
-    equals = [candidate for candidate in found if candidate.rank == best]
-    _refuse_disagreement(equals)
-    _refuse_more_than_there_is(equals[0], found)
-    doubtful = any(_may_be_the_grant(candidate) for candidate in equals)
-    return _balance(equals[0], "guessed" if doubtful else "exact")
-
-
-def _candidates(scope: Scope) -> Iterator[_Found]:
-    for name, value in scope.fields.items():
-        rank = _RANK_OF.get(squash(name))
-        number = read_number(value)
-        if rank is not None and number:
-            yield _Found(scope, below(scope.path, name), number, rank)
-
-
-def _may_be_the_grant(found: _Found) -> bool:
-    """Whether the number could be what was granted, not what is left: something was spent.
-
-    Granted minus spent giving the same number settles it.
-    """
-    if found.rank == 0:
-        return False
-    spent = _numbers_named(found.scope, _SPENT)
-    given = _numbers_named(found.scope, _GIVEN)
-    settled = any(g - s == found.number.value for g in given for s in spent)
-    return bool(spent) and not settled
-
-
-def _numbers_named(scope: Scope, wanted: set[str]) -> list[Decimal]:
-    named = (value for name, value in scope.fields.items() if wanted & set(words_of(name)))
-    return [number.value for number in map(read_number, named) if number]
-
-
-def _per_currency(scopes: list[Scope]) -> Balance | None:
-    for scope in scopes:
-        for name, value in scope.fields.items():
-            if _is_per_currency(value):
-                return _listed(below(scope.path, name) if name else scope.path, value)
-    return None
-
-
-def _is_per_currency(value: Any) -> bool:
-    rows = value if isinstance(value, list) else []
-    return bool(rows) and all(isinstance(row, dict) and currency_of(row) for row in rows)
-
-
-def _listed(path: str, rows: list[dict[str, Any]]) -> Balance:
-    held: dict[str, Balance] = {}
-    for index, row in enumerate(rows):
-        found = _ranked([Scope(f"{path}[{index}]", row)])
-        if found is None:
-            raise unreadable(f"no balance stands in {path}[{index}]")
-        name = found.currency or ""
-        if held.setdefault(name, found).amount != found.amount:
-            raise unreadable(f"the answer holds two different balances in {name}")
-    balances = tuple(held.values())
-    if len(balances) == 1:
-        return balances[0]
-    return Balance(None, "", False, path, "exact", currencies=balances)
-
-
-def _derived(scopes: list[Scope]) -> Balance | None:
-    found = []
-    for scope in scopes:
-        numbers = {
-            squash(name): (below(scope.path, name), number)
-            for name, value in scope.fields.items()
-            if (number := read_number(value))
-        }
-        for whole, part in _DIFFERENCES:
-            if whole in numbers and part in numbers:
-                found.append(_difference(scope, numbers[whole], numbers[part]))
-    _refuse_disagreement(found)
-    return _balance(found[0], "derived") if found else None
-
-
-def _difference(scope: Scope, whole: tuple[str, Number], part: tuple[str, Number]) -> _Found:
-    value = whole[1].value - part[1].value
-    number = Number(value, whole[1].sure and part[1].sure, whole[1].symbol)
-    return _Found(scope, f"{whole[0]} - {part[0]}", number)
-
-
-def _only_number(document: Any) -> Balance:
-    found = list(_all_numbers(document))
-    if len(found) != 1:
-        raise unreadable(
-            "the answer holds no balance" if not found else "no number in it is the balance"
-        )
-    return _balance(found[0], "guessed")
-
-
-def _all_numbers(document: Any) -> Iterator[_Found]:
-    waiting: list[tuple[str, Any, Scope]] = [("", document, Scope("", {}))]
-    while waiting:
-        path, value, scope = waiting.pop()
-        number = read_number(value)
-        if number:
-            yield _Found(scope, path, number)
-        elif isinstance(value, dict):
-            inner = Scope(path, value)
-            # A code that passed as success is no amount.
-            names = [name for name in value if path or name not in {"code", "status"}]
-            waiting += [(below(path, name), value[name], inner) for name in names]
-        elif isinstance(value, list):
-            waiting += [(f"{path}[{at}]", each, scope) for at, each in enumerate(value)]
 
 
 def _at_path(document: Any, path: str) -> Balance:
@@ -273,10 +74,10 @@ def _at_path(document: Any, path: str) -> Balance:
             value = value[int(step)]
         else:
             value = None
-    number = read_number(value)
+    number = number_in(value)
     if number:
-        return _balance(_Found(scope, path, number))
-    if isinstance(document, dict) and _is_failure(document):
+        return to_balance(Found(scope, path, number))
+    if isinstance(document, dict) and is_failure(document):
         raise reported(document, {})
     raise unreadable(f"no number stands at balance_path {path!r}")
 
@@ -299,33 +100,30 @@ def _scaled(found: Balance, scale: Decimal | None) -> Balance:
     return replace(found, amount=amount, currencies=each)
 
 
-def _balance(found: _Found, confidence: Confidence = "exact") -> Balance:
-    unit, currency = unit_of(found.scope.fields)
-    if unit == "credits" and found.number.symbol:
-        unit = found.number.symbol
-    sure = confidence if found.number.sure else "guessed"
-    return Balance(found.number.value, unit, False, found.path, sure, currency)
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(
+            body,
+            parse_float=_decimal,
+            parse_constant=lambda _: None,  # NaN and Infinity are no numbers
+            object_pairs_hook=_object,
+        )
+    except (ValueError, RecursionError):
+        page = sniff(body) == "html"
+        kind = "an HTML page, not JSON" if page else "not JSON"
+        raise unreadable(f"the answer is {kind}") from None
 
 
-def _refuse_disagreement(found: list[_Found]) -> None:
-    for other in found[1:]:
-        if other.number.value != found[0].number.value:
-            raise unreadable(f"the answer is ambiguous: {found[0].path} and {other.path} disagree")
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of twenty digits
+        return Decimal("NaN")
 
 
-def _refuse_more_than_there_is(best: _Found, found: list[_Found]) -> None:
-    """What remains cannot be more than the balance: one of the two means something else."""
-    for other in found:
-        if best.rank == 0 and other.rank == 1 and other.number.value < best.number.value:
-            raise unreadable(f"the answer is ambiguous: {best.path} is more than {other.path}")
-
-
-def _is_failure(document: Mapping[str, Any]) -> bool:
-    if document.get("error") or document.get("success") is False:
-        return True
-    if str(document.get("status")).lower() in _BAD_STATUS:
-        return True
-    return has_bad_code(document)
-
-
-_RANK_OF = {squash(name): rank for rank, names in enumerate(_RANKS) for name in names.split()}
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if fields.setdefault(name, value) != value:
+            raise unreadable(f"the answer is ambiguous: it has {name[:40]!r} twice")
+    return fields

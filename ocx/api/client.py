@@ -1,4 +1,4 @@
-"""The client: one endpoint, one pool of connections, one request at a time."""
+"""The client of the API: one endpoint, one pool of connections, one request at a time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ocx.api._http import httpx
 from ocx.api.completion import complete, document_of
-from ocx.api.connection import Transport, check_ca_bundle
+from ocx.api.connection import Transport, check_ca_bundle, httpx, tls_context
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import describe, from_response, parse, request_id
 from ocx.api.exceptions import translate
@@ -21,20 +20,20 @@ from ocx.api.http import (
     ERROR_CAP,
     QUICK_CAP,
     HttpRequest,
-    build,
+    build_request,
     capped,
-    chat_message,
+    chat_request,
     unpack,
 )
 from ocx.api.retry import Failure, may_retry, retry_after, wait_before
 from ocx.api.stream import Stream
 from ocx.api.stream_state import StreamState
-from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
+from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply, model_ids
 from ocx.api.urls import check_base_url
 from ocx.errors import OcxError
 from ocx.secret import redact
 
-__all__ = ["Client", "Stream"]
+__all__ = ["Client", "Stream", "tls_context"]
 
 log = logging.getLogger("ocx.api")
 
@@ -47,7 +46,8 @@ class Client:
     Args:
         transport: takes the place of the network, in tests; then only its own deadlines hold.
         sleep: waits between attempts.
-        tls: one context for the clients of many threads; made on first use where not given.
+        tls: from `ocx.api.tls_context`, so that the clients of many threads load the certificates
+            once; by default each client loads them on first use.
 
     Every call raises, over all its attempts:
         ConfigError: URL, header, key, proxy or CA file cannot be used; nothing was sent.
@@ -82,7 +82,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close every connection at once; from another thread it ends the call that runs."""
+        """Close every connection at once. From another thread, this ends the running call."""
         self._backend.close()
         self._transport.close()
 
@@ -90,7 +90,7 @@ class Client:
         """GET /models; `types.model_ids(reply.json)` are the ids.
 
         Raises:
-            ServerError: the answer is no list of models.
+            ServerError: the answer is not a list of models.
         """
         reply = self.request("GET", "/models", cap=QUICK_CAP)
         with _described(reply):
@@ -98,19 +98,19 @@ class Client:
         return reply
 
     def balance(self) -> Reply:
-        """GET /balance, as sent; `ocx.api.parse_balance(reply.body)` makes sense of it."""
+        """GET /balance, as sent; `ocx.api.balance.parse_balance(reply)` reads it."""
         return self.request("GET", "/balance", cap=QUICK_CAP)
 
     def chat(self, body: Mapping[str, Any]) -> Reply:
-        """POST /chat/completions, the answer whole; `reply.json` is a chat.completion.
+        """POST /chat/completions and read the whole answer; `reply.json` is a chat.completion.
 
         Raises:
             CutAnswerError: (an IncompleteError) its `reply` holds what arrived.
-            RejectedError: also where the content filter left no text.
-            ServerError: also for a 200 that is no chat completion.
+            RejectedError: also if the content filter left no text.
+            ServerError: also for a 200 that is not a chat completion.
         """
-        message = chat_message(self._endpoint, body, stream=False)
-        reply = self._reply(message, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
+        request = chat_request(self._endpoint, body, stream=False)
+        reply = self._reply(request, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
         with _described(reply):
             return complete(reply, self._endpoint.key)
 
@@ -120,31 +120,45 @@ class Client:
         Returns when the server has begun to answer; what iterating raises is at `Stream`.
         """
         endpoint = self._endpoint
-        message = chat_message(endpoint, body, stream=True)
-        call = _Call(self, message, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
+        request = chat_request(endpoint, body, stream=True)
+        call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
         source = _Source(call, response)
         return Stream(source, StreamState(_lower(response), endpoint.key))
 
     def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        content: bytes = b"",
-        cap: int = CHAT_CAP,
+        self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP
     ) -> Reply:
-        """Any request, with this endpoint's key, retries and errors; the body is not looked into.
+        """Send any request below the base URL, with this endpoint's key, retries and errors.
+
+        The body of the answer is not looked into.
 
         Args:
-            path: below the base URL.
-            cap: bytes of the answer at most.
+            cap: the largest answer, in bytes.
         """
-        message = build(self._endpoint, method, path, content=content)
-        return self._reply(message, self._endpoint.timeout or QUICK_TIMEOUT, cap)
+        request = build_request(self._endpoint, method, path, content=content)
+        return self._reply(request, self._endpoint.timeout or QUICK_TIMEOUT, cap)
 
-    def _reply(self, message: HttpRequest, seconds: float, cap: int) -> Reply:
-        call = _Call(self, message, seconds, None)
+    def probe(self, path: str) -> Probe:
+        """GET `path` once and tell what came of each step; no failure is raised.
+
+        An answer counts whatever its status. A step that says nothing for `connect_timeout`
+        has failed.
+        """
+        endpoint = self._endpoint
+        request = build_request(endpoint, "GET", path)
+        seconds = endpoint.timeout or QUICK_TIMEOUT
+        call = _Call(self, request, seconds, endpoint.connect_timeout)
+        outcome = call.attempt(lambda response: (response.status_code, _lower(response)))
+        trace = self._backend.trace
+        if not isinstance(outcome, Failure):
+            return Probe(trace, *outcome)
+        if outcome.headers is not None:
+            return Probe(trace, outcome.error.status, outcome.headers)
+        return Probe(trace, None, {}, outcome.error)
+
+    def _reply(self, request: HttpRequest, seconds: float, cap: int) -> Reply:
+        call = _Call(self, request, seconds, None)
         status, headers, body = call.run(lambda response: _read(response, cap))
         return Reply(
             status,
@@ -161,14 +175,14 @@ class _Call:
     """One request over all its attempts."""
 
     def __init__(
-        self, client: Client, message: HttpRequest, seconds: float, idle: float | None
+        self, client: Client, request: HttpRequest, seconds: float, idle: float | None
     ) -> None:
         self._endpoint = client._endpoint
         self._transport = client._transport
         self._sleep = client._sleep
-        self._message = message
+        self._request = request
         self._proxy_url = (
-            self._transport.proxy_for(message.url)
+            self._transport.proxy_url(request.url)
             if isinstance(self._transport, Transport)
             else None
         )
@@ -179,27 +193,27 @@ class _Call:
         self.attempts = 0
 
     def run(self, consume: Callable[[httpx.Response], T]) -> T:
-        """What `consume` makes of the first answer with a 2xx."""
+        """Send until an answer has a 2xx status; return what `consume` makes of it."""
         while True:
             self.attempts += 1
-            outcome = self._attempt(consume)
+            outcome = self.attempt(consume)
             if not isinstance(outcome, Failure):
                 return outcome
             self._pause(outcome)
 
     def failed(self, error: Exception) -> Failure:
-        """An exception from below as one of ours."""
-        failure = translate(error, self._message.url, self.backend, self._proxy_url)
+        """Translate an exception from below into one of ours."""
+        failure = translate(error, self._request.url, self.backend, self._proxy_url)
         failure.error.message = self._masked(failure.error.message)
         failure.error.sent = not self.backend.connecting
         if failure.error is not error:
             failure.error.__cause__ = error
         return failure
 
-    def _attempt(self, consume: Callable[[httpx.Response], T]) -> T | Failure:
+    def attempt(self, consume: Callable[[httpx.Response], T]) -> T | Failure:
         began = time.monotonic()
         try:
-            response = self._transport.handle_request(self._request())
+            response = self._transport.handle_request(self._httpx_request())
             try:
                 log.debug("%s", self._line(response, began))
                 if 200 <= response.status_code < 300:
@@ -210,11 +224,11 @@ class _Call:
                 raise
         except Exception as error:  # of httpx, httpcore, ssl, socks: `failed` raises all others
             failure = self.failed(error)
-            log.debug("%s %s: %s", self._message.method, self._message.url, failure.error.message)
+            log.debug("%s %s: %s", self._request.method, self._request.url, failure.error.message)
             return failure
 
-    def _request(self) -> httpx.Request:
-        message = self._message
+    def _httpx_request(self) -> httpx.Request:
+        request = self._request
         timeout = {
             "connect": self._endpoint.connect_timeout,
             "read": self._idle,
@@ -222,11 +236,11 @@ class _Call:
             "pool": None,
         }
         return httpx.Request(
-            message.method,
-            message.url,
-            headers=[(name.encode(), value.encode()) for name, value in message.headers],
-            content=message.content or None,
-            extensions={"timeout": timeout, "trace": self.backend.trace},
+            request.method,
+            request.url,
+            headers=[(name.encode(), value.encode()) for name, value in request.headers],
+            content=request.content or None,
+            extensions={"timeout": timeout, "trace": self.backend.on_event},
         )
 
     def _refused(self, response: httpx.Response) -> Failure:
@@ -248,15 +262,19 @@ class _Call:
         return Failure(error, "status", headers)
 
     def _pause(self, failure: Failure) -> None:
-        """Wait before the next attempt, or raise the failure where there is none."""
+        """Wait before the next attempt, or raise the failure if there is none."""
         retries = self._endpoint.retries
-        if self.attempts > retries or not may_retry(self._message.method, failure):
+        if self.attempts > retries or not may_retry(self._request.method, failure):
             raise failure.error
         wait = wait_before(self.attempts, failure, self.backend.left())
         if wait is None:
             raise failure.error
+        error = failure.error
+        said = {"number": self.attempts, "of": retries, "seconds": round(wait, 3)}
+        more = {"message": error.message, "status": error.status}
+        text = "retry %d of %d in %.1f s: %s"
         log.warning(
-            "retry %d of %d in %.1f s: %s", self.attempts, retries, wait, failure.error.message
+            text, self.attempts, retries, wait, error.message, extra={"retry": {**said, **more}}
         )
         self._sleep(wait)
         if self.backend.left() <= 0:
@@ -266,8 +284,8 @@ class _Call:
         found = request_id(_lower(response))
         name = f", request id {found}" if found else ""
         took = (time.monotonic() - began) * 1000
-        message = self._message
-        return f"{message.method} {message.url}: {response.status_code}{name}, {took:.0f} ms"
+        request = self._request
+        return f"{request.method} {request.url}: {response.status_code}{name}, {took:.0f} ms"
 
     def _masked(self, text: str) -> str:
         key = self._endpoint.key

@@ -1,4 +1,4 @@
-"""Reading an answer that was asked for whole, and making one out of chunks; pure."""
+"""Read an answer that was asked for whole, or build it from the chunks of a stream; pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import Any
 
 from ocx.api.error_response import excerpt, from_document, incomplete
 from ocx.api.http import sniff
-from ocx.api.message import add_calls, index_of, text_of
 from ocx.api.sse import Decoder, EventTooLarge
-from ocx.api.stream_state import StreamState, check_completion, filtered
+from ocx.api.stream_state import (
+    StreamState,
+    add_calls,
+    check_completion,
+    filtered,
+    index_of,
+    text_of,
+)
 from ocx.api.types import Reply
 from ocx.errors import IncompleteError, OcxError, ServerError
 from ocx.secret import Secret
@@ -31,85 +37,8 @@ class CutAnswerError(IncompleteError):
         self.reply = reply
 
 
-def complete(reply: Reply, key: Secret | None = None) -> Reply:
-    """The reply with a chat.completion in `json`, folded where the server streamed all the same.
-
-    Raises:
-        CutAnswerError: the answer broke off after some content, or was filtered.
-        OcxError: the body reports a failure, or is no chat completion.
-    """
-    if sniff(reply.body) == "events":
-        return _folded(reply, key)
-    document = document_of(reply, key)
-    check_completion(document)
-    choice = document["choices"][0]
-    if choice.get("finish_reason") == "content_filter":
-        seen = bool(text_of(choice["message"].get("content")))
-        _raise_cut(filtered(seen), reply, seen)
-    return reply
-
-
-def document_of(reply: Reply, key: Secret | None = None) -> Any:
-    """The reply's JSON.
-
-    Raises:
-        OcxError: it reports a failure in spite of its status, or is HTML or anything else.
-    """
-    if reply.json is None:
-        raise unexpected(reply.body)
-    error = from_document(reply.json, reply.headers, status=reply.status, key=key)
-    if error is not None:
-        raise error
-    return reply.json
-
-
-def unexpected(body: bytes) -> ServerError:
-    """The error for a 200 whose body is not what was asked for."""
-    if sniff(body) == "html":
-        message = "the answer is an HTML page, not JSON"
-    elif not body.strip():
-        message = "the answer is empty"
-    else:
-        message = f"the answer is not JSON: {excerpt(body)}"
-    hint = "is base_url the URL of the API, with its path?"
-    return ServerError(message, hint=hint)
-
-
-def _folded(reply: Reply, key: Secret | None) -> Reply:
-    progress, folded = StreamState(reply.headers, key), CompletionBuilder()
-    error: OcxError | None = None
-    try:
-        for data in _events(reply.body):
-            delta = progress.read(data)
-            if delta is not None:
-                folded.add(json.loads(delta.data))
-    except EventTooLarge as large:
-        error = progress.broken(ServerError(str(large)))
-    except OcxError as reported:
-        error = progress.broken(reported)
-    error = error or progress.verdict()
-    document = folded.document()
-    whole = dataclasses.replace(reply, json=document, body=json.dumps(document).encode())
-    if error is not None:
-        _raise_cut(error, whole, progress.content_seen)
-    return whole
-
-
-def _events(body: bytes) -> Iterator[str]:
-    decoder = Decoder()
-    yield from decoder.feed(body)
-    yield from decoder.end()
-
-
-def _raise_cut(error: OcxError, reply: Reply, content_seen: bool) -> None:
-    if content_seen:
-        cut = error if isinstance(error, IncompleteError) else incomplete(error)
-        raise CutAnswerError(cut, reply)
-    raise error
-
-
 class CompletionBuilder:
-    """One chat.completion out of the chunks of a stream; keeps the text."""
+    """Builds one chat.completion from the chunks of a stream."""
 
     def __init__(self) -> None:
         self._document: dict[str, Any] = {}
@@ -117,7 +46,7 @@ class CompletionBuilder:
         self._text: dict[tuple[int, str], list[str]] = {}
 
     def add(self, chunk: Mapping[str, Any]) -> None:
-        """Take one chunk; what is no chunk is passed over."""
+        """Take one chunk; other JSON objects are ignored."""
         for name, value in chunk.items():
             if name not in {"choices", "object"} and value is not None:
                 self._document[name] = value
@@ -169,6 +98,83 @@ class CompletionBuilder:
             joined["content"] = joined.get("content") or None
         message |= joined
         return {"index": index, "message": message, **_without(choice, "index", "message")}
+
+
+def complete(reply: Reply, key: Secret | None = None) -> Reply:
+    """The reply with a chat.completion in `json`, built from chunks if the server streamed.
+
+    Raises:
+        CutAnswerError: the answer broke off after some content, or was filtered.
+        OcxError: the body reports a failure, or is not a chat completion.
+    """
+    if sniff(reply.body) == "events":
+        return _built(reply, key)
+    document = document_of(reply, key)
+    check_completion(document)
+    choice = document["choices"][0]
+    if choice.get("finish_reason") == "content_filter":
+        seen = bool(text_of(choice["message"].get("content")))
+        _raise_cut(filtered(seen), reply, seen)
+    return reply
+
+
+def document_of(reply: Reply, key: Secret | None = None) -> Any:
+    """The reply's JSON.
+
+    Raises:
+        OcxError: it reports a failure in spite of its status, or is HTML or anything else.
+    """
+    if reply.json is None:
+        raise unexpected(reply.body)
+    error = from_document(reply.json, reply.headers, status=reply.status, key=key)
+    if error is not None:
+        raise error
+    return reply.json
+
+
+def unexpected(body: bytes) -> ServerError:
+    """The error for a 200 whose body is not what was asked for."""
+    if sniff(body) == "html":
+        message = "the answer is an HTML page, not JSON"
+    elif not body.strip():
+        message = "the answer is empty"
+    else:
+        message = f"the answer is not JSON: {excerpt(body)}"
+    hint = "is base_url the URL of the API, with its path?"
+    return ServerError(message, hint=hint)
+
+
+def _built(reply: Reply, key: Secret | None) -> Reply:
+    state, builder = StreamState(reply.headers, key), CompletionBuilder()
+    error: OcxError | None = None
+    try:
+        for data in _events(reply.body):
+            delta = state.read(data)
+            if delta is not None:
+                builder.add(json.loads(delta.data))
+    except EventTooLarge as large:
+        error = state.broken(ServerError(str(large)))
+    except OcxError as reported:
+        error = state.broken(reported)
+    error = error or state.verdict()
+    document = builder.document()
+    whole = dataclasses.replace(reply, json=document, body=json.dumps(document).encode())
+    if error is not None:
+        _raise_cut(error, whole, state.content_seen)
+    return whole
+
+
+def _events(body: bytes) -> Iterator[str]:
+    decoder = Decoder()
+    yield from decoder.feed(body)
+    yield from decoder.end()
+
+
+def _raise_cut(error: OcxError, reply: Reply, content_seen: bool) -> None:
+    if content_seen:
+        cut = error if isinstance(error, IncompleteError) else incomplete(error)
+        raise CutAnswerError(cut, reply)
+    raise error
 
 
 def _without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:

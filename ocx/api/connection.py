@@ -1,20 +1,39 @@
-"""Connections to one endpoint, with our deadlines, proxies and certificates."""
+"""Connections to one endpoint, with our deadlines, proxies and certificates.
+
+The rest of the client takes httpx and httpcore from here. httpx imports its command line (click,
+pygments, rich) if those are installed: 90 ms for nothing. None in sys.modules makes that one
+import fail, which httpx allows for.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
 from ocx.api import proxy
-from ocx.api._http import httpcore, httpx
 from ocx.api.deadlines import DeadlineBackend
-from ocx.api.exceptions import words
+from ocx.api.error_response import excerpt
 from ocx.api.types import Endpoint
 from ocx.errors import ConfigError
+
+_MAIN = "httpx._main"
+_hidden = _MAIN not in sys.modules
+if _hidden:
+    # typeshed knows no None there; the import system does (docs.python.org, sys.modules).
+    sys.modules[_MAIN] = None  # type: ignore[assignment]
+try:
+    import httpcore
+    import httpx
+finally:
+    if _hidden:
+        del sys.modules[_MAIN]
+
+__all__ = ["Transport", "check_ca_bundle", "httpcore", "httpx", "reason_of", "tls_context"]
 
 
 class Transport(httpx.BaseTransport):
@@ -30,7 +49,7 @@ class Transport(httpx.BaseTransport):
         self._pools: dict[str | None, httpcore.ConnectionPool] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        proxy_url = self.proxy_for(str(request.url))
+        proxy_url = self.proxy_url(str(request.url))
         if proxy_url not in self._pools:
             self._pools[proxy_url] = self._pool(proxy_url, request.url.scheme)
         response = self._pools[proxy_url].handle_request(
@@ -54,11 +73,11 @@ class Transport(httpx.BaseTransport):
             extensions=response.extensions,
         )
 
-    def proxy_for(self, url: str) -> str | None:
-        """The proxy that `url` is reached through.
+    def proxy_url(self, url: str) -> str | None:
+        """The proxy that `url` is reached through; None for a direct connection.
 
         Raises:
-            ConfigError: its URL cannot be used.
+            ConfigError: the proxy's URL cannot be used.
         """
         return proxy.choose(url, self._endpoint.proxy, self._environment)
 
@@ -69,13 +88,13 @@ class Transport(httpx.BaseTransport):
                 pool.close()
 
     def _pool(self, proxy_url: str | None, scheme: str) -> httpcore.ConnectionPool:
-        tls = self._tls
-        if tls is None and scheme == "https":
-            tls = self._tls = tls_context(self._endpoint.ca_bundle)
+        secure_proxy = proxy_url is not None and proxy_url.startswith("https")
+        if self._tls is None and (scheme == "https" or secure_proxy):
+            self._tls = tls_context(self._endpoint.ca_bundle)
         common: dict[str, Any] = {
             "max_connections": None,
             "keepalive_expiry": 5.0,
-            "ssl_context": tls,
+            "ssl_context": self._tls,
             "network_backend": self._backend,
         }
         if proxy_url is None:
@@ -84,8 +103,8 @@ class Transport(httpx.BaseTransport):
         common["proxy_auth"] = proxy.credentials(proxy_url)
         if proxy_url.startswith("socks"):
             return httpcore.SOCKSProxy(**common)
-        if proxy_url.startswith("https"):
-            common["proxy_ssl_context"] = tls_context(self._endpoint.ca_bundle)
+        if secure_proxy:
+            common["proxy_ssl_context"] = self._tls
         return httpcore.HTTPProxy(**common)
 
 
@@ -101,9 +120,11 @@ class _Body(httpx.SyncByteStream):
 
 
 def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
-    """Trust in `ca_bundle` (PEM file or folder), else SSL_CERT_FILE, SSL_CERT_DIR, certifi.
+    """Trust the certificates of `ca_bundle` (PEM file or folder).
 
-    Takes about 20 ms: the clients of one process can share one.
+    Without one, those of SSL_CERT_FILE, SSL_CERT_DIR or certifi. Loading them takes about 20 ms
+    and some memory, so the clients of many threads should share one context: pass it to each
+    `Client(tls=...)`.
 
     Raises:
         ConfigError: the file is missing or holds no certificate.
@@ -117,10 +138,19 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_bundle)
     except (OSError, ssl.SSLError) as error:
         name = ca_bundle or "the file or folder that SSL_CERT_FILE or SSL_CERT_DIR names"
-        raise ConfigError(f"cannot read certificates from {name}: {words(error)}") from error
+        raise ConfigError(f"cannot read certificates from {name}: {reason_of(error)}") from error
 
 
 def check_ca_bundle(ca_bundle: str | None) -> None:
-    """Raise `ConfigError` where the bundle is missing, before any request."""
+    """Raise `ConfigError` if the bundle is missing, before any request."""
     if ca_bundle is not None and not Path(ca_bundle).exists():
         raise ConfigError(f"the CA bundle does not exist: {ca_bundle}", hint="see --ca-bundle")
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception of TLS, a socket or a proxy says, as a few words on one line."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    # A proxy's reason phrase comes from the network too.
+    return excerpt(text) or type(error).__name__

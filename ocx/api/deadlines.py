@@ -1,7 +1,7 @@
 """Sockets that keep deadlines, as a network backend of httpcore.
 
 httpx limits each read, not a whole call, and nothing limits the name lookup. Enforcing the total
-here, where the bytes are read, covers every phase (lookup, proxy, TLS, headers that drip, body)
+here, where the bytes are read, covers every step (lookup, proxy, TLS, slow headers, body)
 without a timer thread that shuts down sockets, and an expired deadline is never mistaken for the
 server's end of the stream.
 """
@@ -20,18 +20,23 @@ from typing import Any
 
 import httpcore
 
+from ocx.api.types import ConnectionTrace
 from ocx.errors import DeadlineError
 
+REQUEST_BEGINS = "http11.send_request_headers.started"
+"""httpcore's name of the event that tells CONNECT from the request itself."""
+
 _PIECE = 64 * 1024
+_HEAD = len(b"HTTP/")
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """The connections of one client; one request at a time.
+    """The connections of one client, which makes one request at a time.
 
     Attributes:
         connecting: a connection is being made; the request itself has not begun.
         connect_timeout: seconds for lookup, TCP, proxy and TLS together.
-        reason: why the last connection failed; httpcore's pool drops the cause of its errors.
+        trace: of the last connection.
     """
 
     def __init__(self, connect_timeout: float) -> None:
@@ -39,7 +44,6 @@ class DeadlineBackend(httpcore.NetworkBackend):
         self._tcp = httpcore.SyncBackend()
         self._open: list[httpcore.NetworkStream] = []
         self._closed = False
-        self.reason: BaseException | None = None
         self.start(0)
 
     def start(self, seconds: float) -> None:
@@ -49,11 +53,11 @@ class DeadlineBackend(httpcore.NetworkBackend):
         self._end = time.monotonic() + seconds
         self._connect_end = self._end
         self.connecting = False
-        self.reason = None
+        self.trace = ConnectionTrace()
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """What is done inside must be over in `seconds`, whatever is left of the call."""
+        """Give what runs inside `seconds` at most, whatever is left of the call."""
         end = self._end
         self._end = min(end, time.monotonic() + seconds)
         try:
@@ -65,17 +69,19 @@ class DeadlineBackend(httpcore.NetworkBackend):
         """Seconds until the total deadline; negative once it has passed."""
         return self._end - time.monotonic()
 
-    def trace(self, name: str, info: Mapping[str, Any]) -> None:
+    def on_event(self, name: str, info: Mapping[str, Any]) -> None:
         """httpcore's `trace` extension: the way to know that CONNECT and TLS are behind us."""
-        if name == "http11.send_request_headers.started":
+        if name == REQUEST_BEGINS:
             self.connecting = info["request"].method == b"CONNECT"
+            self.trace.steps.append("proxy" if self.connecting else "http")
+            self.trace.head = b""
 
     def limit(self, timeout: float | None) -> float:
         """Seconds that the next operation may take.
 
         Raises:
-            DeadlineError: the total is used up.
-            httpcore.ConnectTimeout: the time to connect is; tried again where there is more.
+            DeadlineError: the time of the call is used up.
+            httpcore.ConnectTimeout: the time to connect is, and the call has more.
         """
         self.check()
         end = min(self._end, self._connect_end) if self.connecting else self._end
@@ -85,7 +91,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         return left if timeout is None else min(timeout, left)
 
     def check(self) -> None:
-        """Raise `DeadlineError` where the total is used up."""
+        """Raise `DeadlineError` if the time of the call is used up."""
         if self.left() <= 0:
             raise self.expired()
 
@@ -106,7 +112,10 @@ class DeadlineBackend(httpcore.NetworkBackend):
         """Connect to the first address of `host` that answers; all share one `connect_timeout`."""
         self.connecting = True
         self._connect_end = min(self._end, time.monotonic() + self.connect_timeout)
-        addresses = self._addresses(host, port)
+        trace = self.trace = ConnectionTrace(["dns"])
+        addresses = trace.addresses = self._addresses(host, port)
+        trace.steps.append("tcp")
+        began = time.monotonic()
         for index, address in enumerate(addresses, 1):
             # An address that swallows packets must leave time for the others.
             share = self.limit(timeout) / (len(addresses) - index + 1)
@@ -115,6 +124,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
                     stream = self._tcp.connect_tcp(
                         address, port, share, local_address, socket_options
                     )
+                trace.connect_seconds = time.monotonic() - began
                 return self.adopt(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if index == len(addresses):
@@ -123,14 +133,14 @@ class DeadlineBackend(httpcore.NetworkBackend):
 
     @contextlib.contextmanager
     def reasoned(self) -> Iterator[None]:
-        """A step of connecting: a timeout may be the total's, a failure leaves its reason."""
+        """A step of connecting: a timeout may be that of the call, a failure leaves its reason."""
         try:
             yield
         except httpcore.ConnectTimeout:
             self.check()
             raise
         except httpcore.ConnectError as error:
-            self.reason = error.__cause__
+            self.trace.reason = error.__cause__
             raise
 
     def adopt(self, stream: httpcore.NetworkStream) -> _Stream:
@@ -141,7 +151,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         return _Stream(stream, self)
 
     def close(self) -> None:
-        """Close every socket; from another thread too, where it wakes the one that waits."""
+        """Close every socket. From another thread, this wakes the thread that waits."""
         self._closed = True
         for stream in self._open:
             with contextlib.suppress(OSError):
@@ -176,10 +186,14 @@ class _Stream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         limit = self._backend.limit(timeout)
         try:
-            return self._stream.read(max_bytes, limit)
+            data = self._stream.read(max_bytes, limit)
         except httpcore.ReadTimeout:
             self._backend.check()
             raise
+        trace = self._backend.trace
+        if len(trace.head) < _HEAD:
+            trace.head = (trace.head + data)[:_HEAD]
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         # A reader that takes a little now and then must not stretch one write for ever.
@@ -197,9 +211,13 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
+        trace = self._backend.trace
+        trace.steps.append("tls")
+        trace.certificate = {}
         limit = self._backend.limit(timeout)
         with self._backend.reasoned():
             stream = self._stream.start_tls(ssl_context, server_hostname, limit)
+        trace.certificate = stream.get_extra_info("ssl_object").getpeercert() or {}
         return self._backend.adopt(stream)
 
     def close(self) -> None:

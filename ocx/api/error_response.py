@@ -1,4 +1,4 @@
-"""What a refusal means: status, headers and body in, one of our errors out; pure.
+"""Turn a refusal (status, headers and body) into one of our errors; pure.
 
 The provider documents five statuses and no body, so every common shape is read: OpenAI's
 `{"error": {...}}`, `{"error": "text"}`, FastAPI's `detail`, problem+json's `title`, plain text.
@@ -81,7 +81,7 @@ def from_response(
 def from_document(
     document: Any, headers: Mapping[str, str], *, status: int = 200, key: Secret | None = None
 ) -> OcxError | None:
-    """The error that a document with a 200, or an event of a stream, reports; None for none."""
+    """The error that a document with a 200, or an event of a stream, reports, if any."""
     if not reports_failure(document):
         return None
     return reported(document, headers, status=status, key=key)
@@ -120,7 +120,7 @@ def incomplete(error: OcxError) -> IncompleteError:
 
 
 def describe(error: OcxError, status: int, request_id: str | None) -> None:
-    """Add to an error what is known of the answer that it came with."""
+    """Add the status and the request id of the answer to an error, if it has none."""
     error.request_id = error.request_id or request_id
     if error.status is None and not isinstance(error, NetworkError | DeadlineError):
         error.status = status
@@ -136,12 +136,11 @@ def reports_failure(document: Any) -> bool:
         return True
     # DashScope and one-api: no answer in it, but words and a code that is not a success.
     told = any(isinstance(document.get(name), str) for name in ("message", "msg", "detail"))
-    return told and has_bad_code(document) and "choices" not in document
+    return told and is_failure_code(document.get("code")) and "choices" not in document
 
 
-def has_bad_code(document: Mapping[str, Any]) -> bool:
-    """Whether a `code` in the body says that the request failed."""
-    code = document.get("code")
+def is_failure_code(code: Any) -> bool:
+    """Whether the `code` of a document means that the request failed; None means nothing."""
     return code is not None and str(code).lower() not in _GOOD_CODES
 
 
@@ -152,7 +151,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def parse(body: bytes | str) -> Any:
-    """The body's JSON; None where it is none."""
+    """The body's JSON; None if it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Every exception of the HTTP libraries, of TLS and of sockets as one of our errors."""
+"""Translate the exceptions of the HTTP libraries, TLS and sockets into our errors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import socket
 import ssl
 
 from ocx.api import proxy
-from ocx.api._http import httpcore, httpx
+from ocx.api.connection import httpcore, httpx, reason_of
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import excerpt
 from ocx.api.retry import Failure
 from ocx.api.urls import origin
 from ocx.errors import ConfigError, DeadlineError, NetworkError, OcxError, ServerError
 
+# The words of httpcore, h11 and socksio that tell one failure from another.
 _LOST = re.compile(r"closed connection|disconnected", re.IGNORECASE)
+_PROXY_LOGIN = re.compile(r"407|.*username/password", re.IGNORECASE)
 _BAD_URL = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol)
 _BAD_REQUEST = (httpx.LocalProtocolError, httpcore.LocalProtocolError)
 _TIMEOUT = (httpx.TimeoutException, httpcore.TimeoutException)
@@ -28,13 +30,13 @@ _NETWORK = (httpx.TransportError, httpcore.NetworkError, httpcore.ProtocolError,
 def translate(
     error: Exception, url: str, backend: DeadlineBackend, proxy_url: str | None = None
 ) -> Failure:
-    """What an exception of the HTTP libraries means.
+    """Translate an exception of the HTTP libraries.
 
     Args:
         proxy_url: the proxy that the request went through.
 
     Raises:
-        error: it is none of theirs.
+        error: it is not one of theirs.
     """
     if isinstance(error, OcxError):
         return Failure(error)
@@ -59,7 +61,9 @@ def _network(
         return _unconnected(error, place, backend, proxy_url)
     if not isinstance(error, _NETWORK):
         raise error
-    if isinstance(error, _GARBAGE) and not _LOST.search(str(error)):
+    # h11 takes a line for the beginning of a head: that the server left after it says nothing.
+    is_http = b"HTTP/".startswith(backend.trace.head)
+    if isinstance(error, _GARBAGE) and not (is_http and _LOST.search(str(error))):
         return Failure(ServerError(f"{place} sent what is not HTTP"))
     return Failure(
         NetworkError(
@@ -93,8 +97,8 @@ def _timeout(error: Exception, place: str, backend: DeadlineBackend) -> Failure:
 
 def _refused(error: Exception, proxy_url: str | None) -> Failure:
     at = f" {proxy.address(proxy_url)}" if proxy_url else ""
-    text = words(error)
-    if text.startswith("407") or "username/password" in text.lower():
+    text = reason_of(error)
+    if _PROXY_LOGIN.match(text):
         hint = "check the proxy's user name and password"
         return Failure(NetworkError(f"the proxy{at} asks for credentials: {text}", hint=hint))
     hint = "check --proxy, or HTTPS_PROXY and ALL_PROXY in the environment"
@@ -104,7 +108,7 @@ def _refused(error: Exception, proxy_url: str | None) -> Failure:
 def _unconnected(
     error: Exception, place: str, backend: DeadlineBackend, proxy_url: str | None
 ) -> Failure:
-    cause = backend.reason or _cause(error)
+    cause = backend.trace.reason or _cause(error)
     if proxy_url and proxy_url.startswith("https:"):
         place = f"{place} or its proxy"
     at = f"the proxy {proxy.address(proxy_url)}" if proxy_url else place
@@ -113,14 +117,16 @@ def _unconnected(
         return Failure(NetworkError(message, hint="--ca-bundle FILE names another authority"))
     if isinstance(cause, ssl.SSLError):
         hint = "is base_url's scheme and port right?"
-        return Failure(NetworkError(f"no TLS with {place}: {words(cause)}", hint=hint), "connect")
+        return Failure(
+            NetworkError(f"no TLS with {place}: {reason_of(cause)}", hint=hint), "connect"
+        )
     if isinstance(cause, socket.gaierror | UnicodeError):
-        message = f"cannot resolve {at}: {words(cause)}"
+        message = f"cannot resolve {at}: {reason_of(cause)}"
         hint = "check the name and the network"
         # A name that does not exist will not exist in half a second.
         lasting = isinstance(cause, UnicodeError) or cause.errno == socket.EAI_NONAME
         return Failure(NetworkError(message, hint=hint), "final" if lasting else "connect")
-    message = f"cannot connect to {at}: {words(cause)}"
+    message = f"cannot connect to {at}: {reason_of(cause)}"
     return Failure(NetworkError(message, hint="check base_url and the network"), "connect")
 
 
@@ -134,11 +140,3 @@ def place_of(url: str) -> str:
     _, host, port = origin(url)
     name = f"[{host}]" if ":" in host else host
     return name if port == 443 else f"{name}:{port}"
-
-
-def words(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    # A proxy's reason phrase comes from the network too.
-    return excerpt(text) or type(error).__name__

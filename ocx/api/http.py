@@ -1,4 +1,4 @@
-"""Requests and the bytes of answers, without any HTTP library.
+"""A request and the bytes of an answer, as they go over the wire; without any HTTP library.
 
 `--dry-run` and the client share this code, so that what is shown is what is sent.
 """
@@ -16,23 +16,29 @@ from urllib.parse import unquote, urlencode
 
 from ocx import __version__
 from ocx.api.types import Endpoint
-from ocx.api.urls import check_base_url, check_scheme, join, origin
+from ocx.api.urls import check_base_url, join, origin
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
 
 USER_AGENT = f"opencodex-cli/{__version__}"
-
-
 CHAT_PATH = "/chat/completions"
 
+MIB = 1024 * 1024
+ERROR_CAP = 256 * 1024
+QUICK_CAP = 8 * MIB
+CHAT_CAP = 32 * MIB
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
-
-
 _VALUE = re.compile(r"[^\x00-\x08\n-\x1f\x7f]*")
-
-
-_ACCEPTED = {True: "text/event-stream, application/json", False: "application/json"}
 _OURS = {"authorization", "host", "content-length", "transfer-encoding", "connection"}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_PATH_HINT = "a path below the base URL looks like models or chat/completions"
+
+_PIECE = 64 * 1024
+_BOM = b"\xef\xbb\xbf"
+_BLANKS = b" \t\r\n"
+_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"data\n", b"data\r")
+
+Kind = Literal["json", "events", "html", "other"]
 
 
 @dataclass(frozen=True)
@@ -46,43 +52,43 @@ class HttpRequest:
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
-    """The body's JSON: compact, UTF-8, in the order given. Raises UsageError for what is none."""
+    """The body as compact JSON in UTF-8, its fields in the order given.
+
+    Raises:
+        UsageError: it holds half of a surrogate pair.
+    """
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
         raise not_text(error) from None
 
 
-def chat_message(endpoint: Endpoint, body: Mapping[str, Any], *, stream: bool) -> HttpRequest:
+def chat_request(endpoint: Endpoint, body: Mapping[str, Any], *, stream: bool) -> HttpRequest:
     """The request for a chat; `stream` replaces what the body says."""
     fields = {name: value for name, value in body.items() if name != "stream"}
     if stream:
         fields["stream"] = True
-    return build(endpoint, "POST", CHAT_PATH, content=encode(fields), stream=stream)
+    return build_request(endpoint, "POST", CHAT_PATH, content=encode(fields), stream=stream)
 
 
-def build(
-    endpoint: Endpoint,
-    method: str,
-    path: str,
-    *,
-    content: bytes = b"",
-    stream: bool = False,
+def build_request(
+    endpoint: Endpoint, method: str, path: str, *, content: bytes = b"", stream: bool = False
 ) -> HttpRequest:
-    """A request to `path` below the base URL.
+    """A request to `path` below the base URL, with the key and the configured headers.
 
     Raises:
-        ConfigError: the URL, a header or the key cannot be used; the value is not repeated.
-        UsageError: the method or the path is not one.
+        ConfigError: the base URL, a header or the key cannot be used; the value is not repeated.
+        UsageError: the method or the path cannot be used.
     """
     check_base_url(endpoint.base_url, endpoint.allow_http)
     if not _NAME.fullmatch(method):
         raise UsageError(f"{method!r} is not an HTTP method")
-    url = _target(endpoint, path)
+    url = _url(endpoint, path)
+    accept = "text/event-stream, application/json" if stream else "application/json"
     fields = {
         "host": ("Host", _host(url)),
         "user-agent": ("User-Agent", USER_AGENT),
-        "accept": ("Accept", _ACCEPTED[stream]),
+        "accept": ("Accept", accept),
         # A compressor holds back what it has: a stream would come in bursts.
         "accept-encoding": ("Accept-Encoding", "identity" if stream else "gzip, deflate"),
     }
@@ -100,20 +106,95 @@ def request_preview(
     endpoint: Endpoint, body: Mapping[str, Any], *, stream: bool = True
 ) -> tuple[str, str, dict[str, str], bytes]:
     """(method, URL, headers with the key masked, exact body) of the chat request; sends nothing."""
-    message = chat_message(endpoint, body, stream=stream)
-    headers = dict(message.headers)
+    request = chat_request(endpoint, body, stream=stream)
+    headers = dict(request.headers)
     if endpoint.key is not None:
         headers["Authorization"] = f"Bearer {endpoint.key.masked()}"
-    return message.method, message.url, headers, message.content
+    return request.method, request.url, headers, request.content
 
 
-def _target(endpoint: Endpoint, path: str) -> str:
-    url = join(endpoint.base_url, path).partition("#")[0]
+def below_base_url(path: str) -> str:
+    """Return `path` as given.
+
+    A server, or a proxy before it, may decode a segment before it resolves it, so `%2e%2e` is
+    `..` here, too.
+
+    Raises:
+        UsageError: it could lead anywhere else.
+    """
+    name = path.partition("?")[0]
+    decoded = unquote(unquote(name))
+    if _SCHEME.match(name):
+        raise UsageError("the path is a URL; only the base URL is reached", hint=_PATH_HINT)
+    if "//" in decoded or "\\" in decoded:
+        raise UsageError("the path holds // or \\", hint=_PATH_HINT)
+    if {".", ".."} & set(decoded.split("/")):
+        raise UsageError("the path holds . or ..", hint=_PATH_HINT)
+    if "#" in path:
+        raise UsageError("the path holds a fragment (#)", hint="write # as %23")
+    return path
+
+
+def with_query(path: str, fields: Mapping[str, Any]) -> str:
+    """`path` with `fields` added to its query: texts as they are, everything else as JSON."""
+    pairs = {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(pairs)}"
+
+
+def unpack(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Decompress as the pieces come; none that comes out is larger than 64 KiB.
+
+    A few bytes can stand for gigabytes, so nothing is decompressed before it is asked for.
+
+    Args:
+        encoding: the value of Content-Encoding.
+
+    Raises:
+        ServerError: the encoding was not offered, or the data is broken.
+    """
+    name = encoding.strip().lower()
+    if name in {"", "identity"}:
+        return iter(pieces)
+    if name in {"gzip", "x-gzip"}:
+        return _inflate(pieces, zlib.MAX_WBITS | 16)
+    if name == "deflate":
+        return _deflate(pieces)
+    raise ServerError(f"the answer is compressed in a way that was not offered: {name[:40]!r}")
+
+
+def capped(pieces: Iterable[bytes], cap: int) -> bytes:
+    """Join all pieces.
+
+    Raises:
+        ServerError: they are more than `cap` bytes.
+    """
+    whole = bytearray()
+    for piece in pieces:
+        whole += piece
+        if len(whole) > cap:
+            raise ServerError(f"the answer is larger than {cap // 1024} KiB")
+    return bytes(whole)
+
+
+def sniff(head: bytes) -> Kind | None:
+    """The kind of a body that begins with `head`; None while it could be anything.
+
+    The content type does not count: servers label streams as text/plain and errors as text/html.
+    """
+    start = head.lstrip(_BLANKS).removeprefix(_BOM).lstrip(_BLANKS)
+    if not start or _BOM.startswith(start):
+        return None
+    if start[:1] in b"{[":
+        return "json"
+    if start[:1] == b"<":
+        return "html"
+    return "events" if start.startswith(_EVENT_FIELDS) else "other"
+
+
+def _url(endpoint: Endpoint, path: str) -> str:
+    url = join(endpoint.base_url, below_base_url(path))
     if not url.isascii() or not url.isprintable() or " " in url:
         raise UsageError("the path holds a character that must be percent-encoded")
-    if "@" in url.split("/")[2]:
-        raise UsageError("the URL holds a user name or password")
-    check_scheme(url, endpoint.allow_http)
     return url
 
 
@@ -141,114 +222,6 @@ def _key(endpoint: Endpoint) -> str:
             hint="a key is 1 to 512 printable ASCII characters, without spaces or newlines",
         )
     return endpoint.key.reveal()
-
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-
-
-_HINT = "a path below the base URL looks like models or chat/completions"
-
-
-def below_base_url(path: str) -> str:
-    """`path` as given. Raises UsageError where it could lead anywhere else.
-
-    A server, or a proxy before it, may decode a segment before it resolves it, so `%2e%2e` is
-    `..` here, too.
-    """
-    name = path.partition("?")[0]
-    decoded = unquote(unquote(name))
-    if _SCHEME.match(name):
-        raise UsageError("the path is a URL; only the base URL is reached", hint=_HINT)
-    if "//" in decoded or "\\" in decoded:
-        raise UsageError("the path holds // or \\", hint=_HINT)
-    if {".", ".."} & set(decoded.split("/")):
-        raise UsageError("the path holds . or ..", hint=_HINT)
-    if "#" in path:
-        raise UsageError("the path holds a fragment (#)", hint="write # as %23")
-    return path
-
-
-def with_query(path: str, fields: Mapping[str, Any]) -> str:
-    """`path` with `fields` added to its query: texts as they are, everything else as JSON."""
-    pairs = {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
-    return f"{path}{'&' if '?' in path else '?'}{urlencode(pairs)}"
-
-
-MIB = 1024 * 1024
-
-
-ERROR_CAP = 256 * 1024
-
-
-QUICK_CAP = 8 * MIB
-
-
-CHAT_CAP = 32 * MIB
-
-
-_PIECE = 64 * 1024
-
-
-_BOM = b"\xef\xbb\xbf"
-
-
-_BLANKS = b" \t\r\n"
-
-
-_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"data\n", b"data\r")
-
-
-Kind = Literal["json", "events", "html", "other"]
-
-
-def unpack(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """The pieces decompressed, none larger than 64 KiB more than it came.
-
-    A few bytes can stand for gigabytes: nothing is unpacked that was not asked for.
-
-    Args:
-        encoding: the value of Content-Encoding.
-
-    Raises:
-        ServerError: an encoding that was not offered, or broken data.
-    """
-    name = encoding.strip().lower()
-    if name in {"", "identity"}:
-        return iter(pieces)
-    if name in {"gzip", "x-gzip"}:
-        return _inflate(pieces, zlib.MAX_WBITS | 16)
-    if name == "deflate":
-        return _deflate(pieces)
-    raise ServerError(f"the answer is compressed in a way that was not offered: {name[:40]!r}")
-
-
-def capped(pieces: Iterable[bytes], cap: int) -> bytes:
-    """All pieces in one.
-
-    Raises:
-        ServerError: they are more than `cap` bytes.
-    """
-    whole = bytearray()
-    for piece in pieces:
-        whole += piece
-        if len(whole) > cap:
-            raise ServerError(f"the answer is larger than {cap // 1024} KiB")
-    return bytes(whole)
-
-
-def sniff(head: bytes) -> Kind | None:
-    """What a body that begins with `head` is; None while it could be anything.
-
-    The content type is not asked: servers label streams as text/plain and errors as text/html.
-    """
-    start = head.lstrip(_BLANKS).removeprefix(_BOM).lstrip(_BLANKS)
-    if not start or _BOM.startswith(start):
-        return None
-    if start[:1] in b"{[":
-        return "json"
-    if start[:1] == b"<":
-        return "html"
-    return "events" if start.startswith(_FIELDS) else "other"
 
 
 def _deflate(pieces: Iterable[bytes]) -> Iterator[bytes]:

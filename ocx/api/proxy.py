@@ -1,4 +1,4 @@
-"""Which proxy a host is reached through: the environment as httpx reads it; pure.
+"""Which proxy a host is reached through, by the environment as httpx reads it; pure.
 
 httpx's own reading cannot be asked from outside, and its client takes either the environment's
 proxies or a transport of ours, not both.
@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from ocx.api.urls import is_loopback, origin
 from ocx.errors import ConfigError
 
-_SCHEMES = {"http", "https", "socks5", "socks5h"}
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 def choose(url: str, configured: str | None, environment: Mapping[str, str]) -> str | None:
@@ -42,6 +42,12 @@ def address(proxy: str) -> str:
     return urlsplit(proxy).netloc.rpartition("@")[2]
 
 
+def host_and_port(proxy: str) -> tuple[str, int]:
+    """Where a proxy listens, with the port of its scheme if its URL has none."""
+    parts = urlsplit(proxy)
+    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
 def credentials(proxy: str) -> tuple[str, str] | None:
     """User name and password in a proxy's URL."""
     parts = urlsplit(proxy)
@@ -58,7 +64,7 @@ def _checked(proxy: str, name: str) -> str:
     url = proxy if "://" in proxy else f"http://{proxy}"
     try:
         parts = urlsplit(url)
-        fine = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
+        fine = parts.scheme in _PORTS and parts.hostname and parts.port != 0
     except ValueError:
         fine = False
     if not fine or not url.isascii() or not url.isprintable() or " " in url:

@@ -1,6 +1,6 @@
 """When a failed request may be sent again, and how long to wait; pure.
 
-A POST costs money: it is repeated only where the server says that it did not answer it.
+A POST costs money: it is repeated only if the server says that it did not answer it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNANSWERED = frozenset({429, 500, 502, 503, 522, 529})
 _HARMLESS_TOO = frozenset({408, 504, 524})
 _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
 
-Stage = Literal["connect", "silent", "status", "final"]
+Phase = Literal["connect", "silent", "status", "final"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Failure:
     """
 
     error: OcxError
-    phase: Stage = "final"
+    phase: Phase = "final"
     headers: Mapping[str, str] | None = None
 
 
@@ -78,7 +78,7 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     Args:
         headers: names in lower case.
-        now: seconds since the epoch; the clock's where not given.
+        now: seconds since the epoch; by default the clock's.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _SECONDS.fullmatch(milliseconds):

@@ -21,7 +21,7 @@ class EventTooLarge(ValueError):
 
 
 class Decoder:
-    """Takes a stream in pieces of any size and gives the data of each event, in order.
+    """Takes a stream in pieces of any size and returns the data of each event, in order.
 
     Two departures from the standard, both for what servers really send: the last event counts
     without its blank line; and of adjacent lines that are each JSON (or `[DONE]`), as the
@@ -43,7 +43,15 @@ class Decoder:
         Raises:
             EventTooLarge: a line or an event exceeds 4 MiB, and every event before it was given.
         """
-        if self._is_one_event(piece):
+        # Nearly every chunk of a real stream; half the cost of the general way.
+        if (
+            piece.startswith(b"data: ")
+            and piece.find(b"\n") == len(piece) - 2
+            and piece.endswith(b"\n")
+            and b"\r" not in piece
+            and not (self._data or self._rest or self._too_large)
+            and len(piece) <= MAX_EVENT
+        ):
             self._started = True
             self._after_cr = False
             return [piece[6:-2].decode("utf-8", "replace")]
@@ -58,16 +66,6 @@ class Decoder:
         lines = [self._first(bytes(self._rest))] if self._rest else []
         self._rest.clear()
         return self._take_all(lines, last=True)
-
-    def _is_one_event(self, piece: bytes) -> bool:
-        # Nearly every chunk of a real stream; half the cost of the general way.
-        return (
-            piece.endswith(b"\n\n")
-            and piece.startswith(b"data: ")
-            and piece.count(b"\n") == 2
-            and not (self._data or self._rest or b"\r" in piece or len(piece) > MAX_EVENT)
-            and not self._too_large
-        )
 
     def _lines(self, piece: bytes) -> list[bytes]:
         if self._after_cr and piece:

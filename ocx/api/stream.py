@@ -1,7 +1,8 @@
-"""A streamed answer: bytes are pulled through it, and leaving the `with` closes the connection."""
+"""A streamed answer: iterating reads it, and leaving the `with` closes the connection."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ class Stream:
         first_token_seconds: from the call to the first text or reasoning; None before it.
 
     Iterating raises, after the last delta that came:
-        IncompleteError: some content had come, then an error, garbage or the end; or a filter.
+        IncompleteError: after some content came an error, garbage, the end or a content filter.
         RejectedError: the content filter, before any content.
         ServerError: no answer came, or not the kind that was asked for.
         NetworkError: the connection was lost before any content.
@@ -58,9 +59,9 @@ class Stream:
         OcxError: the class of the error that the server reported before any content.
     """
 
-    def __init__(self, source: Source, progress: StreamState) -> None:
+    def __init__(self, source: Source, state: StreamState) -> None:
         self._source = source
-        self._progress = progress
+        self._state = state
         self._error: OcxError | None = None
         self._ended: float | None = None
         self._any = False
@@ -70,23 +71,23 @@ class Stream:
 
     @property
     def finish_reason(self) -> str | None:
-        return self._progress.finish_reason
+        return self._state.finish_reason
 
     @property
     def usage(self) -> dict[str, Any] | None:
-        return self._progress.usage
+        return self._state.usage
 
     @property
     def model(self) -> str | None:
-        return self._progress.model
+        return self._state.model
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
-        return self._progress.tool_calls
+        return self._state.tool_calls
 
     @property
     def content_seen(self) -> bool:
-        return self._progress.content_seen
+        return self._state.content_seen
 
     @property
     def seconds(self) -> float:
@@ -128,7 +129,7 @@ class Stream:
             raise unexpected(head)
         else:
             yield from self._events(head, pieces)
-        error = self._progress.verdict()
+        error = self._state.verdict()
         if error is not None:
             # Plain text has no events; its first words say more than their absence.
             raise unexpected(head) if kind == "other" and not self._any else error
@@ -146,76 +147,69 @@ class Stream:
         return head
 
     def _whole(self, head: bytes, pieces: Iterator[bytes]) -> Delta:
-        body = capped(_chain(head, pieces), CHAT_CAP)
+        body = capped(itertools.chain((head,), pieces), CHAT_CAP)
         document = parse(body)
         if document is None:
             raise unexpected(body)
-        delta = self._progress.whole(document, body.decode("utf-8", "replace"))
+        delta = self._state.whole(document, body.decode("utf-8", "replace"))
         self._mark([delta])
         return delta
 
     def _events(self, head: bytes, pieces: Iterator[bytes]) -> Iterator[list[Delta]]:
         decoder = Decoder()
         lost: OcxError | None = None
-        piece: bytes | None = head
         try:
-            while piece is not None:
-                deltas = self._read(decoder.feed(piece))
+            try:
+                for piece in itertools.chain((head,), pieces):
+                    deltas = self._read(decoder.feed(piece))
+                    if deltas:
+                        yield deltas
+                    if self._state.done or self._error:
+                        break
+            except OcxError as error:  # of `pieces`; `_read` raises none
+                lost = error
+            if not (self._state.done or self._error):
+                deltas = self._read(decoder.end())
                 if deltas:
                     yield deltas
-                if self._progress.done or self._error:
-                    break
-                try:
-                    piece = next(pieces, None)
-                except OcxError as error:
-                    lost, piece = error, None
-            deltas = self._read(decoder.end())
-            if deltas:
-                yield deltas
         except EventTooLarge as error:
             self._error = ServerError(str(error))
         self._conclude(lost)
 
     def _read(self, events: list[str]) -> list[Delta]:
         deltas: list[Delta] = []
-        progress = self._progress
         for data in events:
-            if progress.done or self._error:
-                break
             try:
-                delta = progress.read(data)
+                delta = self._state.read(data)
             except OcxError as error:
                 self._error = error
                 break
             if delta is not None:
                 deltas.append(delta)
+            elif self._state.done:
+                break
         if self.first_token_seconds is None:
             self._mark(deltas)
         return deltas
 
     def _conclude(self, lost: OcxError | None) -> None:
-        progress = self._progress
+        state = self._state
         garbage = isinstance(self._error, NotJsonError)
-        if progress.finished and (garbage or not self._error):
+        if state.finished and (garbage or not self._error):
             # Nothing that is missing now belongs to the answer.
-            if progress.done:
+            if state.done:
                 self._source.drain()
             elif lost or garbage:
                 log.debug("after the finish_reason: %s", lost or self._error)
             return
-        # What a cut leaves of an event is no JSON; the cut is the reason, not that.
+        # A cut leaves half an event, which is not JSON; then the cut is the reason.
         error = lost if lost and (garbage or not self._error) else self._error
         if isinstance(error, DeadlineError) and error is lost:
             raise error
         if error is not None:
-            raise progress.broken(error)
+            raise state.broken(error)
 
     def _mark(self, deltas: list[Delta]) -> None:
         self._any = self._any or bool(deltas)
         if any(delta.text or delta.reasoning for delta in deltas):
             self.first_token_seconds = time.monotonic() - self._source.started
-
-
-def _chain(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    yield head
-    yield from pieces

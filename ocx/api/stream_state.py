@@ -1,4 +1,4 @@
-"""What is known about a streamed answer while it comes; pure."""
+"""The chunks of a streamed answer: what each adds, and what is known after it; pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ocx.api.chunk_template import ChunkTemplate, template_of
 from ocx.api.error_response import excerpt, from_document, incomplete
-from ocx.api.message import add_calls, index_of, reasoning_of, text_of
 from ocx.api.sse import DONE
 from ocx.api.types import Delta
 from ocx.errors import IncompleteError, OcxError, RejectedError, ServerError
 from ocx.secret import Secret
 
 _decode = json.JSONDecoder().raw_decode
+_TEMPLATES = 8  # a stream whose other fields change all the time gets no more
 
 
 class NotJsonError(ServerError):
-    """An event of the stream is no JSON: garbage, or the stub of one that was cut."""
+    """An event of the stream is not JSON: garbage, or half of an event that was cut."""
 
 
 class StreamState:
@@ -35,13 +36,14 @@ class StreamState:
         self.finish_reason: str | None = None
         self.usage: dict[str, Any] | None = None
         self.model: str | None = None
-        self.id: str | None = None
         self.content_seen = False
         self.done = False
         self.tool_calls: list[dict[str, Any]] = []
         self._headers = headers or {}
         self._key = key
         self._unfinished: set[int] = set()
+        self._template: ChunkTemplate | None = None
+        self._templates_left = _TEMPLATES
 
     def read(self, data: str) -> Delta | None:
         """The delta of one event; None for `[DONE]` and for an event without data.
@@ -49,30 +51,12 @@ class StreamState:
         Raises:
             OcxError: the event is an error, or is not JSON.
         """
-        try:
-            chunk, end = _decode(data)
-        except (ValueError, RecursionError):
-            return self._not_json(data)
-        if end != len(data):
-            chunk = self._strict(data)
-        try:
-            choice = chunk["choices"][0]
-            delta = choice["delta"]
-            content = delta.get("content")
-        except (KeyError, IndexError, TypeError, AttributeError):
-            return self._unusual(chunk, data)
-        self._note(chunk)
-        if len(chunk["choices"]) > 1 or choice.get("index"):
-            return self._several(chunk["choices"], data)
-        reason = choice.get("finish_reason")
-        if reason is not None:
-            self.finish_reason = reason = str(reason)
-        if "tool_calls" in delta:
-            add_calls(self.tool_calls, delta["tool_calls"])
-        text = content if content.__class__ is str else text_of(content)
-        if text:
-            self.content_seen = True
-        return Delta(text, reasoning_of(delta), data, reason)
+        if self._template is not None:
+            text = self._template.content(data)
+            if text is not None:
+                self.content_seen = self.content_seen or text != ""
+                return Delta(text, "", data, None)
+        return self._parsed(data)
 
     def whole(self, document: Mapping[str, Any], data: str) -> Delta:
         """The one delta of an answer that came as a single JSON document.
@@ -97,7 +81,7 @@ class StreamState:
         return self.finish_reason is not None and not self._unfinished
 
     def verdict(self) -> OcxError | None:
-        """The error that the end of the stream means; None where the answer is whole."""
+        """The error that the end of the stream means; None if the answer is whole."""
         if not self.finished:
             end = "[DONE] came" if self.done else "the stream ended"
             if self.content_seen:
@@ -111,8 +95,42 @@ class StreamState:
         return None
 
     def broken(self, error: OcxError) -> OcxError:
-        """`error` as it counts now: its own class before any content, incomplete after."""
+        """`error` itself before any content, else the same as an IncompleteError."""
         return incomplete(error) if self.content_seen else error
+
+    def _parsed(self, data: str) -> Delta | None:
+        try:
+            chunk, end = _decode(data)
+        except (ValueError, RecursionError):
+            return self._not_json(data)
+        if end != len(data):
+            chunk = self._strict(data)
+        try:
+            choice = chunk["choices"][0]
+            delta = choice["delta"]
+            content = delta.get("content")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            return self._unusual(chunk, data)
+        self._note(chunk)
+        if len(chunk["choices"]) > 1 or choice.get("index"):
+            return self._several(chunk["choices"], data)
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            self.finish_reason = reason = str(reason)
+        if "tool_calls" in delta:
+            add_calls(self.tool_calls, delta["tool_calls"])
+        text = text_of(content)
+        delta_read = Delta(text, reasoning_of(delta), data, reason)
+        if text:
+            self.content_seen = True
+            if reason is None and self._templates_left and delta.keys() <= {"content", "role"}:
+                self._learn(chunk, delta_read)
+        return delta_read
+
+    def _learn(self, chunk: Mapping[str, Any], delta: Delta) -> None:
+        if not chunk.get("usage"):
+            self._templates_left -= 1
+            self._template = template_of(delta.data, delta.text)
 
     def _note(self, chunk: Mapping[str, Any]) -> None:
         usage = chunk.get("usage")
@@ -120,7 +138,6 @@ class StreamState:
             self.usage = usage
         if self.model is None:
             self.model = _text_or_none(chunk.get("model"))
-            self.id = self.id or _text_or_none(chunk.get("id"))
         if "error" in chunk:
             self._raise_reported(chunk)
 
@@ -173,6 +190,32 @@ class StreamState:
             raise error
 
 
+def add_calls(calls: list[dict[str, Any]], fragments: Any) -> None:
+    """Join fragments of tool calls, keyed by `index`, into `calls`.
+
+    Names and ids come whole, once; arguments come in pieces.
+    """
+    for position, fragment in enumerate(fragments if isinstance(fragments, list) else ()):
+        if isinstance(fragment, dict):
+            _add_call(calls, index_of(fragment, position), fragment)
+
+
+def _add_call(calls: list[dict[str, Any]], index: int, fragment: Mapping[str, Any]) -> None:
+    # Gemini's bridges send sparse indexes, so the place in the list is not the index.
+    call = next((call for call in calls if call.get("index") == index), None)
+    if call is None:
+        call = {"index": index, "type": "function", "function": {"name": "", "arguments": ""}}
+        calls.append(call)
+    function = fragment.get("function")
+    if isinstance(function, dict):
+        call["function"]["name"] = function.get("name") or call["function"]["name"]
+        arguments = function.get("arguments") or ""
+        # Ollama's and Gemini's bridges send the object itself.
+        whole = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        call["function"]["arguments"] += whole
+    call |= {k: v for k, v in fragment.items() if k not in {"index", "function"} and v}
+
+
 def check_completion(document: Any) -> None:
     """Raise `ServerError` unless this is a chat completion with at least one message."""
     try:
@@ -188,6 +231,28 @@ def filtered(content_seen: bool) -> OcxError:
     if content_seen:
         return IncompleteError("the answer was cut off by the provider's content filter")
     return RejectedError("the provider's content filter refused the answer")
+
+
+def index_of(fields: Mapping[str, Any], default: int) -> int:
+    """`index` if it is a number, else `default`."""
+    index = fields.get("index")
+    return index if isinstance(index, int) else default
+
+
+def text_of(content: Any) -> str:
+    """The text of `content`: a string, null, or OpenAI's list of parts."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = (part.get("text") for part in content if isinstance(part, dict))
+    return "".join(text for text in parts if isinstance(text, str))
+
+
+def reasoning_of(delta: Mapping[str, Any]) -> str:
+    """`reasoning_content` (DeepSeek, Qwen) or `reasoning` (OpenRouter): the same text, once."""
+    value = delta.get("reasoning_content") or delta.get("reasoning")
+    return value if isinstance(value, str) else ""
 
 
 def _text_or_none(value: Any) -> str | None:

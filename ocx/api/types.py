@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ocx.errors import ServerError
+from ocx.errors import OcxError, ServerError
 from ocx.secret import Secret
 
 CHAT_TIMEOUT = 600.0
 QUICK_TIMEOUT = 15.0
+
+Step = Literal["dns", "tcp", "proxy", "tls", "http"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Reply:
     Attributes:
         headers: names in lower case; repeated ones joined by a comma.
         body: decompressed, as sent.
-        json: the parsed body; None where it is not JSON.
+        json: the parsed body; None if it is not JSON.
         seconds: from the call to the last byte, waiting included.
         attempts: how many requests were sent, at least 1.
     """
@@ -79,11 +81,46 @@ class Reply:
     attempts: int
 
 
+@dataclass
+class ConnectionTrace:
+    """What happened on the way to an answer.
+
+    Attributes:
+        steps: those that have begun, in order; only "http" on a connection that stood already.
+        addresses: of the host, or of its proxy.
+        connect_seconds: until TCP stood; None before.
+        certificate: of the last TLS handshake, as `ssl.SSLSocket.getpeercert` returns it.
+        head: the first five bytes of the answer.
+        reason: why the connection failed; httpcore's pool drops the cause of its errors.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    connect_seconds: float | None = None
+    certificate: Mapping[str, Any] = field(default_factory=dict)
+    head: bytes = b""
+    reason: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What came of one request: the steps to the server, then an answer's head or an error.
+
+    Attributes:
+        headers: names in lower case.
+    """
+
+    trace: ConnectionTrace
+    status: int | None
+    headers: Mapping[str, str]
+    error: OcxError | None = None
+
+
 def model_ids(document: Any) -> list[str]:
     """The ids in an answer to GET /models, in its order, each once.
 
-    The shape is undocumented: OpenAI's `{"data": [{"id": ...}]}`, where only `id` is relied on.
-    A bare list and a list under `models` are read too.
+    The shape is undocumented: OpenAI's `{"data": [{"id": ...}]}`, of which only `id` is used.
+    A bare list and a list under `models` are read, too.
 
     Raises:
         ServerError: the document is something else.

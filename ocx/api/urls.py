@@ -1,4 +1,4 @@
-"""Which URLs may be used, and which of them are the same place; pure.
+"""Which URLs may be used, and which of them have the same origin; pure.
 
 A key is sent to one origin (scheme, host, port) only, and never in clear text over a network.
 """
@@ -16,7 +16,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> Origin:
-    """(scheme, host, port) in lower case, the scheme's own port where none is written.
+    """(scheme, host, port) in lower case, with the scheme's own port if none is written.
 
     Raises:
         ConfigError: the URL is not absolute, not http(s), or broken.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer
-from ocx.api.message import SurrogateJoiner
+from ocx.api.surrogates import SurrogateJoiner
 from ocx.api.types import Delta
 from ocx.call.exchange import CUT_AT_LIMIT, DeltaSink
 from ocx.call.options import Checks, Output
@@ -65,11 +65,11 @@ class _Delivery:
         if cut:
             hint = "raise --max-tokens, or use --fail-on-length to fail"
             self._run.warn(f"{CUT_AT_LIMIT}; {hint}")
-        if self._output.usage and not self._run.quiet:
-            from ocx.output.usage import usage_line
+        if self._output.usage:
+            from ocx.output.usage import usage_fields, usage_line
 
-            line = usage_line(answer.usage, answer.seconds, answer.first_token_seconds)
-            self._run.terminal.message(line)
+            took = (answer.usage, answer.seconds, answer.first_token_seconds)
+            self._run.tell("usage", usage_line(*took), usage_fields(*took))
 
     def deliver(self, text: str) -> None:
         """Print what the checks made of an answer. Code is code: it is never rendered."""
@@ -117,6 +117,8 @@ class TextDelivery(_Delivery):
         self._writer.finish(complete=complete)
         if complete and answer.tool_calls and not self._wrote and not self._checks.need_text:
             self._write_json(answer.tool_calls)
+        if complete and not (self._wrote or answer.tool_calls or self._checks.need_text):
+            self._run.warn("the answer is empty")
         super().finish(answer, complete=complete)
 
     def _chosen_writer(self) -> Writer:
@@ -124,10 +126,11 @@ class TextDelivery(_Delivery):
             return NoWriter()
         render = self._output.render
         if render or (render is None and self._to_person):
-            from ocx.output.markdown import MarkdownWriter  # rich, only if somebody looks
+            from ocx.output.live import markdown_writer  # rich, only if somebody looks
 
-            color = self._run.terminal.stdout_color(self._run.color)
-            return MarkdownWriter(self._target, self._run.terminal, color=color)
+            terminal = self._run.terminal
+            color = terminal.stdout_color(self._run.color)
+            return markdown_writer(self._target, terminal, color=color, to_person=self._to_person)
         return TerminalWriter(self._target) if self._to_person else PlainWriter(self._target)
 
 
@@ -135,7 +138,7 @@ class JsonLinesDelivery(_Delivery):
     """Every chunk of a stream on a line of its own, as the API sent it."""
 
     def write(self, deltas: Sequence[Delta]) -> None:
-        text = "".join([_line(delta.data) for delta in deltas])
+        text = "".join([_line(delta.data) for delta in deltas if delta.data])
         if self._to_person:
             from ocx.output.json_output import spelled
 
@@ -155,10 +158,10 @@ class JsonDelivery(_Delivery):
 
 def show_cost(run: Runtime, cost: Cost | None) -> None:
     """`--cost`, on stderr."""
-    if cost is not None and not run.quiet:
-        from ocx.output.usage import cost_line
+    if cost is not None:
+        from ocx.output.usage import cost_fields, cost_line
 
-        run.terminal.message(cost_line(cost))
+        run.tell("cost", cost_line(cost), cost_fields(cost))
 
 
 def _line(data: str) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
 from ocx.api.types import Delta, Reply
 from ocx.call.options import Checks
+from ocx.call.think import ThinkSplitter, split_think
 from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
 from ocx.escaping import one_line
 
@@ -89,6 +90,7 @@ class Exchange:
         credits: limits and costs; None neither looks at the balance nor tells a cost.
         stream: ask for the answer piece by piece.
         keep_text: put a stream's text into the answer. Checks and a recorder need it anyway.
+        split_think: tell a `<think>` block at the beginning of the text apart, as reasoning.
     """
 
     client: Client
@@ -98,6 +100,7 @@ class Exchange:
     recorder: Recorder | None = None
     stream: bool = True
     keep_text: bool = True
+    split_think: bool = True
 
     def send(self, body: Body, sink: DeltaSink | None = None) -> Result:
         """Make a call with the body of POST /chat/completions, without `stream`.
@@ -177,7 +180,9 @@ class _RoundTrip:
     def _stream(self) -> None:
         text: list[str] = []
         reasoning: list[str] = []
-        hear = self._hearer(text, reasoning)
+        keep = self._keeper(text, reasoning)
+        splitter = ThinkSplitter()
+        hear = _splitting(splitter, keep) if self._exchange.split_think else keep
         complete = False
         with self._exchange.client.stream(self._body) as stream:
             try:
@@ -185,11 +190,13 @@ class _RoundTrip:
                     hear(deltas)
                 complete = True
             finally:
+                if rest := splitter.end():
+                    keep([Delta(rest, "", "", None)])
                 self.answer = streamed_answer(stream, joined(text), joined(reasoning))
                 if self._sink is not None:
                     self._sink.finish(self.answer, complete=complete)
 
-    def _hearer(self, text: list[str], reasoning: list[str]) -> Callable[[Sequence[Delta]], object]:
+    def _keeper(self, text: list[str], reasoning: list[str]) -> Callable[[Sequence[Delta]], object]:
         """What takes the deltas. Text is kept only for whoever wants it: memory must not grow."""
         exchange = self._exchange
         write = self._sink.write if self._sink is not None else lambda _: None
@@ -214,7 +221,12 @@ class _RoundTrip:
         self._fetched(reply, complete=True)
 
     def _fetched(self, reply: Reply, *, complete: bool) -> None:
-        answer = self.answer = whole_answer(reply)
+        answer = whole_answer(reply)
+        if self._exchange.split_think:
+            text, reasoning = split_think(answer.text)
+            if reasoning:
+                answer = replace(answer, text=text, reasoning=answer.reasoning + reasoning)
+        self.answer = answer
         if self._sink is not None:
             self._sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])
             self._sink.finish(answer, complete=complete)
@@ -223,6 +235,11 @@ class _RoundTrip:
         checks = self._exchange.checks
         if checks.fail_on_length and self.answer.finish_reason == "length":
             raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens")
+        if checks.need_text and not self.answer.text and self.answer.tool_calls:
+            raise InvalidAnswerError(
+                "the answer is tool calls, not a text",
+                hint="leave out --tools, or -x and --schema",
+            )
         text = self._exchange.check(self.answer.text)
         if self._sink is not None and checks.need_text:
             self._sink.deliver(text)
@@ -233,6 +250,26 @@ class _RoundTrip:
     ) -> None:
         if self._exchange.recorder is not None:
             self._exchange.recorder.record(self._body, started, self.answer, cost, error)
+
+
+def _splitting(
+    splitter: ThinkSplitter, hear: Callable[[Sequence[Delta]], object]
+) -> Callable[[Sequence[Delta]], object]:
+    """`hear` for deltas whose text may begin with a `<think>` block."""
+
+    def split(deltas: Sequence[Delta]) -> None:
+        if splitter.decided:
+            hear(deltas)
+            return
+        parts = [splitter.feed(delta.text) for delta in deltas]
+        hear(
+            [
+                delta._replace(text=part.text, reasoning=delta.reasoning + part.reasoning)
+                for delta, part in zip(deltas, parts, strict=True)
+            ]
+        )
+
+    return split
 
 
 def with_format(body: Body, schema: Schema) -> Body:

@@ -126,13 +126,24 @@ class Sampling(OptionGroup):
     heading = "Model and sampling"
 
     model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None
-    temperature: Annotated[float | None, Option("--temperature X", "Randomness, 0 to 2.")] = None
-    top_p: Annotated[float | None, Option("--top-p X", "Nucleus sampling, 0 to 1.")] = None
+    temperature: Annotated[
+        float | None, Option("--temperature X", "Randomness, 0 to 2 (API: 1).")
+    ] = None
+    top_p: Annotated[float | None, Option("--top-p X", "Nucleus sampling, 0 to 1 (API: 1).")] = None
     max_tokens: Annotated[
-        int | None, Option("--max-tokens N", "Maximum number of tokens to generate.")
+        int | None, Option("--max-tokens N", "Maximum number of tokens to generate (API: 4096).")
     ] = None
     stop: Annotated[Texts, Option("--stop TEXT", "Stop at this text (repeatable).")] = ()
-    options: Annotated[Texts, Option("--option -O NAME=VALUE", "Any other field of the API.")] = ()
+    options: Annotated[
+        Texts,
+        Option("--option -O NAME=VALUE", "Any other field of the API; @FILE reads the value."),
+    ] = ()
+    tools: Annotated[
+        Text, Option("--tools TOOLS", "Functions that the model may ask for: a file, or JSON.")
+    ] = None
+    tool_choice: Annotated[
+        Text, Option("--tool-choice auto|none|required|NAME", "Whether it must ask for one.")
+    ] = None
 
     def settings(self) -> dict[str, Any]:
         """The options that are settings too and fields of the API; None if not given."""
@@ -197,7 +208,15 @@ class Output(OptionGroup):
     ] = None
     file: Annotated[Text, Option("--output -o FILE", "Write the answer to this file.")] = None
     usage: Annotated[bool, Option("--usage -u", "Show tokens and seconds on stderr.")] = False
-    reasoning: Annotated[str, Option("--reasoning hide|show", "Reasoning, on stderr.")] = "hide"
+    reasoning: Annotated[
+        str,
+        Option(
+            "--reasoning hide|show|raw", "Reasoning, on stderr; raw leaves <think> in the answer."
+        ),
+    ] = "hide"
+    report: Annotated[
+        Text, Option("--report FILE", "Write how the call ended to this file, as JSON.")
+    ] = None
     render: Annotated[
         Switch, Option("--render/--no-render", "Markdown (default on a terminal), or as sent.")
     ] = None
@@ -211,8 +230,8 @@ class Output(OptionGroup):
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         check_output_name(self.file)
-        if self.reasoning not in {"hide", "show"}:
-            raise UsageError("--reasoning takes hide or show")
+        if self.reasoning not in {"hide", "show", "raw"}:
+            raise UsageError("--reasoning takes hide, show or raw")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -300,7 +319,11 @@ class Look(OptionGroup):
 
     dry_run: Annotated[bool, Option("--dry-run", "Print the request, send nothing.")] = False
     snippet: Annotated[
-        Text, Option("--snippet curl|powershell|python|node", "Print the request as a program.")
+        Text,
+        Option(
+            "--snippet curl|powershell|python|node|openai-python|openai-node",
+            "Print the request as a program.",
+        ),
     ] = None
     save_template: Annotated[
         Text, Option("--save-template NAME", "Keep these flags as a template, send nothing.")

@@ -12,29 +12,32 @@ from ocx.config.paths import config_dir
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, UsageError
 from ocx.keyring.lookup import endpoint, locate_key
+from ocx.output.output_file import Target
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 
 Body = dict[str, Any]
 
 
-def print_request(run: Runtime, settings: Settings, body: Body, *, stream: bool) -> None:
+def print_request(
+    run: Runtime, settings: Settings, body: Body, target: Target, *, stream: bool
+) -> None:
     """Print method and URL, headers (key masked), an empty line, the exact body, a newline.
 
     Needs no key: `Authorization` then says what is missing.
     """
     secret, authorization = _authorization(run, settings)
-    target = endpoint(settings, secret)
-    method, url, headers, content = request_preview(target, body, stream=stream)
+    place = endpoint(settings, secret)
+    method, url, headers, content = request_preview(place, body, stream=stream)
     if secret is None and authorization:
         headers["Authorization"] = authorization
     headers |= {name: "…" for name in settings.headers if is_secret_header(name)}
     lines = [f"{method} {url}", *(f"{name}: {value}" for name, value in headers.items())]
-    run.terminal.stdout.write("\n".join([*lines, "", ""]).encode() + content + b"\n")
+    target.write("\n".join([*lines, "", ""]).encode() + content + b"\n")
 
 
 def print_snippet(
-    run: Runtime, settings: Settings, body: Body, language: str, *, stream: bool
+    run: Runtime, settings: Settings, body: Body, language: str, target: Target, *, stream: bool
 ) -> None:
     """Print the request as a program; needs no key.
 
@@ -57,7 +60,7 @@ def print_snippet(
     for name in filter(is_secret_header, settings.headers):
         run.warn(f"the header {name} stands in the program as it is")
     encode(body)  # a program could hold what no request can
-    run.terminal.stdout.write(snippet(language, call).encode())
+    target.write(snippet(language, call).encode())
 
 
 def save_template(run: Runtime, prompt: Prompt, sampling: Sampling, name: str) -> None:

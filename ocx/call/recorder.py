@@ -9,13 +9,14 @@ from ocx.answer.cost import Cost
 from ocx.api.answer import Answer
 from ocx.call.exchange import Body
 from ocx.call.options import Conversation
+from ocx.call.outcome import ending
 from ocx.call.request import Request
 from ocx.config.paths import state_dir
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
-from ocx.errors import InvalidAnswerError, OcxError, OutputClosed, Terminated, UsageError
+from ocx.errors import UsageError
 from ocx.history import store
-from ocx.history.call import Call, Message, Outcome
+from ocx.history.call import Call, Message
 from ocx.history.database import HistoryError
 from ocx.history.store import History
 from ocx.runtime import Runtime
@@ -96,7 +97,7 @@ class HistoryRecorder:
         error: BaseException | None = None,
     ) -> None:
         """Keep a request that ended, however it ended."""
-        outcome, exit_code = _ending(error)
+        outcome, exit_code = ending(error)
         options = {k: v for k, v in body.items() if k not in {"model", "messages", "stream"}}
         call = Call(
             started=started,
@@ -157,17 +158,3 @@ def open_recorder(
         yield recorder
     finally:
         history.close()
-
-
-def _ending(error: BaseException | None) -> tuple[Outcome, int]:
-    """How the call ended; one whose answer came whole but was not what was asked is finished."""
-    if error is None:
-        return "finished", 0
-    if isinstance(error, OcxError):
-        whole = isinstance(error, InvalidAnswerError)
-        return ("finished" if whole else "failed"), error.exit_code
-    if isinstance(error, OutputClosed):
-        return "cancelled", 141
-    if isinstance(error, Exception):
-        return "failed", 1
-    return "cancelled", 143 if isinstance(error, Terminated) else 130

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from ocx.call.options import Checks, Instructions, Prompt, Sampling
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN, StdinClaims, decode, join, read_file
-from ocx.prompt.options import parse_options
+from ocx.prompt.options import parse_options, reads_stdin
 from ocx.prompt.request import Message, chat_body
 from ocx.runtime import Runtime
 
@@ -78,8 +78,8 @@ def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) ->
         UsageError: an option or a file that it names is wrong, or there is no prompt.
         ConfigError: a setting or a template is.
     """
+    stdin = _Stdin(run, prompt, sampling, checks)
     template = find_template(run, prompt)
-    stdin = _Stdin(run, prompt, checks)
     request = prepare_settings(run, prompt, sampling, template)
     before = ""
     if template is not None:
@@ -104,7 +104,7 @@ def prepare_settings(
 class _Stdin:
     """stdin as the prompt, or a part of it; it can be read once."""
 
-    def __init__(self, run: Runtime, prompt: Prompt, checks: Checks) -> None:
+    def __init__(self, run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) -> None:
         """Find out who claims it.
 
         Raises:
@@ -113,10 +113,12 @@ class _Stdin:
         claims = ["the prompt -"] if prompt.is_stdin else []
         claims += ["-f -" for name in prompt.files if name == STDIN]
         claims += ["-a -" for name in prompt.attach if name == STDIN]
+        claims += ["-O NAME=@-"] if reads_stdin(sampling.options) else []
         named = {
             "--system-file": prompt.system_file,
             "--messages": prompt.messages,
             "--schema": checks.schema,
+            "--tools": sampling.tools,
             "--key-file": run.flags.get("key_file"),
         }
         claims += [f"{flag} -" for flag, value in named.items() if value == STDIN]
@@ -146,11 +148,40 @@ def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Req
     flags = sampling.settings()
     model = sampling.model or (template.model if template else None)
     settings = run.settings(model=model, **flags)
-    options = parse_options(sampling.options, flags)
+    read_stdin = run.terminal.read_stdin
+    tools = _tools(sampling, read_stdin)
+    options = {**parse_options(sampling.options, {**flags, **tools}, read_stdin), **tools}
     if template is not None:
         ours = {name for name, value in flags.items() if value is not None}
         options = {**{k: v for k, v in template.options.items() if k not in ours}, **options}
     return Request(settings, (), settings.system, False, model is not None, options)
+
+
+def _tools(sampling: Sampling, read_stdin: Callable[[], bytes]) -> dict[str, Any]:
+    """The fields of --tools and --tool-choice."""
+    if sampling.tools is None:
+        if sampling.tool_choice is not None:
+            raise UsageError("--tool-choice is about --tools, which is missing")
+        return {}
+    from ocx.prompt.tools import read_tools, tool_choice  # only for --tools
+
+    tools = read_tools(sampling.tools, read_stdin)
+    if sampling.tool_choice is None:
+        return {"tools": tools}
+    return {"tools": tools, "tool_choice": tool_choice(sampling.tool_choice, tools)}
+
+
+def refuse_several(run: Runtime, options: Mapping[str, Any]) -> None:
+    """Refuse to ask for answers of which only the first could be printed.
+
+    Raises:
+        UsageError: `n` is more than one, without --json.
+    """
+    if options.get("n") not in {None, 1} and not run.json:
+        raise UsageError(
+            "n asks for several answers, and only one can be printed as text",
+            hint="--json prints all of them, as sent",
+        )
 
 
 def _system(run: Runtime, prompt: Prompt | Instructions) -> str | None:

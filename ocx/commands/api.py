@@ -11,9 +11,9 @@ import typer
 
 from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
-from ocx.commands.context import shared
 from ocx.errors import UsageError
 from ocx.escaping import escape_control
+from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
 from ocx.prompt.fields import parse_fields
 from ocx.runtime import Runtime
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
 
 
-@shared
 def api(
     run: Runtime,
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
@@ -65,8 +64,6 @@ def api(
     settings = run.settings()
     if settings.timeout is None and method != "GET":  # a chat, for all that we know
         settings = replace(settings, timeout=CHAT_TIMEOUT)
-    from ocx.keyring.client import open_client  # httpx, only if something is sent
-
     with open_client(run, settings) as client:
         _print(run, client.request(method, target, content=content), include)
 

@@ -9,8 +9,8 @@ import typer
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
-from ocx.commands.context import shared
 from ocx.errors import BelowError, ChildExit, UsageError
+from ocx.keyring.client import open_client
 from ocx.output.balance import balance_text, raw_text
 from ocx.output.balance_formats import (
     Shown,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _FORMATS = "text|json|prometheus|nagios|github"
 
 
-@shared
 def balance(
     run: Runtime,
     minimum: Annotated[
@@ -70,8 +69,6 @@ def balance(
     settings = run.settings()
     if limits.least is not None:
         refuse_play_money(settings, "--min")
-    from ocx.keyring.client import open_client  # httpx, only if something is sent
-
     with annotated(run, form), open_client(run, settings) as client:
         reply = client.balance()
         if raw:

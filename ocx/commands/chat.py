@@ -17,11 +17,12 @@ from ocx.call.options import (
     Prompt,
     Sampling,
 )
-from ocx.call.request import Request, prepare, prepare_settings
+from ocx.call.request import Request, prepare, prepare_settings, refuse_several
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.call.recorder import HistoryRecorder
+    from ocx.call.report import CallReport
 
 
 def chat(
@@ -40,6 +41,26 @@ def chat(
     file, each part after an empty line. Without one, on a terminal, an interactive session
     begins; /help there says more.
     """
+    if output.report is None:
+        _chat(run, prompt, sampling, conversation, output, checks, credits, look)
+        return
+    from ocx.call.report import reported  # only for --report
+
+    with reported(output.report) as report:
+        _chat(run, prompt, sampling, conversation, output, checks, credits, look, report)
+
+
+def _chat(
+    run: Runtime,
+    prompt: Prompt,
+    sampling: Sampling,
+    conversation: Conversation,
+    output: Output,
+    checks: Checks,
+    credits: CreditLimits,
+    look: Look,
+    report: CallReport | None = None,
+) -> None:
     terminal = run.terminal
     if look.save_template is not None:
         from ocx.call.preview import save_template  # only to look
@@ -58,7 +79,8 @@ def chat(
     if look.shows_request:
         _show(run, request, conversation, output, checks, look)
     else:
-        _call(run, request, conversation, output, checks, credits)
+        refuse_several(run, request.options)
+        _call(run, request, conversation, output, checks, credits, report)
 
 
 def _call(
@@ -68,12 +90,13 @@ def _call(
     output: Output,
     checks: Checks,
     limits: CreditLimits,
+    report: CallReport | None,
 ) -> None:
     """Send and deliver. What a plain call in a pipe does not need is imported in here."""
     settings = request.settings
     schema = checks.read_schema(run.terminal.read_stdin)
     credits = None
-    if limits.given or conversation.kept(run, settings):
+    if limits.given or report is not None or conversation.kept(run, settings):
         from ocx.call.credits import credits_of
 
         credits = credits_of(settings, limits)
@@ -83,8 +106,16 @@ def _call(
 
         target = stack.enter_context(opened(run, output))
         client = stack.enter_context(open_client(run, settings))
-        stream = output.streams(run)
-        exchange = Exchange(client, checks, schema, credits, recorder, stream, keep_text=False)
+        exchange = Exchange(
+            client,
+            checks,
+            schema,
+            credits,
+            recorder if report is None else report.before(recorder),
+            output.streams(run),
+            keep_text=False,
+            split_think=output.reasoning != "raw",
+        )
         result = exchange.send(body, delivery(run, output, checks, target))
         if limits.cost:
             show_cost(run, result.cost)
@@ -108,10 +139,12 @@ def _show(
             _, body = _continued(stack, run, request, conversation)
     if schema is not None:
         body = with_format(body, schema)
-    if look.snippet is None:
-        print_request(run, request.settings, body, stream=output.streams(run))
-    else:
-        print_snippet(run, request.settings, body, look.snippet, stream=output.streams(run))
+    stream = output.streams(run)
+    with opened(run, output) as target:
+        if look.snippet is None:
+            print_request(run, request.settings, body, target, stream=stream)
+        else:
+            print_snippet(run, request.settings, body, look.snippet, target, stream=stream)
 
 
 def _continued(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ from ocx.docs.completion import script
 from ocx.docs.tree import tree
 
 
-@shared
 def completion(
     run: Runtime,
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")],

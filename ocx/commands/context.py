@@ -52,15 +52,6 @@ def _parameter(name: str, hidden: bool) -> inspect.Parameter:
 Command = Callable[..., None]
 
 
-def shared(command: Command) -> Command:
-    """Mark a command whose first argument is an `Runtime`, made of the shared options.
-
-    The options are added by `with_options` when the command is used: a module holds several
-    commands, and a run needs one.
-    """
-    return command
-
-
 def with_options(command: Command, *, hidden: bool = True) -> Command:
     """`command` as Typer is to see it: options instead of its groups and its `Runtime`."""
     signature = inspect.signature(command, eval_str=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.doctor import machine
 from ocx.doctor.check import Check, failed, ok, skipped, warning
 from ocx.errors import OcxError
@@ -26,7 +25,6 @@ _ACCOUNT = ("models", "balance")
 _COLORS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
 
-@shared
 def doctor(
     run: Runtime,
     chat: Annotated[
@@ -69,7 +67,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     if settings.sandbox:
         yield ok("network", "not needed: the sandbox runs in this process")
     else:
-        # Its HTTP library takes longer to import than everything above takes to run.
+        # The HTTP library takes longer to import than everything above takes to run.
         from ocx.doctor.network import network
 
         for check in network(settings):
@@ -89,7 +87,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
 def _client(
     run: Runtime, settings: Settings, secret: Secret | None
 ) -> AbstractContextManager[Client]:
-    """With the key as it was found: it is not read, and no program asked for it, a second time."""
+    """A client with the key that was found, so that no file or program is asked a second time."""
     if settings.sandbox:
         from ocx.keyring.client import open_client
 

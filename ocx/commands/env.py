@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.errors import UsageError
 from ocx.keyring.lookup import endpoint, find_key
 from ocx.keyring.tool_environment import Handover, handover, refuse_sandbox
@@ -17,7 +16,6 @@ from ocx.runtime import Runtime
 _FORMATS = (*assignments.FORMATS, "github")
 
 
-@shared
 def env(
     run: Runtime,
     format_: Annotated[

@@ -9,13 +9,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.commands.env import hand_over
 from ocx.errors import UsageError, cannot_run
 from ocx.runtime import Runtime
 
 
-@shared
 def exec_(
     run: Runtime,
     words: Annotated[

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.docs.topics import TOPICS
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ocx.docs.page import Page
 
 
-@shared
 def help_(
     run: Runtime,
     topic: Annotated[

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocx.api.types import model_ids
-from ocx.commands.context import shared
 from ocx.config.paths import cache_dir
 from ocx.config.schema import SANDBOX
 from ocx.errors import RejectedError, UsageError
+from ocx.escaping import one_line
 from ocx.files import atomic_write
+from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
 from ocx.runtime import Runtime
+from ocx.suggest import nearest
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 COMPLETABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 
-@shared
 def models(
     run: Runtime,
     filter_: Annotated[
@@ -42,8 +43,6 @@ def models(
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
     settings = run.settings()
-    from ocx.keyring.client import open_client  # httpx, only if something is sent
-
     with open_client(run, settings) as client:
         reply = client.models()
     ids = model_ids(reply.json)
@@ -73,10 +72,8 @@ def matching(ids: Sequence[str], pattern: str | None) -> list[str]:
 def _check_exists(settings: Settings, name: str, ids: Sequence[str]) -> None:
     if settings.aliases.get(name, name) in ids:
         return
-    import difflib  # only on the way to an error
-
-    near = difflib.get_close_matches(name, ids, 1)
-    hint = f"did you mean {near[0]}?" if near else "`ocx models` lists what there is"
+    near = nearest(name, ids)
+    hint = f"did you mean {near}?" if near else "`ocx models` lists what there is"
     raise RejectedError(f"no model called {name!r}", hint=hint)
 
 
@@ -90,7 +87,7 @@ def _filtered(document: Any, chosen: set[str]) -> Any:
 def _write_ids(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
     if not run.terminal.stdout_tty:
         for name in ids:
-            run.terminal.print(name)
+            run.terminal.print(one_line(name))
         return
     if ids:
         rows = [(name, _marks(settings, name)) for name in ids]

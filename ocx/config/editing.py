@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from ocx.config.settings import check_file
 from ocx.config.transactions import replace_config
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import atomic_write, make_folder
+from ocx.signals import ignoring_interrupts
 from ocx.toml import parse, read_bytes
 
 
@@ -93,7 +93,7 @@ def run_editor(command: list[str], path: Path) -> None:
         OcxError: the editor fails or cannot be started.
     """
     try:
-        with _interrupts_go_to_the_editor():
+        with ignoring_interrupts():
             status = subprocess.run([*command, str(path)], check=False).returncode
     except OSError as error:
         raise OcxError(
@@ -147,17 +147,3 @@ def template() -> bytes:
     rows = [f"# {s.name} = {s.example}  # {s.help}" for s in SETTINGS]
     tail = ["", "# [aliases]", '# fast = "deepseek-chat"', ""]
     return "\n".join([*head, *rows, *tail]).encode()
-
-
-@contextmanager
-def _interrupts_go_to_the_editor() -> Iterator[None]:
-    """Ctrl-C in an editor is the editor's; a handler of ours, unlike SIG_IGN, is not inherited."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ocx.runtime import SHARED_FLAGS
+from ocx.typer_internals import (
+    Parameter,
+    parameters,
+    runs_alone,
+    subcommand,
+    subcommand_names,
+)
 
 RUNS_PROGRAMS = ("ocx exec", "ocx serve")
 """After `--` these take a command line that is not ours."""
@@ -83,7 +90,7 @@ def find(program: Any, words: Sequence[str]) -> Command | None:
     """The command that `words` after `ocx` name; imports only that one. None: there is none."""
     command = program
     for word in words:
-        command = command.get_command(None, word) if hasattr(command, "get_command") else None
+        command = subcommand(command, word)
         if command is None:
             return None
     return read(command, ("ocx", *words))
@@ -91,21 +98,26 @@ def find(program: Any, words: Sequence[str]) -> Command | None:
 
 def read(command: Any, path: tuple[str, ...]) -> Command:
     """One command object of Typer, and all below it, as data."""
-    table = {name: command.get_command(None, name) for name in _names(command)}
+    table = {name: subcommand(command, name) for name in subcommand_names(command)}
     summary, _, text = (command.help or "").strip().partition("\n\n")
+    known = parameters(command)
     return Command(
         path,
         " ".join(summary.split()),
         text.strip(),
-        (*(_option(p) for p in command.params if p.param_type_name == "option"), _HELP),
-        tuple(_argument(p) for p in command.params if p.param_type_name == "argument"),
+        (*(_option(parameter) for parameter in known if parameter.is_option), _HELP),
+        tuple(_argument(parameter) for parameter in known if not parameter.is_option),
         tuple(read(below, (*path, name)) for name, below in table.items()),
-        not table or bool(command.invoke_without_command),
+        runs_alone(command),
     )
 
 
 def check(root: Command) -> None:
-    """Raises ValueError, naming it, for a command, an argument or an option without help."""
+    """Check that every command, argument and option has a help text.
+
+    Raises:
+        ValueError: one has none; the message names it.
+    """
     for command in root.walk():
         if not command.summary:
             raise ValueError(f"{command.title} has no help")
@@ -115,35 +127,29 @@ def check(root: Command) -> None:
                 raise ValueError(f"{command.title}: {name} has no help")
 
 
-def _names(command: Any) -> list[str]:
-    names: list[str] = command.list_commands(None) if hasattr(command, "list_commands") else []
-    return names
-
-
-def _option(parameter: Any) -> Option:
+def _option(parameter: Parameter) -> Option:
     return Option(
         parameter.name,
-        tuple(parameter.opts),
-        tuple(parameter.secondary_opts),
-        (parameter.help or "").strip(),
-        None if parameter.is_flag or parameter.count else _metavar(parameter),
-        bool(parameter.multiple or parameter.count),
+        parameter.flags,
+        parameter.off,
+        parameter.help,
+        _metavar(parameter) if parameter.takes_value else None,
+        parameter.repeatable,
         parameter.name in SHARED_FLAGS,
     )
 
 
-def _argument(parameter: Any) -> Argument:
+def _argument(parameter: Parameter) -> Argument:
     return Argument(
         parameter.name,
         _metavar(parameter).strip("[].") or parameter.name.upper(),
-        (parameter.help or "").strip(),
-        bool(parameter.required),
-        parameter.nargs != 1,
+        parameter.help,
+        parameter.required,
+        parameter.repeatable,
     )
 
 
-def _metavar(parameter: Any) -> str:
-    choices = getattr(parameter.type, "choices", None)
-    if parameter.metavar or choices is None:
-        return str(parameter.metavar or parameter.name.rstrip("_").upper().replace("_", "-"))
-    return "|".join(str(choice) for choice in choices)
+def _metavar(parameter: Parameter) -> str:
+    if parameter.metavar or not parameter.choices:
+        return parameter.metavar or parameter.name.rstrip("_").upper().replace("_", "-")
+    return "|".join(parameter.choices)

@@ -1,1 +1,1 @@
-"""What can be wrong between a command and its answer, looked at one thing at a time."""
+"""The checks of `ocx doctor`: machine, files, network and account."""

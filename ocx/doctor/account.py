@@ -1,4 +1,4 @@
-"""What the endpoint says to our key."""
+"""The checks that need the key: models, balance and a chat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def account(client: Client, settings: Settings, *, chat: bool) -> Iterator[Check]:
-    """Models, balance and, where asked for, one tiny chat; a refused key ends it."""
+    """Models, balance and, if asked for, one tiny chat; a refused key ends it."""
     steps: list[tuple[str, Callable[[Client, Settings], Check]]] = [
         ("models", _models),
         ("balance", _balance),

@@ -1,4 +1,4 @@
-"""One thing that was looked at."""
+"""The result of one check, and a constructor for each state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ State = Literal["ok", "warning", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class Check:
-    """`hint` is the next step; `error` what a command would end with, only where it failed."""
+    """The result of one check.
+
+    Attributes:
+        hint: the next step.
+        error: what a command would fail with; None unless the check failed.
+    """
 
     name: str
     state: State

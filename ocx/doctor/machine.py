@@ -1,4 +1,4 @@
-"""What is installed, and the files of the user."""
+"""The checks of this machine: what is installed, and the files of the user."""
 
 from __future__ import annotations
 

@@ -1,98 +1,163 @@
-"""From the name of the host to its first answer, without a key."""
+"""The checks of the way to the server, made by the client itself, without a key."""
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import time
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.request import getproxies
 
-from ocx.api import probe, proxy
-from ocx.api.connection import tls_context
-from ocx.api.urls import join, origin
+from ocx.api import Client, proxy
+from ocx.api.connection import reason_of
+from ocx.api.types import ConnectionTrace, Probe
+from ocx.api.urls import origin
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, warning
-from ocx.errors import OcxError, ServerError
+from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError
+from ocx.keyring.lookup import endpoint
 
 _CLOCK_SLACK = 300
 _EXPIRES_SOON = 14
 _PORTAL = "log in to the network with a browser, or check base_url"
+_WRONG_PORT = "are the scheme and the port in base_url right?"
+_SILENT: dict[str, tuple[str, str | None]] = {
+    "dns": ("looking up {host} took more than {seconds}", None),
+    "tcp": ("no answer from {place} within {seconds}", "a firewall?"),
+    "proxy": ("the proxy says nothing", None),
+    "tls": ("no TLS: the server says nothing", _WRONG_PORT),
+    "http": ("the server says nothing", None),
+}
+_FAILED: dict[str, tuple[str, str | None]] = {
+    "dns": (
+        "{host} cannot be resolved: {why}",
+        "check the name in base_url, the network, and /etc/resolv.conf",
+    ),
+    "tcp": ("{place}: {why}", "is the port in base_url right, and the server running?"),
+    "proxy": ("{error}", "ask who runs it, or add the host to NO_PROXY"),
+    "tls": ("no TLS: {why}", _WRONG_PORT),
+    "http": ("the server closed the connection: {why}", None),
+}
+_LOGIN = ("the proxy asks for credentials (407)", "check the proxy's user name and password")
+_TRUST = {10: "expired", 9: "not valid yet", 18: "self-signed", 19: "self-signed"}
+"""OpenSSL's X509_V_ERR_* numbers, include/openssl/x509_vfy.h."""
 
 
 def network(settings: Settings) -> Iterator[Check]:
     """Proxy, DNS, TCP, TLS, HTTP and clock; ends at the first that fails."""
-    with contextlib.ExitStack() as open_sockets:
-        begun = "proxy"
-        try:
-            for step in _steps(settings, open_sockets):
-                if isinstance(step, str):
-                    begun = step
-                else:
-                    yield step
-        except OcxError as error:
-            yield failed(begun, error)
+    try:
+        proxy_url = proxy.choose(settings.base_url, settings.proxy, getproxies())
+    except OcxError as error:
+        yield failed("proxy", error)
+        return
+    yield ok("proxy", "none" if proxy_url is None else proxy.address(proxy_url))
+    try:
+        # Neither the key nor a configured header, which may hold one.
+        target = replace(endpoint(settings, None), headers={}, retries=0)
+        with Client(target) as client:
+            probe = client.probe("/models")
+    except OcxError as error:
+        yield failed("tls", error)  # certificates that cannot be read
+        return
+    host, port = proxy.host_and_port(proxy_url) if proxy_url else origin(settings.base_url)[1:]
+    yield from _connection(probe.trace, host, port)
+    if probe.error is None:
+        yield from _answer(probe, through_proxy=proxy_url is not None)
+        return
+    step = _failed_step(probe.trace, proxy_url)
+    yield failed(step, _explain(step, probe.trace, probe.error, (host, port), settings))
 
 
-def _steps(settings: Settings, sockets: contextlib.ExitStack) -> Iterator[str | Check]:
-    """The name of each step before it begins, then what came of it. Raises: OcxError."""
-    url = settings.base_url
-    scheme, host, port = origin(url)
-    way = proxy.choose(url, settings.proxy, getproxies())
-    yield ok("proxy", "none" if way is None else proxy.address(way))
-    if way is not None and not way.startswith("http://"):
-        return  # SOCKS, or a proxy behind TLS: the client itself will tell
-    yield "dns"
-    reached = (host, port) if way is None else _proxy_place(way)
-    addresses = probe.look_up(*reached, settings.connect_timeout)
-    yield ok("dns", f"{reached[0]} is {', '.join(addresses)}")
-    yield "tcp"
-    began = time.monotonic()
-    sock = probe.connect(addresses, reached[1], settings.connect_timeout)
-    sockets.callback(sock.close)
-    yield ok("tcp", f"port {reached[1]}, {(time.monotonic() - began) * 1000:.0f} ms")
-    if way is not None:
-        if scheme == "http":
-            return
-        yield "proxy"
-        probe.tunnel(sock, host, port, proxy.credentials(way))
-    if scheme == "https":
-        yield "tls"
-        secured = probe.secure(sock, host, tls_context(settings.ca_bundle))
-        sockets.callback(secured.close)
-        yield _certificate(probe.certificate(secured))
-        sock = secured
-    yield from _answer(sock, url)
+def _connection(trace: ConnectionTrace, host: str, port: int) -> Iterator[Check]:
+    """The steps that went well."""
+    if trace.addresses:
+        yield ok("dns", f"{host} is {', '.join(trace.addresses)}")
+    if trace.connect_seconds is not None:
+        yield ok("tcp", f"port {port}, {trace.connect_seconds * 1000:.0f} ms")
+    if trace.certificate:
+        yield _certificate(trace.certificate)
 
 
-def _answer(sock: socket.socket, url: str) -> Iterator[str | Check]:
-    yield "http"
-    answer = probe.ask(sock, join(url, "/models"))
-    if answer.location and 300 <= answer.status < 400:
-        raise ServerError(f"something redirects to {answer.location}", hint=_PORTAL)
-    if answer.content_type == "text/html":
-        raise ServerError(
-            f"an HTML page (status {answer.status}) instead of the API: a captive portal?",
-            hint=_PORTAL,
-        )
-    yield ok("http", f"status {answer.status} without a key")
-    if answer.date is not None:
-        yield _clock((datetime.now(UTC) - answer.date).total_seconds())
+def _failed_step(trace: ConnectionTrace, proxy_url: str | None) -> str:
+    """The step that began last; a proxy may also fail in its own greeting or TLS."""
+    step = trace.steps[-1] if trace.steps else "tls"
+    greeting = step == "tcp" and trace.connect_seconds is not None
+    secure = step == "tls" and proxy_url is not None and proxy_url.startswith("https")
+    return "proxy" if greeting or (secure and "proxy" not in trace.steps) else step
 
 
-def _proxy_place(way: str) -> tuple[str, int]:
-    return origin(proxy.without_credentials(way))[1:]
+def _explain(
+    step: str, trace: ConnectionTrace, error: OcxError, reached: tuple[str, int], settings: Settings
+) -> OcxError:
+    """The client's error with the words and the hint that the step calls for."""
+    cause = trace.reason or error.__cause__ or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _untrusted(cause)
+    if isinstance(error, DeadlineError):
+        message, hint = _SILENT[step]
+    elif isinstance(error, ServerError):
+        message, hint = "the server does not speak HTTP", _WRONG_PORT
+    elif step == "proxy" and "credentials" in error.message:
+        message, hint = _LOGIN
+    elif isinstance(error, NetworkError):
+        message, hint = _FAILED[step]
+    else:
+        return error
+    place = f"{(trace.addresses or reached)[-1]}, port {reached[1]}"
+    words = {"host": reached[0], "place": place, "why": reason_of(cause), "error": error.message}
+    return type(error)(
+        message.format(seconds=f"{settings.connect_timeout:g} s", **words), hint=hint
+    )
 
 
-def _certificate(found: probe.Certificate) -> Check:
-    if found.expires is None:
-        return ok("tls", f"issued by {found.issuer}")
-    days = (found.expires - datetime.now(UTC)).days
-    detail = f"issued by {found.issuer}, valid until {found.expires:%Y-%m-%d}"
+def _untrusted(cause: ssl.SSLCertVerificationError) -> NetworkError:
+    kind = _TRUST.get(cause.verify_code, "not trusted")
+    message = f"the certificate is {kind}: {cause.verify_message}"
+    if kind in {"expired", "not valid yet"}:
+        hint = "it must be renewed there, unless this machine's clock is wrong"
+    else:
+        hint = "--ca-bundle FILE names the authority that signed it"
+    return NetworkError(message, hint=hint)
+
+
+def _certificate(found: Mapping[str, Any]) -> Check:
+    names = {key: text for part in found.get("issuer", ()) for key, text in part}
+    issuer = names.get("organizationName") or names.get("commonName") or "an unnamed authority"
+    if "notAfter" not in found:
+        return ok("tls", f"issued by {issuer}")
+    expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(found["notAfter"]), UTC)
+    days = (expires - datetime.now(UTC)).days
+    detail = f"issued by {issuer}, valid until {expires:%Y-%m-%d}"
     if days < _EXPIRES_SOON:
         return warning("tls", f"{detail}, {days} days left", "it must be renewed there")
     return ok("tls", detail)
+
+
+def _answer(probe: Probe, *, through_proxy: bool) -> Iterator[Check]:
+    location = probe.headers.get("location")
+    content_type = probe.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if probe.status == 407 and through_proxy:
+        yield failed("proxy", NetworkError(_LOGIN[0], hint=_LOGIN[1]))
+    elif location and probe.status is not None and 300 <= probe.status < 400:
+        yield failed("http", ServerError(f"something redirects to {location}", hint=_PORTAL))
+    elif content_type == "text/html":
+        text = f"an HTML page (status {probe.status}) instead of the API: a captive portal?"
+        yield failed("http", ServerError(text, hint=_PORTAL))
+    else:
+        yield ok("http", f"status {probe.status} without a key")
+        date = _date(probe.headers.get("date"))
+        if date is not None:
+            yield _clock((datetime.now(UTC) - date).total_seconds())
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found
 
 
 def _clock(ahead: float) -> Check:

@@ -37,7 +37,7 @@ def open_endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
             run.terminal.stderr.hide(found.secret)
         yield endpoint(settings, found.secret)
         return
-    from ocx.serve.sandbox import sandbox  # a whole HTTP server, only if it is asked for
+    from ocx.serve.launch import sandbox  # a whole HTTP server, only if it is asked for
 
     by_flag = settings.from_flag("sandbox")
     if run.terminal.stderr_tty or not by_flag:

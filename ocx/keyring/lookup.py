@@ -106,6 +106,24 @@ def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None
     return Endpoint(**same, key=key, allow_http=settings.auth == "none")
 
 
+def find_endpoint(run: Runtime, settings: Settings) -> Endpoint:
+    """The endpoint with its key, which stderr hides from now on.
+
+    Raises:
+        AuthError: there is no key.
+        ConfigError: as `endpoint`.
+        UsageError: the settings mean the sandbox, which has no endpoint of its own.
+    """
+    if settings.sandbox:
+        raise UsageError("the sandbox is not an endpoint", hint="name a profile with -P")
+    found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+    for warning in found.warnings:
+        run.warn(warning)
+    if found.secret is not None:
+        run.terminal.stderr.hide(found.secret)
+    return endpoint(settings, found.secret)
+
+
 def client_for(
     run: Runtime, settings: Settings, key: Secret | None, base_url: str | None = None
 ) -> Client:

@@ -15,10 +15,10 @@ from ocx.runtime import Runtime
 from ocx.secret import Secret
 
 if TYPE_CHECKING:
-    from ocx.serve.request_record import Exchange
+    from ocx.serve.request_record import RequestRecord
 
 
-def text_line(exchange: Exchange) -> str:
+def text_line(exchange: RequestRecord) -> str:
     """Method, path, model, status, tokens, credits, milliseconds, key."""
     from ocx.serve.ledger.money import show
 
@@ -37,7 +37,7 @@ def text_line(exchange: Exchange) -> str:
     return "  ".join(words)
 
 
-def json_line(exchange: Exchange) -> str:
+def json_line(exchange: RequestRecord) -> str:
     """The same and more as one compact document; fields that do not apply are null."""
     from ocx.serve.ledger.money import credits
 
@@ -73,7 +73,7 @@ class RequestLog:
         self._error: OcxError | OutputClosed | None = None
         self.stop: Callable[[], None] = lambda: None
 
-    def __call__(self, exchange: Exchange) -> None:
+    def __call__(self, exchange: RequestRecord) -> None:
         if self._error is not None:
             return
         try:
@@ -82,7 +82,7 @@ class RequestLog:
             self._error = error
             self.stop()
 
-    def _write(self, exchange: Exchange) -> None:
+    def _write(self, exchange: RequestRecord) -> None:
         if self._shown:
             line = text_line(exchange) if self._as_text else json_line(exchange)
             self._terminal.print(line)

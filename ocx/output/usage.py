@@ -29,6 +29,27 @@ def usage_line(
     return "usage: " + ", ".join(parts)
 
 
+def usage_fields(
+    usage: Mapping[str, Any] | None, seconds: float, first_token: float | None = None
+) -> dict[str, Any]:
+    """The same for a program: the API's own object, null if it sent none, and the seconds."""
+    return {
+        "tokens": usage,
+        "seconds": round(seconds, 3),
+        "first_token_seconds": first_token if first_token is None else round(first_token, 3),
+    }
+
+
+def cost_fields(cost: Cost) -> dict[str, Any]:
+    """A cost for a program: credits as a number, null if unknown, and where it is from."""
+    known = cost.credits is not None
+    return {
+        "credits": float(cost.credits) if cost.credits is not None else None,
+        "source": cost.source,
+        "exact": known and cost.exact,
+    }
+
+
 def cost_line(cost: Cost) -> str:
     """`cost: 0.02 credits (response)`, for a person."""
     if cost.credits is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ocx.errors import UsageError
 from ocx.jsontext import parse
+from ocx.prompt.input import STDIN, read_file
 
 # Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
 # `-o temperature 0.5` of llm's users from a file name.
@@ -23,8 +24,12 @@ RESERVED = {
 }
 
 
-def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `-O`, V as JSON if it parses, else a string.
+def parse_options(
+    given: Sequence[str],
+    flags: Mapping[str, Any],
+    read_stdin: Callable[[], bytes] = bytes,
+) -> dict[str, Any]:
+    """The fields of `-O`, V as JSON if it parses, else a string; `@FILE` is read, `@@` is `@`.
 
     Args:
         given: the words K=V.
@@ -42,15 +47,26 @@ def parse_options(given: Sequence[str], flags: Mapping[str, Any]) -> dict[str, A
             raise UsageError(f"-O cannot set {name}", hint=f"use {RESERVED[name]}")
         if flags.get(name) is not None:
             raise UsageError(f"{name} is set twice, by its own flag and by -O", hint="keep one")
-        fields[name] = _value(text)
+        fields[name] = _value(name, text, read_stdin)
     return fields
 
 
-def _value(text: str) -> Any:
+def reads_stdin(given: Sequence[str]) -> bool:
+    """Whether one of the words takes its value from stdin."""
+    return any(word.partition("=")[2] == f"@{STDIN}" for word in given)
+
+
+def _value(name: str, text: str, read_stdin: Callable[[], bytes]) -> Any:
+    if text.startswith("@@"):
+        text = text[1:]
+    elif text.startswith("@"):
+        text = read_file(text[1:], read_stdin)
     try:
         return parse(text)
     except ValueError:
         return text
+    except RecursionError:
+        raise UsageError(f"-O {name}: the value is nested too deeply") from None
 
 
 def check_output_name(name: str | None) -> None:

@@ -26,6 +26,8 @@ def chat_body(
         value = getattr(settings, setting.name)
         if setting.sent and value not in {None, ()}:
             body[setting.name] = list(value) if isinstance(value, tuple) else value
+    if "max_completion_tokens" in options and not settings.from_flag("max_tokens"):
+        body.pop("max_tokens", None)  # its successor: servers refuse both in one request
     body.update(options)
     _check_ranges(body)
     return body

@@ -1,9 +1,10 @@
-"""An answer as its parts: what echo, scripts, faults and upstreams all produce."""
+"""An answer as a sequence of parts: what echo, scripts, faults and upstreams all produce."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Any
 
 from ocx.serve.wire import Usage
 
@@ -15,68 +16,104 @@ class Token:
     text: str
     reasoning: bool = False
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is part of the content of the message."""
+        return not self.reasoning
+
+
+@dataclass(frozen=True, slots=True)
+class CallToken(Token):
+    """A fragment of a tool call: the first has an id and a name, the others arguments."""
+
+    index: int = 0
+    id: str | None = None
+    name: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return False
+
+    def fragment(self) -> dict[str, Any]:
+        """The element of `tool_calls` in a chunk."""
+        if self.id is None:
+            return {"index": self.index, "function": {"arguments": self.text}}
+        return {"index": self.index, **self.call()}
+
+    def call(self) -> dict[str, Any]:
+        """The call that the first fragment begins."""
+        function = {"name": self.name, "arguments": self.text}
+        return {"id": self.id, "type": "function", "function": function}
+
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The answer is complete, for this reason; only `Verbatim` and `Forwarded` may follow."""
+    """The answer is complete; only `RawBytes` and `ForwardedEvent` may follow."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    """The status goes out now, although no token has come."""
+class Begin:
+    """Send the status now, before any token."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verbatim:
-    """Bytes that are no sound event; without streaming, the body is cut short instead."""
+class RawBytes:
+    """Bytes that are not a valid event; without streaming, the body is cut short instead."""
 
     wire: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Forwarded:
+class ForwardedEvent:
     """An event of an upstream, passed on as it came.
 
-    `weight` is the bytes of answer in it, which count where the upstream sends no usage;
-    `hidden` events are not shown: a usage that the client did not ask for.
+    `text_bytes` is how many bytes of answer are in it: they are charged if the upstream sends no
+    usage. `hidden` events are not passed on: a usage that the client did not ask for.
     """
 
     data: str
-    weight: int = 0
+    text_bytes: int = 0
     finish: str | None = None
     usage: Usage | None = None
     hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """An upstream's answer where no stream was asked for: the body as it came."""
+class ForwardedDocument:
+    """An upstream's answer without streaming: the body as it came."""
 
     body: bytes
-    weight: int
+    text_bytes: int
     usage: Usage | None
 
 
-Part = Token | Finish | Open | Verbatim | Forwarded | Whole
+Part = Token | Finish | Begin | RawBytes | ForwardedEvent | ForwardedDocument
 
 
 class Cut(Exception):
-    """The connection breaks here, in the middle of the answer."""
+    """Break the connection here, in the middle of the answer."""
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How an answer goes out; everything true and `split` false is how it should be."""
+class DeliveryFlags:
+    """How an answer is sent; the defaults are the correct way.
+
+    Attributes:
+        done: end a stream with `[DONE]`.
+        usage: report the usage.
+        split: send every byte alone, cutting characters and line ends.
+    """
 
     done: bool = True
     usage: bool = True
     split: bool = False
-    """Every byte on its own, through the middle of characters and line ends."""
 
 
 @dataclass(frozen=True)
 class Answer:
+    """The parts of an answer, not yet begun, and how to send them."""
+
     parts: AsyncGenerator[Part, None]
-    manner: Manner = Manner()
+    flags: DeliveryFlags = DeliveryFlags()

@@ -1,14 +1,16 @@
-"""The ASGI application: who may come in, which endpoint answers, and how every reply looks."""
+"""The ASGI application: authentication, endpoints, and the headers and errors of every reply."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import hmac
+import json
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -17,35 +19,38 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.routing import Router as Paths
 
+from ocx import __version__
 from ocx.secret import Secret, redact
 from ocx.serve import faults
-from ocx.serve.auth import authenticate, check_host
-from ocx.serve.catalogue import Catalogue
+from ocx.serve.auth import authenticate, check_host, digest
 from ocx.serve.chat import Chat
 from ocx.serve.delivery import Receive, Send, Watch, body, start
-from ocx.serve.keys import digest
 from ocx.serve.ledger.ledger import Key, Ledger
 from ocx.serve.ledger.money import credits
 from ocx.serve.limits import Limiter
-from ocx.serve.problem import Problem
-from ocx.serve.request_record import Exchange, Log
-from ocx.serve.routing import Router
+from ocx.serve.problem import ApiProblem
+from ocx.serve.request_record import Log, RequestRecord
+from ocx.serve.routing import Catalogue, Router
 from ocx.serve.wire import dump
 
 PREFIX = "/api/v1"
+DESCRIPTION = Path(__file__).with_name("openapi.json")
 RPM = 60_000
 CONCURRENCY = 1_000
 SEND_TIMEOUT = 60.0
+REQUEST_TIMEOUT = 60.0
 
 
 @dataclass
-class Parts:
-    """What a server is made of.
+class ServerComponents:
+    """The parts that a server is made of.
 
     Attributes:
-        process_key: a key that only this process knows, good for the default account.
-        log: called once a request, when it is over.
-        fixed: ids and times follow from the request alone, for golden files.
+        process_key: a key that only this process knows; it belongs to the default account.
+        log: called once for each request, when it is over.
+        send_timeout: seconds that a client may take without reading anything.
+        request_timeout: seconds that a client may take to send a request.
+        fixed: derive ids and times from the request alone, for golden files.
     """
 
     ledger: Ledger
@@ -55,21 +60,29 @@ class Parts:
     process_key: Secret | None = None
     log: Log | None = None
     send_timeout: float = SEND_TIMEOUT
+    request_timeout: float = REQUEST_TIMEOUT
     fixed: bool = False
 
 
 class App:
-    """One server; everything it knows came in through `Parts`."""
+    """The application of one server."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._process_key = Key(None, parts.ledger.account().id, "process", "")
-        key = parts.process_key
+    def __init__(self, components: ServerComponents) -> None:
+        self._components = components
+        self._process_key = Key(None, components.ledger.account().id, "process", "")
+        key = components.process_key
         self._process_hash = digest(key.reveal()) if key else None
         self._watch: Watch | None = None
+        self.request_timeout = components.request_timeout
         self.abort: Callable[[Any], None] | None = None
         """Breaks the connection of a client; the server puts its own here."""
-        chat = Chat(parts.ledger, parts.limiter, parts.catalogue, parts.router, parts.fixed)
+        chat = Chat(
+            components.ledger,
+            components.limiter,
+            components.catalogue,
+            components.router,
+            components.fixed,
+        )
         self._paths = Paths(
             [
                 Route(f"{PREFIX}/chat/completions", chat, methods=["POST"]),
@@ -82,98 +95,100 @@ class App:
         )
 
     def stop(self) -> None:
-        """End every running answer with what it has delivered; call it in the loop."""
+        """End every running answer with what it has delivered. Call it in the event loop."""
         stop = self._watching().stop
         if not stop.done():
             stop.set_result(None)
 
     async def close(self) -> None:
-        """Let go of what answers came from; call it in the loop, at its end."""
-        await self._parts.router.close()
+        """Close the connections to upstreams. Call it in the event loop, at its end."""
+        await self._components.router.close()
 
     def _watching(self) -> Watch:
         if self._watch is None:
-            # A future belongs to a loop, and there is none yet when the app is made.
+            # A future belongs to a loop, and there is none when the app is made.
             stop = asyncio.get_running_loop().create_future()
-            self._watch = Watch(stop, self._parts.send_timeout, self.abort)
+            self._watch = Watch(stop, self._components.send_timeout, self.abort)
         return self._watch
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        exchange = self._exchange(scope)
-        reply = _Reply(exchange, send)
+        record = self._record(scope)
+        reply = _Reply(record, send)
         try:
-            await self._answer(scope, exchange, receive, reply.send)
-        except Problem as problem:
+            await self._answer(scope, record, receive, reply.send)
+        except ApiProblem as problem:
             await reply.problem(problem)
         except HTTPException as error:  # Starlette's: no such path, no such method
             await reply.problem(_of_starlette(error))
         except Exception as error:  # a bug of ours ends one request, never the server
-            exchange.failure = f"{type(error).__name__}: {error}"
-            await reply.problem(Problem(500, "internal error of this server", code="internal"))
-            if exchange.broken:
+            record.failure = f"{type(error).__name__}: {error}"
+            await reply.problem(ApiProblem(500, "internal error of this server", code="internal"))
+            if record.broken:
                 raise  # uvicorn closes the connection: no client takes this for an end
         finally:
-            if self._parts.log is not None:
-                self._parts.log(exchange)
+            if self._components.log is not None:
+                self._components.log(record)
 
-    async def _answer(self, scope: Any, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, scope: Any, record: RequestRecord, receive: Receive, send: Send
+    ) -> None:
         check_host(scope)
         key = authenticate(scope, self._find_key, int(time.time()))
-        exchange.key = key
-        exchange.standing = self._parts.limiter.look(key.id, key.rpm)
-        exchange.fault = _header(scope, faults.HEADER.lower().encode())
+        record.key = key
+        record.rate_limit = self._components.limiter.peek(key.id, key.rpm)
+        record.fault = _header(scope, faults.HEADER.lower().encode())
         scope.update(
             {
                 "app": self,
-                "ocx.exchange": exchange,
+                "ocx.record": record,
                 "ocx.key": key,
                 "ocx.watch": self._watching(),
             }
         )
         await self._paths(scope, receive, send)
 
-    def _exchange(self, scope: Any) -> Exchange:
+    def _record(self, scope: Any) -> RequestRecord:
         method, path = scope["method"], scope["path"]
         number = secrets.token_hex(8)
-        if self._parts.fixed:
+        if self._components.fixed:
             number = hashlib.sha256(f"{method} {path}".encode()).hexdigest()[:16]
-        return Exchange(method, redact(path), f"req-{number}", self._parts.limiter.look())
+        return RequestRecord(method, redact(path), f"req-{number}", self._components.limiter.peek())
 
     def _find_key(self, hashed: str) -> Key | None:
         if self._process_hash and hmac.compare_digest(hashed, self._process_hash):
             return self._process_key
-        return self._parts.ledger.find_key(hashed)
+        return self._components.ledger.find_key(hashed)
 
     def _counted(self, make: Callable[[Request, Key], Any]) -> Any:
-        """An endpoint that answers with a document, counted by the limiter."""
+        """An endpoint that answers with a JSON document and counts for the rate limit."""
 
         async def endpoint(request: Request) -> Response:
-            exchange: Exchange = request.scope["ocx.exchange"]
+            record: RequestRecord = request.scope["ocx.record"]
             key: Key = request.scope["ocx.key"]
-            self._meet_fault(exchange)
+            self._meet_fault(record)
             answer = make(request, key)
-            limiter = self._parts.limiter
-            exchange.standing = limiter.enter(key.id, key.rpm, key.concurrency)
+            limiter = self._components.limiter
+            record.rate_limit = limiter.enter(key.id, key.rpm, key.concurrency)
             limiter.leave(key.id)
             return Response(dump(answer), media_type="application/json")
 
         return endpoint
 
-    def _meet_fault(self, exchange: Exchange) -> None:
-        if exchange.fault is not None:
-            fault = self._parts.router.fault("", exchange)
+    def _meet_fault(self, record: RequestRecord) -> None:
+        if record.fault is not None:
+            fault = self._components.router.fault("", record)
             if fault is not None and fault.status is not None:
                 faults.refuse(fault)
 
     def _models(self, request: Request, key: Key) -> Any:  # noqa: ARG002
-        models = self._parts.catalogue.models.values()
+        models = self._components.catalogue.models.values()
         return {"object": "list", "data": [model.document() for model in models]}
 
     def _model(self, request: Request, key: Key) -> Any:  # noqa: ARG002
-        return self._parts.catalogue.find(request.path_params["id"]).document()
+        return self._components.catalogue.find(request.path_params["id"]).document()
 
     def _balance(self, request: Request, key: Key) -> Any:  # noqa: ARG002
-        account = self._parts.ledger.balance(key.account)
+        account = self._components.ledger.balance(key.account)
         return {
             "object": "balance",
             "balance": credits(account.balance),
@@ -184,24 +199,24 @@ class App:
 
 
 class _Reply:
-    """Puts the headers of every reply on, and answers with an error where none began."""
+    """Adds the headers that every reply has, and sends an error if no reply has begun."""
 
-    def __init__(self, exchange: Exchange, send: Send) -> None:
-        self._exchange = exchange
+    def __init__(self, record: RequestRecord, send: Send) -> None:
+        self._record = record
         self._send = send
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self._exchange.status = message["status"]
-            headers = [*message.get("headers", []), *self._exchange.headers()]
+            self._record.status = message["status"]
+            headers = [*message.get("headers", []), *self._record.headers()]
             message = {**message, "headers": headers}
         await self._send(message)
 
-    async def problem(self, problem: Problem) -> None:
-        exchange = self._exchange
-        exchange.outcome = exchange.outcome or problem.code
-        if exchange.status:
-            exchange.broken = True
+    async def problem(self, problem: ApiProblem) -> None:
+        record = self._record
+        record.outcome = record.outcome or problem.code
+        if record.status:
+            record.broken = True
             return
         data = dump(problem.body())
         headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
@@ -212,9 +227,9 @@ class _Reply:
 
 
 def _openapi(request: Request, key: Key) -> Any:  # noqa: ARG001
-    from ocx.serve.openapi import document  # only where somebody asks
-
-    return document()
+    document = json.loads(DESCRIPTION.read_text("utf-8"))
+    document["info"]["version"] = __version__
+    return document
 
 
 def _header(scope: Any, wanted: bytes) -> str | None:
@@ -225,7 +240,7 @@ def _header(scope: Any, wanted: bytes) -> str | None:
     return None
 
 
-def _of_starlette(error: HTTPException) -> Problem:
+def _of_starlette(error: HTTPException) -> ApiProblem:
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    return Problem(error.status_code, error.detail, code=code, headers=headers)
+    return ApiProblem(error.status_code, error.detail, code=code, headers=headers)

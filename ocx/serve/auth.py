@@ -1,14 +1,53 @@
-"""Who may come in: a loopback Host, and a Bearer key that is known, whole and not expired."""
+"""Keys of this server, and who may come in: a loopback Host and a Bearer key that is in use."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
+import string
+import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ocx.serve.keys import PREFIX, PROVIDER_PREFIX, digest, is_whole
-from ocx.serve.ledger.ledger import Key
-from ocx.serve.problem import Problem
+from ocx.secret import Secret
+from ocx.serve.problem import ApiProblem
+
+if TYPE_CHECKING:
+    from ocx.serve.ledger.ledger import Key
+
+PREFIX = "sk-live-local-"
+PROVIDER_PREFIX = "sk-live-"
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_RANDOM = 43
+_CHECK = 6
+
+
+def mint() -> Secret:
+    """A new random key: 43 characters of base62 are more than 256 bits."""
+    body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    return Secret(PREFIX + body + _checksum(body))
+
+
+def digest(key: str) -> str:
+    """What is stored of a key: SHA-256 in hexadecimal; enough for a text of 256 random bits."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def is_whole(key: str) -> bool:
+    """Whether the checksum fits: tells a key that was cut or mistyped from a foreign one."""
+    body, check = key[len(PREFIX) : -_CHECK], key[-_CHECK:]
+    return key.startswith(PREFIX) and len(body) == _RANDOM and _checksum(body) == check
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode("utf-8", "surrogateescape"))
+    letters = ""
+    for _ in range(_CHECK):
+        number, rest = divmod(number, 62)
+        letters = _ALPHABET[rest] + letters
+    return letters
+
 
 _LOOPBACK = re.compile(
     rb"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE
@@ -16,14 +55,14 @@ _LOOPBACK = re.compile(
 
 
 def check_host(scope: Any) -> None:
-    """Refuse a Host that is not a loopback name: a web page that rebinds its own name to here.
+    """Refuse a Host that is not a loopback name, as a web page sends after DNS rebinding.
 
     Raises:
-        Problem: 400.
+        ApiProblem: 400.
     """
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1 or not _LOOPBACK.fullmatch(hosts[0]):
-        raise Problem(
+        raise ApiProblem(
             400,
             "the Host header must be localhost or a loopback address",
             code="host_not_allowed",
@@ -31,10 +70,10 @@ def check_host(scope: Any) -> None:
 
 
 def authenticate(scope: Any, find: Callable[[str], Key | None], now: int) -> Key:
-    """The key of the request.
+    """Return the key of the request.
 
     Raises:
-        Problem: 401, without a character of what was sent.
+        ApiProblem: 401; the message repeats nothing of what was sent.
     """
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(given) != 1:
@@ -66,5 +105,5 @@ def _unknown(text: str) -> str:
     return "this server does not know the key"
 
 
-def _refusal(message: str) -> Problem:
-    return Problem(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+def _refusal(message: str) -> ApiProblem:
+    return ApiProblem(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})

@@ -1,15 +1,35 @@
-"""Answers made here: echo and lorem, cut by `stop` and `max_tokens`, paced where asked."""
+"""The built-in targets, echo and lorem: what they answer, and how a target is written."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import AsyncGenerator, Iterable
+import json
+import re
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
 
-from ocx.serve import tokens
-from ocx.serve.answer import Finish, Part, Token
+from ocx.serve.answer import Answer, CallToken, Finish, Part, Token
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
+from ocx.serve.tool_calls import call_tokens, plan, quoted
+
+_PIECE = re.compile(r"\S+\s*")
+_LEAD = re.compile(r"\s*")
+
+
+def split_tokens(text: str) -> list[str]:
+    """The tokens of a built-in answer: words with the space after them; joined, they are `text`."""
+    found = _LEAD.match(text)
+    lead = found.group() if found else ""
+    pieces: list[str] = _PIECE.findall(text)
+    if not lead:
+        return pieces
+    return [lead + pieces[0], *pieces[1:]] if pieces else [lead]
+
 
 _LOREM = (
     "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut"
@@ -18,25 +38,34 @@ _LOREM = (
     " voluptate velit esse cillum dolore eu fugiat nulla pariatur. Excepteur sint occaecat"
     " cupidatat non proident, sunt in culpa qui officia deserunt mollit anim id est laborum. "
 )
-THOUGHT = "The user sent a message; the answer is the same text. "
+REASONING = "The user sent a message; the answer is the same text. "
 
 
-def lorem(count: int) -> Iterable[Token]:
+def lorem_tokens(count: int) -> Iterable[Token]:
     """`count` tokens of placeholder text, over and over, ending without a space."""
-    words = itertools.cycle(tokens.split(_LOREM))
+    words = itertools.cycle(split_tokens(_LOREM))
     for at, word in zip(range(count), words, strict=False):
         yield Token(word.rstrip() if at == count - 1 else word)
 
 
-def thought() -> list[Token]:
+def reasoning_tokens() -> list[Token]:
     """What `deepseek-reasoner` sends as `reasoning_content` before the answer."""
-    return [Token(text, reasoning=True) for text in tokens.split(THOUGHT)]
+    return [Token(text, reasoning=True) for text in split_tokens(REASONING)]
 
 
-def said(text: str, request: ChatRequest) -> list[Token]:
-    """`text` as tokens, ended where the first stop sequence begins."""
+def planned_calls(request: ChatRequest) -> list[CallToken]:
+    """The fragments of the tool calls that answer `request`; none for an answer in text.
+
+    Raises:
+        ApiProblem: 400: the tools cannot be called.
+    """
+    return list(call_tokens(plan(request), request))
+
+
+def answer_tokens(text: str, request: ChatRequest) -> list[Token]:
+    """`text` as tokens, up to the first stop sequence."""
     ends = [at for stop in request.stop if (at := text.find(stop)) >= 0]
-    return [Token(piece) for piece in tokens.split(text[: min(ends, default=len(text))])]
+    return [Token(piece) for piece in split_tokens(text[: min(ends, default=len(text))])]
 
 
 async def parts(
@@ -54,7 +83,7 @@ async def parts(
 async def paced(
     source: AsyncGenerator[Part, None], ttft: float, tps: float
 ) -> AsyncGenerator[Part, None]:
-    """The same parts: the first after `ttft` seconds, then `tps` tokens a second, 0 unpaced."""
+    """The same parts, the first after `ttft` seconds, then `tps` tokens a second (0: at once)."""
     async with aclosing(source):
         await asyncio.sleep(ttft)
         spoken = False
@@ -63,3 +92,136 @@ async def paced(
                 await asyncio.sleep(1 / tps)
             spoken = True
             yield part
+
+
+MOST_LOREM = 1_000_000
+
+
+class Target(Protocol):
+    """What answers requests for a model.
+
+    `is_local` says that the answer costs nothing, so that a fault may replace parts of it.
+    """
+
+    @property
+    def is_local(self) -> bool: ...
+
+    def answer(self, request: ChatRequest) -> Answer:
+        """Return the answer, not yet begun.
+
+        Raises:
+            ApiProblem: the target refuses the request.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Answers with the last user text, or with a smallest instance of the schema asked for."""
+
+    reasons: bool = False
+    is_local: bool = True
+
+    def answer(self, request: ChatRequest) -> Answer:
+        reasoning = reasoning_tokens() if self.reasons else []
+        if calls := planned_calls(request):
+            return Answer(parts([*reasoning, *calls], request, "tool_calls"))
+        text = request.question
+        if request.response_format is not None:
+            text = _in_format(request.response_format, text)
+        return Answer(parts([*reasoning, *answer_tokens(text, request)], request))
+
+
+def _in_format(wanted: dict[str, Any], text: str) -> str:
+    """The answer for a `response_format`; `text` itself if that asks for no JSON.
+
+    Raises:
+        ApiProblem: 400: an unknown type, or a schema that cannot be satisfied.
+    """
+    kind = wanted.get("type")
+    if kind == "text":
+        return text
+    if kind == "json_object":
+        return _object_of(text)
+    if kind != "json_schema":
+        _refuse_format("type must be text, json_object or json_schema", "type")
+    named = wanted.get("json_schema")
+    if not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
+        _refuse_format("json_schema must be an object with a schema", "json_schema")
+    if not isinstance(named.get("name"), str):
+        _refuse_format("json_schema.name is required: a string", "json_schema.name")
+    from ocx.serve.schema_example import SchemaError, smallest  # only if a schema is given
+
+    try:
+        value = smallest(named["schema"], strict=named.get("strict") is True)
+    except SchemaError as error:
+        _refuse_format(str(error), "json_schema.schema")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _object_of(text: str) -> str:
+    """The object that the prompt is, else one with the keys that it quotes, else its echo."""
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(json.loads(text), dict):
+            return text
+    keys = quoted(text) if re.search(r"\b(keys?|fields?)\b", text, re.IGNORECASE) else []
+    return json.dumps(dict.fromkeys(keys, "") or {"echo": text}, ensure_ascii=False)
+
+
+def _refuse_format(message: str, param: str) -> NoReturn:
+    raise ApiProblem(
+        400,
+        f"response_format: {message}",
+        code="invalid_json_schema",
+        param=f"response_format.{param}",
+    )
+
+
+@dataclass(frozen=True)
+class Lorem:
+    """`count` tokens of placeholder text, `tps` of them a second, the first after `ttft`."""
+
+    count: int
+    tps: float = 0.0
+    ttft: float = 0.0
+    is_local: bool = True
+
+    def answer(self, request: ChatRequest) -> Answer:
+        if calls := planned_calls(request):
+            answer = parts(calls, request, "tool_calls")
+        else:
+            answer = parts(lorem_tokens(self.count), request)
+        return Answer(paced(answer, self.ttft, self.tps))
+
+
+def parse_lorem(words: str) -> Lorem:
+    """Return the target that `lorem:N` or `lorem:N,tps=5,ttft=1` names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    match = re.fullmatch(r"lorem:([0-9]{1,7})((?:,[a-z]+=[^,]*)*)", words)
+    if match is None or int(match[1]) > MOST_LOREM:
+        raise ValueError(f"lorem takes a number up to {MOST_LOREM}: lorem:20,tps=5,ttft=1")
+    given = parse_options(match[2], {"tps": 0.0, "ttft": 0.0})
+    return Lorem(int(match[1]), given["tps"], given["ttft"])
+
+
+def parse_options(text: str, known: Mapping[str, float]) -> dict[str, float]:
+    """Return the numbers in `,name=1,other=2`, with the defaults in `known`.
+
+    Raises:
+        ValueError: a name is unknown or given twice, or its value is not from 0 to a million.
+    """
+    found, given = dict(known), set[str]()
+    for option in text.split(",")[1:]:
+        name, _, value = option.partition("=")
+        if name not in known:
+            raise ValueError(f"{name!r} is not one of {', '.join(known)}")
+        if name in given:  # also what bounds the length of a name that is kept
+            raise ValueError(f"{name} is given twice")
+        given.add(name)
+        if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", value) or float(value) > 1e6:
+            raise ValueError(f"{name} takes a number from 0 to 1000000")
+        found[name] = float(value)
+    return found

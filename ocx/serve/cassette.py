@@ -1,8 +1,8 @@
-"""`cassette:FILE`: answers recorded once and replayed, byte for byte, without the upstream.
+"""`cassette:FILE`: record an upstream's answers once and replay them without it, byte for byte.
 
 A file is JSON lines `{"key", "request", "chunks"}` or `{"key", "request", "document"}`. The key is
-the SHA-256 of the request as canonical JSON, without what changes only how the answer travels.
-No header is ever written, so no key is.
+the SHA-256 of the request as canonical JSON, without the fields that only change how the answer is
+sent. Headers are never written, so no key is.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from ocx.api.completion import CompletionBuilder
 from ocx.errors import ConfigError
 from ocx.serve import upstream as reading
-from ocx.serve.answer import Answer, Forwarded, Part, Whole
-from ocx.serve.chunks import fold, unfold
-from ocx.serve.problem import Problem
+from ocx.serve.answer import Answer, ForwardedDocument, ForwardedEvent, Part
+from ocx.serve.builtin import Target
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.route import Target
 from ocx.serve.wire import dump
 
 _TRANSPORT = ("stream", "stream_options", "user")
@@ -43,9 +43,9 @@ def key_of(request: dict[str, Any]) -> str:
 
 
 class Cassette:
-    """The recordings of one file; equal requests replay in order, then from the start again."""
+    """The recordings of one file. Equal requests replay in order, then from the start again."""
 
-    made_here = False
+    is_local = False
 
     def __init__(self, path: Path, entries: list[Entry], source: Target | None = None) -> None:
         self._path = path
@@ -60,7 +60,7 @@ class Cassette:
         key = key_of(wanted)
         found = [entry for entry in self._entries if entry["key"] == key]
         if not found:
-            raise Problem(404, self._miss(wanted), code="cassette_miss")
+            raise ApiProblem(404, self._miss(wanted), code="cassette_miss")
         played = self._played.get(key, 0)
         self._played[key] = played + 1
         return Answer(_replay(found[played % len(found)], request))
@@ -76,23 +76,23 @@ class Cassette:
             return f"{self._path.name} holds no recording"
         sides = [(leaves(entry["request"]), at) for at, entry in enumerate(self._entries)]
         asked = leaves(wanted)
-        nearest, at = min(sides, key=lambda side: len(_differing(side[0], asked)))
-        where = _differing(nearest, asked)[0]
+        nearest, at = min(sides, key=lambda side: len(differing(side[0], asked)))
+        where = differing(nearest, asked)[0]
         return (
             f"no recording in {self._path.name}; the nearest, entry {at + 1}, differs first in"
-            f" {where}: {_show(nearest.get(where))} was recorded,"
-            f" {_show(asked.get(where))} is asked"
+            f" {where}: {shown(nearest.get(where))} was recorded,"
+            f" {shown(asked.get(where))} is asked"
         )
 
     async def _record(self, wanted: dict[str, Any], live: Answer) -> AsyncGenerator[Part, None]:
-        """Pass the answer on; written down once it is complete."""
+        """RateLimitState the answer on; written down once it is complete."""
         chunks: list[Any] = []
         entry: Entry = {"key": key_of(wanted), "request": wanted}
         async with aclosing(live.parts) as parts:
             async for part in parts:
-                if isinstance(part, Forwarded):
+                if isinstance(part, ForwardedEvent):
                     chunks.append(json.loads(part.data))
-                elif isinstance(part, Whole):
+                elif isinstance(part, ForwardedDocument):
                     entry["document"] = json.loads(part.body)
                 yield part
         if chunks:
@@ -112,10 +112,10 @@ class Cassette:
 
 
 def load(path: Path, source: Target | None = None) -> Cassette:
-    """The cassette at `path`; with `source` it records what that answers.
+    """Read the cassette at `path`; with `source`, record the answers of that target.
 
     Raises:
-        ConfigError: unreadable, or a line that is no recording.
+        ConfigError: unreadable, or a line is not a recording.
     """
     try:
         text = path.read_text("utf-8")
@@ -137,7 +137,7 @@ def _entry(path: Path, number: int, line: str) -> Entry:
     try:
         entry = json.loads(line)
         sound = isinstance(entry["request"], dict) and isinstance(entry["key"], str)
-        fold(entry["chunks"]) if "chunks" in entry else unfold(entry["document"])
+        to_completion(entry["chunks"]) if "chunks" in entry else to_chunks(entry["document"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         sound = False
     if not sound:
@@ -148,17 +148,57 @@ def _entry(path: Path, number: int, line: str) -> Entry:
 
 async def _replay(entry: Entry, request: ChatRequest) -> AsyncGenerator[Part, None]:
     if not request.stream:
-        document = entry["document"] if "document" in entry else fold(entry["chunks"])
+        document = entry["document"] if "document" in entry else to_completion(entry["chunks"])
         yield reading.read_document(dump(document))
         return
-    chunks = entry["chunks"] if "chunks" in entry else unfold(entry["document"])
+    chunks = entry["chunks"] if "chunks" in entry else to_chunks(entry["document"])
     for chunk in chunks:
         yield reading.read_event(dump(chunk).decode(), usage_wanted=request.include_usage)
         await asyncio.sleep(0)
 
 
+def to_completion(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The `chat.completion` that a stream of `chunks` adds up to."""
+    folded = CompletionBuilder()
+    for chunk in chunks:
+        folded.add(chunk)
+    document = folded.document()
+    for choice in document["choices"]:
+        for call in choice["message"].get("tool_calls") or ():
+            del call["index"]  # only fragments have one
+    return document
+
+
+def to_chunks(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The chunks that add up to `document`: each message whole, the ends, the usage."""
+    head = {name: value for name, value in document.items() if name not in {"choices", "usage"}}
+    head["object"] = "chat.completion.chunk"
+    choices = list(enumerate(document["choices"]))
+    chunks = [
+        {**head, "choices": [_chunk_choice(at, _as_delta(choice["message"]))]}
+        for at, choice in choices
+    ] + [
+        {**head, "choices": [_chunk_choice(at, {}, choice.get("finish_reason"))]}
+        for at, choice in choices
+    ]
+    if document.get("usage"):
+        chunks.append({**head, "choices": [], "usage": document["usage"]})
+    return chunks
+
+
+def _chunk_choice(at: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"index": at, "delta": delta, "finish_reason": finish}
+
+
+def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
+    calls = message.get("tool_calls")
+    if not calls:
+        return dict(message)
+    return {**message, "tool_calls": [{"index": at, **call} for at, call in enumerate(calls)]}
+
+
 def leaves(value: Any, where: str = "") -> dict[str, Any]:
-    """Every scalar (and empty container) of a document by its path: `messages[0].content`."""
+    """Every scalar and empty container of a document by its path, as in `messages[0].content`."""
     if isinstance(value, dict) and value:
         parts = [(f"{where}.{name}" if where else name, value[name]) for name in sorted(value)]
     elif isinstance(value, list) and value:
@@ -171,7 +211,7 @@ def leaves(value: Any, where: str = "") -> dict[str, Any]:
     return found
 
 
-def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """The paths that differ, in order; equal values of different types (1 and true) do differ."""
     return [
         path
@@ -180,6 +220,6 @@ def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     ]
 
 
-def _show(value: Any) -> str:
+def shown(value: Any) -> str:
     text = dump(value).decode()
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

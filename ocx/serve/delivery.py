@@ -1,4 +1,4 @@
-"""One answer on its way to one client, and the charge that follows it, as raw ASGI.
+"""Send one answer to one client and settle its charge, as raw ASGI.
 
 A `StreamingResponse` cannot do this: its generator is cancelled at an `await`, and an `await` in
 its `finally` is cancelled again, before anything is settled. Here one task writes the answer and
@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ocx.serve.answer import Answer, Cut, Part
+from ocx.serve.answer import Answer, Cut, Part, Token
 from ocx.serve.ledger.charge import Charge
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.request_record import Exchange
-from ocx.serve.wire import Envelope
+from ocx.serve.request_record import RequestRecord
+from ocx.serve.wire import Logprobs, ResponseMeta, certain
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -29,18 +29,18 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class Watch:
-    """What ends an answer from outside."""
+    """What can end an answer from outside."""
 
     stop: asyncio.Future[None]
     """Done when the server stops."""
     send_timeout: float = 60.0
-    """Seconds that a client may leave us waiting with a full buffer."""
+    """Seconds that a client may take without reading anything."""
     abort: Callable[[Any], None] | None = None
-    """Breaks the connection of a client, given as in the ASGI scope, without flushing it."""
+    """Breaks the connection of a client, named as in the ASGI scope, without flushing it."""
 
 
 class Delivery(ABC):
-    """The part that a stream and a whole answer share; `_take`, `_finish` and `_fail` differ."""
+    """What a streamed and a whole answer share."""
 
     headers: ClassVar[Headers] = []
 
@@ -49,29 +49,29 @@ class Delivery(ABC):
         answer: Answer,
         request: ChatRequest,
         charge: Charge,
-        envelope: Envelope,
-        exchange: Exchange,
+        meta: ResponseMeta,
+        record: RequestRecord,
         send: Send,
     ) -> None:
         self._answer = answer
         self._request = request
         self._charge = charge
-        self._envelope = envelope
-        self._exchange = exchange
+        self._meta = meta
+        self._record = record
         self._raw_send = send
         self._loop = asyncio.get_running_loop()
         self._waiting_since: float | None = None
         self.started = False
 
     async def run(self, receive: Receive, watch: Watch) -> None:
-        """Deliver; returns with the charge ended, whatever happened.
+        """Send the answer. When this returns, the charge is settled, whatever happened.
 
         Raises:
-            Problem: nothing was sent yet, and this is the answer.
+            ApiProblem: nothing has been sent; this is the answer.
         """
         writer = asyncio.create_task(self._write())
         reader = asyncio.create_task(_disconnect(receive))
-        outcome = "shutdown"  # also where this task itself is cancelled
+        outcome = "shutdown"  # also if this task itself is cancelled
         try:
             outcome = await self._first(writer, reader, watch)
         finally:
@@ -105,20 +105,20 @@ class Delivery(ABC):
     async def _end(self, writer: asyncio.Task[None], outcome: str) -> None:
         error = None if writer.cancelled() else writer.exception()
         if outcome == "shutdown":
-            error = Problem(503, "the server is stopping", code="shutting_down")
+            error = ApiProblem(503, "the server is stopping", code="shutting_down")
         if error is None or isinstance(error, Cut):
             return
-        if not self.started or not isinstance(error, Problem):
+        if not self.started or not isinstance(error, ApiProblem):
             raise error
         await self._fail(error)
 
     def _settle(self, outcome: str) -> None:
         self._charge.settle(outcome)
-        exchange, usage = self._exchange, self._charge.usage()
-        exchange.outcome = exchange.outcome or outcome
-        exchange.prompt_tokens = usage.prompt_tokens
-        exchange.completion_tokens = usage.completion_tokens
-        exchange.micro = self._charge.taken
+        record, usage = self._record, self._charge.usage()
+        record.outcome = record.outcome or outcome
+        record.prompt_tokens = usage.prompt_tokens
+        record.completion_tokens = usage.completion_tokens
+        record.micro = self._charge.taken
 
     async def _write(self) -> None:
         async with aclosing(self._answer.parts) as parts:
@@ -127,24 +127,31 @@ class Delivery(ABC):
         self._charge.finished = True
         await self._finish()
 
+    def _logprobs(self, tokens: Iterable[Token]) -> Logprobs:
+        """The log probabilities of the text in `tokens`, if the request asks for them."""
+        top = self._request.logprobs
+        if top is None:
+            return None
+        return [certain(token.text, top) for token in tokens if token.is_text]
+
     @abstractmethod
     async def _take(self, part: Part) -> None:
-        """Send a part of the answer, or keep it until the end."""
+        """Send a part of the answer, or keep it for the end."""
 
     @abstractmethod
     async def _finish(self) -> None:
-        """Settle, then send the last bytes: whoever has read them reads the new balance."""
+        """Settle, then send the last bytes: a client that has read them sees the new balance."""
 
     @abstractmethod
-    async def _fail(self, problem: Problem) -> None:
-        """Say why the answer ends, where some of it went out."""
+    async def _fail(self, problem: ApiProblem) -> None:
+        """Say why the answer ends early, after some of it was sent."""
 
     async def _send(self, data: bytes, *, last: bool = False) -> None:
         self._waiting_since = self._loop.time()
         if not self.started:
             self.started = True
             await self._raw_send(start(200, self.headers))
-        for piece in _bytewise(data) if self._answer.manner.split else (data,):
+        for piece in _bytewise(data) if self._answer.flags.split else (data,):
             await self._raw_send(body(piece, more=True))
         if last:
             await self._raw_send(body(b"", more=False))

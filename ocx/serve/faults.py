@@ -1,4 +1,4 @@
-"""Faults on demand: counted, never random, so that a test meets the same one every time."""
+"""Faults on demand, counted and never random, so that a test is the same every time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from ocx.serve.answer import Answer, Cut, Finish, Manner, Open, Part, Token, Verbatim
-from ocx.serve.builtin import paced
-from ocx.serve.problem import Problem
-from ocx.serve.route import options
+from ocx.serve.answer import Answer, Begin, Cut, DeliveryFlags, Finish, Part, RawBytes, Token
+from ocx.serve.builtin import paced, parse_options
+from ocx.serve.problem import ApiProblem
 
 PREFIX = "fault/"
 HEADER = "X-OCX-Fault"
@@ -40,7 +39,7 @@ _OPTIONS = {"first": 0.0, "every": 0.0, "after": 1.0, "ttft": 3.0, "tps": 5.0}
 class Fault:
     """`kind:count,first=…,every=…,after=…,ttft=…,tps=…`.
 
-    `first`: only the first so many requests meet it; `every`: only every so-manieth; 0: all.
+    `first=N` fires for the first N requests only, `every=N` for every Nth; 0 means always.
     """
 
     kind: str
@@ -57,10 +56,10 @@ class Fault:
 
 
 def parse(text: str) -> Fault:
-    """The fault in `cut:3` or `fault/429,first=2,after=1`.
+    """Parse a fault such as `cut:3` or `fault/429,first=2,after=1`.
 
     Raises:
-        ValueError: there is no such fault; the nearest one is named.
+        ValueError: there is no such fault; the message names the nearest.
     """
     match = _FORM.fullmatch(text.removeprefix(PREFIX))
     if match is None or match["kind"] not in _KINDS:
@@ -70,7 +69,7 @@ def parse(text: str) -> Fault:
         raise ValueError(f"the fault {kind} takes a number of tokens: {kind}:3")
     if count is not None and kind not in (*_COUNTED, "filter"):
         raise ValueError(f"the fault {kind} takes no number of tokens")
-    given = options(match["options"], _OPTIONS)
+    given = parse_options(match["options"], _OPTIONS)
     return Fault(
         kind,
         int(count or 0),
@@ -90,12 +89,12 @@ def _unknown(text: str) -> str:
 
 @dataclass
 class Counters:
-    """How often each key asked for each fault; the oldest are forgotten beyond 10,000."""
+    """How often each key asked for each fault. Beyond 10,000 the oldest are forgotten."""
 
     _counts: OrderedDict[tuple[int | None, str], int] = field(default_factory=OrderedDict)
 
     def fires(self, key: int | None, text: str, fault: Fault) -> bool:
-        """Count this request, and say whether the fault is its turn."""
+        """Count this request; whether it meets the fault."""
         counted = self._counts.pop((key, text), 0) + 1
         self._counts[key, text] = counted
         if len(self._counts) > MOST_COUNTERS:
@@ -106,18 +105,22 @@ class Counters:
 
 
 def refuse(fault: Fault) -> NoReturn:
-    """Answer with the status of the fault. Raises Problem."""
+    """Refuse the request with the status of the fault.
+
+    Raises:
+        ApiProblem: always.
+    """
     status = fault.status or 500
     message, code = STATUSES[status]
     headers = {}
     if status in (429, 503):
         whole = -int(-fault.after // 1)
         headers = {"retry-after": str(whole), "retry-after-ms": str(round(fault.after * 1000))}
-    raise Problem(status, message, code=code, headers=headers)
+    raise ApiProblem(status, message, code=code, headers=headers)
 
 
-def lay_over(fault: Fault, answer: Answer) -> Answer:
-    """The same answer, gone wrong."""
+def inject_fault(fault: Fault, answer: Answer) -> Answer:
+    """Return `answer` with the fault in it."""
     parts = answer.parts
     match fault.kind:
         case "cut" | "stall" | "error":
@@ -132,24 +135,24 @@ def lay_over(fault: Fault, answer: Answer) -> Answer:
             parts = _ended(parts, None, "length")
         case "slow":
             parts = paced(parts, fault.ttft, fault.tps)
-    return Answer(parts, _manner(answer.manner, fault.kind))
+    return Answer(parts, _flags_of(answer.flags, fault.kind))
 
 
-def _manner(manner: Manner, kind: str) -> Manner:
+def _flags_of(flags: DeliveryFlags, kind: str) -> DeliveryFlags:
     match kind:
         case "nodone":
-            return replace(manner, done=False)
+            return replace(flags, done=False)
         case "nousage":
-            return replace(manner, usage=False)
+            return replace(flags, usage=False)
         case "split":
-            return replace(manner, split=True)
+            return replace(flags, split=True)
         case _:
-            return manner
+            return flags
 
 
 async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGenerator[Part, None]:
-    """The first tokens, then whatever the fault is; the status goes out before all of it."""
-    yield Open()
+    """Send the status, the first tokens, then what the fault is."""
+    yield Begin()
     async with aclosing(_first(parts, fault.count)) as head:
         async for part in head:
             yield part
@@ -157,7 +160,7 @@ async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGener
         case "cut":
             raise Cut
         case "error":
-            raise Problem(500, "the answer failed on demand", code="internal")
+            raise ApiProblem(500, "the answer failed on demand", code="internal")
         case _:
             await asyncio.Event().wait()  # until the client leaves or the server stops
 
@@ -165,7 +168,7 @@ async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGener
 async def _first(
     parts: AsyncGenerator[Part, None], count: int | None
 ) -> AsyncGenerator[Part, None]:
-    """The first `count` tokens, or all; without the finish."""
+    """The first `count` tokens, or all, without the finish."""
     async with aclosing(parts):
         seen = 0
         async for part in parts:
@@ -191,7 +194,7 @@ async def _with_garbage(
     async with aclosing(parts):
         async for part in parts:
             if seen == count or (isinstance(part, Finish) and seen < count):
-                yield Verbatim(BAD_EVENT)
+                yield RawBytes(BAD_EVENT)
                 seen = count + 1
             yield part
             seen += isinstance(part, Token)

@@ -1,8 +1,7 @@
-"""`forward:UPSTREAM`: the request goes to a server of the user's, the answer comes back metered.
+"""`forward:UPSTREAM`: send the request to a server of the user's, and meter its answer.
 
-The one file besides `api/client.py` that imports httpx: a server forwards from its event loop,
-and the client of `ocx.api` is synchronous. The import is lazy, because the sandbox, which forwards
-nothing, loads the rest of this package.
+The server needs httpx's asynchronous client; the one of `ocx.api` is synchronous. The import is
+lazy: reading `serve.toml` loads this module, and most files forward nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.sse import DONE, Decoder, EventTooLarge
 from ocx.secret import Secret
 from ocx.serve import upstream as reading
-from ocx.serve.answer import Answer, Forwarded, Part
-from ocx.serve.problem import Problem
+from ocx.serve.answer import Answer, ForwardedEvent, Part
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 
 if TYPE_CHECKING:
@@ -29,12 +28,12 @@ MOST_DOCUMENT = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Upstream:
-    """A server to forward to; its key goes to this URL and nowhere else.
+    """A server to forward to. Its key is sent to this URL and nowhere else.
 
     Attributes:
         timeout: seconds for a whole answer that is not streamed.
-        idle_timeout: seconds a stream may pass without a byte.
-        direct: no proxy, whatever the environment says: it is on this machine.
+        idle_timeout: seconds that a stream may go without a byte.
+        direct: use no proxy, because the server is on this machine.
     """
 
     name: str
@@ -47,9 +46,9 @@ class Upstream:
 
 
 class Forward:
-    """One model at one upstream."""
+    """Answers with one model of one upstream."""
 
-    made_here = False
+    is_local = False
 
     def __init__(self, upstream: Upstream, model: str | None = None) -> None:
         self._upstream = upstream
@@ -71,14 +70,14 @@ class Forward:
                 async for part in parts:
                     finished = finished or part.finish is not None
                     yield part
-        except Problem:
+        except ApiProblem:
             if not finished:
                 raise
         if not finished:
-            # Whatever it ended with, a [DONE] without a finish_reason is no end.
-            raise Problem(502, self._said("broke off its answer"), code="upstream_cut")
+            # A [DONE] without a finish_reason is not an end.
+            raise ApiProblem(502, self._said("broke off its answer"), code="upstream_cut")
 
-    async def _parts(self, request: ChatRequest) -> AsyncGenerator[Forwarded, None]:
+    async def _parts(self, request: ChatRequest) -> AsyncGenerator[ForwardedEvent, None]:
         decoder = Decoder()
         async with self._sent(request) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
@@ -95,13 +94,12 @@ class Forward:
 
     @asynccontextmanager
     async def _sent(self, request: ChatRequest) -> AsyncIterator[httpx.Response]:
-        """The upstream's 200.
+        """Send the request, and give the upstream's 200.
 
         Raises:
-            Problem: its refusal, or what the network did, as long as nothing has come; the
-                same from the block, for what comes later.
+            ApiProblem: the upstream refused, or the network failed, in here or in the block.
         """
-        import httpx  # see the first lines of this module
+        import httpx  # see the top of this module
 
         try:
             async with self._open().stream(
@@ -116,11 +114,11 @@ class Forward:
                     raise reading.refusal(response.status_code, response.headers, data)
                 yield response
         except httpx.TimeoutException as error:
-            raise Problem(
+            raise ApiProblem(
                 504, self._said("did not answer in time"), code="upstream_timeout"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Problem(
+            raise ApiProblem(
                 502,
                 self._said(f"cannot be reached: {type(error).__name__}"),
                 code="upstream_network",
@@ -159,10 +157,10 @@ class Forward:
         if self._model is not None:
             body["model"] = self._model
         if body.get("max_completion_tokens") is None:
-            # What was reserved is what may be generated, also where the client named no limit.
+            # Credits are reserved for this many tokens, also if the client names no limit.
             body["max_tokens"] = request.max_tokens
         if request.stream:
-            # Asked for always: it is what the charge goes by.
+            # Always asked for: the charge follows it.
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         return body
 

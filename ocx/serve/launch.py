@@ -1,19 +1,30 @@
-"""From settings to a server: the store, its first accounts and keys, and the parts around them."""
+"""Build a server from settings, for `ocx serve` and for the sandbox."""
 
 from __future__ import annotations
 
+import contextlib
+import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ocx.api.types import Endpoint
 from ocx.secret import Secret
-from ocx.serve.app import Parts
+from ocx.serve.app import ServerComponents
+from ocx.serve.auth import PREFIX, mint
 from ocx.serve.chat import FIXED_TIME
-from ocx.serve.keys import PREFIX, mint
 from ocx.serve.ledger.ledger import Ledger
+from ocx.serve.ledger.money import MICRO
 from ocx.serve.ledger.store import Store
 from ocx.serve.limits import Limiter
 from ocx.serve.request_record import Log
 from ocx.serve.routing import Router
-from ocx.serve.settings import ServeSettings
+from ocx.serve.server import serving, serving_app
+
+if TYPE_CHECKING:
+    # It imports every kind of target, and the sandbox needs none of them.
+    from ocx.serve.settings import ServeSettings
 
 FULL = Secret(f"{PREFIX}full")
 EMPTY = Secret(f"{PREFIX}empty")
@@ -24,21 +35,21 @@ LIMITED = Secret(f"{PREFIX}limited")
 class Launch:
     """A server ready to run, and the key that its exports name."""
 
-    parts: Parts
+    components: ServerComponents
     key: Secret
 
 
 def launch(
     store: Store, settings: ServeSettings, *, ephemeral: bool = False, log: Log | None = None
 ) -> Launch:
-    """The parts of a server on `store`; `ephemeral` fixes ids, times and keys."""
+    """The components of a server on `store`; `ephemeral` fixes ids, times and keys."""
     clock = (lambda: FIXED_TIME) if ephemeral else None
     ledger = Ledger(store, clock)
     ledger.account(grant=settings.grant)
     key = FULL if ephemeral else mint()
     if ephemeral:
         _add_fixed_keys(ledger, settings.grant)
-    parts = Parts(
+    components = ServerComponents(
         ledger,
         Limiter(settings.rpm, settings.concurrency),
         settings.catalogue,
@@ -46,9 +57,10 @@ def launch(
         process_key=None if ephemeral else key,
         log=log,
         send_timeout=settings.send_timeout,
+        request_timeout=settings.request_timeout,
         fixed=ephemeral,
     )
-    return Launch(parts, key)
+    return Launch(components, key)
 
 
 def _add_fixed_keys(ledger: Ledger, grant: int) -> None:
@@ -57,3 +69,53 @@ def _add_fixed_keys(ledger: Ledger, grant: int) -> None:
     ledger.add_key(ledger.account().id, "full", secret=FULL)
     ledger.add_key(ledger.account("empty").id, "empty", secret=EMPTY)
     ledger.add_key(limited.id, "limited", secret=LIMITED, rpm=1)
+
+
+DATABASE = "sandbox.sqlite3"
+GRANT = 500 * MICRO
+
+
+@contextlib.contextmanager
+def sandbox(state_dir: Path) -> Iterator[tuple[str, Secret]]:
+    """Run the server while the block runs; its base URL, and a key that exists only in memory.
+
+    The ledger is `sandbox.sqlite3` in `state_dir`, 500 credits when it is made. Nothing else is
+    read, and nothing is forwarded.
+
+    Raises:
+        ConfigError: the database cannot be opened.
+    """
+    with contextlib.closing(Store.open(state_dir / DATABASE)) as store:
+        key = mint()
+        ledger = Ledger(store)
+        ledger.account(grant=GRANT)
+        with serving(ServerComponents(ledger, process_key=key)) as url:
+            yield url, key
+
+
+@contextlib.contextmanager
+def tape_server(
+    record: Path | None,
+    replay: Path | None,
+    endpoint: Endpoint | None,
+    *,
+    timing: bool = False,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[tuple[str, Secret]]:
+    """Run a tape's server while the block runs; its base URL, and the key it takes.
+
+    Args:
+        record, replay: the tape's file, one of the two.
+        endpoint: what is recorded, or asked for what the tape lacks; None fails there.
+
+    Raises:
+        ConfigError: the tape cannot be read or written.
+    """
+    from ocx.serve.tape import load_tape, new_tape  # only for tapes
+    from ocx.serve.tape_app import TapeApp
+
+    tape = new_tape(record) if record is not None else load_tape(replay or Path())
+    key = mint()
+    app = TapeApp(tape, key, endpoint, records=record is not None, timing=timing, tls=tls)
+    with serving_app(app) as url:
+        yield url, key

@@ -1,4 +1,4 @@
-"""How often and how many at once: GCRA and a count per key, in memory."""
+"""Requests a minute (GCRA) and at once, per key, in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 
 MINUTE = 60.0
 
@@ -20,8 +20,8 @@ class _Usage:
 
 
 @dataclass(frozen=True)
-class Pass:
-    """Where a key stands, as the reply's headers say it."""
+class RateLimitState:
+    """The requests that a key has left, for the headers of a reply."""
 
     limit: int
     remaining: int
@@ -38,18 +38,18 @@ class Pass:
 
 @dataclass
 class Limiter:
-    """Two calls: `enter` before a request, `leave` after it; defaults where the key has none."""
+    """Call `enter` before a request and `leave` after it. Keys without limits have these."""
 
     rpm: int
     concurrency: int
     clock: Callable[[], float] = time.monotonic
     _usage: dict[int | None, _Usage] = field(default_factory=dict)
 
-    def enter(self, key: int | None, rpm: int | None, concurrency: int | None) -> Pass:
-        """Count a request in.
+    def enter(self, key: int | None, rpm: int | None, concurrency: int | None) -> RateLimitState:
+        """Count a request that begins.
 
         Raises:
-            Problem: 429, with `retry-after`; then nothing was counted.
+            ApiProblem: 429, with `retry-after`; nothing is counted.
         """
         usage = self._usage.setdefault(key, _Usage())
         rpm = rpm or self.rpm
@@ -64,29 +64,29 @@ class Limiter:
             raise _refusal(f"{rpm} requests a minute are the limit of this key", "rpm", wait)
         usage.busy_until = start + MINUTE / rpm
         usage.running += 1
-        return self._standing(usage, rpm, now)
+        return self._state(usage, rpm, now)
 
     def leave(self, key: int | None, rpm: int | None = None, *, uncount: bool = False) -> None:
-        """Count a request out; `uncount` as if it had never been there."""
+        """Count a request that ends; with `uncount` as if it had never begun."""
         usage = self._usage[key]
         usage.running -= 1
         if uncount:
             usage.busy_until -= MINUTE / (rpm or self.rpm)
 
-    def look(self, key: int | None = None, rpm: int | None = None) -> Pass:
-        """Where the key stands, counting nothing; a key that never came has its whole limit."""
-        return self._standing(self._usage.get(key, _Usage()), rpm or self.rpm, self.clock())
+    def peek(self, key: int | None = None, rpm: int | None = None) -> RateLimitState:
+        """The state of the key, without counting a request."""
+        return self._state(self._usage.get(key, _Usage()), rpm or self.rpm, self.clock())
 
-    def _standing(self, usage: _Usage, rpm: int, now: float) -> Pass:
+    def _state(self, usage: _Usage, rpm: int, now: float) -> RateLimitState:
         reset = max(usage.busy_until - now, 0.0)
         free = math.floor((MINUTE - reset) / (MINUTE / rpm) + 1e-6)
-        return Pass(rpm, min(max(free, 0), rpm), reset)
+        return RateLimitState(rpm, min(max(free, 0), rpm), reset)
 
 
-def _refusal(message: str, code: str, wait: float) -> Problem:
+def _refusal(message: str, code: str, wait: float) -> ApiProblem:
     # retry-after counts in whole seconds (RFC 9110), so it must not promise too early.
     seconds, milliseconds = math.ceil(wait), math.ceil(wait * 1000)
-    return Problem(
+    return ApiProblem(
         429,
         f"{message}; try again in {wait:.1f} s",
         code=f"{code}_limit_exceeded",

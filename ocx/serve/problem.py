@@ -1,9 +1,9 @@
-"""An error as the API answers it: always `{"error": {"message", "type", "param", "code"}}`."""
+"""An error as the API sends it, always `{"error": {"message", "type", "param", "code"}}`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 TYPES = {
     400: "invalid_request_error",
@@ -12,6 +12,7 @@ TYPES = {
     403: "permission_error",
     404: "invalid_request_error",
     405: "invalid_request_error",
+    408: "invalid_request_error",
     413: "invalid_request_error",
     429: "rate_limit_error",
     500: "server_error",
@@ -21,7 +22,7 @@ TYPES = {
 }
 
 
-class Problem(Exception):
+class ApiProblem(Exception):
     """Ends a request with a status and an error body."""
 
     def __init__(
@@ -53,3 +54,12 @@ class Problem(Exception):
                 "code": self.code,
             }
         }
+
+
+def refuse(param: str, message: str, code: str = "invalid_parameter") -> NoReturn:
+    """Refuse a parameter of the request.
+
+    Raises:
+        ApiProblem: 400, always.
+    """
+    raise ApiProblem(400, message, code=code, param=param)

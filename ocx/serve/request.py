@@ -1,4 +1,4 @@
-"""A chat request, checked: every documented parameter by its range, unknown fields let through."""
+"""Read and check a chat request: the type and range of every documented parameter."""
 
 from __future__ import annotations
 
@@ -6,61 +6,89 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ocx.serve.problem import Problem
+from ocx.serve.messages import read_messages
+from ocx.serve.problem import ApiProblem, refuse
 
 MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1
-_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+MOST_LOGPROBS = 20
+_ASKING = ("user", "tool", "function")
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """The documented parameters, and the whole body for those who pass it on."""
+    """The parameters, and the whole body for the targets that pass it on."""
 
     model: str
     texts: tuple[str, ...]
     """The text of each message, for counting."""
     question: str
-    """The text of the last user message; empty where there is none."""
+    """The text of the last message of a user or a tool; empty if there is none."""
+    answers_tool: bool = False
+    """That message is the result of a tool."""
     max_tokens: int = MAX_TOKENS
     stop: tuple[str, ...] = ()
     stream: bool = False
     include_usage: bool = False
     response_format: dict[str, Any] | None = None
+    logprobs: int | None = None
+    """How many alternatives to list beside each token; None lists no tokens."""
+    unsupported: tuple[str, str] | None = None
+    """A part of a message that a built-in answer cannot take, and why."""
     body: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def check_built_in(self) -> None:
+        """Refuse what a built-in answer would have to ignore.
+
+        Raises:
+            ApiProblem: 400, naming the parameter.
+        """
+        if self.unsupported is not None:
+            refuse(*self.unsupported)
+        if self.body.get("functions") is not None and self.body.get("function_call") != "none":
+            refuse("functions", "functions are not supported by built-in answers: use tools")
+        if self.body.get("function_call") not in (None, "none", "auto"):
+            refuse("function_call", "function_call is not supported: use tools and tool_choice")
+        if self.body.get("modalities") not in (None, ["text"]):
+            refuse("modalities", 'modalities must be ["text"]: built-in answers are text')
 
 
 def read(data: bytes) -> ChatRequest:
-    """The request of a body.
+    """Read the request in a body.
 
     Raises:
-        Problem: 400, naming the parameter.
+        ApiProblem: 400, naming the parameter.
     """
     body = _object(data)
     model = body.get("model")
     if not isinstance(model, str) or not model:
         refuse("model", "model is required: a string")
-    messages = _messages(body)
+    messages = read_messages(body)
     _number(body, "temperature", 0, 2)
     _number(body, "top_p", 0, 1)
+    _number(body, "frequency_penalty", -2, 2)
+    _number(body, "presence_penalty", -2, 2)
+    _typed(body, "parallel_tool_calls", bool, "true or false")
+    if body.get("seed") is not None:
+        _integer(body, "seed")
     if body.get("n") not in (None, 1) or body.get("n") is True:
         refuse("n", "n must be 1")
+    asking = next((each for each in reversed(messages) if each.role in _ASKING), None)
     options = _typed(body, "stream_options", dict, "an object") or {}
     return ChatRequest(
         model=model,
-        texts=tuple(text for _, text in messages),
-        question=next((text for role, text in reversed(messages) if role == "user"), ""),
+        texts=tuple(message.text for message in messages),
+        question=asking.text if asking else "",
+        answers_tool=asking is not None and asking.role != "user",
         max_tokens=_max_tokens(body),
         stop=_stop(body),
         stream=bool(_typed(body, "stream", bool, "true or false")),
         include_usage=bool(_typed(options, "include_usage", bool, "true or false")),
         response_format=_typed(body, "response_format", dict, "an object"),
+        logprobs=_logprobs(body),
+        unsupported=next((each.unsupported for each in messages if each.unsupported), None),
         body=body,
     )
-
-
-def refuse(param: str, message: str) -> NoReturn:
-    raise Problem(400, message, code="invalid_parameter", param=param)
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -69,9 +97,9 @@ def _object(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         # RecursionError: brackets nested deeper than the interpreter follows.
         text = str(error) if isinstance(error, json.JSONDecodeError) else "cannot be decoded"
-        raise Problem(400, f"the body is not JSON: {text}", code="invalid_json") from error
+        raise ApiProblem(400, f"the body is not JSON: {text}", code="invalid_json") from error
     if not isinstance(body, dict):
-        raise Problem(400, "the body must be a JSON object", code="invalid_json")
+        raise ApiProblem(400, "the body must be a JSON object", code="invalid_json")
     return body
 
 
@@ -100,12 +128,27 @@ def _max_tokens(body: dict[str, Any]) -> int:
         value = body.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1:
-            refuse(name, f"{name} must be an integer")
-        if not 1 <= value <= MOST_TOKENS:
+        if not 1 <= _integer(body, name) <= MOST_TOKENS:
             refuse(name, f"{name} must be from 1 to {MOST_TOKENS}")
-        return int(value)  # 5.0 is an integer to JSON Schema
+        return int(value)
     return MAX_TOKENS
+
+
+def _integer(body: dict[str, Any], name: str) -> int:
+    value = body[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1:
+        refuse(name, f"{name} must be an integer")
+    return int(value)  # 5.0 is an integer to JSON Schema
+
+
+def _logprobs(body: dict[str, Any]) -> int | None:
+    wanted = _typed(body, "logprobs", bool, "true or false")
+    if body.get("top_logprobs") is None:
+        return 0 if wanted else None
+    top = _integer(body, "top_logprobs")
+    if not 0 <= top <= MOST_LOGPROBS:
+        refuse("top_logprobs", f"top_logprobs must be from 0 to {MOST_LOGPROBS}")
+    return top if wanted or top else None
 
 
 def _stop(body: dict[str, Any]) -> tuple[str, ...]:
@@ -114,38 +157,3 @@ def _stop(body: dict[str, Any]) -> tuple[str, ...]:
     if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
         refuse("stop", "stop must be a string or an array of strings, none of them empty")
     return tuple(stops)
-
-
-def _messages(body: dict[str, Any]) -> list[tuple[str, str]]:
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        refuse("messages", "messages is required: an array of at least one message")
-    return [_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
-
-
-def _message(message: Any, where: str) -> tuple[str, str]:
-    if not isinstance(message, dict):
-        refuse(where, f"{where} must be an object")
-    role = message.get("role")
-    if role not in _ROLES:
-        refuse(f"{where}.role", f"{where}.role must be one of {', '.join(_ROLES)}")
-    content = message.get("content")
-    if content is None and role == "assistant":
-        return role, ""  # an answer of tool calls only
-    return role, _text(content, f"{where}.content")
-
-
-def _text(content: Any, where: str) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        refuse(where, f"{where} must be a string or an array of parts")
-    texts = []
-    for at, part in enumerate(content):
-        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-            refuse(f"{where}[{at}]", f"{where}[{at}] must be an object with a type")
-        text = part.get("text", "")
-        if not isinstance(text, str):
-            refuse(f"{where}[{at}].text", f"{where}[{at}].text must be a string")
-        texts.append(text)
-    return "".join(texts)

@@ -1,4 +1,4 @@
-"""What is known of one request while it is answered; its line in the log comes from here."""
+"""What is known of one request while it is answered; the log is written from it."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.serve.ledger.ledger import Key
-from ocx.serve.limits import Pass
+from ocx.serve.limits import RateLimitState
 
 
 @dataclass
-class Exchange:
-    """One request; the key's text is not here, so no log can hold it."""
+class RequestRecord:
+    """One request. The key's text is not in it, so that no log can hold it."""
 
     method: str
     path: str
     request_id: str
-    standing: Pass
+    rate_limit: RateLimitState
     key: Key | None = None
     fault: str | None = None
     """The value of `X-OCX-Fault`."""
     status: int = 0
-    """0 until the reply begins; it stays 0 where the client left first."""
+    """0 until the reply begins; it stays 0 if the client leaves first."""
     model: str | None = None
     outcome: str | None = None
     failure: str | None = None
-    """What went wrong in here, where something did."""
+    """What went wrong in the server itself."""
     broken: bool = False
-    """The reply had begun when it failed."""
+    """It failed after the reply had begun."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     micro: int | None = None
@@ -37,11 +37,11 @@ class Exchange:
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that every reply carries."""
-        return [(b"x-request-id", self.request_id.encode()), *self.standing.headers()]
+        return [(b"x-request-id", self.request_id.encode()), *self.rate_limit.headers()]
 
     @property
     def milliseconds(self) -> int:
         return round((time.monotonic() - self.began) * 1000)
 
 
-Log = Callable[[Exchange], Any]
+Log = Callable[[RequestRecord], Any]

@@ -1,50 +1,121 @@
-"""Which target answers a request, and the fault that it asked for on the way."""
+"""The models that exist, and which target answers a request for one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
 
 from ocx.serve import faults
 from ocx.serve.answer import Answer
-from ocx.serve.catalogue import Model
+from ocx.serve.builtin import Echo, Target, parse_lorem
 from ocx.serve.faults import Counters, Fault
-from ocx.serve.problem import Problem
+from ocx.serve.ledger.money import Price
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.request_record import Exchange
-from ocx.serve.route import Echo, Target, lorem
+from ocx.serve.request_record import RequestRecord
+
+ECHO = "echo"
+DEFAULT = "deepseek-chat"
+DIRECT = ("lorem:", "fault/")
+"""What a request may name besides a model of the catalogue. Never `script:`, `cassette:` or
+`forward:`: with those a request could read files and reach hosts."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the catalogue: its id, owner and price, and the target that answers."""
+
+    id: str
+    owner: str
+    price: Price
+    target: str = ECHO
+    reasons: bool = False
+
+    def document(self) -> dict[str, Any]:
+        return {"id": self.id, "object": "model", "created": 1700000000, "owned_by": self.owner}
+
+
+def _model(id: str, owner: str, prompt: str, completion: str, *, reasons: bool = False) -> Model:
+    return Model(id, owner, Price(Decimal(prompt), Decimal(completion)), reasons=reasons)
+
+
+# Play prices in the proportions of the list prices. A request that names no max_tokens reserves
+# 4,096 tokens, and no model may hold five credits for that: 1,200 a million would be too much.
+BUILT_IN = (
+    _model("deepseek-chat", "deepseek", "5", "18"),
+    _model("deepseek-reasoner", "deepseek", "9", "36", reasons=True),
+    _model("qwen-plus", "qwen", "7", "20"),
+    _model("claude-3-sonnet", "anthropic", "50", "250"),
+    _model("gemini-pro", "google", "8", "25"),
+    _model("gpt-4o", "openai", "40", "160"),
+    _model("gpt-4", "openai", "500", "1000"),
+)
+
+
+class Catalogue:
+    """Models by id, and the targets that a request may name."""
+
+    def __init__(self, models: Iterable[Model] = BUILT_IN) -> None:
+        self.models: Mapping[str, Model] = {model.id: model for model in models}
+
+    def find(self, name: str) -> Model:
+        """Find the model that a request names.
+
+        Raises:
+            ApiProblem: 404; the message gives the nearest name.
+        """
+        if name in self.models:
+            return self.models[name]
+        if name.startswith(DIRECT):
+            like = self.models.get(DEFAULT, BUILT_IN[0])
+            return Model(name, "ocx", like.price, name)
+        near = difflib.get_close_matches(name[:200], self.models, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ApiProblem(
+            404,
+            f"no model is called {name[:200]!r}{hint}",
+            code="model_not_found",
+            param="model",
+        )
 
 
 @dataclass
 class Router:
-    """Targets by model; a model without one echoes."""
+    """The target of each model; a model without one echoes."""
 
     targets: Mapping[str, Target] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
 
-    def answer(self, model: Model, request: ChatRequest, exchange: Exchange) -> Answer:
-        """The answer, not begun.
+    def answer(self, model: Model, request: ChatRequest, record: RequestRecord) -> Answer:
+        """Return the answer, not yet begun.
 
         Raises:
-            Problem: the fault, an unknown fault or lorem, or the target refuses the request.
+            ApiProblem: it meets a fault, names an unknown one, or the target refuses it.
         """
-        fault = self.fault(model.target, exchange)
+        fault = self.fault(model.target, record)
         if fault is None:
-            return self._target(model).answer(request)
+            target = self._target(model)
+            if target.is_local:
+                request.check_built_in()
+            return target.answer(request)
         if fault.status is not None:
             faults.refuse(fault)
+        request.check_built_in()
         target = self._target(model)
         # A fault never spends an upstream's tokens: echo takes the place of what is not ours.
-        made_here = target if target.made_here else Echo()
-        return faults.lay_over(fault, made_here.answer(request))
+        is_local = target if target.is_local else Echo()
+        return faults.inject_fault(fault, is_local.answer(request))
 
-    def fault(self, target: str, exchange: Exchange) -> Fault | None:
-        """The fault that this request meets: by its header, else by the target of its model.
+    def fault(self, target: str, record: RequestRecord) -> Fault | None:
+        """The fault that this request meets, from its header, else from the target of its model.
 
         Raises:
-            Problem: 400 for a header, 404 for a model that names no fault.
+            ApiProblem: there is no such fault: 400 for a header, 404 for a model.
         """
-        text = exchange.fault
+        text = record.fault
         try:
             if text is None:
                 if not target.startswith(faults.PREFIX):
@@ -52,8 +123,8 @@ class Router:
                 text = target
             fault = faults.parse(text)
         except ValueError as error:
-            raise _no_fault(str(error), by_header=exchange.fault is not None) from error
-        key = exchange.key.id if exchange.key else None
+            raise _no_fault(str(error), by_header=record.fault is not None) from error
+        key = record.key.id if record.key else None
         return fault if self.counters.fires(key, text, fault) else None
 
     async def close(self) -> None:
@@ -69,12 +140,12 @@ class Router:
         if not model.target.startswith("lorem:"):
             return Echo(model.reasons)
         try:
-            return lorem(model.target)
+            return parse_lorem(model.target)
         except ValueError as error:
-            raise Problem(404, str(error), code="model_not_found", param="model") from error
+            raise ApiProblem(404, str(error), code="model_not_found", param="model") from error
 
 
-def _no_fault(message: str, *, by_header: bool) -> Problem:
+def _no_fault(message: str, *, by_header: bool) -> ApiProblem:
     if by_header:
-        return Problem(400, message, code="invalid_parameter", param=faults.HEADER)
-    return Problem(404, message, code="model_not_found", param="model")
+        return ApiProblem(400, message, code="invalid_parameter", param=faults.HEADER)
+    return ApiProblem(404, message, code="model_not_found", param="model")

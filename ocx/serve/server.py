@@ -1,8 +1,8 @@
-"""uvicorn without what a server inside another program must not do.
+"""Run uvicorn inside another program. All that depends on uvicorn's internals is in this file.
 
-It installs no signal handlers, logs nothing, binds nothing itself, and does not poll: the main
-loop waits for an event, and stopping first ends the running answers, so that their charges are
-settled, then waits for their last bytes, then breaks what is left.
+It installs no signal handlers, logs nothing, binds no port and does not poll. Stopping first ends
+the running answers, so that their charges are settled, then waits for their last bytes, then breaks
+the connections that are left.
 """
 
 from __future__ import annotations
@@ -13,27 +13,92 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
+import h11
 from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ocx.errors import UsageError
-from ocx.serve.app import PREFIX, App, Parts
+from ocx.serve.app import PREFIX, App, ServerComponents
+from ocx.serve.chat import TIMED_OUT
+from ocx.serve.delivery import Receive, Send
+from ocx.serve.problem import ApiProblem
+from ocx.serve.wire import dump
 
 HOST = "127.0.0.1"
 DRAIN_SECONDS = 3.0
 
 
-class Loopback(Server):
-    """The server of one `App` on one listening socket."""
+class _DeadlineProtocol(H11Protocol):
+    """A connection that waits `seconds` for a whole request; uvicorn waits for ever."""
 
-    def __init__(self, app: App) -> None:
-        # h11 by name: what is installed beside us must not change the bytes on the wire.
+    seconds = 60.0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begin()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deadline is None:
+            self._begin()
+        super().data_received(data)
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        super().connection_lost(exc)
+
+    def _begin(self) -> None:
+        self._deadline = self.loop.call_later(self.seconds, self._expire)
+
+    def _end(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_TOO_SLOW)
+        if self.cycle is not None:
+            scope: Any = self.cycle.scope
+            scope[TIMED_OUT] = True
+        self.transport.close()
+
+
+_LATE = dump(ApiProblem(408, "the request did not come in time", code="request_timeout").body())
+_TOO_SLOW = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_LATE), _LATE)
+)
+
+
+class Application(Protocol):
+    """What a server needs of the ASGI application that it runs."""
+
+    request_timeout: float
+    abort: Callable[[Any], None] | None
+
+    def stop(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None: ...
+
+
+class Loopback(Server):
+    """The server of one application on one listening socket."""
+
+    def __init__(self, app: Application) -> None:
+        protocol = type("Protocol", (_DeadlineProtocol,), {"seconds": app.request_timeout})
+        # h11 by name: what else is installed must not change the bytes that are sent.
         config = Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -52,7 +117,7 @@ class Loopback(Server):
         self._stopped: asyncio.Event | None = None
 
     def stop(self) -> None:
-        """Begin to stop, from any thread; calling it again does nothing more."""
+        """Begin to stop. Any thread may call this, and more than once."""
         self._ready.wait(DRAIN_SECONDS)
         if self._loop is not None and self._stopped is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
@@ -92,7 +157,7 @@ class Loopback(Server):
 
 
 def listen(port: int = 0) -> socket.socket:
-    """A listening socket on loopback: a client may connect before the loop runs.
+    """Listen on loopback: clients may connect before the event loop runs.
 
     Raises:
         UsageError: the port is in use.
@@ -119,7 +184,7 @@ def base_url(listener: socket.socket) -> str:
 def run(
     server: Loopback, listener: socket.socket, stop_on: tuple[signal.Signals, ...] = ()
 ) -> signal.Signals | None:
-    """Serve in this thread until `server.stop()`, or one of the signals, which is returned.
+    """Serve in this thread until `server.stop()` or one of the signals; returns that signal.
 
     Signals need the main thread. What was ignored stays ignored, and no handler runs inside the
     loop: one that raises there could land in the middle of a transaction.
@@ -158,7 +223,7 @@ def _silence() -> None:
 
 @contextlib.contextmanager
 def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
-    """Serve in a thread of this process while the block runs; stopping takes seconds at most."""
+    """Serve in a thread of this process while the block runs."""
     # A daemon: whatever happens to it, the process ends.
     thread = threading.Thread(target=run, args=(server, listener), name="ocx-serve", daemon=True)
     thread.start()
@@ -170,7 +235,14 @@ def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def serving(parts: Parts) -> Iterator[str]:
-    """Run a server of `parts` on a random port while the block runs; its base URL."""
-    with contextlib.closing(listen()) as listener, in_thread(Loopback(App(parts)), listener):
+def serving(components: ServerComponents) -> Iterator[str]:
+    """Run a server on a random port while the block runs; gives its base URL."""
+    with serving_app(App(components)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving_app(app: Application) -> Iterator[str]:
+    """Run any application in the same way."""
+    with contextlib.closing(listen()) as listener, in_thread(Loopback(app), listener):
         yield base_url(listener)

@@ -26,17 +26,20 @@ from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
 from ocx.secret import Secret
 from ocx.serve import cassette, faults, script
-from ocx.serve.app import CONCURRENCY, RPM, SEND_TIMEOUT
-from ocx.serve.catalogue import BUILT_IN, ECHO, Catalogue, Model
+from ocx.serve.app import CONCURRENCY, REQUEST_TIMEOUT, RPM, SEND_TIMEOUT
+from ocx.serve.builtin import Echo, Target, parse_lorem
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import MICRO, Price
-from ocx.serve.route import Echo, Target, lorem
+from ocx.serve.routing import BUILT_IN, ECHO, Catalogue, Model
 from ocx.serve.tomlfile import Keys, TomlFile
 
 PORT = 8790
 GRANT = 500.0
 MOST_PRICE = 1_000_000
-_TOP = ("port", "database", "grant", "rpm", "concurrency", "send_timeout", "catalogue")
+_TOP = (
+    *("port", "database", "grant", "rpm", "concurrency", "send_timeout", "request_timeout"),
+    "catalogue",
+)
 _MODEL = ("route", "upstream_model", "record_from", "owner", "prompt_price", "completion_price")
 _UPSTREAM = ("base_url", "api_key_env", "timeout", "connect_timeout", "idle_timeout")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -44,7 +47,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """What `serve.toml` says, with the defaults for what it does not."""
+    """The settings in `serve.toml`, and the defaults for those that it lacks."""
 
     port: int = PORT
     database: Path | None = None
@@ -52,20 +55,20 @@ class ServeSettings:
     rpm: int = RPM
     concurrency: int = CONCURRENCY
     send_timeout: float = SEND_TIMEOUT
+    request_timeout: float = REQUEST_TIMEOUT
     catalogue: Catalogue = field(default_factory=Catalogue)
     targets: Mapping[str, Target] = field(default_factory=dict)
 
 
 def load(path: Path, env: Mapping[str, str], *, record: bool = False) -> ServeSettings:
-    """The settings in `path`; files named in it are found from its folder.
+    """Read the settings in `path`; files named in it are relative to its folder.
 
     Args:
-        env: where upstream keys are looked up.
-        record: cassettes with `record_from` record instead of replaying.
+        env: holds the keys of upstreams.
+        record: cassettes with `record_from` record, others replay.
 
     Raises:
-        ConfigError: unreadable or wrong, with the line; a named file, variable or upstream
-            that is not there.
+        ConfigError: unreadable or wrong; the message names the line.
     """
     return _Reader(TomlFile.read(path), env, record).settings()
 
@@ -95,6 +98,7 @@ class _Reader:
             file.whole(("rpm",), RPM, 1, 10_000_000),
             file.whole(("concurrency",), CONCURRENCY, 1, 1_000_000),
             file.number(("send_timeout",), SEND_TIMEOUT, 0.01, 3600),
+            file.number(("request_timeout",), REQUEST_TIMEOUT, 0.01, 3600),
             Catalogue(models.values()),
             targets,
         )
@@ -133,7 +137,7 @@ class _Reader:
         return key
 
     def _check_url(self, keys: Keys, url: str, key: Secret | None) -> bool:
-        """Whether the upstream is on this machine; only without a key http goes further."""
+        """Whether the upstream is on this machine. With a key, plain http is only for loopback."""
         try:
             check_base_url(url, allow_http=key is None)
             return is_loopback(origin(url)[1])
@@ -172,7 +176,7 @@ class _Reader:
             if kind == "cassette":
                 return self._cassette(model.id, self._file.path.parent / rest, upstreams)
             if kind == "lorem":
-                return lorem(model.target)
+                return parse_lorem(model.target)
             if model.target.startswith(faults.PREFIX):
                 faults.parse(model.target)
                 return Echo(model.reasons)

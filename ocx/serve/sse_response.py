@@ -1,16 +1,16 @@
-"""An answer as server-sent events: a part that comes is a part that goes."""
+"""Send each part of an answer as a server-sent event as soon as it comes."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ocx.serve.answer import Finish, Forwarded, Open, Part, Token, Verbatim
+from ocx.serve.answer import Begin, CallToken, Finish, ForwardedEvent, Part, RawBytes, Token
 from ocx.serve.delivery import Delivery, Headers, body
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import DONE, event
 
 
-class Streamed(Delivery):
+class SseResponse(Delivery):
     """`stream: true`."""
 
     headers: ClassVar[Headers] = [
@@ -21,43 +21,45 @@ class Streamed(Delivery):
 
     async def _take(self, part: Part) -> None:
         match part:
-            case Token(text, reasoning):
-                await self._send(self._envelope.chunk(self._delta(text, reasoning)))
+            case Token():
+                logprobs = self._logprobs([part])
+                await self._send(self._meta.chunk(self._delta(part), logprobs=logprobs))
                 self._charge.tokens += 1
             case Finish(reason):
                 self._charge.finished = True
-                await self._send(self._envelope.chunk({}, reason))
-            case Forwarded():
+                await self._send(self._meta.chunk({}, reason))
+            case ForwardedEvent():
                 await self._forward(part)
-            case Open():
+            case Begin():
                 await self._send(b"")
-            case Verbatim(wire):
+            case RawBytes(wire):
                 await self._send(wire)
 
-    def _delta(self, text: str, reasoning: bool) -> dict[str, Any]:
-        name = "reasoning_content" if reasoning else "content"
-        if self._spoken:
-            return {name: text}
+    def _delta(self, token: Token) -> dict[str, Any]:
+        head: dict[str, Any] = {} if self._spoken else {"role": "assistant"}
         self._spoken = True
-        return {"role": "assistant", name: text}
+        if isinstance(token, CallToken):
+            nothing = {"content": None} if head else {}
+            return {**head, **nothing, "tool_calls": [token.fragment()]}
+        return {**head, "reasoning_content" if token.reasoning else "content": token.text}
 
-    async def _forward(self, part: Forwarded) -> None:
-        # Counted first: an upstream's usage that nobody reads is charged all the same.
+    async def _forward(self, part: ForwardedEvent) -> None:
+        # Before sending: an upstream's usage is charged even if the client does not read it.
         self._charge.upstream = part.usage or self._charge.upstream
         self._charge.finished = self._charge.finished or part.finish is not None
         if not part.hidden:
-            # Data of several lines came in as many, and goes out as many.
+            # Data of several lines is sent as several `data:` lines, as it came.
             lines = part.data.encode("utf-8", "replace").split(b"\n")
             await self._send(b"".join(b"data: %b\n" % line for line in lines) + b"\n")
-        self._charge.weight += part.weight
+        self._charge.text_bytes += part.text_bytes
 
     async def _finish(self) -> None:
         self._settle("finished")
-        manner, last = self._answer.manner, b""
-        if self._request.include_usage and manner.usage and not self._charge.upstream:
-            last = self._envelope.usage_chunk(self._charge.usage())
-        await self._send(last + DONE if manner.done else last, last=True)
+        flags, last = self._answer.flags, b""
+        if self._request.include_usage and flags.usage and not self._charge.upstream:
+            last = self._meta.usage_chunk(self._charge.usage())
+        await self._send(last + DONE if flags.done else last, last=True)
 
-    async def _fail(self, problem: Problem) -> None:
-        """An error event and the end; never a `[DONE]` that was not earned."""
+    async def _fail(self, problem: ApiProblem) -> None:
+        """Send an error event and end, without a `[DONE]`."""
         await self._raw_send(body(event(problem.body())))

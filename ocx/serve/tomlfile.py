@@ -1,4 +1,4 @@
-"""A TOML file whose every mistake is named with its line, and its unknown names with the nearest.
+"""Read a TOML file; every error names its line, and an unknown name the nearest known one.
 
 `tomllib` keeps no positions, so the line of a key is looked up again in the text.
 """
@@ -18,7 +18,7 @@ Keys = tuple[str | int, ...]
 
 
 class TomlFile:
-    """The parsed file, and how to complain about it."""
+    """A parsed file, and errors that name a line of it."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
@@ -30,7 +30,11 @@ class TomlFile:
 
     @classmethod
     def read(cls, path: Path) -> TomlFile:
-        """Raises ConfigError: unreadable, no UTF-8, no TOML."""
+        """Read the file at `path`.
+
+        Raises:
+            ConfigError: it cannot be read, or is not UTF-8 or TOML.
+        """
         try:
             return cls(path, path.read_text("utf-8"))
         except OSError as error:
@@ -39,13 +43,17 @@ class TomlFile:
             raise ConfigError(f"{path} is not UTF-8") from error
 
     def fail(self, keys: Keys, message: str) -> NoReturn:
-        """Raises ConfigError with the line where `keys` stand."""
+        """Refuse the value at `keys`.
+
+        Raises:
+            ConfigError: always; it names the line.
+        """
         line = line_of(self._text, keys)
         where = f"{self.path}:{line}" if line else str(self.path)
         raise ConfigError(f"{where}: {dotted(keys)}: {message}")
 
     def table(self, keys: Keys) -> dict[str, Any]:
-        """The table at `keys`, empty where there is none."""
+        """The table at `keys`, empty if there is none."""
         found: Any = self.data
         for key in keys:
             found = found.get(key, {}) if isinstance(key, str) else found[key]
@@ -54,7 +62,7 @@ class TomlFile:
         return found
 
     def known(self, keys: Keys, names: Iterable[str]) -> dict[str, Any]:
-        """The table at `keys`, every name in it known."""
+        """The table at `keys`; every name in it must be in `names`."""
         found, known = self.table(keys), list(names)
         for name in found:
             if name not in known:
@@ -108,7 +116,7 @@ def dotted(keys: Keys) -> str:
 
 
 def line_of(text: str, keys: Keys) -> int | None:
-    """The number of the line that `keys` stand on, else of the table around them."""
+    """The line number of `keys`, else of the table around them."""
     here: Keys = ()
     seen: Counter[Keys] = Counter()
     best: tuple[int, int] | None = None  # how much of `keys` it matches, and the line
@@ -130,7 +138,7 @@ def line_of(text: str, keys: Keys) -> int | None:
 
 
 def _names(text: str) -> Keys:
-    """The keys in `a."b.c"`; none in what is no key."""
+    """The keys in `a."b.c"`; empty if it is not a key."""
     try:
         found: Any = tomllib.loads(f"{text} = 0")
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""Reading an OpenAI-compatible upstream: its events, its documents and its refusals; pure."""
+"""Read the events, documents and errors of an OpenAI-compatible upstream; no I/O."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from ocx.secret import redact
-from ocx.serve.answer import Forwarded, Whole
-from ocx.serve.problem import Problem
+from ocx.serve.answer import ForwardedDocument, ForwardedEvent
+from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import Usage
 
 # What the client did wrong is told to the client; what we did wrong at the upstream, its refusing
@@ -17,41 +17,43 @@ _MAPPED = {400: 400, 404: 404, 413: 413, 415: 400, 422: 400, 429: 429, 503: 503,
 MOST_TEXT = 500
 
 
-def read_event(data: str, *, usage_wanted: bool) -> Forwarded:
-    """One event of an upstream's stream.
+def read_event(data: str, *, usage_wanted: bool) -> ForwardedEvent:
+    """Read one event of an upstream's stream.
 
     Raises:
-        Problem: 502: it is no chunk, or it is an error.
+        ApiProblem: 502: it is not a chunk, or it is an error.
     """
     document = _object(data)
     usage = read_usage(document.get("usage"))
     choices = document.get("choices")
     choices = choices if isinstance(choices, list) else []
-    finish, weight = None, 0
+    finish, text_bytes = None, 0
     for choice in choices:
         if isinstance(choice, dict):
-            weight += _weight(choice.get("delta"))
+            text_bytes += _text_bytes(choice.get("delta"))
             finish = finish or choice.get("finish_reason")
     hidden = usage is not None and not choices and not usage_wanted
-    return Forwarded(data, weight, finish, usage, hidden)
+    return ForwardedEvent(data, text_bytes, finish, usage, hidden)
 
 
-def read_document(body: bytes) -> Whole:
-    """An upstream's whole answer.
+def read_document(body: bytes) -> ForwardedDocument:
+    """Read an upstream's whole answer.
 
     Raises:
-        Problem: 502: it is none, or it is an error inside a 200.
+        ApiProblem: 502: it is not an answer, or it is an error inside a 200.
     """
     document = _object(body.decode("utf-8", "replace"))
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices:
         raise broken("the upstream sent no answer: it has no choices")
-    weight = sum(_weight(choice.get("message")) for choice in choices if isinstance(choice, dict))
-    return Whole(body, weight, read_usage(document.get("usage")))
+    text_bytes = sum(
+        _text_bytes(choice.get("message")) for choice in choices if isinstance(choice, dict)
+    )
+    return ForwardedDocument(body, text_bytes, read_usage(document.get("usage")))
 
 
 def read_usage(value: Any) -> Usage | None:
-    """The two counts, where both are there and are counts."""
+    """The usage, if both counts are there and are counts."""
     if not isinstance(value, dict):
         return None
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
@@ -64,8 +66,8 @@ def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < 2**31
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
-    """What a client is told where the upstream answered with an error."""
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ApiProblem:
+    """What a client is told if the upstream answered with an error."""
     message = f"the upstream answered {status}"
     text = error_text(body)
     kept = {
@@ -73,7 +75,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
         for name in ("retry-after", "retry-after-ms")
         if status == 429 and headers.get(name, "").isascii() and name in headers
     }
-    return Problem(
+    return ApiProblem(
         _MAPPED.get(status, 502),
         f"{message}: {text}" if text else message,
         code=f"upstream_{status}",
@@ -95,8 +97,8 @@ def error_text(body: bytes) -> str:
     return redact("".join(letter for letter in text if letter.isprintable())[:MOST_TEXT])
 
 
-def broken(message: str) -> Problem:
-    return Problem(502, message, code="upstream_broken")
+def broken(message: str) -> ApiProblem:
+    return ApiProblem(502, message, code="upstream_broken")
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -107,13 +109,13 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise broken("the upstream sent JSON that is no object")
     if document.get("error"):
-        raise Problem(
+        raise ApiProblem(
             502, f"the upstream failed: {error_text(text.encode())}", code="upstream_error"
         )
     return document
 
 
-def _weight(spoken: Any) -> int:
+def _text_bytes(spoken: Any) -> int:
     """Bytes of text, reasoning and tool calls in a delta or a message."""
     if not isinstance(spoken, dict):
         return 0

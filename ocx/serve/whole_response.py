@@ -1,24 +1,24 @@
-"""An answer as one document, sent when it is complete."""
+"""Send an answer as one JSON document, when it is complete."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from ocx.serve.answer import Cut, Finish, Part, Token, Verbatim, Whole
+from ocx.serve.answer import CallToken, Cut, Finish, ForwardedDocument, Part, RawBytes, Token
 from ocx.serve.delivery import Delivery, start
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import dump
 
 
-class Collected(Delivery):
-    """`stream: false`. Until the document is sent, the client has nothing and owes nothing."""
+class WholeResponse(Delivery):
+    """`stream: false`. A client that leaves before the document is sent pays nothing."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._tokens: list[Token] = []
         self._reason = "stop"
-        self._whole: Whole | None = None
+        self._whole: ForwardedDocument | None = None
         self._broken = False
 
     async def _take(self, part: Part) -> None:
@@ -27,9 +27,9 @@ class Collected(Delivery):
                 self._tokens.append(part)
             case Finish(reason):
                 self._reason = reason
-            case Whole():
+            case ForwardedDocument():
                 self._whole = part
-            case Verbatim():
+            case RawBytes():
                 self._broken = True
         # A client that left must be noticed here too.
         await asyncio.sleep(0)
@@ -47,7 +47,7 @@ class Collected(Delivery):
         if self._whole is None:
             self._charge.tokens = len(self._tokens)
         else:
-            self._charge.weight = self._whole.weight
+            self._charge.text_bytes = self._whole.text_bytes
             self._charge.upstream = self._whole.usage
         self._settle("finished")
         data = self._document()
@@ -69,18 +69,30 @@ class Collected(Delivery):
             )
         )
 
-    async def _fail(self, problem: Problem) -> None:
-        """Some of the document is out, so its length cannot be kept: uvicorn closes."""
+    async def _fail(self, problem: ApiProblem) -> None:
+        """Nothing more can be said: uvicorn closes, since the announced length is not kept."""
 
     def _document(self) -> bytes:
         if self._whole is not None:
             return self._whole.body
-        message: dict[str, Any] = {"role": "assistant", "content": self._text(reasoning=False)}
-        if reasoning := self._text(reasoning=True):
+        content = "".join(token.text for token in self._tokens if token.is_text)
+        message: dict[str, Any] = {"role": "assistant", "content": content}
+        if reasoning := "".join(token.text for token in self._tokens if token.reasoning):
             message["reasoning_content"] = reasoning
-        usage = self._charge.usage() if self._answer.manner.usage else None
-        data = dump(self._envelope.completion(message, self._reason, usage))
+        if calls := self._calls():
+            message |= {"content": content or None, "tool_calls": calls}
+        usage = self._charge.usage() if self._answer.flags.usage else None
+        data = dump(
+            self._meta.completion(message, self._reason, usage, self._logprobs(self._tokens))
+        )
         return data[: -len(data) // 3] if self._broken else data
 
-    def _text(self, *, reasoning: bool) -> str:
-        return "".join(token.text for token in self._tokens if token.reasoning is reasoning)
+    def _calls(self) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = []
+        for token in self._tokens:
+            if isinstance(token, CallToken):
+                if token.id is not None:
+                    calls.append(token.call())
+                else:
+                    calls[token.index]["function"]["arguments"] += token.text
+        return calls

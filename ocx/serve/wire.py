@@ -1,4 +1,4 @@
-"""JSON and server-sent events as bytes, in the shapes that the documentation shows."""
+"""The bytes of JSON and of server-sent events, in the shapes that the API documents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+Logprobs = list[dict[str, Any]] | None
+
 DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of a request, in the words of the API."""
+    """The tokens of a request, named as in the API."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -37,15 +39,17 @@ def event(value: Any) -> bytes:
 
 
 @dataclass(frozen=True)
-class Envelope:
+class ResponseMeta:
     """What every chunk and the whole answer of one request share."""
 
     id: str
     created: int
     model: str
 
-    def chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    def chunk(
+        self, delta: dict[str, Any], finish: str | None = None, logprobs: Logprobs = None
+    ) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, **_given(logprobs)}
         return event(self._document("chat.completion.chunk", [choice]))
 
     def usage_chunk(self, usage: Usage) -> bytes:
@@ -53,9 +57,13 @@ class Envelope:
         return event({**document, "usage": usage.document()})
 
     def completion(
-        self, message: dict[str, Any], finish: str | None, usage: Usage | None
+        self,
+        message: dict[str, Any],
+        finish: str | None,
+        usage: Usage | None,
+        logprobs: Logprobs = None,
     ) -> dict[str, Any]:
-        choice = {"index": 0, "message": message, "finish_reason": finish}
+        choice = {"index": 0, "message": message, "finish_reason": finish, **_given(logprobs)}
         document = self._document("chat.completion", [choice])
         return document if usage is None else {**document, "usage": usage.document()}
 
@@ -67,3 +75,14 @@ class Envelope:
             "model": self.model,
             "choices": choices,
         }
+
+
+def certain(text: str, top: int) -> dict[str, Any]:
+    """The log probability of a token that could not have been another."""
+    data = list(text.encode("utf-8", "surrogatepass"))
+    token = {"token": text, "logprob": 0.0, "bytes": data}
+    return {**token, "top_logprobs": [token] if top else []}
+
+
+def _given(logprobs: Logprobs) -> dict[str, Any]:
+    return {} if logprobs is None else {"logprobs": {"content": logprobs, "refusal": None}}

@@ -14,7 +14,7 @@ from ocx.call.delivery import delivery, opened, show_cost
 from ocx.call.exchange import Exchange
 from ocx.call.options import Checks, Conversation, CreditLimits, Output
 from ocx.call.recorder import HistoryRecorder, open_recorder
-from ocx.call.request import Request
+from ocx.call.request import Request, refuse_several
 from ocx.config.paths import expand, state_dir
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.error_output import write_failure
@@ -62,7 +62,16 @@ def session(
         client = stack.enter_context(open_client(run, settings))
         history = state_dir(run.terminal.env) / "prompts" if conversation.log is not False else None
         lines = stack.enter_context(LineEditor(run.terminal, history))
-        exchange = Exchange(client, checks, schema, credits, recorder, output.streams(run))
+        refuse_several(run, request.options)
+        exchange = Exchange(
+            client,
+            checks,
+            schema,
+            credits,
+            recorder,
+            output.streams(run),
+            split_think=output.reasoning != "raw",
+        )
         talk = Session(run, request, output, exchange, recorder, shows_cost=limits.cost)
         run.note(f"{settings.model}; /help for help, Ctrl-D to leave")
         _loop(run, lines, talk)

@@ -14,7 +14,7 @@ import pytest
 
 from ocx.api import Client, Endpoint
 from ocx.api.completion import CutAnswerError
-from ocx.api.http import chat_message, encode
+from ocx.api.http import chat_request, encode
 from ocx.errors import (
     AuthError,
     ConfigError,
@@ -84,7 +84,7 @@ def test_the_request_is_what_the_preview_says() -> None:
     setup = Setup(OK)
     setup.client.chat(BODY)
     (request,) = setup.transport.requests
-    message = chat_message(Endpoint(BASE, KEY), BODY, stream=False)
+    message = chat_request(Endpoint(BASE, KEY), BODY, stream=False)
     assert (request.method, str(request.url)) == (message.method, message.url)
     assert request.headers.raw == [(n.encode(), v.encode()) for n, v in message.headers]
     assert request.read() == message.content

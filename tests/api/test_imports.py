@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 import ocx.api
-from ocx.api import Client, Endpoint, Stream, _http
+from ocx.api import Client, Endpoint, Stream, connection, tls_context
 from ocx.api.client import Client as RealClient
+from tests.support import answers
 from tests.support.chat_server import ChatServer
+from tests.support.raw_server import CERTIFICATE, RawServer
 
 
 def run(code: str) -> str:
@@ -19,9 +22,9 @@ def run(code: str) -> str:
 
 
 PURE = (
-    "api", "api.balance", "api.balance_values", "api.completion", "api.error_response",
-    "api.http", "api.message", "api.stream_state", "api.urls", "api.proxy", "api.retry",
-    "api.sse", "api.types",
+    "api", "api.balance", "api.chunk_template", "api.completion", "api.error_response",
+    "api.http", "api.proxy", "api.retry", "api.sse", "api.stream_state", "api.surrogates",
+    "api.types", "api.urls",
 )  # fmt: skip
 
 
@@ -58,11 +61,10 @@ print(sys.modules["httpx._main"] is main)
 def test_the_librarys_names() -> None:
     assert (Client, ocx.api.Client) == (RealClient, RealClient)
     assert Stream.__module__ == "ocx.api.stream"
-    assert set(ocx.api.__all__) <= {*dir(ocx.api), "Answer", "Client", "Stream"}
-    assert ocx.api.Answer.__module__ == "ocx.api.answer"
+    assert set(ocx.api.__all__) <= {*dir(ocx.api), "Answer", "Client", "Stream", "tls_context"}
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         ocx.api.Nothing  # noqa: B018
-    assert _http.httpx.__name__ == "httpx"
+    assert tls_context is connection.tls_context
 
 
 def test_plain_http_loads_no_certificates(
@@ -76,3 +78,15 @@ def test_plain_http_loads_no_certificates(
     monkeypatch.setattr("ocx.api.connection.tls_context", load)
     with Client(Endpoint(chat_server.base_url)) as client:
         assert client.models().status == 200
+
+
+def test_many_clients_share_one_tls_context(
+    raw_server: Callable[..., RawServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = raw_server(tls=True)
+    server.answer(answers.answer(answers.models("a")))
+    tls = tls_context(str(CERTIFICATE))
+    monkeypatch.delattr("ocx.api.connection.tls_context")
+    for _ in range(2):
+        with Client(Endpoint(server.url, retries=0), tls=tls) as client:
+            assert client.models().status == 200

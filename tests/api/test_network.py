@@ -30,6 +30,7 @@ from ocx.errors import (
     NetworkError,
     OcxError,
     ServerError,
+    UsageError,
 )
 from ocx.secret import Secret
 from tests.support import answers
@@ -372,6 +373,21 @@ def test_what_is_not_http(raw_server: Servers, steps: list[Step]) -> None:
     fails(client(server), ServerError, "not HTTP", lambda c: c.chat(BODY))
 
 
+@pytest.mark.parametrize("sent", [b"220 mail.example ESMTP\r\n", b"SSH-2.0-OpenSSH_9.6\r\n", b"\0"])
+def test_a_server_of_another_protocol_that_closes(raw_server: Servers, sent: bytes) -> None:
+    """Its greeting could be the first line of an answer for h11, which waits for the rest."""
+    server = raw_server()
+    server.answer([sent, CLOSE])
+    fails(client(server), ServerError, "not HTTP", lambda c: c.chat(BODY))
+
+
+@pytest.mark.parametrize("sent", [b"", b"HT", b"HTTP/1.1 200 OK\r\n"])
+def test_a_server_that_closes_before_the_answer(raw_server: Servers, sent: bytes) -> None:
+    server = raw_server()
+    server.answer([sent, CLOSE] if sent else [CLOSE])
+    fails(client(server), NetworkError, "was lost", lambda c: c.chat(BODY))
+
+
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_bomb(raw_server: Servers, status: int) -> None:
     server = raw_server()
@@ -390,6 +406,12 @@ def test_a_redirect_is_not_followed(raw_server: Servers, status: int) -> None:
     server.answer(answer(b"", status, {"location": f"{other.url}/chat/completions"}))
     fails(client(server), ServerError, other.url, lambda c: c.chat(BODY))
     assert other.connections == 0
+
+
+def test_another_origin_is_not_reached(raw_server: Servers) -> None:
+    server, other = raw_server(), raw_server("127.0.0.2")
+    fails(client(server), UsageError, "the base URL", lambda c: c.request("GET", other.url))
+    assert (server.connections, other.connections) == (0, 0)
 
 
 # TLS

@@ -114,3 +114,16 @@ def test_no_environment_breaks_it(text: str) -> None:
             proxy.choose(API, None, environment)
         except ConfigError:
             assert "no" not in environment
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://u:p@proxy.test:3128", ("proxy.test", 3128)),
+        ("http://proxy.test", ("proxy.test", 80)),
+        ("https://[::1]", ("::1", 443)),
+        ("socks5h://proxy.test", ("proxy.test", 1080)),
+    ],
+)
+def test_where_a_proxy_listens(url: str, place: tuple[str, int]) -> None:
+    assert proxy.host_and_port(url) == place

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ocx.api import retry
 from ocx.api.error_response import from_response
-from ocx.api.retry import Failure, Stage
+from ocx.api.retry import Failure, Phase
 from ocx.errors import NetworkError, RateLimitError, ServerError
 
 SERVER = ServerError("HTTP 503: busy", status=503, request_id="r")
@@ -44,7 +44,7 @@ def test_a_used_up_quota_is_never_tried_again(status: int) -> None:
     ("phase", "post", "get"),
     [("connect", True, True), ("silent", False, True), ("final", False, False)],
 )
-def test_what_failed_without_a_status(phase: Stage, post: bool, get: bool) -> None:
+def test_what_failed_without_a_status(phase: Phase, post: bool, get: bool) -> None:
     failure = Failure(NetworkError("m"), phase)
     assert (retry.may_retry("POST", failure), retry.may_retry("GET", failure)) == (post, get)
 

@@ -1,9 +1,8 @@
-"""Chunks of a streamed answer, one by one and folded; and halves of surrogate pairs."""
+"""Chunks of a streamed answer, one by one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.api.completion import CompletionBuilder
-from ocx.api.message import SurrogateJoiner
 from ocx.api.stream_state import NotJsonError, StreamState
 from ocx.api.types import Delta
 from ocx.errors import (
@@ -26,33 +24,24 @@ from ocx.errors import (
 from tests.api.test_sse import DOCUMENTED
 
 
-def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    builder = CompletionBuilder()
-    for chunk in chunks:
-        builder.add(chunk)
-    return builder.document()
-
-
 def chunk(finish: str | None = None, /, **delta: Any) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return {"id": "c-1", "model": "m", "choices": [choice]}
 
 
-def read(progress: StreamState, document: Any) -> Delta:
-    delta = progress.read(document if isinstance(document, str) else json.dumps(document))
+def read(state: StreamState, document: Any) -> Delta:
+    delta = state.read(document if isinstance(document, str) else json.dumps(document))
     assert delta is not None
     return delta
 
 
 def test_the_documented_stream() -> None:
-    progress = StreamState()
-    found = [progress.read(line.removeprefix("data: ")) for line in DOCUMENTED.splitlines()]
+    state = StreamState()
+    found = [state.read(line.removeprefix("data: ")) for line in DOCUMENTED.splitlines()]
     assert [delta.text for delta in found if delta] == ["Hello", "!", ""]
     assert found[3] is None
-    assert (progress.finish_reason, progress.done, progress.model, progress.id) == (
-        "stop", True, "deepseek-chat", "chatcmpl-xxx",
-    )  # fmt: skip
-    assert progress.verdict() is None
+    assert (state.finish_reason, state.done, state.model) == ("stop", True, "deepseek-chat")
+    assert state.verdict() is None
 
 
 @pytest.mark.parametrize(
@@ -72,38 +61,38 @@ def test_the_documented_stream() -> None:
     ],
 )
 def test_what_a_delta_says(delta: dict[str, Any], text: str, reasoning: str) -> None:
-    progress = StreamState()
-    found = read(progress, chunk(**delta))
+    state = StreamState()
+    found = read(state, chunk(**delta))
     assert (found.text, found.reasoning, found.finish_reason) == (text, reasoning, None)
     assert json.loads(found.data) == chunk(**delta)
-    assert progress.content_seen == bool(text)
+    assert state.content_seen == bool(text)
 
 
 def test_a_message_where_a_delta_belongs_is_read() -> None:
     """Some gateways send the whole completion as one event."""
     choice = {"index": 0, "message": {"content": "all"}, "finish_reason": "stop"}
-    progress = StreamState()
-    assert read(progress, {"choices": [choice]}).text == "all"
-    assert progress.finished
+    state = StreamState()
+    assert read(state, {"choices": [choice]}).text == "all"
+    assert state.finished
 
 
 def test_the_last_usage_that_is_not_null_is_kept() -> None:
-    progress = StreamState()
+    state = StreamState()
     for usage in (None, {"total_tokens": 1}, {"total_tokens": 2}, None, "much"):
-        read(progress, {**chunk(), "usage": usage})
-    assert progress.usage == {"total_tokens": 2}
-    assert read(progress, {"choices": [], "usage": {"total_tokens": 3}}).text == ""
-    assert progress.usage == {"total_tokens": 3}
+        read(state, {**chunk(), "usage": usage})
+    assert state.usage == {"total_tokens": 2}
+    assert read(state, {"choices": [], "usage": {"total_tokens": 3}}).text == ""
+    assert state.usage == {"total_tokens": 3}
 
 
 def test_an_unknown_finish_reason_passes_through() -> None:
-    progress = StreamState()
-    assert read(progress, chunk("eos")).finish_reason == "eos"
-    assert progress.verdict() is None
+    state = StreamState()
+    assert read(state, chunk("eos")).finish_reason == "eos"
+    assert state.verdict() is None
 
 
 def test_tool_calls_are_joined_by_index() -> None:
-    progress = StreamState()
+    state = StreamState()
     pieces: list[list[dict[str, Any]]] = [
         [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}],
         [{"index": 0, "function": {"arguments": '{"x"'}}],
@@ -111,41 +100,41 @@ def test_tool_calls_are_joined_by_index() -> None:
         [{"index": 0, "function": {"arguments": ":1}"}}, {"index": 4, "function": None}],
     ]
     for piece in pieces:
-        read(progress, chunk(tool_calls=piece))
-    read(progress, chunk(tool_calls=None))
-    read(progress, chunk(tool_calls=["nonsense"]))
-    assert [(c["id"], c["function"]) for c in progress.tool_calls] == [
+        read(state, chunk(tool_calls=piece))
+    read(state, chunk(tool_calls=None))
+    read(state, chunk(tool_calls=["nonsense"]))
+    assert [(c["id"], c["function"]) for c in state.tool_calls] == [
         ("a", {"name": "f", "arguments": '{"x":1}'}),
         ("b", {"name": "g", "arguments": '{"y": 2}'}),
     ]
-    assert not progress.content_seen
+    assert not state.content_seen
 
 
 def test_of_several_choices_the_first_is_the_text_and_all_must_end() -> None:
     def choice(index: int, text: str, finish: str | None = None) -> dict[str, Any]:
         return {"index": index, "delta": {"content": text}, "finish_reason": finish}
 
-    progress = StreamState()
-    assert read(progress, {"choices": [choice(0, "a"), choice(1, "b")]}).text == "a"
-    assert read(progress, {"choices": [choice(1, "b")]}).text == ""
-    assert read(progress, {"choices": [choice(0, "", "stop")]}).finish_reason == "stop"
-    assert not progress.finished
-    assert isinstance(progress.verdict(), IncompleteError)
-    read(progress, {"choices": [choice(1, "", "stop")]})
-    assert progress.finished
+    state = StreamState()
+    assert read(state, {"choices": [choice(0, "a"), choice(1, "b")]}).text == "a"
+    assert read(state, {"choices": [choice(1, "b")]}).text == ""
+    assert read(state, {"choices": [choice(0, "", "stop")]}).finish_reason == "stop"
+    assert not state.finished
+    assert isinstance(state.verdict(), IncompleteError)
+    read(state, {"choices": [choice(1, "", "stop")]})
+    assert state.finished
 
 
 @pytest.mark.parametrize("data", ["", " ", "\n", "[DONE]", " [DONE]\n"])
 def test_no_delta(data: str) -> None:
-    progress = StreamState()
-    assert progress.read(data) is None
-    assert progress.done == ("DONE" in data)
+    state = StreamState()
+    assert state.read(data) is None
+    assert state.done == ("DONE" in data)
 
 
 def test_blanks_around_a_chunk_do_not_matter() -> None:
-    progress = StreamState()
-    assert read(progress, f"\n {json.dumps(chunk(content='a'))}\n").text == "a"
-    assert read(progress, json.dumps(chunk(content="b")) + " \n").text == "b"
+    state = StreamState()
+    assert read(state, f"\n {json.dumps(chunk(content='a'))}\n").text == "a"
+    assert read(state, json.dumps(chunk(content="b")) + " \n").text == "b"
 
 
 @pytest.mark.parametrize(
@@ -181,10 +170,10 @@ def test_an_error_in_the_stream(document: dict[str, Any], kind: type[OcxError]) 
     with pytest.raises(kind) as caught:
         StreamState().read(json.dumps(document))
     assert type(caught.value) is kind
-    progress = StreamState()
-    read(progress, chunk(content="a"))
-    assert isinstance(progress.broken(caught.value), IncompleteError)
-    assert caught.value.message in progress.broken(caught.value).message
+    state = StreamState()
+    read(state, chunk(content="a"))
+    assert isinstance(state.broken(caught.value), IncompleteError)
+    assert caught.value.message in state.broken(caught.value).message
 
 
 @pytest.mark.parametrize("document", [chunk(), {"choices": [], "error": None}, {"object": "x"}])
@@ -209,10 +198,10 @@ def test_a_chunk_that_says_nothing_is_a_delta_without_text(document: dict[str, A
 )
 def test_what_the_end_means(chunks: list[Any], kind: type[OcxError] | None) -> None:
     """Only a finish_reason is success; `[DONE]` proves nothing."""
-    progress = StreamState()
+    state = StreamState()
     for each in chunks:
-        progress.read(each if isinstance(each, str) else json.dumps(each))
-    assert type(progress.verdict()) is (kind or type(None))
+        state.read(each if isinstance(each, str) else json.dumps(each))
+    assert type(state.verdict()) is (kind or type(None))
 
 
 ATOMS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=5)
@@ -227,86 +216,97 @@ TREES = st.recursive(
 
 @given(st.lists(TREES | st.builds(lambda c: {"choices": c}, TREES), max_size=4))
 def test_whatever_json_comes_there_is_a_delta_or_an_error_of_ours(documents: list[Any]) -> None:
-    progress, folded = StreamState(), CompletionBuilder()
+    state, builder = StreamState(), CompletionBuilder()
     for document in documents:
         try:
-            delta = progress.read(json.dumps(document))
+            delta = state.read(json.dumps(document))
         except OcxError:
             continue
         if isinstance(document, dict):
-            folded.add(document)
+            builder.add(document)
         assert delta is None or isinstance(delta.text, str)
-    json.dumps(folded.document())
-    progress.verdict()
+    json.dumps(builder.document())
+    state.verdict()
 
 
-def test_a_fold_is_the_completion_that_was_not_streamed() -> None:
-    call = {"index": 0, "id": "t", "function": {"name": "f", "arguments": '{"a"'}}
-    chunks = [
-        {**chunk(role="assistant", content=""), "object": "chat.completion.chunk", "created": 5},
-        chunk(content="Hel", reasoning_content="hm"),
-        chunk(content="lo", refusal=None),
-        chunk(tool_calls=[call]),
-        chunk("stop", tool_calls=[{"index": 0, "function": {"arguments": ":1}"}}]),
-        {"choices": [], "usage": {"total_tokens": 3}},
-        {"choices": "none", "x": None},
-    ]
-    assert fold(chunks) == {
-        "id": "c-1", "object": "chat.completion", "model": "m", "created": 5,
-        "choices": [{
-            "index": 0,
-            "message": {
-                "role": "assistant", "content": "Hello", "reasoning_content": "hm",
-                "tool_calls": [{
-                    "index": 0, "type": "function", "id": "t",
-                    "function": {"name": "f", "arguments": '{"a":1}'},
-                }],
-            },
-            "finish_reason": "stop",
-        }],
-        "usage": {"total_tokens": 3},
-    }  # fmt: skip
+FIELDS = st.fixed_dictionaries(
+    {"content": st.text(max_size=3) | st.sampled_from([None, 'a"', "\\", '"content":"x"'])},
+    optional={
+        "role": st.just("assistant"),
+        "reasoning": st.sampled_from(["r", None]),
+        "tool_calls": st.just([{"index": 0, "function": {"arguments": "1"}}]),
+    },
+)
+CHUNKS = st.fixed_dictionaries(
+    {
+        "choices": st.lists(
+            st.fixed_dictionaries(
+                {"delta": FIELDS},
+                optional={
+                    "index": st.integers(0, 1),
+                    "finish_reason": st.sampled_from([None, "stop"]),
+                    "message": st.just({"content": "b"}),
+                },
+            ),
+            min_size=1,
+            max_size=2,
+        )
+    },
+    optional={
+        "content": st.just("c"),
+        "created": st.integers(0, 1),
+        "usage": st.sampled_from([None, {"total_tokens": 1}]),
+    },
+)
 
 
-def test_a_fold_of_tool_calls_alone_has_null_content() -> None:
-    call = {"index": 0, "function": {"name": "f"}}
-    chunks = [chunk(content=""), chunk("tool_calls", tool_calls=[call])]
-    assert fold(chunks)["choices"][0]["message"]["content"] is None
+@given(st.lists(st.tuples(CHUNKS, st.booleans()), max_size=12))
+def test_a_chunk_like_the_one_before_is_read_as_if_it_were_the_first(
+    chunks: list[tuple[dict[str, Any], bool]],
+) -> None:
+    """The shortcut for chunks of which only the content changes."""
+    quick, slow = StreamState(), StreamState()
+    slow._templates_left = 0
+    for document, ascii_only in chunks:
+        data = json.dumps(document, ensure_ascii=ascii_only)
+        assert quick.read(data) == slow.read(data)
+    for name in ("finish_reason", "usage", "model", "content_seen", "tool_calls", "finished"):
+        assert getattr(quick, name) == getattr(slow, name)
 
 
-def test_a_fold_keeps_the_choices_apart() -> None:
-    chunks = [
-        {"choices": [{"index": index, "delta": {"content": text}}, None]}
-        for index, text in ((1, "b"), (0, "a"), (1, "B"))
-    ]
-    texts = [choice["message"]["content"] for choice in fold(chunks)["choices"]]
-    assert texts == ["a", "bB"]
-
-
-UNITS = st.text(st.characters(categories=["Cs", "Ll", "So"]) | st.characters(), max_size=8)
-
-
-@given(st.lists(UNITS, max_size=6))
-def test_joined_text_is_the_text_of_the_whole_and_can_be_encoded(pieces: list[str]) -> None:
-    joiner = SurrogateJoiner()
-    joined = "".join([*map(joiner.feed, pieces), joiner.end()])
-    whole = "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    assert joined == whole
-    joined.encode()
+def test_the_shortcut_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = StreamState()
+    assert read(state, chunk(role="assistant", content="")).text == ""
+    assert read(state, chunk(content="Hel")).text == "Hel"
+    monkeypatch.setattr(state, "_parsed", None)
+    assert read(state, chunk(content="lo \u2028é\ud83d")).text == "lo \u2028é\ud83d"
 
 
 @pytest.mark.parametrize(
-    ("pieces", "texts"),
+    "data",
     [
-        (["a\ud83d", "\ude00b"], ["a", "😀b", ""]),
-        (["\ud83d", "", "\ude00"], ["", "", "😀", ""]),
-        (["\ud83d", "x"], ["", "\ufffdx", ""]),
-        (["\ud83d", "\ud83d", "\ude00"], ["", "\ufffd", "😀", ""]),
-        (["\ude00"], ["\ufffd", ""]),
-        (["a\ud83d"], ["a", "\ufffd"]),
-        (["é"], ["é", ""]),
+        '{"choices":[{"delta":{"content":"Hel"}}],"error":{"message":"no"}}',
+        '{"choices":[{"delta":{"content":7}}]}',
+        '{"choices":[{"delta":{"content":"a","content":"b"}}]}',
+        '{"choices":[{"delta":{"content":"a"}}]}x',
+        '{"choices":[{"delta":{"content":"a',
+        '{"choices":[{"delta":{"content":"a\n"}}]}',
     ],
 )
-def test_half_a_pair_waits_for_its_partner(pieces: list[str], texts: list[str]) -> None:
-    joiner = SurrogateJoiner()
-    assert [*map(joiner.feed, pieces), joiner.end()] == texts
+def test_what_the_shortcut_is_not_for(data: str) -> None:
+    state = StreamState()
+    read(state, '{"choices":[{"delta":{"content":"Hel"}}]}')
+    outcomes = []
+    for each in (state, StreamState()):
+        try:
+            outcomes.append(each.read(data))
+        except OcxError as error:
+            outcomes.append((type(error), error.message))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_template_is_of_the_content_and_of_nothing_else_of_that_name() -> None:
+    state = StreamState()
+    for text in ("a", "b"):
+        data = {"content": text, **chunk(content=f"<{text}>")}
+        assert read(state, data).text == f"<{text}>"

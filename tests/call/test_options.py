@@ -37,7 +37,7 @@ GROUPS = (Prompt, Sampling, Conversation, Output, Checks, CreditLimits, Look)
         (Conversation(named="a", log=False), True, "-n keeps nothing"),
         (Look(dry_run=True), True, "--json excludes"),
         (Look(snippet="curl"), True, "--json excludes"),
-        (Output(reasoning="maybe"), False, "hide or show"),
+        (Output(reasoning="maybe"), False, "hide, show or raw"),
         (Output(file="temperature"), False, "-o names the output file"),
     ],
 )

@@ -11,16 +11,21 @@ import ocx.call
 
 CALL = Path(ocx.call.__file__).parent
 ABOVE = ("ocx.commands", "ocx.session", "ocx.cli", "ocx.entry", "typer")
-SEAM = ("ocx.runtime", "ocx.terminal", "ocx.client", "ocx.config", "ocx.history", "ocx.output")
+SEAM = (
+    "ocx.runtime", "ocx.terminal", "ocx.keyring.client", "ocx.config", "ocx.history", "ocx.output",
+)  # fmt: skip
 
 NEVER = {
     "options": ("ocx.call", *SEAM),
     "request": ("ocx.call.exchange", "ocx.call.delivery", "ocx.api", "ocx.output"),
     "exchange": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder", *SEAM),
-    "delivery": ("ocx.call.request", "ocx.call.recorder", "ocx.api.client", "ocx.client"),
-    "recorder": ("ocx.call.delivery", "ocx.output", "ocx.client"),
+    "delivery": ("ocx.call.request", "ocx.call.recorder", "ocx.api.client", "ocx.keyring.client"),
+    "recorder": ("ocx.call.delivery", "ocx.output", "ocx.keyring.client"),
     "credits": ("ocx.call.exchange", "ocx.call.delivery", "ocx.runtime", "ocx.terminal"),
-    "preview": ("ocx.call.exchange", "ocx.call.delivery", "ocx.client"),
+    "think": ("ocx.api", "ocx.call", *SEAM),
+    "outcome": ("ocx.api", "ocx.call", *SEAM),
+    "report": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder", *SEAM),
+    "preview": ("ocx.call.exchange", "ocx.call.delivery", "ocx.keyring.client"),
 }
 
 

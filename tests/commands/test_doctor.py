@@ -17,7 +17,7 @@ from ocx.secret import Secret
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.program import KEY, Ocx, Run
-from tests.support.raw_server import CERTIFICATE, CLOSE, RawServer, closed_port
+from tests.support.raw_server import CERTIFICATE, CLOSE, STALL, RawServer, closed_port
 
 EXPIRED = CERTIFICATE.with_name("expired.pem")
 Servers = Callable[..., ChatServer]
@@ -286,6 +286,52 @@ def test_a_proxy_that_says_nothing_we_understand(
     done = online("doctor", "--json")
     assert done.status in {8, 9}
     cause(done, "proxy", "the proxy")
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "https"])
+def test_a_proxy_of_another_kind_that_says_nothing(
+    online: Ocx, raw_server: Callable[..., RawServer], scheme: str
+) -> None:
+    """It fails before it is asked to connect to anything, in its greeting or its TLS."""
+    online.profile(connect_timeout=0.2)
+    url = raw_server().url.replace("http", scheme)
+    online.env |= {"OCX_BASE_URL": "https://api.test/v1", "HTTPS_PROXY": url}
+    done = online("doctor", "--json").has(10)
+    cause(done, "proxy", "the proxy says nothing")
+    assert checks(done)["tcp"]["state"] == "ok"
+
+
+def test_a_proxy_that_asks_for_a_login_for_plain_http(
+    online: Ocx, raw_server: Callable[..., RawServer]
+) -> None:
+    online.write_config('[profiles.lan]\nbase_url = "http://lan.test/v1"\nauth = "none"\n')
+    proxy = raw_server()
+    proxy.answer(answers.answer(b"", 407))
+    env = {"OCX_BASE_URL": "", "HTTP_PROXY": proxy.url}
+    done = online("-P", "lan", "doctor", "--json", env=env).has(9)
+    cause(done, "proxy", "credentials (407)", "password")
+
+
+def test_a_server_that_hangs_up(online: Ocx, raw_server: Callable[..., RawServer]) -> None:
+    server = raw_server()
+    server.answer([CLOSE])
+    online.env["OCX_BASE_URL"] = f"{server.url}/v1"
+    cause(online("doctor", "--json").has(9), "http", "closed the connection")
+
+
+def test_a_server_that_does_not_answer(online: Ocx, raw_server: Callable[..., RawServer]) -> None:
+    online.profile(connect_timeout=0.2)
+    server = raw_server()
+    server.answer([STALL])
+    online.env["OCX_BASE_URL"] = f"{server.url}/v1"
+    cause(online("doctor", "--json").has(10), "http", "says nothing")
+
+
+def test_certificates_that_cannot_be_read(online: Ocx, chat_servers: Servers) -> None:
+    online.env["OCX_BASE_URL"] = chat_servers(tls=True).base_url
+    (online.work / "empty.pem").write_text("")
+    done = online("doctor", "--json", "--ca-bundle", str(online.work / "empty.pem")).has(3)
+    cause(done, "tls", "cannot read certificates")
 
 
 def test_quiet_shows_nothing_but_errors(online: Ocx, chat_server: ChatServer) -> None:

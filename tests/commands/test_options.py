@@ -18,9 +18,9 @@ from ocx.runtime import Runtime
 HEADINGS = {
     "Prompt": "file attach attach-type messages editor ignore-stdin system system-file template"
     " param",
-    "Model and sampling": "model temperature top-p max-tokens stop option",
+    "Model and sampling": "model temperature top-p max-tokens stop option tools tool-choice",
     "Conversation": "continue conversation log",
-    "Output": "stream output usage reasoning render",
+    "Output": "stream output usage reasoning report render",
     "Checked answers": "extract extract-last schema schema-retries fail-on-length",
     "Credits": "cost min-balance",
     "Look, send nothing": "dry-run snippet save-template",

@@ -11,7 +11,7 @@ from typing import Any
 
 from ocx.entry import invoke
 from ocx.errors import OcxError
-from ocx.terminal import Messages, Output, Terminal
+from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
 
@@ -74,7 +74,7 @@ class Caller:
         terminal = Terminal(
             stdin=io.BytesIO(stdin),
             stdout=Output(raw),
-            stderr=Messages(messages),
+            stderr=RedactingStderr(messages),
             env={**self.env, **env},
             stdin_tty=tty,
             stderr_tty=tty,

@@ -19,7 +19,6 @@ import typer
 
 from docs.generate import documents, main
 from ocx import cli
-from ocx.commands.context import shared
 from ocx.docs.completion import SHELLS, script
 from ocx.docs.prose import prose
 from ocx.docs.roff import roff
@@ -57,7 +56,6 @@ def test_everything_has_help() -> None:
     check(TREE)
 
 
-@shared
 def _without_help(run: Runtime, mute: Annotated[bool, typer.Option("--mute")] = False) -> None:
     """A command whose option says nothing."""
 

@@ -68,3 +68,4 @@ def test_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
     assert ocx("completion", "bash") == (ROOT / "completions/ocx.bash").read_text()
     assert ocx("help", "chat").startswith("ocx-chat - ")
     assert (tmp_path / "share/man/man1/ocx.1").is_file()
+    assert (site / "ocx/serve/openapi.json").is_file()

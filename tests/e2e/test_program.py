@@ -95,7 +95,7 @@ def test_the_topic_environment_names_every_variable(ocx: Ocx) -> None:
         (("keys", "frobnicate"), "ocx keys --help"),
         (("help", "nonsense"), "exit-codes"),
         (("help", "chat", "deeper"), "exit-codes"),
-        (("chat", "--reasoning", "loud", "hi"), "hide or show"),
+        (("chat", "--reasoning", "loud", "hi"), "hide, show or raw"),
         (("chat", "-s", "a", "--system-file", "b", "hi"), "--system-file"),
         (("chat", "--max-tokens", "many", "hi"), "max-tokens"),
         (("--profile",), "--profile"),

@@ -266,7 +266,7 @@ def test_usage_and_reasoning_go_to_stderr(online: Ocx, chat_server: ChatServer) 
 def test_a_terminal_gets_markdown_and_no_control_characters(
     online: Ocx, chat_server: ChatServer
 ) -> None:
-    """Block by block as it streams; what could drive the terminal is shown, not obeyed."""
+    """As it streams; what could drive the terminal is shown, not obeyed."""
     gate = threading.Event()
     script = [STREAM_HEAD, delta("# Title\n\nfirst *word*\n\nsecond\n"), gate]
     chat_server.answer([*script, delta("and \x1b]0;owned\x07"), END], path=CHAT)

@@ -1,58 +1,16 @@
-"""Blocks are cut only where they have surely ended, and nothing is lost on the way."""
-
-from itertools import pairwise
+"""What an answer in Markdown looks like, and that nothing of it is lost on the way."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ocx.escaping import CONTROL
-from ocx.output.markdown import BlockSplitter, MarkdownWriter
-from ocx.terminal import Messages, Output, Terminal
+from ocx.output.markdown import MarkdownWriter
+from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
-
-
-def blocks(*pieces: str) -> list[str]:
-    splitter = BlockSplitter()
-    done = [block for piece in pieces for block in splitter.feed(piece)]
-    return [*done, *splitter.end()]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("one", ["one"]),
-        ("one\n\ntwo", ["one\n", "two"]),
-        ("one\ntwo\n", ["one\ntwo"]),
-        ("```\na\n\nb\n```\n\nafter", ["```\na\n\nb\n```\n", "after"]),
-        ("~~~~\n~~~\n\nb\n~~~~\n\nafter", ["~~~~\n~~~\n\nb\n~~~~\n", "after"]),
-        ("- a\n\n  still a\n\nafter", ["- a\n\n  still a\n", "after"]),
-        ("- ```py\n  x\n\n  y\n  ```\n\nafter", ["- ```py\n  x\n\n  y\n  ```\n", "after"]),
-        ("```a`b\n\nafter", ["```a`b\n", "after"]),
-        ("\n\n", []),
-    ],
-)
-def test_splits_at_the_end_of_a_block(text: str, expected: list[str]) -> None:
-    assert blocks(text) == expected
-
-
-@given(st.text(alphabet="ab \n`~-"), st.lists(st.integers(0, 40)))
-@settings(deadline=None)
-def test_any_cut_gives_the_same_blocks(text: str, cuts: list[int]) -> None:
-    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    pieces = [text[a:b] for a, b in pairwise(places)]
-    assert blocks(*pieces) == blocks(text)
-
-
-@given(st.text(alphabet="ab \n`~-"))
-@settings(deadline=None)
-def test_every_character_is_in_some_block(text: str) -> None:
-    assert "".join("".join(blocks(text)).split()) == "".join(text.split())
 
 
 def render(*pieces: str, width: int = 40) -> str:
     raw = MemoryRaw()
-    terminal = Terminal(None, Output(raw), Messages(None), width=width, stdout_tty=True)
+    terminal = Terminal(None, Output(raw), RedactingStderr(None), width=width, stdout_tty=True)
     writer = MarkdownWriter(terminal.stdout, terminal, color=False)
     for piece in pieces:
         writer.write(piece)

@@ -8,7 +8,7 @@ import pytest
 
 from ocx.errors import OcxError, UsageError
 from ocx.output.output_file import open_target
-from ocx.terminal import Messages, Output, Terminal
+from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
 
@@ -19,7 +19,7 @@ def raw() -> MemoryRaw:
 
 @pytest.fixture
 def terminal(raw: MemoryRaw) -> Terminal:
-    return Terminal(None, Output(raw), Messages(None))
+    return Terminal(None, Output(raw), RedactingStderr(None))
 
 
 def test_is_partial_until_complete(terminal: Terminal, tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import httpx
 import pytest
 
 from ocx.secret import Secret
-from ocx.serve.app import Parts
-from ocx.serve.keys import mint
+from ocx.serve.app import ServerComponents
+from ocx.serve.auth import mint
 from ocx.serve.ledger.audit import findings
 from ocx.serve.ledger.ledger import Account, Key, Ledger
 from ocx.serve.ledger.money import MICRO
 from ocx.serve.ledger.store import Store
-from ocx.serve.request_record import Exchange
+from ocx.serve.request_record import RequestRecord
 from ocx.serve.server import serving
 from tests.support.waiting import DEADLINE, Board
 
@@ -52,15 +52,15 @@ class Served:
 
     url: str
     key: Secret
-    parts: Parts
+    components: ServerComponents
     http: httpx.Client
-    log: list[Exchange]
+    log: list[RequestRecord]
     board: Board
     ledger: Watched
 
     @property
     def account(self) -> Account:
-        return self.parts.ledger.account()
+        return self.components.ledger.account()
 
     def ask(self, text: str = "hi", model: str = "gpt-4o", **given: Any) -> httpx.Response:
         headers = given.pop("headers", {})
@@ -83,14 +83,14 @@ class Served:
         )
         return connection
 
-    def wait_for(self, count: int) -> list[Exchange]:
+    def wait_for(self, count: int) -> list[RequestRecord]:
         """The log, as soon as `count` requests are over."""
         self.board.wait_for(lambda: len(self.log) >= count, f"{count} requests to end")
         return self.log
 
     def charges(self) -> list[tuple[Any, ...]]:
         """(state, outcome, prompt tokens, completion tokens, cost) of every charge."""
-        return self.parts.ledger.store.db.execute(
+        return self.components.ledger.store.db.execute(
             "SELECT state, outcome, prompt_tokens, completion_tokens, cost FROM charge ORDER BY id"
         ).fetchall()
 
@@ -109,20 +109,20 @@ def serve() -> Iterator[Callable[..., Served]]:
             ledger = Watched(stack.enter_context(closing(store or Store.memory())))
             ledger.account(grant=grant)
             ledgers.append(ledger)
-            log: list[Exchange] = []
+            log: list[RequestRecord] = []
             board = Board()
             key = mint()
 
-            def note(exchange: Exchange) -> None:
-                board.note(lambda: log.append(exchange))
+            def note(record: RequestRecord) -> None:
+                board.note(lambda: log.append(record))
 
-            parts = replace(Parts(ledger, process_key=key, log=note), **given)
+            components = replace(ServerComponents(ledger, process_key=key, log=note), **given)
             stack.callback(lambda: check(ledger))
-            url = stack.enter_context(serving(parts))
+            url = stack.enter_context(serving(components))
             headers = {"authorization": f"Bearer {key.reveal()}"}
             http = httpx.Client(base_url=url, headers=headers, timeout=DEADLINE)
             stack.enter_context(http)
-            return Served(url, key, parts, http, log, board, ledger)
+            return Served(url, key, components, http, log, board, ledger)
 
         yield start
 

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from ocx.serve.catalogue import BUILT_IN, Catalogue
-from ocx.serve.keys import digest, mint
+from ocx import __version__
+from ocx.serve.auth import digest, mint
 from ocx.serve.limits import Limiter
+from ocx.serve.routing import BUILT_IN, Catalogue
 from ocx.serve.wire import dump
 from tests.serve.conftest import Served, events, request, until, until_closed
 
@@ -124,7 +125,12 @@ def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> No
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
         {"type": "text", "text": "done"},
     ]
-    body = request(seed=1, tools=[{"type": "function", "function": {"name": "f"}}], made_up=None)
+    body = request(
+        seed=1,
+        logprobs=False,
+        tools=[{"type": "function", "function": {"name": "f"}}],
+        made_up=None,
+    )
     body["messages"] = [
         {"role": "user", "content": parts},
         {"role": "assistant", "content": None, "tool_calls": []},
@@ -132,14 +138,77 @@ def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> No
     ]
     assert served.http.post("/chat/completions", json=body).json()["choices"][0]["message"] == {
         "role": "assistant",
+        "content": "42",
+    }
+    body["messages"].pop()
+    assert served.http.post("/chat/completions", json=body).json()["choices"][0]["message"] == {
+        "role": "assistant",
         "content": "look: done",
     }
+
+
+@pytest.mark.parametrize(
+    ("part", "note"),
+    [
+        (
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:x/y;base64,AAAA"}},
+            "[file a.pdf: 3 bytes]",
+        ),
+        ({"type": "file", "file": {"file_data": "AAAA"}}, "[file: 3 bytes]"),
+        ({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}, None),
+    ],
+)
+def test_files_and_audio_are_echoed_as_notes(served: Served, part: Any, note: str | None) -> None:
+    content = [{"type": "text", "text": "look "}, part]
+    asked = [{"role": "developer", "content": "x"}, {"role": "user", "content": content}]
+    reply = served.ask(messages=asked)
+    found = reply.json()["choices"][0]["message"]["content"]
+    assert found == f"look {note or '[input_audio wav: 1 bytes]'}"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_json_mode_answers_with_json(served: Served, stream: bool) -> None:
+    wanted = {"response_format": {"type": "json_object"}, "stream": stream}
+
+    def said(text: str) -> Any:
+        reply = served.ask(text, **wanted)
+        if not stream:
+            return json.loads(reply.json()["choices"][0]["message"]["content"])
+        deltas = [chunk["choices"][0]["delta"] for chunk in events(reply.text)[:-1]]
+        return json.loads("".join(delta.get("content", "") for delta in deltas))
+
+    assert said("hi") == {"echo": "hi"}
+    assert said('{"a": [1]}') == {"a": [1]}
+    assert said("JSON with 'setup' and \"end\" keys") == {"setup": "", "end": ""}
+    assert said("say 'hi'") == {"echo": "say 'hi'"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_logprobs_say_that_nothing_else_was_possible(served: Served, stream: bool) -> None:
+    reply = served.ask("é b", logprobs=True, top_logprobs=2, stream=stream)
+    if stream:
+        choices = [chunk["choices"][0] for chunk in events(reply.text)[:-2]]
+        found = [entry for choice in choices for entry in choice["logprobs"]["content"]]
+    else:
+        found = reply.json()["choices"][0]["logprobs"]["content"]
+    first = {"token": "é ", "logprob": 0.0, "bytes": [0xC3, 0xA9, 0x20]}
+    assert found[0] == {**first, "top_logprobs": [first]}
+    assert [entry["token"] for entry in found] == ["é ", "b"]
+    assert "logprobs" not in served.ask("x", logprobs=False, top_logprobs=0).json()["choices"][0]
+
+
+def test_functions_that_must_not_be_called_are_not(served: Served) -> None:
+    assert served.ask("f(1)", functions=[{"name": "f"}], function_call="none").status_code == 200
 
 
 def test_a_lone_surrogate_comes_back(served: Served) -> None:
     body = b'{"model":"gpt-4o","messages":[{"role":"user","content":"\\ud83d"}]}'
     reply = served.http.post("/chat/completions", content=body)
     assert b'"content":"\\ud83d"' in reply.content
+
+
+def content(*parts: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": list(parts)}]}
 
 
 @pytest.mark.parametrize(
@@ -177,6 +246,27 @@ def test_a_lone_surrogate_comes_back(served: Served) -> None:
         ({"stop": ""}, "stop"),
         ({"stop": [1]}, "stop"),
         ({"stop": {}}, "stop"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty"),
+        ({"presence_penalty": "1"}, "presence_penalty"),
+        ({"seed": 1.5}, "seed"),
+        ({"seed": "1"}, "seed"),
+        ({"logprobs": 1}, "logprobs"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"top_logprobs": True}, "top_logprobs"),
+        ({"functions": []}, "functions"),
+        ({"function_call": {"name": "f"}}, "function_call"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        (content({"type": "file", "file": {"file_id": "x"}}), "messages[0].content[0].file"),
+        (content({"type": "file", "file": 3}), "messages[0].content[0].file"),
+        (
+            content({"type": "file", "file": {"file_data": "?"}}),
+            "messages[0].content[0].file.file_data",
+        ),
+        (content({"type": "input_audio"}), "messages[0].content[0].input_audio"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": 3}]},
+            "messages[0].tool_calls",
+        ),
         ({"n": 2}, "n"),
         ({"n": True}, "n"),
         ({"response_format": "json"}, "response_format"),
@@ -252,11 +342,11 @@ def test_a_real_key_is_nowhere_afterwards(served: Served) -> None:
     served.http.get(f"/{REAL}")
     served.ask(model=REAL)
     assert REAL not in repr(served.wait_for(4))
-    assert REAL not in "\n".join(served.parts.ledger.store.db.iterdump())
+    assert REAL not in "\n".join(served.components.ledger.store.db.iterdump())
 
 
 def test_keys_of_the_database_are_revoked_and_expire(served: Served) -> None:
-    ledger = served.parts.ledger
+    ledger = served.components.ledger
     account = ledger.account().id
     good = ledger.add_key(account, "good", expires=2**40)
     old = ledger.add_key(account, "old", expires=1)
@@ -340,7 +430,7 @@ def test_every_reply_has_its_id_and_its_limits(served: Served) -> None:
         assert reply.headers["x-ratelimit-limit-requests"] == "60000"
         assert int(reply.headers["x-ratelimit-remaining-requests"]) <= 60000
         assert reply.headers["x-ratelimit-reset-requests"].endswith("s")
-    ids = [exchange.request_id for exchange in served.wait_for(len(replies))]
+    ids = [record.request_id for record in served.wait_for(len(replies))]
     assert set(ids) == {reply.headers["x-request-id"] for reply in replies}
 
 
@@ -389,11 +479,11 @@ def test_402_says_what_would_fit(serve: Callable[..., Served]) -> None:
 
 
 def test_an_error_inside_is_a_500_that_says_nothing(served: Served) -> None:
-    served.parts.ledger.store.db.execute("ALTER TABLE charge RENAME TO elsewhere")
+    served.components.ledger.store.db.execute("ALTER TABLE charge RENAME TO elsewhere")
     try:
         found = error(served.ask(), 500)
     finally:
-        served.parts.ledger.store.db.execute("ALTER TABLE elsewhere RENAME TO charge")
+        served.components.ledger.store.db.execute("ALTER TABLE elsewhere RENAME TO charge")
     assert found["message"] == "internal error of this server"
     assert "no such table" in str(served.wait_for(1)[0].failure)
     assert served.ask().status_code == 200
@@ -409,6 +499,9 @@ def test_it_describes_itself(served: Served) -> None:
         "/balance",
         "/openapi.json",
     }
+    assert document["info"]["version"] == __version__
+    models = document["components"]["schemas"]["ChatRequest"]["properties"]["model"]
+    assert models["anyOf"][0]["enum"] == [model.id for model in BUILT_IN]
 
 
 def test_fixed_ids_follow_from_the_request(serve: Callable[..., Served]) -> None:

@@ -38,9 +38,9 @@ def test_a_long_answer_stops_soon_after_its_reader_left(served: Served) -> None:
     """uvicorn's send does not notice by itself: a million tokens would be billed."""
     with served.raw(request("x", "lorem:1000000", stream=True, max_tokens=1_000_000)) as connection:
         until(connection, b"data:")
-    exchange = served.wait_for(1)[0]
-    assert exchange.outcome == "client_gone"
-    assert 0 < (exchange.completion_tokens or 0) < 500_000
+    record = served.wait_for(1)[0]
+    assert record.outcome == "client_gone"
+    assert 0 < (record.completion_tokens or 0) < 500_000
 
 
 def test_others_are_served_while_one_streams(served: Served) -> None:
@@ -54,9 +54,9 @@ def test_a_reader_that_stands_still_is_left(serve: Callable[..., Served]) -> Non
     served = serve(send_timeout=0.2)
     body = request("x", "lorem:1000000", stream=True, max_tokens=1_000_000)
     with served.raw(body) as connection:
-        exchange = served.wait_for(1)[0]
-        assert exchange.outcome == "client_stalled"
-        assert 0 < (exchange.completion_tokens or 0) < 1_000_000
+        record = served.wait_for(1)[0]
+        assert record.outcome == "client_stalled"
+        assert 0 < (record.completion_tokens or 0) < 1_000_000
         data = until_closed(connection)
     assert b"[DONE]" not in data
 
@@ -73,7 +73,7 @@ def test_a_client_that_leaves_within_its_body_is_forgotten(served: Served) -> No
         connection.shutdown(socket.SHUT_WR)
         until_closed(connection)
     served.wait_for(2)
-    assert "client_gone" in {exchange.outcome for exchange in served.log}
+    assert "client_gone" in {record.outcome for record in served.log}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_stop_settles_what_runs(
     with closing(Store.memory()) as store, ExitStack() as stack:
         ledger = Watched(store)
         ledger.account(grant=1_000_000)
-        parts = type(served.parts)(ledger, process_key=served.key)
+        parts = type(served.components)(ledger, process_key=served.key)
         leave = stack.enter_context(ExitStack())
         url = leave.enter_context(serving(parts))
         served.url = url
@@ -125,3 +125,70 @@ def test_a_client_gone_after_the_finish_pays_in_full(served: Served) -> None:
     (charge,) = served.charges()
     assert charge[0] == "settled"
     assert charge[3:] == (2, 8 * 40 + 2 * 160)
+
+
+HEAD = b"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def drip(connection: socket.socket) -> bytes:
+    """Send a byte whenever nothing comes, until the server closes; what it said."""
+    connection.settimeout(0.01)
+    data = b""
+    while True:
+        try:
+            connection.send(b"x")
+            piece = connection.recv(65536)
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return data
+        if not piece:
+            return data
+        data += piece
+
+
+def connect(served: Served) -> socket.socket:
+    port = int(served.url.split(":")[2].split("/")[0])
+    return socket.create_connection(("127.0.0.1", port), 10)
+
+
+@pytest.mark.parametrize("begun", [b"", HEAD + b"X-Slow: "])
+def test_a_head_that_drips_is_timed_out(serve: Callable[..., Served], begun: bytes) -> None:
+    served = serve(request_timeout=0.2)
+    with connect(served) as connection:
+        connection.sendall(begun)
+        data = drip(connection)
+    assert data.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"request_timeout"' in data
+    assert served.log == []
+
+
+def test_a_body_that_drips_is_timed_out(serve: Callable[..., Served]) -> None:
+    served = serve(request_timeout=0.2)
+    with connect(served) as connection:
+        key = served.key.reveal().encode()
+        connection.sendall(HEAD + b"Authorization: Bearer %b\r\n" % key)
+        connection.sendall(b"Content-Length: 1000000\r\n\r\n{")
+        data = drip(connection)
+    assert data.startswith(b"HTTP/1.1 408 ")
+    assert served.wait_for(1)[0].outcome == "request_timeout"
+    assert served.charges() == []
+
+
+def test_a_body_that_nobody_reads_is_timed_out(serve: Callable[..., Served]) -> None:
+    served = serve(request_timeout=0.2)
+    with connect(served) as connection:
+        connection.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n")
+        connection.sendall(b"Content-Length: 1000000\r\n\r\n{")
+        data = drip(connection)
+    assert data.startswith(b"HTTP/1.1 401 ")
+    assert b" 408 " not in data
+
+
+def test_nobody_who_sends_a_request_in_time_is_timed_out(serve: Callable[..., Served]) -> None:
+    """Neither a long answer nor a connection that is kept counts as a slow request."""
+    served = serve(request_timeout=0.2)
+    slow = served.ask("a b c", "fault/slow,ttft=0.3,tps=100", stream=True)
+    assert slow.text.endswith("data: [DONE]\n\n")
+    assert served.ask("again").status_code == 200
+    assert [record.outcome for record in served.wait_for(2)] == ["finished", "finished"]

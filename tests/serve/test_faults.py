@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.serve import faults
-from ocx.serve.catalogue import BUILT_IN, Catalogue
+from ocx.serve.routing import BUILT_IN, Catalogue
 from tests.serve.conftest import Served, request, until, until_closed
 from tests.support.program import Ocx
 
@@ -83,7 +83,7 @@ def test_first_and_every_count_requests(served: Served) -> None:
 
 
 def test_each_key_counts_for_itself(served: Served) -> None:
-    other = served.parts.ledger.add_key(served.account.id, "other")
+    other = served.components.ledger.add_key(served.account.id, "other")
     headers = {"authorization": f"Bearer {other.reveal()}"}
     assert served.ask(model="fault/500,first=1").status_code == 500
     assert served.ask(model="fault/500,first=1", headers=headers).status_code == 500

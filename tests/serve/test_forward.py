@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from ocx.secret import Secret
-from ocx.serve.catalogue import BUILT_IN, Catalogue, Model
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import Price
-from ocx.serve.routing import Router
+from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
 from ocx.serve.upstream import error_text, read_usage
 from ocx.serve.wire import Usage
 from tests.serve.conftest import Served, events, request, until, until_closed

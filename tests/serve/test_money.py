@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.serve.catalogue import BUILT_IN
 from ocx.serve.ledger import money
 from ocx.serve.ledger.money import Price
+from ocx.serve.routing import BUILT_IN
 
 PRICES = st.decimals(0, 100_000, places=4)
 TOKENS = st.integers(0, 100_000)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ocx.errors import ConfigError, Interrupted
-from ocx.serve.sandbox import sandbox
+from ocx.serve.launch import sandbox
 from tests.support.program import KEY, Ocx
 
 pytestmark = pytest.mark.unmeasured

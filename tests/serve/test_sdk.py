@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ocx.serve.catalogue import BUILT_IN
+from ocx.serve.routing import BUILT_IN
 from tests.serve.conftest import Served
 from tests.support.program import Ocx
 
@@ -111,7 +111,7 @@ def test_its_retries_come_through(openai: Any, served: Served) -> None:
             model="fault/429,first=2,after=0", messages=MESSAGES
         )
     assert answer.choices[0].message.content == "one two three"
-    assert [exchange.status for exchange in served.wait_for(3)] == [429, 429, 200]
+    assert [record.status for record in served.wait_for(3)] == [429, 429, 200]
 
 
 def test_an_error_in_the_stream(openai: Any, client: Any) -> None:

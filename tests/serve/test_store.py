@@ -166,9 +166,7 @@ def test_a_transaction_that_fails_leaves_nothing(path: Path) -> None:
         assert ledger.account().held == 0
 
 
-def test_ephemeral_durability_is_a_choice(path: Path) -> None:
-    with closing(Store.open(path, durable=False)) as store:
-        assert store.db.execute("PRAGMA synchronous").fetchone() == (1,)
+def test_a_file_is_durable(path: Path) -> None:
     with closing(Store.open(path)) as store:
         assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
         assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)

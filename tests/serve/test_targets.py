@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from ocx.errors import ConfigError
 from ocx.serve import cassette, script, settings
-from ocx.serve.catalogue import BUILT_IN, Catalogue, Model
-from ocx.serve.chunks import fold, unfold
+from ocx.serve.cassette import to_chunks, to_completion
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import MICRO
-from ocx.serve.routing import Router
+from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
 from ocx.serve.tomlfile import TomlFile, dotted, line_of
 from tests.serve.conftest import Served, events, request
 
@@ -242,12 +241,12 @@ CALLS = st.lists(
 
 
 @given(st.none() | st.text(), CALLS, st.sampled_from(["stop", "length"]), st.booleans())
-def test_what_is_unfolded_folds_to_itself(
+def test_the_chunks_of_an_answer_add_up_to_it(
     content: str | None, calls: list[Any], finish: str, usage: bool
 ) -> None:
-    message: dict[str, Any] = {"role": "assistant", "content": content}
+    message: dict[str, Any] = {"role": "assistant", "content": content or ""}
     if calls:
-        message["tool_calls"] = calls
+        message |= {"content": content or None, "tool_calls": calls}
     document: dict[str, Any] = {
         "id": "x",
         "created": 1,
@@ -257,7 +256,7 @@ def test_what_is_unfolded_folds_to_itself(
     }
     if usage:
         document["usage"] = {"prompt_tokens": 1}
-    assert fold(unfold(document)) == document
+    assert to_completion(to_chunks(document)) == document
 
 
 JSON = st.recursive(
@@ -329,7 +328,7 @@ def test_settings_are_read(folder: Path) -> None:
     assert str(models["llama3"].price.prompt) == "0.1"
     assert models["gpt-4"].owner == "us"
     assert models["gpt-4"].price == BUILT_IN[-1].price
-    assert {name: target.made_here for name, target in found.targets.items()} == {
+    assert {name: target.is_local for name, target in found.targets.items()} == {
         "llama3": False,
         "talk": True,
         "tape": False,

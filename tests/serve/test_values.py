@@ -7,24 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.secret import Secret
-from ocx.serve import keys, tokens
-from ocx.serve.catalogue import Catalogue
-from ocx.serve.limits import Limiter, Pass
-from ocx.serve.problem import Problem
-from ocx.serve.request_record import Exchange
+from ocx.serve import auth, builtin
+from ocx.serve.ledger.charge import count_prompt, count_tokens
+from ocx.serve.limits import Limiter, RateLimitState
+from ocx.serve.problem import ApiProblem
+from ocx.serve.request_record import RequestRecord
+from ocx.serve.routing import Catalogue
 from ocx.serve.wire import dump
 
 
 @given(st.text())
 def test_tokens_join_to_their_text(text: str) -> None:
-    pieces = tokens.split(text)
+    pieces = builtin.split_tokens(text)
     assert "".join(pieces) == text
     assert all(pieces)
 
 
 @given(st.text(alphabet=" a\n\té\u2028"))
 def test_a_token_is_a_word_and_the_space_after_it(text: str) -> None:
-    for piece in tokens.split(text)[1:]:
+    for piece in builtin.split_tokens(text)[1:]:
         assert not piece[0].isspace()
 
 
@@ -32,27 +33,27 @@ def test_a_token_is_a_word_and_the_space_after_it(text: str) -> None:
     ("text", "count"), [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("é" * 4, 2), ("\ud800", 1)]
 )
 def test_four_bytes_are_a_token(text: str, count: int) -> None:
-    assert tokens.count(text) == count
+    assert count_tokens(text) == count
 
 
 def test_a_prompt_counts_its_messages() -> None:
-    assert tokens.count_prompt(["abcd", ""]) == 1 + 4 + 0 + 4 + 3
+    assert count_prompt(["abcd", ""]) == 1 + 4 + 0 + 4 + 3
 
 
 def test_a_minted_key_is_whole_and_a_changed_one_is_not() -> None:
-    key = keys.mint().reveal()
+    key = auth.mint().reveal()
     assert key.startswith("sk-live-local-")
     assert len(key) == len("sk-live-local-") + 43 + 6
-    assert keys.is_whole(key)
+    assert auth.is_whole(key)
     assert Secret(key).is_valid()
     other = "a" if key[20] != "a" else "b"
-    assert not keys.is_whole(key[:20] + other + key[21:])
-    assert not keys.is_whole(key[:-1])
-    assert not keys.is_whole("sk-live-" + key[14:])
+    assert not auth.is_whole(key[:20] + other + key[21:])
+    assert not auth.is_whole(key[:-1])
+    assert not auth.is_whole("sk-live-" + key[14:])
 
 
 def test_two_keys_differ() -> None:
-    assert keys.mint() != keys.mint()
+    assert auth.mint() != auth.mint()
 
 
 @given(st.recursive(st.text(st.characters()), lambda inner: st.lists(inner, max_size=3)))
@@ -76,7 +77,7 @@ def test_a_minute_s_requests_may_come_at_once_and_no_more() -> None:
         remaining.append(limiter.enter(1, None, None).remaining)
         limiter.leave(1)
     assert remaining == [2, 1, 0]
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ApiProblem) as refused:
         limiter.enter(1, None, None)
     assert refused.value.status == 429
     assert refused.value.headers == {"retry-after": "20", "retry-after-ms": "20000"}
@@ -90,7 +91,7 @@ def test_retry_after_never_promises_too_early() -> None:
     limiter.enter(1, None, None)
     limiter.leave(1)
     clock.now += 0.3
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ApiProblem) as refused:
         limiter.enter(1, None, None)
     clock.now += float(refused.value.headers["retry-after"])
     limiter.enter(1, None, None)
@@ -106,7 +107,7 @@ def test_no_minute_holds_more_than_twice_the_limit(rpm: int, waits: list[float])
         clock.now += wait
         try:
             limiter.enter(1, None, None)
-        except Problem:
+        except ApiProblem:
             continue
         limiter.leave(1)
         passed.append(clock.now)
@@ -119,14 +120,14 @@ def test_what_was_refused_later_counts_for_nothing() -> None:
     for _ in range(3):
         limiter.enter(1, None, None)
         limiter.leave(1, uncount=True)
-    assert limiter.look(1) == Pass(1, 1, 0.0)
+    assert limiter.peek(1) == RateLimitState(1, 1, 0.0)
 
 
 def test_running_requests_are_counted_per_key() -> None:
     limiter = Limiter(100, 1)
     limiter.enter(1, None, None)
     limiter.enter(2, None, None)
-    with pytest.raises(Problem, match="at once"):
+    with pytest.raises(ApiProblem, match="at once"):
         limiter.enter(1, None, None)
     limiter.leave(1)
     limiter.enter(1, None, None)
@@ -135,16 +136,16 @@ def test_running_requests_are_counted_per_key() -> None:
 def test_a_key_s_own_limits_replace_the_defaults() -> None:
     limiter = Limiter(100, 100, Clock())
     assert limiter.enter(1, 5, 1).limit == 5
-    with pytest.raises(Problem, match="1 requests at once"):
+    with pytest.raises(ApiProblem, match="1 requests at once"):
         limiter.enter(1, 5, 1)
 
 
 @pytest.mark.parametrize("name", ["script:x", "cassette:x", "forward:x", "gpt-5", "", "lorem"])
 def test_a_request_names_no_file_and_no_host(name: str) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ApiProblem) as refused:
         Catalogue().find(name)
     assert (refused.value.status, refused.value.code) == (404, "model_not_found")
 
 
-def test_an_exchange_knows_how_long_it_took() -> None:
-    assert Exchange("GET", "/", "req-1", Pass(1, 1, 0.0)).milliseconds >= 0
+def test_a_record_knows_how_long_it_took() -> None:
+    assert RequestRecord("GET", "/", "req-1", RateLimitState(1, 1, 0.0)).milliseconds >= 0

@@ -17,8 +17,8 @@ from ocx.config.settings import resolve
 from ocx.errors import BelowError, UsageError
 from ocx.runtime import Runtime
 from ocx.session.session import Session
-from ocx.terminal import Messages, Terminal
 from ocx.terminal import Output as Stdout
+from ocx.terminal import RedactingStderr, Terminal
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, ChatServer
 from tests.support.memory import MemoryRaw
@@ -32,7 +32,7 @@ def make(chat_server: ChatServer, tmp_path: Path) -> Iterator[Make]:
 
         def made(**limits: Any) -> Session:
             settings = resolve({"base_url": chat_server.base_url}, {"HOME": str(tmp_path)})
-            terminal = Terminal(None, Stdout(MemoryRaw()), Messages(None))
+            terminal = Terminal(None, Stdout(MemoryRaw()), RedactingStderr(None))
             request = Request(settings, (), "brief", True, False, {})
             exchange = Exchange(client, credits=Credits(CreditLimits(**limits)))
             return Session(Runtime(terminal), request, Output(), exchange, None, shows_cost=False)

@@ -65,6 +65,10 @@ class Collected:
             lambda: self._data.count(marker) >= count, f"{count} x {marker!r} in {self.so_far()!r}"
         )
 
+    def until_holds(self, condition: Callable[[bytes], object], what: str) -> None:
+        """As soon as `condition` is true of all that has come; it is asked after each piece."""
+        self._board.wait_for(lambda: condition(bytes(self._data)), what)
+
     def all(self) -> bytes:
         """All of it, when the other end has been closed."""
         self._board.wait_for(lambda: self._ended, f"the end of {bytes(self._data)!r}")

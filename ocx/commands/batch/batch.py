@@ -20,11 +20,9 @@ from ocx.batch.outputs import output_path, resumes
 from ocx.batch.prompts import check_stdin, make_composer
 from ocx.batch.shards import find_shard
 from ocx.call.options import Instructions, Sampling
-from ocx.commands.context import shared
 from ocx.runtime import Runtime
 
 
-@shared
 def batch(
     run: Runtime,
     words: Words,

@@ -12,12 +12,10 @@ from ocx.batch.rows.composer import Composer
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.source import FileSource
 from ocx.batch.verify import Verification
-from ocx.commands.context import shared
 from ocx.output.json_output import write_json, write_json_line
 from ocx.runtime import Runtime
 
 
-@shared
 def verify(
     run: Runtime,
     source: Annotated[str, typer.Argument(metavar="IN", help="The rows of the run.")],

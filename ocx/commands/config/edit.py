@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.config.editing import edit_config, editor
 from ocx.config.paths import config_file
 from ocx.errors import ConfigError, UsageError
 from ocx.runtime import Runtime
 
 
-@shared
 def edit(run: Runtime) -> None:
     """Edit the config file in $VISUAL or $EDITOR.
 

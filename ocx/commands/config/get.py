@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.commands.context import shared
 from ocx.commands.options import SettingName
 from ocx.config.display import as_text, plain
 from ocx.config.profiles import load
@@ -15,7 +14,6 @@ from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
 
-@shared
 def get(run: Runtime, name: SettingName) -> None:
     """Print the value of one setting.
 

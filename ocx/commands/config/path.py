@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.config.paths import cache_dir, config_file, credentials_file, state_dir
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
 
-@shared
 def path(run: Runtime) -> None:
     """Print where the config file is.
 

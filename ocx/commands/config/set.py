@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.commands.options import SettingName
 from ocx.config.display import as_text, masked
 from ocx.config.profiles import ConfigFile, choose_profile
@@ -17,7 +16,6 @@ from ocx.config.transactions import change_setting
 from ocx.runtime import Runtime
 
 
-@shared
 def set_(
     run: Runtime,
     name: SettingName,

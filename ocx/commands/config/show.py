@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.commands.context import shared
 from ocx.config.display import as_text, masked, plain
 from ocx.config.paths import config_file
 from ocx.config.schema import BY_NAME
@@ -19,7 +18,6 @@ from ocx.runtime import Runtime
 Row = tuple[str, Any, str]
 
 
-@shared
 def show(run: Runtime) -> None:
     """Show all settings and where they come from.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.commands.context import shared
 from ocx.commands.options import SettingName
 from ocx.config.profiles import ConfigFile, load, named_profile
 from ocx.config.setting_path import Target, drop, target
@@ -12,7 +11,6 @@ from ocx.config.transactions import change_setting
 from ocx.runtime import Runtime
 
 
-@shared
 def unset(run: Runtime, name: SettingName) -> None:
     """Remove NAME from a profile: of -P, else the default one."""
     # What nothing reads can be removed as well: it stands in the file by mistake.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.commands.options import OfModel, Since, Talk, Until
 from ocx.config.paths import state_dir
 from ocx.history.call import document
@@ -12,7 +11,6 @@ from ocx.output.json_output import write_json_line
 from ocx.runtime import Runtime
 
 
-@shared
 def export(
     run: Runtime,
     since: Since = None,

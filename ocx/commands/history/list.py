@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.commands.options import Limit, OfModel, Since, Talk, Until
 from ocx.history.filters import read_filters
 from ocx.output.history_output import write_found
 from ocx.runtime import Runtime
 
 
-@shared
 def list_(
     run: Runtime,
     since: Since = None,

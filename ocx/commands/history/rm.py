@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.commands.options import OfModel, Talk
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
@@ -17,7 +16,6 @@ from ocx.history.time_parsing import parse_age
 from ocx.runtime import Runtime
 
 
-@shared
 def rm(
     run: Runtime,
     ids: Annotated[

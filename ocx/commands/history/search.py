@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.commands.options import Limit, OfModel, Since, Talk, Until
 from ocx.history.filters import read_filters
 from ocx.output.history_output import write_found
 from ocx.runtime import Runtime
 
 
-@shared
 def search(
     run: Runtime,
     words: Annotated[list[str], typer.Argument(help="Words of the prompt or the answer.")],

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
 from ocx.escaping import escape_control
@@ -18,7 +17,6 @@ from ocx.output.json_output import write_json, write_json_line
 from ocx.runtime import Runtime
 
 
-@shared
 def show(
     run: Runtime,
     id_: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.commands.options import OfModel, Since, Talk, Until
 from ocx.config.paths import state_dir
 from ocx.history.filters import read_filters
@@ -13,7 +12,6 @@ from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
 
-@shared
 def stats(
     run: Runtime,
     since: Since = None,

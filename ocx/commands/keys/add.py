@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.commands.options import KeyName
 from ocx.config.values import check_name
 from ocx.keyring import adding
@@ -20,7 +19,6 @@ from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
 
-@shared
 def add(
     run: Runtime,
     name: KeyName,

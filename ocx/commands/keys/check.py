@@ -7,8 +7,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.errors import AuthError, OcxError, PartialError, UsageError
+from ocx.keyring.client import open_client
 from ocx.keyring.credentials import StoredKey, load_keys, stored_key
 from ocx.keyring.lookup import find_key
 from ocx.keyring.validation import (
@@ -43,7 +43,6 @@ class Checked(NamedTuple):
         }
 
 
-@shared
 def check(
     run: Runtime,
     name: Annotated[
@@ -73,8 +72,6 @@ def check_one(run: Runtime, name: str | None) -> Checked:
         return _check_stored(run, stored_key(load_keys(run.terminal.env), name))
     settings = run.settings()
     if settings.sandbox:
-        from ocx.keyring.client import open_client  # httpx, only if something is sent
-
         with open_client(run, settings) as client:
             return Checked("sandbox", None, validate_key(client))
     refuse_keyless(settings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.commands.context import shared
 from ocx.config.profiles import load, users_of
 from ocx.keyring.credentials import (
     OLD_AFTER_DAYS,
@@ -16,7 +15,6 @@ from ocx.output.table import write_table
 from ocx.runtime import Runtime
 
 
-@shared
 def list_(run: Runtime) -> None:
     """List the stored keys.
 

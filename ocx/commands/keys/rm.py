@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.commands.options import KeyName
 from ocx.config.profiles import load, users_of
 from ocx.keyring.credentials import (
@@ -18,7 +17,6 @@ from ocx.keyring.credentials import (
 from ocx.runtime import Runtime
 
 
-@shared
 def rm(
     run: Runtime,
     name: KeyName,

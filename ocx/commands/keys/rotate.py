@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.commands.options import KeyName
 from ocx.config.profiles import load, users_of
 from ocx.errors import UsageError
@@ -19,7 +18,6 @@ from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
 
-@shared
 def rotate(run: Runtime, name: KeyName) -> None:
     """Replace a key by a new one, which is checked first.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.commands.context import shared
 from ocx.commands.options import KeyName
 from ocx.config.profiles import ConfigFile
 from ocx.config.transactions import change_profile
@@ -16,7 +15,6 @@ from ocx.keyring.credentials import (
 from ocx.runtime import Runtime
 
 
-@shared
 def use(run: Runtime, name: KeyName) -> None:
     """Use this key in a profile: of -P, else the default one."""
     key = stored_key(load_keys(run.terminal.env), name)

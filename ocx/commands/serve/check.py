@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocx.commands.context import shared
 from ocx.errors import OcxError
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
@@ -18,7 +17,6 @@ from ocx.serve.ledger.ledger import open_ledger
 from ocx.serve.ledger.money import credits, show
 
 
-@shared
 def check(run: Runtime, db: Db = None) -> None:
     """Check that every balance is the sum of its entries and nothing stays held.
 

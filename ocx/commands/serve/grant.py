@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.errors import CreditsError, UsageError
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
@@ -19,7 +18,6 @@ from ocx.serve.ledger.ledger import Overdrawn, open_ledger
 from ocx.serve.ledger.money import credits, parse, show
 
 
-@shared
 def grant(
     run: Runtime,
     amount: Annotated[

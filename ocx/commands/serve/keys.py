@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.errors import OcxError, UsageError
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
@@ -24,7 +23,6 @@ from ocx.serve.settings import ServeSettings
 DAY = 86400
 
 
-@shared
 def keys(
     run: Runtime,
     action: Annotated[

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.output.json_output import write_json
 from ocx.output.table import write_table
 from ocx.runtime import Runtime
@@ -16,11 +15,10 @@ if TYPE_CHECKING:
 from ocx.commands.context import ledger_path
 from ocx.commands.options import Db
 from ocx.output.json_output import write_json_line
-from ocx.serve.ledger.export import entries
+from ocx.serve.ledger.audit import entries
 from ocx.serve.ledger.ledger import open_ledger
 
 
-@shared
 def ledger(
     run: Runtime,
     account: Annotated[

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ from ocx.serve.ledger.store import Store, remove
 from ocx.serve.settings import ServeSettings
 
 
-@shared
 def reset(
     run: Runtime,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.config.paths import config_dir, serve_database
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 CONFIG = "serve.toml"
 
 
-@shared
 def serve(
     run: Runtime,
     port: Annotated[
@@ -44,7 +43,29 @@ def serve(
         typer.Option("--ephemeral", help="Ledger in memory; ids, times and keys are fixed."),
     ] = False,
     record: Annotated[
-        bool, typer.Option("--record", help="Record cassettes from their upstreams.")
+        Path | None,
+        typer.Option(
+            "--record",
+            help="Run CMD against the profile's endpoint, keep all answers.",
+            metavar="TAPE",
+        ),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", help="Run CMD on the kept answers, offline.", metavar="TAPE"),
+    ] = None,
+    missing: Annotated[
+        str,
+        typer.Option(
+            "--missing", help="What a request gets that the tape lacks.", metavar="fail|pass"
+        ),
+    ] = "fail",
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Replay at the pace of the recording.")
+    ] = False,
+    record_cassettes: Annotated[
+        bool,
+        typer.Option("--record-cassettes", help="Record serve.toml's cassettes (record_from)."),
     ] = False,
     log: Annotated[
         Path | None,
@@ -63,7 +84,10 @@ def serve(
         raise UsageError("--ephemeral keeps its ledger in memory: leave out --db and --sandbox")
     if run.trailing is not None and not run.trailing:
         raise UsageError("no command after --", hint="ocx serve -- sh -c 'ocx chat hi'")
-    settings = _settings(run, config, ephemeral, record)
+    if record is not None or replay is not None:
+        _play_tape(run, record, replay, missing, timing=timing)
+        return
+    settings = _settings(run, config, ephemeral, record_cassettes)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(contextlib.closing(_store(run, db, settings, ephemeral)))
         writer = stack.enter_context(contextlib.closing(RequestLog(run, log)))
@@ -72,6 +96,33 @@ def serve(
             _around(run, launch, run.trailing)
         else:
             _foreground(launch, writer, settings.port if port is None else port)
+
+
+def _play_tape(
+    run: Runtime, record: Path | None, replay: Path | None, missing: str, *, timing: bool
+) -> None:
+    """`--record` and `--replay`: the profile's own endpoint behind a tape."""
+    from ocx.serve.child import child_environment
+    from ocx.serve.launch import tape_server
+
+    if record is not None and replay is not None:
+        raise UsageError("--record and --replay exclude each other")
+    if missing not in {"fail", "pass"}:
+        raise UsageError("--missing takes fail or pass")
+    if run.trailing is None:
+        raise UsageError(
+            "a tape is for one command", hint="ocx serve --record tape.jsonl -- ./pipeline.sh"
+        )
+    endpoint = tls = None
+    if record is not None or missing == "pass":
+        from ocx.api.connection import tls_context
+        from ocx.keyring.lookup import find_endpoint
+
+        endpoint = find_endpoint(run, run.settings())
+        tls = tls_context(endpoint.ca_bundle)
+    with tape_server(record, replay, endpoint, timing=timing, tls=tls) as (url, key):
+        env = child_environment(run.terminal.env, url, key)
+        _run_child(run.trailing, env)
 
 
 def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
@@ -106,12 +157,17 @@ def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: Requ
 
 
 def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
-    from ocx.serve.child import child_environment, run_child
+    from ocx.serve.child import child_environment
     from ocx.serve.server import serving
 
-    with serving(launch.parts) as url:
-        env = child_environment(run.terminal.env, url, launch.key)
-        status = run_child(words, env)
+    with serving(launch.components) as url:
+        _run_child(words, child_environment(run.terminal.env, url, launch.key))
+
+
+def _run_child(words: tuple[str, ...], env: Mapping[str, str]) -> None:
+    from ocx.serve.child import run_child
+
+    status = run_child(words, env)
     if status:
         # Nobody can die by SIGKILL with its handler reset first; a shell calls it 137 as well.
         raise ChildExit(128 - status if -status == signal.SIGKILL else status)
@@ -123,7 +179,7 @@ def _foreground(launch: Launch, writer: RequestLog, port: int) -> None:
     from ocx.serve.server import run as serve_until
 
     with contextlib.closing(listen(port)) as listener:
-        server = Loopback(App(launch.parts))
+        server = Loopback(App(launch.components))
         writer.stop = server.stop
         writer.listening(base_url(listener), launch.key)
         caught = serve_until(server, listener, (signal.SIGINT, signal.SIGTERM))

@@ -1,9 +1,12 @@
-"""What must always be true of a ledger, as queries that find nothing."""
+"""Check that a ledger is sound, add up its totals, and read its rows for the export."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
+
+from ocx.serve.ledger.money import credits
 
 _RULES = {
     "balance is not the sum of the ledger": (
@@ -34,7 +37,7 @@ _RULES = {
 
 
 def findings(db: sqlite3.Connection) -> list[str]:
-    """One line a broken rule and row; none where the ledger is sound. One snapshot for all."""
+    """One line for each row that breaks a rule; empty if the ledger is sound."""
     db.execute("BEGIN")
     try:
         found = [
@@ -49,7 +52,7 @@ def findings(db: sqlite3.Connection) -> list[str]:
 
 
 def counts(db: sqlite3.Connection) -> dict[str, Any]:
-    """Totals: micro-credits per account together, charges by state and by outcome."""
+    """Totals: micro-credits of all accounts, charges by state and by outcome."""
     balance, held = db.execute(
         "SELECT coalesce(sum(balance), 0), coalesce(sum(held), 0) FROM account"
     ).fetchone()
@@ -58,3 +61,26 @@ def counts(db: sqlite3.Connection) -> dict[str, Any]:
         db.execute("SELECT outcome, count(*) FROM charge WHERE outcome NOT NULL GROUP BY outcome")
     )
     return {"balance": balance, "held": held, "charges": states, "outcomes": outcomes}
+
+
+_ROWS = """
+SELECT l.seq, l.at, a.name, l.kind, l.amount, l.balance_after, c.id, c.model, c.outcome,
+  c.prompt_tokens, c.completion_tokens, c.source, c.shortfall, k.name
+FROM ledger l JOIN account a ON a.id = l.account
+LEFT JOIN charge c ON c.id = l.charge LEFT JOIN key k ON k.id = c.key
+WHERE :account IS NULL OR a.name = :account ORDER BY l.seq
+"""
+_NAMES = (
+    *("seq", "time", "account", "kind", "amount", "balance_after", "charge", "model", "outcome"),
+    *("prompt_tokens", "completion_tokens", "source", "shortfall", "key"),
+)
+_AMOUNTS = ("amount", "balance_after", "shortfall")
+
+
+def entries(db: sqlite3.Connection, account: str | None = None) -> Iterator[dict[str, Any]]:
+    """Every entry, oldest first; amounts in credits, times in seconds since the epoch."""
+    for values in db.execute(_ROWS, {"account": account}):
+        row = dict(zip(_NAMES, values, strict=True))
+        for name in _AMOUNTS:
+            row[name] = None if row[name] is None else credits(row[name])
+        yield row

@@ -1,17 +1,21 @@
-"""One request's charge from its reservation to its end, whichever way it ends."""
+"""The charge of one request, from its reservation to its end, and how tokens are counted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ocx.serve.ledger.ledger import Bill, Key, Ledger, Overdrawn, Source
 from ocx.serve.ledger.money import Price, show
-from ocx.serve.problem import Problem
+from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.tokens import count_prompt
 from ocx.serve.wire import Usage
+
+PER_MESSAGE = 4
+PER_ANSWER = 3
 
 
 class Charge:
-    """Counts what is delivered and settles once; later calls of `settle` change nothing."""
+    """Counts what is delivered, and settles once."""
 
     def __init__(self, ledger: Ledger, key: Key, price: Price, request: ChatRequest) -> None:
         self._ledger = ledger
@@ -20,7 +24,7 @@ class Charge:
         self._id = self._reserve(key, request)
         self.tokens = 0
         """Tokens of a built-in answer that the client got."""
-        self.weight = 0
+        self.text_bytes = 0
         """Bytes of an upstream's answer that the client got."""
         self.upstream: Usage | None = None
         self.finished = False
@@ -33,7 +37,7 @@ class Charge:
             return self._ledger.reserve(key, request.model, hold)
         except Overdrawn as error:
             fits = self._price.fitting(error.available, self._prompt)
-            raise Problem(
+            raise ApiProblem(
                 402,
                 f"not enough credits: this request may cost up to {show(hold)} and"
                 f" {show(error.available)} are available; {_advice(fits)}",
@@ -43,19 +47,19 @@ class Charge:
     @property
     def delivered(self) -> bool:
         """Whether the client got anything that counts."""
-        return bool(self.tokens or self.weight)
+        return bool(self.tokens or self.text_bytes)
 
     def usage(self) -> Usage:
-        """The upstream's own numbers for an answer that it finished, else what is counted."""
+        """The upstream's own usage if it finished its answer, else what was counted."""
         if self.finished and self.upstream:
             return self.upstream
-        return Usage(self._prompt, self.tokens - -self.weight // 4)
+        return Usage(self._prompt, self.tokens - -self.text_bytes // 4)
 
     def settle(self, outcome: str) -> None:
-        """End the charge.
+        """End the charge; later calls change nothing.
 
-        Without a single token delivered it is free. An answer that broke off costs the prompt
-        and the tokens that were delivered, whatever the upstream's usage says.
+        It is free if no token was delivered. An answer that broke off costs the prompt and the
+        tokens that were delivered, even if the upstream reported a usage.
         """
         if self.taken is not None:
             return
@@ -71,3 +75,13 @@ def _advice(fits: int) -> str:
     if fits < 1:
         return "not even its prompt fits: top up the account"
     return f"top up the account, or set max_tokens to at most {fits}"
+
+
+def count_tokens(text: str) -> int:
+    """A token for every four bytes of UTF-8, rounded up: a tokenizer needs its vocabulary."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // 4)
+
+
+def count_prompt(texts: Iterable[str]) -> int:
+    """The prompt as it is charged: four a message on top of its text, three for the answer."""
+    return sum(count_tokens(text) + PER_MESSAGE for text in texts) + PER_ANSWER

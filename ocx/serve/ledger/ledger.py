@@ -15,7 +15,7 @@ from typing import Literal
 
 from ocx.errors import ConfigError
 from ocx.secret import Secret
-from ocx.serve.keys import digest, mint
+from ocx.serve.auth import digest, mint
 from ocx.serve.ledger.store import Store, transaction
 
 DEFAULT_ACCOUNT = "default"
@@ -58,7 +58,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Bill:
-    """What an answer came to, once it ended."""
+    """What an answer cost, once it ended."""
 
     cost: int
     prompt_tokens: int
@@ -84,7 +84,7 @@ class Ledger:
         self._now = clock or (lambda: int(time.time()))
 
     def account(self, name: str = DEFAULT_ACCOUNT, *, grant: int = 0) -> Account:
-        """The account called `name`; one that is new is granted `grant` micro-credits."""
+        """The account called `name`; a new one is granted `grant` micro-credits."""
         row = self._db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
         if row is None:
             self._open_account(name, grant)
@@ -98,12 +98,8 @@ class Ledger:
             if made.rowcount and grant and made.lastrowid is not None:
                 self._move(made.lastrowid, grant, "grant")
 
-    def accounts(self) -> list[Account]:
-        rows = self._db.execute("SELECT id FROM account ORDER BY id").fetchall()
-        return [self.balance(row[0]) for row in rows]
-
     def balance(self, account: int) -> Account:
-        """The account as it stands: every charge that was settled is in it."""
+        """The account with every settled charge counted."""
         row = self._db.execute(
             "SELECT id, name, balance, held, (SELECT coalesce(sum(amount), 0) FROM ledger"
             " WHERE account = a.id AND kind != 'charge') FROM account a WHERE id = ?",
@@ -115,7 +111,7 @@ class Ledger:
         """Add credits, or take some away (`adjust`).
 
         Raises:
-            Overdrawn: more would be taken than is there and not held.
+            Overdrawn: less than that is available.
         """
         with transaction(self._db):
             now = self.balance(account)
@@ -136,7 +132,7 @@ class Ledger:
         """Set `hold` micro-credits aside; the id of the charge.
 
         Raises:
-            Overdrawn: less than `hold` is left that is not set aside already.
+            Overdrawn: less than `hold` is available.
         """
         with transaction(self._db):
             held = self._db.execute(
@@ -153,7 +149,7 @@ class Ledger:
             return int(made.lastrowid or 0)
 
     def settle(self, charge: int, bill: Bill) -> int:
-        """End a charge, once; what was really taken, 0 where it had ended before.
+        """End a charge; returns what was taken, 0 if it had ended before.
 
         A bill beyond the hold is paid from what else is left; the rest is the shortfall, noted
         on the charge. A bill of 0 releases the charge.
@@ -190,7 +186,7 @@ class Ledger:
         )
 
     def find_key(self, hashed: str) -> Key | None:
-        """The key with this SHA-256, whatever its state."""
+        """The key with this SHA-256, in use or not."""
         row = self._db.execute(
             "SELECT id, account, name, hint, expires, revoked, rpm, concurrency FROM key"
             " WHERE hash = ?",
@@ -199,7 +195,7 @@ class Ledger:
         return None if row is None else Key(*row)
 
     def list_keys(self) -> list[tuple[Key, str, int]]:
-        """Every key with the name of its account and when it was made."""
+        """Every key, the name of its account, and when it was made."""
         rows = self._db.execute(
             "SELECT k.id, account, k.name, hint, expires, revoked, rpm, concurrency, a.name,"
             " created FROM key k JOIN account a ON a.id = account ORDER BY k.id"
@@ -233,6 +229,30 @@ class Ledger:
                     rpm,
                     concurrency,
                 ),
+            )
+        return secret
+
+    def rotate(self, name: str) -> Secret | None:
+        """Replace the key called `name`: a new secret, and the old key is revoked.
+
+        The new key has the account, the limits and the lifetime of the old one. Returns None if
+        no key of that name is in use.
+        """
+        now = self._now()
+        secret = mint()
+        with transaction(self._db):
+            made = self._db.execute(
+                "INSERT INTO key (account, hash, hint, name, created, expires, rpm, concurrency)"
+                " SELECT account, ?, ?, name, ?, ? + expires - created, rpm, concurrency FROM key"
+                " WHERE name = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)"
+                " ORDER BY id DESC LIMIT 1",
+                (digest(secret.reveal()), secret.masked(), now, now, name, now),
+            )
+            if not made.rowcount:
+                return None
+            self._db.execute(
+                "UPDATE key SET revoked = ? WHERE name = ? AND revoked IS NULL AND id != ?",
+                (now, name, made.lastrowid),
             )
         return secret
 

@@ -1,4 +1,4 @@
-"""The database file: created private, opened under a lock, swept of what a dead process held.
+"""The database file: its tables, opening it, and releasing what a dead process held.
 
 Every process that opens a file is a boot. It holds a lock on `boot-ID.lock` as long as it lives;
 the kernel frees that lock however the process ends, so a free lock means that nobody will ever
@@ -17,7 +17,68 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocx.errors import ConfigError, OcxError
-from ocx.serve.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
+
+APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
+VERSION = 1
+
+SCHEMA = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+CREATE TABLE account (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  balance INTEGER NOT NULL DEFAULT 0 CHECK (balance >= 0),
+  held INTEGER NOT NULL DEFAULT 0 CHECK (held BETWEEN 0 AND balance)
+) STRICT;
+CREATE TABLE key (
+  id INTEGER PRIMARY KEY,
+  account INTEGER NOT NULL REFERENCES account (id),
+  hash TEXT NOT NULL UNIQUE,
+  hint TEXT NOT NULL,
+  name TEXT NOT NULL,
+  created INTEGER NOT NULL,
+  expires INTEGER,
+  revoked INTEGER,
+  rpm INTEGER CHECK (rpm > 0),
+  concurrency INTEGER CHECK (concurrency > 0)
+) STRICT;
+CREATE TABLE charge (
+  id INTEGER PRIMARY KEY,
+  account INTEGER NOT NULL REFERENCES account (id),
+  key INTEGER REFERENCES key (id),
+  model TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'held' CHECK (state IN ('held', 'settled', 'released')),
+  hold INTEGER NOT NULL CHECK (hold >= 0),
+  cost INTEGER NOT NULL DEFAULT 0 CHECK (cost >= 0),
+  shortfall INTEGER NOT NULL DEFAULT 0 CHECK (shortfall >= 0),
+  prompt_tokens INTEGER NOT NULL DEFAULT 0,
+  completion_tokens INTEGER NOT NULL DEFAULT 0,
+  source TEXT CHECK (source IN ('upstream', 'counted')),
+  outcome TEXT,
+  boot TEXT NOT NULL,
+  opened INTEGER NOT NULL,
+  closed INTEGER,
+  CHECK ((state = 'held') = (outcome IS NULL)),
+  CHECK ((state = 'held') = (closed IS NULL))
+) STRICT;
+CREATE INDEX charge_held ON charge (boot) WHERE state = 'held';
+CREATE TABLE ledger (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  account INTEGER NOT NULL REFERENCES account (id),
+  kind TEXT NOT NULL CHECK (kind IN ('grant', 'charge', 'adjust')),
+  amount INTEGER NOT NULL,
+  charge INTEGER UNIQUE REFERENCES charge (id),
+  balance_after INTEGER NOT NULL CHECK (balance_after >= 0),
+  CHECK ((kind = 'charge') = (charge IS NOT NULL))
+) STRICT;
+CREATE INDEX ledger_account ON ledger (account);
+CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+"""
+
 
 BUSY_SECONDS = 5.0
 
@@ -42,25 +103,25 @@ class Store:
         return cls(db, "memory", None, -1)
 
     @classmethod
-    def open(cls, path: Path, *, durable: bool = True) -> Store:
-        """The database at `path`, made where missing: 0600, in a folder that is 0700 where made.
+    def open(cls, path: Path) -> Store:
+        """Open the database at `path`; a new one is 0600, in a folder of 0700 if that is new too.
 
         Raises:
-            ConfigError: it cannot be read or written, or is no database of `ocx serve`.
+            ConfigError: it cannot be read or written, or is not a ledger of `ocx serve`.
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with opening(path):
-                return cls._open(path, durable)
+                return cls._open(path)
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"cannot open the ledger {path}: {reason(error)}") from error
 
     @classmethod
-    def _open(cls, path: Path, durable: bool) -> Store:
+    def _open(cls, path: Path) -> Store:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         db = _connect(str(path))
         try:
-            _prepare(db, path, durable)
+            _prepare(db, path)
             lock, fd = _take_boot(path.parent)
         except BaseException:
             db.close()
@@ -135,8 +196,8 @@ def _connect(name: str) -> sqlite3.Connection:
     return db
 
 
-def _prepare(db: sqlite3.Connection, path: Path, durable: bool) -> None:
-    db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA synchronous = FULL")
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application == APPLICATION_ID and version == VERSION:

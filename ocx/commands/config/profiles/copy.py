@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.config.profiles import ConfigFile, choose_profile
 from ocx.config.schema import DEFAULT_PROFILE
 from ocx.config.setting_path import Target
@@ -16,7 +15,6 @@ from ocx.errors import UsageError
 from ocx.runtime import Runtime
 
 
-@shared
 def copy(
     run: Runtime,
     source: Annotated[str, typer.Argument(metavar="FROM", help="The profile to copy.")],

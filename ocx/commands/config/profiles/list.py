@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.config.display import summary
 from ocx.config.profiles import load, named_profile
 from ocx.output.json_output import write_json
@@ -10,7 +9,6 @@ from ocx.output.table import write_table
 from ocx.runtime import Runtime
 
 
-@shared
 def list_(run: Runtime) -> None:
     """List the profiles; the one in force is marked."""
     config = load(run.terminal.env)

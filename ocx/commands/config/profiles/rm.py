@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.commands.options import Yes
 from ocx.config.profiles import ConfigFile, choose_profile, load
 from ocx.config.setting_path import Target
@@ -15,7 +14,6 @@ from ocx.errors import UsageError
 from ocx.runtime import Runtime
 
 
-@shared
 def rm(
     run: Runtime,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The profile to remove.")],

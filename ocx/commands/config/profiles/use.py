@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.context import shared
 from ocx.config.profiles import ConfigFile, choose_profile
 from ocx.config.schema import env_name
 from ocx.config.setting_path import Target
@@ -14,7 +13,6 @@ from ocx.config.transactions import change_setting
 from ocx.runtime import Runtime
 
 
-@shared
 def use(
     run: Runtime, name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.")]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.commands.options import TemplateName
 from ocx.config.paths import templates_dir
 from ocx.editor import edit_text
@@ -15,7 +14,6 @@ from ocx.prompt.templates import (
 from ocx.runtime import Runtime
 
 
-@shared
 def edit(run: Runtime, name: TemplateName) -> None:
     """Edit a template, or begin a new one.
 

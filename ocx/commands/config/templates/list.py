@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.config.paths import templates_dir
 from ocx.errors import ConfigError
 from ocx.output.json_output import write_json
@@ -15,7 +14,6 @@ from ocx.prompt.templates import (
 from ocx.runtime import Runtime
 
 
-@shared
 def list_(run: Runtime) -> None:
     """List the templates and their parameters."""
     folder = templates_dir(run.terminal.env)

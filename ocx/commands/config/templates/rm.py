@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.commands.options import TemplateName, Yes
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import templates_dir
@@ -14,7 +13,6 @@ from ocx.prompt.templates import (
 from ocx.runtime import Runtime
 
 
-@shared
 def rm(
     run: Runtime,
     name: TemplateName,

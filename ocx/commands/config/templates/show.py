@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocx.commands.context import shared
 from ocx.commands.options import TemplateName
 from ocx.config.paths import templates_dir
 from ocx.escaping import escape_control
@@ -14,7 +13,6 @@ from ocx.prompt.templates import (
 from ocx.runtime import Runtime
 
 
-@shared
 def show(run: Runtime, name: TemplateName) -> None:
     """Print a template's TOML."""
     template = load_template(templates_dir(run.terminal.env), name)

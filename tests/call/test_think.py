@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.answer.think import Split, ThinkSplitter, split_think
+from ocx.call.think import Split, ThinkSplitter, split_think
 
 TABLE = {
     "<think>why</think>42": Split("42", "why"),

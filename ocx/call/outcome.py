@@ -1,0 +1,23 @@
+"""How a call ended, as the history and a report say it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ocx.errors import InvalidAnswerError, OcxError, OutputClosed, Terminated
+
+Outcome = Literal["finished", "failed", "cancelled"]
+
+
+def ending(error: BaseException | None) -> tuple[Outcome, int]:
+    """How the call ended; one whose answer came whole but was not what was asked is finished."""
+    if error is None:
+        return "finished", 0
+    if isinstance(error, OcxError):
+        whole = isinstance(error, InvalidAnswerError)
+        return ("finished" if whole else "failed"), error.exit_code
+    if isinstance(error, OutputClosed):
+        return "cancelled", 141
+    if isinstance(error, Exception):
+        return "failed", 1
+    return "cancelled", 143 if isinstance(error, Terminated) else 130

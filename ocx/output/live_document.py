@@ -1,0 +1,93 @@
+"""An answer in Markdown as it comes: its finished lines, and what its last lines look like now."""
+
+from __future__ import annotations
+
+import re
+
+from ocx.escaping import escape_control
+from ocx.output.live_blocks import Blocks
+from ocx.output.live_page import Page
+from ocx.output.live_style import Painter
+
+_LONG = 72
+_TAB = 4
+# Indentation and the markers of quotes and lists.
+_BEFORE_TEXT = re.compile(r"(?:[ \t>]|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
+
+
+class Document:
+    """Feed text, take lines. The lines are the same however the text was cut.
+
+    Args:
+        width: columns of the screen.
+    """
+
+    def __init__(self, width: int, painter: Painter) -> None:
+        self._page = Page(width, painter)
+        self._blocks = Blocks(self._page)
+        self._line = ""
+        """What has come of the line that is not whole yet, without what its paragraph has."""
+        self._begun = False
+        """Whether its paragraph has the beginning of it."""
+
+    def feed(self, text: str) -> None:
+        """The next piece of the answer, as it came."""
+        first, *lines = escape_control(text).split("\n")
+        self._line += first
+        for line in lines:
+            self._end_line()
+            self._line = line
+        if self._begun or len(self._line) > _LONG:
+            self._extend()
+
+    def finished(self) -> list[str]:
+        """The lines that have become final since the last call."""
+        return self._page.take()
+
+    def tail(self, wanted: int | None = None) -> list[str]:
+        """The lines that may change yet, at least the last `wanted` of them."""
+        page = self._page.copy(wanted)
+        blocks = self._blocks.copy(page)
+        if self._begun:
+            blocks.extend(self._expanded())
+        elif self._line:
+            blocks.line(self._expanded())
+        blocks.end()
+        return page.take()
+
+    def end(self) -> None:
+        """No more text comes: all lines are final."""
+        if self._line or self._begun:
+            self._end_line()
+        self._blocks.end()
+
+    def resize(self, width: int) -> None:
+        """What is not final yet goes on in another width."""
+        self._page.width = width
+        self._blocks.resize()
+
+    def _end_line(self) -> None:
+        if self._begun:
+            self._blocks.extend(self._expanded())
+            self._blocks.end_line()
+        else:
+            self._blocks.line(self._expanded())
+        self._line, self._begun = "", False
+
+    def _extend(self) -> None:
+        """Prose goes to its paragraph before its line is whole: a paragraph is often one line."""
+        line = self._expanded()
+        if self._begun:
+            self._blocks.extend(line)
+        elif self._blocks.is_prose(line):
+            self._blocks.line(line, whole=False)
+        else:
+            return
+        self._line, self._begun = "", True
+
+    def _expanded(self) -> str:
+        """The line with spaces for the tabs before its text, as wide as they are there."""
+        if self._begun or "\t" not in self._line:
+            return self._line
+        end = _BEFORE_TEXT.match(self._line).end()  # type: ignore[union-attr] # it matches ""
+        return self._line[:end].expandtabs(_TAB) + self._line[end:]

@@ -1,0 +1,189 @@
+"""The server of a tape: passes requests to an endpoint and records, or plays what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ocx.api.types import Endpoint
+from ocx.secret import Secret
+from ocx.serve.app import PREFIX
+from ocx.serve.auth import check_host
+from ocx.serve.delivery import Receive, Send, body, start
+from ocx.serve.problem import ApiProblem
+from ocx.serve.tape import Recording, Tape, kept_headers, request_of
+from ocx.serve.wire import dump
+
+if TYPE_CHECKING:
+    import httpx
+
+MOST_BODY = 32 * 1024 * 1024
+REQUEST_TIMEOUT = 60.0
+
+
+class TapeApp:
+    """An ASGI application for one program.
+
+    Args:
+        key: what the program must send; a real key never reaches it.
+        endpoint: where requests go; None only plays.
+        records: keep what the endpoint answers. Else it is asked only for what the tape lacks.
+        timing: play the pieces as far apart as they came.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        key: Secret,
+        endpoint: Endpoint | None,
+        *,
+        records: bool,
+        timing: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.request_timeout = REQUEST_TIMEOUT
+        self.abort: Callable[[Any], None] | None = None
+        self._tape = tape
+        self._key = key
+        self._endpoint = endpoint
+        self._records = records
+        self._timing = timing
+        self._tls = tls
+        self._client: httpx.AsyncClient | None = None
+
+    def stop(self) -> None:
+        """Nothing is settled at the end."""
+
+    async def close(self) -> None:
+        """Close the connections to the endpoint."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        except ApiProblem as problem:
+            data = dump(problem.body())
+            headers = [(b"content-type", b"application/json"), _length(data)]
+            await send(start(problem.status, headers))
+            await send(body(data))
+
+    async def _answer(self, scope: Any, receive: Receive, send: Send) -> None:
+        check_host(scope)
+        self._check_key(scope)
+        path = scope["path"]
+        if not path.startswith(f"{PREFIX}/"):
+            raise ApiProblem(404, f"no such path; the base URL ends in {PREFIX}", code="not_found")
+        content = await _content(receive)
+        query = scope["query_string"].decode("latin-1")
+        request = request_of(scope["method"], path.removeprefix(PREFIX), query, content)
+        if self._records:
+            await self._pass(request, content, send)
+            return
+        recording = self._tape.find(request)
+        if recording is not None:
+            await self._play(recording, send)
+        elif self._endpoint is not None:
+            await self._pass(request, content, send)
+        else:
+            raise ApiProblem(404, self._tape.miss(request), code="tape_miss")
+
+    def _check_key(self, scope: Any) -> None:
+        wanted = f"Bearer {self._key.reveal()}".encode()
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(given) != 1 or not hmac.compare_digest(given[0], wanted):
+            raise ApiProblem(401, "the key is not the one of this tape", code="invalid_api_key")
+
+    async def _play(self, recording: Recording, send: Send) -> None:
+        await send(start(recording.status, _fields(recording.headers)))
+        began = time.monotonic()
+        for at, piece in recording.pieces:
+            if self._timing:
+                await asyncio.sleep(max(0.0, at / 1000 - (time.monotonic() - began)))
+            await send(body(piece, more=True))
+        await send(body(b""))
+
+    async def _pass(self, request: dict[str, Any], content: bytes, send: Send) -> None:
+        """Hand the answer on as it comes; record it if it came whole."""
+        import httpx  # only to record
+
+        assert self._endpoint is not None  # noqa: S101 - for mypy: who records has one
+        endpoint = self._endpoint
+        began = time.monotonic()
+        pieces: list[tuple[int, bytes]] = []
+        url = endpoint.base_url.rstrip("/") + request["path"]
+        if request["query"]:
+            url = f"{url}?{request['query']}"
+        begun = False
+        try:
+            async with self._open().stream(
+                request["method"], url, content=content or None, headers=_headers(endpoint, content)
+            ) as response:
+                headers = kept_headers(response.headers)
+                await send(start(response.status_code, _fields(headers)))
+                begun = True
+                async for piece in response.aiter_raw():
+                    pieces.append((round((time.monotonic() - began) * 1000), piece))
+                    await send(body(piece, more=True))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            if begun:
+                raise  # the server breaks the connection: nobody takes this for an end
+            name = type(error).__name__
+            message = f"{endpoint.base_url} cannot be reached: {name}"
+            raise ApiProblem(502, message, code="upstream_network") from error
+        await send(body(b""))
+        if self._records:
+            recording = Recording(request, response.status_code, headers, pieces)
+            self._tape.append(recording, endpoint.key)
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            import httpx
+
+            assert self._endpoint is not None  # noqa: S101 - as above
+            timeout = httpx.Timeout(
+                self._endpoint.idle_timeout, connect=self._endpoint.connect_timeout, pool=None
+            )
+            self._client = httpx.AsyncClient(
+                limits=httpx.Limits(max_connections=None),
+                follow_redirects=False,
+                proxy=self._endpoint.proxy or None,
+                trust_env=self._endpoint.proxy is None,
+                verify=self._tls if self._tls is not None else True,
+                timeout=timeout,
+            )
+        return self._client
+
+
+def _fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(n.encode(), v.encode("latin-1", "replace")) for n, v in headers.items()]
+
+
+def _headers(endpoint: Endpoint, content: bytes) -> dict[str, str]:
+    headers = {"accept-encoding": "identity", "user-agent": "opencodex-cli", **endpoint.headers}
+    if content:
+        headers["content-type"] = "application/json"
+    if endpoint.key is not None:
+        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
+    return headers
+
+
+async def _content(receive: Receive) -> bytes:
+    data = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ApiProblem(400, "the request broke off", code="request_cut")
+        data += message.get("body", b"")
+        if len(data) > MOST_BODY:
+            raise ApiProblem(413, "the body is larger than 32 MiB", code="body_too_large")
+        if not message.get("more_body"):
+            return bytes(data)
+
+
+def _length(data: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", b"%d" % len(data)

@@ -1,0 +1,239 @@
+"""Tool calls of the built-in answers: which functions to call, and with which arguments.
+
+A call written in the prompt, as in `f(a=1, b="x")`, gives its own arguments; what it leaves out is
+a smallest instance of the function's schema. A prompt also calls a function if it has all the words
+of its name, those of up to three letters aside: "the weather in 'Paris'" calls `get_weather`, and
+what it quotes are the texts among the arguments, in order. Nothing is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from ocx.serve.answer import CallToken
+from ocx.serve.problem import refuse
+from ocx.serve.request import ChatRequest
+from ocx.serve.schema_example import SchemaError, smallest
+
+MOST_CALLS = 128
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PIECE = re.compile(r"\w+\W*|\W+")
+_KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*")
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_SPACE = re.compile(r"\s*")
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_MENTIONED = re.compile(r"""(?<!\w)(?:'([^'\n]{1,1000})'|"([^"\n]{1,1000})")(?!\w)""")
+_WORDS = {"True": True, "False": False, "None": None}
+_decode = json.JSONDecoder().raw_decode
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that the client offers; `param` is its place in the request."""
+
+    name: str
+    parameters: dict[str, Any]
+    strict: bool
+    param: str
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call to make: the name of the function and its arguments as JSON."""
+
+    name: str
+    arguments: str
+
+
+def plan(request: ChatRequest) -> list[ToolCall]:
+    """The calls that answer `request`; none if it is to be answered with text.
+
+    Raises:
+        ApiProblem: 400: `tools` or `tool_choice` is wrong, or a schema cannot be satisfied.
+    """
+    functions = _functions(request.body)
+    choice = _choice(request.body, functions)
+    if choice == "none":
+        return []
+    if choice not in ("auto", "required"):
+        functions = {choice: functions[choice]}
+    named = [] if request.answers_tool else _named(request.question, functions)
+    if not named and choice != "auto":
+        first = next(iter(functions.values()))
+        named = [
+            (first, {} if request.answers_tool else _quoted_arguments(request.question, first))
+        ]
+    if request.body.get("parallel_tool_calls") is False:
+        del named[1:]
+    return [ToolCall(function.name, _arguments(function, given)) for function, given in named]
+
+
+def call_tokens(calls: Iterable[ToolCall], request: ChatRequest) -> Iterator[CallToken]:
+    """Each call in the fragments of a stream: its id and name, then pieces of its arguments."""
+    # The same call at the same place of a conversation has the same id, streamed or not.
+    seed = hashlib.sha256(json.dumps(request.body["messages"]).encode())
+    for at, call in enumerate(calls):
+        seed.update(call.name.encode("utf-8", "surrogatepass"))
+        yield CallToken("", index=at, id=f"call_{seed.hexdigest()[:24]}", name=call.name)
+        for piece in _PIECE.findall(call.arguments):
+            yield CallToken(piece, index=at)
+
+
+def _functions(body: Mapping[str, Any]) -> dict[str, Function]:
+    tools = body.get("tools")
+    if tools is None:
+        return {}
+    if not isinstance(tools, list) or not tools or len(tools) > MOST_CALLS:
+        refuse("tools", f"tools must be an array of 1 to {MOST_CALLS} tools")
+    found: dict[str, Function] = {}
+    for at, tool in enumerate(tools):
+        function = _function(tool, f"tools[{at}]")
+        found[function.name] = function
+    return found
+
+
+def _function(tool: Any, param: str) -> Function:
+    if not isinstance(tool, dict) or tool.get("type") != "function":
+        refuse(f"{param}.type", f'{param}.type must be "function"')
+    function = tool.get("function")
+    if not isinstance(function, dict):
+        refuse(f"{param}.function", f"{param}.function must be an object")
+    name = function.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        refuse(
+            f"{param}.function.name",
+            f"{param}.function.name must be 1 to 64 letters, digits, _ or -",
+        )
+    parameters = function.get("parameters")
+    if parameters is not None and not isinstance(parameters, dict):
+        refuse(f"{param}.function.parameters", f"{param}.function.parameters must be an object")
+    strict = function.get("strict") is True
+    return Function(name, parameters or {}, strict, f"{param}.function.parameters")
+
+
+def _choice(body: Mapping[str, Any], functions: Mapping[str, Function]) -> str:
+    """Return none, auto, required, or the name of a function."""
+    choice = body.get("tool_choice")
+    if choice is None or (choice in ("none", "auto") and not functions):
+        return "auto" if functions else "none"
+    if not functions:
+        refuse("tool_choice", "tool_choice needs tools")
+    if choice in ("none", "auto", "required"):
+        return str(choice)
+    if not isinstance(choice, dict) or choice.get("type") != "function":
+        refuse("tool_choice", "tool_choice must be none, auto, required or a function")
+    function = choice.get("function")
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str) or name not in functions:
+        refuse("tool_choice.function.name", "tool_choice must name a function of tools")
+    return name
+
+
+def _named(text: str, functions: Mapping[str, Function]) -> list[tuple[Function, dict[str, Any]]]:
+    """The calls that the prompt asks for, and the arguments that it gives."""
+    written = list(islice(_written(text, functions), MOST_CALLS))
+    if written:
+        return written
+    words = set(_WORD.findall(text.lower()))
+    return [
+        (function, _quoted_arguments(text, function))
+        for name, function in functions.items()
+        if (wanted := set(_WORD.findall(name.lower()))) and wanted <= words
+    ]
+
+
+def _written(
+    text: str, functions: Mapping[str, Function]
+) -> Iterator[tuple[Function, dict[str, Any]]]:
+    longest_first = "|".join(sorted(map(re.escape, functions), key=len, reverse=True))
+    for match in re.finditer(rf"(?<![\w-])({longest_first})\(", text) if functions else ():
+        function = functions[match[1]]
+        yield function, _written_arguments(text, match.end(), function)
+
+
+def _written_arguments(text: str, at: int, function: Function) -> dict[str, Any]:
+    """The arguments in `a=1, b="x")` or, by position, `1, "x")`; none if it is not that."""
+    properties = function.parameters.get("properties")
+    positions = list(properties) if isinstance(properties, dict) else []
+    given: dict[str, Any] = {}
+    while not text.startswith(")", at := _skip(text, at)):
+        keyword = _KEYWORD.match(text, at)
+        if keyword is None and len(given) >= len(positions):
+            return {}
+        name = keyword[1] if keyword else positions[len(given)]
+        try:
+            given[name], at = _value(text, keyword.end() if keyword else at)
+        except (ValueError, RecursionError):
+            return {}
+        at = _skip(text, at)
+        if text.startswith(",", at):
+            at += 1
+        elif not text.startswith(")", at):
+            return {}
+    return given
+
+
+def _quoted_arguments(text: str, function: Function) -> dict[str, Any]:
+    """What the prompt quotes, for the parameters that take any text, in order."""
+    properties = function.parameters.get("properties")
+    if not isinstance(properties, dict):
+        return {}
+    plain = [
+        name
+        for name, schema in properties.items()
+        if isinstance(schema, dict)
+        and schema.get("type") == "string"
+        and not schema.keys() & {"enum", "const", "pattern", "format"}
+    ]
+    return dict(zip(plain, quoted(text), strict=False))
+
+
+def quoted(text: str) -> list[str]:
+    """The texts between quotes, single or double, on one line; an apostrophe is not a quote."""
+    return [match[1] or match[2] for match in _MENTIONED.finditer(text)]
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """A JSON value, a text in single quotes, True, False or None, and where it ends."""
+    if quoted := _QUOTED.match(text, at):
+        return re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL), quoted.end()
+    for word, value in _WORDS.items():
+        if text.startswith(word, at):
+            return value, at + len(word)
+    return _decode(text, at)
+
+
+def _skip(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _arguments(function: Function, given: dict[str, Any]) -> str:
+    try:
+        value = {**_smallest(function, given), **given}
+    except SchemaError as error:
+        refuse(function.param, f"{function.param}: {error}", code="invalid_json_schema")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _smallest(function: Function, given: dict[str, Any]) -> dict[str, Any]:
+    """What `given` leaves out. A schema that cannot be satisfied matters only for that."""
+    schema = function.parameters
+    if not schema or function.strict:
+        value = smallest(schema) if schema else {}
+    else:
+        if not schema.keys() & {"type", "$ref", "anyOf", "oneOf"}:
+            schema = {"type": "object", **schema}
+        required = schema.get("required")
+        if isinstance(required, list):
+            schema = {**schema, "required": [name for name in required if name not in given]}
+        value = smallest(schema, strict=False, lenient=True)
+    if not isinstance(value, dict):
+        raise SchemaError("the parameters of a function must be an object")
+    return value

@@ -1,0 +1,124 @@
+"""What ocx knows of Typer beyond its documentation, in one place.
+
+A release may change any of it; tests/test_typer_internals.py then names the part that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import typer.core
+import typer.main
+
+Group = typer.core.TyperGroup
+"""The class of a command with commands below it. `ocx.cli` overrides four of its methods."""
+
+
+class Parameter(NamedTuple):
+    """An option or an argument of a command.
+
+    Attributes:
+        flags: the spellings that turn an option on, or that take its value.
+        off: the spellings that turn it off.
+        metavar: what is written for its value, if anything is.
+        choices: the values that there are; empty if it takes others.
+        repeatable: it may be given more than once.
+    """
+
+    name: str
+    is_option: bool
+    flags: tuple[str, ...]
+    off: tuple[str, ...]
+    help: str
+    takes_value: bool
+    metavar: str | None
+    choices: tuple[str, ...]
+    repeatable: bool
+    required: bool
+
+
+class Complaint(NamedTuple):
+    """What the parser says against a command line.
+
+    Attributes:
+        message: one sentence, without a full stop at its end; None if only a command is missing.
+        option: the option that does not exist, if that is the complaint.
+        command: the command that was read last, like `ocx keys`; None if the parser does not say.
+    """
+
+    message: str | None
+    option: str
+    command: str | None
+
+
+def command_of(app: typer.Typer) -> Any:
+    """The command object that an app describes; a `Group` if its `cls` is one."""
+    return typer.main.get_command(app)
+
+
+def subcommand_names(command: Any) -> list[str]:
+    """The names of the commands below this one; empty if there are none."""
+    group: Any = command  # typed to need a context, which ours does not
+    return list(group.list_commands(None)) if isinstance(command, Group) else []
+
+
+def subcommand(command: Any, name: str) -> Any:
+    """The command of that name below this one, or None; imports no other."""
+    group: Any = command  # the same
+    return group.get_command(None, name) if isinstance(command, Group) else None
+
+
+def parameters(command: Any) -> tuple[Parameter, ...]:
+    """The options and arguments of a command object, in the order of its signature."""
+    return tuple(_parameter(parameter) for parameter in command.params)
+
+
+def runs_alone(command: Any) -> bool:
+    """Whether a command runs without the name of another one behind it."""
+    return not isinstance(command, Group) or bool(command.invoke_without_command)
+
+
+def value_flags(command: Any) -> frozenset[str]:
+    """The options of a command that take a value."""
+    return frozenset(
+        flag
+        for parameter in parameters(command)
+        if parameter.is_option and parameter.takes_value
+        for flag in parameter.flags
+    )
+
+
+def write_commands(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
+    """Write the part of a group's help that lists its commands with their summaries."""
+    with formatter.section("Commands"):
+        formatter.write_dl(rows)
+
+
+def complaint(error: Exception) -> Complaint:
+    """Read an error of the parser, a `typer.TyperException`."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else None
+    message = str(getattr(error, "format_message", error.__str__)())
+    # The class of the first one is not exported; the second is a plain usage error.
+    if type(error).__name__ == "NoArgsIsHelpError" or message == "Missing command.":
+        return Complaint(None, "", command)
+    sentence = message[:1].lower() + message[1:].rstrip(".")
+    return Complaint(sentence, getattr(error, "option_name", None) or "", command)
+
+
+def _parameter(parameter: Any) -> Parameter:
+    is_option = parameter.param_type_name == "option"
+    counts = is_option and bool(parameter.count)
+    return Parameter(
+        name=parameter.name,
+        is_option=is_option,
+        flags=tuple(parameter.opts) if is_option else (),
+        off=tuple(parameter.secondary_opts) if is_option else (),
+        help=(parameter.help or "").strip(),
+        takes_value=not (is_option and parameter.is_flag) and not counts,
+        metavar=parameter.metavar,
+        choices=tuple(map(str, getattr(parameter.type, "choices", ()))),
+        repeatable=bool(parameter.multiple) or counts if is_option else parameter.nargs != 1,
+        required=bool(parameter.required),
+    )

@@ -1,0 +1,94 @@
+"""What we know of the inside of httpx, httpcore, h11 and socksio: a release may change it.
+
+Each test names what one file relies on, so that a failure says where to look.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import httpcore
+import pytest
+
+from ocx.api.deadlines import REQUEST_BEGINS
+from ocx.api.exceptions import _LOST, _PROXY_LOGIN
+from tests.support.answers import answer
+from tests.support.raw_server import CLOSE, RawServer
+
+Servers = Callable[..., RawServer]
+
+
+def test_httpx_main_is_the_command_line_that_connection_hides() -> None:
+    assert importlib.util.find_spec("httpx._main") is not None
+
+
+def test_httpcore_traces_the_event_that_deadlines_waits_for(raw_server: Servers) -> None:
+    """Once for CONNECT, then for the request in the tunnel; with the request in its info."""
+    proxy = raw_server()
+    proxy.answer([b"HTTP/1.1 200 OK\r\n\r\n", CLOSE])
+    methods: list[bytes] = []
+
+    def trace(name: str, info: dict[str, Any]) -> None:
+        if name == REQUEST_BEGINS:
+            methods.append(info["request"].method)
+
+    with httpcore.HTTPProxy(proxy.url) as pool, pytest.raises(httpcore.ConnectError):
+        pool.request("GET", "https://api.test/", extensions={"trace": trace})
+    direct = raw_server()
+    direct.answer(answer({}))
+    with httpcore.ConnectionPool() as pool:
+        pool.request("GET", direct.url, extensions={"trace": trace})
+    assert methods == [b"CONNECT", b"GET"]
+
+
+def test_an_ssl_object_has_the_certificate_that_deadlines_reads(raw_server: Servers) -> None:
+    server = raw_server(tls=True)
+    server.answer(answer({}))
+    with (
+        httpcore.ConnectionPool(ssl_context=_trusting()) as pool,
+        pool.stream("GET", server.url) as response,
+    ):
+        ssl_object = response.extensions["network_stream"].get_extra_info("ssl_object")
+        assert "notAfter" in ssl_object.getpeercert()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [[CLOSE], [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal", CLOSE]],
+    ids=["before the answer (httpcore)", "within it (h11)"],
+)
+def test_a_lost_connection_has_the_words_that_exceptions_knows(
+    raw_server: Servers, sent: list[Any]
+) -> None:
+    server = raw_server()
+    server.answer(sent)
+    with httpcore.ConnectionPool() as pool, pytest.raises(httpcore.RemoteProtocolError) as caught:
+        pool.request("GET", server.url)
+    assert _LOST.search(str(caught.value))
+
+
+def test_what_is_not_http_has_other_words(raw_server: Servers) -> None:
+    server = raw_server()
+    server.answer([b"220 mail.example ESMTP\r\n\r\n", CLOSE])
+    with httpcore.ConnectionPool() as pool, pytest.raises(httpcore.RemoteProtocolError) as caught:
+        pool.request("GET", server.url)
+    assert not _LOST.search(str(caught.value))
+
+
+def test_an_http_proxy_that_asks_for_a_login_has_the_words_that_exceptions_knows(
+    raw_server: Servers,
+) -> None:
+    proxy = raw_server()
+    proxy.answer([b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n", CLOSE])
+    with httpcore.HTTPProxy(proxy.url) as pool, pytest.raises(httpcore.ProxyError) as caught:
+        pool.request("GET", "https://api.test/")
+    assert _PROXY_LOGIN.match(str(caught.value))
+
+
+def _trusting() -> Any:
+    from ocx.api import tls_context
+    from tests.support.raw_server import CERTIFICATE
+
+    return tls_context(str(CERTIFICATE))

@@ -1,0 +1,96 @@
+"""What `ocx.serve.server` uses of uvicorn beyond its documentation.
+
+uvicorn may change any of it in a minor release. Then the test with its name fails here, before a
+server that does not stop fails somewhere else.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import h11
+import pytest
+from uvicorn import Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from ocx.serve.app import App
+from ocx.serve.server import Loopback, base_url, in_thread, listen
+from tests.serve.conftest import Served, request, until
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("main_loop", ["self"]),
+        ("shutdown", ["self", "sockets"]),
+        ("capture_signals", ["self"]),
+        ("serve", ["self", "sockets"]),
+    ],
+)
+def test_a_method_that_is_overridden_is_there(name: str, parameters: list[str]) -> None:
+    assert list(inspect.signature(getattr(Server, name)).parameters) == parameters
+
+
+@pytest.mark.parametrize("name", ["main_loop", "shutdown", "capture_signals"])
+def test_serving_calls_the_method_that_is_overridden(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    called = []
+    ours = getattr(Loopback, name)
+
+    def noted(self: Loopback, *args: Any, **given: Any) -> Any:
+        called.append(name)
+        return ours(self, *args, **given)
+
+    monkeypatch.setattr(Loopback, name, noted)
+    components = serve().components
+    with listen() as listener, in_thread(Loopback(App(components)), listener):
+        assert base_url(listener).startswith("http://127.0.0.1:")
+    assert called
+
+
+@pytest.mark.parametrize("name", ["connections", "tasks"])
+def test_the_state_has(name: str) -> None:
+    assert getattr(ServerState(), name) == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["shutdown", "connection_made", "data_received", "connection_lost"]
+)
+def test_a_connection_can(name: str) -> None:
+    assert callable(getattr(H11Protocol, name))
+
+
+@pytest.mark.parametrize("name", ["client", "transport", "loop", "conn", "cycle"])
+def test_a_running_connection_knows_its(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    servers: list[Loopback] = []
+    begin = Loopback.__init__
+
+    def noted(self: Loopback, app: App) -> None:
+        servers.append(self)
+        begin(self, app)
+
+    monkeypatch.setattr(Loopback, "__init__", noted)
+    served = serve()
+    with served.raw(request("a b", "fault/stall:1", stream=True)) as connection:
+        until(connection, b"data:")
+        (running,) = servers[0].server_state.connections
+        found: Any = getattr(running, name)
+        match name:
+            case "client":
+                assert tuple(found) == connection.getsockname()
+            case "transport":
+                assert callable(found.abort)
+                assert callable(found.close)
+            case "loop":
+                assert callable(found.call_later)
+            case "conn":
+                assert isinstance(found, h11.Connection)
+            case "cycle":
+                assert found.scope["path"].endswith("/chat/completions")
+    served.wait_for(1)

@@ -1,0 +1,148 @@
+"""What ocx needs of Typer beyond its documentation; each test names what a release changed."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import pytest
+import typer
+
+from ocx.typer_internals import (
+    Complaint,
+    Group,
+    command_of,
+    complaint,
+    parameters,
+    runs_alone,
+    subcommand,
+    subcommand_names,
+    value_flags,
+    write_commands,
+)
+
+
+def _group(name: Annotated[str, typer.Option("--name")] = "") -> None:
+    """The options of the group itself."""
+
+
+def _everything(
+    ctx: typer.Context,
+    words: Annotated[list[str] | None, typer.Argument(help="Words.", metavar="WORD")] = None,
+    switch: Annotated[bool, typer.Option("--switch/--no-switch", " /-n", help="On.")] = False,
+    many: Annotated[list[str] | None, typer.Option("--many", "-m", help="Many.")] = None,
+    loud: Annotated[int, typer.Option("--loud", "-l", count=True, help="Louder.")] = 0,
+    size: Annotated[int, typer.Option("--size", metavar="N", help="Size.")] = 1,
+) -> None:
+    seen.append(ctx)
+
+
+seen: list[typer.Context] = []
+
+
+def program(*, bare: bool = False) -> Any:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False, invoke_without_command=bare)
+    app.command("everything")(_everything)
+    app.command("other")(lambda: None)
+    app.callback()(_group)
+    return command_of(app)
+
+
+def failure(*words: str) -> Complaint:
+    with pytest.raises(typer.TyperException) as caught:
+        command = program()
+        with command.make_context("ocx", list(words)) as context:
+            command.invoke(context)
+    return complaint(caught.value)
+
+
+def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
+    found = {p.name: p for p in parameters(subcommand(program(), "everything"))}
+    words, switch, many, loud, size = (
+        found[name] for name in ("words", "switch", "many", "loud", "size")
+    )
+    assert words[1:] == (False, (), (), "Words.", True, "WORD", (), True, False)
+    assert switch[1:4] == (True, ("--switch",), ("--no-switch", "-n"))
+    assert not switch.takes_value
+    assert (many.flags, many.takes_value, many.repeatable) == (("--many", "-m"), True, True)
+    assert (loud.takes_value, loud.repeatable) == (False, True)
+    assert (size.takes_value, size.metavar, size.repeatable) == (True, "N", False)
+
+
+def test_value_flags_are_those_with_a_value() -> None:
+    assert value_flags(subcommand(program(), "everything")) == {"--many", "-m", "--size"}
+
+
+def test_a_group_lists_its_commands() -> None:
+    assert isinstance(program(), Group)
+    assert subcommand_names(program()) == ["everything", "other"]
+    assert subcommand(program(), "no such") is None
+    assert subcommand_names(subcommand(program(), "other")) == []
+
+
+def test_a_group_says_whether_it_runs_alone() -> None:
+    assert [runs_alone(program(bare=bare)) for bare in (True, False)] == [True, False]
+    assert runs_alone(subcommand(program(), "other"))
+
+
+@pytest.mark.parametrize(
+    "method", ["list_commands", "get_command", "format_commands", "resolve_command"]
+)
+def test_a_group_has_the_method_that_the_lazy_one_overrides(method: str) -> None:
+    from ocx.cli import LazyGroup
+
+    overridden = list(inspect.signature(getattr(LazyGroup, method)).parameters)
+    assert list(inspect.signature(getattr(Group, method)).parameters) == overridden
+
+
+def test_help_has_a_section_of_terms() -> None:
+    formatter = program().make_context("ocx", ["other"]).make_formatter()
+    write_commands(formatter, [("add", "Add it."), ("list", "List all.")])
+    assert formatter.getvalue() == "Commands:\n  add   Add it.\n  list  List all.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), Complaint(None, "", "ocx")),
+        (("everything", "--nope"), Complaint("no such option: --nope", "--nope", "ocx everything")),
+        (("everything", "-5"), Complaint("no such option: -5", "-5", "ocx everything")),
+        (("other", "x"), Complaint("got unexpected extra argument(s) (x)", "", "ocx other")),
+        (
+            ("everything", "--size", "x"),
+            Complaint("invalid value for '--size': 'x' is not a valid int", "", "ocx everything"),
+        ),
+        # The error of an option without its value knows no command: argv is read for it.
+        (
+            ("everything", "--size"),
+            Complaint("option '--size' requires an argument", "--size", None),
+        ),
+    ],
+    ids=["nothing", "option", "number", "argument", "value", "no value"],
+)
+def test_an_error_of_the_parser_says(words: tuple[str, ...], said: Complaint) -> None:
+    assert failure(*words) == said
+
+
+def test_no_command_is_an_error_of_its_own_if_help_is_asked_for_by_no_arguments() -> None:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+    app.command("a")(lambda: None)
+    app.command("b")(lambda: None)
+    with pytest.raises(typer.TyperException) as caught:
+        command_of(app).make_context("ocx", [])
+    assert complaint(caught.value).message is None
+
+
+def test_a_context_has_what_the_shared_options_are_read_from() -> None:
+    """`ocx.commands.context` climbs from a command's context to the root's."""
+    command = program()
+    seen.clear()
+    with command.make_context("ocx", ["--name", "x", "everything", "--size", "3"]) as context:
+        command.invoke(context)
+    (inner,) = seen
+    assert inner.params["size"] == 3
+    assert inner.parent is not None
+    assert inner.parent.params == {"name": "x"}
+    assert inner.find_root().command is command
+    assert (inner.invoked_subcommand, inner.parent.invoked_subcommand) == (None, "everything")
+    assert inner.command_path == "ocx everything"
