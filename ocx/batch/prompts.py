@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from ocx.call.request import find_template, prepare_settings
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN, StdinClaims, join
+from ocx.prompt.options import reads_stdin
 from ocx.prompt.templates import STDIN_NAME, Template, parse_params
 from ocx.runtime import Runtime
 from ocx.suggest import did_you_mean
@@ -41,17 +43,28 @@ def make_composer(
     defaults: dict[str, Any] = {k: v for k, v in request.body().items() if k != "messages"}
     if schema is not None:
         defaults = {"response_format": schema.response_format(), **defaults}
+    texts = (template.prompt, template.system) if template is not None else ()
+    _check_text([defaults, request.system, *texts])
     composer = Composer(defaults, request.system, template, rows_in.id_column, rows_in.attach_field)
     return composer, request.settings
 
 
-def check_stdin(run: Runtime, words: Words, given: Instructions, checks: Checks) -> None:
+def _check_text(texts: list[Any]) -> None:
+    """Raise UnicodeEncodeError, told once and not for each row: argv may hold any bytes."""
+    json.dumps(texts, ensure_ascii=False).encode()
+
+
+def check_stdin(
+    run: Runtime, words: Words, given: Instructions, sampling: Sampling, checks: Checks
+) -> None:
     """Raise UsageError if two things are to be read from stdin."""
     piped = words.source is None and run.terminal.stdin_piped
     named = {
         "the rows": STDIN if piped else words.source,
         "--system-file": given.system_file,
         "--schema": checks.schema,
+        "--tools": sampling.tools,
+        "-O NAME=@-": STDIN if reads_stdin(sampling.options) else None,
         "--key-file": run.flags.get("key_file"),
     }
     StdinClaims(tuple(flag for flag, value in named.items() if value == STDIN)).check()
@@ -60,7 +73,7 @@ def check_stdin(run: Runtime, words: Words, given: Instructions, checks: Checks)
 def _row_template(run: Runtime, words: Words, given: Instructions) -> Template | None:
     """The prompt of every row: that of -t, then the words; None if the rows have their own."""
     if given.template is None and not words.words:
-        return find_template(run, given)
+        return find_template(run, given)  # refuses a -p that sets nothing
     stored = find_template(run, given) if given.template is not None else None
     template = stored or Template("PROMPT")
     prompt = join([template.prompt or "", " ".join(words.words)])

@@ -43,7 +43,7 @@ def batch(
     `.gz` is unpacked. A file is checked whole before anything is sent. Rows are written as they
     end; the same command with --resume goes on where a run was ended, however that was.
     """
-    check_stdin(run, words, instructions, checks)
+    check_stdin(run, words, instructions, sampling, checks)
     schema = checks.read_schema(run.terminal.read_stdin)
     composer, settings = make_composer(run, words, instructions, sampling, rows_in, schema)
     shard = find_shard(shards.shard, run.terminal.env)
