@@ -118,13 +118,20 @@ class Engine:
             self._news.notify()
 
     def __iter__(self) -> Iterator[Result]:
+        for results in self.batches():
+            yield from results
+
+    def batches(self) -> Iterator[list[Result]]:
+        """The results in lists of those that came close together."""
         try:
             while True:
-                yield from self._feed()
+                if known := self._feed():
+                    yield known
                 results = self._take()
                 if results is None:
                     break
-                yield from results
+                if results:
+                    yield results
             if self._error is not None:
                 raise self._error
         finally:

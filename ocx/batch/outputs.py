@@ -46,11 +46,9 @@ class PrintedRows:
         if header := renderer.header():
             terminal.stdout.write(header)
 
-    def append(self, result: Result) -> None:
-        row = self._renderer.row(result)
-        if self._terminal.stdout_tty:
-            row = _shown(row)
-        self._terminal.stdout.write(row)
+    def append(self, results: Sequence[Result]) -> None:
+        rows = b"".join([self._renderer.row(result) for result in results])
+        self._terminal.stdout.write(_shown(rows) if self._terminal.stdout_tty else rows)
 
     def sync(self) -> None:
         """Nothing is held back."""
