@@ -63,8 +63,9 @@ def showing(terminal: Terminal, form: Form | None, look: Callable[[], Snapshot])
     finally:
         over.set()
         thread.join()
+        terminal.stderr.write(_written(look(), form, terminal.width))
         if form == "bar":
-            terminal.stderr.write(_CLEAR)
+            terminal.stderr.write("\n")
 
 
 def bar_line(snapshot: Snapshot, width: int) -> str:
