@@ -1,4 +1,4 @@
-"""The only place that turns errors into exit codes and signals."""
+"""Run a command line, and end the process by the exit code or signal of its outcome."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Credits:
     """The credits of calls; asks for the balance only if the limits need it.
 
     Args:
-        path, scale: as `ocx.api.balance.read` takes them.
+        path, scale: as `ocx.api.balance.parse_balance` takes them.
 
     Raises:
         UsageError: the --min-balance is not a number.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(run: Runtime, output: Output) -> Iterator[Target]:
+def open_output(run: Runtime, output: Output) -> Iterator[Target]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
     target = open_target(run.terminal, "-" if output.file is None else output.file)
     try:
@@ -140,9 +140,9 @@ class JsonLinesDelivery(_Delivery):
     def write(self, deltas: Sequence[Delta]) -> None:
         text = "".join([_line(delta.data) for delta in deltas if delta.data])
         if self._to_person:
-            from ocx.output.json_output import spelled
+            from ocx.output.json_output import escaped_json
 
-            text = spelled(text)
+            text = escaped_json(text)
         self._target.write(text.encode("utf-8", "replace"))
 
 

@@ -26,10 +26,10 @@ def json_text(terminal: Terminal, value: Any) -> bytes:
 def write_json_line(terminal: Terminal, value: Any) -> None:
     """Print one document on one line, on a terminal too."""
     text = compact(value)
-    terminal.print(spelled(text) if terminal.stdout_tty else text)
+    terminal.print(escaped_json(text) if terminal.stdout_tty else text)
 
 
-def spelled(text: str) -> str:
+def escaped_json(text: str) -> str:
     """JSON in which no control character stands as itself: what a person sees is JSON still."""
     return CONTROL.sub(_spelled, text)
 
@@ -40,7 +40,7 @@ def _encoded(value: Any, *, indented: bool) -> bytes:
 
 
 def _indented(value: Any) -> str:
-    return spelled(json.dumps(value, ensure_ascii=False, indent=2))
+    return escaped_json(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _spelled(match: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ from ocx.jsontext import compact
 from ocx.serve.answer import Answer, CallToken, Finish, Part, Token
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.schema_example import SchemaError, smallest
+from ocx.serve.schema_example import SchemaError, smallest_instance
 from ocx.serve.tool_calls import call_tokens, plan, quoted
 
 _PIECE = re.compile(r"\S+\s*")
@@ -153,7 +153,7 @@ def _in_format(wanted: dict[str, Any], text: str) -> str:
     if not isinstance(named.get("name"), str):
         _refuse_format("json_schema.name is required: a string", "json_schema.name")
     try:
-        value = smallest(named["schema"], strict=named.get("strict") is True)
+        value = smallest_instance(named["schema"], strict=named.get("strict") is True)
     except SchemaError as error:
         _refuse_format(str(error), "json_schema.schema")
     return compact(value)

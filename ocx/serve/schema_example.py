@@ -50,7 +50,7 @@ class UnsatisfiableError(SchemaError):
     """No finite value fits here; another branch may have one."""
 
 
-def smallest(schema: Any, *, strict: bool = True, lenient: bool = False) -> Any:
+def smallest_instance(schema: Any, *, strict: bool = True, lenient: bool = False) -> Any:
     """An instance of `schema` that is as short as its JSON can be, nearly always.
 
     Args:

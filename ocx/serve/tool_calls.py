@@ -20,7 +20,7 @@ from ocx.jsontext import compact
 from ocx.serve.answer import CallToken
 from ocx.serve.problem import refuse
 from ocx.serve.request import ChatRequest
-from ocx.serve.schema_example import SchemaError, smallest
+from ocx.serve.schema_example import SchemaError, smallest_instance
 
 MOST_CALLS = 128
 MOST_TEXT = 100_000
@@ -229,14 +229,14 @@ def _smallest(function: Function, given: dict[str, Any]) -> dict[str, Any]:
     """What `given` leaves out. A schema that cannot be satisfied matters only for that."""
     schema = function.parameters
     if not schema or function.strict:
-        value = smallest(schema) if schema else {}
+        value = smallest_instance(schema) if schema else {}
     else:
         if not schema.keys() & {"type", "$ref", "anyOf", "oneOf"}:
             schema = {"type": "object", **schema}
         required = schema.get("required")
         if isinstance(required, list):
             schema = {**schema, "required": [name for name in required if name not in given]}
-        value = smallest(schema, strict=False, lenient=True)
+        value = smallest_instance(schema, strict=False, lenient=True)
     if not isinstance(value, dict):
         raise SchemaError("the parameters of a function must be an object")
     return value

@@ -19,7 +19,10 @@ from ocx.runtime import Runtime
 def show(
     run: Runtime,
     id_: Annotated[
-        int | None, typer.Argument(metavar="ID", help="Of the list; the last call where left out.")
+        int | None,
+        typer.Argument(
+            metavar="ID", help="Id from `ocx history list`; without one, the last call."
+        ),
     ] = None,
     as_request: Annotated[
         bool,
