@@ -15,7 +15,7 @@ from ocx.api.types import Endpoint
 from ocx.batch.connection import Connection, connector
 from ocx.batch.control.scheduler import Settings as SchedulerSettings
 from ocx.batch.control.scheduler import Stop
-from ocx.batch.ending import summary_lines
+from ocx.batch.ending import ending, summary_lines
 from ocx.batch.inputs import Input
 from ocx.batch.job import Job, Run
 from ocx.batch.options import RowsOut

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ocx import signals
 from ocx.call.credits import credits_of
-from ocx.call.delivery import delivery, show_cost
+from ocx.call.delivery import delivery, open_output, show_cost
 from ocx.call.exchange import Exchange
 from ocx.call.options import Checks, Conversation, CreditLimits, Output
 from ocx.call.recorder import HistoryRecorder, open_recorder
