@@ -6,7 +6,8 @@
 __ocx_commands() {
     commands=
     case $1 in
-        'ocx') commands='chat models balance keys config history serve env exec api doctor completion help' ;;
+        'ocx') commands='chat batch models balance keys config history serve env exec api doctor completion help' ;;
+        'ocx batch') commands='verify' ;;
         'ocx keys') commands='add list show use rotate check rm' ;;
         'ocx config') commands='show get set unset path edit profiles templates' ;;
         'ocx config profiles') commands='list use copy rm' ;;
@@ -22,6 +23,8 @@ __ocx_options() {
     case $1 in
         'ocx') options='--version -V' ;;
         'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template' ;;
+        'ocx batch') options='--text --input-format --id-column --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
+        'ocx batch verify') options='--failed --text --input-format --id-column' ;;
         'ocx models') options='--exists' ;;
         'ocx balance') options='--min --warn --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
@@ -79,6 +82,43 @@ __ocx_option_value() {
         'ocx chat --min-balance') kind='text' ;;
         'ocx chat --snippet') kind='words curl powershell python node openai-python openai-node' ;;
         'ocx chat --save-template') kind='templates' ;;
+        'ocx batch --input-format') kind='words jsonl csv tsv text' ;;
+        'ocx batch --id-column') kind='text' ;;
+        'ocx batch --attach-field') kind='text' ;;
+        'ocx batch --limit') kind='text' ;;
+        'ocx batch --sample') kind='text' ;;
+        'ocx batch --seed') kind='text' ;;
+        'ocx batch --system'|'ocx batch -s') kind='text' ;;
+        'ocx batch --system-file') kind='files' ;;
+        'ocx batch --template'|'ocx batch -t') kind='templates' ;;
+        'ocx batch --param'|'ocx batch -p') kind='text' ;;
+        'ocx batch --model'|'ocx batch -m') kind='models' ;;
+        'ocx batch --temperature') kind='text' ;;
+        'ocx batch --top-p') kind='text' ;;
+        'ocx batch --max-tokens') kind='text' ;;
+        'ocx batch --stop') kind='text' ;;
+        'ocx batch --option'|'ocx batch -O') kind='text' ;;
+        'ocx batch --tools') kind='text' ;;
+        'ocx batch --tool-choice') kind='words auto none required NAME' ;;
+        'ocx batch --schema') kind='files' ;;
+        'ocx batch --schema-retries') kind='text' ;;
+        'ocx batch --output'|'ocx batch -o') kind='files' ;;
+        'ocx batch --retry-errors') kind='words retryable all none' ;;
+        'ocx batch --field') kind='text' ;;
+        'ocx batch --format') kind='words jsonl text' ;;
+        'ocx batch --report') kind='files' ;;
+        'ocx batch --progress') kind='words auto plain json off' ;;
+        'ocx batch --jobs'|'ocx batch -j') kind='text' ;;
+        'ocx batch --rpm') kind='text' ;;
+        'ocx batch --tpm') kind='text' ;;
+        'ocx batch --max-credits') kind='text' ;;
+        'ocx batch --min-balance') kind='text' ;;
+        'ocx batch --max-failures') kind='words N P%' ;;
+        'ocx batch --max-outage') kind='text' ;;
+        'ocx batch --drain') kind='text' ;;
+        'ocx batch --shard') kind='text' ;;
+        'ocx batch verify --input-format') kind='words jsonl csv tsv text' ;;
+        'ocx batch verify --id-column') kind='text' ;;
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;
         'ocx balance --currency') kind='text' ;;
@@ -145,6 +185,9 @@ __ocx_option_value() {
 __ocx_argument_value() {
     kind=
     case "$1 $2" in
+        'ocx batch '1) kind='files' ;;
+        'ocx batch verify '1) kind='files' ;;
+        'ocx batch verify '*) kind='files' ;;
         'ocx models '1) kind='models' ;;
         'ocx keys show '1) kind='keys' ;;
         'ocx keys use '1) kind='keys' ;;
@@ -164,7 +207,7 @@ __ocx_argument_value() {
         'ocx api '1) kind='words GET POST PUT PATCH DELETE HEAD' ;;
         'ocx api '2) kind='words models balance chat/completions' ;;
         'ocx completion '1) kind='words bash zsh fish' ;;
-        'ocx help '*) kind='words exit-codes environment config-file chat models balance keys config history serve env exec api doctor completion help' ;;
+        'ocx help '*) kind='words exit-codes environment config-file chat batch models balance keys config history serve env exec api doctor completion help' ;;
     esac
 }
 

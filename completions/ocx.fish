@@ -30,7 +30,7 @@ end
 
 function __ocx_is_command
     switch "$argv"
-        case 'ocx chat' 'ocx models' 'ocx balance' 'ocx keys' 'ocx config' 'ocx history' 'ocx serve' 'ocx env' 'ocx exec' 'ocx api' 'ocx doctor' 'ocx completion' 'ocx help' 'ocx keys add' 'ocx keys list' 'ocx keys show' 'ocx keys use' 'ocx keys rotate' 'ocx keys check' 'ocx keys rm' 'ocx config show' 'ocx config get' 'ocx config set' 'ocx config unset' 'ocx config path' 'ocx config edit' 'ocx config profiles' 'ocx config templates' 'ocx config profiles list' 'ocx config profiles use' 'ocx config profiles copy' 'ocx config profiles rm' 'ocx config templates list' 'ocx config templates show' 'ocx config templates edit' 'ocx config templates rm' 'ocx history list' 'ocx history show' 'ocx history search' 'ocx history rm' 'ocx history export' 'ocx history stats' 'ocx serve keys' 'ocx serve grant' 'ocx serve ledger' 'ocx serve check' 'ocx serve reset'
+        case 'ocx chat' 'ocx batch' 'ocx models' 'ocx balance' 'ocx keys' 'ocx config' 'ocx history' 'ocx serve' 'ocx env' 'ocx exec' 'ocx api' 'ocx doctor' 'ocx completion' 'ocx help' 'ocx batch verify' 'ocx keys add' 'ocx keys list' 'ocx keys show' 'ocx keys use' 'ocx keys rotate' 'ocx keys check' 'ocx keys rm' 'ocx config show' 'ocx config get' 'ocx config set' 'ocx config unset' 'ocx config path' 'ocx config edit' 'ocx config profiles' 'ocx config templates' 'ocx config profiles list' 'ocx config profiles use' 'ocx config profiles copy' 'ocx config profiles rm' 'ocx config templates list' 'ocx config templates show' 'ocx config templates edit' 'ocx config templates rm' 'ocx history list' 'ocx history show' 'ocx history search' 'ocx history rm' 'ocx history export' 'ocx history stats' 'ocx serve keys' 'ocx serve grant' 'ocx serve ledger' 'ocx serve check' 'ocx serve reset'
             return 0
     end
     return 1
@@ -38,7 +38,7 @@ end
 
 function __ocx_takes_value
     switch "$argv"
-        case '* --profile' '* -P' '* --base-url' '* --key-file' '* --header' '* -H' '* --color' '* --timeout' '* --retries' '* --proxy' '* --ca-bundle' 'ocx chat --file' 'ocx chat -f' 'ocx chat --attach' 'ocx chat -a' 'ocx chat --attach-type' 'ocx chat --messages' 'ocx chat --system' 'ocx chat -s' 'ocx chat --system-file' 'ocx chat --template' 'ocx chat -t' 'ocx chat --param' 'ocx chat -p' 'ocx chat --model' 'ocx chat -m' 'ocx chat --temperature' 'ocx chat --top-p' 'ocx chat --max-tokens' 'ocx chat --stop' 'ocx chat --option' 'ocx chat -O' 'ocx chat --tools' 'ocx chat --tool-choice' 'ocx chat --conversation' 'ocx chat --output' 'ocx chat -o' 'ocx chat --reasoning' 'ocx chat --report' 'ocx chat --schema' 'ocx chat --schema-retries' 'ocx chat --min-balance' 'ocx chat --snippet' 'ocx chat --save-template' 'ocx balance --min' 'ocx balance --warn' 'ocx balance --currency' 'ocx balance --format' 'ocx balance --output' 'ocx balance -o' 'ocx history list --since' 'ocx history list --until' 'ocx history list --model' 'ocx history list -m' 'ocx history list --conversation' 'ocx history list --limit' 'ocx history search --since' 'ocx history search --until' 'ocx history search --model' 'ocx history search -m' 'ocx history search --conversation' 'ocx history search --limit' 'ocx history rm --older-than' 'ocx history rm --model' 'ocx history rm -m' 'ocx history rm --conversation' 'ocx history export --since' 'ocx history export --until' 'ocx history export --model' 'ocx history export -m' 'ocx history export --conversation' 'ocx history stats --since' 'ocx history stats --until' 'ocx history stats --model' 'ocx history stats -m' 'ocx history stats --conversation' 'ocx serve --port' 'ocx serve --db' 'ocx serve --config' 'ocx serve --record' 'ocx serve --replay' 'ocx serve --missing' 'ocx serve --log' 'ocx serve keys --account' 'ocx serve keys --expires' 'ocx serve keys --rpm' 'ocx serve keys --concurrency' 'ocx serve keys --db' 'ocx serve grant --account' 'ocx serve grant --db' 'ocx serve ledger --account' 'ocx serve ledger --db' 'ocx serve check --db' 'ocx serve reset --db' 'ocx env --format' 'ocx env --model' 'ocx env -m' 'ocx exec --model' 'ocx exec -m' 'ocx api --raw-field' 'ocx api -f' 'ocx api --field' 'ocx api -F' 'ocx api --input'
+        case '* --profile' '* -P' '* --base-url' '* --key-file' '* --header' '* -H' '* --color' '* --timeout' '* --retries' '* --proxy' '* --ca-bundle' 'ocx chat --file' 'ocx chat -f' 'ocx chat --attach' 'ocx chat -a' 'ocx chat --attach-type' 'ocx chat --messages' 'ocx chat --system' 'ocx chat -s' 'ocx chat --system-file' 'ocx chat --template' 'ocx chat -t' 'ocx chat --param' 'ocx chat -p' 'ocx chat --model' 'ocx chat -m' 'ocx chat --temperature' 'ocx chat --top-p' 'ocx chat --max-tokens' 'ocx chat --stop' 'ocx chat --option' 'ocx chat -O' 'ocx chat --tools' 'ocx chat --tool-choice' 'ocx chat --conversation' 'ocx chat --output' 'ocx chat -o' 'ocx chat --reasoning' 'ocx chat --report' 'ocx chat --schema' 'ocx chat --schema-retries' 'ocx chat --min-balance' 'ocx chat --snippet' 'ocx chat --save-template' 'ocx batch --input-format' 'ocx batch --id-column' 'ocx batch --attach-field' 'ocx batch --limit' 'ocx batch --sample' 'ocx batch --seed' 'ocx batch --system' 'ocx batch -s' 'ocx batch --system-file' 'ocx batch --template' 'ocx batch -t' 'ocx batch --param' 'ocx batch -p' 'ocx batch --model' 'ocx batch -m' 'ocx batch --temperature' 'ocx batch --top-p' 'ocx batch --max-tokens' 'ocx batch --stop' 'ocx batch --option' 'ocx batch -O' 'ocx batch --tools' 'ocx batch --tool-choice' 'ocx batch --schema' 'ocx batch --schema-retries' 'ocx batch --output' 'ocx batch -o' 'ocx batch --retry-errors' 'ocx batch --field' 'ocx batch --format' 'ocx batch --report' 'ocx batch --progress' 'ocx batch --jobs' 'ocx batch -j' 'ocx batch --rpm' 'ocx batch --tpm' 'ocx batch --max-credits' 'ocx batch --min-balance' 'ocx batch --max-failures' 'ocx batch --max-outage' 'ocx batch --drain' 'ocx batch --shard' 'ocx batch verify --input-format' 'ocx batch verify --id-column' 'ocx balance --min' 'ocx balance --warn' 'ocx balance --currency' 'ocx balance --format' 'ocx balance --output' 'ocx balance -o' 'ocx history list --since' 'ocx history list --until' 'ocx history list --model' 'ocx history list -m' 'ocx history list --conversation' 'ocx history list --limit' 'ocx history search --since' 'ocx history search --until' 'ocx history search --model' 'ocx history search -m' 'ocx history search --conversation' 'ocx history search --limit' 'ocx history rm --older-than' 'ocx history rm --model' 'ocx history rm -m' 'ocx history rm --conversation' 'ocx history export --since' 'ocx history export --until' 'ocx history export --model' 'ocx history export -m' 'ocx history export --conversation' 'ocx history stats --since' 'ocx history stats --until' 'ocx history stats --model' 'ocx history stats -m' 'ocx history stats --conversation' 'ocx serve --port' 'ocx serve --db' 'ocx serve --config' 'ocx serve --record' 'ocx serve --replay' 'ocx serve --missing' 'ocx serve --log' 'ocx serve keys --account' 'ocx serve keys --expires' 'ocx serve keys --rpm' 'ocx serve keys --concurrency' 'ocx serve keys --db' 'ocx serve grant --account' 'ocx serve grant --db' 'ocx serve ledger --account' 'ocx serve ledger --db' 'ocx serve check --db' 'ocx serve reset --db' 'ocx env --format' 'ocx env --model' 'ocx env -m' 'ocx exec --model' 'ocx exec -m' 'ocx api --raw-field' 'ocx api -f' 'ocx api --field' 'ocx api -F' 'ocx api --input'
             return 0
     end
     return 1
@@ -103,6 +103,7 @@ complete -c ocx -l proxy -x -d 'Proxy to use instead of the environment\'s.'
 complete -c ocx -l ca-bundle -r -F -d 'File with the CA certificates to trust.'
 complete -c ocx -l help -s h -d 'Show help and exit.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a chat -d 'Ask a model and print its answer as it comes.'
+complete -c ocx -n '__ocx_at \'ocx\' 0' -a batch -d 'Send many prompts in one run, each paid once, within the credits.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a models -d 'List the models that the account may use.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a balance -d 'Show the credits left on the account.'
 complete -c ocx -n '__ocx_at \'ocx\' 0' -a keys -d 'Store, check and rotate API keys.'
@@ -156,6 +157,59 @@ complete -c ocx -n '__ocx_at \'ocx chat\'' -l min-balance -x -d 'Exit 12 without
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l dry-run -d 'Print the request, send nothing.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l snippet -x -a 'curl powershell python node openai-python openai-node' -d 'Print the request as a program.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l save-template -x -a '(__ocx_cached templates)' -d 'Keep these flags as a template, send nothing.'
+complete -c ocx -n '__ocx_at \'ocx batch\' 0' -a verify -d 'Check that an output holds every row of its input, once and answered.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l text -d 'Each line is a prompt.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l input-format -x -a 'jsonl csv tsv text' -d 'What IN holds, if its name is no help.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l id-column -x -d 'Field that holds the id of a row (custom_id, id).'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l attach-field -x -d 'Field that names a file or URL to attach.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l limit -x -d 'Only the first N rows.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l sample -x -d 'Only N rows, chosen at random.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l seed -x -d 'Another choice for --sample.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l keep-going -d 'Write error rows for input that is wrong; send the rest.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l system -s s -x -d 'System prompt.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l system-file -r -F -d 'System prompt\'s file.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l template -s t -x -a '(__ocx_cached templates)' -d 'Use this template.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l param -s p -x -d 'Parameter of the template (repeatable).'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l model -s m -x -a '(__ocx_cached models)' -d 'Model id or alias.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l temperature -x -d 'Randomness, 0 to 2 (API: 1).'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l top-p -x -d 'Nucleus sampling, 0 to 1 (API: 1).'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l max-tokens -x -d 'Maximum number of tokens to generate (API: 4096).'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l stop -x -d 'Stop at this text (repeatable).'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l option -s O -x -d 'Any other field of the API; @FILE reads the value.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l tools -x -d 'Functions that the model may ask for: a file, or JSON.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l tool-choice -x -a 'auto none required NAME' -d 'Whether it must ask for one.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l extract -s x -d 'Print the first fenced code block alone.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l extract-last -d 'Print the last fenced code block alone.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l schema -r -F -d 'Answer in JSON of this schema: a file, JSON, or "name, age int".'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l schema-retries -x -d 'How often an invalid answer is asked for again.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l fail-on-length -d 'Exit 11 if the token limit cut the answer.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l output -s o -r -F -d 'Append the rows to this file; {shard} is filled in.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l resume -d 'Go on with FILE: what it holds is not sent again.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l retry-errors -x -a 'retryable all none' -d 'Failed rows that --resume sends again.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l ordered -d 'Write the rows in the order of IN.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l merge -d 'Write each row of IN with its answer added.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l field -x -d 'What --merge calls the answer.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l format -x -a 'jsonl text' -d 'Batch rows, or the answers alone, a line each.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l dedup -d 'Send equal requests once.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l report -r -F -d 'Write the summary as JSON.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l progress -x -a 'auto plain json off' -d 'Progress on stderr.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l jobs -s j -x -d 'Requests at once, at most; it finds its speed below.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l rpm -x -d 'Requests a minute, at most.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l tpm -x -d 'Tokens a minute, at most.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l max-credits -x -d 'Credits that this run may take.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l min-balance -x -d 'Stop before the balance is below N.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l estimate -d 'Show what is left to do and its cost; send only --sample N.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l max-failures -x -a 'N P%' -d 'Stop after more; N-in-a-row too (repeatable).'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l max-outage -x -d 'How long to wait for a server that is down.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l drain -x -d 'What is running may take so long after Ctrl-C.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l shard -x -d 'Only the rows of shard I, from 0; else the engine\'s index.'
+complete -c ocx -n '__ocx_at \'ocx batch\' 0' -F
+complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l failed -d 'Print the rows that are missing or failed.'
+complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l text -d 'Each line is a prompt.'
+complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l input-format -x -a 'jsonl csv tsv text' -d 'What IN holds, if its name is no help.'
+complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l id-column -x -d 'Field that holds the id of a row (custom_id, id).'
+complete -c ocx -n '__ocx_at \'ocx batch verify\' 0' -F
+complete -c ocx -n '__ocx_at \'ocx batch verify\'' -F
 complete -c ocx -n '__ocx_at \'ocx models\'' -l exists -d 'Print nothing; exit 7 where FILTER is no model id.'
 complete -c ocx -n '__ocx_at \'ocx models\' 0' -a '(__ocx_cached models)'
 complete -c ocx -n '__ocx_at \'ocx balance\'' -l min -x -d 'Exit 12 where fewer credits are left.'
@@ -280,4 +334,4 @@ complete -c ocx -n '__ocx_at \'ocx api\' 0' -a 'GET POST PUT PATCH DELETE HEAD'
 complete -c ocx -n '__ocx_at \'ocx api\' 1' -a 'models balance chat/completions'
 complete -c ocx -n '__ocx_at \'ocx doctor\'' -l chat -d 'Ask a model one tiny thing, too; it costs credits.'
 complete -c ocx -n '__ocx_at \'ocx completion\' 0' -a 'bash zsh fish'
-complete -c ocx -n '__ocx_at \'ocx help\'' -a 'exit-codes environment config-file chat models balance keys config history serve env exec api doctor completion help'
+complete -c ocx -n '__ocx_at \'ocx help\'' -a 'exit-codes environment config-file chat batch models balance keys config history serve env exec api doctor completion help'

@@ -32,6 +32,11 @@ class Group(NamedTuple):
 
 COMMANDS: dict[str, str | Group] = {
     "chat": "Ask a model and print its answer as it comes.",
+    "batch": Group(
+        "Send many prompts in one run, each paid once, within the credits.",
+        {"verify": "Check that an output holds every row of its input, once and answered."},
+        bare=True,
+    ),
     "models": "List the models that the account may use.",
     "balance": "Show the credits left on the account.",
     "keys": Group(
@@ -124,6 +129,22 @@ class LazyGroup(TyperGroup):
 
     table: Mapping[str, str | Group]
     path: tuple[str, ...]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """A group with arguments of its own takes any first word but a command's as the first."""
+        arguments = [p for p in self.params if p.param_type_name == "argument"]
+        if arguments and self._names_command(ctx, args):
+            self.params = [p for p in self.params if p not in arguments]
+        elif arguments:
+            ctx.allow_interspersed_args = True
+        return super().parse_args(ctx, args)
+
+    def _names_command(self, ctx: Any, args: list[str]) -> bool:
+        try:
+            words = self.make_parser(ctx).parse_args(list(args))[0]
+        except typer.TyperException:
+            return False
+        return words.get("source") in self.table
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
         return list(self.table)

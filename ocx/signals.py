@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -32,6 +32,27 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 def _terminate(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
     raise Terminated
+
+
+@contextmanager
+def stopping(stop: Callable[[int], None]) -> Iterator[None]:
+    """In here the first SIGINT or SIGTERM calls `stop`, the second ends the process at once."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    watched = [number for number in numbers if before[number] is not signal.SIG_IGN]
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        for each in watched:
+            signal.signal(each, signal.SIG_DFL)
+        stop(number)
+
+    for number in watched:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in watched:
+            signal.signal(number, before[number])
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class Answer:
         attempts: how many requests were sent.
         seconds: from the call to the end; `first_token_seconds` to the first text of a stream.
         fields: the chat.completion if it came whole, else the fields of it that were kept.
+        headers: of an answer that came whole, names in lower case.
     """
 
     text: str = ""
@@ -39,6 +40,7 @@ class Answer:
     seconds: float = 0
     first_token_seconds: float | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def whole_answer(reply: Reply) -> Answer:
@@ -58,6 +60,7 @@ def whole_answer(reply: Reply) -> Answer:
         reply.attempts,
         reply.seconds,
         fields=document,
+        headers=reply.headers,
     )
 
 

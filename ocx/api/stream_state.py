@@ -157,10 +157,12 @@ class StreamState:
             return self._several(choices, data)
         return Delta("", "", data, None)
 
-    def _several(self, choices: list[dict[str, Any]], data: str) -> Delta:
+    def _several(self, choices: list[Any], data: str) -> Delta:
         text = reasoning = ""
         reason: str | None = None
         for choice in choices:
+            if not isinstance(choice, dict):
+                continue
             delta = choice.get("delta") or choice.get("message")
             delta = delta if isinstance(delta, dict) else {}
             index, ended = index_of(choice, 0), _text_or_none(choice.get("finish_reason"))

@@ -5,27 +5,29 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Protocol
 
-from ocx.answer.cost import cost_in_answer
+from ocx.answer.cost import Cost, cost_in_answer
+from ocx.answer.schema import Schema
+from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import parse_balance
 from ocx.api.client import Client
-from ocx.api.completion import CutAnswerError
-from ocx.api.types import Endpoint, Reply
+from ocx.api.connection import tls_context
+from ocx.api.types import Endpoint
+from ocx.batch.expect import check_expectation
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.rows.row import CHAT_PATH, Row
+from ocx.call.exchange import Body, Exchange
+from ocx.call.options import Checks
 from ocx.errors import (
     AuthError,
     DeadlineError,
-    InvalidAnswerError,
     NetworkError,
     OcxError,
     ServerError,
 )
-
-Check = Callable[[Row, str], str]
-"""What is delivered of an answer's text. Raises InvalidAnswerError."""
 
 
 class Connection(Protocol):
@@ -49,40 +51,59 @@ class Connection(Protocol):
 
 
 class ApiConnection:
-    """On a client of the API; `tls` is one context for all workers."""
+    """On a client of the API.
+
+    Args:
+        endpoint: its `retries` are tries below those of the run: 0.
+        checks: what every answer must be; `schema` is the one they name, read.
+        tls: one context for all workers.
+    """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        check: Check | None = None,
+        checks: Checks | None = None,
+        schema: Schema | None = None,
         *,
         tls: ssl.SSLContext | None = None,
         balance_path: str | None = None,
         balance_scale: Decimal | None = None,
     ) -> None:
         self._client = Client(endpoint, tls=tls)
-        self._check = check
+        self._heard = _Requests()
+        self._exchange = Exchange(
+            self._client, checks or Checks(), schema, recorder=self._heard, stream=False
+        )
+        self._format = schema.response_format() if schema is not None else None
         self._balance_path = balance_path
         self._balance_scale = balance_scale
 
     def send(self, row: Row) -> Outcome:
         try:
-            if row.path == CHAT_PATH:
-                reply = self._client.chat(row.body)
-                text = message_text(reply.json)
-            else:
-                content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
-                reply = self._client.request("POST", row.path, content=content)
-                text = ""
+            return self._ask(row) if row.path == CHAT_PATH else self._post(row)
         except OcxError as error:
-            return _failure(error)
-        credits, source = _cost(reply.json)
+            return _refused(error)
+
+    def _ask(self, row: Row) -> Outcome:
+        heard = self._heard
+        heard.clear()
+        body = dict(row.body)
+        if self._format is not None and body.get("response_format") == self._format:
+            del body["response_format"]  # the exchange adds it, or asks in words instead
         try:
-            text = self._check(row, text) if self._check else text
-        except InvalidAnswerError as error:
-            return Failure(error, reply.headers, reply.json, credits=credits)
+            text = self._exchange.send(body).text
+            if row.expect is not None:
+                check_expectation(row.expect, text)
+        except OcxError as error:
+            return heard.failure(error)
+        return heard.answer(text)
+
+    def _post(self, row: Row) -> Outcome:
+        content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
+        reply = self._client.request("POST", row.path, content=content)
+        cost = _cost(reply.json)
         return Answer(
-            text, reply.json, reply.status, reply.request_id, reply.headers, credits, source
+            "", reply.json, reply.status, reply.request_id, reply.headers, cost.credits, cost.source
         )
 
     def probe(self) -> bool:
@@ -114,29 +135,94 @@ class ApiConnection:
         self._client.close()
 
 
-def message_text(document: Any) -> str:
-    """The text of the first choice; empty if it has none."""
-    try:
-        content = document["choices"][0]["message"].get("content")
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return ""
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, Mapping)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
+def connector(
+    endpoint: Endpoint,
+    checks: Checks,
+    schema: Schema | None = None,
+    *,
+    balance_path: str | None = None,
+    balance_scale: Decimal | None = None,
+) -> Callable[[], Connection]:
+    """What makes each worker its connection: a client each, one TLS context for all of them."""
+    once = replace(endpoint, retries=0)
+    https = endpoint.base_url.lower().startswith("https:")
+    tls = tls_context(endpoint.ca_bundle) if https else None
+
+    def connect() -> Connection:
+        return ApiConnection(
+            once,
+            checks,
+            schema,
+            tls=tls,
+            balance_path=balance_path,
+            balance_scale=balance_scale,
+        )
+
+    return connect
 
 
-def _cost(document: Any) -> tuple[Decimal | None, str]:
-    cost = cost_in_answer(document if isinstance(document, Mapping) else None)
-    return (None, "unknown") if cost is None else (cost.credits, cost.source)
+class _Requests:
+    """Hears of each request that was sent for a row: those that ask again count and cost too."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._last: ApiAnswer | None = None
+        self._count = 0
+        self._costs: list[Cost] = []
+
+    def record(
+        self,
+        body: Body,  # noqa: ARG002 - what a recorder is told
+        started: float,  # noqa: ARG002
+        answer: ApiAnswer,
+        cost: Cost | None,  # noqa: ARG002
+        error: BaseException | None = None,
+    ) -> None:
+        self._last = answer
+        self._count += 1
+        if error is None or answer.fields:  # else refused, and nothing was charged
+            self._costs.append(_cost(answer.fields))
+
+    def answer(self, text: str) -> Answer:
+        last = self._last or ApiAnswer()
+        credits = self._credits()
+        return Answer(
+            text,
+            last.fields,
+            request_id=last.request_id,
+            headers=last.headers,
+            credits=credits,
+            credits_source="unknown" if credits is None else "response",
+            requests=self._count,
+        )
+
+    def failure(self, error: OcxError) -> Failure:
+        last = self._last
+        if last is None or not last.fields:
+            return _refused(error, self._credits(), self._count)
+        return Failure(
+            error, last.headers, last.fields, credits=self._credits(), requests=self._count
+        )
+
+    def _credits(self) -> Decimal | None:
+        """Of all requests together; None if one of them does not tell, or there is none."""
+        known = [cost.credits for cost in self._costs if cost.credits is not None]
+        if not known or len(known) < len(self._costs):
+            return None
+        return sum(known, Decimal(0))
 
 
-def _failure(error: OcxError) -> Failure:
-    if isinstance(error, CutAnswerError):
-        reply: Reply = error.reply
-        return Failure(error, reply.headers, reply.json, credits=_cost(reply.json)[0])
+def _cost(document: Any) -> Cost:
+    found = cost_in_answer(document if isinstance(document, Mapping) else None)
+    return found or Cost(None, "unknown")
+
+
+def _refused(error: OcxError, credits: Decimal | None = None, requests: int = 1) -> Failure:
+    """A failure without an answer: with the server's own words, if it had any."""
     body = _document(error.body) if error.body is not None else None
-    return Failure(error, error.headers, body, error.sent)
+    return Failure(error, error.headers, body, error.sent, credits, requests)
 
 
 def _document(body: bytes) -> Any:

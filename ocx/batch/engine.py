@@ -16,7 +16,7 @@ from typing import Protocol
 
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler, Stop
-from ocx.batch.control.task import Action, Over, Probe, ReadBalance, Send, Task, Wait
+from ocx.batch.control.task import Action, Over, Probe, Send, Task, Wait
 from ocx.batch.id_table import id_key
 from ocx.batch.result import Answer, Failure, Outcome, Result
 from ocx.batch.rows.row import BadRow, Row
@@ -27,6 +27,7 @@ _LOOK = 0.1  # seconds until a signal is seen
 _FAREWELL = 2.0
 _UNWRITTEN = 16
 _LOW = 32  # rows that are wanted before it is worth waking the one who reads them
+_GATHER = 0.01  # seconds of results that are written together: waking a thread costs as much as one
 
 
 class Skipped(Enum):
@@ -101,6 +102,7 @@ class Engine:
         self._alarm = float("inf")
         self._exhausted = False
         self._more = False
+        self._gathering_until = 0.0
         self._closing = False
         self._stop_asked: Stop | None = None
         self._drain_until: float | None = None
@@ -116,13 +118,20 @@ class Engine:
             self._news.notify()
 
     def __iter__(self) -> Iterator[Result]:
+        for results in self.batches():
+            yield from results
+
+    def batches(self) -> Iterator[list[Result]]:
+        """The results in lists of those that came close together."""
         try:
             while True:
-                yield from self._feed()
+                if known := self._feed():
+                    yield known
                 results = self._take()
                 if results is None:
                     break
-                yield from results
+                if results:
+                    yield results
             if self._error is not None:
                 raise self._error
         finally:
@@ -165,7 +174,11 @@ class Engine:
         with self._news:
             while True:
                 self._look_for_stop()
+                if self._results and self._gathers():
+                    self._news.wait(self._gathering_until - self._clock())
+                    continue
                 if self._results:
+                    self._gathering_until = self._clock() + _GATHER
                     found = list(self._results)
                     self._results.clear()
                     if len(found) >= self._most_unwritten:
@@ -178,6 +191,11 @@ class Engine:
                 self._news.wait(_LOOK)
                 if not self._results and not self._exhausted and self.scheduler.wants():
                     return []
+
+    def _gathers(self) -> bool:
+        """Whether to wait for more results, as the last ones have just been written."""
+        few = len(self._results) < self._most_unwritten // 2
+        return few and self.scheduler.in_flight > 0 and self._clock() < self._gathering_until
 
     def _is_over(self) -> bool:
         if self.scheduler.in_flight:
@@ -208,8 +226,10 @@ class Engine:
             connection = self._connect()
             with self._work:
                 self._connections.append(connection)
-            while not isinstance(action := self._next_action(), Over):
-                self._perform(action, connection)
+            with self._work:
+                action = self._next_action()
+            while not isinstance(action, Over):
+                action = self._perform(action, connection)
         except BaseException as error:  # a bug: it must end the run, not one thread
             with self._work:
                 self._error = self._error or error
@@ -221,15 +241,15 @@ class Engine:
                 self._news.notify()
 
     def _next_action(self) -> Action:
-        with self._work:
-            while True:
-                action = self._decide()
-                if isinstance(action, Send):
-                    self._journal.begin(id_key(action.task.row.id))
-                    self._encourage()
-                if not isinstance(action, Wait):
-                    return action
-                self._wait(action.seconds)
+        """What this worker does next; waits for it. The lock is held."""
+        while True:
+            action = self._decide()
+            if isinstance(action, Send):
+                self._journal.begin(id_key(action.task.row.id))
+                self._encourage()
+            if not isinstance(action, Wait):
+                return action
+            self._wait(action.seconds)
 
     def _decide(self) -> Action:
         if self._closing:
@@ -250,31 +270,33 @@ class Engine:
         if self._alarm == due:
             self._alarm = float("inf")
 
-    def _perform(self, action: Action, connection: Connection) -> None:
+    def _perform(self, action: Action, connection: Connection) -> Action:
+        """Do it; what to do next, found under the same lock as the outcome is told."""
         if isinstance(action, Send):
-            self._send(action.task, connection)
-        elif isinstance(action, Probe):
+            return self._send(action.task, connection)
+        if isinstance(action, Probe):
             alive = connection.probe()
             with self._work:
                 self._results.extend(self.scheduler.probed(alive, self._clock()))
                 self._tell()
                 self._work.notify_all()
-        elif isinstance(action, ReadBalance):
-            self._read_balance(connection)
+                return self._next_action()
+        return self._read_balance(connection)
 
-    def _send(self, task: Task, connection: Connection) -> None:
+    def _send(self, task: Task, connection: Connection) -> Action:
         outcome = connection.send(task.row)
-        if not _may_be_charged(outcome):
-            self._journal.end(id_key(task.row.id))
         with self._work:
+            if not _may_be_charged(outcome):
+                self._journal.end(id_key(task.row.id))
             result = self.scheduler.done(task, outcome, self._clock())
             if result is not None:
                 self._results.append(result)
             self._tell()
             if self._idle and (self.scheduler.stop or not self.scheduler.in_flight):
                 self._work.notify_all()
+            return self._next_action()
 
-    def _read_balance(self, connection: Connection) -> None:
+    def _read_balance(self, connection: Connection) -> Action:
         try:
             amount = connection.balance()
         except OcxError as error:
@@ -282,12 +304,15 @@ class Engine:
                 self.scheduler.halt(Stop("balance", error))
                 self._tell()
                 self._work.notify_all()
-            return
+                return self._next_action()
         with self._work:
             self.scheduler.balance_read(amount)
             self._work.notify_all()
+            return self._next_action()
 
     def _tell(self) -> None:
+        if self._gathers():
+            return
         if self._results or self.scheduler.stop or self.scheduler.wants() > _LOW:
             self._news.notify()
 

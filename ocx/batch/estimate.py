@@ -38,7 +38,7 @@ class Estimate:
         if price is None or self.worst is None:
             self.worst = None
         else:
-            self.worst += price.worst(row.body)
+            self.worst += price.worst(row.body) * limits.requests
 
     def measure(self, sample: Iterable[Result]) -> None:
         """Extrapolate what a sample of the rows cost; `likely` stays None if that is unknown."""

@@ -1,47 +1,19 @@
-"""What is asked of an answer: `--schema`, `-x`, and the `expect` of a row."""
+"""The `expect` of a row: what its answer must be."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ocx.batch.rows.row import Row
 from ocx.errors import InvalidAnswerError, UsageError
 
 if TYPE_CHECKING:
     from ocx.answer.schema import Schema
 
 _SHOWN = 80
-
-
-@dataclass(frozen=True)
-class Checks:
-    """Called with a row and the text of its answer, it returns what is delivered of it.
-
-    Attributes:
-        extract: only the first (or last) fenced code block.
-        last: the last one.
-    """
-
-    schema: Schema | None = None
-    extract: bool = False
-    last: bool = False
-
-    def __call__(self, row: Row, text: str) -> str:
-        """Raises: InvalidAnswerError."""
-        if self.extract:
-            from ocx.answer.extract import extract  # markdown-it, only for -x
-
-            text = extract(text, last=self.last)
-        if self.schema is not None:
-            text = self.schema.check(text)
-        if row.expect is not None:
-            check_expectation(row.expect, text)
-        return text
 
 
 def check_expectation(expect: Mapping[str, Any], text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -37,7 +37,7 @@ _LIMITS = {"max_tokens", "max_completion_tokens"}
 class Output(Protocol):
     """Where results go."""
 
-    def append(self, result: Result) -> None: ...
+    def append(self, results: Sequence[Result]) -> None: ...
     def sync(self) -> None: ...
 
 
@@ -114,27 +114,36 @@ class Run:
         self._compact()
 
     def _results(self) -> Iterator[Result]:
+        for results in self._engine.batches():
+            finished = [row for result in results for row in self._with_followers(result)]
+            for result in finished:
+                self.summary.add(result)
+            yield from self._written(finished)
         window = self._job.window
-        for result in self._engine:
-            for finished in self._with_followers(result):
-                self.summary.add(finished)
-                for ready in window.put(finished) if window else (finished,):
-                    yield self._write(ready)
-                if window and self._job.store is not None:
-                    self._job.store.journal.end(id_key(finished.id))
         if window and self._job.store is None:
-            for result in window.rest():
-                yield self._write(result)
+            yield from self._write(list(window.rest()))
+
+    def _written(self, finished: Sequence[Result]) -> Sequence[Result]:
+        """Those that are written now: all, or the ones whose turn it is."""
+        window, store = self._job.window, self._job.store
+        if window is None:
+            return self._write(finished)
+        ready = [row for result in finished for row in window.put(result)]
+        self._write(ready)
+        if store is not None:
+            for result in finished:
+                store.journal.end(id_key(result.id))
+        return ready
 
     def _with_followers(self, result: Result) -> Iterator[Result]:
         yield result
         if self._dedup is not None and result.credits_source != DEDUP:
             yield from self._dedup.finished(result)
 
-    def _write(self, result: Result) -> Result:
-        if self._output is not None:
-            self._output.append(result)
-        return result
+    def _write(self, results: Sequence[Result]) -> Sequence[Result]:
+        if self._output is not None and results:
+            self._output.append(results)
+        return results
 
     def _left_over(self) -> int:
         """How many rows an earlier run was sending when it died."""

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.connection import tls_context
 from ocx.api.types import Endpoint
-from ocx.batch.connection import ApiConnection, Connection
+from ocx.batch.connection import connector
 from ocx.batch.control.budget import Limits
 from ocx.batch.control.scheduler import Settings
-from ocx.batch.expect import Checks
 from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window
 from ocx.batch.result import Result
 from ocx.batch.rows.composer import Composer
 from ocx.batch.rows.row import BadRow, Record, Row
 from ocx.batch.rows.source import unique
+from ocx.call.options import Checks
 from ocx.errors import OcxError
 
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ def run(
     composer = Composer({**defaults, **(options or {})}, system)
     job = Job(
         unique(_composed(rows, composer)),
-        _connector(endpoint, Checks(schema)),
+        connector(endpoint, Checks(), schema),
         endpoint.base_url,
         Settings(workers, retries, limits=Limits(max_credits, min_balance)),
         window=Window() if ordered else None,
@@ -72,17 +70,6 @@ def run(
     stop = batch.scheduler.stop
     if stop is not None:
         raise stop.error or OcxError(f"the run ended early: {stop.reason}")
-
-
-def _connector(endpoint: Endpoint, checks: Checks) -> Any:
-    once = replace(endpoint, retries=0)
-    https = endpoint.base_url.lower().startswith("https:")
-    tls = tls_context(endpoint.ca_bundle) if https else None
-
-    def connect() -> Connection:
-        return ApiConnection(once, checks, tls=tls)
-
-    return connect
 
 
 def _composed(rows: Iterable[Given], composer: Composer) -> Iterator[Row | BadRow]:

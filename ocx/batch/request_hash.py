@@ -7,9 +7,15 @@ import json
 
 from ocx.batch.rows.row import Row
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
+
+def request_bytes(row: Row, base_url: str) -> bytes:
+    """The request as it is hashed; the order of the body's keys does not count."""
+    text = _encode([base_url.rstrip("/"), row.path, row.body])
+    return text.encode("utf-8", "surrogatepass")
+
 
 def request_sha256(row: Row, base_url: str) -> str:
-    """Hex digits; the order of the body's keys does not count."""
-    parts = [base_url.rstrip("/"), row.path, row.body]
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    """Hex digits."""
+    return hashlib.sha256(request_bytes(row, base_url)).hexdigest()

@@ -52,6 +52,7 @@ class Failure:
         body: of the server's refusal, parsed if it is JSON.
         sent: the request went out, so it may have been answered and charged.
         credits: what is known to have been charged all the same.
+        requests: how many were sent, more than one where a schema asked again.
     """
 
     error: OcxError
@@ -59,6 +60,7 @@ class Failure:
     body: Any = None
     sent: bool = True
     credits: Decimal | None = None
+    requests: int = 1
 
 
 Outcome = Answer | Failure

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ocx.batch.output.resume import read_output
 from ocx.batch.output.states import States
@@ -72,6 +73,18 @@ class Verification:
     def complete(self) -> bool:
         faults = (self.missing.count, self.failed.count, self.doubled.count, self.unknown)
         return not any(faults)
+
+    def document(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "rows": self.rows,
+            "good": self.good,
+            "missing": self.missing.count,
+            "failed": dict(self.classes),
+            "doubled": self.doubled.count,
+            "not_in_input": self.unknown,
+            "complete": self.complete,
+        }
 
     def error(self) -> PartialError:
         """What to raise if it is not complete."""

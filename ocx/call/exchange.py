@@ -224,7 +224,8 @@ class _RoundTrip:
         answer = whole_answer(reply)
         if self._exchange.split_think:
             text, reasoning = split_think(answer.text)
-            answer = replace(answer, text=text, reasoning=answer.reasoning + reasoning)
+            if text != answer.text:
+                answer = replace(answer, text=text, reasoning=answer.reasoning + reasoning)
         self.answer = answer
         if self._sink is not None:
             self._sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])

@@ -61,6 +61,26 @@ Switch = bool | None
 """None of these, or an empty tuple, if the option was not given."""
 
 
+SystemText = Annotated[Text, Option("--system -s TEXT", "System prompt.")]
+SystemFile = Annotated[Text, Option("--system-file FILE", "System prompt's file.")]
+TemplateName = Annotated[Text, Option("--template -t NAME", "Use this template.")]
+Params = Annotated[
+    Texts, Option("--param -p NAME=VALUE", "Parameter of the template (repeatable).")
+]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Instructions(OptionGroup):
+    """What stands around the prompts of many rows."""
+
+    heading = "Prompt"
+
+    system: SystemText = None
+    system_file: SystemFile = None
+    template: TemplateName = None
+    params: Params = ()
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Prompt(OptionGroup):
     """What is asked."""
@@ -83,12 +103,10 @@ class Prompt(OptionGroup):
     messages: Annotated[Text, Option("--messages FILE", "Send this JSON array of messages.")] = None
     edit: Annotated[bool, Option("--editor -e", "Write the prompt in your editor.")] = False
     ignore_stdin: Annotated[bool, Option("--ignore-stdin -I", "Do not read stdin.")] = False
-    system: Annotated[Text, Option("--system -s TEXT", "System prompt.")] = None
-    system_file: Annotated[Text, Option("--system-file FILE", "System prompt's file.")] = None
-    template: Annotated[Text, Option("--template -t NAME", "Use this template.")] = None
-    params: Annotated[
-        Texts, Option("--param -p NAME=VALUE", "Parameter of the template (repeatable).")
-    ] = ()
+    system: SystemText = None
+    system_file: SystemFile = None
+    template: TemplateName = None
+    params: Params = ()
 
     @property
     def absent(self) -> bool:

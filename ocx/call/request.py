@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ocx.call.options import Checks, Prompt, Sampling
+from ocx.call.options import Checks, Instructions, Prompt, Sampling
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN, StdinClaims, decode, join, read_file
@@ -79,9 +79,8 @@ def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) ->
         ConfigError: a setting or a template is.
     """
     stdin = _Stdin(run, prompt, sampling, checks)
-    template = _template(run, prompt)
-    request = _request(run, sampling, template)
-    request = _with_system(request, _system(run, prompt))
+    template = find_template(run, prompt)
+    request = prepare_settings(run, prompt, sampling, template)
     before = ""
     if template is not None:
         rendered = _rendered(prompt, template, stdin)
@@ -91,9 +90,15 @@ def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) ->
     return _with_messages(run, prompt, request, before, stdin)
 
 
-def prepare_settings(run: Runtime, prompt: Prompt, sampling: Sampling) -> Request:
-    """The same without a message: what a session begins with."""
-    return _with_system(_request(run, sampling, None), _system(run, prompt))
+def prepare_settings(
+    run: Runtime, given: Prompt | Instructions, sampling: Sampling, template: Template | None = None
+) -> Request:
+    """The same without a message: what a session begins with, and what the rows of a batch share.
+
+    Args:
+        template: its model and options hold where no option is given; its texts are not used.
+    """
+    return _with_system(_request(run, sampling, template), _system(run, given))
 
 
 class _Stdin:
@@ -179,7 +184,7 @@ def refuse_several(run: Runtime, options: Mapping[str, Any]) -> None:
         )
 
 
-def _system(run: Runtime, prompt: Prompt) -> str | None:
+def _system(run: Runtime, prompt: Prompt | Instructions) -> str | None:
     """--system-file, else --system; None if neither was given."""
     if prompt.system_file is None:
         return prompt.system
@@ -243,7 +248,13 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     )
 
 
-def _template(run: Runtime, prompt: Prompt) -> Template | None:
+def find_template(run: Runtime, prompt: Prompt | Instructions) -> Template | None:
+    """The template of -t.
+
+    Raises:
+        UsageError: there is none of that name, or -p stands without one.
+        ConfigError: it is broken.
+    """
     if prompt.template is None:
         if prompt.params:
             raise UsageError("-p sets a parameter of a template", hint="name one with -t")

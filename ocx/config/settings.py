@@ -125,6 +125,7 @@ def check_file(config: ConfigFile) -> list[str]:
         ConfigError: names the first thing that is wrong.
     """
     config.aliases()
+    config.prices()
     warnings = []
     for name in config.profiles():
         if not values.NAME.fullmatch(name):

@@ -41,6 +41,9 @@ _OPTIONS: dict[str, Values] = {
 _SETTINGS = Values("words", tuple(setting.name for setting in SETTINGS))
 _METHODS = Values("words", ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))
 _ARGUMENTS: dict[tuple[str, str], Values] = {
+    ("ocx batch", "source"): Values("files"),
+    ("ocx batch verify", "source"): Values("files"),
+    ("ocx batch verify", "outputs"): Values("files"),
     ("ocx models", "filter_"): Values("models"),
     ("ocx config get", "name"): _SETTINGS,
     ("ocx config set", "name"): _SETTINGS,

@@ -6,26 +6,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ocx.api import Client
+from ocx.api.types import Endpoint
 from ocx.config.paths import state_dir
 from ocx.config.settings import Settings
-from ocx.keyring.lookup import client_for, find_key
+from ocx.keyring.lookup import endpoint, find_key
 from ocx.runtime import Runtime
 
 
 @contextmanager
 def open_client(run: Runtime, settings: Settings) -> Iterator[Client]:
-    """An open client for the endpoint that `settings` mean.
+    """An open client for the endpoint that `settings` mean; raises as `open_endpoint`."""
+    with open_endpoint(run, settings) as found, Client(found) as client:
+        yield client
+
+
+@contextmanager
+def open_endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
+    """The endpoint that `settings` mean, with its key, which stderr hides from now on.
 
     Raises:
         AuthError: there is no key.
         ConfigError: the URL is refused, or the key cannot be read.
     """
+    run.start_logging()
     if not settings.sandbox:
         found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
         for warning in found.warnings:
             run.warn(warning)
-        with client_for(run, settings, found.secret) as client:
-            yield client
+        if found.secret is not None:
+            run.terminal.stderr.hide(found.secret)
+        yield endpoint(settings, found.secret)
         return
     from ocx.serve.launch import sandbox  # a whole HTTP server, only if it is asked for
 
@@ -33,8 +43,6 @@ def open_client(run: Runtime, settings: Settings) -> Iterator[Client]:
     if run.terminal.stderr_tty or not by_flag:
         chosen = "" if by_flag else f" (chosen by {settings.sources['sandbox']})"
         run.note(f"sandbox{chosen}: built-in server, play credits")
-    with (
-        sandbox(state_dir(run.terminal.env)) as (base_url, key),
-        client_for(run, settings, key, base_url) as client,
-    ):
-        yield client
+    with sandbox(state_dir(run.terminal.env)) as (base_url, key):
+        run.terminal.stderr.hide(key)
+        yield endpoint(settings, key, base_url)

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocx.api.completion import CompletionBuilder
@@ -217,6 +217,7 @@ TREES = st.recursive(
 
 
 @given(st.lists(TREES | st.builds(lambda c: {"choices": c}, TREES), max_size=4))
+@example([{"choices": [{"delta": {}}, None]}])
 def test_whatever_json_comes_there_is_a_delta_or_an_error_of_ours(documents: list[Any]) -> None:
     state, builder = StreamState(), CompletionBuilder()
     for document in documents:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ import ocx.batch
 from ocx.answer.schema import Schema
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection
-from ocx.batch.expect import Checks
 from ocx.batch.result import Answer, Failure
 from ocx.batch.rows.row import Row
+from ocx.call.options import Checks
 from ocx.errors import CreditsError, OcxError
 from ocx.secret import Secret
 from tests.batch.fakes import row
@@ -131,12 +132,71 @@ def test_a_balance_that_is_a_guess_keeps_no_budget(
     assert caught.value.exit_code == 8
 
 
+OBJECT = {"type": "object"}
+
+
+def checked(
+    server: ChatServer,
+    given: Row | None = None,
+    schema: dict[str, Any] | None = None,
+    **checks: Any,
+) -> Answer | Failure:
+    """The outcome of one row whose answer is checked."""
+    endpoint = Endpoint(server.base_url, KEY, retries=0)
+    made = ApiConnection(endpoint, Checks(**checks), Schema(schema) if schema else None)
+    try:
+        return made.send(given or row(0))
+    finally:
+        made.close()
+
+
+def test_code_is_extracted_then_expected(server: ChatServer) -> None:
+    server.answer([completion("Here:\n```\n3\n```\nand\n```\n4\n```\n")], path=CHAT)
+    found = checked(server, extract=True)
+    assert isinstance(found, Answer)
+    assert found.text == "3\n"
+    found = checked(server, row(0, expect={"equals": "4"}), extract_last=True)
+    assert isinstance(found, Answer)
+    found = checked(server, row(0, expect={"equals": "4"}), extract=True)
+    assert isinstance(found, Failure)
+    assert found.error.name == "invalid_answer"
+
+
+def test_an_invalid_answer_is_asked_for_again_and_both_are_paid(server: ChatServer) -> None:
+    server.answer(completion("nope", cost=2), completion("{}", cost=3), path=CHAT)
+    found = checked(server, schema=OBJECT, schema_retries=1)
+    assert isinstance(found, Answer)
+    assert (found.text, found.credits, found.requests) == ("{}", 5, 2)
+
+
+def test_the_cost_of_two_requests_is_unknown_if_one_does_not_tell(server: ChatServer) -> None:
+    server.answer(completion("nope"), completion("{}", cost=3), path=CHAT)
+    found = checked(server, schema=OBJECT, schema_retries=1)
+    assert isinstance(found, Answer)
+    assert (found.credits, found.credits_source) == (None, "unknown")
+
+
+def test_a_server_that_refuses_response_format_is_asked_in_words(server: ChatServer) -> None:
+    server.answer(answers.error(400), completion("{}", cost=3), path=CHAT)
+    given = Row("a", 1, {**row(0).body, "response_format": Schema(OBJECT).response_format()})
+    found = checked(server, given, schema=OBJECT)
+    assert isinstance(found, Answer)
+    assert (found.credits, found.requests) == (3, 2)
+    assert "response_format" in server.body(server.requests[0])
+    assert "response_format" not in server.body()
+    assert "JSON Schema" in server.body()["messages"][0]["content"]
+
+
+def test_a_refusal_after_an_invalid_answer_keeps_what_was_paid(server: ChatServer) -> None:
+    server.answer(completion("nope", cost=2), answers.error(429), path=CHAT)
+    found = checked(server, schema=OBJECT, schema_retries=1)
+    assert isinstance(found, Failure)
+    assert (found.error.name, found.credits, found.requests) == ("rate_limit", 2, 2)
+
+
 def test_an_answer_that_fails_its_check_keeps_its_body(server: ChatServer) -> None:
     server.answer([completion("nope", credits_used=2)], path=CHAT)
-    checks = Checks(Schema({"type": "object"}))
-    made = ApiConnection(Endpoint(server.base_url, KEY, retries=0), checks)
-    found = made.send(row(0))
-    made.close()
+    found = checked(server, schema=OBJECT)
     assert isinstance(found, Failure)
     assert (found.error.name, found.credits) == ("invalid_answer", 2)
     assert found.body["choices"][0]["message"]["content"] == "nope"

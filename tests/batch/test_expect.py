@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from ocx.answer.schema import Schema
-from ocx.batch.expect import Checks, check_expectation, validate_expectation
+from ocx.batch.expect import check_expectation, validate_expectation
 from ocx.errors import InvalidAnswerError
-from tests.batch.fakes import row
 
 AGE = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 
@@ -37,15 +35,6 @@ def test_expectations(expect: dict[str, Any], good: str, bad: str) -> None:
 )
 def test_what_is_no_expectation(expect: dict[str, Any]) -> None:
     assert validate_expectation(expect) is not None
-
-
-def test_code_is_extracted_then_checked() -> None:
-    text = 'Here:\n```json\n{"age": 3}\n```\nand\n```\n4\n```\n'
-    assert Checks(extract=True)(row(0), text) == '{"age": 3}\n'
-    assert Checks(extract=True, last=True)(row(0, expect={"equals": "4"}), text) == "4\n"
-    assert Checks(Schema(AGE), extract=True)(row(0), text) == '{"age": 3}'
-    with pytest.raises(InvalidAnswerError):
-        Checks(Schema(AGE))(row(0), text)
 
 
 def test_an_answer_is_shown_short_in_the_error() -> None:

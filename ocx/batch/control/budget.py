@@ -33,11 +33,17 @@ Admission = Literal["go", "wait", "read", "over"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What was asked for; `prices` by model."""
+    """What was asked for.
+
+    Attributes:
+        prices: by model.
+        requests: for one row, at most: a schema may ask again.
+    """
 
     max_credits: Decimal | None = None
     min_balance: Decimal | None = None
     prices: Mapping[str, Price] | None = None
+    requests: int = 1
 
     @property
     def any(self) -> bool:
@@ -71,11 +77,16 @@ class Budget:
         self._committed = _NONE  # worst cases since the last reading began
         self._news = True  # something ended since then, so reading again can help
 
+    @property
+    def binds(self) -> bool:
+        """There is one."""
+        return self._limits.any
+
     def worst(self, body: Mapping[str, Any]) -> Decimal | None:
         """What a request may cost, None while nothing is known."""
         price = self._limits.price(body)
         if price is not None:
-            return price.worst(body)
+            return price.worst(body) * self._limits.requests
         return None if self._largest is None else self._largest * MARGIN
 
     def admit(self, body: Mapping[str, Any]) -> Admission:

@@ -83,6 +83,19 @@ class Scheduler:
     def workers(self) -> int:
         return self._settings.workers
 
+    @property
+    def limited_by(self) -> str:
+        """What keeps it from sending more, in words for a person; empty if nothing does."""
+        if self.stop:
+            return "stopping"
+        if self.outage.suspected:
+            return "no answer from the server" if self.outage.confirmed else "looking for it"
+        if self.rates.waiting_for:
+            return self.rates.waiting_for
+        if self.in_flight < self.concurrency.limit:
+            return "the budget" if self._ready and self.budget.binds else ""
+        return "-j" if self.concurrency.at_ceiling else "finding the speed"
+
     def wants(self) -> int:
         """How many more rows should be added now."""
         if self.stop or self._closed or len(self._delayed) > 4 * self._settings.workers:
@@ -119,6 +132,7 @@ class Scheduler:
         if isinstance(outcome, Answer):
             return self._answered(task, outcome, now)
         kind = kind_of(outcome)
+        task.attempts += outcome.requests - 1
         self._settle_failure(task, outcome)
         if kind.stop:
             self.unsent += 1
@@ -238,7 +252,8 @@ class Scheduler:
 
     def _settle_failure(self, task: Task, failure: Failure) -> None:
         refused = (failure.error.status or 0) >= 300
-        charged = failure.sent and not refused
+        # Of several requests, for a schema, an earlier one was answered.
+        charged = failure.sent and (not refused or failure.requests > 1)
         self.budget.settle(task.hold, failure.credits, charged=charged)
         if failure.credits is not None:
             task.credits += failure.credits

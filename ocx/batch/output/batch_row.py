@@ -17,6 +17,7 @@ from ocx.batch.result import Answer, Failure, Result
 ROW_PREFIX = b'{"id":"batch_req_'
 
 _SHOWN = 60
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def output_row(result: Result) -> dict[str, Any]:
@@ -46,8 +47,7 @@ def output_row(result: Result) -> dict[str, Any]:
 def encode_row(document: Mapping[str, Any]) -> bytes:
     """One line of JSON with its line end."""
     try:
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return text.encode() + b"\n"
+        return _encode(document).encode() + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair from the server: escaped, it is valid JSON
         return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ocx.batch.id_table import id_key
 from ocx.batch.output.append_file import AppendFile, unwritable
@@ -15,7 +16,7 @@ from ocx.batch.output.resume import entry_at, read_output
 from ocx.batch.output.row_index import HEADER_KEY, Entry, RowIndex, index_path, pack_entry
 from ocx.batch.output.states import States, pack_state
 from ocx.batch.result import Result
-from ocx.errors import UsageError
+from ocx.errors import OcxError, UsageError
 
 
 class Store:
@@ -56,12 +57,21 @@ class Store:
     def path(self) -> Path:
         return self._file.path
 
-    def append(self, result: Result) -> None:
-        """Write a row, and forget that it is on its way. Raises OcxError."""
-        row = self._renderer.row(result)
-        key = id_key(result.id)
-        self._append(key, pack_state(result.kind, result.sha256), row)
-        self.journal.end(key)
+    def append(self, results: Sequence[Result]) -> None:
+        """Write rows in one go, and forget that they are on their way.
+
+        Raises: OcxError; every row that fits has been written then.
+        """
+        rows = [_Written.of(result, self._renderer) for result in results]
+        try:
+            self._write(rows)
+        except OcxError:
+            if len(rows) == 1:
+                raise
+            for row in rows:  # all but the ones that the disk has no room for
+                self._write([row])
+        for row in rows:
+            self.journal.end(row.key)
 
     def sync(self) -> None:
         """Make all rows last through a power cut. Raises OcxError."""
@@ -108,13 +118,18 @@ class Store:
         if self._index is not None:
             self._index.truncate(records * RowIndex.record_size)
         if not records:
-            self._append(HEADER_KEY, 0, self._renderer.header())
+            self._write([_Written(HEADER_KEY, 0, self._renderer.header())])
 
-    def _append(self, key: int, state: int, row: bytes) -> None:
-        start = self._file.size
-        end = self._file.append(row)
-        if self._index is not None:
-            self._index.append(pack_entry(Entry(key, state, start, end), row))
+    def _write(self, rows: Sequence[_Written]) -> None:
+        end = self._file.size
+        self._file.append(b"".join([row.data for row in rows]))
+        if self._index is None:
+            return
+        entries = []
+        for row in rows:
+            start, end = end, end + len(row.data)
+            entries.append(pack_entry(Entry(row.key, row.state, start, end), row.data))
+        self._index.append(b"".join(entries))
 
     def _entries(self) -> Iterable[Entry]:
         if self._index is not None:
@@ -148,6 +163,19 @@ class Store:
         # A run that dies between the two finds the right index by its checksums.
         os.replace(new, path)  # noqa: PTH105
         os.replace(_new_index(path), self._index.path)  # noqa: PTH105
+
+
+class _Written(NamedTuple):
+    """A row as it goes to the disk."""
+
+    key: int
+    state: int
+    data: bytes
+
+    @classmethod
+    def of(cls, result: Result, renderer: Renderer) -> _Written:
+        state = pack_state(result.kind, result.sha256)
+        return cls(id_key(result.id), state, renderer.row(result))
 
 
 def _new_index(path: Path) -> Path:

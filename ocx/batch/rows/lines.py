@@ -40,7 +40,7 @@ def read_lines(stream: IO[bytes]) -> Iterator[tuple[int, str] | BadRecord]:
             data = stream.readline(LINE_LIMIT)
             if len(data) >= LINE_LIMIT:
                 _skip_rest(stream, data)
-                yield BadRecord(number, f"the line is longer than {LINE_LIMIT // 2**20} MiB")
+                yield BadRecord(number, f"is longer than {LINE_LIMIT // 2**20} MiB")
                 continue
         except EOFError:
             yield BadRecord(number, "the gzip file is cut off here")
@@ -55,7 +55,7 @@ def read_lines(stream: IO[bytes]) -> Iterator[tuple[int, str] | BadRecord]:
             return
         if number == 1:
             if data.startswith(_UTF_16):
-                yield BadRecord(1, "the file is UTF-16, not UTF-8; convert it first with iconv")
+                yield BadRecord(1, "shows UTF-16, not UTF-8; convert it first with iconv")
                 return
             data = data.removeprefix(_BOM)
         yield _decoded(number, data)

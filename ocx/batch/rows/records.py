@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import IO, Any, Literal
@@ -22,6 +23,7 @@ _SUFFIXES: dict[str, Format] = {
     ".tsv": "tsv",
     ".tab": "tsv",
 }
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 Line = tuple[int, str] | BadRecord
@@ -69,7 +71,7 @@ def _json_record(number: int, text: str) -> Record | BadRecord:
         return BadRecord(number, "is nested too deeply")
     if not isinstance(document, dict):
         return BadRecord(number, "is not a JSON object")
-    return Record(number, document)
+    return Record(number, document, _SURROGATE.search(text) is not None)
 
 
 def _not_json(name: str) -> Any:
@@ -83,7 +85,7 @@ def _text_records(lines: Iterable[Line]) -> Iterator[Record | BadRecord]:
             continue
         text = line[1].removesuffix("\n").removesuffix("\r")
         if text.strip():
-            yield Record(line[0], {"prompt": text})
+            yield Record(line[0], {"prompt": text}, escaped=False)
 
 
 class _Feed:
@@ -146,7 +148,7 @@ def _table_records(lines: Iterable[Line], delimiter: str) -> Iterator[Record | B
 def _table_record(line: int, header: list[str], cells: list[str]) -> Record | BadRecord:
     if len(cells) != len(header):
         return BadRecord(line, f"has {len(cells)} fields, the header has {len(header)}")
-    return Record(line, dict(zip(header, cells, strict=True)))
+    return Record(line, dict(zip(header, cells, strict=True)), escaped=False)
 
 
 def _header_problem(cells: list[str]) -> str | None:

@@ -42,10 +42,15 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The fields of one row, before they are a request; `text` rows have the field `prompt`."""
+    """The fields of one row, before they are a request; `text` rows have the field `prompt`.
+
+    Attributes:
+        escaped: there may be half a surrogate pair in them: only an escape of JSON can hold one.
+    """
 
     line: int
     fields: Mapping[str, Any]
+    escaped: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,102 @@
+"""How a run ended: in words, and as the exception that gives the process its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ocx.batch.result import RETRYABLE
+from ocx.batch.summary import Summary
+from ocx.errors import ERRORS, Interrupted, OcxError, Terminated
+from ocx.output.batch_progress import amount, count, duration
+
+_BY_CODE = {error.exit_code: error for error in ERRORS}
+_RESUME = "the same command with --resume sends what is left"
+
+
+def summary_lines(summary: Summary) -> Iterator[str]:
+    """What a person is told at the end."""
+    yield f"{_counts(summary)}; {_took(summary)}"
+    for name, example in summary.examples.items():
+        mends = "a rerun may help" if name in RETRYABLE else "for good"
+        where = f"line {example.line}, {example.id}"
+        yield f"{summary.classes[name]:,} failed with {name} ({mends}); {where}: {example.message}"
+    if summary.maybe_paid_twice:
+        yield f"{summary.maybe_paid_twice:,} rows at most may have been paid twice"
+
+
+def ending(summary: Summary, *, to_file: bool) -> BaseException | None:
+    """What ends the process; None if all rows are there.
+
+    Args:
+        to_file: there is an output that can be resumed.
+    """
+    stop = summary.stop
+    if stop is not None and stop.reason == "interrupted":
+        return Interrupted()
+    if stop is not None and stop.reason == "terminated":
+        return Terminated()
+    code = summary.exit_code()
+    if not code:
+        return None
+    kind = _BY_CODE.get(code, OcxError)
+    left = _left(summary)
+    hint = _RESUME if to_file and (summary.unsent or _retryable(summary)) else None
+    if stop is None or stop.error is None:
+        return kind(left, hint=hint)
+    cause = stop.error
+    return kind(
+        f"{cause.message}; {left}" if left else cause.message,
+        hint=cause.hint if cause.hint and cause.hint != kind.default_hint else hint or cause.hint,
+        status=cause.status,
+        api_code=cause.api_code,
+        request_id=cause.request_id,
+        retry_after=cause.retry_after,
+    )
+
+
+def _counts(summary: Summary) -> str:
+    parts = [f"{summary.done:,} done", f"{summary.failed:,} failed"]
+    if summary.skipped:
+        parts.append(f"{summary.skipped:,} done before")
+    if summary.unsent:
+        parts.append(f"{summary.unsent:,} unsent")
+    rows = f"{summary.total:,} rows: " if summary.total is not None else ""
+    return rows + ", ".join(parts)
+
+
+def _took(summary: Summary) -> str:
+    finished = summary.done + summary.failed
+    parts = [duration(summary.seconds)]
+    if summary.seconds > 0 and finished:
+        parts.append(f"{finished / summary.seconds:,.1f} rows/s")
+    parts.append(f"{count(summary.prompt_tokens)}+{count(summary.completion_tokens)} tokens")
+    if summary.unknown_costs < finished:
+        parts.append(f"{amount(float(summary.credits))} credits")
+    if summary.unknown_costs:
+        parts.append(f"the cost of {summary.unknown_costs:,} rows is not known")
+    if summary.by_balance:
+        parts.append("costs by the balance, which the whole account changes")
+    if summary.outage_seconds:
+        parts.append(f"{duration(summary.outage_seconds)} without the server")
+    return ", ".join(parts)
+
+
+def _left(summary: Summary) -> str:
+    failed = summary.failed + sum(summary.kept_failures.values())
+    parts = []
+    if failed:
+        classes = (summary.classes + summary.kept_failures).items()
+        named = ", ".join(f"{n} {name}" for name, n in classes if name != "ok" and n)
+        parts.append(f"{_rows(failed)} failed ({named})")
+    if summary.unsent:
+        parts.append(f"{_rows(summary.unsent)} unsent")
+    return ", ".join(parts)
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"
+
+
+def _retryable(summary: Summary) -> bool:
+    left = summary.classes + summary.kept_failures
+    return any(left[name] for name in RETRYABLE)

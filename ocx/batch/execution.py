@@ -1,0 +1,175 @@
+"""A run of the command: the input checked, the output taken up, the rows sent, the end told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocx.api.types import Endpoint
+from ocx.batch.connection import Connection, connector
+from ocx.batch.control.scheduler import Settings as SchedulerSettings
+from ocx.batch.control.scheduler import Stop
+from ocx.batch.ending import ending, summary_lines
+from ocx.batch.inputs import Input
+from ocx.batch.job import Job, Run
+from ocx.batch.options import RowsOut
+from ocx.batch.outputs import Opened, check_empty, make_renderer, open_output
+from ocx.batch.plan import Plan, Seen
+from ocx.batch.progress import Progress, form_of
+from ocx.batch.request_hash import request_sha256
+from ocx.batch.result import Result
+from ocx.batch.rows.row import Row
+from ocx.batch.summary import Summary
+from ocx.call.options import Checks
+from ocx.config.settings import Settings
+from ocx.files import atomic_write
+from ocx.keyring.client import open_endpoint
+from ocx.output.batch_progress import showing
+from ocx.output.json_output import write_json
+from ocx.runtime import Runtime
+from ocx.signals import stopping
+
+if TYPE_CHECKING:
+    from ocx.answer.schema import Schema
+
+_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the options mean.
+
+    Attributes:
+        path: the output; None is stdout.
+        resume: go on with what the output holds.
+        drain: seconds for requests in flight after a signal.
+    """
+
+    rows: Input
+    settings: Settings
+    scheduler: SchedulerSettings
+    checks: Checks
+    schema: Schema | None
+    out: RowsOut
+    path: Path | None
+    resume: bool
+    drain: float
+
+    def sha256(self, row: Row) -> str:
+        # Not the endpoint's own URL: the sandbox has another port in every run.
+        return request_sha256(row, self.settings.base_url)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Attributes:
+    connect: makes a worker's connection.
+    plan: of the input; None for a stream.
+    """
+
+    connect: Callable[[], Connection]
+    output: Opened
+    plan: Plan | None
+
+
+@contextmanager
+def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator[Prepared]:
+    """Check the input, find the key, take up the output; in this order.
+
+    Args:
+        on_row: told of each row that is left to be sent.
+
+    Raises:
+        UsageError: of the input or the output.
+        AuthError, ConfigError: of the key.
+    """
+    with ExitStack() as stack:
+        fresh = setup.path is None or check_empty(setup.path, resume=setup.resume)
+        # What is wrong with an input must not leave an empty output behind.
+        plan = setup.rows.plan(None, setup.sha256, setup.out.retry, on_row) if fresh else None
+        endpoint = stack.enter_context(open_endpoint(run, setup.settings))
+        renderer = make_renderer(setup.out, setup.rows, setup.schema)
+        opened = stack.enter_context(
+            open_output(run.terminal, setup.path, setup.out, renderer, resume=setup.resume)
+        )
+        if not fresh:
+            states = opened.store.states if opened.store is not None else None
+            plan = setup.rows.plan(states, setup.sha256, setup.out.retry, on_row)
+        yield Prepared(_connector(setup, endpoint), opened, plan)
+
+
+def execute(run: Runtime, setup: Setup) -> Summary:
+    """The whole run, told at its end. Raises what `send` and `prepared` do."""
+    with prepared(run, setup) as ready:
+        summary = send(run, setup, ready, lambda _: None)
+    tell(run, setup, summary)
+    return summary
+
+
+def send(
+    run: Runtime, setup: Setup, ready: Prepared, on_result: Callable[[Result], object]
+) -> Summary:
+    """Send the rows.
+
+    Raises:
+        OcxError: the output cannot be written.
+    """
+    if not run.debug:
+        logging.getLogger("ocx").setLevel(logging.ERROR)  # failures are counted, and told once
+    store = ready.output.store
+    job = Job(
+        setup.rows.rows(ready.plan),
+        ready.connect,
+        setup.settings.base_url,
+        setup.scheduler,
+        store=store,
+        window=ready.output.window,
+        retry=setup.out.retry,
+        dedup=setup.out.dedup,
+        drain=setup.drain,
+        total=ready.plan.total if ready.plan is not None else None,
+    )
+    rows = Run(job, ready.output.output)
+    form = form_of(run, setup.out.progress)
+
+    def stop(number: int) -> None:
+        rows.stop(Stop(_SIGNALS[signal.Signals(number)]))
+
+    with stopping(stop), showing(run.terminal, form, Progress(rows)):
+        for result in rows:
+            on_result(result)
+    return rows.summary
+
+
+def tell(run: Runtime, setup: Setup, summary: Summary) -> None:
+    """The summary, on stderr, in the report and as JSON. Raises OSError for the report."""
+    run.notes(summary_lines(summary))
+    document = summary.document()
+    if setup.out.report is not None:
+        text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+        atomic_write(Path(setup.out.report), text.encode("utf-8", "replace"))
+    if run.json:
+        write_json(run.terminal, document)
+
+
+def raise_ending(setup: Setup, summary: Summary) -> None:
+    """Raises: what ends the process, if not all rows are there."""
+    event = ending(summary, to_file=setup.path is not None)
+    if event is not None:
+        raise event
+
+
+def _connector(setup: Setup, endpoint: Endpoint) -> Callable[[], Connection]:
+    return connector(
+        replace(endpoint, retries=0),
+        setup.checks,
+        setup.schema,
+        balance_path=setup.settings.balance_path,
+        balance_scale=setup.settings.balance_scale,
+    )

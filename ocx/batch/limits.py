@@ -1,0 +1,54 @@
+"""From the options to the settings of the scheduler."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from ocx.batch.control.budget import Limits
+from ocx.batch.control.failures import parse_max_failures
+from ocx.batch.control.price import Price
+from ocx.batch.control.scheduler import Settings
+from ocx.batch.options import BatchBudget, Failures, RowChecks, Speed
+from ocx.call.credits import refuse_play_money, threshold
+from ocx.config import profiles
+from ocx.config.settings import Settings as OcxSettings
+from ocx.runtime import Runtime
+
+
+def make_limits(
+    run: Runtime, settings: OcxSettings, budget: BatchBudget, checks: RowChecks
+) -> Limits:
+    """The budget, with the prices of the config file.
+
+    Raises:
+        UsageError: it is not a number.
+        ConfigError: a price is not, or the sandbox was not asked for in words.
+    """
+    if budget.min_balance is not None:
+        refuse_play_money(settings, "--min-balance")
+    table = profiles.load(run.terminal.env).prices()
+    prices = {
+        settings.aliases.get(name, name): Price(Decimal(str(prompt)), Decimal(str(completion)))
+        for name, (prompt, completion) in table.items()
+    }
+    return Limits(
+        threshold("--max-credits", budget.max_credits),
+        threshold("--min-balance", budget.min_balance),
+        prices,
+        1 + checks.schema_retries,
+    )
+
+
+def make_settings(
+    settings: OcxSettings, speed: Speed, failures: Failures, limits: Limits
+) -> Settings:
+    """What the scheduler keeps to. Raises UsageError."""
+    return Settings(
+        speed.jobs,
+        settings.retries,
+        speed.rpm,
+        speed.tpm,
+        failures.max_outage,
+        limits,
+        tuple(parse_max_failures(text) for text in failures.max_failures),
+    )

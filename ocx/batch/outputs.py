@@ -1,0 +1,117 @@
+"""The output of a run: a file that can be resumed, or stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocx.batch.inputs import Input
+from ocx.batch.job import Output
+from ocx.batch.options import RowsOut
+from ocx.batch.output.ordered import Window, spool_path
+from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
+from ocx.batch.output.store import Store
+from ocx.batch.result import Result
+from ocx.batch.shards import Shard, output_name
+from ocx.errors import UsageError
+from ocx.escaping import CONTROL
+from ocx.output.json_output import spelled
+from ocx.terminal import Terminal
+
+if TYPE_CHECKING:
+    from ocx.answer.schema import Schema
+
+
+@dataclass
+class Opened:
+    """Attributes:
+    store: the file; None for stdout.
+    window: for rows in the order of the input.
+    """
+
+    output: Output
+    store: Store | None = None
+    window: Window | None = None
+
+
+class PrintedRows:
+    """Rows on stdout. On a terminal control characters are written out."""
+
+    def __init__(self, terminal: Terminal, renderer: Renderer) -> None:
+        self._terminal = terminal
+        self._renderer = renderer
+        if header := renderer.header():
+            terminal.stdout.write(header)
+
+    def append(self, results: Sequence[Result]) -> None:
+        rows = b"".join([self._renderer.row(result) for result in results])
+        self._terminal.stdout.write(_shown(rows) if self._terminal.stdout_tty else rows)
+
+    def sync(self) -> None:
+        """Nothing is held back."""
+
+
+def output_path(out: RowsOut, shard: Shard | None) -> Path | None:
+    """The file that the rows go to, None for stdout. Raises UsageError."""
+    if out.output is None or out.to_stdout:
+        return None
+    return Path(output_name(out.output, shard))
+
+
+def resumes(out: RowsOut, shard: Shard | None) -> bool:
+    """Whether to go on with what is there: a task that a cluster restarts runs the same command."""
+    return out.resume or (shard is not None and shard.source != "--shard")
+
+
+def check_empty(path: Path, *, resume: bool) -> bool:
+    """Whether there is nothing to go on with. Raises UsageError for a file with content."""
+    try:
+        size = path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return True
+    if size and not resume:
+        raise UsageError(f"{path} is not empty", hint="--resume goes on with it, or use another -o")
+    return not size
+
+
+def make_renderer(out: RowsOut, rows: Input, schema: Schema | None) -> Renderer:
+    """What makes the bytes of a row. Raises UsageError for an input that cannot be merged."""
+    if out.row_format == "text":
+        return TextLines()
+    if not out.merge:
+        return BatchRows()
+    if rows.form in {"jsonl", "text"}:
+        return MergedJson(out.field, parse=schema is not None)
+    properties = _properties(schema)
+    return MergedTable(tuple(rows.columns()), rows.form, out.field, properties)
+
+
+@contextmanager
+def open_output(
+    terminal: Terminal, path: Path | None, out: RowsOut, renderer: Renderer, *, resume: bool
+) -> Iterator[Opened]:
+    """Lock and take up the file, or print; closed at the end. Raises UsageError, OcxError."""
+    if path is None:
+        window = Window() if out.in_order else None
+        yield Opened(PrintedRows(terminal, renderer), None, window)
+        return
+    with ExitStack() as stack:
+        store = Store(path, renderer, resume=resume)
+        stack.callback(store.close)
+        window = Window(spool_path(store.path)) if out.in_order else None
+        if window is not None:
+            stack.callback(window.close)
+        yield Opened(store, store, window)
+
+
+def _properties(schema: Schema | None) -> Sequence[str]:
+    found = schema.document.get("properties") if schema is not None else None
+    return tuple(found) if isinstance(found, dict) else ()
+
+
+def _shown(row: bytes) -> bytes:
+    text = row.decode("utf-8", "replace")
+    return (spelled(text) if CONTROL.search(text) else text).encode()

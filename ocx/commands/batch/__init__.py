@@ -1,0 +1,1 @@
+"""`ocx batch`: many prompts in one run, and what checks its output."""

@@ -1,0 +1,65 @@
+"""`ocx batch`: from options to a run over many rows, or an estimate of one."""
+
+from __future__ import annotations
+
+from ocx.batch.estimating import estimate
+from ocx.batch.execution import Setup, execute, raise_ending
+from ocx.batch.inputs import open_rows
+from ocx.batch.limits import make_limits, make_settings
+from ocx.batch.options import (
+    BatchBudget,
+    Failures,
+    RowChecks,
+    RowsIn,
+    RowsOut,
+    Shards,
+    Speed,
+    Words,
+)
+from ocx.batch.outputs import output_path, resumes
+from ocx.batch.prompts import check_stdin, make_composer
+from ocx.batch.shards import find_shard
+from ocx.call.options import Instructions, Sampling
+from ocx.runtime import Runtime
+
+
+def batch(
+    run: Runtime,
+    words: Words,
+    rows_in: RowsIn,
+    instructions: Instructions,
+    sampling: Sampling,
+    checks: RowChecks,
+    rows_out: RowsOut,
+    speed: Speed,
+    budget: BatchBudget,
+    failures: Failures,
+    shards: Shards,
+) -> None:
+    """Send many prompts in one run, each paid once, within the credits.
+
+    IN is JSON Lines (requests as OpenAI's Batch API has them, chat bodies, or objects with a
+    prompt or with the fields that PROMPT names), CSV or TSV with a header, or text with --text;
+    `.gz` is unpacked. A file is checked whole before anything is sent. Rows are written as they
+    end; the same command with --resume goes on where a run was ended, however that was.
+    """
+    check_stdin(run, words, instructions, sampling, checks)
+    schema = checks.read_schema(run.terminal.read_stdin)
+    composer, settings = make_composer(run, words, instructions, sampling, rows_in, schema)
+    shard = find_shard(shards.shard, run.terminal.env)
+    limits = make_limits(run, settings, budget, checks)
+    setup = Setup(
+        open_rows(run, words, rows_in, composer, shard),
+        settings,
+        make_settings(settings, speed, failures, limits),
+        checks,
+        schema,
+        rows_out,
+        output_path(rows_out, shard),
+        resumes(rows_out, shard),
+        failures.drain,
+    )
+    if budget.estimate:
+        estimate(run, setup)
+        return
+    raise_ending(setup, execute(run, setup))
