@@ -94,7 +94,7 @@ COMMANDS: dict[str, str | Group] = {
     "serve": Group(
         "Run the documented API on loopback, offline, with keys and credits.",
         {
-            "keys": "List, add or revoke keys of the local server.",
+            "keys": "List, add, rotate or revoke keys of the local server.",
             "grant": "Grant credits to an account, also beside a running server.",
             "ledger": "Show every movement of credits, oldest first.",
             "check": "Check that every balance is the sum of its entries and nothing stays held.",
