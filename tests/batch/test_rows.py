@@ -206,7 +206,7 @@ def test_a_line_of_ten_mebibytes_is_refused_and_the_next_is_read(
     long = b'{"prompt": "' + b"x" * lines_module.LINE_LIMIT + b'"}\n'
     rows = rows_of(long + b'{"prompt": "b"}\n')
     assert isinstance(rows[0], BadRow)
-    assert rows[0].message == "the line is longer than 10 MiB"
+    assert rows[0].message == "is longer than 10 MiB"
     assert (rows[1].line, isinstance(rows[1], Row)) == (2, True)
 
 
