@@ -70,15 +70,15 @@ def test_faults_that_pass_are_not_seen_in_the_rows(
     assert max(rows.asked.values()) == 2
 
 
-def test_a_storm_of_429_at_the_start(ocx: Ocx, rows: RowServer, work: Path) -> None:
-    lock, left = threading.Lock(), [12]
+def test_a_server_that_refuses_all_at_the_start(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    lock, left = threading.Lock(), [4]
 
-    def refuse_twelve(*_: object) -> bytes | None:
+    def refuse_four(*_: object) -> bytes | None:
         with lock:
             left[0] -= 1
             return answers.error(429, retry_after="0") if left[0] >= 0 else None
 
-    rows.behave = refuse_twelve
+    rows.behave = refuse_four
     ocx("batch", "in.jsonl", "-o", "out.jsonl").has(0)
     assert {row["ocx"]["class"] for row in read_rows(work / "out.jsonl")} == {"ok"}
 
