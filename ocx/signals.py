@@ -41,9 +41,13 @@ def stopping(stop: Callable[[int], None]) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in numbers}
     watched = [number for number in numbers if before[number] is not signal.SIG_IGN]
 
+    asked = False
+
     def handle(number: int, _frame: FrameType | None) -> None:
-        for each in watched:
-            signal.signal(each, signal.SIG_DFL)
+        nonlocal asked
+        if asked:
+            die_by(number)
+        asked = True
         stop(number)
 
     for number in watched:

@@ -39,7 +39,9 @@ def test_the_second_command_is_the_gate() -> None:
 ELSEWHERE = "<|…|error.type|-f |-a |-t |-x |--schema|--snippet|--conversation|history|ocx chat  "
 EXAMPLES = [
     line
-    for line in re.findall(r"^ocx (?!keys|config|-P|serve|exec|env|api|doctor).*", README, re.M)
+    for line in re.findall(
+        r"^ocx (?!keys|config|batch|-P|serve|exec|env|api|doctor).*", README, re.M
+    )
     if not re.search(ELSEWHERE, line)
 ]
 

@@ -60,6 +60,8 @@ def form_of(run: Runtime, wanted: str) -> Form | None:
     """How the progress is shown; None for not at all."""
     if run.quiet or wanted == "off":
         return None
+    if run.json:
+        return None if wanted == "auto" else "json"  # all that stderr gets is JSON then
     if wanted == "auto":
         moving = run.terminal.stderr_tty and run.terminal.env.get("TERM") != "dumb"
         return "bar" if moving else None

@@ -145,5 +145,7 @@ def template() -> bytes:
         "# [profiles.default]",
     ]
     rows = [f"# {s.name} = {s.example}  # {s.help}" for s in SETTINGS]
-    tail = ["", "# [aliases]", '# fast = "deepseek-chat"', ""]
+    tail = ["", "# [aliases]", '# fast = "deepseek-chat"', "", '# [prices."gpt-4o"]']
+    tail += ["# prompt = 5.0  # credits per million tokens, for the budgets of ocx batch"]
+    tail += ["# completion = 15.0", ""]
     return "\n".join([*head, *rows, *tail]).encode()

@@ -11,7 +11,7 @@ from ocx.docs.tree import Command, Option, by_heading
 
 EXAMPLES = 3
 _SHARED = "Options that every command knows: see `ocx --help`."
-_LONGEST_TERM = 26
+_LONGEST_TERM = 22
 """A longer one has a line of its own, so that it does not narrow all the explanations."""
 
 # Where no line is broken; textwrap knows only ASCII's spaces.

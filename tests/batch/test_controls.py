@@ -162,6 +162,22 @@ def test_a_learned_pace_appears_with_the_first_refusal() -> None:
     assert pace.wait(2.0) == pytest.approx(0.2)
 
 
+def test_a_minute_without_a_refusal_lets_the_pace_leap() -> None:
+    pace = LearnedPace()
+    pace.accepted(0.0)
+    for number in range(10):
+        pace.refused(float(number))
+    low = pace.rate
+    assert low is not None
+    for second in range(10, 60):
+        pace.spend(float(second))
+    assert pace.rate is not None
+    assert pace.rate < 2 * low
+    for second in range(60, 130):
+        pace.spend(float(second))
+    assert pace.rate > 1000 * low
+
+
 def test_enough_failures_in_a_row_of_any_rows_are_suspicious() -> None:
     outage = Outage(600)
     for _ in range(ENOUGH - 1):

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import peers, serving
+from tests.bench import batch, peers, serving
 from tests.bench.measure import Cost, Program, compare
 
 KEY = "sk-live-bench0000000000000000000000000000"
@@ -195,6 +195,8 @@ def main() -> None:
         one_shot(bench)
         long_stream(bench)
     serve_row()
+    for row in batch.measure():
+        show(*row)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -272,3 +273,17 @@ def test_ctrl_c_drains_and_dies_by_it(ocx: Ocx, rows: RowServer) -> None:
     assert f"{50 - done} unsent" in run.stderr
     ocx("batch", "in.jsonl", "-o", "o.jsonl", "--resume").has(0)
     assert set(rows.asked.values()) == {1}
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+EXAMPLES = re.findall(r"^(?:printf .*\| )?ocx batch .*", README, re.M)
+
+
+def test_the_examples_of_the_readme_run_in_their_order(ocx: Ocx, rows: RowServer) -> None:
+    assert len(EXAMPLES) == 6
+    write_rows(ocx.work / "requests.jsonl", 9)
+    put(ocx, "reviews.csv", "text\nnice\n")
+    for line in EXAMPLES:
+        script = f'program=("$0" "$@"); ocx() {{ "${{program[@]}}" "$@"; }}\n{line}\n'
+        ocx.spawn(prefix=("bash", "-c", script)).finish().has(0)
+    assert (ocx.work / "moods.csv").read_text().splitlines()[0] == "text,mood,mood_error"

@@ -31,16 +31,19 @@ class LearnedPace:
 
     A refusal cuts it by a quarter, or to what was accepted lately; every five seconds without
     one it grows by a twentieth. What the server saves meanwhile is used up by the growth, so
-    that the mean is the server's own rate.
+    that the mean is the server's own rate. After a minute without one it doubles instead: the
+    refusals were about something that is over.
     """
 
     _CUT, _GROWTH, _EVERY = 0.75, 1.05, 5.0
+    _LEAP = 2.0
 
     def __init__(self) -> None:
         self.rate: float | None = None
         self._accepted: deque[list[float]] = deque()
         self._next = float("-inf")
         self._changed = 0.0
+        self._refused_at = 0.0
 
     def wait(self, now: float) -> float:
         return self._next - now if self.rate else 0.0
@@ -50,7 +53,8 @@ class LearnedPace:
             return
         while now - self._changed >= self._EVERY:
             self._changed += self._EVERY
-            self.rate *= self._GROWTH
+            over = self._changed - self._refused_at > MINUTE
+            self.rate *= self._LEAP if over else self._GROWTH
         self._next = max(now, self._next) + 1 / self.rate
 
     def accepted(self, now: float) -> None:
@@ -64,6 +68,7 @@ class LearnedPace:
 
     def refused(self, now: float) -> None:
         """Call it once an episode."""
+        self._refused_at = now
         measured = self._measured(now)
         if measured is None:
             return

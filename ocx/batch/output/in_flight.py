@@ -32,7 +32,7 @@ class InFlight:
             try:
                 if os.fstat(fd).st_size < size:
                     # Not a hole: a full disk must be an error here, not SIGBUS later.
-                    os.pwrite(fd, bytes(size), 0)
+                    _fill(fd, size)
                 self._map = mmap.mmap(fd, size)
             finally:
                 os.close(fd)
@@ -67,6 +67,13 @@ class InFlight:
         self._map.close()
         if remove:
             self._path.unlink(missing_ok=True)
+
+
+def _fill(fd: int, size: int) -> None:
+    """Zeros, all of them. Raises OSError if there is no room."""
+    written = 0
+    while written < size:  # the system writes what fits, and tells the reason the next time
+        written += os.pwrite(fd, bytes(size - written), written)
 
 
 def journal_path(output: Path) -> Path:

@@ -55,7 +55,7 @@ def read_lines(stream: IO[bytes]) -> Iterator[tuple[int, str] | BadRecord]:
             return
         if number == 1:
             if data.startswith(_UTF_16):
-                yield BadRecord(1, "shows UTF-16, not UTF-8; convert it first with iconv")
+                yield BadRecord(1, "is UTF-16, not UTF-8; convert the file first with iconv")
                 return
             data = data.removeprefix(_BOM)
         yield _decoded(number, data)

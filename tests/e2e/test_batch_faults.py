@@ -1,0 +1,284 @@
+"""What servers, networks, disks and budgets do to a batch: right rows, right code, resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import answers
+from tests.support.program import Ocx
+from tests.support.raw_server import CLOSE, RESET, STALL
+from tests.support.row_server import RowServer, good, read_rows, write_rows
+from tests.support.waiting import DEADLINE
+
+SIZE = 40
+
+
+@pytest.fixture
+def work(ocx: Ocx) -> Path:
+    write_rows(ocx.work / "in.jsonl", SIZE)
+    return ocx.work
+
+
+def once(fault: Any) -> Any:
+    """The fault for every fourth row, the first time it is asked."""
+    return lambda prompt, times: fault if times == 1 and int(prompt.split()[1]) % 4 == 0 else None
+
+
+@pytest.mark.parametrize(("status", "code"), [(402, 5), (401, 4)])
+def test_no_credits_or_no_key_leaves_the_rows_unsent(
+    ocx: Ocx, rows: RowServer, work: Path, status: int, code: int
+) -> None:
+    rows.behave = lambda *_: answers.error(status)
+    run = ocx("batch", "in.jsonl", "-o", "out.jsonl").has(code)
+    assert (work / "out.jsonl").read_bytes() == b"", "no error rows"
+    assert f"{SIZE} rows unsent" in run.stderr
+    assert len(rows.requests) <= 4
+    rows.behave = lambda *_: None
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--resume").has(0)
+    assert len(read_rows(work / "out.jsonl")) == SIZE
+
+
+FAULTS: dict[str, Any] = {
+    "429": answers.error(429, retry_after="0"),
+    "429 without a word": answers.error(429),
+    "500": answers.error(500),
+    "503": answers.error(503),
+    "reset": [RESET],
+    "closed": [CLOSE],
+    "half an answer": [good("x")[:-20], CLOSE],
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_that_pass_are_not_seen_in_the_rows(
+    ocx: Ocx, rows: RowServer, work: Path, name: str
+) -> None:
+    rows.behave = once(FAULTS[name])
+    # A refusal slows the whole run down, as it should; eight rows show it too.
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--limit", "8").has(0)
+    assert {row["ocx"]["class"] for row in read_rows(work / "out.jsonl")} == {"ok"}
+    assert len(read_rows(work / "out.jsonl")) == 8
+    assert max(rows.asked.values()) == 2
+
+
+def test_a_server_that_refuses_all_at_the_start(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    lock, left = threading.Lock(), [4]
+
+    def refuse_four(*_: object) -> bytes | None:
+        with lock:
+            left[0] -= 1
+            return answers.error(429, retry_after="0") if left[0] >= 0 else None
+
+    rows.behave = refuse_four
+    ocx("batch", "in.jsonl", "-o", "out.jsonl").has(0)
+    assert {row["ocx"]["class"] for row in read_rows(work / "out.jsonl")} == {"ok"}
+
+
+def test_stalls_are_rows_for_a_rerun(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    rows.behave = lambda prompt, times: [STALL] if prompt == "row 7" and times == 1 else None
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--timeout", "1").has(13)
+    out = {row["custom_id"]: row for row in read_rows(work / "out.jsonl")}
+    assert out["r7"]["ocx"]["class"] == "timeout"
+    assert out["r7"]["error"]["code"] == "timeout"
+    assert rows.asked["row 7"] == 1, "the next would take as long"
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--resume").has(0)
+    assert len(read_rows(work / "out.jsonl")) == SIZE, "the failed row has been replaced"
+
+
+def test_a_server_that_stays_down_is_one_outage(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    rows.behave = lambda *_: [CLOSE]
+    rows.answer([CLOSE], path="/models")
+    run = ocx("batch", "in.jsonl", "-o", "out.jsonl", "--max-outage", "0.5").has(9)
+    assert (work / "out.jsonl").read_bytes() == b""
+    assert f"{SIZE} rows unsent" in run.stderr
+
+
+class Proxy:
+    """Forwards to a server, and can be told to drop everything: the network is off."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self.off = threading.Event()
+        self._start(self._accept)
+
+    def drop(self) -> None:
+        self.off.set()
+        for connection in tuple(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.drop()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(DEADLINE)
+        for connection in (self._listener, *self._open):
+            connection.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self.off.is_set():
+                    client.close()
+                    continue
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._open += [client, server]
+                self._start(self._pump, client, server)
+                self._start(self._pump, server, client)
+
+    def _start(self, run: Callable[..., None], *args: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=run, args=args, daemon=True))
+        self._threads[-1].start()
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece)
+        for connection in (source, target):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def proxy(rows: RowServer) -> Iterator[Proxy]:
+    made = Proxy(rows.port)
+    yield made
+    made.close()
+
+
+def test_a_network_that_is_off_for_a_while_fails_no_row(
+    ocx: Ocx, rows: RowServer, work: Path, proxy: Proxy
+) -> None:
+    ocx.env["OCX_BASE_URL"] = f"http://127.0.0.1:{proxy.port}/api/v1"
+    process = ocx.spawn("batch", "in.jsonl", "-o", "out.jsonl", "--progress", "json")
+    rows.wait_for_requests(10)
+    proxy.drop()
+    assert process.stderr is not None
+    process.stderr.until(b"no answer from the server")
+    proxy.off.clear()
+    process.finish().has(0)
+    assert {row["ocx"]["class"] for row in read_rows(work / "out.jsonl")} == {"ok"}
+    assert len(read_rows(work / "out.jsonl")) == SIZE
+
+
+@pytest.mark.parametrize("room", [8, 40], ids=["for nothing", "for some rows"])
+def test_a_disk_that_is_full(ocx: Ocx, rows: RowServer, work: Path, room: int) -> None:
+    """A limit of the file's size, in KiB, stands for it: no root, no mount."""
+    write_rows(work / "in.jsonl", 100)
+    command = f'ulimit -f {room}; trap "" XFSZ; exec "$@"'
+    args = ("batch", "in.jsonl", "-o", "out.jsonl")
+    run = ocx.spawn(*args, prefix=("bash", "-c", command, "bash")).finish().has(1)
+    assert "cannot write" in run.stderr
+    assert (len(read_rows(work / "out.jsonl")) > 0) == (room == 40)
+    ocx(*args, "--resume").has(0)
+    ocx("batch", "verify", "in.jsonl", "out.jsonl").has(0)
+
+
+def test_a_device_that_is_full_and_a_pipe_that_closes(
+    ocx: Ocx, rows: RowServer, work: Path
+) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a descriptor for the child
+        ocx("batch", "in.jsonl", stdout=full.fileno()).has(1)
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = ocx.spawn("batch", "in.jsonl", stdout=writing)
+    os.close(writing)
+    process.finish().has(-13)
+
+
+def test_too_many_failures_stop_it(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    rows.behave = lambda *_: answers.error(400)
+    run = ocx("batch", "in.jsonl", "-o", "out.jsonl", "--max-failures", "5").has(7)
+    assert len(read_rows(work / "out.jsonl")) < SIZE
+    assert "more rows failed than --max-failures" in run.stderr
+
+
+PRICE = 0.5
+
+
+def priced(prompt: str, _: int) -> bytes:
+    return good(prompt, cost=PRICE)
+
+
+@pytest.mark.parametrize("jobs", [1, 32])
+def test_a_budget_holds(ocx: Ocx, rows: RowServer, work: Path, jobs: int) -> None:
+    rows.behave = priced
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "-j", str(jobs))
+    run = ocx(*args, "--max-credits", "6", "--report", "r.json").has(12)
+    sent = sum(rows.asked.values())
+    assert 9 <= sent <= 12, "every row costs 0.5"
+    assert f"{SIZE - sent} rows unsent" in run.stderr
+    ocx(*args, "--resume").has(0)
+    assert set(rows.asked.values()) == {1}
+
+
+def test_a_budget_by_price_holds_before_any_cost_is_known(
+    ocx: Ocx, rows: RowServer, work: Path
+) -> None:
+    ocx.write_config('[prices."m"]\nprompt = 0\ncompletion = 1000\n')
+    args = ("batch", "in.jsonl", "-m", "m", "--max-tokens", "1000", "-o", "out.jsonl")
+    ocx(*args, "--max-credits", "0.5").has(12)
+    assert not rows.asked, "one row may cost a credit"
+    rows.behave = lambda prompt, _: good(prompt, completion_tokens=1000)
+    ocx(*args, "--max-credits", "3", "--resume").has(12)
+    assert sum(rows.asked.values()) == 3
+
+
+def test_a_balance_holds_over_four_shards_at_once(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    """Documented: it can fall below by the worst case of all rows in flight."""
+    lock, balance = threading.Lock(), [30.0]
+
+    def spend(prompt: str, _: int) -> bytes:
+        with lock:
+            balance[0] -= PRICE
+        return good(prompt, cost=PRICE)
+
+    def tell(connection: socket.socket) -> None:
+        connection.sendall(answers.answer({"balance": balance[0]}))
+
+    rows.behave = spend
+    rows.answer([tell], path="/balance")
+    write_rows(work / "in.jsonl", 200)
+    shards = [
+        ocx.spawn(
+            "batch", "in.jsonl", "-o", "out-{shard}.jsonl", "--shard", f"{number}/4",
+            "--min-balance", "10", "-j", "2",
+        )
+        for number in range(4)
+    ]  # fmt: skip
+    for shard in shards:
+        assert shard.wait() == 12
+    bound = 4 * 2 * PRICE * 1.5
+    assert 10 - bound <= balance[0] < 20
+
+
+def test_an_unreadable_balance_sends_nothing(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    rows.answer(answers.answer({"nothing": "here"}), path="/balance")
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--min-balance", "1").has(8)
+    assert not rows.asked
+
+
+def test_the_real_program_in_a_shell_pipeline(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    """`head` closes the pipe: the batch dies of it, quietly."""
+    line = "python -m ocx batch in.jsonl --format text 2>err | head -n 1"
+    line = line.replace("python", ocx.program[0])
+    done = subprocess.run(
+        ["bash", "-c", line], check=False, env=ocx.env, cwd=ocx.work, capture_output=True
+    )
+    assert done.stdout == b"ROW 0\n"
+    assert "Traceback" not in (work / "err").read_text()
