@@ -221,7 +221,8 @@ class _Call:
         try:
             response = self._transport.handle_request(self._httpx_request())
             try:
-                log.debug("%s", self._line(response, began))
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s", self._line(response, began))
                 if 200 <= response.status_code < 300:
                     return consume(response)
                 return self._refused(response)

@@ -7,10 +7,9 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ocx.answer.cost import Cost, cost_in_answer
-from ocx.answer.schema import Schema
 from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import parse_balance
 from ocx.api.client import Client
@@ -28,6 +27,9 @@ from ocx.errors import (
     OcxError,
     ServerError,
 )
+
+if TYPE_CHECKING:
+    from ocx.answer.schema import Schema  # jsonschema, only for --schema
 
 
 class Connection(Protocol):

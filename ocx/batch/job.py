@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ocx.batch.connection import Connection
-from ocx.batch.control.price import max_completion_tokens, prompt_tokens
+from ocx.batch.control.price import BYTES_A_TOKEN, max_completion_tokens
 from ocx.batch.control.scheduler import Scheduler, Settings, Stop
 from ocx.batch.control.task import Task
 from ocx.batch.dedup import SOURCE as DEDUP
@@ -21,7 +21,7 @@ from ocx.batch.output.ordered import Window
 from ocx.batch.output.states import Retry, States
 from ocx.batch.output.store import Store
 from ocx.batch.plan import decide
-from ocx.batch.request_hash import request_sha256
+from ocx.batch.request_hash import request_bytes, request_sha256, sha256_of
 from ocx.batch.result import Result
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.stream import RowStream
@@ -196,7 +196,9 @@ class Run:
         return row if claimed else SKIPPED
 
     def _task(self, row: Row) -> Task:
-        return Task(row, self._sha256(row), prompt_tokens(row.body) + _asked_tokens(row))
+        data = request_bytes(row, self._job.base_url)
+        tokens = -(-len(data) // BYTES_A_TOKEN)  # an estimate, and the row is in bytes already
+        return Task(row, sha256_of(data), tokens + _asked_tokens(row))
 
     def _sha256(self, row: Row) -> str:
         return request_sha256(row, self._job.base_url)

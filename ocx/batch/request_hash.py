@@ -18,4 +18,8 @@ def request_bytes(row: Row, base_url: str) -> bytes:
 
 def request_sha256(row: Row, base_url: str) -> str:
     """Hex digits."""
-    return hashlib.sha256(request_bytes(row, base_url)).hexdigest()
+    return sha256_of(request_bytes(row, base_url))
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

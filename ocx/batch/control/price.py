@@ -11,7 +11,7 @@ from typing import Any
 DEFAULT_MAX_TOKENS = 4096
 """What the API generates at most if a request does not say."""
 
-_BYTES_A_TOKEN = 4
+BYTES_A_TOKEN = 4
 _MILLION = Decimal(1_000_000)
 
 
@@ -53,4 +53,4 @@ def prompt_bytes(body: Mapping[str, Any]) -> int:
 
 def prompt_tokens(body: Mapping[str, Any]) -> int:
     """An estimate: four bytes each. Nobody has a tokenizer for every model."""
-    return -(-prompt_bytes(body) // _BYTES_A_TOKEN)
+    return -(-prompt_bytes(body) // BYTES_A_TOKEN)

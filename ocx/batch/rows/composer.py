@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ocx.batch.expect import validate_expectation
@@ -161,6 +162,11 @@ def _path(fields: Mapping[str, Any]) -> str:
     url = fields.get("url", "/v1/chat/completions")
     if not isinstance(url, str) or not url.startswith("/"):
         raise BadInput("has a url that does not begin with /, like /v1/chat/completions")
+    return _below_base_url(url)
+
+
+@lru_cache(16)
+def _below_base_url(url: str) -> str:
     path = url.removeprefix("/v1") if url.startswith("/v1/") else url
     if "?" in path or "#" in path or {"", ".", ".."} & set(path.split("/")[1:]):
         raise BadInput(f"has the url {url!r}, which is not a plain path")
