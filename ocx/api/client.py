@@ -87,6 +87,11 @@ class Client:
         self._backend.close()
         self._transport.close()
 
+    @property
+    def connecting(self) -> bool:
+        """Whether a connection is being made now; may be asked from any thread."""
+        return self._backend.connecting
+
     def models(self) -> Reply:
         """GET /models; `types.model_ids(reply.json)` are the ids.
 

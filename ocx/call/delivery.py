@@ -23,6 +23,7 @@ from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
+    from ocx.api import Client
 
 
 @contextmanager
@@ -45,6 +46,21 @@ def delivery(run: Runtime, output: Output, checks: Checks, target: Target) -> De
         return TextDelivery(run, output, checks, target)
     kind = JsonLinesDelivery if output.streams(run) else JsonDelivery
     return kind(run, output, checks, target)
+
+
+@contextmanager
+def awaited(
+    run: Runtime, client: Client, model: str, output: Output, checks: Checks, target: Target
+) -> Iterator[DeltaSink]:
+    """`delivery` of a call that is made inside; a person sees what is waited for."""
+    sink = delivery(run, output, checks, target)
+    if not run.animates:
+        yield sink
+        return
+    from ocx.call.waiting import waiting  # threads and drawing, only if somebody looks
+
+    with waiting(run, client, model, sink, output, checks) as behind:
+        yield behind
 
 
 class _Delivery:

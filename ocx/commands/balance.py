@@ -9,6 +9,7 @@ import typer
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
+from ocx.commands.context import waiting
 from ocx.errors import BelowError, ChildExit, UsageError
 from ocx.keyring.client import open_client
 from ocx.output.balance_formats import Thresholds, balance_text
@@ -103,7 +104,8 @@ def balance(
     if limits.critical is not None:
         refuse_play_money(settings, "--min")
     with annotated(run, form), open_client(run, settings) as client:
-        reply = client.balance()
+        with waiting(run, "the balance", client):
+            reply = client.balance()
         if raw:
             deliver(run, raw_text(run.terminal, reply.body), output)
             if limits == Thresholds():

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ocx.call.delivery import delivery, open_output, show_cost
+from ocx.call.delivery import awaited, open_output, show_cost
 from ocx.call.exchange import Body, Exchange, with_format
 from ocx.call.options import (
     Checks,
@@ -116,7 +116,8 @@ def _call(
             keep_text=False,
             split_think=output.reasoning != "raw",
         )
-        result = exchange.send(body, delivery(run, output, checks, target))
+        with awaited(run, client, settings.model, output, checks, target) as sink:
+            result = exchange.send(body, sink)
         if limits.cost:
             show_cost(run, result.cost)
 

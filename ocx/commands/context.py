@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -16,6 +17,9 @@ from ocx.config.paths import serve_database
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
+
+if TYPE_CHECKING:
+    from ocx.api import Client
 
 _ENDPOINT, _OUTPUT, _NETWORK = "Endpoint and key", "Output", "Network"
 
@@ -156,3 +160,20 @@ def ledger_path(run: Runtime, db: Path | None) -> Path:
         # main() has split them off for `serve -- CMD`; dropping them silently would be worse.
         raise UsageError("nothing may follow -- here")
     return serve_database(run.terminal.env, db, sandbox=bool(run.flags.get("sandbox")))
+
+
+@contextmanager
+def waiting(run: Runtime, what: str, client: Client | None = None) -> Iterator[None]:
+    """Show a person at a terminal that the block waits for `what`.
+
+    Args:
+        client: the one that asks; then it is also shown that it connects.
+    """
+    if not run.animates:
+        yield
+        return
+    from ocx.output.spinner import answer_of, elapsed, spinning  # only if somebody looks
+
+    state = elapsed(f"waiting for {what}") if client is None else answer_of(client, what)
+    with spinning(run, state):
+        yield

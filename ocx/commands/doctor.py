@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ocx.commands.context import waiting
 from ocx.doctor import machine
 from ocx.doctor.check import Check, failed, ok, skipped, warning
 from ocx.errors import OcxError
@@ -71,7 +72,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
         # The HTTP library takes longer to import than everything above takes to run.
         from ocx.doctor.network import network
 
-        for check in network(settings):
+        for check in _awaited(run, "the network", network(settings)):
             yield check
             if check.error is not None:
                 yield from _not_tried(f"{check.name} failed", chat, _ACCOUNT)
@@ -82,7 +83,17 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     from ocx.doctor.account import account
 
     with _client(run, settings, secret) as client:
-        yield from account(client, settings, chat=chat)
+        yield from _awaited(run, "the account", account(client, settings, chat=chat))
+
+
+def _awaited(run: Runtime, what: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """The checks; a person sees that each is waited for."""
+    while True:
+        with waiting(run, what):
+            check = next(checks, None)
+        if check is None:
+            return
+        yield check
 
 
 def _client(

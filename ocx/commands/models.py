@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocx.api.types import model_ids
+from ocx.commands.context import waiting
 from ocx.config.paths import cache_dir
 from ocx.config.schema import SANDBOX
 from ocx.errors import RejectedError, UsageError
@@ -43,7 +44,7 @@ def models(
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
     settings = run.settings()
-    with open_client(run, settings) as client:
+    with open_client(run, settings) as client, waiting(run, "the models", client):
         reply = client.models()
     ids = model_ids(reply.json)
     _write_cache(run, settings, ids)
