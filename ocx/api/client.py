@@ -6,12 +6,12 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
 from ocx.api.completion import complete, document_of
-from ocx.api.connection import Transport, check_ca_bundle, httpx, tls_context
+from ocx.api.connection import Transport, check_ca_bundle, headers_of, httpx, pieces_of, tls_context
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import describe, from_response, parse, request_id
 from ocx.api.exceptions import translate
@@ -93,9 +93,7 @@ class Client:
         return self._backend.connecting
 
     def models(self) -> Reply:
-        """GET /models; `types.model_ids(reply.json)` are the ids.
-
-        A list in pages (`has_more`, as OpenAI's other lists have it) is put together.
+        """GET /models, all its pages; `types.model_ids(reply.json)` are the ids.
 
         Raises:
             ServerError: the answer is not a list of models.
@@ -135,7 +133,7 @@ class Client:
         call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
         source = _Source(call, response)
-        return Stream(source, StreamState(_lower(response), endpoint.key))
+        return Stream(source, StreamState(headers_of(response), endpoint.key))
 
     def request(
         self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP
@@ -160,7 +158,7 @@ class Client:
         request = build_request(endpoint, "GET", path)
         seconds = endpoint.timeout or QUICK_TIMEOUT
         call = _Call(self, request, seconds, endpoint.connect_timeout)
-        outcome = call.attempt(lambda response: (response.status_code, _lower(response)))
+        outcome = call.attempt(lambda response: (response.status_code, headers_of(response)))
         trace = self._backend.trace
         if not isinstance(outcome, Failure):
             return Probe(trace, *outcome)
@@ -260,12 +258,12 @@ class _Call:
         # The status says enough: a body that does not come is not worth waiting for.
         with contextlib.suppress(Exception), self.backend.within(5):
             encoding = response.headers.get("content-encoding", "")
-            for piece in unpack(_sync(response), encoding):
+            for piece in unpack(pieces_of(response), encoding):
                 body += piece
                 if len(body) > ERROR_CAP:
                     break
         response.close()
-        headers = _lower(response)
+        headers = headers_of(response)
         error = from_response(
             response.status_code, headers, bytes(body[:ERROR_CAP]), key=self._endpoint.key
         )
@@ -287,7 +285,7 @@ class _Call:
             raise self.backend.expired()
 
     def _line(self, response: httpx.Response, began: float) -> str:
-        found = request_id(_lower(response))
+        found = request_id(headers_of(response))
         name = f", request id {found}" if found else ""
         took = (time.monotonic() - began) * 1000
         request = self._request
@@ -308,12 +306,12 @@ class _Source:
         self.attempts = call.attempts
         self.started = call.started
         self.status = response.status_code
-        self.request_id = request_id(_lower(response))
+        self.request_id = request_id(headers_of(response))
 
     def pieces(self) -> Iterator[bytes]:
         encoding = self._response.headers.get("content-encoding", "")
         try:
-            self._raw = iter(_sync(self._response))
+            self._raw = iter(pieces_of(self._response))
             yield from unpack(self._raw, encoding)
         except Exception as error:  # as above
             failure = self._call.failed(error).error
@@ -337,17 +335,8 @@ def _described(reply: Reply) -> Iterator[None]:
         raise
 
 
-def _sync(response: httpx.Response) -> Iterable[bytes]:
-    # httpx types it for both worlds; from a transport that is not async it is the plain one.
-    return response.stream  # type: ignore[return-value]
-
-
 def _read(response: httpx.Response, cap: int) -> tuple[int, dict[str, str], bytes]:
     encoding = response.headers.get("content-encoding", "")
-    body = capped(unpack(_sync(response), encoding), cap)
+    body = capped(unpack(pieces_of(response), encoding), cap)
     response.close()
-    return response.status_code, _lower(response), body
-
-
-def _lower(response: httpx.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+    return response.status_code, headers_of(response), body

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
@@ -154,3 +154,14 @@ def reason_of(error: BaseException) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     # A proxy's reason phrase comes from the network too.
     return excerpt(text) or type(error).__name__
+
+
+def pieces_of(response: httpx.Response) -> Iterable[bytes]:
+    """The body of an answer, piece by piece."""
+    # httpx types it for both worlds; from a transport that is not async it is the plain one.
+    return response.stream  # type: ignore[return-value]
+
+
+def headers_of(response: httpx.Response) -> dict[str, str]:
+    """The headers of an answer, names in lower case."""
+    return {name.lower(): value for name, value in response.headers.items()}
