@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test test-slow test-shells test-sdk test-schema test-compat bench docs format clean
+.PHONY: demo dev check test test-slow test-shells test-sdk test-schema test-compat bench docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -61,6 +61,20 @@ test-compat:
 	  -c tests/compat/pytest.ini tests/compat/test_langchain.py
 	build/compat/bin/ocx serve --config tests/compat/serve.toml -- build/compat/bin/python \
 	  tests/compat/openai_python.py build/compat
+# examples/batch on a real Slurm and GNU parallel, and its manifests against their schemas. What is
+# not installed, and cannot be here, is skipped, and counted.
+CLUSTER = slurm-wlm munge parallel
+test-cluster: export DEBIAN_FRONTEND = noninteractive
+test-cluster:
+	@if dpkg -s $(CLUSTER) >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CLUSTER) || \
+	  echo "Cannot install $(CLUSTER): their tests are skipped."; \
+	else echo "To run all of it, as root: apt-get install $(CLUSTER)"; fi
+	$(PYTHON) -m venv build/cluster
+	build/cluster/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' \
+	  check-jsonschema kubernetes-validate pyyaml
+	build/cluster/bin/python -m pytest -m cluster --full tests/cluster
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

@@ -203,7 +203,7 @@ __ocx_argument_value() {
         'ocx config templates show '1) kind='templates' ;;
         'ocx config templates edit '1) kind='templates' ;;
         'ocx config templates rm '1) kind='templates' ;;
-        'ocx serve keys '1) kind='words list add revoke' ;;
+        'ocx serve keys '1) kind='words list add rotate revoke' ;;
         'ocx api '1) kind='words GET POST PUT PATCH DELETE HEAD' ;;
         'ocx api '2) kind='words models balance chat/completions' ;;
         'ocx completion '1) kind='words bash zsh fish' ;;

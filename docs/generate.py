@@ -1,7 +1,8 @@
-"""Write completions/ and man/: `make docs`, or `python docs/generate.py [FOLDER]`."""
+"""Write completions/, man/ and docs/*.svg: `make docs`, or `python docs/generate.py [FOLDER]`."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from ocx.docs.tree import check, tree
 def main(folder: Path) -> None:
     """Write every file below `folder`, and remove the pages of commands that are gone.
 
-    Raises: ValueError for a command or an option without help.
+    Raises:
+        ValueError: a command or an option has no help.
     """
     written = documents()
     for path, text in written.items():
@@ -36,3 +38,7 @@ def documents() -> dict[str, str]:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())
+    # The pictures are made by programs of their own, in terminals of their own.
+    subprocess.run(
+        [sys.executable, Path(__file__).with_name("picture.py"), *sys.argv[1:]], check=True
+    )

@@ -1,7 +1,7 @@
-"""Makes docs/session.svg: what the program itself writes into a terminal, drawn by rich.
+"""Makes docs/*.svg: what the program itself writes into a terminal, drawn by rich.
 
-Run it from the repository: `.venv/bin/python docs/picture.py`. It needs no network and no key: the
-sandbox's echo answers with docs/answer.md, and the real renderer does the rest.
+`make docs`, or `python docs/picture.py [FOLDER]`. It needs no network and no key: the sandbox's
+echo answers with docs/answer.md, the history holds invented calls, and the clock stands still.
 """
 
 from __future__ import annotations
@@ -14,42 +14,128 @@ import subprocess
 import sys
 import tempfile
 import termios
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
+from ocx.history.call import Call
+from ocx.history.store import History
+
 HERE = Path(__file__).parent
-COLUMNS = 72
-COMMANDS = (
-    ("ocx --sandbox chat --cost < answer.md", ("--sandbox", "chat", "--cost"), "answer.md"),
-    ("ocx --sandbox balance", ("--sandbox", "balance"), os.devnull),
-)
+COLUMNS = 80
+NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
+# What `python -m ocx` does, at a time of our own.
+_PROGRAM = f"""
+import sys, time
+time.time = lambda: {NOW.timestamp()}
+from ocx.__main__ import main
+main()
+"""
 # GitHub loads nothing from elsewhere into a picture, and nothing should.
 _FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
-def shown(args: tuple[str, ...], stdin: str, home: str) -> str:
-    """What the command writes to a terminal of COLUMNS columns, in an empty home."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (40, COLUMNS))
-    env = {"PATH": os.environ["PATH"], "HOME": home, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
-    with (HERE / stdin).open("rb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ocx", *args],
-            stdin=file,
-            stdout=theirs,
-            stderr=theirs,
-            env=env,
-            cwd=HERE.parent,
+class Command(NamedTuple):
+    typed: str
+    args: tuple[str, ...]
+    stdin: str = os.devnull
+
+
+SESSION = (
+    Command("ocx --sandbox chat --cost < answer.md", ("--sandbox", "chat", "--cost"), "answer.md"),
+    Command("ocx --sandbox balance", ("--sandbox", "balance")),
+)
+SCREENS = tuple(
+    Command(f"ocx {words}", tuple(words.split()))
+    for words in (
+        "keys list",
+        "history list --limit 4",
+        "history stats",
+        "--sandbox models",
+        "config show",
+    )
+)
+
+
+class Stage(NamedTuple):
+    """A home in which commands run."""
+
+    home: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        path = os.environ["PATH"]
+        env = {"PATH": path, "HOME": str(self.home), "TERM": "xterm-256color"}
+        return {**env, "LANG": "C.UTF-8", "TZ": "UTC"}
+
+    def run(self, *args: str, stdin: bytes = b"") -> None:
+        """One command whose output nobody wants; subprocess.CalledProcessError if it fails."""
+        command = [sys.executable, "-c", _PROGRAM, *args]
+        env, folder = self.env, HERE.parent
+        subprocess.run(command, input=stdin, env=env, cwd=folder, check=True, capture_output=True)
+
+    def shown(self, command: Command) -> str:
+        """What a command writes to a terminal of COLUMNS columns."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, COLUMNS))
+        with (HERE / command.stdin).open("rb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, *command.args],
+                stdin=file,
+                stdout=theirs,
+                stderr=theirs,
+                env=self.env,
+                cwd=HERE.parent,
+            )
+        os.close(theirs)
+        written = b""
+        while piece := _read(ours):
+            written += piece
+        os.close(ours)
+        process.wait()
+        return written.decode().replace("\r\n", "\n")
+
+
+def furnish(stage: Stage) -> None:
+    """Two keys, a setting and some calls."""
+    for name, end in (("main", "a1b2"), ("work", "c3d4")):
+        key = f"sk-live-{'0' * 28}{end}".encode()
+        stage.run("keys", "add", name, "--no-check", stdin=key)
+    stage.run("config", "set", "temperature", "0.2")
+    folder = stage.home / ".local/state/ocx"
+    folder.mkdir(mode=0o700, parents=True)
+    with History(folder) as history:
+        for call, prompt in _calls():
+            history.record(call, [{"role": "user", "content": prompt}])
+
+
+def _calls() -> Iterable[tuple[Call, str]]:
+    for age, model, tokens, credits, prompt in (
+        (timedelta(days=5), "gpt-4o", (410, 1280), "0.01382", "Review this change."),
+        (timedelta(days=1), "claude-3-sonnet", (96, 540), "0.00839", "Explain a bloom filter."),
+        (timedelta(days=1), "deepseek-chat", (1210, 890), "0.00131", "Summarise notes.md."),
+        (timedelta(hours=3), "deepseek-chat", (35, 420), "0.00048", "Name three rivers in Sabah."),
+        (timedelta(minutes=12), "gpt-4o", (18, 0), None, "Write a commit message for this diff."),
+    ):
+        yield (
+            Call(
+                started=(NOW - age).timestamp(),
+                profile="default",
+                base_url="https://opencodex.hk/api/v1",
+                model=model,
+                usage={"prompt_tokens": tokens[0], "completion_tokens": tokens[1]},
+                credits=credits and Decimal(credits),
+                seconds=2.5,
+                outcome="finished" if credits else "failed",
+                exit_code=0 if credits else 9,
+            ),
+            prompt,
         )
-    os.close(theirs)
-    written = b""
-    while piece := _read(ours):
-        written += piece
-    os.close(ours)
-    process.wait()
-    return written.decode().replace("\r\n", "\n")
 
 
 def _read(fd: int) -> bytes:
@@ -59,15 +145,33 @@ def _read(fd: int) -> bytes:
         return b""
 
 
-def picture() -> str:
+def picture(stage: Stage, commands: Iterable[Command], name: str) -> str:
+    """The commands and what they show, as SVG."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    with tempfile.TemporaryDirectory() as home:
-        for typed, args, stdin in COMMANDS:
-            console.print(Text(f"$ {typed}", "bold"))
-            console.print(Text.from_ansi(shown(args, stdin, home)))
-    svg = console.export_svg(title="ocx", unique_id="ocx")
+    for n, command in enumerate(commands):
+        if n:
+            console.print()
+        console.print(Text(f"$ {command.typed}", "bold"))
+        console.print(Text.from_ansi(stage.shown(command)))
+    svg = console.export_svg(title="ocx", unique_id=name)
     return "\n".join(line.rstrip() for line in _FONTS.sub("", svg).splitlines()) + "\n"
 
 
+def pictures() -> dict[str, str]:
+    """Every picture, by its path in the repository."""
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        session = picture(Stage(Path(first)), SESSION, "session")
+        furnished = Stage(Path(second))
+        furnish(furnished)
+        screens = picture(furnished, SCREENS, "screens")
+    return {"docs/session.svg": session, "docs/screens.svg": screens}
+
+
+def main(folder: Path) -> None:
+    """Write every picture below `folder`."""
+    for path, svg in pictures().items():
+        (folder / path).write_text(svg, "utf-8")
+
+
 if __name__ == "__main__":
-    (HERE / "session.svg").write_text(picture(), "utf-8")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())

@@ -6,7 +6,8 @@ import sys
 def main() -> None:
     """Run the program with the words of the command line; ends the process."""
     if sys.argv[1:] in (["--version"], ["-V"]):
-        from ocx import __version__  # nothing else: shells and CI ask for this all the time
+        # Nothing else: shells and CI ask for this all the time.
+        from ocx import __version__  # noqa: PLC0415 - see above
 
         try:
             sys.stdout.write(f"ocx {__version__}\n")
@@ -15,10 +16,10 @@ def main() -> None:
         except (OSError, AttributeError):
             pass  # the long way knows how to die of a closed or full stdout
     try:
-        from ocx.entry import run
+        from ocx.entry import run  # noqa: PLC0415 - not for the version
     except KeyboardInterrupt:  # Ctrl-C before our own handler stands
-        import os
-        import signal
+        import os  # noqa: PLC0415 - only if interrupted
+        import signal  # noqa: PLC0415 - the same
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)

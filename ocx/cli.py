@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -18,7 +18,8 @@ from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.suggest import nearest
 from ocx.typer_internals import Group as TyperGroup
-from ocx.typer_internals import command_of, write_commands
+from ocx.typer_internals import SingleCommand as TyperCommand
+from ocx.typer_internals import command_of
 
 
 class Group(NamedTuple):
@@ -93,7 +94,7 @@ COMMANDS: dict[str, str | Group] = {
     "serve": Group(
         "Run the documented API on loopback, offline, with keys and credits.",
         {
-            "keys": "List, add or revoke keys of the local server.",
+            "keys": "List, add, rotate or revoke keys of the local server.",
             "grant": "Grant credits to an account, also beside a running server.",
             "ledger": "Show every movement of credits, oldest first.",
             "check": "Check that every balance is the sum of its entries and nothing stays held.",
@@ -114,6 +115,13 @@ COMMANDS: dict[str, str | Group] = {
 """
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Verb(TyperCommand):
+    """A command whose help stands under headings, with examples at its end."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        _write_help(self, ctx, formatter, [])
 
 
 class LazyGroup(TyperGroup):
@@ -145,13 +153,24 @@ class LazyGroup(TyperGroup):
         entry = self.table.get(cmd_name)
         return build((*self.path, cmd_name), entry) if entry is not None else None
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the same
-        write_commands(formatter, [(n, _summary(entry)) for n, entry in self.table.items()])
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        rows = [(name, _summary(entry)) for name, entry in self.table.items()]
+        _write_help(self, ctx, formatter, rows)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.table:
             raise _unknown_command(args[0], ctx.command_path, list(self.table))
         return super().resolve_command(ctx, args)
+
+
+def _write_help(command: Any, ctx: Any, formatter: Any, below: Sequence[tuple[str, str]]) -> None:
+    from ocx.docs.help import help_text  # a run that shows no help pays for none of it
+    from ocx.docs.prose import samples
+    from ocx.docs.tree import leaf, shallow
+
+    path = tuple(ctx.command_path.split())
+    read = shallow(command, path, [leaf((*path, name), summary) for name, summary in below])
+    formatter.write(help_text(read, samples("-".join(path)), formatter.width))
 
 
 def _summary(entry: str | Group) -> str:
@@ -185,7 +204,7 @@ def build(path: tuple[str, ...], entry: str | Group) -> Any:
         return _build_group(path, entry)
     app = _typer()
     command = load(path)
-    app.command(name=path[-1], help=_help(entry, command))(with_options(command))
+    app.command(name=path[-1], cls=Verb, help=_help(entry, command))(with_options(command))
     return command_of(app)
 
 
@@ -234,7 +253,7 @@ def _nothing(run: Runtime) -> None:
 
 def _print_version(ctx: typer.Context, asked: bool) -> None:
     if asked:
-        # Not typer.echo, which says nothing where stdout is closed.
+        # Not typer.echo, which says nothing if stdout is closed.
         runtime_of(ctx).terminal.print(f"ocx {__version__}")
         raise typer.Exit
 
@@ -244,7 +263,12 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", "-V", help="Print the version.", is_eager=True, callback=_print_version
+            "--version",
+            "-V",
+            help="Print the version.",
+            is_eager=True,
+            callback=_print_version,
+            rich_help_panel="Help and version",
         ),
     ] = False,
 ) -> None:

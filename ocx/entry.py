@@ -1,4 +1,4 @@
-"""The only place that turns errors into exit codes and signals."""
+"""Run a command line, and end the process by the exit code or signal of its outcome."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from ocx.errors import (
     UsageError,
     not_text,
 )
+from ocx.escaping import escape_control
 from ocx.secret import redact
 from ocx.terminal import Terminal
 from ocx.terminal import write_failure as translate_write_failure
 
 if TYPE_CHECKING:
     from ocx.argv import Argv
+    from ocx.typer_internals import Complaint
 
 
 def run(argv: Sequence[str]) -> NoReturn:
@@ -53,11 +55,13 @@ def run(argv: Sequence[str]) -> NoReturn:
 
 def invoke(words: list[str], terminal: Terminal) -> None:
     """Parse and run. Raises only our own errors and events."""
-    import typer  # after the handlers stand: the import takes most of the start-up
+    # After the handlers stand: these imports take most of the start-up.
+    import typer  # noqa: PLC0415 - see above
 
-    from ocx.argv import split_trailing
-    from ocx.cli import root
-    from ocx.runtime import Runtime
+    from ocx.argv import split_trailing  # noqa: PLC0415 - the same
+    from ocx.cli import root  # noqa: PLC0415 - the same
+    from ocx.runtime import Runtime  # noqa: PLC0415 - the same
+    from ocx.typer_internals import complaint  # noqa: PLC0415 - the same
 
     command = root()
     ours, trailing = split_trailing(words)
@@ -72,7 +76,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
         if exit_.exit_code:
             raise ChildExit(exit_.exit_code) from None
     except typer.TyperException as error:
-        raise usage_error(error, words) from error
+        raise usage_error(complaint(error), words) from error
     except OSError as error:
         raise _translated(error) from error
     except UnicodeEncodeError as error:
@@ -80,7 +84,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
 
 
 def _argv(words: Sequence[str]) -> Argv:
-    from ocx.argv import read_argv  # only on the way to an error
+    from ocx.argv import read_argv  # noqa: PLC0415 - imports Typer, see invoke
 
     return read_argv(words)
 
@@ -100,11 +104,8 @@ def _translated(error: OSError) -> Exception:
     return OcxError(f"{error.filename}: {error.strerror}")
 
 
-def usage_error(error: Exception, words: Sequence[str]) -> UsageError:
+def usage_error(found: Complaint, words: Sequence[str]) -> UsageError:
     """A complaint of the parser as an error of ours, with the next step in it."""
-    from ocx.typer_internals import complaint
-
-    found = complaint(error)
     path = found.command or _argv(words).title
     if found.message is None:
         return UsageError("no command", hint=f"see `{path} --help`")
@@ -129,17 +130,15 @@ def _unexpected(error: Exception) -> OcxError:
 
 
 def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
-    from ocx.output.error_output import write_failure  # only on the way to an error
+    from ocx.output.error_output import write_failure  # noqa: PLC0415 - only for an error
 
     as_json, debug, nagios = _json_and_debug(words)
     if debug:
-        import traceback
-
-        from ocx.escaping import escape_control
+        import traceback  # noqa: PLC0415 - only for --debug
 
         text = escape_control("".join(traceback.format_exception(error)))
         if as_json:
-            from ocx.jsontext import compact
+            from ocx.jsontext import compact  # noqa: PLC0415 - the same
 
             text = compact({"debug": text}, ascii_only=True) + "\n"
         terminal.stderr.write(text)
@@ -152,7 +151,10 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
 def _report_to_nagios(terminal: Terminal, error: OcxError) -> int:
     """A plugin's words are on stdout, and whatever it cannot tell is 3."""
-    from ocx.output.monitoring import UNKNOWN, nagios_unknown
+    from ocx.output.balance_formats import (  # noqa: PLC0415 - only for an error
+        UNKNOWN,
+        nagios_unknown,
+    )
 
     with contextlib.suppress(OcxError, OutputClosed):
         terminal.print(redact(nagios_unknown(error.message)))
@@ -166,6 +168,6 @@ def _signal_of(event: BaseException) -> int:
 
 
 def _flush_stdout() -> None:
-    """What is left in Python's own buffer; where it failed once it fails again, and was told."""
+    """What is left in Python's own buffer; if it failed once it fails again, and that was told."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stdout.flush()

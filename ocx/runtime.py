@@ -46,6 +46,11 @@ class Runtime:
         return bool(self.flags.get("debug"))
 
     @property
+    def animates(self) -> bool:
+        """Whether what is waited for is shown: to a person at a terminal, and not with -q."""
+        return self.terminal.stdout_tty and self.terminal.can_animate() and not self.quiet
+
+    @property
     def color(self) -> str:
         return self.flags.get("color") or "auto"
 

@@ -16,6 +16,8 @@ from typing import NoReturn
 
 from ocx.errors import Interrupted, Terminated
 
+_Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
+
 
 def install() -> None:
     """Make SIGINT and SIGTERM raise our own exceptions; what was ignored stays ignored."""
@@ -72,6 +74,44 @@ def ignoring_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class Suspension:
+    """What is done to the terminal before Ctrl-Z stops this process, and when it goes on.
+
+    Without effect outside the main thread, and if the caller has this signal ignored.
+    """
+
+    def __init__(self, before: Callable[[], object], after: Callable[[], object]) -> None:
+        self._before = before
+        self._after = after
+        self._previous: _Handler = None
+
+    def watch(self) -> None:
+        """From now on."""
+        previous = signal.getsignal(signal.SIGTSTP)
+        if previous is not signal.SIG_IGN:
+            with contextlib.suppress(ValueError):  # not the main thread
+                signal.signal(signal.SIGTSTP, self._stop)
+                self._previous = previous
+
+    def release(self) -> None:
+        """No more."""
+        if self._previous is not None:
+            signal.signal(signal.SIGTSTP, self._previous)
+            self._previous = None
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._before()
+        suspend()
+        self._after()
+
+
+def suspend() -> None:
+    """Stop this process as Ctrl-Z does; return when it goes on."""
+    before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, before)
 
 
 def die_by(number: int) -> NoReturn:

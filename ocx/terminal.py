@@ -14,10 +14,13 @@ import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from ocx.errors import OcxError, OutputClosed, UsageError
 from ocx.secret import Secret, redact
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 _PIECE = 1 << 20
 
@@ -72,12 +75,24 @@ def write_failure(error: OSError, name: str) -> Exception:
     return OcxError(f"cannot write to {name}: {error.strerror or error}")
 
 
+class StatusLine(Protocol):
+    """A line at the end of stderr that is drawn over and over."""
+
+    def above(self, text: str) -> AbstractContextManager[None]:
+        """Inside, the line is gone, and `text` is written in its place."""
+
+
 class RedactingStderr(io.TextIOBase):
-    """stderr, with every key masked; a message that cannot be written is dropped."""
+    """stderr, with every key masked; a message that cannot be written is dropped.
+
+    Attributes:
+        status: what stands on the last line for now; messages are written above it.
+    """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._keys: tuple[Secret, ...] = ()
+        self.status: StatusLine | None = None
 
     def hide(self, key: Secret) -> None:
         """Mask `key` in everything that is written from now on."""
@@ -89,6 +104,15 @@ class RedactingStderr(io.TextIOBase):
         return self._keys
 
     def write(self, text: str) -> int:
+        if self.status is None:
+            self.draw(text)
+        else:
+            with self.status.above(text):
+                self.draw(text)
+        return len(text)
+
+    def draw(self, text: str) -> None:
+        """Write where the cursor stands: for the status line itself."""
         if self._stream is not None:
             try:
                 self._stream.write(redact(text, self._keys))
@@ -97,7 +121,6 @@ class RedactingStderr(io.TextIOBase):
                 self._stream.write(redact(text, self._keys).encode("ascii", "replace").decode())
             except (OSError, ValueError):
                 self._stream = None
-        return len(text)
 
     def writable(self) -> bool:
         return True

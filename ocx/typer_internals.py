@@ -5,11 +5,14 @@ A release may change any of it; tests/test_typer_internals.py then names the par
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import typer.core
 import typer.main
+
+SingleCommand = typer.core.TyperCommand
+"""The class of a command without any below it. `ocx.cli` overrides how it writes its help."""
 
 Group = typer.core.TyperGroup
 """The class of a command with commands below it. `ocx.cli` overrides four of its methods."""
@@ -24,6 +27,8 @@ class Parameter(NamedTuple):
         metavar: what is written for its value, if anything is.
         choices: the values that there are; empty if it takes others.
         repeatable: it may be given more than once.
+        heading: what it stands under in the help; None for the general one.
+        limits: its default and its range, in words.
     """
 
     name: str
@@ -36,6 +41,8 @@ class Parameter(NamedTuple):
     choices: tuple[str, ...]
     repeatable: bool
     required: bool
+    heading: str | None
+    limits: tuple[str, ...]
 
 
 class Complaint(NamedTuple):
@@ -89,12 +96,6 @@ def value_flags(command: Any) -> frozenset[str]:
     )
 
 
-def write_commands(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
-    """Write the part of a group's help that lists its commands with their summaries."""
-    with formatter.section("Commands"):
-        formatter.write_dl(rows)
-
-
 def complaint(error: Exception) -> Complaint:
     """Read an error of the parser, a `typer.TyperException`."""
     context = getattr(error, "ctx", None)
@@ -121,4 +122,20 @@ def _parameter(parameter: Any) -> Parameter:
         choices=tuple(map(str, getattr(parameter.type, "choices", ()))),
         repeatable=bool(parameter.multiple) or counts if is_option else parameter.nargs != 1,
         required=bool(parameter.required),
+        heading=getattr(parameter, "rich_help_panel", None),
+        limits=tuple(_limits(parameter)) if is_option else (),
     )
+
+
+def _limits(parameter: Any) -> Iterator[str]:
+    """What help says about the value of an option besides its text."""
+    if getattr(parameter, "show_default", False) and type(parameter.default) in {int, float, str}:
+        yield f"default: {parameter.default}"
+    least = getattr(parameter.type, "min", None)
+    most = getattr(parameter.type, "max", None)
+    if least is not None and most is not None:
+        yield f"{least} to {most}"
+    elif least is not None:
+        yield f"at least {least}"
+    elif most is not None:
+        yield f"at most {most}"

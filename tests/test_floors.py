@@ -68,11 +68,11 @@ MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring
 FOREIGN = {
     "httpx": ("ocx.api", "ocx.serve.forward", "ocx.serve.tape_app"),
     "httpcore": ("ocx.api",),
-    "h11": ("ocx.api", SERVE),
+    "h11": ("ocx.api", "ocx.serve.server"),
     "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.typer_internals"),
     "rich": ("ocx.output",),
     "starlette": (SERVE,),
-    "uvicorn": (SERVE,),
+    "uvicorn": ("ocx.serve.server",),
     "sqlite3": (SERVE, "ocx.history"),
     "jsonschema": ("ocx.answer",),
     "markdown_it": ("ocx.answer", "ocx.output.live_inline", "ocx.output.live_leaves"),

@@ -29,6 +29,8 @@ DEPTH = {
     "ocx.call.recorder",
     "ocx.call.credits",
     "ocx.call.preview",
+    "ocx.call.waiting",
+    "ocx.output.spinner",
     "ocx.session.session",
     "ocx.history",
     "ocx.prompt.attach",
@@ -86,7 +88,7 @@ def test_a_get_needs_no_more(
     modules: Callable[..., set[str]], chat_server: ChatServer, args: tuple[str, ...]
 ) -> None:
     env = {"OCX_BASE_URL": chat_server.base_url, "OCX_API_KEY": KEY}
-    none_of(modules(*args, env=env), RICH | HEAVY | WRITERS)
+    none_of(modules(*args, env=env), RICH | HEAVY | WRITERS | {"ocx.output.spinner"})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from ocx.typer_internals import (
     subcommand,
     subcommand_names,
     value_flags,
-    write_commands,
 )
 
 
@@ -61,7 +60,7 @@ def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
     words, switch, many, loud, size = (
         found[name] for name in ("words", "switch", "many", "loud", "size")
     )
-    assert words[1:] == (False, (), (), "Words.", True, "WORD", (), True, False)
+    assert words[1:] == (False, (), (), "Words.", True, "WORD", (), True, False, None, ())
     assert switch[1:4] == (True, ("--switch",), ("--no-switch", "-n"))
     assert not switch.takes_value
     assert (many.flags, many.takes_value, many.repeatable) == (("--many", "-m"), True, True)
@@ -93,12 +92,6 @@ def test_a_group_has_the_method_that_the_lazy_one_overrides(method: str) -> None
 
     overridden = list(inspect.signature(getattr(LazyGroup, method)).parameters)
     assert list(inspect.signature(getattr(Group, method)).parameters) == overridden
-
-
-def test_help_has_a_section_of_terms() -> None:
-    formatter = program().make_context("ocx", ["other"]).make_formatter()
-    write_commands(formatter, [("add", "Add it."), ("list", "List all.")])
-    assert formatter.getvalue() == "Commands:\n  add   Add it.\n  list  List all.\n"
 
 
 @pytest.mark.parametrize(

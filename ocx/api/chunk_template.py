@@ -40,10 +40,10 @@ def template_of(data: str, content: str) -> ChunkTemplate | None:
         return None
     try:
         _, end = _decode(data, found.end())
+        template = ChunkTemplate(data[: found.end()], data[end:])
+        # Another field may have that name. Only what changes with this value is the content.
+        other = content + "."
+        changed = json.loads(template.before + json.dumps(other) + template.after)
     except (ValueError, RecursionError):
         return None
-    template = ChunkTemplate(data[: found.end()], data[end:])
-    # Another field may have that name. Only what changes with this value is the content.
-    other = content + "."
-    changed = json.loads(template.before + json.dumps(other) + template.after)
     return template if changed["choices"][0]["delta"].get("content") == other else None

@@ -25,7 +25,8 @@ from ocx.api.http import (
     chat_request,
     unpack,
 )
-from ocx.api.retry import Failure, may_retry, retry_after, wait_before
+from ocx.api.models import list_models
+from ocx.api.retry import Failure, log_retry, may_retry, retry_after, wait_before
 from ocx.api.stream import Stream
 from ocx.api.stream_state import StreamState
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply, model_ids
@@ -86,13 +87,23 @@ class Client:
         self._backend.close()
         self._transport.close()
 
+    @property
+    def connecting(self) -> bool:
+        """Whether a connection is being made now; may be asked from any thread."""
+        return self._backend.connecting
+
     def models(self) -> Reply:
         """GET /models; `types.model_ids(reply.json)` are the ids.
+
+        A list in pages (`has_more`, as OpenAI's other lists have it) is put together.
 
         Raises:
             ServerError: the answer is not a list of models.
         """
-        reply = self.request("GET", "/models", cap=QUICK_CAP)
+        return list_models(self._get_models)
+
+    def _get_models(self, path: str) -> Reply:
+        reply = self.request("GET", path, cap=QUICK_CAP)
         with _described(reply):
             model_ids(document_of(reply, self._endpoint.key))
         return reply
@@ -270,13 +281,7 @@ class _Call:
         wait = wait_before(self.attempts, failure, self.backend.left())
         if wait is None:
             raise failure.error
-        error = failure.error
-        said = {"number": self.attempts, "of": retries, "seconds": round(wait, 3)}
-        more = {"message": error.message, "status": error.status}
-        text = "retry %d of %d in %.1f s: %s"
-        log.warning(
-            text, self.attempts, retries, wait, error.message, extra={"retry": {**said, **more}}
-        )
+        log_retry(log, self.attempts, retries, wait, failure.error)
         self._sleep(wait)
         if self.backend.left() <= 0:
             raise self.backend.expired()

@@ -16,10 +16,11 @@ from ocx.api.stream_state import (
     check_completion,
     filtered,
     index_of,
+    refused,
     text_of,
 )
 from ocx.api.types import Reply
-from ocx.errors import IncompleteError, OcxError, ServerError
+from ocx.errors import IncompleteError, OcxError, RejectedError, ServerError
 from ocx.secret import Secret
 
 
@@ -34,6 +35,14 @@ class CutAnswerError(IncompleteError):
             api_code=error.api_code,
             request_id=error.request_id,
         )
+        self.reply = reply
+
+
+class RefusedError(RejectedError):
+    """The message is a refusal and nothing else; `reply` is the chat.completion as it came."""
+
+    def __init__(self, error: OcxError, reply: Reply) -> None:
+        super().__init__(error.message, hint=error.hint)
         self.reply = reply
 
 
@@ -115,6 +124,9 @@ def complete(reply: Reply, key: Secret | None = None) -> Reply:
     if choice.get("finish_reason") == "content_filter":
         seen = bool(text_of(choice["message"].get("content")))
         _raise_cut(filtered(seen), reply, seen)
+    refusal = text_of(choice["message"].get("refusal"))
+    if refusal and not text_of(choice["message"].get("content")):
+        raise RefusedError(refused(refusal), reply)
     return reply
 
 
@@ -159,6 +171,8 @@ def _built(reply: Reply, key: Secret | None) -> Reply:
     error = error or state.verdict()
     document = builder.document()
     whole = dataclasses.replace(reply, json=document, body=json.dumps(document).encode())
+    if error is not None and state.refusal and isinstance(error, RejectedError):
+        raise RefusedError(error, whole)
     if error is not None:
         _raise_cut(error, whole, state.content_seen)
     return whole

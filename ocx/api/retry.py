@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from logging import Logger
 from typing import Literal
 
 from ocx.errors import CreditsError, OcxError, RateLimitError
@@ -110,3 +111,11 @@ def _too_long(asked: float, left: float, error: OcxError) -> RateLimitError:
 
 def _shown(seconds: float) -> str:
     return f"{math.ceil(seconds)}" if seconds >= 10 else f"{seconds:.1f}".removesuffix(".0")
+
+
+def log_retry(log: Logger, number: int, of: int, wait: float, error: OcxError) -> None:
+    """One line a retry; the record's `retry` holds the same for a program."""
+    said = {"number": number, "of": of, "seconds": round(wait, 3)}
+    more = {"message": error.message, "status": error.status}
+    text = "retry %d of %d in %.1f s: %s"
+    log.warning(text, number, of, wait, error.message, extra={"retry": {**said, **more}})

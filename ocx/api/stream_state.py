@@ -30,6 +30,7 @@ class StreamState:
         content_seen: a piece of text has arrived.
         done: `[DONE]` has arrived.
         tool_calls: the fragments of the first choice, joined by index.
+        refusal: why the model does not answer (OpenAI's `refusal`), as far as it has come.
     """
 
     def __init__(self, headers: Mapping[str, str] | None = None, key: Secret | None = None) -> None:
@@ -39,6 +40,7 @@ class StreamState:
         self.content_seen = False
         self.done = False
         self.tool_calls: list[dict[str, Any]] = []
+        self.refusal = ""
         self._headers = headers or {}
         self._key = key
         self._unfinished: set[int] = set()
@@ -71,6 +73,7 @@ class StreamState:
         message = choice["message"]
         self.finish_reason = str(choice.get("finish_reason") or "stop")
         add_calls(self.tool_calls, message.get("tool_calls"))
+        self.refusal = text_of(message.get("refusal"))
         text = text_of(message.get("content"))
         self.content_seen = self.content_seen or bool(text)
         return Delta(text, reasoning_of(message), data, self.finish_reason)
@@ -92,7 +95,7 @@ class StreamState:
             return ServerError(f"no answer came: {end} without a finish_reason")
         if self.finish_reason == "content_filter":
             return filtered(self.content_seen)
-        return None
+        return refused(self.refusal) if self.refusal and not self.content_seen else None
 
     def broken(self, error: OcxError) -> OcxError:
         """`error` itself before any content, else the same as an IncompleteError."""
@@ -119,6 +122,8 @@ class StreamState:
             self.finish_reason = reason = str(reason)
         if "tool_calls" in delta:
             add_calls(self.tool_calls, delta["tool_calls"])
+        if "refusal" in delta:
+            self.refusal += text_of(delta["refusal"])
         text = text_of(content)
         delta_read = Delta(text, reasoning_of(delta), data, reason)
         if text:
@@ -152,10 +157,12 @@ class StreamState:
             return self._several(choices, data)
         return Delta("", "", data, None)
 
-    def _several(self, choices: list[dict[str, Any]], data: str) -> Delta:
+    def _several(self, choices: list[Any], data: str) -> Delta:
         text = reasoning = ""
         reason: str | None = None
         for choice in choices:
+            if not isinstance(choice, dict):
+                continue
             delta = choice.get("delta") or choice.get("message")
             delta = delta if isinstance(delta, dict) else {}
             index, ended = index_of(choice, 0), _text_or_none(choice.get("finish_reason"))
@@ -165,6 +172,7 @@ class StreamState:
             text, reasoning, reason = text_of(delta.get("content")), reasoning_of(delta), ended
             self.finish_reason = ended or self.finish_reason
             add_calls(self.tool_calls, delta.get("tool_calls"))
+            self.refusal += text_of(delta.get("refusal"))
         self.content_seen = self.content_seen or bool(text)
         return Delta(text, reasoning, data, reason)
 
@@ -231,6 +239,11 @@ def filtered(content_seen: bool) -> OcxError:
     if content_seen:
         return IncompleteError("the answer was cut off by the provider's content filter")
     return RejectedError("the provider's content filter refused the answer")
+
+
+def refused(refusal: str) -> OcxError:
+    """The error for a message that is a refusal and nothing else."""
+    return RejectedError(f"the model refused: {refusal}", hint="ask it in another way")
 
 
 def index_of(fields: Mapping[str, Any], default: int) -> int:

@@ -18,7 +18,7 @@ from ocx.batch.result import Result
 from ocx.batch.shards import Shard, output_name
 from ocx.errors import UsageError
 from ocx.escaping import CONTROL
-from ocx.output.json_output import spelled
+from ocx.output.json_output import escaped_json
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -114,4 +114,4 @@ def _properties(schema: Schema | None) -> Sequence[str]:
 
 def _shown(row: bytes) -> bytes:
     text = row.decode("utf-8", "replace")
-    return (spelled(text) if CONTROL.search(text) else text).encode()
+    return (escaped_json(text) if CONTROL.search(text) else text).encode()

@@ -10,7 +10,7 @@ from ocx.answer.cost import Cost, cost_by_balance, cost_in_answer, unknown
 from ocx.api.balance import Balance, parse_balance
 from ocx.call.options import CreditLimits
 from ocx.errors import BelowError, ConfigError, OcxError, ServerError, UsageError
-from ocx.output.balance import balance_text
+from ocx.output.balance_formats import balance_text
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -21,7 +21,7 @@ class Credits:
     """The credits of calls; asks for the balance only if the limits need it.
 
     Args:
-        path, scale: as `ocx.api.balance.read` takes them.
+        path, scale: as `ocx.api.balance.parse_balance` takes them.
 
     Raises:
         UsageError: the --min-balance is not a number.

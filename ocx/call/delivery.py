@@ -23,10 +23,11 @@ from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
+    from ocx.api import Client
 
 
 @contextmanager
-def opened(run: Runtime, output: Output) -> Iterator[Target]:
+def open_output(run: Runtime, output: Output) -> Iterator[Target]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
     target = open_target(run.terminal, "-" if output.file is None else output.file)
     try:
@@ -45,6 +46,21 @@ def delivery(run: Runtime, output: Output, checks: Checks, target: Target) -> De
         return TextDelivery(run, output, checks, target)
     kind = JsonLinesDelivery if output.streams(run) else JsonDelivery
     return kind(run, output, checks, target)
+
+
+@contextmanager
+def awaited(
+    run: Runtime, client: Client, model: str, output: Output, checks: Checks, target: Target
+) -> Iterator[DeltaSink]:
+    """`delivery` of a call that is made inside; a person sees what is waited for."""
+    sink = delivery(run, output, checks, target)
+    if not run.animates:
+        yield sink
+        return
+    from ocx.call.waiting import waiting  # threads and drawing, only if somebody looks
+
+    with waiting(run, client, model, sink, output, checks) as behind:
+        yield behind
 
 
 class _Delivery:
@@ -140,9 +156,9 @@ class JsonLinesDelivery(_Delivery):
     def write(self, deltas: Sequence[Delta]) -> None:
         text = "".join([_line(delta.data) for delta in deltas if delta.data])
         if self._to_person:
-            from ocx.output.json_output import spelled
+            from ocx.output.json_output import escaped_json
 
-            text = spelled(text)
+            text = escaped_json(text)
         self._target.write(text.encode("utf-8", "replace"))
 
 

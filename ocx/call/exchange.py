@@ -211,11 +211,11 @@ class _RoundTrip:
         return keep
 
     def _fetch(self) -> None:
-        from ocx.api.completion import CutAnswerError
+        from ocx.api.completion import CutAnswerError, RefusedError
 
         try:
             reply = self._exchange.client.chat(self._body)
-        except CutAnswerError as cut:
+        except (CutAnswerError, RefusedError) as cut:
             self._fetched(cut.reply, complete=False)
             raise
         self._fetched(reply, complete=True)

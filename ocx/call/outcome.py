@@ -9,7 +9,7 @@ from ocx.errors import InvalidAnswerError, OcxError, OutputClosed, Terminated
 Outcome = Literal["finished", "failed", "cancelled"]
 
 
-def ending(error: BaseException | None) -> tuple[Outcome, int]:
+def outcome_and_exit_code(error: BaseException | None) -> tuple[Outcome, int]:
     """How the call ended; one whose answer came whole but was not what was asked is finished."""
     if error is None:
         return "finished", 0

@@ -9,7 +9,7 @@ from ocx.answer.cost import Cost
 from ocx.api.answer import Answer
 from ocx.call.exchange import Body
 from ocx.call.options import Conversation
-from ocx.call.outcome import ending
+from ocx.call.outcome import outcome_and_exit_code
 from ocx.call.request import Request
 from ocx.config.paths import state_dir
 from ocx.config.schema import SANDBOX
@@ -97,7 +97,7 @@ class HistoryRecorder:
         error: BaseException | None = None,
     ) -> None:
         """Keep a request that ended, however it ended."""
-        outcome, exit_code = ending(error)
+        outcome, exit_code = outcome_and_exit_code(error)
         options = {k: v for k, v in body.items() if k not in {"model", "messages", "stream"}}
         call = Call(
             started=started,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer
 from ocx.call.exchange import Body, Recorder
-from ocx.call.outcome import ending
+from ocx.call.outcome import outcome_and_exit_code
 from ocx.errors import OcxError, UsageError
 from ocx.files import atomic_write
 from ocx.jsontext import compact
@@ -54,7 +54,7 @@ class CallReport:
 
         `credits` is null if unknown; `retries` counts all requests after the first.
         """
-        outcome, exit_code = ending(error)
+        outcome, exit_code = outcome_and_exit_code(error)
         cost = self._cost
         known = cost is not None and cost.credits is not None
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
 from ocx.errors import UsageError
 from ocx.escaping import escape_control
+from ocx.jsontext import compact
 from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
 from ocx.prompt.fields import parse_fields
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
 
+_BODY = "Fields and body"
+
 
 def api(
     run: Runtime,
@@ -30,18 +32,41 @@ def api(
     path: Annotated[str, typer.Argument(help="Below the base URL: models, chat/completions, …")],
     raw_field: Annotated[
         list[str] | None,
-        typer.Option("--raw-field", "-f", help="A field with a text (repeatable).", metavar="K=V"),
+        typer.Option(
+            "--raw-field",
+            "-f",
+            help="A field with a text (repeatable).",
+            metavar="K=V",
+            rich_help_panel=_BODY,
+        ),
     ] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", "-F", help="A field with JSON (repeatable).", metavar="K=JSON"),
+        typer.Option(
+            "--field",
+            "-F",
+            help="A field with JSON (repeatable).",
+            metavar="K=JSON",
+            rich_help_panel=_BODY,
+        ),
     ] = None,
     input_: Annotated[
         str | None,
-        typer.Option("--input", help="Send this file, as it is; - is stdin.", metavar="FILE"),
+        typer.Option(
+            "--input",
+            help="Send this file, as it is; - is stdin.",
+            metavar="FILE",
+            rich_help_panel=_BODY,
+        ),
     ] = None,
     include: Annotated[
-        bool, typer.Option("--include", "-i", help="Print the status and the headers, too.")
+        bool,
+        typer.Option(
+            "--include",
+            "-i",
+            help="Print the status and the headers, too.",
+            rich_help_panel="Output",
+        ),
     ] = False,
 ) -> None:
     """Send a raw request and print the answer as it came.
@@ -60,7 +85,7 @@ def api(
     elif fields and method in _IN_QUERY:
         target = with_query(target, fields)
     elif fields:
-        content = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        content = compact(fields).encode()
     settings = run.settings()
     if settings.timeout is None and method != "GET":  # a chat, for all that we know
         settings = replace(settings, timeout=CHAT_TIMEOUT)

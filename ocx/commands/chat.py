@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ocx.call.delivery import delivery, opened, show_cost
+from ocx.call.delivery import awaited, open_output, show_cost
 from ocx.call.exchange import Body, Exchange, with_format
 from ocx.call.options import (
     Checks,
@@ -104,7 +104,7 @@ def _call(
         recorder, body = _continued(stack, run, request, conversation)
         from ocx.keyring.client import open_client  # httpx, only if something is sent
 
-        target = stack.enter_context(opened(run, output))
+        target = stack.enter_context(open_output(run, output))
         client = stack.enter_context(open_client(run, settings))
         exchange = Exchange(
             client,
@@ -116,7 +116,8 @@ def _call(
             keep_text=False,
             split_think=output.reasoning != "raw",
         )
-        result = exchange.send(body, delivery(run, output, checks, target))
+        with awaited(run, client, settings.model, output, checks, target) as sink:
+            result = exchange.send(body, sink)
         if limits.cost:
             show_cost(run, result.cost)
 
@@ -140,7 +141,7 @@ def _show(
     if schema is not None:
         body = with_format(body, schema)
     stream = output.streams(run)
-    with opened(run, output) as target:
+    with open_output(run, output) as target:
         if look.snippet is None:
             print_request(run, request.settings, body, target, stream=stream)
         else:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ocx.runtime import Runtime
-
-if TYPE_CHECKING:
-    pass
 from ocx.docs.completion import script
 from ocx.docs.tree import tree
+from ocx.runtime import Runtime
 
 
 def completion(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,35 +18,76 @@ from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
-_OPTIONS: dict[str, tuple[Any, tuple[str, ...], str, str | None]] = {
-    "profile": (str, ("--profile", "-P"), "Use this profile of the config file.", "NAME"),
-    "sandbox": (bool, ("--sandbox",), "Use the built-in offline server and its credits.", None),
-    "base_url": (str, ("--base-url",), "Endpoint to use instead of the profile's.", "URL"),
-    "key_file": (str, ("--key-file",), "Read the key from this file, or - for stdin.", "FILE"),
-    "header": (list[str], ("--header", "-H"), "Add a request header (repeatable).", "NAME:VALUE"),
-    "json": (bool, ("--json",), "Print JSON; errors too, on stderr.", None),
-    "color": (str, ("--color",), "Colour on both streams.", "auto|always|never"),
-    "quiet": (bool, ("--quiet", "-q"), "Nothing on stderr but errors.", None),
-    "debug": (bool, ("--debug",), "Show requests, retries and tracebacks on stderr.", None),
-    "timeout": (float, ("--timeout",), "Seconds for the whole call, retries included.", "SECONDS"),
-    "retries": (int, ("--retries",), "How often a failed request is tried again.", "N"),
-    "proxy": (str, ("--proxy",), "Proxy to use instead of the environment's.", "URL"),
-    "ca_bundle": (str, ("--ca-bundle",), "File with the CA certificates to trust.", "FILE"),
+if TYPE_CHECKING:
+    from ocx.api import Client
+
+_ENDPOINT, _OUTPUT, _NETWORK = "Endpoint and key", "Output", "Network"
+
+
+class _Shared(NamedTuple):
+    kind: Any
+    flags: tuple[str, ...]
+    help: str
+    metavar: str | None
+    heading: str
+
+
+_OPTIONS: dict[str, _Shared] = {
+    "profile": _Shared(
+        str, ("--profile", "-P"), "Use this profile of the config file.", "NAME", _ENDPOINT
+    ),
+    "sandbox": _Shared(
+        bool, ("--sandbox",), "Use the built-in offline server and its credits.", None, _ENDPOINT
+    ),
+    "base_url": _Shared(
+        str, ("--base-url",), "Endpoint to use instead of the profile's.", "URL", _ENDPOINT
+    ),
+    "key_file": _Shared(
+        str, ("--key-file",), "Read the key from this file, or - for stdin.", "FILE", _ENDPOINT
+    ),
+    "header": _Shared(
+        list[str], ("--header", "-H"), "Add a request header (repeatable).", "NAME:VALUE", _ENDPOINT
+    ),
+    "json": _Shared(bool, ("--json",), "Print JSON; errors too, on stderr.", None, _OUTPUT),
+    "color": _Shared(str, ("--color",), "Colour on both streams.", "auto|always|never", _OUTPUT),
+    "quiet": _Shared(bool, ("--quiet", "-q"), "Nothing on stderr but errors.", None, _OUTPUT),
+    "debug": _Shared(
+        bool, ("--debug",), "Show requests, retries and tracebacks on stderr.", None, _OUTPUT
+    ),
+    "timeout": _Shared(
+        float, ("--timeout",), "Seconds for the whole call, retries included.", "SECONDS", _NETWORK
+    ),
+    "retries": _Shared(
+        int, ("--retries",), "How often a failed request is tried again.", "N", _NETWORK
+    ),
+    "proxy": _Shared(
+        str, ("--proxy",), "Proxy to use instead of the environment's.", "URL", _NETWORK
+    ),
+    "ca_bundle": _Shared(
+        str, ("--ca-bundle",), "File with the CA certificates to trust.", "FILE", _NETWORK
+    ),
 }
 SHARED_NAMES = tuple(_OPTIONS)
 VALUE_FLAGS = frozenset(
-    flag for kind, flags, _, _ in _OPTIONS.values() if kind is not bool for flag in flags
+    flag for each in _OPTIONS.values() if each.kind is not bool for flag in each.flags
 )
 
 
 def _parameter(name: str, hidden: bool) -> inspect.Parameter:
-    kind, flags, text, metavar = _OPTIONS[name]
-    option = typer.Option(*flags, help=text, metavar=metavar, hidden=hidden, show_default=False)
+    shared = _OPTIONS[name]
+    option = typer.Option(
+        *shared.flags,
+        help=shared.help,
+        metavar=shared.metavar,
+        hidden=hidden,
+        show_default=False,
+        rich_help_panel=shared.heading,
+    )
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, option],
+        annotation=Annotated[shared.kind | None, option],
     )
 
 
@@ -118,3 +160,20 @@ def ledger_path(run: Runtime, db: Path | None) -> Path:
         # main() has split them off for `serve -- CMD`; dropping them silently would be worse.
         raise UsageError("nothing may follow -- here")
     return serve_database(run.terminal.env, db, sandbox=bool(run.flags.get("sandbox")))
+
+
+@contextmanager
+def waiting(run: Runtime, what: str, client: Client | None = None) -> Iterator[None]:
+    """Show a person at a terminal that the block waits for `what`.
+
+    Args:
+        client: the one that asks; then it is also shown that it connects.
+    """
+    if not run.animates:
+        yield
+        return
+    from ocx.output.spinner import answer_of, elapsed, spinning  # only if somebody looks
+
+    state = elapsed(f"waiting for {what}") if client is None else answer_of(client, what)
+    with spinning(run, state):
+        yield

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ocx.commands.context import waiting
 from ocx.doctor import machine
 from ocx.doctor.check import Check, failed, ok, skipped, warning
 from ocx.errors import OcxError
-from ocx.escaping import one_line
+from ocx.output.checks import check_writer
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from ocx.config.settings import Settings
     from ocx.secret import Secret
 
+_FIRST = ("version", "programs", "config", "credentials", "key", "network")
 _NETWORK = ("proxy", "dns", "tcp", "tls", "http", "clock")
 _ACCOUNT = ("models", "balance")
-_COLORS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
 
 def doctor(
@@ -37,10 +38,11 @@ def doctor(
     ok, warning or failed. The exit code is that of the first failure.
     """
     found = []
+    write = check_writer(run.terminal, (*_FIRST, *_NETWORK, *_ACCOUNT), color=run.color)
     for check in _checks(run, chat):
         found.append(check)
         if not run.json and not run.quiet:
-            _print(run, check)
+            write(check)
     failures = [check for check in found if check.error is not None]
     if run.json:
         checks = [check.as_json() for check in found]
@@ -70,7 +72,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
         # The HTTP library takes longer to import than everything above takes to run.
         from ocx.doctor.network import network
 
-        for check in network(settings):
+        for check in _awaited(run, "the network", network(settings)):
             yield check
             if check.error is not None:
                 yield from _not_tried(f"{check.name} failed", chat, _ACCOUNT)
@@ -81,7 +83,17 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     from ocx.doctor.account import account
 
     with _client(run, settings, secret) as client:
-        yield from account(client, settings, chat=chat)
+        yield from _awaited(run, "the account", account(client, settings, chat=chat))
+
+
+def _awaited(run: Runtime, what: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """The checks; a person sees that each is waited for."""
+    while True:
+        with waiting(run, what):
+            check = next(checks, None)
+        if check is None:
+            return
+        yield check
 
 
 def _client(
@@ -118,15 +130,6 @@ def _not_tried(
 ) -> Iterator[Check]:
     for name in (*names, *(["chat"] if chat else [])):
         yield skipped(name, f"not tried: {why}")
-
-
-def _print(run: Runtime, check: Check) -> None:
-    state = f"{check.state:<8}"
-    if run.terminal.stdout_color(run.color):
-        state = f"\x1b[{_COLORS[check.state]}m{state}\x1b[0m"
-    run.terminal.print(f"{state} {check.name}: {one_line(check.detail)}")
-    if check.hint:
-        run.terminal.print(f"{'':8} -> {one_line(check.hint)}")
 
 
 def _verdict(failures: list[Check]) -> OcxError:

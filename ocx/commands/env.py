@@ -8,7 +8,7 @@ import typer
 
 from ocx.errors import UsageError
 from ocx.keyring.lookup import endpoint, find_key
-from ocx.keyring.tool_environment import Handover, handover, refuse_sandbox
+from ocx.keyring.tool_environment import ToolEnvironment, handover, refuse_sandbox
 from ocx.output import assignments
 from ocx.output.github import append, command
 from ocx.runtime import Runtime
@@ -55,7 +55,7 @@ def env(
         run.note("the key is masked on a terminal; --reveal prints it")
 
 
-def hand_over(run: Runtime, model: str | None) -> Handover:
+def hand_over(run: Runtime, model: str | None) -> ToolEnvironment:
     """The variables for this call's endpoint, after every check that a request would pass.
 
     Raises: UsageError, ConfigError, AuthError.
@@ -77,7 +77,7 @@ def _form(run: Runtime, name: str | None) -> str:
     return "json" if run.json else name or "sh"
 
 
-def _write_github(run: Runtime, found: Handover) -> None:
+def _write_github(run: Runtime, found: ToolEnvironment) -> None:
     if not run.terminal.env.get("GITHUB_ENV"):
         raise UsageError(
             "--format github is for a job of GitHub Actions: GITHUB_ENV is not set",

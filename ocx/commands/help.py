@@ -38,14 +38,15 @@ def help_(
         return
     page = _page(run, words)
     if not (shown_by and _show(shown_by, page)):
-        from ocx.docs.plain import plain
+        from ocx.docs.plain import plain  # noqa: PLC0415 - as in _page
 
         run.terminal.print(plain(page, run.terminal.width))
 
 
 def _page(run: Runtime, words: list[str]) -> Page:
-    from ocx.docs import manual  # not for the tables above, which scripts read
-    from ocx.docs.tree import find
+    # Not for the tables above, which scripts read.
+    from ocx.docs import manual  # noqa: PLC0415 - see above
+    from ocx.docs.tree import find  # noqa: PLC0415 - the same
 
     name = " ".join(words)
     if name in TOPICS:
@@ -61,7 +62,7 @@ def _page(run: Runtime, words: list[str]) -> Page:
 
 def _show(man: str, page: Page) -> bool:
     """Whether `man` showed the page; every man takes a name with a slash for a file."""
-    from ocx.docs.roff import roff
+    from ocx.docs.roff import roff  # noqa: PLC0415 - as in _page
 
     with tempfile.TemporaryDirectory(prefix="ocx-") as folder:
         file = Path(folder) / page.file

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocx.api.types import model_ids
+from ocx.commands.context import waiting
 from ocx.config.paths import cache_dir
 from ocx.config.schema import SANDBOX
 from ocx.errors import RejectedError, UsageError
@@ -18,7 +19,7 @@ from ocx.escaping import one_line
 from ocx.files import atomic_write
 from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.suggest import nearest
 
@@ -43,7 +44,7 @@ def models(
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
     settings = run.settings()
-    with open_client(run, settings) as client:
+    with open_client(run, settings) as client, waiting(run, "the models", client):
         reply = client.models()
     ids = model_ids(reply.json)
     _write_cache(run, settings, ids)
@@ -91,7 +92,8 @@ def _write_ids(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
         return
     if ids:
         rows = [(name, _marks(settings, name)) for name in ids]
-        write_table(run.terminal, ("MODEL", ""), rows, color=run.color)
+        columns = (Column("MODEL", "accent"), Column("USED AS", "dim"))
+        write_table(run.terminal, columns, rows, color=run.color)
 
 
 def _marks(settings: Settings, name: str) -> str:

@@ -12,6 +12,9 @@ import typer
 
 from ocx.call.options import Option, OptionGroup, Texts
 
+FILTERS = "Filters"
+"""A heading of the help, as all that `rich_help_panel` names; without one it is "Options"."""
+
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the key.")]
 SettingName = Annotated[
     str, typer.Argument(metavar="NAME", help="A setting, or headers.X, or aliases.X.")
@@ -26,19 +29,38 @@ AccountName = Annotated[
 ]
 Since = Annotated[
     str | None,
-    typer.Option("--since", help="From this date (2026-01-31), or age (7d) on.", metavar="TIME"),
+    typer.Option(
+        "--since",
+        help="From this date (2026-01-31), or age (7d) on.",
+        metavar="TIME",
+        rich_help_panel=FILTERS,
+    ),
 ]
 Until = Annotated[
-    str | None, typer.Option("--until", help="Before this date or age.", metavar="TIME")
+    str | None,
+    typer.Option(
+        "--until", help="Before this date or age.", metavar="TIME", rich_help_panel=FILTERS
+    ),
 ]
 OfModel = Annotated[
-    str | None, typer.Option("--model", "-m", help="Only calls to this model.", metavar="ID")
+    str | None,
+    typer.Option(
+        "--model", "-m", help="Only calls to this model.", metavar="ID", rich_help_panel=FILTERS
+    ),
 ]
 Talk = Annotated[
     str | None,
-    typer.Option("--conversation", help="Only this conversation: its name or id.", metavar="NAME"),
+    typer.Option(
+        "--conversation",
+        help="Only this conversation: its name or id.",
+        metavar="NAME",
+        rich_help_panel=FILTERS,
+    ),
 ]
-Limit = Annotated[int, typer.Option("--limit", help="How many at most.", min=1, metavar="N")]
+Limit = Annotated[
+    int,
+    typer.Option("--limit", help="How many at most.", min=1, metavar="N", rich_help_panel=FILTERS),
+]
 
 
 def is_group(annotation: Any) -> bool:

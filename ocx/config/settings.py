@@ -29,7 +29,7 @@ from ocx.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["SANDBOX_URL", "Settings", "check_file", "check_pair", "check_url", "resolve"]
+__all__ = ["SANDBOX_URL", "Settings", "check_file", "check_url", "check_url_and_auth", "resolve"]
 
 SANDBOX_URL = "http://sandbox.localhost/api/v1"
 """Stands for the sandbox's own, whose port is known only while it runs."""
@@ -130,13 +130,13 @@ def check_file(config: ConfigFile) -> list[str]:
     for name in config.profiles():
         if not values.NAME.fullmatch(name):
             raise config.error(f"profiles.{name!r}: not a name for a profile")
-        check_pair(_checked_profile(config, name), f"profile {name}")
+        check_url_and_auth(_checked_profile(config, name), f"profile {name}")
         warnings += profile_warnings(config, name)
     choose_profile(config, {}, {})
     return [*top_warnings(config), *warnings]
 
 
-def check_pair(profile: Mapping[str, Any], source: str) -> None:
+def check_url_and_auth(profile: Mapping[str, Any], source: str) -> None:
     """Check a profile's URL against its kind of authentication.
 
     Raises:

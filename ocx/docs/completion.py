@@ -1,7 +1,7 @@
 """Completion scripts: static text for each shell, filled in from the command tree.
 
 The shells read model ids and names from files themselves and evaluate nothing. Typer's own
-scripts start Python on every TAB and run what a model id says (conventions, 9).
+scripts start Python on every TAB and run what a model id says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ SHELLS = tuple(FILES)
 
 
 def script(shell: str, root: Command) -> str:
-    """The completion script for one of `SHELLS`. Raises: UsageError for another."""
+    """The completion script for one of `SHELLS`.
+
+    Raises:
+        UsageError: there is none for that shell.
+    """
     if shell not in FILES:
         raise UsageError(f"no completion for {shell!r}", hint=f"there is {', '.join(SHELLS)}")
     template = (_TEMPLATES / FILES[shell]).read_text("utf-8")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ocx.config.schema import ENVIRONMENT, SETTINGS, Setting
-from ocx.docs.page import Page, Paragraph, Synopsis, Terms, filled, section
+from ocx.docs.page import Heading, Page, Paragraph, Synopsis, Terms, filled, section
 from ocx.docs.prose import prose
-from ocx.docs.tree import Argument, Command, Option
+from ocx.docs.tree import Argument, Command, Option, by_heading
 from ocx.errors import exit_code_table
 
 _SEE_ALSO = ("`ocx`(1)", "`ocx-config`(5)", "`ocx-environment`(7)", "`ocx-exit-codes`(7)")
@@ -99,19 +99,8 @@ def _text(command: Command) -> Iterator[Paragraph]:
 
 
 def _synopsis(command: Command) -> Iterator[Synopsis]:
-    if command.bare:
-        places = (_place(argument) for argument in command.arguments)
-        yield Synopsis(command.title, " ".join(["[OPTION]...", *places]))
-    if command.commands:
-        yield Synopsis(command.title, "[OPTION]... COMMAND [ARGUMENT]...")
-
-
-def _place(argument: Argument) -> str:
-    name = argument.metavar
-    if name.startswith("--"):  # a command line of another program
-        return f"{name} [ARGUMENT]..."
-    shown = f"{{{name}}}" if "|" in name else name
-    return (shown if argument.required else f"[{shown}]") + ("..." if argument.many else "")
+    for rest in command.synopses():
+        yield Synopsis(command.title, rest)
 
 
 def _commands(command: Command) -> Iterator[Terms]:
@@ -129,10 +118,14 @@ def _arguments(arguments: tuple[Argument, ...]) -> Iterator[Terms]:
         yield Terms(tuple((a.metavar, a.help) for a in arguments))
 
 
-def _options(command: Command, is_root: bool) -> Iterator[Paragraph | Terms]:
-    shown = command.options if is_root else command.own()
-    if shown:
-        yield Terms(tuple((_flags(option), _help(option)) for option in shown))
+def _options(command: Command, is_root: bool) -> Iterator[Heading | Paragraph | Terms]:
+    groups = by_heading(command.options if is_root else command.own())
+    for heading, options in groups.items():
+        if len(groups) > 1:
+            yield Heading(heading)
+        yield Terms(tuple((_flags(option), _help(option)) for option in options))
+    if len(groups) > 1:
+        yield Heading("Shared options")
     if is_root:
         yield Paragraph(
             "Every command knows these but the version; they stand before or after it, and the "
@@ -143,9 +136,8 @@ def _options(command: Command, is_root: bool) -> Iterator[Paragraph | Terms]:
 
 
 def _flags(option: Option) -> str:
-    flags = sorted((*option.flags, *option.off), key=len)  # the short one first, as in every manual
     value = f" {option.metavar}" if option.metavar else ""
-    return ", ".join(f"`{flag}`" for flag in flags) + value
+    return ", ".join(f"`{flag}`" for flag in option.spellings) + value
 
 
 def _help(option: Option) -> str:

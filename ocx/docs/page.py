@@ -15,6 +15,13 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """The title of what follows, inside a section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Terms:
     """What is explained, and the explanation."""
 
@@ -36,7 +43,7 @@ class Example:
     code: str
 
 
-Block = Paragraph | Terms | Synopsis | Example
+Block = Heading | Paragraph | Terms | Synopsis | Example
 
 
 @dataclass(frozen=True)
@@ -57,10 +64,6 @@ class Page:
     @property
     def file(self) -> str:
         return f"{self.name}.{self.number}"
-
-    @property
-    def reference(self) -> str:
-        return f"`{self.name}`({self.number})"
 
 
 def paragraphs(text: str) -> tuple[Block, ...]:

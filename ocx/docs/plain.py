@@ -1,4 +1,4 @@
-"""A page as plain text: for a pipe, and where there is no man."""
+"""A page as plain text: for a pipe, and if there is no man."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from ocx.docs.page import Block, Example, Page, Paragraph, Synopsis, Terms
+from ocx.docs.page import Block, Example, Heading, Page, Paragraph, Synopsis, Terms
 
 _INDENT = " " * 4
 _REFERENCE = re.compile(r"`([^`]+)`(?=\(\d\))")
@@ -18,14 +18,18 @@ def plain(page: Page, width: int = 80) -> str:
     lines = [f"{page.name} - {page.summary}"]
     for section in page.sections:
         lines += ["", section.title]
-        for n, block in enumerate(section.blocks):
-            lines += [*([""] if n else []), *_block(block, width)]
+        gap = False
+        for block in section.blocks:
+            lines += [*([""] if gap else []), *_block(block, width)]
+            gap = not isinstance(block, Heading)
     # In running text the backticks tell what is typed; elsewhere everything is.
     return _REFERENCE.sub(r"\1", "\n".join(lines))
 
 
 def _block(block: Block, width: int) -> Iterator[str]:
     match block:
+        case Heading(text):
+            yield _INDENT[:2] + text
         case Paragraph(text):
             yield from _wrapped(text, _INDENT, width)
         case Terms(rows):

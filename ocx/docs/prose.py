@@ -1,36 +1,50 @@
-"""What people write for the manual: `text/NAME.toml`, one file a page, beside what is generated."""
+"""What people write for the manual and the help: `manual_text.toml`, beside what is generated."""
 
 from __future__ import annotations
 
 import tomllib
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ocx.docs.page import Block, Example, Paragraph, paragraphs
 
-_FOLDER = Path(__file__).with_name("text")
+TEXTS = Path(__file__).with_name("manual_text.toml")
 
 
 class Prose(NamedTuple):
-    """Blocks for DESCRIPTION, EXAMPLES, FILES… ; empty where nothing was written."""
+    """Blocks for DESCRIPTION, EXAMPLES and NOTES; empty if nothing was written."""
 
     description: tuple[Block, ...] = ()
     examples: tuple[Block, ...] = ()
     notes: tuple[Block, ...] = ()
 
 
+class Sample(NamedTuple):
+    """An example of the manual and of the help: a sentence, then the lines to type."""
+
+    text: str
+    code: str
+
+
+@cache
+def texts() -> dict[str, Any]:
+    """The whole file, by the name of the page."""
+    return tomllib.loads(TEXTS.read_text("utf-8"))
+
+
 def prose(name: str) -> Prose:
     """What is written for the page `name`."""
-    path = _FOLDER / f"{name}.toml"
-    if not path.is_file():
-        return Prose()
-    data = tomllib.loads(path.read_text("utf-8"))
+    data = texts().get(name, {})
+    blocks = ((Paragraph(sample.text), Example(sample.code)) for sample in samples(name))
     return Prose(
         paragraphs(data.get("description", "")),
-        tuple(block for row in data.get("examples", ()) for block in _example(row)),
+        tuple(block for pair in blocks for block in pair),
         paragraphs(data.get("notes", "")),
     )
 
 
-def _example(row: dict[str, str]) -> tuple[Block, ...]:
-    return (Paragraph(" ".join(row["text"].split())), Example(row["code"].strip("\n")))
+def samples(name: str) -> list[Sample]:
+    """The examples of the page `name`."""
+    rows = texts().get(name, {}).get("examples", ())
+    return [Sample(" ".join(row["text"].split()), row["code"].strip("\n")) for row in rows]

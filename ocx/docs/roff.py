@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 
 from ocx import __version__
-from ocx.docs.page import Block, Example, Page, Paragraph, Synopsis, Terms
+from ocx.docs.page import Block, Example, Heading, Page, Paragraph, Synopsis, Terms
 
 # Of the texts, not of the day: the same tree gives the same bytes.
 DATE = "2026-11-22"
@@ -37,12 +37,17 @@ def roff(page: Page) -> str:
     ]
     for section in page.sections:
         lines.append(f".SH {_quoted(section.title)}")
-        lines += [line for n, block in enumerate(section.blocks) for line in _block(block, n == 0)]
+        first = True
+        for block in section.blocks:
+            lines += _block(block, first)
+            first = isinstance(block, Heading)
     return "\n".join(lines) + "\n"
 
 
 def _block(block: Block, first: bool) -> Iterator[str]:
     match block:
+        case Heading(text):
+            yield f".SS {_quoted(text)}"
         case Paragraph(text):
             if not first:
                 yield ".PP"

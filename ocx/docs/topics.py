@@ -29,4 +29,4 @@ TOPICS: dict[str, Callable[[], str] | None] = {
     "environment": environment,
     "config-file": None,
 }
-"""Each with its table as text, where that says as much as the page of the manual."""
+"""Each with its table as text, if that says as much as the page of the manual."""

@@ -31,10 +31,18 @@ class Option:
     """What its value is called; `a|b` lists the values there are; None for a switch."""
     repeatable: bool
     shared: bool
+    heading: str = "Options"
+    limits: str = ""
+    """The default and the range of its value, as the help shows them."""
 
     @property
     def takes_value(self) -> bool:
         return self.metavar is not None
+
+    @property
+    def spellings(self) -> list[str]:
+        """Every flag, the short one first, as in every manual."""
+        return sorted((*self.flags, *self.off), key=len)
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,14 @@ class Argument:
     help: str
     required: bool
     many: bool
+
+    @property
+    def place(self) -> str:
+        """How it stands in a synopsis: `ID`, `[FILTER]`, `{GET|POST}`, `[PROMPT]...`."""
+        if self.metavar.startswith("--"):  # a command line of another program
+            return f"{self.metavar} [ARGUMENT]..."
+        shown = f"{{{self.metavar}}}" if "|" in self.metavar else self.metavar
+        return (shown if self.required else f"[{shown}]") + ("..." if self.many else "")
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,15 @@ class Command:
     def own(self) -> tuple[Option, ...]:
         return tuple(option for option in self.options if not option.shared)
 
+    def synopses(self) -> list[str]:
+        """What may follow its title on a command line."""
+        lines = []
+        if self.bare:
+            lines.append(" ".join(["[OPTION]...", *(each.place for each in self.arguments)]))
+        if self.commands:
+            lines.append("[OPTION]... COMMAND [ARGUMENT]...")
+        return lines
+
     def walk(self) -> Iterator[Command]:
         """This command and all below it, each before its own."""
         yield self
@@ -78,7 +103,17 @@ class Command:
 
 
 # The parser adds it by itself, so that it is no parameter of any command.
-_HELP = Option("help", ("--help", "-h"), (), "Show help and exit.", None, False, True)
+_HELP = Option(
+    "help", ("--help", "-h"), (), "Show help and exit.", None, False, True, "Help and version"
+)
+
+
+def by_heading(options: Sequence[Option]) -> dict[str, list[Option]]:
+    """The options under their headings, each heading where its first option stands."""
+    groups: dict[str, list[Option]] = {}
+    for option in options:
+        groups.setdefault(option.heading, []).append(option)
+    return groups
 
 
 def tree(program: Any) -> Command:
@@ -99,6 +134,11 @@ def find(program: Any, words: Sequence[str]) -> Command | None:
 def read(command: Any, path: tuple[str, ...]) -> Command:
     """One command object of Typer, and all below it, as data."""
     table = {name: subcommand(command, name) for name in subcommand_names(command)}
+    return shallow(command, path, [read(below, (*path, name)) for name, below in table.items()])
+
+
+def shallow(command: Any, path: tuple[str, ...], below: Sequence[Command]) -> Command:
+    """One command object of Typer as data; what is `below` it is given, and nothing is imported."""
     summary, _, text = (command.help or "").strip().partition("\n\n")
     known = parameters(command)
     return Command(
@@ -107,9 +147,14 @@ def read(command: Any, path: tuple[str, ...]) -> Command:
         text.strip(),
         (*(_option(parameter) for parameter in known if parameter.is_option), _HELP),
         tuple(_argument(parameter) for parameter in known if not parameter.is_option),
-        tuple(read(below, (*path, name)) for name, below in table.items()),
-        runs_alone(command),
+        tuple(below),
+        not below or runs_alone(command),
     )
+
+
+def leaf(path: tuple[str, ...], summary: str) -> Command:
+    """A command of which nothing is known but what the table says."""
+    return Command(path, summary, "", (), (), (), True)
 
 
 def check(root: Command) -> None:
@@ -136,6 +181,8 @@ def _option(parameter: Parameter) -> Option:
         _metavar(parameter) if parameter.takes_value else None,
         parameter.repeatable,
         parameter.name in SHARED_FLAGS,
+        parameter.heading or "Options",
+        "; ".join(parameter.limits),
     )
 
 

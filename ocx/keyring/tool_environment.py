@@ -20,7 +20,7 @@ NO_KEY = "none"
 """Stands for a key if the endpoint wants none: the SDKs do not start without one."""
 
 
-class Handover(NamedTuple):
+class ToolEnvironment(NamedTuple):
     """Variables to set, in order, and to remove; `secret` is the one value not to show."""
 
     variables: dict[str, str]
@@ -48,7 +48,7 @@ def refuse_sandbox(settings: Settings) -> None:
         )
 
 
-def handover(settings: Settings, key: Secret | None) -> Handover:
+def handover(settings: Settings, key: Secret | None) -> ToolEnvironment:
     """What a tool needs to use the endpoint of `settings` with `key`.
 
     Raises:
@@ -67,7 +67,7 @@ def handover(settings: Settings, key: Secret | None) -> Handover:
         variables |= dict.fromkeys(keys, text)
     variables |= _model(settings) | _for_ocx(settings)
     removed = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", env_name("sandbox"))
-    return Handover(variables, removed if key else (*removed, *keys), key)
+    return ToolEnvironment(variables, removed if key else (*removed, *keys), key)
 
 
 def _model(settings: Settings) -> dict[str, str]:

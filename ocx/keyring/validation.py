@@ -127,7 +127,7 @@ def _from_balance(reading: Balance) -> Verdict:
 
 
 def _without_balance(client: Client) -> Verdict:
-    """An endpoint without /balance: being listed the models proves little, a refusal everything."""
+    """Without /balance, ask /models: a list proves little, a refusal proves the key invalid."""
     try:
         client.models()
     except OcxError as error:

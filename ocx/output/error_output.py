@@ -8,7 +8,7 @@ from ocx.terminal import Terminal
 
 
 def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None:
-    """Print `error` on stderr: line, hint, request id; or conventions' JSON document."""
+    """Print `error` on stderr: line, hint, request id; or one JSON object."""
     if as_json:
         terminal.message(failure_json(error))
         return
@@ -20,7 +20,7 @@ def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None
 
 
 def failure_json(error: OcxError) -> str:
-    import json  # only on the way to an error
+    import json
 
     fields = {
         "type": error.name,

@@ -37,9 +37,10 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def append(env: Mapping[str, str], variable: str, text: str) -> bool:
-    """Add `text` to the file that a variable names; False where there is no such variable.
+    """Add `text` to the file that a variable names; False if there is no such variable.
 
-    Raises: OcxError where it cannot be written.
+    Raises:
+        OcxError: it cannot be written.
     """
     if not env.get(variable):
         return False

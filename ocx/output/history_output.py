@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from ocx.config.paths import state_dir
@@ -14,20 +15,34 @@ from ocx.history.stats import Day
 from ocx.history.store import open_existing
 from ocx.output.bars import bars
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.layout import GAP, cells
+from ocx.output.table import Cell, Column, write_table
+from ocx.output.time_text import ago, day_text, now
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
-_HEADERS = ("ID", "WHEN", "MODEL", "CONVERSATION", "TOKENS", "CREDITS", "OUTCOME", "PROMPT")
-
-
+_CALLS = (
+    Column("ID", "accent", right=True),
+    Column("WHEN", "dim"),
+    Column("MODEL"),
+    Column("CONVERSATION"),
+    Column("TOKENS", right=True),
+    Column("CREDITS", right=True),
+    Column("OUTCOME", "bad"),
+    Column("PROMPT", cut=True),
+)
 _STATS = ("DAY", "MODEL", "CALLS", "PROMPT TOKENS", "COMPLETION TOKENS", "CREDITS", "UNKNOWN")
-
-
-_BARS = ("DAY", "MODEL", "CALLS", "TOKENS", "", "CREDITS", "")
-
-
-_BAR = 20
+_BARS = (
+    Column("DAY", "dim"),
+    Column("MODEL", "accent"),
+    Column("CALLS", right=True),
+    Column("TOKENS", right=True),
+    Column(""),
+    Column("CREDITS", right=True),
+    Column(""),
+)
+_LONGEST_BAR = 20
+ANSWER = "assistant"
 
 
 def write_found(run: Runtime, filters: Filters, limit: int) -> None:
@@ -43,40 +58,50 @@ def write_found(run: Runtime, filters: Filters, limit: int) -> None:
 
 def _write_calls(terminal: Terminal, entries: Sequence[Entry], color: str) -> None:
     """Print a table of calls; on a terminal without the columns that say nothing."""
-    rows = [_row(entry, short=terminal.stdout_tty) for entry in entries]
-    headers: tuple[str, ...] = _HEADERS
-    if terminal.stdout_tty and rows:  # 80 columns have no place for one that says nothing
-        used = [any(cells) for cells in zip(*rows, strict=True)]
-        headers, *rows = (tuple(compress(row, used)) for row in (_HEADERS, *rows))
-    write_table(terminal, headers, rows, color=color)
+    rows = _screen_rows(entries) if terminal.stdout_tty else map(_row, entries)
+    write_table(terminal, _CALLS, list(rows), color=color)
 
 
 def write_days(terminal: Terminal, days: list[Day], color: str) -> None:
     """Print tokens and credits a day: with bars on a terminal, all the numbers in a pipe."""
     if terminal.stdout_tty:
-        write_table(terminal, _BARS, _bar_rows(days), color=color)
+        write_table(terminal, _BARS, _bar_rows(days, terminal.width), color=color)
     else:
         write_table(terminal, _STATS, [_day_row(day) for day in days])
 
 
-def _row(entry: Entry, *, short: bool) -> tuple[str, ...]:
-    prompt = " ".join(entry.prompt.split()) if short else entry.prompt
+def _row(entry: Entry) -> tuple[str, ...]:
     return (
         str(entry.id),
-        entry.when.isoformat(" ", "minutes")[:16]
-        if short
-        else entry.when.isoformat("T", "seconds"),
+        entry.when.isoformat("T", "seconds"),
         entry.model,
         entry.conversation_name or str(entry.conversation),
         _tokens(entry),
         _credits(entry),
         entry.outcome,
-        prompt[:57] + "…" if short and len(prompt) > 58 else prompt,
+        entry.prompt,
     )
 
 
-def call_text(entry: Entry, messages: list[dict[str, Any]]) -> str:
-    """The call for a person, as Markdown-like text."""
+def _screen_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
+    """What 80 columns have a place for: named conversations, and outcomes that are not good."""
+    at = now()
+    places = most_decimals(entry.credits for entry in entries)
+    for entry in entries:
+        yield (
+            str(entry.id),
+            ago(entry.when, at),
+            entry.model,
+            entry.conversation_name or "",
+            _tokens(entry),
+            "" if entry.credits is None else f"{entry.credits:.{places}f}",
+            "" if entry.outcome == "finished" else entry.outcome,
+            " ".join(entry.prompt.split()),
+        )
+
+
+def call_facts(entry: Entry) -> list[tuple[str, str]]:
+    """What is known of a call besides its texts: names and values."""
     facts = [
         ("id", str(entry.id)),
         ("when", entry.when.isoformat(" ", "seconds")),
@@ -96,14 +121,18 @@ def call_text(entry: Entry, messages: list[dict[str, Any]]) -> str:
         ("request id", entry.request_id or ""),
         ("outcome", _outcome(entry)),
     ]
-    head = "\n".join(f"{name}: {value}" for name, value in facts if value)
+    return [(name, value) for name, value in facts if value]
+
+
+def call_texts(entry: Entry, messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The texts of a call, each with who wrote it."""
     parts = [(str(message.get("role")), text_of(message.get("content"))) for message in messages]
     if entry.reasoning:
         parts.append(("reasoning", entry.reasoning))
-    parts.append(("assistant", entry.answer))
+    parts.append((ANSWER, entry.answer))
     if entry.tool_calls:
         parts.append(("tool calls", json.dumps(entry.tool_calls, ensure_ascii=False)))
-    return head + "".join(f"\n\n## {name}\n\n{text}" for name, text in parts).rstrip("\n")
+    return parts
 
 
 def _models(entry: Entry) -> str:
@@ -147,16 +176,38 @@ def day_document(day: Day) -> dict[str, Any]:
     }
 
 
-def _bar_rows(days: list[Day]) -> list[tuple[str, ...]]:
-    tokens = bars([day.tokens for day in days], _BAR)
-    credits = bars([day.credits for day in days], _BAR)
+def _bar_rows(days: list[Day], width: int) -> list[tuple[str | Cell, ...]]:
+    """Two bars share what the numbers leave of the screen."""
+    today = now().date()
+    places = most_decimals(day.credits for day in days)
+    texts = [
+        (
+            day_text(date.fromisoformat(d.day), today),
+            d.model,
+            str(d.calls),
+            str(d.tokens),
+            _bar_credits(d, places),
+        )
+        for d in days
+    ]
+    titles = [column.title for column in _BARS if column.title]
+    taken = sum(max(map(cells, column)) for column in zip(titles, *texts, strict=True))
+    free = max(2, min(2 * _LONGEST_BAR, width - taken - GAP * (len(_BARS) - 1)))
+    tokens = bars([day.tokens for day in days], free - free // 2)
+    credits = bars([day.credits for day in days], free // 2)
     return [
-        (d.day, d.model, str(d.calls), str(d.tokens), t, _bar_credits(d), c)
-        for d, t, c in zip(days, tokens, credits, strict=True)
+        (*row[:4], Cell(t, "accent"), row[4], Cell(c, "accent"))
+        for row, t, c in zip(texts, tokens, credits, strict=True)
     ]
 
 
-def _bar_credits(day: Day) -> str:
-    known = _day_credits(day)
+def _bar_credits(day: Day, places: int) -> str:
+    known = f"{day.credits:.{places}f}" if _day_credits(day) else ""
     missing = f"{day.unknown} unknown" if day.unknown else ""
     return " + ".join(filter(None, (known, missing)))
+
+
+def most_decimals(numbers: Iterable[Decimal | None]) -> int:
+    """How many decimals the most exact of them has, so that all of them align at the point."""
+    exponents = (n.as_tuple().exponent for n in numbers if n is not None and n.is_finite())
+    return max((-each for each in exponents if isinstance(each, int) and each < 0), default=0)

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from ocx.escaping import CONTROL
+from ocx.jsontext import compact
 from ocx.output.answer_writers import Sink
 from ocx.terminal import Terminal
 
@@ -24,26 +25,22 @@ def json_text(terminal: Terminal, value: Any) -> bytes:
 
 def write_json_line(terminal: Terminal, value: Any) -> None:
     """Print one document on one line, on a terminal too."""
-    text = _compact(value)
-    terminal.print(spelled(text) if terminal.stdout_tty else text)
+    text = compact(value)
+    terminal.print(escaped_json(text) if terminal.stdout_tty else text)
 
 
-def spelled(text: str) -> str:
+def escaped_json(text: str) -> str:
     """JSON in which no control character stands as itself: what a person sees is JSON still."""
     return CONTROL.sub(_spelled, text)
 
 
 def _encoded(value: Any, *, indented: bool) -> bytes:
-    text = _indented(value) if indented else _compact(value)
+    text = _indented(value) if indented else compact(value)
     return text.encode("utf-8", "replace") + b"\n"
 
 
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def _indented(value: Any) -> str:
-    return spelled(json.dumps(value, ensure_ascii=False, indent=2))
+    return escaped_json(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _spelled(match: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -9,12 +10,14 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from ocx.errors import OcxError, OutputClosed
 from ocx.output.answer_writers import Sink, TerminalWriter, Writer
 from ocx.output.live_document import Document
 from ocx.output.live_echo import Echo
 from ocx.output.live_screen import Screen
 from ocx.output.live_style import Painter
 from ocx.output.markdown import MarkdownWriter
+from ocx.signals import Suspension
 from ocx.terminal import Terminal
 
 FRAME = 0.05
@@ -56,11 +59,14 @@ class LiveView:
         self._columns, self._rows = size()
         self._document = Document(self._columns, Painter(color=color))
         self._screen = Screen()
+        # Ctrl-Z comes in the main thread, and a frame is drawn in another.
+        self._lock = threading.RLock()
 
     def feed(self, text: str) -> None:
         """The next piece; shown with the next frame."""
-        self._follow_size()
-        self._document.feed(text)
+        with self._lock:
+            self._follow_size()
+            self._document.feed(text)
 
     def draw(self) -> None:
         """Show all that is here.
@@ -69,15 +75,29 @@ class LiveView:
             OutputClosed: the terminal is gone.
             OcxError: it cannot be written to.
         """
-        self._follow_size()
-        tail = self._document.tail(self._rows)
-        self._write(self._screen.frame(self._document.finished(), tail, self._rows))
+        with self._lock:
+            self._follow_size()
+            tail = self._document.tail(self._rows)
+            self._write(self._screen.frame(self._document.finished(), tail, self._rows))
 
     def end(self) -> None:
         """No more text: what is shown stays, and the cursor stands below it. Raises as `draw`."""
-        self._follow_size()
-        self._document.end()
-        self._write(self._screen.end(self._document.finished()))
+        with self._lock:
+            self._follow_size()
+            self._document.end()
+            self._write(self._screen.end(self._document.finished()))
+
+    def pause(self) -> None:
+        """Leave the terminal to another program until `resume`; what is shown stays."""
+        self._lock.acquire()
+        with contextlib.suppress(OcxError, OutputClosed):  # the next frame meets it again
+            self._write(self._screen.leave())
+
+    def resume(self) -> None:
+        """Draw what is not finished once more, below what the other program left."""
+        with contextlib.suppress(OcxError, OutputClosed):
+            self.draw()
+        self._lock.release()
 
     def _follow_size(self) -> None:
         columns, self._rows = self._size()
@@ -121,6 +141,7 @@ class LiveMarkdown:
     def __init__(self, view: LiveView, echo: Echo | None = None) -> None:
         self._view = view
         self._echo = echo
+        self._suspension = Suspension(self._pause, self._resume)
         # Its `put` is one step that no signal breaks into; None is the end.
         self._pieces: SimpleQueue[str | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -140,6 +161,7 @@ class LiveMarkdown:
             if not self._thread:
                 if self._echo:
                     self._echo.off()
+                self._suspension.watch()
                 self._thread = threading.Thread(target=self._run, name="live", daemon=True)
                 self._thread.start()
 
@@ -149,10 +171,21 @@ class LiveMarkdown:
             self._pieces.put(None)
             self._thread.join()
             self._thread = None
+            self._suspension.release()
             if self._echo:
                 self._echo.restore()
         if self._failed:
             raise self._failed
+
+    def _pause(self) -> None:
+        self._view.pause()
+        if self._echo:
+            self._echo.restore()
+
+    def _resume(self) -> None:
+        if self._echo:
+            self._echo.off()
+        self._view.resume()
 
     def _run(self) -> None:
         try:

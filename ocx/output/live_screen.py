@@ -63,6 +63,14 @@ class Screen:
         """The lines of the tail may stand anywhere now."""
         self._tail = [_UNKNOWN] if self._tail else []
 
+    def leave(self) -> str:
+        """The tail stays as it is, and the cursor comes to stand below it; then it begins anew."""
+        if not self._hidden:
+            return ""
+        below = f"{_move('B', len(self._tail) - 1)}\r\n" if self._tail else ""
+        self._tail, self._hidden = [], False
+        return f"\r{below}{_SHOW}"
+
     def end(self, finished: Sequence[str]) -> str:
         """Print what is left; the cursor comes to stand below it. Nothing of the tail stays."""
         if not self._hidden and not finished:

@@ -33,7 +33,11 @@ class Target:
             self._output.close()
 
     def complete(self) -> None:
-        """The answer is whole: rename over the target. Raises OcxError."""
+        """The answer is whole: rename over the target.
+
+        Raises:
+            OcxError: it cannot be written.
+        """
         if self._partial is None or self._final is None:
             self._close()
             return
@@ -61,7 +65,9 @@ class Target:
 def open_target(terminal: Terminal, name: str) -> Target:
     """Open the file of `-o` before anything is sent, so that a bad name costs nothing.
 
-    Raises: UsageError for a folder or an empty name, OcxError for what cannot be written.
+    Raises:
+        UsageError: it is a folder, or has no name.
+        OcxError: it cannot be written.
     """
     if name == "-":
         return Target(terminal.stdout, ours=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.errors import OcxError, OutputClosed
 from ocx.escaping import one_line
+from ocx.jsontext import compact
 from ocx.runtime import Runtime
 from ocx.secret import Secret
+from ocx.serve.ledger.money import credits, show
 
 if TYPE_CHECKING:
     from ocx.serve.request_record import RequestRecord
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 def text_line(exchange: RequestRecord) -> str:
     """Method, path, model, status, tokens, credits, milliseconds, key."""
-    from ocx.serve.ledger.money import show
-
     words = [exchange.method, one_line(exchange.path)]
     if exchange.model is not None:
         words.append(one_line(exchange.model))
@@ -39,8 +38,6 @@ def text_line(exchange: RequestRecord) -> str:
 
 def json_line(exchange: RequestRecord) -> str:
     """The same and more as one compact document; fields that do not apply are null."""
-    from ocx.serve.ledger.money import credits
-
     document: dict[str, Any] = {
         "time": int(time.time()),
         "method": exchange.method,
@@ -56,7 +53,7 @@ def json_line(exchange: RequestRecord) -> str:
         "request_id": exchange.request_id,
         "failure": exchange.failure,
     }
-    return json.dumps(document, separators=(",", ":"))
+    return compact(document, ascii_only=True)
 
 
 class RequestLog:
@@ -97,7 +94,7 @@ class RequestLog:
         if not self._shown:
             return
         if not self._as_text:
-            self._terminal.print(json.dumps({"listening": url}, separators=(",", ":")))
+            self._terminal.print(compact({"listening": url}, ascii_only=True))
             return
         self._terminal.print(f"Listening on {url} (Ctrl-C stops it). In another terminal:")
         self._terminal.print(f"export OCX_BASE_URL={url}")

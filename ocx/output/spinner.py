@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
 
 from ocx.escaping import one_line
+from ocx.runtime import Runtime
+from ocx.signals import Suspension
+from ocx.terminal import RedactingStderr
+
+if TYPE_CHECKING:
+    from ocx.api import Client
 
 DELAY = 0.3
 """Seconds without an answer until it shows: what is quicker than that needs no words."""
@@ -32,36 +40,47 @@ def countdown(text: str, seconds: float, reason: str) -> State:
     return lambda gone: f"{text} in {max(round(seconds - gone), 0)} s: {reason}"
 
 
+def answer_of(client: Client, what: str) -> State:
+    """`connecting`, then `waiting for WHAT, 4 s`."""
+    waiting = elapsed(f"waiting for {what}")
+    return lambda seconds: "connecting" if client.connecting else waiting(seconds)
+
+
 class Spinner:
     """A line that turns, from the first 300 ms to `stop`, which leaves no trace of it.
 
-    A thread of its own draws. Only for a terminal: who makes one has asked
-    `Terminal.can_animate`.
+    A thread of its own draws. Only for a terminal: who makes one has asked `Runtime.animates`.
+    What is written to stderr meanwhile stands above it.
 
     Args:
-        stream: stderr.
         columns: of the terminal; a longer text is cut.
     """
 
     def __init__(
         self,
-        stream: TextIO,
+        stderr: RedactingStderr,
         text: str | State = "connecting",
         *,
         columns: int = 80,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream = stream
+        self._stderr = stderr
         self._columns = columns
         self._clock = clock
         self._start = self._since = clock()
         self._state = _state(text)
         self._drawn = False
+        self._mid_line = False  # a message has begun that is not yet a whole line
+        # Ctrl-Z may come while the main thread has it.
+        self._lock = threading.RLock()
+        self._suspension = Suspension(self._hide, self._lock.release)
         # Its `put` is one step that no signal breaks into; None is the end.
         self._states: SimpleQueue[State | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Spinner:
+        self._stderr.status = self
+        self._suspension.watch()
         self._thread = threading.Thread(target=self._run, name="spinner", daemon=True)
         self._thread.start()
         return self
@@ -84,6 +103,16 @@ class Spinner:
             self._states.put(None)
             self._thread.join()
             self._thread = None
+            self._stderr.status = None
+            self._suspension.release()
+
+    @contextmanager
+    def above(self, text: str) -> Iterator[None]:
+        """Inside, it is erased; it comes back below a whole line."""
+        with self._lock:
+            self._erase()
+            yield
+            self._mid_line = not text.endswith("\n")
 
     def frame(self) -> str:
         """What is to be written now; empty before the first 300 ms are over."""
@@ -99,13 +128,22 @@ class Spinner:
         wait = DELAY
         while self._follow(wait):
             wait = _FRAME
-            if frame := self.frame():
-                self._stream.write(frame)
-                self._stream.flush()
-                self._drawn = True
+            with self._lock:
+                if not self._mid_line and (frame := self.frame()):
+                    self._stderr.draw(frame)
+                    self._drawn = True
+        with self._lock:
+            self._erase()
+
+    def _hide(self) -> None:
+        """Erase it and keep it from coming back until the lock is released."""
+        self._lock.acquire()
+        self._erase()
+
+    def _erase(self) -> None:
         if self._drawn:
-            self._stream.write(_ERASE)
-            self._stream.flush()
+            self._stderr.draw(_ERASE)
+            self._drawn = False
 
     def _follow(self, wait: float) -> bool:
         """Take over what is waited for until a frame is due; False at the end."""
@@ -117,6 +155,42 @@ class Spinner:
             return False
         self._state, self._since = state, self._clock()
         return True
+
+
+@contextmanager
+def spinning(run: Runtime, text: str | State) -> Iterator[Spinner]:
+    """Show what is waited for while the block runs, its retries too. Only if `run.animates`."""
+    state = _state(text)
+    spinner = Spinner(run.terminal.stderr, state, columns=run.terminal.width)
+    retries = _Retries(spinner, state)
+    log = logging.getLogger("ocx.api")
+    log.addHandler(retries)
+    try:
+        with spinner:
+            yield spinner
+    finally:
+        log.removeHandler(retries)
+
+
+class _Retries(logging.Handler):
+    """Counts down to each retry, then shows again what is waited for."""
+
+    def __init__(self, spinner: Spinner, state: State) -> None:
+        super().__init__(logging.WARNING)
+        self._spinner = spinner
+        self._state = state
+
+    def emit(self, record: logging.LogRecord) -> None:
+        retry = getattr(record, "retry", None)
+        if retry is not None:
+            self._spinner.update(_then(retry, self._state))
+
+
+def _then(retry: Mapping[str, Any], state: State) -> State:
+    reason = f"HTTP {retry['status']}" if retry["status"] else str(retry["message"])
+    wait = float(retry["seconds"])
+    before = countdown(f"retry {retry['number']} of {retry['of']}", wait, reason)
+    return lambda seconds: before(seconds) if seconds < wait else state(seconds - wait)
 
 
 def _state(text: str | State) -> State:

@@ -1,47 +1,122 @@
-"""Tables: aligned for a person, TSV without truncation for a pipe."""
+"""Tables: laid out for a person, TSV without truncation for a pipe.
+
+On a terminal all tables are one family: bold headings, one accent colour for what a row is about,
+dim for what is secondary, numbers at the right, no column wider than it needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
+from typing import Literal, NamedTuple
 
 from ocx.escaping import one_line
+from ocx.output.layout import Layout
 from ocx.terminal import Terminal
+
+Style = Literal["plain", "accent", "dim", "good", "warning", "bad"]
+
+
+class Column(NamedTuple):
+    """One column of a table on a terminal.
+
+    Attributes:
+        right: it holds numbers.
+        cut: a long text is shortened with `…`; in other columns it continues on the next line.
+    """
+
+    title: str
+    style: Style = "plain"
+    right: bool = False
+    cut: bool = False
+
+
+class Cell(NamedTuple):
+    """A cell in a style other than its column's."""
+
+    text: str
+    style: Style
+
+
+Row = Sequence[str | Cell]
 
 
 def write_table(
     terminal: Terminal,
-    headers: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    columns: Sequence[str | Column],
+    rows: Sequence[Row],
     *,
     color: str = "auto",
 ) -> None:
-    """Print `rows` of text; the header only on a terminal, where columns are aligned."""
+    """Print `rows`; headings only on a terminal, where a column without any text is left out."""
     if not terminal.stdout_tty:
         for row in rows:
-            terminal.print("\t".join(_cell(value) for value in row))
+            terminal.print("\t".join(_field(text_of(cell)) for cell in row))
         return
-    from rich.console import Console  # a terminal can wait for rich, a pipe cannot
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(value)) for value in row))
-    console = Console(
-        width=terminal.width,
-        force_terminal=True,
-        no_color=not terminal.stdout_color(color),
-        highlight=False,
-        legacy_windows=False,
-    )
-    with console.capture() as capture:
-        console.print(table)
-    lines = capture.get().splitlines()
-    terminal.stdout.write("".join(line.rstrip() + "\n" for line in lines).encode())
+    named = [column if isinstance(column, Column) else Column(column) for column in columns]
+    used = [any(map(text_of, cells)) for cells in zip(*rows, strict=True)] or [True] * len(named)
+    named = list(compress(named, used))
+    table = Table(terminal, named, [list(compress(row, used)) for row in rows], color=color)
+    table.write_heading()
+    table.write(table.rows)
 
 
-def _cell(value: str) -> str:
+class Table:
+    """Columns whose widths are those of `rows`; more rows can be written as they come.
+
+    For a terminal only.
+    """
+
+    def __init__(
+        self, terminal: Terminal, columns: Sequence[Column], rows: Sequence[Row], *, color: str
+    ) -> None:
+        self._terminal = terminal
+        self._columns = columns
+        self._color = terminal.stdout_color(color)
+        self.rows = rows
+        texts = [[one_line(text_of(cell)) for cell in row] for row in rows]
+        self._layout = Layout(
+            [[column.title for column in columns], *texts],
+            right=[column.right for column in columns],
+            cut=[column.cut for column in columns],
+            width=terminal.width,
+        )
+
+    def write_heading(self) -> None:
+        self._write([(column.title, "bold") for column in self._columns])
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Print rows in the table's widths."""
+        for row in rows:
+            self._write(
+                [
+                    (one_line(text_of(cell)), cell.style if isinstance(cell, Cell) else own.style)
+                    for cell, own in zip(row, self._columns, strict=True)
+                ]
+            )
+
+    def _write(self, cells: list[tuple[str, str]]) -> None:
+        for texts in self._layout.lines([text for text, _ in cells]):
+            shown = [
+                styled_text(text, style, color=self._color)
+                for text, (_, style) in zip(texts, cells, strict=True)
+            ]
+            self._terminal.print(self._layout.aligned(texts, shown))
+
+
+_CODES = {"accent": "36", "dim": "2", "bold": "1", "good": "32", "warning": "33", "bad": "31"}
+
+
+def styled_text(text: str, style: str, *, color: bool) -> str:
+    """`text` as a terminal shows it in a style; bold and dim count as colours."""
+    code = _CODES.get(style)
+    return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
+
+
+def text_of(cell: str | Cell) -> str:
+    return cell.text if isinstance(cell, Cell) else cell
+
+
+def _field(value: str) -> str:
     """A field of TSV cannot hold a tab or a line break."""
     return value.replace("\t", " ").replace("\r", " ").replace("\n", " ")

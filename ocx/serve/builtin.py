@@ -12,9 +12,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
+from ocx.jsontext import compact
 from ocx.serve.answer import Answer, CallToken, Finish, Part, Token
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
+from ocx.serve.schema_example import SchemaError, smallest_instance
 from ocx.serve.tool_calls import call_tokens, plan, quoted
 
 _PIECE = re.compile(r"\S+\s*")
@@ -150,13 +152,11 @@ def _in_format(wanted: dict[str, Any], text: str) -> str:
         _refuse_format("json_schema must be an object with a schema", "json_schema")
     if not isinstance(named.get("name"), str):
         _refuse_format("json_schema.name is required: a string", "json_schema.name")
-    from ocx.serve.schema_example import SchemaError, smallest  # only if a schema is given
-
     try:
-        value = smallest(named["schema"], strict=named.get("strict") is True)
+        value = smallest_instance(named["schema"], strict=named.get("strict") is True)
     except SchemaError as error:
         _refuse_format(str(error), "json_schema.schema")
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return compact(value)
 
 
 def _object_of(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import re
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
@@ -14,6 +13,7 @@ from typing import NoReturn
 from ocx.serve.answer import Answer, Begin, Cut, DeliveryFlags, Finish, Part, RawBytes, Token
 from ocx.serve.builtin import paced, parse_options
 from ocx.serve.problem import ApiProblem
+from ocx.suggest import nearest
 
 PREFIX = "fault/"
 HEADER = "X-OCX-Fault"
@@ -82,8 +82,8 @@ def parse(text: str) -> Fault:
 
 
 def _unknown(text: str) -> str:
-    near = difflib.get_close_matches(re.split("[:,]", text[:64])[0], _KINDS, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_KINDS)}"
+    near = nearest(re.split("[:,]", text[:64])[0], _KINDS)
+    hint = f"; did you mean {near}?" if near else f"; there are {', '.join(_KINDS)}"
     return f"there is no fault {text[:64]!r}{hint}"
 
 

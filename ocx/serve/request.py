@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
+from ocx.jsontext import parse
 from ocx.serve.messages import read_messages
 from ocx.serve.problem import ApiProblem, refuse
 
@@ -93,7 +94,7 @@ def read(data: bytes) -> ChatRequest:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(data.decode(), parse_constant=_no_constant)
+        body = parse(data.decode())
     except (ValueError, RecursionError) as error:
         # RecursionError: brackets nested deeper than the interpreter follows.
         text = str(error) if isinstance(error, json.JSONDecodeError) else "cannot be decoded"
@@ -101,10 +102,6 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ApiProblem(400, "the body must be a JSON object", code="invalid_json")
     return body
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _typed(body: dict[str, Any], name: str, kind: type, wanted: str) -> Any:

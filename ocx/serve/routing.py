@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +15,7 @@ from ocx.serve.ledger.money import Price
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.request_record import RequestRecord
+from ocx.suggest import nearest
 
 ECHO = "echo"
 DEFAULT = "deepseek-chat"
@@ -72,8 +72,8 @@ class Catalogue:
         if name.startswith(DIRECT):
             like = self.models.get(DEFAULT, BUILT_IN[0])
             return Model(name, "ocx", like.price, name)
-        near = difflib.get_close_matches(name[:200], self.models, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = nearest(name[:200], self.models)
+        hint = f"; did you mean {near}?" if near else ""
         raise ApiProblem(
             404,
             f"no model is called {name[:200]!r}{hint}",

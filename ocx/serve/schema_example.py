@@ -8,11 +8,12 @@ without a type, unknown formats and annotations, and texts have at least one let
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
+
+from ocx.jsontext import compact
 
 MOST_STEPS = 10_000
 MOST_ITEMS = 1000
@@ -49,7 +50,7 @@ class UnsatisfiableError(SchemaError):
     """No finite value fits here; another branch may have one."""
 
 
-def smallest(schema: Any, *, strict: bool = True, lenient: bool = False) -> Any:
+def smallest_instance(schema: Any, *, strict: bool = True, lenient: bool = False) -> Any:
     """An instance of `schema` that is as short as its JSON can be, nearly always.
 
     Args:
@@ -233,7 +234,7 @@ def _filled(values: Any, where: str) -> list[Any]:
 
 
 def _length(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return len(compact(value))
 
 
 def _count(schema: dict[str, Any], name: str, where: str, most: int | None = None) -> int:

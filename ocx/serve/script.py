@@ -23,8 +23,9 @@ from ocx.serve.answer import Answer, Token
 from ocx.serve.faults import Counters, Fault
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.tomlfile import Keys, TomlFile
+from ocx.serve.tomlfile import TomlFile
 from ocx.serve.tool_calls import ToolCall, call_tokens
+from ocx.toml import Keys
 
 _NAMES = (
     *("equals", "contains", "regex", "model"),

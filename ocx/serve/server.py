@@ -1,4 +1,4 @@
-"""Run uvicorn inside another program. All that depends on uvicorn's internals is in this file.
+"""Run uvicorn inside another program. All imports and overrides of uvicorn are in this file.
 
 It installs no signal handlers, logs nothing, binds no port and does not poll. Stopping first ends
 the running answers, so that their charges are settled, then waits for their last bytes, then breaks

@@ -31,7 +31,8 @@ from ocx.serve.builtin import Echo, Target, parse_lorem
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import MICRO, Price
 from ocx.serve.routing import BUILT_IN, ECHO, Catalogue, Model
-from ocx.serve.tomlfile import Keys, TomlFile
+from ocx.serve.tomlfile import TomlFile
+from ocx.toml import Keys
 
 PORT = 8790
 GRANT = 500.0

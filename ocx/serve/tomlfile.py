@@ -1,20 +1,15 @@
-"""Read a TOML file; every error names its line, and an unknown name the nearest known one.
-
-`tomllib` keeps no positions, so the line of a key is looked up again in the text.
-"""
+"""Read a TOML file; every error names its line, and an unknown name the nearest known one."""
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ocx.errors import ConfigError
-
-Keys = tuple[str | int, ...]
+from ocx.suggest import nearest
+from ocx.toml import Keys, line_of
 
 
 class TomlFile:
@@ -66,8 +61,8 @@ class TomlFile:
         found, known = self.table(keys), list(names)
         for name in found:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+                near = nearest(name, known)
+                hint = f"; did you mean {near}?" if near else f"; there are {', '.join(known)}"
                 self.fail((*keys, name), f"unknown setting{hint}")
         return found
 
@@ -113,38 +108,3 @@ def dotted(keys: Keys) -> str:
     for key in keys:
         text += f"[{key + 1}]" if isinstance(key, int) else f".{key}" if text else key
     return text
-
-
-def line_of(text: str, keys: Keys) -> int | None:
-    """The line number of `keys`, else of the table around them."""
-    here: Keys = ()
-    seen: Counter[Keys] = Counter()
-    best: tuple[int, int] | None = None  # how much of `keys` it matches, and the line
-    for number, line in enumerate((line.strip() for line in text.split("\n")), 1):
-        if line.startswith("[["):
-            names = _names(line[2:].partition("]]")[0])
-            here = (*names, seen[names])
-            seen[names] += 1
-            found = here
-        elif line.startswith("["):
-            here = found = _names(line[1:].partition("]")[0])
-        elif "=" in line:
-            found = (*here, *_names(line.partition("=")[0]))
-        else:
-            continue
-        if found and found == keys[: len(found)] and (best is None or len(found) > best[0]):
-            best = (len(found), number)
-    return best[1] if best else None
-
-
-def _names(text: str) -> Keys:
-    """The keys in `a."b.c"`; empty if it is not a key."""
-    try:
-        found: Any = tomllib.loads(f"{text} = 0")
-    except tomllib.TOMLDecodeError:
-        return ()
-    names: list[str | int] = []
-    while isinstance(found, dict) and found:  # empty: a comment
-        name, found = next(iter(found.items()))
-        names.append(name)
-    return tuple(names)

@@ -16,18 +16,21 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ocx.jsontext import compact
 from ocx.serve.answer import CallToken
 from ocx.serve.problem import refuse
 from ocx.serve.request import ChatRequest
-from ocx.serve.schema_example import SchemaError, smallest
+from ocx.serve.schema_example import SchemaError, smallest_instance
 
 MOST_CALLS = 128
+MOST_TEXT = 100_000
+"""Characters of a prompt that are looked through: every call may read on to the end."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PIECE = re.compile(r"\w+\W*|\W+")
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _SPACE = re.compile(r"\s*")
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_QUOTED = re.compile(r"'((?:[^'\\]++|\\.)*+)'", re.DOTALL)
 _MENTIONED = re.compile(r"""(?<!\w)(?:'([^'\n]{1,1000})'|"([^"\n]{1,1000})")(?!\w)""")
 _WORDS = {"True": True, "False": False, "None": None}
 _decode = json.JSONDecoder().raw_decode
@@ -63,7 +66,7 @@ def plan(request: ChatRequest) -> list[ToolCall]:
         return []
     if choice not in ("auto", "required"):
         functions = {choice: functions[choice]}
-    named = [] if request.answers_tool else _named(request.question, functions)
+    named = [] if request.answers_tool else _named(request.question[:MOST_TEXT], functions)
     if not named and choice != "auto":
         first = next(iter(functions.values()))
         named = [
@@ -219,21 +222,21 @@ def _arguments(function: Function, given: dict[str, Any]) -> str:
         value = {**_smallest(function, given), **given}
     except SchemaError as error:
         refuse(function.param, f"{function.param}: {error}", code="invalid_json_schema")
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return compact(value)
 
 
 def _smallest(function: Function, given: dict[str, Any]) -> dict[str, Any]:
     """What `given` leaves out. A schema that cannot be satisfied matters only for that."""
     schema = function.parameters
     if not schema or function.strict:
-        value = smallest(schema) if schema else {}
+        value = smallest_instance(schema) if schema else {}
     else:
         if not schema.keys() & {"type", "$ref", "anyOf", "oneOf"}:
             schema = {"type": "object", **schema}
         required = schema.get("required")
         if isinstance(required, list):
             schema = {**schema, "required": [name for name in required if name not in given]}
-        value = smallest(schema, strict=False, lenient=True)
+        value = smallest_instance(schema, strict=False, lenient=True)
     if not isinstance(value, dict):
         raise SchemaError("the parameters of a function must be an object")
     return value

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
+
+from ocx.jsontext import compact
 
 Logprobs = list[dict[str, Any]] | None
 
@@ -29,9 +30,9 @@ class Usage:
 def dump(value: Any) -> bytes:
     """Compact JSON; lone surrogates, which UTF-8 cannot hold, stay escaped."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return compact(value).encode()
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
+        return compact(value, ascii_only=True).encode()
 
 
 def event(value: Any) -> bytes:

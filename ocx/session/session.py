@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ocx import signals
 from ocx.call.credits import credits_of
-from ocx.call.delivery import delivery, opened, show_cost
+from ocx.call.delivery import awaited, open_output, show_cost
 from ocx.call.exchange import Exchange
 from ocx.call.options import Checks, Conversation, CreditLimits, Output
 from ocx.call.recorder import HistoryRecorder, open_recorder
@@ -168,10 +168,12 @@ class Session:
 
     def _ask(self, request: Request, previous: list[Message]) -> None:
         body = request.body(previous)
-        with opened(self._run, self._output) as target:
+        with open_output(self._run, self._output) as target:
             self._last = body["messages"]
-            sink = delivery(self._run, self._output, self._exchange.checks, target)
-            result = self._exchange.send(body, sink)
+            exchange, model = self._exchange, request.settings.model
+            shown = (model, self._output, exchange.checks, target)
+            with awaited(self._run, exchange.client, *shown) as sink:
+                result = exchange.send(body, sink)
             if self._shows_cost:
                 show_cost(self._run, result.cost)
         self._answer = result.answer.text

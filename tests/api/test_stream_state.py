@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocx.api.completion import CompletionBuilder
@@ -215,6 +217,7 @@ TREES = st.recursive(
 
 
 @given(st.lists(TREES | st.builds(lambda c: {"choices": c}, TREES), max_size=4))
+@example([{"choices": [{"delta": {}}, None]}])
 def test_whatever_json_comes_there_is_a_delta_or_an_error_of_ours(documents: list[Any]) -> None:
     state, builder = StreamState(), CompletionBuilder()
     for document in documents:
@@ -310,3 +313,12 @@ def test_a_template_is_of_the_content_and_of_nothing_else_of_that_name() -> None
     for text in ("a", "b"):
         data = {"content": text, **chunk(content=f"<{text}>")}
         assert read(state, data).text == f"<{text}>"
+
+
+def test_a_chunk_as_deep_as_the_parser_goes_is_a_delta_or_an_error_of_ours() -> None:
+    """The shortcut parses it once more, from a place a few calls deeper."""
+    for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+        deep = "[" * depth + "]" * depth
+        data = f'{{"choices":[{{"delta":{{"content":"a"}}}}],"x":{deep}}}'
+        with contextlib.suppress(OcxError):
+            assert read(StreamState(), data).text == "a"

@@ -72,6 +72,7 @@ def start_up(bench: Bench) -> None:
         bench.program("typer", PYTHON, "-c", peers.TYPER),
         bench.program("keys", SCRIPT, "keys", "list"),
         bench.program("config", SCRIPT, "config", "get", "model"),
+        bench.program("help", SCRIPT, "--help"),
     ]
     costs = compare(programs, bench.rounds)
     empty, typer = costs["pass"].cpu, costs["typer"].cpu
@@ -79,6 +80,7 @@ def start_up(bench: Bench) -> None:
     ratio("python -m ocx --version / python -c pass", costs["module"].cpu, empty, 1.6)
     ratio("ocx keys list / three lines of Typer", costs["keys"].cpu, typer, 1.2)
     ratio("ocx config get model / three lines of Typer", costs["config"].cpu, typer, 1.2)
+    ratio("ocx --help / ocx keys list", costs["help"].cpu, costs["keys"].cpu, 1.2)
 
 
 def one_shot(bench: Bench) -> None:

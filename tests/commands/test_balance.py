@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from ocx.api.balance import parse_balance
-from ocx.commands.balance import check_minimum
+from ocx.call.credits import check_minimum
 from ocx.errors import BelowError, ServerError
-from ocx.output.balance import balance_document, balance_text
+from ocx.output.balance_formats import balance_document, balance_text
 from tests.support.program import Ocx
 
 SEVERAL = {"balances": [{"currency": "USD", "balance": 1}, {"currency": "CNY", "balance": 9}]}

@@ -267,6 +267,7 @@ def test_serve_toml_routes_models(ocx: Ocx) -> None:
         ("serve", "keys", "drop"),
         ("serve", "keys", "add"),
         ("serve", "keys", "list", "x"),
+        ("serve", "keys", "rotate"),
         ("serve", "grant", "0"),
         ("serve", "grant", "x"),
         ("serve", "grant", "0.0000001"),
@@ -302,6 +303,27 @@ def test_keys_are_added_listed_and_revoked(ocx: Ocx) -> None:
     ocx("serve", "keys", "revoke", "bob").has(1)
     states = [row["state"] for row in ocx("serve", "keys", "--json").has(0).json]
     assert states == ["revoked", "good"]
+
+
+def test_a_rotated_key_is_printed_once_and_the_old_one_is_revoked(ocx: Ocx) -> None:
+    old = ocx("serve", "keys", "add", "bob", "--account", "team", "--rpm", "5").has(0).text.strip()
+    process = ocx.spawn("serve", "--port", "0")
+    url = url_of(process)
+    run = ocx("serve", "keys", "rotate", "bob").has(0)
+    new = run.text.strip()
+    assert new.startswith("sk-live-local-")
+    assert new != old
+    assert run.stderr == "ocx: this key is shown once; it works only here\n"
+    assert [get(url, key).status_code for key in (old, new)] == [401, 200]
+    run = ocx("serve", "keys", "rotate", "bob", "--json", "-q").has(0)
+    assert (run.json["name"], run.json["account"]) == ("bob", "team")
+    rows = ocx("serve", "keys", "--json").has(0).json
+    found = [(row["state"], row["account"], row["rpm"]) for row in rows if row["name"] == "bob"]
+    assert found == [("revoked", "team", 5)] * 2 + [("good", "team", 5)]
+    assert new not in ocx("serve", "keys").text
+    assert "no key called 'eve' is in use" in ocx("serve", "keys", "rotate", "eve").has(1).stderr
+    process.signal(signal.SIGTERM)
+    process.wait()
 
 
 def test_grants_are_made_and_taken(ocx: Ocx) -> None:

@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ import typer
 from docs.generate import documents, main
 from ocx import cli
 from ocx.docs.completion import SHELLS, script
-from ocx.docs.prose import prose
+from ocx.docs.prose import prose, samples, texts
 from ocx.docs.roff import roff
 from ocx.docs.tree import Command, check, tree
 from ocx.errors import UsageError
@@ -108,9 +107,9 @@ def test_every_command_has_an_example() -> None:
 
 def _invocations() -> Iterator[tuple[str, list[str]]]:
     """Every `ocx …` in the examples of the manual, up to where the shell begins something else."""
-    for path in sorted((ROOT / "ocx/docs/text").glob("*.toml")):
-        for example in tomllib.loads(path.read_text()).get("examples", ()):
-            for line in example["code"].replace("\\\n", " ").splitlines():
+    for page in texts():
+        for example in samples(page):
+            for line in example.code.replace("\\\n", " ").splitlines():
                 for found in re.finditer(r"\$\((ocx [^)]*)\)|(?:^|\| |[A-Z]=\S+ )(ocx .*)", line):
                     code = found[1] or found[2]
                     lexer = shlex.shlex(code, posix=True, punctuation_chars=True)
@@ -120,7 +119,7 @@ def _invocations() -> Iterator[tuple[str, list[str]]]:
                         if word[0] in "|;>&" or word == "--":
                             break
                         words.append(word)
-                    yield f"{path.stem}: {code}", words
+                    yield f"{page}: {code}", words
 
 
 INVOCATIONS = dict(_invocations())

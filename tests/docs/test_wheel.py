@@ -66,6 +66,8 @@ def test_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
         return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
 
     assert ocx("completion", "bash") == (ROOT / "completions/ocx.bash").read_text()
-    assert ocx("help", "chat").startswith("ocx-chat - ")
+    manual = ocx("help", "chat")
+    assert manual.startswith("ocx-chat - ")
+    assert "EXAMPLES" in manual, "manual_text.toml is in the wheel"
     assert (tmp_path / "share/man/man1/ocx.1").is_file()
     assert (site / "ocx/serve/openapi.json").is_file()

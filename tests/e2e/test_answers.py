@@ -65,6 +65,48 @@ class TestThink:
         assert run.json["choices"][0]["message"]["content"] == THINKING
 
 
+REFUSAL = "I cannot help with that."
+
+
+class TestRefusal:
+    """The text of a refusal is the error; nothing of it is dropped."""
+
+    def streamed(self) -> bytes:
+        pieces = [answers.chunk(refusal=part) for part in ("I cannot ", "help with that.")]
+        return (
+            answers.STREAM_HEAD
+            + b"".join(map(answers.event, pieces))
+            + answers.finish()
+            + answers.event(answers.DONE)
+            + answers.LAST_PIECE
+        )
+
+    @pytest.mark.parametrize("flag", ["--stream", "--no-stream"])
+    def test_it_is_exit_7_with_its_text(
+        self, online: Ocx, chat_server: ChatServer, flag: str
+    ) -> None:
+        message = whole({"content": None, "refusal": REFUSAL})
+        chat_server.answer(self.streamed() if flag == "--stream" else message, path=CHAT)
+        run = online("chat", flag, "hi").has(7)
+        assert run.text == ""
+        assert f"the model refused: {REFUSAL}" in run.stderr
+
+    def test_json_is_as_sent(self, online: Ocx, chat_server: ChatServer) -> None:
+        chat_server.answer(whole({"content": None, "refusal": REFUSAL}), path=CHAT)
+        run = online("chat", "--json", "hi").has(7)
+        assert run.json["choices"][0]["message"]["refusal"] == REFUSAL
+        assert run.error["type"] == "rejected"
+
+    def test_chunks_are_as_sent(self, online: Ocx, chat_server: ChatServer) -> None:
+        chat_server.answer(self.streamed(), path=CHAT)
+        run = online("chat", "--json", "--stream", "hi").has(7)
+        assert run.text.count('"refusal"') == 2
+
+    def test_a_stream_where_none_was_asked_for(self, online: Ocx, chat_server: ChatServer) -> None:
+        chat_server.answer(self.streamed(), path=CHAT)
+        assert REFUSAL in online("chat", "--no-stream", "hi").has(7).stderr
+
+
 class TestSeveral:
     def test_n_is_refused_as_text(self, online: Ocx, chat_server: ChatServer) -> None:
         run = online("chat", "-O", "n=2", "hi").has(2)
@@ -248,3 +290,20 @@ def test_a_dry_run_goes_to_a_file(online: Ocx, tmp_path: Path) -> None:
 def test_an_ambiguous_balance_fails_the_gate(online: Ocx, chat_server: ChatServer) -> None:
     chat_server.answer(answers.answer({"balance": 0, "remaining": 59}), path=BALANCE)
     assert "ambiguous" in online("balance", "--min", "10").has(8).stderr
+
+
+class TestPages:
+    """A list of models in pages is one list."""
+
+    def test_all_pages(self, online: Ocx, chat_server: ChatServer) -> None:
+        first = {**answers.models("a", "b"), "has_more": True}
+        chat_server.answer(answers.answer(first), answers.answer(answers.models("c")), path=MODELS)
+        chat_server.answer(answers.answer(answers.models("c")), path=f"{MODELS}?after=b")
+        assert online("models").has(0).text == "a\nb\nc\n"
+        assert chat_server.requests[-1].target.endswith("/models?after=b")
+
+    def test_a_server_that_repeats_itself(self, online: Ocx, chat_server: ChatServer) -> None:
+        page = {**answers.models("a"), "has_more": True}
+        chat_server.answer(answers.answer(page), path=MODELS)
+        chat_server.answer(answers.answer(page), path=f"{MODELS}?after=a")
+        assert online("models").has(0).text == "a\n"

@@ -472,7 +472,8 @@ def test_json_on_a_terminal_is_indented_and_cannot_drive_it(
 
 def test_models_marks_the_default_and_the_aliases(online: Ocx) -> None:
     online.write_config('[profiles.default]\nmodel = "gpt-4o"\n[aliases]\nfast = "deepseek-chat"\n')
-    shown = online.in_terminal("models").finish().has(0).stdout.decode().splitlines()
+    process = online.in_terminal("models", env={"NO_COLOR": "1"})
+    shown = process.finish().has(0).stdout.decode().splitlines()
     marked = {line.split()[0]: line for line in shown if line.strip()}
     assert "default" in marked["gpt-4o"]
     assert "fast" in marked["deepseek-chat"]

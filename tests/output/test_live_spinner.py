@@ -26,7 +26,7 @@ class Clock:
 
 def test_it_says_nothing_before_300_ms() -> None:
     clock = Clock()
-    spinner = Spinner(StringIO(), "connecting", clock=clock)
+    spinner = Spinner(RedactingStderr(StringIO()), "connecting", clock=clock)
     clock.now = 0.299
     assert spinner.frame() == ""
     clock.now = 0.35
@@ -52,7 +52,7 @@ def test_what_it_says_counts(state, seconds: float, text: str) -> None:
 )
 def test_it_is_one_line_that_fits_and_no_code(text: str, shown: str) -> None:
     clock = Clock()
-    spinner = Spinner(StringIO(), text, columns=20, clock=clock)
+    spinner = Spinner(RedactingStderr(StringIO()), text, columns=20, clock=clock)
     clock.now = 1.0
     assert spinner.frame() == f"\r⠋ {shown}\x1b[K"
 
@@ -63,7 +63,7 @@ def test_on_a_terminal_it_follows_what_is_waited_for_and_leaves_no_trace() -> No
     with os.fdopen(theirs, "w", encoding="utf-8", closefd=True) as stream:
         stream.write("before\n")
         stream.flush()
-        with Spinner(stream, "connecting") as spinner:
+        with Spinner(RedactingStderr(stream), "connecting") as spinner:
             shown.until(b"connecting")
             spinner.update(elapsed("waiting for deepseek-chat"))
             shown.until(b"waiting for deepseek-chat")
@@ -80,7 +80,7 @@ def test_on_a_terminal_it_follows_what_is_waited_for_and_leaves_no_trace() -> No
 
 def test_an_answer_that_is_quick_shows_none() -> None:
     stream = StringIO()
-    with Spinner(stream, "connecting", clock=Clock()):
+    with Spinner(RedactingStderr(stream), "connecting", clock=Clock()):
         pass
     assert stream.getvalue() == ""
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from ocx.api.balance import Balance
-from ocx.output import monitoring
-from ocx.output.monitoring import Thresholds
+from ocx.output import balance_formats
+from ocx.output.balance_formats import Thresholds
 from tests.support import actions
 
 CREDITS = Balance(Decimal("499.5"), "credits", False, "balance", "exact")
@@ -37,7 +37,7 @@ PERFORMANCE = re.compile(
 
 
 def samples(reading: Balance, profile: str = "p") -> dict[tuple[str, str, str], float]:
-    families = text_string_to_metric_families(monitoring.prometheus(reading, profile))
+    families = text_string_to_metric_families(balance_formats.prometheus(reading, profile))
     return {
         (s.name, s.labels["profile"], s.labels.get("unit", "")): s.value
         for family in families
@@ -55,7 +55,7 @@ def test_prometheus() -> None:
 
 
 def test_one_help_and_one_type_a_metric() -> None:
-    text = monitoring.prometheus(SEVERAL, "p")
+    text = balance_formats.prometheus(SEVERAL, "p")
     for kind in ("HELP", "TYPE"):
         assert text.count(f"# {kind} ocx_balance ") == 1
         assert text.count(f"# {kind} ocx_balance_unlimited ") == 1
@@ -85,21 +85,23 @@ def test_nagios_states(
 ) -> None:
     limits = Thresholds(*(None if n is None else Decimal(str(n)) for n in (low, least)))
     assert limits.state(reading) == state
-    assert monitoring.nagios(reading, limits).startswith(f"OCX {word} - ")
+    assert balance_formats.nagios(reading, limits).startswith(f"OCX {word} - ")
 
 
 def test_nagios_line() -> None:
     limits = Thresholds(Decimal(100), Decimal(20))
-    line = monitoring.nagios(CREDITS, limits)
+    line = balance_formats.nagios(CREDITS, limits)
     assert line == "OCX OK - 499.5 credits left | 'credits'=499.5;100:;20:"
-    assert monitoring.nagios(UNLIMITED, limits) == "OCX OK - unlimited left"
+    assert balance_formats.nagios(UNLIMITED, limits) == "OCX OK - unlimited left"
 
 
 @given(st.text(), AMOUNTS, st.none() | AMOUNTS, st.none() | AMOUNTS)
 def test_nagios_output_follows_the_grammar(
     unit: str, amount: Decimal, low: Decimal | None, least: Decimal | None
 ) -> None:
-    line = monitoring.nagios(replace(CREDITS, unit=unit, amount=amount), Thresholds(low, least))
+    line = balance_formats.nagios(
+        replace(CREDITS, unit=unit, amount=amount), Thresholds(low, least)
+    )
     assert len(line.splitlines()) == 1
     text, bar, data = line.partition(" | ")
     assert re.match(r"OCX (OK|WARNING|CRITICAL) - .", text)
@@ -112,7 +114,7 @@ def test_nagios_output_follows_the_grammar(
 
 @given(st.text())
 def test_unknown_is_one_line_without_data(message: str) -> None:
-    line = monitoring.nagios_unknown(message)
+    line = balance_formats.nagios_unknown(message)
     assert line.startswith("OCX UNKNOWN - ")
     assert "|" not in line
     assert "\n" not in line
@@ -120,17 +122,17 @@ def test_unknown_is_one_line_without_data(message: str) -> None:
 
 @pytest.mark.parametrize("unit", ["credits", HOSTILE])
 def test_github_outputs(unit: str) -> None:
-    found = actions.variables(monitoring.github_output(replace(CREDITS, unit=unit)))
+    found = actions.variables(balance_formats.github_output(replace(CREDITS, unit=unit)))
     assert found == {"balance": "499.5", "unit": unit, "unlimited": "false"}
 
 
 def test_github_outputs_without_a_number() -> None:
-    assert actions.variables(monitoring.github_output(UNLIMITED))["balance"] == "unlimited"
-    assert actions.variables(monitoring.github_output(SEVERAL))["balance"] == ""
+    assert actions.variables(balance_formats.github_output(UNLIMITED))["balance"] == "unlimited"
+    assert actions.variables(balance_formats.github_output(SEVERAL))["balance"] == ""
 
 
 def test_github_summary() -> None:
-    text = monitoring.github_summary(CREDITS, Thresholds(Decimal(500), None), "main")
+    text = balance_formats.github_summary(CREDITS, Thresholds(Decimal(500), None), "main")
     assert text.strip().splitlines()[-1] == "| main | 499.5 credits | 500 |  | low |"
-    hostile = monitoring.github_summary(replace(CREDITS, unit=HOSTILE), Thresholds(), "p")
+    hostile = balance_formats.github_summary(replace(CREDITS, unit=HOSTILE), Thresholds(), "p")
     assert len(hostile.strip().splitlines()) == 3

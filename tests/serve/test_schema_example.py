@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.serve.schema_example import SchemaError, smallest
+from ocx.serve.schema_example import SchemaError, smallest_instance
 from tests.serve.conftest import Served
 
 
@@ -64,7 +64,7 @@ TREE = obj(
     ],
 )
 def test_the_smallest_instance(schema: dict[str, Any], value: Any) -> None:
-    assert smallest(schema) == value
+    assert smallest_instance(schema) == value
     jsonschema.validate(value, schema)
 
 
@@ -105,7 +105,7 @@ SCHEMAS = st.recursive(
 
 @given(SCHEMAS)
 def test_every_instance_is_valid(schema: dict[str, Any]) -> None:
-    jsonschema.validate(smallest(schema), schema)
+    jsonschema.validate(smallest_instance(schema), schema)
 
 
 NAMES = [f"n{at}" for at in range(12)]
@@ -151,7 +151,7 @@ WIDE = {
 )
 def test_what_is_outside_the_subset_is_refused(schema: dict[str, Any], word: str) -> None:
     with pytest.raises(SchemaError, match=word):
-        smallest(schema)
+        smallest_instance(schema)
 
 
 def test_without_strict_properties_may_be_optional() -> None:
@@ -160,7 +160,7 @@ def test_without_strict_properties_may_be_optional() -> None:
         "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
         "required": ["b", "c"],
     }
-    assert smallest(schema, strict=False) == {"b": "", "c": None}
+    assert smallest_instance(schema, strict=False) == {"b": "", "c": None}
 
 
 @pytest.mark.parametrize(
@@ -175,14 +175,14 @@ def test_without_strict_properties_may_be_optional() -> None:
     ],
 )
 def test_lenient_understands_more(schema: dict[str, Any], value: Any) -> None:
-    assert smallest(schema, strict=False, lenient=True) == value
+    assert smallest_instance(schema, strict=False, lenient=True) == value
     jsonschema.validate(value, schema)
 
 
 def test_unique_items_are_not_made_up() -> None:
     schema = {"type": "array", "items": {}, "minItems": 2, "uniqueItems": True}
     with pytest.raises(SchemaError, match="uniqueItems"):
-        smallest(schema, strict=False, lenient=True)
+        smallest_instance(schema, strict=False, lenient=True)
 
 
 def asked(served: Served, wanted: Any, **given: Any) -> Any:

@@ -64,6 +64,39 @@ def test_stream(client: Any) -> None:
     assert usage.usage.completion_tokens == 3
 
 
+TOOLS: Any = [
+    {
+        "type": "function",
+        "function": {
+            "name": "add",
+            "parameters": {"type": "object", "properties": {"a": {}, "b": {}}, "required": []},
+        },
+    }
+]
+
+
+def test_tools(client: Any) -> None:
+    """Ask, run the tool, send its result: the loop of every agent."""
+    messages: Any = [{"role": "user", "content": "add(1, 2) add(3, 4)"}]
+    ask = client.chat.completions.create
+    message = ask(model="gpt-4o", messages=messages, tools=TOOLS).choices[0].message
+    results = [sum(json.loads(call.function.arguments).values()) for call in message.tool_calls]
+    assert results == [3, 7]
+    messages.append(message)
+    for call, result in zip(message.tool_calls, results, strict=True):
+        messages.append({"role": "tool", "tool_call_id": call.id, "content": str(result)})
+    answer = ask(model="gpt-4o", messages=messages, tools=TOOLS).choices[0]
+    assert (answer.message.content, answer.finish_reason) == ("7", "stop")
+
+
+def test_tools_in_a_stream(client: Any) -> None:
+    messages: Any = [{"role": "user", "content": "add(1, 2) add(3, 4)"}]
+    with client.chat.completions.stream(model="gpt-4o", messages=messages, tools=TOOLS) as stream:
+        message = stream.get_final_completion().choices[0].message
+    found = [call.function.arguments for call in message.tool_calls]
+    assert found == ['{"a":1,"b":2}', '{"a":3,"b":4}']
+
+
 def test_abort(client: Any, served: Served) -> None:
     chunks = client.chat.completions.create(model="fault/stall:2", messages=MESSAGES, stream=True)
     assert next(chunks).choices[0].delta.content == "one "

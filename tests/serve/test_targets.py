@@ -18,7 +18,7 @@ from ocx.serve.cassette import to_chunks, to_completion
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import MICRO
 from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
-from ocx.serve.tomlfile import TomlFile, dotted, line_of
+from ocx.serve.tomlfile import TomlFile, dotted
 from tests.serve.conftest import Served, events, request
 
 SCRIPT = """
@@ -282,6 +282,7 @@ grant = 2.5
 rpm = 10
 concurrency = 2
 send_timeout = 3
+request_timeout = 4
 
 [upstreams.ollama]
 base_url = "http://localhost:11434/v1"
@@ -321,6 +322,7 @@ def folder(tmp_path: Path) -> Path:
 def test_settings_are_read(folder: Path) -> None:
     found = settings.load(folder / "serve.toml", ENV)
     assert (found.port, found.rpm, found.concurrency, found.send_timeout) == (9000, 10, 2, 3)
+    assert found.request_timeout == 4
     assert found.database == folder / "mine.sqlite3"
     assert found.grant == 2.5 * MICRO
     models = found.catalogue.models
@@ -425,26 +427,6 @@ def test_recording_is_asked_for(folder: Path) -> None:
     with pytest.raises(ConfigError, match="no cassette"):
         settings.load(folder / "serve.toml", ENV)
     settings.load(folder / "serve.toml", ENV, record=True)
-
-
-@pytest.mark.parametrize(
-    ("keys", "line"),
-    [
-        (("a",), 1),
-        (("t", "b"), 4),
-        (("t", "x.y", "c"), 6),
-        (("l", 1, "d"), 10),
-        (("l", 1, "none"), 9),
-        (("t", "in", "e"), 11),
-        (("nowhere",), None),
-    ],
-)
-def test_lines_are_found(keys: tuple[str | int, ...], line: int | None) -> None:
-    text = (
-        "a = 1\n# a = 2\n[t]\n b = 1\n[t.'x.y'] # c\nc = 2\n[[l]]\nd = 1\n[[ l ]]\nd = 2\n"
-        "[t.in]\n= broken\n"
-    )
-    assert line_of(text, keys) == line
 
 
 def test_paths_are_written_as_people_count() -> None:

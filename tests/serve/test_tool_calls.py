@@ -126,6 +126,11 @@ def test_any_prompt_can_be_read(text: str) -> None:
     assert [name for name, _ in calls(f"add({text}")][:1] == ["add"]
 
 
+@pytest.mark.parametrize("text", ["add('" * 200_000, "add(a=" * 200_000, "add(" + "'\\" * 400_000])
+def test_a_long_prompt_holds_nobody_up(text: str) -> None:
+    assert len(calls(text)) <= 128
+
+
 @given(st.text(st.characters(exclude_characters="'\"\n", exclude_categories=["Cs"]), min_size=1))
 def test_what_is_quoted_is_found(text: str) -> None:
     assert quoted(f"say '{text}' or \"{text}\", don't you") == [text, text]

@@ -11,7 +11,7 @@ from ocx.config.display import as_text, masked
 from ocx.config.profiles import ConfigFile, choose_profile
 from ocx.config.schema import BY_NAME, env_name
 from ocx.config.setting_path import put, target, value_of
-from ocx.config.settings import check_pair
+from ocx.config.settings import check_url_and_auth
 from ocx.config.transactions import change_setting
 from ocx.runtime import Runtime
 
@@ -36,7 +36,7 @@ def set_(
         if where.name == "default_profile":
             choose_profile(config, {}, {})
         if where.name in {"base_url", "auth"}:
-            check_pair(profile, "the profile")
+            check_url_and_auth(profile, "the profile")
 
     changed = change_setting(run.terminal.env, run.flags, where, change)
     run.notes(changed.notes())

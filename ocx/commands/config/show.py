@@ -12,10 +12,12 @@ from ocx.config.settings import Settings
 from ocx.errors import AuthError, OcxError
 from ocx.keyring.lookup import locate_key
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Cell, Column, write_table
 from ocx.runtime import Runtime
 
 Row = tuple[str, Any, str]
+
+_COLUMNS = (Column("SETTING", "accent"), Column("VALUE"), Column("SOURCE", "dim"))
 
 
 def show(run: Runtime) -> None:
@@ -28,8 +30,13 @@ def show(run: Runtime) -> None:
     if run.json:
         write_json(run.terminal, {name: {"value": value, "source": by} for name, value, by in rows})
     else:
-        texts = [(name, as_text(value), by) for name, value, by in rows]
-        write_table(run.terminal, ("SETTING", "VALUE", "SOURCE"), texts, color=run.color)
+        write_table(run.terminal, _COLUMNS, [_cells(*row) for row in rows], color=run.color)
+
+
+def _cells(name: str, value: Any, by: str) -> tuple[str | Cell, ...]:
+    """What nobody set is secondary on a terminal."""
+    text = as_text(value)
+    return (name if text else Cell(name, "dim"), text, by)
 
 
 def _rows(run: Runtime, settings: Settings) -> list[Row]:

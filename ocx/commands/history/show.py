@@ -8,11 +8,10 @@ import typer
 
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
-from ocx.escaping import escape_control
 from ocx.history.call import document, request
 from ocx.history.filters import Filters
 from ocx.history.store import open_existing
-from ocx.output.history_output import call_text
+from ocx.output.call_output import write_call
 from ocx.output.json_output import write_json, write_json_line
 from ocx.runtime import Runtime
 
@@ -20,7 +19,10 @@ from ocx.runtime import Runtime
 def show(
     run: Runtime,
     id_: Annotated[
-        int | None, typer.Argument(metavar="ID", help="Of the list; the last call where left out.")
+        int | None,
+        typer.Argument(
+            metavar="ID", help="Id from `ocx history list`; without one, the last call."
+        ),
     ] = None,
     as_request: Annotated[
         bool,
@@ -42,5 +44,4 @@ def show(
     elif run.json:
         write_json(run.terminal, document(entry, messages))
     else:
-        text = call_text(entry, messages)
-        run.terminal.print(escape_control(text) if run.terminal.stdout_tty else text)
+        write_call(run.terminal, entry, messages, color=run.color)

@@ -7,6 +7,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from ocx.commands.context import waiting
+from ocx.config.settings import Settings
 from ocx.errors import AuthError, OcxError, PartialError, UsageError
 from ocx.keyring.client import open_client
 from ocx.keyring.credentials import StoredKey, load_keys, stored_key
@@ -19,7 +21,7 @@ from ocx.keyring.validation import (
     validate_key,
 )
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 
@@ -63,7 +65,8 @@ def check(
         write_json(run.terminal, documents if all_ else documents[0])
     else:
         rows = [(d["name"], d["key"] or "", d["state"], d["detail"]) for d in documents]
-        write_table(run.terminal, ("NAME", "KEY", "STATE", ""), rows, color=run.color)
+        columns = (Column("NAME", "accent"), "KEY", "STATE", Column("", "dim"))
+        write_table(run.terminal, columns, rows, color=run.color)
     end_as([item.verdict for item in checked])
 
 
@@ -72,18 +75,23 @@ def check_one(run: Runtime, name: str | None) -> Checked:
         return _check_stored(run, stored_key(load_keys(run.terminal.env), name))
     settings = run.settings()
     if settings.sandbox:
-        with open_client(run, settings) as client:
+        with open_client(run, settings) as client, waiting(run, "the endpoint", client):
             return Checked("sandbox", None, validate_key(client))
     refuse_keyless(settings)
     found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
     for warning in found.warnings:
         run.warn(warning)
     assert found.secret is not None  # noqa: S101 - keyless endpoints are refused above
-    return Checked(found.source, found.secret, ask_endpoint(run, settings, found.secret))
+    return Checked(found.source, found.secret, _ask(run, settings, found.secret))
 
 
 def _check_stored(run: Runtime, key: StoredKey) -> Checked:
-    return Checked(key.name, key.secret, ask_endpoint(run, settings_of(run, key), key.secret))
+    return Checked(key.name, key.secret, _ask(run, settings_of(run, key), key.secret))
+
+
+def _ask(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
+    with waiting(run, "the endpoint"):
+        return ask_endpoint(run, settings, secret)
 
 
 def check_all(run: Runtime) -> list[Checked]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from ocx.config.profiles import load, users_of
@@ -11,8 +12,17 @@ from ocx.keyring.credentials import (
 )
 from ocx.keyring.key_document import key_document
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
+from ocx.output.time_text import day_text, now
 from ocx.runtime import Runtime
+
+_COLUMNS = (
+    Column("NAME", "accent"),
+    Column("KEY"),
+    Column("ADDED", "dim"),
+    Column("PROFILES"),
+    Column("", "warning"),
+)
 
 
 def list_(run: Runtime) -> None:
@@ -27,14 +37,17 @@ def list_(run: Runtime) -> None:
     if run.json:
         write_json(run.terminal, documents)
         return
-    headers = ("NAME", "KEY", "DAYS", "PROFILES", "")
-    write_table(run.terminal, headers, [_row(d) for d in documents], color=run.color)
+    rows = [_row(d, short=run.terminal.stdout_tty) for d in documents]
+    write_table(run.terminal, _COLUMNS, rows, color=run.color)
     if not keys:
         run.note("no keys are stored; `ocx keys add NAME` stores one")
 
 
-def _row(document: dict[str, Any]) -> tuple[str, ...]:
+def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
     age = document["age_days"]
+    if age is not None and short:
+        today = now().date()
+        age = day_text(today - timedelta(days=age), today)
     return (
         document["name"],
         document["key"],

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ocx.errors import OcxError, UsageError
-from ocx.output.json_output import write_json
-from ocx.output.table import write_table
-from ocx.runtime import Runtime
-
-if TYPE_CHECKING:
-    from ocx.serve.ledger.ledger import Key, Ledger
 from ocx.commands.context import ledger_path
 from ocx.commands.options import AccountName, Db
+from ocx.errors import OcxError, UsageError
+from ocx.output.json_output import write_json
+from ocx.output.table import Column, write_table
+from ocx.runtime import Runtime
+from ocx.secret import Secret
 from ocx.serve.ledger.ledger import Key, Ledger, open_ledger
 from ocx.serve.settings import ServeSettings
 
@@ -26,7 +24,7 @@ DAY = 86400
 def keys(
     run: Runtime,
     action: Annotated[
-        str, typer.Argument(metavar="[list|add|revoke]", help="What to do.")
+        str, typer.Argument(metavar="[list|add|rotate|revoke]", help="What to do.")
     ] = "list",
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Name of the key.", show_default=False)
@@ -43,12 +41,14 @@ def keys(
     ] = None,
     db: Db = None,
 ) -> None:
-    """List, add or revoke keys of the local server.
+    """List, add, rotate or revoke keys of the local server.
 
-    A new key is printed once, on stdout, and stored only as its SHA-256.
+    A new key is printed once, on stdout, and stored only as its SHA-256. `rotate` replaces a key:
+    the new one has the account and the limits of the old one, which is revoked at once.
     """
-    if action not in ("list", "add", "revoke"):
-        raise UsageError(f"no such action: {action}", hint="list, add NAME or revoke NAME")
+    if action not in ("list", "add", "rotate", "revoke"):
+        hint = "list, add NAME, rotate NAME or revoke NAME"
+        raise UsageError(f"no such action: {action}", hint=hint)
     if (name is None) != (action == "list"):
         wants = "takes no name" if action == "list" else "needs the name of a key"
         raise UsageError(f"serve keys {action} {wants}")
@@ -57,8 +57,10 @@ def keys(
             _list_keys(run, ledger)
         elif action == "add":
             _add_key(run, ledger, name or "", account, expires, rpm, concurrency)
+        elif action == "rotate":
+            _rotate_key(run, ledger, name or "")
         elif not ledger.revoke(name or ""):
-            raise OcxError(f"no key called {name!r} is in use")
+            raise _not_in_use(name or "")
 
 
 def _add_key(
@@ -76,6 +78,22 @@ def _add_key(
     secret = ledger.add_key(
         _account(ledger, account), name, expires=until, rpm=rpm, concurrency=concurrency
     )
+    _show_once(run, name, account, secret)
+
+
+def _rotate_key(run: Runtime, ledger: Ledger, name: str) -> None:
+    secret = ledger.rotate(name)
+    if secret is None:
+        raise _not_in_use(name)
+    owner = next(owner for key, owner, _ in reversed(ledger.list_keys()) if key.name == name)
+    _show_once(run, name, owner, secret)
+
+
+def _not_in_use(name: str) -> OcxError:
+    return OcxError(f"no key called {name!r} is in use")
+
+
+def _show_once(run: Runtime, name: str, account: str, secret: Secret) -> None:
     if run.json:
         write_json(run.terminal, {"name": name, "account": account, "key": secret.reveal()})
     else:
@@ -110,7 +128,15 @@ def _list_keys(run: Runtime, ledger: Ledger) -> None:
         return
     write_table(
         run.terminal,
-        ("NAME", "KEY", "ACCOUNT", "CREATED", "STATE", "RPM", "AT ONCE"),
+        (
+            Column("NAME", "accent"),
+            "KEY",
+            "ACCOUNT",
+            Column("CREATED", "dim"),
+            "STATE",
+            Column("RPM", right=True),
+            Column("AT ONCE", right=True),
+        ),
         [
             (
                 key.name,

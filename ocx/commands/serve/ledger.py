@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -17,6 +17,17 @@ from ocx.commands.options import Db
 from ocx.output.json_output import write_json_line
 from ocx.serve.ledger.audit import entries
 from ocx.serve.ledger.ledger import open_ledger
+
+_COLUMNS = (
+    Column("SEQ", "accent", right=True),
+    Column("TIME", "dim"),
+    "ACCOUNT",
+    "KIND",
+    Column("AMOUNT", right=True),
+    Column("BALANCE", right=True),
+    "MODEL",
+    "OUTCOME",
+)
 
 
 def ledger(
@@ -38,8 +49,7 @@ def ledger(
         elif run.json:
             write_json(run.terminal, list(rows))
         else:
-            names = ("SEQ", "TIME", "ACCOUNT", "KIND", "AMOUNT", "BALANCE", "MODEL", "OUTCOME")
-            write_table(run.terminal, names, [_cells(row) for row in rows], color=run.color)
+            write_table(run.terminal, _COLUMNS, [_cells(row) for row in rows], color=run.color)
 
 
 def _cells(row: dict[str, object]) -> tuple[str, ...]:

@@ -102,8 +102,8 @@ def _play_tape(
     run: Runtime, record: Path | None, replay: Path | None, missing: str, *, timing: bool
 ) -> None:
     """`--record` and `--replay`: the profile's own endpoint behind a tape."""
-    from ocx.serve.child import child_environment
-    from ocx.serve.launch import tape_server
+    from ocx.serve.child import child_environment  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.launch import tape_server  # noqa: PLC0415 - as in _foreground
 
     if record is not None and replay is not None:
         raise UsageError("--record and --replay exclude each other")
@@ -115,8 +115,8 @@ def _play_tape(
         )
     endpoint = tls = None
     if record is not None or missing == "pass":
-        from ocx.api.connection import tls_context
-        from ocx.keyring.lookup import find_endpoint
+        from ocx.api.connection import tls_context  # noqa: PLC0415 - as in _foreground
+        from ocx.keyring.lookup import find_endpoint  # noqa: PLC0415 - as in _foreground
 
         endpoint = find_endpoint(run, run.settings())
         tls = tls_context(endpoint.ca_bundle)
@@ -126,7 +126,7 @@ def _play_tape(
 
 
 def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
-    from ocx.serve.settings import ServeSettings, load  # a whole HTTP server hangs on it
+    from ocx.serve.settings import ServeSettings, load  # noqa: PLC0415 - as in _foreground
 
     path = config or config_dir(run.terminal.env) / CONFIG
     # Golden files and play credits must not depend on what lies in a home folder.
@@ -137,7 +137,7 @@ def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) 
 
 
 def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
-    from ocx.serve.ledger.store import Store
+    from ocx.serve.ledger.store import Store  # noqa: PLC0415 - as in _foreground
 
     if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
         return Store.memory()
@@ -151,21 +151,21 @@ def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bo
 
 
 def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: RequestLog) -> Launch:
-    from ocx.serve.launch import launch
+    from ocx.serve.launch import launch  # noqa: PLC0415 - as in _foreground
 
     return launch(store, settings, ephemeral=ephemeral, log=writer)
 
 
 def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
-    from ocx.serve.child import child_environment
-    from ocx.serve.server import serving
+    from ocx.serve.child import child_environment  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.server import serving  # noqa: PLC0415 - the same
 
     with serving(launch.components) as url:
         _run_child(words, child_environment(run.terminal.env, url, launch.key))
 
 
 def _run_child(words: tuple[str, ...], env: Mapping[str, str]) -> None:
-    from ocx.serve.child import run_child
+    from ocx.serve.child import run_child  # noqa: PLC0415 - as in _foreground
 
     status = run_child(words, env)
     if status:
@@ -174,9 +174,10 @@ def _run_child(words: tuple[str, ...], env: Mapping[str, str]) -> None:
 
 
 def _foreground(launch: Launch, writer: RequestLog, port: int) -> None:
-    from ocx.serve.app import App
-    from ocx.serve.server import Loopback, base_url, listen
-    from ocx.serve.server import run as serve_until
+    # This module is loaded for `ocx serve grant`, too, which needs no HTTP server.
+    from ocx.serve.app import App  # noqa: PLC0415 - see above
+    from ocx.serve.server import Loopback, base_url, listen  # noqa: PLC0415 - the same
+    from ocx.serve.server import run as serve_until  # noqa: PLC0415 - the same
 
     with contextlib.closing(listen(port)) as listener:
         server = Loopback(App(launch.components))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ocx.config.display import summary
 from ocx.config.profiles import load, named_profile
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 
 
@@ -21,5 +21,5 @@ def list_(run: Runtime) -> None:
         (p["name"], "*" if p["current"] else "", p["base_url"], p["model"], p["key"] or "")
         for p in profiles
     ]
-    headers = ("PROFILE", "", "BASE URL", "MODEL", "KEY")
-    write_table(run.terminal, headers, rows, color=run.color)
+    columns = (Column("PROFILE", "accent"), "", "BASE URL", "MODEL", Column("KEY", "dim"))
+    write_table(run.terminal, columns, rows, color=run.color)

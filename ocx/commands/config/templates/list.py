@@ -5,7 +5,7 @@ from __future__ import annotations
 from ocx.config.paths import templates_dir
 from ocx.errors import ConfigError
 from ocx.output.json_output import write_json
-from ocx.output.table import write_table
+from ocx.output.table import Column, write_table
 from ocx.prompt.templates import (
     Template,
     load_template,
@@ -27,7 +27,8 @@ def list_(run: Runtime) -> None:
         write_json(run.terminal, [template.as_json() for template in templates])
         return
     rows = [(t.name, t.model or "", " ".join(t.places), _line(t)) for t in templates]
-    write_table(run.terminal, ("NAME", "MODEL", "PARAMETERS", "PROMPT"), rows, color=run.color)
+    columns = (Column("NAME", "accent"), "MODEL", "PARAMETERS", Column("PROMPT", "dim", cut=True))
+    write_table(run.terminal, columns, rows, color=run.color)
 
 
 def _line(template: Template) -> str:

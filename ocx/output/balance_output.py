@@ -1,0 +1,132 @@
+"""Where a balance goes: stdout, the file of -o, the files of a GitHub job."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ocx.api.balance import Balance
+from ocx.config.schema import SANDBOX
+from ocx.config.settings import Settings
+from ocx.errors import OcxError
+from ocx.escaping import escape_control, one_line
+from ocx.files import atomic_write
+from ocx.output.balance_formats import (
+    Thresholds,
+    balance_document,
+    balance_text,
+    github_output,
+    github_summary,
+    nagios,
+    prometheus,
+)
+from ocx.output.github import append, command
+from ocx.output.json_output import json_text
+from ocx.output.output_file import open_target
+from ocx.output.table import Column, write_table
+from ocx.runtime import Runtime
+from ocx.terminal import Terminal
+
+
+class Shown(NamedTuple):
+    """A reading, the answer it was read from, and what it is held against."""
+
+    reading: Balance
+    answer: Any
+    settings: Settings
+    limits: Thresholds
+
+    @property
+    def profile(self) -> str:
+        return SANDBOX if self.settings.sandbox else self.settings.profile
+
+
+def as_text(run: Runtime, form: str, shown: Shown) -> bytes:
+    """What is printed in one of the forms."""
+    reading = shown.reading
+    match form:
+        case "json":
+            sandbox = shown.settings.sandbox
+            return json_text(run.terminal, balance_document(reading, shown.answer, sandbox=sandbox))
+        case "prometheus":
+            return prometheus(reading, shown.profile).encode()
+        case "nagios":
+            return f"{nagios(reading, shown.limits)}\n".encode()
+    lines = (one_line(balance_text(each)) for each in reading.currencies or (reading,))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def raw_text(terminal: Terminal, body: bytes) -> bytes:
+    """The body byte for byte in a pipe; on a terminal, control characters are written out."""
+    if terminal.stdout_tty:
+        body = escape_control(body.decode("utf-8", "replace")).encode()
+    return body if body.endswith(b"\n") else body + b"\n"
+
+
+def deliver(run: Runtime, data: bytes, output: str | None) -> None:
+    """To stdout, or to the file of -o, which is replaced in one step.
+
+    Raises:
+        UsageError: the file's name cannot be one.
+        OcxError: it cannot be written.
+    """
+    if output is None:
+        run.terminal.stdout.write(data)
+    elif _is_replaced(output):
+        try:
+            atomic_write(Path(output), data)
+        except OSError as error:
+            raise OcxError(f"cannot write {output}: {error.strerror}") from error
+    else:
+        target = open_target(run.terminal, output)
+        target.write(data)
+        target.complete()
+
+
+def _is_replaced(name: str) -> bool:
+    """A regular file, or none yet; not a device, a pipe, `-` or a folder."""
+    if name in {"", "-"} or name.startswith(("/dev/", "/proc/")):
+        return False
+    try:
+        return stat.S_ISREG(Path(name).stat().st_mode)
+    except OSError:
+        return True
+
+
+def write_github(run: Runtime, shown: Shown) -> None:
+    """Write the step's outputs and a table in its summary.
+
+    Raises:
+        OcxError: a file of the job cannot be written.
+    """
+    env = run.terminal.env
+    reading, limits = shown.reading, shown.limits
+    if not append(env, "GITHUB_OUTPUT", github_output(reading)):
+        run.note("GITHUB_OUTPUT is not set: no outputs outside of GitHub Actions")
+    append(env, "GITHUB_STEP_SUMMARY", github_summary(reading, limits, shown.profile))
+
+
+def annotation(level: str, text: str) -> str:
+    return command(level, text, title="ocx balance")
+
+
+@contextmanager
+def annotated(run: Runtime, form: str) -> Iterator[None]:
+    """Errors as annotations of the job, too, if the form is GitHub's."""
+    try:
+        yield
+    except OcxError as error:
+        if form == "github" and not run.quiet:
+            run.terminal.message(annotation("error", error.message))
+        raise
+
+
+def write_screen(run: Runtime, shown: Shown) -> None:
+    """The balance for a person, with whose it is."""
+    columns = (Column("BALANCE", "accent", right=True), "PROFILE", Column("ENDPOINT", "dim"))
+    where = (shown.profile, shown.settings.base_url)
+    rows = [(balance_text(each), *where) for each in shown.reading.currencies or (shown.reading,)]
+    write_table(run.terminal, columns, rows, color=run.color)

@@ -1,0 +1,35 @@
+"""The pictures of the README are what the program shows: `make docs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from docs.picture import pictures
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, str]:
+    return pictures()
+
+
+def test_make_docs_changes_no_picture(drawn: dict[str, str]) -> None:
+    """Run `make docs` and commit what it writes if this fails."""
+    there = {f"docs/{path.name}": path.read_text("utf-8") for path in (ROOT / "docs").glob("*.svg")}
+    assert there.keys() == drawn.keys()
+    for path, svg in drawn.items():
+        assert there[path].splitlines() == svg.splitlines(), path
+
+
+def test_every_picture_stands_in_the_readme(drawn: dict[str, str]) -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"]({path})" in readme for path in drawn)
+
+
+def test_a_picture_shows_no_path_and_no_secret(drawn: dict[str, str]) -> None:
+    for svg in drawn.values():
+        assert "/tmp" not in svg
+        assert "0000000" not in svg

@@ -1,0 +1,147 @@
+"""The screens of a person in a real terminal of 80 columns, and the same commands in a pipe."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from ocx.history.call import Call
+from ocx.history.store import History
+from tests.support.program import Ocx
+
+STYLES = re.compile(r"\x1b\[([0-9;]*)m")
+HOUR = 3600
+CALL = Call(
+    started=0,
+    profile="default",
+    base_url="https://opencodex.hk/api/v1",
+    model="claude-3-sonnet",
+    answer="# Pipes\n\nWater in the **pipe**\n\x1b[2J",
+    usage={"prompt_tokens": 12, "completion_tokens": 1480},
+    credits=Decimal("1.25"),
+    seconds=1.5,
+    outcome="finished",
+    exit_code=0,
+)
+
+
+@pytest.fixture
+def kept(ocx: Ocx) -> Ocx:
+    """Two calls: a good one three hours ago, a failed one of 40 days ago."""
+    ocx.state.mkdir(parents=True, mode=0o700)
+    failed = replace(CALL, model="gpt-4o", outcome="failed", exit_code=9, credits=Decimal("0.5"))
+    with History(ocx.state) as history:
+        for call, age, prompt in (
+            (failed, 40 * 24 * HOUR, "one\nwith a prompt " + "that is long " * 9),
+            (CALL, 3 * HOUR + 60, "two"),
+        ):
+            sent = [{"role": "user", "content": prompt}]
+            history.record(replace(call, started=time.time() - age), sent)
+    return ocx
+
+
+def screen(ocx: Ocx, *args: str, width: int = 80, status: int = 0, **env: str) -> list[str]:
+    """What stands on the screen, without colours."""
+    process = ocx.in_terminal(*args, size=(24, width), env=env)
+    shown = STYLES.sub("", process.finish().has(status).text).splitlines()
+    assert max(map(len, shown)) <= width
+    return shown
+
+
+def test_history_list(kept: Ocx) -> None:
+    heading, first, second = screen(kept, "history", "list")
+    assert heading == "ID  WHEN        MODEL             TOKENS  CREDITS  OUTCOME  PROMPT"
+    assert first == " 2  3 h ago     claude-3-sonnet  12+1480     1.25           two"
+    assert re.fullmatch(
+        r" 1  \d{4}-\d\d-\d\d  gpt-4o           12\+1480     0.50  failed   one with a prompt t…",
+        second,
+    )
+    wide = screen(kept, "history", "list", width=200)
+    assert wide[2].endswith("that is long")
+
+
+def test_history_stats(kept: Ocx) -> None:
+    heading, first, second = screen(kept, "history", "stats")
+    assert heading.split() == ["DAY", "MODEL", "CALLS", "TOKENS", "CREDITS"]
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\d  gpt-4o               1    1492  █{13} +0.50  █+.?", first
+    )
+    assert re.match(r"(today|yesterday) +claude-3-sonnet      1    1492  █{13}", second)
+    assert len(screen(kept, "history", "stats", width=50)) > 3  # a long name goes on below
+
+
+def test_history_show_renders_the_answer(kept: Ocx) -> None:
+    shown = screen(kept, "history", "show", "2")
+    assert shown[0] == "id            2"
+    assert "model         claude-3-sonnet" in shown
+    text = "\n".join(shown)
+    assert "\nassistant\n" in text
+    assert "Water in the pipe" in text
+    assert "\\x1b[2J" in text
+    piped = kept("history", "show", "2").text
+    assert piped.startswith("id: 2\nwhen: ")
+    assert piped.endswith("\n\n## assistant\n\n# Pipes\n\nWater in the **pipe**\n\x1b[2J\n")
+
+
+def test_keys_list(ocx: Ocx) -> None:
+    ocx.write_credentials(main="sk-live-Te5tKey0000000000000000000000a1b2")
+    assert screen(ocx, "keys", "list") == [
+        "NAME  KEY            ADDED  PROFILES",
+        "main  sk-live-…a1b2  today  default",
+    ]
+    assert ocx("keys", "list").text == "main\tsk-live-…a1b2\t0\tdefault\t\n"
+
+
+def test_models(ocx: Ocx) -> None:
+    shown = screen(ocx, "--sandbox", "models", "deepseek")
+    assert shown[1:] == [
+        "MODEL              USED AS",
+        "deepseek-chat      default",
+        "deepseek-reasoner",
+    ]
+    assert ocx("--sandbox", "models", "gpt").text == "gpt-4o\ngpt-4\n"
+
+
+def test_balance(ocx: Ocx) -> None:
+    assert screen(ocx, "--sandbox", "balance")[1:] == [
+        "    BALANCE  PROFILE  ENDPOINT",
+        "500 credits  sandbox  http://sandbox.localhost/api/v1",
+    ]
+    assert ocx("--sandbox", "balance").text == "500 credits\n"
+    assert len(screen(ocx, "--sandbox", "balance", "-o", "balance.txt")) == 1
+    assert (ocx.work / "balance.txt").read_text() == "500 credits\n"
+
+
+def test_doctor(ocx: Ocx) -> None:
+    shown = screen(ocx, "--sandbox", "doctor")
+    assert shown[0] == "STATE    CHECK        DETAIL"
+    assert "ok       network      not needed: the sandbox runs in this process" in shown
+    assert re.search(r"^ {22}\S", "\n".join(shown), re.MULTILINE)  # wrapped in its column
+    assert "ok       network: not needed: " in ocx("--sandbox", "doctor").text
+
+
+def test_config_show(ocx: Ocx) -> None:
+    ocx.profile(temperature=0.2)
+    shown = screen(ocx, "config", "show")
+    assert shown[0] == "SETTING          VALUE                        SOURCE"
+    assert "temperature      0.2                          profile default" in shown
+    assert "temperature\t0.2\tprofile default\n" in ocx("config", "show").text
+
+
+def test_colours_are_one_accent_and_go_with_no_color(kept: Ocx) -> None:
+    shown = kept.in_terminal("history", "list").finish().text
+    assert set(STYLES.findall(shown)) == {"0", "1", "2", "31", "36"}
+    assert shown.splitlines()[0].startswith("\x1b[1mID\x1b[0m  \x1b[1mWHEN\x1b[0m")
+    plain = kept.in_terminal("history", "list", env={"NO_COLOR": "1"}).finish().text
+    assert not STYLES.findall(plain)
+
+
+def test_a_hostile_model_id_is_text(ocx: Ocx) -> None:
+    ocx.write_config('[profiles."a"]\nmodel = "x\\u001b[2J"\n')
+    shown = ocx.in_terminal("config", "profiles", "list").finish().text
+    assert "x\\x1b[2J" in shown
+    assert "\x1b[2J" not in shown
