@@ -9,12 +9,10 @@ from ocx.batch.control.scheduler import MAX_OUTAGE
 from ocx.batch.engine import DRAIN
 from ocx.batch.output.states import Retry
 from ocx.batch.rows.records import Format, format_of
-from ocx.call.options import Checks, Option, OptionGroup, Switch, Text, Texts
+from ocx.call.options import Checks, Option, OptionGroup, Text, Texts
 from ocx.errors import UsageError
 from ocx.prompt.input import STDIN
 from ocx.prompt.options import check_output_name
-
-__all__ = ["BatchBudget", "Failures", "RowChecks", "RowsIn", "RowsOut", "Shards", "Speed", "Switch"]
 
 _FORMATS = ("jsonl", "csv", "tsv", "text")
 

@@ -33,7 +33,10 @@ def _group(site: Site) -> str:
     cases = "".join(
         f"                ({n}) {_name(f'{site.title} {n}')} ;;\n" for n, _ in site.commands
     )
-    specs = [*_all_specs(site), "'1:command:->command'", "'*::argument:->rest'"]
+    specs = [*_option_specs(site), "'1:command:->command'", "'*::argument:->rest'"]
+    # Of a group that takes arguments, the first word may be one as well.
+    first = site.arguments[0].values if site.arguments else None
+    or_first = f"; {_action(first)}" if first is not None and first.kind == "files" else ""
     return (
         f"{_name(site.title)}() {{\n"
         "    local curcontext=$curcontext context state state_descr line\n"
@@ -41,7 +44,8 @@ def _group(site: Site) -> str:
         f"    local -a commands=(\n{named}    )\n"
         f"{_call('-C ', specs)}"
         "    case $state in\n"
-        f"        (command) _describe -t commands {_quoted(site.title + ' command')} commands ;;\n"
+        f"        (command) _describe -t commands {_quoted(site.title + ' command')} commands"
+        f"{or_first} ;;\n"
         "        (rest)\n"
         "            case $line[1] in\n"
         f"{cases}"
@@ -58,8 +62,12 @@ def _call(flags: str, specs: Iterable[str]) -> str:
 
 
 def _all_specs(site: Site) -> list[str]:
-    options = [spec for option in site.options for spec in _specs(option)]
-    return [*options, *(_positional(n, a) for n, a in enumerate(site.arguments, 1))]
+    places = [_positional(n, a) for n, a in enumerate(site.arguments, 1)]
+    return [*_option_specs(site), *places]
+
+
+def _option_specs(site: Site) -> list[str]:
+    return [spec for option in site.options for spec in _specs(option)]
 
 
 def _specs(option: Option) -> Iterator[str]:

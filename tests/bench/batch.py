@@ -97,7 +97,8 @@ class Place:
         prompts.write_text("".join(f'{{"prompt": "{_prompt(n)}"}}\n' for n in range(FEW)))
         out = self.folder / "batchllm.jsonl"
         out.unlink(missing_ok=True)
-        words = ("run", str(prompts), "-o", str(out), "-c", str(AT_ONCE), "-m", "openai/m")
+        words = ["run", str(prompts), "-o", str(out), "-c", str(AT_ONCE), "-m", "gpt-4o-mini"]
+        words += ["--base-url", self.env["OCX_BASE_URL"], "--input-column", "prompt"]
         return self.measure("batchllm", (program, *words), FEW)
 
 
@@ -158,8 +159,6 @@ def _place() -> Iterator[Place]:
                 "LANG": "C.UTF-8",
                 "OCX_BASE_URL": url,
                 "OCX_API_KEY": KEY,
-                "OPENAI_BASE_URL": url,
-                "OPENAI_API_BASE": url,
                 "OPENAI_API_KEY": KEY,
             }
             yield Place(Path(folder), env)
