@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from tests.output.test_live import ANSWER, visible, whole
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
+from tests.support.drawn import ANSWER, visible, whole
 from tests.support.emulator import Emulator, trimmed
 from tests.support.program import Ocx, Process
 from tests.support.raw_server import STALL
