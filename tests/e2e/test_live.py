@@ -161,7 +161,7 @@ def test_where_nothing_can_be_drawn_no_code_is_sent(
     expected: str,
 ) -> None:
     chat_server.answer(answers.stream("A *wo", "rd*.\n", "\n- b"), path=CHAT)
-    seen = begin(online, columns, 24, *args, env=env)
+    seen = begin(online, columns, 24, *args, env={"CI": "1", **env})  # no spinner either
     assert seen.process.finish().has(0).text == expected
 
 
