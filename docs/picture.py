@@ -70,7 +70,7 @@ class Stage(NamedTuple):
     @property
     def env(self) -> dict[str, str]:
         path = os.environ["PATH"]
-        env = {"PATH": path, "HOME": str(self.home), "TERM": "xterm-256color"}
+        env = {"PATH": path, "HOME": str(self.home), "TERM": "xterm-256color", "CI": "1"}
         return {**env, "LANG": "C.UTF-8", "TZ": "UTC"}
 
     def run(self, *args: str, stdin: bytes = b"") -> None:

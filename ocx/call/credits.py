@@ -64,6 +64,13 @@ class Credits:
         """The same for a call that failed: the balance is not asked for again."""
         return cost_in_answer(fields) or unknown("the call did not end well")
 
+    def left(self, client: Client) -> Balance | None:
+        """What is left now; None if that cannot be read."""
+        try:
+            return self._read(client)
+        except OcxError:
+            return None
+
     def _amount(self, client: Client) -> Decimal | None:
         try:
             return self._read(client).amount

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +10,9 @@ import typer
 
 from ocx.api.types import model_ids
 from ocx.commands.context import waiting
-from ocx.config.paths import cache_dir
-from ocx.config.schema import SANDBOX
+from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError
 from ocx.escaping import one_line
-from ocx.files import atomic_write
 from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
 from ocx.output.table import Column, write_table
@@ -25,9 +21,6 @@ from ocx.suggest import nearest
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
-
-# What a shell may be offered on TAB: an id comes from a server and must hold nothing special.
-COMPLETABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 
 def models(
@@ -47,7 +40,7 @@ def models(
     with open_client(run, settings) as client, waiting(run, "the models", client):
         reply = client.models()
     ids = model_ids(reply.json)
-    _write_cache(run, settings, ids)
+    write_models(run.terminal.env, settings, ids)
     if exists:
         _check_exists(settings, filter_ or "", ids)
         return
@@ -99,15 +92,3 @@ def _write_ids(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
 def _marks(settings: Settings, name: str) -> str:
     marks = [f"alias {alias}" for alias, target in settings.aliases.items() if target == name]
     return ", ".join((["default"] if name == settings.model else []) + marks)
-
-
-def _write_cache(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
-    """The list that the shell reads on TAB; a command does not fail for want of it."""
-    lines = [name for name in ids if COMPLETABLE.fullmatch(name)]
-    name = SANDBOX if settings.sandbox else settings.profile
-    path = cache_dir(run.terminal.env) / "models" / f"{name}.txt"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, "".join(f"{line}\n" for line in lines).encode(), 0o644)
-    except OSError as error:
-        logging.getLogger("ocx.models").debug("no completion cache: %s", error)

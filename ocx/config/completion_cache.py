@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from ocx.config.paths import Env, cache_dir
+from ocx.config.schema import SANDBOX
 from ocx.config.values import NAME
 from ocx.files import atomic_write
+
+if TYPE_CHECKING:
+    from ocx.config.settings import Settings
+
+# What a shell may be offered on TAB: an id comes from a server and must hold nothing special.
+_COMPLETABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 Names = Literal["profiles", "keys", "templates"]
 
@@ -25,3 +35,31 @@ def write_names(env: Env, kind: Names, names: Iterable[str]) -> None:
         atomic_write(path, "".join(lines).encode())
     except OSError:
         return
+
+
+def write_models(env: Env, settings: Settings, ids: Iterable[str]) -> None:
+    """Rewrite the ids of the profile's models, in the server's order, one a line.
+
+    Ids that a shell could take for more than a word are left out.
+    """
+    lines = [f"{name}\n" for name in ids if _COMPLETABLE.fullmatch(name)]
+    path = _models_file(env, settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, "".join(lines).encode(), 0o644)
+    except OSError as error:  # a command does not fail for want of it
+        logging.getLogger("ocx.models").debug("no completion cache: %s", error)
+
+
+def read_models(env: Env, settings: Settings) -> list[str]:
+    """The ids that were written last; empty if there are none yet."""
+    try:
+        lines = _models_file(env, settings).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [line for line in lines if _COMPLETABLE.fullmatch(line)]
+
+
+def _models_file(env: Env, settings: Settings) -> Path:
+    name = SANDBOX if settings.sandbox else settings.profile
+    return cache_dir(env) / "models" / f"{name}.txt"

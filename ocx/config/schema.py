@@ -209,6 +209,6 @@ ENVIRONMENT: tuple[tuple[str, str], ...] = (
         "colour, in this order; --color comes first",
     ),
     ("VISUAL, EDITOR", "editor for `ocx config edit` and `ocx chat -e`"),
-    ("CI", "when set, nothing is ever asked"),
+    ("CI", "when set, nothing is ever asked, and nothing on a terminal moves"),
 )
 """Rows of (variable, meaning) for `ocx help environment`."""

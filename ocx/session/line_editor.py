@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
+from ocx import signals
 from ocx.terminal import Terminal
 
 _KEPT = 1000
@@ -18,11 +21,16 @@ class LineEditor:
 
     Args:
         history: the file, or None to keep nothing.
+        complete: every line that a line may become, on TAB.
     """
 
-    def __init__(self, terminal: Terminal, history: Path | None) -> None:
+    def __init__(
+        self, terminal: Terminal, history: Path | None, complete: Callable[[str], list[str]]
+    ) -> None:
         self._terminal = terminal
         self._history = history
+        self._complete = complete
+        self._found: list[str] = []
         import readline  # only if a person types; it takes over input()
 
         self._readline = readline
@@ -34,7 +42,12 @@ class LineEditor:
             except OSError:  # there is none yet
                 self._readline.clear_history()
         self._readline.set_history_length(_KEPT)
-        if "libedit" not in (self._readline.__doc__ or ""):  # macOS: another language of settings
+        self._readline.set_completer(self._candidate)
+        self._readline.set_completer_delims(" ")
+        if "libedit" in (self._readline.__doc__ or ""):  # macOS: another language of settings
+            self._readline.parse_and_bind("bind ^I rl_complete")
+        else:
+            self._readline.parse_and_bind("tab: complete")
             # Pasted lines are one entry; Python turns this off (bpo-42819).
             self._readline.parse_and_bind("set enable-bracketed-paste on")
         return self
@@ -56,13 +69,13 @@ class LineEditor:
         except OSError:  # the lines of a session are no reason to fail at its end
             return
 
-    def read(self) -> str | None:
-        """One entry, several lines if it says so; None at Ctrl-D.
+    def read(self, prompt: str) -> str | None:
+        """One entry, several lines if it says so; None at Ctrl-D. Ctrl-Z stops the program.
 
         Raises:
             Interrupted: Ctrl-C.
         """
-        line = self._line("> ")
+        line = self._line(prompt)
         if line is None:
             return None
         if line.lstrip().startswith(_QUOTES):
@@ -90,11 +103,55 @@ class LineEditor:
         return "\n".join(lines if lines[-1] else lines[:-1])
 
     def _line(self, prompt: str) -> str | None:
+        begun = ""
+        while True:
+            try:
+                return self._input(prompt, begun)
+            except EOFError:
+                self._terminal.stdout.write(b"\n")
+                return None
+            except UnicodeDecodeError:
+                self._terminal.message("that is not UTF-8 text")
+                return ""
+            except _Suspended as suspended:
+                begun = suspended.text
+                signals.suspend()
+
+    def _input(self, prompt: str, begun: str) -> str:
+        """Read one line that is `begun`. Ctrl-Z leaves `input`, which then restores the terminal.
+
+        Raises:
+            EOFError, UnicodeDecodeError, _Suspended
+        """
+        self._readline.set_startup_hook(lambda: self._readline.insert_text(begun))
+        before = signal.getsignal(signal.SIGTSTP)
         try:
+            if before is not signal.SIG_IGN:
+                signal.signal(signal.SIGTSTP, self._leave)
             return input(prompt)
-        except EOFError:
-            self._terminal.stdout.write(b"\n")
-            return None
-        except UnicodeDecodeError:
-            self._terminal.message("that is not UTF-8 text")
-            return ""
+        finally:
+            signal.signal(signal.SIGTSTP, before)
+            self._readline.set_startup_hook(None)
+
+    def _leave(self, _number: int, _frame: FrameType | None) -> None:
+        raise _Suspended(self._readline.get_line_buffer())
+
+    def _candidate(self, _word: str, place: int) -> str | None:
+        """readline asks for one word after the other, until there is none."""
+        if place == 0:
+            line = self._readline.get_line_buffer()[: self._readline.get_endidx()]
+            begin = self._readline.get_begidx()
+            self._found = [whole[begin:] for whole in self._complete(line)]
+        return self._found[place] if place < len(self._found) else None
+
+
+class _Suspended(Exception):
+    """Ctrl-Z.
+
+    Attributes:
+        text: what was typed so far.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ocx import signals
 from ocx.call.credits import credits_of
@@ -16,22 +17,32 @@ from ocx.call.options import Checks, Conversation, CreditLimits, Output
 from ocx.call.recorder import HistoryRecorder, open_recorder
 from ocx.call.request import Request, refuse_several
 from ocx.config.paths import expand, state_dir
+from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
+from ocx.escaping import one_line
+from ocx.output.balance import balance_text
 from ocx.output.error_output import write_failure
 from ocx.prompt.input import join, read_file
 from ocx.prompt.request import Message
 from ocx.runtime import Runtime
+from ocx.session.completion import Candidates, Completer, files, no_argument, one_of
+from ocx.session.last_answer import copy_text, pipe_text
 from ocx.session.line_editor import LineEditor
+from ocx.session.models import Models
 
 HELP = '''\
 A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write
 """ first and last. Ctrl-C cancels an answer or the line. Ctrl-D leaves; `ocx chat -c` goes on.
-  /model [ID]      the model, or another one
+Tab completes commands, models and files.
+  /model [ID]      list the models, or take another one, by its id or number
   /system [TEXT]   the system prompt, or another one
   /file FILE       add a file to the next message
+  /edit [TEXT]     write the next message in your editor, from TEXT or the last message
   /retry           ask the last question again
+  /copy            copy the last answer to the clipboard, if the terminal allows it
+  /pipe COMMAND    run a shell command with the last answer as its input
   /save FILE       write the last answer to a new file
-  /usage           tokens and seconds: show them after each answer, or stop that
+  /usage           show tokens and seconds after each answer and credits at the prompt, or stop that
   /help  /exit     a line that begins with // is sent with one slash'''
 
 
@@ -61,7 +72,6 @@ def session(
 
         client = stack.enter_context(open_client(run, settings))
         history = state_dir(run.terminal.env) / "prompts" if conversation.log is not False else None
-        lines = stack.enter_context(LineEditor(run.terminal, history))
         refuse_several(run, request.options)
         exchange = Exchange(
             client,
@@ -73,6 +83,7 @@ def session(
             split_think=output.reasoning != "raw",
         )
         talk = Session(run, request, output, exchange, recorder, shows_cost=limits.cost)
+        lines = stack.enter_context(LineEditor(run.terminal, history, talk.complete))
         run.note(f"{settings.model}; /help for help, Ctrl-D to leave")
         _loop(run, lines, talk)
 
@@ -80,7 +91,7 @@ def session(
 def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
     while talk.open:
         try:
-            text = lines.read()
+            text = lines.read(talk.prompt)
             if text is None:
                 return
             talk.handle_line(text)
@@ -89,6 +100,13 @@ def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
             run.terminal.stderr.write("\n")
         except OcxError as error:
             write_failure(run.terminal, error, as_json=False)
+
+
+class _Command(NamedTuple):
+    """`takes` completes the argument; None if there is none."""
+
+    run: Callable[[str], None]
+    takes: Candidates | None = None
 
 
 class Session:
@@ -117,16 +135,30 @@ class Session:
         self._files: list[str] = []
         self._totals = [0, 0]
         self._uncounted = 0  # answers whose tokens the server did not say: not the same as none
-        self._commands: dict[str, Callable[[str], None]] = {
-            "/help": lambda _: run.terminal.message(HELP),
-            "/model": self._model,
-            "/system": self._system,
-            "/usage": self._usage,
-            "/save": self._save,
-            "/file": self._file,
-            "/retry": self._retry,
-            "/exit": self._exit,
+        self._typed = ""
+        self._left = ""
+        self._models = Models(run, exchange.client)
+        self._commands: dict[str, _Command] = {
+            "/help": _Command(lambda _: run.terminal.message(HELP)),
+            "/model": _Command(self._model, one_of(self._model_names)),
+            "/system": _Command(self._system, no_argument),
+            "/usage": _Command(self._usage),
+            "/save": _Command(self._save, files),
+            "/file": _Command(self._file, files),
+            "/edit": _Command(self._edit),
+            "/copy": _Command(self._copy),
+            "/pipe": _Command(self._pipe, no_argument),
+            "/retry": _Command(self._retry),
+            "/exit": _Command(self._exit),
         }
+        takes = {name: command.takes for name, command in self._commands.items()}
+        self.complete = Completer(takes).complete
+
+    @property
+    def prompt(self) -> str:
+        """The model, and with /usage the credits that are left."""
+        left = f", {self._left}" if self._left and self._output.usage else ""
+        return one_line(f"{self._request.settings.model}{left}> ")
 
     def handle_line(self, text: str) -> None:
         """One entry: a command, or a message to send.
@@ -136,14 +168,16 @@ class Session:
         """
         if text.startswith("/") and not text.startswith("//"):
             word, _, rest = text.partition(" ")
-            self._command(word)(rest.strip())
+            self._command(word).run(rest.strip())
         elif text.strip():
-            body = text[1:] if text.startswith("//") else text
-            prompt = join([body, *self._files])
-            self._send([{"role": "user", "content": prompt}])
-            self._files = []
+            self._say(text[1:] if text.startswith("//") else text)
 
-    def _command(self, word: str) -> Callable[[str], None]:
+    def _say(self, text: str) -> None:
+        self._typed = text
+        self._send([{"role": "user", "content": join([text, *self._files])}])
+        self._files = []
+
+    def _command(self, word: str) -> _Command:
         if word not in self._commands:
             near = difflib.get_close_matches(word, self._commands, 1)
             meant = f", did you mean {near[0]}?" if near else ""
@@ -183,11 +217,25 @@ class Session:
         for place, name in enumerate(("prompt_tokens", "completion_tokens")):
             count = usage.get(name)
             self._totals[place] += count if isinstance(count, int) else 0
+        if self._left:
+            self._look_at_credits()
+
+    def _look_at_credits(self) -> None:
+        """Once they cannot be read they are not asked for again, up to the next /usage."""
+        credits = self._exchange.credits if self._output.usage else None
+        left = credits.left(self._exchange.client) if credits else None
+        self._left = balance_text(left) if left else ""
+
+    def _model_names(self) -> list[str]:
+        settings = self._request.settings
+        return [*self._models.known(settings), *settings.aliases]
 
     def _model(self, name: str) -> None:
         settings = self._request.settings
-        if name:
-            chosen = settings.aliases.get(name, name)
+        if not name:
+            self._models.show(settings)
+        else:
+            chosen = settings.aliases.get(name) or self._models.named(settings, name)
             self._request = replace(self._request.with_model(chosen), model_given=True)
         self._run.terminal.message(f"model: {self._request.settings.model}")
 
@@ -203,16 +251,40 @@ class Session:
         answers = "1 answer" if self._uncounted == 1 else f"{self._uncounted} answers"
         more = f" and {answers} not counted" if self._uncounted else ""
         state = "on" if self._output.usage else "off"
+        self._look_at_credits()
         self._run.terminal.message(f"usage: {tokens}{more} so far; showing it is {state}")
 
-    def _save(self, name: str) -> None:
+    def _edit(self, text: str) -> None:
+        draft = text or self._typed
+        edited = edit_text(self._run, draft).removesuffix("\n")
+        if not edited.strip() or edited == draft:
+            self._run.terminal.message("nothing was sent: the text is empty, or as it was")
+        else:
+            self._say(edited)
+
+    def _last_answer(self, doing: str) -> str:
         if self._answer is None:
-            raise UsageError("there is no answer to save yet")
+            raise UsageError(f"there is no answer to {doing} yet")
+        return self._answer
+
+    def _copy(self, _rest: str) -> None:
+        text = self._last_answer("copy")
+        copy_text(self._run.terminal, text)
+        self._run.terminal.message(f"sent {len(text)} characters to the clipboard")
+
+    def _pipe(self, command: str) -> None:
+        text = self._last_answer("pipe")
+        if not command:
+            raise UsageError("/pipe needs a command", hint="as in /pipe wc -w")
+        pipe_text(command, text)
+
+    def _save(self, name: str) -> None:
+        text = self._last_answer("save")
         if not name:
             raise UsageError("/save needs the name of a new file")
         try:
             with Path(expand(name)).open("x", encoding="utf-8") as file:
-                file.write(self._answer if self._answer.endswith("\n") else self._answer + "\n")
+                file.write(text if text.endswith("\n") else f"{text}\n")
         except FileExistsError:
             raise UsageError(f"{name} exists already", hint="/save takes a new name") from None
         except (OSError, ValueError) as error:

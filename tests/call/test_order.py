@@ -20,6 +20,13 @@ NEVER = {
     "request": ("ocx.call.exchange", "ocx.call.delivery", "ocx.api", "ocx.output"),
     "exchange": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder", *SEAM),
     "delivery": ("ocx.call.request", "ocx.call.recorder", "ocx.api.client", "ocx.keyring.client"),
+    "waiting": (
+        "ocx.call.request",
+        "ocx.call.delivery",
+        "ocx.call.recorder",
+        "ocx.api.client",
+        "ocx.keyring.client",
+    ),
     "recorder": ("ocx.call.delivery", "ocx.output", "ocx.keyring.client"),
     "credits": ("ocx.call.exchange", "ocx.call.delivery", "ocx.runtime", "ocx.terminal"),
     "think": ("ocx.api", "ocx.call", *SEAM),

@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from tests.output.test_live import ANSWER, visible, whole
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
+from tests.support.drawn import ANSWER, visible, whole
 from tests.support.emulator import Emulator, trimmed
 from tests.support.program import Ocx, Process
 from tests.support.raw_server import STALL
@@ -161,7 +161,7 @@ def test_where_nothing_can_be_drawn_no_code_is_sent(
     expected: str,
 ) -> None:
     chat_server.answer(answers.stream("A *wo", "rd*.\n", "\n- b"), path=CHAT)
-    seen = begin(online, columns, 24, *args, env=env)
+    seen = begin(online, columns, 24, *args, env={"CI": "1", **env})  # no spinner either
     assert seen.process.finish().has(0).text == expected
 
 

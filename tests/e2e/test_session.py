@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -55,8 +54,14 @@ def begin(ocx: Ocx, *args: str, **options: Any) -> Talk:
     return Talk(ocx.in_terminal("chat", *args, **options))
 
 
+def asked(server: ChatServer, place: int = -1) -> Any:
+    """The body of a chat request."""
+    chats = [request for request in server.requests if request.target.endswith(CHAT)]
+    return server.body(chats[place])
+
+
 def contents(server: ChatServer, place: int = -1) -> list[Any]:
-    return [message["content"] for message in json.loads(server.requests[place].body)["messages"]]
+    return [message["content"] for message in asked(server, place)["messages"]]
 
 
 def test_a_conversation_that_goes_on_later(online: Ocx, chat_server: ChatServer) -> None:
@@ -167,8 +172,7 @@ def test_commands(online: Ocx, chat_server: ChatServer) -> None:
     talk.say("/retry", "nothing to ask again yet")
     talk.say("/usage", "showing it is on")
     talk.say("read this", "usage:")
-    body = json.loads(chat_server.requests[-1].body)
-    assert body["model"] == "gpt-4o"
+    assert asked(chat_server)["model"] == "gpt-4o"
     assert contents(chat_server) == ["Be brief.", "read this\n\nfrom a file\n"]
     chat_server.answer(answers.stream("another answer"), path=CHAT)
     talk.say("/retry", "another answer")

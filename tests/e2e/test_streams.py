@@ -458,13 +458,15 @@ def test_json_on_a_terminal_is_indented_and_cannot_drive_it(
 ) -> None:
     document = answers.completion("a\u009b2Jb")
     chat_server.answer(answer(document), path=CHAT)
-    shown = online.in_terminal("chat", "hi", "--json").finish().has(0).stdout
+    still = {"CI": "1"}  # no spinner, however long it takes
+    shown = online.in_terminal("chat", "hi", "--json", env=still).finish().has(0).stdout
     assert b"\n  " in shown
     assert "\u009b".encode() not in shown
     assert json.loads(shown) == document
     raw = json.dumps(answers.chunk("a\u009b2Jb"), ensure_ascii=False)
     chat_server.answer([STREAM_HEAD, answers.event(raw), END], path=CHAT)
-    shown = online.in_terminal("chat", "hi", "--json", "--stream").finish().has(0).stdout
+    streamed = online.in_terminal("chat", "hi", "--json", "--stream", env=still)
+    shown = streamed.finish().has(0).stdout
     assert "\u009b".encode() not in shown
     chunks = [json.loads(line) for line in shown.splitlines()]
     assert "a\u009b2Jb" in {chunk["choices"][0]["delta"].get("content") for chunk in chunks}
@@ -472,7 +474,7 @@ def test_json_on_a_terminal_is_indented_and_cannot_drive_it(
 
 def test_models_marks_the_default_and_the_aliases(online: Ocx) -> None:
     online.write_config('[profiles.default]\nmodel = "gpt-4o"\n[aliases]\nfast = "deepseek-chat"\n')
-    process = online.in_terminal("models", env={"NO_COLOR": "1"})
+    process = online.in_terminal("models", env={"NO_COLOR": "1", "CI": "1"})
     shown = process.finish().has(0).stdout.decode().splitlines()
     marked = {line.split()[0]: line for line in shown if line.strip()}
     assert "default" in marked["gpt-4o"]

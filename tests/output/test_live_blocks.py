@@ -13,7 +13,7 @@ from ocx.output.live_inline import PARSER, REACH, runs_of
 from ocx.output.live_page import Page, item_frame, quote_frame
 from ocx.output.live_style import PLAIN, Painter
 from ocx.output.live_wrap import wrapped
-from tests.output.test_live import cut
+from tests.support.drawn import cut
 
 WIDTH = 120
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pty
 import threading
@@ -9,11 +10,14 @@ from io import StringIO
 
 import pytest
 
-from ocx.output.spinner import Spinner, countdown, elapsed
+from ocx.api.retry import log_retry
+from ocx.errors import RateLimitError
+from ocx.output.spinner import Spinner, State, countdown, elapsed, spinning
+from ocx.runtime import Runtime
 from ocx.terminal import Output, RedactingStderr, Terminal
-from tests.support.emulator import Emulator
+from tests.support.emulator import Emulator, trimmed
 from tests.support.memory import MemoryRaw
-from tests.support.waiting import Collected
+from tests.support.waiting import Board, Collected
 
 
 class Clock:
@@ -100,3 +104,81 @@ def test_only_a_person_at_a_terminal_sees_it(
 ) -> None:
     terminal = Terminal(None, Output(MemoryRaw()), RedactingStderr(None), env=env, stderr_tty=tty)
     assert terminal.can_animate() is expected
+
+
+@pytest.mark.parametrize(
+    ("stdout_tty", "quiet", "expected"),
+    [(True, False, True), (False, False, False), (True, True, False)],
+)
+def test_nothing_moves_in_a_pipe_or_with_quiet(
+    stdout_tty: bool, quiet: bool, expected: bool
+) -> None:
+    terminal = Terminal(
+        None,
+        Output(MemoryRaw()),
+        RedactingStderr(None),
+        env={"TERM": "xterm"},
+        stdout_tty=stdout_tty,
+        stderr_tty=True,
+    )
+    assert Runtime(terminal, {"quiet": quiet}).animates is expected
+
+
+class Log:
+    """A stream that tells when something was written."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._board = Board()
+
+    def write(self, text: str) -> None:
+        def add() -> None:
+            self.text += text
+
+        self._board.note(add)
+
+    def flush(self) -> None: ...
+
+    def until(self, text: str, count: int = 1) -> None:
+        self._board.wait_for(lambda: self.text.count(text) >= count, text)
+
+    def screen(self) -> list[str]:
+        emulator = Emulator(80, 24)
+        emulator.write(self.text.replace("\n", "\r\n").encode())
+        return trimmed(emulator.shown())
+
+
+def test_messages_stand_above_it_also_those_in_two_writes() -> None:
+    log = Log()
+    stderr = RedactingStderr(log)  # type: ignore[arg-type]
+    with Spinner(stderr, "connecting"):
+        log.until("connecting")
+        stderr.write("one\n")
+        log.until("connecting", log.text.count("connecting") + 1)
+        stderr.write("t")
+        stderr.write("wo")
+        assert log.screen() == ["one", "two"], "it waits for the rest of the line"
+        stderr.write("\n")
+        log.until("connecting", log.text.count("connecting") + 1)
+        assert log.screen()[:2] == ["one", "two"]
+    stderr.write("three\n")
+    assert log.screen() == ["one", "two", "three"]
+
+
+def test_a_retry_counts_down_and_then_waits_again() -> None:
+    terminal = Terminal(None, Output(MemoryRaw()), RedactingStderr(None))
+    error = RateLimitError("too many requests", status=429)
+    with spinning(Runtime(terminal), "waiting for x") as spinner:
+        seen: list[State] = []
+        spinner.update = seen.append  # type: ignore[method-assign,assignment]
+        log_retry(logging.getLogger("ocx.api"), 1, 2, 3.0, error)
+        error.status = None
+        log_retry(logging.getLogger("ocx.api"), 2, 2, 1.0, error)
+        logging.getLogger("ocx.api").warning("something else")
+    assert [seen[0](seconds) for seconds in (0, 2.2, 3.5)] == [
+        "retry 1 of 2 in 3 s: HTTP 429",
+        "retry 1 of 2 in 1 s: HTTP 429",
+        "waiting for x",
+    ]
+    assert seen[1](0) == "retry 2 of 2 in 1 s: too many requests"
+    assert len(seen) == 2

@@ -45,8 +45,8 @@ def kept(ocx: Ocx) -> Ocx:
 
 
 def screen(ocx: Ocx, *args: str, width: int = 80, status: int = 0, **env: str) -> list[str]:
-    """What stands on the screen, without colours."""
-    process = ocx.in_terminal(*args, size=(24, width), env=env)
+    """What stands on the screen, without colours; nothing moves there, however long it takes."""
+    process = ocx.in_terminal(*args, size=(24, width), env={"CI": "1", **env})
     shown = STYLES.sub("", process.finish().has(status).text).splitlines()
     assert max(map(len, shown)) <= width
     return shown
