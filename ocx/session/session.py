@@ -20,7 +20,7 @@ from ocx.config.paths import expand, state_dir
 from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.escaping import one_line
-from ocx.output.balance import balance_text
+from ocx.output.balance_formats import balance_text
 from ocx.output.error_output import write_failure
 from ocx.prompt.input import join, read_file
 from ocx.prompt.request import Message

@@ -32,7 +32,6 @@ NEVER = {
     "think": ("ocx.api", "ocx.call", *SEAM),
     "outcome": ("ocx.api", "ocx.call", *SEAM),
     "report": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder", *SEAM),
-    "waiting": ("ocx.call.request", "ocx.call.recorder", "ocx.api.client", "ocx.keyring.client"),
     "preview": ("ocx.call.exchange", "ocx.call.delivery", "ocx.keyring.client"),
 }
 
