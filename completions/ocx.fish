@@ -157,6 +157,7 @@ complete -c ocx -n '__ocx_at \'ocx chat\'' -l min-balance -x -d 'Exit 12 without
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l dry-run -d 'Print the request, send nothing.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l snippet -x -a 'curl powershell python node openai-python openai-node' -d 'Print the request as a program.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l save-template -x -a '(__ocx_cached templates)' -d 'Keep these flags as a template, send nothing.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l estimate -d 'Print the tokens and the worst cost; exit 12 beside --min-balance.'
 complete -c ocx -n '__ocx_at \'ocx batch\' 0' -a verify -d 'Check that an output holds every row of its input, once and answered.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l text -d 'Each line is a prompt.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l input-format -x -a 'jsonl csv tsv text' -d 'What IN holds, if its name is no help.'

@@ -58,13 +58,17 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     # After the handlers stand: these imports take most of the start-up.
     import typer  # noqa: PLC0415 - see above
 
-    from ocx.argv import split_trailing  # noqa: PLC0415 - the same
     from ocx.cli import root  # noqa: PLC0415 - the same
     from ocx.runtime import Runtime  # noqa: PLC0415 - the same
     from ocx.typer_internals import complaint  # noqa: PLC0415 - the same
 
     command = root()
-    ours, trailing = split_trailing(words)
+    ours: list[str] = words
+    trailing: tuple[str, ...] | None = None
+    if "--" in words:
+        from ocx.argv import split_trailing  # noqa: PLC0415 - only if a program may follow
+
+        ours, trailing = split_trailing(words)
     try:
         # Not command.main(), which turns Ctrl-C into 130 and a closed pipe into 1. The parser
         # takes words out of the list it is given; what reports errors needs all of them.

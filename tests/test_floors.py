@@ -26,6 +26,7 @@ FLOORS = {
     "ocx.suggest": 0,
     "ocx.toml": 0,
     "ocx.api": 1,
+    "ocx.option_groups": 1,
     "ocx.signals": 1,
     "ocx.terminal": 1,
     "ocx.typer_internals": 1,

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ocx.answer.price import BYTES_A_TOKEN, max_completion_tokens
 from ocx.batch.connection import Connection
-from ocx.batch.control.price import BYTES_A_TOKEN, max_completion_tokens
 from ocx.batch.control.scheduler import Scheduler, Settings, Stop
 from ocx.batch.control.task import Task
 from ocx.batch.dedup import SOURCE as DEDUP

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
+from ocx.answer.price import prices_of
 from ocx.batch.control.budget import Limits
 from ocx.batch.control.failures import parse_max_failures
-from ocx.batch.control.price import Price
 from ocx.batch.control.scheduler import Settings
 from ocx.batch.options import BatchBudget, Failures, RowChecks, Speed
 from ocx.call.credits import refuse_play_money, threshold
@@ -26,11 +24,7 @@ def make_limits(
     """
     if budget.min_balance is not None:
         refuse_play_money(settings, "--min-balance")
-    table = profiles.load(run.terminal.env).prices()
-    prices = {
-        settings.aliases.get(name, name): Price(Decimal(str(prompt)), Decimal(str(completion)))
-        for name, (prompt, completion) in table.items()
-    }
+    prices = prices_of(profiles.load(run.terminal.env).prices(), settings.aliases)
     return Limits(
         threshold("--max-credits", budget.max_credits),
         threshold("--min-balance", budget.min_balance),

@@ -9,8 +9,9 @@ from ocx.batch.control.scheduler import MAX_OUTAGE
 from ocx.batch.engine import DRAIN
 from ocx.batch.output.states import Retry
 from ocx.batch.rows.records import Format, format_of
-from ocx.call.options import Checks, Option, OptionGroup, Text, Texts
+from ocx.call.options import Checks
 from ocx.errors import UsageError
+from ocx.option_groups import Option, OptionGroup, Text, Texts
 from ocx.prompt.input import STDIN
 from ocx.prompt.options import check_output_name
 

@@ -76,7 +76,11 @@ def _chat(
     request = prepare(run, prompt, sampling, checks)
     counted = output.streams(run) and (output.usage or credits.cost)
     request = replace(request, count_tokens=counted)
-    if look.shows_request:
+    if look.estimate:
+        from ocx.call.estimate import estimate  # only for --estimate
+
+        estimate(run, request.settings, request.body(), credits)
+    elif look.shows_request:
         _show(run, request, conversation, output, checks, look)
     else:
         refuse_several(run, request.options)

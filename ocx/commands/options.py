@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from ocx.call.options import Option, OptionGroup, Texts
+from ocx.option_groups import Option, OptionGroup, Texts
 
 FILTERS = "Filters"
 """A heading of the help, as all that `rich_help_panel` names; without one it is "Options"."""

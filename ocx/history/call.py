@@ -71,11 +71,20 @@ class Entry(Call):
     Attributes:
         id: unique for ever.
         conversation: id of the conversation; `conversation_name` is None for most.
+        turn, turns: which call of the conversation it is, from 1, and how many there are.
     """
 
     id: int
     conversation: int
     conversation_name: str | None = None
+    turn: int = 1
+    turns: int = 1
+
+    @property
+    def talk(self) -> str:
+        """The conversation, and with several turns which one this is: `trip#2`."""
+        name = self.conversation_name or str(self.conversation)
+        return f"{name}#{self.turn}" if self.turns > 1 else name
 
     @property
     def when(self) -> datetime:

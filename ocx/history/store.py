@@ -24,6 +24,8 @@ FILE = "history.sqlite3"
 _JSON = ("options", "tool_calls", "usage")
 _STORED = tuple(name.name for name in fields(Call))
 _COLUMNS = ", ".join(f"call.{name}" for name in ("id", "conversation", *_STORED))
+_SAME = "SELECT count(*) FROM call AS other WHERE other.conversation = call.conversation"
+_TURNS = f"({_SAME} AND other.id <= call.id), ({_SAME})"
 _FROM = "FROM call JOIN conversation ON conversation.id = call.conversation"
 
 
@@ -143,7 +145,7 @@ class History:
         order = "ASC" if oldest_first else "DESC"
         with translated(self._path):
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS}, conversation.name {_FROM}"
+                f"SELECT {_COLUMNS}, conversation.name, {_TURNS} {_FROM}"
                 f" WHERE {where} ORDER BY call.id {order} LIMIT ?",
                 [*values, -1 if limit is None else limit],
             )
@@ -228,7 +230,8 @@ def _sweep(connection: sqlite3.Connection) -> None:
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    values = dict(zip(("id", "conversation", *_STORED, "conversation_name"), row, strict=True))
+    names = ("id", "conversation", *_STORED, "conversation_name", "turn", "turns")
+    values = dict(zip(names, row, strict=False))
     for name in _JSON:
         if values[name] is not None:
             values[name] = json.loads(values[name])

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from ocx.answer.price import Price
 from ocx.batch.control.budget import Limits
-from ocx.batch.control.price import Price
 from ocx.batch.control.scheduler import Scheduler, Settings
 from ocx.batch.control.task import Task
 from ocx.batch.result import Outcome

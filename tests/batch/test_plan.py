@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ocx.answer.price import Price
 from ocx.batch.control.budget import Limits
-from ocx.batch.control.price import Price
 from ocx.batch.control.scheduler import Stop
 from ocx.batch.estimate import Estimate
 from ocx.batch.output.batch_row import Written

@@ -7,18 +7,9 @@ from typing import get_type_hints
 
 import pytest
 
-from ocx.call.options import (
-    Checks,
-    Conversation,
-    CreditLimits,
-    Look,
-    Option,
-    OptionGroup,
-    Output,
-    Prompt,
-    Sampling,
-)
+from ocx.call.options import Checks, Conversation, CreditLimits, Look, Output, Prompt, Sampling
 from ocx.errors import UsageError
+from ocx.option_groups import Option, OptionGroup
 
 GROUPS = (Prompt, Sampling, Conversation, Output, Checks, CreditLimits, Look)
 

@@ -32,6 +32,7 @@ NEVER = {
     "think": ("ocx.api", "ocx.call", *SEAM),
     "outcome": ("ocx.api", "ocx.call", *SEAM),
     "report": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder", *SEAM),
+    "estimate": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder"),
     "preview": ("ocx.call.exchange", "ocx.call.delivery", "ocx.keyring.client"),
 }
 

@@ -9,10 +9,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ocx.call.options import Checks, Option, OptionGroup, Prompt, Sampling, Switch, Texts
+from ocx.call.options import Checks, Prompt, Sampling
 from ocx.cli import COMMANDS, build
 from ocx.commands.context import SHARED_NAMES, with_options
 from ocx.errors import UsageError
+from ocx.option_groups import Option, OptionGroup, Switch, Texts
 from ocx.runtime import Runtime
 
 HEADINGS = {
@@ -23,7 +24,7 @@ HEADINGS = {
     "Output": "stream output usage reasoning report render",
     "Checked answers": "extract extract-last schema schema-retries fail-on-length",
     "Credits": "cost min-balance",
-    "Look, send nothing": "dry-run snippet save-template",
+    "Look, send nothing": "dry-run snippet save-template estimate",
 }
 
 

@@ -307,3 +307,39 @@ class TestPages:
         chat_server.answer(answers.answer(page), path=MODELS)
         chat_server.answer(answers.answer(page), path=f"{MODELS}?after=a")
         assert online("models").has(0).text == "a\n"
+
+
+class TestEstimate:
+    """What a call may cost, before a model is asked."""
+
+    PRICES = '[prices."deepseek-chat"]\nprompt = 1000000\ncompletion = 1000000\n'
+
+    def test_tokens_and_credits(self, online: Ocx, chat_server: ChatServer) -> None:
+        online.write_config(self.PRICES)
+        run = online("chat", "--estimate", "--json", "--max-tokens", "10", "hi").has(0)
+        assert run.json["max_completion_tokens"] == 10
+        assert run.json["worst_credits"] > 10
+        assert "four bytes each" in online("chat", "--estimate", "hi").has(0).text
+        assert not chat_server.requests
+
+    def test_an_unknown_price_is_unknown(self, online: Ocx) -> None:
+        assert online("chat", "--estimate", "--json", "hi").has(0).json["worst_credits"] is None
+        assert "no price for deepseek-chat" in online("chat", "--estimate", "hi").has(0).text
+        run = online("chat", "--estimate", "--min-balance", "1", "hi").has(3)
+        assert '[prices."deepseek-chat"]' in run.stderr
+
+    def test_beside_a_minimum(self, online: Ocx, chat_server: ChatServer) -> None:
+        online.write_config(self.PRICES)
+        args = ("chat", "--estimate", "--max-tokens", "10", "hi", "--min-balance")
+        online(*args, "1").has(0)
+        online(*args, "480").has(12)
+        assert [request.method for request in chat_server.requests] == ["GET", "GET"]
+
+
+def test_every_turn_of_a_conversation_is_numbered(online: Ocx) -> None:
+    for prompt in ("one", "two"):
+        online("chat", "--conversation", "trip", prompt).has(0)
+    online("chat", "--log", "alone").has(0)
+    talks = [line.split("\t")[3] for line in online("history", "list").has(0).text.splitlines()]
+    assert talks[1:] == ["trip#2", "trip#1"]
+    assert "#" not in talks[0]

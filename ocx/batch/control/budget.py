@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from ocx.batch.control.price import Price
+from ocx.answer.price import Price
 
 MARGIN = Decimal("1.5")
 _SHARE = 8

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from ocx.answer.price import Price
 from ocx.batch.control.budget import Budget, Limits
 from ocx.batch.control.concurrency import Concurrency
 from ocx.batch.control.failures import MaxFailures
 from ocx.batch.control.outage import Outage
-from ocx.batch.control.price import Price
 from ocx.batch.control.rates import Rates
 from ocx.batch.control.retry import LONGEST_WAIT, Kind, backoff, kind_of
 from ocx.batch.control.task import Action, Over, Probe, ReadBalance, Send, Task, Wait

@@ -37,6 +37,16 @@ class Price:
         return self.cost(prompt_bytes(body), max_completion_tokens(body))
 
 
+def prices_of(
+    table: Mapping[str, tuple[float, float]], aliases: Mapping[str, str]
+) -> dict[str, Price]:
+    """The prices of the configuration by model id; its names may be aliases."""
+    return {
+        aliases.get(name, name): Price(Decimal(str(prompt)), Decimal(str(completion)))
+        for name, (prompt, completion) in table.items()
+    }
+
+
 def max_completion_tokens(body: Mapping[str, Any]) -> int:
     """Of all answers that the request asks for."""
     found = (body.get("max_completion_tokens"), body.get("max_tokens"))

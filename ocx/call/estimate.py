@@ -1,0 +1,53 @@
+"""`--estimate`: the tokens of a call and what it may cost at most; nothing is sent to a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocx.answer.price import max_completion_tokens, prices_of, prompt_tokens
+from ocx.api.balance import parse_balance
+from ocx.call.credits import check_minimum, refuse_play_money, threshold
+from ocx.call.options import CreditLimits
+from ocx.config import profiles
+from ocx.config.settings import Settings
+from ocx.errors import ConfigError
+from ocx.keyring.client import open_client
+from ocx.output.json_output import write_json
+from ocx.runtime import Runtime
+
+
+def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: CreditLimits) -> None:
+    """Print the estimate, and hold it against --min-balance.
+
+    Raises:
+        BelowError: after the worst case the balance would be below the minimum.
+        ConfigError: there is a minimum, and no price for the model.
+        OcxError: the balance cannot be read.
+    """
+    model = str(body["model"])
+    prompt, completion = prompt_tokens(body), max_completion_tokens(body)
+    table = profiles.load(run.terminal.env).prices()
+    price = prices_of(table, settings.aliases).get(model)
+    worst = None if price is None else price.worst(body)
+    if run.json:
+        document = {"model": model, "prompt_tokens": prompt, "max_completion_tokens": completion}
+        write_json(
+            run.terminal, {**document, "worst_credits": None if worst is None else float(worst)}
+        )
+    else:
+        cost = f"at most {worst:f} credits" if worst is not None else f"no price for {model}"
+        about = f"about {prompt} prompt tokens (four bytes each)"
+        run.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
+    minimum = threshold("--min-balance", limits.min_balance)
+    if minimum is None:
+        return
+    refuse_play_money(settings, "--min-balance")
+    if worst is None:
+        raise ConfigError(
+            f"--min-balance needs a price for {model}",
+            hint=f'add [prices."{model}"] with prompt and completion to config.toml',
+        )
+    with open_client(run, settings) as client:
+        reply = client.balance()
+    reading = parse_balance(reply.body, path=settings.balance_path, scale=settings.balance_scale)
+    check_minimum(reading, minimum + worst, accept_guess=False)
