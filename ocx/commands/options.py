@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ocx.option_groups import Option, OptionGroup, Texts
+if TYPE_CHECKING:
+    from ocx.option_groups import Option, OptionGroup
 
 FILTERS = "Filters"
 """A heading of the help, as all that `rich_help_panel` names; without one it is "Options"."""
@@ -65,7 +66,8 @@ Limit = Annotated[
 
 def is_group(annotation: Any) -> bool:
     """Whether a command's parameter stands for a group of options."""
-    return isinstance(annotation, type) and issubclass(annotation, OptionGroup)
+    # Not issubclass: most commands have no group, and need not import what one is.
+    return isinstance(annotation, type) and hasattr(annotation, "heading")
 
 
 def parameters(group: type[OptionGroup]) -> list[inspect.Parameter]:
@@ -94,7 +96,7 @@ def filled(group: type[OptionGroup], given: Mapping[str, Any], *, json: bool) ->
 
 def _parameter(name: str, hint: Any, default: Any, heading: str) -> inspect.Parameter:
     kind, declared = hint.__origin__, hint.__metadata__[0]
-    if kind == Texts:  # Typer repeats lists
+    if kind == tuple[str, ...]:  # Typer repeats lists
         kind, default = list[str] | None, None
     annotation: Any = Annotated[kind, _declaration(declared, heading)]
     return inspect.Parameter(

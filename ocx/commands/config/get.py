@@ -10,7 +10,6 @@ from ocx.config.profiles import load
 from ocx.config.schema import DEFAULT_PROFILE
 from ocx.config.setting_path import target
 from ocx.config.settings import Settings
-from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
 
@@ -21,6 +20,8 @@ def get(run: Runtime, name: SettingName) -> None:
     """
     value = _in_force(run, run.settings(), name)
     if run.json:
+        from ocx.output.json_output import write_json  # json is start-up that a script can save
+
         write_json(run.terminal, value)
     elif value is not None:
         run.terminal.print(as_text(value))

@@ -11,9 +11,7 @@ from ocx.keyring.credentials import (
     load_keys,
 )
 from ocx.keyring.key_document import key_document
-from ocx.output.json_output import write_json
 from ocx.output.table import Column, write_table
-from ocx.output.time_text import day_text, now
 from ocx.runtime import Runtime
 
 _COLUMNS = (
@@ -35,6 +33,8 @@ def list_(run: Runtime) -> None:
     config = load(run.terminal.env)
     documents = [key_document(key, users_of(config, key.name)) for key in keys]
     if run.json:
+        from ocx.output.json_output import write_json  # json is start-up that a list can do without
+
         write_json(run.terminal, documents)
         return
     rows = [_row(d, short=run.terminal.stdout_tty) for d in documents]
@@ -46,6 +46,8 @@ def list_(run: Runtime) -> None:
 def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
     age = document["age_days"]
     if age is not None and short:
+        from ocx.output.time_text import day_text, now  # only for a person
+
         today = now().date()
         age = day_text(today - timedelta(days=age), today)
     return (
