@@ -88,8 +88,12 @@ class Shell:
         """Ctrl-Z, until the shell is back."""
         assert self.shown is not None
         before = self.shown.so_far().count(b"Stopped")
-        self.process.send(b"\x1a")
-        self.shown.until_count(b"Stopped", before + 1)
+        # Pressed before Python's readline waits, it is lost, as Ctrl-C is: a person presses again.
+        for _ in range(10):
+            self.process.send(b"\x1a")
+            if self.shown.comes_again(b"Stopped", before + 1, 1.0):
+                return
+        raise AssertionError(f"not stopped: {self.shown.so_far()!r}")
 
     def screen(self) -> Emulator:
         assert self.shown is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -22,10 +23,12 @@ class Board:
             change()
             self._changed.notify_all()
 
-    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+    def wait_for(
+        self, condition: Callable[[], object], what: str, seconds: float = DEADLINE
+    ) -> None:
         with self._changed:
-            if not self._changed.wait_for(condition, DEADLINE):
-                raise AssertionError(f"gave up after {DEADLINE:.0f} s waiting for {what}")
+            if not self._changed.wait_for(condition, seconds):
+                raise AssertionError(f"gave up after {seconds:.0f} s waiting for {what}")
 
 
 class Collected:
@@ -58,6 +61,13 @@ class Collected:
         if marker not in self._data:
             raise AssertionError(f"ended without {marker!r}: {bytes(self._data)!r}")
         return bytes(self._data)
+
+    def comes_again(self, marker: bytes, count: int, seconds: float) -> bool:
+        """Whether `marker` comes `count` times in all within a while: to try once more if not."""
+        with contextlib.suppress(AssertionError):
+            self._board.wait_for(lambda: self._data.count(marker) >= count, f"{marker!r}", seconds)
+            return True
+        return False
 
     def until_count(self, marker: bytes, count: int) -> None:
         """As soon as `marker` has come `count` times."""
