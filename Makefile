@@ -51,8 +51,9 @@ test-schema:
 	build/schema/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' schemathesis
 	build/schema/bin/python -m pytest -s tests/serve/test_schema.py
 
-# LangChain's standard suite for chat models, and openai-python's own tests for chat and models.
-test-compat:
+# LangChain's standard suite for chat models, openai-python's own tests for chat and models, and a
+# tape of LiteLLM's proxy, which needs other versions of what the server needs.
+test-compat: $(STAMP)
 	$(PYTHON) -m venv build/compat
 	build/compat/bin/pip install --quiet --disable-pip-version-check -e . \
 	  langchain-openai langchain-tests openai httpx2 aiohttp httpx-aiohttp \
@@ -61,6 +62,10 @@ test-compat:
 	  -c tests/compat/pytest.ini tests/compat/test_langchain.py
 	build/compat/bin/ocx serve --config tests/compat/serve.toml -- build/compat/bin/python \
 	  tests/compat/openai_python.py build/compat
+	$(PYTHON) -m venv build/litellm
+	build/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
+	OCX_LITELLM=build/litellm/bin/litellm $(BIN)/python -m pytest -c pyproject.toml tests/compat/test_tape.py
+
 # examples/batch on a real Slurm and GNU parallel, and its manifests against their schemas. What is
 # not installed, and cannot be here, is skipped, and counted.
 CLUSTER = slurm-wlm munge parallel

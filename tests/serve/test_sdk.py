@@ -169,14 +169,62 @@ def test_a_schema_is_parsed(client: Any) -> None:
     assert json.loads(answer.choices[0].message.content) == {"name": "", "age": 0}
 
 
+PROMPT = 'it\'s "quoted" $HOME `id` \\ \u2028 🙂'
+
+
+def snippet_of(ocx: Ocx, served: Served, language: str, *flags: str) -> str:
+    """The program that `ocx chat --snippet` prints; no key is in it."""
+    given = ("chat", "--base-url", served.url, "-m", "gpt-4o", "--snippet", language)
+    program = ocx(*given, *flags, "--", PROMPT, env={"OCX_API_KEY": served.key.reveal()}).has(0)
+    assert served.key.reveal() not in program.text
+    return program.text
+
+
+def run_snippet(command: tuple[str, ...], served: Served, folder: Path) -> None:
+    """Run a program in `folder`: the key and the prompt arrive, and the answer is printed."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONIOENCODING": "utf-8",
+        "OPENCODEX_API_KEY": served.key.reveal(),
+    }
+    run = subprocess.run(command, env=env, cwd=folder, capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    # The server repeats the prompt, and answers only its own key.
+    assert run.stdout.decode().removesuffix("\n") == PROMPT
+    assert [record.status for record in served.wait_for(1)] == [200]
+
+
+@pytest.mark.parametrize("flag", ["--stream", "--no-stream"])
+def test_the_snippet_for_python_runs(
+    openai: Any, served: Served, ocx: Ocx, tmp_path: Path, flag: str
+) -> None:
+    program = tmp_path / "ask.py"
+    program.write_text(snippet_of(ocx, served, "openai-python", flag), "utf-8")
+    assert "from openai import OpenAI" in program.read_text("utf-8")
+    run_snippet((sys.executable, str(program)), served, tmp_path)
+
+
+@pytest.mark.parametrize("flag", ["--stream", "--no-stream"])
+def test_the_snippet_for_node_runs(node_modules: Path, served: Served, ocx: Ocx, flag: str) -> None:
+    program = node_modules / "ask.mjs"
+    program.write_text(snippet_of(ocx, served, "openai-node", flag), "utf-8")
+    run_snippet(("node", str(program)), served, node_modules)
+
+
 @pytest.fixture
-def node_tour(tmp_path: Path) -> Path:
-    """The tour beside the folder of modules that OCX_NODE_MODULES names."""
+def node_modules(tmp_path: Path) -> Path:
+    """A folder whose programs find the modules of the folder that OCX_NODE_MODULES names."""
     modules = Path(os.environ.get("OCX_NODE_MODULES", ""))
     if shutil.which("node") is None or not (modules / "openai").is_dir():
         pytest.skip("no openai for Node: make test-sdk installs it")
     (tmp_path / "node_modules").symlink_to(modules.absolute())
-    tour: Path = tmp_path / TOUR.name
+    return tmp_path
+
+
+@pytest.fixture
+def node_tour(node_modules: Path) -> Path:
+    tour: Path = node_modules / TOUR.name
     tour.write_text(TOUR.read_text())
     return tour
 
