@@ -132,6 +132,19 @@ def test_config_show(ocx: Ocx) -> None:
     assert "temperature\t0.2\tprofile default\n" in ocx("config", "show").text
 
 
+def test_ledger(ocx: Ocx) -> None:
+    ocx("--sandbox", "balance").has(0)
+    heading, entry = screen(ocx, "--sandbox", "serve", "ledger")
+    assert heading.split() == ["SEQ", "TIME", "ACCOUNT", "KIND", "AMOUNT", "BALANCE"]
+    assert re.fullmatch(r"  1  \d+ s ago  default  grant     500      500", entry)
+    assert re.match(r"1\t\d{10}\tdefault\t", ocx("--sandbox", "serve", "ledger").text)
+
+
+def test_an_empty_table_is_its_heading(ocx: Ocx) -> None:
+    assert screen(ocx, "history", "list")[-1].split()[:3] == ["ID", "WHEN", "MODEL"]
+    assert ocx("history", "list").stdout == b""
+
+
 def test_colours_are_one_accent_and_go_with_no_color(kept: Ocx) -> None:
     shown = kept.in_terminal("history", "list").finish().text
     assert set(STYLES.findall(shown)) == {"0", "1", "2", "31", "36"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ocx.output.json_output import write_json
 from ocx.output.table import Column, write_table
+from ocx.output.time_text import ago, now
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -49,9 +51,13 @@ def ledger(
         elif run.json:
             write_json(run.terminal, list(rows))
         else:
-            write_table(run.terminal, _COLUMNS, [_cells(row) for row in rows], color=run.color)
+            cells = [_cells(row, short=run.terminal.stdout_tty) for row in rows]
+            write_table(run.terminal, _COLUMNS, cells, color=run.color)
 
 
-def _cells(row: dict[str, object]) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], *, short: bool) -> tuple[str, ...]:
+    """The time is how long ago on a terminal, and seconds since the epoch in a pipe."""
+    if short:
+        row = {**row, "time": ago(datetime.fromtimestamp(row["time"], UTC), now())}
     names = ("seq", "time", "account", "kind", "amount", "balance_after", "model", "outcome")
     return tuple("" if row[name] is None else str(row[name]) for name in names)
