@@ -163,9 +163,11 @@ class Engine:
         with self._work:
             for task in tasks:
                 self.scheduler.add(task)
-            if self._exhausted:
+            # Once only: a worker more, when the first have ended, would connect for nothing.
+            ended = wanted > 0 and self._exhausted
+            if ended:
                 self.scheduler.close_input()
-            if tasks or self._exhausted:
+            if tasks or ended:
                 self._encourage()
         return known
 
