@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _PIECE = 1 << 20
+_LOOK = 0.25  # seconds of one wait
 
 
 class Output:
@@ -193,8 +194,14 @@ class Terminal:
         """
         pieces = []
         try:
-            # Not read(): a signal between two of its system calls waits for the next byte.
-            while self.stdin is not None and (piece := self.stdin.read1(_PIECE)):  # type: ignore[attr-defined]
+            while self.stdin is not None:
+                # Not read(), and no call that waits for long: a signal just before it would wait
+                # for the next byte.
+                while not self.wait_for_stdin(_LOOK):
+                    pass
+                piece = self.stdin.read1(_PIECE)  # type: ignore[attr-defined]
+                if not piece:
+                    break
                 pieces.append(piece)
         except OSError as error:
             raise UsageError(f"cannot read stdin: {error.strerror}") from error

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.chat_server import ChatServer
-from tests.support.program import KEY, Ocx
+from tests.support.program import KEY, Ocx, end_fork_server
 from tests.support.raw_server import RawServer
 
 # A shared machine may stop a test for longer than any deadline, and a slow draw proves nothing.
@@ -56,6 +56,12 @@ def full_size(request: pytest.FixtureRequest) -> Callable[[int], int]:
     """The size of a slow test: as given under `make test-slow`, a twentieth of it elsewhere."""
     full = request.config.getoption("--full")
     return lambda size: size if full else max(1, size // 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    yield
+    end_fork_server()
 
 
 @pytest.fixture

@@ -27,6 +27,9 @@ REQUEST_BEGINS = "http11.send_request_headers.started"
 """httpcore's name of the event that tells CONNECT from the request itself."""
 
 _PIECE = 64 * 1024
+_LOOK = 0.25
+"""Seconds of one wait. A signal that comes just before the process waits is seen only after it."""
+
 _HEAD = len(b"HTTP/")
 
 
@@ -184,16 +187,21 @@ class _Stream(httpcore.NetworkStream):
         self._backend = backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        limit = self._backend.limit(timeout)
-        try:
-            data = self._stream.read(max_bytes, limit)
-        except httpcore.ReadTimeout:
-            self._backend.check()
-            raise
+        data = self._wait_for_data(max_bytes, time.monotonic() + self._backend.limit(timeout))
         trace = self._backend.trace
         if len(trace.head) < _HEAD:
             trace.head = (trace.head + data)[:_HEAD]
         return data
+
+    def _wait_for_data(self, max_bytes: int, end: float) -> bytes:
+        while True:
+            left = end - time.monotonic()
+            try:
+                return self._stream.read(max_bytes, max(0.001, min(left, _LOOK)))
+            except httpcore.ReadTimeout:
+                self._backend.check()
+                if left <= _LOOK:
+                    raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         # A reader that takes a little now and then must not stretch one write for ever.

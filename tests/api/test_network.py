@@ -845,3 +845,33 @@ def test_a_stream_that_is_no_stream(raw_server: Servers) -> None:
     server.answer(answer(answers.completion("Hello!")))
     assert collect(client(server)) == ("Hello!", None)
     assert json.loads(server.requests[0].body) == {**BODY, "stream": True}
+
+
+class Slow(httpcore.NetworkStream):
+    """Data only after some waits that were too short."""
+
+    def __init__(self, timeouts: int) -> None:
+        self._timeouts = timeouts
+        self.waits: list[float] = []
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        assert timeout is not None
+        self.waits.append(timeout)
+        if len(self.waits) <= self._timeouts:
+            raise httpcore.ReadTimeout("timed out")
+        return b"data"
+
+
+def test_no_wait_is_long_so_that_no_signal_is_missed() -> None:
+    """One that comes after the last look and before the system call does not end that call."""
+    backend, slow = DeadlineBackend(connect_timeout=9), Slow(timeouts=9)
+    backend.start(60)
+    assert backend.adopt(slow).read(10, timeout=50) == b"data"
+    assert (len(slow.waits), max(slow.waits) <= 1) == (10, True)
+
+
+def test_a_read_that_is_over_is_over() -> None:
+    backend, slow = DeadlineBackend(connect_timeout=9), Slow(timeouts=1)
+    backend.start(60)
+    with pytest.raises(httpcore.ReadTimeout):
+        backend.adopt(slow).read(10, timeout=0.01)

@@ -71,7 +71,7 @@ class ForkServer:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        kept = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+        kept = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
         env = {name: os.environ[name] for name in kept if name in os.environ}
         self._channel = ours
         self._process = subprocess.Popen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
@@ -34,9 +33,14 @@ _INTERPRETER = tuple(_PLAIN)
 
 @functools.cache
 def _fork_server() -> ForkServer:
-    server = ForkServer()
-    atexit.register(server.close)
-    return server
+    return ForkServer()
+
+
+def end_fork_server() -> None:
+    """Wait until it has written what its children covered."""
+    if _fork_server.cache_info().currsize:
+        _fork_server().close()
+        _fork_server.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 import array
 import contextlib
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -15,15 +18,16 @@ _NUMBER = 8
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import coverage  # noqa: E402 - for the children that are measured
 import sitecustomize  # noqa: E402
-import typer  # noqa: E402, F401
 
-import ocx.api.client  # noqa: E402
-import ocx.cli  # noqa: E402
-import ocx.commands.chat  # noqa: E402
-import ocx.entry  # noqa: E402
+import ocx  # noqa: E402
 from ocx.__main__ import main  # noqa: E402
+from tests.support.measuring import Measuring  # noqa: E402
+
+for module in pkgutil.walk_packages(ocx.__path__, "ocx."):
+    importlib.import_module(module.name)
+gc.freeze()  # else the first collection of a child would copy all of it
+MEASURING = Measuring()
 
 
 def serve(channel):
@@ -90,6 +94,7 @@ def receive(channel):
 
 def become(message, descriptors):
     """Be the program, as if the interpreter had just started."""
+    MEASURING.begin_child(measured="COVERAGE_PROCESS_CONFIG" in message["env"])
     try:
         if message["new_session"]:
             os.setsid()
@@ -105,8 +110,6 @@ def become(message, descriptors):
             stream = open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
-        if "COVERAGE_PROCESS_CONFIG" in os.environ:
-            coverage.process_startup()
         sitecustomize.apply()
         main()
         sys.stdout.flush()
@@ -123,3 +126,4 @@ def become(message, descriptors):
 
 if __name__ == "__main__":
     serve(socket.socket(fileno=int(sys.argv[1])))
+    MEASURING.end()
