@@ -88,10 +88,13 @@ class Shell:
         """Ctrl-Z, until the shell is back."""
         assert self.shown is not None
         before = self.shown.so_far().count(b"Stopped")
+        prompts = self.shown.so_far().count(b"shell$ ")
         # Pressed before Python's readline waits, it is lost, as Ctrl-C is: a person presses again.
         for _ in range(10):
             self.process.send(b"\x1a")
             if self.shown.comes_again(b"Stopped", before + 1, 1.0):
+                # What is typed before the prompt goes when the shell takes the terminal back.
+                self.shown.until_count(b"shell$ ", prompts + 1)
                 return
         raise AssertionError(f"not stopped: {self.shown.so_far()!r}")
 
