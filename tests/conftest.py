@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -12,12 +13,12 @@ from hypothesis import HealthCheck, settings
 from tests.support.chat_server import ChatServer
 from tests.support.program import KEY, Ocx, end_fork_server
 from tests.support.raw_server import RawServer
+from tests.support.sizes import FULL
 
 # A shared machine may stop a test for longer than any deadline, and a slow draw proves nothing.
-settings.register_profile(
-    "ocx", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("ocx")
+_QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("gate", _QUIET, max_examples=20)
+settings.register_profile("full", _QUIET, max_examples=200)
 
 HUNG = 120
 """Seconds. Far beyond what any test takes on a busy machine; what waits gives up much earlier."""
@@ -25,8 +26,15 @@ HUNG = 120
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--full", action="store_true", help="slow tests at their full size, not at a twentieth"
+        "--full", action="store_true", help="all tests at their full size, not a part of it"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    full = config.getoption("--full")
+    settings.load_profile("full" if full else "gate")
+    if full:
+        os.environ[FULL] = "1"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -36,14 +36,18 @@ from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.drawn import ANSWER, SIZES, Watched, cut, visible, whole
 from tests.support.emulator import Emulator, trimmed
 from tests.support.memory import MemoryRaw
+from tests.support.sizes import examples, step
+
+# Many runs through lines that tests/e2e/test_live.py measures, at twice the cost if traced.
+pytestmark = pytest.mark.no_cover
 
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)
-@pytest.mark.parametrize("step", [1, 17, 400])
-def test_the_end_is_as_if_rendered_at_once(columns: int, rows: int, step: int) -> None:
+@pytest.mark.parametrize("size", [step(3), 17, 400])
+def test_the_end_is_as_if_rendered_at_once(columns: int, rows: int, size: int) -> None:
     watched = Watched(columns, rows)
-    for at in range(0, len(ANSWER), step):
-        watched.show(ANSWER[at : at + step])
+    for at in range(0, len(ANSWER), size):
+        watched.show(ANSWER[at : at + size])
     assert watched.end() == whole(ANSWER, columns)
 
 
@@ -130,7 +134,9 @@ def check_resize(
 def test_a_resize_in_the_middle_leaves_no_debris(
     before: tuple[int, int], after: tuple[int, int], place: int, reflow: bool
 ) -> None:
-    check_resize(list(ANSWER), place, before, after, reflow)
+    size = step(5)
+    pieces = [ANSWER[at : at + size] for at in range(0, len(ANSWER), size)]
+    check_resize(pieces, place // size, before, after, reflow)
 
 
 class Broken:
@@ -240,7 +246,7 @@ CUTS = st.lists(st.integers(0, 600), max_size=12)
 
 
 @given(MARKDOWN, CUTS, st.sampled_from([*SIZES, (20, 6), (33, 4)]))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @example("a | b\n--|--\n" + "c | d\n" * 40, [50, 60, 100, 150], (40, 10))
 @example("- a\n" * 30 + "\n" + "x **y " * 80, [7, 60, 100, 150, 200, 300], (40, 10))
 def test_no_cut_changes_the_end_and_no_finished_line_changes(
@@ -260,7 +266,7 @@ def test_no_cut_changes_the_end_and_no_finished_line_changes(
     st.sampled_from([20, 33, 80, 150]),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_a_resize_anywhere_leaves_no_debris(
     text: str,
     places: list[int],
@@ -274,7 +280,7 @@ def test_a_resize_anywhere_leaves_no_debris(
 
 
 @given(MARKDOWN, CUTS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_every_letter_of_the_answer_is_shown(text: str, places: list[int]) -> None:
     """In this order; but of a table, cells that the head has no column for are dropped."""
     text = text.replace("|", "").replace("&amp;", "").replace("```", "").replace("~", "")

@@ -14,6 +14,7 @@ from ocx.output.live_page import Page, item_frame, quote_frame
 from ocx.output.live_style import PLAIN, Painter
 from ocx.output.live_wrap import wrapped
 from tests.support.drawn import cut
+from tests.support.sizes import examples
 
 WIDTH = 120
 
@@ -109,7 +110,7 @@ PARTS = st.sampled_from(
 @given(st.lists(PARTS, max_size=14).map("".join))
 # The same examples each time: what markdown-it does otherwise than the specification says is not
 # a fault of ours to be found by chance.
-@settings(deadline=None, max_examples=400, derandomize=True)
+@settings(deadline=None, max_examples=examples(400), derandomize=True)
 def test_the_blocks_are_those_of_markdown_it(text: str) -> None:
     # The one rule that is narrower: a heading that is underlined is a single line. An empty item
     # followed by an empty line ends the list for markdown-it, not for the specification.
@@ -121,7 +122,7 @@ def test_the_blocks_are_those_of_markdown_it(text: str) -> None:
 
 
 @given(st.lists(PARTS, max_size=14).map("".join), st.lists(st.integers(0, 200), max_size=8))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_any_cut_gives_the_same_lines(text: str, places: list[int]) -> None:
     assert rendered(*cut(text, places), width=30) == rendered(text, width=30)
 

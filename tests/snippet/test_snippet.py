@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ocx.errors import UsageError
 from ocx.snippet import LANGUAGES, SnippetRequest, snippet
 from ocx.snippet.literals import ascii_json_text, json_leaf, json_text, literal
+from tests.support.sizes import examples
 
 URL = "https://opencodex.hk/api/v1/chat/completions"
 TEXT = st.text(max_size=12) | st.sampled_from(["'@", "BODY", "KEY", '"""', "`", "\u2019", "\x7f"])
@@ -24,7 +25,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(VALUES)
 def test_literals_read_back(value: Any) -> None:
     """JSON, ASCII JSON and Python literals all mean the value they were made of."""
@@ -34,14 +35,14 @@ def test_literals_read_back(value: Any) -> None:
     assert eval(literal(value, repr, repr)) == value
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(TEXT)
 def test_nothing_invisible_is_left_raw(text: str) -> None:
     """A right-to-left override in a program would show a reviewer another program."""
     assert json_leaf(text).isprintable()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(VALUES)
 def test_no_line_of_a_body_ends_a_here_document(value: Any) -> None:
     lines = json_text({"messages": value}).split("\n")

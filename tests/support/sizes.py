@@ -1,0 +1,20 @@
+"""How much a test does: a part of it in the gate, all of it with --full."""
+
+from __future__ import annotations
+
+import os
+
+FULL = "OCX_TEST_FULL"
+"""Set by the option, before the tests are imported: what decorates them reads it."""
+
+PART = 5
+
+
+def examples(full: int) -> int:
+    """Hypothesis's `max_examples` of a property that is dear: so many with --full."""
+    return full if os.environ.get(FULL) else max(10, full // PART)
+
+
+def step(gate: int) -> int:
+    """Characters of a piece: one at a time with --full."""
+    return 1 if os.environ.get(FULL) else gate
