@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test test-slow test-shells test-sdk test-schema test-compat bench docs format clean test-cluster
+.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat bench docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -28,6 +28,10 @@ check:
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
+
+# Branch coverage of the tests and of the programs that they start.
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -n 4 --cov --cov-report=term --cov-fail-under=95
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m slow --full
