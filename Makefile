@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat bench docs format clean test-cluster
+.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat bench peers docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -85,8 +85,18 @@ test-cluster:
 	  check-jsonschema kubernetes-validate pyyaml
 	build/cluster/bin/python -m pytest -m cluster --full tests/cluster
 
+# `make bench ARGS="--runs 5 --plot docs/bench.svg"`: five tables, their spread, and the picture.
 bench: $(STAMP)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(ARGS)
+
+# The tools that the bench compares with, each with its own libraries. aichat is not on PyPI: it is
+# measured if it is on the PATH. click: shell-gpt imports it, and does not say so.
+PEERS = llm==0.36 shell-gpt==1.5.1 batchllm-ai==0.2.0
+peers:
+	for peer in $(PEERS); do \
+	  $(PYTHON) -m venv build/peers/$${peer%%=*} && \
+	  build/peers/$${peer%%=*}/bin/pip install --quiet --disable-pip-version-check $$peer click || exit 1; \
+	done
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

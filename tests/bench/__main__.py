@@ -1,15 +1,16 @@
 """`make bench`: the speed table of the design, measured now and here.
 
-    python -m tests.bench [ROUNDS]
+    python -m tests.bench [--rounds N] [--runs N] [--plot FILE]
 
 Each row is a ratio between two programs of the same run. CPU is user and system time of the whole
-process, the median of ROUNDS (default 15); streams run three times.
+process, the median of the rounds; streams run three times. `make peers` installs the tools that
+`ocx` is compared with.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,14 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import batch, peers, serving
+from tests.bench import batch, peers, plot, serving, tools
 from tests.bench.measure import Cost, Program, compare
+from tests.bench.rows import Rows
 
 KEY = "sk-live-bench0000000000000000000000000000"
 SHORT, LONG, STREAM_ROUNDS = 20, 100_000, 3
 PYTHON = sys.executable
 SCRIPT = str(Path(PYTHON).with_name("ocx"))
 MIB = 1024 * 1024
+OWN_CODE = 15 / 11
+"""What a piped chat may take beside its libraries, as a multiple of bare Python."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Bench:
     home: Path
     base_url: str
     rounds: int
+    rows: Rows
+    tools: dict[str, Cost]
 
     def env(self, model: str = f"deltas-{SHORT}") -> dict[str, str]:
         return {
@@ -50,17 +56,9 @@ class Bench:
         return Program(name, args, self.env(model))
 
 
-def show(what: str, measured: str, bound: str, holds: bool | None) -> None:
-    verdict = {True: "ok", False: "OVER", None: ""}[holds]
-    print(f"{what:<58} {measured:>22}  {bound:<16} {verdict}", flush=True)
-
-
-def ratio(what: str, ours: float, theirs: float, bound: float | None) -> None:
+def ratio(bench: Bench, what: str, ours: float, theirs: float, bound: float | None) -> None:
     """A row: our CPU, as a multiple of theirs, and the multiple that it may be."""
-    times = ours / theirs
-    measured = f"{times:.2f} x  ({ours * 1000:.0f}/{theirs * 1000:.0f} ms)"
-    limit = f"<= {bound:.2g} x" if bound else ""
-    show(what, measured, limit, times <= bound if bound else None)
+    bench.rows.add(what, ours / theirs, f"{ours * 1000:.0f}/{theirs * 1000:.0f} ms", most=bound)
 
 
 def start_up(bench: Bench) -> None:
@@ -76,11 +74,11 @@ def start_up(bench: Bench) -> None:
     ]
     costs = compare(programs, bench.rounds)
     empty, typer = costs["pass"].cpu, costs["typer"].cpu
-    ratio("ocx --version / python -c pass", costs["script"].cpu, empty, 2.0)
-    ratio("python -m ocx --version / python -c pass", costs["module"].cpu, empty, 1.6)
-    ratio("ocx keys list / three lines of Typer", costs["keys"].cpu, typer, 1.2)
-    ratio("ocx config get model / three lines of Typer", costs["config"].cpu, typer, 1.2)
-    ratio("ocx --help / ocx keys list", costs["help"].cpu, costs["keys"].cpu, 1.2)
+    ratio(bench, "ocx --version / python -c pass", costs["script"].cpu, empty, 2.0)
+    ratio(bench, "python -m ocx --version / python -c pass", costs["module"].cpu, empty, 1.6)
+    ratio(bench, "ocx keys list / three lines of Typer", costs["keys"].cpu, typer, 1.2)
+    ratio(bench, "ocx config get model / three lines of Typer", costs["config"].cpu, typer, 1.2)
+    ratio(bench, "ocx --help / ocx keys list", costs["help"].cpu, costs["keys"].cpu, 1.2)
 
 
 def one_shot(bench: Bench) -> None:
@@ -90,28 +88,25 @@ def one_shot(bench: Bench) -> None:
         bench.program("ocx", SCRIPT, "chat", "hi"),
         bench.program("lean", PYTHON, "-c", hidden, "hi"),
         bench.program("plain", PYTHON, "-c", peers.CHAT, "hi"),
+        bench.program("imports", PYTHON, "-c", peers.IMPORTS),
+        bench.program("pass", PYTHON, "-c", "pass"),
     ]
-    llm = shutil.which(os.environ.get("LLM", "llm"))
-    if llm:
-        programs.append(_llm(bench, llm))
-    costs = compare(programs, bench.rounds)
+    others = tools.found(bench.home, bench.base_url, KEY, f"deltas-{SHORT}")
+    costs = compare([*programs, *others], bench.rounds)
     ours = costs["ocx"].cpu
-    ratio("ocx chat / smallest typer+httpx without httpx._main", ours, costs["lean"].cpu, 1.2)
-    ratio("ocx chat / smallest typer+httpx as it comes", ours, costs["plain"].cpu, None)
-    if llm:
-        ratio("ocx chat / llm", ours, costs["llm"].cpu, 0.2)
+    ratio(
+        bench, "ocx chat / smallest typer+httpx without httpx._main", ours, costs["lean"].cpu, 1.2
+    )
+    ratio(bench, "ocx chat / smallest typer+httpx as it comes", ours, costs["plain"].cpu, None)
+    own = ours - costs["imports"].cpu
+    bound = OWN_CODE * costs["pass"].cpu * 1000
+    what = "ocx chat: own code, all but interpreter, typer, httpx"
+    bench.rows.add(what, own * 1000, f"{ours * 1000:.0f} ms in all", unit=" ms", most=bound)
+    if "llm" in costs:
+        ratio(bench, "ocx chat / llm", ours, costs["llm"].cpu, 0.2)
     else:
-        show("ocx chat / llm", "SKIPPED", "<= 0.2 x", None)
-        print("  llm is not installed: pip install llm, or LLM=/path/to/llm make bench")
-
-
-def _llm(bench: Bench, llm: str) -> Program:
-    folder = bench.home / "llm"
-    folder.mkdir()
-    models = peers.LLM_MODELS.format(model=f"deltas-{SHORT}", base_url=bench.base_url)
-    (folder / "extra-openai-models.yaml").write_text(models)
-    env = {**bench.env(), "LLM_USER_PATH": str(folder), "OPENAI_API_KEY": KEY}
-    return Program("llm", (llm, "-m", "bench", "hi"), env)
+        bench.rows.skip("ocx chat / llm", tools.HOW)
+    bench.tools.update({name: costs[name] for name in ("ocx", *(tool.name for tool in others))})
 
 
 def long_stream(bench: Bench) -> None:
@@ -135,27 +130,24 @@ def long_stream(bench: Bench) -> None:
     for model, what, bound in ((long, "each its own chunk", 1.2), (joined, "joined", None)):
         ours = _a_delta(costs, "ocx", model)
         theirs = _a_delta(costs, "httpx", model)
-        measured = f"{ours / theirs:.2f} x  ({ours:.1f}/{theirs:.1f} µs)"
-        holds = ours / theirs <= bound if bound else None
         name = f"{LONG:,} deltas, {what}: CPU a delta, ocx / httpx"
-        show(name, measured, f"<= {bound} x" if bound else "", holds)
+        bench.rows.add(name, ours / theirs, f"{ours:.1f}/{theirs:.1f} µs", most=bound)
     ours, theirs = _a_delta(costs, "ocx", long), _a_delta(costs, "printing", long)
-    name = f"{LONG:,} deltas, the same where httpx prints each too"
-    show(name, f"{ours / theirs:.2f} x  ({ours:.1f}/{theirs:.1f} µs)", "", None)
+    name = f"{LONG:,} deltas, the same if httpx prints each too"
+    bench.rows.add(name, ours / theirs, f"{ours:.1f}/{theirs:.1f} µs")
     more = (costs[f"ocx {long}"].peak - costs[f"ocx {short}"].peak) / MIB
     peak = costs[f"ocx {long}"].peak / MIB
     name = f"{LONG:,} deltas: peak memory above that of {SHORT}"
-    show(name, f"{more:+.1f} MiB  ({peak:.0f} MiB)", "<= 4 MiB", more <= 4)
+    bench.rows.add(name, more, f"{peak:.0f} MiB", unit=" MiB", most=4)
 
 
-def serve_row() -> None:
+def serve_row(rows: Rows) -> None:
     """The last row: `ocx serve` with 200 streams, and a client that only counts."""
     got = serving.measure()
-    name = f"ocx serve, {serving.STREAMS} streams: events a second, client included"
-    show(name, f"{got.events:,.0f}/s", ">= 2,500/s", got.events >= 2_500)
-    times = f"{got.median:.2f} ms, p99 {got.p99:.2f} ms"
-    show("ocx serve: a transaction of the ledger, median", times, "", None)
-    show("ocx serve check after it", "exact" if got.exact else "WRONG", "exact", got.exact)
+    name = f"ocx serve, {serving.STREAMS} streams, client included"
+    rows.add(name, got.events, unit=" events/s", least=2_500)
+    rows.add("ocx serve: a transaction of the ledger", got.median, f"p99 {got.p99:.2f}", unit=" ms")
+    rows.add("ocx serve check after it: wrong", 0 if got.exact else 1, unit="", most=0)
 
 
 def _a_delta(costs: dict[str, Cost], name: str, model: str) -> float:
@@ -165,7 +157,7 @@ def _a_delta(costs: dict[str, Cost], name: str, model: str) -> float:
 
 
 @contextmanager
-def prepared(rounds: int) -> Iterator[Bench]:
+def prepared(rounds: int, rows: Rows, costs: dict[str, Cost]) -> Iterator[Bench]:
     """A home with one stored key, and the server in a process of its own."""
     server = subprocess.Popen(
         [PYTHON, str(Path(__file__).with_name("server.py"))],
@@ -177,7 +169,7 @@ def prepared(rounds: int) -> Iterator[Bench]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             url = f"http://127.0.0.1:{server.stdout.readline().strip()}/api/v1"
-            bench = Bench(Path(folder), url, rounds)
+            bench = Bench(Path(folder), url, rounds, rows, costs)
             add = [SCRIPT, "keys", "add", "work", "--no-check"]
             quiet = subprocess.DEVNULL
             subprocess.run(add, input=KEY, text=True, env=bench.env(), check=True, stderr=quiet)
@@ -187,16 +179,27 @@ def prepared(rounds: int) -> Iterator[Bench]:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    options = argparse.ArgumentParser(prog="python -m tests.bench")
+    options.add_argument("--rounds", type=int, default=15, help="of each program, in turn")
+    options.add_argument("--runs", type=int, default=1, help="of the whole table; then the spread")
+    options.add_argument("--plot", type=Path, help="write a picture of the tools, SVG")
+    given = options.parse_args()
     python = ".".join(map(str, sys.version_info[:3]))
-    print(f"Python {python}, {os.cpu_count()} CPUs, median of {rounds} rounds", flush=True)
-    with prepared(rounds) as bench:
-        start_up(bench)
-        one_shot(bench)
-        long_stream(bench)
-    serve_row()
-    for row in batch.measure():
-        show(*row)
+    print(f"Python {python}, {os.cpu_count()} CPUs, median of {given.rounds} rounds", flush=True)
+    rows, costs = Rows(), dict[str, Cost]()
+    for _ in range(given.runs):
+        with prepared(given.rounds, rows, costs) as bench:
+            start_up(bench)
+            one_shot(bench)
+            long_stream(bench)
+        serve_row(rows)
+        batch.measure(rows)
+    if given.runs > 1:
+        rows.summary()
+    print()
+    print("\n".join(tools.table(costs)))
+    if given.plot:
+        given.plot.write_text(plot.picture(costs))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.measure import Program, run
+from tests.bench.rows import Rows
+from tests.bench.tools import HOW, find
 
 KEY = "sk-live-bench0000000000000000000000000000"
 AT_ONCE = 32
@@ -72,9 +72,8 @@ class Place:
         return path
 
     def measure(self, name: str, args: Sequence[str], count: int) -> Got:
-        began = time.monotonic()
-        _, peak = run(Program(name, args, self.env))
-        return Got(count / (time.monotonic() - began), peak)
+        _, wall, peak = run(Program(name, args, self.env))
+        return Got(count / wall, peak)
 
     def batch(self, count: int) -> Got:
         out = self.folder / "out.jsonl"
@@ -102,34 +101,31 @@ class Place:
         return self.measure("batchllm", (program, *words), FEW)
 
 
-def measure() -> Iterator[tuple[str, str, str, bool | None]]:
-    """What, measured, bound, whether it holds; each ratio is the median of three rounds."""
+def measure(rows: Rows) -> None:
+    """Each ratio against the pool is the median of three rounds."""
     with _place() as place:
         rounds = [(place.batch(ROWS), place.pool()) for _ in range(ROUNDS)]
         ours, pool = rounds[-1]
         ratio = sorted(mine.rate / theirs.rate for mine, theirs in rounds)[ROUNDS // 2]
-        yield _rate("a bare httpx thread pool", ours, pool, ratio, 0.9)
-        yield _against("xargs -P 32 curl", ours, place.curl(), 2)
-        program = os.environ.get("BATCHLLM") or shutil.which("batchllm")
+        _against(rows, "a bare httpx thread pool", ours, pool, 0.9, ratio)
+        _against(rows, "xargs -P 32 curl", ours, place.curl(), 2)
+        program = find("batchllm")
         if program:
-            yield _against("batchllm -c 32", ours, place.batchllm(program), 2)
+            _against(rows, "batchllm -c 32", ours, place.batchllm(program), 2)
         else:
-            yield "ocx batch -j 32 / batchllm", "SKIPPED (BATCHLLM=PROGRAM)", ">= 2 x", None
+            rows.skip(f"ocx batch -j {AT_ONCE} / batchllm", HOW)
         few = place.batch(FEW)
         more = (ours.peak - few.peak) / MIB
-        shown = f"{more:+.1f} MiB  ({ours.peak / MIB:.0f} MiB)"
-        yield f"ocx batch: memory of {ROWS:,} rows above {FEW:,}", shown, "<= 8 MiB", more <= 8
+        what = f"ocx batch: memory of {ROWS:,} rows above {FEW:,}"
+        rows.add(what, more, f"{ours.peak / MIB:.0f} MiB", unit=" MiB", most=8)
 
 
-def _against(name: str, ours: Got, theirs: Got, least: float) -> tuple[str, str, str, bool]:
-    return _rate(name, ours, theirs, ours.rate / theirs.rate, least)
-
-
-def _rate(
-    name: str, ours: Got, theirs: Got, ratio: float, least: float
-) -> tuple[str, str, str, bool]:
-    shown = f"{ratio:.2f} x  ({ours.rate:,.0f}/{theirs.rate:,.0f} /s)"
-    return f"ocx batch -j {AT_ONCE} / {name}", shown, f">= {least:.2g} x", ratio >= least
+def _against(
+    rows: Rows, name: str, ours: Got, theirs: Got, least: float, ratio: float | None = None
+) -> None:
+    ratio = ratio or ours.rate / theirs.rate
+    detail = f"{ours.rate:,.0f}/{theirs.rate:,.0f} /s"
+    rows.add(f"ocx batch -j {AT_ONCE} / {name}", ratio, detail, least=least)
 
 
 def _row(number: int) -> dict[str, object]:
@@ -167,5 +163,4 @@ def _place() -> Iterator[Place]:
 
 
 if __name__ == "__main__":
-    for row in measure():
-        print(*row, sep="  ", flush=True)
+    measure(Rows())

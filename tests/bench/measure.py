@@ -1,4 +1,4 @@
-"""CPU seconds and peak memory of child processes, by wait4(2)."""
+"""Wall and CPU seconds and peak memory of child processes, by wait4(2)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,9 +25,10 @@ class Program:
 
 @dataclass
 class Cost:
-    """What the runs of one program took: user and system seconds, peak memory in bytes."""
+    """What the runs of one program took: user and system seconds, wall seconds, bytes at most."""
 
     seconds: list[float] = field(default_factory=list)
+    walls: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
 
     @property
@@ -39,13 +41,14 @@ class Cost:
         return statistics.median(self.peaks)
 
 
-def run(program: Program) -> tuple[float, int]:
-    """One run, which must succeed.
+def run(program: Program) -> tuple[float, float, int]:
+    """One run, which must succeed: CPU seconds, wall seconds, bytes of memory at most.
 
     This process stays small on purpose: Linux counts the memory of the parent at the moment of
     exec into the child's ru_maxrss.
     """
     with tempfile.TemporaryFile() as stderr:
+        began = time.perf_counter()
         child = subprocess.Popen(
             program.args,
             env=program.env,
@@ -58,12 +61,13 @@ def run(program: Program) -> tuple[float, int]:
             while pipe.read1(65536):
                 pass
         _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
         stderr.seek(0)
         said = stderr.read()
     if child.returncode != 0:
         raise SystemExit(f"{program.name} failed: {child.returncode} {said.decode()}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _KIB
+    return usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * _KIB
 
 
 def compare(programs: Sequence[Program], rounds: int) -> dict[str, Cost]:
@@ -73,7 +77,9 @@ def compare(programs: Sequence[Program], rounds: int) -> dict[str, Cost]:
         run(program)
     for _ in range(rounds):
         for program in programs:
-            seconds, peak = run(program)
-            costs[program.name].seconds.append(seconds)
-            costs[program.name].peaks.append(peak)
+            cost = costs[program.name]
+            for kept, number in zip(
+                (cost.seconds, cost.walls, cost.peaks), run(program), strict=True
+            ):
+                kept.append(number)
     return costs

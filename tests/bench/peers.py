@@ -12,6 +12,12 @@ WITHOUT_HTTPX_CLI = "import sys; sys.modules['httpx._main'] = None"
 """httpx imports its own command line where rich and click are installed, as in our environment.
 Hiding it makes the peer as quick as it can be, so that it is a fair one."""
 
+IMPORTS = f"""
+{WITHOUT_HTTPX_CLI}
+import typer, httpx, httpcore, h11
+"""
+"""What a piped chat pays for its libraries: httpx loads the last two when it connects."""
+
 CHAT = """
 import json, os, httpx, typer
 def main(prompt: str) -> None:
@@ -52,9 +58,3 @@ STREAM_PRINTED = STREAM.replace(
 """,
 )
 """The same, and prints each delta as it comes, as ours does."""
-
-LLM_MODELS = """
-- model_id: bench
-  model_name: {model}
-  api_base: {base_url}
-"""
