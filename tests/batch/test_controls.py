@@ -152,21 +152,51 @@ def test_headers_that_say_nothing_change_nothing() -> None:
         assert limit.wait(0.0) == 0
 
 
-def test_a_learned_pace_appears_with_the_first_refusal() -> None:
+def refused_at(pace: LearnedPace, *seconds: float) -> None:
+    for second in seconds:
+        pace.spend(second)
+        pace.refused(second, new=True)
+
+
+def test_a_learned_pace_is_what_was_accepted() -> None:
     pace = LearnedPace()
-    for number in range(10):
+    pace.spend(0.0)
+    for number in range(100):
         pace.accepted(number / 10)
-    assert pace.wait(1.0) == 0
-    pace.refused(2.0)
+    assert pace.wait(10.0) == 0
+    pace.refused(20.0, new=True)
     assert pace.rate == pytest.approx(5)
-    assert pace.wait(2.0) == pytest.approx(0.2)
+    assert pace.wait(20.0) == pytest.approx(0.2)
+    pace.refused(20.0, new=False)
+    assert pace.rate == pytest.approx(5)
+    pace.refused(20.0, new=True)
+    assert pace.rate == pytest.approx(0.75 * 5)
+
+
+def test_refusals_of_the_first_seconds_say_nothing_of_the_rate() -> None:
+    pace = LearnedPace()
+    pace.accepted(0.0)
+    refused_at(pace, 0.0, 1.0, 4.9)
+    assert pace.rate is None
+    refused_at(pace, 5.0)
+    assert pace.rate is not None
+
+
+def test_one_refusal_among_many_answers_is_chance() -> None:
+    pace = LearnedPace()
+    pace.spend(0.0)
+    for number in range(300):
+        pace.accepted(number / 10)
+    refused_at(pace, 30.0, 30.0)
+    assert pace.rate is None
+    refused_at(pace, 30.0)
+    assert pace.rate == pytest.approx(10)
 
 
 def test_a_minute_without_a_refusal_lets_the_pace_leap() -> None:
     pace = LearnedPace()
     pace.accepted(0.0)
-    for number in range(10):
-        pace.refused(float(number))
+    refused_at(pace, *map(float, range(10)))
     low = pace.rate
     assert low is not None
     for second in range(10, 60):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 
 import pytest
@@ -113,6 +114,29 @@ def test_a_storm_of_429_fails_no_row() -> None:
         lambda task, now: (ANSWER, 0.1) if now > 30 else (refusal(429), 0.01),
     ).run(rows(200))
     assert run.kinds == {"ok": 200}
+
+
+def test_429s_that_have_nothing_to_do_with_the_rate_do_not_slow_it_down() -> None:
+    """One answer in five hundred, by chance, of a server as fast as it is asked."""
+    chance = random.Random(7)
+
+    def serve(_task: Task, _now: float) -> tuple[Outcome, float]:
+        return (refusal(429), 0.01) if chance.random() < 1 / 500 else (ANSWER, 0.05)
+
+    run = Simulation(Scheduler(Settings(32)), serve).run(rows(20_000))
+    assert run.kinds == {"ok": 20_000}
+    assert run.now < 4 * 20_000 * 0.05 / 32
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0])
+def test_a_burst_of_429_at_the_start_is_soon_forgotten(retry_after: float | None) -> None:
+    def serve(task: Task, _now: float) -> tuple[Outcome, float]:
+        first = task.attempts == 1 and int(task.row.id[1:]) % 4 == 0 and int(task.row.id[1:]) < 40
+        return (refusal(429, retry_after), 0.01) if first else (ANSWER, 0.05)
+
+    run = Simulation(Scheduler(Settings(32)), serve).run(rows(2_000))
+    assert run.kinds == {"ok": 2_000}
+    assert run.now < 15
 
 
 def test_nothing_but_429_for_the_longest_outage_stops_the_run() -> None:

@@ -29,19 +29,24 @@ class Pace:
 class LearnedPace:
     """A rate found by trying, for servers that refuse without saying how many are left.
 
-    A refusal cuts it by a quarter, or to what was accepted lately; every five seconds without
+    Few refusals among many answers, and those of the first seconds, say nothing about the rate.
+    Any other cuts it by a quarter, or to what was accepted lately; every five seconds without
     one it grows by a twentieth. What the server saves meanwhile is used up by the growth, so
-    that the mean is the server's own rate. After a minute without one it doubles instead: the
-    refusals were about something that is over.
+    that the mean is the server's own rate. After a minute without one it grows by half each
+    second: the refusals were about something that is over.
     """
 
     _CUT, _GROWTH, _EVERY = 0.75, 1.05, 5.0
-    _LEAP = 2.0
+    _LEAP, _LEAP_EVERY = 1.5, 1.0
+    _TOLERATED = 1 / 150
+    _BEGINNING = 5.0
 
     def __init__(self) -> None:
         self.rate: float | None = None
-        self._accepted: deque[list[float]] = deque()
+        self._accepted = _LastMinute()
+        self._refused = _LastMinute()
         self._next = float("-inf")
+        self._began: float | None = None
         self._changed = 0.0
         self._refused_at = 0.0
 
@@ -49,35 +54,68 @@ class LearnedPace:
         return self._next - now if self.rate else 0.0
 
     def spend(self, now: float) -> None:
+        if self._began is None:
+            self._began = now
         if self.rate is None:
             return
-        while now - self._changed >= self._EVERY:
-            self._changed += self._EVERY
-            over = self._changed - self._refused_at > MINUTE
-            self.rate *= self._LEAP if over else self._GROWTH
+        self._grow(self.rate, now)
         self._next = max(now, self._next) + 1 / self.rate
 
     def accepted(self, now: float) -> None:
-        """Count an answer in its second."""
-        if self._accepted and now - self._accepted[-1][0] < 1:
-            self._accepted[-1][1] += 1
-        else:
-            self._accepted.append([now, 1])
-        while self._accepted and now - self._accepted[0][0] > MINUTE:
-            self._accepted.popleft()
+        """An answer came."""
+        self._accepted.add(now)
 
-    def refused(self, now: float) -> None:
-        """Call it once an episode."""
+    def refused(self, now: float, *, new: bool) -> None:
+        """A request was refused.
+
+        Args:
+            new: it was sent after the last cut.
+        """
+        self._refused.add(now)
+        if not new or self._is_chance(now):
+            return
         self._refused_at = now
-        measured = self._measured(now)
+        measured = self._accepted.rate(now) or self.rate
         if measured is None:
             return
         self.rate = min(self.rate * self._CUT, measured) if self.rate else measured
         self._next = now + 1 / self.rate
         self._changed = now
 
-    def _measured(self, now: float) -> float | None:
-        if not self._accepted:
-            return self.rate
-        seconds = max(1.0, now - self._accepted[0][0])
-        return sum(count for _, count in self._accepted) / seconds
+    def _is_chance(self, now: float) -> bool:
+        if self._began is None or now - self._began < self._BEGINNING:
+            return True
+        return self._refused.count(now) <= self._TOLERATED * self._accepted.count(now)
+
+    def _grow(self, rate: float, now: float) -> None:
+        leaps = now - self._refused_at > MINUTE
+        every, factor = (self._LEAP_EVERY, self._LEAP) if leaps else (self._EVERY, self._GROWTH)
+        # A long pause proves nothing: it grows once for all of it.
+        if now - self._changed >= every:
+            self._changed = now
+            self.rate = rate * factor
+
+
+class _LastMinute:
+    """How much came in the last minute, by the second."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[list[float]] = deque()
+        self._count = 0.0
+
+    def add(self, now: float) -> None:
+        if self._seconds and now - self._seconds[-1][0] < 1:
+            self._seconds[-1][1] += 1
+        else:
+            self._seconds.append([now, 1])
+        self._count += 1
+
+    def count(self, now: float) -> float:
+        while self._seconds and now - self._seconds[0][0] > MINUTE:
+            self._count -= self._seconds.popleft()[1]
+        return self._count
+
+    def rate(self, now: float) -> float:
+        """A second; 0 if nothing came."""
+        count = self.count(now)
+        return count / max(1.0, now - self._seconds[0][0]) if self._seconds else 0.0

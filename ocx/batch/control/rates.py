@@ -71,9 +71,10 @@ class Rates:
             self._paused_until = max(self._paused_until, now + retry_after)
         self._read(task, headers, now)
         left = self._requests.remaining
-        if left is None and task.pace_episode == self._episode:
-            self._episode += 1
-            self._learned.refused(now)
+        if left is None:
+            new = task.pace_episode == self._episode
+            self._episode += new
+            self._learned.refused(now, new=new)
         return retry_after is None or (left is not None and left >= 1)
 
     def _read(self, task: Task, headers: Mapping[str, str], now: float) -> None:
