@@ -1,6 +1,6 @@
 """Many prompts in one run: read, sent at the speed that the server allows, written once each.
 
-for result in ocx.batch.run(rows, endpoint, model="deepseek-chat"):
+for result in ocx.batch.run(rows):
     print(result.id, result.text)
 """
 

@@ -59,6 +59,7 @@ class ApiConnection:
         endpoint: its `retries` are tries below those of the run: 0.
         checks: what every answer must be; `schema` is the one they name, read.
         tls: one context for all workers.
+        in_words: what all workers know of models that take no response_format.
     """
 
     def __init__(
@@ -68,13 +69,19 @@ class ApiConnection:
         schema: Schema | None = None,
         *,
         tls: ssl.SSLContext | None = None,
+        in_words: set[str] | None = None,
         balance_path: str | None = None,
         balance_scale: Decimal | None = None,
     ) -> None:
         self._client = Client(endpoint, tls=tls)
         self._heard = _Requests()
         self._exchange = Exchange(
-            self._client, checks or Checks(), schema, recorder=self._heard, stream=False
+            self._client,
+            checks or Checks(),
+            schema,
+            recorder=self._heard,
+            stream=False,
+            in_words=set() if in_words is None else in_words,
         )
         self._format = schema.response_format() if schema is not None else None
         self._balance_path = balance_path
@@ -149,6 +156,7 @@ def connector(
     once = replace(endpoint, retries=0)
     https = endpoint.base_url.lower().startswith("https:")
     tls = tls_context(endpoint.ca_bundle) if https else None
+    in_words: set[str] = set()
 
     def connect() -> Connection:
         return ApiConnection(
@@ -156,6 +164,7 @@ def connector(
             checks,
             schema,
             tls=tls,
+            in_words=in_words,
             balance_path=balance_path,
             balance_scale=balance_scale,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import IO
@@ -19,12 +19,16 @@ SOURCE = "dedup"
 class Dedup:
     """Answers are kept in a temporary file and found by a table: memory does not grow with them.
 
+    Args:
+        earlier: finds the answer of an earlier run.
+
     Attributes:
         waiting: rows whose equal is being sent.
         saved: rows that were answered without a request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Callable[[Row, str], Result | None] | None = None) -> None:
+        self._earlier = earlier
         self._answers: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._places = IdTable(wide=True)
         self._leaders: dict[int, list[tuple[Row, str]]] = {}
@@ -44,6 +48,10 @@ class Dedup:
             return _unpaid(load_result(self._answers.readline(), row))
         followers = self._leaders.get(key)
         if followers is None:
+            known = self._earlier(row, sha256) if self._earlier is not None else None
+            if known is not None:
+                self.saved += 1
+                return _unpaid(known)
             self._leaders[key] = []
             return True
         followers.append((row, sha256))

@@ -78,7 +78,8 @@ class Run:
         self._job = job
         self._output = output if output is not None else job.store
         self._states: States | None = job.store.states if job.store is not None else None
-        self._dedup = Dedup() if job.dedup else None
+        earlier = job.store.answer_to if job.store is not None else None
+        self._dedup = Dedup(earlier) if job.dedup else None
         self._maybe_paid = self._left_over()
         self.scheduler = Scheduler(job.settings)
         self.summary = Summary(total=job.total)
@@ -137,7 +138,8 @@ class Run:
 
     def _with_followers(self, result: Result) -> Iterator[Result]:
         yield result
-        if self._dedup is not None and result.credits_source != DEDUP:
+        expects = isinstance(result.row, Row) and result.row.expect is not None
+        if self._dedup is not None and result.credits_source != DEDUP and not expects:
             yield from self._dedup.finished(result)
 
     def _write(self, results: Sequence[Result]) -> Sequence[Result]:
@@ -188,8 +190,8 @@ class Run:
             saved = self._job.window.saved(row, self._sha256(row))
             if saved is not None:
                 return saved
-        if self._dedup is None:
-            return row
+        if self._dedup is None or row.expect is not None:
+            return row  # an answer that one row expects may be wrong for another
         claimed = self._dedup.claim(row, self._sha256(row))
         if isinstance(claimed, Result):
             return claimed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from ocx.batch.rows.row import BadRow, Record, Row
 from ocx.batch.rows.source import unique
 from ocx.call.options import Checks
 from ocx.errors import OcxError
+from ocx.keyring.client import open_endpoint
+from ocx.runtime import Runtime
+from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
     from ocx.answer.schema import Schema
@@ -27,7 +31,7 @@ Given = str | Mapping[str, Any]
 
 def run(
     rows: Iterable[Given],
-    endpoint: Endpoint,
+    endpoint: Endpoint | None = None,
     *,
     model: str | None = None,
     system: str | None = None,
@@ -46,30 +50,46 @@ def run(
 
     Args:
         rows: prompts, or mappings as the input of `ocx batch` has them.
-        endpoint: where to send; its `retries` do not count, those given here do.
+        endpoint: where to send; its `retries` do not count, those given here do. None takes
+            the endpoint, key and model of the command line: environment, config and profile.
         options: other fields of the API, for rows that do not set them.
         schema: what answers must satisfy; `result.text` is the JSON then.
         workers: requests at once, at most.
 
     Raises:
         OcxError: what ended the run early: no credits, a refused key, an outage, the budget.
+        UsageError, ConfigError, AuthError: no `endpoint` was given, and none can be found.
     """
-    defaults: dict[str, Any] = {} if model is None else {"model": model}
-    if schema is not None:
-        defaults["response_format"] = schema.response_format()
-    composer = Composer({**defaults, **(options or {})}, system)
-    job = Job(
-        unique(_composed(rows, composer)),
-        connector(endpoint, Checks(), schema),
-        endpoint.base_url,
-        Settings(workers, retries, limits=Limits(max_credits, min_balance)),
-        window=Window() if ordered else None,
-    )
-    batch = Run(job)
-    yield from batch
-    stop = batch.scheduler.stop
-    if stop is not None:
-        raise stop.error or OcxError(f"the run ended early: {stop.reason}")
+    with _found(endpoint) as (where, default_model):
+        defaults: dict[str, Any] = {"model": model or default_model, **(options or {})}
+        if defaults["model"] is None:
+            del defaults["model"]
+        if schema is not None:
+            defaults.setdefault("response_format", schema.response_format())
+        job = Job(
+            unique(_composed(rows, Composer(defaults, system))),
+            connector(where, Checks(), schema),
+            where.base_url,
+            Settings(workers, retries, limits=Limits(max_credits, min_balance)),
+            window=Window() if ordered else None,
+        )
+        batch = Run(job)
+        yield from batch
+        stop = batch.scheduler.stop
+        if stop is not None:
+            raise stop.error or OcxError(f"the run ended early: {stop.reason}")
+
+
+@contextmanager
+def _found(endpoint: Endpoint | None) -> Iterator[tuple[Endpoint, str | None]]:
+    """Where to send, and the model for rows that name none."""
+    if endpoint is not None:
+        yield endpoint, None
+        return
+    runtime = Runtime(Terminal.from_process())
+    settings = runtime.settings()
+    with open_endpoint(runtime, settings) as where:
+        yield where, settings.model
 
 
 def _composed(rows: Iterable[Given], composer: Composer) -> Iterator[Row | BadRow]:

@@ -99,7 +99,7 @@ def open_output(
         yield Opened(PrintedRows(terminal, renderer), None, window)
         return
     with ExitStack() as stack:
-        store = Store(path, renderer, resume=resume)
+        store = Store(path, renderer, resume=resume, by_request=out.dedup)
         stack.callback(store.close)
         window = Window(spool_path(store.path)) if out.in_order else None
         if window is not None:

@@ -90,6 +90,7 @@ class Exchange:
         credits: limits and costs; None neither looks at the balance nor tells a cost.
         stream: ask for the answer piece by piece.
         keep_text: put a stream's text into the answer. Checks and a recorder need it anyway.
+        in_words: models whose server refuses response_format: the schema is in the system message.
         split_think: tell a `<think>` block at the beginning of the text apart, as reasoning.
     """
 
@@ -101,6 +102,7 @@ class Exchange:
     stream: bool = True
     keep_text: bool = True
     split_think: bool = True
+    in_words: set[str] = field(default_factory=set)
 
     def send(self, body: Body, sink: DeltaSink | None = None) -> Result:
         """Make a call with the body of POST /chat/completions, without `stream`.
@@ -115,16 +117,21 @@ class Exchange:
             self.credits.begin(self.client)
         if self.schema is None:
             return self._valid(body, sink)
-        try:
-            return self._valid(with_format(body, self.schema), sink)
-        except RejectedError as error:
-            from ocx.answer.schema import refuses_response_format, with_instruction
+        model = str(body.get("model"))
+        if model not in self.in_words or "response_format" in body:
+            try:
+                return self._valid(with_format(body, self.schema), sink)
+            except RejectedError as error:
+                from ocx.answer.schema import refuses_response_format
 
-            if not refuses_response_format(error) or "response_format" in body:
-                raise
-            log.warning("the server refuses response_format; asking in the system message")
-            messages = with_instruction(body["messages"], self.schema.instruction())
-            return self._valid({**body, "messages": messages}, sink)
+                if not refuses_response_format(error) or "response_format" in body:
+                    raise
+                log.warning("the server refuses response_format; asking in the system message")
+                self.in_words.add(model)
+        from ocx.answer.schema import with_instruction
+
+        messages = with_instruction(body["messages"], self.schema.instruction())
+        return self._valid({**body, "messages": messages}, sink)
 
     def _valid(self, body: Body, sink: DeltaSink | None) -> Result:
         """As many requests as it takes to get a valid answer."""

@@ -187,6 +187,7 @@ def test_equal_requests_are_sent_once_and_on_resume_not_again(ocx: Ocx, rows: Ro
     ocx("batch", "in.jsonl", "--dedup", "--limit", "5", "-o", "out.jsonl").has(0)
     assert set(rows.asked.values()) == {1}
     ocx("batch", "in.jsonl", "--dedup", "--resume", "-o", "out.jsonl").has(0)
+    assert set(rows.asked.values()) == {1}
     out = read_rows(ocx.work / "out.jsonl")
     assert len(out) == len({row["custom_id"] for row in out}) == 12
     assert {(row["custom_id"], text_of(row)) for row in out} == {

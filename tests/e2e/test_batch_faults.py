@@ -70,6 +70,21 @@ def test_faults_that_pass_are_not_seen_in_the_rows(
     assert max(rows.asked.values()) == 2
 
 
+def test_a_refused_response_format_is_remembered(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    """One request for each row, and one that was refused for each that was on its way."""
+
+    def answer(prompt: str, _: int) -> bytes:
+        if b"response_format" in rows.requests[-1].body:
+            return answers.error(400, message="response_format is not supported")
+        return answers.answer(answers.completion('{"a": 1}'))
+
+    rows.behave = answer
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "--schema", "a int", "-j", "1")
+    ocx(*args).has(0)
+    asked = [b"response_format" in request.body for request in rows.requests]
+    assert (asked.count(True), len(asked)) == (1, SIZE + 1)
+
+
 def test_a_server_that_refuses_all_at_the_start(ocx: Ocx, rows: RowServer, work: Path) -> None:
     lock, left = threading.Lock(), [4]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from ocx.batch.id_table import id_key
 from ocx.batch.output.batch_row import ROW_PREFIX, Written, read_row
 from ocx.batch.output.row_index import Entry
 from ocx.batch.output.states import pack_state
+from ocx.batch.result import Answer
 from ocx.errors import UsageError
 
 
@@ -61,6 +63,17 @@ def entry_at(path: Path, start: int) -> Entry:
         file.seek(start)
         line = file.readline()
     return Line(start, start + len(line), read_row(line)).entry()
+
+
+def answer_at(path: Path, start: int, sha256: str) -> Answer | None:
+    """The answer in the row that begins at an offset; None if it answers another request."""
+    with path.open("rb") as file:
+        file.seek(start)
+        document = json.loads(file.readline())
+    if document["ocx"]["request_sha256"] != sha256:
+        return None
+    response = document["response"]
+    return Answer("", response["body"], response["status_code"], response["request_id"])
 
 
 def _foreign(path: Path, number: int, error: Exception) -> UsageError:

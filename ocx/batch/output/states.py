@@ -94,6 +94,11 @@ def is_good(state: int) -> bool:
     return state >> _HASH_BITS == _GOOD
 
 
+def request_key(found: str | int) -> int:
+    """The 60 bits of a request's hash, of its digits or of a packed state; never 0."""
+    return (_cut(found) if isinstance(found, str) else found & _HASH) or 1
+
+
 def _shortened(sha256: int) -> int:
     """From 60 bits to 28; 0 stays for what is unknown."""
     return sha256 and (sha256 >> (_HASH_BITS - _SHORT_BITS) or 1)

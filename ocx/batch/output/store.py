@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ocx.batch.id_table import id_key
+from ocx.batch.id_table import IdTable, id_key
 from ocx.batch.output.append_file import AppendFile, unwritable
 from ocx.batch.output.compaction import compact
 from ocx.batch.output.in_flight import InFlight, journal_path
 from ocx.batch.output.render import Renderer
-from ocx.batch.output.resume import entry_at, read_output
+from ocx.batch.output.resume import answer_at, entry_at, read_output
 from ocx.batch.output.row_index import HEADER_KEY, Entry, RowIndex, index_path, pack_entry
-from ocx.batch.output.states import States, pack_state
+from ocx.batch.output.states import States, is_good, pack_state, request_key
 from ocx.batch.result import Result
+from ocx.batch.rows.row import Row
 from ocx.errors import OcxError, UsageError
 
 
@@ -24,6 +25,7 @@ class Store:
 
     Args:
         resume: go on with what is there; else a file with content is refused.
+        by_request: also find answers by their request (`answer_to`).
 
     Attributes:
         states: what the output held when it was opened.
@@ -33,7 +35,9 @@ class Store:
     Raises: UsageError, OcxError.
     """
 
-    def __init__(self, path: Path, renderer: Renderer, *, resume: bool) -> None:
+    def __init__(
+        self, path: Path, renderer: Renderer, *, resume: bool, by_request: bool = False
+    ) -> None:
         self._file = AppendFile(path)
         self._renderer = renderer
         self._index: AppendFile | None = None
@@ -46,6 +50,8 @@ class Store:
                 _recover_index(self._file)
                 self._index = AppendFile(index_path(self._file.path))
             self.states = States()
+            # Other forms do not hold an answer as it came.
+            self._starts = IdTable(wide=True) if by_request and renderer.self_describing else None
             self._take_up()
             self.journal = InFlight(journal_path(self._file.path))
         except BaseException:
@@ -73,6 +79,14 @@ class Store:
         for row in rows:
             self.journal.end(row.key)
 
+    def answer_to(self, row: Row, sha256: str) -> Result | None:
+        """The good answer of an earlier run to an equal request, as the result of this row."""
+        start = self._starts.get(request_key(sha256)) if self._starts is not None else None
+        if start is None:
+            return None
+        answered = answer_at(self._file.path, start, sha256)
+        return None if answered is None else Result(row, answered, sha256)
+
     def sync(self) -> None:
         """Make all rows last through a power cut. Raises OcxError."""
         self._file.sync()
@@ -81,7 +95,7 @@ class Store:
 
     def compact(self) -> None:
         """Drop the rows that later ones replaced; `states` is empty then. Raises OcxError."""
-        self.states = States()  # its memory is needed
+        self.states, self._starts = States(), None  # their memory is needed
         try:
             self._compact()
         except OSError as error:
@@ -107,6 +121,8 @@ class Store:
             records += 1
             if entry.key != HEADER_KEY:
                 self.states.add_packed(entry.key, entry.state)
+                if self._starts is not None and is_good(entry.state):
+                    self._starts.set(request_key(entry.state), entry.start)
         if self._file.size > end:
             self._file.truncate(end)
         if self._index is not None:
