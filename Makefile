@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat bench peers docs format clean test-cluster
+.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data bench peers docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -69,6 +69,12 @@ test-compat: $(STAMP)
 	$(PYTHON) -m venv build/litellm
 	build/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
 	OCX_LITELLM=build/litellm/bin/litellm $(BIN)/python -m pytest -c pyproject.toml tests/compat/test_tape.py
+
+# CSV results of a batch as DuckDB and pandas read them.
+test-data:
+	$(PYTHON) -m venv build/data
+	build/data/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' duckdb pandas
+	build/data/bin/python -m pytest -rA tests/e2e/test_batch_tables.py
 
 # examples/batch on a real Slurm and GNU parallel, and its manifests against their schemas. What is
 # not installed, and cannot be here, is skipped, and counted.

@@ -148,12 +148,12 @@ class Run:
         return results
 
     def _left_over(self) -> int:
-        """How many rows an earlier run was sending when it died."""
+        """How many rows earlier runs were sending when they died."""
         store, window = self._job.store, self._job.window
         if store is None:
             return 0
         saved = window.take_up(store.states.has_key) if window is not None else set()
-        return len(store.left_over - saved)
+        return len(store.left_over - saved) + store.journal.earlier
 
     def _unfinished(self, rows: Rows) -> Rows:
         """The rows that an earlier run has not finished."""

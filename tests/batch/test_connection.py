@@ -287,7 +287,6 @@ def test_after_kill_9_at_many_moments_every_row_is_written_once(
     assert sorted(found) == sorted(f"r{number}" for number in range(count))
     if mode == "ordered":
         assert found == [f"r{number}" for number in range(count)]
-    assert said <= 8 + 16
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
     # Five deaths: at each, eight requests in flight and sixteen answers not written at most.
-    assert len(server.requests) <= count + 5 * (8 + 16)
+    assert len(server.requests) - count <= said <= 5 * (8 + 16)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ocx.batch.control.scheduler import Settings
+from ocx.batch.output.in_flight import InFlight
 from ocx.batch.output.render import MergedJson, MergedTable, Renderer, TextLines
 from ocx.batch.output.store import Store
 from ocx.batch.result import Failure, Outcome
@@ -212,3 +213,20 @@ def test_a_full_disk_ends_the_run_and_it_can_be_resumed(
     assert out.stat().st_size > room - 2 * max(map(len, lines)), "what fits is written"
     run_to(out, server, rows(10), settings=Settings(1), resume=True)
     assert sorted(ids(out)) == sorted(f"r{number}" for number in range(10))
+
+
+def test_rows_left_by_several_runs_that_died_are_added_up(tmp_path: Path) -> None:
+    """Until one comes to its end, and so has told how many they are."""
+    path = tmp_path / ".in-flight"
+    for number in range(3):
+        died = InFlight(path)
+        assert (len(died.left_over), died.earlier) == (2 * (number > 0), max(0, 2 * (number - 1)))
+        died.begin(1)
+        died.begin(2 + number)
+    told = InFlight(path)
+    assert (told.left_over, told.earlier) == ({1, 4}, 4)
+    told.close(remove=False)
+    again = InFlight(path)
+    assert (again.left_over, again.earlier) == (set(), 0)
+    again.close(remove=True)
+    assert not path.exists()

@@ -2,8 +2,7 @@
 
 Five minutes. A server that allows 300 requests a minute, told and not told in headers: how much of
 it is used after the first minute, and how many answers are 429. Then one without a limit that
-takes a while for each answer, and one that is slower the more it is asked at once: rows a second
-against the best of several fixed numbers of threads.
+takes a while for each answer: rows a second against the best of several fixed numbers of threads.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ _REFUSAL = b'{"error": {"message": "slow down", "type": "rate_limit"}}'
 class Server:
     """Attributes:
     rpm: a bucket that holds `burst` and fills at this rate; None is no limit.
-    latency: seconds of an answer; times the requests at once, above `capacity`, if given.
+    latency: seconds of an answer.
     log: when each answer was sent, and its status.
     """
 
@@ -59,11 +58,9 @@ class Server:
     headers: bool = False
     retry_after: bool = False
     latency: float = 0.05
-    capacity: int | None = None
     log: list[tuple[float, int]] = field(default_factory=list)
     _tokens: float = 0.0
     _filled: float = 0.0
-    _busy: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -79,10 +76,7 @@ class Server:
         if not self._take():
             self.log.append((time.monotonic(), 429))
             return _response(429, _REFUSAL, self._told())
-        self._busy += 1
-        crowd = max(1.0, self._busy / self.capacity) if self.capacity else 1.0
-        await asyncio.sleep(self.latency * crowd**2)
-        self._busy -= 1
+        await asyncio.sleep(self.latency)
         self.log.append((time.monotonic(), 200))
         return _response(200, _ANSWER, self._told())
 
@@ -160,18 +154,18 @@ def limited(name: str, server: Server) -> None:
     print(f"{RPM}/min, {name:<28} used {used:6.1%}   429 {refused:6.2%}", flush=True)
 
 
-def free(name: str, **options: float) -> None:
+def free(name: str, latency: float) -> None:
     """Rows a second of the run itself, against pools of fixed size."""
     with tempfile.TemporaryDirectory() as folder:
         given = _rows(folder, ROWS)
         out = f"{folder}/out"
         args = [sys.executable, "-m", "ocx", "batch", given, "-o", out, "-j", "64", "-q"]
-        ours = _rate(Server(**options), folder, args)  # type: ignore[arg-type]
+        ours = _rate(Server(latency=latency), folder, args)
         pools = {}
         for size in FIXED:
             code = POOL.replace("range(32)", f"range({size})")
             pool = [sys.executable, "-c", code, given, f"{folder}/pool"]
-            pools[size] = _rate(Server(**options), folder, pool)  # type: ignore[arg-type]
+            pools[size] = _rate(Server(latency=latency), folder, pool)
     best = max(pools, key=lambda size: pools[size])
     print(
         f"{name:<40} ocx {ours:5.0f}/s   best of {FIXED}: {pools[best]:5.0f}/s with {best}"
@@ -202,7 +196,6 @@ def main() -> None:
         thread.join()
     free("no limit, 50 ms an answer", latency=0.05)
     free("no limit, 5 ms an answer", latency=0.005)
-    free("50 ms, slower above 16 at once", latency=0.05, capacity=16)
 
 
 if __name__ == "__main__":

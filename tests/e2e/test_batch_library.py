@@ -28,7 +28,7 @@ def test_the_endpoint_and_the_model_are_those_of_the_command_line(
     ocx: Ocx, rows: RowServer
 ) -> None:
     assert run(ocx, LOOP) == "line-1 ONE\nline-2 TWO\n"
-    assert {request.json["model"] for request in rows.requests} == {"deepseek-chat"}
+    assert all(b'"model":"deepseek-chat"' in request.body for request in rows.requests)
 
 
 def test_it_is_a_step_of_a_pipeline(ocx: Ocx, rows: RowServer) -> None:

@@ -54,6 +54,28 @@ def test_exec_needs_no_other_set_up(openai: Any, served: Served, ocx: Ocx) -> No
     assert done.text == "one two three\n"
 
 
+BATCH = """\
+{"custom_id": "request-1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "gpt-4o", "messages": [{"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": "Hello world!"}], "max_tokens": 1000}}
+{"custom_id": "request-2", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "no-such-model", "messages": [{"role": "user", "content": "Hello world!"}], "max_tokens": 1000}}
+"""  # noqa: E501 - a file
+
+
+def test_the_output_of_a_batch_is_read_by_its_types(openai: Any, served: Served, ocx: Ocx) -> None:
+    """OpenAI's documented input file as it is, but for the models; unknown fields are refused."""
+    from openai.types.chat import ChatCompletion
+
+    ocx.env |= {"OCX_BASE_URL": served.url, "OCX_API_KEY": served.key.reveal()}
+    (ocx.work / "in.jsonl").write_text(BATCH)
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--ordered").has(7)
+    good, bad = map(json.loads, (ocx.work / "out.jsonl").read_text().splitlines())
+    answer = ChatCompletion.model_validate(good["response"]["body"], strict=True)
+    assert answer.choices[0].message.content == "Hello world!"
+    assert good["response"]["status_code"] == 200
+    assert good["error"] is None
+    error = openai.types.shared.ErrorObject.model_validate(bad["response"]["body"]["error"])
+    assert (bad["response"]["status_code"], error.type) == (404, "invalid_request_error")
+
+
 def test_stream(client: Any) -> None:
     chunks = client.chat.completions.create(
         model="gpt-4o", messages=MESSAGES, stream=True, stream_options={"include_usage": True}

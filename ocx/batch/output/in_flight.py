@@ -20,13 +20,14 @@ _SLOT = struct.Struct("=Q")
 class InFlight:
     """Attributes:
     left_over: the keys (`id_key`) that an earlier run left behind.
+    earlier: how many the runs before that one left, since the last that came to its end.
 
     Raises: OcxError if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        size = SLOTS * _SLOT.size
+        size = (SLOTS + 1) * _SLOT.size
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -38,9 +39,12 @@ class InFlight:
                 os.close(fd)
         except OSError as error:
             raise unwritable(path, error) from error
-        held = struct.unpack(f"={SLOTS}Q", self._map[:])
+        self.earlier: int
+        *held, self.earlier = struct.unpack(f"={SLOTS + 1}Q", self._map[:])
         self.left_over = {key for key in held if key}
-        self._map[:] = bytes(size)
+        # In this order: a run that dies in between counts some twice, and loses none.
+        _SLOT.pack_into(self._map, SLOTS * _SLOT.size, self.earlier + len(self.left_over))
+        self._map[: SLOTS * _SLOT.size] = bytes(SLOTS * _SLOT.size)
         self._free = list(range(SLOTS - 1, -1, -1))
         self._slots: dict[int, int] = {}
 
@@ -62,7 +66,8 @@ class InFlight:
         return len(self._slots)
 
     def close(self, *, remove: bool) -> None:
-        """`remove` after a clean end, when no slot is in use."""
+        """The end of a run that could tell; `remove` if no slot is in use."""
+        _SLOT.pack_into(self._map, SLOTS * _SLOT.size, 0)
         self._map.flush()
         self._map.close()
         if remove:
