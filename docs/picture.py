@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,8 +24,11 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
+from ocx.batch.ending import summary_lines
+from ocx.batch.summary import Example, Summary
 from ocx.history.call import Call
 from ocx.history.store import History
+from ocx.output.batch_progress import Snapshot, bar_line
 
 HERE = Path(__file__).parent
 COLUMNS = 80
@@ -153,8 +157,50 @@ def picture(stage: Stage, commands: Iterable[Command], name: str) -> str:
             console.print()
         console.print(Text(f"$ {command.typed}", "bold"))
         console.print(Text.from_ansi(stage.shown(command)))
+    return _svg(console, name)
+
+
+def _svg(console: Console, name: str) -> str:
     svg = console.export_svg(title="ocx", unique_id=name)
     return "\n".join(line.rstrip() for line in _FONTS.sub("", svg).splitlines()) + "\n"
+
+
+# Three moments of one run: what a person sees in the same line, one after the other.
+_MOMENTS = (
+    (1_204, 3, 0, 96.5, 602_300, "0.421", 32, "finding the speed"),
+    (5_890, 9, 0, 118.2, 2_946_000, "2.06", 25, "the server's request limit"),
+    (9_988, 12, 0, 117.9, 4_995_000, "3.5", 7, ""),
+)
+_TOTAL = 10_000
+
+
+def progress() -> str:
+    """The bar of a batch, and what is told at its end, as SVG."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    console.print(Text("$ ocx batch requests.jsonl -o answers.jsonl --resume", "bold"))
+    for done, failed, skipped, rate, tokens, credits, at_once, limited_by in _MOMENTS:
+        left = _TOTAL - done - failed
+        forecast = float(credits) * _TOTAL / done
+        moment = Snapshot(
+            _TOTAL, done, failed, skipped, rate, tokens, float(credits), forecast, left / rate,
+            at_once, limited_by,
+        )  # fmt: skip
+        console.print(Text(bar_line(moment, COLUMNS)))
+    example = Example("review-4711", 4711, "the answer was cut off at the token limit")
+    done, failed, _, _, tokens, credits, _, _ = _MOMENTS[-1]
+    summary = Summary(
+        _TOTAL,
+        classes=Counter(ok=done, incomplete=failed),
+        examples={"incomplete": example},
+        requests=_TOTAL,
+        prompt_tokens=tokens // 5,
+        completion_tokens=tokens - tokens // 5,
+        credits=Decimal(credits),
+        seconds=85.4,
+    )
+    for line in summary_lines(summary):
+        console.print(Text(f"ocx: {line}"))
+    return _svg(console, "batch")
 
 
 def pictures() -> dict[str, str]:
@@ -164,7 +210,8 @@ def pictures() -> dict[str, str]:
         furnished = Stage(Path(second))
         furnish(furnished)
         screens = picture(furnished, SCREENS, "screens")
-    return {"docs/session.svg": session, "docs/screens.svg": screens}
+    named = {"session": session, "screens": screens, "batch": progress()}
+    return {f"docs/{name}.svg": svg for name, svg in named.items()}
 
 
 def main(folder: Path) -> None:

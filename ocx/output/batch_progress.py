@@ -14,7 +14,7 @@ from ocx.terminal import Terminal
 Form = Literal["bar", "plain", "json"]
 
 _EVERY: dict[Form, float] = {"bar": 0.2, "plain": 10.0, "json": 1.0}
-_BAR = 16
+_BAR = 8
 _CLEAR = "\r\x1b[K"
 
 
@@ -113,12 +113,12 @@ def _parts(snapshot: Snapshot) -> list[str]:
     finished = snapshot.done + snapshot.failed + snapshot.skipped
     of = f"/{snapshot.total:,}" if snapshot.total is not None else ""
     parts = [f"{finished:,}{of} rows", f"{snapshot.failed:,} failed"]
-    parts.append(f"{snapshot.rows_per_second:,.1f} rows/s")
     if snapshot.seconds_left is not None:
         parts.append(f"{duration(snapshot.seconds_left)} left")
     if snapshot.credits is not None:
         forecast = f" of ~{amount(snapshot.forecast)}" if snapshot.forecast is not None else ""
         parts.append(f"{amount(snapshot.credits)}{forecast} credits")
+    parts.append(f"{snapshot.rows_per_second:,.1f} rows/s")
     limit = f" ({snapshot.limited_by})" if snapshot.limited_by else ""
     parts.append(f"{snapshot.at_once} at once{limit}")
     parts.append(f"{count(snapshot.tokens)} tokens")
