@@ -1,0 +1,1 @@
+"""`make soak`: mixed commands for minutes against a server with faults; nothing may be left."""
