@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data bench peers fuzz soak docs format clean test-cluster
+.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data bench peers fuzz soak dist audit docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -113,6 +113,18 @@ peers:
 	  $(PYTHON) -m venv build/peers/$${peer%%=*} && \
 	  build/peers/$${peer%%=*}/bin/pip install --quiet --disable-pip-version-check $$peer click || exit 1; \
 	done
+
+# The wheel and the sdist, byte for byte reproducible.
+dist: $(STAMP)
+	PYTHON=$(CURDIR)/$(BIN)/python .ci/dist
+
+# Known vulnerabilities of what ocx needs at run time.
+audit:
+	$(PYTHON) -m venv build/audit build/audit-ocx
+	build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	build/audit-ocx/bin/pip install --quiet --disable-pip-version-check .
+	build/audit-ocx/bin/pip freeze --exclude opencodex-cli > build/audit.txt
+	build/audit/bin/pip-audit --requirement build/audit.txt --disable-pip --no-deps
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

@@ -67,6 +67,18 @@ def open_private(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
+def open_beside(path: Path, flags: int) -> int:
+    """A file descriptor of a file of ours beside one of the user's, made private if it is new.
+
+    Its name can be guessed, so in a folder that others may write to it could be their link to
+    any file of the user: links are not followed.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    return open_private(path, flags | os.O_CREAT | os.O_NOFOLLOW)
+
+
 def make_private_file(path: Path) -> None:
     """Make `path`, or remove group and other permissions from the one that is there.
 

@@ -8,7 +8,7 @@ import pytest
 
 from ocx.batch.control.scheduler import Settings
 from ocx.batch.output.in_flight import InFlight
-from ocx.batch.output.render import MergedJson, MergedTable, Renderer, TextLines
+from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
 from ocx.batch.output.store import Store
 from ocx.batch.result import Failure, Outcome
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
@@ -230,3 +230,19 @@ def test_rows_left_by_several_runs_that_died_are_added_up(tmp_path: Path) -> Non
     assert (again.left_over, again.earlier) == (set(), 0)
     again.close(remove=True)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "renderer"),
+    [(".out.in-flight", BatchRows()), (".out.index", TextLines()), (".out.window", BatchRows())],
+)
+def test_a_link_beside_the_output_is_not_followed(
+    tmp_path: Path, name: str, renderer: Renderer
+) -> None:
+    """In a folder that others may write to, it would be theirs, and lead to a file of ours."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / name).symlink_to(precious)
+    with pytest.raises(OcxError):
+        run_to(tmp_path / "out", Server(), rows(2), renderer=renderer, ordered=True)
+    assert precious.read_text() == "mine"

@@ -27,6 +27,7 @@ from typing import NamedTuple
 OCX = (sys.executable, "-m", "ocx")
 WORKERS = 3
 ROWS = "".join(f'{{"id": "{n}", "prompt": "row {n}"}}\n' for n in range(30))
+FEW = ROWS[: len(ROWS) // 6]
 GROWTH = 8 * 2**20
 """Bytes by which the server may be larger in the last third than in the middle one."""
 
@@ -109,7 +110,7 @@ class Soak:
             (["history", "list"], ""),
             (["keys", "add", f"k{number}", "--no-check"], f"sk-live-{number:032}"),
             (["config", "set", "temperature", f"0.{number % 10}"], ""),
-            (["batch", "-", "-m", model, "--format", "text", *quick], ROWS),
+            (["batch", "-", "-m", model, "--format", "text", *quick], FEW),
             (self._batch(number), ""),
         ]
         return random.choice(commands)

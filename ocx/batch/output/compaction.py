@@ -9,6 +9,7 @@ from pathlib import Path
 from ocx.batch.id_table import IdTable
 from ocx.batch.output.row_index import Entry
 from ocx.batch.output.states import is_good
+from ocx.files import open_beside
 
 _SUCCESS = 1 << 63
 
@@ -36,7 +37,8 @@ def compact(
         return None
     temporary = path.with_name(f".{path.name}.{os.getpid()}-compact")
     try:
-        with path.open("rb") as old, temporary.open("wb") as new:
+        fd = open_beside(temporary, os.O_WRONLY | os.O_TRUNC)
+        with path.open("rb") as old, os.fdopen(fd, "wb") as new:
             os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
             for entry in entries():
                 start = winners.get(entry.key)

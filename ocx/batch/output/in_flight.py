@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 
 from ocx.batch.output.append_file import unwritable
+from ocx.files import open_beside
 
 SLOTS = 4096
 _SLOT = struct.Struct("=Q")
@@ -29,7 +30,7 @@ class InFlight:
         self._path = path
         size = (SLOTS + 1) * _SLOT.size
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = open_beside(path, os.O_RDWR)
             try:
                 if os.fstat(fd).st_size < size:
                     # Not a hole: a full disk must be an error here, not SIGBUS later.

@@ -17,6 +17,7 @@ from ocx.batch.output.append_file import unwritable
 from ocx.batch.output.spool import dump_result, load_result, saved_id
 from ocx.batch.result import Result
 from ocx.batch.rows.row import BadRow, Row
+from ocx.files import open_beside
 
 WINDOW = 1024
 """Rows between the oldest unfinished one and the newest."""
@@ -98,7 +99,7 @@ class Window:
 
     def _open(self, spool: Path) -> None:
         try:
-            self._fd = os.open(spool, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._fd = open_beside(spool, os.O_RDWR | os.O_APPEND)
         except OSError as error:
             raise unwritable(spool, error) from error
         end = 0

@@ -18,6 +18,7 @@ from ocx.batch.output.states import States, is_good, pack_state, request_key
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
 from ocx.errors import OcxError, UsageError
+from ocx.files import open_beside
 
 
 class Store:
@@ -164,7 +165,7 @@ class Store:
             if new is not None:
                 os.replace(new, path)  # noqa: PTH105 - beside the other calls of os
             return
-        with _new_index(path).open("wb") as index:
+        with os.fdopen(open_beside(_new_index(path), os.O_WRONLY | os.O_TRUNC), "wb") as index:
             new = compact(
                 path,
                 self._entries,
@@ -201,6 +202,8 @@ def _new_index(path: Path) -> Path:
 def _recover_index(output: AppendFile) -> None:
     """A run that died between replacing the output and its index left the right index beside."""
     new, old = _new_index(output.path), index_path(output.path)
+    if old.is_symlink():
+        raise UsageError(f"{old} is a link", hint="remove it, or use another -o")
     if new.exists():
         last = _last_end(new, output)
         if last == output.size:
