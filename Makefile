@@ -124,7 +124,7 @@ audit:
 	build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
 	build/audit-ocx/bin/pip install --quiet --disable-pip-version-check .
 	build/audit-ocx/bin/pip freeze --exclude opencodex-cli > build/audit.txt
-	build/audit/bin/pip-audit --requirement build/audit.txt --disable-pip --no-deps
+	build/audit/bin/pip-audit --requirement build/audit.txt --disable-pip --no-deps --strict
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +37,38 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = str(folder / "source")
     pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder), source)
     return next(folder.glob("*.whl"))
+
+
+def test_contents_of_the_wheel(wheel: Path) -> None:
+    """The package, what it installs below share, and its metadata: no test, no cache, no secret."""
+    names = zipfile.ZipFile(wheel).namelist()
+    package = sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "ocx").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    assert sorted(name for name in names if name.startswith("ocx/")) == package
+    assert "ocx/py.typed" in names
+    rest = {name.partition("/")[2] for name in names if not name.startswith("ocx/")}
+    share = {name for name in rest if name.startswith("data/share/")}
+    assert rest - share == {
+        "METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"
+    }  # fmt: skip
+    assert len(share) == 3 + len(list((ROOT / "man").iterdir()))
+
+
+def test_contents_of_the_sdist(wheel: Path) -> None:
+    """`.ci/dist` builds it from a clone; this copy has no tests."""
+    source = wheel.parent / "source"
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(wheel.parent)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    with tarfile.open(next(wheel.parent.glob("*.tar.gz"))) as archive:
+        top = {name.split("/")[1] for name in archive.getnames()}
+    assert top == {
+        ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "PKG-INFO",
+        "README.md", "SECURITY.md", "completions", "docs", "examples", "man", "ocx",
+        "pyproject.toml",
+    }  # fmt: skip
 
 
 def test_prefix(wheel: Path, tmp_path: Path) -> None:
