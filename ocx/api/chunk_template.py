@@ -10,7 +10,7 @@ _CONTENT = re.compile(r'"content"[ \t\r\n]*:[ \t\r\n]*')
 _decode = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChunkTemplate:
     """The JSON of a chunk before and after the value of its content.
 

@@ -41,7 +41,7 @@ _EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"data\n", b"data
 Kind = Literal["json", "events", "html", "other"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class HttpRequest:
     """One request, complete: no header is added below."""
 

@@ -27,7 +27,7 @@ _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
 Phase = Literal["connect", "silent", "status", "final"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Failure:
     """One attempt that failed.
 

@@ -15,7 +15,7 @@ QUICK_TIMEOUT = 15.0
 Step = Literal["dns", "tcp", "proxy", "tls", "http"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Endpoint:
     """Where to send requests, and how long and how often to try.
 
@@ -60,7 +60,7 @@ class Delta(NamedTuple):
     finish_reason: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reply:
     """A whole answer with a 2xx status.
 
@@ -81,7 +81,7 @@ class Reply:
     attempts: int
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ConnectionTrace:
     """What happened on the way to an answer.
 
@@ -102,7 +102,7 @@ class ConnectionTrace:
     reason: BaseException | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Probe:
     """What came of one request: the steps to the server, then an answer's head or an error.
 

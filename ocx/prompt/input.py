@@ -53,7 +53,7 @@ def join(parts: Sequence[str]) -> str:
     return joined
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class StdinClaims:
     """Who wants to read stdin: it can be read once."""
 
