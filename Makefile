@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data bench peers fuzz soak dist audit docs format clean test-cluster
+.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data bench peers mutants fuzz soak dist audit docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -90,6 +90,10 @@ test-cluster:
 	build/cluster/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' \
 	  check-jsonschema kubernetes-validate pyyaml
 	build/cluster/bin/python -m pytest -m cluster --full tests/cluster
+
+# A sample of small changes to the program, which the tests must notice: half an hour.
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 # What outsiders write, read for SECONDS; then mixed commands against a server with faults, which
 # must leave nothing behind.
