@@ -55,20 +55,10 @@ test-schema:
 	build/schema/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' schemathesis
 	build/schema/bin/python -m pytest -s tests/serve/test_schema.py
 
-# LangChain's standard suite for chat models, openai-python's own tests for chat and models, and a
-# tape of LiteLLM's proxy, which needs other versions of what the server needs.
+# Clients against ocx serve and ocx against other servers, pinned and counted: minutes, and a page,
+# docs/compatibility.md.
 test-compat: $(STAMP)
-	$(PYTHON) -m venv build/compat
-	build/compat/bin/pip install --quiet --disable-pip-version-check -e . \
-	  langchain-openai langchain-tests openai httpx2 aiohttp httpx-aiohttp \
-	  pytest pytest-asyncio pytest-xdist inline-snapshot
-	build/compat/bin/ocx serve --ephemeral -- build/compat/bin/python -m pytest \
-	  -c tests/compat/pytest.ini tests/compat/test_langchain.py
-	build/compat/bin/ocx serve --config tests/compat/serve.toml -- build/compat/bin/python \
-	  tests/compat/openai_python.py build/compat
-	$(PYTHON) -m venv build/litellm
-	build/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
-	OCX_LITELLM=build/litellm/bin/litellm $(BIN)/python -m pytest -c pyproject.toml tests/compat/test_tape.py
+	$(BIN)/python -m tests.compat $(ARGS)
 
 # CSV results of a batch as DuckDB and pandas read them.
 test-data:
