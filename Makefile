@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data bench peers fuzz soak dist audit docs format clean test-cluster
+.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data bench peers mutants fuzz soak dist audit docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -55,20 +55,10 @@ test-schema:
 	build/schema/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' schemathesis
 	build/schema/bin/python -m pytest -s tests/serve/test_schema.py
 
-# LangChain's standard suite for chat models, openai-python's own tests for chat and models, and a
-# tape of LiteLLM's proxy, which needs other versions of what the server needs.
+# Clients against ocx serve and ocx against other servers, pinned and counted: minutes, and a page,
+# docs/compatibility.md.
 test-compat: $(STAMP)
-	$(PYTHON) -m venv build/compat
-	build/compat/bin/pip install --quiet --disable-pip-version-check -e . \
-	  langchain-openai langchain-tests openai httpx2 aiohttp httpx-aiohttp \
-	  pytest pytest-asyncio pytest-xdist inline-snapshot
-	build/compat/bin/ocx serve --ephemeral -- build/compat/bin/python -m pytest \
-	  -c tests/compat/pytest.ini tests/compat/test_langchain.py
-	build/compat/bin/ocx serve --config tests/compat/serve.toml -- build/compat/bin/python \
-	  tests/compat/openai_python.py build/compat
-	$(PYTHON) -m venv build/litellm
-	build/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
-	OCX_LITELLM=build/litellm/bin/litellm $(BIN)/python -m pytest -c pyproject.toml tests/compat/test_tape.py
+	$(BIN)/python -m tests.compat $(ARGS)
 
 # CSV results of a batch as DuckDB and pandas read them.
 test-data:
@@ -90,6 +80,10 @@ test-cluster:
 	build/cluster/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' \
 	  check-jsonschema kubernetes-validate pyyaml
 	build/cluster/bin/python -m pytest -m cluster --full tests/cluster
+
+# A sample of small changes to the program, which the tests must notice: half an hour.
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 # What outsiders write, read for SECONDS; then mixed commands against a server with faults, which
 # must leave nothing behind.

@@ -1,0 +1,25 @@
+"""docs/compatibility.md tells of every suite of `make test-compat`, in its pinned version."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.compat.__main__ import suites
+
+PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text("utf-8")
+
+
+def test_every_suite_is_there_in_its_version() -> None:
+    """Run `make test-compat` and commit what it writes if this fails."""
+    for suite in suites():
+        (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| {suite['name']} |")]
+        pinned = re.search(r"==([\d.]+)", suite.get("packages", [""])[0])
+        assert pinned is None or pinned[1] in row
+
+
+def test_every_failure_is_explained() -> None:
+    for line in PAGE.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and cells[3].isdigit() and int(cells[3]):
+            assert cells[5], line

@@ -1,0 +1,170 @@
+"""`python -m tests.mutants [--sample N] [--seed S]`: how many changes do the tests notice?
+
+Two copies of the repository, one for each worker. First the unit tests that run the changed line,
+as far as coverage knows them; if they pass, the end-to-end tests of that package. A change that no
+test notices has survived; those that stand in `survivors.toml`, with a reason each, are accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import coverage
+
+from tests.mutants.changes import Change, changes
+
+ROOT = Path(__file__).parents[2]
+WORK = ROOT / "build" / "mutants"
+PACKAGES = ("api", "config", "serve", "answer", "prompt", "history", "call")
+UNIT = [f"tests/{name}" for name in (*PACKAGES, "keyring", "batch", "commands", "output")]
+END_TO_END = {
+    "api": ["tests/e2e/test_outcomes.py", "tests/e2e/test_secrecy.py", "tests/e2e/test_streams.py"],
+    "config": ["tests/commands/test_config.py", "tests/e2e/test_program.py"],
+    "serve": ["tests/commands/test_serve.py", "tests/e2e/test_tapes.py"],
+    "answer": ["tests/e2e/test_depth.py", "tests/e2e/test_answers.py"],
+    "prompt": ["tests/e2e/test_depth.py", "tests/e2e/test_program.py"],
+    "history": ["tests/e2e/test_history.py", "tests/history"],
+    "call": [
+        "tests/e2e/test_answers.py", "tests/e2e/test_depth.py", "tests/e2e/test_outcomes.py",
+        "tests/e2e/test_history.py", "tests/e2e/test_waiting.py", "tests/commands/test_balance.py",
+        "tests/e2e/test_program.py", "tests/e2e/test_streams.py",
+    ],
+}  # fmt: skip
+MOST_TESTS = 80
+PATIENCE = 120
+
+
+def pytest(folder: Path, words: list[str]) -> bool:
+    """Whether all tests pass. One that hangs has noticed something."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    # The folder first: an installed ocx is another one.
+    env["PYTHONPATH"] = str(folder)
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *words]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode not in {1, 2, 3}  # 4: a name with characters that pytest does not find
+
+
+def tests_by_line(folder: Path) -> dict[str, dict[int, list[str]]]:
+    """Which unit tests run which line."""
+    data = folder / ".coverage-lines"
+    if not data.exists():
+        env = {**os.environ, "COVERAGE_FILE": str(data), "PYTHONPATH": str(folder)}
+        words = ["--cov=ocx", "--cov-context=test", "--cov-report=", "-q", "-n", "2", *UNIT]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+        subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True)
+    read = coverage.CoverageData(str(data))
+    read.read()
+    found: dict[str, dict[int, list[str]]] = {}
+    for file in read.measured_files():
+        lines = read.contexts_by_lineno(file)
+        name = str(Path(file).relative_to(folder))
+        found[name] = {
+            line: sorted({context.partition("|")[0] for context in contexts if context})
+            for line, contexts in lines.items()
+        }
+    return found
+
+
+class Mutants:
+    def __init__(self, sample: int, seed: int) -> None:
+        self.chosen: queue.SimpleQueue[tuple[Path, Change]] = queue.SimpleQueue()
+        everything = [
+            (path.relative_to(ROOT), change)
+            for package in PACKAGES
+            for path in sorted((ROOT / "ocx" / package).rglob("*.py"))
+            for change in changes(path.read_text())
+        ]
+        self.total = len(everything)
+        chosen = random.Random(seed).sample(everything, min(sample, self.total))
+        for one in chosen:
+            self.chosen.put(one)
+        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self.survivors: list[str] = []
+        known = tomllib.loads((Path(__file__).parent / "survivors.toml").read_text())
+        self.accepted = {(one["file"], one["change"]) for one in known.get("accepted", [])}
+
+    def work(self, folder: Path, lines: dict[str, dict[int, list[str]]]) -> None:
+        while True:
+            try:
+                path, change = self.chosen.get_nowait()
+            except queue.Empty:
+                return
+            self._tell(path, change, self._noticed_by(folder, path, change, lines))
+
+    def _noticed_by(
+        self, folder: Path, path: Path, change: Change, lines: dict[str, dict[int, list[str]]]
+    ) -> str:
+        target = folder / path
+        before = target.read_text()
+        target.write_text(change.source)
+        try:
+            tests = lines.get(str(path), {}).get(change.line, [])
+            some = random.Random(1).sample(tests, min(len(tests), MOST_TESTS))
+            if some and not pytest(folder, some):
+                return "unit"
+            return "" if pytest(folder, ["-n", "2", *END_TO_END[path.parts[1]]]) else "end to end"
+        finally:
+            target.write_text(before)
+
+    def _tell(self, path: Path, change: Change, noticed: str) -> None:
+        package = path.parts[1]
+        accepted = (str(path), change.what) in self.accepted
+        self.counts[package][noticed or ("accepted" if accepted else "survived")] += 1
+        if not noticed and not accepted:
+            self.survivors.append(f"{path}:{change.line}  {change.what}")
+            print(f"SURVIVED {self.survivors[-1]}", flush=True)
+
+    def table(self) -> list[str]:
+        names = ("unit", "end to end", "accepted", "survived")
+        lines = [f"{'':<10}" + "".join(f"{name:>12}" for name in names)]
+        for package, counts in sorted(self.counts.items()):
+            lines.append(f"{package:<10}" + "".join(f"{counts[name]:>12}" for name in names))
+        total = sum((counts for counts in self.counts.values()), Counter())
+        killed = total["unit"] + total["end to end"]
+        count = sum(total.values())
+        lines.append(f"{killed} of {count} killed, {killed / max(1, count):.1%}")
+        counted = max(1, count - total["accepted"])
+        lines.append(f"without the accepted: {killed / counted:.1%}; {self.total:,} in all")
+        return lines
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m tests.mutants")
+    options.add_argument("--sample", type=int, default=400)
+    options.add_argument("--seed", type=int, default=1)
+    given = options.parse_args()
+    left_out = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "build", "node_modules")
+    folders = [WORK / str(number) for number in range(2)]
+    for folder in folders:
+        kept = folder / ".coverage-lines"
+        shutil.copytree(ROOT, folder, ignore=left_out, dirs_exist_ok=True)
+        if kept.exists() and folder == folders[0]:
+            kept.unlink()
+    lines = tests_by_line(folders[0])
+    mutants = Mutants(given.sample, given.seed)
+    workers = [threading.Thread(target=mutants.work, args=(folder, lines)) for folder in folders]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    print("\n".join(mutants.table()))
+    return 1 if mutants.survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
