@@ -11,7 +11,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 import urllib.error
 import urllib.request
 
@@ -37,16 +39,18 @@ def fuzz_server(seconds: float) -> tuple[int, str]:
             assert server.stdout is not None
             try:
                 port = _port(server.stdout.readline())
+                # Nobody else reads the log of requests, and a full pipe stops the server.
+                threading.Thread(target=server.stdout.read, daemon=True).start()
                 before = _descriptors(server.pid)
                 count = _send(port, seconds)
                 _ask(port)
                 left = _open(server.pid, before)
                 status = server.poll()
             except Exception as error:
-                return 0, f"{type(error).__name__}: {error}"
+                return 0, "".join(traceback.format_exception(error))
             finally:
                 server.terminate()
-                server.communicate()
+                server.wait()
             errors.seek(0)
             said = errors.read().decode("utf-8", "replace")
         if left:
