@@ -187,21 +187,24 @@ class _Stream(httpcore.NetworkStream):
         self._backend = backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = self._wait_for_data(max_bytes, time.monotonic() + self._backend.limit(timeout))
+        limit = self._backend.limit(timeout)
+        try:
+            data = self._stream.read(max_bytes, min(limit, _LOOK))
+        except httpcore.ReadTimeout:
+            data = self._wait_on(max_bytes, limit - _LOOK)
         trace = self._backend.trace
         if len(trace.head) < _HEAD:
             trace.head = (trace.head + data)[:_HEAD]
         return data
 
-    def _wait_for_data(self, max_bytes: int, end: float) -> bytes:
-        while True:
-            left = end - time.monotonic()
-            try:
-                return self._stream.read(max_bytes, max(0.001, min(left, _LOOK)))
-            except httpcore.ReadTimeout:
-                self._backend.check()
-                if left <= _LOOK:
-                    raise
+    def _wait_on(self, max_bytes: int, limit: float) -> bytes:
+        """Read, in waits of _LOOK, for `limit` seconds more."""
+        end = time.monotonic() + limit
+        while (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(httpcore.ReadTimeout):
+                return self._stream.read(max_bytes, min(left, _LOOK))
+        self._backend.check()
+        raise httpcore.ReadTimeout("timed out")
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         # A reader that takes a little now and then must not stretch one write for ever.
