@@ -38,7 +38,16 @@ def test_but_not_beside_its_successor_unless_a_flag_of_this_call_gave_it(body: B
     assert (both["max_tokens"], both["max_completion_tokens"]) == (5, 9)
 
 
-@pytest.mark.parametrize("option", [{"temperature": 2.1}, {"top_p": -0.1}, {"max_tokens": 0}])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"temperature": 2.1},
+        {"top_p": -0.1},
+        {"max_tokens": 0},
+        {"max_tokens": True},
+        {"max_tokens": "9"},
+    ],
+)
 def test_a_number_out_of_its_range(body: Body, option: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         body(**option)
