@@ -32,7 +32,7 @@ def pip(*words: str) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy: a build writes beside its sources."""
     folder = tmp_path_factory.mktemp("wheel")
-    left_out = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "tests", "node_modules")
+    left_out = shutil.ignore_patterns(".*_cache", ".git", ".venv*", "__pycache__", "build", "tests")
     shutil.copytree(ROOT, folder / "source", ignore=left_out)
     source = str(folder / "source")
     pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder), source)
@@ -75,7 +75,7 @@ def test_prefix(wheel: Path, tmp_path: Path) -> None:
     """Pages and scripts are where man and the shells look below a prefix like /usr/local."""
     # Without --ignore-installed pip would first remove the package under test from here.
     options = ("--ignore-installed", "--no-deps", "--no-index", "--prefix", str(tmp_path))
-    pip("install", *options, str(wheel))
+    pip("install", "--no-compile", *options, str(wheel))
     share = tmp_path / "share"
     assert (share / "bash-completion/completions/ocx").is_file()
     assert (share / "fish/vendor_completions.d/ocx.fish").is_file()
@@ -89,7 +89,8 @@ def test_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
     """As pipx does it; the packages that it needs are lent by this environment."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
     python = tmp_path / "bin/python"
-    pip("--python", str(python), "install", "--no-deps", "--no-index", str(wheel))
+    install = ("install", "--no-compile", "--no-deps", "--no-index")
+    pip("--python", str(python), *install, str(wheel))
     site = next(tmp_path.glob("lib/python*/site-packages"))
     lent = next(path for path in map(Path, sys.path) if (path / "typer").is_dir())
     (site / "lent.pth").write_text(f"{lent}\n")

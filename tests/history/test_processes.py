@@ -9,8 +9,9 @@ from pathlib import Path
 from ocx.errors import DeadlineError
 from ocx.history.filters import Filters
 from ocx.history.store import FILE, History
+from tests.support.sizes import part
 
-PROCESSES = 50
+PROCESSES = part(50)
 
 # A call as `chat` makes it: the conversation is held from reading it to storing the answer.
 WRITER = """
@@ -67,7 +68,7 @@ def start(program: str, *args: str) -> subprocess.Popen[str]:
     )
 
 
-def test_fifty_processes_at_once(tmp_path: Path) -> None:
+def test_many_processes_at_once(tmp_path: Path) -> None:
     """Nothing lost, nothing mixed, no "database is locked"; the file is new for all of them."""
     writers = [start(WRITER, str(tmp_path), str(number)) for number in range(PROCESSES)]
     for writer in writers:

@@ -84,11 +84,11 @@ class Watched:
         """The lines of the screen above the tail: the cursor stands at its beginning."""
 
     def show(self, piece: str) -> None:
-        before = len(self.emulator.screen.history.top)
+        before = len(self.emulator.screen.above)
         self.view.feed(piece)
         self.view.draw()
         shown = self.emulator.shown()
-        scrolled = len(self.emulator.screen.history.top) - before
+        scrolled = len(self.emulator.screen.above) - before
         left = self.finished[scrolled:]
         assert shown[: len(left)] == left, "a finished line has changed"
         self.finished = shown[: self.emulator.screen.cursor.y]

@@ -9,11 +9,31 @@ import pyte
 from wcwidth import wcswidth
 
 
+class _Screen(pyte.Screen):
+    """Keeps what scrolls off its top: `pyte.HistoryScreen` pages too, and takes twice as long."""
+
+    def reset(self) -> None:
+        super().reset()
+        self.above: list[str] = []
+        self._shown: dict[int, str] = {}
+
+    def index(self) -> None:
+        if self.cursor.y == self.lines - 1:
+            self.above.append(_text(self.buffer[0]))
+        super().index()
+
+    def shown(self) -> list[str]:
+        for row in self.dirty:
+            self._shown[row] = _text(self.buffer[row])
+        self.dirty.clear()
+        return [self._shown[row] for row in range(self.lines)]
+
+
 class Emulator:
     """A screen with what has scrolled off its top."""
 
     def __init__(self, columns: int, rows: int) -> None:
-        self.screen = pyte.HistoryScreen(columns, rows, history=1_000_000, ratio=0.5)
+        self.screen = _Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
 
     def write(self, data: bytes) -> int:
@@ -49,11 +69,11 @@ class Emulator:
 
     def scrolled(self) -> list[str]:
         """The lines above the screen."""
-        return [_text(line) for line in self.screen.history.top]
+        return list(self.screen.above)
 
     def shown(self) -> list[str]:
         """The lines of the screen."""
-        return [_text(self.screen.buffer[row]) for row in range(self.screen.lines)]
+        return self.screen.shown()
 
     def lines(self) -> list[str]:
         """All lines, the empty ones at the end of the screen too."""

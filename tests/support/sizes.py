@@ -18,3 +18,8 @@ def examples(full: int) -> int:
 def step(gate: int) -> int:
     """Characters of a piece: one at a time with --full."""
     return 1 if os.environ.get(FULL) else gate
+
+
+def part(full: int) -> int:
+    """Of rows or processes: all with --full."""
+    return full if os.environ.get(FULL) else full // PART * 2
