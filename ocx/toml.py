@@ -93,7 +93,10 @@ def dump(data: Mapping[str, Any], *, multiline: bool = False) -> bytes:
     """The document that holds `data`; `multiline` writes texts of several lines as such."""
     import tomli_w  # start-up that only a change should pay
 
-    return tomli_w.dumps(data, multiline_strings=multiline).encode()
+    text = tomli_w.dumps(data, multiline_strings=multiline)
+    if multiline and tomllib.loads(text) != data:  # a text of several lines loses its \r\n
+        text = tomli_w.dumps(data)
+    return text.encode()
 
 
 def _syntax(message: str, text: str) -> tuple[int, int, str]:

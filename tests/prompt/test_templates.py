@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ocx.errors import ConfigError, OcxError, UsageError
@@ -169,6 +169,7 @@ TEXTS = st.none() | st.text(max_size=20)
 
 @settings(deadline=None, max_examples=examples(80))
 @given(TEXTS, TEXTS, st.none() | st.text(min_size=1, max_size=5), st.integers(-9, 9))
+@example("one\r\ntwo", None, "\r\n", 0)
 def test_what_is_saved_is_loaded_again(
     system: str | None, prompt: str | None, model: str | None, seed: int
 ) -> None:
