@@ -1,8 +1,9 @@
 """`python -m tests.mutants [--sample N] [--seed S]`: how many changes do the tests notice?
 
 Two copies of the repository, one for each worker. First the unit tests that run the changed line,
-as far as coverage knows them; if they pass, the end-to-end tests of that package. A change that no
-test notices has survived; those that stand in `survivors.toml`, with a reason each, are accepted.
+as far as coverage knows them; if they pass, the end-to-end tests of that package, then every unit
+test. A change that no test notices has survived; those that stand in `survivors.toml`, with a
+reason each, are accepted.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ MOST_TESTS = 80
 PATIENCE = 120
 
 
-def pytest(folder: Path, words: list[str]) -> bool:
+def pytest(folder: Path, words: list[str], patience: float = PATIENCE) -> bool:
     """Whether all tests pass. One that hangs has noticed something."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     # The folder first: an installed ocx is another one.
@@ -52,7 +53,7 @@ def pytest(folder: Path, words: list[str]) -> bool:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *words]
     try:
         done = subprocess.run(
-            command, cwd=folder, env=env, capture_output=True, timeout=PATIENCE, check=False
+            command, cwd=folder, env=env, capture_output=True, timeout=patience, check=False
         )
     except subprocess.TimeoutExpired:
         return False
@@ -117,7 +118,9 @@ class Mutants:
             some = random.Random(1).sample(tests, min(len(tests), MOST_TESTS))
             if some and not pytest(folder, some):
                 return "unit"
-            return "" if pytest(folder, ["-n", "2", *END_TO_END[path.parts[1]]]) else "end to end"
+            if not pytest(folder, ["-n", "2", *END_TO_END[path.parts[1]]]):
+                return "end to end"
+            return "" if pytest(folder, ["-n", "2", *UNIT], 10 * PATIENCE) else "unit"
         finally:
             target.write_text(before)
 
