@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 
 # C0 but tab and newline, DEL, C1; and the characters that reorder what is read (bidi controls).
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_BREAKS = re.compile(r"[\t\n\u2028\u2029]")
+# Texts, not compiled: few runs need them, and compiling at import is paid by all.
+CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+_BREAKS = r"[\t\n\u2028\u2029]"
 
 
 def escape_control(text: str) -> str:
     """`text` with control characters written out (`\\x1b`, `\\u202e`), tab and newline kept."""
-    return CONTROL.sub(_written, text)
+    return re.sub(CONTROL, _written, text)
 
 
 def one_line(text: str) -> str:
     """The same on one line: line breaks and tabs become spaces."""
-    return escape_control(_BREAKS.sub(" ", text))
+    return escape_control(re.sub(_BREAKS, " ", text))
 
 
 def _written(match: re.Match[str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
+
+from ocx.record import record
 
 
 class Option(NamedTuple):
@@ -31,7 +32,7 @@ class Option(NamedTuple):
 
 
 # Never compared or printed, as all groups, and making those methods costs start-up.
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class OptionGroup:
     """Options under one heading of the help. A tuple of texts is a repeatable option."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from ocx.config.settings import Settings, resolve
 from ocx.errors import UsageError
 from ocx.escaping import one_line
+from ocx.record import record
 from ocx.terminal import Terminal
 
 SHARED_FLAGS = (
@@ -18,7 +19,7 @@ SHARED_FLAGS = (
 """The options that every command knows, by the names they have in `Runtime.flags`."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Runtime:
     """One run of one command.
 

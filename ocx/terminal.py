@@ -13,10 +13,11 @@ import select
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from ocx.errors import OcxError, OutputClosed, UsageError
+from ocx.record import record
 from ocx.secret import Secret, redact
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class RedactingStderr(io.TextIOBase):
 
 
 # Never compared or printed whole, and making those methods costs start-up.
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Terminal:
     """Where a command reads and writes, and what it may assume about who is there."""
 

@@ -14,7 +14,7 @@ from ocx.errors import ConfigError
 Keys = tuple[str | int, ...]
 """The way to a value: names of tables, and indexes in arrays of tables."""
 
-_AT = re.compile(r"(?: \(at (?:line (\d+), column (\d+)|end of document)\))?$")
+_AT = r"(?: \(at (?:line (\d+), column (\d+)|end of document)\))?$"
 
 
 def read_bytes(path: Path) -> bytes | None:
@@ -100,7 +100,7 @@ def dump(data: Mapping[str, Any], *, multiline: bool = False) -> bytes:
 
 
 def _syntax(message: str, text: str) -> tuple[int, int, str]:
-    found = _AT.search(message)
+    found = re.search(_AT, message)
     assert found is not None  # noqa: S101 - it can match nothing at the end, told to mypy
     line, column = found.groups()
     where = (int(line), int(column)) if line else _position(text)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.stream_state import reasoning_of, text_of
 from ocx.api.surrogates import SurrogateJoiner
+from ocx.record import record
 
 if TYPE_CHECKING:
     from ocx.api.stream import Stream
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 # Never compared or printed whole, and making those methods costs start-up.
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Answer:
     """A whole answer, or what arrived of one that broke off.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+
+from ocx.record import record
 
 _CONTENT = re.compile(r'"content"[ \t\r\n]*:[ \t\r\n]*')
 _decode = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class ChunkTemplate:
     """The JSON of a chunk before and after the value of its content.
 

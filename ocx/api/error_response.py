@@ -29,10 +29,9 @@ _MAX_RAW = 200
 _REQUEST_IDS = ("x-request-id", "request-id", "x-oneapi-request-id", "cf-ray")
 _QUOTA_CODES = {"insufficient_quota", "insufficient_user_quota"}
 # 403 says credits in words only: one-api and its forks answer in English or Chinese.
-_ABOUT_CREDITS = re.compile(
-    r"insufficient.{0,20}(balance|credit|quota|fund)|(credit|quota|balance).{0,20}(exhaust|used up)"
-    r"|(余额|额度|餘額|額度)不足",
-    re.IGNORECASE,
+_ABOUT_CREDITS = (
+    r"(?i)insufficient.{0,20}(balance|credit|quota|fund)"
+    r"|(credit|quota|balance).{0,20}(exhaust|used up)|(余额|额度|餘額|額度)不足"
 )
 _NAMED = (
     ("rate_limit", RateLimitError),
@@ -200,7 +199,7 @@ def _kind(status: int, code: str | None, text: str) -> type[OcxError]:
     if name in _QUOTA_CODES or name.endswith("quota_failed") or status == 402:
         return CreditsError
     if status == 403:
-        return CreditsError if _ABOUT_CREDITS.search(text) else AuthError
+        return CreditsError if re.search(_ABOUT_CREDITS, text) else AuthError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 400 <= status < 500:

@@ -10,7 +10,6 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote, urlencode
 
@@ -18,6 +17,7 @@ from ocx import __version__
 from ocx.api.types import Endpoint
 from ocx.api.urls import check_base_url, join, origin
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
+from ocx.record import record
 
 USER_AGENT = f"opencodex-cli/{__version__}"
 CHAT_PATH = "/chat/completions"
@@ -41,7 +41,7 @@ _EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"data\n", b"data
 Kind = Literal["json", "events", "html", "other"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class HttpRequest:
     """One request, complete: no header is added below."""
 

@@ -10,24 +10,24 @@ import random
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from logging import Logger
 from typing import Literal
 
 from ocx.errors import CreditsError, OcxError, RateLimitError
+from ocx.record import record
 
 MAX_WAIT = 60.0
 _FIRST_WAIT = 0.5
 _MAX_BACKOFF = 8.0
 _UNANSWERED = frozenset({429, 500, 502, 503, 522, 529})
 _HARMLESS_TOO = frozenset({408, 504, 524})
-_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
+_SECONDS = r"\d{1,12}(\.\d{1,9})?"
 
 Phase = Literal["connect", "silent", "status", "final"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Failure:
     """One attempt that failed.
 
@@ -82,10 +82,10 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
         now: seconds since the epoch; by default the clock's.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
-    if _SECONDS.fullmatch(milliseconds):
+    if re.fullmatch(_SECONDS, milliseconds):
         return float(milliseconds) / 1000
     value = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
+    if re.fullmatch(_SECONDS, value):
         return float(value)
     try:
         date = parsedate_to_datetime(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 
 
 class SurrogateJoiner:
@@ -22,7 +22,7 @@ class SurrogateJoiner:
             text, self._half = self._half + text, ""
         elif text.isascii():
             return text
-        if not _SURROGATE.search(text):
+        if not re.search(_SURROGATE, text):
             return text
         if "\ud800" <= text[-1] <= "\udbff":
             text, self._half = text[:-1], text[-1]

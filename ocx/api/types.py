@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ocx.errors import OcxError, ServerError
+from ocx.record import record
 from ocx.secret import Secret
 
 CHAT_TIMEOUT = 600.0
@@ -15,7 +16,7 @@ QUICK_TIMEOUT = 15.0
 Step = Literal["dns", "tcp", "proxy", "tls", "http"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Endpoint:
     """Where to send requests, and how long and how often to try.
 
@@ -60,7 +61,7 @@ class Delta(NamedTuple):
     finish_reason: str | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Reply:
     """A whole answer with a 2xx status.
 
@@ -102,7 +103,7 @@ class ConnectionTrace:
     reason: BaseException | None = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Probe:
     """What came of one request: the steps to the server, then an answer's head or an error.
 

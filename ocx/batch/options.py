@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, cast
 
 from ocx.batch.control.scheduler import MAX_OUTAGE
@@ -14,11 +13,12 @@ from ocx.errors import UsageError
 from ocx.option_groups import Option, OptionGroup, Text, Texts
 from ocx.prompt.input import STDIN
 from ocx.prompt.options import check_output_name
+from ocx.record import record
 
 _FORMATS = ("jsonl", "csv", "tsv", "text")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class RowForm(OptionGroup):
     """How the rows of an input are read."""
 
@@ -46,7 +46,7 @@ class RowForm(OptionGroup):
             raise UsageError("--text and --input-format exclude each other")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Words(OptionGroup):
     """The arguments."""
 
@@ -58,7 +58,7 @@ class Words(OptionGroup):
     ] = ()
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class RowsIn(RowForm):
     """Which rows there are, and what they ask."""
 
@@ -73,7 +73,7 @@ class RowsIn(RowForm):
     ] = False
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class RowsOut(OptionGroup):
     """What is written, and what an earlier run has written already."""
 
@@ -127,7 +127,7 @@ class RowsOut(OptionGroup):
             raise UsageError("--json prints the summary on stdout", hint="-o FILE takes the rows")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class RowChecks(Checks):
     """What each answer must be. With --json the summary is JSON, whatever the rows are."""
 
@@ -135,7 +135,7 @@ class RowChecks(Checks):
         super().check(json=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Speed(OptionGroup):
     """How fast the rows are sent, at most."""
 
@@ -153,7 +153,7 @@ class Speed(OptionGroup):
                 raise UsageError(f"{flag} must be above 0")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class BatchBudget(OptionGroup):
     """What the run may cost. Unknown counts as too much: nothing is sent then."""
 
@@ -170,7 +170,7 @@ class BatchBudget(OptionGroup):
     ] = False
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Failures(OptionGroup):
     """When the run gives up."""
 
@@ -192,7 +192,7 @@ class Failures(OptionGroup):
                 raise UsageError(f"{flag} takes seconds from 0")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Shards(OptionGroup):
     """Which of the rows are this machine's."""
 

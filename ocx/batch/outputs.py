@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -114,4 +115,4 @@ def _properties(schema: Schema | None) -> Sequence[str]:
 
 def _shown(row: bytes) -> bytes:
     text = row.decode("utf-8", "replace")
-    return (escaped_json(text) if CONTROL.search(text) else text).encode()
+    return (escaped_json(text) if re.search(CONTROL, text) else text).encode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
@@ -18,6 +18,7 @@ from ocx.call.options import Checks
 from ocx.call.think import ThinkSplitter, split_think
 from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
 from ocx.escaping import one_line
+from ocx.record import record
 
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
@@ -81,7 +82,7 @@ class Result(NamedTuple):
     cost: Cost | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Exchange:
     """How calls are made over one client.
 

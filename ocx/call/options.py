@@ -1,19 +1,19 @@
 """The options that shape one call, in groups; each option is declared once, on its field.
 
-A group is a frozen dataclass: the command line fills it, a program can make it by hand. Nothing
+A group is a record: the command line fills it, a program can make it by hand. Nothing
 here knows the parser; `ocx.commands.options` translates for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ocx.errors import UsageError
 from ocx.option_groups import Option, OptionGroup, Switch, Text, Texts
 from ocx.prompt.input import STDIN
 from ocx.prompt.options import check_output_name
+from ocx.record import record
 
 if TYPE_CHECKING:
     from ocx.answer.schema import Schema
@@ -29,7 +29,7 @@ Params = Annotated[
 ]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Instructions(OptionGroup):
     """What stands around the prompts of many rows."""
 
@@ -41,7 +41,7 @@ class Instructions(OptionGroup):
     params: Params = ()
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Prompt(OptionGroup):
     """What is asked."""
 
@@ -79,7 +79,7 @@ class Prompt(OptionGroup):
         return self.words == (STDIN,)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Sampling(OptionGroup):
     """Which model answers, and how it chooses its words."""
 
@@ -115,7 +115,7 @@ class Sampling(OptionGroup):
         }
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Conversation(OptionGroup):
     """What the call continues, and whether it is kept."""
 
@@ -157,7 +157,7 @@ class Conversation(OptionGroup):
             )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Output(OptionGroup):
     """Where the answer goes, and what is told about it."""
 
@@ -194,7 +194,7 @@ class Output(OptionGroup):
             raise UsageError("--reasoning takes hide, show or raw")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Checks(OptionGroup):
     """What the answer must be; nothing of one that is not reaches stdout."""
 
@@ -252,7 +252,7 @@ class Checks(OptionGroup):
             raise UsageError("--schema-retries is about --schema, which is missing")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class CreditLimits(OptionGroup):
     """What the call may cost, and what it did."""
 
@@ -271,7 +271,7 @@ class CreditLimits(OptionGroup):
         return self.cost or self.min_balance is not None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Look(OptionGroup):
     """What is done with the request instead of sending it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ocx.call.options import Checks, Instructions, Prompt, Sampling
@@ -12,6 +12,7 @@ from ocx.errors import UsageError
 from ocx.prompt.input import STDIN, StdinClaims, decode, join, read_file
 from ocx.prompt.options import parse_options, reads_stdin
 from ocx.prompt.request import Message, chat_body
+from ocx.record import record
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _SILENCE = 2.0  # seconds until a person is told that stdin is being waited for
 
 
 # Never compared or printed, and making those methods costs start-up.
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Request:
     """What a call will send, before the conversation that it continues is known.
 

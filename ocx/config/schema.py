@@ -7,7 +7,7 @@ Every list of settings is derived from these declarations: the config file and i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.config.values import (
@@ -22,6 +22,7 @@ from ocx.config.values import (
     TextList,
     ValueType,
 )
+from ocx.record import record
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -82,7 +83,7 @@ def _setting(
 
 
 # Nobody compares or prints settings as a whole, and making those methods costs start-up.
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Settings:
     """The settings of one call, and where each comes from.
 
@@ -163,7 +164,7 @@ class Settings:
         example='"data.balance"',
         local=True,
     )
-    balance_scale: Decimal | None = _setting(  # noqa: RUF009 - it makes a field
+    balance_scale: Decimal | None = _setting(
         Number(1e-12, 1e12), "what to multiply that number by", example="0.000002", local=True
     )
     history: str = _setting(

@@ -31,7 +31,7 @@ def write_json_line(terminal: Terminal, value: Any) -> None:
 
 def escaped_json(text: str) -> str:
     """JSON in which no control character stands as itself: what a person sees is JSON still."""
-    return CONTROL.sub(_spelled, text)
+    return re.sub(CONTROL, _spelled, text)
 
 
 def _encoded(value: Any, *, indented: bool) -> bytes:

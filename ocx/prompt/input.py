@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ocx.errors import UsageError
+from ocx.record import record
 
 STDIN = "-"
 
@@ -53,7 +53,7 @@ def join(parts: Sequence[str]) -> str:
     return joined
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class StdinClaims:
     """Who wants to read stdin: it can be read once."""
 
