@@ -87,6 +87,15 @@ class Client:
         self._backend.close()
         self._transport.close()
 
+    @contextlib.contextmanager
+    def before_each_wait(self, call: Callable[[], object]) -> Iterator[None]:
+        """Inside, call this before each wait for the server: all that came has been handed out."""
+        self._backend.before_read = call
+        try:
+            yield
+        finally:
+            self._backend.before_read = None
+
     @property
     def connecting(self) -> bool:
         """Whether a connection is being made now; may be asked from any thread."""

@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpcore
@@ -40,7 +40,10 @@ class DeadlineBackend(httpcore.NetworkBackend):
         connecting: a connection is being made; the request itself has not begun.
         connect_timeout: seconds for lookup, TCP, proxy and TLS together.
         trace: of the last connection.
+        before_read: called before each wait for the server.
     """
+
+    before_read: Callable[[], object] | None = None
 
     def __init__(self, connect_timeout: float) -> None:
         self.connect_timeout = connect_timeout
@@ -188,6 +191,8 @@ class _Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         limit = self._backend.limit(timeout)
+        if self._backend.before_read is not None:
+            self._backend.before_read()
         try:
             data = self._stream.read(max_bytes, min(limit, _LOOK))
         except httpcore.ReadTimeout:

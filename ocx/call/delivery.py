@@ -12,9 +12,11 @@ from ocx.api.types import Delta
 from ocx.call.exchange import CUT_AT_LIMIT, DeltaSink
 from ocx.call.options import Checks, Output
 from ocx.output.answer_writers import (
+    GatheringSink,
     NoWriter,
     PlainWriter,
     ReasoningWriter,
+    Sink,
     TerminalWriter,
     Writer,
 )
@@ -40,7 +42,7 @@ def open_output(run: Runtime, output: Output) -> Iterator[Target]:
     target.complete()
 
 
-def delivery(run: Runtime, output: Output, checks: Checks, target: Target) -> DeltaSink:
+def delivery(run: Runtime, output: Output, checks: Checks, target: Sink) -> DeltaSink:
     """What writes an answer into `target` in the form that the options mean."""
     if not run.json:
         return TextDelivery(run, output, checks, target)
@@ -52,19 +54,27 @@ def delivery(run: Runtime, output: Output, checks: Checks, target: Target) -> De
 def awaited(
     run: Runtime, client: Client, model: str, output: Output, checks: Checks, target: Target
 ) -> Iterator[DeltaSink]:
-    """`delivery` of a call that is made inside; a person sees what is waited for."""
-    sink = delivery(run, output, checks, target)
-    if not run.animates:
-        yield sink
-        return
-    from ocx.call.waiting import waiting  # threads and drawing, only if somebody looks
+    """`delivery` of a call that is made inside; a person sees what is waited for.
 
-    with waiting(run, client, model, sink, output, checks) as behind:
-        yield behind
+    A pipe gets in one write what came in one read: nothing waits, and many writes are saved.
+    """
+    if run.animates:
+        from ocx.call.waiting import waiting  # threads and drawing, only if somebody looks
+
+        sink = delivery(run, output, checks, target)
+        with waiting(run, client, model, sink, output, checks) as behind:
+            yield behind
+    elif output.reasoning == "show" or (run.terminal.stdout_tty and output.to_stdout):
+        # Two streams that keep their order; or somebody looks.
+        yield delivery(run, output, checks, target)
+    else:
+        gathered = GatheringSink(target)
+        with client.before_each_wait(gathered.pass_on):
+            yield delivery(run, output, checks, gathered)
 
 
 class _Delivery:
-    def __init__(self, run: Runtime, output: Output, checks: Checks, target: Target) -> None:
+    def __init__(self, run: Runtime, output: Output, checks: Checks, target: Sink) -> None:
         self._run = run
         self._output = output
         self._checks = checks
@@ -73,6 +83,7 @@ class _Delivery:
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
         """The request has ended."""
+        self._target.flush()
         if not complete:
             return
         cut = answer.finish_reason == "length"
@@ -93,6 +104,7 @@ class _Delivery:
         if text:
             writer.write(text)
         writer.finish(complete=True)
+        self._target.flush()
 
     def _write_json(self, value: Any) -> None:
         from ocx.output.json_output import write_json
@@ -103,7 +115,7 @@ class _Delivery:
 class TextDelivery(_Delivery):
     """The text as it comes; reasoning on stderr; tool calls without a text as JSON."""
 
-    def __init__(self, run: Runtime, output: Output, checks: Checks, target: Target) -> None:
+    def __init__(self, run: Runtime, output: Output, checks: Checks, target: Sink) -> None:
         super().__init__(run, output, checks, target)
         shows_reasoning = output.reasoning == "show" and not run.quiet
         self._reasoning = ReasoningWriter(run.terminal) if shows_reasoning else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ocx.errors import OcxError
 from ocx.escaping import escape_control
 from ocx.terminal import Terminal
 
@@ -12,6 +13,40 @@ class Sink(Protocol):
     """Where bytes go: stdout or the file of -o."""
 
     def write(self, data: bytes) -> int: ...
+
+    def flush(self) -> None: ...
+
+
+class GatheringSink:
+    """Takes many small pieces and passes them on as one at each `flush`.
+
+    A failed `flush` before a wait for the network (`pass_on`) is none of the network: it is raised
+    by what comes next.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._held: list[bytes] = []
+        self._failure: OcxError | None = None
+
+    def write(self, data: bytes) -> int:
+        if self._failure is not None:
+            raise self._failure
+        self._held.append(data)
+        return len(data)
+
+    def flush(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._held:
+            data, self._held = b"".join(self._held), []
+            self._sink.write(data)
+
+    def pass_on(self) -> None:
+        try:
+            self.flush()
+        except OcxError as error:
+            self._failure = error
 
 
 class Writer(Protocol):

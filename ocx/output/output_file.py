@@ -25,8 +25,9 @@ class Target:
         self._ours = ours
         self._partial = partial
         self._final = final
-        # Not a method around it: a stream calls it once a token.
+        # Not methods around them: a stream calls them once a token.
         self.write = output.write
+        self.flush = output.flush
 
     def _close(self) -> None:
         if self._ours:

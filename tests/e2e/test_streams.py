@@ -341,6 +341,38 @@ def test_a_reader_that_stalls_does_not_lose_anything(online: Ocx, chat_server: C
     process.finish().has(0)
 
 
+def test_what_comes_together_is_written_before_the_next_wait(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    chat_server.answer([STREAM_HEAD + delta("one ") + delta("two"), STALL], path=CHAT)
+    process = online.spawn("chat", "hi")
+    assert process.stdout is not None
+    process.stdout.until(b"one two")
+
+
+def test_a_reader_that_left_ends_the_call_while_the_server_is_silent(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    chat_server.answer([STREAM_HEAD + delta("one"), STALL], path=CHAT)
+    read, write = os.pipe()
+    os.close(read)
+    process = online.spawn("chat", "hi", stdout=write)
+    os.close(write)
+    chat_server.wait_for_close()
+    assert process.finish().stderr == ""
+
+
+@needs_dev_full
+def test_a_disk_full_before_a_wait_is_not_taken_for_a_broken_answer(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    go_on = threading.Event()
+    pause = lambda _: go_on.wait(0.3)  # noqa: E731 - so that a wait lies between the two
+    chat_server.answer([STREAM_HEAD + delta("one"), pause, delta("two"), END], path=CHAT)
+    run = online("chat", "hi", "-o", "/dev/full").has(1)
+    assert run.stderr == "ocx: error: cannot write to /dev/full: No space left on device\n"
+
+
 def test_ctrl_c_keeps_what_arrived_in_partial(online: Ocx, chat_server: ChatServer) -> None:
     thought = event(chunk(reasoning="now"))  # on stderr, once "one" has been written
     chat_server.answer([STREAM_HEAD, delta("one"), thought, STALL], path=CHAT)
