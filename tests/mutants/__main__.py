@@ -120,7 +120,7 @@ class Mutants:
                 return "unit"
             if not pytest(folder, ["-n", "2", *END_TO_END[path.parts[1]]]):
                 return "end to end"
-            return "" if pytest(folder, ["-n", "2", *UNIT], 10 * PATIENCE) else "unit"
+            return "" if pytest(folder, ["-n", "2", *UNIT], 3 * PATIENCE) else "unit"
         finally:
             target.write_text(before)
 
