@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_DEEPEST = 500
+"""Levels. How many Python's own parser follows depends on its version, from 900 to 100,000."""
+
 
 def parse(text: str, **hooks: Any) -> Any:
     """JSON by RFC 8259 and nothing more: NaN and Infinity are refused.
@@ -16,7 +19,10 @@ def parse(text: str, **hooks: Any) -> Any:
         ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
-    return json.loads(text, parse_constant=_refuse, **hooks)
+    value = json.loads(text, parse_constant=_refuse, **hooks)
+    if text.count("[") + text.count("{") > _DEEPEST and _is_too_deep(value):
+        raise RecursionError(f"more than {_DEEPEST} levels")
+    return value
 
 
 def compact(value: Any, *, ascii_only: bool = False) -> str:
@@ -26,3 +32,14 @@ def compact(value: Any, *, ascii_only: bool = False) -> str:
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        lists = [item for item in level if isinstance(item, list)]
+        lists += [list(item.values()) for item in level if isinstance(item, dict)]
+        if not lists:
+            return False
+        level = [item for each in lists for item in each]
+    return True

@@ -191,7 +191,7 @@ def reason(error: Exception) -> str:
 
 def _connect(name: str) -> sqlite3.Connection:
     # The server's thread uses it after the caller's opened it; never two at once.
-    db = sqlite3.connect(name, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA foreign_keys = ON")
     return db
 

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ocx.jsontext import parse
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "", "[", "01"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"JSON|Expecting|Extra"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "times"), [("[", "]", 500), ('{"a":', "}", 500), ('[{"a":', "}]", 250)]
+)
+def test_the_deepest_does_not_depend_on_the_version_of_python(
+    before: str, after: str, times: int
+) -> None:
+    text = before * times + "1" + after * times
+    assert json.dumps(parse(text), separators=(",", ":")) == text
+    with pytest.raises(RecursionError):
+        parse("[" + text + "]")
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    assert len(parse("[" + ",".join(["[]"] * 1000) + "]")) == 1000
