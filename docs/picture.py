@@ -50,8 +50,13 @@ class Command(NamedTuple):
     stdin: str = os.devnull
 
 
+# --no-stream: a picture shows the last state of the screen, and a stream is drawn more than once.
 SESSION = (
-    Command("ocx --sandbox chat --cost < answer.md", ("--sandbox", "chat", "--cost"), "answer.md"),
+    Command(
+        "ocx --sandbox chat --cost < answer.md",
+        ("--sandbox", "chat", "--cost", "--no-stream"),
+        "answer.md",
+    ),
     Command("ocx --sandbox balance", ("--sandbox", "balance")),
 )
 SCREENS = tuple(
