@@ -114,7 +114,11 @@ class Mutants:
         before = target.read_text()
         target.write_text(change.source)
         try:
-            tests = lines.get(str(path), {}).get(change.line, [])
+            here = lines.get(str(path), {})
+            # What runs once, at import, belongs to no test: then those of the whole file.
+            tests = here.get(change.line) or sorted(
+                {test for each in here.values() for test in each}
+            )
             some = random.Random(1).sample(tests, min(len(tests), MOST_TESTS))
             if some and not pytest(folder, some):
                 return "unit"
@@ -128,6 +132,9 @@ class Mutants:
         package = path.parts[1]
         accepted = (str(path), change.what) in self.accepted
         self.counts[package][noticed or ("accepted" if accepted else "survived")] += 1
+        done = sum(sum(counts.values()) for counts in self.counts.values())
+        if done % 20 == 0:
+            print(f"{done} done", file=sys.stderr, flush=True)
         if not noticed and not accepted:
             self.survivors.append(f"{path}:{change.line}  {change.what}")
             print(f"SURVIVED {self.survivors[-1]}", flush=True)
