@@ -113,6 +113,10 @@ def usage_error(found: Complaint, words: Sequence[str]) -> UsageError:
     path = found.command or _argv(words).title
     if found.message is None:
         return UsageError("no command", hint=f"see `{path} --help`")
+    if path.startswith("ocx keys ") and "extra argument" in found.message:
+        # Likely a key of any shape: it is not repeated.
+        hint = "a key is read from stdin or --key-file, or asked for; never an argument"
+        return UsageError(f"{path} takes no more arguments", hint=hint)
     return UsageError(found.message, hint=_usage_hint(found.option, path))
 
 

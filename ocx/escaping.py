@@ -6,7 +6,7 @@ import re
 
 # C0 but tab and newline, DEL, C1; and the characters that reorder what is read (bidi controls).
 # Texts, not compiled: few runs need them, and compiling at import is paid by all.
-CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 _BREAKS = r"[\t\n\u2028\u2029]"
 
 

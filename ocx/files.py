@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +52,7 @@ def locked(path: Path) -> Iterator[None]:
 
     target = Path(os.path.realpath(path))
     lock = target.with_name(f".{target.name}.lock")
-    fd = open_private(lock)
+    fd = open_beside(lock, os.O_RDWR)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
@@ -67,16 +69,36 @@ def open_private(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
-def open_beside(path: Path, flags: int) -> int:
-    """A file descriptor of a file of ours beside one of the user's, made private if it is new.
+def open_beside(path: Path, flags: int, mode: int = 0o600) -> int:
+    """A file descriptor of a file of ours beside one of the user's; `mode` if it is new.
 
-    Its name can be guessed, so in a folder that others may write to it could be their link to
-    any file of the user: links are not followed.
+    Its name can be guessed, so in a folder that others may write to they could put there a link to
+    any file of the user, a pipe, or a file of theirs. With O_TRUNC an old one is replaced, not
+    emptied: it may have another name too.
 
     Raises:
-        OSError: it cannot be opened, or is a link.
+        OSError: it cannot be opened, or is no plain file of this user.
     """
-    return open_private(path, flags | os.O_CREAT | os.O_NOFOLLOW)
+    if flags & os.O_TRUNC and not path.is_symlink():
+        path.unlink(missing_ok=True)
+        flags |= os.O_EXCL
+    # O_NONBLOCK: a pipe without a reader would keep us waiting.
+    flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(path, flags, mode)
+    try:
+        check_ours(fd)
+        os.set_blocking(fd, True)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def check_ours(fd: int) -> None:
+    """Raise PermissionError if this is not a plain file of this user."""
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "what is there is not a file of yours")
 
 
 def make_private_file(path: Path) -> None:

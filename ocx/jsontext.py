@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 _DEEPEST = 500
@@ -26,8 +27,26 @@ def parse(text: str, **hooks: Any) -> Any:
 
 
 def compact(value: Any, *, ascii_only: bool = False) -> str:
-    """`value` without spaces; letters as they are, or all beyond ASCII escaped."""
-    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"))
+    """`value` without spaces; letters as they are, or all beyond ASCII escaped.
+
+    An infinite number (a server may send 1e999) becomes null: JSON has none.
+    """
+    try:
+        return _dump(value, ascii_only)
+    except ValueError:
+        return _dump(_finite(value), ascii_only)
+
+
+def _dump(value: Any, ascii_only: bool) -> str:
+    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _refuse(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 _PREFIX = re.compile(r"sk-(?:live-(?:local-)?)?")
 _KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{8,}")
@@ -52,7 +52,19 @@ def mask(text: str, keys: Sequence[Secret]) -> str:
     for key in keys:
         if len(key.reveal()) >= 4:
             text = text.replace(key.reveal(), key.masked())
+            if "\\" in text or "\0" in text:
+                text = re.sub(_spelled(key.reveal()), _masks(key), text)
     return text
+
+
+def _spelled(key: str) -> str:
+    """A pattern of the key as it is, escaped in JSON, and in UTF-16 or split by NUL."""
+    one = (rf"(?:\\?{re.escape(char)}|\\u00(?i:{ord(char):02x}))" for char in key)
+    return r"\0*".join(one)
+
+
+def _masks(key: Secret) -> Callable[[re.Match[str]], str]:
+    return lambda _: key.masked()
 
 
 def redact(text: str, keys: tuple[Secret, ...] = ()) -> str:

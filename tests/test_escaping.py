@@ -19,6 +19,7 @@ from ocx.escaping import escape_control, one_line
         ("bell\x07", "bell\\x07"),
         ("\x7f", "\\x7f"),
         ("user\u202etxt.exe", "user\\u202etxt.exe"),
+        ("a\u061cb", "a\\u061cb"),
         ("日本 🎉 é", "日本 🎉 é"),
     ],
 )

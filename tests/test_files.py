@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from ocx import files
-from ocx.files import atomic_write, locked, make_folder, make_private_file, open_private
+from ocx.files import (
+    atomic_write,
+    locked,
+    make_folder,
+    make_private_file,
+    open_beside,
+    open_private,
+)
 
 
 def mode(path: Path) -> int:
@@ -146,6 +153,31 @@ def test_a_private_file_is_its_owners(tmp_path: Path, mode: int | None) -> None:
     make_private_file(path)
     assert path.stat().st_mode & 0o777 == (mode or 0o600) & 0o700
     assert path.read_text() == ("" if mode is None else "kept")
+
+
+@pytest.mark.parametrize("flags", [os.O_RDWR, os.O_WRONLY | os.O_TRUNC])
+def test_what_others_put_beside_a_file_is_not_taken(
+    tmp_path: Path, flags: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    link, hard, pipe, theirs = (tmp_path / name for name in ("link", "hard", "pipe", "theirs"))
+    link.symlink_to(precious)
+    with pytest.raises(OSError, match=r"symbolic|exists"):
+        open_beside(link, flags)
+    os.mkfifo(pipe)
+    if flags & os.O_TRUNC:  # replaced
+        os.close(open_beside(pipe, flags))
+        hard.hardlink_to(precious)
+        os.close(open_beside(hard, flags))
+    else:
+        with pytest.raises(PermissionError, match="not a file of yours"):
+            open_beside(pipe, flags)
+        theirs.touch()
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        with pytest.raises(PermissionError, match="not a file of yours"):
+            open_beside(theirs, flags)
+    assert precious.read_text() == "mine"
 
 
 def test_what_is_opened_new_is_private(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ SERVE_MAY_IMPORT = (
     "ocx.suggest",
     "ocx.toml",
     "ocx.api.completion",
+    "ocx.api.proxy",
     "ocx.api.types",
     "ocx.api.sse",
     "ocx.api.urls",

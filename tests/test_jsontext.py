@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ocx.jsontext import parse
+from ocx.jsontext import compact, parse
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "", "[", "01"])
@@ -27,3 +27,8 @@ def test_the_deepest_does_not_depend_on_the_version_of_python(
 
 def test_many_brackets_side_by_side_are_not_deep() -> None:
     assert len(parse("[" + ",".join(["[]"] * 1000) + "]")) == 1000
+
+
+def test_what_is_written_is_json() -> None:
+    value = {"a": [float("inf"), {"b": -float("inf")}], "c": (float("nan"), 1.5)}
+    assert parse(compact(value)) == {"a": [None, {"b": None}], "c": [None, 1.5]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,22 @@ def test_the_mask_keeps_the_prefix_and_from_20_characters_on_the_last_four(
     assert secret.masked() == str(secret) == f"{secret}" == shown
     assert repr(secret) == f"Secret({shown})"
     assert secret.reveal() == text
+
+
+@pytest.mark.parametrize("key", [LONG, 'odd"and\\slashed/key', "a+b.c*d"])
+def test_every_spelling_of_a_key_is_masked(key: str) -> None:
+    secret = Secret(key)
+    spelled = [
+        key,
+        json.dumps(key)[1:-1],
+        "".join(f"\\u{ord(char):04x}" for char in key),
+        "".join(f"\\u{ord(char):04X}" for char in key),
+        "\0".join(key),
+        key[:5] + "\0" + key[5:],
+    ]
+    for text in spelled:
+        assert redact(f"<{text}> \\", (secret,)) == f"<{secret.masked()}> \\"
+    assert redact(f"<{key[:-1]}> \\", (secret,)).endswith("> \\")
 
 
 @pytest.mark.parametrize(

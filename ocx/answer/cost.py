@@ -77,6 +77,9 @@ def _amount(value: Any) -> Decimal | None:
         return None
     try:
         amount = Decimal(str(value).strip())
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # ValueError: an integer of 5,000 digits
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    if not amount.is_finite() or amount < 0:
+        return None
+    # Written out, 1e9999999999 fills the memory.
+    return amount if len(amount.as_tuple().digits) <= 50 and abs(amount.adjusted()) <= 50 else None

@@ -183,7 +183,7 @@ class Client:
             headers,
             body,
             parse(body),
-            request_id(headers),
+            request_id(headers, self._endpoint.key),
             time.monotonic() - call.started,
             call.attempts,
         )
@@ -294,7 +294,7 @@ class _Call:
             raise self.backend.expired()
 
     def _line(self, response: httpx.Response, began: float) -> str:
-        found = request_id(headers_of(response))
+        found = request_id(headers_of(response), self._endpoint.key)
         name = f", request id {found}" if found else ""
         took = (time.monotonic() - began) * 1000
         request = self._request
@@ -315,7 +315,7 @@ class _Source:
         self.attempts = call.attempts
         self.started = call.started
         self.status = response.status_code
-        self.request_id = request_id(headers_of(response))
+        self.request_id = request_id(headers_of(response), call._endpoint.key)
 
     def pieces(self) -> Iterator[bytes]:
         encoding = self._response.headers.get("content-encoding", "")

@@ -21,6 +21,7 @@ from typing import Any
 import httpcore
 
 from ocx.api.types import ConnectionTrace
+from ocx.api.urls import is_loopback
 from ocx.errors import DeadlineError
 
 REQUEST_BEGINS = "http11.send_request_headers.started"
@@ -181,7 +182,10 @@ class DeadlineBackend(httpcore.NetworkBackend):
         if isinstance(found, Exception):
             with self.reasoned():
                 raise httpcore.ConnectError(str(found)) from found
-        return list(dict.fromkeys(str(row[4][0]) for row in found))
+        addresses = dict.fromkeys(str(row[4][0]) for row in found)
+        # Such a name may have plain http, and who answers lookups must not send it elsewhere.
+        here_only = is_loopback(host)
+        return [address for address in addresses if not here_only or is_loopback(address)]
 
 
 class _Stream(httpcore.NetworkStream):

@@ -62,7 +62,7 @@ def from_response(
     """
     document = parse(body)
     text = _text(document, key) or excerpt(body, key)
-    code = _code(document)
+    code = _code(document, key)
     kind = _kind(status, code, text)
     if 300 <= status < 400:
         target = _clean(headers.get("location", ""))
@@ -73,7 +73,7 @@ def from_response(
         hint=_hint(kind, status, code),
         status=status,
         api_code=code,
-        request_id=request_id(headers),
+        request_id=request_id(headers, key),
     )
 
 
@@ -94,7 +94,7 @@ def reported(
     key: Secret | None = None,
 ) -> OcxError:
     """The error of a document that is known to report one."""
-    code = _code(document)
+    code = _code(document, key)
     text = _text(document, key) or "the server reports an error without saying which"
     kind = _kind(_status_in(document, code), code, text)
     return kind(
@@ -102,7 +102,7 @@ def reported(
         hint=_hint(kind, None, code),
         status=status,
         api_code=code,
-        request_id=request_id(headers),
+        request_id=request_id(headers, key),
     )
 
 
@@ -143,10 +143,10 @@ def is_failure_code(code: Any) -> bool:
     return code is not None and str(code).lower() not in _GOOD_CODES
 
 
-def request_id(headers: Mapping[str, str]) -> str | None:
+def request_id(headers: Mapping[str, str], key: Secret | None = None) -> str | None:
     """The id under which the provider can find the request; header names in lower case."""
     found = (headers.get(name) for name in _REQUEST_IDS)
-    return next((_clean(value)[:_MAX_RAW] for value in found if value), None)
+    return next((_cut(value, _MAX_RAW, key) for value in found if value), None)
 
 
 def parse(body: bytes | str) -> Any:
@@ -174,14 +174,16 @@ def _text(document: Any, key: Secret | None) -> str:
     return _cut(text, MAX_TEXT, key)
 
 
-def _code(document: Any) -> str | None:
+def _code(document: Any, key: Secret | None) -> str | None:
     if not isinstance(document, dict):
         return None
     error = document.get("error")
     inner = error if isinstance(error, dict) else {}
     found = (inner.get("code"), inner.get("type"), document.get("code"))
     code = next((value for value in found if isinstance(value, str | int) and value != ""), None)
-    return None if code is None or isinstance(code, bool) else _clean(str(code))[:_MAX_RAW]
+    if code is None or isinstance(code, bool):
+        return None
+    return _cut(str(code), _MAX_RAW, key)
 
 
 def _status_in(document: Mapping[str, Any], code: str | None) -> int:

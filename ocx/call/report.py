@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from ocx.call.outcome import outcome_and_exit_code
 from ocx.errors import OcxError, UsageError
 from ocx.files import atomic_write
 from ocx.jsontext import compact
+from ocx.secret import Secret, mask
+from ocx.terminal import RedactingStderr
 
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
@@ -73,8 +75,8 @@ class CallReport:
 
 
 @contextmanager
-def reported(file: str) -> Iterator[CallReport]:
-    """Write a report of what happens inside.
+def reported(file: str, stderr: RedactingStderr) -> Iterator[CallReport]:
+    """Write a report of what happens inside, without the keys that `stderr` hides.
 
     Raises:
         UsageError: the folder of the file does not exist; nothing was sent.
@@ -87,9 +89,9 @@ def reported(file: str) -> Iterator[CallReport]:
     try:
         yield report
     except BaseException as error:
-        _write(path, report.document(error))
+        _write(path, report.document(error), stderr.keys)
         raise
-    _write(path, report.document(None))
+    _write(path, report.document(None), stderr.keys)
 
 
 def _error(error: BaseException | None) -> dict[str, Any] | None:
@@ -98,9 +100,9 @@ def _error(error: BaseException | None) -> dict[str, Any] | None:
     return {"type": error.name, "message": error.message}
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def _write(path: Path, document: dict[str, Any], keys: Sequence[Secret]) -> None:
     try:
-        data = compact(document).encode() + b"\n"
+        data = mask(compact(document), keys).encode() + b"\n"
         if path.exists() and not path.is_file():  # a device or a pipe is written, not replaced
             path.write_bytes(data)
         else:

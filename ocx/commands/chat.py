@@ -46,7 +46,7 @@ def chat(
         return
     from ocx.call.report import reported  # only for --report
 
-    with reported(output.report) as report:
+    with reported(output.report, run.terminal.stderr) as report:
         _chat(run, prompt, sampling, conversation, output, checks, credits, look, report)
 
 

@@ -10,7 +10,10 @@ from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, SANDBOX
 from ocx.config.setting_path import Target
 from ocx.secret import redact
 
-_SECRET_HEADERS = ("key", "token", "secret", "cookie", "auth", "password")
+_SECRET_HEADERS = (
+    "key", "token", "secret", "cookie", "auth", "pass", "credential", "bearer", "session", "sign",
+    "jwt", "subscription",
+)  # fmt: skip
 
 
 def as_text(value: Any) -> str:

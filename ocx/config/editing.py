@@ -110,7 +110,8 @@ def _draft(path: Path, text: bytes) -> Iterator[Path]:
 
     One that still holds `text` is removed in any case. An interrupt keeps it as well.
     """
-    draft = path.with_name(f"{path.stem}.edit-{os.getpid()}.toml")
+    # Not to be guessed: in a folder of others a link of that name might wait.
+    draft = path.with_name(f"{path.stem}.edit-{os.urandom(4).hex()}.toml")
     try:
         make_folder(path.parent)
         atomic_write(draft, text, 0o600)

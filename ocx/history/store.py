@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from ocx.history.call import Call, Entry, Message, prompt_of, without_keys
-from ocx.history.database import conversation_lock, open_database, translated, writing
+from ocx.history.database import HistoryError, conversation_lock, open_database, translated, writing
 from ocx.history.filters import Filters
 from ocx.jsontext import compact
 from ocx.secret import Secret
@@ -232,11 +232,17 @@ def _sweep(connection: sqlite3.Connection) -> None:
 def _entry(row: Sequence[Any]) -> Entry:
     names = ("id", "conversation", *_STORED, "conversation_name", "turn", "turns")
     values = dict(zip(names, row, strict=False))
-    for name in _JSON:
-        if values[name] is not None:
-            values[name] = json.loads(values[name])
-    if values["credits"] is not None:
-        values["credits"] = Decimal(values["credits"])
+    try:
+        for name in _JSON:
+            if values[name] is not None:
+                values[name] = json.loads(values[name])
+        if values["credits"] is not None:
+            values["credits"] = Decimal(values["credits"])
+    except (ValueError, TypeError, RecursionError, InvalidOperation) as error:
+        number = values["id"]
+        raise HistoryError(
+            f"call {number} of the history is damaged", hint=f"`ocx history rm {number}` removes it"
+        ) from error
     return Entry(**values)
 
 

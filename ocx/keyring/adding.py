@@ -132,7 +132,7 @@ def warn_of_use(run: Runtime, key: StoredKey, profile: dict[str, Any]) -> None:
         run.warn("its api_key_command comes first: `ocx config unset api_key_command`")
     url = str(profile.get("base_url", DEFAULT_BASE_URL))
     if key.base_url is not None and origin(key.base_url) != origin(url):
-        run.warn(f"the key was added for {key.base_url}, and the profile sends it to {url}")
+        run.warn(f"the key was stored for {key.base_url}: it is not sent to {url} of this profile")
     _note_variables(run)
 
 

@@ -253,6 +253,12 @@ def _stored(settings: Settings, env: Env) -> FoundKey:
             f"profile {settings.profile} uses the key {name}, and no such key is stored",
             hint=f"`ocx keys add {name}` stores it; `ocx keys use NAME` takes another",
         )
+    if stored.base_url is not None and origin(stored.base_url) != origin(settings.base_url):
+        raise AuthError(
+            f"the key {name} was stored for {stored.base_url}, and profile {settings.profile} goes"
+            f" to {settings.base_url}",
+            hint=f"store one for it: `ocx -P {settings.profile} keys add NAME`, then `keys use`",
+        )
     return FoundKey(stored.secret, f"key {name}")
 
 

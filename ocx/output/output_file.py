@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
+from ocx.files import open_beside
 from ocx.terminal import Output, Terminal
 
 
@@ -91,16 +92,17 @@ def _open(name: str) -> Target:
     if mode is not None and not stat.S_ISREG(mode):
         return Target(_output(str(final), os.O_WRONLY))
     partial = final.with_name(final.name + ".partial")
-    # O_NOFOLLOW: in a shared folder somebody else may have put a link there.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    output = _output(str(partial), flags)
+    output = _opened(open_beside(partial, os.O_WRONLY | os.O_TRUNC, 0o666), str(partial))
     if mode is not None:
         os.fchmod(output.fileno(), stat.S_IMODE(mode))
     return Target(output, partial, final)
 
 
 def _output(path: str, flags: int) -> Output:
-    fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    return _opened(os.open(path, flags | os.O_CLOEXEC, 0o666), path)
+
+
+def _opened(fd: int, path: str) -> Output:
     return Output(os.fdopen(fd, "wb", buffering=0), path)
 
 

@@ -59,6 +59,8 @@ class ServeSettings:
     request_timeout: float = REQUEST_TIMEOUT
     catalogue: Catalogue = field(default_factory=Catalogue)
     targets: Mapping[str, Target] = field(default_factory=dict)
+    spends: bool = False
+    """A route forwards with a key of the user."""
 
 
 def load(path: Path, env: Mapping[str, str], *, record: bool = False) -> ServeSettings:
@@ -102,6 +104,7 @@ class _Reader:
             file.number(("request_timeout",), REQUEST_TIMEOUT, 0.01, 3600),
             Catalogue(models.values()),
             targets,
+            any(upstream.key for upstream in upstreams.values()),
         )
 
     def _upstream(self, name: str) -> Upstream:

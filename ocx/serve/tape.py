@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.errors import ConfigError
-from ocx.secret import Secret
+from ocx.files import check_ours
+from ocx.secret import Secret, mask
 from ocx.serve.cassette import differing, key_of, leaves, shown
 from ocx.serve.wire import dump
 
@@ -105,10 +106,15 @@ def new_tape(path: Path) -> Tape:
         ConfigError: it cannot be written.
     """
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        try:
+            check_ours(fd)
+            os.fchmod(fd, 0o600)
+            os.ftruncate(fd, 0)
+        finally:
+            os.close(fd)
     except OSError as error:
         raise ConfigError(f"cannot write the tape {path}: {error.strerror}") from error
-    os.close(fd)
     return Tape(path, [])
 
 
@@ -132,11 +138,14 @@ def load_tape(path: Path) -> Tape:
 
 def _masked(recording: Recording, secret: Secret) -> Recording:
     """The recording without the key, if the server repeated it; its body then is one piece."""
-    whole = b"".join(piece for _, piece in recording.pieces)
-    key = secret.reveal().encode()
-    if key not in whole:
+    headers = {name: mask(value, [secret]) for name, value in recording.headers.items()}
+    recording = recording._replace(headers=headers)
+    # Latin-1 keeps every byte, so the key is found in UTF-16, too.
+    whole = b"".join(piece for _, piece in recording.pieces).decode("latin-1")
+    text = mask(whole, [secret])
+    if text == whole:
         return recording
-    body = whole.replace(key, secret.masked().encode())
+    body = text.replace("…", "…".encode().decode("latin-1")).encode("latin-1")
     return recording._replace(pieces=[(recording.pieces[-1][0], body)])
 
 

@@ -8,7 +8,9 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies
 
+from ocx.api.proxy import choose
 from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.app import PREFIX
@@ -126,7 +128,8 @@ class TapeApp:
                 headers = kept_headers(response.headers)
                 await send(start(response.status_code, _fields(headers)))
                 begun = True
-                async for piece in response.aiter_raw():
+                # Unpacked, if it came packed unasked: the tape holds text without the key.
+                async for piece in response.aiter_bytes():
                     pieces.append((round((time.monotonic() - began) * 1000), piece))
                     await send(body(piece, more=True))
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -151,8 +154,8 @@ class TapeApp:
             self._client = httpx.AsyncClient(
                 limits=httpx.Limits(max_connections=None),
                 follow_redirects=False,
-                proxy=self._endpoint.proxy or None,
-                trust_env=self._endpoint.proxy is None,
+                proxy=choose(self._endpoint.base_url, self._endpoint.proxy, getproxies()),
+                trust_env=False,
                 verify=self._tls if self._tls is not None else True,
                 timeout=timeout,
             )

@@ -234,7 +234,12 @@ def test_rows_left_by_several_runs_that_died_are_added_up(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("name", "renderer"),
-    [(".out.in-flight", BatchRows()), (".out.index", TextLines()), (".out.window", BatchRows())],
+    [
+        (".out.in-flight", BatchRows()),
+        (".out.index", TextLines()),
+        (".out.index.new", TextLines()),
+        (".out.window", BatchRows()),
+    ],
 )
 def test_a_link_beside_the_output_is_not_followed(
     tmp_path: Path, name: str, renderer: Renderer

@@ -329,7 +329,7 @@ class TestUse:
         add(call, "a")
         left = call("keys", "use", "a", "-P", "p").ok()
         assert "api_key_command comes first" in left.stderr
-        assert "was added for https://opencodex.hk/api/v1" in left.stderr
+        assert "not sent to https://x.example/v1" in left.stderr
         assert "https://x.example/v1" in left.stderr
         assert (call.folder / "config.toml~").exists()
         call.write("# mine, too\n")

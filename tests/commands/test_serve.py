@@ -256,6 +256,15 @@ def test_serve_toml_routes_models(ocx: Ocx) -> None:
     assert (ocx.config / "its.sqlite3").exists()
 
 
+def test_keys_that_everybody_knows_spend_no_key_of_yours(ocx: Ocx) -> None:
+    (ocx.work / "s.toml").write_text(
+        '[upstreams.u]\nbase_url = "https://u.example/v1"\napi_key_env = "U"\n'
+        '[models.m]\nroute = "forward:u"\n'
+    )
+    words = ("serve", "--ephemeral", "--config", "s.toml", "--", "true")
+    assert "everybody knows" in ocx(*words, env={"U": "sk-up"}).has(2).stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [

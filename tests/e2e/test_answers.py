@@ -343,3 +343,21 @@ def test_every_turn_of_a_conversation_is_numbered(online: Ocx) -> None:
     talks = [line.split("\t")[3] for line in online("history", "list").has(0).text.splitlines()]
     assert talks[1:] == ["trip#2", "trip#1"]
     assert "#" not in talks[0]
+
+
+@pytest.mark.parametrize("cost", ["1e9999999999", "1e400", "-1", "NaN", "1" * 5000])
+def test_a_cost_that_no_number_holds_is_unknown(
+    online: Ocx, chat_server: ChatServer, cost: str
+) -> None:
+    """Written out, it would fill the memory, and every later look at the history too."""
+    document = {**answers.completion("Hello!"), "usage": {**answers.tokens(), "cost": cost}}
+    chat_server.answer_all(answers.answer(document))
+    run = online("chat", "--no-stream", "--cost", "--report", "r.json", "hi").has(0)
+    assert len(run.stderr) < 500
+    assert json.loads((online.work / "r.json").read_text())["credits"] in {None, 0.5}
+    online("history", "list").has(0)
+    online("history", "stats").has(0)
+    (online.work / "in.jsonl").write_text('{"prompt": "hi"}\n')
+    online("batch", "in.jsonl", "-o", "out.jsonl").has(0)
+    (row,) = map(json.loads, (online.work / "out.jsonl").read_text().splitlines())
+    assert row["ocx"]["class"] == "ok"

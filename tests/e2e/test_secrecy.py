@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.answers import answer, error
-from tests.support.chat_server import ChatServer
+from tests.support.chat_server import CHAT, ChatServer
 from tests.support.program import KEY, Ocx, Run
 from tests.support.raw_server import RawServer
 
@@ -213,6 +213,37 @@ def test_a_stored_key_goes_only_to_the_origin_of_its_profile(
     assert other.connections == 0
 
 
+def test_a_stored_key_goes_only_to_the_origin_that_it_was_stored_for(
+    ocx: Ocx, chat_servers: Callable[..., ChatServer]
+) -> None:
+    """Whatever profile names it: the config may be somebody else's."""
+    own, other = chat_servers(), chat_servers("127.0.0.2")
+    ocx.profile(base_url=own.base_url, key_name="work")
+    ocx.write_credentials(work=KEY)
+    ocx.profile("evil", base_url=other.base_url, key_name="work")
+    run = ocx("-P", "evil", "chat", "hi").has(4)
+    silent(run, KEY)
+    assert f"was stored for {own.base_url}" in run.stderr
+    assert other.connections == 0
+
+
+@pytest.mark.parametrize("before", [0, 8, 200 - len(KEY) + 1], ids="{} before".format)
+def test_half_a_key_that_a_server_repeats_is_none(
+    online: Ocx, chat_server: ChatServer, before: int
+) -> None:
+    """Cut to 200 characters, or escaped: no filter knows it any more."""
+    text = "A" * before + KEY
+    escaped = "".join(f"\\u{ord(char):04x}" for char in KEY)
+    body = f'{{"error": {{"message": "no {escaped}", "code": "{text}"}}}}'
+    for words in (("--report", "r.json"), ("--report", "r.json", "--json"), ("--debug",)):
+        chat_server.answer(answer(body, 401, {"x-request-id": text}), path=CHAT)
+        run = online("chat", "hi", *words).has(4)
+        report = online.work / "r.json"
+        for place in (run.stderr, report.read_text() if report.exists() else ""):
+            assert KEY[:-1] not in place
+            assert KEY[1:] not in place
+
+
 def test_keys_of_other_tools_are_never_read(ocx: Ocx, chat_server: ChatServer) -> None:
     env = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": chat_server.base_url}
     silent(ocx("models", env=env).has(4), KEY)
@@ -352,3 +383,11 @@ def test_a_stored_key_is_private_on_disk_and_masked_in_lists(ocx: Ocx) -> None:
         silent(run, KEY)
         assert "a1b2" in run.text
     assert ocx("keys", "show", "work", "--reveal").has(0).text == f"{KEY}\n"
+
+
+@pytest.mark.parametrize("verb", ["add", "rotate"])
+def test_a_key_of_any_shape_behind_a_name_is_not_repeated(ocx: Ocx, verb: str) -> None:
+    for words in ((), ("--json",)):
+        run = ocx("keys", verb, "work", "hunter2-hunter2", *words).has(2)
+        assert "hunter2" not in run.text + run.stderr
+        assert "stdin" in run.stderr

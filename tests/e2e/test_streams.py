@@ -514,9 +514,9 @@ def test_models_marks_the_default_and_the_aliases(online: Ocx) -> None:
 
 
 def test_a_header_that_names_a_secret_is_masked_or_warned_about(ocx: Ocx) -> None:
-    flags = ("-H", "X-Api-Key: s3cret", "-H", "X-Team: docs")
+    flags = ("-H", "X-Api-Key: s3cret", "-H", "X-Session: s3cret", "-H", "X-Team: docs")
     shown = ocx("chat", "hi", "--dry-run", *flags).has(0).text
-    assert "X-Api-Key: …\nX-Team: docs\n" in shown
+    assert "X-Api-Key: …\nX-Session: …\nX-Team: docs\n" in shown
     run = ocx("chat", "hi", "--snippet", "curl", *flags).has(0)
     assert "the header X-Api-Key stands in the program" in run.stderr
     assert "X-Team" not in run.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
 from tests.support.program import KEY, Ocx, Process, Run
+from tests.support.raw_server import RawServer
 
 SCRIPT = """
 {ocx} chat one
@@ -86,6 +89,41 @@ def test_no_key_is_on_the_tape(online: Ocx, chat_server: ChatServer) -> None:
     tape = online.work / "tape.jsonl"
     assert KEY not in tape.read_text()
     assert "authorization" not in tape.read_text().lower()
+    assert tape.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_key_in_a_header_or_in_another_spelling_is_on_the_tape(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    escaped = "".join(f"\\u{ord(char):04x}" for char in KEY)
+    packed = gzip.compress(f'"{KEY}"'.encode())
+    bodies = (f'"{KEY}"'.encode(), f'"{escaped}"'.encode(), f'"{KEY}"'.encode("utf-16"), packed)
+    for body in bodies:
+        fields = {"x-request-id": KEY, "retry-after": KEY}
+        if body is packed:
+            fields["content-encoding"] = "gzip"
+        chat_server.answer(answers.answer(body, 400, fields), path=CHAT)
+        record(online, *chat(online, "hi", "--retries", "0"))
+        tape = (online.work / "tape.jsonl").read_text()
+        assert KEY not in tape
+        assert escaped not in json.loads(tape)["pieces"][0][1]
+        assert "\0".join(KEY) not in json.loads(tape)["pieces"][0][1]
+
+
+def test_a_proxy_of_the_environment_sees_nothing_of_loopback(
+    online: Ocx, chat_server: ChatServer, raw_server: Callable[..., RawServer]
+) -> None:
+    proxy = raw_server("127.0.0.2")
+    online.env |= dict.fromkeys(("http_proxy", "HTTP_PROXY", "ALL_PROXY"), proxy.url)
+    record(online, *chat(online, "hi")).has(0)
+    assert proxy.connections == 0
+    assert len(chat_server.requests) == 1
+
+
+def test_an_old_tape_that_others_can_read_is_closed_to_them(online: Ocx) -> None:
+    tape = online.work / "tape.jsonl"
+    tape.touch(0o644)
+    record(online, *chat(online, "hi")).has(0)
     assert tape.stat().st_mode & 0o777 == 0o600
 
 

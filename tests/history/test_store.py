@@ -317,6 +317,17 @@ def test_the_fixture_is_what_version_1_made() -> None:
     assert rows[0] == rows[1]
 
 
+@pytest.mark.parametrize(("column", "value"), [("usage", "[[["), ("credits", "much")])
+def test_a_damaged_call_is_named(tmp_path: Path, column: str, value: str) -> None:
+    with History(tmp_path) as history:
+        history.record(call(), [{"role": "user", "content": "hi"}])
+        history._connection.execute(f"UPDATE call SET {column} = ?", (value,))
+        with pytest.raises(HistoryError, match="call 1 ") as caught:
+            list(history.entries(Filters()))
+        assert "ocx history rm 1" in str(caught.value.hint)
+        assert history.remove(Filters(ids=(1,))) == 1
+
+
 def test_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     newer = sqlite3.connect(tmp_path / FILE)
     newer.execute("PRAGMA user_version = 99")

@@ -5,22 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
+from ocx.files import open_beside
 
 
 class AppendFile:
     """An open output of ours; a context manager.
 
+    Args:
+        beside: the user did not name it, so nothing that others may have put there is taken.
+
     Raises:
         UsageError: another run writes to it, or it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, beside: bool = False) -> None:
         # Compaction replaces the file: a link must lead to the new one afterwards.
-        self.path = Path(os.path.realpath(path))
-        self._fd = _open_locked(self.path)
+        self.path = path if beside else Path(os.path.realpath(path))
+        self._fd = _open_locked(self.path, open_beside if beside else _open)
         self._size = self._synced = os.lseek(self._fd, 0, os.SEEK_END)
         self._syncing = threading.Lock()
 
@@ -83,10 +88,14 @@ def unwritable(path: Path, error: OSError) -> OcxError:
     )
 
 
-def _open_locked(path: Path) -> int:
+def _open(path: Path, flags: int, mode: int) -> int:
+    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, mode)
+
+
+def _open_locked(path: Path, opened: Callable[[Path, int, int], int]) -> int:
     while True:
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fd = opened(path, os.O_RDWR, 0o666)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot write {path}: {reason}") from None

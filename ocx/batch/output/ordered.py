@@ -68,7 +68,10 @@ class Window:
     def saved(self, row: Row, sha256: str) -> Result | None:
         """What an earlier run has saved for this very request."""
         line = self._saved.pop(id_key(row.id), None)
-        result = load_result(line, row) if line is not None else None
+        try:
+            result = load_result(line, row) if line is not None else None
+        except ValueError:  # not by us
+            return None
         return result if result is not None and result.sha256 == sha256 else None
 
     def put(self, result: Result) -> Iterator[Result]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ocx.batch.result import Answer, Failure, Result
@@ -57,7 +57,7 @@ def load_result(line: bytes, row: Row | BadRow) -> Result:
             None if document["credits"] is None else Decimal(document["credits"]),
             document["source"],
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise ValueError("not a result") from error
 
 

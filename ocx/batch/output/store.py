@@ -49,7 +49,7 @@ class Store:
                 )
             if not renderer.self_describing:
                 _recover_index(self._file)
-                self._index = AppendFile(index_path(self._file.path))
+                self._index = AppendFile(index_path(self._file.path), beside=True)
             self.states = States()
             # Other forms do not hold an answer as it came.
             self._starts = IdTable(wide=True) if by_request and renderer.self_describing else None
@@ -202,8 +202,9 @@ def _new_index(path: Path) -> Path:
 def _recover_index(output: AppendFile) -> None:
     """A run that died between replacing the output and its index left the right index beside."""
     new, old = _new_index(output.path), index_path(output.path)
-    if old.is_symlink():
-        raise UsageError(f"{old} is a link", hint="remove it, or use another -o")
+    for path in (old, new):
+        if path.is_symlink() or (path.exists() and path.stat().st_uid != os.geteuid()):
+            raise UsageError(f"{path} is not a file of yours", hint="remove it, or use another -o")
     if new.exists():
         last = _last_end(new, output)
         if last == output.size:

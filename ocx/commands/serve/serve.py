@@ -133,7 +133,13 @@ def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) 
     unasked = ephemeral or run.flags.get("sandbox") or not path.exists()
     if config is None and unasked:
         return ServeSettings()
-    return load(path, run.terminal.env, record=record)
+    settings = load(path, run.terminal.env, record=record)
+    if ephemeral and settings.spends:
+        raise UsageError(
+            f"everybody knows the keys of --ephemeral, and {path} forwards with a key of yours",
+            hint="leave out --ephemeral, or the api_key_env of the upstream",
+        )
+    return settings
 
 
 def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
