@@ -14,10 +14,10 @@ from ocx.errors import OcxError, UsageError
 from ocx.files import atomic_write
 from ocx.jsontext import compact
 from ocx.secret import Secret, mask
-from ocx.terminal import RedactingStderr
 
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
+    from ocx.terminal import RedactingStderr
 
 
 class CallReport:

@@ -73,5 +73,6 @@ def _tokens(usage: Mapping[str, Any] | None) -> str:
 def _count(usage: Mapping[str, Any], name: str) -> int | float | None:
     """A number, or None: a text could be anything, commands of the terminal too."""
     count = usage.get(name)
-    number = isinstance(count, int | float) and not isinstance(count, bool)
-    return count if number else None
+    if not isinstance(count, int | float) or isinstance(count, bool):
+        return None
+    return count if 0 <= count < 2**63 else None

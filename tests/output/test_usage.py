@@ -19,6 +19,11 @@ from ocx.output.usage import usage_line
         ),
         ({"prompt_tokens": 20}, None, "usage: 20 prompt + ? completion = ? tokens, 2.00 s"),
         (
+            {"prompt_tokens": float("inf"), "completion_tokens": 10**400, "total_tokens": -1},
+            None,
+            "usage: ? prompt + ? completion = ? tokens, 2.00 s",
+        ),
+        (
             {"prompt_tokens": "\x1b[2J", "completion_tokens": True, "total_tokens": [1]},
             None,
             "usage: ? prompt + ? completion = ? tokens, 2.00 s",
