@@ -1,6 +1,7 @@
 """`python -m tests.compat [NAME...]`: run the suites of versions.toml, write docs/compatibility.md.
 
-Each gets an environment of its own below build/compat. What cannot be installed is a row, too.
+Each gets an environment of its own below build/compat, where its outcome is kept: a call that names
+some suites takes the rows of the others from there. What cannot be installed is a row, too.
 """
 
 from __future__ import annotations
@@ -46,9 +47,19 @@ def suites() -> list[dict[str, Any]]:
     return found
 
 
+def folder_of(suite: Mapping[str, Any]) -> Path:
+    return BUILD / re.sub(r"\W+", "-", suite["name"].lower())
+
+
+def kept_outcomes() -> dict[str, Outcome]:
+    """By the name of the suite."""
+    files = {suite["name"]: folder_of(suite) / "outcome.json" for suite in suites()}
+    return {name: Outcome(*json.loads(f.read_text())) for name, f in files.items() if f.exists()}
+
+
 def run(suite: Mapping[str, Any]) -> Outcome:
     """Install and run one."""
-    folder = BUILD / re.sub(r"\W+", "-", suite["name"].lower())
+    folder = folder_of(suite)
     if shutil.which(suite.get("python", sys.executable)) is None:
         return Outcome("", 0, 0, 0, f"not run: no {suite['python']} here")
     try:
@@ -160,12 +171,14 @@ def page(outcomes: Mapping[str, Outcome]) -> str:
 
 
 def main(names: list[str]) -> None:
-    outcomes = {}
     for suite in suites():
         if not names or any(name in suite["name"] for name in names):
-            outcomes[suite["name"]] = one = run(suite)
+            one = run(suite)
             print(suite["name"], *one, sep="  ", flush=True)
-    if not names:
+            folder_of(suite).mkdir(parents=True, exist_ok=True)
+            (folder_of(suite) / "outcome.json").write_text(json.dumps(one))
+    outcomes = kept_outcomes()
+    if len(outcomes) == len(suites()):
         PAGE.write_text(page(outcomes), "utf-8")
 
 
