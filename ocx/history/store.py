@@ -188,9 +188,9 @@ class History:
         if conversation is None:
             return Conversation(cursor.lastrowid or 0, None, call.profile)
         row = self._connection.execute(
-            "SELECT id, name, profile FROM conversation WHERE name = ?1 OR id = ?2"
-            " ORDER BY name IS ?1 DESC LIMIT 1",
-            (conversation.name, conversation.id),
+            "SELECT id, name, profile FROM conversation WHERE name = :name OR id = :id"
+            " ORDER BY name IS :name DESC LIMIT 1",
+            {"name": conversation.name, "id": conversation.id},
         ).fetchone()
         return Conversation(*row)
 
