@@ -296,9 +296,8 @@ class _Call:
     def _line(self, response: httpx.Response, began: float) -> str:
         found = request_id(headers_of(response), self._endpoint.key)
         name = f", request id {found}" if found else ""
-        took = (time.monotonic() - began) * 1000
-        request = self._request
-        return f"{request.method} {request.url}: {response.status_code}{name}, {took:.0f} ms"
+        sent, took = self._request, (time.monotonic() - began) * 1000
+        return f"{sent.method} {sent.url}: {response.status_code}{name}, {took:.0f} ms"
 
     def _masked(self, text: str) -> str:
         key = self._endpoint.key
