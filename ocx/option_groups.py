@@ -31,7 +31,6 @@ class Option(NamedTuple):
         return None if last[0] in "-/" else last
 
 
-# Never compared or printed, as all groups, and making those methods costs start-up.
 @record
 class OptionGroup:
     """Options under one heading of the help. A tuple of texts is a repeatable option."""

@@ -139,7 +139,6 @@ class RedactingStderr(io.TextIOBase):
         return self._stream.fileno()
 
 
-# Never compared or printed whole, and making those methods costs start-up.
 @record
 class Terminal:
     """Where a command reads and writes, and what it may assume about who is there."""

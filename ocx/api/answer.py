@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ocx.api.types import Reply
 
 
-# Never compared or printed whole, and making those methods costs start-up.
 @record
 class Answer:
     """A whole answer, or what arrived of one that broke off.

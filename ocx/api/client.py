@@ -321,7 +321,7 @@ class _Source:
         try:
             self._raw = iter(pieces_of(self._response))
             yield from unpack(self._raw, encoding)
-        except Exception as error:  # as above
+        except Exception as error:  # of httpx, httpcore, ssl: `failed` raises all others
             failure = self._call.failed(error).error
             raise failure from failure.__cause__
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _SILENCE = 2.0  # seconds until a person is told that stdin is being waited for
 
 
-# Never compared or printed, and making those methods costs start-up.
 @record
 class Request:
     """What a call will send, before the conversation that it continues is known.

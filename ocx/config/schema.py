@@ -82,7 +82,6 @@ def _setting(
     return field(metadata={"setting": Setting("", type_, help_, default, shown, **flags)})
 
 
-# Nobody compares or prints settings as a whole, and making those methods costs start-up.
 @record
 class Settings:
     """The settings of one call, and where each comes from.

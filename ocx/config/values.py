@@ -6,6 +6,7 @@ Messages never repeat a text value: it may be a key in the wrong place.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ class KeyInside(BadValue):
     hint = KEY_HINT
 
 
-class ValueType:
+class ValueType(ABC):
     """The values that a setting takes.
 
     Attributes:
@@ -51,13 +52,13 @@ class ValueType:
         """
         return text
 
+    @abstractmethod
     def check(self, value: Any) -> Any:
         """`value`, normalized: lists as tuples, numbers as float or int.
 
         Raises:
             BadValue: the setting does not take it.
         """
-        raise NotImplementedError
 
     def stored(self, value: Any) -> Any:
         """A checked value as `config set` writes it to the file.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError
@@ -236,10 +237,9 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _try_lock(fcntl: object, fd: int, offset: int) -> bool:
+def _try_lock(fcntl: ModuleType, fd: int, offset: int) -> bool:
     try:
-        # A module, handed over since it is not imported on Windows.
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)  # type: ignore[attr-defined]
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
     except OSError as error:
         if error.errno in {errno.EACCES, errno.EAGAIN}:
             return False

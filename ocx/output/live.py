@@ -190,7 +190,7 @@ class LiveMarkdown:
     def _run(self) -> None:
         try:
             pump(self._view, Pace(), self._pieces)
-        except Exception as error:
+        except Exception as error:  # handed to the thread that writes and finishes
             self._failed = error
 
 

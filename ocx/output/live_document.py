@@ -89,5 +89,5 @@ class Document:
         """The line with spaces for the tabs before its text, as wide as they are there."""
         if self._begun or "\t" not in self._line:
             return self._line
-        end = _BEFORE_TEXT.match(self._line).end()  # type: ignore[union-attr] # it matches ""
-        return self._line[:end].expandtabs(_TAB) + self._line[end:]
+        text = _BEFORE_TEXT.sub("", self._line, count=1)
+        return self._line.removesuffix(text).expandtabs(_TAB) + text
