@@ -86,7 +86,7 @@ def open_beside(path: Path, flags: int, mode: int = 0o600) -> int:
     flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(path, flags, mode)
     try:
-        check_ours(fd)
+        check_ours(os.fstat(fd))
         os.set_blocking(fd, True)
     except BaseException:
         os.close(fd)
@@ -94,9 +94,8 @@ def open_beside(path: Path, flags: int, mode: int = 0o600) -> int:
     return fd
 
 
-def check_ours(fd: int) -> None:
+def check_ours(found: os.stat_result) -> None:
     """Raise PermissionError if this is not a plain file of this user."""
-    found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "what is there is not a file of yours")
 

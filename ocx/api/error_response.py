@@ -143,7 +143,7 @@ def is_failure_code(code: Any) -> bool:
     return code is not None and str(code).lower() not in _GOOD_CODES
 
 
-def request_id(headers: Mapping[str, str], key: Secret | None = None) -> str | None:
+def request_id(headers: Mapping[str, str], key: Secret | None) -> str | None:
     """The id under which the provider can find the request; header names in lower case."""
     found = (headers.get(name) for name in _REQUEST_IDS)
     return next((_cut(value, _MAX_RAW, key) for value in found if value), None)

@@ -108,7 +108,7 @@ def new_tape(path: Path) -> Tape:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         try:
-            check_ours(fd)
+            check_ours(os.fstat(fd))
             os.fchmod(fd, 0o600)
             os.ftruncate(fd, 0)
         finally:

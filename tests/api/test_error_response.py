@@ -138,7 +138,7 @@ def test_the_code_of_a_body(body: Any, code: str | None) -> None:
     ],
 )
 def test_the_request_id(headers: dict[str, str], found: str | None) -> None:
-    assert failure.request_id(headers) == found
+    assert failure.request_id(headers, None) == found
     assert of(500, headers=headers).request_id == found
 
 

@@ -240,8 +240,7 @@ def test_half_a_key_that_a_server_repeats_is_none(
         run = online("chat", "hi", *words).has(4)
         report = online.work / "r.json"
         for place in (run.stderr, report.read_text() if report.exists() else ""):
-            assert KEY[:-1] not in place
-            assert KEY[1:] not in place
+            assert KEY[8:24] not in place
 
 
 def test_keys_of_other_tools_are_never_read(ocx: Ocx, chat_server: ChatServer) -> None:

@@ -366,9 +366,8 @@ def test_a_reader_that_left_ends_the_call_while_the_server_is_silent(
 def test_a_disk_full_before_a_wait_is_not_taken_for_a_broken_answer(
     online: Ocx, chat_server: ChatServer
 ) -> None:
-    go_on = threading.Event()
-    pause = lambda _: go_on.wait(0.3)  # noqa: E731 - so that a wait lies between the two
-    chat_server.answer([STREAM_HEAD + delta("one"), pause, delta("two"), END], path=CHAT)
+    chat_server.answer([STREAM_HEAD + delta("one"), STALL], path=CHAT)
+    online.profile(base_url=chat_server.base_url, idle_timeout=0.3)
     run = online("chat", "hi", "-o", "/dev/full").has(1)
     assert run.stderr == "ocx: error: cannot write to /dev/full: No space left on device\n"
 

@@ -18,7 +18,7 @@ from ocx.batch.output.states import States, is_good, pack_state, request_key
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
 from ocx.errors import OcxError, UsageError
-from ocx.files import open_beside
+from ocx.files import check_ours, open_beside
 
 
 class Store:
@@ -203,8 +203,13 @@ def _recover_index(output: AppendFile) -> None:
     """A run that died between replacing the output and its index left the right index beside."""
     new, old = _new_index(output.path), index_path(output.path)
     for path in (old, new):
-        if path.is_symlink() or (path.exists() and path.stat().st_uid != os.geteuid()):
-            raise UsageError(f"{path} is not a file of yours", hint="remove it, or use another -o")
+        try:
+            check_ours(path.lstat())
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            hint = "remove it, or use another -o"
+            raise UsageError(f"cannot write {path}: {error.strerror}", hint=hint) from error
     if new.exists():
         last = _last_end(new, output)
         if last == output.size:
