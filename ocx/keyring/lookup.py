@@ -254,10 +254,11 @@ def _stored(settings: Settings, env: Env) -> FoundKey:
             hint=f"`ocx keys add {name}` stores it; `ocx keys use NAME` takes another",
         )
     if stored.base_url is not None and origin(stored.base_url) != origin(settings.base_url):
+        keys = f"ocx -P {settings.profile} keys"
         raise AuthError(
             f"the key {name} was stored for {stored.base_url}, and profile {settings.profile} goes"
             f" to {settings.base_url}",
-            hint=f"store one for it: `ocx -P {settings.profile} keys add NAME`, then `keys use`",
+            hint=f"for one of its own: `{keys} add NAME`, then `{keys} use NAME`",
         )
     return FoundKey(stored.secret, f"key {name}")
 
