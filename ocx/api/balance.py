@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from ocx.api.amounts import number_in
 from ocx.api.balance_shapes import (
     Balance,
     Confidence,
@@ -15,7 +16,6 @@ from ocx.api.balance_shapes import (
     Scope,
     find_balance,
     is_failure,
-    number_in,
     to_balance,
     unreadable,
 )

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
+from ocx.api.amounts import Number, number_in
 from ocx.api.error_response import is_failure_code, reported
 from ocx.errors import ServerError
 
@@ -22,29 +24,29 @@ HINT = "`ocx balance --raw` shows the answer; the setting balance_path names the
 
 _RANKS = (
     "available_balance total_available total_balance remaining_credits credits_remaining"
-    " remaining_balance balance_remaining remaining total_remaining limit_remaining remain_amount",
+    " remaining_balance balance_remaining remaining total_remaining limit_remaining remain_amount"
+    " available",
     "balance credit_balance",
     "credits credit remain_quota quota",
 )
 _WRAPPERS = "data result balance balances credits account user"
 _UNLIMITED = {"unlimited", "unlimitedquota"}
-_DIFFERENCES = (
-    ("totalcredits", "totalusage"),
-    ("totalgranted", "totalused"),
-    ("limit", "used"),
-)
+_DIFFERENCES = (("totalcredits", "totalusage"), ("totalgranted", "totalused"), ("limit", "used"))
 _SPENT = {"used", "spent", "consumed"}
 _GIVEN = {"granted", "total"}
+_NEVER_LEFT = _SPENT | set("usage spend spending consumption cost costs expenses billed".split())
+_NEVER_LEFT_CJK = ("已用", "已使用", "用量", "消费", "消費", "消耗", "支出", "花费", "花費")
+# What the parts of a total are called: `chargeBalance`, `gift_credits`, `cash`.
+_PART = set(
+    "balance credit credits cash gift bonus voucher charge recharge topup topped granted grant"
+    " paid free promo purchased prepaid wallet amount quota remaining available".split()
+)
+_NOT_SPENDABLE = {"frozen", "held", "locked", "pending", "reserved", "expired"}
+_MOST_PARTS = 8
 _LEVELS = 3
 _BAD_STATUS = {"false", "error", "fail", "failed", "failure"}
 
-_NUMBER = re.compile(
-    r"(?P<sign>[-+]?)(?P<symbol>[$€£¥￥]?) ?"
-    r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,30})(?P<fraction>\.[0-9]{1,30})?"
-)
-_LONE_GROUP = re.compile(r"[0-9]{1,3},[0-9]{3}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_LARGEST_EXPONENT = 30  # a hostile 1e999999999 would be printed in full
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,6 @@ class Balance:
     confidence: Confidence
     currency: str | None = None
     currencies: tuple[Balance, ...] = ()
-
-
-class Number(NamedTuple):
-    """`sure` is False for 1,234, which is 1234 in London and 1.234 in Berlin."""
-
-    value: Decimal
-    sure: bool = True
-    symbol: str = ""
 
 
 class Scope(NamedTuple):
@@ -115,21 +109,12 @@ def find_balance(document: Any) -> Balance:
 
 def to_balance(found: Found, confidence: Confidence = "exact") -> Balance:
     unit, currency = _unit(found.scope)
-    if unit == "credits" and found.number.symbol:
+    if currency is None and (currency := found.number.currency):
+        unit = currency
+    elif unit == "credits" and found.number.symbol:
         unit = found.number.symbol
     sure = confidence if found.number.sure else "guessed"
     return Balance(found.number.value, unit, False, found.path, sure, currency)
-
-
-def number_in(value: Any) -> Number | None:
-    """The number that a JSON value is, or that a string holds."""
-    if isinstance(value, str):
-        return _written_number(value.strip())
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return None
-    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    fine = number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT
-    return Number(number) if fine or number == 0 else None
 
 
 def is_failure(document: Mapping[str, Any]) -> bool:
@@ -156,6 +141,8 @@ def _unlimited(scopes: list[Scope]) -> Balance | None:
 
 def _ranked(scopes: list[Scope]) -> Balance | None:
     found = [candidate for scope in scopes for candidate in _candidates(scope)]
+    if total := _sum_of_parts(found):
+        return to_balance(total)
     if not found:
         return None
     best = min(candidate.rank for candidate in found)
@@ -172,6 +159,40 @@ def _candidates(scope: Scope) -> Iterator[Found]:
         number = number_in(value)
         if rank is not None and number:
             yield Found(scope, _below(scope.path, name), number, rank)
+
+
+def _sum_of_parts(found: list[Found]) -> Found | None:
+    """A total that is exactly the sum of its siblings, those that seemed to contradict it too.
+
+    `{"balance": "0.88", "chargeBalance": "88.00", "totalBalance": "88.88"}` (SiliconFlow).
+    """
+    for total in found:
+        value = total.number.value
+        rivals = {one.path for one in found if one.rank < 2 and one.number.value != value}
+        named = total.rank == 0 and "total" in _words(total.path.rpartition(".")[2])
+        if named and rivals and _is_sum(total, rivals):
+            return total
+    return None
+
+
+def _is_sum(total: Found, needed: set[str]) -> bool:
+    """Whether some siblings, all of `needed` among them, make up the total."""
+    parts = {
+        path: number.value
+        for name, value in total.scope.fields.items()
+        if (path := _below(total.scope.path, name)) != total.path and _is_part(name)
+        if (number := number_in(value)) and number.sure
+    }
+    return any(
+        needed <= set(chosen) and sum(parts[path] for path in chosen) == total.number.value
+        for size in range(2, min(len(parts), _MOST_PARTS) + 1)
+        for chosen in combinations(list(parts)[:_MOST_PARTS], size)
+    )
+
+
+def _is_part(name: str) -> bool:
+    words = set(_words(name))
+    return bool(words & _PART) and not words & (_NEVER_LEFT | _NOT_SPENDABLE)
 
 
 def _may_be_the_grant(found: Found) -> bool:
@@ -244,10 +265,15 @@ def _difference(scope: Scope, whole: tuple[str, Number], part: tuple[str, Number
 def _only_number(document: Any) -> Balance:
     found = list(_all_numbers(document))
     if len(found) != 1:
-        raise unreadable(
-            "the answer holds no balance" if not found else "no number in it is the balance"
-        )
+        no = "the answer holds no balance" if not found else "no number in it is the balance"
+        raise unreadable(no)
+    if _is_spent(found[0].path):
+        raise unreadable(f"{found[0].path} is what was spent, not what is left")
     return to_balance(found[0], "guessed")
+
+
+def _is_spent(path: str) -> bool:
+    return bool(_NEVER_LEFT & set(_words(path))) or any(word in path for word in _NEVER_LEFT_CJK)
 
 
 def _all_numbers(document: Any) -> Iterator[Found]:
@@ -304,15 +330,6 @@ def _refuse_more_than_there_is(best: Found, found: list[Found]) -> None:
     for other in found:
         if best.rank == 0 and other.rank == 1 and other.number.value < best.number.value:
             raise unreadable(f"the answer is ambiguous: {best.path} is more than {other.path}")
-
-
-def _written_number(text: str) -> Number | None:
-    match = _NUMBER.fullmatch(text)
-    if not match:
-        return None
-    digits = match["sign"] + match["whole"].replace(",", "") + (match["fraction"] or "")
-    lone = _LONE_GROUP.fullmatch(match["whole"]) and not match["fraction"]
-    return Number(Decimal(digits), not lone, match["symbol"])
 
 
 def _below(path: str, name: str) -> str:

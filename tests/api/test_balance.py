@@ -28,6 +28,7 @@ OPENROUTER = {"data": {"total_credits": 100.5, "total_usage": 25.75}}
 GRANTS = {"object": "credit_summary", "total_granted": 18.0, "total_used": 5.5}
 AVAILABLE = {"total_available": 12.5, "total_granted": 18, "total_used": 5.5}
 FINE = {"code": True, "status": True, "success": True, "error": None}
+SILICONFLOW = {"balance": "0.88", "chargeBalance": "88.00", "totalBalance": "88.88"}
 ONE_API = {"success": True, "message": "", "data": {"quota": 1000, "used_quota": 30}}
 
 
@@ -83,9 +84,45 @@ def test_the_embedded_servers_own() -> None:
         ({"balance": "1,234,"}, None, "", ""),
         ({"balance": "12,50"}, None, "", ""),
         ({"balance": " -5 "}, "-5", "exact", "balance"),
+        ({"balance": "88.50元"}, "88.50", "exact", "balance"),
+        ({"balance": "1,234.50 元"}, "1234.50", "exact", "balance"),
+        ({"balance": "１，２３４．５０"}, "1234.50", "exact", "balance"),
+        ({"balance": "－８８"}, "-88", "exact", "balance"),
+        ({"balance": "1,234元"}, "1234", "guessed", "balance"),
+        ({"余额": "８８元"}, "88", "guessed", "余额"),
+        ({"balance": "RM 12.30"}, "12.30", "exact", "balance"),
+        ({"balance": "1.5万元"}, None, "", ""),
+        ({"balance": "10²"}, None, "", ""),
+        ({"balance": "60 RPM"}, None, "", ""),
+        ({"balance": "5 days"}, None, "", ""),
+        ({"balance": "--5"}, None, "", ""),
         # two equal keys of one rank agree
         ({"balance": 5, "credit_balance": "5.0"}, "5", "exact", "balance"),
         ({"balance": 5, "data": {"balance": 5}}, "5", "exact", "balance"),
+        # a total that is the sum of what stands beside it
+        (SILICONFLOW, "88.88", "exact", "totalBalance"),
+        ({"data": {**SILICONFLOW, "used": 3}}, "88.88", "exact", "data.totalBalance"),
+        (SILICONFLOW | {"balance": "0", "totalBalance": "88"}, "88", "exact", "totalBalance"),
+        ({"total_available": 15, "balance": 5, "bonus": 4, "cash": 6}, "15", "exact",
+         "total_available"),
+        ({"balance": 5, "paid": 6, "id": 9, "total_balance": 11}, "11", "exact", "total_balance"),
+        (SILICONFLOW | {"totalBalance": "88.89"}, None, "", ""),
+        ({"available_balance": 1, "frozen_balance": 2, "total_balance": 3}, None, "", ""),
+        ({"balance": 1, "used_credits": 2, "total_balance": 3}, None, "", ""),
+        ({"balance": 0, "requests": 59, "total_remaining": 59}, None, "", ""),
+        ({"balance": 1, "gift": "1,234", "total_balance": 1235}, None, "", ""),
+        # available
+        ({"available": 5, "balance": 9}, "5", "exact", "available"),
+        ({"available": True, "balance": 9}, "9", "exact", "balance"),
+        ({"available": 9, "balance": 5}, None, "", ""),
+        # what was spent is not what is left
+        ({"used": 5}, None, "", ""),
+        ({"data": {"totalUsed": "5"}}, None, "", ""),
+        ({"credits": {"used": 5}}, None, "", ""),
+        ({"spent": {"amount": 5}}, None, "", ""),
+        ({"usage": [5]}, None, "", ""),
+        ({"已用额度": 5}, None, "", ""),
+        ({"unused": 5}, "5", "guessed", "unused"),
         # lists by currency
         (DEEPSEEK, "110.00", "exact", "balance_infos[0].total_balance"),
         ([{"currency": "EUR", "balance": 2}], "2", "exact", "[0].balance"),
@@ -195,6 +232,13 @@ def test_unlimited(body: Any, path: str) -> None:
         ({"balance": "$12.30"}, "$", None),
         ({"balance": "-¥5"}, "¥", None),
         ({"balance": "$12.30", "currency": "HKD"}, "HKD", "HKD"),
+        ({"balance": "88.50元"}, "元", None),
+        ({"balance": "￥88.50"}, "¥", None),
+        ({"balance": "HK$-5"}, "HK$", None),
+        ({"balance": "88.50 CNY"}, "CNY", "CNY"),
+        ({"balance": "¥88.50 CNY"}, "CNY", "CNY"),
+        ({"balance": "88.50 CNY", "currency": "USD"}, "USD", "USD"),
+        ({"balance": "500 credits"}, "credits", None),
         ({"currency": "EUR", "data": {"balance": 5}}, "credits", None),
     ],
 )
@@ -278,6 +322,20 @@ def test_an_error_names_the_reply(body: bytes) -> None:
         parse_balance(reply)
     assert (caught.value.request_id, caught.value.status) == ("req-1", 200)
     assert parse_balance(Reply(200, {}, b"5", None, None, 0.1, 1)).amount == 5
+
+
+@given(
+    st.lists(st.decimals(0, 10**6, places=2), min_size=2, max_size=5),
+    st.decimals("0.01", 10**6, places=2),
+)
+def test_a_total_wins_by_its_exact_sum_only(parts: list[Decimal], off: Decimal) -> None:
+    names = ["balance", "chargeBalance", "giftBalance", "voucher", "bonus"]
+    siblings = {name: str(part) for name, part in zip(names, parts, strict=False)}
+    total = sum(parts, Decimal(0))
+    found = parse_balance({**siblings, "totalBalance": str(total)})
+    assert (found.amount, found.confidence) == (total, "exact")
+    with pytest.raises(ServerError):  # more than all parts together
+        parse_balance({**siblings, "totalBalance": str(total + off)})
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)

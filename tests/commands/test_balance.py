@@ -8,6 +8,8 @@ from ocx.api.balance import parse_balance
 from ocx.call.credits import check_minimum
 from ocx.errors import BelowError, ServerError
 from ocx.output.balance_formats import balance_document, balance_text
+from tests.support import answers
+from tests.support.chat_server import BALANCE, ChatServer
 from tests.support.program import Ocx
 
 SEVERAL = {"balances": [{"currency": "USD", "balance": 1}, {"currency": "CNY", "balance": 9}]}
@@ -86,3 +88,19 @@ def test_raw_warn_and_json(ocx: Ocx) -> None:
     assert "fewer than 501" in warned.stderr
     for wrong in (("--min", "many"), ("--min", "nan"), ("--raw", "--json")):
         ocx("--sandbox", "balance", *wrong).has(2)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"code": 20000, "data": {"balance": "1", "giftBalance": "9", "totalBalance": "10"}}, 0),
+        ({"data": {"used": 50}}, 8),
+        ({"balance": "１０．５０元"}, 0),
+        ({"available": 4, "balance": 50}, 12),
+    ],
+)
+def test_a_gate_over_what_gateways_say(
+    online: Ocx, chat_server: ChatServer, body: dict[str, object], status: int
+) -> None:
+    chat_server.answer(answers.answer(body), path=BALANCE)
+    online("balance", "--min", "5").has(status)
