@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from ocx.api.usage import cached_tokens, token_count
+
 DEFAULT_MAX_TOKENS = 4096
 """What the API generates at most if a request does not say."""
 
@@ -17,33 +19,44 @@ _MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True)
 class Price:
-    """Credits per million tokens, as the configuration gives them for a model."""
+    """Credits per million tokens of a model.
+
+    Attributes:
+        cached_prompt: of tokens that the server had in its cache; None: as others of the prompt.
+    """
 
     prompt: Decimal
     completion: Decimal
+    cached_prompt: Decimal | None = None
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
-        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / _MILLION
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> Decimal:
+        """The credits; `cached_tokens` are among `prompt_tokens`."""
+        cached = self.prompt if self.cached_prompt is None else self.cached_prompt
+        prompt = self.prompt * (prompt_tokens - cached_tokens) + cached * cached_tokens
+        return (prompt + self.completion * completion_tokens) / _MILLION
 
     def of_usage(self, usage: Mapping[str, Any] | None) -> Decimal | None:
         """The credits of an answer, None if it does not count its tokens."""
-        counts = [(usage or {}).get(name) for name in ("prompt_tokens", "completion_tokens")]
-        if not all(isinstance(count, int) and count >= 0 for count in counts):
+        prompt = token_count(usage, "prompt_tokens")
+        completion = token_count(usage, "completion_tokens")
+        if prompt is None or completion is None:
             return None
-        return self.cost(int(counts[0] or 0), int(counts[1] or 0))
+        return self.cost(prompt, completion, cached_tokens(usage) or 0)
 
     def worst(self, body: Mapping[str, Any]) -> Decimal:
         """No request costs more: a token of the prompt has at least one byte."""
-        return self.cost(prompt_bytes(body), max_completion_tokens(body))
+        most = prompt_bytes(body)
+        dearest = self.cached_prompt is not None and self.cached_prompt > self.prompt
+        return self.cost(most, max_completion_tokens(body), most if dearest else 0)
 
 
 def prices_of(
-    table: Mapping[str, tuple[float, float]], aliases: Mapping[str, str]
+    table: Mapping[str, Mapping[str, float]], aliases: Mapping[str, str]
 ) -> dict[str, Price]:
     """The prices of the configuration by model id; its names may be aliases."""
     return {
-        aliases.get(name, name): Price(Decimal(str(prompt)), Decimal(str(completion)))
-        for name, (prompt, completion) in table.items()
+        aliases.get(model, model): Price(**{name: Decimal(str(row[name])) for name in row})
+        for model, row in table.items()
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from ocx.api.usage import cached_tokens, reasoning_tokens, token_count
 from ocx.batch.control.scheduler import Stop
 from ocx.batch.output.batch_row import as_number
 from ocx.batch.output.states import State
@@ -37,6 +38,7 @@ class Example:
 class Summary:
     """Attributes:
     total: rows that the run was about, None for a stream that was not read to its end.
+    cached_tokens, reasoning_tokens: those among the tokens of prompts and of answers.
     skipped: rows that an earlier run had finished; `kept_failures` of them had failed.
     unsent: rows without a result.
     maybe_paid_twice: rows at most whose request may have been charged more than once.
@@ -52,6 +54,8 @@ class Summary:
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
     credits: Decimal = Decimal(0)
     unknown_costs: int = 0
     by_balance: bool = False
@@ -73,8 +77,10 @@ class Summary:
         self.requests += result.attempts
         answer = result.answer
         if answer is not None and answer.usage and result.attempts:
-            self.prompt_tokens += _count(answer.usage.get("prompt_tokens"))
-            self.completion_tokens += _count(answer.usage.get("completion_tokens"))
+            self.prompt_tokens += token_count(answer.usage, "prompt_tokens") or 0
+            self.completion_tokens += token_count(answer.usage, "completion_tokens") or 0
+            self.cached_tokens += cached_tokens(answer.usage) or 0
+            self.reasoning_tokens += reasoning_tokens(answer.usage) or 0
         if result.credits is None:
             self.unknown_costs += 1
         else:
@@ -126,6 +132,8 @@ class Summary:
             "requests": self.requests,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
+            "cached_tokens": self.cached_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
             "credits": as_number(self.credits),
             "credits_unknown_rows": self.unknown_costs,
             "credits_by_balance": self.by_balance,
@@ -139,7 +147,3 @@ def _most(classes: dict[str, int]) -> int:
     """The exit code of the most frequent class; of several, the lowest code."""
     name = min(classes, key=lambda name: (-classes[name], EXIT_CODES.get(name, 1)))
     return EXIT_CODES.get(name, 1)
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0

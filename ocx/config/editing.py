@@ -148,5 +148,5 @@ def template() -> bytes:
     rows = [f"# {s.name} = {s.example}  # {s.help}" for s in SETTINGS]
     tail = ["", "# [aliases]", '# fast = "deepseek-chat"', "", '# [prices."gpt-4o"]']
     tail += ["# prompt = 5.0  # credits per million tokens, for the budgets of ocx batch"]
-    tail += ["# completion = 15.0", ""]
+    tail += ["# completion = 15.0", "# cached_prompt = 2.5  # of tokens in the server's cache", ""]
     return "\n".join([*head, *rows, *tail]).encode()

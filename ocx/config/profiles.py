@@ -15,7 +15,6 @@ from ocx.suggest import nearest
 from ocx.toml import parse, read_bytes
 
 TOP_LEVEL = ("default_profile", "profiles", "aliases", "prices")
-_PRICE = ("prompt", "completion")
 EDIT_HINT = "mend it with `ocx config edit`"
 
 
@@ -54,22 +53,24 @@ class ConfigFile(NamedTuple):
                 raise self.error(f"aliases.{name} must be the id of a model")
         return table
 
-    def prices(self) -> dict[str, tuple[float, float]]:
-        """Credits per million tokens by model: of prompts, of answers.
+    def prices(self) -> dict[str, dict[str, float]]:
+        """Credits per million tokens by model: prompt, completion, maybe cached_prompt.
 
         Raises:
-            ConfigError: one is not a pair of numbers.
+            ConfigError: one is not a table of these numbers.
         """
         return {name: self._price(name, row) for name, row in self._table("prices").items()}
 
-    def _price(self, model: str, row: Any) -> tuple[float, float]:
-        if not isinstance(row, dict) or set(row) != set(_PRICE):
-            raise self.error(f"prices.{model!r} must be a table with prompt and completion")
-        for name in _PRICE:
-            number = row[name]
+    def _price(self, model: str, row: Any) -> dict[str, float]:
+        if not isinstance(row, dict) or set(row) - {"cached_prompt"} != {"prompt", "completion"}:
+            raise self.error(
+                f"prices.{model!r} must be a table with prompt and completion,"
+                " and cached_prompt if its price is another"
+            )
+        for name, number in row.items():
             if isinstance(number, bool) or not isinstance(number, int | float) or not number >= 0:
                 raise self.error(f"prices.{model!r}.{name} must be a number from 0")
-        return row["prompt"], row["completion"]
+        return row
 
     def default_profile(self) -> str | None:
         """The profile to use if none is named.

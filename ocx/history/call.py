@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from ocx.api.usage import token_count
 from ocx.secret import Secret, mask
 
 Outcome = Literal["finished", "cancelled", "failed"]
@@ -58,10 +59,7 @@ class Call:
 
     def tokens(self, name: str) -> int | None:
         """`prompt_tokens` or `completion_tokens` as the API counted them."""
-        count = (self.usage or {}).get(name)
-        if not isinstance(count, int) or isinstance(count, bool):
-            return None
-        return count if 0 <= count < 2**63 else None
+        return token_count(self.usage, name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from ocx.api.usage import cached_tokens, reasoning_tokens
 from ocx.config.paths import state_dir
 from ocx.history.call import Entry, document, text_of
 from ocx.history.filters import Filters
@@ -109,7 +110,7 @@ def call_facts(entry: Entry) -> list[tuple[str, str]]:
         ("model", _models(entry)),
         ("conversation", entry.conversation_name or str(entry.conversation)),
         ("options", json.dumps(dict(entry.options)) if entry.options else ""),
-        ("tokens", _tokens(entry)),
+        ("tokens", _token_facts(entry)),
         (
             "credits",
             f"{_credits(entry)} ({entry.credits_source})"
@@ -148,6 +149,13 @@ def _outcome(entry: Entry) -> str:
 def _tokens(entry: Entry) -> str:
     counts = (entry.tokens("prompt_tokens"), entry.tokens("completion_tokens"))
     return "" if counts == (None, None) else f"{counts[0] or 0}+{counts[1] or 0}"
+
+
+def _token_facts(entry: Entry) -> str:
+    """The same with those that were cached or went into reasoning."""
+    kinds = {"cached": cached_tokens(entry.usage), "reasoning": reasoning_tokens(entry.usage)}
+    more = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+    return f"{_tokens(entry)} ({more})" if more else _tokens(entry)
 
 
 def _credits(entry: Entry) -> str:

@@ -28,7 +28,8 @@ def text_line(exchange: RequestRecord) -> str:
     if exchange.outcome not in (None, "finished"):
         words.append(str(exchange.outcome))
     if exchange.micro is not None:
-        words.append(f"{exchange.prompt_tokens}+{exchange.completion_tokens} tokens")
+        cached = f" ({exchange.cached_tokens} cached)" if exchange.cached_tokens else ""
+        words.append(f"{exchange.prompt_tokens}{cached}+{exchange.completion_tokens} tokens")
         words.append(f"{show(exchange.micro)} credits")
     words.append(f"{exchange.milliseconds} ms")
     if exchange.failure is not None:
@@ -47,6 +48,7 @@ def json_line(exchange: RequestRecord) -> str:
         "outcome": exchange.outcome,
         "prompt_tokens": exchange.prompt_tokens,
         "completion_tokens": exchange.completion_tokens,
+        "cached_tokens": exchange.cached_tokens,
         "credits": None if exchange.micro is None else credits(exchange.micro),
         "ms": exchange.milliseconds,
         "key": exchange.key.hint or exchange.key.name if exchange.key else None,

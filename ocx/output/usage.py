@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ocx.api.usage import cached_tokens, reasoning_tokens, token_count
+
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 def usage_line(
     usage: Mapping[str, Any] | None, seconds: float, first_token: float | None = None
 ) -> str:
-    """Tokens as the API counted them, seconds, tokens a second.
+    """Tokens as the API counted them, cached and reasoning ones too, seconds, tokens a second.
 
     Args:
         usage: the API's `usage` object, or None if it sent none.
@@ -23,7 +25,7 @@ def usage_line(
     if first_token is not None:
         parts.append(f"first token after {first_token:.2f} s")
     parts.append(f"{seconds:.2f} s")
-    completion = _count(usage, "completion_tokens") if usage else None
+    completion = token_count(usage, "completion_tokens")
     if completion and seconds > 0:
         parts.append(f"{completion / seconds:.0f} tokens/s")
     return "usage: " + ", ".join(parts)
@@ -63,16 +65,16 @@ def cost_line(cost: Cost) -> str:
 def _tokens(usage: Mapping[str, Any] | None) -> str:
     if not usage:
         return "tokens unknown (the server sent none)"
-    counts = [
-        _count(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    ]
-    prompt, completion, total = ("?" if count is None else str(count) for count in counts)
-    return f"{prompt} prompt + {completion} completion = {total} tokens"
+    prompt, completion, total = (
+        _shown(token_count(usage, name))
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    )
+    cached, reasoning = cached_tokens(usage), reasoning_tokens(usage)
+    of_prompt = f" ({cached} cached)" if cached else ""
+    of_completion = f" ({reasoning} reasoning)" if reasoning else ""
+    return f"{prompt} prompt{of_prompt} + {completion} completion{of_completion} = {total} tokens"
 
 
-def _count(usage: Mapping[str, Any], name: str) -> int | float | None:
-    """A number, or None: a text could be anything, commands of the terminal too."""
-    count = usage.get(name)
-    if not isinstance(count, int | float) or isinstance(count, bool):
-        return None
-    return count if 0 <= count < 2**63 else None
+def _shown(count: int | None) -> str:
+    """A number or `?`: a text could be anything, commands of the terminal too."""
+    return "?" if count is None else str(count)

@@ -118,6 +118,7 @@ class Delivery(ABC):
         record.outcome = record.outcome or outcome
         record.prompt_tokens = usage.prompt_tokens
         record.completion_tokens = usage.completion_tokens
+        record.cached_tokens = usage.cached_tokens
         record.micro = self._charge.taken
 
     async def _write(self) -> None:

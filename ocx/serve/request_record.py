@@ -32,6 +32,7 @@ class RequestRecord:
     """It failed after the reply had begun."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
     micro: int | None = None
     began: float = field(default_factory=time.monotonic)
 

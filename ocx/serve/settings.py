@@ -11,6 +11,7 @@ route = "forward:ollama"        # echo, lorem:20, fault/…, script:FILE, casset
 upstream_model = "llama3.2:1b"
 prompt_price = 5                # credits per million tokens
 completion_price = 18
+cached_prompt_price = 0.5       # of prompt tokens that the upstream had in its cache
 ```
 """
 
@@ -41,7 +42,10 @@ _TOP = (
     *("port", "database", "grant", "rpm", "concurrency", "send_timeout", "request_timeout"),
     "catalogue",
 )
-_MODEL = ("route", "upstream_model", "record_from", "owner", "prompt_price", "completion_price")
+_MODEL = (
+    *("route", "upstream_model", "record_from", "owner"),
+    *("prompt_price", "completion_price", "cached_prompt_price"),
+)
 _UPSTREAM = ("base_url", "api_key_env", "timeout", "connect_timeout", "idle_timeout")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -154,20 +158,26 @@ class _Reader:
         if name.startswith(("lorem:", faults.PREFIX, "script:", "cassette:", "forward:")):
             file.fail(keys, "a model cannot be called like a target")
         like = next((model for model in BUILT_IN if model.id == name), BUILT_IN[0])
+        has_cached = "cached_prompt_price" in file.table(keys)
+        prompt = self._price((*keys, "prompt_price"), like.price.prompt)
         return Model(
             name,
             file.text((*keys, "owner")) or (like.owner if like.id == name else "ocx"),
             Price(
-                self._price((*keys, "prompt_price"), like.price.prompt),
+                prompt,
                 self._price((*keys, "completion_price"), like.price.completion),
+                # No more than the others: the hold of a request does not know what is cached.
+                self._price((*keys, "cached_prompt_price"), prompt, float(prompt))
+                if has_cached
+                else None,
             ),
             file.text((*keys, "route")) or ECHO,
             like.reasons and like.id == name,
         )
 
-    def _price(self, keys: Keys, default: Decimal) -> Decimal:
+    def _price(self, keys: Keys, default: Decimal, most: float = MOST_PRICE) -> Decimal:
         # str: the decimal that was written, not the double that is nearest to it.
-        return Decimal(str(self._file.number(keys, float(default), 0, MOST_PRICE)))
+        return Decimal(str(self._file.number(keys, float(default), 0, most)))
 
     def _target(self, model: Model, upstreams: Mapping[str, Upstream]) -> Target:
         keys = ("models", model.id, "route")

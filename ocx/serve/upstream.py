@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from ocx.api.usage import cached_tokens
 from ocx.secret import redact
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
 from ocx.serve.problem import ApiProblem
@@ -59,7 +60,7 @@ def read_usage(value: Any) -> Usage | None:
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
     if not _is_count(prompt) or not _is_count(completion):
         return None
-    return Usage(prompt, completion)
+    return Usage(prompt, completion, cached_tokens(value) or 0)
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

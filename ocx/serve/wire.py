@@ -14,10 +14,15 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True)
 class Usage:
-    """The tokens of a request, named as in the API."""
+    """The tokens of a request, named as in the API.
+
+    Attributes:
+        cached_tokens: those of the prompt that an upstream had in its cache.
+    """
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
 
     def document(self) -> dict[str, int]:
         return {

@@ -15,14 +15,20 @@ def test_prices_are_those_of_prompts_and_answers(tmp_path: Path) -> None:
     path.write_text(
         '[prices."m"]\nprompt = 5\ncompletion = 0.5\n[prices.free]\nprompt = 0\ncompletion = 0\n'
     )
-    assert read(path).prices() == {"m": (5, 0.5), "free": (0, 0)}
+    assert read(path).prices() == {
+        "m": {"prompt": 5, "completion": 0.5},
+        "free": {"prompt": 0, "completion": 0},
+    }
+    path.write_text('[prices."m"]\nprompt = 5\ncompletion = 0.5\ncached_prompt = 1\n')
+    assert read(path).prices() == {"m": {"prompt": 5, "completion": 0.5, "cached_prompt": 1}}
 
 
 @pytest.mark.parametrize(
     "row",
     ["5", "{prompt = 5}", "{prompt = -1, completion = 1}", "{prompt = true, completion = 1}",
      "{prompt = nan, completion = 1}", '{prompt = "1", completion = 1}',
-     "{prompt = 1, completion = 1, more = 1}"],
+     "{prompt = 1, completion = 1, more = 1}", "{prompt = 1, cached_prompt = 1}",
+     "{prompt = 1, completion = 1, cached_prompt = -1}"],
 )  # fmt: skip
 def test_prices_that_are_none(tmp_path: Path, row: str) -> None:
     path = tmp_path / "config.toml"

@@ -17,6 +17,27 @@ from ocx.output.usage import usage_line
             "usage: 20 prompt + 10 completion = 30 tokens, first token after 0.50 s, 2.00 s,"
             " 5 tokens/s",
         ),
+        (
+            {
+                "prompt_tokens": 20,
+                "completion_tokens": 10,
+                "total_tokens": 30,
+                "prompt_tokens_details": {"cached_tokens": 15},
+                "completion_tokens_details": {"reasoning_tokens": 4},
+            },
+            None,
+            "usage: 20 prompt (15 cached) + 10 completion (4 reasoning) = 30 tokens, 2.00 s,"
+            " 5 tokens/s",
+        ),
+        (
+            {
+                "prompt_tokens": 20,
+                "prompt_tokens_details": {"cached_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": "\x1b[2J"},
+            },
+            None,
+            "usage: 20 prompt + ? completion = ? tokens, 2.00 s",
+        ),
         ({"prompt_tokens": 20}, None, "usage: 20 prompt + ? completion = ? tokens, 2.00 s"),
         (
             {"prompt_tokens": float("inf"), "completion_tokens": 10**400, "total_tokens": -1},

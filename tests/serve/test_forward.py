@@ -27,9 +27,10 @@ ASK = request("one two three", "front")
 
 def front(serve: Callable[..., Served], url: str, model: str | None, **given: Any) -> Served:
     """A gateway whose model `front` is `model` at `url`."""
+    price = given.pop("price", PRICE)
     given = {"base_url": url, **given}
     forward = Forward(Upstream("up", **given), model)
-    catalogue = Catalogue([*BUILT_IN, Model("front", "me", PRICE, "forward:up")])
+    catalogue = Catalogue([*BUILT_IN, Model("front", "me", price, "forward:up")])
     return serve(catalogue=catalogue, router=Router({"front": forward}))
 
 
@@ -65,6 +66,27 @@ def test_a_stream_passes_through_and_is_charged_by_the_upstream(
     assert gateway.charges() == [("settled", "finished", 11, 3, 11 * 10 + 3 * 100)]
     assert gateway.wait_for(1)[0].micro == 410
     assert back.charges()[0][:2] == ("settled", "finished")
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_cached_tokens_are_charged_by_their_price(
+    serve: Callable[..., Served], told: Callable[[bytes], Told], streams: bool
+) -> None:
+    usage = {
+        "prompt_tokens": 10,
+        "completion_tokens": 2,
+        "prompt_tokens_details": {"cached_tokens": 8},
+    }
+    choice = {"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}
+    last = {"choices": [], "usage": usage}
+    answer = whole({"choices": [choice], "usage": usage})
+    up = told(sse(chunk("hi", finish="stop"), last) if streams else answer)
+    price = Price(Decimal(10), Decimal(100), Decimal(1))
+    gateway = front(serve, up.url, "m", price=price)
+    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": streams})
+    assert reply.status_code == 200
+    assert gateway.charges() == [("settled", "finished", 10, 2, 2 * 10 + 8 * 1 + 2 * 100)]
+    assert gateway.wait_for(1)[0].cached_tokens == 8
 
 
 def test_a_whole_answer_passes_through(chain: Callable[..., tuple[Served, Served]]) -> None:
@@ -407,6 +429,15 @@ def test_a_fault_never_reaches_the_upstream(
     ("value", "usage"),
     [
         ({"prompt_tokens": 1, "completion_tokens": 2}, Usage(1, 2)),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 7},
+            },
+            Usage(9, 2, 7),
+        ),
+        ({"prompt_tokens": 1, "completion_tokens": 2, "cached_tokens": 7}, Usage(1, 2)),
         ({"prompt_tokens": -1, "completion_tokens": 2}, None),
         ({"prompt_tokens": 1.0, "completion_tokens": 2}, None),
         ({"prompt_tokens": 1}, None),

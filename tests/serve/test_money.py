@@ -24,6 +24,18 @@ def test_a_cost_is_the_exact_sum_rounded_up(
     assert Price(first, second).cost(prompt, completion) == ceil(exact)
 
 
+@given(PRICES, PRICES, TOKENS, TOKENS)
+def test_a_cached_part_has_its_price(
+    first: Decimal, cached: Decimal, fresh: int, found: int
+) -> None:
+    price = Price(first, Decimal(7), cached)
+    exact = Fraction(first) * fresh + Fraction(cached) * found + 7
+    assert price.cost(fresh + found, 1, found) == ceil(exact)
+    assert Price(first, Decimal(7)).cost(fresh + found, 1, found) == ceil(
+        Fraction(first) * (fresh + found) + 7
+    )
+
+
 @given(PRICES, PRICES, TOKENS, st.integers(0, 10**9))
 def test_what_fits_is_the_most_that_fits(
     first: Decimal, second: Decimal, prompt: int, available: int

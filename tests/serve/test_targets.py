@@ -296,6 +296,7 @@ route = "forward:ollama"
 upstream_model = "llama3.2:1b"
 prompt_price = 0.1
 completion_price = 0
+cached_prompt_price = 0.02
 [models.talk]
 route = "script:answers.toml"
 [models.tape]
@@ -328,6 +329,7 @@ def test_settings_are_read(folder: Path) -> None:
     models = found.catalogue.models
     assert list(models)[: len(BUILT_IN)] == [model.id for model in BUILT_IN]
     assert str(models["llama3"].price.prompt) == "0.1"
+    assert str(models["llama3"].price.cached_prompt) == "0.02"
     assert models["gpt-4"].owner == "us"
     assert models["gpt-4"].price == BUILT_IN[-1].price
     assert {name: target.is_local for name, target in found.targets.items()} == {
@@ -378,6 +380,10 @@ def test_routes_of_settings_answer(serve: Callable[..., Served], folder: Path) -
         ("[models.x]\nroute = 'ecko'", ":2: models.x.route: must be echo, lorem:N"),
         ("[models.x]\nprice = 1", ":2: models.x.price: unknown setting; there are"),
         ("[models.x]\nprompt_price = -1", ":2: models.x.prompt_price: must be from 0"),
+        (
+            "[models.x]\nprompt_price = 1\ncached_prompt_price = 2",
+            ":3: models.x.cached_prompt_price: must be from 0 to 1",
+        ),
         ("[models.'fault/x']", ":1: models.fault/x: a model cannot be called like a target"),
         ("[models.x]\nroute = 'cassette:tape'\nrecord_from = 'no'", ":3: models.x.record_from:"),
         ("[upstreams.u]", ":1: upstreams.u: base_url is required"),

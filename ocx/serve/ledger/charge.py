@@ -66,7 +66,8 @@ class Charge:
         usage = self.usage()
         source: Source = "upstream" if usage is self.upstream else "counted"
         free = not (self.finished or self.delivered)
-        cost = 0 if free else self._price.cost(usage.prompt_tokens, usage.completion_tokens)
+        counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+        cost = 0 if free else self._price.cost(*counts)
         bill = Bill(cost, usage.prompt_tokens, usage.completion_tokens, source, outcome)
         self.taken = self._ledger.settle(self._id, bill)
 

@@ -15,14 +15,21 @@ MOST = 2**53
 
 @dataclass(frozen=True)
 class Price:
-    """Credits per million tokens, for what goes in and what comes out."""
+    """Credits per million tokens, for what goes in and what comes out.
+
+    Attributes:
+        cached_prompt: for what an upstream had in its cache; None: as all else that goes in.
+    """
 
     prompt: Decimal
     completion: Decimal
+    cached_prompt: Decimal | None = None
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> int:
-        """Micro-credits, rounded up once for the whole charge."""
-        exact = self.prompt * prompt_tokens + self.completion * completion_tokens
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> int:
+        """Micro-credits, rounded up once for the whole charge; of the prompt some are cached."""
+        cached = self.prompt if self.cached_prompt is None else self.cached_prompt
+        exact = self.prompt * (prompt_tokens - cached_tokens) + cached * cached_tokens
+        exact += self.completion * completion_tokens
         return min(int(exact.to_integral_value(ROUND_CEILING)), MOST)
 
     def fitting(self, micro: int, prompt_tokens: int) -> int:
