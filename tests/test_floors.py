@@ -65,6 +65,7 @@ SERVE_MAY_IMPORT = (
     "ocx.api.types",
     "ocx.api.sse",
     "ocx.api.urls",
+    "ocx.api.usage",
 )
 """The words and rules that both ends of the wire share, all of them pure, and the ground floor."""
 MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring.client")
