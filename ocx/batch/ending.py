@@ -70,11 +70,11 @@ def _took(summary: Summary) -> str:
     if summary.seconds > 0 and finished:
         parts.append(f"{finished / summary.seconds:,.1f} rows/s")
     parts.append(f"{count(summary.prompt_tokens)}+{count(summary.completion_tokens)} tokens")
-    if summary.unknown_costs < finished:
-        parts.append(f"{amount(float(summary.credits))} credits")
-    if summary.unknown_costs:
+    if finished and summary.spent is not None:
+        parts.append(f"{amount(float(summary.spent))} credits")
+    if summary.unknown_costs and summary.credits_by_balance is None:
         parts.append(f"the cost of {summary.unknown_costs:,} rows is not known")
-    if summary.by_balance:
+    if summary.credits_by_balance is not None:
         parts.append("costs by the balance, which the whole account changes")
     if summary.outage_seconds:
         parts.append(f"{duration(summary.outage_seconds)} without the server")

@@ -303,7 +303,7 @@ class Engine:
             amount = connection.balance()
         except OcxError as error:
             with self._work:
-                self.scheduler.halt(Stop("balance", error))
+                self.scheduler.balance_unread(error)
                 self._tell()
                 self._work.notify_all()
                 return self._next_action()

@@ -211,7 +211,8 @@ class Run:
         summary.seconds = seconds
         summary.stop = scheduler.stop
         summary.outage_seconds = scheduler.outage.seconds
-        summary.by_balance = scheduler.budget.by_balance
+        if scheduler.budget.by_balance:
+            summary.credits_by_balance = scheduler.budget.spent
         summary.maybe_paid_twice = scheduler.maybe_paid_twice + self._engine.aborted
         summary.maybe_paid_twice += self._maybe_paid
         if summary.total is not None:

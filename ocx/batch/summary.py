@@ -14,8 +14,8 @@ from ocx.batch.output.states import State
 from ocx.batch.result import EXIT_CODES, OK, RETRYABLE, Result
 
 _PARTIAL = 13
+_BY_ERROR = {"balance", "max_credits", "min_balance"}
 _STOPS = {
-    "budget": 12,
     "rate_limit": 6,
     "auth": 4,
     "credits": 5,
@@ -42,6 +42,8 @@ class Summary:
     skipped: rows that an earlier run had finished; `kept_failures` of them had failed.
     unsent: rows without a result.
     maybe_paid_twice: rows at most whose request may have been charged more than once.
+    credits: the costs that are known by row.
+    credits_by_balance: what the run took, where the balance had to tell a part of it.
     """
 
     total: int | None = None
@@ -58,7 +60,7 @@ class Summary:
     reasoning_tokens: int = 0
     credits: Decimal = Decimal(0)
     unknown_costs: int = 0
-    by_balance: bool = False
+    credits_by_balance: Decimal | None = None
     seconds: float = 0.0
     outage_seconds: float = 0.0
     stop: Stop | None = None
@@ -70,6 +72,13 @@ class Summary:
     @property
     def failed(self) -> int:
         return sum(self.classes.values()) - self.done
+
+    @property
+    def spent(self) -> Decimal | None:
+        """Credits that the run took, at least; None if nothing is known of them."""
+        if self.credits_by_balance is not None:
+            return self.credits_by_balance
+        return self.credits if self.credits or not self.unknown_costs else None
 
     def add(self, result: Result) -> None:
         """Count a finished row."""
@@ -97,7 +106,7 @@ class Summary:
     def exit_code(self) -> int:
         """0 if all is good, 13 if a rerun helps, else the class of what is left."""
         stop = self.stop
-        if stop is not None and stop.reason == "balance":
+        if stop is not None and stop.reason in _BY_ERROR:
             return stop.error.exit_code if stop.error is not None else 1
         if stop is not None and stop.reason in _STOPS:
             return _STOPS[stop.reason]
@@ -134,9 +143,9 @@ class Summary:
             "completion_tokens": self.completion_tokens,
             "cached_tokens": self.cached_tokens,
             "reasoning_tokens": self.reasoning_tokens,
-            "credits": as_number(self.credits),
+            "credits": None if self.spent is None else as_number(self.spent),
             "credits_unknown_rows": self.unknown_costs,
-            "credits_by_balance": self.by_balance,
+            "credits_by_balance": self.credits_by_balance is not None,
             "seconds": round(self.seconds, 3),
             "outage_seconds": round(self.outage_seconds, 3),
             "exit_code": self.exit_code(),

@@ -52,7 +52,7 @@ def test_a_budget_is_kept_within_its_bound(workers: int, tell: bool) -> None:
     run = Simulation(Scheduler(settings), account, balance=lambda: account.balance)
     run.run(rows(5000))
     assert run.scheduler.stop is not None
-    assert run.scheduler.stop.reason == "budget"
+    assert run.scheduler.stop.reason == "max_credits"
     assert account.spent <= 50 + (1 if tell else 3) * workers * Decimal("0.75")
     assert account.spent >= 40
     assert run.scheduler.budget.by_balance is not tell

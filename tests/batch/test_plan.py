@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,7 +24,15 @@ from ocx.batch.rows.row import Row
 from ocx.batch.rows.selection import Selection
 from ocx.batch.rows.source import FileSource
 from ocx.batch.summary import Summary
-from ocx.errors import InvalidAnswerError, OcxError, RejectedError, ServerError, UsageError
+from ocx.errors import (
+    BelowError,
+    InvalidAnswerError,
+    OcxError,
+    PartialError,
+    RejectedError,
+    ServerError,
+    UsageError,
+)
 from tests.batch.fakes import URL, row
 
 
@@ -128,7 +137,6 @@ DOWN, WRONG = result(ServerError("no", status=500)), result(InvalidAnswerError("
         ([], 5, "credits", 5),
         ([OK], 5, "rate_limit", 6),
         ([OK], 5, "network", 9),
-        ([OK], 5, "budget", 12),
         ([OK], 5, "interrupted", 130),
         ([OK], 5, "terminated", 143),
     ],
@@ -145,9 +153,28 @@ def test_the_exit_code_says_whether_a_rerun_helps(
     json.dumps(summary.document())
 
 
-def test_a_balance_that_cannot_be_read_keeps_its_code() -> None:
-    summary = Summary(unsent=3, stop=Stop("balance", ServerError("no balance")))
-    assert summary.exit_code() == 8
+@pytest.mark.parametrize(
+    ("reason", "error", "code"),
+    [
+        ("balance", ServerError("no balance"), 8),
+        ("min_balance", BelowError("the floor"), 12),
+        ("max_credits", PartialError("used up"), 13),
+        ("max_credits", BelowError("could not begin"), 12),
+    ],
+)
+def test_the_end_of_a_budget_keeps_its_code(reason: str, error: OcxError, code: int) -> None:
+    summary = Summary(unsent=3, stop=Stop(reason, error))
+    assert summary.exit_code() == code
+    assert summary.document()["stopped"] == reason
+
+
+def test_credits_that_nothing_tells_are_not_zero() -> None:
+    summary = Summary(total=1)
+    assert summary.document()["credits"] == 0, "nothing was sent"
+    summary.add(replace(OK, credits=None))
+    assert summary.document()["credits"] is None
+    summary.credits_by_balance = Decimal(3)
+    assert summary.document()["credits"] == 3
 
 
 def test_failures_that_a_resumed_run_leaves_count_for_the_code() -> None:

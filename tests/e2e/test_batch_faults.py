@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -235,11 +236,30 @@ def priced(prompt: str, _: int) -> bytes:
     return good(prompt, cost=PRICE)
 
 
+def spends(rows: RowServer, start: float = 100.0, **named: float) -> list[float]:
+    """Have each row take its price from a balance, which is returned."""
+    lock, balance = threading.Lock(), [start]
+
+    def spend(prompt: str, _: int) -> bytes:
+        with lock:
+            balance[0] -= PRICE
+        return good(prompt, **named)
+
+    def tell(connection: socket.socket) -> None:
+        connection.sendall(answers.answer({"balance": balance[0]}))
+
+    rows.behave = spend
+    rows.answer([tell], path="/balance")
+    return balance
+
+
 @pytest.mark.parametrize("jobs", [1, 32])
 def test_a_budget_holds(ocx: Ocx, rows: RowServer, work: Path, jobs: int) -> None:
     rows.behave = priced
     args = ("batch", "in.jsonl", "-o", "out.jsonl", "-j", str(jobs))
-    run = ocx(*args, "--max-credits", "6", "--report", "r.json").has(12)
+    run = ocx(*args, "--max-credits", "6", "--report", "r.json").has(13)
+    report = json.loads((work / "r.json").read_text())
+    assert report["stopped"] == "max_credits"
     sent = sum(rows.asked.values())
     assert 9 <= sent <= 12, "every row costs 0.5"
     assert f"{SIZE - sent} rows unsent" in run.stderr
@@ -255,24 +275,54 @@ def test_a_budget_by_price_holds_before_any_cost_is_known(
     ocx(*args, "--max-credits", "0.5").has(12)
     assert not rows.asked, "one row may cost a credit"
     rows.behave = lambda prompt, _: good(prompt, completion_tokens=1000)
-    ocx(*args, "--max-credits", "3", "--resume").has(12)
+    ocx(*args, "--max-credits", "3", "--resume").has(13)
     assert sum(rows.asked.values()) == 3
+
+
+@pytest.mark.parametrize(("limit", "code"), [("--max-credits", 13), ("--min-balance", 12)])
+def test_a_nightly_budget_and_a_floor_are_told_apart(
+    ocx: Ocx, rows: RowServer, work: Path, limit: str, code: int
+) -> None:
+    """Answers name no cost, and the report has it from the balance."""
+    balance = spends(rows)
+    amount = "6" if limit == "--max-credits" else "94"
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "-j", "2", "--report", "r.json")
+    ocx(*args, limit, amount).has(code)
+    report = json.loads((work / "r.json").read_text())
+    assert report["stopped"] == limit[2:].replace("-", "_")
+    assert report["credits"] == 100 - balance[0]
+
+
+def test_the_report_of_a_whole_run_has_its_credits_from_the_balance(
+    ocx: Ocx, rows: RowServer, work: Path
+) -> None:
+    write_rows(work / "in.jsonl", 5)
+    balance = spends(rows)
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "-j", "2", "--report", "r.json")
+    ocx(*args, "--max-credits", "60").has(0)
+    report = json.loads((work / "r.json").read_text())
+    assert report["credits"] == 100 - balance[0] == 2.5
+
+
+def test_credits_that_nobody_tells_are_null(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    write_rows(work / "in.jsonl", 5)
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--report", "r.json").has(0)
+    assert json.loads((work / "r.json").read_text())["credits"] is None
+
+
+def test_a_balance_that_is_gone_after_the_last_row_fails_nothing(
+    ocx: Ocx, rows: RowServer, work: Path
+) -> None:
+    write_rows(work / "in.jsonl", 1)
+    rows.answer(answers.answer({"balance": 100}), answers.error(400), path="/balance")
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "--report", "r.json")
+    ocx(*args, "--max-credits", "60").has(0)
+    assert json.loads((work / "r.json").read_text())["credits"] is None
 
 
 def test_a_balance_holds_over_four_shards_at_once(ocx: Ocx, rows: RowServer, work: Path) -> None:
     """Documented: it can fall below by the worst case of all rows in flight."""
-    lock, balance = threading.Lock(), [30.0]
-
-    def spend(prompt: str, _: int) -> bytes:
-        with lock:
-            balance[0] -= PRICE
-        return good(prompt, cost=PRICE)
-
-    def tell(connection: socket.socket) -> None:
-        connection.sendall(answers.answer({"balance": balance[0]}))
-
-    rows.behave = spend
-    rows.answer([tell], path="/balance")
+    balance = spends(rows, 30.0, cost=PRICE)
     write_rows(work / "in.jsonl", 200)
     shards = [
         ocx.spawn(

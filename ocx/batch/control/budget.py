@@ -29,6 +29,7 @@ _NONE = Decimal(0)
 _PLENTY = Decimal("Infinity")
 
 Admission = Literal["go", "wait", "read", "over"]
+Limit = Literal["max_credits", "min_balance"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,17 @@ class Budget:
             return "go" if alone else self._look_again(last="go")
         return self._current(worst)
 
+    def short_of(self, body: Mapping[str, Any]) -> Limit:
+        """Which limit a row does not fit in; the floor, which is an alarm, if it is both."""
+        left = self._left_balance()
+        below = left <= 0 or left < (self.worst(body) or _NONE)
+        return "min_balance" if below else "max_credits"
+
+    @property
+    def owes_reading(self) -> bool:
+        """Rows have ended whose cost only a last look at the balance can tell."""
+        return self._limits.any and self._news and not self._reading and self._unknown_rows > 0
+
     def _current(self, worst: Decimal) -> Admission:
         """Go, unless too much has happened since the balance was read."""
         too_much = self._committed + worst > self._allowance(worst)
@@ -143,6 +155,10 @@ class Budget:
         self._reading = _Reading(self.spent, self.assumed, self._unknown_rows)
         self._committed = self.held
         self._news = False
+
+    def give_up_reading(self) -> None:
+        """It cannot be read: what it would have told stays assumed."""
+        self._reading = None
 
     def read(self, balance: Decimal) -> None:
         """The balance as it was read."""

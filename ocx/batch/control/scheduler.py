@@ -71,6 +71,7 @@ class Scheduler:
         self.unsent = 0
         self.maybe_paid_twice = 0
         self.in_flight = 0
+        self._begun = False
         self._ready: deque[Task] = deque()
         self._delayed: list[tuple[float, int, Task]] = []
         self._parked: list[tuple[Task, Failure, Kind]] = []
@@ -169,6 +170,12 @@ class Scheduler:
         """The outcome of a `ReadBalance`."""
         self.budget.read(amount)
 
+    def balance_unread(self, error: OcxError) -> None:
+        """The same if it failed: a budget that cannot be looked after holds nothing more."""
+        self.budget.give_up_reading()
+        if not self._all_done:  # else the reading was for the report alone
+            self.halt(Stop("balance", error))
+
     def refuse(self, row: BadRow) -> Result:
         """A row that cannot be sent."""
         failure = Failure(UsageError(f"line {row.line} {row.message}"), sent=False)
@@ -192,9 +199,17 @@ class Scheduler:
             self.budget.begin_reading()
             return ReadBalance()
         if admission == "over":
-            self.halt(Stop("budget", BelowError("the budget does not hold another row")))
+            self.halt(self._over_budget(task))
             return Over()
         return Wait()
+
+    def _over_budget(self, task: Task) -> Stop:
+        """Credits used up are the run's normal end; a floor reached, or no beginning, is not."""
+        limit = self.budget.short_of(task.row.body)
+        message = f"--{limit.replace('_', '-')} does not hold another row"
+        if limit == "max_credits" and self._begun:
+            return Stop(limit, PartialError(message))
+        return Stop(limit, BelowError(message))
 
     def _probe(self, now: float) -> Action:
         if self._probing:
@@ -213,7 +228,17 @@ class Scheduler:
     def _idle(self, now: float) -> Action:
         if self._delayed:
             return Wait(self._delayed[0][0] - now)
-        return Over() if self._closed and not self.in_flight else Wait()
+        if not self._all_done:
+            return Wait()
+        if self.budget.owes_reading:
+            self.budget.begin_reading()
+            return ReadBalance()
+        return Over()
+
+    @property
+    def _all_done(self) -> bool:
+        waiting = self._ready or self._delayed or self._parked
+        return self._closed and not self.in_flight and not waiting
 
     def _send(self, task: Task, now: float) -> Send:
         if self._ready and self._ready[0] is task:
@@ -227,6 +252,7 @@ class Scheduler:
         task.hold = self.budget.hold(task.row.body)
         self.rates.spend(task, now)
         self.in_flight += 1
+        self._begun = True
         return Send(task)
 
     def _answered(self, task: Task, answer: Answer, now: float) -> Result:
