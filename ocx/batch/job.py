@@ -22,7 +22,7 @@ from ocx.batch.output.states import Retry, States
 from ocx.batch.output.store import Store
 from ocx.batch.plan import decide
 from ocx.batch.request_hash import request_bytes, request_sha256, sha256_of
-from ocx.batch.result import Result
+from ocx.batch.result import MAYBE_PAID, Result
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.stream import RowStream
 from ocx.batch.summary import Summary
@@ -167,6 +167,8 @@ class Run:
                 if skipped % _SKIPPED_AT_ONCE == 0:
                     yield SKIPPED
             else:
+                state = self._states.get(row.id)
+                self._maybe_paid += state is not None and state.kind in MAYBE_PAID
                 yield row
 
     def _decide(self, row: Row | BadRow, states: States) -> str:

@@ -14,6 +14,9 @@ OK = "ok"
 RETRYABLE = frozenset({"rate_limit", "server", "network", "timeout", "incomplete"})
 """Classes of failure that a rerun can mend; the others stay what they are."""
 
+MAYBE_PAID = frozenset({"network", "timeout", "incomplete"})
+"""Classes of failure of a request that may have been charged all the same."""
+
 EXIT_CODES = {error.name: error.exit_code for error in ERRORS}
 
 

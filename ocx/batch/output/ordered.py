@@ -6,6 +6,7 @@ resumed run takes it from there.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -124,7 +125,9 @@ class Window:
             if self._lines > 8 * self._size:  # most of them have been written since
                 self._rewrite(self._fd)
             else:
-                os.write(self._fd, dump_result(result))
+                data = dump_result(result)
+                if os.write(self._fd, data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise unwritable(self._spool, error) from error
 
