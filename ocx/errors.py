@@ -100,13 +100,13 @@ class ConfigError(OcxError):
 class AuthError(OcxError):
     exit_code = 4
     name = "auth"
-    meaning = "no key found; HTTP 401; 403 that is not about credits"
+    meaning = "no key found; HTTP 401 or 403 that is not about credits"
 
 
 class CreditsError(OcxError):
     exit_code = 5
     name = "credits"
-    meaning = "HTTP 402, or an error that says the quota is used up"
+    meaning = "HTTP 402, or an error of any status that says the credits are used up"
     default_hint = "top up the account, then try again; `ocx balance` shows what is left"
 
 

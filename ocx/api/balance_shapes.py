@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
 from ocx.api.amounts import Number, number_in
-from ocx.api.error_response import is_failure_code, reported
+from ocx.api.error_response import from_document, is_failure_code, reported
 from ocx.errors import ServerError
 
 Confidence = Literal["exact", "derived", "guessed"]
@@ -96,6 +96,8 @@ def find_balance(document: Any) -> Balance:
     """
     if isinstance(document, dict) and is_failure(document):
         raise reported(document, {})
+    if isinstance(document, list) and (error := from_document(document, {})) is not None:
+        raise error
     bare = number_in(document)
     if bare:
         return to_balance(Found(Scope("", {}), "", bare))

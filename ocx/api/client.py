@@ -26,7 +26,7 @@ from ocx.api.http import (
     unpack,
 )
 from ocx.api.models import list_models
-from ocx.api.retry import Failure, log_retry, may_retry, retry_after, wait_before
+from ocx.api.retry import Failure, log_retry, may_retry, wait_before
 from ocx.api.stream import Stream
 from ocx.api.stream_state import StreamState
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply, model_ids
@@ -182,7 +182,7 @@ class Client:
             status,
             headers,
             body,
-            parse(body),
+            parse(body, headers.get("content-type", "")),
             request_id(headers, self._endpoint.key),
             time.monotonic() - call.started,
             call.attempts,
@@ -276,7 +276,6 @@ class _Call:
         error = from_response(
             response.status_code, headers, bytes(body[:ERROR_CAP]), key=self._endpoint.key
         )
-        error.retry_after = retry_after(headers)
         error.headers, error.body = headers, bytes(body[:ERROR_CAP])
         return Failure(error, "status", headers)
 

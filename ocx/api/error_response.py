@@ -7,8 +7,7 @@ The provider documents five statuses and no body, so every common shape is read:
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ocx.errors import (
@@ -26,13 +25,16 @@ from ocx.secret import Secret, redact
 
 MAX_TEXT = 500
 _MAX_RAW = 200
+_EXCERPT_CAP = 64 * 1024
 _REQUEST_IDS = ("x-request-id", "request-id", "x-oneapi-request-id", "cf-ray")
-_QUOTA_CODES = {"insufficient_quota", "insufficient_user_quota"}
-# 403 says credits in words only: one-api and its forks answer in English or Chinese.
-_ABOUT_CREDITS = (
-    r"(?i)insufficient.{0,20}(balance|credit|quota|fund)"
-    r"|(credit|quota|balance).{0,20}(exhaust|used up)|(余额|额度|餘額|額度)不足"
-)
+_WORDS = ("errors", "message", "msg", "detail", "title")
+_DEPTH = 5
+# google.rpc.Code, which stands beside the number or in place of it.
+_RPC = {
+    "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "RESOURCE_EXHAUSTED": 429, "INTERNAL": 500,
+    "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504,
+}  # fmt: skip
 _NAMED = (
     ("rate_limit", RateLimitError),
     ("too_many_requests", RateLimitError),
@@ -60,10 +62,13 @@ def from_response(
         body: as much of it as was read, decompressed.
         key: masked wherever the server repeats it.
     """
-    document = parse(body)
-    text = _text(document, key) or excerpt(body, key)
+    from ocx.api.error_words import asked_wait  # noqa: PLC0415 - only if there is an error
+
+    words = _text_of(body, headers.get("content-type", ""))
+    document = first(parse(words))
+    text = _text(document, key) or excerpt(words, key)
     code = _code(document, key)
-    kind = _kind(status, code, text)
+    kind = _kind(status, document, text)
     if 300 <= status < 400:
         target = _clean(headers.get("location", ""))
         text = f"redirects are not followed; it leads to {target}" if target else "redirected"
@@ -74,6 +79,7 @@ def from_response(
         status=status,
         api_code=code,
         request_id=request_id(headers, key),
+        retry_after=asked_wait(headers, document, text),
     )
 
 
@@ -81,6 +87,7 @@ def from_document(
     document: Any, headers: Mapping[str, str], *, status: int = 200, key: Secret | None = None
 ) -> OcxError | None:
     """The error that a document with a 200, or an event of a stream, reports, if any."""
+    document = first(document)
     if not reports_failure(document):
         return None
     return reported(document, headers, status=status, key=key)
@@ -94,15 +101,18 @@ def reported(
     key: Secret | None = None,
 ) -> OcxError:
     """The error of a document that is known to report one."""
+    from ocx.api.error_words import asked_wait  # noqa: PLC0415 - only if there is an error
+
     code = _code(document, key)
     text = _text(document, key) or "the server reports an error without saying which"
-    kind = _kind(_status_in(document, code), code, text)
+    kind = _kind(_status_in(document, code), document, text)
     return kind(
         redact(text, (key,) if key else ()),
         hint=_hint(kind, None, code),
         status=status,
         api_code=code,
         request_id=request_id(headers, key),
+        retry_after=asked_wait(headers, document, text),
     )
 
 
@@ -127,6 +137,7 @@ def describe(error: OcxError, status: int, request_id: str | None) -> None:
 
 def reports_failure(document: Any) -> bool:
     """Whether a document, whatever its status, says that the request failed."""
+    document = first(document)
     if not isinstance(document, dict):
         return False
     if document.get("error") or document.get("success") is False:
@@ -149,63 +160,96 @@ def request_id(headers: Mapping[str, str], key: Secret | None) -> str | None:
     return next((_cut(value, _MAX_RAW, key) for value in found if value), None)
 
 
-def parse(body: bytes | str) -> Any:
-    """The body's JSON; None if it is not JSON."""
+def parse(body: bytes | str, content_type: str = "") -> Any:
+    """The body's JSON, in whatever encoding; None if it is not JSON."""
     try:
         return json.loads(body)
+    except UnicodeDecodeError:
+        return parse(_text_of(body, content_type))
     except (ValueError, RecursionError):
         return None
 
 
 def excerpt(body: bytes | str, key: Secret | None = None) -> str:
     """The first 200 printable characters, on one line."""
-    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-    return _cut(text, _MAX_RAW, key)
+    return _cut(_text_of(body[:_EXCERPT_CAP]), _MAX_RAW, key)
+
+
+def _text_of(body: bytes | str, content_type: str = "") -> str:
+    if isinstance(body, str):
+        return body
+    from ocx.api.error_words import decoded  # noqa: PLC0415 - only if there is an error
+
+    return decoded(body, content_type)
+
+
+def first(document: Any) -> Any:
+    """The document itself, or the first element of a list: Google sends its errors in one."""
+    for _ in range(_DEPTH):
+        if not isinstance(document, list) or not document:
+            break
+        document = document[0]
+    return document
 
 
 def _text(document: Any, key: Secret | None) -> str:
-    if not isinstance(document, dict):
+    return _cut(_words(document, _DEPTH), MAX_TEXT, key)
+
+
+def _words(value: Any, depth: int) -> str:
+    """The message in a body: a text, or what stands in its fields and first elements."""
+    value = first(value)
+    if isinstance(value, str):
+        return value if value.strip() else ""
+    if not isinstance(value, dict) or not depth:
         return ""
-    error = document.get("error")
-    nested = error.get("message") if isinstance(error, dict) else error
-    names = ("message", "msg", "detail", "title")
-    found = (nested, *(document.get(name) for name in names))
-    text = next((value for value in found if isinstance(value, str) and value.strip()), "")
-    return _cut(text, MAX_TEXT, key)
+    found = (_words(value.get(name), depth - 1) for name in ("error", *_WORDS))
+    return next(filter(None, found), "")
 
 
 def _code(document: Any, key: Secret | None) -> str | None:
+    code = next(_codes(document), None)
+    return None if code is None else _cut(code, _MAX_RAW, key)
+
+
+def _codes(document: Any) -> Iterator[str]:
+    """All codes and types of a body, the one that says most first."""
     if not isinstance(document, dict):
-        return None
-    error = document.get("error")
-    inner = error if isinstance(error, dict) else {}
-    found = (inner.get("code"), inner.get("type"), document.get("code"))
-    code = next((value for value in found if isinstance(value, str | int) and value != ""), None)
-    if code is None or isinstance(code, bool):
-        return None
-    return _cut(str(code), _MAX_RAW, key)
+        return
+    inner = _inner(document)
+    for value in (inner.get("code"), inner.get("type"), document.get("code")):
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            yield str(value)
+
+
+def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = first(document.get("error") or document.get("errors"))
+    return found if isinstance(found, dict) else {}
 
 
 def _status_in(document: Mapping[str, Any], code: str | None) -> int:
-    error = document.get("error")
-    inner = error if isinstance(error, dict) else {}
+    inner = _inner(document)
     for value in (code, inner.get("status"), document.get("status"), inner.get("type")):
         text = str(value)
         if len(text) == 3 and text.isdecimal() and text >= "400":
             return int(text)
+        if text in _RPC:
+            return _RPC[text]
     return 0
 
 
-def _kind(status: int, code: str | None, text: str) -> type[OcxError]:
-    name = (code or "").lower()
-    if name in _QUOTA_CODES or name.endswith("quota_failed") or status == 402:
+def _kind(status: int, document: Any, text: str) -> type[OcxError]:
+    from ocx.api.error_words import limits_speed, used_up  # noqa: PLC0415 - the same
+
+    codes = list(_codes(document))
+    about_credits = used_up(codes, text, limits_speed=limits_speed(document))
+    if status == 402 or (about_credits and not 300 <= status < 400):
         return CreditsError
-    if status == 403:
-        return CreditsError if re.search(_ABOUT_CREDITS, text) else AuthError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 400 <= status < 500:
         return RejectedError
+    name = codes[0].lower() if codes else ""
     if status == 0:
         return next((kind for part, kind in _NAMED if part in name), ServerError)
     return ServerError
@@ -213,6 +257,7 @@ def _kind(status: int, code: str | None, text: str) -> type[OcxError]:
 
 _BY_STATUS: dict[int, type[OcxError]] = {
     401: AuthError,
+    403: AuthError,
     407: NetworkError,
     408: DeadlineError,
     429: RateLimitError,

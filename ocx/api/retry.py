@@ -66,12 +66,28 @@ def wait_before(attempt: int, failure: Failure, left: float) -> float | None:
     """
     asked = retry_after(failure.headers or {})
     if asked is None:
-        ceiling = min(_MAX_BACKOFF, _FIRST_WAIT * 2 ** (attempt - 1))
-        wait = random.uniform(0, ceiling)  # noqa: S311 - full jitter, no secret
+        asked = failure.error.retry_after  # it may stand in the body
+    if asked is None:
+        wait = backoff(attempt)
         return wait if wait < left else None
     if asked > MAX_WAIT or asked >= left:
         raise _too_long(asked, left, failure.error)
-    return asked
+    # Half of what is left beyond the wait stays for the answer.
+    return backoff(attempt, asked, (left - asked) / 2)
+
+
+def backoff(attempt: int, asked: float | None = None, most: float = _MAX_BACKOFF) -> float:
+    """Seconds before attempt number `attempt` + 1: what the server asked for, plus full jitter.
+
+    The jitter comes on top, and grows, since many processes are told the same and would return
+    together, again and again.
+
+    Args:
+        asked: seconds.
+        most: seconds of jitter.
+    """
+    ceiling = min(most, _MAX_BACKOFF, _FIRST_WAIT * 2.0 ** min(attempt - 1, 10))
+    return (asked or 0.0) + random.uniform(0, ceiling)  # noqa: S311 - no secret
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

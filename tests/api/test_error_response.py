@@ -101,6 +101,16 @@ def test_a_403_is_about_credits_where_it_says_so(text: str, kind: type[OcxError]
         (b"y" * 900, "y" * 200),
         (b"\xff\xfe\x00ok", "\ufffd\ufffd ok"),
         ([1, 2], "[1, 2]"),
+        ([{"error": {"message": "m"}}, {"error": {"message": "other"}}], "m"),
+        ([{"message": "m"}], "m"),
+        (["m", "other"], "m"),
+        ([[{"error": "m"}]], "m"),
+        ({"error": [{"message": "m"}]}, "m"),
+        ({"errors": [{"code": 10000, "message": "m"}]}, "m"),
+        ({"errors": ["m", "other"]}, "m"),
+        ({"detail": [{"loc": ["body", "model"], "msg": "m"}]}, "m"),
+        ({"detail": {"message": "m"}}, "m"),
+        ([], "[]"),
     ],
 )
 def test_the_words_of_a_body(body: Any, text: str) -> None:
@@ -119,6 +129,9 @@ def test_the_words_of_a_body(body: Any, text: str) -> None:
         ({"error": {"code": {}}, "code": []}, None),
         ({"error": {"code": "a\nb"}}, "a b"),
         ([], None),
+        ([{"error": {"code": "c"}}], "c"),
+        ([{"code": 429, "message": "m"}], "429"),
+        ({"errors": [{"code": 10000}]}, "10000"),
     ],
 )
 def test_the_code_of_a_body(body: Any, code: str | None) -> None:
@@ -189,6 +202,9 @@ def test_a_key_that_the_server_repeats_is_masked() -> None:
         ({"message": "hello"}, False),
         ({"choices": [], "code": 1, "message": "m"}, False),
         ([], False),
+        ([{"error": {"message": "m"}}], True),
+        ([{"id": "gpt-4o"}], False),
+        (["error"], False),
         (None, False),
         ("error", False),
     ],
@@ -222,6 +238,10 @@ def test_which_documents_report_a_failure(document: Any, failed: bool) -> None:
         ({"type": "upstream_timeout"}, DeadlineError),
         ({"type": "server_error"}, ServerError),
         ({"code": 7}, ServerError),
+        ({"status": "RESOURCE_EXHAUSTED"}, RateLimitError),
+        ({"status": "UNAUTHENTICATED"}, AuthError),
+        ({"status": "INVALID_ARGUMENT"}, RejectedError),
+        ({"status": "UNAVAILABLE"}, ServerError),
         ({"message": "m"}, ServerError),
     ],
 )

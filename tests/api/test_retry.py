@@ -102,9 +102,27 @@ def test_no_header_breaks_it(value: str, milliseconds: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "left", "wait"), [("7", 600, 7.0), ("60", 600, 60.0), ("0", 600, 0.0), ("9", 9.1, 9)]
 )
-def test_the_servers_wish_is_honoured(asked: str, left: float, wait: float) -> None:
+@pytest.mark.parametrize("attempt", [1, 2, 5, 60])
+def test_the_servers_wish_is_honoured_and_never_exactly(
+    asked: str, left: float, wait: float, attempt: int
+) -> None:
+    """Many processes that are told the same do not return together, the less the more often."""
     failure = Failure(SERVER, "status", {"retry-after": asked})
-    assert retry.wait_before(1, failure, left) == wait
+    waits = {retry.wait_before(attempt, failure, left) or -1 for _ in range(50)}
+    assert len(waits) > 40
+    assert wait <= min(waits)
+    assert max(waits) <= min(wait + min(8.0, 0.5 * 2 ** (attempt - 1)), left)
+    spread = min(8.0, 0.5 * 2 ** (attempt - 1), (left - wait) / 2)
+    assert max(waits) - min(waits) > spread / 2
+
+
+def test_a_wait_that_only_the_body_names_is_one() -> None:
+    error = ServerError("HTTP 503: busy", status=503, retry_after=5.0)
+    assert 5 <= (retry.wait_before(1, Failure(error, "status", {}), 600) or 0) <= 5.5
+    first = retry.wait_before(1, Failure(error, "status", {"retry-after": "2"}), 600)
+    assert 2 <= (first or 0) <= 2.5
+    with pytest.raises(RateLimitError, match="more than is left"):
+        retry.wait_before(1, Failure(error, "status", {}), 4)
 
 
 @pytest.mark.parametrize(

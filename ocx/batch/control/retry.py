@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Literal
 
+from ocx.api.retry import backoff
 from ocx.batch.result import RETRYABLE, Failure
 from ocx.errors import (
     AuthError,
@@ -17,11 +17,11 @@ from ocx.errors import (
     ServerError,
 )
 
+__all__ = ["LONGEST_WAIT", "Decision", "Kind", "backoff", "helps_later", "kind_of"]
+
 LONGEST_WAIT = 600.0
 """Seconds of Retry-After that a run waits for; beyond it stops, and `--resume` goes on."""
 
-_FIRST_WAIT = 0.5
-_MAX_BACKOFF = 8.0
 _UNANSWERED = frozenset({500, 502, 503, 522, 529})
 
 Decision = Literal["retry", "fail", "stop"]
@@ -66,17 +66,6 @@ def kind_of(failure: Failure) -> Kind:
     if isinstance(error, ServerError) and status >= 500:
         return Kind(overload=True, outage=True, again=status in _UNANSWERED)
     return Kind()
-
-
-def backoff(attempt: int, retry_after: float | None) -> float:
-    """Seconds before attempt number `attempt` + 1: as the server asks, else full jitter.
-
-    A wait that is asked for is never cut short; up to a tenth is added, so that rows which
-    failed together do not come back together.
-    """
-    if retry_after is not None:
-        return retry_after + random.uniform(0, min(1.0, retry_after / 10))  # noqa: S311
-    return random.uniform(0, min(_MAX_BACKOFF, _FIRST_WAIT * 2 ** (attempt - 1)))  # noqa: S311
 
 
 def helps_later(error: OcxError) -> bool:

@@ -1,0 +1,148 @@
+"""What the body of an error says besides its message: that the credits are used up, how long to
+wait, in which encoding it is; pure. Imported when there is an error to read."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ocx.api.retry import retry_after
+
+_QUOTA_CODES = {
+    "insufficient_quota",  # OpenAI
+    "insufficient_user_quota",  # one-api, new-api
+    "insufficient_balance",
+    "insufficient_credits",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "exceeded_current_quota_error",  # Moonshot
+    "arrearage",  # DashScope
+    "accountoverdueerror",  # Volcengine
+    "1113",  # Zhipu
+}
+_OTHER_CODES = {"content_filter", "context_length_exceeded"}
+"""Their words may repeat the prompt."""
+
+# Money in so many words; a quota, which may be one of requests a minute; and "used up" alone, which
+# may be about what the server itself runs out of.
+_MONEY = (
+    r"(?i)insufficient.{0,20}(balance|credit|fund)|credit balance is too low"
+    r"|(not enough|no|out of|run out of) (more )?credits?\b"
+    r"|[余餘][额額].{0,6}(不足|[用耗][尽盡]|用完)|欠[费費]|充值|儲值"
+    r"|(kredit|baki).{0,30}(tidak (men)?cukup|habis)|tidak (men)?cukup.{0,15}(kredit|baki)"
+)
+_QUOTA = (
+    r"(?i)insufficient.{0,20}quota|(credit|quota|balance).{0,20}(exhaust|used up|deplet)"
+    r"|[额額]度.{0,8}(不足|[用耗][尽盡]|用完)|kuota.{0,30}(tidak (men)?cukup|habis)"
+)
+_USED_UP = r"[用耗][尽盡]|用完"
+_OF_SPEED = (
+    r"(?i)rate.?limit|per.?(second|minute)|\b(rpm|tpm|qps)\b|(try again|retry) (in|after) \d"
+    r"|每?分[钟鐘]|每秒|[频頻]率|速率|限流|seminit|setiap minit"
+)
+_OF_A_SERVER = (
+    r"[饱飽]和|[负負][载載]|[并並併][发發]|[连連]接|[线線]程|[内內]存|[显顯]存"
+    r"|重[试試]|上下文|稍[后後候]"
+)
+_WAIT = (
+    r"(?i)(?:try again|retry)(?: in| after)\s+((?:\d{1,9}(?:\.\d{1,9})?\s*"
+    r"(?:d|days?|h|hours?|m|min|mins|minutes?|s|secs?|seconds?|ms|milliseconds?)(?![a-z])\s*)+)"
+)
+_PART = r"(?i)(\d{1,9}(?:\.\d{1,9})?)\s*(ms|milli|d|h|m|s)"
+_DURATION = r"\d{1,9}(\.\d{1,9})?s"
+_UNITS = {"ms": 0.001, "milli": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_CHARSET = r"""(?i)charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})"""
+_ANY_BYTES = {"ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1", "windows-1252", "cp1252"}
+"""What servers write who do not know what they send."""
+
+
+def used_up(codes: Iterable[str], text: str, *, limits_speed: bool = False) -> bool:
+    """Whether an error says that the account has no credits left, whatever its status.
+
+    Args:
+        codes: all that the body gives.
+        text: the message, in English, Chinese or Malay.
+        limits_speed: the body tells a quota of requests: its words on quotas are a rate limit.
+    """
+    names = [code.lower() for code in codes]
+    if any(name in _QUOTA_CODES or name.endswith("quota_failed") for name in names):
+        return True
+    if any(name in _OTHER_CODES for name in names):
+        return False
+    if re.search(_MONEY, text):
+        return True
+    if limits_speed or re.search(_OF_SPEED, text):
+        return False
+    if re.search(_QUOTA, text):
+        return True
+    return bool(re.search(_USED_UP, text)) and not re.search(_OF_A_SERVER, text)
+
+
+def limits_speed(document: Any) -> bool:
+    """Whether a body is google.rpc's for too many requests: a QuotaFailure or RetryInfo."""
+    return any("RetryInfo" in name or "QuotaFailure" in name for name in _detail_types(document))
+
+
+def asked_wait(headers: Mapping[str, str], document: Any, text: str) -> float | None:
+    """Seconds to wait that a server asks for: in a header, else in the body."""
+    asked = retry_after(headers)
+    return wait_in(document, text) if asked is None else asked
+
+
+def wait_in(document: Any, text: str) -> float | None:
+    """Seconds to wait that a body asks for; None if it names none.
+
+    google.rpc.RetryInfo's `retryDelay` ("4.8s", a Duration of protobuf's JSON), else words:
+    "try again in 3.5s", "in 20ms", "in 6m0s", "retry after 26 seconds".
+    """
+    for detail in _details(document):
+        delay = detail.get("retryDelay")
+        if isinstance(delay, str) and re.fullmatch(_DURATION, delay):
+            return float(delay[:-1])
+    found = re.search(_WAIT, text)
+    if found is None:
+        return None
+    parts = re.findall(_PART, found.group(1))
+    return sum(float(number) * _UNITS[unit.lower()] for number, unit in parts)
+
+
+def decoded(body: bytes, content_type: str = "") -> str:
+    """The text of an error: by its charset, as UTF-8, else by trial as Chinese.
+
+    A charset that fits any bytes counts last: servers name it unasked.
+    """
+    named = re.search(_CHARSET, content_type)
+    charset = named.group(1).lower() if named else ""
+    fits_all = charset in _ANY_BYTES
+    with contextlib.suppress(LookupError, ValueError):
+        return body.decode("" if fits_all else charset)
+    with contextlib.suppress(ValueError):
+        # It may have been cut inside a character.
+        return codecs.utf_8_decode(body, "strict", fits_all)[0].removeprefix("\ufeff")
+    with contextlib.suppress(ValueError):
+        text = body.decode("gb18030")
+        if _is_common(text):
+            return text
+    return body.decode(charset if fits_all else "utf-8", "replace")
+
+
+def _is_common(text: str) -> bool:
+    """Whether most of its characters are of GB 2312: other bytes fit GB 18030 by chance."""
+    wide = [char for char in text if not char.isascii()]
+    return 2 * sum(bool(char.encode("gb2312", "ignore")) for char in wide) >= len(wide)
+
+
+def _details(document: Any) -> Iterator[dict[str, Any]]:
+    error = document.get("error") if isinstance(document, dict) else None
+    for holder in (error, document):
+        found = holder.get("details") if isinstance(holder, dict) else None
+        for detail in found if isinstance(found, list) else ():
+            if isinstance(detail, dict):
+                yield detail
+
+
+def _detail_types(document: Any) -> Iterator[str]:
+    return (str(detail.get("@type")) for detail in _details(document))
