@@ -14,6 +14,8 @@ DEFAULT_MAX_TOKENS = 4096
 """What the API generates at most if a request does not say."""
 
 BYTES_A_TOKEN = 4
+ESTIMATED = "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese"
+"""How `prompt_tokens` counts."""
 _MILLION = Decimal(1_000_000)
 
 

@@ -16,7 +16,7 @@ from ocx.batch.rows.row import Row
 
 @dataclass
 class Estimate:
-    """Tokens are estimated, four bytes each.
+    """Tokens are estimated by `prompt_tokens`; what may be spent takes one a byte.
 
     Attributes:
         worst: credits if every answer is as long as it may be; None without a price.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from ocx.answer.price import ESTIMATED
 from ocx.batch.estimate import Estimate
 from ocx.batch.execution import Prepared, Setup, prepared, raise_ending, send
 from ocx.batch.inputs import FileInput
@@ -68,7 +69,7 @@ def _show(run: Runtime, found: Estimate) -> None:
         return
     lines = [
         f"rows\t{found.rows}",
-        f"prompt tokens (four bytes each)\t{found.prompt_tokens}",
+        f"prompt tokens ({ESTIMATED})\t{found.prompt_tokens}",
         f"completion tokens at most\t{found.most_completion_tokens}",
         f"credits at most\t{_credits(found.worst)}",
         f"credits likely\t{_credits(found.likely)}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.answer.price import max_completion_tokens, prices_of, prompt_tokens
+from ocx.answer.price import ESTIMATED, max_completion_tokens, prices_of, prompt_tokens
 from ocx.api.balance import parse_balance
 from ocx.call.credits import check_minimum, refuse_play_money, threshold
 from ocx.call.options import CreditLimits
@@ -36,7 +36,7 @@ def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: Cre
         )
     else:
         cost = f"at most {worst:f} credits" if worst is not None else f"no price for {model}"
-        about = f"about {prompt} prompt tokens (four bytes each)"
+        about = f"about {prompt} prompt tokens ({ESTIMATED})"
         run.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
     minimum = threshold("--min-balance", limits.min_balance)
     if minimum is None:

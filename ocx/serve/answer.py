@@ -113,7 +113,11 @@ class DeliveryFlags:
 
 @dataclass(frozen=True)
 class Answer:
-    """The parts of an answer, not yet begun, and how to send them."""
+    """The parts of an answer, not yet begun, and how to send them.
+
+    `by_upstream` says that an upstream makes it, and counts its tokens.
+    """
 
     parts: AsyncGenerator[Part, None]
     flags: DeliveryFlags = DeliveryFlags()
+    by_upstream: bool = False

@@ -7,30 +7,23 @@ import contextlib
 import itertools
 import json
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from ocx.jsontext import compact
+from ocx.serve import tokens
 from ocx.serve.answer import Answer, CallToken, Finish, Part, Token
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, smallest_instance
 from ocx.serve.tool_calls import call_tokens, plan, quoted
 
-_PIECE = re.compile(r"\S+\s*")
-_LEAD = re.compile(r"\s*")
-
 
 def split_tokens(text: str) -> list[str]:
-    """The tokens of a built-in answer: words with the space after them; joined, they are `text`."""
-    found = _LEAD.match(text)
-    lead = found.group() if found else ""
-    pieces: list[str] = _PIECE.findall(text)
-    if not lead:
-        return pieces
-    return [lead + pieces[0], *pieces[1:]] if pieces else [lead]
+    """The tokens of a built-in answer; joined, they are `text`."""
+    return list(tokens.of_text(text))
 
 
 _LOREM = (
@@ -64,10 +57,10 @@ def planned_calls(request: ChatRequest) -> list[CallToken]:
     return list(call_tokens(plan(request), request))
 
 
-def answer_tokens(text: str, request: ChatRequest) -> list[Token]:
+def answer_tokens(text: str, request: ChatRequest) -> Iterator[Token]:
     """`text` as tokens, up to the first stop sequence."""
     ends = [at for stop in request.stop if (at := text.find(stop)) >= 0]
-    return [Token(piece) for piece in split_tokens(text[: min(ends, default=len(text))])]
+    return map(Token, tokens.of_text(text[: min(ends, default=len(text))]))
 
 
 async def parts(
@@ -131,7 +124,7 @@ class Echo:
         text = request.question
         if request.response_format is not None:
             text = _in_format(request.response_format, text)
-        return Answer(parts([*reasoning, *answer_tokens(text, request)], request))
+        return Answer(parts(itertools.chain(reasoning, answer_tokens(text, request)), request))
 
 
 def _in_format(wanted: dict[str, Any], text: str) -> str:

@@ -51,7 +51,7 @@ class Chat:
         key = record.key
         assert key is not None  # noqa: S101 - nothing comes here without one
         answer = self.router.answer(model, request, record)
-        charge = self._admit(key, request, record)
+        charge = self._admit(key, request, record, by_upstream=answer.by_upstream)
         try:
             delivery = self._delivery(request, answer, charge, data, record, send)
             await delivery.run(receive, watch)
@@ -62,12 +62,14 @@ class Chat:
             charge.settle("refused")
             self.limiter.leave(key.id)
 
-    def _admit(self, key: Key, request: ChatRequest, record: RequestRecord) -> Charge:
+    def _admit(
+        self, key: Key, request: ChatRequest, record: RequestRecord, *, by_upstream: bool
+    ) -> Charge:
         """Count the request and reserve its credits, or do neither."""
         record.rate_limit = self.limiter.enter(key.id, key.rpm, key.concurrency)
         try:
             price = self.catalogue.find(request.model).price
-            return Charge(self.ledger, key, price, request)
+            return Charge(self.ledger, key, price, request, by_upstream=by_upstream)
         except BaseException:
             self.limiter.leave(key.id, key.rpm, uncount=True)
             record.rate_limit = self.limiter.peek(key.id, key.rpm)

@@ -56,7 +56,8 @@ class Forward:
         self._client: httpx.AsyncClient | None = None
 
     def answer(self, request: ChatRequest) -> Answer:
-        return Answer(self._stream(request) if request.stream else self._whole(request))
+        parts = self._stream(request) if request.stream else self._whole(request)
+        return Answer(parts, by_upstream=True)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class Script:
         said = builtin.answer_tokens(text, request)
         calls = call_tokens(rule.calls, request)
         finish = rule.finish or ("tool_calls" if rule.calls else "stop")
-        parts = builtin.parts([*reasoning, *said, *calls], request, finish)
+        parts = builtin.parts(chain(reasoning, said, calls), request, finish)
         answer = Answer(builtin.paced(parts, rule.ttft, rule.tps))
         return answer if fault is None else faults.inject_fault(fault, answer)
 

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from ocx.jsontext import compact
+from ocx.serve import tokens
 from ocx.serve.answer import CallToken
 from ocx.serve.problem import refuse
 from ocx.serve.request import ChatRequest
@@ -26,7 +27,6 @@ MOST_CALLS = 128
 MOST_TEXT = 100_000
 """Characters of a prompt that are looked through: every call may read on to the end."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PIECE = re.compile(r"\w+\W*|\W+")
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _SPACE = re.compile(r"\s*")
@@ -84,7 +84,7 @@ def call_tokens(calls: Iterable[ToolCall], request: ChatRequest) -> Iterator[Cal
     for at, call in enumerate(calls):
         seed.update(call.name.encode("utf-8", "surrogatepass"))
         yield CallToken("", index=at, id=f"call_{seed.hexdigest()[:24]}", name=call.name)
-        for piece in _PIECE.findall(call.arguments):
+        for piece in tokens.of_json(call.arguments):
             yield CallToken(piece, index=at)
 
 

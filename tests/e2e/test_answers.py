@@ -319,7 +319,10 @@ class TestEstimate:
         run = online("chat", "--estimate", "--json", "--max-tokens", "10", "hi").has(0)
         assert run.json["max_completion_tokens"] == 10
         assert run.json["worst_credits"] > 10
-        assert "four bytes each" in online("chat", "--estimate", "hi").has(0).text
+        said = online("chat", "--estimate", "hi").has(0).text
+        assert (
+            "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese" in said
+        )
         assert not chat_server.requests
 
     def test_an_unknown_price_is_unknown(self, online: Ocx) -> None:

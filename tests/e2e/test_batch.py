@@ -241,6 +241,8 @@ def test_an_estimate_sends_only_its_sample(ocx: Ocx, rows: RowServer) -> None:
     args = ("batch", "in.jsonl", "-m", "m", "--max-tokens", "1000", "--estimate")
     found = ocx(*args, "--json", "-o", "o.jsonl").has(0).json
     assert (found["rows"], found["worst_credits"], found["likely_credits"]) == (10, 10, None)
+    said = ocx(*args).has(0).text
+    assert "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese" in said
     assert not rows.requests
     assert not (ocx.work / "o.jsonl").exists() or not (ocx.work / "o.jsonl").read_bytes()
     ocx(*args, "--max-credits", "9").has(12)

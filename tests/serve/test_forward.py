@@ -28,10 +28,11 @@ ASK = request("one two three", "front")
 def front(serve: Callable[..., Served], url: str, model: str | None, **given: Any) -> Served:
     """A gateway whose model `front` is `model` at `url`."""
     price = given.pop("price", PRICE)
+    more = {"grant": given.pop("grant")} if "grant" in given else {}
     given = {"base_url": url, **given}
     forward = Forward(Upstream("up", **given), model)
     catalogue = Catalogue([*BUILT_IN, Model("front", "me", price, "forward:up")])
-    return serve(catalogue=catalogue, router=Router({"front": forward}))
+    return serve(catalogue=catalogue, router=Router({"front": forward}), **more)
 
 
 @pytest.fixture
@@ -48,6 +49,33 @@ def chain(serve: Callable[..., Served]) -> Callable[..., tuple[Served, Served]]:
 def text_of(found: list[Any]) -> str:
     chunks = [chunk for chunk in found if isinstance(chunk, dict) and chunk.get("choices")]
     return "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"messages": [{"role": "user", "content": "今天槟城的天气怎么样？" * 9}]},
+        {"messages": [{"role": "user", "content": "hello " * 50}]},
+        {"tools": [{"type": "function", "function": {"name": "find", "description": "查询" * 40}}]},
+        {"response_format": {"type": "json_object", "说明": "键" * 99}},
+    ],
+)
+def test_a_byte_may_be_a_token_of_an_upstream(
+    serve: Callable[..., Served], given: dict[str, Any]
+) -> None:
+    """What is held is enough for any tokenizer; what we count ourselves needs a quarter."""
+    body = {**ASK, **given, "max_tokens": 5}
+    read = {name: body[name] for name in ("messages", *given)}
+    compact = json.dumps(read, ensure_ascii=False, separators=(",", ":"))
+    hold = len(compact.encode()) * 10 + 5 * 100
+    back = serve()
+    for grant, status in ((hold - 1, 402), (hold, 200)):
+        gateway = front(serve, back.url, "gpt-4o", key=back.key, grant=grant)
+        assert gateway.http.post("/chat/completions", json=body).status_code == status
+    local = Catalogue([Model("front", "me", PRICE)])
+    assert (
+        serve(grant=hold // 2, catalogue=local).http.post("/chat/completions", json=body).is_success
+    )
 
 
 @pytest.mark.parametrize("usage", [True, False])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from ocx.jsontext import compact
 from ocx.serve.ledger.ledger import Bill, Key, Ledger, Overdrawn, Source
 from ocx.serve.ledger.money import Price, show
 from ocx.serve.problem import ApiProblem
@@ -12,16 +14,34 @@ from ocx.serve.wire import Usage
 
 PER_MESSAGE = 4
 PER_ANSWER = 3
+_COUNTED = ("messages", "tools", "functions", "response_format")
 
 
 class Charge:
     """Counts what is delivered, and settles once."""
 
-    def __init__(self, ledger: Ledger, key: Key, price: Price, request: ChatRequest) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        key: Key,
+        price: Price,
+        request: ChatRequest,
+        *,
+        by_upstream: bool = False,
+    ) -> None:
+        """Reserve the credits that the request may cost at most.
+
+        Args:
+            by_upstream: an upstream counts the tokens, by a tokenizer of its own.
+
+        Raises:
+            ApiProblem: 402: they are not there.
+        """
         self._ledger = ledger
         self._price = price
         self._prompt = count_prompt(request.texts)
-        self._id = self._reserve(key, request)
+        most = prompt_bytes(request.body) if by_upstream else self._prompt
+        self._id = self._reserve(key, request, most)
         self.tokens = 0
         """Tokens of a built-in answer that the client got."""
         self.text_bytes = 0
@@ -31,12 +51,12 @@ class Charge:
         self.taken: int | None = None
         """Micro-credits, once settled."""
 
-    def _reserve(self, key: Key, request: ChatRequest) -> int:
-        hold = self._price.cost(self._prompt, request.max_tokens)
+    def _reserve(self, key: Key, request: ChatRequest, prompt: int) -> int:
+        hold = self._price.cost(prompt, request.max_tokens)
         try:
             return self._ledger.reserve(key, request.model, hold)
         except Overdrawn as error:
-            fits = self._price.fitting(error.available, self._prompt)
+            fits = self._price.fitting(error.available, prompt)
             raise ApiProblem(
                 402,
                 f"not enough credits: this request may cost up to {show(hold)} and"
@@ -86,3 +106,9 @@ def count_tokens(text: str) -> int:
 def count_prompt(texts: Iterable[str]) -> int:
     """The prompt as it is charged: four a message on top of its text, three for the answer."""
     return sum(count_tokens(text) + PER_MESSAGE for text in texts) + PER_ANSWER
+
+
+def prompt_bytes(body: Mapping[str, Any]) -> int:
+    """UTF-8 bytes of all that an upstream counts: a token of any tokenizer has at least one."""
+    read = {name: body[name] for name in _COUNTED if name in body}
+    return len(compact(read).encode("utf-8", "surrogatepass"))
