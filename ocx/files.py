@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_PATIENCE = 10.0
+_PAUSE = 0.01
 
 
 def atomic_write(path: Path, data: bytes, mode: int | None = None) -> None:
@@ -18,24 +22,74 @@ def atomic_write(path: Path, data: bytes, mode: int | None = None) -> None:
 
     Raises:
         OSError: the old content is then untouched and nothing is left beside it.
+        BlockingIOError: another program holds the new file's lock, and does not end.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    fd = os.open(temporary, flags, 0o666 if mode is None else mode)
-    try:
-        with os.fdopen(fd, "wb") as file:
+    # One name for all writers: what a killed one leaves is taken over by the next.
+    temporary = target.with_name(f".{target.name}.new")
+    with os.fdopen(_open_soon(temporary, 0o666 if mode is None else mode), "wb") as file:
+        try:
             kept = mode if mode is not None else _mode(target)
             if kept is not None:
                 os.fchmod(file.fileno(), kept)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)  # noqa: PTH105 - beside its os.open
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+            temporary.replace(target)  # under the lock, which ends with the descriptor
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     _sync_folder(target.parent)
+
+
+def open_partial(path: Path, mode: int = 0o666) -> int:
+    """A descriptor of an empty file that this process alone writes until it closes it.
+
+    It is renamed to its final name before it is closed: the lock goes with it. One that a killed
+    process left is replaced.
+
+    Raises:
+        BlockingIOError: another process is writing it.
+        OSError: it cannot be opened, or is no plain file of this user.
+    """
+    while True:
+        fd = open_beside(path, os.O_RDWR, mode)
+        try:
+            lock(fd)
+            if is_at(fd, path):
+                found = os.fstat(fd)
+                if not found.st_size and found.st_nlink == 1:
+                    return fd
+                path.unlink()  # not emptied: it may have another name too
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def lock(fd: int) -> None:
+    """Lock an open file, if its file system can.
+
+    Raises:
+        BlockingIOError: somebody holds the lock.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
+            raise BlockingIOError(error.errno, "another ocx is writing it") from error
+
+
+def is_at(fd: int, path: Path) -> bool:
+    """Whether the open file is what the name leads to, and was not removed or replaced."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -100,6 +154,11 @@ def check_ours(found: os.stat_result) -> None:
         raise PermissionError(errno.EPERM, "what is there is not a file of yours")
 
 
+def journal_path(output: Path) -> Path:
+    """What a batch keeps beside its output as long as it runs."""
+    return output.with_name(f".{output.name}.in-flight")
+
+
 def make_private_file(path: Path) -> None:
     """Make `path`, or remove group and other permissions from the one that is there.
 
@@ -136,6 +195,18 @@ def _close_to_others(path: Path) -> None:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         path.chmod(mode & 0o700)
+
+
+def _open_soon(path: Path, mode: int) -> int:
+    """`open_partial`, waiting for other writers, each of which takes a moment."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return open_partial(path, mode)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
 
 
 def _mode(path: Path) -> int | None:

@@ -14,10 +14,12 @@ import pytest
 from ocx import files
 from ocx.files import (
     atomic_write,
+    is_at,
     locked,
     make_folder,
     make_private_file,
     open_beside,
+    open_partial,
     open_private,
 )
 
@@ -184,4 +186,46 @@ def test_what_is_opened_new_is_private(tmp_path: Path) -> None:
     fd = open_private(tmp_path / "file")
     assert os.fstat(fd).st_mode & 0o777 == 0o600
     assert not os.get_inheritable(fd)
+    os.close(fd)
+
+
+def test_what_a_killed_writer_left_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".f.new").write_bytes(b"half")
+    os.link(tmp_path / ".f.new", tmp_path / "other")
+    atomic_write(tmp_path / "f", b"whole")
+    assert (tmp_path / "f").read_bytes() == b"whole"
+    assert (tmp_path / "other").read_bytes() == b"half"
+    assert sorted(names(tmp_path)) == ["f", "other"]
+
+
+def test_a_partial_has_one_writer(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    fd = open_partial(path)
+    with pytest.raises(BlockingIOError):
+        open_partial(path)
+    os.write(fd, b"x")
+    assert is_at(fd, path)
+    path.rename(tmp_path / "final")
+    assert not is_at(fd, path)
+    os.close(open_partial(path))
+    os.close(fd)
+
+
+def test_writers_wait_for_each_other_but_not_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = [
+        threading.Thread(target=atomic_write, args=(tmp_path / "f", b"%d" % number * 1000))
+        for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set((tmp_path / "f").read_bytes())) == 1
+    assert names(tmp_path) == ["f"]
+    monkeypatch.setattr(files, "_PATIENCE", 0)
+    fd = open_partial(tmp_path / ".f.new")
+    with pytest.raises(BlockingIOError):
+        atomic_write(tmp_path / "f", b"x")
     os.close(fd)

@@ -28,11 +28,12 @@ from ocx.batch.rows.row import Row
 from ocx.batch.summary import Summary
 from ocx.call.options import Checks
 from ocx.config.settings import Settings
-from ocx.files import atomic_write
 from ocx.keyring.client import open_endpoint
 from ocx.output.batch_progress import showing
 from ocx.output.json_output import write_json
+from ocx.output.output_file import Target, report_target
 from ocx.runtime import Runtime
+from ocx.secret import mask
 from ocx.signals import stopping
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Setup:
     path: Path | None
     resume: bool
     drain: float
+    report: str | None = None
 
     def sha256(self, row: Row) -> str:
         # Not the endpoint's own URL: the sandbox has another port in every run.
@@ -105,10 +107,15 @@ def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator
 
 
 def execute(run: Runtime, setup: Setup) -> Summary:
-    """The whole run, told at its end. Raises what `send` and `prepared` do."""
-    with prepared(run, setup) as ready:
-        summary = send(run, setup, ready, lambda _: None)
-    tell(run, setup, summary)
+    """The whole run, told at its end. Raises what `send`, `prepared` and `report_target` do."""
+    with ExitStack() as stack:
+        # Opened before anything is sent: a report that cannot be written costs nothing.
+        report = None
+        if setup.report is not None:
+            report = stack.enter_context(report_target(run.terminal, setup.report))
+        with prepared(run, setup) as ready:
+            summary = send(run, setup, ready, lambda _: None)
+        tell(run, summary, report)
     return summary
 
 
@@ -147,13 +154,14 @@ def send(
     return rows.summary
 
 
-def tell(run: Runtime, setup: Setup, summary: Summary) -> None:
-    """The summary, on stderr, in the report and as JSON. Raises OSError for the report."""
+def tell(run: Runtime, summary: Summary, report: Target | None) -> None:
+    """The summary, on stderr, in the report and as JSON. Raises OcxError for the report."""
     run.notes(summary_lines(summary))
     document = summary.document()
-    if setup.out.report is not None:
+    if report is not None:
         text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-        atomic_write(Path(setup.out.report), text.encode("utf-8", "replace"))
+        report.write(mask(text, run.terminal.stderr.keys).encode("utf-8", "replace"))
+        report.complete()
     if run.json:
         write_json(run.terminal, document)
 

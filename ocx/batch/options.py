@@ -12,7 +12,7 @@ from ocx.call.options import Checks
 from ocx.errors import UsageError
 from ocx.option_groups import Option, OptionGroup, Text, Texts
 from ocx.prompt.input import STDIN
-from ocx.prompt.options import check_output_name
+from ocx.prompt.options import check_output_name, check_report
 from ocx.record import record
 
 _FORMATS = ("jsonl", "csv", "tsv", "text")
@@ -96,7 +96,9 @@ class RowsOut(OptionGroup):
         str, Option("--format jsonl|text", "Batch rows, or the answers alone, a line each.")
     ] = "jsonl"
     dedup: Annotated[bool, Option("--dedup", "Send equal requests once.")] = False
-    report: Annotated[Text, Option("--report FILE", "Write the summary as JSON.")] = None
+    report: Annotated[
+        Text, Option("--report FILE", "Write the summary as JSON; {shard} is filled in.")
+    ] = None
     progress: Annotated[str, Option("--progress auto|plain|json|off", "Progress on stderr.")] = (
         "auto"
     )
@@ -116,6 +118,7 @@ class RowsOut(OptionGroup):
 
     def check(self, *, json: bool) -> None:
         check_output_name(self.output)
+        check_report(self.report, self.output)
         _check_choice("--retry-errors", self.retry_errors, ("retryable", "all", "none"))
         _check_choice("--format", self.row_format, ("jsonl", "text"))
         _check_choice("--progress", self.progress, ("auto", "plain", "json", "off"))
@@ -123,6 +126,8 @@ class RowsOut(OptionGroup):
             raise UsageError("--resume goes on with a file", hint="name it with -o")
         if self.merge and self.row_format == "text":
             raise UsageError("--merge and --format text exclude each other")
+        if json and self.report == "-":
+            raise UsageError("--json and --report - both print the summary on stdout")
         if json and self.to_stdout:
             raise UsageError("--json prints the summary on stdout", hint="-o FILE takes the rows")
 

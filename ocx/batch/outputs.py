@@ -62,6 +62,13 @@ def output_path(out: RowsOut, shard: Shard | None) -> Path | None:
     return Path(output_name(out.output, shard))
 
 
+def report_path(out: RowsOut, shard: Shard | None) -> str | None:
+    """The file of --report, with `{shard}` filled in."""
+    if out.report is None or shard is None:
+        return out.report
+    return out.report.replace("{shard}", str(shard.index))
+
+
 def resumes(out: RowsOut, shard: Shard | None) -> bool:
     """Whether to go on with what is there: a task that a cluster restarts runs the same command."""
     return out.resume or (shard is not None and shard.source != "--shard")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ocx.errors import UsageError
 from ocx.option_groups import Option, OptionGroup, Switch, Text, Texts
 from ocx.prompt.input import STDIN
-from ocx.prompt.options import check_output_name
+from ocx.prompt.options import check_output_name, check_report
 from ocx.record import record
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Output(OptionGroup):
         ),
     ] = "hide"
     report: Annotated[
-        Text, Option("--report FILE", "Write how the call ended to this file, as JSON.")
+        Text, Option("--report FILE", "Write how the call ended as JSON; - is stdout, with -o.")
     ] = None
     render: Annotated[
         Switch, Option("--render/--no-render", "Markdown (default on a terminal), or as sent.")
@@ -190,6 +190,7 @@ class Output(OptionGroup):
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         check_output_name(self.file)
+        check_report(self.report, self.file)
         if self.reasoning not in {"hide", "show", "raw"}:
             raise UsageError("--reasoning takes hide, show or raw")
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer
 from ocx.call.exchange import Body, Recorder
 from ocx.call.outcome import outcome_and_exit_code
-from ocx.errors import OcxError, UsageError
-from ocx.files import atomic_write
+from ocx.errors import OcxError
 from ocx.jsontext import compact
 from ocx.secret import Secret, mask
 
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
+    from ocx.output.output_file import Target
     from ocx.terminal import RedactingStderr
 
 
@@ -75,23 +74,19 @@ class CallReport:
 
 
 @contextmanager
-def reported(file: str, stderr: RedactingStderr) -> Iterator[CallReport]:
+def reported(target: Target, stderr: RedactingStderr) -> Iterator[CallReport]:
     """Write a report of what happens inside, without the keys that `stderr` hides.
 
     Raises:
-        UsageError: the folder of the file does not exist; nothing was sent.
         OcxError: the file cannot be written.
     """
-    path = Path(file)
-    if not path.parent.is_dir():
-        raise UsageError(f"--report: there is no folder {path.parent}")
     report = CallReport()
     try:
         yield report
     except BaseException as error:
-        _write(path, report.document(error), stderr.keys)
+        _write(target, report.document(error), stderr.keys)
         raise
-    _write(path, report.document(None), stderr.keys)
+    _write(target, report.document(None), stderr.keys)
 
 
 def _error(error: BaseException | None) -> dict[str, Any] | None:
@@ -100,12 +95,6 @@ def _error(error: BaseException | None) -> dict[str, Any] | None:
     return {"type": error.name, "message": error.message}
 
 
-def _write(path: Path, document: dict[str, Any], keys: Sequence[Secret]) -> None:
-    try:
-        data = mask(compact(document), keys).encode() + b"\n"
-        if path.exists() and not path.is_file():  # a device or a pipe is written, not replaced
-            path.write_bytes(data)
-        else:
-            atomic_write(path, data)
-    except OSError as error:
-        raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
+def _write(target: Target, document: dict[str, Any], keys: Sequence[Secret]) -> None:
+    target.write(mask(compact(document), keys).encode() + b"\n")
+    target.complete()

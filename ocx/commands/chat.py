@@ -18,6 +18,7 @@ from ocx.call.options import (
     Sampling,
 )
 from ocx.call.request import Request, prepare, prepare_settings, refuse_several
+from ocx.output.output_file import report_target
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ def chat(
         return
     from ocx.call.report import reported  # only for --report
 
-    with reported(output.report, run.terminal.stderr) as report:
+    with (
+        report_target(run.terminal, output.report) as target,
+        reported(target, run.terminal.stderr) as report,
+    ):
         _chat(run, prompt, sampling, conversation, output, checks, credits, look, report)
 
 

@@ -1,13 +1,19 @@
-"""Where `-o FILE` writes: a regular file appears whole or not at all, a device is just written."""
+"""Where `-o FILE` writes: a regular file appears whole or not at all, a device is just written.
+
+It is written as FILE.partial under a lock: of two programs that write one file, the second is told
+before it sends anything.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import open_beside
+from ocx.files import atomic_write, is_at, journal_path, lock, open_partial
 from ocx.terminal import Output, Terminal
 
 
@@ -43,59 +49,117 @@ class Target:
         if self._partial is None or self._final is None:
             self._close()
             return
+        fd = self._output.fileno()
         try:
-            os.fsync(self._output.fileno())
-            self._close()
-            self._partial.replace(self._final)
+            _refuse_batch(self._final)
+            os.fsync(fd)
+            if is_at(fd, self._partial):
+                self._partial.replace(self._final)
+            else:  # removed, or another's by now: the descriptor still has all
+                atomic_write(self._final, os.pread(fd, os.fstat(fd).st_size, 0))
         except OSError as error:
+            kept = is_at(fd, self._partial)
             raise OcxError(
                 f"cannot write {self._final}: {error.strerror}",
-                hint=f"the answer is in {self._partial}",
+                hint=f"the answer is in {self._partial}" if kept else None,
             ) from error
+        finally:
+            self._close()
+            self._partial = None
 
     def abandon(self) -> str | None:
-        """The name of the file that keeps what arrived; an empty one is removed."""
-        self._close()
-        if self._partial is None:
+        """The name of the file that keeps what arrived; an empty one is removed.
+
+        Nothing is done to one that was completed.
+        """
+        try:
+            return None if self._partial is None else self._kept(self._partial)
+        finally:
+            self._close()
+
+    def _kept(self, partial: Path) -> str | None:
+        fd = self._output.fileno()
+        if not is_at(fd, partial):
             return None
-        if self._partial.stat().st_size:
-            return str(self._partial)
-        self._partial.unlink(missing_ok=True)
+        if os.fstat(fd).st_size:
+            return str(partial)
+        partial.unlink(missing_ok=True)
         return None
 
 
-def open_target(terminal: Terminal, name: str) -> Target:
-    """Open the file of `-o` before anything is sent, so that a bad name costs nothing.
+def open_target(terminal: Terminal, name: str, flag: str = "-o") -> Target:
+    """Open the file of a flag before anything is sent, so that a bad name costs nothing.
 
     Raises:
-        UsageError: it is a folder, or has no name.
+        UsageError: it is a folder, has no name, or another `ocx` is writing it.
         OcxError: it cannot be written.
     """
     if name == "-":
         return Target(terminal.stdout, ours=False)
     if not name:
-        raise UsageError("-o needs a file name")
+        raise UsageError(f"{flag} needs a file name")
     try:
-        return _open(name)
+        return _open(name, flag)
+    except BlockingIOError:
+        raise UsageError(
+            f"another ocx is writing {name}", hint=f"wait for it, or use another {flag}"
+        ) from None
     except OSError as error:
-        raise OcxError(f"cannot write {name}: {error.strerror}") from error
+        raise OcxError(f"cannot write {error.filename or name}: {error.strerror}") from error
 
 
-def _open(name: str) -> Target:
+@contextmanager
+def report_target(terminal: Terminal, name: str) -> Iterator[Target]:
+    """The file of --report, to be completed inside; removed if it is not.
+
+    Raises:
+        UsageError: its folder does not exist, or as `open_target` does.
+        OcxError: it cannot be written.
+    """
+    if not is_device_name(name) and not Path(name).parent.is_dir():
+        raise UsageError(f"--report: there is no folder {Path(name).parent}")
+    target = open_target(terminal, name, "--report")
+    try:
+        yield target
+    except BaseException:
+        if kept := target.abandon():
+            Path(kept).unlink(missing_ok=True)  # half a report is none
+        raise
+
+
+def _open(name: str, flag: str) -> Target:
     # Before symlinks are resolved: /dev/fd/N and /dev/stdout are links into what is open.
-    if name.startswith(("/dev/", "/proc/")):
+    if is_device_name(name):
         return Target(_output(name, os.O_WRONLY | os.O_APPEND))
     final = Path(os.path.realpath(name))
     mode = _mode(final)
     if mode is not None and stat.S_ISDIR(mode):
-        raise UsageError(f"-o {name} is a folder", hint="name a file in it")
+        raise UsageError(f"{flag} {name} is a folder", hint="name a file in it")
     if mode is not None and not stat.S_ISREG(mode):
         return Target(_output(str(final), os.O_WRONLY))
+    _refuse_batch(final)
     partial = final.with_name(final.name + ".partial")
-    output = _opened(open_beside(partial, os.O_WRONLY | os.O_TRUNC, 0o666), str(partial))
+    output = _opened(open_partial(partial), str(partial))
     if mode is not None:
         os.fchmod(output.fileno(), stat.S_IMODE(mode))
     return Target(output, partial, final)
+
+
+def is_device_name(name: str) -> bool:
+    """Whether it is a device, or leads to what is open already: nothing stands beside it."""
+    return name.startswith(("/dev/", "/proc/"))
+
+
+def _refuse_batch(final: Path) -> None:
+    """Raise BlockingIOError if a batch appends to it: it holds the lock of the file itself."""
+    if not journal_path(final).exists():
+        return
+    with suppress(FileNotFoundError, PermissionError):
+        fd = os.open(final, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            lock(fd)
+        finally:
+            os.close(fd)
 
 
 def _output(path: str, flags: int) -> Output:

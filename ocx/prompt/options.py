@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,6 +68,21 @@ def _value(name: str, text: str, read_stdin: Callable[[], bytes]) -> Any:
         return text
     except RecursionError:
         raise UsageError(f"-O {name}: the value is nested too deeply") from None
+
+
+def check_report(report: str | None, output: str | None) -> None:
+    """Refuse a report that would stand in the midst of the answer, or in its place.
+
+    Raises:
+        UsageError: it has no file or stream of its own.
+    """
+    if report is None:
+        return
+    if report == "-" and output in {None, "-"}:
+        hint = "-o FILE takes the answer, or name a file for the report"
+        raise UsageError("--report - is stdout, where the answer goes", hint=hint)
+    if output not in {None, "-"} and os.path.realpath(report) == os.path.realpath(output or ""):
+        raise UsageError(f"-o and --report are one file: {report}", hint="name another file")
 
 
 def check_output_name(name: str | None) -> None:

@@ -39,7 +39,7 @@ def test_resume_without_an_output_starts_and_after_the_end_does_nothing(tmp_path
 def test_a_second_run_on_the_same_output_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     with_it = Store(out, TextLines(), resume=False)
-    with pytest.raises(UsageError, match="another run is writing"):
+    with pytest.raises(UsageError, match="another ocx is writing"):
         run_to(out, Server(), rows(1), resume=True)
     with_it.close()
 

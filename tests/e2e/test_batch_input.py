@@ -99,7 +99,7 @@ def test_a_second_run_on_the_same_output_is_refused(ocx: Ocx, rows: RowServer) -
     first.send("hello\n")
     rows.wait_for_requests()
     run = ocx("batch", "in.jsonl", "-o", "out.jsonl", "--resume").has(2)
-    assert "another run is writing to" in run.stderr
+    assert "another ocx is writing" in run.stderr
     first.end_input()
     first.finish().has(0)
 

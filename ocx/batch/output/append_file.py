@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import open_beside
+from ocx.files import is_at, lock, open_beside
 
 
 class AppendFile:
@@ -100,31 +100,15 @@ def _open_locked(path: Path, opened: Callable[[Path, int, int], int]) -> int:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot write {path}: {reason}") from None
         try:
-            _lock(fd, path)
-            if _is_current(fd, path):
+            lock(fd)
+            if is_at(fd, path):  # another run may have replaced it before we locked it
                 return fd
+        except BlockingIOError:
+            os.close(fd)
+            raise UsageError(
+                f"another ocx is writing {path.name}", hint="wait for it, or use another -o"
+            ) from None
         except BaseException:
             os.close(fd)
             raise
         os.close(fd)
-
-
-def _is_current(fd: int, path: Path) -> bool:
-    """Another run may have replaced the file between our opening and our locking it."""
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(fd: int, path: Path) -> None:
-    import fcntl  # not on Windows
-
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
-            return  # a file system without locks
-        raise UsageError(
-            f"another run is writing to {path}", hint="wait for it, or use another -o"
-        ) from None

@@ -35,7 +35,7 @@ def compact(
     winners, dropped = _winners(entries())
     if not dropped:
         return None
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-compact")
+    temporary = path.with_name(f".{path.name}.compact")
     try:
         fd = open_beside(temporary, os.O_WRONLY | os.O_TRUNC)
         with path.open("rb") as old, os.fdopen(fd, "wb") as new:

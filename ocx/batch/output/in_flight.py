@@ -80,7 +80,3 @@ def _fill(fd: int, size: int) -> None:
     written = 0
     while written < size:  # the system writes what fits, and tells the reason the next time
         written += os.pwrite(fd, bytes(size - written), written)
-
-
-def journal_path(output: Path) -> Path:
-    return output.with_name(f".{output.name}.in-flight")

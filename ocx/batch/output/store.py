@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ocx.batch.id_table import IdTable, id_key
 from ocx.batch.output.append_file import AppendFile, unwritable
 from ocx.batch.output.compaction import compact
-from ocx.batch.output.in_flight import InFlight, journal_path
+from ocx.batch.output.in_flight import InFlight
 from ocx.batch.output.render import Renderer
 from ocx.batch.output.resume import answer_at, entry_at, read_output
 from ocx.batch.output.row_index import HEADER_KEY, Entry, RowIndex, index_path, pack_entry
@@ -18,7 +18,7 @@ from ocx.batch.output.states import States, is_good, pack_state, request_key
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
 from ocx.errors import OcxError, UsageError
-from ocx.files import check_ours, open_beside
+from ocx.files import check_ours, journal_path, open_beside
 
 
 class Store:
