@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 from typing import Any
 
@@ -91,6 +91,18 @@ class Runtime:
         """Say so if an environment variable beats what was just set."""
         if self.terminal.env.get(variable):
             self.note(f"{variable} is set, and comes first")
+
+    def read_stdin(self, on_silence: Callable[[], object] | None = None) -> bytes:
+        """All of stdin, within a --timeout typed in this call: a profile's is not about people.
+
+        Args:
+            on_silence: called once if nothing comes for 2 s.
+
+        Raises:
+            UsageError: it cannot be read.
+            DeadlineError: it did not end in time.
+        """
+        return self.terminal.read_stdin(self.flags.get("timeout"), on_silence)
 
     def confirm(self, question: str, yes: bool) -> None:
         """Return where the user agrees. Raises UsageError where nobody can be asked or says no."""

@@ -12,11 +12,12 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
-from ocx.errors import OcxError, OutputClosed, UsageError
+from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError
 from ocx.record import record
 from ocx.secret import Secret, redact
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _LOOK = 0.25  # seconds of one wait
+_SILENCE = 2.0  # seconds until a person is told that stdin is being waited for
 
 
 class Output:
@@ -186,19 +188,32 @@ class Terminal:
         dumb = self.env.get("TERM", "dumb") == "dumb"
         return self.stderr_tty and not dumb and not self.env.get("CI")
 
-    def read_stdin(self) -> bytes:
+    def read_stdin(
+        self, seconds: float | None = None, on_silence: Callable[[], object] | None = None
+    ) -> bytes:
         """Read all of stdin.
+
+        Args:
+            seconds: how long to wait for its end; None waits for ever.
+            on_silence: called once if nothing comes for 2 s.
 
         Raises:
             UsageError: it cannot be read.
+            DeadlineError: it did not end in time.
         """
-        pieces = []
+        pieces: list[bytes] = []
+        began = time.monotonic()
         try:
             while self.stdin is not None:
                 # Not read(), and no call that waits for long: a signal just before it would wait
                 # for the next byte.
                 while not self.wait_for_stdin(_LOOK):
-                    pass
+                    waited = time.monotonic() - began
+                    _check_time(waited, seconds)
+                    if on_silence is not None and not pieces and waited > _SILENCE:
+                        on_silence()
+                        on_silence = None
+                _check_time(time.monotonic() - began, seconds)
                 piece = self.stdin.read1(_PIECE)  # type: ignore[attr-defined]
                 if not piece:
                     break
@@ -217,6 +232,14 @@ class Terminal:
 
     def stdout_color(self, choice: str = "auto") -> bool:
         return use_color(choice, self.stdout_tty, self.env)
+
+
+def _check_time(waited: float, seconds: float | None) -> None:
+    if seconds is not None and waited > seconds:
+        raise DeadlineError(
+            f"stdin did not end within --timeout ({seconds:g} s)",
+            hint="leave --timeout out to wait as long as it takes; `ocx chat -I` ignores stdin",
+        )
 
 
 def use_color(choice: str, tty: bool, env: Mapping[str, str]) -> bool:

@@ -26,7 +26,7 @@ from referencing.jsonschema import DRAFT202012, SchemaRegistry
 
 from ocx.answer.extract import only_block
 from ocx.answer.shorthand import from_shorthand
-from ocx.errors import InvalidAnswerError, RejectedError, UsageError
+from ocx.errors import InvalidAnswerError, OcxError, UsageError
 from ocx.jsontext import parse
 
 # An empty registry resolves what stands in the schema and fetches nothing: the default one of
@@ -98,13 +98,12 @@ def feedback(error: InvalidAnswerError) -> str:
     return f"That was not valid: {error.message}. Answer again, with the corrected JSON only."
 
 
-def refuses_response_format(error: RejectedError) -> bool:
-    """Whether asking in the system message is worth a second request.
+def refuses_response_format(error: OcxError) -> bool:
+    """Whether asking in the system message is worth a second request: the field, or the schema in
+    it, is what the server does not take."""
+    from ocx.api.error_words import names_field  # noqa: PLC0415 - only if there is an error
 
-    400 is what the API documents for a field it does not take; servers built on FastAPI
-    answer 422.
-    """
-    return error.status in {400, 422}
+    return names_field(error, r"(?i)response.?format|schema|structured.?output|grammar")
 
 
 def with_instruction(messages: list[dict[str, Any]], instruction: str) -> list[dict[str, Any]]:

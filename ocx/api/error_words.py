@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ocx.api.retry import retry_after
+from ocx.errors import OcxError
 
 _QUOTA_CODES = {
     "insufficient_quota",  # OpenAI
@@ -46,6 +48,11 @@ _OF_SPEED = (
 _OF_A_SERVER = (
     r"[饱飽]和|[负負][载載]|[并並併][发發]|[连連]接|[线線]程|[内內]存|[显顯]存"
     r"|重[试試]|上下文|稍[后後候]"
+)
+# A prompt that is too long may name a schema as what took the tokens.
+_OVERFLOW = (
+    r"(?i)context.?(length|window|size)|maximum context|too many tokens|too long|max_seq_len"
+    r"|(exceed|reduce|larger than|more than).{0,60}tokens?\b|上下文|超[过過出长長]"
 )
 _WAIT = (
     r"(?i)(?:try again|retry)(?: in| after)\s+((?:\d{1,9}(?:\.\d{1,9})?\s*"
@@ -109,6 +116,19 @@ def wait_in(document: Any, text: str) -> float | None:
     return sum(float(number) * _UNITS[unit.lower()] for number, unit in parts)
 
 
+def names_field(error: OcxError, names: str) -> bool:
+    """Whether a refusal (400, or FastAPI's 422) is about a field of the request.
+
+    Args:
+        names: a pattern; looked for in the message and where the body says which field it is, not
+            in what it repeats of the request.
+    """
+    if error.status not in {400, 422}:
+        return False
+    text = " ".join((error.message, error.api_code or "", *_places(error.body or b"")))
+    return bool(re.search(names, text)) and not re.search(_OVERFLOW, text)
+
+
 def decoded(body: bytes, content_type: str = "") -> str:
     """The text of an error: by its charset, as UTF-8, else by trial as Chinese.
 
@@ -142,6 +162,21 @@ def _details(document: Any) -> Iterator[dict[str, Any]]:
         for detail in found if isinstance(found, list) else ():
             if isinstance(detail, dict):
                 yield detail
+
+
+def _places(body: bytes) -> Iterator[str]:
+    """Where a body says what is wrong: OpenAI's `param`, `loc` and `msg` of FastAPI's details."""
+    try:
+        document = json.loads(decoded(body))
+    except (ValueError, RecursionError):
+        return
+    document = document[0] if isinstance(document, list) and document else document
+    found = document if isinstance(document, dict) else {}
+    for name in ("error", "errors", "detail"):
+        value = found.get(name)
+        for problem in value if isinstance(value, list) else [value]:
+            if isinstance(problem, dict):
+                yield from (str(problem.get(field)) for field in ("param", "loc", "msg"))
 
 
 def _detail_types(document: Any) -> Iterator[str]:

@@ -15,12 +15,11 @@ from urllib.parse import unquote, urlencode
 
 from ocx import __version__
 from ocx.api.types import Endpoint
-from ocx.api.urls import check_base_url, join, origin
+from ocx.api.urls import CHAT_PATH, check_base_url, join, origin
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
 from ocx.record import record
 
 USER_AGENT = f"opencodex-cli/{__version__}"
-CHAT_PATH = "/chat/completions"
 
 MIB = 1024 * 1024
 ERROR_CAP = 256 * 1024

@@ -13,6 +13,7 @@ from ocx.errors import ConfigError
 
 Origin = tuple[str, str, int]
 
+CHAT_PATH = "/chat/completions"
 _PORTS = {"http": 80, "https": 443}
 
 # Every request judges the same few URLs: with many on the way that is a tenth of the work.
@@ -48,7 +49,8 @@ def check_base_url(url: str, allow_http: bool = False) -> None:
 
     Raises:
         ConfigError: not http(s); http to a host that is not loopback, unless `allow_http`;
-            userinfo (it would replace the Bearer header), query or fragment.
+            userinfo (it would replace the Bearer header), query or fragment; the whole URL of the
+            chat instead of its base.
     """
     parts = _split(url)
     if parts.username is not None or parts.password is not None:
@@ -59,6 +61,12 @@ def check_base_url(url: str, allow_http: bool = False) -> None:
         )
     if "?" in url or "#" in url:
         raise ConfigError("the base URL has a query or a fragment", hint="remove it")
+    trimmed = url.rstrip("/")
+    if trimmed.lower().endswith(CHAT_PATH):
+        raise ConfigError(
+            f"the base URL ends in {CHAT_PATH}, which is added to it",
+            hint=f"use {trimmed[: -len(CHAT_PATH)].rstrip('/')}",
+        )
     check_scheme(url, allow_http)
 
 

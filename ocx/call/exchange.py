@@ -23,7 +23,7 @@ from ocx.record import record
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
     from ocx.answer.schema import Schema
-    from ocx.api import Client
+    from ocx.api import Client, Stream
     from ocx.call.credits import Credits
 
 log = logging.getLogger("ocx.call")
@@ -92,6 +92,7 @@ class Exchange:
         stream: ask for the answer piece by piece.
         keep_text: put a stream's text into the answer. Checks and a recorder need it anyway.
         in_words: models whose server refuses response_format: the schema is in the system message.
+        uncounted: models whose server refuses stream_options: the tokens are not known.
         split_think: tell a `<think>` block at the beginning of the text apart, as reasoning.
     """
 
@@ -104,6 +105,7 @@ class Exchange:
     keep_text: bool = True
     split_think: bool = True
     in_words: set[str] = field(default_factory=set)
+    uncounted: set[str] = field(default_factory=set)
 
     def send(self, body: Body, sink: DeltaSink | None = None) -> Result:
         """Make a call with the body of POST /chat/completions, without `stream`.
@@ -192,7 +194,7 @@ class _RoundTrip:
         splitter = ThinkSplitter()
         hear = _splitting(splitter, keep) if self._exchange.split_think else keep
         complete = False
-        with self._exchange.client.stream(self._body) as stream:
+        with self._opened() as stream:
             try:
                 for deltas in stream:
                     hear(deltas)
@@ -203,6 +205,23 @@ class _RoundTrip:
                 self.answer = streamed_answer(stream, joined(text), joined(reasoning))
                 if self._sink is not None:
                     self._sink.finish(self.answer, complete=complete)
+
+    def _opened(self) -> Stream:
+        """The answer as it begins; without stream_options where the server refuses them."""
+        client, model = self._exchange.client, str(self._body.get("model"))
+        if model in self._exchange.uncounted:
+            self._body = _uncounted(self._body)
+        try:
+            return client.stream(self._body)
+        except RejectedError as error:
+            from ocx.api.error_words import names_field
+
+            if "stream_options" not in self._body or not names_field(error, "stream_options"):
+                raise
+            log.warning("the server refuses stream_options; asking without, tokens are unknown")
+            self._exchange.uncounted.add(model)
+            self._body = _uncounted(self._body)
+            return client.stream(self._body)
 
     def _keeper(self, text: list[str], reasoning: list[str]) -> Callable[[Sequence[Delta]], object]:
         """What takes the deltas. Text is kept only for whoever wants it: memory must not grow."""
@@ -278,6 +297,10 @@ def _splitting(
         )
 
     return split
+
+
+def _uncounted(body: Body) -> Body:
+    return {name: value for name, value in body.items() if name != "stream_options"}
 
 
 def with_format(body: Body, schema: Schema) -> Body:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.api.http import CHAT_PATH, encode, request_preview
-from ocx.api.urls import join
+from ocx.api.http import encode, request_preview
+from ocx.api.urls import CHAT_PATH, join
 from ocx.call.options import Prompt, Sampling
 from ocx.config.display import is_secret_header
 from ocx.config.paths import config_dir
@@ -102,7 +102,7 @@ def save_template(run: Runtime, prompt: Prompt, sampling: Sampling, name: str) -
 def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:
     """The key if reading it is harmless, else what would stand in the header."""
     try:
-        located = locate_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+        located = locate_key(settings, run.flags, run.terminal.env, run.read_stdin)
         if located.quiet:
             found = located.fetch()
             default = "Bearer (made by the sandbox)" if settings.sandbox else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ocx.call.options import Checks, Instructions, Prompt, Sampling
@@ -17,8 +18,6 @@ from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.prompt.templates import Rendered, Template
-
-_SILENCE = 2.0  # seconds until a person is told that stdin is being waited for
 
 
 @record
@@ -139,16 +138,15 @@ class _Stdin:
         if not self._meant:
             return None
         self._meant = False
-        if announce and not self._run.terminal.wait_for_stdin(_SILENCE):
-            self._run.note("waiting for stdin; use -I to ignore it")
-        return decode(self._run.terminal.read_stdin(), "stdin")
+        note = partial(self._run.note, "waiting for stdin; use -I to ignore it")
+        return decode(self._run.read_stdin(note if announce else None), "stdin")
 
 
 def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Request:
     flags = sampling.settings()
     model = sampling.model or (template.model if template else None)
     settings = run.settings(model=model, **flags)
-    read_stdin = run.terminal.read_stdin
+    read_stdin = run.read_stdin
     tools = _tools(sampling, read_stdin)
     options = {**parse_options(sampling.options, {**flags, **tools}, read_stdin), **tools}
     if template is not None:
@@ -190,7 +188,7 @@ def _system(run: Runtime, prompt: Prompt | Instructions) -> str | None:
         return prompt.system
     if prompt.system is not None:
         raise UsageError("--system and --system-file exclude each other")
-    return read_file(prompt.system_file, run.terminal.read_stdin)
+    return read_file(prompt.system_file, run.read_stdin)
 
 
 def _with_system(request: Request, system: str | None) -> Request:
@@ -213,7 +211,7 @@ def _with_messages(
         from ocx.prompt.attach import content as joined  # with base64
         from ocx.prompt.attach import read_attachments
 
-        parts = read_attachments(prompt.attach, prompt.attach_types, run.terminal.read_stdin)
+        parts = read_attachments(prompt.attach, prompt.attach_types, run.read_stdin)
         content = joined(text, parts)
     if content if isinstance(content, list) else content.strip():
         messages.append({"role": "user", "content": content})
@@ -225,7 +223,7 @@ def _with_messages(
 def _text(run: Runtime, prompt: Prompt, before: str, stdin: _Stdin) -> str:
     """The template's text, the words, each file, then stdin."""
     parts = [before, "" if prompt.is_stdin else " ".join(prompt.words)]
-    parts += [read_file(name, run.terminal.read_stdin) for name in prompt.files]
+    parts += [read_file(name, run.read_stdin) for name in prompt.files]
     return join([*parts, stdin.read(announce=bool(prompt.words)) or ""])
 
 
@@ -233,7 +231,7 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     """The messages of a file; its other fields hold if no option does."""
     from ocx.prompt.messages import parse_messages
 
-    given = parse_messages(read_file(name, run.terminal.read_stdin), name)
+    given = parse_messages(read_file(name, run.read_stdin), name)
     fields = dict(given.fields)
     model = fields.pop("model", None)
     if isinstance(model, str) and not request.model_given:

@@ -103,7 +103,7 @@ def _read(run: Runtime, name: str) -> bytes:
     if name == "-":
         if run.flags.get("key_file") == "-":
             raise UsageError("stdin is claimed twice: --input - and --key-file -")
-        return run.terminal.read_stdin()
+        return run.read_stdin()
     try:
         return Path(name).read_bytes()
     except OSError as error:

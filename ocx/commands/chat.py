@@ -78,8 +78,9 @@ def _chat(
         session(run, request, conversation, output, checks, credits)
         return
     request = prepare(run, prompt, sampling, checks)
-    counted = output.streams(run) and (output.usage or credits.cost)
-    request = replace(request, count_tokens=counted)
+    # The tokens of a stream that is kept could not be known otherwise.
+    told = output.usage or credits.cost or conversation.kept(run, request.settings)
+    request = replace(request, count_tokens=output.streams(run) and told)
     if look.estimate:
         from ocx.call.estimate import estimate  # only for --estimate
 
@@ -102,7 +103,7 @@ def _call(
 ) -> None:
     """Send and deliver. What a plain call in a pipe does not need is imported in here."""
     settings = request.settings
-    schema = checks.read_schema(run.terminal.read_stdin)
+    schema = checks.read_schema(run.read_stdin)
     credits = None
     if limits.given or report is not None or conversation.kept(run, settings):
         from ocx.call.credits import credits_of
@@ -141,7 +142,7 @@ def _show(
     """Print the request that `_call` would send; nothing is kept."""
     from ocx.call.preview import print_request, print_snippet
 
-    schema = checks.read_schema(run.terminal.read_stdin)
+    schema = checks.read_schema(run.read_stdin)
     body = request.body()
     if conversation.continues:
         with ExitStack() as stack:

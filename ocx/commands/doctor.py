@@ -113,7 +113,7 @@ def _key(run: Runtime, settings: Settings) -> tuple[Check, Secret | None]:
     from ocx.keyring.lookup import endpoint, find_key
 
     try:
-        found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+        found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
         if found.secret is not None:
             run.terminal.stderr.hide(found.secret)
         endpoint(settings, found.secret)

@@ -62,7 +62,7 @@ def hand_over(run: Runtime, model: str | None) -> ToolEnvironment:
     """
     settings = run.settings(model=model)
     refuse_sandbox(settings)
-    key = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+    key = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
     for warning in key.warnings:
         run.warn(warning)
     endpoint(settings, key.secret)

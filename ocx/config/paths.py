@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ocx.config.schema import env_name
+from ocx.config.schema import env_name, value_in
 from ocx.errors import UsageError
 
 Env = Mapping[str, str]
@@ -30,7 +30,7 @@ def cache_dir(env: Env) -> Path:
 
 def config_file(env: Env) -> Path:
     """`$OCX_CONFIG`, else `config.toml` in the config folder."""
-    named = env.get(env_name("config"))
+    named = value_in(env, env_name("config"))
     return Path(expand(named)) if named else config_dir(env) / "config.toml"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.config.paths import Env, config_file
-from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name
+from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name, value_in
 from ocx.config.source import Choice, Source, SourceKind
 from ocx.config.values import NAME, check_name
 from ocx.errors import ConfigError
@@ -137,10 +137,10 @@ def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Cho
 
 def _standing_profile(config: ConfigFile, env: Env) -> Choice:
     variable = env_name("profile")
-    if env.get(variable):
-        return Choice(env[variable], Source(SourceKind.ENVIRONMENT, variable))
-    if (name := config.default_profile()) is not None:
-        return Choice(name, Source(SourceKind.DEFAULT_PROFILE))
+    if name := value_in(env, variable):
+        return Choice(name, Source(SourceKind.ENVIRONMENT, variable))
+    if (default := config.default_profile()) is not None:
+        return Choice(default, Source(SourceKind.DEFAULT_PROFILE))
     return Choice(DEFAULT_PROFILE, Source(SourceKind.DEFAULT))
 
 

@@ -20,6 +20,7 @@ from ocx.config.values import (
     StopSequences,
     Text,
     TextList,
+    Url,
     ValueType,
 )
 from ocx.record import record
@@ -40,6 +41,14 @@ _SECONDS = Number(0.001, 86_400)
 def env_name(name: str) -> str:
     """The variable of a setting or option: the one place that derives it."""
     return f"OCX_{name.upper()}"
+
+
+def value_in(env: Mapping[str, str], variable: str) -> str:
+    """What a variable holds, empty if it is not set.
+
+    White space around it is dropped: files of variables written on Windows leave a CR there.
+    """
+    return env.get(variable, "").strip()
 
 
 class Setting(NamedTuple):
@@ -101,7 +110,7 @@ class Settings:
     warnings: tuple[str, ...]
 
     base_url: str = _setting(
-        Text(), "where the API is, used exactly as written", DEFAULT_BASE_URL, env=True, local=True
+        Url(), "where the API is, used exactly as written", DEFAULT_BASE_URL, env=True, local=True
     )
     auth: str = _setting(
         OneOf("key", "none"),

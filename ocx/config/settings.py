@@ -22,6 +22,7 @@ from ocx.config.schema import (
     Setting,
     Settings,
     env_name,
+    value_in,
 )
 from ocx.config.source import Choice, Source, SourceKind
 from ocx.errors import ConfigError, UsageError
@@ -174,9 +175,9 @@ def _choose(
         except values.BadValue as problem:
             raise values.flag_error(name, problem) from None
     variable = setting.variable
-    if variable and env.get(variable):
+    if variable and (text := value_in(env, variable)):
         try:
-            value = setting.type.check(setting.type.parse(env[variable]))
+            value = setting.type.check(setting.type.parse(text))
         except values.BadValue as problem:
             raise values.config_error(variable, problem) from None
         return Choice(value, Source(SourceKind.ENVIRONMENT, variable))
@@ -194,7 +195,7 @@ def _sandbox_source(flags: Mapping[str, Any], env: Env, profile: str) -> Source 
     variable = env_name("sandbox")
     if flags.get("sandbox"):
         return Source(SourceKind.FLAG)
-    if _truth(env.get(variable, ""), variable):
+    if _truth(value_in(env, variable), variable):
         return Source(SourceKind.ENVIRONMENT, variable)
     return Source(SourceKind.PROFILE, SANDBOX) if profile == SANDBOX else None
 
@@ -240,7 +241,7 @@ def _decimal(number: float | None) -> Decimal | None:
 
 def _warnings(config: ConfigFile, profile: str, env: Env) -> list[str]:
     warnings = [*top_warnings(config), *profile_warnings(config, profile)]
-    if not config.found and env.get(env_name("config")):
+    if not config.found and value_in(env, env_name("config")):
         warnings.append(f"{env_name('config')} names {config.path}, which does not exist")
     if SANDBOX in config.profiles():
         warnings.append(f"{config.path}: profiles.{SANDBOX} is built in; the file's is ignored")

@@ -88,6 +88,13 @@ class Text(ValueType):
         return value
 
 
+class Url(Text):
+    """A URL; white space around it is dropped."""
+
+    def check(self, value: Any) -> str:
+        return super().check(value).strip()
+
+
 class OneOf(Text):
     """One of a few words."""
 

@@ -40,12 +40,12 @@ def read(run: Runtime, settings: Settings, name: str) -> Secret:
     refuse_keyless(settings)
     path = run.flags.get("key_file")
     if path is not None:
-        found = read_key_file(path, run.terminal.read_stdin)
+        found = read_key_file(path, run.read_stdin)
         secret, warnings = found.secret, found.warnings
     elif run.terminal.stdin_tty:
         secret, warnings = key_from(_prompt(run, name), "the key"), ()
     else:
-        secret, warnings = key_from(run.terminal.read_stdin(), "the key on stdin"), ()
+        secret, warnings = key_from(run.read_stdin(), "the key on stdin"), ()
     assert secret is not None  # noqa: S101 - a key file always holds one, told to mypy
     run.terminal.stderr.hide(secret)
     for warning in (*warnings, *check_key(secret, "the key", settings.base_url)):

@@ -30,7 +30,7 @@ def open_endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
     """
     run.start_logging()
     if not settings.sandbox:
-        found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+        found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
         for warning in found.warnings:
             run.warn(warning)
         if found.secret is not None:

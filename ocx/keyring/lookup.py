@@ -28,6 +28,7 @@ _NO_KEY_HINT = (
     "store one with `ocx keys add NAME`, or set OPENCODEX_API_KEY; `--sandbox` needs no key"
 )
 _ENDPOINT_SETTINGS = BY_NAME.keys() & {item.name for item in fields(Endpoint)}
+_QUOTES = frozenset("\"'`“”‘’")
 _SHAPE_HINT = "a key is 1 to 512 printable ASCII characters without spaces or line breaks"
 
 
@@ -116,7 +117,7 @@ def find_endpoint(run: Runtime, settings: Settings) -> Endpoint:
     """
     if settings.sandbox:
         raise UsageError("the sandbox is not an endpoint", hint="name a profile with -P")
-    found = find_key(settings, run.flags, run.terminal.env, run.terminal.read_stdin)
+    found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
     for warning in found.warnings:
         run.warn(warning)
     if found.secret is not None:
@@ -146,11 +147,15 @@ def key_from(data: bytes | str, what: str) -> Secret:
     Raises:
         ConfigError: it is not a key; it is not repeated.
     """
-    text = data if isinstance(data, str) else data.decode("utf-8-sig", "replace")
-    key = Secret(text.strip())
+    text = (data if isinstance(data, str) else data.decode("utf-8-sig", "replace")).strip()
+    if text and _QUOTES & {text[0], text[-1]}:
+        raise ConfigError(
+            f"{what} stands in quotes",
+            hint="take them away; a shell does, `docker --env-file` and a file with a key do not",
+        )
+    key = Secret(text)
     if not key.is_valid():
-        problem = "is empty" if not text.strip() else "is malformed"
-        raise ConfigError(f"{what} {problem}", hint=_SHAPE_HINT)
+        raise ConfigError(f"{what} is {'malformed' if text else 'empty'}", hint=_SHAPE_HINT)
     return key
 
 

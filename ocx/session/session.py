@@ -62,7 +62,7 @@ def session(
     if not output.to_stdout:
         raise UsageError("-o needs a prompt", hint="in a session, /save FILE keeps an answer")
     settings = request.settings
-    schema = checks.read_schema(run.terminal.read_stdin)
+    schema = checks.read_schema(run.read_stdin)
     credits = credits_of(settings, limits)
     with ExitStack() as stack:
         recorder = None
@@ -191,8 +191,8 @@ class Session:
     @contextmanager
     def _turn(self, messages: list[Message]) -> Iterator[tuple[Request, list[Message]]]:
         """The request with these messages, and what was said before it."""
-        streams = self._exchange.stream
-        counted = streams and (self._output.usage or self._shows_cost)
+        told = self._output.usage or self._shows_cost or self._recorder is not None
+        counted = self._exchange.stream and told
         request = replace(self._request, messages=messages, count_tokens=counted)
         if self._recorder is None or not self._recorder.started:
             yield request, self._memory

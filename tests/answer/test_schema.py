@@ -20,7 +20,8 @@ from ocx.answer.schema import (
     with_instruction,
 )
 from ocx.answer.shorthand import from_shorthand
-from ocx.errors import InvalidAnswerError, RejectedError, UsageError
+from ocx.api.error_response import from_response
+from ocx.errors import InvalidAnswerError, UsageError
 from tests.support.sizes import examples
 
 PERSON = Schema(from_shorthand("name, age int"))
@@ -231,9 +232,39 @@ def test_feedback_names_the_failure() -> None:
     assert "$.name" in feedback(caught.value)
 
 
-@pytest.mark.parametrize(("status", "falls_back"), [(400, True), (422, True), (404, False)])
-def test_when_to_ask_in_words(status: int, falls_back: bool) -> None:
-    assert refuses_response_format(RejectedError("no", status=status)) is falls_back
+@pytest.mark.parametrize(
+    ("status", "body", "falls_back"),
+    [
+        (400, "This response_format type is unavailable now", True),
+        (400, "This model does not support response format `json_schema`", True),
+        (400, "Invalid schema for response_format 'answer'", True),
+        (400, "Structured outputs are not supported by this model", True),
+        (400, "当前模型不支持 response_format", True),
+        (422, {"detail": [{"loc": ["body", "response_format"], "msg": "Extra inputs"}]}, True),
+        (422, {"detail": [{"loc": ["body", "a"]}, {"loc": ["body", "response_format"]}]}, True),
+        (400, {"error": {"message": "unsupported", "param": "response_format"}}, True),
+        (400, [{"error": {"message": "Unknown name 'response_schema'"}}], True),
+        (404, "no response_format here", False),
+        (500, "no response_format here", False),
+        (400, "it went wrong", False),
+        (400, "max_tokens is too large", False),
+        (400, "This model's maximum context length is 8192 tokens. However, you requested 9000"
+         " tokens (8000 in the messages, 1000 in the response_format)", False),
+        (400, {"error": {"code": "context_length_exceeded",
+                         "message": "Please reduce the length of the messages or the schema"}},
+         False),
+        (400, "the prompt with its json_schema is too long: 9000 tokens > 8192", False),
+        (400, "input and response_format exceed the context window", False),
+        (422, {"detail": [{"loc": ["body", "model"], "msg": "Field required",
+                           "input": {"response_format": {"type": "json_schema"}}}]}, False),
+    ],
+)  # fmt: skip
+def test_when_to_ask_in_words(status: int, body: Any, falls_back: bool) -> None:
+    """Only if the refusal is about the field: any other one would be refused again."""
+    data = json.dumps({"error": {"message": body}} if isinstance(body, str) else body).encode()
+    error = from_response(status, {}, data)
+    error.body = data
+    assert refuses_response_format(error) is falls_back
 
 
 VALUES = st.recursive(

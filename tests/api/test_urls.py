@@ -66,6 +66,27 @@ def test_good_base_urls(url: str) -> None:
     check_base_url(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "instead"),
+    [
+        ("https://h.test/v1/chat/completions", "https://h.test/v1"),
+        ("https://h.test/v1/chat/completions/", "https://h.test/v1"),
+        ("https://h.test/chat/completions//", "https://h.test"),
+        ("http://localhost:1234/v1//chat/completions", "http://localhost:1234/v1"),
+        ("https://h.test/V1/Chat/Completions", "https://h.test/V1"),
+    ],
+)
+def test_the_url_of_the_chat_is_no_base_url(url: str, instead: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_base_url(url)
+    assert caught.value.hint == f"use {instead}"
+
+
+@pytest.mark.parametrize("url", ["https://h.test/chat", "https://h.test/chat/completions/v1"])
+def test_what_only_looks_like_it_is_one(url: str) -> None:
+    check_base_url(url)
+
+
 def test_http_off_loopback_needs_a_profile_without_a_key() -> None:
     with pytest.raises(ConfigError, match=r"http:// is refused for 192\.168\.0\.7"):
         check_base_url("http://192.168.0.7:11434/v1")

@@ -177,7 +177,8 @@ def test_the_cost_of_two_requests_is_unknown_if_one_does_not_tell(server: ChatSe
 
 
 def test_a_server_that_refuses_response_format_is_asked_in_words(server: ChatServer) -> None:
-    server.answer(answers.error(400), completion("{}", cost=3), path=CHAT)
+    refused = answers.error(400, message="response_format is not supported")
+    server.answer(refused, completion("{}", cost=3), path=CHAT)
     given = Row("a", 1, {**row(0).body, "response_format": Schema(OBJECT).response_format()})
     found = checked(server, given, schema=OBJECT)
     assert isinstance(found, Answer)

@@ -265,13 +265,14 @@ def test_extracted_code(client: Client, chat_server: ChatServer) -> None:
 def test_a_server_that_refuses_response_format_is_asked_in_words(
     client: Client, chat_server: ChatServer
 ) -> None:
-    chat_server.answer(answers.error(400), answers.stream('{"a": "x"}'), path=CHAT)
+    refused = answers.error(400, message="unknown field response_format")
+    chat_server.answer(refused, answers.stream('{"a": "x"}'), path=CHAT)
     exchange = Exchange(client, Checks(schema="a"), SCHEMA)
     assert exchange.send(BODY).text == '{"a": "x"}'
     first, second = sent(chat_server)
     assert "response_format" in first
     assert second["messages"][0]["role"] == "system"
-    chat_server.answer(answers.error(400), path=CHAT)
+    chat_server.answer(refused, path=CHAT)
     with pytest.raises(RejectedError):
         exchange.send({**BODY, "response_format": {"type": "json_object"}})
 

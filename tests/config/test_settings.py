@@ -42,6 +42,40 @@ def with_profile(env: dict[str, str], name: str = "default", **settings: Any) ->
     write(env, tomli_w.dumps({"profiles": {name: settings}}))
 
 
+@pytest.mark.parametrize("around", [" {} ", "{}\r", "\t{}\r\n", "\u00a0{}"])
+def test_white_space_around_a_variable_is_dropped(env: dict[str, str], around: str) -> None:
+    """Files of variables that were written on Windows end their lines in CRLF."""
+    with_profile(env, "work", balance_path="a")
+    values = {
+        "OCX_BASE_URL": "https://h.test/v1",
+        "OCX_MODEL": "gpt-4o",
+        "OCX_TIMEOUT": "7",
+        "OCX_RETRIES": "3",
+        "OCX_HISTORY": "off",
+        "OCX_PROFILE": "work",
+        "OCX_SANDBOX": "0",
+        "OCX_CONFIG": env["OCX_CONFIG"],
+    }
+    settings = resolve({}, {"HOME": "/", **{k: around.format(v) for k, v in values.items()}})
+    assert (settings.base_url, settings.model) == ("https://h.test/v1", "gpt-4o")
+    assert (settings.timeout, settings.retries, settings.history) == (7, 3, "off")
+    assert (settings.profile, settings.balance_path, settings.sandbox) == ("work", "a", False)
+
+
+def test_a_variable_of_white_space_is_not_set(env: dict[str, str]) -> None:
+    settings = resolve({}, {**env, "OCX_MODEL": " \r", "OCX_TIMEOUT": "\r", "OCX_SANDBOX": "\r"})
+    assert (settings.model, settings.timeout) == ("deepseek-chat", None)
+
+
+@pytest.mark.parametrize(
+    "url", [" https://h.test/v1", "https://h.test/v1\r", "https://h.test/v1\n"]
+)
+def test_white_space_around_a_base_url_is_dropped(env: dict[str, str], url: str) -> None:
+    assert resolve({"base_url": url}, env).base_url == "https://h.test/v1"
+    with_profile(env, base_url=url)
+    assert resolve({}, env).base_url == "https://h.test/v1"
+
+
 def test_defaults(env: dict[str, str]) -> None:
     settings = resolve({}, {"HOME": env["HOME"]})
     assert settings.base_url == "https://opencodex.hk/api/v1"

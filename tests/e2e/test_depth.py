@@ -168,6 +168,8 @@ def test_conversations(online: Ocx, chat_server: ChatServer) -> None:
             {"role": "assistant", "content": "Hello!"},
             user("two"),
         ],
+        # What is kept has its tokens, which a stream tells only if asked.
+        "stream_options": {"include_usage": True},
         "stream": True,
     }
     online("chat", "--conversation", "other", "three", "-m", "m").has(0)
@@ -304,7 +306,11 @@ def test_a_note_holds_no_control_character_of_the_model(
 
 def test_schema_where_the_server_refuses_the_field(online: Ocx, chat_server: ChatServer) -> None:
     """400 to response_format: asked for in the system message instead."""
-    chat_server.answer(answers.error(400, "unknown_field"), answers.stream('{"a": "x"}'), path=CHAT)
+    chat_server.answer(
+        answers.error(400, "unknown_field", "no response_format here"),
+        answers.stream('{"a": "x"}'),
+        path=CHAT,
+    )
     assert online("chat", "--schema", "a", "go").has(0).text == '{"a": "x"}\n'
     body = sent(chat_server)
     assert "response_format" not in body

@@ -1,9 +1,10 @@
-"""How the program goes on from a refusal: the waits that a body asks for."""
+"""How the program goes on from a refusal: the waits that are asked for, and what is left out."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -78,3 +79,105 @@ def test_a_row_waits_as_its_refusal_asks(online: Ocx, chat_server: ChatServer) -
     chat_server.answer(answer(gemini("0.02s"), 429), answer(answers.completion("Hi")), path=CHAT)
     done = online("batch", "--text", "-", input="one\n").has(0)
     assert json.loads(done.stdout)["ocx"]["attempts"] == 2
+
+
+UNKNOWN = [
+    error(400, "x", "Unrecognized request argument supplied: stream_options"),
+    error(422, None, "unknown field `stream_options`, expected one of `model`"),
+    answer({"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs"}]}, 422),
+    answer([{"error": {"message": "bad", "param": "stream_options.include_usage"}}], 400),
+]
+
+
+@pytest.mark.parametrize("refusal", UNKNOWN, ids=["text", "422", "loc", "param"])
+def test_refused_stream_options_are_left_out(
+    online: Ocx, chat_server: ChatServer, refusal: bytes
+) -> None:
+    chat_server.answer(refusal, answers.stream("Hi"), path=CHAT)
+    done = online("chat", "hi", "--log").has(0)
+    assert done.text == "Hi\n"
+    assert done.stderr.count("stream_options") == 1
+    first, second = (chat_server.body(request) for request in chat_server.requests)
+    assert first.pop("stream_options") == {"include_usage": True}
+    assert first == second
+    assert online("history", "show", "--json").json["usage"] is None
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        error(400, "x", "it went wrong"),
+        error(404, "x", "no stream_options here"),
+        error(400, "context_length_exceeded", "too long, with stream_options"),
+    ],
+)
+def test_any_other_refusal_is_just_an_error(
+    online: Ocx, chat_server: ChatServer, refusal: bytes
+) -> None:
+    chat_server.answer(refusal, answers.stream("Hi"), path=CHAT)
+    online("chat", "hi", "--log").has(7)
+    assert len(chat_server.requests) == 1
+
+
+def test_a_session_asks_with_stream_options_once(online: Ocx, chat_server: ChatServer) -> None:
+    chat_server.answer(UNKNOWN[0], answers.stream("Hi"), path=CHAT)
+    session = online.in_terminal("chat", env={"OCX_HISTORY": "on"})
+    assert session.stdout is not None
+    for number, line in enumerate(["one\r", "two\r", "\x04"], 1):
+        session.stdout.until_count(b"> ", number)
+        session.send(line)
+    session.finish().has(0)
+    asked = ["stream_options" in chat_server.body(request) for request in chat_server.requests]
+    assert asked == [True, False, False]
+
+
+@pytest.mark.parametrize("flag", ["--stream", "--no-stream"])
+def test_a_context_overflow_is_not_a_refused_schema(
+    online: Ocx, chat_server: ChatServer, flag: str
+) -> None:
+    text = "maximum context length is 8192 tokens, you requested 9000 (1000 in the response_format)"
+    chat_server.answer(error(400, "context_length_exceeded", text), path=CHAT)
+    done = online("chat", "--schema", "a", "hi", flag).has(7)
+    assert "maximum context length" in done.stderr
+    assert len(chat_server.requests) == 1
+
+
+@pytest.mark.parametrize("command", [("chat", "hi"), ("models",), ("batch", "--text", "-")])
+def test_the_url_of_the_chat_is_named_with_the_one_to_use(
+    online: Ocx, chat_server: ChatServer, command: tuple[str, ...]
+) -> None:
+    url = f"{chat_server.base_url}/chat/completions"
+    for done in (
+        online(*command, env={"OCX_BASE_URL": url}, input="x\n"),
+        online(*command, "--base-url", f" {url}/", input="x\n"),
+    ):
+        done.has(3)
+        assert f"hint: use {chat_server.base_url}\n" in done.stderr
+    assert chat_server.requests == []
+
+
+def test_variables_with_a_cr_work(online: Ocx, chat_server: ChatServer) -> None:
+    online.env |= {name: f" {text}\r" for name, text in online.env.items() if "OCX_" in name}
+    assert online("chat", "hi", env={"OCX_MODEL": "m\r"}).has(0).text == "Hello!\n"
+    assert chat_server.body()["model"] == "m"
+
+
+def test_a_typed_timeout_bounds_the_wait_for_stdin(online: Ocx, chat_server: ChatServer) -> None:
+    silent = online.spawn("chat", "why?", "--timeout", "0.4", stdin=subprocess.PIPE)
+    done = silent.finish().has(10)
+    assert "stdin did not end within --timeout (0.4 s)" in done.stderr
+    trickle = online.spawn("chat", "-", "--timeout", "0.4", stdin=subprocess.PIPE)
+    trickle.send("a line\n")
+    assert trickle.finish().has(10).text == ""
+    assert chat_server.requests == []
+    assert online("chat", "why?", "--timeout", "9", input="x").has(0).text == "Hello!\n"
+
+
+def test_a_timeout_from_elsewhere_is_for_the_call_alone(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    patient = online.spawn("chat", "why?", stdin=subprocess.PIPE, env={"OCX_TIMEOUT": "0.4"})
+    assert patient.stderr is not None
+    patient.stderr.until(b"waiting for stdin")
+    patient.end_input()
+    assert patient.finish().has(0).text == "Hello!\n"

@@ -41,7 +41,7 @@ def test_a_retry_counts_down_below_its_whole_message(online: Ocx, chat_server: C
     seen = begin(online, "chat", "-n", "hi")
     seen.until("retry 1 of 2 in 1 s: HTTP 429")
     lines = seen.finish(0)
-    assert lines[0].startswith("ocx: retry 1 of 2 in 1.0 s: ")
+    assert lines[0].startswith("ocx: retry 1 of 2 in 1.")
     assert lines[1:] == ["done"]
 
 

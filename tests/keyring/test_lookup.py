@@ -199,6 +199,15 @@ def test_locating_reads_nothing(everything: Setup, tmp_path: Path) -> None:
 BAD_KEYS = ["", " \n", "sk-live-q q9z", "sk-live-q\nq9z", "sk-live-é", "sk-live-\x7f", "k" * 513]
 
 
+@pytest.mark.parametrize("quotes", ['""', "''", "“”", "``", '" ', " '"])
+def test_a_key_in_quotes_is_named_as_that(quotes: str) -> None:
+    """Files of variables are no shell: docker's --env-file keeps what stands around the value."""
+    key = "sk-live-abcdefgh12345678"
+    with pytest.raises(ConfigError, match="in quotes") as caught:
+        key_from(f"{quotes[0]}{key}{quotes[1]}".encode(), "OCX_API_KEY")
+    assert key not in f"{caught.value.message} {caught.value.hint}"
+
+
 @pytest.mark.parametrize("text", BAD_KEYS)
 @pytest.mark.parametrize("place", ["variable", "file", "stdin", "command"])
 def test_a_malformed_key_is_refused_and_never_repeated(

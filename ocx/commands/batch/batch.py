@@ -44,7 +44,7 @@ def batch(
     end; the same command with --resume goes on where a run was ended, however that was.
     """
     check_stdin(run, words, instructions, sampling, checks)
-    schema = checks.read_schema(run.terminal.read_stdin)
+    schema = checks.read_schema(run.read_stdin)
     composer, settings = make_composer(run, words, instructions, sampling, rows_in, schema)
     shard = find_shard(shards.shard, run.terminal.env)
     limits = make_limits(run, settings, budget, checks)

@@ -56,7 +56,7 @@ def _key_row(run: Runtime, settings: Settings) -> Row:
     """The key, masked; nothing is run or read from stdin to learn it."""
     env = run.terminal.env
     try:
-        located = locate_key(settings, run.flags, env, run.terminal.read_stdin)
+        located = locate_key(settings, run.flags, env, run.read_stdin)
     except AuthError:
         return "key", None, "none found"
     if not located.quiet:
