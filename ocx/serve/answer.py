@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.serve.wire import Usage
@@ -113,11 +114,9 @@ class DeliveryFlags:
 
 @dataclass(frozen=True)
 class Answer:
-    """The parts of an answer, not yet begun, and how to send them.
-
-    `by_upstream` says that an upstream makes it, and counts its tokens.
-    """
+    """The parts of an answer, not yet begun, and how to send them."""
 
     parts: AsyncGenerator[Part, None]
     flags: DeliveryFlags = DeliveryFlags()
-    by_upstream: bool = False
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while an upstream works on the answer, which costs its prompt from then on."""

@@ -22,7 +22,7 @@ from starlette.routing import Router as Paths
 from ocx import __version__
 from ocx.secret import Secret, redact
 from ocx.serve import faults
-from ocx.serve.auth import authenticate, check_host, digest
+from ocx.serve.auth import authenticate, check_host, check_length, digest
 from ocx.serve.chat import Chat
 from ocx.serve.delivery import Receive, Send, Watch, body, start
 from ocx.serve.ledger.ledger import Key, Ledger
@@ -133,6 +133,7 @@ class App:
         self, scope: Any, record: RequestRecord, receive: Receive, send: Send
     ) -> None:
         check_host(scope)
+        check_length(scope)
         key = authenticate(scope, self._find_key, int(time.time()))
         record.key = key
         record.rate_limit = self._components.limiter.peek(key.id, key.rpm)

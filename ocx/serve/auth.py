@@ -50,7 +50,9 @@ def _checksum(body: str) -> str:
 
 
 _LOOPBACK = re.compile(
-    rb"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE
+    rb"(?:localhost|127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1\])"
+    rb"(?::[0-9]{1,5})?",
+    re.IGNORECASE,
 )
 
 
@@ -66,6 +68,22 @@ def check_host(scope: Any) -> None:
             400,
             "the Host header must be localhost or a loopback address",
             code="host_not_allowed",
+        )
+
+
+def check_length(scope: Any) -> None:
+    """Refuse a body of two lengths, on which two servers in a row may not agree (RFC 9112 6.3).
+
+    Raises:
+        ApiProblem: 400; the connection is closed.
+    """
+    names = {name for name, _ in scope["headers"]}
+    if {b"content-length", b"transfer-encoding"} <= names:
+        raise ApiProblem(
+            400,
+            "Content-Length and Transfer-Encoding exclude each other",
+            code="ambiguous_length",
+            headers={"connection": "close"},
         )
 
 

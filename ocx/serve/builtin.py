@@ -101,6 +101,14 @@ class Target(Protocol):
     @property
     def is_local(self) -> bool: ...
 
+    def check(self, request: ChatRequest) -> None:
+        """Look whether the target can take the request; before credits, so without any work.
+
+        Raises:
+            ApiProblem: 400, naming the parameter.
+        """
+        ...
+
     def answer(self, request: ChatRequest) -> Answer:
         """Return the answer, not yet begun.
 
@@ -116,6 +124,9 @@ class Echo:
 
     reasons: bool = False
     is_local: bool = True
+
+    def check(self, request: ChatRequest) -> None:
+        request.check_built_in()
 
     def answer(self, request: ChatRequest) -> Answer:
         reasoning = reasoning_tokens() if self.reasons else []
@@ -178,6 +189,9 @@ class Lorem:
     tps: float = 0.0
     ttft: float = 0.0
     is_local: bool = True
+
+    def check(self, request: ChatRequest) -> None:
+        request.check_built_in()
 
     def answer(self, request: ChatRequest) -> Answer:
         if calls := planned_calls(request):

@@ -53,10 +53,15 @@ class Cassette:
         self._source = source
         self._played: dict[str, int] = {}
 
+    def check(self, request: ChatRequest) -> None:
+        if self._source is not None:
+            self._source.check(request)
+
     def answer(self, request: ChatRequest) -> Answer:
         wanted = canonical(request.body)
         if self._source is not None:
-            return Answer(self._record(wanted, self._source.answer(request)))
+            live = self._source.answer(request)
+            return Answer(self._record(wanted, live), asked=live.asked)
         key = key_of(wanted)
         found = [entry for entry in self._entries if entry["key"] == key]
         if not found:

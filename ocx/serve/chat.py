@@ -17,7 +17,7 @@ from ocx.serve.limits import Limiter
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest, read
 from ocx.serve.request_record import RequestRecord
-from ocx.serve.routing import Catalogue, Router
+from ocx.serve.routing import Catalogue, Model, Router
 from ocx.serve.sse_response import SseResponse
 from ocx.serve.whole_response import WholeResponse
 from ocx.serve.wire import ResponseMeta
@@ -50,8 +50,14 @@ class Chat:
         model = self.catalogue.find(request.model)
         key = record.key
         assert key is not None  # noqa: S101 - nothing comes here without one
-        answer = self.router.answer(model, request, record)
-        charge = self._admit(key, request, record, by_upstream=answer.by_upstream)
+        choice = self.router.choose(model, request, record)
+        charge = self._admit(key, model, request, record, by_upstream=not choice.target.is_local)
+        try:
+            answer = choice.answer(request)
+        except BaseException:
+            charge.cancel()
+            self._leave(key, record, uncount=True)
+            raise
         try:
             delivery = self._delivery(request, answer, charge, data, record, send)
             await delivery.run(receive, watch)
@@ -60,20 +66,29 @@ class Chat:
                 watch.abort(scope["client"])
         finally:
             charge.settle("refused")
-            self.limiter.leave(key.id)
+            self._leave(key, record)
 
     def _admit(
-        self, key: Key, request: ChatRequest, record: RequestRecord, *, by_upstream: bool
+        self,
+        key: Key,
+        model: Model,
+        request: ChatRequest,
+        record: RequestRecord,
+        *,
+        by_upstream: bool,
     ) -> Charge:
-        """Count the request and reserve its credits, or do neither."""
+        """Count the request and reserve its credits, or do neither. No answer is made before."""
         record.rate_limit = self.limiter.enter(key.id, key.rpm, key.concurrency)
         try:
-            price = self.catalogue.find(request.model).price
-            return Charge(self.ledger, key, price, request, by_upstream=by_upstream)
+            return Charge(self.ledger, key, model.price, request, by_upstream=by_upstream)
         except BaseException:
-            self.limiter.leave(key.id, key.rpm, uncount=True)
-            record.rate_limit = self.limiter.peek(key.id, key.rpm)
+            self._leave(key, record, uncount=True)
             raise
+
+    def _leave(self, key: Key, record: RequestRecord, *, uncount: bool = False) -> None:
+        self.limiter.leave(key.id, key.rpm, uncount=uncount)
+        if uncount:
+            record.rate_limit = self.limiter.peek(key.id, key.rpm)
 
     def _delivery(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -14,9 +14,16 @@ from ocx.secret import Secret
 _LOOPBACK = "127.0.0.1,localhost"
 
 
-def child_environment(env: Mapping[str, str], base_url: str, key: Secret) -> dict[str, str]:
-    """`env` for a child: every name that a client may look for leads to the server."""
-    child = {name: text for name, text in env.items() if name not in {"OCX_SANDBOX", "OCX_PROFILE"}}
+def child_environment(
+    env: Mapping[str, str], base_url: str, key: Secret, hidden: Collection[str] = ()
+) -> dict[str, str]:
+    """`env` for a child: every name that a client may look for leads to the server.
+
+    Args:
+        hidden: names that the child does not get, since they hold keys of upstreams.
+    """
+    left_out = {"OCX_SANDBOX", "OCX_PROFILE", *hidden}
+    child = {name: text for name, text in env.items() if name not in left_out}
     for name in ("OCX_BASE_URL", "OPENAI_BASE_URL"):
         child[name] = base_url
     for name in ("OCX_API_KEY", "OPENCODEX_API_KEY", "OPENAI_API_KEY"):

@@ -77,6 +77,8 @@ class Delivery(ABC):
         finally:
             writer.cancel()
             reader.cancel()
+            # Who leaves, or is made to, pays for what an upstream has begun.
+            self._charge.asked = self._answer.asked.is_set() and not writer.done()
             self._settle(outcome)
             await asyncio.wait({writer, reader})
         await self._end(writer, outcome)

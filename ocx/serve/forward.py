@@ -6,17 +6,19 @@ lazy: reading `serve.toml` loads this module, and most files forward nothing.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ocx.api.sse import DONE, Decoder, EventTooLarge
 from ocx.secret import Secret
 from ocx.serve import upstream as reading
 from ocx.serve.answer import Answer, ForwardedEvent, Part
-from ocx.serve.problem import ApiProblem
+from ocx.serve.messages import content_kinds
+from ocx.serve.problem import ApiProblem, refuse
 from ocx.serve.request import ChatRequest
 
 if TYPE_CHECKING:
@@ -31,9 +33,11 @@ class Upstream:
     """A server to forward to. Its key is sent to this URL and nowhere else.
 
     Attributes:
-        timeout: seconds for a whole answer that is not streamed.
+        timeout: seconds for a whole answer, from the request to its last byte.
         idle_timeout: seconds that a stream may go without a byte.
         direct: use no proxy, because the server is on this machine.
+        allow_fields: parameters and kinds of content, beside `FIELDS`, that may be passed on
+            though nobody here can say what they cost.
     """
 
     name: str
@@ -43,6 +47,17 @@ class Upstream:
     connect_timeout: float = 10.0
     idle_timeout: float = 120.0
     direct: bool = True
+    allow_fields: frozenset[str] = frozenset()
+
+
+FIELDS = frozenset(
+    "model messages max_tokens max_completion_tokens temperature top_p stop stream stream_options"
+    " seed user store metadata reasoning_effort verbosity response_format tools tool_choice"
+    " parallel_tool_calls functions function_call logprobs top_logprobs logit_bias"
+    " presence_penalty frequency_penalty safety_identifier prompt_cache_key n modalities".split()
+)
+"""Parameters whose cost is bounded by what is held: prompt, and tokens of one answer in text."""
+_TEXT_PARTS = ("text", "refusal")
 
 
 class Forward:
@@ -55,19 +70,41 @@ class Forward:
         self._model = model
         self._client: httpx.AsyncClient | None = None
 
+    def check(self, request: ChatRequest) -> None:
+        allowed = self._upstream.allow_fields
+        for name, value in request.body.items():
+            if value is not None and name not in FIELDS and name not in allowed:
+                self._refuse(name, name)
+        if request.body.get("modalities") not in (None, ["text"]):
+            self._refuse("modalities", "modalities")
+        for kind, where in content_kinds(request.body):
+            if kind not in _TEXT_PARTS and kind not in allowed:
+                self._refuse(where, kind)
+
+    def _refuse(self, param: str, field: str) -> NoReturn:
+        refuse(
+            param,
+            f"{field[:64]} is not passed on to the upstream {self._upstream.name}: what it costs"
+            f" is not known here; allow_fields of [upstreams.{self._upstream.name}] allows it",
+            "field_not_allowed",
+        )
+
     def answer(self, request: ChatRequest) -> Answer:
-        parts = self._stream(request) if request.stream else self._whole(request)
-        return Answer(parts, by_upstream=True)
+        asked = asyncio.Event()
+        made = self._stream(request, asked) if request.stream else self._whole(request, asked)
+        return Answer(made, asked=asked)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
 
-    async def _stream(self, request: ChatRequest) -> AsyncGenerator[Part, None]:
+    async def _stream(
+        self, request: ChatRequest, asked: asyncio.Event
+    ) -> AsyncGenerator[Part, None]:
         finished = False
         try:
-            async with aclosing(self._parts(request)) as parts:
+            async with aclosing(self._parts(request, asked)) as parts:
                 async for part in parts:
                     finished = finished or part.finish is not None
                     yield part
@@ -78,9 +115,11 @@ class Forward:
             # A [DONE] without a finish_reason is not an end.
             raise ApiProblem(502, self._said("broke off its answer"), code="upstream_cut")
 
-    async def _parts(self, request: ChatRequest) -> AsyncGenerator[ForwardedEvent, None]:
+    async def _parts(
+        self, request: ChatRequest, asked: asyncio.Event
+    ) -> AsyncGenerator[ForwardedEvent, None]:
         decoder = Decoder()
-        async with self._sent(request) as response:
+        async with self._sent(request, asked) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise reading.broken("the upstream sent no stream")
             async with aclosing(_events(response, decoder)) as events:
@@ -89,32 +128,44 @@ class Forward:
                         return
                     yield reading.read_event(data, usage_wanted=request.include_usage)
 
-    async def _whole(self, request: ChatRequest) -> AsyncGenerator[Part, None]:
-        async with self._sent(request) as response:
+    async def _whole(
+        self, request: ChatRequest, asked: asyncio.Event
+    ) -> AsyncGenerator[Part, None]:
+        async with self._sent(request, asked) as response:
             yield reading.read_document(await _body(response, MOST_DOCUMENT))
 
     @asynccontextmanager
-    async def _sent(self, request: ChatRequest) -> AsyncIterator[httpx.Response]:
-        """Send the request, and give the upstream's 200.
+    async def _sent(
+        self, request: ChatRequest, asked: asyncio.Event
+    ) -> AsyncIterator[httpx.Response]:
+        """Send the request, and give the upstream's 200; `asked` is set once it is sent.
 
         Raises:
             ApiProblem: the upstream refused, or the network failed, in here or in the block.
         """
         import httpx  # see the top of this module
 
+        async def trace(event: str, _info: Any) -> None:
+            if event.endswith("send_request_body.complete"):
+                asked.set()
+
         try:
-            async with self._open().stream(
-                "POST",
-                self._upstream.base_url.rstrip("/") + "/chat/completions",
-                content=json.dumps(self._body(request)),
-                headers=self._headers(),
-                timeout=self._timeout(request),
-            ) as response:
+            async with (
+                asyncio.timeout(self._upstream.timeout),
+                self._open().stream(
+                    "POST",
+                    self._upstream.base_url.rstrip("/") + "/chat/completions",
+                    content=json.dumps(self._body(request)),
+                    headers=self._headers(),
+                    timeout=self._timeout(request),
+                    extensions={"trace": trace},
+                ) as response,
+            ):
                 if response.status_code != 200:
                     data = await _body(response, MOST_ERROR)
                     raise reading.refusal(response.status_code, response.headers, data)
                 yield response
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise ApiProblem(
                 504, self._said("did not answer in time"), code="upstream_timeout"
             ) from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ocx.serve.problem import refuse
 
+MOST_MESSAGES = 10_000
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
@@ -35,7 +37,17 @@ def read_messages(body: dict[str, Any]) -> list[Message]:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         refuse("messages", "messages is required: an array of at least one message")
+    if len(messages) > MOST_MESSAGES:
+        refuse("messages", f"messages takes {MOST_MESSAGES} messages at most")
     return [_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
+
+
+def content_kinds(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The type of each part of each message that `read_messages` has checked, and its place."""
+    for at, message in enumerate(body["messages"]):
+        content = message.get("content")
+        for number, part in enumerate(content if isinstance(content, list) else ()):
+            yield part["type"], f"messages[{at}].content[{number}]"
 
 
 def _message(message: Any, where: str) -> Message:

@@ -6,13 +6,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ocx.jsontext import parse
+from ocx.jsontext import compact, parse
 from ocx.serve.messages import read_messages
 from ocx.serve.problem import ApiProblem, refuse
 
 MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1
 MOST_LOGPROBS = 20
+MOST_STOPS = 16
+_READ = ("tools", "functions", "response_format")
 _ASKING = ("user", "tool", "function")
 
 
@@ -37,6 +39,12 @@ class ChatRequest:
     unsupported: tuple[str, str] | None = None
     """A part of a message that a built-in answer cannot take, and why."""
     body: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def described(self) -> str:
+        """Beside the messages, what a model reads: functions and the form of the answer."""
+        given = [self.body[name] for name in _READ if self.body.get(name) is not None]
+        return compact(given) if given else ""
 
     def check_built_in(self) -> None:
         """Refuse what a built-in answer would have to ignore.
@@ -120,15 +128,13 @@ def _number(body: dict[str, Any], name: str, low: float, high: float) -> None:
 
 
 def _max_tokens(body: dict[str, Any]) -> int:
-    # max_completion_tokens is OpenAI's newer name for the same limit.
-    for name in ("max_completion_tokens", "max_tokens"):
-        value = body.get(name)
-        if value is None:
-            continue
+    # max_completion_tokens is OpenAI's newer name for the same limit. Where both stand the greater
+    # counts: an upstream may know only one of them.
+    given = [name for name in ("max_completion_tokens", "max_tokens") if body.get(name) is not None]
+    for name in given:
         if not 1 <= _integer(body, name) <= MOST_TOKENS:
             refuse(name, f"{name} must be from 1 to {MOST_TOKENS}")
-        return int(value)
-    return MAX_TOKENS
+    return max((_integer(body, name) for name in given), default=MAX_TOKENS)
 
 
 def _integer(body: dict[str, Any], name: str) -> int:
@@ -153,4 +159,6 @@ def _stop(body: dict[str, Any]) -> tuple[str, ...]:
     stops = [] if value is None else [value] if isinstance(value, str) else value
     if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
         refuse("stop", "stop must be a string or an array of strings, none of them empty")
+    if len(stops) > MOST_STOPS:
+        refuse("stop", f"stop takes {MOST_STOPS} sequences at most")
     return tuple(stops)

@@ -82,6 +82,23 @@ class Catalogue:
         )
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The target that answers one request, and the fault that it meets."""
+
+    target: Target
+    fault: Fault | None = None
+
+    def answer(self, request: ChatRequest) -> Answer:
+        """Return the answer, not yet begun.
+
+        Raises:
+            ApiProblem: the target refuses the request.
+        """
+        answer = self.target.answer(request)
+        return answer if self.fault is None else faults.inject_fault(self.fault, answer)
+
+
 @dataclass
 class Router:
     """The target of each model; a model without one echoes."""
@@ -89,25 +106,20 @@ class Router:
     targets: Mapping[str, Target] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
 
-    def answer(self, model: Model, request: ChatRequest, record: RequestRecord) -> Answer:
-        """Return the answer, not yet begun.
+    def choose(self, model: Model, request: ChatRequest, record: RequestRecord) -> Choice:
+        """Return what will answer, once the request is paid for.
 
         Raises:
             ApiProblem: it meets a fault, names an unknown one, or the target refuses it.
         """
         fault = self.fault(model.target, record)
-        if fault is None:
-            target = self._target(model)
-            if target.is_local:
-                request.check_built_in()
-            return target.answer(request)
-        if fault.status is not None:
+        if fault is not None and fault.status is not None:
             faults.refuse(fault)
-        request.check_built_in()
         target = self._target(model)
-        # A fault never spends an upstream's tokens: echo takes the place of what is not ours.
-        is_local = target if target.is_local else Echo()
-        return faults.inject_fault(fault, is_local.answer(request))
+        if fault is not None and not target.is_local:
+            target = Echo()  # faults must not spend an upstream's tokens
+        target.check(request)
+        return Choice(target, fault)
 
     def fault(self, target: str, record: RequestRecord) -> Fault | None:
         """The fault that this request meets, from its header, else from the target of its model.

@@ -18,6 +18,10 @@ from ocx.jsontext import compact
 MOST_STEPS = 10_000
 MOST_ITEMS = 1000
 MOST_LETTERS = 100_000
+MOST_BYTES = 1024 * 1024
+"""Of the JSON of an instance; more is refused while it is made, not measured afterwards."""
+_MOST_WORK = 8 * MOST_BYTES  # letters of all the parts that are tried on the way
+_MOST_REF = 2000
 _KEYWORDS = frozenset(
     "type enum const anyOf $ref $defs definitions properties required additionalProperties items"
     " title description default examples $schema $id $comment pattern format minLength maxLength"
@@ -59,7 +63,10 @@ def smallest_instance(schema: Any, *, strict: bool = True, lenient: bool = False
     Raises:
         SchemaError: outside the subset, or without any finite instance.
     """
-    return _Solver(schema, strict, lenient).solve(schema, "schema")
+    try:
+        return _Solver(schema, strict, lenient).solve(schema, "schema")
+    except RecursionError:
+        raise SchemaError("the schema is nested too deeply") from None
 
 
 class _Solver:
@@ -70,6 +77,7 @@ class _Solver:
         self._open = {"#"}
         """The references on the way here. A smallest instance never goes through one twice."""
         self._steps = 0
+        self._work = 0
 
     def solve(self, schema: Any, where: str) -> Any:
         self._check(schema, where)
@@ -79,9 +87,10 @@ class _Solver:
         if "$ref" in schema:
             return self._refer(schema["$ref"], where)
         if "const" in schema:
+            self._length(schema["const"])
             return schema["const"]
         if "enum" in schema:
-            return min(_filled(schema["enum"], f"{where}.enum"), key=_length)
+            return min(_filled(schema["enum"], f"{where}.enum"), key=self._length)
         for name in ("anyOf", "oneOf"):
             if name in schema:
                 return self._any(_filled(schema[name], f"{where}.{name}"), f"{where}.{name}")
@@ -106,7 +115,7 @@ class _Solver:
             self._open.remove(ref)
 
     def _resolve(self, ref: Any, where: str) -> Any:
-        if not isinstance(ref, str) or not ref.startswith("#"):
+        if not isinstance(ref, str) or not ref.startswith("#") or len(ref) > _MOST_REF:
             raise SchemaError(f"{where}.$ref must point into the schema itself")
         found: Any = self._root
         for written in ref.removeprefix("#").split("/")[1:]:
@@ -123,7 +132,7 @@ class _Solver:
                 found.append(self.solve(branch, f"{where}[{at}]"))
         if not found:
             raise UnsatisfiableError(f"{where}: no branch has a finite instance")
-        return min(found, key=_length)
+        return min(found, key=self._length)
 
     def _typed(self, schema: dict[str, Any], where: str) -> Any:
         kinds = schema.get("type", _implied_type(schema) if self._lenient else None)
@@ -131,29 +140,45 @@ class _Solver:
         if not kinds or not all(isinstance(kind, str) and kind in _KINDS for kind in kinds):
             raise SchemaError(f"{where}.type must be one of {', '.join(_KINDS)}")
         found, error = [], UnsatisfiableError(where)
-        for kind in kinds:
+        for kind in dict.fromkeys(kinds):
             try:
                 found.append(_KINDS[kind](self, schema, where))
             except UnsatisfiableError as unsatisfiable:
                 error = unsatisfiable
         if not found:
             raise error
-        return min(found, key=_length)
+        return min(found, key=self._length) if len(found) > 1 else found[0]
+
+    def _length(self, value: Any) -> int:
+        """The length of its JSON.
+
+        Raises:
+            SchemaError: it is beyond the bounds, or what was measured on the way is.
+        """
+        length = len(compact(value))
+        self._work += length
+        if max(length, self._work // (_MOST_WORK // MOST_BYTES)) > MOST_BYTES:
+            raise SchemaError("the schema asks for more than 1 MiB")
+        return length
 
     def object(self, schema: dict[str, Any], where: str) -> Any:
         properties = schema.get("properties", {})
         required = schema.get("required", [])
         if not isinstance(properties, dict) or not isinstance(required, list):
             raise SchemaError(f"{where}: properties must be an object and required an array")
+        if not all(isinstance(name, str) for name in required):
+            raise SchemaError(f"{where}.required must hold names")
+        wanted = dict.fromkeys(required)
         if self._strict:
-            _check_strict(schema, properties, required, where)
+            _check_strict(schema, properties, wanted, where)
         for name in properties:
-            if name not in required:
+            if name not in wanted:
                 self._check(properties[name], f"{where}.properties.{name}")
-        return {
-            name: self.solve(properties.get(name, {"type": "null"}), f"{where}.{name}")
-            for name in required
-        }
+        made: dict[str, Any] = {}
+        for name in wanted:
+            made[name] = self.solve(properties.get(name, {"type": "null"}), f"{where}.{name}")
+        self._length(made)
+        return made
 
     def array(self, schema: dict[str, Any], where: str) -> Any:
         fewest = _count(schema, "minItems", where, MOST_ITEMS)
@@ -163,19 +188,26 @@ class _Solver:
             return []
         if fewest > 1 and schema.get("uniqueItems"):
             raise SchemaError(f"{where}: uniqueItems with minItems above 1 is not supported")
-        return [self.solve(items, f"{where}.items")] * fewest
+        item = self.solve(items, f"{where}.items")
+        if (self._length(item) + 1) * fewest > MOST_BYTES:
+            raise SchemaError(f"{where}: it asks for more than 1 MiB")
+        return [item] * fewest
 
     def string(self, schema: dict[str, Any], where: str) -> Any:
         fewest = _count(schema, "minLength", where, MOST_LETTERS)
         most = _count(schema, "maxLength", where) if "maxLength" in schema else None
         if "pattern" in schema:
-            return _example(schema, where)
+            example = _example(schema, where)
+            self._length(example)
+            return example
         wanted = schema.get("format")
-        if wanted is not None and wanted not in _FORMATS and not self._lenient:
+        known = isinstance(wanted, str) and wanted in _FORMATS
+        if wanted is not None and not known and not self._lenient:
             raise SchemaError(f"{where}.format must be one of {', '.join(_FORMATS)}")
         if self._lenient and not fewest and most != 0:
             fewest = 1  # few functions can do anything with an empty text
-        text = _FORMATS.get(wanted, "a" * fewest) if isinstance(wanted, str) else "a" * fewest
+        text = _FORMATS[str(wanted)] if known else "a" * fewest
+        self._length(text)
         if len(text) < fewest or (most is not None and len(text) > most):
             raise UnsatisfiableError(f"{where}: no text is known that fits its format and lengths")
         return text
@@ -204,7 +236,7 @@ def _implied_type(schema: dict[str, Any]) -> str:
 
 
 def _check_strict(
-    schema: dict[str, Any], properties: dict[str, Any], required: list[Any], where: str
+    schema: dict[str, Any], properties: dict[str, Any], required: dict[str, None], where: str
 ) -> None:
     if schema.get("additionalProperties") is not False:
         raise SchemaError(f"{where}: with strict, additionalProperties must be false")
@@ -231,10 +263,6 @@ def _filled(values: Any, where: str) -> list[Any]:
     if not isinstance(values, list) or not values:
         raise SchemaError(f"{where} must be an array that is not empty")
     return values
-
-
-def _length(value: Any) -> int:
-    return len(compact(value))
 
 
 def _count(schema: dict[str, Any], name: str, where: str, most: int | None = None) -> int:

@@ -75,6 +75,9 @@ class Script:
         self._rules = rules
         self._counters = Counters()
 
+    def check(self, request: ChatRequest) -> None:
+        request.check_built_in()
+
     def answer(self, request: ChatRequest) -> Answer:
         for at, rule in enumerate(self._rules):
             if rule.matches(request):

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import resource
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import h11
 from uvicorn import Config, Server
@@ -29,31 +32,60 @@ from ocx.serve.wire import dump
 
 HOST = "127.0.0.1"
 DRAIN_SECONDS = 3.0
+HEAD_SECONDS = 10.0
+_BACKLOG = 512
+_AT_ONCE = 32  # connections that are accepted before requests get their turn
+_PAUSE = 0.05  # seconds until accepting is tried again, all connections being busy
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class _DeadlineProtocol(H11Protocol):
-    """A connection that waits `seconds` for a whole request; uvicorn waits for ever."""
+    """A connection that waits `seconds` for a whole request; uvicorn waits for ever.
+
+    Attributes:
+        head_seconds: how long it waits for the head alone.
+        idle: all connections that no request is answered on, the longest idle one first.
+    """
 
     seconds = 60.0
+    head_seconds = HEAD_SECONDS
+    idle: ClassVar[dict[_DeadlineProtocol, None]] = {}
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.idle[self] = None
         self._begin()
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is None:
             self._begin()
         super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.idle.pop(self, None)
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._end()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self in self.connections and (self.cycle is None or self.cycle.response_complete):
+            self.idle[self] = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
+        self.idle.pop(self, None)
         super().connection_lost(exc)
 
     def _begin(self) -> None:
-        self._deadline = self.loop.call_later(self.seconds, self._expire)
+        self._deadline = self.loop.call_later(self.head_seconds, self._look)
+
+    def _look(self) -> None:
+        """The time of the head is over: a body may still come for the rest of the time."""
+        left = self.seconds - self.head_seconds
+        if self.conn.their_state is h11.SEND_BODY and left > 0:
+            self._deadline = self.loop.call_later(left, self._expire)
+        else:
+            self._expire()
 
     def _end(self) -> None:
         if self._deadline is not None:
@@ -93,7 +125,13 @@ class Loopback(Server):
     """The server of one application on one listening socket."""
 
     def __init__(self, app: Application) -> None:
-        protocol = type("Protocol", (_DeadlineProtocol,), {"seconds": app.request_timeout})
+        self._idle: dict[_DeadlineProtocol, None] = {}
+        limits = {
+            "seconds": app.request_timeout,
+            "head_seconds": min(HEAD_SECONDS, app.request_timeout),
+            "idle": self._idle,
+        }
+        protocol = type("Protocol", (_DeadlineProtocol,), limits)
         # h11 by name: what else is installed must not change the bytes that are sent.
         config = Config(
             app,
@@ -115,6 +153,7 @@ class Loopback(Server):
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
+        self._accepting: set[asyncio.Future[None]] = set()
 
     def stop(self) -> None:
         """Begin to stop. Any thread may call this, and more than once."""
@@ -123,6 +162,74 @@ class Loopback(Server):
             with contextlib.suppress(RuntimeError):  # the loop is closed already
                 self._loop.call_soon_threadsafe(self._stopped.set)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but for accepting: asyncio spins once there is no descriptor left."""
+        await self.lifespan.startup()
+        self.servers = []
+        for listener in sockets or []:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        self.started = True
+
+    def _accept(self, listener: socket.socket) -> None:
+        most, taken = self._most(), 0
+        while taken < _AT_ONCE:
+            if len(self.server_state.connections) + len(self._accepting) >= most:
+                if not taken:  # else it is not known whether another one waits
+                    self._make_room(listener)
+                return
+            try:
+                connection, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                self._make_room(listener)
+                return
+            taken += 1
+            connection.setblocking(False)
+            task = asyncio.ensure_future(self._connect(connection))
+            self._accepting.add(task)
+            task.add_done_callback(self._accepting.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+        except OSError:  # it is gone already
+            connection.close()
+
+    def _most(self) -> int:
+        """Connections at once: some descriptors stay for the ledger and for upstreams."""
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return sys.maxsize if soft == resource.RLIM_INFINITY else soft - max(32, soft // 8)
+
+    def _make_room(self, listener: socket.socket) -> None:
+        """Close the longest idle connection for the one that waits; with none idle, wait a little.
+
+        The listener stays readable, so the loop comes back at once after a connection was closed.
+        """
+        longest = next(iter(self._idle), None)
+        if longest is not None:
+            del self._idle[longest]
+            transport: Any = longest.transport
+            transport.abort()
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+        loop.call_later(_PAUSE, self._listen_again, listener)
+
+    def _listen_again(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
@@ -130,9 +237,8 @@ class Loopback(Server):
         await self._stopped.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
         for listener in sockets or []:
+            asyncio.get_running_loop().remove_reader(listener)
             listener.close()
         self._app.stop()
         for connection in list(self.server_state.connections):
@@ -162,11 +268,13 @@ def listen(port: int = 0) -> socket.socket:
     Raises:
         UsageError: the port is in use.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # By its protocol asyncio knows that it may set TCP_NODELAY: without, an answer in two writes
+    # waits 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
-        listener.listen(2048)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise UsageError(

@@ -46,7 +46,10 @@ _MODEL = (
     *("route", "upstream_model", "record_from", "owner"),
     *("prompt_price", "completion_price", "cached_prompt_price"),
 )
-_UPSTREAM = ("base_url", "api_key_env", "timeout", "connect_timeout", "idle_timeout")
+_UPSTREAM = (
+    *("base_url", "api_key_env", "timeout", "connect_timeout", "idle_timeout"),
+    "allow_fields",
+)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -63,8 +66,13 @@ class ServeSettings:
     request_timeout: float = REQUEST_TIMEOUT
     catalogue: Catalogue = field(default_factory=Catalogue)
     targets: Mapping[str, Target] = field(default_factory=dict)
-    spends: bool = False
-    """A route forwards with a key of the user."""
+    key_names: frozenset[str] = frozenset()
+    """Variables of the environment that hold keys of upstreams."""
+
+    @property
+    def spends(self) -> bool:
+        """A route forwards with a key of the user."""
+        return bool(self.key_names)
 
 
 def load(path: Path, env: Mapping[str, str], *, record: bool = False) -> ServeSettings:
@@ -85,6 +93,7 @@ class _Reader:
         self._file = file
         self._env = env
         self._record = record
+        self._key_names: set[str] = set()
 
     def settings(self) -> ServeSettings:
         file = self._file
@@ -108,7 +117,7 @@ class _Reader:
             file.number(("request_timeout",), REQUEST_TIMEOUT, 0.01, 3600),
             Catalogue(models.values()),
             targets,
-            any(upstream.key for upstream in upstreams.values()),
+            frozenset(self._key_names),
         )
 
     def _upstream(self, name: str) -> Upstream:
@@ -127,6 +136,7 @@ class _Reader:
             file.number((*keys, "connect_timeout"), 10, 0.01, 600),
             file.number((*keys, "idle_timeout"), 120, 0.01, 86400),
             direct,
+            frozenset(file.texts((*keys, "allow_fields"))),
         )
 
     def _key(self, keys: Keys) -> Secret | None:
@@ -142,6 +152,7 @@ class _Reader:
         key = Secret(text)
         if not key.is_valid():
             self._file.fail(keys, f"{name} holds what no key can be")
+        self._key_names.add(name)
         return key
 
     def _check_url(self, keys: Keys, url: str, key: Secret | None) -> bool:

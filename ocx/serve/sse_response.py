@@ -47,11 +47,11 @@ class SseResponse(Delivery):
         # Before sending: an upstream's usage is charged even if the client does not read it.
         self._charge.upstream = part.usage or self._charge.upstream
         self._charge.finished = self._charge.finished or part.finish is not None
+        self._charge.text_bytes += part.text_bytes
         if not part.hidden:
             # Data of several lines is sent as several `data:` lines, as it came.
             lines = part.data.encode("utf-8", "replace").split(b"\n")
             await self._send(b"".join(b"data: %b\n" % line for line in lines) + b"\n")
-        self._charge.text_bytes += part.text_bytes
 
     async def _finish(self) -> None:
         self._settle("finished")

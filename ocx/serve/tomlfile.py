@@ -98,6 +98,14 @@ class TomlFile:
             self.fail(keys, "must be true or false")
         return value
 
+    def texts(self, keys: Keys) -> list[str]:
+        value = self._value(keys)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self.fail(keys, "must be an array of strings")
+        return value
+
     def _value(self, keys: Keys) -> Any:
         return self.table(keys[:-1]).get(str(keys[-1]))
 

@@ -121,7 +121,8 @@ def _text_bytes(spoken: Any) -> int:
     if not isinstance(spoken, dict):
         return 0
     texts = [spoken.get("content"), spoken.get("reasoning_content") or spoken.get("reasoning")]
-    for call in spoken.get("tool_calls") or ():
+    calls = spoken.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             texts += [function.get("name"), function.get("arguments")]

@@ -12,7 +12,7 @@ from ocx.serve.wire import dump
 
 
 class WholeResponse(Delivery):
-    """`stream: false`. A client that leaves before the document is sent pays nothing."""
+    """`stream: false`."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)

@@ -220,7 +220,7 @@ def test_a_client_that_leaves_closes_the_upstream(
             back.ledger.wait_for(1)
     assert back.wait_for(1)[0].outcome == "client_gone"
     gateway.wait_for(1)
-    cost = 11 * 10 + 2 * 100 if stream else 0
+    cost = 11 * 10 + (2 * 100 if stream else 0)
     assert gateway.charges()[0][1:] == ("client_gone", 11, 2 if stream else 0, cost)
 
 
@@ -503,4 +503,4 @@ def test_a_reader_gone_is_noticed_before_the_first_byte(
         with connection:
             until_closed(connection)
     gateway.wait_for(1)
-    assert gateway.charges()[0][1:] == ("client_gone", 11, 0, 0)
+    assert gateway.charges()[0][1:] == ("client_gone", 11, 0, 110)

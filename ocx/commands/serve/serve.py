@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,7 +93,7 @@ def serve(
         writer = stack.enter_context(contextlib.closing(RequestLog(run, log)))
         launch = _launch(store, settings, ephemeral, writer)
         if run.trailing is not None:
-            _around(run, launch, run.trailing)
+            _around(run, launch, run.trailing, settings.key_names)
         else:
             _foreground(launch, writer, settings.port if port is None else port)
 
@@ -162,12 +162,12 @@ def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: Requ
     return launch(store, settings, ephemeral=ephemeral, log=writer)
 
 
-def _around(run: Runtime, launch: Launch, words: tuple[str, ...]) -> None:
+def _around(run: Runtime, launch: Launch, words: tuple[str, ...], hidden: Collection[str]) -> None:
     from ocx.serve.child import child_environment  # noqa: PLC0415 - as in _foreground
     from ocx.serve.server import serving  # noqa: PLC0415 - the same
 
     with serving(launch.components) as url:
-        _run_child(words, child_environment(run.terminal.env, url, launch.key))
+        _run_child(words, child_environment(run.terminal.env, url, launch.key, hidden))
 
 
 def _run_child(words: tuple[str, ...], env: Mapping[str, str]) -> None:

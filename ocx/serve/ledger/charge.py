@@ -18,7 +18,14 @@ _COUNTED = ("messages", "tools", "functions", "response_format")
 
 
 class Charge:
-    """Counts what is delivered, and settles once."""
+    """Counts what is delivered, and settles once.
+
+    Args:
+        by_upstream: an upstream counts the tokens, by a tokenizer of its own.
+
+    Raises:
+        ApiProblem: 402: the credits that the request may cost at most are not there.
+    """
 
     def __init__(
         self,
@@ -29,23 +36,17 @@ class Charge:
         *,
         by_upstream: bool = False,
     ) -> None:
-        """Reserve the credits that the request may cost at most.
-
-        Args:
-            by_upstream: an upstream counts the tokens, by a tokenizer of its own.
-
-        Raises:
-            ApiProblem: 402: they are not there.
-        """
         self._ledger = ledger
         self._price = price
-        self._prompt = count_prompt(request.texts)
+        self._prompt = count_prompt(request.texts) + count_tokens(request.described)
         most = prompt_bytes(request.body) if by_upstream else self._prompt
         self._id = self._reserve(key, request, most)
         self.tokens = 0
         """Tokens of a built-in answer that the client got."""
         self.text_bytes = 0
-        """Bytes of an upstream's answer that the client got."""
+        """Bytes of answer that an upstream has sent."""
+        self.asked = False
+        """An upstream works on it, or has: the prompt is paid though nobody reads the answer."""
         self.upstream: Usage | None = None
         self.finished = False
         self.taken: int | None = None
@@ -75,17 +76,21 @@ class Charge:
             return self.upstream
         return Usage(self._prompt, self.tokens - -self.text_bytes // 4)
 
+    def cancel(self) -> None:
+        """End the charge of a request that was refused: nothing is kept of it."""
+        self._ledger.cancel(self._id)
+
     def settle(self, outcome: str) -> None:
         """End the charge; later calls change nothing.
 
-        It is free if no token was delivered. An answer that broke off costs the prompt and the
-        tokens that were delivered, even if the upstream reported a usage.
+        It is free if no token came and no upstream works on it. An answer that broke off costs the
+        prompt and the tokens that came, even if the upstream reported a usage.
         """
         if self.taken is not None:
             return
         usage = self.usage()
         source: Source = "upstream" if usage is self.upstream else "counted"
-        free = not (self.finished or self.delivered)
+        free = not (self.finished or self.delivered or self.asked)
         counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
         cost = 0 if free else self._price.cost(*counts)
         bill = Bill(cost, usage.prompt_tokens, usage.completion_tokens, source, outcome)

@@ -134,7 +134,8 @@ class Ledger:
         Raises:
             Overdrawn: less than `hold` is available.
         """
-        with transaction(self._db):
+        # Not synced: a hold that is lost is one that the sweep of a dead process would release.
+        with transaction(self._db, durable=False):
             held = self._db.execute(
                 "UPDATE account SET held = held + :h WHERE id = :id AND balance - held >= :h",
                 {"h": hold, "id": key.account},
@@ -147,6 +148,16 @@ class Ledger:
                 (key.account, key.id, model, hold, self.store.boot, self._now()),
             )
             return int(made.lastrowid or 0)
+
+    def cancel(self, charge: int) -> None:
+        """Forget a charge whose request was refused before anything was done for it."""
+        with transaction(self._db, durable=False):
+            self._db.execute(
+                "UPDATE account SET held = held - (SELECT hold FROM charge WHERE id = :id)"
+                " WHERE id = (SELECT account FROM charge WHERE id = :id)",
+                {"id": charge},
+            )
+            self._db.execute("DELETE FROM charge WHERE id = ?", (charge,))
 
     def settle(self, charge: int, bill: Bill) -> int:
         """End a charge; returns what was taken, 0 if it had ended before.

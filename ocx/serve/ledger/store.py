@@ -272,12 +272,22 @@ def _release(db: sqlite3.Connection, boot: str) -> int:
 
 
 @contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, with the write lock from the start; hold no `await` inside."""
-    db.execute("BEGIN IMMEDIATE")
+def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[None]:
+    """All or nothing, with the write lock from the start; hold no `await` inside.
+
+    Args:
+        durable: it is on the disk when this returns; else only after the next one that is.
+    """
+    if not durable:
+        db.execute("PRAGMA synchronous = NORMAL")
     try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+    finally:
+        if not durable:
+            db.execute("PRAGMA synchronous = FULL")

@@ -1,0 +1,367 @@
+"""What a client can make the server do before it has paid, and what it pays for in the end."""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ocx.serve.app import App
+from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
+from ocx.serve.server import Loopback, in_thread, listen
+from tests.serve import test_forward
+from tests.serve.conftest import Served, request, until, until_closed
+from tests.serve.test_forward import ASK, Told, front
+from tests.support.waiting import DEADLINE
+
+told = test_forward.told
+POINT = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+
+
+def nested(depth: int, item: Any, fewest: int = 1000) -> dict[str, Any]:
+    for _ in range(depth):
+        item = {"type": "array", "items": item, "minItems": fewest}
+    return {"type": "json_schema", "json_schema": {"name": "n", "schema": item}}
+
+
+def connections(server: Loopback) -> list[Any]:
+    return list(server.server_state.connections)
+
+
+def connect(port: int, key: str) -> socket.socket:
+    """A kept connection on which one request has been answered."""
+    connection = socket.create_connection(("127.0.0.1", port), DEADLINE)
+    ask(connection, key)
+    return connection
+
+
+def ask(connection: socket.socket, key: str) -> None:
+    head = f"GET /api/v1/balance HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
+    connection.sendall(head.encode())
+    assert until(connection, b'"used"').startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.fixture
+def server(
+    serve: Callable[..., Served],
+) -> Iterator[tuple[Loopback, int, Served]]:
+    """A server that a test can look into, and its port."""
+    served = serve()
+    made = Loopback(App(served.components))
+    with listen() as listener, in_thread(made, listener):
+        yield made, listener.getsockname()[1], served
+
+
+def test_an_accepted_connection_waits_for_no_acknowledgement(
+    server: tuple[Loopback, int, Served],
+) -> None:
+    made, port, served = server
+    with connect(port, served.key.reveal()):
+        (accepted,) = connections(made)
+        found = accepted.transport.get_extra_info("socket")
+        assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_longest_idle_connection_makes_room_for_a_new_one(
+    server: tuple[Loopback, int, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, port, served = server
+    monkeypatch.setattr(made, "_most", lambda: 3)
+    key = served.key.reveal()
+    idle = [connect(port, key) for _ in range(3)]
+    with connect(port, key):
+        assert until_closed(idle[0]) == b""
+        for kept in idle[1:]:
+            ask(kept, key)
+    for each in idle:
+        each.close()
+
+
+def test_a_running_answer_is_not_closed_for_a_new_connection(
+    server: tuple[Loopback, int, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, port, served = server
+    monkeypatch.setattr(made, "_most", lambda: 1)
+    data = json.dumps(request("a b", "fault/stall:1", stream=True)).encode()
+    head = (
+        f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {served.key.reveal()}\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as running:
+        running.sendall(head.encode() + data)
+        until(running, b"data:")
+        waiting = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        waiting.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    with waiting:
+        assert until(waiting, b"invalid_api_key").startswith(b"HTTP/1.1 401 ")
+
+
+def test_no_descriptor_is_left(
+    server: tuple[Loopback, int, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, port, served = server
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first = connect(port, served.key.reveal())
+    new = socket.socket()
+    new.settimeout(DEADLINE)
+    highest = max(
+        new.fileno(),
+        *(each.transport.get_extra_info("socket").fileno() for each in connections(made)),
+    )
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+        monkeypatch.setattr(made, "_most", lambda: 1000)
+        new.connect(("127.0.0.1", port))
+        new.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert until_closed(first) == b""
+        assert until(new, b"invalid_api_key").startswith(b"HTTP/1.1 401 ")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        first.close()
+        new.close()
+
+
+def test_a_head_that_drips_is_cut_off_before_a_body_would_be(serve: Callable[..., Served]) -> None:
+    served = serve(request_timeout=0.2)
+    port = int(served.url.split(":")[2].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
+        connection.sendall(b"POST /api/v1/chat/completions HTTP/1.1\r\nHost: local")
+        assert until_closed(connection).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.255.0.9:1", 200),
+        ("[::1]:8", 200),
+        ("127.999.999.999", 400),
+        ("127.0.0.256", 400),
+        ("127.0.0.01", 400),
+        ("localhost.", 400),
+    ],
+)
+def test_only_a_loopback_host(served: Served, host: str, status: int) -> None:
+    assert served.http.get("/models", headers={"host": host}).status_code == status
+
+
+def test_a_body_of_two_lengths_is_refused(served: Served) -> None:
+    given = request()
+    with served.raw(given, headers="Transfer-Encoding: chunked\r\n") as connection:
+        assert until(connection, b"ambiguous_length").startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"stop": ["a"] * 17}, "stop"),
+        ({"stop": ["x"] * 20_000}, "stop"),
+        ({"messages": [{"role": "user", "content": "a"}] * 10_001}, "messages"),
+        ({"response_format": nested(3, {"type": "null"})}, "response_format.json_schema.schema"),
+        (
+            {"response_format": nested(400, {"type": "null"}, 1)},
+            "response_format.json_schema.schema",
+        ),
+    ],
+)
+def test_a_request_beyond_the_limits(served: Served, given: dict[str, Any], param: str) -> None:
+    body = {**request(), **given}
+    reply = served.http.post("/chat/completions", json=body)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"] == param
+    assert served.charges() == []
+
+
+@pytest.mark.parametrize(
+    "given", [{"stop": ["a"] * 16}, {"response_format": nested(2, {"type": "null"}, 400)}]
+)
+def test_a_request_within_the_limits(served: Served, given: dict[str, Any]) -> None:
+    assert served.ask(**given).status_code == 200
+
+
+def big(count: int) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 100_000}
+    names = [f"p{at}" for at in range(count)]
+    return {"type": "object", "properties": dict.fromkeys(names, text), "required": names}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        nested(2, {"const": "x" * 2000})["json_schema"]["schema"],
+        big(11),
+        {
+            "$defs": {"a": {"const": "y" * 99_999}},
+            "type": "array",
+            "minItems": 11,
+            "items": {"$ref": "#/$defs/a"},
+        },
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {"anyOf": [{"type": "string", "minLength": 100_000}] * 100},
+        },
+        {"const": "z" * (MOST_BYTES + 1)},
+        {"enum": ["z" * 4_000_000]},
+    ],
+)
+def test_an_answer_to_a_schema_is_bounded_while_it_is_made(schema: Any) -> None:
+    with pytest.raises(SchemaError, match="1 MiB"):
+        smallest_instance(schema, strict=False)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "required": [[]]},
+        {"type": "object", "required": [{}], "properties": {"a": {"type": "null"}}},
+        {"type": "string", "format": ["date"]},
+        {"type": [["string"]]},
+        {"type": "string", "format": {}},
+        {"$ref": "#" + "/a" * 5000},
+    ],
+)
+def test_parts_of_a_schema_that_are_no_names(schema: Any) -> None:
+    with pytest.raises(SchemaError):
+        smallest_instance(schema, strict=False)
+
+
+@pytest.mark.parametrize("grant", [0, 1])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"response_format": nested(1, POINT)},
+        {"model": "lorem:1000000"},
+        {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"},
+    ],
+)
+def test_no_answer_is_made_without_credits(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, grant: int, given: dict[str, Any]
+) -> None:
+    """A grant of one micro-credit holds not even a prompt."""
+    served = serve(grant=grant)
+
+    def made(*_: Any, **__: Any) -> Any:
+        raise AssertionError("an answer was made")
+
+    for place in ("builtin.smallest_instance", "tool_calls.smallest_instance", "builtin.plan"):
+        monkeypatch.setattr(f"ocx.serve.{place}", made)
+    reply = served.http.post("/chat/completions", json={**request(), **given})
+    assert reply.status_code == 402
+
+
+def test_no_answer_is_made_beyond_the_rate(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ocx.serve.limits import Limiter
+
+    served = serve(limiter=Limiter(1, 1))
+    assert served.ask().status_code == 200
+    monkeypatch.setattr("ocx.serve.builtin.smallest_instance", lambda *_, **__: 1 / 0)
+    assert served.ask(response_format=nested(1, POINT)).status_code == 429
+
+
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    b'{"choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "models",
+        "route",
+        "best_of",
+        "options",
+        "prediction",
+        "service_tier",
+        "web_search_options",
+        "audio",
+        "x_new",
+    ],
+)
+def test_a_field_of_unknown_cost_goes_to_no_upstream(
+    serve: Callable[..., Served], told: Callable[[bytes], Told], name: str
+) -> None:
+    gateway = front(serve, told(ANSWER).url, "m")
+    reply = gateway.http.post("/chat/completions", json={**ASK, name: 5})
+    assert reply.status_code == 400
+    error = reply.json()["error"]
+    assert error["param"] == name
+    assert "allow_fields of [upstreams.up]" in error["message"]
+    assert gateway.http.post("/chat/completions", json={**ASK, name: None}).status_code == 200
+    assert [charge[1] for charge in gateway.charges()] == ["finished"]
+
+
+def test_a_part_of_unknown_cost_needs_leave(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    body = {
+        **ASK,
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "what?"}, picture]}],
+    }
+    upstream = told(ANSWER)
+    closed = front(serve, upstream.url, "m")
+    reply = closed.http.post("/chat/completions", json=body)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages[0].content[1]")
+    opened = front(serve, upstream.url, "m", allow_fields=frozenset({"image_url"}))
+    assert opened.http.post("/chat/completions", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens"),
+    [
+        ({"max_tokens": 5, "max_completion_tokens": 700}, 700),
+        ({"max_tokens": 700, "max_completion_tokens": 5}, 700),
+        ({"max_completion_tokens": 40}, 40),
+        ({}, 4096),
+    ],
+)
+def test_the_greater_limit_is_held(
+    serve: Callable[..., Served], given: dict[str, Any], tokens: int
+) -> None:
+    gateway = front(serve, "http://127.0.0.1:1/v1", "m", grant=100)
+    reply = gateway.http.post("/chat/completions", json={**ASK, **given})
+    assert reply.status_code == 402
+    holds = float(reply.json()["error"]["message"].split("up to ")[1].split()[0])
+    assert tokens * 100 / 1e6 <= holds < (tokens * 100 + 10_000) / 1e6
+
+
+def test_an_upstream_that_drips_is_cut_off_in_the_end(serve: Callable[..., Served]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        gateway = front(serve, url, "m", timeout=0.3, idle_timeout=30.0)
+        with gateway.raw({**ASK, "stream": True}) as client:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(DEADLINE)
+                until(connection, b"one two three")
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+                drip = b'data: {"choices":[{"index":0,"delta":{"content":"abcd"}}]}\n\n'
+                stop = time.monotonic() + DEADLINE
+                while not connection_closed(connection) and time.monotonic() < stop:
+                    connection.sendall(drip)
+            assert b"upstream_timeout" in until(client, b"upstream_timeout")
+    gateway.wait_for(1)
+    (charge,) = gateway.charges()
+    assert charge[1] == "cut"
+    assert charge[3] > 0
+
+
+def connection_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.02)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
