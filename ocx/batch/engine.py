@@ -15,7 +15,8 @@ from enum import Enum
 from typing import Protocol
 
 from ocx.batch.connection import Connection
-from ocx.batch.control.scheduler import Scheduler, Stop
+from ocx.batch.control.scheduler import Scheduler
+from ocx.batch.control.settings import Stop
 from ocx.batch.control.task import Action, Over, Probe, Send, Task, Wait
 from ocx.batch.id_table import id_key
 from ocx.batch.result import Answer, Failure, Outcome, Result
@@ -219,7 +220,7 @@ class Engine:
         """Have one worker look for work; it encourages the next. The lock is held."""
         if self._idle:
             self._work.notify()
-        elif self._threads < self.scheduler.concurrency.limit:
+        elif self._threads < self.scheduler.window.limit:
             self._threads += 1
             threading.Thread(target=self._run_worker, daemon=True).start()
 
@@ -290,9 +291,7 @@ class Engine:
         with self._work:
             if not _may_be_charged(outcome):
                 self._journal.end(id_key(task.row.id))
-            result = self.scheduler.done(task, outcome, self._clock())
-            if result is not None:
-                self._results.append(result)
+            self._results.extend(self.scheduler.done(task, outcome, self._clock()))
             self._tell()
             if self._idle and (self.scheduler.stop or not self.scheduler.in_flight):
                 self._work.notify_all()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ocx.api.types import Endpoint
 from ocx.batch.connection import Connection, connector
-from ocx.batch.control.scheduler import Settings as SchedulerSettings
-from ocx.batch.control.scheduler import Stop
+from ocx.batch.control.settings import Settings as SchedulerSettings
+from ocx.batch.control.settings import Stop
 from ocx.batch.ending import ending, summary_lines
 from ocx.batch.inputs import Input
 from ocx.batch.job import Job, Run
@@ -141,6 +141,7 @@ def send(
         dedup=setup.out.dedup,
         drain=setup.drain,
         total=ready.plan.total if ready.plan is not None else None,
+        models=frozenset(ready.plan.models) if ready.plan is not None else frozenset(),
     )
     rows = Run(job, ready.output.output)
     form = form_of(run, setup.out.progress)

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from ocx.answer.price import BYTES_A_TOKEN, max_completion_tokens
 from ocx.batch.connection import Connection
-from ocx.batch.control.scheduler import Scheduler, Settings, Stop
+from ocx.batch.control.scheduler import Scheduler
+from ocx.batch.control.settings import Settings, Stop
 from ocx.batch.control.task import Task
 from ocx.batch.dedup import SOURCE as DEDUP
 from ocx.batch.dedup import Dedup
@@ -52,6 +53,7 @@ class Job:
         store: the output that is resumed, if it is a file.
         window: set for output in the order of the input.
         total: how many rows there are; None for a stream.
+        models: that they ask for, as far as that is known.
     """
 
     rows: Rows
@@ -64,6 +66,7 @@ class Job:
     dedup: bool = False
     drain: float = DRAIN
     total: int | None = None
+    models: frozenset[str] = frozenset()
     clock: Callable[[], float] = time.monotonic
 
 
@@ -82,6 +85,7 @@ class Run:
         self._dedup = Dedup(earlier) if job.dedup else None
         self._maybe_paid = self._left_over()
         self.scheduler = Scheduler(job.settings)
+        self.scheduler.beginning.models |= job.models
         self.summary = Summary(total=job.total)
         rows = self._unfinished(job.rows)
         if job.window is not None:

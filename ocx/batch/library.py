@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.types import Endpoint
 from ocx.batch.connection import connector
 from ocx.batch.control.budget import Limits
-from ocx.batch.control.scheduler import Settings
+from ocx.batch.control.settings import Settings
 from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window
 from ocx.batch.result import Result

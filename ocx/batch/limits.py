@@ -5,7 +5,7 @@ from __future__ import annotations
 from ocx.answer.price import prices_of
 from ocx.batch.control.budget import Limits
 from ocx.batch.control.failures import parse_max_failures
-from ocx.batch.control.scheduler import Settings
+from ocx.batch.control.settings import Settings
 from ocx.batch.options import BatchBudget, Failures, RowChecks, Speed
 from ocx.call.credits import refuse_play_money, threshold
 from ocx.config import profiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, cast
 
-from ocx.batch.control.scheduler import MAX_OUTAGE
+from ocx.batch.control.settings import MAX_OUTAGE
 from ocx.batch.engine import DRAIN
 from ocx.batch.output.states import Retry
 from ocx.batch.rows.records import Format, format_of

@@ -23,6 +23,7 @@ class Plan:
     total: of those, what --limit and --sample leave.
     skipped: finished by an earlier run.
     to_send: what is left.
+    models: that those ask for; two stand for any number.
     """
 
     of_shard: int = 0
@@ -30,6 +31,7 @@ class Plan:
     skipped: int = 0
     to_send: int = 0
     kept_failures: Counter[str] = field(default_factory=Counter)
+    models: set[str] = field(default_factory=set)
 
 
 def make_plan(
@@ -63,6 +65,8 @@ def make_plan(
             _count_kept(plan, row, states)
         else:
             plan.to_send += 1
+            if len(plan.models) < 2 and isinstance(row, Row):
+                plan.models.add(str(row.body.get("model")))
             if on_row is not None and isinstance(row, Row):
                 on_row(row)
 

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.api.usage import cached_tokens, reasoning_tokens, token_count
-from ocx.batch.control.scheduler import Stop
+from ocx.batch.control.settings import Stop
 from ocx.batch.output.batch_row import as_number
 from ocx.batch.output.states import State
 from ocx.batch.result import EXIT_CODES, OK, RETRYABLE, Result
 
 _PARTIAL = 13
-_BY_ERROR = {"balance", "max_credits", "min_balance"}
+_BY_ERROR = {"balance", "max_credits", "min_balance", "refused"}
 _STOPS = {
     "rate_limit": 6,
     "auth": 4,

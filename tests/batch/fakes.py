@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ocx.batch.control.scheduler import Settings
+from ocx.batch.control.settings import Settings
 from ocx.batch.job import Job, Run
 from ocx.batch.output.batch_row import Written, read_row
 from ocx.batch.output.ordered import Window

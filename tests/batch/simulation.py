@@ -107,9 +107,7 @@ class Simulation:
     def _done(self, task: Task, outcome: Outcome) -> Callable[[], None]:
         def run() -> None:
             self.outcomes.append((self.now, outcome))
-            result = self.scheduler.done(task, outcome, self.now)
-            if result is not None:
-                self.results.append(result)
+            self.results.extend(self.scheduler.done(task, outcome, self.now))
 
         return run
 

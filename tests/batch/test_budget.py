@@ -9,7 +9,8 @@ import pytest
 
 from ocx.answer.price import Price
 from ocx.batch.control.budget import Limits
-from ocx.batch.control.scheduler import Scheduler, Settings
+from ocx.batch.control.scheduler import Scheduler
+from ocx.batch.control.settings import Settings
 from ocx.batch.control.task import Task
 from ocx.batch.result import Outcome
 from tests.batch.simulation import Simulation, answer, lost, rows

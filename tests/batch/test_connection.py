@@ -238,7 +238,7 @@ from pathlib import Path
 sys.path.insert(0, ".")
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection
-from ocx.batch.control.scheduler import Settings
+from ocx.batch.control.settings import Settings
 from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window, spool_path
 from ocx.batch.output.render import BatchRows

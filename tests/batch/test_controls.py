@@ -8,61 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch.control.concurrency import Concurrency
 from ocx.batch.control.failures import parse_max_failures
 from ocx.batch.control.outage import ENOUGH, Outage
 from ocx.batch.control.pace import LearnedPace, Pace
 from ocx.batch.control.retry import backoff
 from ocx.batch.control.server_limits import ServerLimit, duration
 from ocx.errors import UsageError
-
-
-def test_one_more_for_each_window_of_successes() -> None:
-    concurrency = Concurrency(32, start=8)
-    concurrency.overload(0)
-    assert concurrency.limit == 4
-    for _ in range(4):
-        concurrency.success(4)
-    assert concurrency.limit == 5
-    for _ in range(4):
-        concurrency.success(5)
-    assert concurrency.limit == 5
-
-
-def test_a_window_of_successes_doubles_it_until_the_first_cut() -> None:
-    concurrency = Concurrency(32)
-    assert concurrency.limit == 4
-    for _ in range(4):
-        concurrency.success(concurrency.limit)
-    assert concurrency.limit == 8
-
-
-def test_a_window_that_is_not_used_does_not_grow() -> None:
-    concurrency = Concurrency(32)
-    for _ in range(100):
-        concurrency.success(2)
-    assert concurrency.limit == 4
-
-
-def test_many_refusals_of_one_time_are_one_episode() -> None:
-    concurrency = Concurrency(64, start=32)
-    sent_in = concurrency.episode
-    for _ in range(32):
-        concurrency.overload(sent_in)
-    assert concurrency.limit == 16
-    concurrency.overload(concurrency.episode)
-    assert concurrency.limit == 8
-
-
-@given(st.integers(1, 40), st.lists(st.booleans(), max_size=300))
-def test_the_limit_stays_between_one_and_the_ceiling(ceiling: int, outcomes: list[bool]) -> None:
-    concurrency = Concurrency(ceiling)
-    for good in outcomes:
-        if good:
-            concurrency.success(concurrency.limit)
-        else:
-            concurrency.overload(concurrency.episode)
-        assert 1 <= concurrency.limit <= ceiling
 
 
 @given(st.integers(1, 600), st.lists(st.floats(0, 5), max_size=200))
@@ -208,30 +159,28 @@ def test_a_minute_without_a_refusal_lets_the_pace_leap() -> None:
     assert pace.rate > 1000 * low
 
 
-def test_enough_failures_in_a_row_of_any_rows_are_suspicious() -> None:
-    outage = Outage(600)
-    for _ in range(ENOUGH - 1):
-        outage.failure(0.0, last_attempt=False, unreachable=False)
-    assert not outage.suspected
-    outage.success()
-    outage.failure(0.0, last_attempt=False, unreachable=False)
-    assert not outage.suspected
-    for _ in range(ENOUGH):
-        outage.failure(0.0, last_attempt=False, unreachable=False)
-    assert outage.suspected
+def failures(outage: Outage, *ids: str, now: float = 0.0) -> None:
+    for row_id in ids:
+        outage.failure(row_id, "it is gone", now)
 
 
-def test_a_row_is_not_given_up_for_a_dead_network_without_a_look() -> None:
+def test_three_rows_without_an_answer_in_between_are_suspicious() -> None:
     outage = Outage(600)
-    outage.failure(0.0, last_attempt=True, unreachable=True)
+    failures(outage, "a", "b", "a", "b", "a")
+    assert not outage.suspected, "two rows are two rows, however often they are tried"
+    outage.answered()
+    failures(outage, "a", "c")
+    assert not outage.suspected
+    failures(outage, "d", now=7.0)
     assert outage.suspected
-    assert outage.probe_in(0.0) == 0
-    assert outage.probed(0.0, alive=True) == "false_alarm"
+    assert outage.probe_in(7.0) == 0
+    assert outage.waited(7.0) == 7, "since the first failure"
+    assert outage.reason == "it is gone"
 
 
 def test_probes_go_on_with_pauses_until_the_outage_is_over_or_too_long() -> None:
     outage = Outage(60)
-    outage.failure(10.0, last_attempt=True, unreachable=True)
+    failures(outage, "a", "b", "c", now=10.0)
     now, pauses = 10.0, list[float]()
     while (verdict := outage.probed(now, alive=False)) == "down":
         pauses.append(outage.probe_in(now))
@@ -240,7 +189,7 @@ def test_probes_go_on_with_pauses_until_the_outage_is_over_or_too_long() -> None
     assert pauses[:5] == [1, 2, 4, 8, 15]
     assert now == 70
     other = Outage(60)
-    other.failure(0.0, last_attempt=True, unreachable=True)
+    failures(other, "a", "b", "c")
     assert other.probed(0.0, alive=False) == "down"
     assert other.probed(30.0, alive=True) == "alive"
     assert other.seconds == 30
@@ -251,7 +200,7 @@ def test_false_alarms_become_rarer() -> None:
     for expected in (ENOUGH, 2 * ENOUGH, 4 * ENOUGH):
         count = 0
         while not outage.suspected:
-            outage.failure(0.0, last_attempt=False, unreachable=False)
+            failures(outage, str(count))
             count += 1
         assert count == expected
         outage.probed(0.0, alive=True)

@@ -12,7 +12,7 @@ import pytest
 
 from ocx.answer.price import Price
 from ocx.batch.control.budget import Limits
-from ocx.batch.control.scheduler import Stop
+from ocx.batch.control.settings import Stop
 from ocx.batch.estimate import Estimate
 from ocx.batch.output.batch_row import Written
 from ocx.batch.output.states import States

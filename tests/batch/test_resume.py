@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ocx.batch.control.scheduler import Settings
+from ocx.batch.control.settings import Settings
 from ocx.batch.output.in_flight import InFlight
 from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
 from ocx.batch.output.store import Store

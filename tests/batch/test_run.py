@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ocx.batch.control.failures import parse_max_failures
-from ocx.batch.control.scheduler import Settings, Stop
+from ocx.batch.control.settings import Settings, Stop
 from ocx.batch.job import Job, Run
 from ocx.batch.output.render import TextLines
 from ocx.batch.output.store import Store

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from ocx.batch.control.failures import parse_max_failures
-from ocx.batch.control.scheduler import Scheduler, Settings
+from ocx.batch.control.scheduler import Scheduler
+from ocx.batch.control.settings import Settings
 from ocx.batch.control.task import Task
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.errors import AuthError, CreditsError, DeadlineError, RejectedError

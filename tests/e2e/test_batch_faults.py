@@ -119,6 +119,43 @@ def test_a_server_that_stays_down_is_one_outage(ocx: Ocx, rows: RowServer, work:
     assert f"{SIZE} rows unsent" in run.stderr
 
 
+@pytest.mark.parametrize("models", [answers.error(501), [CLOSE]], ids=["501", "nothing"])
+@pytest.mark.parametrize("jobs", [1, 32])
+def test_a_row_that_loses_its_connection_is_that_row_s_failure(
+    ocx: Ocx, rows: RowServer, work: Path, jobs: int, models: Any
+) -> None:
+    """Whatever the server says to a probe, the other rows are answered."""
+    rows.behave = lambda prompt, _: [CLOSE] if prompt == "row 10" else None
+    rows.answer(models, path="/models")
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "-j", str(jobs))
+    ocx(*args).has(13)
+    out = {row["custom_id"]: row["ocx"]["class"] for row in read_rows(work / "out.jsonl")}
+    assert (out.pop("r10"), set(out.values()), len(out)) == ("network", {"ok"}, SIZE - 1)
+    assert rows.asked["row 10"] == 3
+    ocx(*args, "--resume").has(13)
+    assert len(read_rows(work / "out.jsonl")) == SIZE
+    assert rows.asked["row 10"] == 6
+
+
+def test_what_is_wrong_with_every_row_is_told_once(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    rows.behave = lambda *_: answers.error(400, message="max_tokens is too large")
+    write_rows(work / "in.jsonl", 500)
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "-j", "4")
+    run = ocx(*args).has(7)
+    assert 20 <= sum(rows.asked.values()) <= 24
+    assert "max_tokens is too large" in run.stderr.splitlines()[-2]
+    ocx(*args, "--resume", "--retry-errors", "all", "--max-failures", "100%").has(7)
+    assert len(rows.asked) == 500
+
+
+def test_a_model_that_does_not_exist_is_the_end(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    rows.behave = lambda *_: answers.error(404, "model_not_found", message="no such model")
+    run = ocx("batch", "in.jsonl", "-m", "deepseek-caht", "-o", "out.jsonl").has(7)
+    assert (work / "out.jsonl").read_bytes() == b""
+    assert f"{SIZE} rows unsent" in run.stderr
+    assert len(rows.asked) <= 4
+
+
 class Proxy:
     """Forwards to a server, and can be told to drop everything: the network is off."""
 

@@ -85,6 +85,10 @@ class LearnedPace:
     def _is_chance(self, now: float) -> bool:
         if self._began is None or now - self._began < self._BEGINNING:
             return True
+        return self.is_rare(now)
+
+    def is_rare(self, now: float) -> bool:
+        """Whether so few requests are refused that it is no limit, but chance."""
         return self._refused.count(now) <= self._TOLERATED * self._accepted.count(now)
 
     def _grow(self, rate: float, now: float) -> None:

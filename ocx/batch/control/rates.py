@@ -64,8 +64,8 @@ class Rates:
     ) -> bool:
         """A 429 came: wait as it says, and find the rate if the headers do not tell it.
 
-        Whether the number of requests at once should be cut: if nothing is said about waiting,
-        or the server counted requests as left, so that it must mean something else.
+        Whether the number of requests at once should be cut: if nothing is said about waiting and
+        it is no chance, or the server counted requests as left, so that it means something else.
         """
         if retry_after is not None:
             self._paused_until = max(self._paused_until, now + retry_after)
@@ -75,7 +75,8 @@ class Rates:
             new = task.pace_episode == self._episode
             self._episode += new
             self._learned.refused(now, new=new)
-        return retry_after is None or (left is not None and left >= 1)
+        counted = left is not None and left >= 1
+        return counted or (retry_after is None and not self._learned.is_rare(now))
 
     def _read(self, task: Task, headers: Mapping[str, str], now: float) -> None:
         if headers:

@@ -35,14 +35,12 @@ class Kind:
         limited: the server asks for fewer requests.
         overload: it, or the way to it, cannot take so many at once.
         outage: it may be down.
-        unreachable: no answer came.
     """
 
     stop: bool = False
     limited: bool = False
     overload: bool = False
     outage: bool = False
-    unreachable: bool = False
     again: bool = False
 
 
@@ -59,10 +57,9 @@ def kind_of(failure: Failure) -> Kind:
     if isinstance(error, RateLimitError):
         return Kind(limited=True, again=True)
     if isinstance(error, NetworkError):
-        return Kind(overload=failure.sent, outage=True, unreachable=True, again=True)
+        return Kind(overload=True, outage=True, again=True)
     if isinstance(error, DeadlineError):
-        unsent = not failure.sent
-        return Kind(overload=True, outage=True, unreachable=not status, again=unsent)
+        return Kind(overload=True, outage=True, again=not failure.sent)
     if isinstance(error, ServerError) and status >= 500:
         return Kind(overload=True, outage=True, again=status in _UNANSWERED)
     return Kind()

@@ -8,50 +8,24 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ocx.answer.price import Price
-from ocx.batch.control.budget import Budget, Limits
-from ocx.batch.control.concurrency import Concurrency
-from ocx.batch.control.failures import MaxFailures
+from ocx.batch.control.beginning import Beginning
+from ocx.batch.control.budget import Budget
 from ocx.batch.control.outage import Outage
 from ocx.batch.control.rates import Rates
 from ocx.batch.control.retry import LONGEST_WAIT, Kind, backoff, kind_of
+from ocx.batch.control.settings import Settings, Stop
 from ocx.batch.control.task import Action, Over, Probe, ReadBalance, Send, Task, Wait
+from ocx.batch.control.window import Window
 from ocx.batch.result import Answer, Failure, Outcome, Result
 from ocx.batch.rows.row import BadRow
 from ocx.errors import BelowError, OcxError, PartialError, UsageError
 
-MAX_OUTAGE = 600.0
 _AHEAD = 64
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Attributes:
-    workers: requests at once, at most.
-    retries: attempts of a row after the first; 429 answers and outages do not count.
-    max_outage: seconds without the server, or of nothing but 429, until the run stops.
-    """
-
-    workers: int = 32
-    retries: int = 2
-    rpm: float | None = None
-    tpm: float | None = None
-    max_outage: float = MAX_OUTAGE
-    limits: Limits = field(default_factory=Limits)
-    max_failures: Sequence[MaxFailures] = ()
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Why a run ended early; `error` is what the user is told."""
-
-    reason: str
-    error: OcxError | None = None
 
 
 class Scheduler:
@@ -63,7 +37,8 @@ class Scheduler:
 
     def __init__(self, settings: Settings, spent: Decimal = Decimal(0)) -> None:
         self._settings = settings
-        self.concurrency = Concurrency(settings.workers)
+        self.window = Window(settings.workers)
+        self.beginning = Beginning(patient=bool(settings.max_failures))
         self.rates = Rates(settings.rpm, settings.tpm)
         self.outage = Outage(settings.max_outage)
         self.budget = Budget(settings.limits, settings.workers, spent)
@@ -93,9 +68,9 @@ class Scheduler:
             return "no answer from the server" if self.outage.confirmed else "looking for it"
         if self.rates.waiting_for:
             return self.rates.waiting_for
-        if self.in_flight < self.concurrency.limit:
+        if self.in_flight < self.window.limit:
             return "the budget" if self._ready and self.budget.binds else ""
-        return "-j" if self.concurrency.at_ceiling else "finding the speed"
+        return "-j" if self.window.at_ceiling else "finding the speed"
 
     def wants(self) -> int:
         """How many more rows should be added now."""
@@ -108,6 +83,8 @@ class Scheduler:
             self.unsent += 1
         else:
             self._ready.append(task)
+            if len(self.beginning.models) < 2:
+                self.beginning.models.add(str(task.row.body.get("model")))
 
     def close_input(self) -> None:
         """No more rows will come."""
@@ -122,44 +99,74 @@ class Scheduler:
         task = self._due(now)
         if task is None:
             return self._idle(now)
-        if self.in_flight >= self.concurrency.limit:
-            return Wait()
+        room = self.window.wait(self.in_flight, now)
+        if room > 0:
+            return Wait(room if room < math.inf else None)
         wait = self.rates.wait(now)
         return Wait(wait) if wait > 0 else self._affordable(task, now)
 
-    def done(self, task: Task, outcome: Outcome, now: float) -> Result | None:
-        """The outcome of a `Send`; the row's result, if this was its end."""
+    def done(self, task: Task, outcome: Outcome, now: float) -> list[Result]:
+        """The outcome of a `Send`; the rows that ended by it."""
         self.in_flight -= 1
+        ended = self._ended(task, outcome, now)
+        if not (self.in_flight or self._ready or self._delayed or self.outage.suspected):
+            ended += self._give_up(now)  # nobody is left who could be answered
+        return ended
+
+    def _ended(self, task: Task, outcome: Outcome, now: float) -> list[Result]:
         if isinstance(outcome, Answer):
-            return self._answered(task, outcome, now)
+            self.beginning.answered()
+            return [*self._server_answers(now), self._answered(task, outcome, now)]
         kind = kind_of(outcome)
         task.attempts += outcome.requests - 1
         self._settle_failure(task, outcome)
-        if kind.stop:
+        if kind.stop or self.beginning.lacks_the_model(outcome.error):
             self.unsent += 1
-            self.halt(Stop(outcome.error.name, outcome.error))
-            return None
+            name = outcome.error.name if kind.stop else "refused"
+            self.halt(Stop(name, outcome.error))
+            return []
         if kind.limited:
             self._limited(task, outcome, now)
-            return None
+            return []
         if kind.overload:
-            self.concurrency.overload(task.episode)
+            self.window.overload(task.episode, self.in_flight + 1, now)
         if kind.outage:
-            return self._maybe_outage(task, outcome, kind, now)
-        return self._finish(task, outcome, now)
+            return self._unanswered(task, outcome, kind, now)
+        ended = [*self._server_answers(now), self._finish(task, outcome, now)]
+        if self.beginning.refuses(outcome.error):
+            self.halt(Stop("refused", outcome.error))
+        return ended
 
     def probed(self, alive: bool, now: float) -> list[Result]:
         """The outcome of a `Probe`; the rows that failed for good although the server is there."""
         self._probing = False
+        if not self.outage.suspected:
+            return []  # a row was answered meanwhile
         verdict = self.outage.probed(now, alive=alive)
         if verdict == "down":
             return []
-        parked, self._parked = self._parked, []
         if verdict == "over":
-            self.unsent += len(parked)
-            self.halt(Stop("network", parked[0][1].error if parked else None))
+            error = self._parked[0][1].error if self._parked else None
+            self.halt(Stop("network", error))
             return []
-        if verdict == "alive":
+        return self._unpark(now, again=verdict == "alive")
+
+    def _server_answers(self, now: float) -> list[Result]:
+        """A row was answered: those that were not, and have no attempt left, have failed."""
+        again = self.outage.suspected and self.outage.end(now) == "alive"
+        self.outage.answered()
+        self.window.answered()
+        return self._unpark(now, again=again) if self._parked else []
+
+    def _give_up(self, now: float) -> list[Result]:
+        return self._unpark(now, again=False) if self._parked else []
+
+    def _unpark(self, now: float, *, again: bool) -> list[Result]:
+        """Args:
+        again: it was an outage, which costs no row an attempt.
+        """
+        parked, self._parked = self._parked, []
+        if again:
             for task, failure, _ in parked:
                 self._again(task, failure, now)
             return []
@@ -248,7 +255,7 @@ class Scheduler:
         if not task.attempts:
             task.began = now
         task.attempts += 1
-        task.episode = self.concurrency.episode
+        task.episode = self.window.episode
         task.hold = self.budget.hold(task.row.body)
         self.rates.spend(task, now)
         self.in_flight += 1
@@ -256,8 +263,6 @@ class Scheduler:
         return Send(task)
 
     def _answered(self, task: Task, answer: Answer, now: float) -> Result:
-        self.concurrency.success(self.in_flight + 1)
-        self.outage.success()
         self._limited_since = None
         self.rates.answered(task, answer.headers, answer.usage, now)
         cost, source = self._cost(task, answer)
@@ -289,7 +294,7 @@ class Scheduler:
     def _limited(self, task: Task, failure: Failure, now: float) -> None:
         wait = failure.error.retry_after
         if self.rates.refused(task, failure.headers, wait, now):
-            self.concurrency.overload(task.episode)
+            self.window.overload(task.episode, self.in_flight + 1, now)
         if self._limited_since is None:
             self._limited_since = now
         too_long = now - self._limited_since >= self._settings.max_outage
@@ -299,13 +304,15 @@ class Scheduler:
         else:
             self._delay(task, now, wait)
 
-    def _maybe_outage(self, task: Task, failure: Failure, kind: Kind, now: float) -> Result | None:
+    def _unanswered(self, task: Task, failure: Failure, kind: Kind, now: float) -> list[Result]:
+        """Retry; a row that has no attempt left waits until it is known whose failure it is."""
+        self.outage.failure(task.row.id, failure.error.message, now)
         last = not kind.again or task.retries >= self._settings.retries
-        self.outage.failure(now, last_attempt=last, unreachable=kind.unreachable)
-        if self.outage.suspected and not self.stop:
+        if (last or self.outage.suspected) and not self.stop:
             self._parked.append((task, failure, kind))
-            return None
-        return self._retry_or_fail(task, failure, kind, now)
+            return []
+        result = self._retry_or_fail(task, failure, kind, now)
+        return [] if result is None else [result]
 
     def _retry_or_fail(self, task: Task, failure: Failure, kind: Kind, now: float) -> Result | None:
         if self.stop:

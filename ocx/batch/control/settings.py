@@ -1,0 +1,37 @@
+"""What a run keeps to, and why it may end early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ocx.batch.control.budget import Limits
+from ocx.batch.control.failures import MaxFailures
+from ocx.errors import OcxError
+
+MAX_OUTAGE = 600.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Attributes:
+    workers: requests at once, at most.
+    retries: attempts of a row after the first; 429 answers and outages do not count.
+    max_outage: seconds without the server, or of nothing but 429, until the run stops.
+    """
+
+    workers: int = 32
+    retries: int = 2
+    rpm: float | None = None
+    tpm: float | None = None
+    max_outage: float = MAX_OUTAGE
+    limits: Limits = field(default_factory=Limits)
+    max_failures: Sequence[MaxFailures] = ()
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run ended early; `error` is what the user is told."""
+
+    reason: str
+    error: OcxError | None = None
