@@ -26,7 +26,7 @@ __ocx_options() {
         'ocx batch') options='--text --input-format --id-column --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
         'ocx batch verify') options='--failed --text --input-format --id-column' ;;
         'ocx models') options='--exists' ;;
-        'ocx balance') options='--min --warn --currency --accept-guess --raw --format --output -o' ;;
+        'ocx balance') options='--min --warn --days --over --min-days --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
         'ocx keys show') options='--reveal' ;;
         'ocx keys check') options='--all' ;;
@@ -121,6 +121,8 @@ __ocx_option_value() {
         'ocx batch verify --id-column') kind='text' ;;
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;
+        'ocx balance --over') kind='text' ;;
+        'ocx balance --min-days') kind='text' ;;
         'ocx balance --currency') kind='text' ;;
         'ocx balance --format') kind='words text json prometheus nagios github' ;;
         'ocx balance --output'|'ocx balance -o') kind='files' ;;

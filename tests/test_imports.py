@@ -87,7 +87,7 @@ def test_a_piped_chat_needs_no_terminal_no_server_and_no_database(
 def test_a_get_needs_no_more(
     modules: Callable[..., set[str]], chat_server: ChatServer, args: tuple[str, ...]
 ) -> None:
-    env = {"OCX_BASE_URL": chat_server.base_url, "OCX_API_KEY": KEY}
+    env = {"OCX_BASE_URL": chat_server.base_url, "OCX_API_KEY": KEY, "OCX_HISTORY": "off"}
     none_of(modules(*args, env=env), RICH | HEAVY | WRITERS | {"ocx.output.spinner"})
 
 

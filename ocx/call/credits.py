@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from ocx.output.balance_formats import balance_text
 if TYPE_CHECKING:
     from ocx.api import Client
     from ocx.config.settings import Settings
+    from ocx.keyring.balance import Dated
+    from ocx.runtime import Runtime
 
 
 class Credits:
@@ -35,6 +38,8 @@ class Credits:
         self._path = path
         self._scale = scale
         self._before: Decimal | None = None
+        self.readings: list[Dated] = []
+        """Every balance that was read, for the history."""
 
     def begin(self, client: Client) -> None:
         """Look at the balance before anything is spent.
@@ -78,7 +83,16 @@ class Credits:
             return None
 
     def _read(self, client: Client) -> Balance:
-        return parse_balance(client.balance().body, path=self._path, scale=self._scale)
+        found = parse_balance(client.balance().body, path=self._path, scale=self._scale)
+        self.readings.append((time.time(), found))
+        return found
+
+    def keep(self, run: Runtime, settings: Settings) -> None:
+        """Keep what was read in the history. Never raises an OcxError."""
+        if self.readings:
+            from ocx.keyring.balance import keep_balance  # sqlite3, only if one was read
+
+            keep_balance(run, settings, self.readings)
 
 
 def credits_of(settings: Settings, limits: CreditLimits) -> Credits:
@@ -94,8 +108,8 @@ def credits_of(settings: Settings, limits: CreditLimits) -> Credits:
     return credits
 
 
-def threshold(flag: str, text: str | None) -> Decimal | None:
-    """The credits that a flag names.
+def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | None:
+    """The number, of credits or days, that a flag names.
 
     Raises:
         UsageError: they are not a number.
@@ -107,7 +121,7 @@ def threshold(flag: str, text: str | None) -> Decimal | None:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite() or number < 0:
-        raise UsageError(f"{flag} takes a number of credits, not {text!r}")
+        raise UsageError(f"{flag} takes a number of {of}, not {text!r}")
     return number
 
 

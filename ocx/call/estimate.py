@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ocx.answer.price import ESTIMATED, max_completion_tokens, prices_of, prompt_tokens
-from ocx.api.balance import parse_balance
 from ocx.call.credits import check_minimum, refuse_play_money, threshold
 from ocx.call.options import CreditLimits
 from ocx.config import profiles
 from ocx.config.settings import Settings
 from ocx.errors import ConfigError
+from ocx.keyring.balance import keep_balance, read_balance
 from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
@@ -48,6 +49,6 @@ def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: Cre
             hint=f'add [prices."{model}"] with prompt and completion to config.toml',
         )
     with open_client(run, settings) as client:
-        reply = client.balance()
-    reading = parse_balance(reply.body, path=settings.balance_path, scale=settings.balance_scale)
+        reading = read_balance(client, settings)
+    keep_balance(run, settings, [(time.time(), reading)])
     check_minimum(reading, minimum + worst, accept_guess=False)

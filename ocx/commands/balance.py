@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from ocx.api.balance import Balance, parse_balance
+from ocx.api.balance import Balance
 from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.commands.context import waiting
-from ocx.errors import BelowError, ChildExit, UsageError
+from ocx.errors import BelowError, ChildExit, ServerError, UsageError
+from ocx.history.forecast import DAY, forecast
+from ocx.history.time_parsing import parse_age
+from ocx.keyring.balance import Dated, balance_in, keep_balance, kept_points
 from ocx.keyring.client import open_client
-from ocx.output.balance_formats import Thresholds, balance_text
+from ocx.output.balance_days import Lasting, days_text
+from ocx.output.balance_formats import Thresholds, balance_text, nagios_state
 from ocx.output.balance_output import (
     Shown,
     annotated,
@@ -25,9 +30,13 @@ from ocx.output.balance_output import (
 )
 from ocx.runtime import Runtime
 
+if TYPE_CHECKING:
+    from ocx.config.settings import Settings
+
 _FORMATS = "text|json|prometheus|nagios|github"
 
-_LIMITS, _OUTPUT = "Limits", "Output"
+_LIMITS, _LASTING, _OUTPUT = "Limits", "How long they last", "Output"
+_OVER = "7d"
 
 
 def balance(
@@ -48,6 +57,32 @@ def balance(
             help="Warn on stderr where fewer are left.",
             metavar="N",
             rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    days: Annotated[
+        bool,
+        typer.Option(
+            "--days",
+            help="For how many days they last, by what was spent.",
+            rich_help_panel=_LASTING,
+        ),
+    ] = False,
+    over: Annotated[
+        str | None,
+        typer.Option(
+            "--over",
+            help="Look back this long (7d).",
+            metavar="AGE",
+            rich_help_panel=_LASTING,
+        ),
+    ] = None,
+    least_days: Annotated[
+        str | None,
+        typer.Option(
+            "--min-days",
+            help="Exit 12 where they last for fewer days.",
+            metavar="N",
+            rich_help_panel=_LASTING,
         ),
     ] = None,
     currency: Annotated[
@@ -96,13 +131,16 @@ def balance(
     """Show the credits left on the account.
 
     The shape of the answer is undocumented; --json says how sure the reading is. With -q only
-    the exit code speaks.
+    the exit code speaks. Each reading is kept in the history, unless that is off, so that --days
+    knows what is spent a day; a top-up is not spending.
     """
     form = _form(run, format_, raw)
     limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum))
+    look = _look_back(over, days=days, least=least_days, raw=raw)
     settings = run.settings()
-    if limits.critical is not None:
-        refuse_play_money(settings, "--min")
+    for flag, asked in (("--min", minimum), ("--min-days", least_days)):
+        if asked is not None:
+            refuse_play_money(settings, flag)
     with annotated(run, form), open_client(run, settings) as client:
         with waiting(run, "the balance", client):
             reply = client.balance()
@@ -110,18 +148,67 @@ def balance(
             deliver(run, raw_text(run.terminal, reply.body), output)
             if limits == Thresholds():
                 return
-        reading = parse_balance(
-            reply,
-            path=settings.balance_path,
-            scale=settings.balance_scale,
-            currency=currency,
+        read = (time.time(), balance_in(reply, settings, currency))
+        try:
+            lasting = _lasting(run, settings, read, look) if look else None
+            shown = Shown(read[1], reply.json, settings, limits, lasting)
+            if form == "nagios":
+                _check_known(shown, accept_guess=accept_guess)
+            if not raw:
+                _show(run, form, shown, output)
+            _judge(run, form, shown, accept_guess=accept_guess)
+        finally:
+            keep_balance(run, settings, [read])
+
+
+class _Look(NamedTuple):
+    """How many seconds to look back, and for how many days the balance has to last."""
+
+    over: float
+    least: Decimal | None
+
+
+def _look_back(over: str | None, *, days: bool, least: str | None, raw: bool) -> _Look | None:
+    if not days and least is None:
+        if over is not None:
+            raise UsageError("--over is about --days or --min-days")
+        return None
+    if raw:
+        raise UsageError("--raw shows the answer alone", hint="leave out --days and --min-days")
+    seconds = parse_age(over or _OVER, "--over")
+    if seconds < DAY:
+        raise UsageError("--over takes a day at least", hint=f"{_OVER} is the default")
+    return _Look(seconds, threshold("--min-days", least, "days"))
+
+
+def _lasting(run: Runtime, settings: Settings, read: Dated, look: _Look) -> Lasting:
+    """What the kept readings and this one tell.
+
+    Raises:
+        ServerError: there are several balances.
+        HistoryError: they cannot be read.
+    """
+    at, reading = read
+    check_known(reading, accept_guess=True)
+    kept = kept_points(run.terminal.env, settings, reading.unit, at - look.over)
+    return Lasting(forecast(kept, reading.amount, at, look.over), look.least)
+
+
+def _check_known(shown: Shown, *, accept_guess: bool) -> None:
+    """Return only if what the limits ask about is known. Raises ServerError."""
+    lasting = shown.lasting
+    judges_days = lasting is not None and lasting.least is not None
+    if shown.limits.critical is not None or judges_days:
+        check_known(shown.reading, accept_guess=accept_guess)
+    if lasting is not None and judges_days and lasting.unknown:
+        off = shown.settings.history == "off"
+        why = "the history is off" if off else "there is less than a day of readings"
+        raise ServerError(
+            f"for how long the balance lasts is not known: {why}",
+            hint="`ocx config set history auto` keeps the balances that are read"
+            if off
+            else "run `ocx balance` from cron, or look back further with --over 30d",
         )
-        shown = Shown(reading, reply.json, settings, limits)
-        if form == "nagios" and limits.critical is not None:
-            check_known(reading, accept_guess=accept_guess)
-        if not raw:
-            _show(run, form, shown, output)
-        _judge(run, form, shown, accept_guess=accept_guess)
 
 
 def _form(run: Runtime, name: str | None, raw: bool) -> str:
@@ -143,23 +230,31 @@ def _show(run: Runtime, form: str, shown: Shown, output: str | None) -> None:
         write_github(run, shown)
     if form == "text" and shown.reading.confidence == "guessed":
         run.warn("this is a guess: the answer may mean another number; see --raw")
+    if form == "text" and shown.lasting is not None and shown.lasting.unknown:
+        run.note("each `ocx balance` keeps what it reads; ask again tomorrow, or see --over")
 
 
 def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None:
     reading, limits = shown.reading, shown.limits
     if form == "nagios":
-        if state := limits.state(reading):
+        if state := nagios_state(reading, limits, shown.lasting):
             raise ChildExit(state)
         return
     if limits.warning is not None:
         _warn(run, form, reading, limits.warning)
-    if limits.critical is not None:
-        try:
+    try:
+        _check_known(shown, accept_guess=accept_guess)
+        if limits.critical is not None:
             check_minimum(reading, limits.critical, accept_guess=accept_guess)
-        except BelowError as below:
-            if run.quiet:  # like grep -q: the answer "no" is no error
-                raise ChildExit(below.exit_code) from None
-            raise
+        if shown.lasting is not None and shown.lasting.below:
+            raise BelowError(
+                f"{days_text(reading, shown.lasting)}; fewer than {shown.lasting.least:f}",
+                hint="top up",
+            )
+    except BelowError as below:
+        if run.quiet:  # like grep -q: the answer "no" is no error
+            raise ChildExit(below.exit_code) from None
+        raise
 
 
 def _warn(run: Runtime, form: str, reading: Balance, low: Decimal) -> None:

@@ -110,6 +110,8 @@ def _call(
 
         credits = credits_of(settings, limits)
     with ExitStack() as stack:
+        if credits is not None and conversation.log is not False:
+            stack.callback(credits.keep, run, settings)
         recorder, body = _continued(stack, run, request, conversation)
         from ocx.keyring.client import open_client  # httpx, only if something is sent
 

@@ -83,7 +83,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     from ocx.doctor.account import account
 
     with _client(run, settings, secret) as client:
-        yield from _awaited(run, "the account", account(client, settings, chat=chat))
+        yield from _awaited(run, "the account", account(run, client, settings, chat=chat))
 
 
 def _awaited(run: Runtime, what: str, checks: Iterator[Check]) -> Iterator[Check]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ocx.api.balance import parse_balance
 from ocx.api.types import model_ids
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, skipped, warning
 from ocx.errors import AuthError, CreditsError, OcxError
+from ocx.keyring.balance import keep_balance, read_balance
+from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Client
 
 
-def account(client: Client, settings: Settings, *, chat: bool) -> Iterator[Check]:
+def account(run: Runtime, client: Client, settings: Settings, *, chat: bool) -> Iterator[Check]:
     """Models, balance and, if asked for, one tiny chat; a refused key ends it."""
     steps: list[tuple[str, Callable[[Client, Settings], Check]]] = [
         ("models", _models),
-        ("balance", _balance),
+        ("balance", partial(_balance, run)),
         *([("chat", _chat)] if chat else []),
     ]
     refused = False
@@ -45,14 +48,14 @@ def _models(client: Client, settings: Settings) -> Check:
     return ok("models", f"{len(ids)}, {settings.model} is one of them")
 
 
-def _balance(client: Client, settings: Settings) -> Check:
+def _balance(run: Runtime, client: Client, settings: Settings) -> Check:
     try:
-        reply = client.balance()
+        found = read_balance(client, settings)
     except OcxError as error:
         if error.status == 404:
             return warning("balance", "this endpoint has none", "`ocx balance` is not for it")
         raise
-    found = parse_balance(reply, path=settings.balance_path, scale=settings.balance_scale)
+    keep_balance(run, settings, [(time.time(), found)])
     each = found.currencies or (found,)
     detail = ", ".join(f"{b.amount:f} {b.unit}" for b in each if b.amount is not None)
     if found.unlimited or not detail:

@@ -87,7 +87,21 @@ END;
 INSERT INTO call_text(call_text) VALUES ('rebuild');
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+# Amounts are decimals as text: a REAL would round them.
+_VERSION_3 = """
+CREATE TABLE reading (
+    id INTEGER PRIMARY KEY,
+    profile TEXT NOT NULL,
+    base_url TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    at REAL NOT NULL,
+    amount TEXT NOT NULL
+) STRICT;
+CREATE INDEX reading_by_account ON reading(profile, base_url, unit, at);
+CREATE INDEX reading_by_time ON reading(at);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Script n leads from version n to n + 1, kept in `PRAGMA user_version`; none ever changes."""
 
 

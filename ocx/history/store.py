@@ -160,13 +160,18 @@ class History:
         return found
 
     def remove(self, filters: Filters) -> int:
-        """Delete the calls that `filters` select, and what only they used; returns how many."""
+        """Delete the calls that `filters` select, and what only they used; returns how many.
+
+        If it is all calls, the balances that were read go, too.
+        """
         where, values = filters.where()
         with translated(self._path):
             with writing(self._connection):
                 query = f"SELECT call.id {_FROM} WHERE {where}"
                 ids = self._connection.execute(query, values).fetchall()
                 self._connection.executemany("DELETE FROM call WHERE id = ?", ids)
+                if not filters.selects:
+                    self._connection.execute("DELETE FROM reading")
                 _sweep(self._connection)
             if ids:
                 # Else the removed text stays in the log until the next checkpoint.

@@ -9,6 +9,14 @@ from typing import Any, NamedTuple
 
 from ocx.api.balance import Balance
 from ocx.escaping import one_line
+from ocx.output.balance_days import (
+    Lasting,
+    days_fields,
+    days_performance,
+    days_prometheus,
+    days_text,
+    whole_tenths,
+)
 from ocx.output.github import assignment, table
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
@@ -41,7 +49,9 @@ def balance_text(reading: Balance) -> str:
     return f"{_plain(reading.amount)} {reading.unit}".rstrip()
 
 
-def balance_document(reading: Balance, raw: Any, *, sandbox: bool) -> dict[str, Any]:
+def balance_document(
+    reading: Balance, raw: Any, *, sandbox: bool, lasting: Lasting | None = None
+) -> dict[str, Any]:
     """What `--json` prints: the number, how it was found, and the whole answer as `raw`."""
     document: dict[str, Any] = {
         "balance": _number(reading.amount),
@@ -53,10 +63,12 @@ def balance_document(reading: Balance, raw: Any, *, sandbox: bool) -> dict[str, 
     }
     if reading.currencies:
         document["currencies"] = {c.unit: _number(c.amount) for c in reading.currencies}
+    if lasting is not None:
+        document |= days_fields(lasting)
     return {**document, "raw": raw}
 
 
-def prometheus(reading: Balance, profile: str) -> str:
+def prometheus(reading: Balance, profile: str, lasting: Lasting | None = None) -> str:
     """The text format, for a textfile collector.
 
     https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -74,33 +86,43 @@ def prometheus(reading: Balance, profile: str) -> str:
         "# TYPE ocx_balance_unlimited gauge",
         f"ocx_balance_unlimited{{{who}}} {int(reading.unlimited)}",
     ]
+    if lasting is not None:
+        lines += days_prometheus(lasting, f'{who},unit="{_label_value(reading.unit)}"')
     return "".join(f"{line}\n" for line in lines)
 
 
-def nagios(reading: Balance, limits: Thresholds) -> str:
-    """One line of a plugin, with performance data; its state is `limits.state(reading)`.
+def nagios_state(reading: Balance, limits: Thresholds, lasting: Lasting | None = None) -> int:
+    """The state of the limits; 2 too if the balance lasts for fewer days than asked for."""
+    return 2 if lasting is not None and lasting.below else limits.state(reading)
+
+
+def nagios(reading: Balance, limits: Thresholds, lasting: Lasting | None = None) -> str:
+    """One line of a plugin, with performance data; its state is `nagios_state` of the same.
 
     https://nagios-plugins.org/doc/guidelines.html: `100:` alerts below 100.
     """
-    state = ("OK", "WARNING", "CRITICAL")[limits.state(reading)]
+    state = ("OK", "WARNING", "CRITICAL")[nagios_state(reading, limits, lasting)]
     left = ", ".join(balance_text(each) for each in _each(reading))
-    text = _status(state, f"{left} left")
-    data = " ".join(_performance(reading, limits))
-    return f"{text} | {data}" if data else text
+    said = f"{left} left" if lasting is None else days_text(reading, lasting)
+    data = [*_performance(reading, limits), days_performance(lasting) if lasting else ""]
+    return " | ".join(filter(None, (_status(state, said), " ".join(filter(None, data)))))
 
 
 def nagios_unknown(message: str) -> str:
     return _status("UNKNOWN", message)
 
 
-def github_output(reading: Balance) -> str:
-    """Lines for the file that $GITHUB_OUTPUT names: balance, unit, unlimited."""
+def github_output(reading: Balance, lasting: Lasting | None = None) -> str:
+    """Lines for the file that $GITHUB_OUTPUT names: balance, unit, unlimited, maybe days."""
     amount = "" if reading.amount is None else f"{reading.amount:f}"
     values = {
         "balance": "unlimited" if reading.unlimited else amount,
         "unit": reading.unit,
         "unlimited": str(reading.unlimited).lower(),
     }
+    if lasting is not None:
+        days = lasting.forecast.days
+        values["days"] = "" if days is None else whole_tenths(days)
     return "".join(assignment(name, value) for name, value in values.items())
 
 

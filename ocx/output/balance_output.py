@@ -14,6 +14,7 @@ from ocx.config.settings import Settings
 from ocx.errors import OcxError
 from ocx.escaping import escape_control, one_line
 from ocx.files import atomic_write
+from ocx.output.balance_days import Lasting, days_text, rounded
 from ocx.output.balance_formats import (
     Thresholds,
     balance_document,
@@ -23,12 +24,16 @@ from ocx.output.balance_formats import (
     nagios,
     prometheus,
 )
+from ocx.output.bars import bars
 from ocx.output.github import append, command
 from ocx.output.json_output import json_text
 from ocx.output.output_file import open_target
-from ocx.output.table import Column, write_table
+from ocx.output.table import Cell, Column, write_table
+from ocx.output.time_text import day_text, now
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
+
+_LONGEST_BAR = 40
 
 
 class Shown(NamedTuple):
@@ -38,6 +43,7 @@ class Shown(NamedTuple):
     answer: Any
     settings: Settings
     limits: Thresholds
+    lasting: Lasting | None = None
 
     @property
     def profile(self) -> str:
@@ -50,11 +56,16 @@ def as_text(run: Runtime, form: str, shown: Shown) -> bytes:
     match form:
         case "json":
             sandbox = shown.settings.sandbox
-            return json_text(run.terminal, balance_document(reading, shown.answer, sandbox=sandbox))
+            document = balance_document(
+                reading, shown.answer, sandbox=sandbox, lasting=shown.lasting
+            )
+            return json_text(run.terminal, document)
         case "prometheus":
-            return prometheus(reading, shown.profile).encode()
+            return prometheus(reading, shown.profile, shown.lasting).encode()
         case "nagios":
-            return f"{nagios(reading, shown.limits)}\n".encode()
+            return f"{nagios(reading, shown.limits, shown.lasting)}\n".encode()
+    if shown.lasting is not None:
+        return f"{one_line(days_text(reading, shown.lasting))}\n".encode()
     lines = (one_line(balance_text(each)) for each in reading.currencies or (reading,))
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -104,7 +115,7 @@ def write_github(run: Runtime, shown: Shown) -> None:
     """
     env = run.terminal.env
     reading, limits = shown.reading, shown.limits
-    if not append(env, "GITHUB_OUTPUT", github_output(reading)):
+    if not append(env, "GITHUB_OUTPUT", github_output(reading, shown.lasting)):
         run.note("GITHUB_OUTPUT is not set: no outputs outside of GitHub Actions")
     append(env, "GITHUB_STEP_SUMMARY", github_summary(reading, limits, shown.profile))
 
@@ -125,8 +136,27 @@ def annotated(run: Runtime, form: str) -> Iterator[None]:
 
 
 def write_screen(run: Runtime, shown: Shown) -> None:
-    """The balance for a person, with whose it is."""
+    """The balance for a person: with whose it is, or what was spent day by day."""
+    if shown.lasting is not None:
+        if shown.lasting.forecast.by_day and not shown.lasting.unknown:
+            _write_days(run.terminal, shown.lasting, run.color)
+        run.terminal.print(one_line(days_text(shown.reading, shown.lasting)))
+        return
     columns = (Column("BALANCE", "accent", right=True), "PROFILE", Column("ENDPOINT", "dim"))
     where = (shown.profile, shown.settings.base_url)
     rows = [(balance_text(each), *where) for each in shown.reading.currencies or (shown.reading,)]
     write_table(run.terminal, columns, rows, color=run.color)
+
+
+def _write_days(terminal: Terminal, lasting: Lasting, color: str) -> None:
+    """A bar for each day, for a person."""
+    days = lasting.forecast.by_day
+    columns = (Column("DAY", "dim"), Column("SPENT", right=True), Column(""))
+    today = now().date()
+    width = max(2, min(_LONGEST_BAR, terminal.width - 30))
+    shown = bars([spent for _, spent in days], width)
+    rows = [
+        (day_text(day, today), rounded(spent), Cell(bar, "accent"))
+        for (day, spent), bar in zip(days, shown, strict=True)
+    ]
+    write_table(terminal, columns, rows, color=color)

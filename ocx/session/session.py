@@ -65,6 +65,8 @@ def session(
     schema = checks.read_schema(run.read_stdin)
     credits = credits_of(settings, limits)
     with ExitStack() as stack:
+        if conversation.log is not False:
+            stack.callback(credits.keep, run, settings)
         recorder = None
         if conversation.kept(run, settings):
             recorder = stack.enter_context(open_recorder(run, settings, conversation))

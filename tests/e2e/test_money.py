@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support import answers
-from tests.support.chat_server import CHAT, ChatServer
+from ocx.history.forecast import DAY
+from ocx.history.readings import Account, Reading, keep_readings
+from ocx.history.store import FILE
+from tests.support import actions, answers
+from tests.support.chat_server import BALANCE, CHAT, ChatServer
 from tests.support.program import Ocx
 from tests.support.row_server import RowServer, good, read_rows
 
@@ -57,3 +64,201 @@ def test_a_batch_counts_cached_tokens_by_their_price(
     report = json.loads((ocx.work / "r.json").read_text())
     assert report["cached_tokens"] == 15
     assert report["reasoning_tokens"] == (4 if usage is DETAILS else 0)
+
+
+SPENDING = ((5.0, "549.5"), (3.0, "529.5"), (1.0, "509.5"))
+"""Days ago and what was left then: ten a day up to the 499.5 of the server."""
+
+
+def seed(
+    ocx: Ocx,
+    *days_and_amounts: tuple[float, str],
+    profile: str = "default",
+    base_url: str | None = None,
+    unit: str = "credits",
+) -> None:
+    account = Account(profile, base_url or ocx.env["OCX_BASE_URL"])
+    now = time.time()
+    readings = [
+        Reading(now - days * DAY, unit, Decimal(amount)) for days, amount in days_and_amounts
+    ]
+    keep_readings(ocx.state, account, readings)
+
+
+def kept(ocx: Ocx) -> list[tuple[str, str, str, str]]:
+    """Profile, endpoint, unit and amount of every reading."""
+    if not (ocx.state / FILE).exists():
+        return []
+    database = sqlite3.connect(ocx.state / FILE)
+    rows = database.execute("SELECT profile, base_url, unit, amount FROM reading ORDER BY id")
+    found = rows.fetchall()
+    database.close()
+    return found
+
+
+class TestDays:
+    """`ocx balance --days`."""
+
+    def test_a_first_day_tells_nothing(self, online: Ocx) -> None:
+        for _ in range(2):
+            run = online("balance", "--days").has(0)
+            assert run.text.startswith("unknown: 499.5 credits")
+            assert "ask again" in run.stderr
+        found = online("balance", "--days", "--json").has(0).json
+        assert (found["days_left"], found["spent_a_day"], found["balance"]) == (None, None, 499.5)
+        refused = online("balance", "--min-days", "1").has(8)
+        assert "less than a day of readings" in refused.stderr
+        assert "--over" in refused.stderr
+        nagios = online("balance", "--min-days", "1", "--format", "nagios").has(3)
+        assert nagios.text.startswith("OCX UNKNOWN - ")
+        assert len(kept(online)) == 5
+
+    def test_what_was_spent_tells_for_how_long(self, online: Ocx) -> None:
+        seed(online, *SPENDING)
+        text = online("balance", "--days").has(0).text
+        assert text == "49.9 days: 499.5 credits, 10 a day over 5 days\n"
+        found = online("balance", "--days", "--json").has(0).json
+        assert found["days_left"] == pytest.approx(49.95, abs=0.01)
+        assert found["spent_a_day"] == pytest.approx(10, abs=0.01)
+        assert sum(found["spent_by_day"].values()) == pytest.approx(50, abs=0.001)
+        assert (found["over_days"], found["readings"]) == (7, 5)
+        assert found["lasts_until"] > time.strftime("%Y-%m-%d")
+
+    @pytest.mark.parametrize(
+        ("words", "status"),
+        [
+            (("--min-days", "49"), 0),
+            (("--min-days", "51"), 12),
+            (("--min-days", "49", "--min", "500"), 12),
+            (("--min-days", "49", "--over", "1d"), 8),  # only this reading
+            (("--min-days", "49", "--over", "30d"), 0),
+            (("--min-days", "x"), 2),
+            (("--min-days", ""), 2),
+            (("--over", "30d"), 2),
+            (("--days", "--over", "1h"), 2),
+            (("--days", "--over", "tomorrow"), 2),
+            (("--days", "--raw"), 2),
+        ],
+    )
+    def test_a_gate(self, online: Ocx, words: tuple[str, ...], status: int) -> None:
+        seed(online, (5, "549.5"), (3, "529.5"))
+        run = online("balance", *words).has(status)
+        assert bool(run.stderr) == bool(status)
+        quiet = online("balance", "-q", *words).has(status)
+        assert quiet.stdout == b""
+        assert bool(quiet.stderr) == (status not in {0, 12})
+
+    def test_top_ups_are_not_spending(self, online: Ocx) -> None:
+        seed(online, (3, "20"), (2, "10"), (1, "509.5"))
+        found = online("balance", "--days", "--json").has(0).json
+        assert found["spent_a_day"] == pytest.approx(20 / 3, abs=0.01)
+        online("balance", "--min-days", "70").has(0)
+
+    def test_nothing_spent_has_no_end(self, online: Ocx) -> None:
+        seed(online, (3, "499.5"))
+        assert online("balance", "--min-days", "9999").has(0).text.startswith("no end in sight")
+        text = online("balance", "--days", "--format", "prometheus").has(0).text
+        assert "ocx_balance_days_left" in text
+        assert "+Inf" in text
+
+    def test_others_do_not_count(self, online: Ocx) -> None:
+        """Another profile, endpoint or unit, and play money."""
+        seed(online, *SPENDING, profile="work")
+        seed(online, *SPENDING, base_url="https://opencodex.hk/api/v1")
+        seed(online, *SPENDING, unit="CNY")
+        seed(online, *SPENDING, profile="sandbox", base_url="sandbox")
+        online("balance", "--min-days", "1").has(8)
+        assert online("--sandbox", "balance", "--days").has(0).text.startswith("50.5 days")
+        assert kept(online)[-1][:2] == ("sandbox", "sandbox")
+        refused = online("balance", "--min-days", "1", env={"OCX_SANDBOX": "1"}).has(3)
+        assert "play money" in refused.stderr
+
+    def test_monitoring(self, online: Ocx, tmp_path: Any) -> None:
+        seed(online, *SPENDING)
+        for least, status, word in (("49", 0, "OK"), ("51", 2, "CRITICAL")):
+            run = online("balance", "--min-days", least, "--format", "nagios").has(status)
+            left = "49.9 days: 499.5 credits, 10 a day over 5 days"
+            assert run.text == (f"OCX {word} - {left} | 'credits'=499.5;; 'days'=49.9;;{least}:\n")
+            assert run.stderr == ""
+        text = online("balance", "--days", "--format", "prometheus").has(0).text
+        samples = {s.name: s for f in text_string_to_metric_families(text) for s in f.samples}
+        assert samples["ocx_balance_days_left"].value == 49.9
+        assert samples["ocx_balance_spent_per_day"].value == 10
+        assert samples["ocx_balance_days_left"].labels == {"profile": "default", "unit": "credits"}
+        env = {"GITHUB_OUTPUT": str(tmp_path / "output")}
+        online("balance", "--days", "--format", "github", env=env).has(0)
+        assert actions.variables((tmp_path / "output").read_text())["days"] == "49.9"
+
+    def test_a_person_sees_bars(self, online: Ocx) -> None:
+        seed(online, *SPENDING)
+        shown = online.in_terminal("balance", "--days").finish().has(0).text
+        assert "SPENT" in shown
+        assert "yesterday" in shown
+        assert shown.count("█") > 20
+        assert "49.9 days" in shown
+
+    def test_several_balances_need_a_choice(self, online: Ocx, chat_server: ChatServer) -> None:
+        rows = [{"currency": "USD", "balance": 1}, {"currency": "CNY", "balance": 90}]
+        chat_server.answer(answers.answer({"balances": rows}), path=BALANCE)
+        assert "--currency" in online("balance", "--days").has(8).stderr
+        seed(online, (2, "110"), unit="CNY")
+        text = online("balance", "--days", "--currency", "CNY").has(0).text
+        assert text == "9 days: 90 CNY, 10 a day over 2 days\n"
+        assert [row[2:] for row in kept(online)][:2] == [("USD", "1"), ("CNY", "90")]
+
+
+class TestKeeping:
+    """Each balance that is read is kept, with whose it is."""
+
+    def test_whatever_read_it(self, online: Ocx, chat_server: ChatServer) -> None:
+        online.write_config('[prices."deepseek-chat"]\nprompt = 1\ncompletion = 1\n')
+        account = ("default", chat_server.base_url, "credits", "499.5")
+        for count, words in enumerate(
+            (
+                ("balance",),
+                ("balance", "-q", "--min", "900"),
+                ("doctor",),
+                ("chat", "--min-balance", "1", "hi"),
+                ("chat", "--min-balance", "900", "hi"),
+                ("chat", "--estimate", "--min-balance", "1", "hi"),
+            ),
+            1,
+        ):
+            online(*words)
+            assert kept(online) == [account] * count, words
+        online("chat", "--cost", "hi").has(0)
+        assert kept(online) == [account] * 8, "before and after"
+
+    def test_not_with_the_history_off(self, online: Ocx) -> None:
+        online.env["OCX_HISTORY"] = "off"
+        online("balance").has(0)
+        online("chat", "--cost", "hi").has(0)
+        assert not (online.state / FILE).exists()
+        assert "the history is off" in online("balance", "--min-days", "1").has(8).stderr
+
+    def test_not_with_n(self, online: Ocx) -> None:
+        online("chat", "-n", "--cost", "hi").has(0)
+        assert kept(online) == []
+
+    def test_a_plain_chat_opens_nothing(self, online: Ocx) -> None:
+        online("chat", "hi").has(0)
+        assert not (online.state / FILE).exists()
+
+    def test_a_profile_has_its_own(self, online: Ocx, chat_server: ChatServer) -> None:
+        online.write_config('[profiles.work]\nmodel = "m"\n')
+        online("-P", "work", "balance").has(0)
+        assert kept(online) == [("work", chat_server.base_url, "credits", "499.5")]
+
+    def test_a_home_that_cannot_be_written_says_nothing(self, online: Ocx) -> None:
+        online.state.parent.mkdir()
+        online.state.write_text("no folder\n")
+        assert online("balance").has(0).stderr == ""
+        assert online("chat", "--cost", "hi").has(0).text == "Hello!\n"
+
+    def test_a_history_of_a_newer_ocx_or_damaged_is_a_warning(self, online: Ocx) -> None:
+        online.state.mkdir(parents=True)
+        (online.state / FILE).write_text("no database\n" * 100)
+        run = online("balance").has(0)
+        assert run.text == "499.5 credits\n"
+        assert "not in the history" in run.stderr
+        online("balance", "--min-days", "1").has(1)

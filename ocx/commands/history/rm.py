@@ -27,7 +27,7 @@ def rm(
     ] = None,
     model: OfModel = None,
     conversation: Talk = None,
-    everything: Annotated[bool, typer.Option("--all", help="All calls.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All calls, and all balances.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove calls from the history.
