@@ -104,7 +104,9 @@ def _syntax(message: str, text: str) -> tuple[int, int, str]:
     assert found is not None  # noqa: S101 - it can match nothing at the end, told to mypy
     line, column = found.groups()
     where = (int(line), int(column)) if line else _position(text)
-    return *where, message[: found.start()]
+    rest = "\n".join(text.split("\n")[where[0] - 1 :])[where[1] - 1 :]
+    quotes = "" if rest[:1].isascii() else "; TOML takes a name beyond ASCII only in quotes"
+    return *where, message[: found.start()] + quotes
 
 
 def _position(before: str) -> tuple[int, int]:

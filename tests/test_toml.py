@@ -22,6 +22,7 @@ PATH = Path("/x/config.toml")
         (b"a = 1\na = 2\n", "line 2, column 6"),
         (b"a = 1\nb = '\xff'\n", "line 2, column 6: not UTF-8"),
         ("ä = 1".encode(), "line 1, column 1"),
+        ("[profiles.工作]\n".encode(), "line 1, column 11: Invalid initial character"),
     ],
 )
 def test_position(data: bytes, where: str) -> None:
@@ -29,6 +30,12 @@ def test_position(data: bytes, where: str) -> None:
         parse(data, PATH, hint="mend it")
     assert caught.value.message.startswith(f"{PATH}: {where}")
     assert caught.value.hint == "mend it"
+
+
+@pytest.mark.parametrize("text", ["[p.工作]", "[p.work工]", "회사 = 1", 'a.b = 1\r\né = "x"'])
+def test_a_name_beyond_ascii_needs_quotes(text: str) -> None:
+    with pytest.raises(ConfigError, match="only in quotes"):
+        parse(text.encode(), PATH)
 
 
 @pytest.mark.parametrize("data", [b"a = " + b"[" * 5000, b"a = " + b"1" * 5000])

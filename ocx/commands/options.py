@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from ocx.config.values import composed
+
 if TYPE_CHECKING:
     from ocx.option_groups import Option, OptionGroup
 
 FILTERS = "Filters"
 """A heading of the help, as all that `rich_help_panel` names; without one it is "Options"."""
 
-KeyName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the key.")]
+KeyName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name of the key.", callback=composed)
+]
 SettingName = Annotated[
     str, typer.Argument(metavar="NAME", help="A setting, or headers.X, or aliases.X.")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ocx.config.paths import Env, cache_dir
 from ocx.config.schema import SANDBOX
-from ocx.config.values import NAME
+from ocx.config.values import is_name
 from ocx.files import atomic_write
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def write_names(env: Env, kind: Names, names: Iterable[str]) -> None:
     Names that a shell could take for more than a name are left out. A cache that cannot be
     written costs a completion, not the command.
     """
-    lines = sorted(f"{name}\n" for name in names if NAME.fullmatch(name))
+    lines = sorted(f"{name}\n" for name in names if is_name(name))
     path = cache_dir(env) / "names" / f"{kind}.txt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ocx.config.paths import Env, config_file
 from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name, value_in
 from ocx.config.source import Choice, Source, SourceKind
-from ocx.config.values import NAME, check_name
+from ocx.config.values import check_name, composed, is_name
 from ocx.errors import ConfigError
 from ocx.suggest import nearest
 from ocx.toml import parse, read_bytes
@@ -130,7 +130,7 @@ def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Cho
     if flags.get("profile") is not None:
         return Choice(check_name(flags["profile"], "profile"), Source(SourceKind.FLAG))
     choice = _standing_profile(config, env)
-    if not NAME.fullmatch(choice.value):
+    if not is_name(choice.value):
         raise ConfigError(f"{choice.source} does not hold the name of a profile", hint=EDIT_HINT)
     return choice
 
@@ -138,7 +138,7 @@ def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Cho
 def _standing_profile(config: ConfigFile, env: Env) -> Choice:
     variable = env_name("profile")
     if name := value_in(env, variable):
-        return Choice(name, Source(SourceKind.ENVIRONMENT, variable))
+        return Choice(composed(name), Source(SourceKind.ENVIRONMENT, variable))
     if (default := config.default_profile()) is not None:
         return Choice(default, Source(SourceKind.DEFAULT_PROFILE))
     return Choice(DEFAULT_PROFILE, Source(SourceKind.DEFAULT))

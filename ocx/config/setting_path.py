@@ -73,7 +73,7 @@ def _typed(where: Target, text: str) -> Any:
 
 
 def _alias(name: str, model: str) -> str:
-    if not re.fullmatch(_ALIAS, name):
+    if not re.fullmatch(_ALIAS, name) and not values.is_name(name):
         raise values.BadValue("is not a name for a model")
     return str(BY_NAME["model"].type.check(model))
 

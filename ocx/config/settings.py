@@ -129,7 +129,7 @@ def check_file(config: ConfigFile) -> list[str]:
     config.prices()
     warnings = []
     for name in config.profiles():
-        if not values.NAME.fullmatch(name):
+        if not values.is_name(name):
             raise config.error(f"profiles.{name!r}: not a name for a profile")
         check_url_and_auth(_checked_profile(config, name), f"profile {name}")
         warnings += profile_warnings(config, name)

@@ -12,7 +12,12 @@ from typing import Any
 
 from ocx.errors import ConfigError, UsageError
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME_RULE = (
+    "1 to 64 letters of any script, digits, dots, dashes or underscores, a letter or digit first"
+)
+_ASCII_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_MOST_NAME_BYTES = 200
+"""A file has the name; its own may have 255 bytes, and some are for a suffix."""
 KEY_HINT = "keys are never settings or arguments; store one with `ocx keys add NAME`"
 # Compiled when first used: most commands see no header, proxy or key.
 _KEY_WORD = r"sk-[A-Za-z0-9_-]{8,}"
@@ -108,12 +113,18 @@ class KeyName(Text):
     """The name of a stored key."""
 
     def __init__(self) -> None:
-        super().__init__(NAME.pattern, "is not the name of a key")
+        super().__init__()
+
+    def parse(self, text: str) -> str:
+        return composed(text)
 
     def check(self, value: Any) -> str:
         if isinstance(value, str) and value.startswith("sk-"):
             raise KeyInside("looks like a key itself")
-        return super().check(value)
+        name = super().check(value)
+        if not is_name(name):
+            raise BadValue("is not the name of a key")
+        return name
 
 
 class FilePath(Text):
@@ -231,8 +242,33 @@ def check_header(name: str, value: Any) -> tuple[str, str]:
     return name, value.strip()
 
 
+def is_name(text: str) -> bool:
+    """Whether it follows `NAME_RULE` and is composed (NFC): no two names look the same."""
+    if text.isascii():
+        return re.fullmatch(_ASCII_NAME, text) is not None
+    from unicodedata import category, is_normalized
+
+    kinds = [category(character)[0] for character in text]
+    return (
+        kinds[0] in "LN"
+        and len(text) <= 64
+        and all(kind in "LMN" or each in "._-" for kind, each in zip(kinds, text, strict=True))
+        and len(text.encode()) <= _MOST_NAME_BYTES
+        and is_normalized("NFC", text)
+    )
+
+
+def composed(name: str) -> str:
+    """The name as it is stored: a letter and its accent are one character."""
+    if name.isascii():
+        return name
+    from unicodedata import normalize
+
+    return normalize("NFC", name)
+
+
 def check_name(name: str, what: str) -> str:
-    """`name`, if a key or a profile can have it.
+    """`name` as it is stored, if a key or a profile can have it.
 
     Raises:
         UsageError: it cannot; what is shaped like a key is not repeated.
@@ -243,11 +279,9 @@ def check_name(name: str, what: str) -> str:
             hint="keys go in by stdin or the prompt of `ocx keys add NAME`; a key that stood on a "
             "command line is in the shell's history: revoke it",
         )
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"not a name for a {what}",
-            hint="1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first",
-        )
+    name = composed(name)
+    if not is_name(name):
+        raise UsageError(f"not a name for a {what}", hint=NAME_RULE)
     return name
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from ocx import toml
 from ocx.config.completion_cache import write_names
-from ocx.config.values import NAME
+from ocx.config.values import NAME_RULE, composed, is_name
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import atomic_write, make_folder
 from ocx.prompt.options import RESERVED
@@ -164,16 +164,14 @@ def dump(template: Template) -> bytes:
 
 
 def check_name(name: str) -> str:
-    """`name` itself.
+    """`name` as it is stored.
 
     Raises:
         UsageError: a template's file cannot have it.
     """
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} cannot be the name of a template",
-            hint="use letters, digits, and . _ - after the first",
-        )
+    name = composed(name)
+    if not is_name(name):
+        raise UsageError(f"{name!r} cannot be the name of a template", hint=NAME_RULE)
     return name
 
 
@@ -185,7 +183,7 @@ def template_path(folder: Path, name: str) -> Path:
 def template_names(folder: Path) -> list[str]:
     """The names of the stored templates, sorted; none if there is no folder."""
     try:
-        return sorted(path.stem for path in folder.glob("*.toml") if NAME.fullmatch(path.stem))
+        return sorted(path.stem for path in folder.glob("*.toml") if is_name(path.stem))
     except OSError:
         return []
 

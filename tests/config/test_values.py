@@ -164,15 +164,73 @@ def test_any_word_is_parsed_or_refused(setting: Any, text: str) -> None:
         assert str(problem)
 
 
-@pytest.mark.parametrize("name", ["a", "A1", "work.key_2-x", "0", "a" * 64])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a",
+        "A1",
+        "work.key_2-x",
+        "0",
+        "a" * 64,
+        "工作",
+        "kerja",
+        "ä",
+        "회사-2",
+        "ที่ทำงาน",
+        "仕事.本番",
+        "٣",
+        "好" * 64,
+    ],
+)
 def test_names(name: str) -> None:
     assert values.check_name(name, "key") == name
 
 
-@pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "a/b", "ä", "a\n", "a" * 65, "$(x)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "",
+            "-a",
+            ".a",
+            "_a",
+            "a b",
+            "a/b",
+            "a\n",
+            "a" * 65,
+            "$(x)",
+            "-工",
+            ".工",
+            "工/作",
+            "工 作",
+        ),
+        *(
+            "工\u3000作",
+            "工\u200b作",
+            "\u202e工",
+            "工\x85",
+            "工\n",
+            "工；作",
+            "好" * 65,
+            "𠀀" * 64,
+            "🙂",
+        ),
+        *("\u3099か", "a\udc80", "工$(x)"),
+    ],
+)
 def test_not_names(name: str) -> None:
     with pytest.raises(UsageError, match="not a name for a key"):
         values.check_name(name, "key")
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("e\u0301te\u0301", "été"), ("か\u3099", "が"), ("\u1112\u1161\u11ab", "한")],
+)
+def test_a_name_is_stored_composed(typed: str, name: str) -> None:
+    """What a Mac's file names give is the same name."""
+    assert values.check_name(typed, "key") == name
+    assert not values.is_name(typed)
 
 
 def test_a_key_as_a_name_is_not_repeated() -> None:

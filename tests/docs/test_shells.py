@@ -26,6 +26,23 @@ HOSTILE = (
     "-rf",
     "$(touch PWNED)",
 )
+HOSTILE_NAMES = (
+    "好$(touch PWNED)",
+    "好`touch PWNED`",
+    "好;touch PWNED",
+    "好\x1b[31m",
+    "好\u009b31m",
+    "好\u202e31m",
+    "好\u200b31m",
+    "好\u3000xxxx",
+    "好\ufeffxxxx",
+    "好" + "x" * 300,
+    "-好",
+    ".好",
+    "好{a,b}",
+    "好*",
+    "好/xxxx",
+)
 
 pytestmark = pytest.mark.shells
 
@@ -49,7 +66,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         for folder, content in (("models/a", models), ("names/profiles", profiles)):
             path = cache / f"{folder}.txt"
             path.parent.mkdir(parents=True)
-            path.write_text(content)
+            path.write_text(content, "utf-8")
         (cache / "names" / "keys.txt").write_text("main\nspare")  # the last line is not ended
         started.append(Shell(name, tmp_path, COMPLETIONS, prefix))
         return started[-1]
@@ -135,6 +152,35 @@ def test_a_hostile_cache_is_inert(start: Start, typed: str) -> None:
         assert trace not in shell.shown()
     assert list(shell.work.iterdir()) == []
     assert shell.started() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("ocx -P 工\t", "ocx -P 工作 "),
+        ("ocx config profiles use 회\t", "ocx config profiles use 회사-2 "),
+        ("ocx chat --profile=ที่\t", "ocx chat --profile=ที่ทำงาน "),
+        ("ocx -P ét\t", "ocx -P été.x "),
+    ],
+)
+def test_a_name_of_any_script_completes(start: Start, typed: str, completed: str) -> None:
+    shell = start(profiles="工作\n회사-2\nที่ทำงาน\nété.x\nplain\n")
+    assert shell.press(typed) == completed
+    assert shell.started() == []
+
+
+def test_a_hostile_name_is_inert(start: Start) -> None:
+    """Of names beyond ASCII, too, only what can be one is offered; models keep to ASCII."""
+    lines = "\n".join((*HOSTILE, *HOSTILE_NAMES, "好的-1", "好的-2")) + "\n"
+    shell = start(models=lines, profiles=lines)
+    assert shell.press("ocx -P 好\t") in {"ocx -P 好", "ocx -P 好的-"}
+    shell.press("\t")
+    assert "好的-1" in shell.shown()
+    shell.press("\x15")
+    assert shell.press("ocx chat -m 好\t") == "ocx chat -m 好"
+    for trace in ("touch", "PWNED", "xxxx", "31m"):
+        assert trace not in shell.shown()
+    assert list(shell.work.iterdir()) == []
 
 
 def test_a_hostile_file_name_is_inert(start: Start, tmp_path: Path) -> None:

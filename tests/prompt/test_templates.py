@@ -158,7 +158,9 @@ def test_files(tmp_path: Path) -> None:
         load_template(folder, "dir")
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "a b", "é", "x" * 65, "-x"])
+@pytest.mark.parametrize(
+    "name", ["", "../x", "a/b", ".x", "a b", "译/文", "x" * 65, "-x", "译\u2028文"]
+)
 def test_a_name_is_no_path(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name"):
         template_path(Path("/nowhere"), name)

@@ -10,15 +10,19 @@ from ocx.config.profiles import ConfigFile, choose_profile
 from ocx.config.schema import DEFAULT_PROFILE
 from ocx.config.setting_path import Target
 from ocx.config.transactions import change_setting, refuse_sandbox
-from ocx.config.values import check_name
+from ocx.config.values import check_name, composed
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 
 
 def copy(
     run: Runtime,
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The profile to copy.")],
-    name: Annotated[str, typer.Argument(metavar="TO", help="The name of the copy.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="The profile to copy.", callback=composed)
+    ],
+    name: Annotated[
+        str, typer.Argument(metavar="TO", help="The name of the copy.", callback=composed)
+    ],
 ) -> None:
     """Copy a profile under a new name."""
 

@@ -10,13 +10,16 @@ from ocx.commands.options import Yes
 from ocx.config.profiles import ConfigFile, choose_profile, load
 from ocx.config.setting_path import Target
 from ocx.config.transactions import change_setting, refuse_sandbox
+from ocx.config.values import composed
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 
 
 def rm(
     run: Runtime,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The profile to remove.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The profile to remove.", callback=composed)
+    ],
     yes: Yes = False,
 ) -> None:
     """Remove a profile; stored keys stay."""

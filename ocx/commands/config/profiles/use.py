@@ -10,11 +10,13 @@ from ocx.config.profiles import ConfigFile, choose_profile
 from ocx.config.schema import env_name
 from ocx.config.setting_path import Target
 from ocx.config.transactions import change_setting
+from ocx.config.values import composed
 from ocx.runtime import Runtime
 
 
 def use(
-    run: Runtime, name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.")]
+    run: Runtime,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.", callback=composed)],
 ) -> None:
     """Use this profile wherever none is named."""
 
