@@ -276,14 +276,28 @@ __ocx_offer() {
     done
 }
 
-# Offers the lines of files that can be nothing but the id of a model or a name.
+# What can be nothing but the id of a model.
+__ocx_is_id() {
+    [[ $1 == [A-Za-z0-9]* && $1 != *[!A-Za-z0-9._:/@+-]* && ${#1} -le 128 ]]
+}
+
+# What can be nothing but a name: beyond ASCII all but controls, spaces and marks of direction,
+# which are compared byte by byte (U+0080 to 00A0, 2000 to 207F, 3000, FEFF).
+__ocx_is_name() {
+    local rest=${1//[._-]/}
+    [[ $1 != [._-]* && -n $1 && ${#1} -le 200 && $rest != *[[:cntrl:][:space:][:punct:]]* &&
+        $1 != *$'\xc2'[$'\x80'-$'\xa0']* && $1 != *$'\xe2'[$'\x80\x81']* &&
+        $1 != *$'\xe3\x80\x80'* && $1 != *$'\xef\xbb\xbf'* ]]
+}
+
+# Offers the lines of files for which the function $1 holds.
 __ocx_offer_lines() {
-    local file line LC_ALL=C
+    local check=$1 file line LC_ALL=C
+    shift
     for file; do
         [[ -f $file && -r $file ]] || continue
         while IFS= read -r line || [[ -n $line ]]; do
-            [[ $line == [A-Za-z0-9]* && $line != *[!A-Za-z0-9._:/@+-]* && ${#line} -le 128 ]] &&
-                __ocx_offer "$line"
+            "$check" "$line" && __ocx_offer "$line"
         done <"$file"
     done
 }
@@ -292,11 +306,11 @@ __ocx_offer_cached() {
     local cache=$HOME/.cache strict=
     [[ ${XDG_CACHE_HOME-} == /* ]] && cache=$XDG_CACHE_HOME
     if [[ $1 != models ]]; then
-        __ocx_offer_lines "$cache/ocx/names/$1.txt"
+        __ocx_offer_lines __ocx_is_name "$cache/ocx/names/$1.txt"
         return
     fi
     shopt -q failglob && strict=1 && shopt -u failglob
-    __ocx_offer_lines "$cache"/ocx/models/*.txt
+    __ocx_offer_lines __ocx_is_id "$cache"/ocx/models/*.txt
     [[ -n $strict ]] && shopt -s failglob
     return 0
 }

@@ -71,17 +71,20 @@ function __ocx_complete_program
     complete -C "$rest "(commandline -ct)
 end
 
-# Prints the lines of the cache files of one kind that can be nothing but ids or names.
+# Prints the lines of the cache files of one kind that can be nothing but names, or ids of models.
 function __ocx_cached
     set -l cache $HOME/.cache
     string match -q -- '/*' "$XDG_CACHE_HOME"
     and set cache $XDG_CACHE_HOME
     set -l files $cache/ocx/names/$argv[1].txt
-    test $argv[1] = models
-    and set files $cache/ocx/models/*.txt
+    set -l shape '^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{0,63}\z'
+    if test $argv[1] = models
+        set files $cache/ocx/models/*.txt
+        set shape '^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}\z'
+    end
     for file in $files
         test -f $file -a -r $file
-        and string match -r -- '^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}\z' <$file
+        and string match -r -- $shape <$file
     end
 end
 
