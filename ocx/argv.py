@@ -33,9 +33,20 @@ class Argv(NamedTuple):
     def has(self, flag: str) -> bool:
         return any(given == flag for given, _ in self.flags)
 
+    def value(self, *names: str) -> str | None:
+        """What the last of these options says."""
+        given = [value for flag, value in self.flags if flag in names]
+        return given[-1] if given else None
+
+    @property
+    def monitor(self) -> str | None:
+        """The form in which a monitoring system reads how `ocx balance` ended."""
+        form = self.value("--format") if self.path == ("balance",) else None
+        return form if form in {"nagios", "prometheus"} else None
+
     @property
     def is_for_nagios(self) -> bool:
-        return self.path == ("balance",) and ("--format", "nagios") in self.flags
+        return self.monitor == "nagios"
 
 
 def read_argv(words: Sequence[str]) -> Argv:

@@ -20,7 +20,6 @@ from ocx.errors import (
     not_text,
 )
 from ocx.escaping import escape_control
-from ocx.secret import redact
 from ocx.terminal import Terminal
 from ocx.terminal import write_failure as translate_write_failure
 
@@ -39,7 +38,10 @@ def run(argv: Sequence[str]) -> NoReturn:
         invoke(words, terminal)
         status = 0
     except (OutputClosed, Interrupted, KeyboardInterrupt, Terminated) as event:
-        signals.die_by(_signal_of(event))
+        number = _signal_of(event)
+        if "balance" in words and number != signal.SIGPIPE:
+            _stopped(terminal, number, words)
+        signals.die_by(number)
     except ChildExit as child:
         if child.status < 0:
             signals.die_by(-child.status)
@@ -93,13 +95,11 @@ def _argv(words: Sequence[str]) -> Argv:
     return read_argv(words)
 
 
-def _json_and_debug(words: Sequence[str]) -> tuple[bool, bool, bool]:
-    """Whether --json, --debug and --format nagios of `balance` were given."""
+def _known_argv(words: Sequence[str]) -> Argv | None:
     try:
-        argv = _argv(words)
+        return _argv(words)
     except Exception:  # the program cannot be loaded: that is the error to report
-        return "--json" in words, "--debug" in words, False
-    return argv.has("--json"), argv.has("--debug"), argv.is_for_nagios
+        return None
 
 
 def _translated(error: OSError) -> Exception:
@@ -140,8 +140,9 @@ def _unexpected(error: Exception) -> OcxError:
 def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
     from ocx.output.error_output import write_failure  # noqa: PLC0415 - only for an error
 
-    as_json, debug, nagios = _json_and_debug(words)
-    if debug:
+    argv = _known_argv(words)
+    as_json = argv.has("--json") if argv else "--json" in words
+    if argv.has("--debug") if argv else "--debug" in words:
         import traceback  # noqa: PLC0415 - only for --debug
 
         text = escape_control("".join(traceback.format_exception(error)))
@@ -150,23 +151,23 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
             text = compact({"debug": text}, ascii_only=True) + "\n"
         terminal.stderr.write(text)
-    if nagios:
-        return _report_to_nagios(terminal, error)
+    if argv is not None and argv.monitor:
+        from ocx.output.balance_failure import tell_monitor  # noqa: PLC0415 - only for an error
+
+        if (status := tell_monitor(terminal, argv, error)) is not None:
+            return status
     # Looked for in argv, so that a usage error already has the form that was asked for.
     write_failure(terminal, error, as_json=as_json)
     return error.exit_code
 
 
-def _report_to_nagios(terminal: Terminal, error: OcxError) -> int:
-    """A plugin's words are on stdout, and whatever it cannot tell is 3."""
-    from ocx.output.balance_formats import (  # noqa: PLC0415 - only for an error
-        UNKNOWN,
-        nagios_unknown,
-    )
+def _stopped(terminal: Terminal, number: int, words: Sequence[str]) -> None:
+    """A check that was stopped, by `timeout` perhaps, leaves no file that says OK."""
+    argv = _known_argv(words)
+    if argv is not None and argv.monitor and argv.value("-o", "--output") is not None:
+        from ocx.output.balance_failure import tell_monitor  # noqa: PLC0415 - only then
 
-    with contextlib.suppress(OcxError, OutputClosed):
-        terminal.print(redact(nagios_unknown(error.message)))
-    return UNKNOWN
+        tell_monitor(terminal, argv, OcxError(f"stopped by {signal.Signals(number).name}"))
 
 
 def _signal_of(event: BaseException) -> int:

@@ -141,7 +141,7 @@ def balance(
     for flag, asked in (("--min", minimum), ("--min-days", least_days)):
         if asked is not None:
             refuse_play_money(settings, flag)
-    with annotated(run, form), open_client(run, settings) as client:
+    with annotated(run, settings, form), open_client(run, settings) as client:
         with waiting(run, "the balance", client):
             reply = client.balance()
         if raw:
@@ -258,10 +258,11 @@ def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None
 
 
 def _warn(run: Runtime, form: str, reading: Balance, low: Decimal) -> None:
+    """With -q too: it is what was asked for, and all that a cron job should say."""
     for each in reading.currencies or (reading,):
         if each.amount is not None and each.amount < low:
             text = f"{balance_text(each)} left, fewer than {low:f}"
             if form != "github":
-                run.warn(text)
-            elif not run.quiet:
+                run.with_flags(quiet=False).warn(text)
+            else:
                 run.terminal.message(annotation("warning", text))

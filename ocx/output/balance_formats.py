@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ocx.api.balance import Balance
+from ocx.errors import OcxError
 from ocx.escaping import one_line
 from ocx.output.balance_days import (
     Lasting,
@@ -20,6 +21,7 @@ from ocx.output.balance_days import (
 from ocx.output.github import assignment, table
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
+METRIC = "ocx_balance"
 UNKNOWN = 3
 """The exit code of a Nagios plugin that cannot tell."""
 
@@ -66,6 +68,16 @@ def balance_document(
     if lasting is not None:
         document |= days_fields(lasting)
     return {**document, "raw": raw}
+
+
+def prometheus_unknown(error: OcxError, profile: str) -> str:
+    """The same without a balance: why there is none."""
+    labels = f'profile="{_label_value(profile)}",type="{error.name}"'
+    return (
+        f"# HELP {METRIC}_error Why the balance is not known, by the name of the exit code.\n"
+        f"# TYPE {METRIC}_error gauge\n"
+        f"{METRIC}_error{{{labels}}} {error.exit_code}\n"
+    )
 
 
 def prometheus(reading: Balance, profile: str, lasting: Lasting | None = None) -> str:
@@ -132,6 +144,12 @@ def github_summary(reading: Balance, limits: Thresholds, profile: str) -> str:
     warning, critical = ("" if n is None else f"{n:f}" for n in limits)
     rows = [(profile, balance_text(each), warning, critical, state) for each in _each(reading)]
     return "\n" + table(("Profile", "Balance", "Warn below", "Fail below", "State"), rows) + "\n"
+
+
+def github_unknown(profile: str) -> str:
+    """The same if the balance could not be read."""
+    row = (profile, "not read", "", "", "unknown")
+    return "\n" + table(("Profile", "Balance", "Warn below", "Fail below", "State"), [row]) + "\n"
 
 
 def _plain(amount: Decimal | None) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.api.balance import Balance
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
-from ocx.errors import OcxError
+from ocx.errors import BelowError, OcxError
 from ocx.escaping import escape_control, one_line
 from ocx.files import atomic_write
 from ocx.output.balance_days import Lasting, days_text, rounded
@@ -21,6 +21,7 @@ from ocx.output.balance_formats import (
     balance_text,
     github_output,
     github_summary,
+    github_unknown,
     nagios,
     prometheus,
 )
@@ -47,7 +48,11 @@ class Shown(NamedTuple):
 
     @property
     def profile(self) -> str:
-        return SANDBOX if self.settings.sandbox else self.settings.profile
+        return profile_of(self.settings)
+
+
+def profile_of(settings: Settings) -> str:
+    return SANDBOX if settings.sandbox else settings.profile
 
 
 def as_text(run: Runtime, form: str, shown: Shown) -> bytes:
@@ -125,13 +130,17 @@ def annotation(level: str, text: str) -> str:
 
 
 @contextmanager
-def annotated(run: Runtime, form: str) -> Iterator[None]:
-    """Errors as annotations of the job, too, if the form is GitHub's."""
+def annotated(run: Runtime, settings: Settings, form: str) -> Iterator[None]:
+    """Errors as annotations of the job and in its summary, too, if the form is GitHub's."""
     try:
         yield
     except OcxError as error:
         if form == "github" and not run.quiet:
             run.terminal.message(annotation("error", error.message))
+        if form == "github" and not isinstance(error, BelowError):
+            summary = github_unknown(profile_of(settings))
+            with suppress(OcxError):
+                append(run.terminal.env, "GITHUB_STEP_SUMMARY", summary)
         raise
 
 

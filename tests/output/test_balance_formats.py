@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import stat
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support import actions, answers
 from tests.support.chat_server import BALANCE, ChatServer
 from tests.support.program import Ocx, Run
-from tests.support.raw_server import closed_port
+from tests.support.raw_server import STALL, closed_port
 
 pytestmark = pytest.mark.unmeasured
 
@@ -116,6 +117,98 @@ def test_the_old_file_stays_where_nothing_is_known(
     chat_server.answer_all(answers.error(500))
     online("balance", "--format", "prometheus", "-o", str(file), "--retries", "0").has(8)
     assert file.read_text() == "old\n"
+
+
+class TestFilesOfFailures:
+    """A monitoring file never keeps yesterday's OK."""
+
+    @pytest.fixture(params=["server", "network", "guess", "usage", "profile", "key"])
+    def failing(
+        self, online: Ocx, chat_server: ChatServer, request: pytest.FixtureRequest
+    ) -> tuple[Ocx, tuple[str, ...]]:
+        """A program whose balance is not known, and the words of the call."""
+        match request.param:
+            case "server":
+                chat_server.answer_all(answers.error(503, message="down|for\ngood"))
+            case "network":
+                online.env["OCX_BASE_URL"] = f"http://127.0.0.1:{closed_port()}/v1"
+            case "guess":
+                chat_server.answer(answers.answer({"left": 5}), path=BALANCE)
+            case "key":
+                del online.env["OCX_API_KEY"]
+        words = {"usage": ("--nope",), "profile": ("-P", "missing")}.get(request.param, ())
+        return online, ("balance", "--retries", "0", "--min", "1", *words)
+
+    def test_nagios(self, failing: tuple[Ocx, tuple[str, ...]], tmp_path: Path) -> None:
+        ocx, words = failing
+        file = tmp_path / "ocx.status"
+        for given in (("-o", str(file)), (f"--output={file}",), (f"-o{file}",)):
+            file.write_text("OCX OK - 499.5 credits left\n")
+            done = ocx(*words, "--format", "nagios", *given).has(3)
+            assert (done.stdout, done.stderr) == (b"", "")
+            assert NAGIOS.fullmatch(file.read_text())
+            assert file.read_text().startswith("OCX UNKNOWN - ")
+
+    def test_prometheus(self, failing: tuple[Ocx, tuple[str, ...]], tmp_path: Path) -> None:
+        ocx, words = failing
+        file = tmp_path / "ocx.prom"
+        for before in ('ocx_balance{profile="default",unit="credits"} 499.5\n', None):
+            if before is None:
+                file.unlink()
+            else:
+                file.write_text(before)
+            done = ocx(*words, "--format", "prometheus", "-o", str(file))
+            assert done.stdout == b""
+            assert done.stderr.startswith("ocx: error: ")
+            (family,) = text_string_to_metric_families(file.read_text())
+            (sample,) = family.samples
+            assert (sample.name, sample.value) == ("ocx_balance_error", done.status)
+            assert sample.labels["type"]
+
+    def test_a_limit_that_is_met_is_no_failure(self, online: Ocx, tmp_path: Path) -> None:
+        file = tmp_path / "ocx"
+        args = ("balance", "--min", "500", "-o", str(file), "--format")
+        online(*args, "prometheus").has(12)
+        assert "499.5" in file.read_text()
+        online(*args, "nagios").has(2)
+        assert file.read_text().startswith("OCX CRITICAL - 499.5")
+
+    def test_a_file_that_cannot_be_written_is_said(self, online: Ocx, tmp_path: Path) -> None:
+        done = online("balance", "--format", "nagios", "-o", str(tmp_path / "no" / "file")).has(3)
+        assert done.stdout == b""
+        assert "cannot write" in done.stderr
+
+    @pytest.mark.parametrize("form", ["nagios", "prometheus"])
+    def test_a_check_that_is_stopped(
+        self, online: Ocx, chat_server: ChatServer, tmp_path: Path, form: str
+    ) -> None:
+        """`timeout 10 ocx balance` is how checks are run."""
+        file = tmp_path / "ocx"
+        file.write_text("OCX OK - 499.5 left\nocx_balance 499.5\n")
+        chat_server.answer([STALL], path=BALANCE)
+        process = online.spawn("balance", "--format", form, "-o", str(file))
+        chat_server.wait_for_requests(1)
+        process.signal(signal.SIGTERM)
+        assert process.finish().status == -signal.SIGTERM
+        assert "499.5" not in file.read_text()
+        assert (
+            "UNKNOWN - stopped by SIGTERM" if form == "nagios" else "_error"
+        ) in file.read_text()
+
+    def test_github(self, online: Ocx, chat_server: ChatServer, tmp_path: Path) -> None:
+        online.env["GITHUB_STEP_SUMMARY"] = str(tmp_path / "summary.md")
+        chat_server.answer_all(answers.error(401))
+        online("balance", "--format", "github").has(4)
+        assert "| default | not read |  |  | unknown |" in (tmp_path / "summary.md").read_text()
+
+
+def test_a_warning_is_told_with_q(online: Ocx) -> None:
+    """A cron job that says something only if there is something to say."""
+    low = online("balance", "-q", "--warn", "500").has(0)
+    assert low.stdout == b""
+    assert low.stderr == "ocx: warning: 499.5 credits left, fewer than 500\n"
+    enough = online("balance", "-q", "--warn", "499").has(0)
+    assert (enough.stdout, enough.stderr) == (b"", "")
 
 
 def test_where_output_may_go(online: Ocx, tmp_path: Path) -> None:
