@@ -37,6 +37,7 @@ DEPTH = {
     "ocx.prompt.messages",
     "ocx.prompt.templates",
     "ocx.snippet",
+    "ocx.typography",
 }
 """What a chat imports only where a flag or a person at a terminal asks for it."""
 

@@ -16,11 +16,12 @@ from ocx.history.stats import Day
 from ocx.history.store import open_existing
 from ocx.output.bars import bars
 from ocx.output.json_output import write_json
-from ocx.output.layout import GAP, cells
+from ocx.output.layout import GAP
 from ocx.output.table import Cell, Column, write_table
 from ocx.output.time_text import ago, day_text, now
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
+from ocx.typography import cells
 
 _CALLS = (
     Column("ID", "accent", right=True),

@@ -8,18 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from ocx.typography import cells, shortened, wrapped
+
 GAP = 2
 _NARROWEST = 8
 _NARROWEST_CUT = 16
-
-
-def cells(text: str) -> int:
-    """How wide `text` is on the screen."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len  # its tables are read only for other characters
-
-    return cell_len(text)
 
 
 class Layout:
@@ -67,35 +60,3 @@ class Layout:
                 widest = max(columns, key=self.widths.__getitem__)
                 self.widths[widest] -= 1
                 over -= 1
-
-
-def shortened(text: str, width: int) -> str:
-    """`text` in at most `width` cells, with `…` for what is left out."""
-    if cells(text) <= width:
-        return text
-    return f"{_split(text, width - 1)[0].rstrip()}…"
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells, broken at spaces, a long word at any character."""
-    lines, line = [], ""
-    for word in text.split(" "):
-        candidate = f"{line} {word}" if line else word
-        if cells(candidate) <= width:
-            line = candidate
-            continue
-        if line:
-            lines.append(line)
-        line = word
-        while cells(line) > width:
-            piece, line = _split(line, width)
-            lines.append(piece)
-    return [*lines, line]
-
-
-def _split(text: str, width: int) -> tuple[str, str]:
-    """What fits into `width` cells, at least one character of it, and the rest."""
-    end = 1
-    while end < len(text) and cells(text[: end + 1]) <= width:
-        end += 1
-    return text[:end], text[end:]

@@ -20,7 +20,7 @@ from ocx.output.live_inline import inline_runs
 from ocx.output.live_leaves import Code, Leaf, Paragraph, TableLeaf, is_table
 from ocx.output.live_page import Frame, Page, item_frame, quote_frame
 from ocx.output.live_style import style_of
-from ocx.output.live_wrap import wrapped
+from ocx.typography import wrapped_runs
 
 _TAB = 4
 _DEEPEST = 20
@@ -234,7 +234,7 @@ class Blocks:
         return False
 
     def _heading(self, text: str, level: int) -> None:
-        lines = wrapped(inline_runs(text, style_of(f"h{level}")), self.page.room)
+        lines = wrapped_runs(inline_runs(text, style_of(f"h{level}")), self.page.room)
         self.page.write_lines(lines or [[]])
 
     def _text(self, body: str, depth: int, *, whole: bool) -> None:

@@ -12,7 +12,7 @@ from ocx.output.live_inline import PARSER, REACH, inline_runs, runs_of, settled
 from ocx.output.live_page import Page
 from ocx.output.live_style import PLAIN, Run, style_of
 from ocx.output.live_table import Table
-from ocx.output.live_wrap import Wrapper, cells, fold
+from ocx.typography import Wrapper, folds, parted
 
 _TAB = 4
 HEADING = 72
@@ -39,7 +39,7 @@ class Paragraph:
         """Where the last line begins."""
         self._whole = whole
         self._laid = self._tried = 0
-        self._wrapper = Wrapper(page.room)
+        self._wrapper: Wrapper[Style] = Wrapper(page.room)
         self.lines = 1
         self._settle(page)
 
@@ -172,20 +172,8 @@ def _code_width(page: Page) -> int:
 
 def _folded(runs: list[Run], width: int) -> list[list[Run]]:
     """A long line in pieces: of code no space may get lost."""
-    rows: list[list[Run]] = [[]]
-    room = width
-    for text, style in runs:
-        rest = text
-        while rest:
-            head = fold(rest, max(room, 1))[0]
-            if cells(head) > room and rows[-1]:
-                rows.append([])
-                room = width
-                continue
-            rows[-1].append((head, style))
-            room -= cells(head)
-            rest = rest[len(head) :]
-    return rows
+    line = "".join(text for text, _ in runs)
+    return parted(runs, folds(line, width, prose=False))
 
 
 class TableLeaf:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from rich.style import Style
 
 from ocx.output.live_style import PLAIN, Painter, Run, style_of
-from ocx.output.live_wrap import cells
+from ocx.typography import cells
 
 _LEAST = 10
 """Columns that deep nesting leaves to the text."""

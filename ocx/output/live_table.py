@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocx.output.live_style import PLAIN, Run, style_of
-from ocx.output.live_wrap import cells, wrapped
+from ocx.typography import cells, wrapped_runs
 
 _GAP = 2
 Cell = list[Run]
@@ -45,7 +45,7 @@ class Table:
         return [line for lines in reversed(found) for line in lines]
 
     def _row(self, row: list[Cell], widths: list[int]) -> list[list[Run]]:
-        columns = [wrapped(cell, width) for cell, width in zip(row, widths, strict=False)]
+        columns = [wrapped_runs(cell, width) for cell, width in zip(row, widths, strict=False)]
         return [
             self._line([column[at] if at < len(column) else [] for column in columns], widths)
             for at in range(max([1, *map(len, columns)]))

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from unicodedata import east_asian_width
 
 from ocx.escaping import one_line
 from ocx.runtime import Runtime
 from ocx.signals import Suspension
 from ocx.terminal import RedactingStderr
+from ocx.typography import cut
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -122,7 +122,7 @@ class Spinner:
         sign = _FRAMES[int((now - self._start) / _FRAME) % len(_FRAMES)]
         text = f"{sign} {one_line(self._state(now - self._since))}"
         # One column stays free: a full line would wrap, and leave a trace.
-        return f"\r{_cut(text, self._columns - 1)}\x1b[K"
+        return f"\r{cut(text, self._columns - 1)}\x1b[K"
 
     def _run(self) -> None:
         wait = DELAY
@@ -195,12 +195,3 @@ def _then(retry: Mapping[str, Any], state: State) -> State:
 
 def _state(text: str | State) -> State:
     return text if callable(text) else lambda _: text
-
-
-def _cut(text: str, columns: int) -> str:
-    used = 0
-    for place, character in enumerate(text):
-        used += 2 if east_asian_width(character) in "WF" else 1
-        if used > columns:
-            return text[:place]
-    return text

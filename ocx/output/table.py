@@ -11,7 +11,6 @@ from itertools import compress
 from typing import Literal, NamedTuple
 
 from ocx.escaping import one_line
-from ocx.output.layout import Layout
 from ocx.terminal import Terminal
 
 Style = Literal["plain", "accent", "dim", "good", "warning", "bad"]
@@ -74,6 +73,8 @@ class Table:
         self._columns = columns
         self._color = terminal.stdout_color(color)
         self.rows = rows
+        from ocx.output.layout import Layout  # not for a table in a pipe
+
         texts = [[one_line(text_of(cell)) for cell in row] for row in rows]
         self._layout = Layout(
             [[column.title for column in columns], *texts],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ocx.output.layout import GAP, Layout, cells, shortened, wrapped
+from ocx.output.layout import GAP, Layout
+from ocx.typography import cells, shortened, wrapped
 
 TEXTS = st.text(st.sampled_from("ab1 -/世界é…"), max_size=40)
 ROWS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=5)

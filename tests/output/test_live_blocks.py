@@ -12,7 +12,7 @@ from ocx.output.live_document import Document
 from ocx.output.live_inline import PARSER, REACH, runs_of
 from ocx.output.live_page import Page, item_frame, quote_frame
 from ocx.output.live_style import PLAIN, Painter
-from ocx.output.live_wrap import wrapped
+from ocx.typography import wrapped_runs
 from tests.support.drawn import cut
 from tests.support.sizes import examples
 
@@ -67,7 +67,7 @@ class Reference:
     def on_inline(self, token) -> None:
         runs = runs_of(token.children)
         if self._row is None:
-            self.page.write_lines(wrapped(runs, self.page.room))
+            self.page.write_lines(wrapped_runs(runs, self.page.room))
         else:
             self._row.append("".join(text for text, _ in runs))
 
