@@ -6,19 +6,67 @@ import re
 from collections.abc import Iterable
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import isMdAsciiPunct, isPunctChar
 from markdown_it.rules_inline import StateInline
+from markdown_it.rules_inline.state_inline import Scanned
 from markdown_it.token import Token
 from rich.style import Style
 
 from ocx.output.live_style import PLAIN, Run, style_of
+from ocx.typography import is_break_dropped, is_cjk
+
+
+class _Markdown(MarkdownIt):
+    """Links stay as they were written, not in percent escapes and Punycode."""
+
+    def normalizeLink(self, url: str) -> str:
+        return url
+
+    def normalizeLinkText(self, link: str) -> str:
+        return link
+
+
+class _State(StateInline):
+    """Emphasis beside Chinese, Japanese and Korean text, which has no spaces around words.
+
+    CommonMark asks for a space or a punctuation mark before what opens in front of a mark, and
+    after what closes behind one: `**注意：**请看` would stay as it is. Beside such a character
+    white space alone decides here, as in the extension that web pages use for them.
+
+    Source: https://github.com/tats-u/markdown-cjk-friendly
+    """
+
+    def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:
+        found = super().scanDelims(start, canSplitWord)
+        end = start + found.length
+        before = self.src[start - 1] if start else " "
+        after = self.src[end] if end < self.posMax else " "
+        if not (is_cjk(before) or is_cjk(after)):
+            return found
+        opens, closes = not after.isspace(), not before.isspace()
+        if canSplitWord:
+            return Scanned(opens, closes, found.length)
+        # An underscore inside a word is a letter.
+        return Scanned(
+            opens and (not closes or _is_mark(before)),
+            closes and (not opens or _is_mark(after)),
+            found.length,
+        )
+
+
+def _is_mark(character: str) -> bool:
+    return isMdAsciiPunct(ord(character)) or isPunctChar(character)
+
 
 # Rich drops what it cannot render, and so would we: HTML, where a picture is, and the target of a
 # link that stands in a block of its own. Without their rules all of that is text, and stays.
 PARSER = (
-    MarkdownIt()
+    _Markdown()
     .enable(["strikethrough", "table"])
     .disable(["html_block", "html_inline", "image", "reference"])
 )
+# A text inside a block is parsed by `inline_runs`, however long, in linear time.
+PARSER.core.ruler.enableOnly(["normalize", "block"])
 
 REACH = 1000
 """Characters after which what is still open, a lone asterisk or bracket, counts as text."""
@@ -29,35 +77,62 @@ _STYLES = {"strong_open": "strong", "em_open": "em", "s_open": "s"}
 
 
 def inline_runs(source: str, base: Style = PLAIN) -> list[Run]:
-    """`source` as styled text. A hard line break is a newline, a soft one a space."""
-    return runs_of(_parse(source).tokens, base)
+    """`source` as styled text.
+
+    A hard line break is a newline, a soft one a space, or nothing between Chinese or Japanese.
+    Of a long text, what is settled is parsed apart.
+    """
+    runs: list[Run] = []
+    start = 0
+    while len(source) - start > 3 * REACH:
+        end, _ = settled(source, start, start, len(source))
+        runs += _runs_of(_parse(source[start:end]).tokens, base)
+        start = end
+    return runs + _runs_of(_parse(source[start:]).tokens, base)
 
 
-def runs_of(tokens: Iterable[Token], base: Style = PLAIN) -> list[Run]:
-    """The same for tokens of the parser."""
+def _runs_of(tokens: Iterable[Token], base: Style = PLAIN) -> list[Run]:
     runs: list[Run] = []
     styles = [base]
-    link: list[str] = []
+    links: list[tuple[str, int]] = []
+    soft = False
     for token in tokens:
         kind = token.type
+        text = ""
         if kind in {"text", "text_special"}:
-            runs.append((token.content.replace("\n", " "), styles[-1]))
+            text = token.content.replace("\n", " ")
         elif kind == "code_inline":
-            runs.append((token.content, styles[-1] + style_of("code")))
-        elif kind in {"softbreak", "hardbreak"}:
-            runs.append(("\n" if kind == "hardbreak" else " ", styles[-1]))
+            text = token.content
+        elif kind == "hardbreak":
+            text = "\n"
+        elif kind == "softbreak":
+            soft = True
         elif kind == "link_open":
-            link.append(str(token.attrs.get("href", "")))
+            links.append((str(token.attrs.get("href", "")), len(runs)))
             styles.append(styles[-1] + style_of("link"))
         elif kind == "link_close":
             styles.pop()
-            url = (link.pop(), styles[-1] + style_of("link_url"))
-            runs += [(" (", styles[-1]), url, (")", styles[-1])]
+            runs += _target(*links.pop(), runs, styles[-1])
         elif token.nesting == 1:
             styles.append(styles[-1] + style_of(_STYLES[kind]))
         elif token.nesting == -1:
             styles.pop()
+        if text:
+            if soft and not (runs and is_break_dropped(runs[-1][0][-1], text[0])):
+                runs.append((" ", styles[-1]))
+            soft = False
+            runs.append(
+                (text, styles[-1] + style_of("code") if kind == "code_inline" else styles[-1])
+            )
     return runs
+
+
+def _target(url: str, start: int, runs: list[Run], style: Style) -> list[Run]:
+    """Where a link goes, unless its text says so."""
+    shown = "".join(text for text, _ in runs[start:]).lstrip(" ")
+    if shown in {url, url.removeprefix("mailto:")}:
+        return []
+    return [(" (", style), (url, style + style_of("link_url")), (")", style)]
 
 
 def settled(source: str, start: int, tried: int, limit: int) -> tuple[int, int]:
@@ -107,7 +182,7 @@ def _is_closed(source: str) -> bool:
 
 def _parse(source: str) -> StateInline:
     tokens: list[Token] = []
-    state = StateInline(source, PARSER, {}, tokens)
+    state = _State(source, PARSER, {}, tokens)
     PARSER.inline.tokenize(state)
     for rule in PARSER.inline.ruler2.getRules(""):
         rule(state)

@@ -8,7 +8,7 @@ from markdown_it.token import Token
 from rich.style import Style
 
 from ocx.output.live_highlight import State, highlight, lexer_of
-from ocx.output.live_inline import PARSER, REACH, inline_runs, runs_of, settled
+from ocx.output.live_inline import PARSER, REACH, inline_runs, settled
 from ocx.output.live_page import Page
 from ocx.output.live_style import PLAIN, Run, style_of
 from ocx.output.live_table import Table
@@ -218,7 +218,7 @@ def _cells(source: str) -> list[list[list[Run]]]:
         elif token.type in {"thead_open", "tbody_open"}:
             head = style_of("table.header") if token.type == "thead_open" else PLAIN
         elif token.type == "inline" and rows:
-            rows[-1].append(runs_of(token.children or (), head))
+            rows[-1].append(inline_runs(token.content, head))
     return rows
 
 

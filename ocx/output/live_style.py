@@ -27,6 +27,8 @@ _THEME = Theme()
 @cache
 def style_of(name: str) -> Style:
     """The style of this part of Markdown: `h1`, `strong`, `link_url`."""
+    if name == "code":  # Rich's black background is a box in every theme that is not black
+        return Style(bold=True, color="cyan")
     return _THEME.styles.get(f"markdown.{name}", PLAIN)
 
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ocx.output.live_document import Document
-from ocx.output.live_inline import PARSER, REACH, runs_of
+from ocx.output.live_inline import PARSER, REACH, inline_runs
 from ocx.output.live_page import Page, item_frame, quote_frame
 from ocx.output.live_style import PLAIN, Painter
 from ocx.typography import wrapped_runs
@@ -65,7 +65,7 @@ class Reference:
             self._numbers[-1] += 1
 
     def on_inline(self, token) -> None:
-        runs = runs_of(token.children)
+        runs = inline_runs(token.content)
         if self._row is None:
             self.page.write_lines(wrapped_runs(runs, self.page.room))
         else:
