@@ -175,7 +175,7 @@ def folds(text: str, width: int, *, prose: bool = True) -> list[int]:
         if not one and place:
             if not (prose and _stick(before, after)):
                 good, good_used = place, used
-            if used + size > width and place > start:
+            while used + size > width and place > start:
                 if good <= start:
                     good, good_used = place, used
                 places.append(good)

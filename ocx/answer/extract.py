@@ -18,7 +18,7 @@ def fenced_blocks(text: str) -> list[str]:
     The lines keep the ends that the answer had. Indented code is not a fenced block. An unclosed
     one ends with the block or text around it.
     """
-    ends = [match.group(1) for match in _LINE.finditer(text)]
+    ends = _line_ends(text)
     return [_content(token, ends) for token in _blocks(text) if token.type == "fence"]
 
 
@@ -45,6 +45,10 @@ def extract(text: str, *, last: bool = False) -> str:
     return blocks[-1 if last else 0]
 
 
+def _line_ends(text: str) -> list[str]:
+    return [match.group(1) for match in _LINE.finditer(text)]
+
+
 def _blocks(text: str) -> list[Token]:
     # Inline text is of no interest, and parsing it is where Markdown parsers get slow.
     parser = MarkdownIt("commonmark")
@@ -56,5 +60,7 @@ def _content(token: Token, ends: list[str]) -> str:
     """The block's content with the line ends of the source: the parser turns every one into LF."""
     first = token.map[0] + 1 if token.map else 0
     lines = token.content.split("\n")
-    rejoined = "".join(line + end for line, end in zip(lines[:-1], ends[first:], strict=False))
+    # No more of `ends` than the block has: an answer of many blocks would copy all for each.
+    its_ends = ends[first : first + len(lines)]
+    rejoined = "".join(line + end for line, end in zip(lines[:-1], its_ends, strict=False))
     return rejoined + lines[-1]

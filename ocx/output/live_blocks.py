@@ -16,6 +16,7 @@ import re
 from copy import copy
 from dataclasses import dataclass, replace
 
+from ocx.output.live_highlight import LONGEST
 from ocx.output.live_inline import inline_runs
 from ocx.output.live_leaves import Code, Leaf, Paragraph, TableLeaf, is_table
 from ocx.output.live_page import Frame, Page, item_frame, quote_frame
@@ -52,6 +53,10 @@ class Fence:
     mark: str
     indent: int
 
+    def may_close(self, start: str) -> bool:
+        """Whether a line that starts so may turn out to be the end."""
+        return not start.strip().strip(self.mark[0])
+
     def closes(self, rest: str) -> bool:
         body = rest.strip()
         indent = len(rest) - len(rest.lstrip(" "))
@@ -87,30 +92,38 @@ class Blocks:
         """No more lines."""
         self._close(1)
 
-    def is_prose(self, start: str) -> bool:
-        """Whether a line that starts so is certainly one of a paragraph."""
+    def takes_parts(self, start: str) -> bool:
+        """Whether a line that starts so is certainly one of a paragraph, or a long one of code."""
         if isinstance(self._leaf, Code):
-            return False
+            if len(start) <= LONGEST or not self._fence:
+                return False
+            rest, depth = self._continued(start)
+            inside = depth == len(self._levels) and not self._fence.may_close(rest)
+            return inside and len(self._fence.line(rest)) > LONGEST
         twin = self.copy(self.page.copy(0))
         twin.line(start)
         leaf = twin._leaf
         return isinstance(leaf, Paragraph) and not _UNDECIDED.match(leaf.last_line)
 
     def extend(self, text: str) -> None:
-        """More of a line of a paragraph that was not whole."""
-        if isinstance(self._leaf, Paragraph):
+        """More of a line that was not whole."""
+        if isinstance(self._leaf, Paragraph | Code):
             self._leaf.extend(self.page, text)
 
     def end_line(self) -> None:
         """It is whole now."""
-        if isinstance(self._leaf, Paragraph):
+        if isinstance(self._leaf, Paragraph | Code):
             self._leaf.end_line(self.page)
 
     def line(self, text: str, *, whole: bool = True) -> None:
         """The next line, without its newline; `extend` follows if it is not whole."""
         rest, depth = self._continued(text)
-        if depth == len(self._levels) and isinstance(self._leaf, Code) and self._takes(rest):
-            return
+        if depth == len(self._levels) and isinstance(self._leaf, Code):
+            if not whole and self._fence:
+                self._leaf.begin(self.page, self._fence.line(rest))
+                return
+            if self._takes(rest):
+                return
         opened = False
         while body := rest.lstrip(" "):
             indent = len(rest) - len(body)

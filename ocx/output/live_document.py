@@ -11,6 +11,8 @@ from ocx.output.live_style import Painter
 
 _LONG = 72
 _TAB = 4
+_SHOWN = 2000
+"""Characters that are shown of a heading or a row of a table before its end."""
 # Indentation and the markers of quotes and lists.
 _BEFORE_TEXT = re.compile(r"(?:[ \t>]|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
 
@@ -26,9 +28,11 @@ class Document:
         self._page = Page(width, painter)
         self._blocks = Blocks(self._page)
         self._line = ""
-        """What has come of the line that is not whole yet, without what its paragraph has."""
+        """What has come of the line that is not whole yet, without what its block has."""
         self._begun = False
-        """Whether its paragraph has the beginning of it."""
+        """Whether its block has the beginning of it."""
+        self._try_at = _LONG
+        """How long it must be to be looked at again."""
 
     def feed(self, text: str) -> None:
         """The next piece of the answer, as it came."""
@@ -37,7 +41,7 @@ class Document:
         for line in lines:
             self._end_line()
             self._line = line
-        if self._begun or len(self._line) > _LONG:
+        if self._begun or len(self._line) > self._try_at:
             self._extend()
 
     def finished(self) -> list[str]:
@@ -51,7 +55,7 @@ class Document:
         if self._begun:
             blocks.extend(self._expanded())
         elif self._line:
-            blocks.line(self._expanded())
+            blocks.line(_shortened(self._expanded()))
         blocks.end()
         return page.take()
 
@@ -72,16 +76,20 @@ class Document:
             self._blocks.end_line()
         else:
             self._blocks.line(self._expanded())
-        self._line, self._begun = "", False
+        self._line, self._begun, self._try_at = "", False, _LONG
 
     def _extend(self) -> None:
-        """Prose goes to its paragraph before its line is whole: a paragraph is often one line."""
+        """Prose goes to its paragraph before its line is whole: a paragraph is often one line.
+
+        So does a long line of code to its block.
+        """
         line = self._expanded()
         if self._begun:
             self._blocks.extend(line)
-        elif self._blocks.is_prose(line):
+        elif self._blocks.takes_parts(line):
             self._blocks.line(line, whole=False)
         else:
+            self._try_at = 2 * len(self._line)
             return
         self._line, self._begun = "", True
 
@@ -91,3 +99,8 @@ class Document:
             return self._line
         text = _BEFORE_TEXT.sub("", self._line, count=1)
         return self._line.removesuffix(text).expandtabs(_TAB) + text
+
+
+def _shortened(line: str) -> str:
+    """How a line that is not whole begins, and its end: each frame lays it out anew."""
+    return line if len(line) <= _SHOWN + _LONG else f"{line[:_LONG]} … {line[-_SHOWN:]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pygments.lexer import ExtendedRegexLexer, RegexLexer
@@ -19,7 +20,7 @@ from rich.syntax import Syntax
 from ocx.output.live_style import PLAIN, Run
 
 _THEME = Syntax.get_theme("ansi_dark")
-_LONGEST = 1000
+LONGEST = 1000
 """Characters of a line up to which it is highlighted."""
 # What many lexers match as a whole, and so only if its end is in sight.
 _PAIRS = (("/*", "*/"), ("<!--", "-->"), ("`", "`"))
@@ -38,6 +39,7 @@ class State:
     """The type of its token."""
 
 
+@lru_cache(64)
 def lexer_of(language: str) -> RegexLexer | None:
     """The lexer of a fence's language; None if there is none that goes line by line."""
     if not language:
@@ -54,7 +56,7 @@ def lexer_of(language: str) -> RegexLexer | None:
 
 def highlight(lexer: RegexLexer | None, line: str, state: State) -> tuple[list[Run], State]:
     """One line, without its newline, as styled text; and the state for the next line."""
-    if lexer is None or len(line) > _LONGEST:
+    if lexer is None or len(line) > LONGEST:
         return [(line, PLAIN)], state
     try:
         tokens, after = _tokens(lexer, line, state)

@@ -133,13 +133,19 @@ class Paragraph:
 
 
 class Code:
-    """A fenced or an indented block of code; empty lines wait for the next that is not."""
+    """A fenced or an indented block of code; empty lines wait for the next that is not.
+
+    A line that is too long to be highlighted is shown row by row as it comes.
+    """
 
     def __init__(self, page: Page, language: str = "") -> None:
         self._lexer = lexer_of(language)
         self._state = State()
         self._empty = 0
         self._width = _code_width(page)
+        self._row: str | None = None
+        """The last row of a line that goes on."""
+        self._column = 0
 
     def copy(self) -> Code:
         twin = object.__new__(Code)
@@ -150,30 +156,52 @@ class Code:
         if not line.strip():
             self._empty += 1
             return
+        self._write_empty(page)
+        line = line.expandtabs(_TAB)
+        runs, self._state = highlight(self._lexer, line, self._state)
+        places = folds(line, self._width, prose=False)  # of code no space may get lost
+        for row in parted(runs, places):
+            page.write_line([(" ", PLAIN), *row])
+
+    def begin(self, page: Page, text: str) -> None:
+        """A line of more than `LONGEST` characters that is not whole."""
+        self._write_empty(page)
+        self._row, self._column = "", 0
+        self.extend(page, text)
+
+    def extend(self, page: Page, text: str) -> None:
+        """More of it."""
+        before = self._column % _TAB
+        expanded = (" " * before + text).expandtabs(_TAB)[before:]
+        self._column += len(expanded)
+        row = (self._row or "") + expanded
+        start = 0
+        for place in folds(row, self._width, prose=False):
+            page.write_line([(f" {row[start:place]}", PLAIN)])
+            start = place
+        self._row = row[start:]
+
+    def end_line(self, page: Page) -> None:
+        if self._row is not None:
+            page.write_line([(f" {self._row}", PLAIN)])
+            self._row = None
+
+    def _write_empty(self, page: Page) -> None:
         for _ in range(self._empty):
             _, self._state = highlight(self._lexer, "", self._state)
             page.write_line([])
         self._empty = 0
-        line = line.expandtabs(_TAB)
-        runs, self._state = highlight(self._lexer, line, self._state)
-        for row in _folded(runs, self._width):
-            page.write_line([(" ", PLAIN), *row])
 
     def resize(self, page: Page) -> None:
         self._width = _code_width(page)
 
     def close(self, page: Page) -> None:
+        self.end_line(page)
         page.fill()
 
 
 def _code_width(page: Page) -> int:
     return max(page.room - 2, 1)
-
-
-def _folded(runs: list[Run], width: int) -> list[list[Run]]:
-    """A long line in pieces: of code no space may get lost."""
-    line = "".join(text for text, _ in runs)
-    return parted(runs, folds(line, width, prose=False))
 
 
 class TableLeaf:
