@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 _PREFIX = re.compile(r"sk-(?:live-(?:local-)?)?")
-_KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{8,}")
+_KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{8,}+(?!…)")  # not a mask again
 _VALID = re.compile(r"[!-~]{1,512}")
 _SHOWN_FROM = 20  # below that, four characters would be a good part of the key
 
@@ -55,6 +55,54 @@ def mask(text: str, keys: Sequence[Secret]) -> str:
             if "\\" in text or "\0" in text:
                 text = re.sub(_spelled(key.reveal()), _masks(key), text)
     return text
+
+
+class StreamMask:
+    """`mask` for text that comes in pieces: what may be the beginning of a key waits for the rest.
+
+    `feed` gives what is sure, `end` the rest.
+    """
+
+    def __init__(self, keys: Sequence[Secret]) -> None:
+        self._keys = keys
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        text = mask(self._held + text, self._keys)
+        cut = min((_begins_at(text, key.reveal()) for key in self._keys), default=len(text))
+        self._held = text[cut:]
+        return text[:cut]
+
+    def end(self) -> str:
+        text, self._held = self._held, ""
+        return text
+
+
+_LONGEST_SPELLING = 7  # \u0041 and a NUL
+
+
+def _begins_at(text: str, key: str) -> int:
+    """Where the end of `text` may begin a spelling of `key`; its length if nowhere."""
+    first = max(0, len(text) - _LONGEST_SPELLING * len(key))
+    starts = (at for at in range(first, len(text)) if text[at] in {key[:1], "\\"})
+    return next((at for at in starts if _may_become(text[at:], key)), len(text))
+
+
+def _may_become(text: str, key: str) -> bool:
+    """Whether more text can make this a spelling of `key`, as `_spelled` has them."""
+    places = {0}
+    for number, char in enumerate(key):
+        after = set()
+        for place in places:
+            rest = text[place:].lstrip("\0") if number else text
+            forms = ((char, rest), (f"\\{char}", rest), (f"\\u00{ord(char):02x}", rest.lower()))
+            for form, found in forms:
+                if len(found) < len(form) and form.startswith(found):
+                    return True
+                if found.startswith(form):
+                    after.add(len(text) - len(rest) + len(form))
+        places = after
+    return False
 
 
 def _spelled(key: str) -> str:

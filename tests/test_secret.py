@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.secret import Secret, redact
+from ocx.secret import Secret, StreamMask, mask, redact
 
 LONG = "sk-live-Te5tKey0000000000000000000000a1b2"
 KEY_SHAPED = st.from_regex(r"sk-[A-Za-z0-9_-]{8,40}", fullmatch=True)
@@ -116,3 +116,27 @@ def test_redact_leaves_words_alone(text: str) -> None:
 
 def test_a_tiny_key_does_not_turn_every_message_into_masks() -> None:
     assert redact("a message", (Secret("a"), Secret("es"))) == "a message"
+
+
+@given(st.data())
+def test_a_key_in_pieces_is_masked_as_in_one(data: st.DataObject) -> None:
+    key = data.draw(st.sampled_from(["sk-live-" + "ab1-" * 6, "gsk_01234567", 'q"\\u-\\\\x12']))
+    spellings = [
+        key,
+        "".join(f"\\u{ord(char):04X}" for char in key),
+        "\0".join(key),
+        json.dumps(key)[1:-1],
+        key[:7],
+        key[0],
+        "\\",
+        "x ",
+    ]
+    text = "".join(data.draw(st.lists(st.sampled_from(spellings), max_size=6)))
+    masked, out = StreamMask([Secret(key)]), ""
+    at = 0
+    while at < len(text):
+        size = data.draw(st.integers(1, 20))
+        out += masked.feed(text[at : at + size])
+        at += size
+    out += masked.end()
+    assert out == mask(text, [Secret(key)])

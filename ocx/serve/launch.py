@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from ocx.serve.server import serving, serving_app
 if TYPE_CHECKING:
     # It imports every kind of target, and the sandbox needs none of them.
     from ocx.serve.settings import ServeSettings
+    from ocx.serve.tape import Tape
 
 FULL = Secret(f"{PREFIX}full")
 EMPTY = Secret(f"{PREFIX}empty")
@@ -95,27 +96,23 @@ def sandbox(state_dir: Path) -> Iterator[tuple[str, Secret]]:
 
 @contextlib.contextmanager
 def tape_server(
-    record: Path | None,
-    replay: Path | None,
+    tape: Tape,
     endpoint: Endpoint | None,
     *,
+    plays: bool,
     timing: bool = False,
+    secrets: Sequence[Secret] = (),
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[tuple[str, Secret]]:
     """Run a tape's server while the block runs; its base URL, and the key it takes.
 
     Args:
-        record, replay: the tape's file, one of the two.
         endpoint: what is recorded, or asked for what the tape lacks; None fails there.
-
-    Raises:
-        ConfigError: the tape cannot be read or written.
+        plays, timing, secrets: as `TapeApp` takes them.
     """
-    from ocx.serve.tape import load_tape, new_tape  # only for tapes
-    from ocx.serve.tape_app import TapeApp
+    from ocx.serve.tape_app import TapeApp  # only for tapes
 
-    tape = new_tape(record) if record is not None else load_tape(replay or Path())
     key = mint()
-    app = TapeApp(tape, key, endpoint, records=record is not None, timing=timing, tls=tls)
+    app = TapeApp(tape, key, endpoint, plays=plays, timing=timing, secrets=secrets, tls=tls)
     with serving_app(app) as url:
         yield url, key

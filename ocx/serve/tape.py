@@ -3,53 +3,67 @@
 A tape is JSON lines, one recorded request each: `{"key", "request", "status", "headers",
 "pieces"}`. `request` is `{"method", "path", "query", "body"}`; `key` is the SHA-256 of it as
 canonical JSON; `pieces` are `[milliseconds since the request, text]` as the network gave them.
-Keys are never on it: of the headers only a few are kept, and texts are masked.
+Keys are never on it: of the headers only a few are kept, and texts are masked, of requests too;
+`masks` then names what stands for a key, and matches any when it is played.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from ocx.errors import ConfigError
-from ocx.files import check_ours
-from ocx.secret import Secret, mask
+from ocx.secret import Secret, mask, redact
 from ocx.serve.cassette import differing, key_of, leaves, shown
+from ocx.serve.tape_file import TapeFile
 from ocx.serve.wire import dump
 
 KEPT_HEADERS = frozenset(
     "content-type retry-after retry-after-ms x-request-id request-id location".split()
 )
 _RATE_LIMITS = "x-ratelimit-"
+_ANY_KEY = r"""(?:[!#-\[\]-~…]|\\["\\]){1,600}?"""
 
 Pieces = list[tuple[int, bytes]]
 
 
 class Recording(NamedTuple):
-    """One answer: its status, the headers that are kept, and the body in pieces with their time."""
+    """One answer: its status, the headers that are kept, and the body in pieces with their time.
+
+    `masks` are what stands in the request instead of secrets.
+    """
 
     request: Mapping[str, Any]
     status: int
     headers: Mapping[str, str]
     pieces: Pieces
+    masks: tuple[str, ...] = ()
 
 
 class Tape:
     """The recordings of one file. Equal requests play in order, then from the start again."""
 
-    def __init__(self, path: Path, recordings: list[Recording]) -> None:
+    def __init__(
+        self, path: Path, recordings: Sequence[Recording] = (), file: TapeFile | None = None
+    ) -> None:
         self.path = path
+        self.file = file
         self._recordings: dict[str, list[Recording]] = {}
         self._played: dict[str, int] = {}
+        self._with_masks: list[tuple[re.Pattern[str], str]] = []
         for recording in recordings:
             self._add(recording)
 
     def find(self, request: Mapping[str, Any]) -> Recording | None:
-        """The next recording of an equal request."""
+        """The next recording of an equal request; what was masked there matches any word."""
         key = key_of(dict(request))
+        if key not in self._recordings:
+            text = _canonical(request)
+            key = next((at for form, at in self._with_masks if form.fullmatch(text)), key)
         found = self._recordings.get(key)
         if found is None:
             return None
@@ -57,15 +71,11 @@ class Tape:
         self._played[key] = played + 1
         return found[played % len(found)]
 
-    def append(self, recording: Recording, secret: Secret | None) -> None:
-        """Keep an answer that came whole; `secret` is masked if the server repeated it."""
-        line = dump(_document(_masked(recording, secret) if secret else recording)) + b"\n"
-        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, line)  # one write, so that two recorders do not mix their lines
-        finally:
-            os.close(fd)
-        self._add(recording)
+    def append(self, recording: Recording, secrets: Sequence[Secret]) -> None:
+        """Keep an answer that came whole; secrets that the server repeated are masked."""
+        if self.file is not None:
+            self.file.append(dump(_document(_masked(recording, secrets))) + b"\n")
+            self._add(recording)
 
     def miss(self, wanted: Mapping[str, Any]) -> str:
         """Why nothing plays: the nearest recording, and the first thing in which it differs."""
@@ -81,7 +91,10 @@ class Tape:
         )
 
     def _add(self, recording: Recording) -> None:
-        self._recordings.setdefault(key_of(dict(recording.request)), []).append(recording)
+        key = key_of(dict(recording.request))
+        if key not in self._recordings and recording.masks:
+            self._with_masks.append((_pattern(recording), key))
+        self._recordings.setdefault(key, []).append(recording)
 
 
 def request_of(method: str, path: str, query: str, body: bytes) -> dict[str, Any]:
@@ -93,6 +106,35 @@ def request_of(method: str, path: str, query: str, body: bytes) -> dict[str, Any
     return {"method": method, "path": path, "query": query, "body": content}
 
 
+def masked_request(
+    request: Mapping[str, Any], secrets: Sequence[Secret]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A request as a tape holds it, and the masks that stand in it for `secrets`.
+
+    Everything that looks like a key is masked too: who replays a tape need not have the key.
+    """
+    found: set[str] = set()
+
+    def hide(text: str) -> str:
+        for secret in secrets:
+            for spelling in {secret.reveal(), quote(secret.reveal(), safe="")}:
+                if spelling in text:
+                    text = text.replace(spelling, secret.masked())
+                    found.add(secret.masked())
+        return redact(text)
+
+    def visit(value: Any) -> Any:
+        if isinstance(value, str):
+            return hide(value)
+        if isinstance(value, list):
+            return [visit(item) for item in value]
+        if isinstance(value, dict):
+            return {hide(name): visit(item) for name, item in value.items()}
+        return value
+
+    return visit(dict(request)), tuple(sorted(found))
+
+
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of an answer that a tape keeps; names in lower case."""
     lower = {name.lower(): value for name, value in headers.items()}
@@ -100,59 +142,74 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def new_tape(path: Path) -> Tape:
-    """An empty tape; an old one of that name is replaced.
+    """An empty tape; an old one of that name stays until the new one is complete.
 
     Raises:
-        ConfigError: it cannot be written.
+        UsageError, ConfigError: it cannot be written.
     """
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-        try:
-            check_ours(os.fstat(fd))
-            os.fchmod(fd, 0o600)
-            os.ftruncate(fd, 0)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        raise ConfigError(f"cannot write the tape {path}: {error.strerror}") from error
-    return Tape(path, [])
+    return Tape(path, file=TapeFile(path))
 
 
-def load_tape(path: Path) -> Tape:
+def load_tape(path: Path, *, adds: bool = False) -> Tape:
     """Read a tape.
 
+    Args:
+        adds: new recordings come after the old ones; none need be there.
+
     Raises:
+        UsageError: another `ocx` records it.
         ConfigError: it cannot be read, or a line of it is not a recording.
     """
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError as error:
+        if adds:
+            return Tape(path, file=TapeFile(path, adds=True))
         hint = f"record it first: ocx serve --record {path} -- CMD"
         raise ConfigError(f"there is no tape at {path}", hint=hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the tape {path}: {error}") from error
     # Not splitlines(): U+2028 and others stand raw inside the strings.
     lines = enumerate(text.split("\n"), 1)
-    return Tape(path, [_recording(path, number, line) for number, line in lines if line.strip()])
+    recordings = [_recording(path, number, line) for number, line in lines if line.strip()]
+    old = text.rstrip("\n").encode() + b"\n" if recordings else b""
+    return Tape(path, recordings, TapeFile(path, old, adds=True) if adds else None)
 
 
-def _masked(recording: Recording, secret: Secret) -> Recording:
-    """The recording without the key, if the server repeated it; its body then is one piece."""
-    headers = {name: mask(value, [secret]) for name, value in recording.headers.items()}
+def _masked(recording: Recording, secrets: Sequence[Secret]) -> Recording:
+    """The recording without the secrets in an answer; its body then is one piece."""
+    headers = {name: mask(value, secrets) for name, value in recording.headers.items()}
     recording = recording._replace(headers=headers)
     # Latin-1 keeps every byte, so the key is found in UTF-16, too.
     whole = b"".join(piece for _, piece in recording.pieces).decode("latin-1")
-    text = mask(whole, [secret])
+    text = mask(whole, secrets)
     if text == whole:
         return recording
-    body = text.replace("…", "…".encode().decode("latin-1")).encode("latin-1")
-    return recording._replace(pieces=[(recording.pieces[-1][0], body)])
+    return recording._replace(pieces=[(recording.pieces[-1][0], mask_bytes(text))])
+
+
+def mask_bytes(text: str) -> bytes:
+    """Masked bytes that were read as Latin-1, the ellipsis of the masks as UTF-8."""
+    return text.replace("…", "…".encode().decode("latin-1")).encode("latin-1")
+
+
+def _canonical(request: Mapping[str, Any]) -> str:
+    return json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _pattern(recording: Recording) -> re.Pattern[str]:
+    """The request with any word, as JSON spells it, in the place of each mask."""
+    pattern = re.escape(_canonical(recording.request))
+    for masked in sorted(recording.masks, key=len, reverse=True):
+        pattern = pattern.replace(re.escape(masked), _ANY_KEY)
+    return re.compile(pattern)
 
 
 def _document(recording: Recording) -> dict[str, Any]:
     return {
         "key": key_of(dict(recording.request)),
         "request": recording.request,
+        **({"masks": recording.masks} if recording.masks else {}),
         "status": recording.status,
         "headers": recording.headers,
         "pieces": [
@@ -168,6 +225,8 @@ def _recording(path: Path, number: int, line: str) -> Recording:
             (int(at), text.encode("utf-8", "surrogateescape")) for at, text in entry["pieces"]
         ]
         headers = {str(name): str(value) for name, value in entry["headers"].items()}
-        return Recording(dict(entry["request"]), int(entry["status"]), headers, pieces)
+        request, _ = masked_request(entry["request"], ())
+        masks = tuple(str(masked) for masked in entry.get("masks", ()))
+        return Recording(request, int(entry["status"]), headers, pieces, masks)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path}:{number}: not a recording") from error

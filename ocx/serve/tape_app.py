@@ -6,18 +6,18 @@ import asyncio
 import hmac
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 from ocx.api.proxy import choose
 from ocx.api.types import Endpoint
-from ocx.secret import Secret
+from ocx.secret import Secret, StreamMask, mask
 from ocx.serve.app import PREFIX
 from ocx.serve.auth import check_host
 from ocx.serve.delivery import Receive, Send, body, start
 from ocx.serve.problem import ApiProblem
-from ocx.serve.tape import Recording, Tape, kept_headers, request_of
+from ocx.serve.tape import Recording, Tape, kept_headers, mask_bytes, masked_request, request_of
 from ocx.serve.wire import dump
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_BODY = 32 * 1024 * 1024
 REQUEST_TIMEOUT = 60.0
+_SHORTEST = 8  # a shorter word is no secret, and masking it would spoil texts
 
 
 class TapeApp:
@@ -33,8 +34,9 @@ class TapeApp:
     Args:
         key: what the program must send; a real key never reaches it.
         endpoint: where requests go; None only plays.
-        records: keep what the endpoint answers. Else it is asked only for what the tape lacks.
+        plays: what the tape has; the endpoint is asked only for what it lacks.
         timing: play the pieces as far apart as they came.
+        secrets: what is on no tape, besides the keys, and reaches no program.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class TapeApp:
         key: Secret,
         endpoint: Endpoint | None,
         *,
-        records: bool,
+        plays: bool,
         timing: bool = False,
+        secrets: Sequence[Secret] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.request_timeout = REQUEST_TIMEOUT
@@ -52,7 +55,9 @@ class TapeApp:
         self._tape = tape
         self._key = key
         self._endpoint = endpoint
-        self._records = records
+        self._plays = plays
+        keys = [endpoint.key] if endpoint is not None and endpoint.key is not None else []
+        self._secrets = [s for s in (*keys, *secrets) if len(s.reveal()) >= _SHORTEST]
         self._timing = timing
         self._tls = tls
         self._client: httpx.AsyncClient | None = None
@@ -83,16 +88,18 @@ class TapeApp:
         content = await _content(receive)
         query = scope["query_string"].decode("latin-1")
         request = request_of(scope["method"], path.removeprefix(PREFIX), query, content)
-        if self._records:
-            await self._pass(request, content, send)
-            return
-        recording = self._tape.find(request)
+        recording = self._tape.find(self._known(request)[0]) if self._plays else None
         if recording is not None:
             await self._play(recording, send)
         elif self._endpoint is not None:
             await self._pass(request, content, send)
         else:
-            raise ApiProblem(404, self._tape.miss(request), code="tape_miss")
+            miss = self._tape.miss(self._known(request)[0])
+            raise ApiProblem(404, miss, code="tape_miss")
+
+    def _known(self, request: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The request as the tape has it. The program's own key is another in every run."""
+        return masked_request(request, [_Fixed(self._key.reveal()), *self._secrets])
 
     def _check_key(self, scope: Any) -> None:
         wanted = f"Bearer {self._key.reveal()}".encode()
@@ -117,6 +124,9 @@ class TapeApp:
         endpoint = self._endpoint
         began = time.monotonic()
         pieces: list[tuple[int, bytes]] = []
+        hidden = StreamMask(self._secrets)
+        if self._tape.file is not None:
+            self._tape.file.asked += 1
         url = endpoint.base_url.rstrip("/") + request["path"]
         if request["query"]:
             url = f"{url}?{request['query']}"
@@ -125,23 +135,27 @@ class TapeApp:
             async with self._open().stream(
                 request["method"], url, content=content or None, headers=_headers(endpoint, content)
             ) as response:
-                headers = kept_headers(response.headers)
+                headers = {
+                    name: mask(value, self._secrets)
+                    for name, value in kept_headers(response.headers).items()
+                }
                 await send(start(response.status_code, _fields(headers)))
                 begun = True
                 # Unpacked, if it came packed unasked: the tape holds text without the key.
                 async for piece in response.aiter_bytes():
                     pieces.append((round((time.monotonic() - began) * 1000), piece))
-                    await send(body(piece, more=True))
+                    await send(body(mask_bytes(hidden.feed(piece.decode("latin-1"))), more=True))
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             if begun:
                 raise  # the server breaks the connection: nobody takes this for an end
             name = type(error).__name__
             message = f"{endpoint.base_url} cannot be reached: {name}"
             raise ApiProblem(502, message, code="upstream_network") from error
-        await send(body(b""))
-        if self._records:
-            recording = Recording(request, response.status_code, headers, pieces)
-            self._tape.append(recording, endpoint.key)
+        # Before the end is sent: the program may end with it.
+        known, masks = self._known(request)
+        recording = Recording(known, response.status_code, headers, pieces, masks)
+        self._tape.append(recording, self._secrets)
+        await send(body(mask_bytes(hidden.end())))
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -160,6 +174,15 @@ class TapeApp:
                 timeout=timeout,
             )
         return self._client
+
+
+class _Fixed(Secret):
+    """A key of one run, with a mask that is the same in the next."""
+
+    __slots__ = ()
+
+    def masked(self) -> str:
+        return "sk-live-…local"
 
 
 def _fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -25,9 +25,9 @@ TOLD = f"another ocx is writing {FILE}"
 def held(server: ChatServer) -> threading.Event:
     """The first answer begins, and goes on after the event; the later ones are `Hello!`."""
     gate = threading.Event()
-    begin = answers.head() + answers.delta("first ")
-    first = [begin, gate, answers.delta("answer") + answers.finish() + answers.event("[DONE]")]
-    server.answer([*first, answers.piece(b"")], answers.stream("Hello", "!"), path=CHAT)
+    begin = answers.STREAM_HEAD + answers.delta("first ")
+    rest = answers.delta("answer") + answers.finish() + answers.LAST_PIECE
+    server.answer([begin, gate, rest], answers.stream("Hello", "!"), path=CHAT)
     return gate
 
 
@@ -52,7 +52,7 @@ def test_the_second_of_two_chats_is_told_before_it_sends(
 def test_the_next_one_takes_over_what_a_killed_one_left(
     online: Ocx, chat_server: ChatServer
 ) -> None:
-    chat_server.answer([answers.head() + answers.delta("half"), STALL], path=CHAT)
+    chat_server.answer([answers.STREAM_HEAD + answers.delta("half"), STALL], path=CHAT)
     first = online.spawn("chat", "-o", FILE, "--report", "r.json", "one")
     chat_server.wait_for_requests(1)
     wait_for(online.work / f"{FILE}.partial")

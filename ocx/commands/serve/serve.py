@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from ocx.config.display import is_secret_header
 from ocx.config.paths import config_dir, serve_database
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
 from ocx.runtime import Runtime
+from ocx.secret import Secret
+from ocx.serve.child import child_environment, run_child
 
 if TYPE_CHECKING:
     from ocx.serve.launch import Launch
     from ocx.serve.ledger.store import Store
     from ocx.serve.settings import ServeSettings
+    from ocx.serve.tape_file import TapeFile
 
 CONFIG = "serve.toml"
+
+
+class _TapeOptions(NamedTuple):
+    record: Path | None
+    replay: Path | None
+    missing: str
+    on_failure: bool
+    timing: bool
+
+    def check(self) -> None:
+        """Raises UsageError."""
+        if self.record is not None and self.replay is not None:
+            raise UsageError("--record and --replay exclude each other")
+        if self.missing not in {"fail", "pass", "record"}:
+            raise UsageError("--missing takes fail, pass or record")
 
 
 def serve(
@@ -46,7 +65,7 @@ def serve(
         Path | None,
         typer.Option(
             "--record",
-            help="Run CMD against the profile's endpoint, keep all answers.",
+            help="Run CMD against the profile's endpoint, keep all answers if it ends with 0.",
             metavar="TAPE",
         ),
     ] = None,
@@ -57,9 +76,15 @@ def serve(
     missing: Annotated[
         str,
         typer.Option(
-            "--missing", help="What a request gets that the tape lacks.", metavar="fail|pass"
+            "--missing",
+            help="What a request gets that the tape lacks; record adds it.",
+            metavar="fail|pass|record",
         ),
     ] = "fail",
+    record_on_failure: Annotated[
+        bool,
+        typer.Option("--record-on-failure", help="Write TAPE even if CMD does not end with 0."),
+    ] = False,
     timing: Annotated[
         bool, typer.Option("--timing", help="Replay at the pace of the recording.")
     ] = False,
@@ -85,7 +110,7 @@ def serve(
     if run.trailing is not None and not run.trailing:
         raise UsageError("no command after --", hint="ocx serve -- sh -c 'ocx chat hi'")
     if record is not None or replay is not None:
-        _play_tape(run, record, replay, missing, timing=timing)
+        _play_tape(run, _TapeOptions(record, replay, missing, record_on_failure, timing))
         return
     settings = _settings(run, config, ephemeral, record_cassettes)
     with contextlib.ExitStack() as stack:
@@ -98,31 +123,65 @@ def serve(
             _foreground(launch, writer, settings.port if port is None else port)
 
 
-def _play_tape(
-    run: Runtime, record: Path | None, replay: Path | None, missing: str, *, timing: bool
-) -> None:
+def _play_tape(run: Runtime, options: _TapeOptions) -> None:
     """`--record` and `--replay`: the profile's own endpoint behind a tape."""
-    from ocx.serve.child import child_environment  # noqa: PLC0415 - as in _foreground
     from ocx.serve.launch import tape_server  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.tape import load_tape, new_tape  # noqa: PLC0415 - as in _foreground
 
-    if record is not None and replay is not None:
-        raise UsageError("--record and --replay exclude each other")
-    if missing not in {"fail", "pass"}:
-        raise UsageError("--missing takes fail or pass")
+    options.check()
     if run.trailing is None:
         raise UsageError(
             "a tape is for one command", hint="ocx serve --record tape.jsonl -- ./pipeline.sh"
         )
     endpoint = tls = None
-    if record is not None or missing == "pass":
+    if options.record is not None or options.missing != "fail":
         from ocx.api.connection import tls_context  # noqa: PLC0415 - as in _foreground
         from ocx.keyring.lookup import find_endpoint  # noqa: PLC0415 - as in _foreground
 
         endpoint = find_endpoint(run, run.settings())
         tls = tls_context(endpoint.ca_bundle)
-    with tape_server(record, replay, endpoint, timing=timing, tls=tls) as (url, key):
-        env = child_environment(run.terminal.env, url, key)
-        _run_child(run.trailing, env)
+    if options.record is not None:
+        tape = new_tape(options.record)
+    else:
+        tape = load_tape(options.replay or Path(), adds=options.missing == "record")
+    headers = endpoint.headers if endpoint is not None else {}
+    secrets = [Secret(value) for name, value in headers.items() if is_secret_header(name)]
+    with contextlib.ExitStack() as stack:
+        if tape.file is not None:
+            stack.callback(tape.file.abandon)
+        with tape_server(
+            tape,
+            endpoint,
+            plays=options.record is None,
+            timing=options.timing,
+            secrets=secrets,
+            tls=tls,
+        ) as (url, key):
+            status = run_child(run.trailing, child_environment(run.terminal.env, url, key))
+        if tape.file is not None:
+            _end_tape(run, tape.file, status, on_failure=options.on_failure)
+    _exit_as(status)
+
+
+def _end_tape(run: Runtime, file: TapeFile, status: int, *, on_failure: bool) -> None:
+    """Replace the old tape if the command did what it should. Raises OcxError if it cannot."""
+    old = "is as it was" if file.path.exists() else "was not written"
+    if status == 0 or on_failure:
+        if not (file.recorded or file.adds):
+            run.warn(f"nothing was recorded: {file.path} {old}")
+        elif cut := file.asked - file.recorded:
+            lost = (
+                "1 request got no whole answer and is"
+                if cut == 1
+                else (f"{cut} requests got no whole answer and are")
+            )
+            run.warn(f"{lost} not on {file.path}")
+        file.complete()
+    elif kept := file.abandon():
+        run.warn(
+            f"the command failed, so {file.path} {old}; what was recorded is in {kept}"
+            " (--record-on-failure takes it)"
+        )
 
 
 def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
@@ -163,17 +222,15 @@ def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: Requ
 
 
 def _around(run: Runtime, launch: Launch, words: tuple[str, ...], hidden: Collection[str]) -> None:
-    from ocx.serve.child import child_environment  # noqa: PLC0415 - as in _foreground
-    from ocx.serve.server import serving  # noqa: PLC0415 - the same
+    from ocx.serve.server import serving  # noqa: PLC0415 - as in _foreground
 
     with serving(launch.components) as url:
-        _run_child(words, child_environment(run.terminal.env, url, launch.key, hidden))
+        env = child_environment(run.terminal.env, url, launch.key, hidden)
+        status = run_child(words, env)
+    _exit_as(status)
 
 
-def _run_child(words: tuple[str, ...], env: Mapping[str, str]) -> None:
-    from ocx.serve.child import run_child  # noqa: PLC0415 - as in _foreground
-
-    status = run_child(words, env)
+def _exit_as(status: int) -> None:
     if status:
         # Nobody can die by SIGKILL with its handler reset first; a shell calls it 137 as well.
         raise ChildExit(128 - status if -status == signal.SIGKILL else status)
