@@ -39,7 +39,7 @@ __ocx_options() {
         'ocx history rm') options='--older-than --model -m --conversation --all --yes -y' ;;
         'ocx history export') options='--since --until --model -m --conversation' ;;
         'ocx history stats') options='--since --until --model -m --conversation' ;;
-        'ocx serve') options='--port --db --config --ephemeral --record --replay --missing --timing --record-cassettes --log' ;;
+        'ocx serve') options='--port --db --config --ephemeral --record --replay --missing --record-on-failure --timing --record-cassettes --log' ;;
         'ocx serve keys') options='--account --expires --rpm --concurrency --db' ;;
         'ocx serve grant') options='--take --account --db' ;;
         'ocx serve ledger') options='--account --jsonl --db' ;;
@@ -152,7 +152,7 @@ __ocx_option_value() {
         'ocx serve --config') kind='files' ;;
         'ocx serve --record') kind='text' ;;
         'ocx serve --replay') kind='text' ;;
-        'ocx serve --missing') kind='words fail pass' ;;
+        'ocx serve --missing') kind='words fail pass record' ;;
         'ocx serve --log') kind='files' ;;
         'ocx serve keys --account') kind='text' ;;
         'ocx serve keys --expires') kind='text' ;;
