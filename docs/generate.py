@@ -1,4 +1,4 @@
-"""Write completions/, man/ and docs/*.svg: `make docs`, or `python docs/generate.py [FOLDER]`."""
+"""Write completions/, man/, the guides and pictures of docs/: `make docs`, or with a folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ocx.cli import root as program
 from ocx.docs.completion import FILES, script
 from ocx.docs.manual import manual
 from ocx.docs.roff import roff
+from ocx.docs.topics import GUIDES, guide_file
 from ocx.docs.tree import check, tree
 
 
@@ -20,7 +21,8 @@ def main(folder: Path) -> None:
         ValueError: a command or an option has no help.
     """
     written = documents()
-    for path, text in written.items():
+    guides = {f"docs/{name}.md": guide_file(name).read_text("utf-8") for name in GUIDES}
+    for path, text in (written | guides).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, "utf-8")
     for page in (folder / "man").iterdir():

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ocx.docs.topics import GUIDES, guide_file
 from ocx.errors import exit_code_table
-from tests.support.program import Ocx
+from tests.support.program import Ocx, Run
 
 pytestmark = pytest.mark.unmeasured
 
@@ -46,17 +47,61 @@ EXAMPLES = [
 ]
 
 
+def _in_a_shell(ocx: Ocx, line: str) -> Run:
+    script = f'program=("$0" "$@"); ocx() {{ "${{program[@]}}" "$@"; }}; set -o pipefail\n{line}\n'
+    return ocx.spawn(prefix=("bash", "-c", script)).finish()
+
+
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_every_example_runs_in_the_sandbox(ocx: Ocx, line: str) -> None:
     """Each in a real shell, where `ocx` is the program; a gate may say no (12)."""
     if "jq" in line and not shutil.which("jq"):
         pytest.skip("jq is not installed here")
     ocx.env["OCX_SANDBOX"] = "1"
-    script = f'program=("$0" "$@"); ocx() {{ "${{program[@]}}" "$@"; }}; set -o pipefail\n{line}\n'
-    done = ocx.spawn(prefix=("bash", "-c", script)).finish()
+    done = _in_a_shell(ocx, line)
     # The gate refuses play money that a variable chose: that is the line after it to say.
     refused = "--min" in line and "--sandbox" not in line
     assert done.status == ((1 if "||" in line else 3) if refused else 0), done
+
+
+# What the examples of the guides read, and a word of what they then hold.
+GUIDE_FILES = {
+    "报告.md": "# 季度报告\n\n收入增加了一成。\n",
+    "评论.csv": "编号,评论\n1,面很好吃\n2,等了一个小时\n",
+    "laporan.md": "# Laporan suku tahun\n\nPendapatan naik.\n",
+    "ulasan.csv": "no,ulasan\n1,Mi sedap\n2,Tunggu sejam\n",
+}
+WRITTEN = {"zh": ("结果.csv", "面很好吃", 1), "ms": ("hasil.csv", "Mi sedap", 2)}
+
+
+@pytest.mark.parametrize("language", GUIDES)
+def test_every_example_of_a_guide_runs_in_the_sandbox(ocx: Ocx, language: str) -> None:
+    """In one home, in their order: some go on with what others did."""
+    blocks = re.findall(r"```sh\n(.*?)```", guide_file(language).read_text("utf-8"), re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(blocks) == 2 + 10
+    for name, text in GUIDE_FILES.items():
+        (ocx.work / name).write_text(text, "utf-8")
+    ocx.env["OCX_SANDBOX"] = "1"
+    for line in lines:
+        if line.startswith("ocx keys add"):
+            continue  # it needs an account, or a terminal to type into
+        done = _in_a_shell(ocx, line)
+        assert done.status == 0, done
+    name, word, count = WRITTEN[language]
+    assert (ocx.work / name).read_text("utf-8-sig").count(word) == count
+
+
+@pytest.mark.parametrize("language", GUIDES)
+def test_a_guide_has_every_exit_code(ocx: Ocx, language: str) -> None:
+    text = guide_file(language).read_text("utf-8")
+    assert re.findall(r"^- `(\d+)` ", text, re.M) == [code for code, *_ in exit_code_table()]
+    assert (ROOT / "docs" / f"{language}.md").read_text("utf-8") == text, "make docs"
+    shown = ocx("help", language).has(0).text
+    assert "```" not in shown and "\n#" not in shown
+    assert "    ocx keys add main\n" in shown
+    for code, *_ in exit_code_table():
+        assert re.search(rf"^ *{code}  \S", shown, re.M)
 
 
 def test_the_profile_is_made_in_the_order_shown(ocx: Ocx) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.docs.topics import TOPICS
+from ocx.docs.topics import GUIDES, TOPICS
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.signals import ignoring_interrupts
@@ -32,8 +32,11 @@ def help_(
     """
     words = topic or []
     shown_by = run.terminal.stdout_tty and run.terminal.stdin_tty and shutil.which("man")
-    table = TOPICS.get(" ".join(words))
-    if table is not None and not shown_by:  # without the rest of the program
+    name = " ".join(words)
+    table = TOPICS.get(name)
+    if table is not None and not (
+        shown_by and name not in GUIDES
+    ):  # without the rest of the program
         run.terminal.print(table())
         return
     page = _page(run, words)
