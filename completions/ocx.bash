@@ -209,7 +209,7 @@ __ocx_argument_value() {
         'ocx api '1) kind='words GET POST PUT PATCH DELETE HEAD' ;;
         'ocx api '2) kind='words models balance chat/completions' ;;
         'ocx completion '1) kind='words bash zsh fish' ;;
-        'ocx help '*) kind='words exit-codes environment config-file chat batch models balance keys config history serve env exec api doctor completion help' ;;
+        'ocx help '*) kind='words exit-codes environment config-file zh ms chat batch models balance keys config history serve env exec api doctor completion help' ;;
     esac
 }
 
