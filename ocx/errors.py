@@ -35,6 +35,7 @@ class OcxError(Exception):
         api_code: the code or type that the API gave, as a string.
         request_id: the id under which the provider can find the request.
         retry_after: seconds until a retry can help.
+        rerun_helps: whether the same request may succeed later; None leaves it to the class.
 
     Attributes:
         sent: the request may have reached the server.
@@ -57,6 +58,7 @@ class OcxError(Exception):
         api_code: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        rerun_helps: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -65,6 +67,7 @@ class OcxError(Exception):
         self.api_code = api_code
         self.request_id = request_id
         self.retry_after = retry_after
+        self.rerun_helps = rerun_helps
         self.sent = True
         self.headers: Mapping[str, str] = {}
         self.body: bytes | None = None
@@ -148,7 +151,7 @@ class DeadlineError(OcxError):
 class IncompleteError(OcxError):
     exit_code = 11
     name = "incomplete"
-    meaning = "the answer broke off; what arrived stays on stdout"
+    meaning = "the answer broke off, or the token limit cut a tool call; what arrived stays"
     retry = "caller"
 
 
@@ -168,8 +171,12 @@ class PartialError(OcxError):
 class InvalidAnswerError(OcxError):
     exit_code = 14
     name = "invalid_answer"
-    meaning = "the answer does not satisfy --schema or --extract"
+    meaning = "the answer does not satisfy --schema or --extract; broken JSON in a tool call"
     retry = "yes"
+
+
+class BrokenCallError(InvalidAnswerError):
+    """The arguments of a tool call are not JSON, though no limit cut them."""
 
 
 ERRORS: tuple[type[OcxError], ...] = (

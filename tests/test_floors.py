@@ -62,6 +62,7 @@ SERVE_MAY_IMPORT = (
     "ocx.suggest",
     "ocx.toml",
     "ocx.api.completion",
+    "ocx.api.finish",
     "ocx.api.proxy",
     "ocx.api.types",
     "ocx.api.sse",

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.stream_state import reasoning_of, text_of
+from ocx.api.finish import reason_of
+from ocx.api.message import calls_of, media_of, readable_calls, reasoning_of, text_of
 from ocx.api.surrogates import SurrogateJoiner
 from ocx.record import record
 
@@ -21,12 +22,14 @@ class Answer:
 
     Attributes:
         text, reasoning: "" if the caller did not ask for a stream's text to be kept.
-        tool_calls: as in a whole answer: without the index that joins the pieces of a stream.
+        tool_calls: each with an id and its arguments as a text; without the index of a stream.
         usage, finish_reason, model, request_id: as the API sent them; None if it did not.
         attempts: how many requests were sent.
         seconds: from the call to the end; `first_token_seconds` to the first text of a stream.
         fields: the chat.completion if it came whole, else the fields of it that were kept.
         headers: of an answer that came whole, names in lower case.
+        media: how many images, sounds and videos came, by kind; they are in no text.
+        late_think: a `</think>` came after text that was not known to be reasoning.
     """
 
     text: str = ""
@@ -41,6 +44,8 @@ class Answer:
     first_token_seconds: float | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    media: Mapping[str, int] = field(default_factory=dict)
+    late_think: bool = False
 
 
 def whole_answer(reply: Reply) -> Answer:
@@ -48,19 +53,19 @@ def whole_answer(reply: Reply) -> Answer:
     document = reply.json
     choice = document["choices"][0]
     message = choice["message"]
-    calls = message.get("tool_calls")
     return Answer(
         joined([text_of(message.get("content"))]),
         joined([reasoning_of(message)]),
-        calls if isinstance(calls, list) else (),
+        readable_calls(calls_of(message)),
         _of_type(document.get("usage"), Mapping),
-        _of_type(choice.get("finish_reason"), str),
+        _of_type(choice.get("finish_reason"), str) and reason_of(choice),
         _of_type(document.get("model"), str),
         reply.request_id,
         reply.attempts,
         reply.seconds,
         fields=document,
         headers=reply.headers,
+        media=media_of(message),
     )
 
 
@@ -69,7 +74,7 @@ def streamed_answer(stream: Stream, text: str = "", reasoning: str = "") -> Answ
     return Answer(
         text,
         reasoning,
-        [{k: v for k, v in call.items() if k != "index"} for call in stream.tool_calls],
+        readable_calls(stream.tool_calls),
         stream.usage,
         stream.finish_reason,
         stream.model,
@@ -78,6 +83,7 @@ def streamed_answer(stream: Stream, text: str = "", reasoning: str = "") -> Answ
         stream.seconds,
         stream.first_token_seconds,
         {"usage": stream.usage},
+        media=stream.media,
     )
 
 

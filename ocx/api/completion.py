@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ocx.api.error_response import excerpt, from_document, incomplete
+from ocx.api.error_response import excerpt, from_document
+from ocx.api.finish import later, reason_of
 from ocx.api.http import sniff
-from ocx.api.sse import Decoder, EventTooLarge
-from ocx.api.stream_state import (
-    StreamState,
-    add_calls,
-    check_completion,
-    filtered,
-    index_of,
-    refused,
-    text_of,
-)
+from ocx.api.message import add_calls, index_of, joined_fields, spoken, text_of, with_ids
+from ocx.api.sse import Decoder
+from ocx.api.stream_state import StreamState, check_completion
 from ocx.api.types import Reply
-from ocx.errors import IncompleteError, OcxError, RejectedError, ServerError
+from ocx.errors import BrokenCallError, IncompleteError, OcxError, RejectedError, ServerError
 from ocx.secret import Secret
 
 
-class CutAnswerError(IncompleteError):
-    """The answer broke off or was filtered; `reply` holds what arrived, as a chat.completion."""
+class UnfitAnswerError(OcxError):
+    """An answer came that is no whole one; `reply` holds what arrived, as a chat.completion."""
 
     def __init__(self, error: OcxError, reply: Reply) -> None:
         super().__init__(
@@ -34,16 +28,33 @@ class CutAnswerError(IncompleteError):
             status=error.status,
             api_code=error.api_code,
             request_id=error.request_id,
+            rerun_helps=error.rerun_helps,
         )
         self.reply = reply
 
 
-class RefusedError(RejectedError):
-    """The message is a refusal and nothing else; `reply` is the chat.completion as it came."""
+class CutAnswerError(UnfitAnswerError, IncompleteError):
+    """It broke off, was filtered, or the token limit cut a tool call."""
 
-    def __init__(self, error: OcxError, reply: Reply) -> None:
-        super().__init__(error.message, hint=error.hint)
-        self.reply = reply
+
+class RefusedError(UnfitAnswerError, RejectedError):
+    """It is a refusal of the model or of a filter, and nothing else."""
+
+
+class NoAnswerError(UnfitAnswerError, ServerError):
+    """It ended in a failure before any text."""
+
+
+class UnfitCallError(UnfitAnswerError, BrokenCallError):
+    """The arguments of a tool call are not JSON."""
+
+
+_UNFIT: tuple[tuple[type[OcxError], type[UnfitAnswerError]], ...] = (
+    (IncompleteError, CutAnswerError),
+    (RejectedError, RefusedError),
+    (ServerError, NoAnswerError),
+    (BrokenCallError, UnfitCallError),
+)
 
 
 class CompletionBuilder:
@@ -53,6 +64,8 @@ class CompletionBuilder:
         self._document: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
         self._text: dict[tuple[int, str], list[str]] = {}
+        self._parts: dict[int, list[Any]] = {}  # of a content that is no text
+        self._said: dict[int, set[str]] = {}  # what deltas have filled
 
     def add(self, chunk: Mapping[str, Any]) -> None:
         """Take one chunk; other JSON objects are ignored."""
@@ -80,11 +93,17 @@ class CompletionBuilder:
             index, {"index": index, "message": {"role": "assistant"}, "finish_reason": None}
         )
         for name, value in choice.items():
-            if name not in {"index", "delta", "message"} and value is not None:
+            if name == "finish_reason":
+                kept[name] = later(kept[name], reason_of(choice))
+            elif name not in {"index", "delta", "message"} and value is not None:
                 kept[name] = value
-        delta = choice.get("delta") or choice.get("message")
+        said = self._said.setdefault(index, set())
+        delta, message = choice.get("delta"), choice.get("message")
         if isinstance(delta, dict):
+            said |= spoken(delta)
             self._delta(index, kept["message"], delta)
+        if isinstance(message, dict):  # the whole answer again, or all there is
+            self._delta(index, kept["message"], _without(message, *said))
 
     def _delta(self, index: int, message: dict[str, Any], delta: Mapping[str, Any]) -> None:
         for name, value in delta.items():
@@ -92,19 +111,31 @@ class CompletionBuilder:
                 add_calls(message.setdefault("tool_calls", []), value)
             elif name == "content":
                 self._text.setdefault((index, name), []).append(text_of(value))
+                if isinstance(value, list):
+                    self._parts.setdefault(index, []).extend(_without_text(value))
             elif isinstance(value, str) and name != "role":
                 self._text.setdefault((index, name), []).append(value)
+            elif isinstance(value, dict):
+                message[name] = joined_fields(message.get(name), value)
+            elif isinstance(value, list):
+                before = message.get(name)
+                message[name] = [*before, *value] if isinstance(before, list) else value
             elif value is not None:
                 message[name] = value
 
     def _finished(self, index: int) -> dict[str, Any]:
         choice = self._choices[index]
         message = {"role": choice["message"].get("role"), "content": None, **choice["message"]}
-        joined: dict[str, str | None] = {
+        joined: dict[str, Any] = {
             name: "".join(pieces) for (of, name), pieces in self._text.items() if of == index
         }
         if message.get("tool_calls"):
             joined["content"] = joined.get("content") or None
+            calls = with_ids(message["tool_calls"])
+            message["tool_calls"] = [{**call, "index": place} for place, call in enumerate(calls)]
+        if parts := self._parts.get(index):
+            text = joined.get("content")
+            joined["content"] = [*([{"type": "text", "text": text}] if text else ()), *parts]
         message |= joined
         return {"index": index, "message": message, **_without(choice, "index", "message")}
 
@@ -112,22 +143,41 @@ class CompletionBuilder:
 def complete(reply: Reply, key: Secret | None = None) -> Reply:
     """The reply with a chat.completion in `json`, built from chunks if the server streamed.
 
+    Its tool calls have ids, made up where the server gave none.
+
     Raises:
-        CutAnswerError: the answer broke off after some content, or was filtered.
+        UnfitAnswerError: a chat.completion came that is no whole answer: by its class it broke
+            off (an IncompleteError), was refused, failed, or has a broken tool call.
         OcxError: the body reports a failure, or is not a chat completion.
     """
     if sniff(reply.body) == "events":
         return _built(reply, key)
     document = document_of(reply, key)
-    check_completion(document)
-    choice = document["choices"][0]
-    if choice.get("finish_reason") == "content_filter":
-        seen = bool(text_of(choice["message"].get("content")))
-        _raise_cut(filtered(seen), reply, seen)
-    refusal = text_of(choice["message"].get("refusal"))
-    if refusal and not text_of(choice["message"].get("content")):
-        raise RefusedError(refused(refusal), reply)
+    error = fault_in(document, key)
+    for choice in document["choices"]:
+        _name_calls(choice)
+    if error is not None:
+        raise _unfit(error, reply)
     return reply
+
+
+def fault_in(
+    document: Any, key: Secret | None = None, *, refusal_counts: bool = False
+) -> OcxError | None:
+    """Why a document is no whole answer; None if it is one.
+
+    Args:
+        refusal_counts: a refusal of the model is an answer, too.
+
+    Raises:
+        OcxError: it reports a failure, or is not a chat completion.
+    """
+    check_completion(document)
+    state = StreamState(key=key)
+    state.whole(document, "")
+    if refusal_counts:
+        state.refusal = ""
+    return state.verdict()
 
 
 def document_of(reply: Reply, key: Secret | None = None) -> Any:
@@ -164,18 +214,15 @@ def _built(reply: Reply, key: Secret | None) -> Reply:
             delta = state.read(data)
             if delta is not None:
                 builder.add(json.loads(delta.data))
-    except EventTooLarge as large:
-        error = state.broken(ServerError(str(large)))
     except OcxError as reported:
         error = state.broken(reported)
     error = error or state.verdict()
     document = builder.document()
     whole = dataclasses.replace(reply, json=document, body=json.dumps(document).encode())
-    if error is not None and state.refusal and isinstance(error, RejectedError):
-        raise RefusedError(error, whole)
-    if error is not None:
-        _raise_cut(error, whole, state.content_seen)
-    return whole
+    if error is None:
+        return whole
+    # An error before any answer is none of the answer.
+    raise _unfit(error, whole) if state.content_seen or state.finish_reason else error
 
 
 def _events(body: bytes) -> Iterator[str]:
@@ -184,11 +231,24 @@ def _events(body: bytes) -> Iterator[str]:
     yield from decoder.end()
 
 
-def _raise_cut(error: OcxError, reply: Reply, content_seen: bool) -> None:
-    if content_seen:
-        cut = error if isinstance(error, IncompleteError) else incomplete(error)
-        raise CutAnswerError(cut, reply)
-    raise error
+def _unfit(error: OcxError, reply: Reply) -> OcxError:
+    fitting = (unfit for kind, unfit in _UNFIT if isinstance(error, kind))
+    unfit = next(fitting, None)
+    return error if unfit is None else unfit(error, reply)
+
+
+def _name_calls(choice: Any) -> None:
+    """Give the tool calls of a choice ids, where they have none."""
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict):
+        return
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
+        message["tool_calls"] = with_ids(calls)
+
+
+def _without_text(parts: Sequence[Any]) -> list[Any]:
+    return [part for part in parts if not (isinstance(part, dict) and "text" in part)]
 
 
 def _without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def incomplete(error: OcxError) -> IncompleteError:
         api_code=error.api_code,
         request_id=error.request_id,
         retry_after=error.retry_after,
+        rerun_helps=error.rerun_helps,
     )
 
 

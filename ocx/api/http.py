@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlencode
 
 from ocx import __version__
+from ocx.api.sse import TOO_LARGE_HINT
 from ocx.api.types import Endpoint
 from ocx.api.urls import CHAT_PATH, check_base_url, join, origin
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
@@ -171,7 +172,8 @@ def capped(pieces: Iterable[bytes], cap: int) -> bytes:
     for piece in pieces:
         whole += piece
         if len(whole) > cap:
-            raise ServerError(f"the answer is larger than {cap // 1024} KiB")
+            hint = TOO_LARGE_HINT if cap == CHAT_CAP else None
+            raise ServerError(f"the answer is larger than {cap // 1024} KiB", hint=hint)
     return bytes(whole)
 
 

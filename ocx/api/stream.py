@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from ocx.api.completion import unexpected
 from ocx.api.error_response import describe, parse
 from ocx.api.http import CHAT_CAP, capped, sniff
-from ocx.api.sse import Decoder, EventTooLarge
+from ocx.api.message import with_ids
+from ocx.api.sse import TOO_LARGE_HINT, Decoder, EventTooLarge
 from ocx.api.stream_state import NotJsonError, StreamState
 from ocx.api.types import Delta
 from ocx.errors import DeadlineError, OcxError, ServerError
@@ -51,7 +52,9 @@ class Stream:
         first_token_seconds: from the call to the first text or reasoning; None before it.
 
     Iterating raises, after the last delta that came:
-        IncompleteError: after some content came an error, garbage, the end or a content filter.
+        IncompleteError: after some content came an error, garbage, the end, a content filter or a
+            finish_reason that means failure; or the token limit cut a tool call.
+        InvalidAnswerError: the arguments of a tool call are not JSON.
         RejectedError: the content filter, before any content.
         ServerError: no answer came, or not the kind that was asked for.
         NetworkError: the connection was lost before any content.
@@ -83,7 +86,13 @@ class Stream:
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
-        return self._state.tool_calls
+        """Each with an id; those without one from the server are `call_0`, …"""
+        return with_ids(self._state.tool_calls)
+
+    @property
+    def media(self) -> dict[str, int]:
+        """How many images, sounds and videos came, by kind."""
+        return self._state.media
 
     @property
     def content_seen(self) -> bool:
@@ -173,7 +182,7 @@ class Stream:
                 if deltas:
                     yield deltas
         except EventTooLarge as error:
-            self._error = ServerError(str(error))
+            self._error = ServerError(str(error), hint=TOO_LARGE_HINT)
         self._conclude(lost)
 
     def _read(self, events: list[str]) -> list[Delta]:

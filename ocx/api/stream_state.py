@@ -8,12 +8,24 @@ from typing import Any
 
 from ocx.api.chunk_template import ChunkTemplate, template_of
 from ocx.api.error_response import excerpt, from_document, incomplete
-from ocx.api.sse import DONE
+from ocx.api.finish import fault_of, is_whole, later, reason_of, reason_of_whole
+from ocx.api.message import (
+    add_calls,
+    add_function_call,
+    calls_of,
+    index_of,
+    media_of,
+    reasoning_of,
+    spoken,
+    text_of,
+)
+from ocx.api.sse import is_done
 from ocx.api.types import Delta
-from ocx.errors import IncompleteError, OcxError, RejectedError, ServerError
+from ocx.errors import OcxError, ServerError
 from ocx.secret import Secret
 
 _decode = json.JSONDecoder().raw_decode
+_PLAIN = {"role", "content"}
 _TEMPLATES = 8  # a stream whose other fields change all the time gets no more
 
 
@@ -25,12 +37,13 @@ class StreamState:
     """What is known about an answer while it comes; holds no text.
 
     Attributes:
-        finish_reason: of the first choice, once seen.
+        finish_reason: of the first choice, once seen; a failure is not taken back.
         usage: the last that was not null.
         content_seen: a piece of text has arrived.
         done: `[DONE]` has arrived.
-        tool_calls: the fragments of the first choice, joined by index.
+        tool_calls: the fragments of the first choice, joined.
         refusal: why the model does not answer (OpenAI's `refusal`), as far as it has come.
+        media: how many images, sounds and videos have come, by kind.
     """
 
     def __init__(self, headers: Mapping[str, str] | None = None, key: Secret | None = None) -> None:
@@ -41,9 +54,14 @@ class StreamState:
         self.done = False
         self.tool_calls: list[dict[str, Any]] = []
         self.refusal = ""
+        self.media: dict[str, int] = {}
         self._headers = headers or {}
         self._key = key
-        self._unfinished: set[int] = set()
+        self._end = "the stream ended"
+        self._others: dict[int, str | None] = {}  # the reasons of the choices after the first
+        self._said: set[str] = set()  # fields that deltas have filled, the content apart
+        self._by_message = False
+        self._failure: OcxError | None = None
         self._template: ChunkTemplate | None = None
         self._templates_left = _TEMPLATES
 
@@ -69,33 +87,38 @@ class StreamState:
         self._raise_reported(document)
         check_completion(document)
         self._note(document)
-        choice = document["choices"][0]
+        self._end = "it came"
+        choice, *others = document["choices"]
+        more = [each for each in others if isinstance(each, dict)]
+        self._others = {at: reason_of_whole(each) for at, each in enumerate(more, 1)}
         message = choice["message"]
-        self.finish_reason = str(choice.get("finish_reason") or "stop")
-        add_calls(self.tool_calls, message.get("tool_calls"))
+        self.finish_reason = reason_of_whole(choice)
+        self.tool_calls = calls_of(message)
         self.refusal = text_of(message.get("refusal"))
+        self.media = media_of(message)
         text = text_of(message.get("content"))
         self.content_seen = self.content_seen or bool(text)
+        self._note_failure(choice)
         return Delta(text, reasoning_of(message), data, self.finish_reason)
 
     @property
     def finished(self) -> bool:
         """Whether every choice has said why it ended."""
-        return self.finish_reason is not None and not self._unfinished
+        return self.finish_reason is not None and None not in self._others.values()
 
     def verdict(self) -> OcxError | None:
         """The error that the end of the stream means; None if the answer is whole."""
-        if not self.finished:
-            end = "[DONE] came" if self.done else "the stream ended"
-            if self.content_seen:
-                return IncompleteError(
-                    f"the answer broke off: {end} without a finish_reason",
-                    hint="what arrived is incomplete; run it again for a whole answer",
-                )
-            return ServerError(f"no answer came: {end} without a finish_reason")
-        if self.finish_reason == "content_filter":
-            return filtered(self.content_seen)
-        return refused(self.refusal) if self.refusal and not self.content_seen else None
+        if self._failure is not None:
+            return self.broken(self._failure)
+        others = (reason for reason in self._others.values() if not is_whole(reason))
+        reason = next(others, self.finish_reason) if self.finish_reason else None
+        return fault_of(
+            reason,
+            has_text=self.content_seen,
+            calls=self.tool_calls,
+            refusal=self.refusal,
+            end="[DONE] came" if self.done else self._end,
+        )
 
     def broken(self, error: OcxError) -> OcxError:
         """`error` itself before any content, else the same as an IncompleteError."""
@@ -115,22 +138,35 @@ class StreamState:
         except (KeyError, IndexError, TypeError, AttributeError):
             return self._unusual(chunk, data)
         self._note(chunk)
-        if len(chunk["choices"]) > 1 or choice.get("index"):
+        if len(chunk["choices"]) > 1 or choice.get("index") or "message" in choice:
             return self._several(chunk["choices"], data)
-        reason = choice.get("finish_reason")
+        reason = reason_of(choice)
         if reason is not None:
-            self.finish_reason = reason = str(reason)
-        if "tool_calls" in delta:
-            add_calls(self.tool_calls, delta["tool_calls"])
-        if "refusal" in delta:
-            self.refusal += text_of(delta["refusal"])
+            self.finish_reason = later(self.finish_reason, reason)
+            self._note_failure(choice)
+        plain = delta.keys() <= _PLAIN
+        if not plain or content.__class__ is list:
+            self._more(delta)
         text = text_of(content)
         delta_read = Delta(text, reasoning_of(delta), data, reason)
         if text:
             self.content_seen = True
-            if reason is None and self._templates_left and delta.keys() <= {"content", "role"}:
+            if reason is None and self._templates_left and plain:
                 self._learn(chunk, delta_read)
         return delta_read
+
+    def _more(self, delta: Mapping[str, Any]) -> None:
+        """Take what a delta holds besides text and reasoning."""
+        self._said |= spoken(delta)
+        if "tool_calls" in delta:
+            add_calls(self.tool_calls, delta["tool_calls"])
+        if "function_call" in delta:
+            add_function_call(self.tool_calls, delta["function_call"])
+        if "refusal" in delta:
+            self.refusal += text_of(delta["refusal"])
+        for kind, count in media_of(delta).items():
+            # Audio comes in pieces.
+            self.media[kind] = 1 if kind == "audio" else self.media.get(kind, 0) + count
 
     def _learn(self, chunk: Mapping[str, Any], delta: Delta) -> None:
         if not chunk.get("usage"):
@@ -146,8 +182,11 @@ class StreamState:
         if "error" in chunk:
             self._raise_reported(chunk)
 
-    def _unusual(self, chunk: Any, data: str) -> Delta:
+    def _unusual(self, chunk: Any, data: str) -> Delta | None:
         """A chunk without the usual `choices[0].delta`: usage, an error, or a whole message."""
+        if isinstance(chunk, str) and is_done(chunk):
+            self.done = True
+            return None
         if not isinstance(chunk, dict):
             raise ServerError(f"the stream holds what is no chunk: {excerpt(data)}")
         self._raise_reported(chunk)
@@ -163,22 +202,43 @@ class StreamState:
         for choice in choices:
             if not isinstance(choice, dict):
                 continue
-            delta = choice.get("delta") or choice.get("message")
-            delta = delta if isinstance(delta, dict) else {}
-            index, ended = index_of(choice, 0), _text_or_none(choice.get("finish_reason"))
+            index, ended = index_of(choice, 0), reason_of(choice)
             if index:
-                (self._unfinished.discard if ended else self._unfinished.add)(index)
+                self._others[index] = later(self._others.get(index), ended)
                 continue
-            text, reasoning, reason = text_of(delta.get("content")), reasoning_of(delta), ended
-            self.finish_reason = ended or self.finish_reason
-            add_calls(self.tool_calls, delta.get("tool_calls"))
-            self.refusal += text_of(delta.get("refusal"))
-        self.content_seen = self.content_seen or bool(text)
+            text, reasoning = self._said_in(choice)
+            reason = ended
+            self.finish_reason = later(self.finish_reason, ended)
+            self._note_failure(choice)
         return Delta(text, reasoning, data, reason)
+
+    def _said_in(self, choice: Mapping[str, Any]) -> tuple[str, str]:
+        """Text and reasoning of a choice: its delta, and of its message what no delta has said.
+
+        Some servers repeat the whole answer as a message at the end, or send nothing else.
+        """
+        text = reasoning = ""
+        delta, message = choice.get("delta"), choice.get("message")
+        if isinstance(delta, dict) and delta:
+            self._more(delta)
+            text, reasoning = text_of(delta.get("content")), reasoning_of(delta)
+            self.content_seen = self.content_seen or bool(text)
+        if isinstance(message, dict):
+            said = set(self._said)
+            if self.content_seen and not self._by_message:
+                said.add("content")
+            new = {name: value for name, value in message.items() if name not in said}
+            self._more(new)
+            self._said = said - {"content"}
+            more = text_of(new.get("content"))
+            self._by_message = self._by_message or bool(more)
+            self.content_seen = self.content_seen or bool(more)
+            text, reasoning = text + more, reasoning + reasoning_of(new)
+        return text, reasoning
 
     def _not_json(self, data: str) -> Delta | None:
         stripped = data.strip()
-        if stripped == DONE:
+        if is_done(stripped):
             self.done = True
         if not stripped or self.done:
             return None
@@ -192,36 +252,16 @@ class StreamState:
         except (ValueError, RecursionError):
             raise NotJsonError(f"the stream holds what is not JSON: {excerpt(data)}") from None
 
+    def _note_failure(self, choice: Mapping[str, Any]) -> None:
+        """OpenRouter says in the choice what ended it."""
+        if choice.get("error"):
+            reported = {"error": choice["error"]}
+            self._failure = from_document(reported, self._headers, key=self._key)
+
     def _raise_reported(self, document: Mapping[str, Any]) -> None:
         error = from_document(document, self._headers, key=self._key)
         if error is not None:
             raise error
-
-
-def add_calls(calls: list[dict[str, Any]], fragments: Any) -> None:
-    """Join fragments of tool calls, keyed by `index`, into `calls`.
-
-    Names and ids come whole, once; arguments come in pieces.
-    """
-    for position, fragment in enumerate(fragments if isinstance(fragments, list) else ()):
-        if isinstance(fragment, dict):
-            _add_call(calls, index_of(fragment, position), fragment)
-
-
-def _add_call(calls: list[dict[str, Any]], index: int, fragment: Mapping[str, Any]) -> None:
-    # Gemini's bridges send sparse indexes, so the place in the list is not the index.
-    call = next((call for call in calls if call.get("index") == index), None)
-    if call is None:
-        call = {"index": index, "type": "function", "function": {"name": "", "arguments": ""}}
-        calls.append(call)
-    function = fragment.get("function")
-    if isinstance(function, dict):
-        call["function"]["name"] = function.get("name") or call["function"]["name"]
-        arguments = function.get("arguments") or ""
-        # Ollama's and Gemini's bridges send the object itself.
-        whole = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        call["function"]["arguments"] += whole
-    call |= {k: v for k, v in fragment.items() if k not in {"index", "function"} and v}
 
 
 def check_completion(document: Any) -> None:
@@ -232,40 +272,6 @@ def check_completion(document: Any) -> None:
         fine = False
     if not fine:
         raise ServerError("the answer is JSON, but not a chat completion")
-
-
-def filtered(content_seen: bool) -> OcxError:
-    """The error for `finish_reason: content_filter`."""
-    if content_seen:
-        return IncompleteError("the answer was cut off by the provider's content filter")
-    return RejectedError("the provider's content filter refused the answer")
-
-
-def refused(refusal: str) -> OcxError:
-    """The error for a message that is a refusal and nothing else."""
-    return RejectedError(f"the model refused: {refusal}", hint="ask it in another way")
-
-
-def index_of(fields: Mapping[str, Any], default: int) -> int:
-    """`index` if it is a number, else `default`."""
-    index = fields.get("index")
-    return index if isinstance(index, int) else default
-
-
-def text_of(content: Any) -> str:
-    """The text of `content`: a string, null, or OpenAI's list of parts."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    parts = (part.get("text") for part in content if isinstance(part, dict))
-    return "".join(text for text in parts if isinstance(text, str))
-
-
-def reasoning_of(delta: Mapping[str, Any]) -> str:
-    """`reasoning_content` (DeepSeek, Qwen) or `reasoning` (OpenRouter): the same text, once."""
-    value = delta.get("reasoning_content") or delta.get("reasoning")
-    return value if isinstance(value, str) else ""
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -13,9 +13,12 @@ from ocx.answer.cost import Cost, cost_in_answer
 from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import parse_balance
 from ocx.api.client import Client
+from ocx.api.completion import RefusedError, document_of
 from ocx.api.connection import tls_context
+from ocx.api.message import text_of
 from ocx.api.types import Endpoint
 from ocx.batch.expect import check_expectation
+from ocx.batch.output.verdict import answer_fault
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.rows.row import CHAT_PATH, Row
 from ocx.call.exchange import Body, Exchange
@@ -100,17 +103,32 @@ class ApiConnection:
         if self._format is not None and body.get("response_format") == self._format:
             del body["response_format"]  # the exchange adds it, or asks in words instead
         try:
-            text = self._exchange.send(body).text
+            text = self._text_of(body)
             if row.expect is not None:
                 check_expectation(row.expect, text)
         except OcxError as error:
             return heard.failure(error)
         return heard.answer(text)
 
+    def _text_of(self, body: Body) -> str:
+        """The answer's text; a refusal of the model is one, unless its text is checked."""
+        try:
+            result = self._exchange.send(body)
+        except RefusedError as refused:
+            fault = answer_fault(refused.reply.json)
+            if fault is not None or self._exchange.checks.need_text:
+                raise
+            message = refused.reply.json["choices"][0]["message"]
+            return text_of(message["refusal"])
+        fault = answer_fault(result.answer.fields)
+        if fault is not None:
+            raise fault
+        return result.text
+
     def _post(self, row: Row) -> Outcome:
         content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
         reply = self._client.request("POST", row.path, content=content)
-        cost = _cost(reply.json)
+        cost = _cost(document_of(reply))
         return Answer(
             "", reply.json, reply.status, reply.request_id, reply.headers, cost.credits, cost.source
         )

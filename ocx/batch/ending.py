@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from ocx.batch.result import RETRYABLE
 from ocx.batch.summary import Summary
 from ocx.errors import ERRORS, Interrupted, OcxError, Terminated
 from ocx.output.batch_progress import amount, count, duration
@@ -17,11 +16,20 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     """What a person is told at the end."""
     yield f"{_counts(summary)}; {_took(summary)}"
     for name, example in summary.examples.items():
-        mends = "a rerun may help" if name in RETRYABLE else "for good"
+        mends = "a rerun may help" if name in summary.retryable else "for good"
         where = f"line {example.line}, {example.id}"
         yield f"{summary.classes[name]:,} failed with {name} ({mends}); {where}: {example.message}"
+    if summary.cut:
+        yield f"{summary.cut:,} answers were cut off at the token limit; raise --max-tokens"
+    yield from unknown_reasons(summary.unknown_reasons)
     if summary.maybe_paid_twice:
         yield f"{summary.maybe_paid_twice:,} rows at most may have been paid twice"
+
+
+def unknown_reasons(counts: Mapping[str, int]) -> Iterator[str]:
+    """A warning for each finish_reason that is not known."""
+    for reason, number in counts.items():
+        yield f"the finish_reason {reason} of {_rows(number)} is not known; it counts as finished"
 
 
 def ending(summary: Summary, *, to_file: bool) -> BaseException | None:
@@ -98,5 +106,4 @@ def _rows(number: int) -> str:
 
 
 def _retryable(summary: Summary) -> bool:
-    left = summary.classes + summary.kept_failures
-    return any(left[name] for name in RETRYABLE)
+    return bool(summary.retryable)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from ocx.api.finish import reason_of
 from ocx.batch.rows.row import BadRow, Row
 from ocx.errors import ERRORS, OcxError
 
@@ -18,6 +19,15 @@ MAYBE_PAID = frozenset({"network", "timeout", "incomplete"})
 """Classes of failure of a request that may have been charged all the same."""
 
 EXIT_CODES = {error.name: error.exit_code for error in ERRORS}
+
+
+def rerun_helps(error: OcxError) -> bool:
+    """Whether a plain `--resume` sends the row again: by its class, where the error says nothing.
+
+    A broken tool call may be whole the next time; one that the token limit cut, or a filtered
+    answer, will not.
+    """
+    return error.name in RETRYABLE if error.rerun_helps is None else error.rerun_helps
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,13 @@ class Answer:
     def usage(self) -> Mapping[str, Any] | None:
         found = self.body.get("usage") if isinstance(self.body, dict) else None
         return found if isinstance(found, dict) else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Of the first choice, if there is one."""
+        choices = self.body.get("choices") if isinstance(self.body, dict) else None
+        first = choices[0] if isinstance(choices, list) and choices else None
+        return reason_of(first) if isinstance(first, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +124,8 @@ class Result:
     def kind(self) -> str:
         """`ok`, or the name of the error's class."""
         return OK if isinstance(self.outcome, Answer) else self.outcome.error.name
+
+    @property
+    def rerun_helps(self) -> bool:
+        """Whether a rerun can mend the failure."""
+        return isinstance(self.outcome, Failure) and rerun_helps(self.outcome.error)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from ocx.api.finish import ending_of, unknown_reason
 from ocx.api.usage import cached_tokens, reasoning_tokens, token_count
 from ocx.batch.control.settings import Stop
 from ocx.batch.output.batch_row import as_number
 from ocx.batch.output.states import State
-from ocx.batch.result import EXIT_CODES, OK, RETRYABLE, Result
+from ocx.batch.result import EXIT_CODES, OK, Result
 
 _PARTIAL = 13
 _BY_ERROR = {"balance", "max_credits", "min_balance", "refused"}
@@ -40,6 +42,9 @@ class Summary:
     total: rows that the run was about, None for a stream that was not read to its end.
     cached_tokens, reasoning_tokens: those among the tokens of prompts and of answers.
     skipped: rows that an earlier run had finished; `kept_failures` of them had failed.
+    for_good: failures that a rerun does not mend, by class; those that were kept, too.
+    cut: answers that the token limit ended.
+    unknown_reasons: the finish_reasons of answers that are not known, and how often.
     unsent: rows without a result.
     maybe_paid_twice: rows at most whose request may have been charged more than once.
     credits: the costs that are known by row.
@@ -49,7 +54,10 @@ class Summary:
     total: int | None = None
     skipped: int = 0
     kept_failures: Counter[str] = field(default_factory=Counter)
+    for_good: Counter[str] = field(default_factory=Counter)
     classes: Counter[str] = field(default_factory=Counter)
+    cut: int = 0
+    unknown_reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Example] = field(default_factory=dict)
     unsent: int = 0
     maybe_paid_twice: int = 0
@@ -84,7 +92,10 @@ class Summary:
         """Count a finished row."""
         self.classes[result.kind] += 1
         self.requests += result.attempts
+        if result.error is not None and not result.rerun_helps:
+            self.for_good[result.kind] += 1
         answer = result.answer
+        self._count_reason(answer.finish_reason if answer is not None else None)
         if answer is not None and answer.usage and result.attempts:
             self.prompt_tokens += token_count(answer.usage, "prompt_tokens") or 0
             self.completion_tokens += token_count(answer.usage, "completion_tokens") or 0
@@ -102,6 +113,14 @@ class Summary:
         self.skipped += 1
         if state is not None and not state.good:
             self.kept_failures[state.kind] += 1
+            self.for_good[state.kind] += not state.retryable
+
+    @property
+    def retryable(self) -> Counter[str]:
+        """Failures that a rerun may mend, by class."""
+        left = self.classes + self.kept_failures - self.for_good
+        del left[OK]
+        return left
 
     def exit_code(self) -> int:
         """0 if all is good, 13 if a rerun helps, else the class of what is left."""
@@ -110,15 +129,18 @@ class Summary:
             return stop.error.exit_code if stop.error is not None else 1
         if stop is not None and stop.reason in _STOPS:
             return _STOPS[stop.reason]
-        left = self.classes + self.kept_failures
-        del left[OK]
-        permanent = {name: count for name, count in left.items() if name not in RETRYABLE}
-        retryable = sum(left.values()) - sum(permanent.values())
+        permanent, retryable = +self.for_good, self.retryable.total()
         if stop is not None and stop.reason == "failures" and permanent and not retryable:
             return _most(permanent)
         if retryable or self.unsent:
             return _PARTIAL
         return _most(permanent) if permanent else 0
+
+    def _count_reason(self, reason: str | None) -> None:
+        if reason is not None:
+            self.cut += ending_of(reason) == "length"
+            if unknown := unknown_reason(reason):
+                self.unknown_reasons[unknown] += 1
 
     def document(self) -> dict[str, Any]:
         """For `--report`."""
@@ -132,11 +154,13 @@ class Summary:
             "failures": {
                 name: {
                     "count": self.classes[name],
-                    "retryable": name in RETRYABLE,
+                    "retryable": name in self.retryable,
                     "example": vars(example),
                 }
                 for name, example in self.examples.items()
             },
+            "cut_at_limit": self.cut,
+            "unknown_finish_reasons": dict(self.unknown_reasons),
             "maybe_paid_twice": self.maybe_paid_twice,
             "requests": self.requests,
             "prompt_tokens": self.prompt_tokens,
@@ -152,7 +176,7 @@ class Summary:
         }
 
 
-def _most(classes: dict[str, int]) -> int:
+def _most(classes: Mapping[str, int]) -> int:
     """The exit code of the most frequent class; of several, the lowest code."""
     name = min(classes, key=lambda name: (-classes[name], EXIT_CODES.get(name, 1)))
     return EXIT_CODES.get(name, 1)

@@ -40,6 +40,7 @@ class Verification:
     Attributes:
         doubled: ids with more than one row of output.
         unknown: rows of output whose id the input does not have.
+        unknown_reasons: the finish_reasons of answers that are not known, and how often.
     """
 
     def __init__(self, outputs: Iterable[Path]) -> None:
@@ -51,6 +52,7 @@ class Verification:
         self.classes: Counter[str] = Counter()
         self.doubled = Group()
         self.unknown = 0
+        self.unknown_reasons: Counter[str] = Counter()
         self._states = States()
         for path in outputs:
             self._read(path)
@@ -105,5 +107,7 @@ class Verification:
                 if self._states.get(line.row.id) is not None:
                     self.doubled.add(line.row.id)
                 self._states.add(line.row)
+                if line.row.unknown_reason is not None:
+                    self.unknown_reasons[line.row.unknown_reason] += 1
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}") from None

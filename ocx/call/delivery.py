@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer
+from ocx.api.finish import unknown_reason
+from ocx.api.message import media_words
 from ocx.api.surrogates import SurrogateJoiner
 from ocx.api.types import Delta
-from ocx.call.exchange import CUT_AT_LIMIT, DeltaSink
+from ocx.call.exchange import CUT_AT_LIMIT, DeltaSink, was_cut
 from ocx.call.options import Checks, Output
 from ocx.output.answer_writers import (
     GatheringSink,
@@ -86,7 +88,9 @@ class _Delivery:
         self._target.flush()
         if not complete:
             return
-        cut = answer.finish_reason == "length"
+        if reason := unknown_reason(answer.finish_reason):
+            self._run.warn(f"the finish_reason {reason} is not known; it counts as finished")
+        cut = was_cut(answer)
         if cut and self._checks.fail_on_length:
             return
         if cut:
@@ -145,9 +149,20 @@ class TextDelivery(_Delivery):
         self._writer.finish(complete=complete)
         if complete and answer.tool_calls and not self._wrote and not self._checks.need_text:
             self._write_json(answer.tool_calls)
-        if complete and not (self._wrote or answer.tool_calls or self._checks.need_text):
-            self._run.warn("the answer is empty")
+        if complete and not self._checks.need_text:
+            self._tell_what_is_no_text(answer)
+        if answer.late_think and self._wrote:
+            self._run.warn(
+                "what stands before </think> was reasoning; --no-stream tells it from the answer"
+            )
         super().finish(answer, complete=complete)
+
+    def _tell_what_is_no_text(self, answer: Answer) -> None:
+        if media := media_words(answer.media):
+            more = "also holds" if self._wrote else "holds no text but"
+            self._run.note(f"the answer {more} {media}; --json shows all of it")
+        elif not (self._wrote or answer.tool_calls):
+            self._run.warn("the answer is empty")
 
     def _chosen_writer(self) -> Writer:
         if self._checks.need_text:

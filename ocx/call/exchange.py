@@ -13,9 +13,10 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
+from ocx.api.finish import ending_of
 from ocx.api.types import Delta, Reply
 from ocx.call.options import Checks
-from ocx.call.think import ThinkSplitter, split_think
+from ocx.call.think import LateThink, ThinkSplitter, split_whole
 from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
 from ocx.escaping import one_line
 from ocx.record import record
@@ -191,8 +192,8 @@ class _RoundTrip:
         text: list[str] = []
         reasoning: list[str] = []
         keep = self._keeper(text, reasoning)
-        splitter = ThinkSplitter()
-        hear = _splitting(splitter, keep) if self._exchange.split_think else keep
+        thinking = _Thinking(keep) if self._exchange.split_think else None
+        hear = thinking.take if thinking else keep
         complete = False
         with self._opened() as stream:
             try:
@@ -200,9 +201,10 @@ class _RoundTrip:
                     hear(deltas)
                 complete = True
             finally:
-                if rest := splitter.end():
-                    keep([Delta(rest, "", "", None)])
-                self.answer = streamed_answer(stream, joined(text), joined(reasoning))
+                if thinking:
+                    thinking.end()
+                answer = streamed_answer(stream, joined(text), joined(reasoning))
+                self.answer = thinking.of(answer) if thinking else answer
                 if self._sink is not None:
                     self._sink.finish(self.answer, complete=complete)
 
@@ -238,19 +240,19 @@ class _RoundTrip:
         return keep
 
     def _fetch(self) -> None:
-        from ocx.api.completion import CutAnswerError, RefusedError
+        from ocx.api.completion import UnfitAnswerError
 
         try:
             reply = self._exchange.client.chat(self._body)
-        except (CutAnswerError, RefusedError) as cut:
-            self._fetched(cut.reply, complete=False)
+        except UnfitAnswerError as unfit:
+            self._fetched(unfit.reply, complete=False)
             raise
         self._fetched(reply, complete=True)
 
     def _fetched(self, reply: Reply, *, complete: bool) -> None:
         answer = whole_answer(reply)
         if self._exchange.split_think:
-            text, reasoning = split_think(answer.text)
+            text, reasoning = split_whole(answer.text)
             if text != answer.text:
                 answer = replace(answer, text=text, reasoning=answer.reasoning + reasoning)
         self.answer = answer
@@ -260,7 +262,7 @@ class _RoundTrip:
 
     def _check(self) -> str:
         checks = self._exchange.checks
-        if checks.fail_on_length and self.answer.finish_reason == "length":
+        if checks.fail_on_length and was_cut(self.answer):
             raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens")
         if checks.need_text and not self.answer.text and self.answer.tool_calls:
             raise InvalidAnswerError(
@@ -279,24 +281,48 @@ class _RoundTrip:
             self._exchange.recorder.record(self._body, started, self.answer, cost, error)
 
 
-def _splitting(
-    splitter: ThinkSplitter, hear: Callable[[Sequence[Delta]], object]
-) -> Callable[[Sequence[Delta]], object]:
-    """`hear` for deltas whose text may begin with a `<think>` block."""
+class _Thinking:
+    """Passes deltas on to `hear`, with the reasoning that stands in their text apart."""
 
-    def split(deltas: Sequence[Delta]) -> None:
-        if splitter.decided:
-            hear(deltas)
-            return
-        parts = [splitter.feed(delta.text) for delta in deltas]
-        hear(
-            [
-                delta._replace(text=part.text, reasoning=delta.reasoning + part.reasoning)
-                for delta, part in zip(deltas, parts, strict=True)
-            ]
-        )
+    def __init__(self, hear: Callable[[Sequence[Delta]], object]) -> None:
+        self._hear = hear
+        self._splitter = ThinkSplitter()
+        self._late = LateThink()
 
-    return split
+    def take(self, deltas: Sequence[Delta]) -> None:
+        splitter = self._splitter
+        if not splitter.decided:
+            deltas = self._split(deltas)
+        if not splitter.closed:
+            one = len(deltas) == 1
+            self._late.watch(deltas[0].text if one else "".join([d.text for d in deltas]))
+        self._hear(deltas)
+
+    def end(self) -> None:
+        """Pass on what was held back."""
+        if rest := self._splitter.end():
+            self._hear([Delta(rest, "", "", None)])
+
+    def of(self, answer: Answer) -> Answer:
+        """The answer as it is kept: what was shown stays, but reasoning is no text in it."""
+        if not self._late.came:
+            return answer
+        text, reasoning = split_whole(answer.text)
+        return replace(answer, text=text, reasoning=answer.reasoning + reasoning, late_think=True)
+
+    def _split(self, deltas: Sequence[Delta]) -> list[Delta]:
+        whole = len(deltas) == 1 and deltas[0].finish_reason is not None
+        split = split_whole if whole else self._splitter.feed
+        parts = [split(delta.text) for delta in deltas]
+        return [
+            delta._replace(text=part.text, reasoning=delta.reasoning + part.reasoning)
+            for delta, part in zip(deltas, parts, strict=True)
+        ]
+
+
+def was_cut(answer: Answer) -> bool:
+    """Whether the token limit ended the answer."""
+    return answer.finish_reason is not None and ending_of(answer.finish_reason) == "length"
 
 
 def _uncounted(body: Body) -> Body:

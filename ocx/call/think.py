@@ -27,6 +27,7 @@ class ThinkSplitter:
 
     Attributes:
         decided: the rest of the answer is text; `feed` need not be called anymore.
+        closed: there was a block.
     """
 
     def __init__(self) -> None:
@@ -34,13 +35,13 @@ class ThinkSplitter:
         self._head = ""
         self._block: list[str] | None = None
         self._seam = ""
-        self._closed = False
+        self.closed = False
 
     def feed(self, text: str) -> Split:
         """Take the next piece; give back what is certain by now."""
         if self.decided:
             return Split(text, "")
-        if self._closed:
+        if self.closed:
             return Split(self._after_block(text), "")
         if self._block is not None:
             return self._inside(text)
@@ -53,7 +54,7 @@ class ThinkSplitter:
 
     def end(self) -> str:
         """The text that was held back, if the block never closed."""
-        text = "" if self.decided or self._closed else self._head + self._rest_of_block()
+        text = "" if self.decided or self.closed else self._head + self._rest_of_block()
         self.decided = True
         return text
 
@@ -65,7 +66,7 @@ class ThinkSplitter:
             self._seam = (self._seam + text)[-len(CLOSE) + 1 :]
             return Split("", "")
         reasoning, _, rest = "".join(self._block).partition(CLOSE)
-        self._closed = True
+        self.closed = True
         return Split(self._after_block(rest), reasoning.strip())
 
     def _after_block(self, text: str) -> str:
@@ -85,3 +86,46 @@ def split_think(text: str) -> Split:
     splitter = ThinkSplitter()
     before, reasoning = splitter.feed(text)
     return Split(before + splitter.end(), reasoning)
+
+
+def split_whole(text: str) -> Split:
+    """Divide an answer of which nothing has been shown.
+
+    Where the server's template has said `<think>` already, only `</think>` is in the answer: what
+    stands before it is reasoning.
+    """
+    split = split_think(text)
+    end = _lone_end(text)
+    if split.text != text or end is None:
+        return split
+    return Split(text[end + len(CLOSE) :].lstrip(), text[:end].strip())
+
+
+class LateThink:
+    """Watch the text of a stream for a `</think>` that no `<think>` began.
+
+    Attributes:
+        came: it did, so what was shown before it is reasoning.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._watched: str | None = ""  # the end of the text so far; None: the first tag has come
+
+    def watch(self, text: str) -> None:
+        """Look at the next piece."""
+        if self._watched is None:
+            return
+        seen = self._watched + text
+        self._watched = seen[-len(CLOSE) :]
+        if "think>" in seen and (OPEN in seen or CLOSE in seen):
+            self.came = _lone_end(seen) is not None
+            self._watched = None
+
+
+def _lone_end(text: str) -> int | None:
+    """Where `</think>` stands, if it is the first tag and not quoted as code."""
+    end = text.find(CLOSE)
+    if end < 0 or OPEN in text[:end] or text[:end].endswith("`"):
+        return None
+    return end

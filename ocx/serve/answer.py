@@ -71,7 +71,8 @@ class ForwardedEvent:
     """An event of an upstream, passed on as it came.
 
     `text_bytes` is how many bytes of answer are in it: they are charged if the upstream sends no
-    usage. `hidden` events are not passed on: a usage that the client did not ask for.
+    usage. `finish` is its finish_reason, which is no end if it means a failure. `hidden` events
+    are not passed on: a usage that the client did not ask for.
     """
 
     data: str
@@ -83,14 +84,23 @@ class ForwardedEvent:
 
 @dataclass(frozen=True, slots=True)
 class ForwardedDocument:
-    """An upstream's answer without streaming: the body as it came."""
+    """An upstream's answer without streaming: the body as it came.
+
+    `whole` is false if the upstream ended it in a failure, or does not say that it ended.
+    """
 
     body: bytes
     text_bytes: int
     usage: Usage | None
+    whole: bool = True
 
 
-Part = Token | Finish | Begin | RawBytes | ForwardedEvent | ForwardedDocument
+@dataclass(frozen=True, slots=True)
+class UpstreamDone:
+    """The upstream has sent its own `[DONE]`."""
+
+
+Part = Token | Finish | Begin | RawBytes | ForwardedEvent | ForwardedDocument | UpstreamDone
 
 
 class Cut(Exception):

@@ -43,6 +43,8 @@ class Delivery(ABC):
     """What a streamed and a whole answer share."""
 
     headers: ClassVar[Headers] = []
+    _failed = False
+    """An upstream has ended its answer in a failure: it goes on as it came, and is not finished."""
 
     def __init__(
         self,
@@ -101,6 +103,11 @@ class Delivery(ABC):
             if since is not None and self._loop.time() - since >= watch.send_timeout:
                 return "client_stalled"
 
+    @property
+    def _outcome(self) -> str:
+        """Of an answer that was sent to its end."""
+        return self._broken_off() if self._failed else "finished"
+
     def _broken_off(self) -> str:
         return "cut" if self._charge.delivered else "refused"
 
@@ -127,7 +134,7 @@ class Delivery(ABC):
         async with aclosing(self._answer.parts) as parts:
             async for part in parts:
                 await self._take(part)
-        self._charge.finished = True
+        self._charge.finished = not self._failed
         await self._finish()
 
     def _logprobs(self, tokens: Iterable[Token]) -> Logprobs:

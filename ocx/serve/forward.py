@@ -13,10 +13,10 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ocx.api.sse import DONE, Decoder, EventTooLarge
+from ocx.api.sse import MAX_EVENT, Decoder, EventTooLarge, is_done
 from ocx.secret import Secret
 from ocx.serve import upstream as reading
-from ocx.serve.answer import Answer, ForwardedEvent, Part
+from ocx.serve.answer import Answer, ForwardedEvent, Part, UpstreamDone
 from ocx.serve.messages import content_kinds
 from ocx.serve.problem import ApiProblem, refuse
 from ocx.serve.request import ChatRequest
@@ -106,7 +106,8 @@ class Forward:
         try:
             async with aclosing(self._parts(request, asked)) as parts:
                 async for part in parts:
-                    finished = finished or part.finish is not None
+                    if isinstance(part, ForwardedEvent):
+                        finished = finished or part.finish is not None
                     yield part
         except ApiProblem:
             if not finished:
@@ -117,14 +118,15 @@ class Forward:
 
     async def _parts(
         self, request: ChatRequest, asked: asyncio.Event
-    ) -> AsyncGenerator[ForwardedEvent, None]:
+    ) -> AsyncGenerator[Part, None]:
         decoder = Decoder()
         async with self._sent(request, asked) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise reading.broken("the upstream sent no stream")
             async with aclosing(_events(response, decoder)) as events:
                 async for data in events:
-                    if data == DONE:
+                    if is_done(data):
+                        yield UpstreamDone()
                         return
                     yield reading.read_event(data, usage_wanted=request.include_usage)
 
@@ -225,7 +227,8 @@ async def _events(response: httpx.Response, decoder: Decoder) -> AsyncGenerator[
         for data in decoder.end():
             yield data
     except EventTooLarge as error:
-        raise reading.broken("the upstream sent an event of more than 4 MiB") from error
+        most = MAX_EVENT // 1024 // 1024
+        raise reading.broken(f"the upstream sent an event of more than {most} MiB") from error
 
 
 async def _body(response: httpx.Response, most: int) -> bytes:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ocx.serve.answer import Begin, CallToken, Finish, ForwardedEvent, Part, RawBytes, Token
+from ocx.api.finish import is_whole
+from ocx.serve.answer import (
+    Begin,
+    CallToken,
+    Finish,
+    ForwardedEvent,
+    Part,
+    RawBytes,
+    Token,
+    UpstreamDone,
+)
 from ocx.serve.delivery import Delivery, Headers, body
 from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import DONE, event
@@ -18,6 +28,7 @@ class SseResponse(Delivery):
         (b"cache-control", b"no-cache"),
     ]
     _spoken = False
+    _done = False
 
     async def _take(self, part: Part) -> None:
         match part:
@@ -34,6 +45,8 @@ class SseResponse(Delivery):
                 await self._send(b"")
             case RawBytes(wire):
                 await self._send(wire)
+            case UpstreamDone():
+                self._done = True
 
     def _delta(self, token: Token) -> dict[str, Any]:
         head: dict[str, Any] = {} if self._spoken else {"role": "assistant"}
@@ -46,19 +59,27 @@ class SseResponse(Delivery):
     async def _forward(self, part: ForwardedEvent) -> None:
         # Before sending: an upstream's usage is charged even if the client does not read it.
         self._charge.upstream = part.usage or self._charge.upstream
-        self._charge.finished = self._charge.finished or part.finish is not None
+        self._note_end(part.finish)
         self._charge.text_bytes += part.text_bytes
         if not part.hidden:
             # Data of several lines is sent as several `data:` lines, as it came.
             lines = part.data.encode("utf-8", "replace").split(b"\n")
             await self._send(b"".join(b"data: %b\n" % line for line in lines) + b"\n")
 
+    def _note_end(self, reason: str | None) -> None:
+        """An upstream's failure ends the answer without finishing it, whatever came before."""
+        if reason is not None:
+            self._failed = self._failed or not is_whole(reason)
+            self._charge.finished = not self._failed
+
     async def _finish(self) -> None:
-        self._settle("finished")
+        self._settle(self._outcome)
         flags, last = self._answer.flags, b""
         if self._request.include_usage and flags.usage and not self._charge.upstream:
             last = self._meta.usage_chunk(self._charge.usage())
-        await self._send(last + DONE if flags.done else last, last=True)
+        # After a failure the end is the upstream's own: none is made up.
+        done = self._done if self._failed else flags.done
+        await self._send(last + DONE if done else last, last=True)
 
     async def _fail(self, problem: ApiProblem) -> None:
         """Send an error event and end, without a `[DONE]`."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from ocx.api.finish import is_whole, later, reason_of, reason_of_whole
 from ocx.api.usage import cached_tokens
 from ocx.secret import redact
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
@@ -32,7 +33,7 @@ def read_event(data: str, *, usage_wanted: bool) -> ForwardedEvent:
     for choice in choices:
         if isinstance(choice, dict):
             text_bytes += _text_bytes(choice.get("delta"))
-            finish = finish or choice.get("finish_reason")
+            finish = later(finish, reason_of(choice))
     hidden = usage is not None and not choices and not usage_wanted
     return ForwardedEvent(data, text_bytes, finish, usage, hidden)
 
@@ -47,10 +48,10 @@ def read_document(body: bytes) -> ForwardedDocument:
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices:
         raise broken("the upstream sent no answer: it has no choices")
-    text_bytes = sum(
-        _text_bytes(choice.get("message")) for choice in choices if isinstance(choice, dict)
-    )
-    return ForwardedDocument(body, text_bytes, read_usage(document.get("usage")))
+    spoken = [choice for choice in choices if isinstance(choice, dict)]
+    text_bytes = sum(_text_bytes(choice.get("message")) for choice in spoken)
+    whole = all(is_whole(reason_of_whole(choice)) for choice in spoken)
+    return ForwardedDocument(body, text_bytes, read_usage(document.get("usage")), whole)
 
 
 def read_usage(value: Any) -> Usage | None:

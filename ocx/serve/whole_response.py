@@ -29,6 +29,7 @@ class WholeResponse(Delivery):
                 self._reason = reason
             case ForwardedDocument():
                 self._whole = part
+                self._failed = not part.whole
             case RawBytes():
                 self._broken = True
         # A client that left must be noticed here too.
@@ -49,7 +50,7 @@ class WholeResponse(Delivery):
         else:
             self._charge.text_bytes = self._whole.text_bytes
             self._charge.upstream = self._whole.usage
-        self._settle("finished")
+        self._settle(self._outcome)
         data = self._document()
         await self._send_head(len(data))
         await self._send(data, last=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ocx.api.sse import MAX_EVENT
 from ocx.secret import Secret
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import Price
@@ -356,7 +357,7 @@ def test_an_upstream_without_a_key_gets_none(
         (sse({"error": {"message": "boom sk-upstream-000000000000"}}), 502, "boom sk-…"),
         (sse({"error": "boom"}), 502, "failed: boom"),
         (sse(), 502, "broke off"),
-        (sse(end=b"data: " + b"x" * (4 * 1024 * 1024 + 100)), 502, "more than 4 MiB"),
+        (sse(end=b"data: " + b"x" * (MAX_EVENT + 100)), 502, "more than 32 MiB"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", 502, "302"),
         (b"HTTP/1.1 429 X\r\nContent-Length: 4\r\n\r\noops", 429, "429: oops"),
         (b"garbage\r\n\r\n", 502, "cannot be reached: RemoteProtocolError"),

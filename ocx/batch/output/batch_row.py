@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.batch.id_table import id_key
+from ocx.batch.output.verdict import verdict_of
 from ocx.batch.result import Answer, Failure, Result
 
 ROW_PREFIX = b'{"id":"batch_req_'
@@ -54,11 +55,18 @@ def encode_row(document: Mapping[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What an output row says about its row."""
+    """What an output row says about its row.
+
+    Attributes:
+        rerun_helps: of a failure; None leaves it to the class.
+        unknown_reason: the finish_reason of an answer, where it is not known.
+    """
 
     id: str
     kind: str
     sha256: str
+    rerun_helps: bool | None = None
+    unknown_reason: str | None = None
 
 
 def read_row(line: bytes) -> Written:
@@ -68,19 +76,9 @@ def read_row(line: bytes) -> Written:
         raise ValueError(f"is no output row of a batch: {line[:_SHOWN]!r}")
     ours = document.get("ocx")
     ours = ours if isinstance(ours, dict) else {}
-    kind = ours.get("class")
-    if not isinstance(kind, str):
-        kind = _kind(document)
-    return Written(document["custom_id"], kind, str(ours.get("request_sha256", "")))
-
-
-def _kind(document: Mapping[str, Any]) -> str:
-    """Of a row that another program wrote."""
-    if document.get("error"):
-        return "failure"
-    response = document.get("response")
-    status = response.get("status_code") if isinstance(response, dict) else None
-    return "ok" if status == 200 else "failure"
+    verdict = verdict_of(document)
+    sha256 = str(ours.get("request_sha256", ""))
+    return Written(document["custom_id"], verdict.kind, sha256, *verdict[1:])
 
 
 def _is_refusal(outcome: Failure) -> bool:

@@ -23,7 +23,7 @@ class Line(NamedTuple):
     row: Written
 
     def entry(self) -> Entry:
-        state = pack_state(self.row.kind, self.row.sha256)
+        state = pack_state(self.row.kind, self.row.sha256, self.row.rerun_helps)
         return Entry(id_key(self.row.id), state, self.start, self.end)
 
 

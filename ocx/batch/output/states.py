@@ -15,6 +15,10 @@ Retry = Literal["retryable", "all", "none"]
 Decision = Literal["send", "skip", "changed"]
 
 _CLASSES = (OK, *(error.name for error in ERRORS))
+# Of two classes the error decides whether a rerun helps, against the rule of the class. No row
+# ends as the two whose places they take.
+_EXCEPTIONS = {"below": ("incomplete", False), "partial": ("invalid_answer", True)}
+_SLOTS = tuple(_EXCEPTIONS.get(name, (name, name in RETRYABLE)) for name in _CLASSES)
 _GOOD = 1
 _HASH_BITS = 60
 _HASH = (1 << _HASH_BITS) - 1
@@ -28,14 +32,11 @@ class State:
 
     kind: str
     sha256: int
+    retryable: bool = False
 
     @property
     def good(self) -> bool:
         return self.kind == OK
-
-    @property
-    def retryable(self) -> bool:
-        return self.kind in RETRYABLE
 
 
 class States:
@@ -50,7 +51,8 @@ class States:
         return len(self._table)
 
     def add(self, written: Written) -> None:
-        self.add_packed(id_key(written.id), pack_state(written.kind, written.sha256))
+        state = pack_state(written.kind, written.sha256, written.rerun_helps)
+        self.add_packed(id_key(written.id), state)
 
     def add_packed(self, key: int, state: int) -> None:
         old = self._table.get(key)
@@ -66,7 +68,8 @@ class States:
         found = self._table.get(id_key(row_id))
         if found is None:
             return None
-        return State(_CLASSES[(found >> _SHORT_BITS) - 1], found & _SHORT)
+        kind, retryable = _SLOTS[(found >> _SHORT_BITS) - 1]
+        return State(kind, found & _SHORT, retryable)
 
     def has_key(self, key: int) -> bool:
         return self._table.get(key) is not None
@@ -84,9 +87,11 @@ class States:
         return "send" if retry == "retryable" and state.retryable else "skip"
 
 
-def pack_state(kind: str, sha256: str) -> int:
-    """16 classes and 60 bits of the hash in one integer."""
-    number = _CLASSES.index(kind) if kind in _CLASSES else _CLASSES.index("failure")
+def pack_state(kind: str, sha256: str, rerun_helps: bool | None = None) -> int:
+    """15 classes and 60 bits of the hash in one integer; None leaves a rerun to the class."""
+    slot = (kind, kind in RETRYABLE if rerun_helps is None else rerun_helps)
+    known = next((each for each in (slot, (kind, kind in RETRYABLE)) if each in _SLOTS), None)
+    number = _SLOTS.index(known or ("failure", False))
     return (number + 1) << _HASH_BITS | _cut(sha256)
 
 

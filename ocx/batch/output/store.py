@@ -191,7 +191,8 @@ class _Written(NamedTuple):
 
     @classmethod
     def of(cls, result: Result, renderer: Renderer) -> _Written:
-        state = pack_state(result.kind, result.sha256)
+        again = None if result.error is None else result.rerun_helps
+        state = pack_state(result.kind, result.sha256, again)
         return cls(id_key(result.id), state, renderer.row(result))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ocx.batch.ending import unknown_reasons
 from ocx.batch.options import RowForm
 from ocx.batch.rows.composer import Composer
 from ocx.batch.rows.row import BadRow, Row
@@ -38,6 +39,8 @@ def verify(
     for row in found.faulty(rows.rows()):
         if failed:
             write_json_line(run.terminal, _fields(row, form))
+    for warning in unknown_reasons(found.unknown_reasons):
+        run.warn(warning)
     if run.json and not failed:
         write_json(run.terminal, found.document())
     elif not run.quiet and not failed and found.complete:
