@@ -151,7 +151,7 @@ class TextDelivery(_Delivery):
             self._write_json(answer.tool_calls)
         if complete and not self._checks.need_text:
             self._tell_what_is_no_text(answer)
-        if answer.late_think and self._wrote:
+        if answer.late_think and not self._checks.need_text:
             self._run.warn(
                 "what stands before </think> was reasoning; --no-stream tells it from the answer"
             )

@@ -309,3 +309,23 @@ def test_retry_repeats_the_last_call_of_a_conversation(
     talk.say("two", "better")
     assert contents(chat_server) == ["one", "better", "two"]
     talk.leave()
+
+
+def test_a_broken_tool_call_ends_a_turn_and_not_the_session(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """Its arguments are not shown, and no later turn sends them."""
+    cut = {"id": "a1", "function": {"name": "write", "arguments": '{"x": "secret'}}
+    broken = answers.event(answers.chunk(tool_calls=[cut])) + answers.finish("tool_calls")
+    good = [{"id": f"a{at}", "index": 0, "function": {"name": "look"}} for at in (1, 2)]
+    two = b"".join(answers.event(answers.chunk(tool_calls=[call])) for call in good)
+    chat_server.answer(
+        answers.STREAM_HEAD + broken + answers.LAST_PIECE,
+        answers.STREAM_HEAD + two + answers.finish() + answers.LAST_PIECE,
+        path=CHAT,
+    )
+    talk = begin(online)
+    talk.say("one", "the tool call write are not JSON")
+    talk.say("two", '"a2"')
+    assert contents(chat_server) == ["two"]
+    assert "secret" not in talk.leave()

@@ -432,6 +432,59 @@ def test_a_break_after_the_finish_is_no_error(
     assert gateway.charges()[0][1] == "finished"
 
 
+@pytest.mark.parametrize("reason", ["error", "insufficient_system_resource", "ABORTED"])
+@pytest.mark.parametrize("done", [b"data: [DONE]\n\n", b""])
+@pytest.mark.parametrize(
+    ("text", "charge"),
+    [("half", ("settled", "cut", 11, 1, 11 * 10 + 100)), (None, ("released", "refused", 11, 0, 0))],
+)
+def test_a_failure_by_finish_reason_goes_on_as_it_came_and_is_no_end(
+    serve: Callable[..., Served],
+    told: Callable[[bytes], Told],
+    reason: str,
+    done: bytes,
+    text: str | None,
+    charge: tuple[Any, ...],
+) -> None:
+    """Charged are the prompt and the tokens that came, whatever usage the upstream reports."""
+    usage = {"usage": {"prompt_tokens": 999, "completion_tokens": 999}}
+    sent = sse(*([chunk(text)] if text else []), chunk(finish=reason, **usage), end=done)
+    gateway = front(serve, told(sent).url, "m")
+    reply = stream(gateway, stream_options={"include_usage": True})
+    assert reply.content == sent.partition(b"\r\n\r\n")[2]
+    assert gateway.charges() == [charge]
+
+
+@pytest.mark.parametrize("reason", ["error", "canceled", None])
+def test_a_whole_answer_that_failed_goes_on_as_it_came_and_is_no_end(
+    serve: Callable[..., Served], told: Callable[[bytes], Told], reason: str | None
+) -> None:
+    usage = {"prompt_tokens": 999, "completion_tokens": 999}
+    choice = {"index": 0, "message": {"content": "half"}, "finish_reason": reason}
+    document = {"choices": [choice], "usage": usage}
+    gateway = front(serve, told(whole(document)).url, "m")
+    assert gateway.http.post("/chat/completions", json=ASK).json() == document
+    assert gateway.charges() == [("settled", "cut", 11, 1, 11 * 10 + 100)]
+
+
+def test_a_filter_and_a_reason_that_is_not_known_are_ends(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    for reason in ("SAFETY", "load_shed"):
+        usage = {"usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+        gateway = front(serve, told(sse(chunk("half"), chunk(finish=reason, **usage))).url, "m")
+        stream(gateway)
+        assert gateway.charges() == [("settled", "finished", 5, 2, 250)]
+
+
+@pytest.mark.parametrize("end", [b'data: "[DONE]"\n\n', b"data: [done]\n\n", b"data: data: [DONE]"])
+def test_an_end_that_is_spelt_otherwise(
+    serve: Callable[..., Served], told: Callable[[bytes], Told], end: bytes
+) -> None:
+    up = told(sse(chunk("hi"), chunk(finish="stop"), end=end))
+    assert events(stream(front(serve, up.url, "m")).text)[-1] == "[DONE]"
+
+
 def test_tool_calls_and_reasoning_count(
     serve: Callable[..., Served], told: Callable[[bytes], Told]
 ) -> None:
