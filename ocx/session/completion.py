@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from unicodedata import normalize
 
 from ocx.config.paths import expand
 
 Candidates = Callable[[str], Iterable[str]]
 """Gives what an argument that begins so may become."""
+
+
+def as_typed_in_ascii(line: str) -> str:
+    """`／ｍodel　３`, as a Chinese or Japanese keyboard types it, is `/model ３`."""
+    if line[:1] != "／" or line[:2] == "／／":
+        return line
+    word, space, rest = line.replace("\u3000", " ", 1).partition(" ")
+    return f"{normalize('NFKC', word)}{space}{rest}"
 
 
 class Completer:
@@ -23,6 +32,7 @@ class Completer:
 
     def complete(self, line: str) -> list[str]:
         """Every line that `line`, up to the cursor, may become; empty for a message."""
+        line = as_typed_in_ascii(line)
         if not line.startswith("/") or line.startswith("//"):
             return []
         word, space, argument = line.partition(" ")

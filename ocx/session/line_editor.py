@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from locale import CODESET, nl_langinfo
 from pathlib import Path
 from types import FrameType, TracebackType
 
 from ocx import signals
 from ocx.terminal import Terminal
 
+_ASCII = frozenset({"ANSI_X3.4-1968", "US-ASCII", "646"})
+"""What the C locale calls its characters on Linux, macOS and Solaris."""
 _KEPT = 1000
 _MORE = "… "
 _QUOTES = '"""'
@@ -31,7 +36,8 @@ class LineEditor:
         self._history = history
         self._complete = complete
         self._found: list[str] = []
-        import readline  # only if a person types; it takes over input()
+        with _utf8_locale():
+            import readline  # only if a person types; it takes over input()
 
         self._readline = readline
 
@@ -128,7 +134,8 @@ class LineEditor:
         try:
             if before is not signal.SIG_IGN:
                 signal.signal(signal.SIGTSTP, self._leave)
-            return input(prompt)
+            with _utf8_locale():
+                return input(prompt)
         finally:
             signal.signal(signal.SIGTSTP, before)
             self._readline.set_startup_hook(None)
@@ -143,6 +150,27 @@ class LineEditor:
             begin = self._readline.get_begidx()
             self._found = [whole[begin:] for whole in self._complete(line)]
         return self._found[place] if place < len(self._found) else None
+
+
+@contextmanager
+def _utf8_locale() -> Iterator[None]:
+    """Let readline read UTF-8 where the locale is C or POSIX, or does not exist.
+
+    There it takes the bytes of a character for keys with Meta, and drops them. It looks at the
+    environment before each line. The programs that a session starts keep theirs.
+    """
+    if nl_langinfo(CODESET) not in _ASCII:
+        yield
+        return
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
 
 
 class _Suspended(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from ocx.api.types import model_ids
 from ocx.config.completion_cache import read_models, write_models
@@ -37,10 +38,11 @@ class Models:
 
     def named(self, settings: Settings, name: str) -> str:
         """The id with this number in the list; else the name itself."""
-        if not (name.isascii() and name.isdigit() and len(name) < _DIGITS):
+        digits = normalize("NFKC", name)  # full-width ones of a Chinese keyboard too
+        if not (digits.isascii() and digits.isdigit() and len(digits) < _DIGITS):
             return name
         ids = self._all(settings)
-        number = int(name)
+        number = int(digits)
         return ids[number - 1] if 0 < number <= len(ids) and name not in ids else name
 
     def _all(self, settings: Settings) -> list[str]:

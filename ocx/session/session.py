@@ -25,7 +25,14 @@ from ocx.output.error_output import write_failure
 from ocx.prompt.input import join, read_file
 from ocx.prompt.request import Message
 from ocx.runtime import Runtime
-from ocx.session.completion import Candidates, Completer, files, no_argument, one_of
+from ocx.session.completion import (
+    Candidates,
+    Completer,
+    as_typed_in_ascii,
+    files,
+    no_argument,
+    one_of,
+)
 from ocx.session.last_answer import copy_text, pipe_text
 from ocx.session.line_editor import LineEditor
 from ocx.session.models import Models
@@ -168,11 +175,12 @@ class Session:
         Raises:
             OcxError: whatever sending raises.
         """
+        text = as_typed_in_ascii(text)
         if text.startswith("/") and not text.startswith("//"):
             word, _, rest = text.partition(" ")
             self._command(word).run(rest.strip())
         elif text.strip():
-            self._say(text[1:] if text.startswith("//") else text)
+            self._say(text[1:] if text.startswith(("//", "／／")) else text)
 
     def _say(self, text: str) -> None:
         self._typed = text
