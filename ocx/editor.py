@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from ocx.config.editing import editor, run_editor
+from ocx.decoding import decode
 from ocx.errors import OcxError
-from ocx.prompt.input import decode
 from ocx.runtime import Runtime
 
 

@@ -26,6 +26,7 @@ from referencing.jsonschema import DRAFT202012, SchemaRegistry
 
 from ocx.answer.extract import only_block
 from ocx.answer.shorthand import from_shorthand
+from ocx.decoding import decode
 from ocx.errors import InvalidAnswerError, OcxError, UsageError
 from ocx.jsontext import parse
 
@@ -124,14 +125,13 @@ def read_schema(given: str, read_stdin: Callable[[], bytes]) -> Schema:
     if given.lstrip().startswith("{"):
         return Schema(_document(given, "--schema"))
     if given == "-":
-        return Schema(_document(read_stdin().decode("utf-8", "replace"), "stdin"))
+        return Schema(_document(decode(read_stdin(), "stdin"), "stdin"))
     path = Path(given)
     if given.endswith(".json") or "/" in given or _is_file(path):
         try:
-            return Schema(_document(path.read_text("utf-8"), given))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise UsageError(f"cannot read the schema {given}: {reason}") from None
+            return Schema(_document(decode(path.read_bytes(), given), given))
+        except OSError as error:
+            raise UsageError(f"cannot read the schema {given}: {error.strerror}") from None
     return Schema(from_shorthand(given))
 
 

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from ocx.batch.engine import Fed
 from ocx.batch.options import RowsIn, Words
 from ocx.batch.output.states import Retry, States
 from ocx.batch.plan import Hash, Plan, Seen, make_plan
+from ocx.batch.rows.columns import check_columns
 from ocx.batch.rows.composer import Composer
+from ocx.batch.rows.lines import Dialect
 from ocx.batch.rows.records import Format
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.selection import Selection
@@ -27,9 +29,13 @@ from ocx.runtime import Runtime
 class Input(Protocol):
     """Attributes:
     form: how it is read.
+    dialect: how it is written, once its columns are known.
     """
 
     form: Format
+
+    @property
+    def dialect(self) -> Dialect: ...
 
     def columns(self) -> Sequence[str]:
         """The names of the fields of its first row: of a table, its header."""
@@ -53,12 +59,18 @@ class FileInput:
     selection: Selection
     keep_going: bool
 
+    @property
+    def dialect(self) -> Dialect:
+        return self.source.dialect
+
     def columns(self) -> Sequence[str]:
         return next((tuple(row.source) for row in self.source.rows() if row.source), ())
 
     def plan(
         self, states: States | None, sha256: Hash, retry: Retry, on_row: Seen | None = None
     ) -> Plan | None:
+        if self.form != "jsonl":
+            _check(self.source.composer, self.columns(), str(self.source.path))
         return make_plan(
             self.source,
             self.selection,
@@ -75,9 +87,18 @@ class FileInput:
 
 
 class StreamInput:
-    def __init__(self, rows: Iterator[Row | BadRow], form: Format, selection: Selection) -> None:
+    def __init__(
+        self,
+        stream: IO[bytes],
+        form: Format,
+        composer: Composer,
+        dialect: Dialect,
+        selection: Selection,
+    ) -> None:
         self.form = form
-        self._rows = rows
+        self.dialect = dialect
+        self._composer = composer
+        self._rows = stream_rows(stream, form, composer, dialect)
         self._selection = selection
 
     def columns(self) -> Sequence[str]:
@@ -91,6 +112,9 @@ class StreamInput:
         return tuple(read[-1].source or ()) if read else ()
 
     def plan(self, *_: object, **__: object) -> Plan | None:
+        """Waits for the first row of a table: nothing is sent before its columns are known."""
+        if self.form in {"csv", "tsv"}:
+            _check(self._composer, self.columns(), "stdin")
         return None
 
     def rows(self, plan: Plan | None) -> Iterator[Fed]:  # noqa: ARG002 - as a file has it
@@ -106,18 +130,23 @@ def open_rows(
         UsageError: there is none, or its form is unknown.
     """
     name = _name(run, words)
-    form = rows_in.form_of(name)
+    form, dialect = rows_in.form_of(name), rows_in.dialect()
     selection = Selection(shard, rows_in.limit, rows_in.sample, rows_in.seed)
     if name != STDIN:
         return FileInput(
-            FileSource(Path(name), form, composer), form, selection, rows_in.keep_going
+            FileSource(Path(name), form, composer, dialect), form, selection, rows_in.keep_going
         )
     if rows_in.sample is not None:
         raise UsageError("--sample needs a file: stdin can be read once", hint="or use --limit")
     stdin = run.terminal.stdin
     if stdin is None:
         raise UsageError("cannot read stdin: it is closed")
-    return StreamInput(stream_rows(stdin, form, composer), form, selection)
+    return StreamInput(stdin, form, composer, dialect, selection)
+
+
+def _check(composer: Composer, columns: Sequence[str], name: str) -> None:
+    if columns:  # else what is wrong with the header is told with its line
+        check_columns(composer, columns, name)
 
 
 def _name(run: Runtime, words: Words) -> str:

@@ -7,14 +7,17 @@ from typing import Annotated, cast
 from ocx.batch.control.settings import MAX_OUTAGE
 from ocx.batch.engine import DRAIN
 from ocx.batch.output.states import Retry
+from ocx.batch.rows.lines import Dialect
 from ocx.batch.rows.records import Format, format_of
-from ocx.call.options import Checks
+from ocx.call.options import Checks, Encoding
+from ocx.decoding import check_encoding
 from ocx.errors import UsageError
 from ocx.option_groups import Option, OptionGroup, Text, Texts
 from ocx.prompt.input import STDIN
 from ocx.prompt.options import check_output_name, check_report
 from ocx.record import record
 
+_DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 _FORMATS = ("jsonl", "csv", "tsv", "text")
 
 
@@ -31,6 +34,11 @@ class RowForm(OptionGroup):
     id_column: Annotated[
         Text, Option("--id-column NAME", "Field that holds the id of a row (custom_id, id).")
     ] = None
+    delimiter: Annotated[
+        Text,
+        Option("--delimiter C", "Between the fields of a table: , ; tab (else the header tells)."),
+    ] = None
+    encoding: Encoding = None
 
     def form_of(self, name: str) -> Format:
         """What an input holds. Raises UsageError if nothing tells."""
@@ -39,6 +47,10 @@ class RowForm(OptionGroup):
         if self.input_format is not None:
             return cast(Format, self.input_format)
         return "jsonl" if name == STDIN else format_of(name)
+
+    def dialect(self) -> Dialect:
+        """How the file is written, as far as it was told. Raises UsageError."""
+        return Dialect(_delimiter(self.delimiter), check_encoding(self.encoding))
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         _check_choice("--input-format", self.input_format, _FORMATS)
@@ -206,6 +218,13 @@ class Shards(OptionGroup):
     shard: Annotated[
         Text, Option("--shard I/N", "Only the rows of shard I, from 0; else the engine's index.")
     ] = None
+
+
+def _delimiter(text: str | None) -> str | None:
+    sign = _DELIMITERS.get(text or "", text)
+    if sign is not None and (len(sign) != 1 or sign in '"\r\n'):
+        raise UsageError(f"--delimiter takes one character, or tab, not {text!r}")
+    return sign
 
 
 def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:

@@ -94,7 +94,7 @@ def make_renderer(out: RowsOut, rows: Input, schema: Schema | None) -> Renderer:
     if rows.form in {"jsonl", "text"}:
         return MergedJson(out.field, parse=schema is not None)
     properties = _properties(schema)
-    return MergedTable(tuple(rows.columns()), rows.form, out.field, properties)
+    return MergedTable(tuple(rows.columns()), rows.dialect, out.field, properties)
 
 
 @contextmanager

@@ -79,8 +79,9 @@ def _row_template(run: Runtime, words: Words, given: Instructions) -> Template |
     prompt = join([template.prompt or "", " ".join(words.words)])
     template = replace(template, prompt=prompt or None)
     params = parse_params(given.params)
+    template = replace(template, defaults={**template.defaults, **params})
     _check_params(params, template)
-    return replace(template, defaults={**template.defaults, **params})
+    return template
 
 
 def _check_params(params: Mapping[str, str], template: Template) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SystemText = Annotated[Text, Option("--system -s TEXT", "System prompt.")]
 SystemFile = Annotated[Text, Option("--system-file FILE", "System prompt's file.")]
+Encoding = Annotated[
+    Text, Option("--encoding NAME", "Encoding of files and stdin, if not UTF-8: gb18030, utf-16.")
+]
 TemplateName = Annotated[Text, Option("--template -t NAME", "Use this template.")]
 Params = Annotated[
     Texts, Option("--param -p NAME=VALUE", "Parameter of the template (repeatable).")
@@ -62,6 +65,7 @@ class Prompt(OptionGroup):
     ] = ()
     messages: Annotated[Text, Option("--messages FILE", "Send this JSON array of messages.")] = None
     edit: Annotated[bool, Option("--editor -e", "Write the prompt in your editor.")] = False
+    encoding: Encoding = None
     ignore_stdin: Annotated[bool, Option("--ignore-stdin -I", "Do not read stdin.")] = False
     system: SystemText = None
     system_file: SystemFile = None

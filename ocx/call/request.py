@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.call.options import Checks, Instructions, Prompt, Sampling
 from ocx.config.settings import Settings
+from ocx.decoding import FLAG, check_encoding, decode
 from ocx.errors import UsageError
-from ocx.prompt.input import STDIN, StdinClaims, decode, join, read_file
+from ocx.prompt.input import STDIN, StdinClaims, join, read_file
 from ocx.prompt.options import parse_options, reads_stdin
 from ocx.prompt.request import Message, chat_body
 from ocx.record import record
@@ -124,6 +125,7 @@ class _Stdin:
         StdinClaims(tuple(claims)).check()
         piped = run.terminal.stdin_piped and not prompt.ignore_stdin
         self._run = run
+        self._encoding = check_encoding(prompt.encoding)
         self._meant = prompt.is_stdin or (piped and not claims)
 
     def read(self, *, announce: bool) -> str | None:
@@ -139,7 +141,8 @@ class _Stdin:
             return None
         self._meant = False
         note = partial(self._run.note, "waiting for stdin; use -I to ignore it")
-        return decode(self._run.read_stdin(note if announce else None), "stdin")
+        data = self._run.read_stdin(note if announce else None)
+        return decode(data, "stdin", self._encoding, flag=FLAG)
 
 
 def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Request:
@@ -211,7 +214,10 @@ def _with_messages(
         from ocx.prompt.attach import content as joined  # with base64
         from ocx.prompt.attach import read_attachments
 
-        parts = read_attachments(prompt.attach, prompt.attach_types, run.read_stdin)
+        encoding = check_encoding(prompt.encoding)
+        parts = read_attachments(
+            prompt.attach, prompt.attach_types, run.read_stdin, encoding=encoding
+        )
         content = joined(text, parts)
     if content if isinstance(content, list) else content.strip():
         messages.append({"role": "user", "content": content})
@@ -223,7 +229,8 @@ def _with_messages(
 def _text(run: Runtime, prompt: Prompt, before: str, stdin: _Stdin) -> str:
     """The template's text, the words, each file, then stdin."""
     parts = [before, "" if prompt.is_stdin else " ".join(prompt.words)]
-    parts += [read_file(name, run.read_stdin) for name in prompt.files]
+    encoding = check_encoding(prompt.encoding)
+    parts += [read_file(name, run.read_stdin, encoding, flag=FLAG) for name in prompt.files]
     return join([*parts, stdin.read(announce=bool(prompt.words)) or ""])
 
 

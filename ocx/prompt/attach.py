@@ -1,7 +1,4 @@
-"""`-a/--attach`: files and image URLs as the content parts of OpenAI's chat API.
-
-What a file is, is read from its first bytes: a name can lie, stdin has none.
-"""
+"""`-a/--attach`: files and image URLs as the content parts of OpenAI's chat API."""
 
 from __future__ import annotations
 
@@ -10,35 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ocx.decoding import FLAG, decode, looks_like
 from ocx.errors import UsageError
-from ocx.prompt.input import STDIN, decode, join
+from ocx.media_types import PDF, sniff
+from ocx.prompt.input import STDIN, join
 
 Part = dict[str, Any]
 
 LIMIT = 20 * 2**20
 """Bytes of one attachment: the lowest limit for an image that a large provider documents."""
 
-_PDF = "application/pdf"
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"%PDF-", _PDF),
-)
 _TEXT_TYPES = frozenset(
     f"application/{name}" for name in ("json", "xml", "yaml", "toml", "javascript", "x-sh", "sql")
 )
-
-
-def sniff(data: bytes) -> str | None:
-    """The media type that the first bytes show; text/plain for UTF-8 text, None for neither."""
-    for magic, media_type in _MAGIC:
-        if data.startswith(magic):
-            return media_type
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return "text/plain" if _is_text(data) else None
 
 
 def read_attachments(
@@ -46,11 +27,13 @@ def read_attachments(
     types: Sequence[str],
     read_stdin: Callable[[], bytes],
     limit: int = LIMIT,
+    encoding: str | None = None,
 ) -> list[Part]:
     """One content part for each of `sources`: a file, `-` for stdin, or an https URL of an image.
 
     Args:
         types: the values of --attach-type: none, one for all, or one for each source in order.
+        encoding: of texts; None is UTF-8.
 
     Raises:
         UsageError: one cannot be read or sent, or the types do not match.
@@ -66,7 +49,7 @@ def read_attachments(
     if len(chosen) == 1:
         chosen *= len(sources)
     return [
-        _part(source, media_type, read_stdin, limit)
+        _part(source, media_type, read_stdin, limit, encoding)
         for source, media_type in zip(sources, chosen, strict=True)
     ]
 
@@ -81,11 +64,17 @@ def content(prompt: str, parts: Sequence[Part]) -> str | list[Part]:
     return [*([{"type": "text", "text": prompt}] if prompt else []), *parts]
 
 
-def _part(source: str, media_type: str | None, read_stdin: Callable[[], bytes], limit: int) -> Part:
+def _part(
+    source: str,
+    media_type: str | None,
+    read_stdin: Callable[[], bytes],
+    limit: int,
+    encoding: str | None,
+) -> Part:
     if source.lower().startswith(("https://", "http://")):
         return _url_part(source, media_type)
     data = _read(source, read_stdin, limit)
-    return _data_part(source, data, media_type or _sniffed(source, data))
+    return _data_part(source, data, media_type or _sniffed(source, data, encoding), encoding)
 
 
 def _url_part(url: str, media_type: str | None) -> Part:
@@ -99,14 +88,14 @@ def _url_part(url: str, media_type: str | None) -> Part:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _data_part(source: str, data: bytes, media_type: str) -> Part:
+def _data_part(source: str, data: bytes, media_type: str, encoding: str | None) -> Part:
     name = _named(source)
     if _means_text(media_type):
-        return {"type": "text", "text": decode(data, name)}
+        return {"type": "text", "text": decode(data, name, encoding, flag=FLAG)}
     encoded = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
     if media_type.startswith("image/"):
         return {"type": "image_url", "image_url": {"url": encoded}}
-    if media_type == _PDF:
+    if media_type == PDF:
         filename = "document.pdf" if source == STDIN else Path(source).name
         return {"type": "file", "file": {"filename": filename, "file_data": encoded}}
     raise UsageError(
@@ -144,22 +133,17 @@ def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:
     return data
 
 
-def _sniffed(source: str, data: bytes) -> str:
+def _sniffed(source: str, data: bytes, encoding: str | None) -> str:
     media_type = sniff(data)
+    if media_type is None and encoding is not None:
+        return "text/plain"
     if media_type is None:
         raise UsageError(
             f"the attachment {_named(source)} is not PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
-            hint="convert it, or say what it is: --attach-type image/…",
+            hint=looks_like(data) or "convert it, or say what it is: --attach-type image/…",
         )
     return media_type
 
 
 def _named(source: str) -> str:
     return "stdin" if source == STDIN else source
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        return "\x00" not in data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False

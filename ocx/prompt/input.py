@@ -5,42 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ocx.decoding import decode
 from ocx.errors import UsageError
 from ocx.record import record
 
 STDIN = "-"
 
 
-def decode(data: bytes, name: str) -> str:
-    """`data` as UTF-8.
-
-    Raises:
-        UsageError: names the offset of the first invalid byte.
-    """
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{name} is not UTF-8 text: invalid byte at offset {error.start}",
-            hint="convert it first, for example with iconv -t UTF-8",
-        ) from None
-
-
-def read_file(path: str, read_stdin: Callable[[], bytes]) -> str:
-    """The text of `path`, `-` being stdin.
+def read_file(
+    path: str,
+    read_stdin: Callable[[], bytes],
+    encoding: str | None = None,
+    *,
+    flag: str | None = None,
+) -> str:
+    """The text of `path`, `-` being stdin; `encoding` and `flag` as `decode` takes them.
 
     Raises:
         UsageError: it cannot be read.
     """
     if path == STDIN:
-        return decode(read_stdin(), "stdin")
+        return decode(read_stdin(), "stdin", encoding, flag=flag)
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:  # a NUL in the name
         raise UsageError(f"cannot read {path!r}: {error}") from None
-    return decode(data, path)
+    return decode(data, path, encoding, flag=flag)
 
 
 def join(parts: Sequence[str]) -> str:

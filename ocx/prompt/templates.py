@@ -8,8 +8,8 @@
     [options]
     temperature = 0.2
 
-`$name` and `${name}` stand for a parameter, `$stdin` for what is piped in, `$$` for a dollar;
-any other dollar (`$5`) is itself. Values are put in as they are, never expanded again.
+`$name` and `${any name}` stand for a parameter (`ocx.prompt.places`), `$stdin` for what is piped
+in. Values are put in as they are, never expanded again.
 """
 
 from __future__ import annotations
@@ -25,16 +25,14 @@ from typing import Any
 from ocx import toml
 from ocx.config.completion_cache import write_names
 from ocx.config.values import NAME_RULE, composed, is_name
+from ocx.decoding import decode
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import atomic_write, make_folder
 from ocx.prompt.options import RESERVED
+from ocx.prompt.places import fill, is_parameter, place_names
 from ocx.suggest import did_you_mean
 
 STDIN_NAME = "stdin"
-_PLACE = re.compile(
-    r"\$(?:(?P<dollar>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\})"
-)
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TEXTS = ("system", "prompt", "model")
 _TABLES = ("options", "defaults")
 
@@ -58,8 +56,14 @@ class Template:
     @property
     def places(self) -> tuple[str, ...]:
         """The names of all parameters in the order of their first use, `stdin` too."""
+        return self.places_of(())
+
+    def places_of(self, known: Iterable[str]) -> tuple[str, ...]:
+        """The same where `known` names have values."""
+        names = {*known, *self.defaults}
         texts = (self.system or "", self.prompt or "")
-        return tuple(dict.fromkeys(name for text in texts for name in _places(text)))
+        found = (name for text in texts for name in place_names(text, names))
+        return tuple(dict.fromkeys(found))
 
     def as_json(self) -> dict[str, Any]:
         """The template as `ocx config templates --json` prints it."""
@@ -126,7 +130,7 @@ def parse_params(words: Sequence[str]) -> dict[str, str]:
     params: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals or not _PARAMETER.fullmatch(name):
+        if not equals or not is_parameter(name):
             raise UsageError(f"-p takes NAME=VALUE, not {word!r}", hint="for example -p lang=Malay")
         if name in params:
             raise UsageError(f"-p gives {name} twice")
@@ -140,7 +144,7 @@ def render(template: Template, params: Mapping[str, str], stdin: str | None) -> 
     Raises:
         UsageError: lists every missing parameter, or names one that has no place.
     """
-    places = template.places
+    places = template.places_of(params)
     _check_known(template, params, places)
     values = {**template.defaults, **params}
     if stdin is not None:
@@ -148,7 +152,8 @@ def render(template: Template, params: Mapping[str, str], stdin: str | None) -> 
     missing = [name for name in places if name not in values]
     if missing:
         raise _missing(template, missing)
-    return Rendered(_filled(template.system, values), _filled(template.prompt, values))
+    texts = (template.system, template.prompt)
+    return Rendered(*(None if text is None else fill(text, values) for text in texts))
 
 
 def dump(template: Template) -> bytes:
@@ -197,13 +202,13 @@ def load_template(folder: Path, name: str) -> Template:
     """
     path = template_path(folder, name)
     try:
-        text = path.read_bytes().decode("utf-8")
+        return parse_template(decode(path.read_bytes(), f"template {name}"), name)
     except FileNotFoundError:
         raise _no_template(name, template_names(folder)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ConfigError(f"cannot read the template {name}: {reason}") from None
-    return parse_template(text, name)
+    except OSError as error:
+        raise ConfigError(f"cannot read the template {name}: {error.strerror}") from None
+    except UsageError as error:
+        raise ConfigError(error.message, hint=error.hint) from None
 
 
 def write_template(env: Mapping[str, str], path: Path, data: bytes) -> None:
@@ -215,20 +220,6 @@ def write_template(env: Mapping[str, str], path: Path, data: bytes) -> None:
     except OSError as error:
         raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
     write_names(env, "templates", template_names(path.parent))
-
-
-def _places(text: str) -> Iterable[str]:
-    for match in _PLACE.finditer(text):
-        name = match["plain"] or match["braced"]
-        if name:
-            yield name
-
-
-def _filled(text: str | None, values: Mapping[str, str]) -> str | None:
-    def fill(match: re.Match[str]) -> str:
-        return "$" if match["dollar"] else values[match["plain"] or match["braced"]]
-
-    return None if text is None else _PLACE.sub(fill, text)
 
 
 def _check_known(template: Template, params: Mapping[str, str], places: Sequence[str]) -> None:
@@ -244,12 +235,16 @@ def _check_known(template: Template, params: Mapping[str, str], places: Sequence
 
 
 def _missing(template: Template, missing: Sequence[str]) -> UsageError:
-    options = " ".join(f"-p {name}=…" for name in missing if name != STDIN_NAME)
+    options = " ".join(f"-p {_quoted(name)}=…" for name in missing if name != STDIN_NAME)
     piped = "pipe something in for $stdin" if STDIN_NAME in missing else ""
     hint = " and ".join(part for part in (options and f"add {options}", piped) if part)
     word = "parameter" if len(missing) == 1 else "parameters"
     message = f"missing {word} for template {template.name}: {', '.join(missing)}"
     return UsageError(message, hint=hint)
+
+
+def _quoted(name: str) -> str:
+    return name if name.isidentifier() else f"'{name}'"
 
 
 def _options(table: Mapping[str, Any], text: str, name: str) -> dict[str, Any]:
@@ -271,10 +266,10 @@ def _defaults(table: Mapping[str, Any], text: str, name: str) -> dict[str, str]:
     defaults: dict[str, str] = {}
     for key, value in table.items():
         where = _where(text, "defaults", key)
-        if not _PARAMETER.fullmatch(key) or key == STDIN_NAME:
+        if not is_parameter(key) or key == STDIN_NAME:
             raise ConfigError(
                 f"template {name}: {key} cannot be a parameter {where}",
-                hint="a name is letters, digits and _, and not stdin",
+                hint="a name holds no {}, = or line end, and is not stdin",
             )
         if not isinstance(value, str | int | float):
             raise ConfigError(f"template {name}: the default of {key} must be a text {where}")

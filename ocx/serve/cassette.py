@@ -123,7 +123,7 @@ def load(path: Path, source: Target | None = None) -> Cassette:
         ConfigError: unreadable, or a line is not a recording.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
         if source is None:
             raise ConfigError(

@@ -161,7 +161,7 @@ def load_tape(path: Path, *, adds: bool = False) -> Tape:
         ConfigError: it cannot be read, or a line of it is not a recording.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
         if adds:
             return Tape(path, file=TapeFile(path, adds=True))

@@ -31,7 +31,7 @@ class TomlFile:
             ConfigError: it cannot be read, or is not UTF-8 or TOML.
         """
         try:
-            return cls(path, path.read_text("utf-8"))
+            return cls(path, path.read_text("utf-8-sig"))
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
         except UnicodeDecodeError as error:

@@ -61,8 +61,18 @@ def test_everything_wrong_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 
 
 def test_of_many_problems_the_first_are_told_and_all_are_counted(tmp_path: Path) -> None:
+    distinct = ["[" + " " * length + "x" for length in range(100)]
     with pytest.raises(UsageError, match=r"line 20 .*; and 80 more"):
-        make_plan(source(tmp_path, *["{"] * 100), Selection(), None, sha256=sha256)
+        make_plan(source(tmp_path, *distinct), Selection(), None, sha256=sha256)
+
+
+def test_a_fault_of_many_lines_is_told_once_with_the_first(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_plan(source(tmp_path, *["[]"] * 1200, "{"), Selection(), None, sha256=sha256)
+    assert caught.value.message.startswith(
+        f"{tmp_path / 'in.jsonl'}: line 1 is not a JSON object"
+        " (the same in 1,199 more: 2, 3, 4, …); line 1201 is not JSON"
+    )
 
 
 def test_a_file_without_rows_is_an_error(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ocx.decoding import decode
 from ocx.errors import UsageError
-from ocx.prompt.input import StdinClaims, decode, join, read_file
+from ocx.prompt.input import StdinClaims, join, read_file
 
 
 @pytest.mark.parametrize(

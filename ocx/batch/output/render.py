@@ -6,13 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ocx.batch.output.batch_row import encode_row, output_row
 from ocx.batch.result import Result
-
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
+from ocx.batch.rows.lines import Dialect
+from ocx.decoding import BOM
 
 
 class Renderer(Protocol):
@@ -64,17 +64,21 @@ class MergedJson:
 class MergedTable:
     """The input's table with columns added: `field`, or one for each property of a schema.
 
+    It is written as the input was: a spreadsheet that opened the one opens the other.
     A column `FIELD_error` at the end is empty but for rows that failed.
     """
 
     columns: Sequence[str]
-    form: str = "csv"
+    dialect: Dialect = field(default_factory=Dialect)
     field: str = "answer"
     properties: Sequence[str] = ()
     self_describing = False
 
     def header(self) -> bytes:
-        return self._line([*self._own(), *self._added(), _error_column(self.field)])
+        begin = (BOM if self.dialect.bom else "") + self.dialect.preamble
+        return begin.encode() + self._line(
+            [*self._own(), *self._added(), _error_column(self.field)]
+        )
 
     def row(self, result: Result) -> bytes:
         source = result.row.source or {}
@@ -101,9 +105,10 @@ class MergedTable:
     def _line(self, cells: Sequence[str]) -> bytes:
         buffer = io.StringIO()
         # With "\n" as its line end, the writer of Python 3.11 leaves a bare CR unquoted.
-        writer = csv.writer(buffer, delimiter=_DELIMITERS[self.form], lineterminator="\r\n")
+        writer = csv.writer(buffer, delimiter=self.dialect.delimiter or ",", lineterminator="\r\n")
         writer.writerow(cells)
-        return buffer.getvalue().removesuffix("\r\n").encode("utf-8", "replace") + b"\n"
+        line = buffer.getvalue().removesuffix("\r\n") + self.dialect.line_end
+        return line.encode("utf-8", "replace")
 
 
 class TextLines:

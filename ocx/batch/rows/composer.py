@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,9 @@ from ocx.batch.rows.row import CHAT_PATH, BadInput, BadRecord, BadRow, Record, R
 from ocx.errors import OcxError
 from ocx.prompt.input import join
 from ocx.prompt.options import API_FIELDS
-from ocx.prompt.templates import Template, render
+from ocx.prompt.places import fill
+from ocx.prompt.templates import STDIN_NAME, Template
+from ocx.suggest import did_you_mean
 
 _OF_THE_ROW = frozenset({"id", "custom_id", "expect"})
 _DECIDED_HERE = ("stream", "stream_options")
@@ -21,6 +23,7 @@ _PROMPT_OPTIONS = API_FIELDS - {"messages", *_DECIDED_HERE}
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _EXPECTATIONS = frozenset({"contains", "regex", "equals", "schema"})
 _MAX_ID = 512
+_MOST_SHAPES = 64
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class Composer:
     template: Template | None = None
     id_column: str | None = None
     attach_field: str | None = None
+    _places: dict[tuple[str, ...], tuple[str, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def compose(self, record: Record | BadRecord) -> Row | BadRow:
         """The request of a record; never raises."""
@@ -86,19 +92,29 @@ class Composer:
         return CHAT_PATH, self._prompted(fields, prompt, fields.get("system"), own)
 
     def _rendered(self, template: Template, fields: Mapping[str, Any]) -> dict[str, Any]:
-        values = {name: as_text(value) for name, value in fields.items()}
-        wanted = {name: values[name] for name in template.places if name in values}
-        missing = [
-            name for name in template.places if name not in {*values, *template.defaults, "stdin"}
-        ]
-        if missing:
-            raise BadInput(f"has no field {', '.join(missing)}")
-        wanted.pop("stdin", None)
-        filled = render(template, wanted, values.get("prompt"))
-        prompt = filled.prompt or ""
-        if not template.places:
-            prompt = join([prompt, values.get("prompt", "")])
-        return self._prompted(fields, prompt, filled.system, {})
+        values = dict(template.defaults)
+        places = self._places_of(template, tuple(fields))
+        for name in places:
+            if name in fields:
+                values[name] = as_text(fields[name])
+            elif name == STDIN_NAME and "prompt" in fields:
+                values[name] = as_text(fields["prompt"])
+            elif name not in values:
+                raise BadInput(_no_field(template, fields))
+        system = None if template.system is None else fill(template.system, values)
+        prompt = fill(template.prompt or "", values)
+        if not places:
+            prompt = join([prompt, as_text(fields.get("prompt"))])
+        return self._prompted(fields, prompt, system, {})
+
+    def _places_of(self, template: Template, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The places of the template, kept: the rows of an input have the same few field names."""
+        places = self._places.get(names)
+        if places is None:
+            if len(self._places) >= _MOST_SHAPES:
+                self._places.clear()
+            places = self._places[names] = template.places_of(names)
+        return places
 
     def _prompted(
         self, fields: Mapping[str, Any], prompt: str, system: Any, own: Mapping[str, Any]
@@ -131,6 +147,24 @@ class Composer:
         if self.system is not None and not _has_system(messages):
             own["messages"] = [{"role": "system", "content": self.system}, *messages]
         return {**defaults, **own}
+
+
+def named_fields(template: Template, names: Collection[str]) -> list[str]:
+    """The fields of `names` that the texts of the template name."""
+    places = template.places_of(names)
+    return [name for name in _as_fields(places, names) if name in names]
+
+
+def missing_fields(template: Template, names: Collection[str]) -> list[str]:
+    """The places of the template that neither the fields `names` nor its defaults fill."""
+    places = template.places_of(names)
+    known = {*names, *template.defaults}
+    return [name for name in _as_fields(places, names) if name not in known]
+
+
+def _as_fields(places: Iterable[str], names: Collection[str]) -> list[str]:
+    """Their names as fields: `$stdin` is the field `prompt`, unless there is one of that name."""
+    return ["prompt" if n == STDIN_NAME and n not in names else n for n in places]
 
 
 def as_text(value: Any) -> str:
@@ -187,8 +221,19 @@ def _expectation(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return expect
 
 
+def _no_field(template: Template, fields: Mapping[str, Any]) -> str:
+    missing = missing_fields(template, fields)
+    near = did_you_mean(missing[0], fields)
+    return f"has no field {', '.join(missing)}{near or f'; its fields: {_names(fields)}'}"
+
+
+def _names(fields: Iterable[str]) -> str:
+    names = list(fields)
+    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+
+
 def _no_request(fields: Mapping[str, Any]) -> str:
-    names = ", ".join(list(fields)[:8])
+    names = _names(fields)
     return f"holds no body, messages or prompt; give a PROMPT with $NAME for its fields: {names}"
 
 

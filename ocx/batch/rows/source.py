@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,34 +11,47 @@ from typing import IO
 
 from ocx.batch.id_table import IdTable, id_key
 from ocx.batch.rows.composer import Composer
-from ocx.batch.rows.lines import open_input
+from ocx.batch.rows.lines import Dialect, open_input
 from ocx.batch.rows.records import Format, read_records
 from ocx.batch.rows.row import BadRow, Row, line_id
 from ocx.errors import UsageError
 
 MOST_SHOWN = 20
+_MOST_LINES = 4
 
 
 @dataclass
 class Problems:
-    """What is wrong with an input: the first ones in words, all of them counted."""
+    """What is wrong with an input: each fault once, with its first lines; all of them counted."""
 
-    shown: list[str] = field(default_factory=list)
+    faults: dict[str, list[int]] = field(default_factory=dict)
+    alike: Counter[str] = field(default_factory=Counter)
     count: int = 0
 
     def add(self, line: int, message: str) -> None:
         self.count += 1
-        if len(self.shown) < MOST_SHOWN:
-            self.shown.append(f"line {line} {message}")
+        if message in self.faults or len(self.faults) < MOST_SHOWN:
+            lines = self.faults.setdefault(message, [])
+            self.alike[message] += 1
+            if len(lines) < _MOST_LINES:
+                lines.append(line)
 
     def error(self, name: str) -> UsageError:
         """All of them as one error."""
-        more = self.count - len(self.shown)
-        rest = f"; and {more} more" if more else ""
+        told = "; ".join(map(self._told, self.faults))
+        more = self.count - sum(self.alike.values())
         return UsageError(
-            f"{name}: {'; '.join(self.shown)}{rest}",
+            f"{name}: {told}{f'; and {more} more' if more else ''}",
             hint="nothing was sent; --keep-going turns such rows into error rows",
         )
+
+    def _told(self, message: str) -> str:
+        first, *others = self.faults[message]
+        if not others:
+            return f"line {first} {message}"
+        more = ", …" if self.alike[message] > _MOST_LINES else ""
+        lines = f"{self.alike[message] - 1:,} more: {', '.join(map(str, others))}{more}"
+        return f"line {first} {message} (the same in {lines})"
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,7 @@ class FileSource:
     path: Path
     form: Format
     composer: Composer
+    dialect: Dialect = field(default_factory=Dialect)
 
     def rows(self, expected: int = 0) -> Iterator[Row | BadRow]:
         """Every row from the start; a second row with an id becomes a BadRow.
@@ -55,18 +70,23 @@ class FileSource:
             expected: how many there are, if that is known: less memory then.
         """
         with closing(open_input(self.path)) as stream:
-            yield from unique(read_rows(stream, self.form, self.composer), expected)
+            rows = read_rows(stream, self.form, self.composer, self.dialect)
+            yield from unique(rows, expected)
 
 
-def read_rows(stream: IO[bytes], form: Format, composer: Composer) -> Iterator[Row | BadRow]:
+def read_rows(
+    stream: IO[bytes], form: Format, composer: Composer, dialect: Dialect | None = None
+) -> Iterator[Row | BadRow]:
     """The rows of an open stream as they come."""
-    for record in read_records(stream, form):
+    for record in read_records(stream, form, dialect):
         yield composer.compose(record)
 
 
-def stream_rows(stream: IO[bytes], form: Format, composer: Composer) -> Iterator[Row | BadRow]:
+def stream_rows(
+    stream: IO[bytes], form: Format, composer: Composer, dialect: Dialect | None = None
+) -> Iterator[Row | BadRow]:
     """The same, where a second row with an id becomes a BadRow."""
-    return unique(read_rows(stream, form, composer))
+    return unique(read_rows(stream, form, composer, dialect))
 
 
 def unique(rows: Iterator[Row | BadRow], expected: int = 0) -> Iterator[Row | BadRow]:

@@ -34,7 +34,7 @@ def verify(
     Lines with their ids: `ocx batch verify in.jsonl out.jsonl --failed | ocx batch - …`.
     """
     composer = Composer(id_column=form.id_column)
-    rows = FileSource(Path(source), form.form_of(source), composer)
+    rows = FileSource(Path(source), form.form_of(source), composer, form.dialect())
     found = Verification(outputs)
     for row in found.faulty(rows.rows()):
         if failed:

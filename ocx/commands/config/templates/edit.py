@@ -21,7 +21,7 @@ def edit(run: Runtime, name: TemplateName) -> None:
     """
     path = template_path(templates_dir(run.terminal.env), name)
     try:
-        old = path.read_text("utf-8")
+        old = path.read_text("utf-8-sig")
     except FileNotFoundError:
         old = None
     except UnicodeDecodeError:

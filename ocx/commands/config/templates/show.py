@@ -19,5 +19,5 @@ def show(run: Runtime, name: TemplateName) -> None:
     if run.json:
         write_json(run.terminal, template.as_json())
         return
-    text = template_path(templates_dir(run.terminal.env), name).read_text("utf-8")
+    text = template_path(templates_dir(run.terminal.env), name).read_text("utf-8-sig")
     run.terminal.print((escape_control(text) if run.terminal.stdout_tty else text).rstrip("\n"))

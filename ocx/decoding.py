@@ -1,0 +1,73 @@
+"""How bytes become text: UTF-8 without its BOM, or the encoding that was named."""
+
+from __future__ import annotations
+
+from ocx.errors import UsageError
+
+BOM = "\ufeff"
+FLAG = "--encoding"
+
+
+def decode(data: bytes, name: str, encoding: str | None = None, *, flag: str | None = None) -> str:
+    """`data` as text; a BOM at its beginning is dropped.
+
+    Args:
+        name: what the data is called in an error.
+        encoding: as `check_encoding` gives it; None is UTF-8.
+        flag: what names the encoding of this text, if anything does.
+
+    Raises:
+        UsageError: names the offset of the first invalid byte, and what the bytes look like.
+    """
+    try:
+        return data.decode(encoding or "utf-8").removeprefix(BOM)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{name} is not {(encoding or 'utf-8').upper()} text:"
+            f" invalid byte at offset {error.start}",
+            hint=_advice(data, name, flag),
+        ) from None
+
+
+def looks_like(data: bytes, flag: str = FLAG) -> str | None:
+    """`it looks like GB18030; try --encoding gb18030`; None if the bytes look like no text."""
+    from ocx.charsets import guess  # noqa: PLC0415 - only on the way to an error
+
+    found = guess(data)
+    return f"it looks like {found.upper()}; try {flag} {found}" if found else None
+
+
+def check_encoding(name: str | None) -> str | None:
+    """The codec for `--encoding NAME`; None for UTF-8.
+
+    Raises:
+        UsageError: there is no such encoding of texts.
+    """
+    if name is None:
+        return None
+    import codecs  # noqa: PLC0415 - only for --encoding
+
+    from ocx.charsets import ENCODINGS, SUPERSETS  # noqa: PLC0415
+    from ocx.suggest import did_you_mean  # noqa: PLC0415
+
+    try:
+        codec = codecs.lookup(name).name
+        "".encode(codec)  # rot13, hex and others are no encodings of texts
+    except (LookupError, ValueError):
+        known = ("utf-16", *ENCODINGS)
+        raise UsageError(
+            f"{FLAG}: unknown encoding {name!r}{did_you_mean(name.lower(), known)}",
+            hint=f"for example {', '.join(known)}",
+        ) from None
+    return None if codec in {"utf-8", "utf-8-sig"} else SUPERSETS.get(codec, codec)
+
+
+def _advice(data: bytes, name: str, flag: str | None) -> str:
+    from ocx.media_types import PDF, sniff  # noqa: PLC0415 - only on the way to an error
+
+    media_type = sniff(data)
+    if media_type is not None:
+        kind = "a PDF" if media_type == PDF else "an image"
+        return f"it is {kind}: -a {'-' if name == 'stdin' else name}"
+    iconv = "iconv -t UTF-8 -f"
+    return looks_like(data, flag or iconv) or f"convert it first: {iconv} ENCODING"

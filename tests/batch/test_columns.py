@@ -1,0 +1,177 @@
+"""Columns: of any name, cut by any delimiter, and told once if they are not there."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocx.batch.output.render import MergedTable
+from ocx.batch.rows.columns import check_columns
+from ocx.batch.rows.composer import Composer
+from ocx.batch.rows.lines import Dialect
+from ocx.batch.rows.records import Format
+from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.rows.source import FileSource, stream_rows
+from ocx.batch.rows.tables import find_delimiter
+from ocx.errors import UsageError
+from ocx.prompt.templates import Template
+
+
+def asked(
+    data: bytes, prompt: str, form: Format = "csv", dialect: Dialect | None = None
+) -> list[str]:
+    rows = list(stream_rows(io.BytesIO(data), form, composer(prompt), dialect))
+    return [
+        row.body["messages"][-1]["content"] if isinstance(row, Row) else row.message for row in rows
+    ]
+
+
+def composer(prompt: str | None, **more: str) -> Composer:
+    template = Template("PROMPT", prompt=prompt) if prompt is not None else None
+    return Composer({"model": "m"}, template=template, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("header", "following", "delimiter"),
+    [
+        ("id,note", "1,x", ","),
+        ("nr;bericht", "1;x", ";"),
+        ("nr\tbericht", "1\tx", "\t"),
+        ("note", "x, y; z", ","),
+        ('"a;b",c', "1,2", ","),
+        ("id;Straße, Ort;text", "1;x;y", ";"),
+        ("preis, netto;datum", "", ","),
+        ('"say ""a;b;c""",d', "", ","),
+        ("a;b,c,d", "1;2,3;4", ","),
+    ],
+)
+def test_the_delimiter_is_found_in_the_header(header: str, following: str, delimiter: str) -> None:
+    assert find_delimiter(header, following) == delimiter
+
+
+@pytest.mark.parametrize(
+    ("data", "given"),
+    [
+        (b"nr;satz\n1;a, b\n", None),
+        (b"\xef\xbb\xbfnr;satz\r\n1;a, b\r\n", None),
+        (b"nr\tsatz\n1\ta, b\n", None),
+        (b"sep=|\r\nnr|satz\r\n1|a, b\r\n", None),
+        (b"nr|satz\n1|a, b\n", "|"),
+        (b"\nnr;satz\n1;a, b\n", None),
+    ],
+)
+def test_a_table_is_cut_where_it_should_be(data: bytes, given: str | None) -> None:
+    assert asked(data, "<$satz>", dialect=Dialect(given)) == ["<a, b>"]
+
+
+def test_fields_of_objects_have_any_name_too() -> None:
+    data = '{"意见": "差", "a b": 1}\n{"意见": "好"}\n'.encode()
+    assert asked(data, "$意见了 ${a b}", "jsonl") == [
+        "差了 1",
+        "has no field a b; its fields: 意见",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "columns", "message", "hint"),
+    [
+        ("$satz2", ["nr", "satz"], "t.csv has no column satz2; its columns: nr, satz", "$satz?"),
+        (
+            "${Note tex}",
+            ["id", "Note text"],
+            "has no column Note tex",
+            "did you mean ${Note text}?",
+        ),
+        ("$语气 $b $nr", ["nr"], "has no columns 语气, b; its columns: nr", "$$ stands for"),
+        ("hello", ["nr", "satz"], "the prompt names no column of t.csv", '"Summarize: $satz"'),
+        ("cost: $$5", ["nr", "内容"], "the prompt names no column of t.csv", "${内容}"),
+        (None, ["nr", "satz"], "t.csv has no column prompt, and there is no PROMPT", "$satz"),
+        ("$stdin", ["nr"], "has no column prompt; its columns: nr", ""),
+        ("$x0", [f"c{i}" for i in range(30)], "c19, and 10 more", ""),
+    ],
+)
+def test_what_a_table_does_not_have(
+    prompt: str | None, columns: list[str], message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_columns(composer(prompt), columns, "t.csv")
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("given", "columns"),
+    [
+        (composer("$satz"), ["nr", "satz"]),
+        (composer("hello"), ["nr", "prompt"]),
+        (composer(None), ["prompt"]),
+        (composer("$stdin"), ["prompt"]),
+        (composer("What is it?", attach_field="file"), ["nr", "file"]),
+    ],
+)
+def test_what_can_be_asked(given: Composer, columns: list[str]) -> None:
+    check_columns(given, columns, "t.csv")
+
+
+@pytest.mark.parametrize("option", ["id_column", "attach_field"])
+def test_a_column_that_an_option_names_is_told_too(option: str) -> None:
+    with pytest.raises(UsageError, match="has no column fil; ") as caught:
+        check_columns(composer("$satz", **{option: "fil"}), ["satz", "file"], "t.csv")
+    assert caught.value.hint == "did you mean file?"
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        ("nr,内容\n1,很差\n2,还行\n".encode("gbk"), "gb18030"),
+        ("nr;內容\r\n1;退貨\r\n2;還行\r\n".encode("big5"), "big5"),
+        ("nr\t本文\n1\t残念でした\n2\tとても良い\n".encode("utf-16"), "utf-16"),
+        ("nr,내용\n1,별로예요\n2,괜찮아요\n".encode("euc-kr"), "euc-kr"),
+    ],
+)
+def test_a_table_in_another_encoding_says_so_and_is_read_by_it(data: bytes, encoding: str) -> None:
+    stream = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type] # one that can peek
+    rows = list(stream_rows(stream, "csv", composer("$nr")))
+    assert all(isinstance(row, BadRow) for row in rows)
+    assert f"it looks like {encoding.upper()}; try --encoding {encoding}" in rows[0].message  # type: ignore[union-attr]
+    name = data.decode(encoding).splitlines()[0][3:]
+    read = asked(data, f"${{{name}}}", dialect=Dialect(None, encoding))
+    assert read == [line[2:] for line in data.decode(encoding).splitlines()[1:]]
+
+
+def test_a_line_that_is_not_in_its_encoding_is_told_with_its_number() -> None:
+    data = "标题\n好\n".encode("gb18030") + b"\xff\xff\n" + "坏\n".encode("gb18030")
+    assert asked(data, "$标题", dialect=Dialect(None, "gb18030")) == ["好", "is not gb18030", "坏"]
+
+
+def test_wrong_lines_of_a_text_file_are_one_fault(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_bytes("这个很好\n那个不好\n还可以吧\n".encode("gbk"))
+    messages = {row.message for row in FileSource(path, "text", composer(None)).rows()}  # type: ignore[union-attr]
+    assert messages == {"is not UTF-8: it looks like GB18030; try --encoding gb18030"}
+
+
+@given(
+    st.sampled_from([",", ";", "\t"]),
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r\n"))),
+)
+@settings(deadline=None)
+def test_a_merged_table_is_written_as_it_was_read(
+    sign: str, bom: bool, crlf: bool, texts: list[str]
+) -> None:
+    end = "\r\n" if crlf else "\n"
+    quoted = ['"' + text.replace('"', '""') + '"' for text in texts]
+    lines = [f"nr{sign}text", *(f"{number}{sign}{cell}" for number, cell in enumerate(quoted))]
+    data = ("\ufeff" * bom + end.join(lines) + end).encode()
+    dialect = Dialect()
+    rows = list(stream_rows(io.BytesIO(data), "csv", Composer(id_column="nr"), dialect))
+    assert [row.source["text"] for row in rows if row.source] == texts
+    header = MergedTable(["nr", "text"], dialect).header()
+    added = f"nr{sign}text{sign}answer{sign}answer_error{end}"
+    assert header == ("\ufeff" * bom + added).encode()
