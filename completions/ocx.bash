@@ -22,9 +22,9 @@ __ocx_options() {
     options=
     case $1 in
         'ocx') options='--version -V' ;;
-        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template --estimate' ;;
-        'ocx batch') options='--text --input-format --id-column --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
-        'ocx batch verify') options='--failed --text --input-format --id-column' ;;
+        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --encoding --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template --estimate' ;;
+        'ocx batch') options='--text --input-format --id-column --delimiter --encoding --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
+        'ocx batch verify') options='--failed --text --input-format --id-column --delimiter --encoding' ;;
         'ocx models') options='--exists' ;;
         'ocx balance') options='--min --warn --days --over --min-days --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
@@ -61,6 +61,7 @@ __ocx_option_value() {
         'ocx chat --attach'|'ocx chat -a') kind='files' ;;
         'ocx chat --attach-type') kind='text' ;;
         'ocx chat --messages') kind='files' ;;
+        'ocx chat --encoding') kind='text' ;;
         'ocx chat --system'|'ocx chat -s') kind='text' ;;
         'ocx chat --system-file') kind='files' ;;
         'ocx chat --template'|'ocx chat -t') kind='templates' ;;
@@ -84,6 +85,8 @@ __ocx_option_value() {
         'ocx chat --save-template') kind='templates' ;;
         'ocx batch --input-format') kind='words jsonl csv tsv text' ;;
         'ocx batch --id-column') kind='text' ;;
+        'ocx batch --delimiter') kind='text' ;;
+        'ocx batch --encoding') kind='text' ;;
         'ocx batch --attach-field') kind='text' ;;
         'ocx batch --limit') kind='text' ;;
         'ocx batch --sample') kind='text' ;;
@@ -119,6 +122,8 @@ __ocx_option_value() {
         'ocx batch --shard') kind='text' ;;
         'ocx batch verify --input-format') kind='words jsonl csv tsv text' ;;
         'ocx batch verify --id-column') kind='text' ;;
+        'ocx batch verify --delimiter') kind='text' ;;
+        'ocx batch verify --encoding') kind='text' ;;
         'ocx balance --min') kind='text' ;;
         'ocx balance --warn') kind='text' ;;
         'ocx balance --over') kind='text' ;;
