@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ocx.cli import root as program
 from ocx.docs.completion import FILES, script
+from ocx.docs.guide import guide_file
 from ocx.docs.manual import manual
 from ocx.docs.roff import roff
-from ocx.docs.topics import GUIDES, guide_file
+from ocx.docs.topics import GUIDES
 from ocx.docs.tree import check, tree
 
 

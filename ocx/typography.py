@@ -79,6 +79,10 @@ def _pieces() -> re.Pattern[str]:
     return re.compile(rf"\n|[{_SPACES}]+|[{word}]+|.", re.DOTALL)
 
 
+def is_wide(character: str) -> bool:
+    return _width(character) == 2
+
+
 @lru_cache(4096)
 def is_cjk(character: str) -> bool:
     """Whether it is Chinese, Japanese or Korean: a character, a mark or a full-width form."""
@@ -105,7 +109,7 @@ def _holds(character: str) -> bool:
     return character in _HOLDS or category(character) in {"Ps", "Pi", "Sc"}
 
 
-def _are_one(before: str, after: str) -> bool:
+def are_one(before: str, after: str) -> bool:
     """Whether they are parts of one character: an emoji, a flag, a letter with its marks."""
     if after < "\u0300":
         return False
@@ -121,7 +125,7 @@ def may_part(before: str, after: str) -> bool:
     """Whether a line may end with `before` and the next begin with `after`, without a space."""
     if before < "\x7f" and after < "\x7f":
         return False
-    if _clings(after) or _holds(before) or _are_one(before, after):
+    if _clings(after) or _holds(before) or are_one(before, after):
         return False
     return _is_broken_around(before) or _is_broken_around(after)
 
@@ -164,7 +168,7 @@ def folds(text: str, width: int, *, prose: bool = True) -> list[int]:
     flags = 0
     before = ""
     for place, after in enumerate(text):
-        one = place > 0 and _are_one(before, after)
+        one = place > 0 and are_one(before, after)
         flag = "\U0001f1e6" <= after <= "\U0001f1ff"
         if one and flag and before != _JOINER:
             one = flags % 2 == 1

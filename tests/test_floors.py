@@ -18,6 +18,7 @@ ROOT = Path(ocx.__file__).parent
 
 FLOORS = {
     "ocx": 0,
+    "ocx.descriptors": 0,
     "ocx.errors": 0,
     "ocx.secret": 0,
     "ocx.charsets": 0,
@@ -57,6 +58,7 @@ FLOORS = {
 }
 SERVE = "ocx.serve"
 SERVE_MAY_IMPORT = (
+    "ocx.descriptors",
     "ocx.errors",
     "ocx.secret",
     "ocx.files",
@@ -64,6 +66,7 @@ SERVE_MAY_IMPORT = (
     "ocx.record",
     "ocx.suggest",
     "ocx.toml",
+    "ocx.typography",
     "ocx.api.completion",
     "ocx.api.finish",
     "ocx.api.proxy",

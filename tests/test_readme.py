@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ocx.docs.topics import GUIDES, guide_file
+from ocx.docs.guide import guide_file
+from ocx.docs.topics import GUIDES
 from ocx.errors import exit_code_table
+from ocx.typography import cells
 from tests.support.program import Ocx, Run
 
 pytestmark = pytest.mark.unmeasured
@@ -97,6 +99,8 @@ def test_a_guide_has_every_exit_code(ocx: Ocx, language: str) -> None:
     text = guide_file(language).read_text("utf-8")
     assert re.findall(r"^- `(\d+)` ", text, re.M) == [code for code, *_ in exit_code_table()]
     assert (ROOT / "docs" / f"{language}.md").read_text("utf-8") == text, "make docs"
+    narrow = ocx("help", language, env={"COLUMNS": "60"}).has(0).text
+    assert all(cells(line) <= 60 for line in narrow.split("\n") if not line.startswith("    "))
     shown = ocx("help", language).has(0).text
     assert "```" not in shown and "\n#" not in shown
     assert "    ocx keys add main\n" in shown

@@ -33,10 +33,13 @@ def help_(
     words = topic or []
     shown_by = run.terminal.stdout_tty and run.terminal.stdin_tty and shutil.which("man")
     name = " ".join(words)
+    if name in GUIDES:
+        from ocx.docs.guide import guide  # noqa: PLC0415 - as in _page
+
+        run.terminal.print(guide(name, run.terminal.width))
+        return
     table = TOPICS.get(name)
-    if table is not None and not (
-        shown_by and name not in GUIDES
-    ):  # without the rest of the program
+    if table is not None and not shown_by:  # without the rest of the program
         run.terminal.print(table())
         return
     page = _page(run, words)

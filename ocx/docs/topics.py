@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from ocx.config.schema import ENVIRONMENT
 from ocx.errors import exit_code_table
@@ -27,35 +25,12 @@ def environment() -> str:
 
 
 GUIDES = ("zh", "ms")
-"""Short guides in other languages, each a Markdown file that is text as it stands."""
-
-
-def guide_file(language: str) -> Path:
-    return Path(__file__).with_name(f"{language}.md")
-
-
-def guide(language: str) -> str:
-    """The guide for a terminal: code indented, the marks of Markdown gone."""
-    return "\n".join(_unmarked(guide_file(language).read_text("utf-8")))
-
-
-def _unmarked(text: str) -> Iterator[str]:
-    indent = ""
-    for line in text.splitlines():
-        if line.startswith("```"):
-            indent = "" if indent else "    "
-        elif indent:
-            yield indent + line
-        else:
-            code = re.match(r"- `(\d+)` (.*)", line)
-            yield f"{code[1]:>5}  {code[2]}" if code else line.lstrip("# ")
-
+"""Short guides in other languages."""
 
 TOPICS: dict[str, Callable[[], str] | None] = {
     "exit-codes": exit_codes,
     "environment": environment,
     "config-file": None,
-    "zh": lambda: guide("zh"),
-    "ms": lambda: guide("ms"),
+    **dict.fromkeys(GUIDES),
 }
 """Each with its table as text, if that says as much as the page of the manual."""

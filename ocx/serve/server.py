@@ -23,6 +23,7 @@ import h11
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ocx.descriptors import raise_limit
 from ocx.errors import UsageError
 from ocx.serve.app import PREFIX, App, ServerComponents
 from ocx.serve.chat import TIMED_OUT
@@ -34,6 +35,7 @@ HOST = "127.0.0.1"
 DRAIN_SECONDS = 3.0
 HEAD_SECONDS = 10.0
 _BACKLOG = 512
+_DESCRIPTORS = 4096
 _AT_ONCE = 32  # connections that are accepted before requests get their turn
 _PAUSE = 0.05  # seconds until accepting is tried again, all connections being busy
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -275,6 +277,7 @@ def listen(port: int = 0) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen(_BACKLOG)
+        raise_limit(_DESCRIPTORS)
     except OSError as error:
         listener.close()
         raise UsageError(

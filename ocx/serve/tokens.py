@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from unicodedata import category, east_asian_width
+
+from ocx.typography import are_one, is_wide
 
 _WORD = re.compile(r"(?:\A\s+)?\S+\s*|\s+")
 _JSON_WORD = re.compile(r"\w+\W*|\W+")
-_JOINER = "\u200d"
 
 
 def of_text(text: str) -> Iterator[str]:
@@ -42,18 +42,11 @@ def _at_wide_characters(word: str) -> Iterator[str]:
     start, was_wide = 0, False
     for place in range(first, len(word)):
         character = word[place]
-        if character.isspace() or (place > first and _joins(word[place - 1], character)):
+        if character.isspace() or (place > first and are_one(word[place - 1], character)):
             continue
-        is_wide = east_asian_width(character) in "WF"
-        if place > first and (is_wide or was_wide):
+        wide = is_wide(character)
+        if place > first and (wide or was_wide):
             yield word[start:place]
             start = place
-        was_wide = is_wide
+        was_wide = wide
     yield word[start:]
-
-
-def _joins(before: str, after: str) -> bool:
-    """Whether `after` is a part of the character before it: a mark, or the rest of an emoji."""
-    if _JOINER in (before, after) or "\U0001f3fb" <= after <= "\U0001f3ff":
-        return True
-    return category(after)[0] == "M"
