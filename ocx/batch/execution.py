@@ -19,7 +19,7 @@ from ocx.batch.ending import ending, summary_lines
 from ocx.batch.inputs import Input
 from ocx.batch.job import Job, Run
 from ocx.batch.options import RowsOut
-from ocx.batch.outputs import Opened, check_empty, make_renderer, open_output
+from ocx.batch.outputs import Opened, check_empty, is_stream, make_renderer, open_output
 from ocx.batch.plan import Plan, Seen
 from ocx.batch.progress import Progress, form_of
 from ocx.batch.request_hash import request_sha256
@@ -169,7 +169,8 @@ def tell(run: Runtime, summary: Summary, report: Target | None) -> None:
 
 def raise_ending(setup: Setup, summary: Summary) -> None:
     """Raises: what ends the process, if not all rows are there."""
-    event = ending(summary, to_file=setup.path is not None)
+    to_file = setup.path is not None and not is_stream(setup.path)
+    event = ending(summary, to_file=to_file)
     if event is not None:
         raise event
 

@@ -21,7 +21,7 @@ from ocx.batch.id_table import id_key
 from ocx.batch.output.ordered import Window
 from ocx.batch.output.states import Retry, States
 from ocx.batch.output.store import Store
-from ocx.batch.plan import decide
+from ocx.batch.plan import CHANGED, decide
 from ocx.batch.request_hash import request_bytes, request_sha256, sha256_of
 from ocx.batch.result import MAYBE_PAID, Result
 from ocx.batch.rows.row import BadRow, Row
@@ -180,7 +180,7 @@ class Run:
         if decision == "changed":
             raise UsageError(
                 f"line {row.line}: {row.id!r} was answered for another request",
-                hint="the input or the options changed since the last run; use another -o",
+                hint=CHANGED,
             )
         return decision
 

@@ -126,7 +126,7 @@ class RowsOut(OptionGroup):
 
     @property
     def to_stdout(self) -> bool:
-        return self.output in {None, "-"}
+        return self.output in {None, "-", "/dev/stdout"}
 
     def check(self, *, json: bool) -> None:
         check_output_name(self.output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from ocx.batch.result import Result
 from ocx.batch.shards import Shard, output_name
 from ocx.errors import UsageError
 from ocx.escaping import CONTROL
+from ocx.output.answer_writers import Sink
 from ocx.output.json_output import escaped_json
+from ocx.output.output_file import is_device_name, open_target
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -39,17 +42,18 @@ class Opened:
 
 
 class PrintedRows:
-    """Rows on stdout. On a terminal control characters are written out."""
+    """Rows on stdout, or in a device or pipe. For a person control characters are written out."""
 
-    def __init__(self, terminal: Terminal, renderer: Renderer) -> None:
-        self._terminal = terminal
+    def __init__(self, out: Sink, renderer: Renderer, *, to_person: bool = False) -> None:
+        self._out = out
         self._renderer = renderer
+        self._to_person = to_person
         if header := renderer.header():
-            terminal.stdout.write(header)
+            out.write(header)
 
     def append(self, results: Sequence[Result]) -> None:
         rows = b"".join([self._renderer.row(result) for result in results])
-        self._terminal.stdout.write(_shown(rows) if self._terminal.stdout_tty else rows)
+        self._out.write(_shown(rows) if self._to_person else rows)
 
     def sync(self) -> None:
         """Nothing is held back."""
@@ -60,6 +64,17 @@ def output_path(out: RowsOut, shard: Shard | None) -> Path | None:
     if out.output is None or out.to_stdout:
         return None
     return Path(output_name(out.output, shard))
+
+
+def is_stream(path: Path) -> bool:
+    """A device, a pipe or what is open already: written row by row, and never resumed."""
+    if is_device_name(str(path)):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def report_path(out: RowsOut, shard: Shard | None) -> str | None:
@@ -102,11 +117,19 @@ def open_output(
     terminal: Terminal, path: Path | None, out: RowsOut, renderer: Renderer, *, resume: bool
 ) -> Iterator[Opened]:
     """Lock and take up the file, or print; closed at the end. Raises UsageError, OcxError."""
-    if path is None:
-        window = Window() if out.in_order else None
-        yield Opened(PrintedRows(terminal, renderer), None, window)
-        return
     with ExitStack() as stack:
+        if path is None:
+            window = Window() if out.in_order else None
+            rows = PrintedRows(terminal.stdout, renderer, to_person=terminal.stdout_tty)
+            yield Opened(rows, None, window)
+            return
+        if is_stream(path):
+            if out.resume:
+                raise UsageError(f"--resume goes on with a file, and {path} is none")
+            target = open_target(terminal, str(path))
+            stack.callback(target.complete)
+            yield Opened(PrintedRows(target, renderer), None, Window() if out.in_order else None)
+            return
         store = Store(path, renderer, resume=resume, by_request=out.dedup)
         stack.callback(store.close)
         window = Window(spool_path(store.path)) if out.in_order else None

@@ -12,6 +12,9 @@ from ocx.batch.rows.selection import Selection
 from ocx.batch.rows.source import FileSource, Problems
 from ocx.errors import UsageError
 
+CHANGED = (
+    "the input, the base URL or the options changed since the last run; use another -o for them"
+)
 Hash = Callable[[Row], str]
 Seen = Callable[[Row], None]
 
@@ -101,7 +104,7 @@ def decide(row: Row | BadRow, states: States | None, sha256: Hash, retry: Retry)
 
 def changed_input(name: str, changed: Problems) -> UsageError:
     error = changed.error(name)
-    error.hint = "the input or the options changed since the last run; use another -o for them"
+    error.hint = CHANGED
     return error
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ocx.errors import OcxError, OutputClosed
@@ -65,7 +68,9 @@ class RequestLog:
     """
 
     def __init__(self, run: Runtime, path: Path | None) -> None:
+        self._run = run
         self._terminal = run.terminal
+        self._path = path
         self._shown = run.trailing is None and not run.quiet
         self._as_text = run.terminal.stdout_tty and not run.json
         self._file = _append(path) if path is not None else None
@@ -101,6 +106,47 @@ class RequestLog:
         self._terminal.print(f"Listening on {url} (Ctrl-C stops it). In another terminal:")
         self._terminal.print(f"export OCX_BASE_URL={url}")
         self._terminal.print(f"export OCX_API_KEY={key.reveal()}")
+
+    @contextmanager
+    def reopened(self) -> Iterator[None]:
+        """Inside, SIGHUP opens the file of --log again, which a rotation has renamed.
+
+        If a terminal has gone, it ends the process as it always does.
+        """
+        if self._file is None:
+            yield
+            return
+        before = signal.signal(signal.SIGHUP, self._hang_up)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+    def _hang_up(self, number: int, _frame: FrameType | None) -> None:
+        if self._lost_terminal:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        if self._path is None or self._file is None:
+            return
+        try:
+            new = _append(self._path)
+        except OcxError as error:  # the lines go where they went
+            self._run.warn(error.message)
+            return
+        # The number stays: another thread, or the frame that this interrupts, may be writing to it.
+        os.dup2(new, self._file, inheritable=False)
+        os.close(new)
+
+    @property
+    def _lost_terminal(self) -> bool:
+        terminal = self._terminal
+        for fd, tty in enumerate((terminal.stdin_tty, terminal.stdout_tty, terminal.stderr_tty)):
+            if tty:
+                try:
+                    os.tcgetpgrp(fd)
+                except OSError:
+                    return True
+        return False
 
     def check(self) -> None:
         """Raises what kept a line from being written."""

@@ -189,6 +189,46 @@ def test_quiet_says_nothing(ocx: Ocx, tmp_path: Path) -> None:
     assert run.stderr == ""
 
 
+def test_sighup_opens_the_log_anew(ocx: Ocx, tmp_path: Path) -> None:
+    """As logrotate does it: the file is renamed, then the server is told."""
+    log = tmp_path / "log"
+    process = ocx.spawn("serve", "--ephemeral", "--port", "0", "--log", str(log))
+    url = url_of(process)
+    for name in ("first", "second", "third"):
+        assert get(url, "sk-live-local-full").status_code == 200
+        while not log.read_text().endswith("\n"):
+            assert process.popen.poll() is None
+        assert json.loads(log.read_text())["path"].endswith("/balance")
+        log.rename(tmp_path / name)
+        process.signal(signal.SIGHUP)
+        while not log.exists():
+            assert process.popen.poll() is None
+    log.unlink()
+    log.mkdir()
+    process.signal(signal.SIGHUP)
+    assert process.stderr is not None
+    process.stderr.until(b"cannot write the log")
+    assert get(url, "sk-live-local-full").status_code == 200
+    process.signal(signal.SIGTERM)
+    assert process.wait() == -signal.SIGTERM
+
+
+def test_sighup_without_a_log_and_of_a_lost_terminal_ends_the_server(
+    ocx: Ocx, tmp_path: Path
+) -> None:
+    process = ocx.spawn("serve", "--ephemeral", "--port", "0")
+    url_of(process)
+    process.signal(signal.SIGHUP)
+    assert process.wait() == -signal.SIGHUP
+    shown = ocx.in_terminal("serve", "--ephemeral", "--port", "0", "--log", str(tmp_path / "log"))
+    assert shown.stdout is not None
+    shown.stdout.until(b"export OCX_API_KEY")
+    assert shown.terminal is not None
+    os.close(shown.terminal)
+    shown.terminal = None
+    assert shown.popen.wait(10) != 0
+
+
 def test_a_log_file_gets_json_lines_around_a_program_too(ocx: Ocx, tmp_path: Path) -> None:
     log = tmp_path / "log"
     run = ocx("serve", "--log", str(log), "--", "sh", "-c", f"{OCX} chat hi").has(0)

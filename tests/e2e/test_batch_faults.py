@@ -389,3 +389,42 @@ def test_the_real_program_in_a_shell_pipeline(ocx: Ocx, rows: RowServer, work: P
     )
     assert done.stdout == b"ROW 0\n"
     assert "Traceback" not in (work / "err").read_text()
+
+
+def test_a_full_device_ends_the_run(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    run = ocx("batch", "in.jsonl", "-o", "/dev/full").has(1)
+    assert "No space left" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert sum(rows.asked.values()) < SIZE
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_stdout_by_its_name_takes_the_rows(
+    ocx: Ocx, rows: RowServer, work: Path, name: str
+) -> None:
+    write_rows(work / "in.jsonl", 3)
+    run = ocx("batch", "in.jsonl", "--ordered", "-o", name).has(0)
+    ids = [json.loads(line)["custom_id"] for line in run.text.splitlines()]
+    assert ids == ["r0", "r1", "r2"]
+    assert sorted(path.name for path in work.iterdir()) == ["in.jsonl"]
+
+
+def test_a_named_pipe_takes_the_rows_and_is_not_resumed(
+    ocx: Ocx, rows: RowServer, work: Path
+) -> None:
+    write_rows(work / "in.jsonl", 3)
+    os.mkfifo(work / "pipe")
+    reader = os.open(work / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    ocx("batch", "in.jsonl", "-o", "pipe").has(0)
+    assert os.read(reader, 1 << 16).count(b"\n") == 3
+    os.close(reader)
+    assert "goes on with a file" in ocx("batch", "in.jsonl", "-o", "pipe", "--resume").has(2).stderr
+
+
+def test_a_resume_with_another_base_url_names_it(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    ocx("batch", "in.jsonl", "-o", "out.jsonl").has(0)
+    sent = sum(rows.asked.values())
+    ocx.env["OCX_BASE_URL"] = rows.base_url.replace("/v1", "/v2")
+    run = ocx("batch", "in.jsonl", "-o", "out.jsonl", "--resume").has(2)
+    assert run.stderr.count("base URL") == 1
+    assert sum(rows.asked.values()) == sent

@@ -94,7 +94,11 @@ def serve(
     ] = False,
     log: Annotated[
         Path | None,
-        typer.Option("--log", help="Append a JSON line a request to this file.", metavar="FILE"),
+        typer.Option(
+            "--log",
+            help="Append a JSON line a request to this file; SIGHUP reopens it.",
+            metavar="FILE",
+        ),
     ] = None,
 ) -> None:
     """Run the documented API on loopback, offline, with keys and credits.
@@ -116,6 +120,7 @@ def serve(
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(contextlib.closing(_store(run, db, settings, ephemeral)))
         writer = stack.enter_context(contextlib.closing(RequestLog(run, log)))
+        stack.enter_context(writer.reopened())
         launch = _launch(store, settings, ephemeral, writer)
         if run.trailing is not None:
             _around(run, launch, run.trailing, settings.key_names)
