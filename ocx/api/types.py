@@ -118,7 +118,12 @@ class Probe:
 
 
 def model_ids(document: Any) -> list[str]:
-    """The ids in an answer to GET /models, in its order, each once.
+    """The ids in an answer to GET /models, in its order, each once; raises as `model_rows`."""
+    return list(dict.fromkeys(name for name, _ in model_rows(document)))
+
+
+def model_rows(document: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    """Id and object of each model in an answer to GET /models.
 
     The shape is undocumented: OpenAI's `{"data": [{"id": ...}]}`, of which only `id` is used.
     A bare list and a list under `models` are read, too.
@@ -131,8 +136,10 @@ def model_ids(document: Any) -> list[str]:
         rows = document.get("data", document.get("models"))
     if not isinstance(rows, list):
         raise ServerError("the answer to GET /models is not a list of models")
-    found = [row.get("id") if isinstance(row, dict) else row for row in rows]
-    ids = [name for name in found if isinstance(name, str) and name]
-    if len(ids) < len(found):
+    found = [(row.get("id"), row) if isinstance(row, dict) else (row, {}) for row in rows]
+    named: list[tuple[str, Mapping[str, Any]]] = [
+        (name, row) for name, row in found if isinstance(name, str) and name
+    ]
+    if len(named) < len(found):
         raise ServerError("the answer to GET /models holds a model without an id")
-    return list(dict.fromkeys(ids))
+    return named

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ocx.api.model_facts import ModelFacts, model_facts
 from ocx.api.types import model_ids
 from ocx.commands.context import waiting
 from ocx.config.completion_cache import write_models
@@ -15,12 +17,25 @@ from ocx.errors import RejectedError, UsageError
 from ocx.escaping import one_line
 from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
+from ocx.output.layout import GAP
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.suggest import nearest
+from ocx.typography import cells
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
+
+_COLUMNS = (
+    Column("MODEL", "accent"),
+    Column("USED AS", "dim"),
+    Column("CONTEXT", right=True),
+    Column("PRICE/M", right=True),
+    Column("OWNER", "dim"),
+    Column("MODALITIES"),
+    Column("SHUTDOWN", "warning"),
+)
+_FIRST_TO_GO = ("MODALITIES", "OWNER", "PRICE/M", "CONTEXT", "SHUTDOWN")
 
 
 def models(
@@ -32,8 +47,17 @@ def models(
     exists: Annotated[
         bool, typer.Option("--exists", help="Print nothing; exit 7 where FILTER is no model id.")
     ] = False,
+    columns: Annotated[
+        bool, typer.Option("--columns", help="In a pipe, all that is said of each, as TSV.")
+    ] = False,
 ) -> None:
-    """List the models that the account may use."""
+    """List the models that the account may use.
+
+    A terminal shows context length, prices of a million tokens, owner, modalities and the day of
+    the shutdown where the endpoint names them for any model; a pipe gets one id a line.
+    """
+    if columns and run.json:
+        raise UsageError("--json is the answer as it was sent; leave out --columns")
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
     settings = run.settings()
@@ -48,7 +72,8 @@ def models(
     if run.json:
         write_json(run.terminal, _filtered(reply.json, set(chosen)) if filter_ else reply.json)
     else:
-        _write_ids(run, settings, chosen)
+        facts = [each for each in model_facts(reply.json) if each.id in set(chosen)]
+        _write(run, settings, facts, columns=columns)
     if filter_ and not chosen:
         run.note(f"no model matches {filter_!r}; `ocx models` lists all {len(ids)}")
 
@@ -78,15 +103,55 @@ def _filtered(document: Any, chosen: set[str]) -> Any:
     return sorted(chosen)
 
 
-def _write_ids(run: Runtime, settings: Settings, ids: Sequence[str]) -> None:
+def _write(
+    run: Runtime, settings: Settings, models: Sequence[ModelFacts], *, columns: bool
+) -> None:
     if not run.terminal.stdout_tty:
-        for name in ids:
-            run.terminal.print(one_line(name))
-        return
-    if ids:
-        rows = [(name, _marks(settings, name)) for name in ids]
-        columns = (Column("MODEL", "accent"), Column("USED AS", "dim"))
-        write_table(run.terminal, columns, rows, color=run.color)
+        for each in models:
+            told = (each.id, *_cells(each)) if columns else (each.id,)
+            run.terminal.print("\t".join(map(one_line, told)))
+    elif models:
+        _write_table(run, settings, models)
+
+
+def _write_table(run: Runtime, settings: Settings, models: Sequence[ModelFacts]) -> None:
+    """Whole ids on any screen: what else does not fit beside them is left out, and said."""
+    rows = []
+    for each in models:
+        context, *price, owner, modalities, shutdown = _cells(each)
+        said = (context, " + ".join(filter(None, price)), owner, modalities, shutdown)
+        rows.append((each.id, _marks(settings, each.id), *map(one_line, said)))
+    columns = dict(zip((each.title for each in _COLUMNS), zip(*rows, strict=True), strict=True))
+    columns = {title: texts for title, texts in columns.items() if any(texts)}
+    left_out = []
+    for title in _FIRST_TO_GO:
+        taken = sum(max(map(cells, (title, *texts))) for title, texts in columns.items())
+        if taken + GAP * (len(columns) - 1) <= run.terminal.width:
+            break
+        if columns.pop(title, None):
+            left_out.append(title.lower())
+    shown = [each for each in _COLUMNS if each.title in columns]
+    write_table(run.terminal, shown, list(zip(*columns.values(), strict=True)), color=run.color)
+    if left_out:
+        run.note(f"no room for {', '.join(left_out)}: `ocx models --columns | cat` has them")
+
+
+def _cells(model: ModelFacts) -> tuple[str, ...]:
+    """All but the id, in the order of `--columns`."""
+    price = model.price
+    return (
+        "" if model.context is None else str(model.context),
+        "" if price is None else _plain(price.prompt),
+        "" if price is None else _plain(price.completion),
+        model.owner,
+        model.modalities,
+        model.shutdown,
+    )
+
+
+def _plain(price: Decimal) -> str:
+    text = f"{price:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _marks(settings: Settings, name: str) -> str:

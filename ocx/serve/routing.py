@@ -11,7 +11,7 @@ from ocx.serve import faults
 from ocx.serve.answer import Answer
 from ocx.serve.builtin import Echo, Target, parse_lorem
 from ocx.serve.faults import Counters, Fault
-from ocx.serve.ledger.money import Price
+from ocx.serve.ledger.money import MICRO, Price
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.request_record import RequestRecord
@@ -35,7 +35,19 @@ class Model:
     reasons: bool = False
 
     def document(self) -> dict[str, Any]:
-        return {"id": self.id, "object": "model", "created": 1700000000, "owned_by": self.owner}
+        """As OpenAI and, for the price of a token, OpenRouter write it; the unit is our own."""
+        prices = {
+            "prompt": self.price.prompt,
+            "completion": self.price.completion,
+            "input_cache_read": self.price.cached_prompt,
+        }
+        named = {
+            name: f"{(price / MICRO).normalize():f}"
+            for name, price in prices.items()
+            if price is not None
+        }
+        document = {"id": self.id, "object": "model", "created": 1700000000, "owned_by": self.owner}
+        return {**document, "pricing": {"unit": "credits", **named}}
 
 
 def _model(id: str, owner: str, prompt: str, completion: str, *, reasons: bool = False) -> Model:

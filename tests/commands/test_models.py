@@ -3,6 +3,8 @@
 import pytest
 
 from ocx.commands.models import matching
+from tests.support import answers
+from tests.support.chat_server import MODELS, ChatServer
 from tests.support.program import Ocx
 
 IDS = ["gpt-4o", "gpt-4", "openai/gpt-4:free", "Qwen-Plus"]
@@ -45,3 +47,60 @@ def test_an_alias_is_marked_and_exists(ocx: Ocx) -> None:
     ocx("--sandbox", "models", "fast", "--exists").has(0)
     shown = ocx.in_terminal("--sandbox", "models", "gpt").finish().has(0).text
     assert "alias fast" in shown
+
+
+SAID = {
+    "object": "list",
+    "data": [
+        {
+            "id": "big",
+            "owned_by": "lab\x1b[2J",
+            "context_length": 131072,
+            "pricing": {"prompt": "0.0000025", "completion": "0.00001"},
+            "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
+            "shutdown_date": "2026-12-27",
+        },
+        {"id": "small\tone", "max_model_len": 8192},
+        {"id": "plain"},
+    ],
+}
+
+
+@pytest.fixture
+def told(online: Ocx, chat_server: ChatServer) -> Ocx:
+    chat_server.answer(answers.answer(SAID), path=MODELS)
+    return online
+
+
+def test_a_pipe_gets_ids_and_columns_where_asked(told: Ocx) -> None:
+    assert told("models").has(0).text == "big\nsmall one\nplain\n"
+    rows = [line.split("\t") for line in told("models", "--columns").has(0).text.splitlines()]
+    assert rows == [
+        ["big", "131072", "2.5", "10", "lab\\x1b[2J", "text+image->text", "2026-12-27"],
+        ["small one", "8192", "", "", "", "", ""],
+        ["plain", "", "", "", "", "", ""],
+    ]
+    (row,) = told("models", "--columns", "big").has(0).text.splitlines()
+    assert row.startswith("big\t131072\t")
+    assert told("models", "--json").has(0).json == SAID
+    told("models", "--json", "--columns").has(2)
+
+
+def test_a_terminal_shows_what_any_model_has(told: Ocx, chat_server: ChatServer) -> None:
+    shown = told.in_terminal("models", size=(24, 120)).finish().has(0).text
+    for word in ("CONTEXT", "PRICE/M", "OWNER", "MODALITIES", "SHUTDOWN", "131072", "2.5 + 10"):
+        assert word in shown
+    assert "2026-12-27" in shown
+    assert "\x1b[2J" not in shown
+    chat_server.answer(answers.answer({"data": [{"id": "a"}, {"id": "b"}]}), path=MODELS)
+    assert "CONTEXT" not in told.in_terminal("models").finish().has(0).text
+
+
+def test_an_id_stays_whole_and_no_line_is_too_long(told: Ocx, chat_server: ChatServer) -> None:
+    rows = [{**SAID["data"][0], "id": "a-lab/a-rather-long-model-name-2026-01"}]  # type: ignore[index]
+    chat_server.answer(answers.answer({"data": rows}), path=MODELS)
+    shown = told.in_terminal("models", env={"NO_COLOR": "1"}).finish().has(0).text
+    assert "a-lab/a-rather-long-model-name-2026-01" in shown
+    assert "no room for modalities" in shown
+    table = [line for line in shown.splitlines() if not line.startswith("ocx: ")]
+    assert all(len(line) <= 80 for line in table), table

@@ -99,9 +99,9 @@ def test_keys_list(ocx: Ocx) -> None:
 def test_models(ocx: Ocx) -> None:
     shown = screen(ocx, "--sandbox", "models", "deepseek")
     assert shown[1:] == [
-        "MODEL              USED AS",
-        "deepseek-chat      default",
-        "deepseek-reasoner",
+        "MODEL              USED AS  PRICE/M  OWNER",
+        "deepseek-chat      default   5 + 18  deepseek",
+        "deepseek-reasoner            9 + 36  deepseek",
     ]
     assert ocx("--sandbox", "models", "gpt").text == "gpt-4o\ngpt-4\n"
 
