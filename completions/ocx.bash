@@ -25,7 +25,7 @@ __ocx_options() {
         'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --encoding --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template --estimate' ;;
         'ocx batch') options='--text --input-format --id-column --delimiter --encoding --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
         'ocx batch verify') options='--failed --text --input-format --id-column --delimiter --encoding' ;;
-        'ocx models') options='--exists' ;;
+        'ocx models') options='--exists --columns' ;;
         'ocx balance') options='--min --warn --days --over --min-days --currency --accept-guess --raw --format --output -o' ;;
         'ocx keys add') options='--no-check' ;;
         'ocx keys show') options='--reveal' ;;

@@ -220,6 +220,7 @@ complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l encoding -x -d 'Encoding o
 complete -c ocx -n '__ocx_at \'ocx batch verify\' 0' -F
 complete -c ocx -n '__ocx_at \'ocx batch verify\'' -F
 complete -c ocx -n '__ocx_at \'ocx models\'' -l exists -d 'Print nothing; exit 7 where FILTER is no model id.'
+complete -c ocx -n '__ocx_at \'ocx models\'' -l columns -d 'In a pipe, all that is said of each, as TSV.'
 complete -c ocx -n '__ocx_at \'ocx models\' 0' -a '(__ocx_cached models)'
 complete -c ocx -n '__ocx_at \'ocx balance\'' -l min -x -d 'Exit 12 where fewer credits are left.'
 complete -c ocx -n '__ocx_at \'ocx balance\'' -l warn -x -d 'Warn on stderr where fewer are left.'
