@@ -100,6 +100,11 @@ class ConfigError(OcxError):
     meaning = "config or credentials unreadable or invalid, refused URL, unsafe file mode"
 
 
+def out_of_reach(path: object, hint: str) -> ConfigError:
+    """The error of a command that needs a file in a folder that cannot be searched."""
+    return ConfigError(f"{path} cannot be reached: is its folder another user's?", hint=hint)
+
+
 class AuthError(OcxError):
     exit_code = 4
     name = "auth"

@@ -93,13 +93,14 @@ def is_at(fd: int, path: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock for changing `path`; another process waits here until it is free.
 
     The lock is a file of its own, since the one it guards is replaced by every write. It stays:
     removing it would let two writers hold locks on different files of one name.
 
     Raises:
+        BlockingIOError: another process holds it, and that is not to be waited for.
         OSError: the lock file cannot be made.
     """
     import fcntl  # not on Windows, which can only read settings
@@ -108,7 +109,7 @@ def locked(path: Path) -> Iterator[None]:
     lock = target.with_name(f".{target.name}.lock")
     fd = open_beside(lock, os.O_RDWR)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(fd)
@@ -189,6 +190,28 @@ def make_folder(folder: Path, *, private: bool = False) -> None:
     except FileExistsError:
         if private:
             _close_to_others(folder)
+
+
+def is_out_of_reach(path: Path) -> bool:
+    """Whether a folder on the way to it cannot be searched, or is none (HOME=/dev/null)."""
+    try:
+        path.stat()
+    except (PermissionError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def can_write(folder: Path, name: str) -> bool:
+    """Whether the file `name` in `folder`, which is made if missing, can be made or changed."""
+    try:
+        make_folder(folder)
+    except OSError:
+        return False
+    path = folder / name
+    free = os.access(folder, os.W_OK | os.X_OK)
+    return free and (not path.exists() or os.access(path, os.R_OK | os.W_OK))
 
 
 def _close_to_others(path: Path) -> None:

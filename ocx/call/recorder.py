@@ -14,10 +14,10 @@ from ocx.call.request import Request
 from ocx.config.paths import state_dir
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
-from ocx.errors import UsageError
+from ocx.errors import ConfigError, UsageError
 from ocx.history import store
 from ocx.history.call import Call, Message
-from ocx.history.database import HistoryError
+from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
 from ocx.runtime import Runtime
 
@@ -142,11 +142,12 @@ def open_recorder(
 
     Raises:
         UsageError: the conversation's name cannot be one.
-        HistoryError: it cannot be opened, and a conversation is to be continued.
+        HistoryError, ConfigError: it cannot be opened, and a conversation is to be continued.
     """
+    patience = PATIENCE if conversation.continues else PATIENCE_OF_ANSWERS
     try:
-        history = History(state_dir(run.terminal.env))
-    except HistoryError as problem:
+        history = History(state_dir(run.terminal.env), patience)
+    except (HistoryError, ConfigError) as problem:
         if conversation.continues:
             raise
         run.warn(f"this call is not in the history: {problem.message}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ocx.config.paths import Env, cache_dir
+from ocx.config.paths import Env, cache_dir, if_known
 from ocx.config.schema import SANDBOX
 from ocx.config.values import is_name
 from ocx.files import atomic_write
@@ -29,7 +29,10 @@ def write_names(env: Env, kind: Names, names: Iterable[str]) -> None:
     written costs a completion, not the command.
     """
     lines = sorted(f"{name}\n" for name in names if is_name(name))
-    path = cache_dir(env) / "names" / f"{kind}.txt"
+    cache = if_known(cache_dir, env)
+    if cache is None:
+        return
+    path = cache / "names" / f"{kind}.txt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, "".join(lines).encode())
@@ -44,6 +47,8 @@ def write_models(env: Env, settings: Settings, ids: Iterable[str]) -> None:
     """
     lines = [f"{name}\n" for name in ids if _COMPLETABLE.fullmatch(name)]
     path = _models_file(env, settings)
+    if path is None:
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, "".join(lines).encode(), 0o644)
@@ -53,13 +58,15 @@ def write_models(env: Env, settings: Settings, ids: Iterable[str]) -> None:
 
 def read_models(env: Env, settings: Settings) -> list[str]:
     """The ids that were written last; empty if there are none yet."""
+    path = _models_file(env, settings)
     try:
-        lines = _models_file(env, settings).read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8").split("\n") if path is not None else []
     except (OSError, UnicodeDecodeError):
         return []
     return [line for line in lines if _COMPLETABLE.fullmatch(line)]
 
 
-def _models_file(env: Env, settings: Settings) -> Path:
+def _models_file(env: Env, settings: Settings) -> Path | None:
     name = SANDBOX if settings.sandbox else settings.profile
-    return cache_dir(env) / "models" / f"{name}.txt"
+    cache = if_known(cache_dir, env)
+    return None if cache is None else cache / "models" / f"{name}.txt"

@@ -1,15 +1,28 @@
-"""Where files live: the XDG folders, on macOS too, and the two files of the config folder."""
+"""Where files live: the XDG folders, on macOS too, and the two files of the config folder.
+
+A user may have no home (containers, cron), or one that cannot be searched (`sudo -E`). Each place
+raises NoHomeError then, and only what needs a file there is to fail.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ocx.config.schema import env_name, value_in
-from ocx.errors import UsageError
+from ocx.errors import ConfigError, UsageError
 
 Env = Mapping[str, str]
+
+ELSEWHERE = "OCX_CONFIG or XDG_CONFIG_HOME names another place"
+
+SANDBOX_FILE = "sandbox.sqlite3"
+"""The ledger of the sandbox, in the state folder."""
+
+
+class NoHomeError(ConfigError):
+    """There is no home folder, and no variable names the one that is needed."""
 
 
 def config_dir(env: Env) -> Path:
@@ -44,16 +57,36 @@ def expand(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111 - Path's own raises RuntimeError there
 
 
+def if_known(place: Callable[[Env], Path], env: Env) -> Path | None:
+    """One of the places above; None where there is no home for it: what needs no file goes on."""
+    try:
+        return place(env)
+    except NoHomeError:
+        return None
+
+
 def _folder(env: Env, variable: str, default: str) -> Path:
     # XDG Base Directory Specification: a relative path there is invalid and ignored.
     named = env.get(variable, "")
-    base = Path(named) if named.startswith("/") else _home(env) / default
-    return base / "ocx"
+    if named.startswith("/"):
+        return Path(named) / "ocx"
+    home = _home(env)
+    if home is None:
+        raise NoHomeError(
+            f"there is no home folder, and {variable} is not set",
+            hint=f"set {variable} to a folder that may be used",
+        )
+    return home / default / "ocx"
 
 
-def _home(env: Env) -> Path:
+def _home(env: Env) -> Path | None:
     named = env.get("HOME", "")
-    return Path(named) if named.startswith("/") else Path.home()
+    if named.startswith("/"):
+        return Path(named)
+    try:
+        return Path.home()
+    except RuntimeError:  # a user whom the user database does not know
+        return None
 
 
 def serve_database(
@@ -63,10 +96,12 @@ def serve_database(
 
     Raises:
         UsageError: a file and the sandbox are both named.
+        NoHomeError: there is no folder for it.
     """
     if given is not None and sandbox:
         raise UsageError("--db and --sandbox name two different ledgers")
-    folder = state_dir(env)
-    return given or (
-        folder / "sandbox.sqlite3" if sandbox else configured or folder / "serve.sqlite3"
-    )
+    if given is not None:
+        return given
+    if configured is not None and not sandbox:
+        return configured
+    return state_dir(env) / (SANDBOX_FILE if sandbox else "serve.sqlite3")

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocx.config.paths import Env, config_file
+from ocx.config.paths import ELSEWHERE, Env, config_file, if_known
 from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name, value_in
 from ocx.config.source import Choice, Source, SourceKind
 from ocx.config.values import check_name, composed, is_name
-from ocx.errors import ConfigError
+from ocx.errors import ConfigError, out_of_reach
+from ocx.files import is_out_of_reach
 from ocx.suggest import nearest
 from ocx.toml import parse, read_bytes
 
@@ -19,11 +20,15 @@ EDIT_HINT = "mend it with `ocx config edit`"
 
 
 class ConfigFile(NamedTuple):
-    """A config file as read; `found` is False if there is none, which reads as empty."""
+    """A config file as read; `found` is False if there is none, which reads as empty.
+
+    `reachable` is False if that cannot be told.
+    """
 
     path: Path
     data: dict[str, Any]
     found: bool
+    reachable: bool = True
 
     def profiles(self) -> dict[str, dict[str, Any]]:
         """The tables of all profiles by name.
@@ -98,8 +103,16 @@ class ConfigFile(NamedTuple):
 
 
 def load(env: Env) -> ConfigFile:
-    """The config file in use; raises as `read`."""
-    return read(config_file(env))
+    """The config file in use; raises as `read`.
+
+    One that cannot be reached is taken as not there, unless `OCX_CONFIG` names it.
+    """
+    path = if_known(config_file, env)
+    if path is None:
+        return ConfigFile(Path("config.toml"), {}, found=False)
+    if not value_in(env, env_name("config")) and is_out_of_reach(path):
+        return ConfigFile(path, {}, found=False, reachable=False)
+    return read(path)
 
 
 def read(path: Path) -> ConfigFile:
@@ -149,6 +162,8 @@ def _unknown_profile(choice: Choice, config: ConfigFile) -> ConfigError:
     near = nearest(name, config.names())
     guess = f"did you mean {near}? " if near else ""
     by = "" if source.is_flag else f" (from {source})"
+    if not config.reachable:
+        raise out_of_reach(config.path, ELSEWHERE)
     return ConfigError(
         f"no profile {name} in {config.path}{by}",
         hint=f"{guess}create it with `ocx config set -P {name} base_url URL`",

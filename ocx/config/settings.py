@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ocx.config import values
-from ocx.config.paths import Env
+from ocx.config.paths import ELSEWHERE, Env
 from ocx.config.profiles import (
     ConfigFile,
     choose_profile,
@@ -243,6 +243,8 @@ def _warnings(config: ConfigFile, profile: str, env: Env) -> list[str]:
     warnings = [*top_warnings(config), *profile_warnings(config, profile)]
     if not config.found and value_in(env, env_name("config")):
         warnings.append(f"{env_name('config')} names {config.path}, which does not exist")
+    if not config.reachable:
+        warnings.append(f"{config.path} cannot be reached, and is taken as not there; {ELSEWHERE}")
     if SANDBOX in config.profiles():
         warnings.append(f"{config.path}: profiles.{SANDBOX} is built in; the file's is ignored")
     return warnings

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.config.completion_cache import write_names
-from ocx.config.paths import Env, config_dir, config_file
+from ocx.config.paths import ELSEWHERE, Env, config_dir, config_file
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import SANDBOX
 from ocx.config.setting_path import Target
 from ocx.errors import ConfigError, OcxError
-from ocx.files import atomic_write, locked, make_folder
+from ocx.files import atomic_write, is_out_of_reach, locked, make_folder
 from ocx.toml import dump
 
 # Strings first, so that a # inside one is not a comment.
@@ -132,7 +132,8 @@ def changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterator
         with locked(path):
             yield
     except OSError as error:
-        raise OcxError(f"cannot write {path}: {error.strerror or error}") from error
+        hint = ELSEWHERE if is_out_of_reach(path) else None
+        raise OcxError(f"cannot write {path}: {error.strerror or error}", hint=hint) from error
 
 
 def refuse_sandbox(name: str) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocx import __version__
-from ocx.config.paths import Env, config_file, credentials_file
+from ocx.config.paths import Env, config_file, credentials_file, if_known
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, warning
 from ocx.errors import ConfigError
+from ocx.files import is_out_of_reach
 from ocx.keyring.credentials import load_keys
 
 
@@ -39,17 +40,17 @@ def _programs(env: Env) -> Iterator[str]:
     for folder in env.get("PATH", "").split(os.pathsep):
         path = Path(folder or ".") / "ocx"
         real = os.path.realpath(path)
-        if real not in seen and path.is_file() and os.access(path, os.X_OK):
+        if real not in seen and os.access(path, os.X_OK) and path.is_file():
             seen.add(real)
             yield str(path)
 
 
 def config(settings: Settings, env: Env) -> Check:
     """The file, the profile, the endpoint and where each comes from."""
-    path = config_file(env)
+    path = if_known(config_file, env)
     sources = settings.sources
     detail = (
-        f"{path}{'' if path.exists() else ' (not there: defaults)'}, "
+        f"{path or 'no home folder'}{'' if _is_there(path) else ' (not there: defaults)'}, "
         f"profile {settings.profile} ({sources['profile']}), "
         f"base_url {settings.base_url} ({sources['base_url']}), "
         f"model {settings.model} ({sources['model']})"
@@ -61,7 +62,13 @@ def config(settings: Settings, env: Env) -> Check:
 
 def credentials(env: Env) -> Check:
     """Whether the stored keys can be read by us, and by nobody else."""
-    path = credentials_file(env)
+    path = if_known(credentials_file, env)
+    if path is None:
+        return ok("credentials", "no home folder, so no stored keys (XDG_CONFIG_HOME)")
+    if is_out_of_reach(path):
+        return warning(
+            "credentials", f"{path} cannot be reached", "XDG_CONFIG_HOME names another place"
+        )
     try:
         keys = load_keys(env)
     except ConfigError as error:
@@ -71,3 +78,7 @@ def credentials(env: Env) -> Check:
     mode = path.stat().st_mode & 0o777
     count = "1 key" if len(keys) == 1 else f"{len(keys)} keys"
     return ok("credentials", f"{path}, mode {mode:04o}, {count}")
+
+
+def _is_there(path: Path | None) -> bool:
+    return path is not None and not is_out_of_reach(path) and path.exists()

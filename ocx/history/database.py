@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import random
 import sqlite3
@@ -13,13 +14,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from ocx.errors import DeadlineError, OcxError
-from ocx.files import locked, make_folder, make_private_file, open_private
+from ocx.errors import DeadlineError, OcxError, out_of_reach
+from ocx.files import is_out_of_reach, locked, make_folder, make_private_file, open_private
 
 T = TypeVar("T")
 
+ELSEWHERE = "XDG_STATE_HOME names another place"
+
+_LOOK = 0.1  # seconds of SQLite's own waiting, between which it is seen whether others get on
+
 PATIENCE = 60.0
 """Seconds that a process waits for the others; a write takes milliseconds."""
+
+PATIENCE_OF_ANSWERS = 2.0
+"""The same for an answer that is there already, if nothing moves: many that write in turn do."""
 
 # A message is stored once, however many calls of a conversation send it again: images and long
 # files would otherwise grow with the square of the turns.
@@ -109,8 +117,11 @@ class HistoryError(OcxError):
     """The history cannot be read or written. For `chat` this is a warning, never a failure."""
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
     """The history at `path`, made or migrated if needed; transactions are explicit (`writing`).
+
+    Args:
+        patience: seconds to wait while another process holds it.
 
     Raises:
         HistoryError: it cannot be opened.
@@ -118,9 +129,10 @@ def open_database(path: Path) -> sqlite3.Connection:
     with translated(path):
         make_folder(path.parent)
         make_private_file(path)
-        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=_LOOK, isolation_level=None)
         try:
-            patiently(lambda: _prepare(connection, path))
+            patiently(lambda: _prepare(connection, path, patience), patience)
+            connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
         except BaseException:
             connection.close()
             raise
@@ -129,7 +141,8 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Errors of SQLite and of the file system become HistoryError."""
+    """Errors of SQLite and of the file system become HistoryError, or ConfigError if the folder
+    cannot be reached."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -140,13 +153,21 @@ def translated(path: Path) -> Iterator[None]:
             hint=f"move it away and a new one is made: mv {path} {path}.damaged",
         ) from error
     except OSError as error:
+        if isinstance(error, PermissionError) and is_out_of_reach(path.parent):
+            raise out_of_reach(path.parent, ELSEWHERE) from error
         raise HistoryError(f"cannot use the history {path}: {error.strerror}") from error
 
 
 @contextmanager
-def writing(connection: sqlite3.Connection) -> Iterator[None]:
+def writing(connection: sqlite3.Connection, patience: float = PATIENCE) -> Iterator[None]:
     """One transaction that holds the write lock from its start, so that it cannot fail midway."""
-    patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+    before = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute(f"PRAGMA busy_timeout = {_LOOK * 1000:.0f}")
+    try:
+        begin = functools.partial(connection.execute, "BEGIN IMMEDIATE")
+        patiently(begin, patience, functools.partial(_changes, connection))
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {before}")
     try:
         yield
     except BaseException:
@@ -155,21 +176,36 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
     patiently(connection.commit)
 
 
-def patiently(action: Callable[[], T]) -> T:
+def patiently(
+    action: Callable[[], T],
+    patience: float = PATIENCE,
+    moves: Callable[[], object] = lambda: None,
+) -> T:
     """Repeat `action` while another process is in the way.
 
     SQLite's own busy timeout covers most of it, but not the switch to WAL, nor the moments when
     the first process recovers or the last one removes the log.
+
+    Args:
+        patience: seconds in which `moves` returns the same; a minute in all.
     """
-    end = time.monotonic() + PATIENCE
+    began = last = time.monotonic()
+    seen = moves()
     while True:
         try:
             return action()
         except sqlite3.OperationalError as error:
+            now = time.monotonic()
+            if (found := moves()) != seen:
+                seen, last = found, now
             busy = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-            if not busy or time.monotonic() > end:
+            if not busy or now - last > patience or now - began > PATIENCE:
                 raise
-        time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - spreads processes, hides nothing
+        _pause()
+
+
+def _pause() -> None:
+    time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - spreads processes, hides nothing
 
 
 @contextmanager
@@ -211,15 +247,28 @@ def conversation_lock(
         os.close(fd)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _changes(connection: sqlite3.Connection) -> object:
+    """A number that other processes change by each transaction; None if it cannot be read now."""
+    try:
+        return connection.execute("PRAGMA data_version").fetchone()[0]
+    except sqlite3.OperationalError:
+        return None
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     # What is removed is overwritten: people remove prompts that held a secret.
     connection.execute("PRAGMA secure_delete = ON")
-    version = _version(connection, path)
-    if version == len(MIGRATIONS):
-        return
-    with locked(path):
-        _migrate(connection, path)
+    end = time.monotonic() + patience
+    # Who waits for the one that migrates looks again: there may be nothing left to do.
+    while _version(connection, path) != len(MIGRATIONS):
+        try:
+            with locked(path, wait=False):
+                _migrate(connection, path)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            _pause()
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

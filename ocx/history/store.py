@@ -13,8 +13,19 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from ocx.errors import out_of_reach
+from ocx.files import is_out_of_reach
 from ocx.history.call import Call, Entry, Message, prompt_of, without_keys
-from ocx.history.database import HistoryError, conversation_lock, open_database, translated, writing
+from ocx.history.database import (
+    ELSEWHERE,
+    PATIENCE,
+    PATIENCE_OF_ANSWERS,
+    HistoryError,
+    conversation_lock,
+    open_database,
+    translated,
+    writing,
+)
 from ocx.history.filters import Filters
 from ocx.jsontext import compact
 from ocx.secret import Secret
@@ -41,13 +52,17 @@ class Conversation:
 class History:
     """The history in the folder `state`; a context manager.
 
+    Args:
+        patience: seconds to wait while another process holds it.
+
     Raises:
         HistoryError: from everything.
+        ConfigError: from its making, if `state` cannot be reached.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, patience: float = PATIENCE) -> None:
         self._path = state / FILE
-        self._connection = open_database(self._path)
+        self._connection = open_database(self._path, patience)
 
     def __enter__(self) -> History:
         return self
@@ -122,7 +137,7 @@ class History:
         for name in _JSON:
             values[name] = None if values[name] is None else compact(values[name])
         values["credits"] = None if call.credits is None else str(call.credits)
-        with translated(self._path), writing(self._connection):
+        with translated(self._path), writing(self._connection, PATIENCE_OF_ANSWERS):
             home = self._ensure(conversation, call)
             self._insert(values, home, sent, call)
         return home
@@ -257,6 +272,8 @@ def open_existing(state: Path, note: Callable[[str], None]) -> Iterator[History 
 
     Looking makes no file.
     """
+    if is_out_of_reach(state):
+        raise out_of_reach(state, ELSEWHERE)
     if not (state / FILE).exists():
         note("no call is kept yet")
         yield None

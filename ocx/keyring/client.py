@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ocx.api import Client
 from ocx.api.types import Endpoint
-from ocx.config.paths import state_dir
+from ocx.config.paths import SANDBOX_FILE, if_known, state_dir
 from ocx.config.settings import Settings
+from ocx.files import can_write
 from ocx.keyring.lookup import endpoint, find_key
 from ocx.runtime import Runtime
 
@@ -43,6 +45,16 @@ def open_endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
     if run.terminal.stderr_tty or not by_flag:
         chosen = "" if by_flag else f" (chosen by {settings.sources['sandbox']})"
         run.note(f"sandbox{chosen}: built-in server, play credits")
-    with sandbox(state_dir(run.terminal.env)) as (base_url, key):
+    with sandbox(sandbox_folder(run)) as (base_url, key):
         run.terminal.stderr.hide(key)
         yield endpoint(settings, key, base_url)
+
+
+def sandbox_folder(run: Runtime) -> Path | None:
+    """Where the sandbox keeps its ledger; None, and a note, if it must stay in memory."""
+    folder = if_known(state_dir, run.terminal.env)
+    if folder is not None and can_write(folder, SANDBOX_FILE):
+        return folder
+    where = "there is no home folder" if folder is None else f"{folder} cannot be written"
+    run.note(f"the sandbox's credits are kept in memory only: {where} (XDG_STATE_HOME)")
+    return None

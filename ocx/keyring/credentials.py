@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from ocx.config.paths import Env, config_dir, credentials_file
 from ocx.config.values import check_name
-from ocx.errors import AuthError, ConfigError
+from ocx.errors import AuthError, ConfigError, out_of_reach
+from ocx.files import is_out_of_reach
 from ocx.secret import Secret
 from ocx.suggest import nearest
 from ocx.toml import parse
@@ -109,6 +110,8 @@ def _private_bytes(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if is_out_of_reach(path):
+            raise out_of_reach(path, "XDG_CONFIG_HOME names another place") from error
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
 
 

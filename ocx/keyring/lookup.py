@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.api.types import Endpoint
 from ocx.api.urls import is_loopback, origin
-from ocx.config.paths import Env, expand
+from ocx.config.paths import ELSEWHERE, Env, config_file, expand, if_known
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, env_name
 from ocx.config.settings import Settings, check_url
-from ocx.errors import AuthError, ConfigError, UsageError
+from ocx.errors import AuthError, ConfigError, UsageError, out_of_reach
+from ocx.files import is_out_of_reach
 from ocx.keyring.credentials import load_keys
 from ocx.keyring.key_command import run_key_command
 from ocx.secret import Secret
@@ -74,6 +75,7 @@ def locate_key(
 
     Raises:
         AuthError: there is none.
+        ConfigError: there is none, and what may name one cannot be reached.
         UsageError: `--key-file` for an endpoint that wants no key.
     """
     if settings.sandbox:  # a real key never goes there; it makes its own
@@ -83,6 +85,9 @@ def locate_key(
         return _no_auth(settings, path)
     for located in _candidates(settings, path, env, read_stdin):
         return located
+    config = if_known(config_file, env)
+    if config is not None and is_out_of_reach(config):
+        raise out_of_reach(config, f"set {env_name('api_key')}; {ELSEWHERE}")
     raise AuthError(f"no key for {settings.base_url}", hint=_missing_hint(settings, env))
 
 

@@ -77,16 +77,17 @@ GRANT = 500 * MICRO
 
 
 @contextlib.contextmanager
-def sandbox(state_dir: Path) -> Iterator[tuple[str, Secret]]:
+def sandbox(state_dir: Path | None) -> Iterator[tuple[str, Secret]]:
     """Run the server while the block runs; its base URL, and a key that exists only in memory.
 
-    The ledger is `sandbox.sqlite3` in `state_dir`, 500 credits when it is made. Nothing else is
-    read, and nothing is forwarded.
+    The ledger is `sandbox.sqlite3` in `state_dir`, in memory without one, 500 credits when it is
+    made. Nothing else is read, and nothing is forwarded.
 
     Raises:
         ConfigError: the database cannot be opened.
     """
-    with contextlib.closing(Store.open(state_dir / DATABASE)) as store:
+    kept = Store.memory() if state_dir is None else Store.open(state_dir / DATABASE)
+    with contextlib.closing(kept) as store:
         key = mint()
         ledger = Ledger(store)
         ledger.account(grant=GRANT)

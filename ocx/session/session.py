@@ -16,7 +16,7 @@ from ocx.call.exchange import Exchange
 from ocx.call.options import Checks, Conversation, CreditLimits, Output
 from ocx.call.recorder import HistoryRecorder, open_recorder
 from ocx.call.request import Request, refuse_several
-from ocx.config.paths import expand, state_dir
+from ocx.config.paths import expand, if_known, state_dir
 from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.escaping import one_line
@@ -80,7 +80,8 @@ def session(
         from ocx.keyring.client import open_client  # httpx, only if something is sent
 
         client = stack.enter_context(open_client(run, settings))
-        history = state_dir(run.terminal.env) / "prompts" if conversation.log is not False else None
+        state = if_known(state_dir, run.terminal.env)
+        history = state / "prompts" if state and conversation.log is not False else None
         refuse_several(run, request.options)
         exchange = Exchange(
             client,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocx.config.paths import cache_dir, config_file, credentials_file, state_dir
+from ocx.config.paths import cache_dir, config_file, credentials_file, if_known, state_dir
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
@@ -15,11 +15,12 @@ def path(run: Runtime) -> None:
     env = run.terminal.env
     if run.json:
         places = {
-            "config": config_file(env),
-            "credentials": credentials_file(env),
-            "state": state_dir(env),
-            "cache": cache_dir(env),
+            "config": config_file,
+            "credentials": credentials_file,
+            "state": state_dir,
+            "cache": cache_dir,
         }
-        write_json(run.terminal, {name: str(place) for name, place in places.items()})
+        found = {name: if_known(place, env) for name, place in places.items()}
+        write_json(run.terminal, {name: path and str(path) for name, path in found.items()})
     else:
         run.terminal.print(str(config_file(env)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Collection
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from ocx.config.display import is_secret_header
-from ocx.config.paths import config_dir, serve_database
+from ocx.config.paths import config_dir, if_known, serve_database
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
 from ocx.runtime import Runtime
@@ -192,10 +193,11 @@ def _end_tape(run: Runtime, file: TapeFile, status: int, *, on_failure: bool) ->
 def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
     from ocx.serve.settings import ServeSettings, load  # noqa: PLC0415 - as in _foreground
 
-    path = config or config_dir(run.terminal.env) / CONFIG
+    folder = if_known(config_dir, run.terminal.env)
+    path = config or (folder / CONFIG if folder else None)
     # Golden files and play credits must not depend on what lies in a home folder.
-    unasked = ephemeral or run.flags.get("sandbox") or not path.exists()
-    if config is None and unasked:
+    unasked = ephemeral or run.flags.get("sandbox") or path is None or not os.path.exists(path)  # noqa: PTH110 - Path's own fails where a folder cannot be searched
+    if path is None or (config is None and unasked):
         return ServeSettings()
     settings = load(path, run.terminal.env, record=record)
     if ephemeral and settings.spends:
@@ -207,9 +209,12 @@ def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) 
 
 
 def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
-    from ocx.serve.ledger.store import Store  # noqa: PLC0415 - as in _foreground
+    from ocx.keyring.client import sandbox_folder  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.ledger.store import Store  # noqa: PLC0415 - the same
 
     if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
+        return Store.memory()
+    if run.flags.get("sandbox") and db is None and sandbox_folder(run) is None:
         return Store.memory()
     database = serve_database(
         run.terminal.env,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ocx.errors import ConfigError
+from ocx.files import is_out_of_reach
 from ocx.secret import Secret
 from ocx.serve.auth import digest, mint
 from ocx.serve.ledger.store import Store, transaction
@@ -283,7 +284,7 @@ def open_ledger(path: Path, *, make: bool = False) -> Iterator[Ledger]:
     Raises:
         ConfigError: there is none, or it cannot be opened.
     """
-    if not make and not path.exists():
+    if not make and not is_out_of_reach(path) and not path.exists():
         raise ConfigError(
             f"there is no ledger at {path}", hint="`ocx serve` makes one, `ocx serve grant` too"
         )
