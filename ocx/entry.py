@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from ocx.errors import (
     not_text,
 )
 from ocx.escaping import escape_control
+from ocx.secret import word_of_argv
 from ocx.terminal import Terminal
 from ocx.terminal import write_failure as translate_write_failure
 
@@ -41,6 +43,7 @@ def run(argv: Sequence[str]) -> NoReturn:
         number = _signal_of(event)
         if "balance" in words and number != signal.SIGPIPE:
             _stopped(terminal, number, words)
+        terminal.stderr.end()
         signals.die_by(number)
     except ChildExit as child:
         if child.status < 0:
@@ -50,6 +53,7 @@ def run(argv: Sequence[str]) -> NoReturn:
         status = _report(terminal, error, words)
     except Exception as error:  # a bug: one line and exit 1, the traceback with --debug
         status = _report(terminal, _unexpected(error), words)
+    terminal.stderr.end()
     _flush_stdout()
     # Nothing is left to clean up, and taking Python apart is an eighth of a short run.
     os._exit(status)
@@ -117,7 +121,8 @@ def usage_error(found: Complaint, words: Sequence[str]) -> UsageError:
         # Likely a key of any shape: it is not repeated.
         hint = "a key is read from stdin or --key-file, or asked for; never an argument"
         return UsageError(f"{path} takes no more arguments", hint=hint)
-    return UsageError(found.message, hint=_usage_hint(found.option, path))
+    message = re.sub(r"[^\s'\"`,]+", lambda word: word_of_argv(word.group()), found.message)
+    return UsageError(message, hint=_usage_hint(found.option, path))
 
 
 def _usage_hint(option: str, path: str) -> str:

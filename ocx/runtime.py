@@ -10,6 +10,7 @@ from ocx.config.settings import Settings, resolve
 from ocx.errors import UsageError
 from ocx.escaping import one_line
 from ocx.record import record
+from ocx.secret import secrets_of
 from ocx.terminal import Terminal
 
 SHARED_FLAGS = (
@@ -60,7 +61,11 @@ class Runtime:
 
         Raises: UsageError, ConfigError.
         """
-        settings = resolve({**self.flags, **command_flags}, self.terminal.env)
+        env = self.terminal.env
+        settings = resolve({**self.flags, **command_flags}, env)
+        proxies = [text for name, text in env.items() if name.lower().endswith("_proxy")]
+        for secret in secrets_of(settings.headers, settings.proxy, *proxies):
+            self.terminal.stderr.hide(secret)
         for warning in settings.warnings:
             self.warn(warning)
         return settings

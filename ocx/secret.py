@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 _PREFIX = re.compile(r"sk-(?:live-(?:local-)?)?")
 _KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{8,}+(?!…)")  # not a mask again
 _VALID = re.compile(r"[!-~]{1,512}")
 _SHOWN_FROM = 20  # below that, four characters would be a good part of the key
+_MASKED_FROM = 8
+_DUMMIES = frozenset(
+    "api-key apikey changeme dummy-key lm-studio lmstudio no-key-required not-needed notneeded"
+    " placeholder required sk-no-key-required".split()
+)
+"""What servers without keys are given, eight characters at least: no secrets."""
+_SECRET_HEADERS = (
+    "key", "token", "secret", "cookie", "auth", "pass", "credential", "bearer", "session", "sign",
+    "jwt", "subscription",
+)  # fmt: skip
+_SHAPE_BEGUN = r"(?<![A-Za-z0-9_-])s(?:k(?:-[A-Za-z0-9_-]*)?)?\Z"
+_LONGEST = 600  # characters of the end of a text in which a shape may begin
+_WIDEST = 8  # characters for one of a secret: backslashes, `u00` and two digits, a NUL
 
 
 class Secret:
@@ -32,6 +46,10 @@ class Secret:
         """1 to 512 printable ASCII characters: what can stand in a header."""
         return _VALID.fullmatch(self._text) is not None
 
+    def is_secret(self) -> bool:
+        """Whether it is worth masking: not too short, and not a word that stands for no key."""
+        return len(self._text) >= _MASKED_FROM and self._text.lower() not in _DUMMIES
+
     __str__ = masked
 
     def __repr__(self) -> str:
@@ -44,70 +62,60 @@ class Secret:
         return hash(self._text)
 
 
-def mask(text: str, keys: Sequence[Secret]) -> str:
-    """`text` with every given key masked, but for those of one to three characters.
+def is_secret_header(name: str) -> bool:
+    """Whether its name says that a header holds a secret."""
+    return any(word in name.lower() for word in _SECRET_HEADERS)
 
-    They would turn every message into masks.
+
+def secrets_of(headers: Mapping[str, str], *proxies: str | None) -> list[Secret]:
+    """The values of headers that hold secrets, and the passwords of proxy URLs."""
+    found = [text.strip() for name, text in headers.items() if is_secret_header(name)]
+    for proxy in proxies:
+        user = (proxy or "").rpartition("@")[0].rpartition("/")[2]
+        found.append(user.partition(":")[2])
+    # Behind a scheme (`Bearer …`) the secret stands alone in what a server repeats.
+    found += [text.rpartition(" ")[2] for text in found if " " in text]
+    return [Secret(text) for text in found if Secret(text).is_secret()]
+
+
+def word_of_argv(word: str) -> str:
+    """A word that should be a name, fit to be repeated: one that may be a key is cut.
+
+    It may be one if it looks like a key of the provider's, or has digits and both cases in more
+    than 20 characters, and is no path to a folder that is there.
+    """
+    kinds = (str.isdigit, str.isupper, str.islower)
+    mixed = len(word) > _SHOWN_FROM and all(any(map(kind, word)) for kind in kinds)
+    if not mixed and not re.search(_KEY_SHAPED, word):
+        return word
+    folder = os.path.dirname(word)  # noqa: PTH120 - pathlib costs each start its import
+    return word if folder and os.path.isdir(folder) else f"{word[:4]}…"  # noqa: PTH112
+
+
+def mask(text: str, keys: Sequence[Secret]) -> str:
+    """`text` with every given secret masked, however JSON, a URL or UTF-16 may spell it.
+
+    Those of less than eight characters stay, and the words that servers without keys are given:
+    they would turn every message into masks.
     """
     for key in keys:
-        if len(key.reveal()) >= 4:
-            text = text.replace(key.reveal(), key.masked())
-            if "\\" in text or "\0" in text:
-                text = re.sub(_spelled(key.reveal()), _masks(key), text)
+        if not key.is_secret():
+            continue
+        text = text.replace(key.reveal(), key.masked())
+        if "\\" in text or "\0" in text or "%" in text:
+            text = re.sub(_spelled(key.reveal()), _masks(key), text)
     return text
 
 
-class StreamMask:
-    """`mask` for text that comes in pieces: what may be the beginning of a key waits for the rest.
-
-    `feed` gives what is sure, `end` the rest.
-    """
-
-    def __init__(self, keys: Sequence[Secret]) -> None:
-        self._keys = keys
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        text = mask(self._held + text, self._keys)
-        cut = min((_begins_at(text, key.reveal()) for key in self._keys), default=len(text))
-        self._held = text[cut:]
-        return text[:cut]
-
-    def end(self) -> str:
-        text, self._held = self._held, ""
-        return text
-
-
-_LONGEST_SPELLING = 7  # \u0041 and a NUL
-
-
-def _begins_at(text: str, key: str) -> int:
-    """Where the end of `text` may begin a spelling of `key`; its length if nowhere."""
-    first = max(0, len(text) - _LONGEST_SPELLING * len(key))
-    starts = (at for at in range(first, len(text)) if text[at] in {key[:1], "\\"})
-    return next((at for at in starts if _may_become(text[at:], key)), len(text))
-
-
-def _may_become(text: str, key: str) -> bool:
-    """Whether more text can make this a spelling of `key`, as `_spelled` has them."""
-    places = {0}
-    for number, char in enumerate(key):
-        after = set()
-        for place in places:
-            rest = text[place:].lstrip("\0") if number else text
-            forms = ((char, rest), (f"\\{char}", rest), (f"\\u00{ord(char):02x}", rest.lower()))
-            for form, found in forms:
-                if len(found) < len(form) and form.startswith(found):
-                    return True
-                if found.startswith(form):
-                    after.add(len(text) - len(rest) + len(form))
-        places = after
-    return False
-
-
 def _spelled(key: str) -> str:
-    """A pattern of the key as it is, escaped in JSON, and in UTF-16 or split by NUL."""
-    one = (rf"(?:\\?{re.escape(char)}|\\u00(?i:{ord(char):02x}))" for char in key)
+    """A pattern of the key as it is, escaped in JSON or a URL, and in UTF-16 or split by NUL.
+
+    JSON in a string of JSON has several backslashes for one.
+    """
+    one = (
+        rf"\\*(?:{re.escape(char)}|(?<=\\)u00(?i:{ord(char):02x})|%(?i:{ord(char):02x}))"
+        for char in key
+    )
     return r"\0*".join(one)
 
 
@@ -115,9 +123,89 @@ def _masks(key: Secret) -> Callable[[re.Match[str]], str]:
     return lambda _: key.masked()
 
 
-def redact(text: str, keys: tuple[Secret, ...] = ()) -> str:
+def redact(text: str, keys: Sequence[Secret] = ()) -> str:
     """`text` with every given key, and everything shaped like one, masked."""
     text = mask(text, keys)
     if "sk-" not in text:
         return text
     return _KEY_SHAPED.sub(lambda match: Secret(match.group()).masked(), text)
+
+
+class StreamMask:
+    """The same for a text that comes in pieces: what may begin a secret waits for the next piece.
+
+    Args:
+        shaped: also mask everything shaped like a key, as `redact` does.
+    """
+
+    def __init__(self, keys: Sequence[Secret], *, shaped: bool = False) -> None:
+        self.keys = keys
+        self._shaped = shaped
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """What can be shown now of all that came."""
+        text = self._mask(self._held + piece)
+        at = self._open_from(text)
+        self._held = text[at:]
+        return text[:at]
+
+    def end(self) -> str:
+        """What was held back: no secret, since nothing follows."""
+        held, self._held = self._held, ""
+        return held
+
+    def _mask(self, text: str) -> str:
+        if not self._shaped:
+            return mask(text, self.keys)
+        # A shape that reaches the end may go on.
+        begun = re.search(_SHAPE_BEGUN, text[-_LONGEST:])
+        at = len(text) - len(begun.group()) if begun else len(text)
+        return redact(text[:at], self.keys) + mask(text[at:], self.keys)
+
+    def _open_from(self, text: str) -> int:
+        """Where the last part begins that may become a secret; the length if there is none."""
+        found = [len(text)]
+        if text.endswith("\n"):  # none holds a line end
+            return len(text)
+        if self._shaped and (begun := re.search(_SHAPE_BEGUN, text[-_LONGEST:])):
+            found.append(len(text) - len(begun.group()))
+        for key in self.keys:
+            if key.is_secret():
+                secret = key.reveal()
+                first = max(0, len(text) - _WIDEST * len(secret))
+                starts = (at for at in range(first, len(text)) if _begins(text, at, secret))
+                found.append(next(starts, len(text)))
+        return min(found)
+
+
+def _begins(text: str, at: int, secret: str) -> bool:
+    """Whether all of `text` from `at` on spells a part of the secret that is not all of it."""
+    if text[at] not in (secret[0], "\\", "%"):
+        return False
+    for char in secret:
+        while at < len(text) and text[at] == "\0":
+            at += 1
+        while at < len(text) and text[at] == "\\":
+            at += 1
+        if at >= len(text):
+            return True
+        slashed = text[at - 1 : at] == "\\"
+        code = _code(char, text[at], slashed)
+        given = text[at + 1 : at + 1 + len(code)].lower()
+        if code and code.startswith(given):
+            if len(given) < len(code):
+                return True
+            at += 1 + len(code)
+        elif text[at] == char:
+            at += 1
+        elif char != "\\" or not slashed:
+            return False
+    return False
+
+
+def _code(char: str, mark: str, slashed: bool) -> str:
+    """The digits that spell `char` behind this mark; empty if it is none."""
+    if mark == "%":
+        return f"{ord(char):02x}"
+    return f"00{ord(char):02x}" if mark == "u" and slashed else ""

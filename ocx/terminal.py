@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError
 from ocx.record import record
-from ocx.secret import Secret, redact
+from ocx.secret import Secret, StreamMask, redact
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -87,7 +87,7 @@ class StatusLine(Protocol):
 
 
 class RedactingStderr(io.TextIOBase):
-    """stderr, with every key masked; a message that cannot be written is dropped.
+    """stderr, with every key masked, in pieces too; a message that cannot be written is dropped.
 
     Attributes:
         status: what stands on the last line for now; messages are written above it.
@@ -95,34 +95,43 @@ class RedactingStderr(io.TextIOBase):
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._keys: tuple[Secret, ...] = ()
+        self._masked = StreamMask((), shaped=True)
         self.status: StatusLine | None = None
 
     def hide(self, key: Secret) -> None:
         """Mask `key` in everything that is written from now on."""
-        self._keys = (*self._keys, key)
+        self._masked.keys = (*self.keys, key)
 
     @property
     def keys(self) -> tuple[Secret, ...]:
         """The keys that are masked."""
-        return self._keys
+        return tuple(self._masked.keys)
 
     def write(self, text: str) -> int:
+        self._show(self._masked.feed(text))
+        return len(text)
+
+    def end(self) -> None:
+        """Write what was held back: it might have become a key."""
+        self._show(self._masked.end())
+
+    def _show(self, text: str) -> None:
+        if not text:
+            return
         if self.status is None:
             self.draw(text)
         else:
             with self.status.above(text):
                 self.draw(text)
-        return len(text)
 
     def draw(self, text: str) -> None:
         """Write where the cursor stands: for the status line itself."""
         if self._stream is not None:
             try:
-                self._stream.write(redact(text, self._keys))
+                self._stream.write(redact(text, self.keys))
                 self._stream.flush()
             except UnicodeEncodeError:
-                self._stream.write(redact(text, self._keys).encode("ascii", "replace").decode())
+                self._stream.write(redact(text, self.keys).encode("ascii", "replace").decode())
             except (OSError, ValueError):
                 self._stream = None
 

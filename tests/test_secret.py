@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.secret import Secret, StreamMask, mask, redact
+from ocx.secret import Secret, StreamMask, mask, redact, secrets_of, word_of_argv
 
 LONG = "sk-live-Te5tKey0000000000000000000000a1b2"
 KEY_SHAPED = st.from_regex(r"sk-[A-Za-z0-9_-]{8,40}", fullmatch=True)
@@ -36,7 +36,7 @@ def test_the_mask_keeps_the_prefix_and_from_20_characters_on_the_last_four(
     assert secret.reveal() == text
 
 
-@pytest.mark.parametrize("key", [LONG, 'odd"and\\slashed/key', "a+b.c*d"])
+@pytest.mark.parametrize("key", [LONG, 'odd"and\\slashed/key', "a+b.c*d^e"])
 def test_every_spelling_of_a_key_is_masked(key: str) -> None:
     secret = Secret(key)
     spelled = [
@@ -88,7 +88,7 @@ def test_redact_hides_the_key_in_use_wherever_it_stands(before: str, after: str,
     assert key not in redact(f"{before}{key}{after}", (Secret(key),))
 
 
-@given(st.from_regex(r"[!-~]{4,60}", fullmatch=True))
+@given(st.from_regex(r"[!-~]{8,60}", fullmatch=True))
 def test_redact_hides_a_key_of_any_shape(key: str) -> None:
     shown = redact(f"said {key} twice: {key}", (Secret(key),))
     assert key not in shown.replace(Secret(key).masked(), "")
@@ -140,3 +140,95 @@ def test_a_key_in_pieces_is_masked_as_in_one(data: st.DataObject) -> None:
         at += size
     out += masked.end()
     assert out == mask(text, [Secret(key)])
+
+
+@st.composite
+def spelled(draw: st.DrawFn, key: str) -> str:
+    """The key as JSON may write it: plain, escaped, in digits, or JSON in a string of JSON."""
+    text = ""
+    for char in key:
+        plain = json.dumps(char)[1:-1]
+        text += draw(st.sampled_from([plain, plain, f"\\u{ord(char):04x}", f"\\u{ord(char):04X}"]))
+    return json.dumps(text)[1:-1] if draw(st.booleans()) else text
+
+
+@given(st.data(), st.from_regex(r"[!-~]{8,50}", fullmatch=True), st.text(max_size=9))
+def test_a_key_that_comes_in_pieces_is_masked_in_any_spelling(
+    data: st.DataObject, key: str, around: str
+) -> None:
+    secret = Secret(key)
+    text = data.draw(spelled(key))
+    assert text not in mask(around + text + around, [secret])
+    whole = around + text + around
+    stream = StreamMask([Secret("another-key"), secret], shaped=data.draw(st.booleans()))
+    out, at = "", 0
+    while at < len(whole):
+        size = data.draw(st.integers(1, 9))
+        out += stream.feed(whole[at : at + size])
+        at += size
+    assert text not in out + stream.end()
+
+
+@given(st.data(), st.text(max_size=60))
+def test_what_is_no_key_passes_whole(data: st.DataObject, text: str) -> None:
+    stream = StreamMask([Secret("sk-live-0123456789"), Secret("ab" * 9)])
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
+    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert "".join(map(stream.feed, pieces)) + stream.end() == text
+
+
+@pytest.mark.parametrize("cut", range(1, 20))
+def test_what_has_the_shape_of_a_key_is_masked_in_pieces(cut: int) -> None:
+    key = "sk-proj-AbCdEf0123456789xyz"
+    stream = StreamMask([], shaped=True)
+    said = f"it is {key}, and tasks-list is no key\n"
+    at = said.index(key) + cut
+    out = stream.feed(said[:at]) + stream.feed(said[at:]) + stream.end()
+    assert out == f"it is {Secret(key).masked()}, and tasks-list is no key\n"
+
+
+def test_nothing_is_held_back_for_longer_than_a_line() -> None:
+    stream = StreamMask([Secret("sk-live-0123456789")], shaped=True)
+    assert stream.feed("the sky") == "the sky"
+    assert stream.feed(" sk") == " "
+    assert stream.feed("\n") == "sk\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["EMPTY", "ollama", "lm-studio", "none", "test", "1234567", "Not-Needed"]
+)
+def test_a_dummy_is_no_secret(text: str) -> None:
+    assert mask(f"the key {text} is {text}", [Secret(text)]) == f"the key {text} is {text}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "proxies", "found"),
+    [
+        ({"X-Api-Key": "abcdefgh1"}, (), ["abcdefgh1"]),
+        ({"Cookie": "session abcdefgh2"}, (), ["session abcdefgh2", "abcdefgh2"]),
+        ({"X-Title": "abcdefgh3"}, (), []),
+        ({}, ("http://me:passw0rd@p:1", None, "http://p:1", "socks5://me@p:1"), ["passw0rd"]),
+        ({"X-Secret": "short"}, ("http://me:short@p",), []),
+    ],
+)
+def test_secrets_beside_the_key(
+    headers: dict[str, str], proxies: tuple[str | None, ...], found: list[str]
+) -> None:
+    assert [secret.reveal() for secret in secrets_of(headers, *proxies)] == found
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("gsk_Ab1Cd2Ef3Gh4Ij5Kl6Mn", "gsk_…"),
+        ("AIzaSyD0123456789abcdefghi", "AIza…"),
+        ("x sk-abcdefgh", "x sk…"),
+        ("deepseek-chat", "deepseek-chat"),
+        ("a-long-name-without-digits-at-all", "a-long-name-without-digits-at-all"),
+        ("Short1Name", "Short1Name"),
+        ("/tmp/Screenshot2026At10h11.png", "/tmp/Screenshot2026At10h11.png"),
+        ("/no/such/Screenshot2026At10h11", "/no/…"),
+    ],
+)
+def test_a_word_of_argv_that_may_be_a_key_is_cut(word: str, shown: str) -> None:
+    assert word_of_argv(word) == shown

@@ -7,14 +7,13 @@ from typing import Any
 from ocx.api.http import encode, request_preview
 from ocx.api.urls import CHAT_PATH, join
 from ocx.call.options import Prompt, Sampling
-from ocx.config.display import is_secret_header
 from ocx.config.paths import config_dir
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, UsageError
 from ocx.keyring.lookup import endpoint, locate_key
 from ocx.output.output_file import Target
 from ocx.runtime import Runtime
-from ocx.secret import Secret
+from ocx.secret import Secret, is_secret_header
 
 Body = dict[str, Any]
 

@@ -8,12 +8,7 @@ from typing import Any
 from ocx.config.profiles import ConfigFile
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, SANDBOX
 from ocx.config.setting_path import Target
-from ocx.secret import redact
-
-_SECRET_HEADERS = (
-    "key", "token", "secret", "cookie", "auth", "pass", "credential", "bearer", "session", "sign",
-    "jwt", "subscription",
-)  # fmt: skip
+from ocx.secret import is_secret_header, redact
 
 
 def as_text(value: Any) -> str:
@@ -38,11 +33,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value) or None
     return value if isinstance(value, (str, int, float, type(None))) else float(value)
-
-
-def is_secret_header(name: str) -> bool:
-    """Whether its name says that a header holds a secret."""
-    return any(word in name.lower() for word in _SECRET_HEADERS)
 
 
 def masked(where: Target, value: Any) -> Any:

@@ -12,6 +12,7 @@ from ocx.config.source import Choice, Source, SourceKind
 from ocx.config.values import check_name, composed, is_name
 from ocx.errors import ConfigError, out_of_reach
 from ocx.files import is_out_of_reach
+from ocx.secret import word_of_argv
 from ocx.suggest import nearest
 from ocx.toml import parse, read_bytes
 
@@ -160,6 +161,7 @@ def _standing_profile(config: ConfigFile, env: Env) -> Choice:
 def _unknown_profile(choice: Choice, config: ConfigFile) -> ConfigError:
     name, source = choice
     near = nearest(name, config.names())
+    name = word_of_argv(name)
     guess = f"did you mean {near}? " if near else ""
     by = "" if source.is_flag else f" (from {source})"
     if not config.reachable:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ocx.errors import ConfigError, UsageError
+from ocx.secret import word_of_argv
 
 NAME_RULE = (
     "1 to 64 letters of any script, digits, dots, dashes or underscores, a letter or digit first"
@@ -273,7 +274,7 @@ def check_name(name: str, what: str) -> str:
     Raises:
         UsageError: it cannot; what is shaped like a key is not repeated.
     """
-    if name.startswith("sk-"):
+    if name.startswith("sk-") or (what == "key" and word_of_argv(name) != name):
         raise UsageError(
             f"that is a key, not the name of a {what}",
             hint="keys go in by stdin or the prompt of `ocx keys add NAME`; a key that stood on a "

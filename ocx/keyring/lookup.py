@@ -17,7 +17,7 @@ from ocx.errors import AuthError, ConfigError, UsageError, out_of_reach
 from ocx.files import is_out_of_reach
 from ocx.keyring.credentials import load_keys
 from ocx.keyring.key_command import run_key_command
-from ocx.secret import Secret
+from ocx.secret import Secret, word_of_argv
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -198,7 +198,7 @@ def read_key_file(path: str, read_stdin: Callable[[], bytes]) -> FoundKey:
             data, mode = file.read(_KEY_FILE_CAP), os.fstat(file.fileno()).st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
-        raise ConfigError(f"cannot read the key file {path}: {reason}") from error
+        raise ConfigError(f"cannot read the key file {word_of_argv(path)}: {reason}") from error
     loose = stat.S_ISREG(mode) and mode & 0o077
     warnings = (f"{path} can be read by others (mode {mode & 0o777:04o})",) if loose else ()
     return FoundKey(key_from(data, f"the key in {path}"), "--key-file", warnings)

@@ -88,7 +88,7 @@ def test_an_absolute_url_takes_no_key_elsewhere(
         "https:///v1",
         "https://example.test:99999/v1",
         "https://exa mple.test/v1",
-        "https://example.test/v1\n",
+        "https://example.test/\nv1",
     ],
 )
 def test_a_base_url_that_would_give_the_key_away_is_refused(online: Ocx, url: str) -> None:

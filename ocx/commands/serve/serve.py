@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from ocx.config.display import is_secret_header
 from ocx.config.paths import config_dir, if_known, serve_database
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
 from ocx.runtime import Runtime
-from ocx.secret import Secret
+from ocx.secret import Secret, is_secret_header
 from ocx.serve.child import child_environment, run_child
 
 if TYPE_CHECKING:
