@@ -81,6 +81,7 @@ MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring
 FOREIGN = {
     "httpx": ("ocx.api", "ocx.serve.forward", "ocx.serve.tape_app"),
     "httpcore": ("ocx.api",),
+    "aiohttp": ("ocx.api",),
     "h11": ("ocx.api", "ocx.serve.server"),
     "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.typer_internals"),
     "rich": ("ocx.output",),

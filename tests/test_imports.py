@@ -18,7 +18,7 @@ from tests.support.program import KEY, Ocx, Run
 
 IMPORTED = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 RICH = {"rich", "rich.markdown", "markdown_it", "pygments"}
-HEAVY = {"pydantic", "starlette", "uvicorn", "jsonschema", "sqlite3", "asyncio"}
+HEAVY = {"pydantic", "starlette", "uvicorn", "jsonschema", "sqlite3", "asyncio", "aiohttp"}
 NETWORK = {"httpx", "httpcore", "h11", "ssl", "socket"}
 WRITERS = {"tomli_w"}
 DEPTH = {

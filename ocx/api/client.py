@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ocx.api.completion import complete, document_of
-from ocx.api.connection import Transport, check_ca_bundle, headers_of, httpx, pieces_of, tls_context
+from ocx.api.connection import Transport, headers_of, httpx, pieces_of
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import describe, from_response, parse, request_id
 from ocx.api.exceptions import translate
@@ -29,6 +29,7 @@ from ocx.api.models import list_models
 from ocx.api.retry import Failure, log_retry, may_retry, wait_before
 from ocx.api.stream import Stream
 from ocx.api.stream_state import StreamState
+from ocx.api.tls import check_ca_bundle, tls_context
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply, model_ids
 from ocx.api.urls import check_base_url
 from ocx.errors import OcxError

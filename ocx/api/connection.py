@@ -11,15 +11,13 @@ import contextlib
 import ssl
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
 from ocx.api import proxy
 from ocx.api.deadlines import DeadlineBackend
-from ocx.api.error_response import excerpt
+from ocx.api.tls import tls_context
 from ocx.api.types import Endpoint
-from ocx.errors import ConfigError
 
 _MAIN = "httpx._main"
 _hidden = _MAIN not in sys.modules
@@ -33,7 +31,7 @@ finally:
     if _hidden:
         del sys.modules[_MAIN]
 
-__all__ = ["Transport", "check_ca_bundle", "httpcore", "httpx", "reason_of", "tls_context"]
+__all__ = ["Transport", "httpcore", "httpx", "tls_context"]
 
 
 class Transport(httpx.BaseTransport):
@@ -117,43 +115,6 @@ class _Body(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
-
-
-def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
-    """Trust the certificates of `ca_bundle` (PEM file or folder).
-
-    Without one, those of SSL_CERT_FILE, SSL_CERT_DIR or certifi. Loading them takes about 20 ms
-    and some memory, so the clients of many threads should share one context: pass it to each
-    `Client(tls=...)`.
-
-    Raises:
-        ConfigError: the file is missing or holds no certificate.
-    """
-    check_ca_bundle(ca_bundle)
-    try:
-        if ca_bundle is None:
-            return httpx.create_ssl_context()
-        if Path(ca_bundle).is_dir():
-            return ssl.create_default_context(capath=ca_bundle)
-        return ssl.create_default_context(cafile=ca_bundle)
-    except (OSError, ssl.SSLError) as error:
-        name = ca_bundle or "the file or folder that SSL_CERT_FILE or SSL_CERT_DIR names"
-        raise ConfigError(f"cannot read certificates from {name}: {reason_of(error)}") from error
-
-
-def check_ca_bundle(ca_bundle: str | None) -> None:
-    """Raise `ConfigError` if the bundle is missing, before any request."""
-    if ca_bundle is not None and not Path(ca_bundle).exists():
-        raise ConfigError(f"the CA bundle does not exist: {ca_bundle}", hint="see --ca-bundle")
-
-
-def reason_of(error: BaseException) -> str:
-    """What an exception of TLS, a socket or a proxy says, as a few words on one line."""
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    # A proxy's reason phrase comes from the network too.
-    return excerpt(text) or type(error).__name__
 
 
 def pieces_of(response: httpx.Response) -> Iterable[bytes]:

@@ -20,8 +20,9 @@ from typing import Any
 
 import httpcore
 
+from ocx.api.network_errors import expired
 from ocx.api.types import ConnectionTrace
-from ocx.api.urls import is_loopback
+from ocx.api.urls import usable_addresses
 from ocx.errors import DeadlineError
 
 REQUEST_BEGINS = "http11.send_request_headers.started"
@@ -103,10 +104,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
             raise self.expired()
 
     def expired(self) -> DeadlineError:
-        return DeadlineError(
-            f"no complete answer within {self._seconds:g} s (--timeout)",
-            hint="--timeout SECONDS allows more",
-        )
+        return expired(self._seconds)
 
     def connect_tcp(
         self,
@@ -182,10 +180,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         if isinstance(found, Exception):
             with self.reasoned():
                 raise httpcore.ConnectError(str(found)) from found
-        addresses = dict.fromkeys(str(row[4][0]) for row in found)
-        # Such a name may have plain http, and who answers lookups must not send it elsewhere.
-        here_only = is_loopback(host)
-        return [address for address in addresses if not here_only or is_loopback(address)]
+        return usable_addresses(host, [str(row[4][0]) for row in found])
 
 
 class _Stream(httpcore.NetworkStream):

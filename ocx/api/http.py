@@ -50,6 +50,14 @@ class HttpRequest:
     headers: tuple[tuple[str, str], ...]
     content: bytes
 
+    def with_content(self, content: bytes) -> HttpRequest:
+        """The same with another body, which neither is empty."""
+        length = str(len(content))
+        headers = tuple(
+            (name, length if name == "Content-Length" else value) for name, value in self.headers
+        )
+        return HttpRequest(self.method, self.url, headers, content)
+
 
 def encode(body: Mapping[str, Any]) -> bytes:
     """The body as compact JSON in UTF-8, its fields in the order given.

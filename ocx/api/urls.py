@@ -6,6 +6,7 @@ A key is sent to one origin (scheme, host, port) only, and never in clear text o
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
@@ -83,6 +84,15 @@ def check_scheme(url: str, allow_http: bool = False) -> None:
             f"http:// is refused for {host}: a key would cross the network in clear text",
             hint='use https://, or a profile with `auth = "none"` for a server without keys',
         )
+
+
+def usable_addresses(host: str, found: Iterable[str]) -> list[str]:
+    """Those of the addresses of `host` that may be connected to, each once.
+
+    A name of this machine may have plain http, and who answers lookups must not send it elsewhere.
+    """
+    here_only = is_loopback(host)
+    return [one for one in dict.fromkeys(found) if not here_only or is_loopback(one)]
 
 
 def join(base_url: str, path: str) -> str:

@@ -14,8 +14,8 @@ from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import parse_balance
 from ocx.api.client import Client
 from ocx.api.completion import RefusedError, document_of
-from ocx.api.connection import tls_context
 from ocx.api.message import text_of
+from ocx.api.tls import tls_context
 from ocx.api.types import Endpoint
 from ocx.batch.expect import check_expectation
 from ocx.batch.output.verdict import answer_fault

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.request import getproxies
 
 from ocx.api import Client, proxy
-from ocx.api.connection import reason_of
+from ocx.api.tls import reason_of
 from ocx.api.types import ConnectionTrace, Probe
 from ocx.api.urls import origin
 from ocx.config.settings import Settings

@@ -13,7 +13,8 @@ import httpcore
 import pytest
 
 from ocx.api.deadlines import REQUEST_BEGINS
-from ocx.api.exceptions import _LOST, _PROXY_LOGIN
+from ocx.api.exceptions import _LOST
+from ocx.api.network_errors import _PROXY_LOGIN
 from tests.support.answers import answer
 from tests.support.raw_server import CLOSE, RawServer
 

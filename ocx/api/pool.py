@@ -1,0 +1,261 @@
+"""Many calls at once on one event loop, by aiohttp; the client's rules, and none of its retries.
+
+What is sent, what an answer or an error means and which proxy is taken is decided by the same pure
+functions as in the client; here they meet aiohttp.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.request import getproxies
+
+import aiohttp
+import yarl
+
+from ocx.api import network_errors, proxy
+from ocx.api.completion import complete, document_of
+from ocx.api.error_response import describe, from_response, parse, request_id
+from ocx.api.http import (
+    CHAT_CAP,
+    ERROR_CAP,
+    QUICK_CAP,
+    USER_AGENT,
+    HttpRequest,
+    build_request,
+    capped,
+    unpack,
+)
+from ocx.api.http import encode as encode_body
+from ocx.api.network_errors import place_of
+from ocx.api.pool_connection import CALL, Call, connector
+from ocx.api.pool_exceptions import translate
+from ocx.api.retry import Failure
+from ocx.api.tls import check_ca_bundle, tls_context
+from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
+from ocx.api.urls import CHAT_PATH, check_base_url
+from ocx.errors import OcxError, ServerError
+from ocx.secret import redact
+
+log = logging.getLogger("ocx.api")
+
+_ERROR_BODY = 5.0
+"""Seconds: the status says enough, a body that does not come is not worth waiting for."""
+
+
+class Pool:
+    """The API over many connections; an async context manager, for one event loop.
+
+    Each call is one attempt: who makes many decides what is sent again. The errors are those of
+    `ocx.api.Client`; `error.sent` tells whether the request went out.
+    """
+
+    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
+        check_base_url(endpoint.base_url, endpoint.allow_http)
+        check_ca_bundle(endpoint.ca_bundle)
+        self._endpoint = endpoint
+        self._tls = tls
+        self._environment = getproxies()
+        self._sessions: dict[str | None, aiohttp.ClientSession] = {}
+        self._urls: dict[str, yarl.URL] = {}
+        self._chat = build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
+
+    async def __aenter__(self) -> Pool:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        sessions, self._sessions = list(self._sessions.values()), {}
+        for session in sessions:
+            await session.close()
+
+    async def chat(self, body: Mapping[str, Any]) -> Reply:
+        """POST /chat/completions, not streamed; `reply.json` is a chat.completion.
+
+        Raises: what `Client.chat` does.
+        """
+        fields = {name: value for name, value in body.items() if name != "stream"}
+        request = self._chat.with_content(encode_body(fields))
+        reply = await self.send(request, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
+        with _described(reply):
+            return complete(reply, self._endpoint.key)
+
+    async def models(self) -> Reply:
+        """GET /models, its first page."""
+        reply = await self.request("GET", "/models", cap=QUICK_CAP)
+        with _described(reply):
+            model_ids(document_of(reply, self._endpoint.key))
+        return reply
+
+    async def balance(self) -> Reply:
+        """GET /balance, as sent."""
+        return await self.request("GET", "/balance", cap=QUICK_CAP)
+
+    async def request(
+        self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP
+    ) -> Reply:
+        """Any request below the base URL; the body of the answer is not looked into."""
+        request = build_request(self._endpoint, method, path, content=content)
+        return await self.send(request, self._endpoint.timeout or QUICK_TIMEOUT, cap)
+
+    async def send(self, request: HttpRequest, seconds: float, cap: int) -> Reply:
+        """Send once and read the whole answer.
+
+        Args:
+            seconds: for all of it.
+            cap: the largest answer, in bytes.
+
+        Raises:
+            OcxError: the server refused, the answer is too large, or it never came.
+        """
+        started = time.monotonic()
+        async with self._answer(request, seconds) as response:
+            pieces = [piece async for piece in _pieces(response, cap)]
+            headers = headers_of(response)
+            body = capped(unpack(pieces, headers.get("content-encoding", "")), cap)
+        return Reply(
+            response.status,
+            headers,
+            body,
+            parse(body),
+            request_id(headers, self._endpoint.key),
+            time.monotonic() - started,
+            1,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _answer(
+        self, request: HttpRequest, seconds: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer with a 2xx status; everything that goes wrong in the block is translated."""
+        proxy_url = proxy.choose(request.url, self._endpoint.proxy, self._environment)
+        session = self._sessions.get(proxy_url) or self._session(proxy_url, request.url)
+        url = self._urls.get(request.url)
+        if url is None:
+            url = self._urls[request.url] = yarl.URL(request.url, encoded=True)
+        call = Call()
+        CALL.set(call)
+        response: aiohttp.ClientResponse | None = None
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                response = await session.request(
+                    request.method,
+                    url,
+                    data=request.content or None,
+                    allow_redirects=False,
+                    **_through(proxy_url, request),
+                )
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s %s: %s", request.method, request.url, response.status)
+                if not 200 <= response.status < 300:
+                    raise await self._refused(response)
+                yield response
+        except OcxError as error:
+            error.sent = True
+            raise
+        except Exception as error:  # of aiohttp, ssl, sockets: `translate` raises all others
+            if limit.expired():
+                failure = Failure(network_errors.expired(seconds))
+            else:
+                place = place_of(request.url)
+                failure = translate(error, place, call.connecting, self._endpoint, proxy_url)
+            key = self._endpoint.key
+            failure.error.message = redact(failure.error.message, (key,) if key else ())
+            failure.error.sent = not call.connecting
+            log.debug("%s %s: %s", request.method, request.url, failure.error.message)
+            raise failure.error from error
+        finally:
+            if response is not None:
+                response.release()
+
+    async def _refused(self, response: aiohttp.ClientResponse) -> OcxError:
+        headers = headers_of(response)
+        pieces: list[bytes] = []
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with asyncio.timeout(_ERROR_BODY):
+                while sum(map(len, pieces)) <= ERROR_CAP:
+                    pieces.append(await response.content.readany())
+                    if not pieces[-1]:
+                        break
+        if not response.content.is_eof():
+            response.close()
+        body = bytearray()
+        with contextlib.suppress(OcxError):
+            for piece in unpack(pieces, headers.get("content-encoding", "")):
+                body += piece
+                if len(body) > ERROR_CAP:
+                    break
+        content = bytes(body[:ERROR_CAP])
+        error = from_response(response.status, headers, content, key=self._endpoint.key)
+        error.headers, error.body = headers, content
+        return error
+
+    def _session(self, proxy_url: str | None, url: str) -> aiohttp.ClientSession:
+        secure = url.startswith("https:") or (proxy_url or "").startswith("https:")
+        if self._tls is None and secure:
+            self._tls = tls_context(self._endpoint.ca_bundle)
+        session = aiohttp.ClientSession(
+            connector=connector(proxy_url, self._tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._endpoint.connect_timeout),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=2**16,
+        )
+        self._sessions[proxy_url] = session
+        return session
+
+
+def headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """The headers of an answer, names in lower case, repeated ones joined by a comma."""
+    found: dict[str, str] = {}
+    for name, value in response.headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
+
+
+async def _pieces(response: aiohttp.ClientResponse, cap: int) -> AsyncIterator[bytes]:
+    """The body as it comes, compressed if it is. Raises ServerError beyond the cap."""
+    size = 0
+    while piece := await response.content.readany():
+        size += len(piece)
+        if size > cap:
+            response.close()
+            raise ServerError(f"the answer is larger than {cap // 1024} KiB")
+        yield piece
+
+
+def _through(proxy_url: str | None, request: HttpRequest) -> dict[str, Any]:
+    """The headers, and how the request goes through its proxy."""
+    if proxy_url is None or proxy_url.startswith("socks"):
+        return {"headers": request.headers}
+    login: dict[str, str] = {}
+    if (user := proxy.credentials(proxy_url)) is not None:
+        token = base64.b64encode(":".join(user).encode()).decode()
+        login = {"Proxy-Authorization": f"Basic {token}"}
+    found: dict[str, Any] = {"proxy": proxy.without_credentials(proxy_url)}
+    if request.url.startswith("https:"):
+        own = {"User-Agent": USER_AGENT, **login}
+        return {**found, "headers": request.headers, "proxy_headers": own}
+    return {**found, "headers": (*login.items(), *request.headers)}
+
+
+@contextlib.contextmanager
+def _described(reply: Reply) -> Any:
+    try:
+        yield
+    except OcxError as error:
+        describe(error, reply.status, reply.request_id)
+        raise
