@@ -248,7 +248,7 @@ def _name_calls(choice: Any) -> None:
 
 
 def _without_text(parts: Sequence[Any]) -> list[Any]:
-    return [part for part in parts if not (isinstance(part, dict) and "text" in part)]
+    return [part for part in parts if isinstance(part, dict) and "text" not in part]
 
 
 def _without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:

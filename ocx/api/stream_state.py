@@ -60,7 +60,7 @@ class StreamState:
         self._end = "the stream ended"
         self._others: dict[int, str | None] = {}  # the reasons of the choices after the first
         self._said: set[str] = set()  # fields that deltas have filled, the content apart
-        self._by_message = False
+        self._by_message = False  # the text has come in messages, and in no delta
         self._failure: OcxError | None = None
         self._template: ChunkTemplate | None = None
         self._templates_left = _TEMPLATES
@@ -150,7 +150,7 @@ class StreamState:
         text = text_of(content)
         delta_read = Delta(text, reasoning_of(delta), data, reason)
         if text:
-            self.content_seen = True
+            self.content_seen, self._by_message = True, False
             if reason is None and self._templates_left and plain:
                 self._learn(chunk, delta_read)
         return delta_read
@@ -222,7 +222,8 @@ class StreamState:
         if isinstance(delta, dict) and delta:
             self._more(delta)
             text, reasoning = text_of(delta.get("content")), reasoning_of(delta)
-            self.content_seen = self.content_seen or bool(text)
+            if text:
+                self.content_seen, self._by_message = True, False
         if isinstance(message, dict):
             said = set(self._said)
             if self.content_seen and not self._by_message:
@@ -231,8 +232,8 @@ class StreamState:
             self._more(new)
             self._said = said - {"content"}
             more = text_of(new.get("content"))
-            self._by_message = self._by_message or bool(more)
-            self.content_seen = self.content_seen or bool(more)
+            if more:
+                self.content_seen = self._by_message = True
             text, reasoning = text + more, reasoning + reasoning_of(new)
         return text, reasoning
 

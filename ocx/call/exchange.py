@@ -16,7 +16,7 @@ from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
 from ocx.api.finish import ending_of
 from ocx.api.types import Delta, Reply
 from ocx.call.options import Checks
-from ocx.call.think import LateThink, ThinkSplitter, split_whole
+from ocx.call.think import LateThink, Split, ThinkSplitter, split_whole
 from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
 from ocx.escaping import one_line
 from ocx.record import record
@@ -286,13 +286,16 @@ class _Thinking:
 
     def __init__(self, hear: Callable[[Sequence[Delta]], object]) -> None:
         self._hear = hear
-        self._splitter = ThinkSplitter()
+        self._splitter = ThinkSplitter(begun_before=True)
         self._late = LateThink()
 
     def take(self, deltas: Sequence[Delta]) -> None:
         splitter = self._splitter
+        if not splitter.begun and len(deltas) == 1 and deltas[0].finish_reason is not None:
+            self._hear(_divided(deltas, split_whole))  # nothing has been shown yet
+            return
         if not splitter.decided:
-            deltas = self._split(deltas)
+            deltas = _divided(deltas, splitter.feed)
         if not splitter.closed:
             one = len(deltas) == 1
             self._late.watch(deltas[0].text if one else "".join([d.text for d in deltas]))
@@ -310,14 +313,13 @@ class _Thinking:
         text, reasoning = split_whole(answer.text)
         return replace(answer, text=text, reasoning=answer.reasoning + reasoning, late_think=True)
 
-    def _split(self, deltas: Sequence[Delta]) -> list[Delta]:
-        whole = len(deltas) == 1 and deltas[0].finish_reason is not None
-        split = split_whole if whole else self._splitter.feed
-        parts = [split(delta.text) for delta in deltas]
-        return [
-            delta._replace(text=part.text, reasoning=delta.reasoning + part.reasoning)
-            for delta, part in zip(deltas, parts, strict=True)
-        ]
+
+def _divided(deltas: Sequence[Delta], split: Callable[[str], Split]) -> list[Delta]:
+    parts = [split(delta.text) for delta in deltas]
+    return [
+        delta._replace(text=part.text, reasoning=delta.reasoning + part.reasoning)
+        for delta, part in zip(deltas, parts, strict=True)
+    ]
 
 
 def was_cut(answer: Answer) -> bool:

@@ -25,17 +25,27 @@ class ThinkSplitter:
     allowed), and only if it closes: text is held back until that is known. White space around
     the block belongs to neither part.
 
+    Args:
+        begun_before: a `</think>` that comes first ends a block, too: the server's template has
+            begun it, and the model left it empty.
+
     Attributes:
         decided: the rest of the answer is text; `feed` need not be called anymore.
         closed: there was a block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, begun_before: bool = False) -> None:
         self.decided = False
+        self._ends = (CLOSE,) if begun_before else ()
         self._head = ""
         self._block: list[str] | None = None
         self._seam = ""
         self.closed = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether any text has come."""
+        return bool(self._head)
 
     def feed(self, text: str) -> Split:
         """Take the next piece; give back what is certain by now."""
@@ -45,12 +55,20 @@ class ThinkSplitter:
             return Split(self._after_block(text), "")
         if self._block is not None:
             return self._inside(text)
+        return self._beginning(text)
+
+    def _beginning(self, text: str) -> Split:
         self._head += text
         start = self._head.lstrip()
         if start.startswith(OPEN):
             self._block = []
             return self._inside(start[len(OPEN) :])
-        return Split("", "") if OPEN.startswith(start) else Split(self.end(), "")
+        if start.startswith(self._ends):
+            self.closed = True
+            return Split(self._after_block(start[len(CLOSE) :]), "")
+        if any(tag.startswith(start) for tag in (OPEN, *self._ends)):
+            return Split("", "")
+        return Split(self.end(), "")
 
     def end(self) -> str:
         """The text that was held back, if the block never closed."""

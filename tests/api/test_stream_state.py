@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocx.api.completion import CompletionBuilder
+from ocx.api.message import readable_calls
 from ocx.api.stream_state import NotJsonError, StreamState
 from ocx.api.types import Delta
 from ocx.errors import (
@@ -322,3 +323,42 @@ def test_a_chunk_as_deep_as_the_parser_goes_is_a_delta_or_an_error_of_ours() -> 
         data = f'{{"choices":[{{"delta":{{"content":"a"}}}}],"x":{deep}}}'
         with contextlib.suppress(OcxError):
             assert read(StreamState(), data).text == "a"
+
+
+_FRAGMENTS = st.fixed_dictionaries(
+    {"function": st.fixed_dictionaries({}, optional={
+        "name": st.sampled_from(["", "f", "g"]),
+        "arguments": st.sampled_from(["", "{", "}", '"x":1', "{}", {"y": 2}]),
+    })},
+    optional={"id": st.sampled_from(["", None, "a", "b"]), "index": st.sampled_from([0, 1, None])},
+)  # fmt: skip
+_SPOKEN = st.fixed_dictionaries({}, optional={
+    "content": st.sampled_from(["", None, "a", "b"]),
+    "reasoning": st.sampled_from(["", "r"]),
+    "tool_calls": st.lists(_FRAGMENTS, max_size=3),
+    "images": st.lists(st.just({"type": "image_url"}), max_size=2),
+})  # fmt: skip
+_CHOICES = st.fixed_dictionaries({"index": st.just(0)}, optional={
+    "delta": _SPOKEN | st.none(),
+    "message": _SPOKEN,
+    "finish_reason": st.sampled_from([None, "", "stop", "length", "error"]),
+})  # fmt: skip
+
+
+@given(st.lists(_CHOICES, min_size=1, max_size=8))
+def test_what_is_shown_of_a_stream_is_what_a_whole_answer_would_hold(choices: list[Any]) -> None:
+    """However deltas and messages mix: text, calls, images and the reason are the same."""
+    state, builder = StreamState(), CompletionBuilder()
+    shown = []
+    for choice in choices:
+        document = {"choices": [choice]}
+        shown.append(read(state, document).text)
+        builder.add(document)
+    built = builder.document()["choices"][0]
+    message = built["message"]
+    assert "".join(shown) == (message.get("content") or "")
+    assert state.finish_reason == built["finish_reason"]
+    calls = readable_calls(message.get("tool_calls") or ())
+    assert readable_calls(state.tool_calls) == calls
+    assert len({call["id"] for call in calls}) == len(calls)
+    assert state.media.get("image", 0) == len(message.get("images") or ())

@@ -316,6 +316,18 @@ class TestThinkWithoutItsBeginning:
         kept = online("history", "show", "--json").has(0).json
         assert (kept["answer"], kept["reasoning"]) == ("4", "Two and two.")
 
+    def test_an_empty_block_is_no_text(self, online: Ocx, chat_server: ChatServer) -> None:
+        chat_server.answer(answers.stream("</th", "ink>\n", "\n4"), path=CHAT)
+        run = online("chat", "2+2").has(0)
+        assert (run.text, run.stderr) == ("4\n", "")
+
+    def test_a_block_that_ends_with_the_answer(self, online: Ocx, chat_server: ChatServer) -> None:
+        last = answers.chunk("</think>4", "stop")
+        chat_server.answer(wire([answers.chunk("<think>Two"), last]), path=CHAT)
+        assert online("chat", "2+2").has(0).text == "4\n"
+        chat_server.answer(wire([answers.chunk("Two</think>4", "stop")]), path=CHAT)
+        assert online("chat", "2+2").has(0).text == "4\n"
+
     def test_a_schema_sees_the_answer_alone(self, online: Ocx, chat_server: ChatServer) -> None:
         chat_server.answer(answers.stream("{ no", "</think>", '{"a": "b"}'), path=CHAT)
         run = online("chat", "--schema", "a", "hi").has(0)
