@@ -127,7 +127,7 @@ def read_schema(given: str, read_stdin: Callable[[], bytes]) -> Schema:
     if given == "-":
         return Schema(_document(decode(read_stdin(), "stdin"), "stdin"))
     path = Path(given)
-    if given.endswith(".json") or "/" in given or _is_file(path):
+    if given.endswith(".json") or ("/" in given and " " not in given) or _is_file(path):
         try:
             return Schema(_document(decode(path.read_bytes(), given), given))
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ocx.errors import UsageError
@@ -17,59 +18,141 @@ _TYPES = {
     "bool": "boolean",
     "boolean": "boolean",
 }
+# What a Chinese or Japanese keyboard types, outside of descriptions.
+_ASCII = str.maketrans("，、；：｛｝［］【】｜？", ",,,:{}[][]|?")
+_DECLARATION = re.compile(r"([^\s{}\[\]|?｛｝［］【】｜？]+[?？]?)((?:[\s{\[｛［【].*)?)", re.S)
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,15})", re.A)
+_OPEN, _CLOSE = "{[", "}]"
+_EXAMPLE = 'for example --schema "name, age int, mood happy|sad, tags str[], note?"'
 
 
 def from_shorthand(text: str) -> dict[str, Any]:
-    """An object schema, strict as OpenAI's structured outputs want it: all required, no others.
+    """An object schema, strict as OpenAI's structured outputs want it: no other fields, and all
+    required that are not optional.
 
     The same between brackets, `[name, age int]`, is the schema of a list of such objects.
     Fields stand between commas, or one on each line if there are several lines:
-    `NAME [TYPE][: DESCRIPTION]`; TYPE is str (default), int, float or bool, `[]` after it a list.
+    `NAME[?] [TYPE][: DESCRIPTION]`; TYPE is str (default), int, float, bool, values like
+    `happy|sad`, or the fields of an object between braces; `[]` after it a list.
 
     Raises:
         UsageError: a field has no name, an unknown type, or a name that is given twice.
     """
-    if text.strip().startswith("["):
-        if not text.strip().endswith("]"):
-            raise UsageError("--schema begins with [ and does not end with ]")
-        return {"type": "array", "items": from_shorthand(text.strip()[1:-1])}
-    parts = text.splitlines() if "\n" in text.strip() else text.split(",")
+    text = text.strip()
+    plain = text.translate(_ASCII)
+    if not plain.startswith("["):
+        return _object(text)
+    if not plain.endswith("]"):
+        raise UsageError("--schema begins with [ and does not end with ]")
+    return {"type": "array", "items": _object(text[1:-1])}
+
+
+def _object(text: str) -> dict[str, Any]:
     properties: dict[str, Any] = {}
-    for part in filter(None, (part.strip().removesuffix(",") for part in parts)):
-        name, schema = _field(part)
+    required: list[str] = []
+    for part in _parts(text):
+        declared, schema = _field(part)
+        name = declared.removesuffix("?")
         if name in properties:
             raise UsageError(f"--schema names the field {name!r} twice")
         properties[name] = schema
+        if name == declared:
+            required.append(name)
     if not properties:
-        raise UsageError("--schema is empty", hint='for example --schema "name, age int"')
+        raise UsageError("--schema is empty", hint=_EXAMPLE)
     return {
         "type": "object",
         "properties": properties,
-        "required": list(properties),
+        "required": required,
         "additionalProperties": False,
     }
 
 
+def _parts(text: str) -> list[str]:
+    """The fields: between line ends if there are any outside of brackets, else commas."""
+    lines = _split(text, "\n")
+    parts = [part.strip() for part in (lines if len(lines) > 1 else _split(text, ",;"))]
+    return [part[:-1] if part.translate(_ASCII).endswith(",") else part for part in parts if part]
+
+
+def _split(text: str, separators: str) -> list[str]:
+    """The pieces of `text` between separators that stand in no bracket; a description is prose."""
+    pieces, start, depth, described = [], 0, 0, False
+    for index, char in enumerate(text.translate(_ASCII)):
+        if char in _CLOSE and depth:
+            depth, described = depth - 1, False
+        elif char == ":":
+            described = True
+        elif char in (",;\n" if depth else separators):
+            described = False
+        elif char in _OPEN and not described:
+            depth += 1
+        if char in separators and not depth:
+            pieces.append(text[start:index])
+            start = index + 1
+    if depth:
+        raise UsageError("--schema: a bracket is not closed", hint=_EXAMPLE)
+    return [*pieces, text[start:]]
+
+
 def _field(part: str) -> tuple[str, dict[str, Any]]:
-    declaration, _, description = part.partition(":")
-    words = declaration.split()
-    if not 1 <= len(words) <= 2:
-        raise UsageError(
-            f"--schema: {part!r} is not NAME [TYPE][: DESCRIPTION]",
-            hint='for example --schema "name, age int, tags str[]", or a file of JSON Schema',
-        )
-    schema = _type(words[1] if len(words) == 2 else "str")
-    if description.strip():
-        schema["description"] = description.strip()
-    return words[0], schema
+    """The name, with the `?` of an optional field, and the schema of its values."""
+    declaration, *description = _split(part, ":")
+    found = _DECLARATION.fullmatch(declaration.strip())
+    if found is None:
+        raise _not_a_field(part)
+    schema = _type(found[2].strip() or "str", part)
+    if text := part[len(declaration) + 1 :].strip() if description else "":
+        schema["description"] = text
+    return found[1].translate(_ASCII), schema
 
 
-def _type(word: str) -> dict[str, Any]:
-    if word.endswith("[]"):
-        return {"type": "array", "items": _type(word.removesuffix("[]"))}
-    if word not in _TYPES:
+def _type(text: str, part: str) -> dict[str, Any]:
+    plain = text.translate(_ASCII)
+    if plain.endswith("[]"):
+        return {"type": "array", "items": _type(text[:-2].strip(), part)}
+    if plain[:1] == "{" and plain[-1] == "}":
+        return _object(text[1:-1])
+    if plain[:1] == "[":
+        return from_shorthand(text)
+    if "|" in plain:
+        return _choice([value.strip() for value in plain.split("|")], part)
+    if " " in text:
+        raise _not_a_field(part)
+    if text not in _TYPES:
         raise UsageError(
-            f"--schema: unknown type {word!r}{did_you_mean(word, _TYPES)}",
-            hint="types are str, int, float, bool, and a list of each: str[]",
+            f"--schema: unknown type {text!r}{did_you_mean(text, _TYPES)}",
+            hint="types are str, int, float, bool, values like happy|sad, {fields}, and a list of"
+            " each: str[]",
         )
-    return {"type": _TYPES[word]}
+    return {"type": _TYPES[text]}
+
+
+def _choice(words: list[str], part: str) -> dict[str, Any]:
+    """One of several types, or of several values: whole numbers if all of them are, else texts."""
+    if "" in words or len({*words}) < len(words):
+        raise UsageError(f"--schema: {part!r} has an empty value, or one twice", hint=_EXAMPLE)
+    types = {**_TYPES, "null": "null"}
+    if all(word in types for word in words):
+        return {"type": list(dict.fromkeys(types[word] for word in words))}
+    nullable = ["null"] if "null" in words else []
+    values: list[Any] = [_unquoted(word) for word in words if word != "null"]
+    kind = "string"
+    if all(_INTEGER.fullmatch(word) for word in words if word != "null"):
+        kind, values = "integer", [int(value) for value in values]
+    return {
+        "type": [kind, *nullable] if nullable else kind,
+        "enum": [*values, *(None for _ in nullable)],
+    }
+
+
+def _unquoted(word: str) -> str:
+    quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "\"'"
+    return word[1:-1] if quoted else word
+
+
+def _not_a_field(part: str) -> UsageError:
+    return UsageError(
+        f"--schema: {part!r} is not NAME [TYPE][: DESCRIPTION]",
+        hint=f"{_EXAMPLE}, or a file of JSON Schema",
+    )

@@ -166,3 +166,10 @@ def test_no_text_that_is_read_has_a_bom(ocx: Ocx, rows: RowServer) -> None:
     assert "0.5" in body("hi")
     ocx("batch", "rows.jsonl").has(0)
     assert list(rows.asked) == ["row"]
+
+
+def test_a_schema_as_a_chinese_keyboard_types_it(ocx: Ocx) -> None:
+    ocx.env["OCX_SANDBOX"] = "1"
+    run = ocx("chat", "--schema", "语气 好｜坏，分数 int、备注？：可选", "Invent one.").has(0)
+    assert run.json["语气"] in {"好", "坏"}
+    assert isinstance(run.json["分数"], int)
