@@ -197,6 +197,10 @@ BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 ENVIRONMENT: tuple[tuple[str, str], ...] = (
     (env_name("api_key"), "the key; before OPENCODEX_API_KEY, and to whatever endpoint is in use"),
     (
+        env_name("api_key_file"),
+        "file that holds the key, as secrets are mounted; after OCX_API_KEY",
+    ),
+    (
         "OPENCODEX_API_KEY",
         "the key as the provider documents it; sent only to opencodex.hk, or to a base URL given "
         "by flag or environment in the same call",

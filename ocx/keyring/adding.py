@@ -11,7 +11,7 @@ from ocx.config.settings import Settings
 from ocx.config.transactions import change_profile
 from ocx.errors import ConfigError, UsageError
 from ocx.keyring.credentials import Keys, StoredKey, change_keys, stored_key
-from ocx.keyring.lookup import PROVIDER_VARIABLE, check_key, key_from, read_key_file
+from ocx.keyring.lookup import FILE_VARIABLE, PROVIDER_VARIABLE, check_key, key_from, read_key_file
 from ocx.keyring.validation import Verdict, ask_endpoint, refuse_keyless
 from ocx.runtime import Runtime
 from ocx.secret import Secret
@@ -137,6 +137,6 @@ def warn_of_use(run: Runtime, key: StoredKey, profile: dict[str, Any]) -> None:
 
 
 def _note_variables(run: Runtime) -> None:
-    for variable in (env_name("api_key"), PROVIDER_VARIABLE):
+    for variable in (env_name("api_key"), FILE_VARIABLE, PROVIDER_VARIABLE):
         if run.terminal.env.get(variable) and run.flags.get("profile") is None:
             run.note(f"{variable} is set, and comes first unless -P names the profile")

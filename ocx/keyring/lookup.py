@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ocx.api.types import Endpoint
 from ocx.api.urls import is_loopback, origin
 from ocx.config.paths import ELSEWHERE, Env, config_file, expand, if_known
-from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, env_name
+from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, env_name, value_in
 from ocx.config.settings import Settings, check_url
 from ocx.errors import AuthError, ConfigError, UsageError, out_of_reach
 from ocx.files import is_out_of_reach
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ocx.runtime import Runtime
 
 PROVIDER_VARIABLE = "OPENCODEX_API_KEY"
+FILE_VARIABLE = env_name("api_key_file")
+_SECRETS = ("/run/secrets", "/var/run/secrets")
 _KEY_FILE_CAP = 64 * 1024
 _NO_KEY_HINT = (
     "store one with `ocx keys add NAME`, or set OPENCODEX_API_KEY; `--sandbox` needs no key"
@@ -186,22 +188,32 @@ def check_key(key: Secret, what: str, url: str) -> tuple[str, ...]:
 def read_key_file(path: str, read_stdin: Callable[[], bytes]) -> FoundKey:
     """The key in a file, or on stdin if `path` is `-`.
 
-    A loose mode is a warning only: secrets mounted by Docker are world-readable.
+    A loose mode is a warning only, and none where secrets are mounted.
 
     Raises:
         ConfigError: the file cannot be read, or it holds no key.
     """
     if path == "-":
         return FoundKey(key_from(read_stdin(), "the key on stdin"), "--key-file -")
+    return _key_in(path)
+
+
+def _key_in(path: str) -> FoundKey:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - one call less than Path's
             data, mode = file.read(_KEY_FILE_CAP), os.fstat(file.fileno()).st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigError(f"cannot read the key file {word_of_argv(path)}: {reason}") from error
-    loose = stat.S_ISREG(mode) and mode & 0o077
+    loose = stat.S_ISREG(mode) and mode & 0o077 and not _is_mounted_secret(path, mode)
     warnings = (f"{path} can be read by others (mode {mode & 0o777:04o})",) if loose else ()
     return FoundKey(key_from(data, f"the key in {path}"), "--key-file", warnings)
+
+
+def _is_mounted_secret(path: str, mode: int) -> bool:
+    """Docker and Kubernetes mount secrets so that the container's user, whoever it is, can read."""
+    real = os.path.realpath(path)
+    return not mode & 0o022 and any(real.startswith(f"{folder}/") for folder in _SECRETS)
 
 
 def _no_auth(settings: Settings, path: str | None) -> Located:
@@ -222,9 +234,12 @@ def _candidates(
         )
     if settings.from_flag("profile"):
         yield from _profile_key(settings, env)
-    for variable in (env_name("api_key"), PROVIDER_VARIABLE):
-        if env.get(variable) and (variable != PROVIDER_VARIABLE or _provider_may(settings)):
-            yield _variable(variable, settings, env)
+    if env.get(env_name("api_key")):
+        yield _variable(env_name("api_key"), settings, env)
+    if value_in(env, FILE_VARIABLE):
+        yield _file_variable(settings, env)
+    if env.get(PROVIDER_VARIABLE) and _provider_may(settings):
+        yield _variable(PROVIDER_VARIABLE, settings, env)
     yield from _profile_key(settings, env)
 
 
@@ -233,6 +248,15 @@ def _variable(name: str, settings: Settings, env: Env) -> Located:
         return _allowed(FoundKey(key_from(env[name], name), source), settings)
 
     source = f"environment {name}"
+    return Located(source, fetch)
+
+
+def _file_variable(settings: Settings, env: Env) -> Located:
+    def fetch() -> FoundKey:
+        found = _key_in(expand(value_in(env, FILE_VARIABLE)))
+        return _allowed(found._replace(source=source), settings)
+
+    source = f"environment {FILE_VARIABLE}"
     return Located(source, fetch)
 
 
@@ -296,6 +320,9 @@ def _missing_hint(settings: Settings, env: Env) -> str:
             f"the key of profile {settings.profile} goes only to {settings.profile_base_url}; "
             "use --key-file, OCX_API_KEY, or a profile for this endpoint"
         )
+    for variable in (env_name("api_key"), FILE_VARIABLE, PROVIDER_VARIABLE):
+        if variable in env and not value_in(env, variable):
+            return f"{variable} is set, and empty: a secret that this job may not see?"
     if env.get(PROVIDER_VARIABLE):
         return (
             f"{PROVIDER_VARIABLE} goes only to opencodex.hk; store a key for this profile with "

@@ -13,7 +13,7 @@ from ocx.config.schema import DEFAULT_PROFILE, SETTINGS, env_name
 from ocx.config.settings import Settings
 from ocx.config.source import SourceKind
 from ocx.errors import UsageError
-from ocx.keyring.lookup import PROVIDER_VARIABLE
+from ocx.keyring.lookup import FILE_VARIABLE, PROVIDER_VARIABLE
 from ocx.secret import Secret
 
 NO_KEY = "none"
@@ -67,7 +67,7 @@ def handover(settings: Settings, key: Secret | None) -> ToolEnvironment:
         variables |= dict.fromkeys(keys, text)
     variables |= _model(settings) | _for_ocx(settings)
     removed = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", env_name("sandbox"))
-    return ToolEnvironment(variables, removed if key else (*removed, *keys), key)
+    return ToolEnvironment(variables, removed if key else (*removed, *keys, FILE_VARIABLE), key)
 
 
 def _model(settings: Settings) -> dict[str, str]:

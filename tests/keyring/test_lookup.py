@@ -13,7 +13,7 @@ import tomli_w
 
 from ocx.config.settings import resolve
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
-from ocx.keyring import key_command
+from ocx.keyring import key_command, lookup
 from ocx.keyring.lookup import check_key, endpoint, find_key, key_from, locate_key, read_key_file
 from ocx.secret import Secret
 
@@ -81,9 +81,17 @@ def everything(setup: Setup, tmp_path: Path) -> Setup:
         ({"profile": "bare"}, (), "environment OCX_API_KEY", "ocx"),
         ({}, (), "environment OCX_API_KEY", "ocx"),
         ({"base_url": ELSEWHERE}, (), "environment OCX_API_KEY", "ocx"),
-        ({}, ("OCX_API_KEY",), "environment OPENCODEX_API_KEY", "opencodex"),
-        ({"base_url": ELSEWHERE}, ("OCX_API_KEY",), "environment OPENCODEX_API_KEY", "opencodex"),
-        ({}, ("OCX_API_KEY", "OPENCODEX_API_KEY"), "key default", "default"),
+        ({}, ("OCX_API_KEY",), "environment OCX_API_KEY_FILE", "file"),
+        ({"base_url": ELSEWHERE}, ("OCX_API_KEY",), "environment OCX_API_KEY_FILE", "file"),
+        ({"profile": "work"}, ("OCX_API_KEY",), "key work", "work"),
+        ({}, ("OCX_API_KEY", "OCX_API_KEY_FILE"), "environment OPENCODEX_API_KEY", "opencodex"),
+        (
+            {"base_url": ELSEWHERE},
+            ("OCX_API_KEY", "OCX_API_KEY_FILE"),
+            "environment OPENCODEX_API_KEY",
+            "opencodex",
+        ),
+        ({}, ("OCX_API_KEY", "OCX_API_KEY_FILE", "OPENCODEX_API_KEY"), "key default", "default"),
     ],
 )
 def test_first_hit_wins(
@@ -94,6 +102,7 @@ def test_first_hit_wins(
     source: str,
     name: str,
 ) -> None:
+    everything.env["OCX_API_KEY_FILE"] = f" {tmp_path / 'key'}\r"
     for variable in unset:
         del everything.env[variable]
     if flags.get("key_file") == "FILE":
@@ -102,6 +111,56 @@ def test_first_hit_wins(
     assert found.source == source
     assert found.secret.reveal() == key(name)
     assert found.warnings == ()
+
+
+@pytest.mark.parametrize("variable", ["OCX_API_KEY", "OPENCODEX_API_KEY", "OCX_API_KEY_FILE"])
+def test_a_variable_that_is_set_and_empty_is_named(setup: Setup, variable: str) -> None:
+    """A pull request of a stranger gets no secrets: an empty variable, and no other word of it."""
+    setup.env[variable] = ""
+    with pytest.raises(AuthError) as caught:
+        setup.find()
+    assert caught.value.hint == (
+        f"{variable} is set, and empty: a secret that this job may not see?"
+    )
+
+
+def test_an_empty_variable_hides_no_other_key(everything: Setup) -> None:
+    everything.env["OCX_API_KEY"] = ""
+    assert everything.find().source == "environment OPENCODEX_API_KEY"
+
+
+@pytest.mark.parametrize("name", ["missing", "-"])
+def test_a_key_file_of_the_environment_that_is_not_there(setup: Setup, name: str) -> None:
+    """`-` is a file's name there: nobody said that stdin holds a key."""
+    setup.env["OCX_API_KEY_FILE"] = name
+    with pytest.raises(ConfigError, match="cannot read the key file"):
+        setup.find(stdin=key("stdin").encode())
+
+
+@pytest.mark.parametrize(
+    ("place", "mode", "warned"),
+    [
+        ("run/secrets/key", 0o444, False),
+        ("run/secrets/kubernetes.io/token", 0o644, False),
+        ("run/secrets/key", 0o666, True),
+        ("run/secretsand/key", 0o444, True),
+        ("run/key", 0o444, True),
+        ("run/secrets/../key", 0o444, True),
+    ],
+)
+def test_a_mounted_secret_may_be_read_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, mode: int, warned: bool
+) -> None:
+    monkeypatch.setattr(lookup, "_SECRETS", (str(tmp_path / "run" / "secrets"),))
+    (tmp_path / "run" / "secrets").mkdir(parents=True)
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(key("mounted"))
+    path.chmod(mode)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    for name in (path, link):
+        assert bool(read_key_file(str(name), bytes).warnings) is warned
 
 
 def test_a_profile_from_the_environment_does_not_come_before_its_keys(everything: Setup) -> None:
