@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str]) -> NoReturn:
     """Run `ocx` with these arguments and end the process as its outcome says."""
     signals.install()
-    terminal = Terminal.from_process()
-    sys.stderr = terminal.stderr  # whatever else writes there is masked as well
     words = list(argv)
+    terminal = Terminal.from_process(_color(words))
+    sys.stderr = terminal.stderr  # whatever else writes there is masked as well
     try:
         invoke(words, terminal)
         status = 0
@@ -57,6 +57,19 @@ def run(argv: Sequence[str]) -> NoReturn:
     _flush_stdout()
     # Nothing is left to clean up, and taking Python apart is an eighth of a short run.
     os._exit(status)
+
+
+def _color(words: Sequence[str]) -> str:
+    """What --color says, looked for before anything is parsed: usage errors have colours too."""
+    choice = "auto"
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        if word == "--":
+            break
+        if word == "--color":
+            choice = after
+        elif word.startswith("--color="):
+            choice = word.removeprefix("--color=")
+    return choice
 
 
 def invoke(words: list[str], terminal: Terminal) -> None:

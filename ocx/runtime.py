@@ -85,8 +85,9 @@ class Runtime:
         if self.json:
             from ocx.jsontext import compact
 
-            line = compact({kind: value}, ascii_only=True)
-        self.terminal.message(line)
+            self.terminal.exact_message(compact({kind: value}, ascii_only=True))
+        else:
+            self.terminal.message(line)
 
     def notes(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -115,7 +116,7 @@ class Runtime:
             return
         if not self.terminal.can_ask():
             raise UsageError(f"{question} Nobody can be asked here.", hint="say --yes to go on")
-        self.terminal.stderr.write(f"{question} [y/N] ")
+        self.terminal.stderr.write(self.terminal.for_person(f"{question} [y/N]") + " ")
         stdin = self.terminal.stdin
         answer = stdin.readline().decode("utf-8", "replace") if stdin else ""
         if answer.strip().lower() not in {"y", "yes"}:
@@ -126,9 +127,12 @@ class Runtime:
         import logging  # start-up that only commands with a client pay
 
         handler = logging.StreamHandler(self.terminal.stderr)
-        handler.setFormatter(logging.Formatter("ocx: %(message)s"))
-        if self.json:
-            handler.format = _json_record  # type: ignore[method-assign]
+        text = logging.Formatter("ocx: %(message)s")
+        handler.format = (  # type: ignore[method-assign]
+            _json_record
+            if self.json
+            else lambda record: self.terminal.for_person(text.format(record))
+        )
         logger = logging.getLogger("ocx")
         logger.handlers[:] = [handler]
         logger.propagate = False

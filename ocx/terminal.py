@@ -164,9 +164,11 @@ class Terminal:
     stdin_piped: bool = False
     """stdin is a file, a pipe or a socket: somebody means it as input."""
     width: int = 80
+    color: str = "auto"
+    """What --color says of stderr."""
 
     @classmethod
-    def from_process(cls) -> Terminal:
+    def from_process(cls, color: str = "auto") -> Terminal:
         stdin, stderr = getattr(sys.stdin, "buffer", None), sys.stderr
         return cls(
             stdin=stdin,
@@ -178,6 +180,7 @@ class Terminal:
             stderr_tty=_isatty(sys.stderr),
             stdin_piped=stdin is not None and _is_piped(stdin),
             width=_width(),
+            color=color,
         )
 
     def print(self, text: str) -> None:
@@ -185,8 +188,23 @@ class Terminal:
         self.stdout.write(text.encode("utf-8", "replace") + b"\n")
 
     def message(self, text: str) -> None:
-        """One line on stderr."""
+        """A line, or several, on stderr; for a person coloured, and wrapped to the width."""
+        self.stderr.write(self.for_person(text) + "\n")
+
+    def exact_message(self, text: str) -> None:
+        """One line on stderr as it is, for a program."""
         self.stderr.write(text + "\n")
+
+    def for_person(self, text: str) -> str:
+        """`text` as stderr shows it to a person; unchanged if a program reads it."""
+        color = use_color(self.color, self.stderr_tty, self.env)
+        if not (color or self.stderr_tty):
+            return text
+        from ocx.messages import for_person  # noqa: PLC0415 - only if somebody looks
+
+        # A key is masked first: neither a colour nor a line break may stand in it.
+        width = self.width if self.stderr_tty else None
+        return for_person(redact(text, self.stderr.keys), width, color=color)
 
     def can_ask(self) -> bool:
         """Whether a question may be asked: a person sits at both ends and this is not CI."""

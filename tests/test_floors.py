@@ -27,6 +27,7 @@ FLOORS = {
     "ocx.files": 0,
     "ocx.jsontext": 0,
     "ocx.media_types": 0,
+    "ocx.messages": 0,
     "ocx.record": 0,
     "ocx.suggest": 0,
     "ocx.toml": 0,

@@ -265,4 +265,4 @@ def _warn(run: Runtime, form: str, reading: Balance, low: Decimal) -> None:
             if form != "github":
                 run.with_flags(quiet=False).warn(text)
             else:
-                run.terminal.message(annotation("warning", text))
+                run.terminal.exact_message(annotation("warning", text))

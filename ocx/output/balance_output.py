@@ -136,7 +136,7 @@ def annotated(run: Runtime, settings: Settings, form: str) -> Iterator[None]:
         yield
     except OcxError as error:
         if form == "github" and not run.quiet:
-            run.terminal.message(annotation("error", error.message))
+            run.terminal.exact_message(annotation("error", error.message))
         if form == "github" and not isinstance(error, BelowError):
             summary = github_unknown(profile_of(settings))
             with suppress(OcxError):

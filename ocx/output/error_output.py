@@ -10,7 +10,7 @@ from ocx.terminal import Terminal
 def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None:
     """Print `error` on stderr: line, hint, request id; or one JSON object."""
     if as_json:
-        terminal.message(failure_json(error))
+        terminal.exact_message(failure_json(error))
         return
     terminal.message(f"ocx: error: {one_line(error.message)}")
     if error.hint:

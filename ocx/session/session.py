@@ -38,8 +38,8 @@ from ocx.session.line_editor import LineEditor
 from ocx.session.models import Models
 
 HELP = '''\
-A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write
-""" first and last. Ctrl-C cancels an answer or the line. Ctrl-D leaves; `ocx chat -c` goes on.
+A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write \
+""" first and last. Ctrl-C cancels an answer or the line. Ctrl-D leaves; `ocx chat -c` goes on. \
 Tab completes commands, models and files.
   /model [ID]      list the models, or take another one, by its id or number
   /system [TEXT]   the system prompt, or another one

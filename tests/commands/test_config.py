@@ -444,7 +444,7 @@ class TestEdit:
         editor = writes("+[")
         left = call("config", "edit", stdin=b"y\ny\nn\n", tty=True, EDITOR=editor)
         left.failed(ConfigError)
-        assert left.stderr.count("ocx: error: ") == 3
+        assert left.stderr.count("ocx: error:") == 3
         (draft,) = self.drafts(call)
         assert draft.read_text() == "[[["
 

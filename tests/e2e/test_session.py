@@ -161,7 +161,7 @@ def test_ctrl_c_cancels_the_answer_not_the_session(online: Ocx, chat_server: Cha
 
 def test_commands(online: Ocx, chat_server: ChatServer) -> None:
     (online.work / "notes.txt").write_text("from a file\n")
-    talk = begin(online)
+    talk = begin(online, size=(24, 160))
     talk.say("/help", "/retry")
     talk.say("/model", "model: deepseek-chat")
     talk.say("/model gpt-4o", "model: gpt-4o")
@@ -198,7 +198,7 @@ def test_commands(online: Ocx, chat_server: ChatServer) -> None:
 def test_an_error_ends_the_turn_not_the_session(online: Ocx, chat_server: ChatServer) -> None:
     chat_server.answer(answers.error(402, "insufficient_quota"), path=CHAT)
     talk = begin(online)
-    talk.say("one", "ocx: error:")
+    talk.say("one", "\x1b[31merror:\x1b[0m")
     chat_server.answer(answers.stream("works"), path=CHAT)
     talk.say("two", "works")
     assert contents(chat_server) == ["two"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ocx.config.editing import edit_config, editor
 from ocx.config.paths import config_file
 from ocx.errors import ConfigError, UsageError
+from ocx.escaping import one_line
 from ocx.runtime import Runtime
 
 
@@ -26,7 +27,7 @@ def edit(run: Runtime) -> None:
 def _edit_again(run: Runtime, error: ConfigError) -> bool:
     if not run.terminal.can_ask():
         return False
-    run.terminal.message(f"ocx: error: {error.message}")
+    run.terminal.message(f"ocx: error: {one_line(error.message)}")
     try:
         run.confirm("Edit it again?", yes=False)
     except UsageError:
