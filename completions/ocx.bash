@@ -201,9 +201,9 @@ __ocx_argument_value() {
         'ocx keys rotate '1) kind='keys' ;;
         'ocx keys check '1) kind='keys' ;;
         'ocx keys rm '1) kind='keys' ;;
-        'ocx config get '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale history' ;;
-        'ocx config set '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale history' ;;
-        'ocx config unset '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale history' ;;
+        'ocx config get '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
+        'ocx config set '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
+        'ocx config unset '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
         'ocx config profiles use '1) kind='profiles' ;;
         'ocx config profiles copy '1) kind='profiles' ;;
         'ocx config profiles rm '1) kind='profiles' ;;

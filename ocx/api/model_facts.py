@@ -36,7 +36,7 @@ class ModelPrice(NamedTuple):
 
     Attributes:
         in_credits: the endpoint says that these are credits; else the unit is not known.
-        more: something else is charged too, by the request or the picture.
+        more: each request is charged too.
     """
 
     prompt: Decimal
@@ -132,7 +132,7 @@ def _price(scope: Mapping[str, Any]) -> ModelPrice | None:
     ):
         prompt, completion, cached = (_amount(source.get(name), factor) for name in names)
         if prompt is not None and completion is not None:
-            more = any(_amount(pricing.get(name), factor) for name in ("request", "image"))
+            more = bool(_amount(pricing.get("request"), factor))
             return ModelPrice(prompt, completion, cached, in_credits, more)
     return None
 

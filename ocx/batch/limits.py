@@ -8,6 +8,7 @@ from ocx.batch.control.failures import parse_max_failures
 from ocx.batch.control.settings import Settings
 from ocx.batch.options import BatchBudget, Failures, RowChecks, Speed
 from ocx.call.credits import refuse_play_money, threshold
+from ocx.call.prices import known_prices
 from ocx.config import profiles
 from ocx.config.settings import Settings as OcxSettings
 from ocx.runtime import Runtime
@@ -16,7 +17,7 @@ from ocx.runtime import Runtime
 def make_limits(
     run: Runtime, settings: OcxSettings, budget: BatchBudget, checks: RowChecks
 ) -> Limits:
-    """The budget, with the prices of the config file.
+    """The budget, with the prices of the config file, else of the endpoint if they matter.
 
     Raises:
         UsageError: it is not a number.
@@ -24,10 +25,16 @@ def make_limits(
     """
     if budget.min_balance is not None:
         refuse_play_money(settings, "--min-balance")
-    prices = prices_of(profiles.load(run.terminal.env).prices(), settings.aliases)
-    return Limits(
+    limits = (
         threshold("--max-credits", budget.max_credits),
         threshold("--min-balance", budget.min_balance),
+    )
+    if budget.estimate or any(limit is not None for limit in limits):
+        prices = known_prices(run, settings, settings.model)
+    else:
+        prices = prices_of(profiles.load(run.terminal.env).prices(), settings.aliases)
+    return Limits(
+        *limits,
         prices,
         1 + checks.schema_retries,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ocx.answer.price import ESTIMATED, max_completion_tokens, prices_of, prompt_tokens
+from ocx.answer.price import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.call.credits import check_minimum, refuse_play_money, threshold
 from ocx.call.options import CreditLimits
-from ocx.config import profiles
+from ocx.call.prices import known_prices
 from ocx.config.settings import Settings
 from ocx.errors import ConfigError
 from ocx.keyring.balance import keep_balance, read_balance
@@ -27,8 +27,7 @@ def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: Cre
     """
     model = str(body["model"])
     prompt, completion = prompt_tokens(body), max_completion_tokens(body)
-    table = profiles.load(run.terminal.env).prices()
-    price = prices_of(table, settings.aliases).get(model)
+    price = known_prices(run, settings, model).get(model)
     worst = None if price is None else price.worst(body)
     if run.json:
         document = {"model": model, "prompt_tokens": prompt, "max_completion_tokens": completion}

@@ -175,6 +175,12 @@ class Settings:
     balance_scale: Decimal | None = _setting(
         Number(1e-12, 1e12), "what to multiply that number by", example="0.000002", local=True
     )
+    price_scale: float | None = _setting(
+        Number(1e-12, 1e12),
+        "credits for one unit of the prices in `/models`, for --estimate and budgets",
+        example="100.0",
+        local=True,
+    )
     history: str = _setting(
         OneOf("auto", "on", "off"),
         "keep calls: `on`, `off`, or `auto`: if stdout is a terminal, and with -c",

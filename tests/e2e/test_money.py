@@ -15,9 +15,10 @@ from ocx.history.forecast import DAY
 from ocx.history.readings import Account, Reading, keep_readings
 from ocx.history.store import FILE
 from tests.support import actions, answers
-from tests.support.chat_server import BALANCE, CHAT, ChatServer
+from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.program import Ocx
-from tests.support.row_server import RowServer, good, read_rows
+from tests.support.raw_server import closed_port
+from tests.support.row_server import RowServer, good, read_rows, write_rows
 
 DETAILS = {
     "prompt_tokens": 20,
@@ -262,3 +263,66 @@ class TestKeeping:
         assert run.text == "499.5 credits\n"
         assert "not in the history" in run.stderr
         online("balance", "--min-days", "1").has(1)
+
+
+class TestPricesOfTheEndpoint:
+    """Only where their unit is known."""
+
+    @staticmethod
+    def say(server: ChatServer, **pricing: str) -> None:
+        named = {"prompt": "1", "completion": "2", **pricing}
+        document = {"data": [{"id": "deepseek-chat", "pricing": named}]}
+        server.answer(answers.answer(document), path=MODELS)
+
+    @pytest.mark.parametrize(
+        ("pricing", "settings", "completion"),
+        [
+            ({"unit": "credits"}, "", 2),
+            ({"currency": "Credits"}, "", 2),
+            ({}, "", None),
+            ({"currency": "USD"}, "", None),
+            ({"currency": "USD"}, "[profiles.default]\nprice_scale = 100\n", 200),
+            ({"unit": "credits", "request": "0.1"}, "", None),
+            (
+                {"unit": "credits"},
+                '[prices."deepseek-chat"]\nprompt = 0\ncompletion = 3_000_000\n',
+                3,
+            ),
+        ],
+    )
+    def test_an_estimate(
+        self,
+        online: Ocx,
+        chat_server: ChatServer,
+        pricing: dict[str, str],
+        settings: str,
+        completion: float | None,
+    ) -> None:
+        self.say(chat_server, **{"prompt": "0", **pricing})
+        online.write_config(settings)
+        found = online("chat", "--estimate", "--json", "--max-tokens", "10", "hi").has(0).json
+        assert found["worst_credits"] == (None if completion is None else 10 * completion)
+        gate = online("chat", "--estimate", "--min-balance", "495", "--max-tokens", "3", "hi")
+        assert gate.status == (3 if completion is None else 12)
+
+    def test_nobody_to_ask_is_no_price(self, online: Ocx) -> None:
+        online.env["OCX_BASE_URL"] = f"http://127.0.0.1:{closed_port()}/v1"
+        assert "no price" in online("chat", "--estimate", "hi").has(0).text
+        del online.env["OCX_API_KEY"]
+        assert "no price" in online("chat", "--estimate", "hi").has(0).text
+
+    def test_a_batch_keeps_its_budget_by_them(self, ocx: Ocx, rows: RowServer) -> None:
+        self.say(rows, unit="credits", prompt="0", completion="0.1")
+        write_rows(ocx.work / "in.jsonl", 20)
+        args = ("batch", "in.jsonl", "-m", "deepseek-chat", "--max-tokens", "10")
+        assert (
+            ocx(*args, "-o", "o.jsonl", "--estimate", "--json").has(0).json["worst_credits"] == 20
+        )
+        ocx(*args, "-o", "o.jsonl", "--max-credits", "5", "--report", "r.json").has(13)
+        found = read_rows(ocx.work / "o.jsonl")
+        assert [row["ocx"]["credits_source"] for row in found] == ["price"] * 5
+        assert json.loads((ocx.work / "r.json").read_text())["credits"] == 5
+
+    def test_the_sandbox_names_credits(self, ocx: Ocx) -> None:
+        found = ocx("--sandbox", "chat", "--estimate", "--json", "--max-tokens", "1000", "hi")
+        assert found.has(0).json["worst_credits"] == pytest.approx(0.018, abs=0.001)
