@@ -15,8 +15,9 @@ class Day:
 
     Attributes:
         day: ISO 8601.
-        credits: the sum of what is known.
+        prompt_tokens, completion_tokens, credits: the sums of what is known.
         unknown: how many calls took an unknown number of credits.
+        uncounted: how many have no tokens: the server did not count them.
     """
 
     day: str
@@ -26,6 +27,7 @@ class Day:
     completion_tokens: int = 0
     credits: Decimal = Decimal(0)
     unknown: int = 0
+    uncounted: int = 0
 
     @property
     def tokens(self) -> int:
@@ -33,8 +35,10 @@ class Day:
 
     def add(self, entry: Entry) -> None:
         self.calls += 1
-        self.prompt_tokens += entry.tokens("prompt_tokens") or 0
-        self.completion_tokens += entry.tokens("completion_tokens") or 0
+        prompt, completion = entry.tokens("prompt_tokens"), entry.tokens("completion_tokens")
+        self.prompt_tokens += prompt or 0
+        self.completion_tokens += completion or 0
+        self.uncounted += prompt is None and completion is None
         if entry.credits is None:
             self.unknown += 1
         else:

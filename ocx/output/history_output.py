@@ -17,7 +17,7 @@ from ocx.history.store import open_existing
 from ocx.output.bars import bars
 from ocx.output.json_output import write_json
 from ocx.output.layout import GAP
-from ocx.output.table import Cell, Column, write_table
+from ocx.output.table import Cell, Column, styled_text, write_table
 from ocx.output.time_text import ago, day_text, now
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
@@ -68,6 +68,8 @@ def write_days(terminal: Terminal, days: list[Day], color: str) -> None:
     """Print tokens and credits a day: with bars on a terminal, all the numbers in a pipe."""
     if terminal.stdout_tty:
         write_table(terminal, _BARS, _bar_rows(days, terminal.width), color=color)
+        if unknown := _unknown_text(days):
+            terminal.print(styled_text(unknown, "dim", color=terminal.stdout_color(color)))
     else:
         write_table(terminal, _STATS, [_day_row(day) for day in days])
 
@@ -169,17 +171,27 @@ def _day_credits(day: Day) -> str:
 
 
 def _day_row(day: Day) -> tuple[str, ...]:
-    counts = (day.calls, day.prompt_tokens, day.completion_tokens)
-    return (day.day, day.model, *map(str, counts), _day_credits(day), str(day.unknown))
+    tokens = map(str, _day_tokens(day)) if _counted(day) else ("", "")
+    return (day.day, day.model, str(day.calls), *tokens, _day_credits(day), str(day.unknown))
+
+
+def _counted(day: Day) -> bool:
+    return day.uncounted < day.calls
+
+
+def _day_tokens(day: Day) -> tuple[int, int] | tuple[None, None]:
+    return (day.prompt_tokens, day.completion_tokens) if _counted(day) else (None, None)
 
 
 def day_document(day: Day) -> dict[str, Any]:
+    prompt, completion = _day_tokens(day)
     return {
         "day": day.day,
         "model": day.model,
         "calls": day.calls,
-        "prompt_tokens": day.prompt_tokens,
-        "completion_tokens": day.completion_tokens,
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "unknown_tokens": day.uncounted,
         "credits": _day_credits(day) or None,
         "unknown_credits": day.unknown,
     }
@@ -194,8 +206,8 @@ def _bar_rows(days: list[Day], width: int) -> list[tuple[str | Cell, ...]]:
             day_text(date.fromisoformat(d.day), today),
             d.model,
             str(d.calls),
-            str(d.tokens),
-            _bar_credits(d, places),
+            str(d.tokens) if _counted(d) else "",
+            f"{d.credits:.{places}f}" if _day_credits(d) else "",
         )
         for d in days
     ]
@@ -210,10 +222,16 @@ def _bar_rows(days: list[Day], width: int) -> list[tuple[str | Cell, ...]]:
     ]
 
 
-def _bar_credits(day: Day, places: int) -> str:
-    known = f"{day.credits:.{places}f}" if _day_credits(day) else ""
-    missing = f"{day.unknown} unknown" if day.unknown else ""
-    return " + ".join(filter(None, (known, missing)))
+def _unknown_text(days: Sequence[Day]) -> str:
+    """What the sums above do not hold."""
+    tokens = sum(day.uncounted for day in days)
+    credits = sum(day.unknown for day in days)
+    missing = [
+        f"{what} of {count} call{'s' if count > 1 else ''}"
+        for what, count in (("tokens", tokens), ("credits", credits))
+        if count
+    ]
+    return f"unknown: {', '.join(missing)}" if missing else ""
 
 
 def most_decimals(numbers: Iterable[Decimal | None]) -> int:

@@ -181,14 +181,18 @@ def test_stats(kept: Ocx) -> None:
     assert rows == [
         ["deepseek-chat", "1", "10", "5", "", "1"],
         ["gpt-4o", "2", "10", "5", "0.5", "1"],
-        ["deepseek-chat", "1", "0", "0", "", "1"],
+        ["deepseek-chat", "1", "", "", "", "1"],
     ]
     documents = kept("history", "stats", "--json").json
     assert documents[0]["credits"] is None
     assert documents[1]["credits"] == "0.5"
+    assert [(d["prompt_tokens"], d["unknown_tokens"]) for d in documents] == [
+        (10, 0), (10, 1), (None, 1),
+    ]  # fmt: skip
     shown = kept.in_terminal("history", "stats", size=(24, 100)).finish().has(0).text
     assert "█" * 20 in shown
-    assert "0.5 + 1 unknown" in shown
+    assert "unknown: tokens of 2 calls, credits of 3 calls" in shown
+    assert "unknown" not in shown.replace("unknown: tokens", "")
 
 
 def test_nothing_kept_yet(ocx: Ocx) -> None:
