@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
+from sqlite3 import sqlite_version
 
 from ocx import __version__
 from ocx.config.paths import Env, config_file, credentials_file, if_known
@@ -17,7 +18,7 @@ from ocx.keyring.credentials import load_keys
 
 
 def version() -> Check:
-    python = f"Python {platform.python_version()}"
+    python = f"Python {platform.python_version()}, SQLite {sqlite_version}"
     return ok("version", f"ocx {__version__}, {python}, {platform.system()} {platform.machine()}")
 
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError, out_of_reach
 from ocx.files import is_out_of_reach, locked, make_folder, make_private_file, open_private
+from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 
 T = TypeVar("T")
 
@@ -148,6 +149,8 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise HistoryError(f"cannot use the history {path}: {error}") from error
     except sqlite3.DatabaseError as error:
+        if is_too_new(error):
+            raise HistoryError(f"cannot use the history {path}: {TOO_NEW}") from error
         raise HistoryError(
             f"the history {path} is damaged: {error}",
             hint=f"move it away and a new one is made: mv {path} {path}.damaged",
@@ -259,6 +262,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> Non
     connection.execute("PRAGMA foreign_keys = ON")
     # What is removed is overwritten: people remove prompts that held a secret.
     connection.execute("PRAGMA secure_delete = ON")
+    sync_to_disk(connection)
     end = time.monotonic() + patience
     # Who waits for the one that migrates looks again: there may be nothing left to do.
     while _version(connection, path) != len(MIGRATIONS):
@@ -285,7 +289,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     with writing(connection):
         for version in range(_version(connection, path), len(MIGRATIONS)):
-            for statement in _statements(MIGRATIONS[version]):
+            for statement in _statements(schema(MIGRATIONS[version])):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1:d}")
 

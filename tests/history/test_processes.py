@@ -158,8 +158,10 @@ def test_version_1_migrates_while_many_open_it(tmp_path: Path) -> None:
     """Ten processes meet an old file: one migrates it, the others wait."""
     import sqlite3
 
+    from ocx.sqlite import schema
+
     old = sqlite3.connect(tmp_path / FILE)
-    old.executescript(Path(__file__).with_name("version1.sql").read_text("utf-8"))
+    old.executescript(schema(Path(__file__).with_name("version1.sql").read_text("utf-8")))
     old.execute("PRAGMA user_version = 1")
     old.close()
     writers = [start(WRITER, str(tmp_path), str(number)) for number in range(10)]

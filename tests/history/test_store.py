@@ -16,6 +16,7 @@ from ocx.history.database import MIGRATIONS, HistoryError, patiently
 from ocx.history.filters import Filters
 from ocx.history.store import FILE, History
 from ocx.secret import Secret
+from ocx.sqlite import schema
 
 URL = "https://opencodex.hk/api/v1"
 KEY = "sk-live-" + "k" * 40
@@ -286,7 +287,7 @@ VERSION_1 = Path(__file__).with_name("version1.sql")
 def test_a_database_of_the_first_version_migrates(tmp_path: Path) -> None:
     """Its calls stay, and can be searched, which that version could not."""
     old = sqlite3.connect(tmp_path / FILE)
-    old.executescript(VERSION_1.read_text("utf-8"))
+    old.executescript(schema(VERSION_1.read_text("utf-8")))
     old.execute("PRAGMA user_version = 1")
     old.close()
     with History(tmp_path) as history:
@@ -306,9 +307,9 @@ def test_a_database_of_the_first_version_migrates(tmp_path: Path) -> None:
 def test_the_fixture_is_what_version_1_made() -> None:
     """Released scripts never change."""
     made, fixture = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
-    made.executescript(MIGRATIONS[0])
-    fixture.executescript(VERSION_1.read_text("utf-8"))
-    query = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+    made.executescript(schema(MIGRATIONS[0]))
+    fixture.executescript(schema(VERSION_1.read_text("utf-8")))
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
     rows = [dict(database.execute(query).fetchall()) for database in (made, fixture)]
     made.close()
     fixture.close()

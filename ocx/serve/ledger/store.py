@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocx.errors import ConfigError, OcxError
+from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
 VERSION = 1
@@ -99,7 +100,7 @@ class Store:
     def memory(cls) -> Store:
         """A database that ends with the process."""
         db = _connect(":memory:")
-        db.executescript(SCHEMA)
+        db.executescript(schema(SCHEMA))
         return cls(db, "memory", None, -1)
 
     @classmethod
@@ -186,13 +187,14 @@ def opening(path: Path) -> Iterator[None]:
 def reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return str(error)
+    return TOO_NEW if isinstance(error, sqlite3.Error) and is_too_new(error) else str(error)
 
 
 def _connect(name: str) -> sqlite3.Connection:
     # The server's thread uses it after the caller's opened it; never two at once.
     db = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA foreign_keys = ON")
+    sync_to_disk(db)
     return db
 
 
@@ -207,10 +209,10 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             f"the ledger {path} is of version {version}; this ocx reads version {VERSION}",
             hint="use the ocx that wrote it, or another file with --db",
         )
-    if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise ConfigError(f"{path} is a database of another program")
     db.execute("PRAGMA journal_mode = WAL")
-    db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+    db.executescript(f"BEGIN IMMEDIATE; {schema(SCHEMA)} COMMIT;")
 
 
 def _take_boot(folder: Path) -> tuple[Path, int]:
