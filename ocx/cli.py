@@ -16,6 +16,7 @@ from ocx import __version__
 from ocx.commands.context import runtime_of, with_options
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
+from ocx.secret import word_of_argv
 from ocx.suggest import nearest
 from ocx.typer_internals import Group as TyperGroup
 from ocx.typer_internals import SingleCommand as TyperCommand
@@ -179,6 +180,7 @@ def _summary(entry: str | Group) -> str:
 
 def _unknown_command(word: str, path: str, known: list[str]) -> UsageError:
     near = nearest(word, known, cutoff=0.75)
+    word = word_of_argv(word)
     if near:
         return UsageError(f"no such command: {word}", hint=f"did you mean `{path} {near}`?")
     if path == "ocx":

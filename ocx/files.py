@@ -176,7 +176,7 @@ def make_private_file(path: Path) -> None:
 
 
 def make_folder(folder: Path, *, private: bool = False) -> None:
-    """Make `folder` for its owner only (0700), its parents as usual.
+    """Make `folder`, and what is missing above it, for its owner only (0700).
 
     Args:
         private: remove group and other permissions from one that is there.
@@ -184,12 +184,62 @@ def make_folder(folder: Path, *, private: bool = False) -> None:
     Raises:
         OSError: it cannot be made or changed.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.parent.exists():
+        make_folder(folder.parent)
     try:
         folder.mkdir(0o700)
     except FileExistsError:
         if private:
             _close_to_others(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise PermissionError if others may put files into `folder`, or take some away.
+
+    In one with the sticky bit (/tmp) they cannot take away ours.
+    """
+    found = folder.stat()
+    if not found.st_mode & stat.S_ISVTX and (problem := changed_by_others(found)):
+        raise PermissionError(errno.EPERM, f"its folder {problem}: chmod go-w {folder}")
+
+
+def changed_by_others(found: os.stat_result) -> str | None:
+    """Who else may write to a file or folder, if anybody but its owner and root; None if nobody.
+
+    The group of this user alone, which many systems give to each, is nobody else.
+    """
+    if found.st_uid not in {0, os.geteuid()} and os.geteuid():
+        return "belongs to another user"
+    mode = found.st_mode & 0o777
+    if mode & 0o002 or (mode & 0o020 and not _is_own_group(found.st_gid)):
+        return f"can be changed by others (mode {mode:04o})"
+    return None
+
+
+def _is_own_group(number: int) -> bool:
+    import grp
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        group = grp.getgrgid(number)
+    except KeyError:
+        return False
+    return group.gr_name == user and set(group.gr_mem) <= {user}
+
+
+def keeps_owners(folder: Path) -> bool:
+    """Whether a new file there is this user's and closed to others: not so on some mounts."""
+    probe = folder / f".ocx-{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        fd = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return True
+    try:
+        probe.unlink()
+        return changed_by_others(os.fstat(fd)) is None
+    finally:
+        os.close(fd)
 
 
 def is_out_of_reach(path: Path) -> bool:

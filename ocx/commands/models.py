@@ -64,7 +64,7 @@ def models(
     with open_client(run, settings) as client, waiting(run, "the models", client):
         reply = client.models()
     ids = model_ids(reply.json)
-    write_models(run.terminal.env, settings, ids)
+    write_models(run.terminal.env, settings, ids, run.terminal.stderr.keys)
     if exists:
         _check_exists(settings, filter_ or "", ids)
         return

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ocx.config.paths import Env, cache_dir, if_known
 from ocx.config.schema import SANDBOX
 from ocx.config.values import is_name
-from ocx.files import atomic_write
+from ocx.files import atomic_write, make_folder
+from ocx.secret import Secret, redact
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -34,24 +35,27 @@ def write_names(env: Env, kind: Names, names: Iterable[str]) -> None:
         return
     path = cache / "names" / f"{kind}.txt"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, "".join(lines).encode())
+        make_folder(path.parent)
+        atomic_write(path, "".join(lines).encode(), 0o600)
     except OSError:
         return
 
 
-def write_models(env: Env, settings: Settings, ids: Iterable[str]) -> None:
+def write_models(
+    env: Env, settings: Settings, ids: Iterable[str], secrets: Sequence[Secret]
+) -> None:
     """Rewrite the ids of the profile's models, in the server's order, one a line.
 
-    Ids that a shell could take for more than a word are left out.
+    Ids that a shell could take for more than a word are left out, and those that hold a key.
     """
-    lines = [f"{name}\n" for name in ids if _COMPLETABLE.fullmatch(name)]
+    words = filter(_COMPLETABLE.fullmatch, ids)
+    lines = [f"{name}\n" for name in words if redact(name, secrets) == name]
     path = _models_file(env, settings)
     if path is None:
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, "".join(lines).encode(), 0o644)
+        make_folder(path.parent)
+        atomic_write(path, "".join(lines).encode(), 0o600)
     except OSError as error:  # a command does not fail for want of it
         logging.getLogger("ocx.models").debug("no completion cache: %s", error)
 

@@ -48,7 +48,23 @@ def config_file(env: Env) -> Path:
 
 
 def credentials_file(env: Env) -> Path:
-    """Always in the config folder: a config file named by `OCX_CONFIG` may lie in a repository."""
+    """Always in the config folder: a config file named by `OCX_CONFIG` may lie in a repository.
+
+    Such a file may name a proxy and a certificate, so it has credentials of its own there: the
+    keys of the default configuration never meet it.
+    """
+    if value_in(env, env_name("config")):
+        named, usual = os.path.realpath(config_file(env)), config_dir(env) / "config.toml"
+        if named != os.path.realpath(usual):
+            from hashlib import sha256  # noqa: PLC0415 - only for such a file
+
+            name = sha256(os.fsencode(named)).hexdigest()
+            return config_dir(env) / "credentials" / f"{name}.toml"
+    return default_credentials_file(env)
+
+
+def default_credentials_file(env: Env) -> Path:
+    """The keys of the default configuration."""
     return config_dir(env) / "credentials.toml"
 
 

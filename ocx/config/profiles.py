@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +12,13 @@ from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name, value
 from ocx.config.source import Choice, Source, SourceKind
 from ocx.config.values import check_name, composed, is_name
 from ocx.errors import ConfigError, out_of_reach
-from ocx.files import is_out_of_reach
+from ocx.files import changed_by_others, is_out_of_reach, keeps_owners
 from ocx.secret import word_of_argv
 from ocx.suggest import nearest
 from ocx.toml import parse, read_bytes
 
+_DECIDING = ("api_key_command", "proxy", "ca_bundle")
+"""Settings by which a key may reach somebody else."""
 TOP_LEVEL = ("default_profile", "profiles", "aliases", "prices")
 EDIT_HINT = "mend it with `ocx config edit`"
 
@@ -30,6 +33,7 @@ class ConfigFile(NamedTuple):
     data: dict[str, Any]
     found: bool
     reachable: bool = True
+    warning: str | None = None
 
     def profiles(self) -> dict[str, dict[str, Any]]:
         """The tables of all profiles by name.
@@ -111,9 +115,28 @@ def load(env: Env) -> ConfigFile:
     path = if_known(config_file, env)
     if path is None:
         return ConfigFile(Path("config.toml"), {}, found=False)
-    if not value_in(env, env_name("config")) and is_out_of_reach(path):
+    named = bool(value_in(env, env_name("config")))
+    if not named and is_out_of_reach(path):
         return ConfigFile(path, {}, found=False, reachable=False)
-    return read(path)
+    config = read(path)
+    problem = changed_by_others(path.stat()) if config.found else None
+    return config if problem is None else _distrusted(config, problem, named=named)
+
+
+def _distrusted(config: ConfigFile, problem: str, *, named: bool) -> ConfigFile:
+    """A file that others may change: an error, or a warning where its mode says little.
+
+    That is for root, for a file that `OCX_CONFIG` names, and on a mount that gives every file one
+    owner or mode; and only if nothing in it says who gets the key.
+    """
+    path = config.path
+    hint = f"if it is yours: chown it to you, and chmod go-w {path}"
+    tables = config.profiles().values()
+    deciding = next((name for name in _DECIDING if any(name in table for table in tables)), None)
+    if deciding or not (named or os.geteuid() == 0 or not keeps_owners(path.parent)):
+        what = f", and sets {deciding}" if deciding else ""
+        raise ConfigError(f"{path} {problem}{what}", hint=hint)
+    return config._replace(warning=f"{path} {problem}")
 
 
 def read(path: Path) -> ConfigFile:

@@ -10,6 +10,7 @@ from ocx.config import values
 from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.schema import BY_NAME
 from ocx.errors import UsageError
+from ocx.secret import word_of_argv
 from ocx.suggest import nearest
 
 _ALIAS = r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}"
@@ -45,7 +46,7 @@ def unknown(word: str) -> UsageError:
     known = [*BY_NAME, *_OTHERS]
     near = nearest(word, known)
     hint = f"did you mean {near}?" if near else f"settings: {', '.join(known)}"
-    return UsageError(f"no setting called {word}", hint=hint)
+    return UsageError(f"no setting called {word_of_argv(word)}", hint=hint)
 
 
 def value_of(where: Target, text: str) -> Any:

@@ -245,6 +245,8 @@ def _warnings(config: ConfigFile, profile: str, env: Env) -> list[str]:
         warnings.append(f"{env_name('config')} names {config.path}, which does not exist")
     if not config.reachable:
         warnings.append(f"{config.path} cannot be reached, and is taken as not there; {ELSEWHERE}")
+    if config.warning:
+        warnings.append(config.warning)
     if SANDBOX in config.profiles():
         warnings.append(f"{config.path}: profiles.{SANDBOX} is built in; the file's is ignored")
     return warnings

@@ -128,7 +128,7 @@ def changing(path: Path, own_folder: Path, *, private: bool = False) -> Iterator
         if path.parent == own_folder:
             make_folder(own_folder, private=private)
         else:  # OCX_CONFIG: a folder of the user's
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         with locked(path):
             yield
     except OSError as error:

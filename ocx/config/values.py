@@ -120,7 +120,7 @@ class KeyName(Text):
         return composed(text)
 
     def check(self, value: Any) -> str:
-        if isinstance(value, str) and value.startswith("sk-"):
+        if isinstance(value, str) and (value.startswith("sk-") or word_of_argv(value) != value):
             raise KeyInside("looks like a key itself")
         name = super().check(value)
         if not is_name(name):

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ocx.config.paths import Env, config_dir, credentials_file
+from ocx.config.paths import Env, credentials_file, default_credentials_file
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError, out_of_reach
-from ocx.files import is_out_of_reach
+from ocx.files import check_folder, is_out_of_reach
 from ocx.secret import Secret
 from ocx.suggest import nearest
 from ocx.toml import parse
@@ -25,6 +25,10 @@ from ocx.toml import parse
 T = TypeVar("T")
 
 OLD_AFTER_DAYS = 90
+OWN_KEYS = (
+    "a configuration named by OCX_CONFIG has keys of its own, and never gets those of the default"
+    " one: `ocx keys add NAME` stores one"
+)
 
 
 class StoredKey(NamedTuple):
@@ -71,6 +75,17 @@ def stored_key(keys: Keys, name: str) -> StoredKey:
     raise AuthError(f"no key {name} is stored", hint=hint)
 
 
+def is_default_key(name: str, env: Env) -> bool:
+    """Whether only the default configuration has a key of that name."""
+    path = default_credentials_file(env)
+    if path == credentials_file(env):
+        return False
+    try:
+        return name in (parse(path.read_bytes(), path).get("keys") or {})
+    except (OSError, ConfigError, TypeError):
+        return False
+
+
 def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
     """Let `change` alter the stored keys, and save them; what it raises saves nothing.
 
@@ -87,7 +102,7 @@ def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
     from ocx.toml import dump
 
     path = credentials_file(env)
-    with changing(path, config_dir(env), private=True):
+    with changing(path, path.parent, private=True):
         keys = load_keys(env)
         result = change(keys)
         data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
@@ -106,6 +121,7 @@ def _private_bytes(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
             _check_private(os.fstat(file.fileno()), path)
+            check_folder(path.parent)
             return file.read()
     except FileNotFoundError:
         return None

@@ -15,7 +15,7 @@ from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, env_name, value_in
 from ocx.config.settings import Settings, check_url
 from ocx.errors import AuthError, ConfigError, UsageError, out_of_reach
 from ocx.files import is_out_of_reach
-from ocx.keyring.credentials import load_keys
+from ocx.keyring.credentials import OWN_KEYS, is_default_key, load_keys
 from ocx.keyring.key_command import run_key_command
 from ocx.secret import Secret, word_of_argv
 
@@ -278,6 +278,9 @@ def _commanded(settings: Settings, source: str, env: Env) -> FoundKey:
     return FoundKey(key_from(output, f"the output of {source}"), source)
 
 
+_STORE_HINT = "`ocx keys add {0}` stores it; `ocx keys use NAME` takes another"
+
+
 def _stored(settings: Settings, env: Env) -> FoundKey:
     name = settings.key_name or ""
     stored = load_keys(env).get(name)
@@ -285,7 +288,7 @@ def _stored(settings: Settings, env: Env) -> FoundKey:
         # Not the next place: a key meant for somewhere else would go to this profile's endpoint.
         raise AuthError(
             f"profile {settings.profile} uses the key {name}, and no such key is stored",
-            hint=f"`ocx keys add {name}` stores it; `ocx keys use NAME` takes another",
+            hint=OWN_KEYS if is_default_key(name, env) else _STORE_HINT.format(name),
         )
     if stored.base_url is not None and origin(stored.base_url) != origin(settings.base_url):
         keys = f"ocx -P {settings.profile} keys"

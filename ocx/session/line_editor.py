@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from ocx import signals
+from ocx.files import make_folder
 from ocx.terminal import Terminal
 
 _ASCII = frozenset({"ANSI_X3.4-1968", "US-ASCII", "646"})
@@ -67,7 +68,7 @@ class LineEditor:
         if self._history is None:
             return
         try:
-            self._history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._history.parent)
             # 0600 before anything is in it: prompts hold what people would not show.
             os.close(os.open(self._history, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._readline.write_history_file(self._history)

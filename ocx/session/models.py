@@ -53,5 +53,5 @@ class Models:
         except OcxError as error:
             self._run.note(f"the models cannot be listed: {error.message}")
             return []
-        write_models(self._run.terminal.env, settings, ids)
+        write_models(self._run.terminal.env, settings, ids, self._run.terminal.stderr.keys)
         return ids

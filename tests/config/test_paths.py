@@ -1,5 +1,6 @@
 """XDG folders: a variable counts where it is absolute."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,17 @@ def test_without_a_home_the_user_database_knows(env: dict[str, str]) -> None:
     assert paths.config_dir(env) == Path.home() / ".config/ocx"
 
 
-def test_ocx_config_moves_the_config_but_not_the_keys() -> None:
-    env = {"HOME": "/h", "OCX_CONFIG": "/repository/ocx.toml"}
-    assert paths.config_file(env) == Path("/repository/ocx.toml")
-    assert paths.credentials_file(env) == Path("/h/.config/ocx/credentials.toml")
+def test_a_config_that_ocx_config_names_has_credentials_of_its_own(tmp_path: Path) -> None:
+    named = tmp_path / "ocx.toml"
+    link = tmp_path / "link.toml"
+    link.symlink_to(named)
+    env = {"HOME": "/h", "OCX_CONFIG": str(named)}
+    digest = hashlib.sha256(str(named).encode()).hexdigest()
+    own = Path(f"/h/.config/ocx/credentials/{digest}.toml")
+    assert paths.config_file(env) == named
+    assert paths.credentials_file(env) == own
+    assert paths.credentials_file({**env, "OCX_CONFIG": str(link)}) == own
+    usual = Path("/h/.config/ocx/credentials.toml")
+    for path in ("", "/h/.config/ocx/config.toml", "/h/.config/../.config/ocx/config.toml"):
+        assert paths.credentials_file({"HOME": "/h", "OCX_CONFIG": path}) == usual
     assert paths.config_file({"HOME": "/h", "OCX_CONFIG": ""}) == Path("/h/.config/ocx/config.toml")

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocx.errors import ConfigError, OcxError
+from ocx.files import check_folder, lock, make_folder, open_beside
 from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
@@ -111,15 +112,18 @@ class Store:
             ConfigError: it cannot be read or written, or is not a ledger of `ocx serve`.
         """
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with opening(path):
-                return cls._open(path)
+            make_folder(path.parent)
+            check_folder(path.parent)
+            target = Path(os.path.realpath(path))
+            check_folder(target.parent)
+            with opening(target):
+                return cls._open(target)
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"cannot open the ledger {path}: {reason(error)}") from error
 
     @classmethod
     def _open(cls, path: Path) -> Store:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(open_beside(path, os.O_RDWR))
         db = _connect(str(path))
         try:
             _prepare(db, path)
@@ -176,12 +180,28 @@ def remove(path: Path) -> None:
 @contextlib.contextmanager
 def opening(path: Path) -> Iterator[None]:
     """One process at a time opens or deletes: the change to WAL does not wait for others."""
-    fd = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fd = open_beside(Path(f"{path}.lock"), os.O_RDWR)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock_soon(fd)
         yield
     finally:
         os.close(fd)
+
+
+def _lock_soon(fd: int) -> None:
+    """Wait for the others, each of which takes a moment.
+
+    Raises:
+        BlockingIOError: somebody holds the lock for longer than opening takes.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return lock(fd)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def reason(error: Exception) -> str:
@@ -234,7 +254,7 @@ def _boots(folder: Path) -> list[str]:
 def _is_dead(folder: Path, boot: str) -> bool:
     """Whether nobody holds the lock of `boot`; a missing file is a boot that ended."""
     try:
-        fd = os.open(folder / f"boot-{boot}.lock", os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(folder / f"boot-{boot}.lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
     try:
@@ -250,7 +270,7 @@ def _remove_stale(folder: Path) -> None:
     for boot in _boots(folder):
         path = folder / f"boot-{boot}.lock"
         with contextlib.suppress(OSError):
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
