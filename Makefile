@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data test-portable bench peers mutants fuzz soak dist audit docs format clean test-cluster
+.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data test-portable bench peers mutants test-examples fuzz soak dist audit docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -95,6 +95,14 @@ $(OLD_SQLITE):
 	  tar xzf package/deps/sqlite-autoconf-3340000.tar.gz && \
 	  cc -O1 -fPIC -shared -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_DESERIALIZE \
 	    -Wl,-soname,libsqlite3.so.0 -o $(@F) sqlite-autoconf-3340000/sqlite3.c -lm -ldl -lpthread
+
+# All of examples/ci, its pipelines too, against their schemas. What cannot be had here (unshare, a
+# systemd) is skipped, and counted.
+test-examples:
+	$(PYTHON) -m venv build/examples
+	build/examples/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' \
+	  check-jsonschema pyyaml
+	build/examples/bin/python -m pytest -rA -m 'examples or not examples' tests/ci
 
 # A sample of small changes to the program, which the tests must notice: half an hour.
 mutants: $(STAMP)

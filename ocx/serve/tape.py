@@ -14,7 +14,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from ocx.errors import ConfigError
 from ocx.secret import Secret, mask, redact
@@ -117,10 +116,10 @@ def masked_request(
 
     def hide(text: str) -> str:
         for secret in secrets:
-            for spelling in {secret.reveal(), quote(secret.reveal(), safe="")}:
-                if spelling in text:
-                    text = text.replace(spelling, secret.masked())
-                    found.add(secret.masked())
+            hidden = mask(text, [secret])
+            if hidden != text:
+                found.add(secret.masked())
+            text = hidden
         return redact(text)
 
     def visit(value: Any) -> Any:

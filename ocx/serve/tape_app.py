@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MOST_BODY = 32 * 1024 * 1024
 REQUEST_TIMEOUT = 60.0
-_SHORTEST = 8  # a shorter word is no secret, and masking it would spoil texts
 
 
 class TapeApp:
@@ -57,7 +56,7 @@ class TapeApp:
         self._endpoint = endpoint
         self._plays = plays
         keys = [endpoint.key] if endpoint is not None and endpoint.key is not None else []
-        self._secrets = [s for s in (*keys, *secrets) if len(s.reveal()) >= _SHORTEST]
+        self._secrets = [s for s in (*keys, *secrets) if s.is_secret()]
         self._timing = timing
         self._tls = tls
         self._client: httpx.AsyncClient | None = None

@@ -15,7 +15,7 @@ from ocx.config.paths import config_dir, if_known, serve_database
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
 from ocx.runtime import Runtime
-from ocx.secret import Secret, is_secret_header
+from ocx.secret import secrets_of
 from ocx.serve.child import child_environment, run_child
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ def _play_tape(run: Runtime, options: _TapeOptions) -> None:
         tape = new_tape(options.record)
     else:
         tape = load_tape(options.replay or Path(), adds=options.missing == "record")
-    headers = endpoint.headers if endpoint is not None else {}
-    secrets = [Secret(value) for name, value in headers.items() if is_secret_header(name)]
+    secrets = secrets_of(endpoint.headers, endpoint.proxy) if endpoint is not None else []
     with contextlib.ExitStack() as stack:
         if tape.file is not None:
             stack.callback(tape.file.abandon)
