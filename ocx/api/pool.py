@@ -126,7 +126,7 @@ class Pool:
             response.status,
             headers,
             body,
-            parse(body),
+            parse(body, headers.get("content-type", "")),
             request_id(headers, self._endpoint.key),
             time.monotonic() - started,
             1,

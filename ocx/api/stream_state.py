@@ -187,9 +187,9 @@ class StreamState:
         if isinstance(chunk, str) and is_done(chunk):
             self.done = True
             return None
+        self._raise_reported(chunk)
         if not isinstance(chunk, dict):
             raise ServerError(f"the stream holds what is no chunk: {excerpt(data)}")
-        self._raise_reported(chunk)
         self._note(chunk)
         choices = chunk.get("choices")
         if isinstance(choices, list) and choices and all(isinstance(c, dict) for c in choices):
@@ -259,7 +259,7 @@ class StreamState:
             reported = {"error": choice["error"]}
             self._failure = from_document(reported, self._headers, key=self._key)
 
-    def _raise_reported(self, document: Mapping[str, Any]) -> None:
+    def _raise_reported(self, document: Any) -> None:
         error = from_document(document, self._headers, key=self._key)
         if error is not None:
             raise error

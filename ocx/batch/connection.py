@@ -14,6 +14,8 @@ from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import parse_balance
 from ocx.api.client import Client
 from ocx.api.completion import RefusedError, document_of
+from ocx.api.error_response import parse
+from ocx.api.error_words import decoded
 from ocx.api.message import text_of
 from ocx.api.tls import tls_context
 from ocx.api.types import Endpoint
@@ -250,13 +252,12 @@ def _cost(document: Any) -> Cost:
 
 def _refused(error: OcxError, credits: Decimal | None = None, requests: int = 1) -> Failure:
     """A failure without an answer: with the server's own words, if it had any."""
-    body = _document(error.body) if error.body is not None else None
+    body = None if error.body is None else _document(error.body, error.headers)
     return Failure(error, error.headers, body, error.sent, credits, requests)
 
 
-def _document(body: bytes) -> Any:
-    """A refusal as JSON, else as text."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
+def _document(body: bytes, headers: Mapping[str, str]) -> Any:
+    """A refusal as JSON, else as text; whatever its encoding."""
+    content_type = headers.get("content-type", "")
+    found = parse(body, content_type)
+    return decoded(body, content_type) if found is None else found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from ocx.history.database import open_database, translated, writing
+from ocx.history.database import PATIENCE_OF_ANSWERS, open_database, translated, writing
 from ocx.history.forecast import DAY, Point
 from ocx.history.store import FILE
 
@@ -39,7 +39,12 @@ def keep_readings(state: Path, account: Account, readings: Sequence[Reading]) ->
         HistoryError: it cannot be written.
     """
     path = state / FILE
-    with closing(open_database(path)) as connection, translated(path), writing(connection):
+    patience = PATIENCE_OF_ANSWERS
+    with (
+        closing(open_database(path, patience)) as connection,
+        translated(path),
+        writing(connection, patience),
+    ):
         connection.executemany(
             "INSERT INTO reading(profile, base_url, unit, at, amount) VALUES (?, ?, ?, ?, ?)",
             [

@@ -81,6 +81,28 @@ def test_a_row_waits_as_its_refusal_asks(online: Ocx, chat_server: ChatServer) -
     assert json.loads(done.stdout)["ocx"]["attempts"] == 2
 
 
+@pytest.mark.parametrize("status", [400, 200])
+def test_the_error_of_a_row_in_gbk_is_read(
+    online: Ocx, chat_server: ChatServer, status: int
+) -> None:
+    body = '{"error":{"code":"x","message":"参数错误"}}'.encode("gbk")
+    chat_server.answer(answer(body, status), path=CHAT)
+    done = online("batch", "--text", "-", "--retries", "0", input="one\n")
+    row = json.loads(done.stdout)
+    said = row["response"]["body"]["error"] if status == 400 else row["error"]
+    assert said["message"] == "参数错误"
+
+
+@pytest.mark.parametrize("before", [b"", answers.delta("Hi")], ids=["first", "after-text"])
+def test_a_list_in_a_stream_is_an_error(
+    online: Ocx, chat_server: ChatServer, before: bytes
+) -> None:
+    told = answers.event(json.dumps(gemini("9s")))
+    chat_server.answer(answers.STREAM_HEAD + before + told + answers.LAST_PIECE, path=CHAT)
+    done = online("chat", "hi").has(11 if before else 6)
+    assert "You exceeded your current quota" in done.stderr
+
+
 UNKNOWN = [
     error(400, "x", "Unrecognized request argument supplied: stream_options"),
     error(422, None, "unknown field `stream_options`, expected one of `model`"),
