@@ -25,23 +25,24 @@ from ocx.typography import cells
 
 _CALLS = (
     Column("ID", "accent", right=True),
-    Column("WHEN", "dim"),
-    Column("MODEL"),
-    Column("CONVERSATION"),
-    Column("TOKENS", right=True),
-    Column("CREDITS", right=True),
-    Column("OUTCOME", "bad"),
+    Column("WHEN", "dim", whole=True, optional=1),
+    Column("MODEL", optional=3),
+    Column("PROFILE", optional=4),
+    Column("CONV", optional=2),
+    Column("TOKENS", right=True, optional=6),
+    Column("CREDITS", right=True, optional=5),
+    Column("OUTCOME", "bad", whole=True),
     Column("PROMPT", cut=True),
 )
 _STATS = ("DAY", "MODEL", "CALLS", "PROMPT TOKENS", "COMPLETION TOKENS", "CREDITS", "UNKNOWN")
 _BARS = (
-    Column("DAY", "dim"),
+    Column("DAY", "dim", whole=True),
     Column("MODEL", "accent"),
-    Column("CALLS", right=True),
+    Column("CALLS", right=True, optional=1),
     Column("TOKENS", right=True),
-    Column(""),
-    Column("CREDITS", right=True),
-    Column(""),
+    Column("", optional=2),
+    Column("CREDITS", right=True, whole=False),
+    Column("", optional=2),
 )
 _LONGEST_BAR = 20
 ANSWER = "assistant"
@@ -60,8 +61,10 @@ def write_found(run: Runtime, filters: Filters, limit: int) -> None:
 
 def _write_calls(terminal: Terminal, entries: Sequence[Entry], color: str) -> None:
     """Print a table of calls; on a terminal without the columns that say nothing."""
-    rows = _screen_rows(entries) if terminal.stdout_tty else map(_row, entries)
-    write_table(terminal, _CALLS, list(rows), color=color)
+    if terminal.stdout_tty:
+        write_table(terminal, _CALLS, list(_screen_rows(entries)), color=color)
+    else:
+        write_table(terminal, (), list(map(_row, entries)))
 
 
 def write_days(terminal: Terminal, days: list[Day], color: str) -> None:
@@ -88,14 +91,16 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _screen_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
-    """What 80 columns have a place for: named conversations, and outcomes that are not good."""
+    """What is worth a place: named conversations, several profiles, outcomes that are not good."""
     at = now()
     places = most_decimals(entry.credits for entry in entries)
+    several = len({entry.profile for entry in entries}) > 1
     for entry in entries:
         yield (
             str(entry.id),
             ago(entry.when, at),
             entry.model,
+            entry.profile if several else "",
             entry.talk if entry.conversation_name or entry.turns > 1 else "",
             _tokens(entry),
             "" if entry.credits is None else f"{entry.credits:.{places}f}",

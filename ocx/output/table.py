@@ -22,12 +22,16 @@ class Column(NamedTuple):
     Attributes:
         right: it holds numbers.
         cut: a long text is shortened with `…`; in other columns it continues on the next line.
+        whole: it is neither cut nor continued; so are numbers unless it says otherwise.
+        optional: left out where the screen is too narrow for all, the highest first; 0 is never.
     """
 
     title: str
     style: Style = "plain"
     right: bool = False
     cut: bool = False
+    whole: bool | None = None
+    optional: int = 0
 
 
 class Cell(NamedTuple):
@@ -69,17 +73,23 @@ class Table:
     def __init__(
         self, terminal: Terminal, columns: Sequence[Column], rows: Sequence[Row], *, color: str
     ) -> None:
+        from ocx.output.layout import Layout, kept_columns  # not for a table in a pipe
+
         self._terminal = terminal
-        self._columns = columns
         self._color = terminal.stdout_color(color)
         self.rows = rows
-        from ocx.output.layout import Layout  # not for a table in a pipe
-
-        texts = [[one_line(text_of(cell)) for cell in row] for row in rows]
+        titles = [column.title for column in columns]
+        texts = [titles, *([one_line(text_of(cell)) for cell in row] for row in rows)]
+        whole = [column.right if column.whole is None else column.whole for column in columns]
+        cut = [column.cut for column in columns]
+        optional = [column.optional for column in columns]
+        self._kept = kept_columns(texts, whole, cut, optional, terminal.width)
+        self._columns = list(compress(columns, self._kept))
         self._layout = Layout(
-            [[column.title for column in columns], *texts],
-            right=[column.right for column in columns],
-            cut=[column.cut for column in columns],
+            [list(compress(row, self._kept)) for row in texts],
+            right=[column.right for column in self._columns],
+            cut=list(compress(cut, self._kept)),
+            whole=list(compress(whole, self._kept)),
             width=terminal.width,
         )
 
@@ -92,7 +102,7 @@ class Table:
             self._write(
                 [
                     (one_line(text_of(cell)), cell.style if isinstance(cell, Cell) else own.style)
-                    for cell, own in zip(row, self._columns, strict=True)
+                    for cell, own in zip(compress(row, self._kept), self._columns, strict=True)
                 ]
             )
 

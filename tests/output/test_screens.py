@@ -11,7 +11,9 @@ import pytest
 
 from ocx.history.call import Call
 from ocx.history.store import History
+from ocx.typography import cells
 from tests.support.program import Ocx
+from tests.support.prose import NOT_FIRST, NOT_LAST
 
 STYLES = re.compile(r"\x1b\[([0-9;]*)m")
 HOUR = 3600
@@ -158,3 +160,69 @@ def test_a_hostile_model_id_is_text(ocx: Ocx) -> None:
     shown = ocx.in_terminal("config", "profiles", "list").finish().text
     assert "x\\x1b[2J" in shown
     assert "\x1b[2J" not in shown
+
+
+@pytest.fixture
+def chinese(ocx: Ocx) -> Ocx:
+    """Calls in Chinese, in several profiles and conversations, and settings with long texts."""
+    ocx.state.mkdir(parents=True, mode=0o700)
+    outcomes = ("finished", "failed", "cancelled", "finished")
+    with History(ocx.state) as history:
+        for number, outcome in enumerate(outcomes):
+            call = replace(
+                CALL,
+                profile=("默认", "工作用的")[number % 2],
+                model="anthropic/claude-3.5-sonnet",
+                outcome=outcome,
+                credits=Decimal("12.000345"),
+                started=time.time() - number * 9 * 24 * HOUR,
+            )
+            home = history.conversation("旅行计划的讨论", call.profile) if number == 3 else None
+            prompt = "请问，「缓存」（cache）与“会话”有什么区别？" * 3
+            history.record(call, [{"role": "user", "content": prompt}], home)
+    ocx("--sandbox", "balance").has(0)  # makes a ledger
+    ocx.profile(system="请用中文回答，语气要礼貌，并且，尽可能简短，不要解释，谢谢。" * 2)
+    ocx.write_credentials(main="sk-live-Te5tKey0000000000000000000000a1b2")
+    return ocx
+
+
+NARROW = [
+    ("history", "list"),
+    ("history", "search", "缓存"),
+    ("history", "stats"),
+    ("config", "show"),
+    ("config", "profiles", "list"),
+    ("keys", "list"),
+    ("--sandbox", "models"),
+    ("--sandbox", "balance"),
+    ("--sandbox", "doctor"),
+    ("--sandbox", "serve", "ledger"),
+]
+
+
+@pytest.mark.parametrize("width", [40, 61])
+@pytest.mark.parametrize("args", NARROW, ids=" ".join)
+def test_a_narrow_screen(chinese: Ocx, args: tuple[str, ...], width: int) -> None:
+    process = chinese.in_terminal(*args, size=(24, width), env={"CI": "1"})
+    shown = STYLES.sub("", process.finish().text).replace("\r", "").splitlines()
+    assert len(shown) > 1
+    assert max(map(cells, shown)) <= width
+    for line in shown:
+        texts = [text for text in re.split(r" {2,}", line) if text]
+        assert not any(text[:1] in NOT_FIRST or text[-1:] in NOT_LAST for text in texts)
+
+
+def test_the_prompt_gets_the_width(chinese: Ocx) -> None:
+    """What says least is left out; which call it was, what came of it and the prompt stay."""
+    for width, titles in (
+        (200, "ID WHEN MODEL PROFILE CONV TOKENS CREDITS OUTCOME PROMPT"),
+        (80, "ID WHEN MODEL PROFILE CONV OUTCOME PROMPT"),
+        (40, "ID WHEN OUTCOME PROMPT"),
+        (30, "ID OUTCOME PROMPT"),
+    ):
+        process = chinese.in_terminal("history", "list", size=(24, width))
+        shown = STYLES.sub("", process.finish().has(0).text).replace("\r", "").splitlines()
+        assert shown[0].split() == titles.split()
+        prompts = [line for line in shown if "请问" in line]
+        assert len(prompts) == 4
+        assert all(cells(line[line.index("请问") :]) >= width // 4 for line in prompts)
