@@ -20,7 +20,8 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         where = f"line {example.line}, {example.id}"
         yield f"{summary.classes[name]:,} failed with {name} ({mends}); {where}: {example.message}"
     if summary.cut:
-        yield f"{summary.cut:,} answers were cut off at the token limit; raise --max-tokens"
+        hint = "raise --max-tokens, or use --fail-on-length to fail"
+        yield f"{_rows(summary.cut)} cut off at the token limit; {hint}"
     yield from unknown_reasons(summary.unknown_reasons)
     if summary.maybe_paid_twice:
         yield f"{summary.maybe_paid_twice:,} rows at most may have been paid twice"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.sse import DONE, MAX_EVENT, Decoder, EventTooLarge
+from ocx.api.sse import DONE, MAX_EVENT, Decoder, EventTooLarge, is_done
 
 DOCUMENTED = """\
 data: {"id":"chatcmpl-xxx","object":"chat.completion.chunk","created":1700000000,"model":"deepseek-chat","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}
@@ -85,6 +85,11 @@ def test_a_valid_stream_gives_its_events_wherever_it_is_cut(
         (b"\n\n\n", []),
         (b"data: a\n\n", ["a"]),
         (b"data:a\n\n", ["a"]),
+        (b"data: data: a\n\n", ["a"]),
+        (b"data:data:a\n\n", ["a"]),
+        (b'data: data: {"a":1}\ndata: data: [DONE]\n', ['{"a":1}', "[DONE]"]),
+        (b'data: {"a":1}\ndata: "[DONE]"\n\n', ['{"a":1}', '"[DONE]"']),
+        (b'data: {"a":1}\ndata: [done]\n\n', ['{"a":1}', "[done]"]),
         (b"data:  a\n\n", [" a"]),
         (b"data: YHOO\ndata: +2\ndata: 10\n\n", ["YHOO\n+2\n10"]),
         (b": test stream\n\ndata: one event\nid: 1\n\ndata:two\nid\n\n", ["one event", "two"]),
@@ -134,6 +139,25 @@ def test_lines_are_joined_unless_each_is_json(stream: bytes, events: list[str]) 
     assert decode(stream) == one_by_one(stream) == events
 
 
+@pytest.mark.parametrize(
+    ("data", "done"),
+    [
+        ("[DONE]", True),
+        (" [DONE]\n", True),
+        ('"[DONE]"', True),
+        ("'[done]'", True),
+        ("[Done]", True),
+        ("DONE", False),
+        ("[DONE] x", False),
+        ('["[DONE]"]', False),
+        ("", False),
+        ('"' * 1000, False),
+    ],
+)
+def test_the_end_however_it_is_spelt(data: str, done: bool) -> None:
+    assert is_done(data) == done
+
+
 def test_a_deeply_nested_line_is_no_json() -> None:
     """Two such lines are compared with JSON; neither crashes the parser."""
     deep = b"[" * 100_000
@@ -141,7 +165,7 @@ def test_a_deeply_nested_line_is_no_json() -> None:
 
 
 @pytest.mark.parametrize("piece", [MAX_EVENT * 2, 65_536, 4093])
-def test_an_event_of_4_mib_passes_and_one_byte_more_does_not(piece: int) -> None:
+def test_an_event_of_the_limit_passes_and_one_byte_more_does_not(piece: int) -> None:
     text = b"x" * MAX_EVENT
     stream = b"data: " + text + b"\n\ndata: y\n\n"
     assert decode(stream, *range(0, len(stream), piece)) == [text.decode(), "y"]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocx.api import Client
 from ocx.api.types import Endpoint
@@ -168,6 +170,23 @@ def ended(call: Any) -> int:
 )  # fmt: skip
 def test_a_row_of_another_program(document: dict[str, Any], kind: str, again: bool) -> None:
     assert verdict_of(document)[:2] == (kind, again)
+
+
+_NAMES = st.sampled_from(
+    "choices message content tool_calls function arguments finish_reason response body"
+    " status_code error code ocx class data".split()
+)
+_LEAVES = st.none() | st.booleans() | st.integers(-1, 600) | st.sampled_from(["", "stop", "{", "x"])
+_ANYTHING = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=4),
+)
+
+
+@given(st.dictionaries(_NAMES, _ANYTHING))
+def test_any_row_has_a_verdict(document: dict[str, Any]) -> None:
+    verdict = verdict_of(document)
+    assert States().add_packed(1, pack_state(verdict.kind, "", verdict.rerun_helps)) is None
 
 
 @pytest.mark.parametrize(

@@ -240,11 +240,13 @@ def test_what_a_batch_tells_of_its_answers_at_the_end(online: Ocx, chat_server: 
     chat_server.answer(*map(answers.answer, odd), path=CHAT)
     (online.work / "in.txt").write_text("1\n2\n3\n")
     run = online("batch", "in.txt", "--text", "-o", "o.jsonl", "-j", "1", "--report", "r.json")
-    assert "2 answers were cut off at the token limit" in run.has(0).stderr
+    assert "2 rows cut off at the token limit" in run.has(0).stderr
     assert "the finish_reason load_shed of 1 row is not known" in run.stderr
     report = json.loads((online.work / "r.json").read_text())
     assert (report["cut_at_limit"], report["unknown_finish_reasons"]) == (2, {"load_shed": 1})
-    online("batch", "in.txt", "--text", "-o", "p.jsonl", "-j", "1", "--fail-on-length").has(0)
+    chat_server.answer(answers.answer(odd[1]), path=CHAT)
+    run = online("batch", "in.txt", "--text", "-o", "p.jsonl", "--fail-on-length").has(13)
+    assert "3 failed with incomplete" in run.stderr
 
 
 class TestVerify:
