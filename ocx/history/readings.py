@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -39,12 +40,7 @@ def keep_readings(state: Path, account: Account, readings: Sequence[Reading]) ->
         HistoryError: it cannot be written.
     """
     path = state / FILE
-    patience = PATIENCE_OF_ANSWERS
-    with (
-        closing(open_database(path, patience)) as connection,
-        translated(path),
-        writing(connection, patience),
-    ):
+    with _opened(path) as connection, writing(connection, PATIENCE_OF_ANSWERS):
         connection.executemany(
             "INSERT INTO reading(profile, base_url, unit, at, amount) VALUES (?, ?, ?, ?, ?)",
             [
@@ -65,10 +61,16 @@ def points(state: Path, account: Account, unit: str, since: float) -> list[Point
     path = state / FILE
     if not path.exists():
         return []
-    with closing(open_database(path)) as connection, translated(path):
+    with _opened(path) as connection:
         rows = connection.execute(
             "SELECT at, amount FROM reading"
             " WHERE profile = ? AND base_url = ? AND unit = ? AND at >= ? ORDER BY at",
             (account.profile, account.base_url, unit, since),
         ).fetchall()
     return [Point(at, Decimal(amount)) for at, amount in rows]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_database(path, PATIENCE_OF_ANSWERS)) as connection, translated(path):
+        yield connection

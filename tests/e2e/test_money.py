@@ -256,6 +256,25 @@ class TestKeeping:
         assert online("balance").has(0).stderr == ""
         assert online("chat", "--cost", "hi").has(0).text == "Hello!\n"
 
+    @pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+    def test_a_locked_history_costs_a_moment(self, online: Ocx, lock: str) -> None:
+        """Somebody holds it and does not let go: the answer is there, and a warning."""
+        seed(online, (2, "519.5"))
+        database = sqlite3.connect(online.state / FILE, isolation_level=None)
+        database.execute(f"BEGIN {lock}")
+        try:
+            process = online.spawn("balance", "--days")
+            assert process.stdout is not None
+            process.stdout.until(b"49.9 days")
+            assert "not in the history" in process.finish().has(0).stderr
+            run = online("chat", "--cost", "hi").has(0)
+            assert run.text == "Hello!\n"
+            assert "not in the history" in run.stderr
+        finally:
+            database.rollback()
+            database.close()
+        assert len(kept(online)) == 1
+
     def test_a_history_of_a_newer_ocx_or_damaged_is_a_warning(self, online: Ocx) -> None:
         online.state.mkdir(parents=True)
         (online.state / FILE).write_text("no database\n" * 100)
