@@ -40,9 +40,11 @@ class Argv(NamedTuple):
 
     @property
     def monitor(self) -> str | None:
-        """The form in which a monitoring system reads how `ocx balance` ended."""
-        form = self.value("--format") if self.path == ("balance",) else None
-        return form if form in {"nagios", "prometheus"} else None
+        """The form in which a monitoring system or a program reads how `ocx balance` ended."""
+        if self.path != ("balance",):
+            return None
+        form = self.value("--format") or ("json" if self.has("--json") else None)
+        return form if form in {"nagios", "prometheus", "json"} else None
 
     @property
     def is_for_nagios(self) -> bool:

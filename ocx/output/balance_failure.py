@@ -11,7 +11,7 @@ from ocx.config.schema import DEFAULT_PROFILE, SANDBOX, env_name
 from ocx.errors import BelowError, OcxError, OutputClosed
 from ocx.output.balance_formats import METRIC, UNKNOWN, nagios_unknown, prometheus_unknown
 from ocx.output.balance_output import deliver
-from ocx.output.error_output import write_failure
+from ocx.output.error_output import failure_json, write_failure
 from ocx.runtime import Runtime
 from ocx.secret import redact
 from ocx.terminal import Terminal
@@ -30,10 +30,14 @@ def tell_monitor(terminal: Terminal, given: Given, error: OcxError) -> int | Non
     """Tell why, on stdout or in the file of -o. The exit code if that is all there is to say."""
     file = given.value("-o", "--output")
     if given.monitor == "nagios":
-        _tell_nagios(terminal, f"{redact(nagios_unknown(error.message))}\n", file)
+        line = redact(nagios_unknown(error.message), terminal.stderr.keys)
+        _tell_nagios(terminal, f"{line}\n", file)
         return UNKNOWN
     if file is not None and not isinstance(error, BelowError) and _is_ours(file):
-        text = prometheus_unknown(error, _profile(terminal, given))
+        as_json = given.monitor == "json"
+        profile = _profile(terminal, given)
+        text = f"{failure_json(error)}\n" if as_json else prometheus_unknown(error, profile)
+        text = redact(text, terminal.stderr.keys)
         with suppress(OcxError, OutputClosed):  # the error itself is told on stderr
             deliver(Runtime(terminal), text.encode(), file)
     return None
@@ -51,11 +55,12 @@ def _tell_nagios(terminal: Terminal, line: str, file: str | None) -> None:
 def _is_ours(file: str) -> bool:
     """Whether it holds an old balance, or nothing yet; another file is not lost to a failure."""
     try:
-        return METRIC.encode() in Path(file).read_bytes()
+        data = Path(file).read_bytes()
     except FileNotFoundError:
         return True
     except OSError:
         return False
+    return any(name in data for name in (METRIC.encode(), b'"balance"', b'"exit_code"'))
 
 
 def _profile(terminal: Terminal, given: Given) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -164,6 +165,34 @@ class TestFilesOfFailures:
             (sample,) = family.samples
             assert (sample.name, sample.value) == ("ocx_balance_error", done.status)
             assert sample.labels["type"]
+
+    def test_json(self, failing: tuple[Ocx, tuple[str, ...]], tmp_path: Path) -> None:
+        ocx, words = failing
+        file = tmp_path / "ocx.json"
+        for given in (("--json",), ("--format", "json")):
+            file.write_text('{"balance":499.5}\n')
+            done = ocx(*words, *given, "-o", str(file))
+            assert done.stdout == b""
+            assert json.loads(file.read_text())["error"]["exit_code"] == done.status
+
+    def test_another_file_is_left_alone(self, online: Ocx, tmp_path: Path) -> None:
+        file = tmp_path / "notes"
+        file.write_text("mine\n")
+        for form in ("prometheus", "json", "text"):
+            online("balance", "--nope", "--format", form, "-o", str(file)).has(2)
+            assert file.read_text() == "mine\n"
+
+    def test_no_key_gets_into_a_file(
+        self, online: Ocx, chat_server: ChatServer, tmp_path: Path
+    ) -> None:
+        online.env["OCX_API_KEY"] = "another-shape-of-a-key-0001"
+        chat_server.answer_all(answers.error(400, message="no: another-shape-of-a-key-0001"))
+        for form in ("nagios", "prometheus", "json"):
+            file = tmp_path / form
+            online("balance", "--format", form, "-o", str(file))
+            assert file.read_text()
+            assert "another-shape-of-a-key" not in file.read_text()
+        assert "another-shape" not in online("balance", "--format", "nagios").has(3).text
 
     def test_a_limit_that_is_met_is_no_failure(self, online: Ocx, tmp_path: Path) -> None:
         file = tmp_path / "ocx"
