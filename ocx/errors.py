@@ -221,6 +221,10 @@ def exit_code_table() -> list[tuple[str, str, str, str]]:
     return [ok, *named, *((code, name, meaning, "") for code, name, meaning in OTHER_CODES)]
 
 
+class OcxWarning(UserWarning):
+    """What a command goes on without; shown like its other warnings."""
+
+
 class OutputClosed(Exception):
     """The reader of stdout went away (EPIPE)."""
 

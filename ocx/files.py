@@ -52,10 +52,12 @@ def open_partial(path: Path, mode: int = 0o666) -> int:
         BlockingIOError: another process is writing it.
         OSError: it cannot be opened, or is no plain file of this user.
     """
+    from ocx.locks import lock  # most runs read, and lock nothing
+
     while True:
         fd = open_beside(path, os.O_RDWR, mode)
         try:
-            lock(fd)
+            lock(fd, path)
             if is_at(fd, path):
                 found = os.fstat(fd)
                 if not found.st_size and found.st_nlink == 1:
@@ -65,23 +67,6 @@ def open_partial(path: Path, mode: int = 0o666) -> int:
             os.close(fd)
             raise
         os.close(fd)
-
-
-def lock(fd: int) -> None:
-    """Lock an open file, if its file system can.
-
-    Raises:
-        BlockingIOError: somebody holds the lock.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
-            raise BlockingIOError(error.errno, "another ocx is writing it") from error
 
 
 def is_at(fd: int, path: Path) -> bool:
@@ -103,13 +88,13 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         BlockingIOError: another process holds it, and that is not to be waited for.
         OSError: the lock file cannot be made.
     """
-    import fcntl  # not on Windows, which can only read settings
+    from ocx.locks import lock  # as in open_partial
 
     target = Path(os.path.realpath(path))
-    lock = target.with_name(f".{target.name}.lock")
-    fd = open_beside(lock, os.O_RDWR)
+    beside = target.with_name(f".{target.name}.lock")
+    fd = open_beside(beside, os.O_RDWR)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(fd, beside, wait=wait)
         yield
     finally:
         os.close(fd)

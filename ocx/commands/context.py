@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,13 +15,14 @@ import typer
 
 from ocx.commands.options import filled, is_group, parameters
 from ocx.config.paths import serve_database
-from ocx.errors import UsageError
+from ocx.errors import OcxWarning, UsageError
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
     from ocx.api import Client
 
+_PYTHON_SHOWS = warnings.showwarning
 _ENDPOINT, _OUTPUT, _NETWORK = "Endpoint and key", "Output", "Network"
 
 
@@ -112,6 +114,7 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
         if ctx.invoked_subcommand is not None:
             return  # a group's own command, called on the way to the one below it
         runtime = _runtime(ctx)
+        warnings.showwarning = functools.partial(_show, runtime)
         values = {name: filled(group, given, json=runtime.json) for name, group in groups.items()}
         command(runtime, **{p.name: values.get(p.name, given.get(p.name)) for p in own})
 
@@ -120,6 +123,14 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     run.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in every}
     return run
+
+
+def _show(run: Runtime, message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """A warning from below, which knows no `Runtime`, in the form of all others."""
+    if issubclass(category, OcxWarning):
+        run.warn(str(message))
+    else:
+        _PYTHON_SHOWS(message, category, *place)
 
 
 def runtime_of(ctx: typer.Context) -> Runtime:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError, out_of_reach
 from ocx.files import is_out_of_reach, locked, make_folder, make_private_file, open_private
+from ocx.locks import go_on_without
 from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 
 T = TypeVar("T")
@@ -235,7 +236,7 @@ def conversation_lock(
     try:
         end = time.monotonic() + wait
         waiting = False
-        while not _try_lock(fcntl, fd, conversation):
+        while not _try_lock(fcntl, fd, path, conversation):
             if not waiting:
                 waiting = True
                 on_wait()
@@ -304,11 +305,11 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _try_lock(fcntl: ModuleType, fd: int, offset: int) -> bool:
+def _try_lock(fcntl: ModuleType, fd: int, path: Path, offset: int) -> bool:
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
     except OSError as error:
         if error.errno in {errno.EACCES, errno.EAGAIN}:
             return False
-        raise
+        go_on_without(path)
     return True

@@ -10,7 +10,6 @@ from ocx.api import Client
 from ocx.api.types import Endpoint
 from ocx.config.paths import SANDBOX_FILE, if_known, state_dir
 from ocx.config.settings import Settings
-from ocx.files import can_write
 from ocx.keyring.lookup import endpoint, find_key
 from ocx.runtime import Runtime
 
@@ -52,9 +51,17 @@ def open_endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
 
 def sandbox_folder(run: Runtime) -> Path | None:
     """Where the sandbox keeps its ledger; None, and a note, if it must stay in memory."""
+    from ocx.files import can_write  # as in open_endpoint
+    from ocx.locks import has_locks
+
     folder = if_known(state_dir, run.terminal.env)
-    if folder is not None and can_write(folder, SANDBOX_FILE):
+    if folder is None:
+        why = "there is no home folder"
+    elif not can_write(folder, SANDBOX_FILE):
+        why = f"{folder} cannot be written"
+    elif not has_locks(folder / f"{SANDBOX_FILE}.lock"):
+        why = f"the file system of {folder} has no locks"
+    else:
         return folder
-    where = "there is no home folder" if folder is None else f"{folder} cannot be written"
-    run.note(f"the sandbox's credits are kept in memory only: {where} (XDG_STATE_HOME)")
+    run.note(f"the sandbox's credits are kept in memory only: {why} (XDG_STATE_HOME)")
     return None

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import atomic_write, is_at, journal_path, lock, open_partial
+from ocx.files import atomic_write, is_at, journal_path, open_partial
+from ocx.locks import lock
 from ocx.terminal import Output, Terminal
 
 
@@ -157,7 +158,7 @@ def _refuse_batch(final: Path) -> None:
     with suppress(FileNotFoundError, PermissionError):
         fd = os.open(final, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            lock(fd)
+            lock(fd, final)
         finally:
             os.close(fd)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import is_at, lock, open_beside
+from ocx.files import is_at, open_beside
+from ocx.locks import lock
 
 
 class AppendFile:
@@ -100,7 +101,7 @@ def _open_locked(path: Path, opened: Callable[[Path, int, int], int]) -> int:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot write {path}: {reason}") from None
         try:
-            lock(fd)
+            lock(fd, path)
             if is_at(fd, path):  # another run may have replaced it before we locked it
                 return fd
         except BlockingIOError:

@@ -8,7 +8,6 @@ settle the charges of that boot.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -17,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocx.errors import ConfigError, OcxError
-from ocx.files import check_folder, lock, make_folder, open_beside
+from ocx.files import check_folder, make_folder, open_beside
+from ocx.locks import NoLocks, hold
 from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
@@ -118,6 +118,12 @@ class Store:
             check_folder(target.parent)
             with opening(target):
                 return cls._open(target)
+        except NoLocks as error:
+            raise ConfigError(
+                f"cannot open the ledger {path}: {reason(error)}, and two that write it at once"
+                " would lose credits",
+                hint="--db names another file; XDG_STATE_HOME, another folder",
+            ) from error
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"cannot open the ledger {path}: {reason(error)}") from error
 
@@ -197,7 +203,7 @@ def _lock_soon(fd: int) -> None:
     end = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            return lock(fd)
+            return hold(fd, wait=False)
         except BlockingIOError:
             if time.monotonic() > end:
                 raise
@@ -239,7 +245,7 @@ def _take_boot(folder: Path) -> tuple[Path, int]:
     while True:
         path = folder / f"boot-{secrets.token_hex(8)}.lock"
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        hold(fd)
         # A sweep of another database in this folder may have deleted it before it was locked.
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_ino == os.fstat(fd).st_ino:
@@ -258,7 +264,7 @@ def _is_dead(folder: Path, boot: str) -> bool:
     except FileNotFoundError:
         return True
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hold(fd, wait=False)
     except BlockingIOError:
         return False
     finally:
@@ -272,7 +278,7 @@ def _remove_stale(folder: Path) -> None:
         with contextlib.suppress(OSError):
             fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                hold(fd, wait=False)
                 path.unlink()
             finally:
                 os.close(fd)
