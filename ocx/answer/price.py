@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -60,6 +60,23 @@ def prices_of(
         aliases.get(model, model): Price(**{name: Decimal(str(row[name])) for name in row})
         for model, row in table.items()
     }
+
+
+def worst_of(
+    body: Mapping[str, Any],
+    fallbacks: Sequence[str],
+    prices: Mapping[str, Price],
+    requests: int = 1,
+) -> Decimal | None:
+    """The most that a request may cost; None if one of its models has no price.
+
+    Args:
+        fallbacks: models that may be asked in the place of the body's.
+        requests: how many may be sent.
+    """
+    found = [prices.get(model) for model in (str(body.get("model")), *fallbacks)]
+    worst = [price.worst(body) for price in found if price is not None]
+    return max(worst) * requests if len(worst) == len(found) else None
 
 
 def max_completion_tokens(body: Mapping[str, Any]) -> int:

@@ -23,6 +23,9 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         hint = "raise --max-tokens, or use --fail-on-length to fail"
         yield f"{_rows(summary.cut)} cut off at the token limit; {hint}"
     yield from unknown_reasons(summary.unknown_reasons)
+    if summary.fallbacks:
+        models = ", ".join(sorted(summary.fallbacks))
+        yield f"{_rows(sum(summary.fallbacks.values()))} answered by a fallback: {models}"
     if summary.maybe_paid_twice:
         yield f"{summary.maybe_paid_twice:,} rows at most may have been paid twice"
 

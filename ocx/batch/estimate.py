@@ -34,11 +34,8 @@ class Estimate:
         self.rows += 1
         self.prompt_tokens += prompt_tokens(row.body)
         self.most_completion_tokens += max_completion_tokens(row.body)
-        price = limits.price(row.body)
-        if price is None or self.worst is None:
-            self.worst = None
-        else:
-            self.worst += price.worst(row.body) * limits.requests
+        worst = limits.worst(row.body)
+        self.worst = None if worst is None or self.worst is None else self.worst + worst
 
     def measure(self, sample: Iterable[Result]) -> None:
         """Extrapolate what a sample of the rows cost; `likely` stays None if that is unknown."""

@@ -30,13 +30,14 @@ def make_limits(
         threshold("--min-balance", budget.min_balance),
     )
     if budget.estimate or any(limit is not None for limit in limits):
-        prices = known_prices(run, settings, settings.model)
+        prices = known_prices(run, settings, (settings.model, *settings.fallback_models))
     else:
         prices = prices_of(profiles.load(run.terminal.env).prices(), settings.aliases)
     return Limits(
         *limits,
         prices,
         1 + checks.schema_retries,
+        settings.fallback_models,
     )
 
 
@@ -52,4 +53,5 @@ def make_settings(
         failures.max_outage,
         limits,
         tuple(parse_max_failures(text) for text in failures.max_failures),
+        settings.fallback_models,
     )

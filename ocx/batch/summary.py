@@ -14,6 +14,7 @@ from ocx.batch.control.settings import Stop
 from ocx.batch.output.batch_row import as_number
 from ocx.batch.output.states import State
 from ocx.batch.result import EXIT_CODES, OK, Result
+from ocx.batch.rows.row import Row
 
 _PARTIAL = 13
 _BY_ERROR = {"balance", "max_credits", "min_balance", "refused"}
@@ -45,6 +46,7 @@ class Summary:
     for_good: failures that a rerun does not mend, by class; those that were kept, too.
     cut: answers that the token limit ended.
     unknown_reasons: the finish_reasons of answers that are not known, and how often.
+    fallbacks: rows answered by another model than they asked for, by model.
     unsent: rows without a result.
     maybe_paid_twice: rows at most whose request may have been charged more than once.
     credits: the costs that are known by row.
@@ -59,6 +61,7 @@ class Summary:
     cut: int = 0
     unknown_reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Example] = field(default_factory=dict)
+    fallbacks: Counter[str] = field(default_factory=Counter)
     unsent: int = 0
     maybe_paid_twice: int = 0
     requests: int = 0
@@ -101,6 +104,8 @@ class Summary:
             self.completion_tokens += token_count(answer.usage, "completion_tokens") or 0
             self.cached_tokens += cached_tokens(answer.usage) or 0
             self.reasoning_tokens += reasoning_tokens(answer.usage) or 0
+        if answer is not None and isinstance(result.row, Row) and result.row.instead_of:
+            self.fallbacks[result.row.model] += 1
         if result.credits is None:
             self.unknown_costs += 1
         else:
@@ -161,6 +166,7 @@ class Summary:
             },
             "cut_at_limit": self.cut,
             "unknown_finish_reasons": dict(self.unknown_reasons),
+            "fallbacks": dict(self.fallbacks),
             "maybe_paid_twice": self.maybe_paid_twice,
             "requests": self.requests,
             "prompt_tokens": self.prompt_tokens,

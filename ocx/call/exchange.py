@@ -16,8 +16,9 @@ from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
 from ocx.api.finish import ending_of
 from ocx.api.types import Delta, Reply
 from ocx.call.options import Checks
-from ocx.call.think import LateThink, Split, ThinkSplitter, split_whole
-from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
+from ocx.call.think import split_whole
+from ocx.call.think_deltas import Thinking
+from ocx.errors import IncompleteError, InvalidAnswerError, OcxError, RejectedError
 from ocx.escaping import one_line
 from ocx.record import record
 
@@ -94,6 +95,7 @@ class Exchange:
         keep_text: put a stream's text into the answer. Checks and a recorder need it anyway.
         in_words: models whose server refuses response_format: the schema is in the system message.
         uncounted: models whose server refuses stream_options: the tokens are not known.
+        fallbacks: models that are asked in turn if the body's cannot answer.
         split_think: tell a `<think>` block at the beginning of the text apart, as reasoning.
     """
 
@@ -105,6 +107,7 @@ class Exchange:
     stream: bool = True
     keep_text: bool = True
     split_think: bool = True
+    fallbacks: Sequence[str] = ()
     in_words: set[str] = field(default_factory=set)
     uncounted: set[str] = field(default_factory=set)
 
@@ -119,6 +122,26 @@ class Exchange:
         """
         if self.credits is not None:
             self.credits.begin(self.client)
+        while True:
+            try:
+                return self._asked(body, sink)
+            except OcxError as error:
+                model = self.model_after(body, error)
+                if model is None:
+                    raise
+                log.warning("%s: %s; asking %s", body["model"], one_line(error.message), model)
+                body = {**body, "model": model}
+
+    def model_after(self, body: Body, error: OcxError) -> str | None:
+        """The model to ask next, None to give up."""
+        if not self.fallbacks:
+            return None
+        from ocx.api.fallback import next_model  # only where a call may fall back
+
+        return next_model(str(body.get("model")), self.fallbacks, error)
+
+    def _asked(self, body: Body, sink: DeltaSink | None) -> Result:
+        """One model's answer."""
         if self.schema is None:
             return self._valid(body, sink)
         model = str(body.get("model"))
@@ -192,21 +215,28 @@ class _RoundTrip:
         text: list[str] = []
         reasoning: list[str] = []
         keep = self._keeper(text, reasoning)
-        thinking = _Thinking(keep) if self._exchange.split_think else None
+        thinking = Thinking(keep) if self._exchange.split_think else None
         hear = thinking.take if thinking else keep
-        complete = False
+        complete = given_up = False
         with self._opened() as stream:
             try:
                 for deltas in stream:
                     hear(deltas)
                 complete = True
+            except OcxError as error:
+                given_up = self._gives_up(error)
+                raise
             finally:
                 if thinking:
                     thinking.end()
                 answer = streamed_answer(stream, joined(text), joined(reasoning))
                 self.answer = thinking.of(answer) if thinking else answer
-                if self._sink is not None:
+                if self._sink is not None and not given_up:
                     self._sink.finish(self.answer, complete=complete)
+
+    def _gives_up(self, error: OcxError) -> bool:
+        """Whether this answer is nothing: another model is asked, and the sink waits for it."""
+        return self._exchange.model_after(self._body, error) is not None
 
     def _opened(self) -> Stream:
         """The answer as it begins; without stream_options where the server refuses them."""
@@ -245,7 +275,10 @@ class _RoundTrip:
         try:
             reply = self._exchange.client.chat(self._body)
         except UnfitAnswerError as unfit:
-            self._fetched(unfit.reply, complete=False)
+            if self._gives_up(unfit):
+                self.answer = whole_answer(unfit.reply)
+            else:
+                self._fetched(unfit.reply, complete=False)
             raise
         self._fetched(reply, complete=True)
 
@@ -279,47 +312,6 @@ class _RoundTrip:
     ) -> None:
         if self._exchange.recorder is not None:
             self._exchange.recorder.record(self._body, started, self.answer, cost, error)
-
-
-class _Thinking:
-    """Passes deltas on to `hear`, with the reasoning that stands in their text apart."""
-
-    def __init__(self, hear: Callable[[Sequence[Delta]], object]) -> None:
-        self._hear = hear
-        self._splitter = ThinkSplitter(begun_before=True)
-        self._late = LateThink()
-
-    def take(self, deltas: Sequence[Delta]) -> None:
-        splitter = self._splitter
-        if not splitter.begun and len(deltas) == 1 and deltas[0].finish_reason is not None:
-            self._hear(_divided(deltas, split_whole))  # nothing has been shown yet
-            return
-        if not splitter.decided:
-            deltas = _divided(deltas, splitter.feed)
-        if not splitter.closed:
-            one = len(deltas) == 1
-            self._late.watch(deltas[0].text if one else "".join([d.text for d in deltas]))
-        self._hear(deltas)
-
-    def end(self) -> None:
-        """Pass on what was held back."""
-        if rest := self._splitter.end():
-            self._hear([Delta(rest, "", "", None)])
-
-    def of(self, answer: Answer) -> Answer:
-        """The answer as it is kept: what was shown stays, but reasoning is no text in it."""
-        if not self._late.came:
-            return answer
-        text, reasoning = split_whole(answer.text)
-        return replace(answer, text=text, reasoning=answer.reasoning + reasoning, late_think=True)
-
-
-def _divided(deltas: Sequence[Delta], split: Callable[[str], Split]) -> list[Delta]:
-    parts = [split(delta.text) for delta in deltas]
-    return [
-        delta._replace(text=part.text, reasoning=delta.reasoning + part.reasoning)
-        for delta, part in zip(deltas, parts, strict=True)
-    ]
 
 
 def was_cut(answer: Answer) -> bool:

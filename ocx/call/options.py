@@ -90,6 +90,12 @@ class Sampling(OptionGroup):
     heading = "Model and sampling"
 
     model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None
+    fallback_models: Annotated[
+        Text,
+        Option(
+            "--fallback-model A,B", "Ask these in turn if the model is unknown or takes no more."
+        ),
+    ] = None
     temperature: Annotated[
         float | None, Option("--temperature X", "Randomness, 0 to 2 (API: 1).")
     ] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -17,15 +18,15 @@ from ocx.runtime import Runtime
 _SECONDS = 5.0  # prices are worth a short question, not a wait
 
 
-def known_prices(run: Runtime, settings: Settings, model: str) -> dict[str, Price]:
-    """Prices by model id; the endpoint is asked only if the configuration has none for `model`.
+def known_prices(run: Runtime, settings: Settings, models: Sequence[str]) -> dict[str, Price]:
+    """Prices by model id; the endpoint is asked only if the configuration lacks one of `models`.
 
     Raises:
         ConfigError: the prices of the configuration are none.
     """
     table = profiles.load(run.terminal.env).prices()
     configured = prices_of(table, settings.aliases)
-    if model in configured or not _may_ask(run, settings):
+    if all(model in configured for model in models) or not _may_ask(run, settings):
         return configured
     return {**_of_endpoint(run, settings), **configured}
 

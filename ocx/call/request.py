@@ -148,7 +148,7 @@ class _Stdin:
 def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Request:
     flags = sampling.settings()
     model = sampling.model or (template.model if template else None)
-    settings = run.settings(model=model, **flags)
+    settings = run.settings(model=model, fallback_models=sampling.fallback_models, **flags)
     read_stdin = run.read_stdin
     tools = _tools(sampling, read_stdin)
     options = {**parse_options(sampling.options, {**flags, **tools}, read_stdin), **tools}

@@ -126,6 +126,7 @@ def _call(
             output.streams(run),
             keep_text=False,
             split_think=output.reasoning != "raw",
+            fallbacks=settings.fallback_models,
         )
         with awaited(run, client, settings.model, output, checks, target) as sink:
             result = exchange.send(body, sink)

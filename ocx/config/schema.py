@@ -15,6 +15,7 @@ from ocx.config.values import (
     Headers,
     Integer,
     KeyName,
+    ModelList,
     Number,
     OneOf,
     StopSequences,
@@ -120,6 +121,13 @@ class Settings:
     )
     model: str = _setting(
         Text(r"(?s:.*\S.*)", "cannot be empty"), "model id or alias", "deepseek-chat", env=True
+    )
+    fallback_models: tuple[str, ...] = _setting(
+        ModelList(),
+        "models to ask in turn if the model is unknown, overloaded or limited",
+        (),
+        example='["gpt-4o-mini"]',
+        env=True,
     )
     key_name: str | None = _setting(
         KeyName(), "stored key to use (`ocx keys add NAME`)", example='"work"', local=True

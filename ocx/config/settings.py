@@ -67,6 +67,8 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
     fields = {name: choice.value for name, choice in chosen.items()}
     aliases = config.aliases()
     fields["model"] = aliases.get(fields["model"], fields["model"])
+    fallbacks = [aliases.get(name, name) for name in fields["fallback_models"]]
+    fields["fallback_models"] = tuple(name for name in fallbacks if name != fields["model"])
     fields["balance_scale"] = _decimal(fields["balance_scale"])
     check_url(fields["base_url"], fields["auth"], sources["base_url"])
     warnings = _warnings(config, profile, env)

@@ -200,6 +200,19 @@ class TextList(ValueType):
         return list(value)
 
 
+class ModelList(TextList):
+    """Ids or aliases of models; on a command line and in the environment between commas."""
+
+    def parse(self, text: str) -> Any:
+        return super().parse(text) if text.lstrip().startswith("[") else text
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        texts = value.split(",") if isinstance(value, str) else value
+        names = tuple(name.strip() for name in super().check(texts))
+        _refuse_keys(names)
+        return tuple(dict.fromkeys(name for name in names if name))
+
+
 class StopSequences(TextList):
     """One text or a list: the API takes `stop` both ways. It never holds a key."""
 

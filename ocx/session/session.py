@@ -91,6 +91,7 @@ def session(
             recorder,
             output.streams(run),
             split_think=output.reasoning != "raw",
+            fallbacks=settings.fallback_models,
         )
         talk = Session(run, request, output, exchange, recorder, shows_cost=limits.cost)
         lines = stack.enter_context(LineEditor(run.terminal, history, talk.complete))

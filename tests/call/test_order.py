@@ -30,8 +30,10 @@ NEVER = {
     "recorder": ("ocx.call.delivery", "ocx.output", "ocx.keyring.client"),
     "credits": ("ocx.call.exchange", "ocx.call.delivery", "ocx.runtime", "ocx.terminal"),
     "think": ("ocx.api", "ocx.call", *SEAM),
+    "think_deltas": ("ocx.call.request", "ocx.call.exchange", "ocx.call.delivery", *SEAM),
     "outcome": ("ocx.api", "ocx.call", *SEAM),
     "report": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder", *SEAM),
+    "prices": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder"),
     "estimate": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder"),
     "preview": ("ocx.call.exchange", "ocx.call.delivery", "ocx.keyring.client"),
 }

@@ -110,6 +110,7 @@ BY_SETTING = {
     "proxy": URLS,
     "auth": st.just("key"),
     "history": st.sampled_from(["auto", "on", "off"]),
+    "fallback_models": st.sampled_from(["m1", "m1,m2"]),
 }
 
 
@@ -159,6 +160,8 @@ def test_order(
             assert got is None if expected is None else float(got) == expected
         elif name == "headers":
             assert got == (expected or {})
+        elif name == "fallback_models":
+            assert got == (tuple(expected.split(",")) if expected else ())
         else:
             assert str(got) == str(expected) or got == expected or float(got) == float(expected)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
+from ocx.api.fallback import is_unknown_model
 from ocx.errors import OcxError, RejectedError
 
 ENOUGH = 20
 """Rows, the first ones, that are all refused for good with the same error."""
 
-_NO_MODEL = re.compile(r"(?i)model.{0,80}(not found|not exist|unknown|invalid|not supported)")
-_CODES = {"model_not_found", "model_not_exist", "invalid_model", "unknown_model"}
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -48,10 +47,3 @@ class Beginning:
     def lacks_the_model(self, error: OcxError) -> bool:
         """Whether the one model that all rows ask for is not there."""
         return len(self.models) == 1 and is_unknown_model(error)
-
-
-def is_unknown_model(error: OcxError) -> bool:
-    """Whether the server refused a request since it has no such model."""
-    if not isinstance(error, RejectedError) or error.status not in {400, 404, 422}:
-        return False
-    return (error.api_code or "").lower() in _CODES or _NO_MODEL.search(error.message) is not None

@@ -16,12 +16,13 @@ How far it can go over:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from ocx.answer.price import Price
+from ocx.answer.price import Price, worst_of
+from ocx.batch.result import Answer
 
 MARGIN = Decimal("1.5")
 _SHARE = 8
@@ -39,12 +40,14 @@ class Limits:
     Attributes:
         prices: by model.
         requests: for one row, at most: a schema may ask again.
+        fallbacks: models that may be asked in the place of a row's own.
     """
 
     max_credits: Decimal | None = None
     min_balance: Decimal | None = None
     prices: Mapping[str, Price] | None = None
     requests: int = 1
+    fallbacks: Sequence[str] = ()
 
     @property
     def any(self) -> bool:
@@ -52,6 +55,18 @@ class Limits:
 
     def price(self, body: Mapping[str, Any]) -> Price | None:
         return (self.prices or {}).get(str(body.get("model")))
+
+    def worst(self, body: Mapping[str, Any]) -> Decimal | None:
+        """The most that a request may cost, with the dearest model that may be asked."""
+        return worst_of(body, self.fallbacks, self.prices or {}, self.requests)
+
+    def cost(self, body: Mapping[str, Any], answer: Answer) -> tuple[Decimal | None, str]:
+        """What an answer cost, None if that is unknown, and who says so."""
+        if answer.credits is not None:
+            return answer.credits, answer.credits_source
+        price = self.price(body)
+        cost = price.of_usage(answer.usage) if price else None
+        return cost, "unknown" if cost is None else "price"
 
 
 class Budget:
@@ -85,9 +100,9 @@ class Budget:
 
     def worst(self, body: Mapping[str, Any]) -> Decimal | None:
         """What a request may cost, None while nothing is known."""
-        price = self._limits.price(body)
-        if price is not None:
-            return price.worst(body) * self._limits.requests
+        worst = self._limits.worst(body)
+        if worst is not None:
+            return worst
         return None if self._largest is None else self._largest * MARGIN
 
     def admit(self, body: Mapping[str, Any]) -> Admission:

@@ -12,9 +12,9 @@ import math
 from collections import deque
 from decimal import Decimal
 
-from ocx.answer.price import Price
 from ocx.batch.control.beginning import Beginning
 from ocx.batch.control.budget import Budget
+from ocx.batch.control.fallbacks import Fallbacks
 from ocx.batch.control.outage import Outage
 from ocx.batch.control.rates import Rates
 from ocx.batch.control.retry import LONGEST_WAIT, Kind, backoff, kind_of
@@ -39,6 +39,7 @@ class Scheduler:
         self._settings = settings
         self.window = Window(settings.workers)
         self.beginning = Beginning(patient=bool(settings.max_failures))
+        self._fallbacks = Fallbacks(settings.fallbacks, settings.retries)
         self.rates = Rates(settings.rpm, settings.tpm)
         self.outage = Outage(settings.max_outage)
         self.budget = Budget(settings.limits, settings.workers, spent)
@@ -82,9 +83,9 @@ class Scheduler:
         if self.stop:
             self.unsent += 1
         else:
-            self._ready.append(task)
             if len(self.beginning.models) < 2:
-                self.beginning.models.add(str(task.row.body.get("model")))
+                self.beginning.models.add(task.row.model)
+            self._ready.append(task)
 
     def close_input(self) -> None:
         """No more rows will come."""
@@ -120,6 +121,9 @@ class Scheduler:
         kind = kind_of(outcome)
         task.attempts += outcome.requests - 1
         self._settle_failure(task, outcome)
+        if not self.stop and self._fallbacks.take_over(task, outcome.error, again=kind.again):
+            self._ready.appendleft(task)
+            return []
         if kind.stop or self.beginning.lacks_the_model(outcome.error):
             self.unsent += 1
             name = outcome.error.name if kind.stop else "refused"
@@ -252,6 +256,7 @@ class Scheduler:
             self._ready.popleft()
         else:
             heapq.heappop(self._delayed)
+        self._fallbacks.begin(task)
         if not task.attempts:
             task.began = now
         task.attempts += 1
@@ -265,7 +270,7 @@ class Scheduler:
     def _answered(self, task: Task, answer: Answer, now: float) -> Result:
         self._limited_since = None
         self.rates.answered(task, answer.headers, answer.usage, now)
-        cost, source = self._cost(task, answer)
+        cost, source = self._settings.limits.cost(task.row.body, answer)
         self.budget.settle(task.hold, cost)
         task.attempts += answer.requests - 1
         if cost is None:
@@ -273,13 +278,6 @@ class Scheduler:
         else:
             task.credits += cost
         return self._finish(task, answer, now, source)
-
-    def _cost(self, task: Task, answer: Answer) -> tuple[Decimal | None, str]:
-        if answer.credits is not None:
-            return answer.credits, answer.credits_source
-        price: Price | None = self._settings.limits.price(task.row.body)
-        cost = price.of_usage(answer.usage) if price else None
-        return cost, "unknown" if cost is None else "price"
 
     def _settle_failure(self, task: Task, failure: Failure) -> None:
         refused = (failure.error.status or 0) >= 300

@@ -17,6 +17,7 @@ class Settings:
     """Attributes:
     workers: requests at once, at most.
     retries: attempts of a row after the first; 429 answers and outages do not count.
+    fallbacks: models that a row is sent to in turn if its own cannot answer.
     max_outage: seconds without the server, or of nothing but 429, until the run stops.
     """
 
@@ -27,6 +28,7 @@ class Settings:
     max_outage: float = MAX_OUTAGE
     limits: Limits = field(default_factory=Limits)
     max_failures: Sequence[MaxFailures] = ()
+    fallbacks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ class Task:
     Attributes:
         attempts: requests sent for it so far.
         retries: of those, the ones that count against the limit.
+        refusals: 429 answers of the model that it is sent to.
         tokens: what the tokens' limits are charged for it.
     """
 
@@ -23,6 +24,7 @@ class Task:
     tokens: int = 0
     attempts: int = 0
     retries: int = 0
+    refusals: int = 0
     began: float = 0.0
     episode: int = 0
     pace_episode: int = 0

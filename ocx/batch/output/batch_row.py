@@ -14,6 +14,7 @@ from typing import Any
 from ocx.batch.id_table import id_key
 from ocx.batch.output.verdict import verdict_of
 from ocx.batch.result import Answer, Failure, Result
+from ocx.batch.rows.row import Row
 
 ROW_PREFIX = b'{"id":"batch_req_'
 
@@ -100,7 +101,14 @@ def _ours(result: Result) -> dict[str, Any]:
         "credits": as_number(result.credits),
         "credits_source": result.credits_source,
         "class": result.kind,
+        **_model(result),
     }
+
+
+def _model(result: Result) -> dict[str, str]:
+    """The model that answered where it is not the one that was asked first."""
+    row = result.row
+    return {"model": row.model} if isinstance(row, Row) and row.instead_of is not None else {}
 
 
 def as_number(amount: Decimal | None) -> float | int | None:

@@ -20,6 +20,7 @@ class Row:
         path: below the base URL.
         source: the input's own fields, for `--merge`.
         expect: what the answer must satisfy: contains, regex, equals, schema.
+        instead_of: the model that was asked first, where a fallback is asked.
     """
 
     id: str
@@ -28,6 +29,11 @@ class Row:
     path: str = CHAT_PATH
     source: Mapping[str, Any] | None = None
     expect: Mapping[str, Any] | None = None
+    instead_of: str | None = None
+
+    @property
+    def model(self) -> str:
+        return str(self.body.get("model"))
 
 
 @dataclass(frozen=True, slots=True)
