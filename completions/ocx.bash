@@ -22,8 +22,8 @@ __ocx_options() {
     options=
     case $1 in
         'ocx') options='--version -V' ;;
-        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --encoding --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template --estimate' ;;
-        'ocx batch') options='--text --input-format --id-column --delimiter --encoding --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
+        'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --encoding --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --fallback-model --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template --estimate' ;;
+        'ocx batch') options='--text --input-format --id-column --delimiter --encoding --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --fallback-model --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
         'ocx batch verify') options='--failed --text --input-format --id-column --delimiter --encoding' ;;
         'ocx models') options='--exists --columns' ;;
         'ocx balance') options='--min --warn --days --over --min-days --currency --accept-guess --raw --format --output -o' ;;
@@ -67,6 +67,7 @@ __ocx_option_value() {
         'ocx chat --template'|'ocx chat -t') kind='templates' ;;
         'ocx chat --param'|'ocx chat -p') kind='text' ;;
         'ocx chat --model'|'ocx chat -m') kind='models' ;;
+        'ocx chat --fallback-model') kind='text' ;;
         'ocx chat --temperature') kind='text' ;;
         'ocx chat --top-p') kind='text' ;;
         'ocx chat --max-tokens') kind='text' ;;
@@ -96,6 +97,7 @@ __ocx_option_value() {
         'ocx batch --template'|'ocx batch -t') kind='templates' ;;
         'ocx batch --param'|'ocx batch -p') kind='text' ;;
         'ocx batch --model'|'ocx batch -m') kind='models' ;;
+        'ocx batch --fallback-model') kind='text' ;;
         'ocx batch --temperature') kind='text' ;;
         'ocx batch --top-p') kind='text' ;;
         'ocx batch --max-tokens') kind='text' ;;
@@ -201,9 +203,9 @@ __ocx_argument_value() {
         'ocx keys rotate '1) kind='keys' ;;
         'ocx keys check '1) kind='keys' ;;
         'ocx keys rm '1) kind='keys' ;;
-        'ocx config get '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
-        'ocx config set '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
-        'ocx config unset '1) kind='words base_url auth model key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
+        'ocx config get '1) kind='words base_url auth model fallback_models key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
+        'ocx config set '1) kind='words base_url auth model fallback_models key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
+        'ocx config unset '1) kind='words base_url auth model fallback_models key_name api_key_command system temperature top_p max_tokens stop headers timeout connect_timeout idle_timeout retries proxy ca_bundle balance_path balance_scale price_scale history' ;;
         'ocx config profiles use '1) kind='profiles' ;;
         'ocx config profiles copy '1) kind='profiles' ;;
         'ocx config profiles rm '1) kind='profiles' ;;
