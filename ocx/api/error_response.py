@@ -79,7 +79,7 @@ def from_response(
         status=status,
         api_code=code,
         request_id=request_id(headers, key),
-        retry_after=asked_wait(headers, document, text),
+        retry_after=asked_wait(headers, document, _words(document, _DEPTH) or words),
     )
 
 
@@ -112,7 +112,7 @@ def reported(
         status=status,
         api_code=code,
         request_id=request_id(headers, key),
-        retry_after=asked_wait(headers, document, text),
+        retry_after=asked_wait(headers, document, _words(document, _DEPTH)),
     )
 
 

@@ -32,7 +32,8 @@ _OTHER_CODES = {"content_filter", "context_length_exceeded"}
 # may be about what the server itself runs out of.
 _MONEY = (
     r"(?i)insufficient.{0,20}(balance|credit|fund)|credit balance is too low"
-    r"|(not enough|no|out of|run out of) (more )?credits?\b"
+    r"|(not enough|no|out of|run out of) (more )?credits?\b|not enough (balance|quota|funds)"
+    r"|(balance|credits?|quota) (is|are) not enough"
     r"|[余餘][额額].{0,6}(不足|[用耗][尽盡]|用完)|欠[费費]|充值|儲值"
     r"|(kredit|baki).{0,30}(tidak (men)?cukup|habis)|tidak (men)?cukup.{0,15}(kredit|baki)"
 )

@@ -51,6 +51,8 @@ def of(
         "Your credit balance is too low to access the API",
         "Your quota is exhausted",
         "You have run out of credits",
+        "user quota is not enough",
+        "not enough balance",
     ],
 )
 def test_used_up_is_about_credits_whatever_the_status(status: int, text: str) -> None:
@@ -152,6 +154,11 @@ def test_a_body_of_google_rpc_is_read_through(body: Any, seconds: float | None) 
 def test_a_wait_in_words(text: str, seconds: float | None) -> None:
     found = wait_in(None, text)
     assert found == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_wait_at_the_end_of_a_long_message_is_read() -> None:
+    body = {"error": {"message": "x " * 400 + "Please try again in 9s."}}
+    assert of(429, body).retry_after == 9
 
 
 def test_a_header_comes_before_the_body() -> None:

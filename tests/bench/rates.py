@@ -3,6 +3,8 @@
 Five minutes. A server that allows 300 requests a minute, told and not told in headers: how much of
 it is used after the first minute, and how many answers are 429. Then one without a limit that
 takes a while for each answer: rows a second against the best of several fixed numbers of threads.
+And 48 calls of `ocx chat` by `xargs -P 16` against four a second and `Retry-After: 1`: how many 429
+it took until all were answered.
 """
 
 from __future__ import annotations
@@ -154,6 +156,29 @@ def limited(name: str, server: Server) -> None:
     print(f"{RPM}/min, {name:<28} used {used:6.1%}   429 {refused:6.2%}", flush=True)
 
 
+def calls() -> None:
+    """One-shot calls that are told the same wait: all answered, and how many 429 it took."""
+    server = Server(240, burst=4, retry_after=True)
+    with tempfile.TemporaryDirectory() as folder, running(server) as url:
+        call = [sys.executable, "-m", "ocx", "chat", "-I", "--no-stream", "--retries", "8"]
+        began = time.monotonic()
+        done = subprocess.run(
+            ["xargs", "-P", "16", "-n", "1", *call],
+            input="\n".join(map(str, range(48))),
+            env=_env(folder, url),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    answered = done.stdout.count("yes")
+    refused = sum(status == 429 for _, status in server.log)
+    took = time.monotonic() - began
+    print(
+        f"48 calls, 16 at once, 4/s   answered {answered}   429 {refused}   {took:.0f} s",
+        flush=True,
+    )
+
+
 def free(name: str, latency: float) -> None:
     """Rows a second of the run itself, against pools of fixed size."""
     with tempfile.TemporaryDirectory() as folder:
@@ -194,6 +219,7 @@ def main() -> None:
         thread.start()
     for thread in together:
         thread.join()
+    calls()
     free("no limit, 50 ms an answer", latency=0.05)
     free("no limit, 5 ms an answer", latency=0.005)
 
