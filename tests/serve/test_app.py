@@ -395,6 +395,11 @@ def test_models_are_listed_and_found(served: Served) -> None:
     assert listed["object"] == "list"
     assert [model["id"] for model in listed["data"]] == [model.id for model in BUILT_IN]
     assert served.http.get("/models/gpt-4").json() == listed["data"][-1]
+    assert listed["data"][0]["pricing"] == {
+        "unit": "credits",
+        "prompt": "0.000005",
+        "completion": "0.000018",
+    }
     assert error(served.http.get("/models/gpt-9"), 404)["code"] == "model_not_found"
     assert served.http.get("/models/fault/429").json()["id"] == "fault/429"
 
