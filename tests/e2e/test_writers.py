@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
-from tests.support.program import Ocx, Process
+from tests.support.program import PROGRAM, Ocx, Process
 from tests.support.raw_server import STALL
 from tests.support.row_server import RowServer, write_rows
 from tests.support.sizes import part
@@ -132,6 +132,8 @@ STORMS = {
     "--report": ("chat", "-m", "{}", "--report", FILE, "{}"),
     "status": ("balance", "--format", "nagios", "--min", "1", "-o", FILE),
     "cache": ("models",),
+    "tape": ("serve", "--record", FILE, "--", *PROGRAM, "chat", "--retries", "0", "{}"),
+    "batch": ("batch", "in.jsonl", "-o", FILE, "--resume", "-q"),
 }
 
 
@@ -144,6 +146,8 @@ def test_a_storm_of_writers_that_are_killed(
     chance = random.Random(20)
     folder = online.cache / "models" if kind == "cache" else online.work
     file = folder / ("default.txt" if kind == "cache" else FILE)
+    if kind == "batch":
+        write_rows(folder / "in.jsonl", 20)
     for count in (2, part(20)):
         writers = [writer(online, kind, number) for number in range(count)]
         killed = chance.sample(writers, count // 2)
@@ -158,7 +162,7 @@ def test_a_storm_of_writers_that_are_killed(
             check_whole(kind, file)
     writer(online, kind, 0).finish().has(0)
     check_whole(kind, file)
-    assert [path.name for path in folder.iterdir()] == [file.name]
+    assert {path.name for path in folder.iterdir()} - {"in.jsonl"} == {file.name}
 
 
 def writer(online: Ocx, kind: str, number: int) -> Process:
@@ -169,6 +173,10 @@ def check_whole(kind: str, file: Path) -> None:
     text = file.read_text()
     if kind == "--report":
         assert json.loads(text)["exit_code"] == 0
+    elif kind == "tape":
+        assert json.loads(text)["status"] == 200
+    elif kind == "batch":
+        assert len({json.loads(line)["custom_id"] for line in text.splitlines()}) == 20
     else:
         whole = {"-o": "Hello!\n", "cache": "deepseek-chat\ngpt-4o\n"}
         assert text == whole[kind] if kind in whole else " OK" in text and text.endswith("\n")
