@@ -19,8 +19,9 @@ from ocx.batch.ending import ending, summary_lines
 from ocx.batch.inputs import Input
 from ocx.batch.job import Job, Run
 from ocx.batch.options import RowsOut
+from ocx.batch.output.resume import asked_at
 from ocx.batch.outputs import Opened, check_empty, is_stream, make_renderer, open_output
-from ocx.batch.plan import Plan, Seen
+from ocx.batch.plan import ChangedInputError, Plan, Seen
 from ocx.batch.progress import Progress, form_of
 from ocx.batch.request_hash import request_sha256
 from ocx.batch.result import Result
@@ -28,6 +29,7 @@ from ocx.batch.rows.row import Row
 from ocx.batch.summary import Summary
 from ocx.call.options import Checks
 from ocx.config.settings import Settings
+from ocx.errors import UsageError
 from ocx.keyring.client import open_endpoint
 from ocx.output.batch_progress import showing
 from ocx.output.json_output import write_json
@@ -96,14 +98,28 @@ def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator
         # What is wrong with an input must not leave an empty output behind.
         plan = setup.rows.plan(None, setup.sha256, setup.out.retry, on_row) if fresh else None
         endpoint = stack.enter_context(open_endpoint(run, setup.settings))
-        renderer = make_renderer(setup.out, setup.rows, setup.schema)
+        renderer = make_renderer(setup.out, setup.rows, setup.schema, setup.settings.base_url)
         opened = stack.enter_context(
             open_output(run.terminal, setup.path, setup.out, renderer, resume=setup.resume)
         )
         if not fresh:
             states = opened.store.states if opened.store is not None else None
-            plan = setup.rows.plan(states, setup.sha256, setup.out.retry, on_row)
+            try:
+                plan = setup.rows.plan(states, setup.sha256, setup.out.retry, on_row)
+            except ChangedInputError as error:
+                raise _other_url(setup) or error from None
         yield Prepared(_connector(setup, endpoint), opened, plan)
+
+
+def _other_url(setup: Setup) -> UsageError | None:
+    """The error of a resume that asks another endpoint than the rows that are there, said once."""
+    asked, now = setup.path and asked_at(setup.path), setup.settings.base_url
+    if not asked or asked.rstrip("/") == now.rstrip("/"):
+        return None
+    return UsageError(
+        f"{setup.path} was answered by {asked}, and this run would ask {now}",
+        hint="--resume goes on with the same base URL; use another -o for this one",
+    )
 
 
 def execute(run: Runtime, setup: Setup) -> Summary:

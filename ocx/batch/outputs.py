@@ -100,12 +100,12 @@ def check_empty(path: Path, *, resume: bool) -> bool:
     return not size
 
 
-def make_renderer(out: RowsOut, rows: Input, schema: Schema | None) -> Renderer:
+def make_renderer(out: RowsOut, rows: Input, schema: Schema | None, base_url: str) -> Renderer:
     """What makes the bytes of a row. Raises UsageError for an input that cannot be merged."""
     if out.row_format == "text":
         return TextLines()
     if not out.merge:
-        return BatchRows()
+        return BatchRows(base_url)
     if rows.form in {"jsonl", "text"}:
         return MergedJson(out.field, parse=schema is not None)
     properties = _properties(schema)

@@ -102,10 +102,12 @@ def decide(row: Row | BadRow, states: States | None, sha256: Hash, retry: Retry)
     return states.decide(row, sha256(row) if isinstance(row, Row) else "", retry)
 
 
+class ChangedInputError(UsageError):
+    """Rows were answered for another request."""
+
+
 def changed_input(name: str, changed: Problems) -> UsageError:
-    error = changed.error(name)
-    error.hint = CHANGED
-    return error
+    return ChangedInputError(changed.error(name).message, hint=CHANGED)
 
 
 def _count_kept(plan: Plan, row: Row | BadRow, states: States | None) -> None:

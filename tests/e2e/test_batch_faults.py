@@ -421,10 +421,20 @@ def test_a_named_pipe_takes_the_rows_and_is_not_resumed(
     assert "goes on with a file" in ocx("batch", "in.jsonl", "-o", "pipe", "--resume").has(2).stderr
 
 
-def test_a_resume_with_another_base_url_names_it(ocx: Ocx, rows: RowServer, work: Path) -> None:
-    ocx("batch", "in.jsonl", "-o", "out.jsonl").has(0)
-    sent = sum(rows.asked.values())
-    ocx.env["OCX_BASE_URL"] = rows.base_url.replace("/v1", "/v2")
-    run = ocx("batch", "in.jsonl", "-o", "out.jsonl", "--resume").has(2)
-    assert run.stderr.count("base URL") == 1
+def test_a_resume_with_another_base_url_says_so_once(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    args = ("batch", "in.jsonl", "-o", "out.jsonl")
+    rows.behave = lambda prompt, _: answers.error(400) if prompt == "row 3" else None
+    ocx(*args, "--limit", "5").has(7)
+    ocx(*args, "--resume", "--retry-errors", "all").has(7)
+    sent, first = sum(rows.asked.values()), rows.base_url
+    other = ocx.env["OCX_BASE_URL"] = rows.base_url.replace("/v1", "/v2")
+    run = ocx(*args, "--resume").has(2)
+    message, hint = run.stderr.splitlines()
+    assert message == (
+        f"ocx: error: out.jsonl was answered by {first}, and this run would ask {other}"
+    )
+    assert "base URL" in hint
+    ocx.env["OCX_BASE_URL"] = first + "/"
+    run = ocx(*args, "--resume", "-m", "another").has(2)
+    assert "line 1 has another request for 'r0' than was answered" in run.stderr
     assert sum(rows.asked.values()) == sent

@@ -25,15 +25,21 @@ class Renderer(Protocol):
 
 
 class BatchRows:
-    """Rows of OpenAI's Batch API."""
+    """Rows of OpenAI's Batch API; the first row of a run says where all of them were asked."""
 
     self_describing = True
+
+    def __init__(self, base_url: str | None = None) -> None:
+        self._untold = base_url
 
     def header(self) -> bytes:
         return b""
 
     def row(self, result: Result) -> bytes:
-        return encode_row(output_row(result))
+        row = output_row(result)
+        if self._untold is not None:
+            row["ocx"]["base_url"], self._untold = self._untold, None
+        return encode_row(row)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,16 @@ def read_output(path: Path) -> Iterator[Line]:
                 raise _foreign(path, number, error) from None
             yield Line(start, start + len(line), row)
             start += len(line)
+
+
+def asked_at(path: Path) -> str | None:
+    """The base URL that the first run of an output asked; None if no row tells."""
+    with path.open("rb") as file:
+        for line in file:
+            if b'"base_url":' in line:
+                with suppress(ValueError, KeyError, TypeError):
+                    return str(json.loads(line)["ocx"]["base_url"])
+    return None
 
 
 def _is_torn(line: bytes, *, first: bool) -> bool:
