@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ocx.api.retry import retry_after
+from ocx.charsets import guess
 from ocx.errors import OcxError
 
 _QUOTA_CODES = {
@@ -131,7 +132,7 @@ def names_field(error: OcxError, names: str) -> bool:
 
 
 def decoded(body: bytes, content_type: str = "") -> str:
-    """The text of an error: by its charset, as UTF-8, else by trial as Chinese.
+    """The text of an error: by its charset, as UTF-8, else by what its bytes look like.
 
     A charset that fits any bytes counts last: servers name it unasked.
     """
@@ -143,17 +144,10 @@ def decoded(body: bytes, content_type: str = "") -> str:
     with contextlib.suppress(ValueError):
         # It may have been cut inside a character.
         return codecs.utf_8_decode(body, "strict", fits_all)[0].removeprefix("\ufeff")
-    with contextlib.suppress(ValueError):
-        text = body.decode("gb18030")
-        if _is_common(text):
-            return text
-    return body.decode(charset if fits_all else "utf-8", "replace")
-
-
-def _is_common(text: str) -> bool:
-    """Whether most of its characters are of GB 2312: other bytes fit GB 18030 by chance."""
-    wide = [char for char in text if not char.isascii()]
-    return 2 * sum(bool(char.encode("gb2312", "ignore")) for char in wide) >= len(wide)
+    guessed = guess(body)
+    if guessed is None or guessed.startswith("utf-16"):  # a message has no need of that
+        return body.decode(charset if fits_all else "utf-8", "replace")
+    return body.decode(guessed, "replace")
 
 
 def _details(document: Any) -> Iterator[dict[str, Any]]:

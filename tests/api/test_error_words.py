@@ -198,7 +198,9 @@ def test_other_encodings_by_their_charset(text: str, charset: str) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "text"),
     [
-        ("für café".encode("latin-1"), "", "f\ufffdr caf\ufffd"),
+        ("für café".encode("latin-1"), "", "für café"),
+        ("額度已用盡，請先儲值".encode("big5"), "", "額度已用盡，請先儲值"),
+        (b"\xfe\xfd\x00ok", "", "\ufffd\ufffd\x00ok"),
         ("für café".encode(), "text/plain; charset=latin-1", "für café"),
         ("余额".encode()[:-1], "", "余"),
         (b"\xef\xbb\xbfok", "", "ok"),
