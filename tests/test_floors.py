@@ -74,6 +74,8 @@ SERVE_MAY_IMPORT = (
     "ocx.typography",
     "ocx.api.completion",
     "ocx.api.finish",
+    "ocx.api.http",
+    "ocx.api.pool",
     "ocx.api.proxy",
     "ocx.api.types",
     "ocx.api.sse",
@@ -84,7 +86,7 @@ SERVE_MAY_IMPORT = (
 MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring.client")
 
 FOREIGN = {
-    "httpx": ("ocx.api", "ocx.serve.forward", "ocx.serve.tape_app"),
+    "httpx": ("ocx.api",),
     "httpcore": ("ocx.api",),
     "aiohttp": ("ocx.api",),
     "h11": ("ocx.api", "ocx.serve.server"),
@@ -266,8 +268,6 @@ def test_these_files_know_the_http_libraries_and_no_other() -> None:
         "ocx.api.deadlines": {"httpcore"},
         "ocx.api.exceptions": {"httpx", "httpcore"},
         "ocx.api.client": {"httpx"},
-        "ocx.serve.forward": {"httpx"},
-        "ocx.serve.tape_app": {"httpx"},
     }
 
 

@@ -64,6 +64,7 @@ class Pool:
         self._environment = getproxies()
         self._sessions: dict[str | None, aiohttp.ClientSession] = {}
         self._urls: dict[str, yarl.URL] = {}
+        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._chat = build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
 
     async def __aenter__(self) -> Pool:
@@ -118,7 +119,9 @@ class Pool:
             OcxError: the server refused, the answer is too large, or it never came.
         """
         started = time.monotonic()
-        async with self._answer(request, seconds) as response:
+        async with self._answer(request, seconds, Call()) as response:
+            if not 200 <= response.status < 300:
+                raise await self._refused(response)
             pieces = [piece async for piece in _pieces(response, cap)]
             headers = headers_of(response)
             body = capped(unpack(pieces, headers.get("content-encoding", "")), cap)
@@ -133,16 +136,37 @@ class Pool:
         )
 
     @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        request: HttpRequest,
+        seconds: float,
+        *,
+        idle: float,
+        sent: asyncio.Event | None = None,
+    ) -> AsyncIterator[Streamed]:
+        """An answer of any status as it comes, unpacked.
+
+        Args:
+            seconds: for all of it.
+            idle: seconds without any byte.
+            sent: is set once a connection has been found: from then on it may cost.
+
+        Raises:
+            OcxError: also in the block, while pieces are read.
+        """
+        async with self._answer(request, seconds, Call(sent), idle) as response:
+            yield Streamed(response)
+
+    @contextlib.asynccontextmanager
     async def _answer(
-        self, request: HttpRequest, seconds: float
+        self, request: HttpRequest, seconds: float, call: Call, idle: float | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer with a 2xx status; everything that goes wrong in the block is translated."""
+        """An answer of any status; everything that goes wrong in the block is translated."""
         proxy_url = proxy.choose(request.url, self._endpoint.proxy, self._environment)
         session = self._sessions.get(proxy_url) or self._session(proxy_url, request.url)
         url = self._urls.get(request.url)
         if url is None:
             url = self._urls[request.url] = yarl.URL(request.url, encoded=True)
-        call = Call()
         CALL.set(call)
         response: aiohttp.ClientResponse | None = None
         limit = asyncio.timeout(seconds)
@@ -153,12 +177,11 @@ class Pool:
                     url,
                     data=request.content or None,
                     allow_redirects=False,
+                    timeout=self._timeout(idle),
                     **_through(proxy_url, request),
                 )
                 if log.isEnabledFor(logging.DEBUG):
                     log.debug("%s %s: %s", request.method, request.url, response.status)
-                if not 200 <= response.status < 300:
-                    raise await self._refused(response)
                 yield response
         except OcxError as error:
             error.sent = True
@@ -200,6 +223,13 @@ class Pool:
         error.headers, error.body = headers, content
         return error
 
+    def _timeout(self, idle: float | None) -> aiohttp.ClientTimeout:
+        if idle not in self._timeouts:
+            self._timeouts[idle] = aiohttp.ClientTimeout(
+                total=None, connect=self._endpoint.connect_timeout, sock_read=idle
+            )
+        return self._timeouts[idle]
+
     def _session(self, proxy_url: str | None, url: str) -> aiohttp.ClientSession:
         secure = url.startswith("https:") or (proxy_url or "").startswith("https:")
         if self._tls is None and secure:
@@ -207,7 +237,6 @@ class Pool:
         session = aiohttp.ClientSession(
             connector=connector(proxy_url, self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=self._endpoint.connect_timeout),
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
             auto_decompress=False,
             trust_env=False,
@@ -215,6 +244,33 @@ class Pool:
         )
         self._sessions[proxy_url] = session
         return session
+
+
+class Streamed:
+    """Status and headers of an answer, and its body in pieces."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers = headers_of(response)
+        self._response = response
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, unpacked.
+
+        Raises:
+            ServerError: it cannot be unpacked.
+        """
+        encoding = self.headers.get("content-encoding", "")
+        packed: list[bytes] = []
+        async for piece, _ in self._response.content.iter_chunks():
+            if not encoding:
+                yield piece
+            elif sum(map(len, packed)) > CHAT_CAP:
+                raise ServerError(f"the answer is larger than {CHAT_CAP // 1024} KiB")
+            else:  # unasked, since `identity` is: whole, then
+                packed.append(piece)
+        for piece in unpack(packed, encoding) if packed else ():
+            yield piece
 
 
 def headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -24,8 +24,15 @@ class Call:
     connecting: no connection has been found yet, so nothing has been sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sent: asyncio.Event | None = None) -> None:
+        self._sent = sent
         self.connecting = True
+
+    def connected(self) -> None:
+        """From now on the request is being sent."""
+        self.connecting = False
+        if self._sent is not None:
+            self._sent.set()
 
 
 CALL: contextvars.ContextVar[Call] = contextvars.ContextVar("ocx.api.pool")
@@ -77,7 +84,7 @@ class _Connector(aiohttp.TCPConnector):
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = await super().connect(*args, **kwargs)
-        CALL.get().connecting = False
+        CALL.get().connected()
         return connection
 
 

@@ -32,7 +32,8 @@ def translate(
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.http_exceptions.HttpProcessingError):
         return network_errors.not_http(place)
     if isinstance(error, aiohttp.ClientError | OSError):
-        return network_errors.lost(place)
+        silent = isinstance(error, aiohttp.SocketTimeoutError)
+        return network_errors.silent(place) if silent else network_errors.lost(place)
     raise error
 
 

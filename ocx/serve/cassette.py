@@ -154,11 +154,11 @@ def _entry(path: Path, number: int, line: str) -> Entry:
 async def _replay(entry: Entry, request: ChatRequest) -> AsyncGenerator[Part, None]:
     if not request.stream:
         document = entry["document"] if "document" in entry else to_completion(entry["chunks"])
-        yield reading.read_document(dump(document))
+        yield reading.Reader().document(dump(document))
         return
     chunks = entry["chunks"] if "chunks" in entry else to_chunks(entry["document"])
     for chunk in chunks:
-        yield reading.read_event(dump(chunk).decode(), usage_wanted=request.include_usage)
+        yield reading.Reader().event(dump(chunk).decode(), usage_wanted=request.include_usage)
         await asyncio.sleep(0)
 
 

@@ -1,28 +1,32 @@
 """`forward:UPSTREAM`: send the request to a server of the user's, and meter its answer.
 
-The server needs httpx's asynchronous client; the one of `ocx.api` is synchronous. The import is
-lazy: reading `serve.toml` loads this module, and most files forward nothing.
+The import of the pool is lazy: reading `serve.toml` loads this module, and most files forward
+nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ocx.api.sse import MAX_EVENT, Decoder, EventTooLarge, is_done
+from ocx.api.types import Endpoint
+from ocx.api.urls import CHAT_PATH
+from ocx.errors import DeadlineError, OcxError
 from ocx.secret import Secret
 from ocx.serve import upstream as reading
 from ocx.serve.answer import Answer, ForwardedEvent, Part, UpstreamDone
 from ocx.serve.messages import content_kinds
 from ocx.serve.problem import ApiProblem, refuse
 from ocx.serve.request import ChatRequest
+from ocx.serve.wire import dump
 
 if TYPE_CHECKING:
-    import httpx
+    from ocx.api.http import HttpRequest
+    from ocx.api.pool import Pool, Streamed
 
 MOST_ERROR = 256 * 1024
 MOST_DOCUMENT = 32 * 1024 * 1024
@@ -49,6 +53,15 @@ class Upstream:
     direct: bool = True
     allow_fields: frozenset[str] = frozenset()
 
+    def endpoint(self) -> Endpoint:
+        return Endpoint(
+            self.base_url,
+            self.key,
+            connect_timeout=self.connect_timeout,
+            proxy="" if self.direct else None,
+            allow_http=self.key is None,
+        )
+
 
 FIELDS = frozenset(
     "model messages max_tokens max_completion_tokens temperature top_p stop stream stream_options"
@@ -68,7 +81,9 @@ class Forward:
     def __init__(self, upstream: Upstream, model: str | None = None) -> None:
         self._upstream = upstream
         self._model = model
-        self._client: httpx.AsyncClient | None = None
+        self._keys = [upstream.key] if upstream.key is not None else []
+        self._pool: Pool | None = None
+        self._template: HttpRequest
 
     def check(self, request: ChatRequest) -> None:
         allowed = self._upstream.allow_fields
@@ -96,8 +111,8 @@ class Forward:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
+        if self._pool is not None:
+            await self._pool.close()
 
     async def _stream(
         self, request: ChatRequest, asked: asyncio.Event
@@ -119,7 +134,7 @@ class Forward:
     async def _parts(
         self, request: ChatRequest, asked: asyncio.Event
     ) -> AsyncGenerator[Part, None]:
-        decoder = Decoder()
+        decoder, reader = Decoder(), reading.Reader(self._keys)
         async with self._sent(request, asked) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise reading.broken("the upstream sent no stream")
@@ -128,83 +143,50 @@ class Forward:
                     if is_done(data):
                         yield UpstreamDone()
                         return
-                    yield reading.read_event(data, usage_wanted=request.include_usage)
+                    yield reader.event(data, usage_wanted=request.include_usage)
 
     async def _whole(
         self, request: ChatRequest, asked: asyncio.Event
     ) -> AsyncGenerator[Part, None]:
         async with self._sent(request, asked) as response:
-            yield reading.read_document(await _body(response, MOST_DOCUMENT))
+            yield reading.Reader(self._keys).document(await _body(response, MOST_DOCUMENT))
 
     @asynccontextmanager
-    async def _sent(
-        self, request: ChatRequest, asked: asyncio.Event
-    ) -> AsyncIterator[httpx.Response]:
-        """Send the request, and give the upstream's 200; `asked` is set once it is sent.
+    async def _sent(self, request: ChatRequest, asked: asyncio.Event) -> AsyncIterator[Streamed]:
+        """Send the request, and give the upstream's 200; `asked` is set when it is sent.
 
         Raises:
             ApiProblem: the upstream refused, or the network failed, in here or in the block.
         """
-        import httpx  # see the top of this module
-
-        async def trace(event: str, _info: Any) -> None:
-            if event.endswith("send_request_body.complete"):
-                asked.set()
-
+        given = self._upstream
+        pool = self._open()
+        sent = self._template.with_content(dump(self._body(request)))
+        idle = given.idle_timeout if request.stream else given.timeout
         try:
-            async with (
-                asyncio.timeout(self._upstream.timeout),
-                self._open().stream(
-                    "POST",
-                    self._upstream.base_url.rstrip("/") + "/chat/completions",
-                    content=json.dumps(self._body(request)),
-                    headers=self._headers(),
-                    timeout=self._timeout(request),
-                    extensions={"trace": trace},
-                ) as response,
-            ):
-                if response.status_code != 200:
+            async with pool.stream(sent, given.timeout, idle=idle, sent=asked) as response:
+                if response.status != 200:
                     data = await _body(response, MOST_ERROR)
-                    raise reading.refusal(response.status_code, response.headers, data)
+                    raise reading.refusal(response.status, response.headers, data, self._keys)
                 yield response
-        except (httpx.TimeoutException, TimeoutError) as error:
-            raise ApiProblem(
-                504, self._said("did not answer in time"), code="upstream_timeout"
-            ) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ApiProblem(
-                502,
-                self._said(f"cannot be reached: {type(error).__name__}"),
-                code="upstream_network",
-            ) from error
+        except DeadlineError as error:
+            text = self._said("did not answer in time")
+            raise ApiProblem(504, text, code="upstream_timeout") from error
+        except OcxError as error:
+            text = self._said(f"cannot be reached: {error.message}")
+            raise ApiProblem(502, text, code="upstream_network") from error
 
     def _said(self, text: str) -> str:
         return f"the upstream {self._upstream.name} {text}"
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
-            import httpx
+    def _open(self) -> Pool:
+        if self._pool is None:
+            from ocx.api.http import build_request
+            from ocx.api.pool import Pool
 
-            self._client = httpx.AsyncClient(
-                limits=httpx.Limits(max_connections=None),
-                follow_redirects=False,
-                trust_env=not self._upstream.direct,
-            )
-        return self._client
-
-    def _timeout(self, request: ChatRequest) -> Any:
-        import httpx
-
-        given = self._upstream
-        silence = given.idle_timeout if request.stream else given.timeout
-        return httpx.Timeout(silence, connect=given.connect_timeout)
-
-    def _headers(self) -> dict[str, str]:
-        # Nothing of the client's headers goes on: its key is ours, not the upstream's.
-        headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        if self._upstream.key is not None:
-            headers["authorization"] = f"Bearer {self._upstream.key.reveal()}"
-        return headers
+            endpoint = self._upstream.endpoint()
+            self._template = build_request(endpoint, "POST", CHAT_PATH, content=b"{}", stream=True)
+            self._pool = Pool(endpoint)
+        return self._pool
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body = dict(request.body)
@@ -219,9 +201,9 @@ class Forward:
         return body
 
 
-async def _events(response: httpx.Response, decoder: Decoder) -> AsyncGenerator[str, None]:
+async def _events(response: Streamed, decoder: Decoder) -> AsyncGenerator[str, None]:
     try:
-        async for piece in response.aiter_raw():
+        async for piece in response.pieces():
             for data in decoder.feed(piece):
                 yield data
         for data in decoder.end():
@@ -231,9 +213,9 @@ async def _events(response: httpx.Response, decoder: Decoder) -> AsyncGenerator[
         raise reading.broken(f"the upstream sent an event of more than {most} MiB") from error
 
 
-async def _body(response: httpx.Response, most: int) -> bytes:
+async def _body(response: Streamed, most: int) -> bytes:
     data = bytearray()
-    async for piece in response.aiter_raw():
+    async for piece in response.pieces():
         data += piece
         if len(data) > most:
             raise reading.broken(f"the upstream sent more than {most} bytes")

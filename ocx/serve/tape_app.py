@@ -8,10 +8,9 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies
 
-from ocx.api.proxy import choose
-from ocx.api.types import Endpoint
+from ocx.api.types import CHAT_TIMEOUT, Endpoint
+from ocx.errors import OcxError, UsageError
 from ocx.secret import Secret, StreamMask, mask
 from ocx.serve.app import PREFIX
 from ocx.serve.auth import check_host
@@ -21,7 +20,7 @@ from ocx.serve.tape import Recording, Tape, kept_headers, mask_bytes, masked_req
 from ocx.serve.wire import dump
 
 if TYPE_CHECKING:
-    import httpx
+    from ocx.api.pool import Pool
 
 MOST_BODY = 32 * 1024 * 1024
 REQUEST_TIMEOUT = 60.0
@@ -59,15 +58,15 @@ class TapeApp:
         self._secrets = [s for s in (*keys, *secrets) if s.is_secret()]
         self._timing = timing
         self._tls = tls
-        self._client: httpx.AsyncClient | None = None
+        self._pool: Pool | None = None
 
     def stop(self) -> None:
         """Nothing is settled at the end."""
 
     async def close(self) -> None:
         """Close the connections to the endpoint."""
-        if self._client is not None:
-            await self._client.aclose()
+        if self._pool is not None:
+            await self._pool.close()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         try:
@@ -117,62 +116,59 @@ class TapeApp:
 
     async def _pass(self, request: dict[str, Any], content: bytes, send: Send) -> None:
         """Hand the answer on as it comes; record it if it came whole."""
-        import httpx  # only to record
+        from ocx.api.http import build_request  # only to record
 
-        assert self._endpoint is not None  # noqa: S101 - for mypy: who records has one
         endpoint = self._endpoint
+        assert endpoint is not None  # noqa: S101 - for mypy: who records has one
         began = time.monotonic()
         pieces: list[tuple[int, bytes]] = []
         hidden = StreamMask(self._secrets)
         if self._tape.file is not None:
             self._tape.file.asked += 1
-        url = endpoint.base_url.rstrip("/") + request["path"]
-        if request["query"]:
-            url = f"{url}?{request['query']}"
+        path, query = request["path"], request["query"]
+        try:
+            sent = build_request(
+                endpoint,
+                request["method"],
+                f"{path}?{query}" if query else path,
+                content=content,
+                stream=True,
+            )
+        except UsageError as error:
+            raise ApiProblem(400, error.message, code="path_not_allowed") from error
+        seconds = endpoint.timeout or CHAT_TIMEOUT
         begun = False
         try:
-            async with self._open().stream(
-                request["method"], url, content=content or None, headers=_headers(endpoint, content)
+            async with self._open(endpoint).stream(
+                sent, seconds, idle=endpoint.idle_timeout
             ) as response:
                 headers = {
                     name: mask(value, self._secrets)
                     for name, value in kept_headers(response.headers).items()
                 }
-                await send(start(response.status_code, _fields(headers)))
+                await send(start(response.status, _fields(headers)))
                 begun = True
                 # Unpacked, if it came packed unasked: the tape holds text without the key.
-                async for piece in response.aiter_bytes():
+                async for piece in response.pieces():
                     pieces.append((round((time.monotonic() - began) * 1000), piece))
                     await send(body(mask_bytes(hidden.feed(piece.decode("latin-1"))), more=True))
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except OcxError as error:
             if begun:
                 raise  # the server breaks the connection: nobody takes this for an end
-            name = type(error).__name__
-            message = f"{endpoint.base_url} cannot be reached: {name}"
+            message = f"{endpoint.base_url} cannot be reached: {error.message}"
             raise ApiProblem(502, message, code="upstream_network") from error
         # Before the end is sent: the program may end with it.
         known, masks = self._known(request)
-        recording = Recording(known, response.status_code, headers, pieces, masks)
+        recording = Recording(known, response.status, headers, pieces, masks)
         self._tape.append(recording, self._secrets)
         await send(body(mask_bytes(hidden.end())))
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
-            import httpx
+    def _open(self, endpoint: Endpoint) -> Pool:
+        if self._pool is None:
+            from ocx.api.pool import Pool
 
-            assert self._endpoint is not None  # noqa: S101 - as above
-            timeout = httpx.Timeout(
-                self._endpoint.idle_timeout, connect=self._endpoint.connect_timeout, pool=None
-            )
-            self._client = httpx.AsyncClient(
-                limits=httpx.Limits(max_connections=None),
-                follow_redirects=False,
-                proxy=choose(self._endpoint.base_url, self._endpoint.proxy, getproxies()),
-                trust_env=False,
-                verify=self._tls if self._tls is not None else True,
-                timeout=timeout,
-            )
-        return self._client
+            self._pool = Pool(endpoint, self._tls)
+        return self._pool
 
 
 class _Fixed(Secret):
@@ -186,15 +182,6 @@ class _Fixed(Secret):
 
 def _fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(n.encode(), v.encode("latin-1", "replace")) for n, v in headers.items()]
-
-
-def _headers(endpoint: Endpoint, content: bytes) -> dict[str, str]:
-    headers = {"accept-encoding": "identity", "user-agent": "opencodex-cli", **endpoint.headers}
-    if content:
-        headers["content-type"] = "application/json"
-    if endpoint.key is not None:
-        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
-    return headers
 
 
 async def _content(receive: Receive) -> bytes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from ocx.api.finish import is_whole, later, reason_of, reason_of_whole
 from ocx.api.usage import cached_tokens
-from ocx.secret import redact
+from ocx.jsontext import compact
+from ocx.secret import Secret, StreamMask, mask, redact
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
 from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import Usage
@@ -19,39 +20,83 @@ _MAPPED = {400: 400, 404: 404, 413: 413, 415: 400, 422: 400, 429: 429, 503: 503,
 MOST_TEXT = 500
 
 
-def read_event(data: str, *, usage_wanted: bool) -> ForwardedEvent:
-    """Read one event of an upstream's stream.
+class Reader:
+    """Reads one answer of an upstream. Its keys are masked, also where they come in pieces."""
 
-    Raises:
-        ApiProblem: 502: it is not a chunk, or it is an error.
-    """
-    document = _object(data)
-    usage = read_usage(document.get("usage"))
-    choices = document.get("choices")
-    choices = choices if isinstance(choices, list) else []
-    finish, text_bytes = None, 0
-    for choice in choices:
-        if isinstance(choice, dict):
-            text_bytes += _text_bytes(choice.get("delta"))
-            finish = later(finish, reason_of(choice))
-    hidden = usage is not None and not choices and not usage_wanted
-    return ForwardedEvent(data, text_bytes, finish, usage, hidden)
+    def __init__(self, keys: Sequence[Secret] = ()) -> None:
+        self._keys = [key for key in keys if key.is_secret()]
+        self._masks: dict[tuple[Any, str], StreamMask] = {}
+
+    def event(self, data: str, *, usage_wanted: bool) -> ForwardedEvent:
+        """Read one event of a stream.
+
+        Raises:
+            ApiProblem: 502: it is not a chunk, or it is an error.
+        """
+        data = mask(data, self._keys)
+        document = _object(data)
+        usage = read_usage(document.get("usage"))
+        choices = document.get("choices")
+        choices = choices if isinstance(choices, list) else []
+        finish, text_bytes, changed = None, 0, False
+        for choice in choices:
+            if isinstance(choice, dict):
+                text_bytes += _text_bytes(choice.get("delta"))
+                reason = reason_of(choice)
+                finish = later(finish, reason)
+                changed |= bool(self._keys) and self._masked(choice, last=reason is not None)
+        hidden = usage is not None and not choices and not usage_wanted
+        return ForwardedEvent(
+            compact(document) if changed else data, text_bytes, finish, usage, hidden
+        )
+
+    def document(self, body: bytes) -> ForwardedDocument:
+        """Read a whole answer.
+
+        Raises:
+            ApiProblem: 502: it is not an answer, or it is an error inside a 200.
+        """
+        text = body.decode("utf-8", "replace")
+        masked = mask(text, self._keys)
+        document = _object(masked)
+        choices = document.get("choices")
+        if not isinstance(choices, list) or not choices:
+            raise broken("the upstream sent no answer: it has no choices")
+        spoken = [choice for choice in choices if isinstance(choice, dict)]
+        text_bytes = sum(_text_bytes(choice.get("message")) for choice in spoken)
+        whole = all(is_whole(reason_of_whole(choice)) for choice in spoken)
+        sent = body if masked == text else masked.encode("utf-8", "replace")
+        return ForwardedDocument(sent, text_bytes, read_usage(document.get("usage")), whole)
+
+    def _masked(self, choice: dict[str, Any], *, last: bool) -> bool:
+        """Mask the texts of a delta by what came before; whether that changed any."""
+        delta = choice.get("delta")
+        changed = False
+        for place, holder, name in _texts(delta):
+            stream = self._masks.setdefault((choice.get("index"), place), StreamMask(self._keys))
+            text = stream.feed(holder[name])
+            changed |= text != holder[name]
+            holder[name] = text
+        if last and isinstance(delta, dict):
+            held = self._masks.pop((choice.get("index"), "content"), None)
+            if held is not None and (text := held.end()):
+                delta["content"] = (delta.get("content") or "") + text
+                changed = True
+        return changed
 
 
-def read_document(body: bytes) -> ForwardedDocument:
-    """Read an upstream's whole answer.
-
-    Raises:
-        ApiProblem: 502: it is not an answer, or it is an error inside a 200.
-    """
-    document = _object(body.decode("utf-8", "replace"))
-    choices = document.get("choices")
-    if not isinstance(choices, list) or not choices:
-        raise broken("the upstream sent no answer: it has no choices")
-    spoken = [choice for choice in choices if isinstance(choice, dict)]
-    text_bytes = sum(_text_bytes(choice.get("message")) for choice in spoken)
-    whole = all(is_whole(reason_of_whole(choice)) for choice in spoken)
-    return ForwardedDocument(body, text_bytes, read_usage(document.get("usage")), whole)
+def _texts(delta: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Each text of a delta: its place, and where it stands."""
+    if not isinstance(delta, dict):
+        return
+    for name in ("content", "reasoning_content", "reasoning", "refusal"):
+        if isinstance(delta.get(name), str):
+            yield name, delta, name
+    calls = delta.get("tool_calls")
+    for at, call in enumerate(calls if isinstance(calls, list) else ()):
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+            yield f"call {call.get('index', at)}", function, "arguments"
 
 
 def read_usage(value: Any) -> Usage | None:
@@ -68,10 +113,12 @@ def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < 2**31
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ApiProblem:
-    """What a client is told if the upstream answered with an error."""
+def refusal(
+    status: int, headers: Mapping[str, str], body: bytes, keys: Sequence[Secret] = ()
+) -> ApiProblem:
+    """What a client is told if the upstream answered with an error; `keys` are masked."""
     message = f"the upstream answered {status}"
-    text = error_text(body)
+    text = error_text(mask(body.decode("utf-8", "replace"), keys).encode())
     kept = {
         name: headers[name]
         for name in ("retry-after", "retry-after-ms")

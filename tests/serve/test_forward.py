@@ -345,7 +345,7 @@ def test_an_upstream_without_a_key_gets_none(
     gateway.http.post("/chat/completions", json={**ASK, "max_completion_tokens": 5})
     assert b"authorization" not in up.heard[0].lower()
     assert b'"max_tokens"' not in up.heard[0]
-    assert b'"model": "front"' in up.heard[0]
+    assert b'"model":"front"' in up.heard[0]
 
 
 @pytest.mark.parametrize(
@@ -360,8 +360,8 @@ def test_an_upstream_without_a_key_gets_none(
         (sse(end=b"data: " + b"x" * (MAX_EVENT + 100)), 502, "more than 32 MiB"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", 502, "302"),
         (b"HTTP/1.1 429 X\r\nContent-Length: 4\r\n\r\noops", 429, "429: oops"),
-        (b"garbage\r\n\r\n", 502, "cannot be reached: RemoteProtocolError"),
-        (b"", 502, "cannot be reached: RemoteProtocolError"),
+        (b"garbage\r\n\r\n", 502, "sent what is not HTTP"),
+        (b"", 502, "was lost before the answer"),
         (whole(b"x" * 300_000, 500), 502, "more than 262144 bytes"),
     ],
 )
@@ -406,7 +406,9 @@ def test_nobody_listens(serve: Callable[..., Served]) -> None:
     gateway = front(serve, f"http://127.0.0.1:{port}/v1", "m")
     reply = stream(gateway)
     assert reply.status_code == 502
-    assert reply.json()["error"]["message"] == "the upstream up cannot be reached: ConnectError"
+    assert reply.json()["error"]["message"] == (
+        f"the upstream up cannot be reached: cannot connect to 127.0.0.1:{port}: Connection refused"
+    )
 
 
 @pytest.mark.parametrize(("streamed", "limit"), [(True, "idle_timeout"), (False, "timeout")])

@@ -1,0 +1,119 @@
+"""No key of an upstream reaches a client of the gateway, whatever the upstream sends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.secret import Secret
+from ocx.serve.upstream import Reader
+from tests.serve import test_forward
+from tests.serve.conftest import Served
+from tests.serve.test_forward import ASK, Told, front, text_of
+
+told = test_forward.told
+KEYS = ["gsk_Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8", "AIzaSyD0123456789abcdefghi", "0123456789abcdef0123456789"]
+
+
+def answer(status: str, kind: str, body: bytes) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+def stream_of(*documents: Any) -> bytes:
+    return b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in documents)
+
+
+def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": fields, "finish_reason": finish}]}
+
+
+def message(text: str) -> bytes:
+    choice = {"index": 0, "message": {"content": text}, "finish_reason": "stop"}
+    return json.dumps({"choices": [choice]}).encode()
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize(
+    "status", ["400 Bad", "401 No", "404 No", "429 Slow", "500 Oh", "503 Busy", "200 OK"]
+)
+def test_an_error_that_repeats_the_key(
+    serve: Callable[..., Served],
+    told: Callable[[bytes], Told],
+    key: str,
+    streamed: bool,
+    status: str,
+) -> None:
+    error = json.dumps({"error": {"message": f"bad key {key}"}}).encode()
+    up = told(answer(status, "application/json", error))
+    gateway = front(serve, up.url, "m", key=Secret(key))
+    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": streamed})
+    assert key not in reply.text
+    assert key.encode() in up.heard[0]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_answer_that_repeats_the_key(
+    serve: Callable[..., Served], told: Callable[[bytes], Told], key: str
+) -> None:
+    spelled = "".join(f"\\u{ord(char):04x}" for char in key)
+    body = message("KEY").replace(b"KEY", spelled.encode())
+    gateway = front(
+        serve, told(answer("200 OK", "application/json", body)).url, "m", key=Secret(key)
+    )
+    assert key not in gateway.http.post("/chat/completions", json=ASK).text
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_a_stream_that_repeats_the_key_in_pieces(
+    serve: Callable[..., Served], told: Callable[[bytes], Told], key: str, size: int
+) -> None:
+    said = f"your key is {key}, is it not? {key[:5]}"
+    pieces = [said[at : at + size] for at in range(0, len(said), size)]
+    events = [delta(content=piece) for piece in pieces] + [delta("stop")]
+    up = told(answer("200 OK", "text/event-stream", stream_of(*events) + b"data: [DONE]\n\n"))
+    gateway = front(serve, up.url, "m", key=Secret(key))
+    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": True})
+    text = text_of(test_forward.events(reply.text))
+    assert text == f"your key is {Secret(key).masked()}, is it not? {key[:5]}"
+    assert 0 < gateway.charges()[0][3] <= -(-len(said) // 4)
+
+
+def test_an_error_event_that_repeats_the_key(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    events = stream_of(delta(content="hm"), {"error": {"message": f"expired: {KEYS[0]}"}})
+    gateway = front(
+        serve, told(answer("200 OK", "text/event-stream", events)).url, "m", key=Secret(KEYS[0])
+    )
+    text = gateway.http.post("/chat/completions", json={**ASK, "stream": True}).text
+    assert "expired" in text
+    assert KEYS[0] not in text
+
+
+@given(st.data(), st.from_regex(r"[!-~]{8,40}", fullmatch=True))
+def test_any_key_in_any_texts_of_a_stream(data: st.DataObject, key: str) -> None:
+    reader = Reader([Secret(key)])
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(key)), max_size=4)))
+    pieces = [key[a:b] for a, b in zip([0, *cuts], [*cuts, len(key)], strict=True)]
+    places = ("content", "reasoning_content", "reasoning", "arguments")
+    place = data.draw(st.sampled_from(places))
+    found = ""
+    for piece in [*pieces, " and on"]:
+        fields: dict[str, Any] = {place: piece}
+        if place == "arguments":
+            fields = {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+        event = json.loads(reader.event(json.dumps(delta(**fields)), usage_wanted=True).data)
+        got = event["choices"][0]["delta"]
+        found += (
+            got["tool_calls"][0]["function"]["arguments"] if place == "arguments" else got[place]
+        )
+    assert key not in found
+    assert found == f"{Secret(key).masked()} and on"
