@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ocx.owners import check_ours
+
+_UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _PATIENCE = 10.0
 _PAUSE = 0.01
 
 
-def atomic_write(path: Path, data: bytes, mode: int | None = None) -> None:
+class OpenToOthers(PermissionError):
+    """The file system does not keep modes, so that others can read the file."""
+
+
+def atomic_write(
+    path: Path, data: bytes, mode: int | None = None, *, private: bool = False
+) -> None:
     """Replace the content of `path`: readers see the old one or the new one, whole.
 
     Symlinks are followed, so that a config kept elsewhere stays a link. `mode` None keeps the
     mode of a file that is there, and gives a new one what the umask leaves.
 
+    Args:
+        private: write nothing if others could read it.
+
     Raises:
+        OpenToOthers: they could, whatever the mode.
         OSError: the old content is then untouched and nothing is left beside it.
         BlockingIOError: another program holds the new file's lock, and does not end.
     """
@@ -31,15 +44,39 @@ def atomic_write(path: Path, data: bytes, mode: int | None = None) -> None:
         try:
             kept = mode if mode is not None else _mode(target)
             if kept is not None:
-                os.fchmod(file.fileno(), kept)
+                set_mode(file.fileno(), kept)
+            if private and os.fstat(file.fileno()).st_mode & 0o077:
+                raise OpenToOthers(errno.EPERM, "others could read it")
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
             temporary.replace(target)  # under the lock, which ends with the descriptor
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     _sync_folder(target.parent)
+
+
+def set_mode(fd: int, mode: int) -> None:
+    """Change the mode of an open file, if its file system has modes."""
+    try:
+        os.fchmod(fd, mode)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def sync(fd: int) -> None:
+    """Make what is written last through a power cut; on macOS fsync ends in the disk's cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+        except OSError:  # not every file system there has it
+            pass
+    os.fsync(fd)
 
 
 def open_partial(path: Path, mode: int = 0o666) -> int:
@@ -123,10 +160,11 @@ def open_beside(path: Path, flags: int, mode: int = 0o600) -> int:
         path.unlink(missing_ok=True)
         flags |= os.O_EXCL
     # O_NONBLOCK: a pipe without a reader would keep us waiting.
-    flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = os.open(path, flags, mode)
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd, is_new = _open_or_make(path, flags, mode)
     try:
-        check_ours(os.fstat(fd))
+        if not is_new:  # a new one is ours, whoever it seems to belong to
+            check_ours(os.fstat(fd), path.parent)
         os.set_blocking(fd, True)
     except BaseException:
         os.close(fd)
@@ -134,10 +172,18 @@ def open_beside(path: Path, flags: int, mode: int = 0o600) -> int:
     return fd
 
 
-def check_ours(found: os.stat_result) -> None:
-    """Raise PermissionError if this is not a plain file of this user."""
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, "what is there is not a file of yours")
+def _open_or_make(path: Path, flags: int, mode: int) -> tuple[int, bool]:
+    """A descriptor, and whether the file was made for it."""
+    while True:
+        try:
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode), True
+        except FileExistsError:
+            if flags & os.O_EXCL:
+                raise
+        try:
+            return os.open(path, flags), False
+        except FileNotFoundError:  # removed in between
+            continue
 
 
 def journal_path(output: Path) -> Path:
@@ -178,66 +224,6 @@ def make_folder(folder: Path, *, private: bool = False) -> None:
             _close_to_others(folder)
 
 
-def check_folder(folder: Path) -> None:
-    """Raise PermissionError if others may put files into `folder`, or take some away.
-
-    In one with the sticky bit (/tmp) they cannot take away ours.
-    """
-    found = folder.stat()
-    if not found.st_mode & stat.S_ISVTX and (problem := changed_by_others(found)):
-        raise PermissionError(errno.EPERM, f"its folder {problem}: chmod go-w {folder}")
-
-
-def changed_by_others(found: os.stat_result) -> str | None:
-    """Who else may write to a file or folder, if anybody but its owner and root; None if nobody.
-
-    The group of this user alone, which many systems give to each, is nobody else.
-    """
-    if found.st_uid not in {0, os.geteuid()} and os.geteuid():
-        return "belongs to another user"
-    mode = found.st_mode & 0o777
-    if mode & 0o002 or (mode & 0o020 and not _is_own_group(found.st_gid)):
-        return f"can be changed by others (mode {mode:04o})"
-    return None
-
-
-def _is_own_group(number: int) -> bool:
-    import grp
-    import pwd
-
-    try:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        group = grp.getgrgid(number)
-    except KeyError:
-        return False
-    return group.gr_name == user and set(group.gr_mem) <= {user}
-
-
-def keeps_owners(folder: Path) -> bool:
-    """Whether a new file there is this user's and closed to others: not so on some mounts."""
-    probe = folder / f".ocx-{os.getpid()}-{os.urandom(4).hex()}"
-    try:
-        fd = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return True
-    try:
-        probe.unlink()
-        return changed_by_others(os.fstat(fd)) is None
-    finally:
-        os.close(fd)
-
-
-def is_out_of_reach(path: Path) -> bool:
-    """Whether a folder on the way to it cannot be searched, or is none (HOME=/dev/null)."""
-    try:
-        path.stat()
-    except (PermissionError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def can_write(folder: Path, name: str) -> bool:
     """Whether the file `name` in `folder`, which is made if missing, can be made or changed."""
     try:
@@ -252,7 +238,11 @@ def can_write(folder: Path, name: str) -> bool:
 def _close_to_others(path: Path) -> None:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
-        path.chmod(mode & 0o700)
+        try:
+            path.chmod(mode & 0o700)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
 
 
 def _open_soon(path: Path, mode: int) -> int:

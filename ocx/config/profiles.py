@@ -12,7 +12,7 @@ from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name, value
 from ocx.config.source import Choice, Source, SourceKind
 from ocx.config.values import check_name, composed, is_name
 from ocx.errors import ConfigError, out_of_reach
-from ocx.files import changed_by_others, is_out_of_reach, keeps_owners
+from ocx.owners import changed_by_others, is_out_of_reach, keeps_owners
 from ocx.secret import word_of_argv
 from ocx.suggest import nearest
 from ocx.toml import parse, read_bytes

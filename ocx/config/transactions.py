@@ -14,7 +14,8 @@ from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import SANDBOX
 from ocx.config.setting_path import Target
 from ocx.errors import ConfigError, OcxError
-from ocx.files import atomic_write, is_out_of_reach, locked, make_folder
+from ocx.files import atomic_write, locked, make_folder
+from ocx.owners import is_out_of_reach
 from ocx.toml import dump
 
 # Strings first, so that a # inside one is not a comment.

@@ -13,8 +13,8 @@ from ocx.config.paths import Env, config_file, credentials_file, if_known
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, warning
 from ocx.errors import ConfigError
-from ocx.files import is_out_of_reach
 from ocx.keyring.credentials import load_keys
+from ocx.owners import is_out_of_reach
 
 
 def version() -> Check:

@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError, out_of_reach
-from ocx.files import is_out_of_reach, locked, make_folder, make_private_file, open_private
+from ocx.files import locked, make_folder, make_private_file, open_private
 from ocx.locks import go_on_without
+from ocx.owners import is_out_of_reach
 from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 
 T = TypeVar("T")

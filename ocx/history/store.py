@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ocx.errors import out_of_reach
-from ocx.files import is_out_of_reach
 from ocx.history.call import Call, Entry, Message, prompt_of, without_keys
 from ocx.history.database import (
     ELSEWHERE,
@@ -28,6 +27,7 @@ from ocx.history.database import (
 )
 from ocx.history.filters import Filters
 from ocx.jsontext import compact
+from ocx.owners import is_out_of_reach
 from ocx.secret import Secret
 
 FILE = "history.sqlite3"

@@ -53,12 +53,15 @@ def sandbox_folder(run: Runtime) -> Path | None:
     """Where the sandbox keeps its ledger; None, and a note, if it must stay in memory."""
     from ocx.files import can_write  # as in open_endpoint
     from ocx.locks import has_locks
+    from ocx.owners import keeps_modes
 
     folder = if_known(state_dir, run.terminal.env)
     if folder is None:
         why = "there is no home folder"
     elif not can_write(folder, SANDBOX_FILE):
         why = f"{folder} cannot be written"
+    elif not keeps_modes(folder):
+        why = f"the file system of {folder} keeps no modes"
     elif not has_locks(folder / f"{SANDBOX_FILE}.lock"):
         why = f"the file system of {folder} has no locks"
     else:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from ocx.config.paths import Env, credentials_file, default_credentials_file
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError, out_of_reach
-from ocx.files import check_folder, is_out_of_reach
+from ocx.owners import NO_MODES, check_folder, is_ours, is_out_of_reach, keeps_modes
 from ocx.secret import Secret
 from ocx.suggest import nearest
 from ocx.toml import parse
@@ -98,7 +98,7 @@ def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
     # Every call reads keys, few write them.
     from ocx.config.completion_cache import write_names
     from ocx.config.transactions import changing
-    from ocx.files import atomic_write
+    from ocx.files import OpenToOthers, atomic_write
     from ocx.toml import dump
 
     path = credentials_file(env)
@@ -106,7 +106,13 @@ def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
         keys = load_keys(env)
         result = change(keys)
         data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
-        atomic_write(path, dump(data), 0o600)
+        try:
+            atomic_write(path, dump(data), 0o600, private=True)
+        except OpenToOthers:
+            raise ConfigError(
+                f"nothing was stored: others could read {path} (its file system keeps no modes)",
+                hint=NO_MODES,
+            ) from None
         write_names(env, "keys", keys)
     return result
 
@@ -133,11 +139,12 @@ def _private_bytes(path: Path) -> bytes | None:
 
 def _check_private(status: os.stat_result, path: Path) -> None:
     if status.st_mode & 0o077:
+        chmod = f"chmod 600 {path}, and rotate the keys if others use this machine"
         raise ConfigError(
             f"{path} can be read by others (mode {status.st_mode & 0o777:04o})",
-            hint=f"chmod 600 {path}, and rotate the keys if others use this machine",
+            hint=chmod if keeps_modes(path.parent) else NO_MODES,
         )
-    if status.st_uid != os.geteuid():
+    if not is_ours(status, path.parent):
         raise ConfigError(f"{path} belongs to another user", hint=f"chown it, or remove {path}")
 
 

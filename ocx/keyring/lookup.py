@@ -14,9 +14,9 @@ from ocx.config.paths import ELSEWHERE, Env, config_file, expand, if_known
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, env_name, value_in
 from ocx.config.settings import Settings, check_url
 from ocx.errors import AuthError, ConfigError, UsageError, out_of_reach
-from ocx.files import is_out_of_reach
 from ocx.keyring.credentials import OWN_KEYS, is_default_key, load_keys
 from ocx.keyring.key_command import run_key_command
+from ocx.owners import is_out_of_reach
 from ocx.secret import Secret, word_of_argv
 
 if TYPE_CHECKING:

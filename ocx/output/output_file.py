@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import atomic_write, is_at, journal_path, open_partial
+from ocx.files import atomic_write, is_at, journal_path, open_partial, set_mode, sync
 from ocx.locks import lock
 from ocx.terminal import Output, Terminal
 
@@ -53,7 +53,7 @@ class Target:
         fd = self._output.fileno()
         try:
             _refuse_batch(self._final)
-            os.fsync(fd)
+            sync(fd)
             if is_at(fd, self._partial):
                 self._partial.replace(self._final)
             else:  # removed, or another's by now: the descriptor still has all
@@ -142,7 +142,7 @@ def _open(name: str, flag: str) -> Target:
     partial = final.with_name(final.name + ".partial")
     output = _opened(open_partial(partial), str(partial))
     if mode is not None:
-        os.fchmod(output.fileno(), stat.S_IMODE(mode))
+        set_mode(output.fileno(), stat.S_IMODE(mode))
     return Target(output, partial, final)
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ocx.errors import ConfigError, OcxError, UsageError
-from ocx.files import is_at, open_partial
+from ocx.files import is_at, open_partial, sync
 
 
 class TapeFile:
@@ -69,7 +69,7 @@ class TapeFile:
             if self._error is not None:
                 raise self._error
             if self.recorded:
-                os.fsync(self._fd)
+                sync(self._fd)
                 self._partial.replace(self.path)
         except OSError as error:
             message = f"cannot write the tape {self.path}: {error.strerror}"

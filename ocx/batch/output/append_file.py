@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import is_at, open_beside
+from ocx.files import is_at, open_beside, sync
 from ocx.locks import lock
 
 
@@ -63,7 +63,7 @@ class AppendFile:
             if size == self._synced:
                 return
             try:
-                os.fsync(self._fd)
+                sync(self._fd)
             except OSError as error:
                 if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # a pipe, a device
                     raise unwritable(self.path, error) from error

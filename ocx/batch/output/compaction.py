@@ -9,7 +9,7 @@ from pathlib import Path
 from ocx.batch.id_table import IdTable
 from ocx.batch.output.row_index import Entry
 from ocx.batch.output.states import is_good
-from ocx.files import open_beside
+from ocx.files import open_beside, set_mode, sync
 
 _SUCCESS = 1 << 63
 
@@ -39,7 +39,7 @@ def compact(
     try:
         fd = open_beside(temporary, os.O_WRONLY | os.O_TRUNC)
         with path.open("rb") as old, os.fdopen(fd, "wb") as new:
-            os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
+            set_mode(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
             for entry in entries():
                 start = winners.get(entry.key)
                 if not start:
@@ -52,7 +52,7 @@ def compact(
                 new.write(row)
                 on_row(winner._replace(start=place, end=place + len(row)), row)
             new.flush()
-            os.fsync(new.fileno())
+            sync(new.fileno())
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

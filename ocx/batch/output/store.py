@@ -18,7 +18,8 @@ from ocx.batch.output.states import States, is_good, pack_state, request_key
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
 from ocx.errors import OcxError, UsageError
-from ocx.files import check_ours, journal_path, open_beside
+from ocx.files import journal_path, open_beside, sync
+from ocx.owners import check_ours
 
 
 class Store:
@@ -173,7 +174,7 @@ class Store:
                 lambda entry, row: index.write(pack_entry(entry, row)),
             )
             index.flush()
-            os.fsync(index.fileno())
+            sync(index.fileno())
         if new is None:
             _new_index(path).unlink()
             return
@@ -205,7 +206,7 @@ def _recover_index(output: AppendFile) -> None:
     new, old = _new_index(output.path), index_path(output.path)
     for path in (old, new):
         try:
-            check_ours(path.lstat())
+            check_ours(path.lstat(), path.parent)
         except FileNotFoundError:
             continue
         except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ocx.errors import ConfigError
-from ocx.files import is_out_of_reach
+from ocx.owners import is_out_of_reach
 from ocx.secret import Secret
 from ocx.serve.auth import digest, mint
 from ocx.serve.ledger.store import Store, transaction

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocx.errors import ConfigError, OcxError
-from ocx.files import check_folder, make_folder, open_beside
+from ocx.files import make_folder, open_beside
 from ocx.locks import NoLocks, hold
+from ocx.owners import check_folder
 from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
