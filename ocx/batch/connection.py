@@ -1,70 +1,58 @@
-"""One worker's connection: a row in, its outcome out."""
+"""The network of a run: a row in, its outcome out."""
 
 from __future__ import annotations
 
 import json
-import ssl
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ocx.answer.cost import Cost, cost_in_answer
 from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import parse_balance
-from ocx.api.client import Client
-from ocx.api.completion import RefusedError, document_of
+from ocx.api.completion import RefusedError, UnfitAnswerError, document_of
 from ocx.api.error_response import parse
 from ocx.api.error_words import decoded
 from ocx.api.message import text_of
-from ocx.api.tls import tls_context
-from ocx.api.types import Endpoint
+from ocx.api.pool import Pool
+from ocx.api.types import Endpoint, Reply
 from ocx.batch.expect import check_expectation
 from ocx.batch.output.verdict import answer_fault
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.rows.row import CHAT_PATH, Row
-from ocx.call.exchange import Body, Exchange
+from ocx.call.attempts import Attempt, Body, attempts, check_answer, fetched
 from ocx.call.options import Checks
-from ocx.errors import (
-    AuthError,
-    DeadlineError,
-    NetworkError,
-    OcxError,
-    ServerError,
-)
+from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError
 
 if TYPE_CHECKING:
     from ocx.answer.schema import Schema  # jsonschema, only for --schema
 
 
 class Connection(Protocol):
-    """What a worker needs of the network; never used by two threads but for `close`."""
+    """What a run needs of the network; many rows at once, on one event loop."""
 
-    def send(self, row: Row) -> Outcome:
+    async def send(self, row: Row) -> Outcome:
         """Send the row once, without retries."""
         ...
 
-    def probe(self) -> bool:
+    async def probe(self) -> bool:
         """Whether the server answers at all, by a request that costs nothing."""
         ...
 
-    def balance(self) -> Decimal:
+    async def balance(self) -> Decimal:
         """Raises: OcxError if it cannot be read for sure."""
         ...
 
-    def close(self) -> None:
-        """End what is running; from any thread."""
+    async def close(self) -> None:
+        """End what is running."""
         ...
 
 
 class ApiConnection:
-    """On a client of the API.
+    """On a pool of connections to the API.
 
     Args:
-        endpoint: its `retries` are tries below those of the run: 0.
         checks: what every answer must be; `schema` is the one they name, read.
-        tls: one context for all workers.
-        in_words: what all workers know of models that take no response_format.
     """
 
     def __init__(
@@ -73,83 +61,92 @@ class ApiConnection:
         checks: Checks | None = None,
         schema: Schema | None = None,
         *,
-        tls: ssl.SSLContext | None = None,
-        in_words: set[str] | None = None,
         balance_path: str | None = None,
         balance_scale: Decimal | None = None,
     ) -> None:
-        self._client = Client(endpoint, tls=tls)
-        self._heard = _Requests()
-        self._exchange = Exchange(
-            self._client,
-            checks or Checks(),
-            schema,
-            recorder=self._heard,
-            stream=False,
-            in_words=set() if in_words is None else in_words,
-        )
+        self._pool = Pool(endpoint)
+        self._checks = checks or Checks()
+        self._schema = schema
+        self._in_words: set[str] = set()
         self._format = schema.response_format() if schema is not None else None
         self._balance_path = balance_path
         self._balance_scale = balance_scale
 
-    def send(self, row: Row) -> Outcome:
+    async def send(self, row: Row) -> Outcome:
         try:
-            return self._ask(row) if row.path == CHAT_PATH else self._post(row)
+            if row.path == CHAT_PATH:
+                return await self._ask(row)
+            return await self._post(row)
         except OcxError as error:
             return _refused(error)
 
-    def _ask(self, row: Row) -> Outcome:
-        heard = self._heard
-        heard.clear()
+    async def _ask(self, row: Row) -> Outcome:
+        heard = _Requests()
         body = dict(row.body)
         if self._format is not None and body.get("response_format") == self._format:
-            del body["response_format"]  # the exchange adds it, or asks in words instead
+            del body["response_format"]  # added again, or asked for in words instead
         try:
-            text = self._text_of(body)
+            text = await self._valid_text(body, heard)
             if row.expect is not None:
                 check_expectation(row.expect, text)
         except OcxError as error:
             return heard.failure(error)
         return heard.answer(text)
 
-    def _text_of(self, body: Body) -> str:
+    async def _valid_text(self, body: Body, heard: _Requests) -> str:
+        steps = attempts(body, self._checks, self._schema, self._in_words)
+        attempt = next(steps)
+        while True:
+            try:
+                return await self._text(attempt, heard)
+            except OcxError as error:
+                attempt = steps.throw(error)
+
+    async def _text(self, attempt: Attempt, heard: _Requests) -> str:
         """The answer's text; a refusal of the model is one, unless its text is checked."""
+        heard.begin()
+        refusal = False
         try:
-            result = self._exchange.send(body)
-        except RefusedError as refused:
-            fault = answer_fault(refused.reply.json)
-            if fault is not None or self._exchange.checks.need_text:
+            reply = await self._pool.chat(attempt.body)
+        except UnfitAnswerError as unfit:
+            attempt.answer = fetched(unfit.reply)
+            heard.add(attempt.answer, unfit.reply)
+            refusal = isinstance(unfit, RefusedError) and not self._checks.need_text
+            if not refusal or answer_fault(unfit.reply.json) is not None:
                 raise
-            message = refused.reply.json["choices"][0]["message"]
-            return text_of(message["refusal"])
-        fault = answer_fault(result.answer.fields)
+            reply = unfit.reply
+        else:
+            attempt.answer = fetched(reply)
+            heard.add(attempt.answer, reply)
+        fault = answer_fault(attempt.answer.fields)
         if fault is not None:
             raise fault
-        return result.text
+        if refusal:
+            return text_of(reply.json["choices"][0]["message"]["refusal"])
+        return check_answer(self._checks, self._schema, attempt.answer)
 
-    def _post(self, row: Row) -> Outcome:
+    async def _post(self, row: Row) -> Outcome:
         content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
-        reply = self._client.request("POST", row.path, content=content)
+        reply = await self._pool.request("POST", row.path, content=content)
         cost = _cost(document_of(reply))
         return Answer(
             "", reply.json, reply.status, reply.request_id, reply.headers, cost.credits, cost.source
         )
 
-    def probe(self) -> bool:
+    async def probe(self) -> bool:
         try:
-            self._client.models()
+            await self._pool.models()
         except (NetworkError, DeadlineError):
             return False
         except ServerError as error:
-            return (error.status or 0) < 500
-        except AuthError:
-            return True
+            # Who does not know this path is there, too.
+            return (error.status or 0) < 500 or error.status == 501
         except OcxError:
             return True  # refused, but by somebody who is there
         return True
 
-    def balance(self) -> Decimal:
-        reply = self._client.balance()
+    async def balance(self) -> Decimal:
+        reply = await self._pool.balance()
         found = parse_balance(reply, path=self._balance_path, scale=self._balance_scale)
         if found.unlimited:
             return Decimal("Infinity")
@@ -160,61 +157,27 @@ class ApiConnection:
             )
         return found.amount
 
-    def close(self) -> None:
-        self._client.close()
-
-
-def connector(
-    endpoint: Endpoint,
-    checks: Checks,
-    schema: Schema | None = None,
-    *,
-    balance_path: str | None = None,
-    balance_scale: Decimal | None = None,
-) -> Callable[[], Connection]:
-    """What makes each worker its connection: a client each, one TLS context for all of them."""
-    once = replace(endpoint, retries=0)
-    https = endpoint.base_url.lower().startswith("https:")
-    tls = tls_context(endpoint.ca_bundle) if https else None
-    in_words: set[str] = set()
-
-    def connect() -> Connection:
-        return ApiConnection(
-            once,
-            checks,
-            schema,
-            tls=tls,
-            in_words=in_words,
-            balance_path=balance_path,
-            balance_scale=balance_scale,
-        )
-
-    return connect
+    async def close(self) -> None:
+        await self._pool.close()
 
 
 class _Requests:
-    """Hears of each request that was sent for a row: those that ask again count and cost too."""
+    """What is known of each request that was sent for a row: those that ask again cost too."""
 
     def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
+        self.count = 0
         self._last: ApiAnswer | None = None
-        self._count = 0
+        self._raw: bytes | None = None
         self._costs: list[Cost] = []
 
-    def record(
-        self,
-        body: Body,  # noqa: ARG002 - what a recorder is told
-        started: float,  # noqa: ARG002
-        answer: ApiAnswer,
-        cost: Cost | None,  # noqa: ARG002
-        error: BaseException | None = None,
-    ) -> None:
+    def begin(self) -> None:
+        self.count += 1
+        self._last = self._raw = None
+
+    def add(self, answer: ApiAnswer, reply: Reply) -> None:
         self._last = answer
-        self._count += 1
-        if error is None or answer.fields:  # else refused, and nothing was charged
-            self._costs.append(_cost(answer.fields))
+        self._raw = reply.body
+        self._costs.append(_cost(answer.fields))
 
     def answer(self, text: str) -> Answer:
         last = self._last or ApiAnswer()
@@ -226,15 +189,16 @@ class _Requests:
             headers=last.headers,
             credits=credits,
             credits_source="unknown" if credits is None else "response",
-            requests=self._count,
+            requests=self.count,
+            raw=self._raw,
         )
 
     def failure(self, error: OcxError) -> Failure:
         last = self._last
         if last is None or not last.fields:
-            return _refused(error, self._credits(), self._count)
+            return _refused(error, self._credits(), self.count)
         return Failure(
-            error, last.headers, last.fields, credits=self._credits(), requests=self._count
+            error, last.headers, last.fields, credits=self._credits(), requests=self.count
         )
 
     def _credits(self) -> Decimal | None:

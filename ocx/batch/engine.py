@@ -1,15 +1,14 @@
-"""The threads of a run: one pulls rows and hands out results, the others send.
+"""A run on one event loop: rows in, requests out, results handed over as they end.
 
-The caller's own thread reads the input and receives the results, so that neither needs a lock;
-workers do nothing but HTTP. What is sent when is the scheduler's business.
+What is sent when is the scheduler's business. A result is handed over in the same step as its
+answer is read, so that nothing which is paid waits in memory for being written.
 """
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Protocol
@@ -17,22 +16,18 @@ from typing import Protocol
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Stop
-from ocx.batch.control.task import Action, Over, Probe, Send, Task, Wait
+from ocx.batch.control.task import Action, Over, Probe, ReadBalance, Send, Task, Wait
 from ocx.batch.id_table import id_key
-from ocx.batch.result import Answer, Failure, Outcome, Result
+from ocx.batch.result import Answer, Outcome, Result
 from ocx.batch.rows.row import BadRow, Row
 from ocx.errors import OcxError
 
 DRAIN = 10.0
-_LOOK = 0.1  # seconds until a signal is seen
-_FAREWELL = 2.0
-_UNWRITTEN = 16
-_LOW = 32  # rows that are wanted before it is worth waking the one who reads them
-_GATHER = 0.01  # seconds of results that are written together: waking a thread costs as much as one
+_LOW = 32  # rows that are wanted before it is worth reading on
 
 
 class Skipped(Enum):
-    """In place of a row: there are more, but the engine should look after its results first."""
+    """In place of a row: there are more, but the network should be looked after first."""
 
     SKIPPED = 0
 
@@ -43,10 +38,11 @@ Fed = Row | BadRow | Result | Skipped | None
 """None says that there is no row at the moment; a Result is passed on."""
 
 Rows = Iterator[Fed]
+Deliver = Callable[[Sequence[Result]], object]
 
 
 class Journal(Protocol):
-    """Who wants to know which requests are on their way; called from many threads."""
+    """Who wants to know which requests are on their way."""
 
     def begin(self, key: int) -> None: ...
     def end(self, key: int) -> None: ...
@@ -61,15 +57,15 @@ class NoJournal:
 
 
 class Engine:
-    """Iterate to run: results come in the order in which rows end.
-
-    Args:
-        connect: makes the connection of one worker.
+    """Args:
+        deliver: takes the results; what it raises ends the run.
         task_of: a row with its hash.
         drain: seconds that requests in flight may take after `stop_soon`.
 
     Attributes:
         aborted: requests that were still running when the drain was over.
+        delivered, taken: results that went to another thread, and that are safe there; what is
+            between the two takes the place of requests. Each is counted by one thread.
     """
 
     def __init__(
@@ -78,6 +74,7 @@ class Engine:
         connect: Callable[[], Connection],
         scheduler: Scheduler,
         task_of: Callable[[Row], Task],
+        deliver: Deliver,
         *,
         journal: Journal | None = None,
         drain: float = DRAIN,
@@ -86,254 +83,210 @@ class Engine:
         self._rows = rows
         self._connect = connect
         self._task_of = task_of
+        self._deliver = deliver
         self._journal = journal or NoJournal()
         self._drain = drain
         self._clock = clock
         self.scheduler = scheduler
         self.aborted = 0
-        # What is paid but not written would be lost with this process.
-        self._most_unwritten = max(_UNWRITTEN, scheduler.workers)
-        lock = threading.Lock()
-        self._work = threading.Condition(lock)
-        self._news = threading.Condition(lock)
-        self._results: deque[Result] = deque()
-        self._connections: list[Connection] = []
-        self._threads = 0
-        self._idle = 0
-        self._alarm = float("inf")
+        self.delivered = self.taken = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connection: Connection
+        self._over: asyncio.Event
+        self._running: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
         self._exhausted = False
-        self._more = False
-        self._gathering_until = 0.0
-        self._closing = False
+        self._draining = False
+        self._starving = False
         self._stop_asked: Stop | None = None
-        self._drain_until: float | None = None
         self._error: BaseException | None = None
 
+    async def run(self) -> None:
+        """Until all rows have ended, or the run has been stopped.
+
+        Raises: what `deliver`, the rows or a bug raised; what is in flight is cut off then.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._connection = self._connect()
+        try:
+            self._pump()
+            if self._stop_asked:
+                self._halt()
+            await self._over.wait()
+        finally:
+            await self._end()
+        if self._error is not None:
+            raise self._error
+
     def stop_soon(self, stop: Stop) -> None:
-        """Send nothing more; safe in a signal handler, since it takes no lock."""
+        """Send nothing more; from any thread, and in a signal handler."""
         self._stop_asked = self._stop_asked or stop
+        self._soon(self._halt)
+
+    def cut(self) -> None:
+        """End at once, whatever is in flight; from any thread."""
+        self._soon(self._over.set)
+
+    def let_go(self) -> None:
+        """One result is safe; from the thread that takes them."""
+        self.taken += 1
+        if self._starving:
+            self._starving = False
+            self.wake()
 
     def wake(self) -> None:
-        """There may be a row now."""
-        with self._news:
-            self._news.notify()
+        """There may be a row now, or room for one; from any thread."""
+        self._soon(self._pump)
 
-    def __iter__(self) -> Iterator[Result]:
-        for results in self.batches():
-            yield from results
+    def _soon(self, call: Callable[[], object]) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the run is over
+                self._loop.call_soon_threadsafe(call)
 
-    def batches(self) -> Iterator[list[Result]]:
-        """The results in lists of those that came close together."""
+    def _pump(self) -> None:
+        """Read rows, and send as many as the scheduler allows."""
         try:
             while True:
-                if known := self._feed():
-                    yield known
-                results = self._take()
-                if results is None:
+                self._feed()
+                action = self._decide()
+                if isinstance(action, Wait | Over):
                     break
-                if results:
-                    yield results
-            if self._error is not None:
-                raise self._error
-        finally:
-            self._close()
+                self._start(action)
+        except BaseException as error:  # of the rows or of who takes the results, or a bug
+            self._fail(error)
 
-    def _feed(self) -> list[Result]:
-        """Add as many rows as the scheduler wants; the results of bad ones."""
-        with self._work:
-            wanted = 0 if self._exhausted or self._stop_asked else self.scheduler.wants()
-        tasks: list[Task] = []
+    def _start(self, action: Action) -> None:
+        task = asyncio.create_task(self._work(action))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._pump()
+
+    async def _work(self, action: Action) -> None:
+        """Do what is to be done, one after the other, as long as there is something."""
+        try:
+            while not isinstance(action, Wait | Over):
+                await self._perform(action)
+                if self.scheduler.wants() >= _LOW:
+                    self._feed()
+                action = self._decide()
+        except Exception as error:  # as in _pump
+            self._fail(error)
+
+    def _decide(self) -> Action:
+        """What may be done now; a wait sets the alarm, the end of all is told."""
+        if self._error is not None:
+            return Over()
+        held = self.delivered - self.taken
+        full = held and held + self.scheduler.in_flight >= self.scheduler.window.limit
+        if full and self.scheduler.stop is None:
+            self._starving = True
+            return Wait()
+        action = self.scheduler.next(self._clock())
+        if isinstance(action, Send):
+            self._journal.begin(id_key(action.task.row.id))
+        elif isinstance(action, Wait):
+            self._set_alarm(action.seconds)
+        elif isinstance(action, Over) and not self.scheduler.in_flight:
+            self._over.set()
+        return action
+
+    def _set_alarm(self, seconds: float | None) -> None:
+        if seconds is None:
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._alarm is not None:
+            if self._alarm.when() <= due:
+                return
+            self._alarm.cancel()
+        self._alarm = loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._pump()
+
+    def _feed(self) -> None:
+        """Add as many rows as the scheduler wants."""
+        wanted = 0 if self._exhausted or self._stop_asked else self.scheduler.wants()
         known: list[Result] = []
-        self._more = False
         for _ in range(wanted):
             try:
                 row = next(self._rows)
             except StopIteration:
                 self._exhausted = True
+                self.scheduler.close_input()
                 break
-            if row is None or row is SKIPPED:
-                self._more = row is SKIPPED
+            if row is None:
+                break
+            if row is SKIPPED:
+                asyncio.get_running_loop().call_soon(self._pump)
                 break
             if isinstance(row, Result):
                 known.append(row)
             elif isinstance(row, BadRow):
-                with self._work:
-                    known.append(self.scheduler.refuse(row))
-            else:
-                tasks.append(self._task_of(row))
-        with self._work:
-            for task in tasks:
-                self.scheduler.add(task)
-            # Once only: a worker more, when the first have ended, would connect for nothing.
-            ended = wanted > 0 and self._exhausted
-            if ended:
-                self.scheduler.close_input()
-            if tasks or ended:
-                self._encourage()
-        return known
+                known.append(self.scheduler.refuse(row))
+            elif isinstance(row, Row):
+                self.scheduler.add(self._task_of(row))
+        if known:
+            self._deliver(known)
 
-    def _take(self) -> list[Result] | None:
-        """The results since the last call; None after the last one."""
-        with self._news:
-            while True:
-                self._look_for_stop()
-                if self._results and self._gathers():
-                    self._news.wait(self._gathering_until - self._clock())
-                    continue
-                if self._results:
-                    self._gathering_until = self._clock() + _GATHER
-                    found = list(self._results)
-                    self._results.clear()
-                    if len(found) >= self._most_unwritten:
-                        self._work.notify_all()
-                    return found
-                if self._error is not None or self._is_over():
-                    return None
-                if self._more:
-                    return []
-                self._news.wait(_LOOK)
-                if not self._results and not self._exhausted and self.scheduler.wants():
-                    return []
-
-    def _gathers(self) -> bool:
-        """Whether to wait for more results, as the last ones have just been written."""
-        few = len(self._results) < self._most_unwritten // 2
-        return few and self.scheduler.in_flight > 0 and self._clock() < self._gathering_until
-
-    def _is_over(self) -> bool:
-        if self.scheduler.in_flight:
-            return False
-        return self.scheduler.stop is not None or (self._exhausted and not self._threads)
-
-    def _look_for_stop(self) -> None:
-        if self._stop_asked and self._drain_until is None:
-            self._drain_until = self._clock() + self._drain
-            self.scheduler.halt(self._stop_asked)
-            self._work.notify_all()
-        if self._drain_until is not None and self._clock() > self._drain_until:
-            self._drain_until = float("inf")
-            self.aborted = self.scheduler.in_flight
-            for connection in self._connections:
-                connection.close()
-
-    def _encourage(self) -> None:
-        """Have one worker look for work; it encourages the next. The lock is held."""
-        if self._idle:
-            self._work.notify()
-        elif self._threads < self.scheduler.window.limit:
-            self._threads += 1
-            threading.Thread(target=self._run_worker, daemon=True).start()
-
-    def _run_worker(self) -> None:
-        try:
-            connection = self._connect()
-            with self._work:
-                self._connections.append(connection)
-            with self._work:
-                action = self._next_action()
-            while not isinstance(action, Over):
-                action = self._perform(action, connection)
-        except BaseException as error:  # a bug: it must end the run, not one thread
-            with self._work:
-                self._error = self._error or error
-                self.scheduler.halt(Stop("failure"))
-        finally:
-            with self._work:
-                self._threads -= 1
-                self._work.notify_all()
-                self._news.notify()
-
-    def _next_action(self) -> Action:
-        """What this worker does next; waits for it. The lock is held."""
-        while True:
-            action = self._decide()
-            if isinstance(action, Send):
-                self._journal.begin(id_key(action.task.row.id))
-                self._encourage()
-            if not isinstance(action, Wait):
-                return action
-            self._wait(action.seconds)
-
-    def _decide(self) -> Action:
-        if self._closing:
-            return Over()
-        if len(self._results) >= self._most_unwritten and self.scheduler.stop is None:
-            return Wait()
-        return self.scheduler.next(self._clock())
-
-    def _wait(self, seconds: float | None) -> None:
-        """Only who has the earliest alarm watches the clock: all would wake for one row."""
-        due = float("inf") if seconds is None else self._clock() + seconds
-        watches = due < self._alarm
-        if watches:
-            self._alarm = due
-        self._idle += 1
-        self._work.wait(seconds if watches else None)
-        self._idle -= 1
-        if self._alarm == due:
-            self._alarm = float("inf")
-
-    def _perform(self, action: Action, connection: Connection) -> Action:
-        """Do it; what to do next, found under the same lock as the outcome is told."""
+    async def _perform(self, action: Action) -> None:
         if isinstance(action, Send):
-            return self._send(action.task, connection)
-        if isinstance(action, Probe):
-            alive = connection.probe()
-            with self._work:
-                self._results.extend(self.scheduler.probed(alive, self._clock()))
-                self._tell()
-                self._work.notify_all()
-                return self._next_action()
-        return self._read_balance(connection)
-
-    def _send(self, task: Task, connection: Connection) -> Action:
-        outcome = connection.send(task.row)
-        with self._work:
-            if not _may_be_charged(outcome):
-                self._journal.end(id_key(task.row.id))
-            self._results.extend(self.scheduler.done(task, outcome, self._clock()))
-            self._tell()
-            if self._idle and (self.scheduler.stop or not self.scheduler.in_flight):
-                self._work.notify_all()
-            return self._next_action()
-
-    def _read_balance(self, connection: Connection) -> Action:
-        try:
-            amount = connection.balance()
-        except OcxError as error:
-            with self._work:
+            await self._send(action.task)
+        elif isinstance(action, Probe):
+            alive = await self._connection.probe()
+            self._hand_over(self.scheduler.probed(alive, self._clock()))
+        elif isinstance(action, ReadBalance):
+            try:
+                self.scheduler.balance_read(await self._connection.balance())
+            except OcxError as error:
                 self.scheduler.balance_unread(error)
-                self._tell()
-                self._work.notify_all()
-                return self._next_action()
-        with self._work:
-            self.scheduler.balance_read(amount)
-            self._work.notify_all()
-            return self._next_action()
 
-    def _tell(self) -> None:
-        if self._gathers():
+    async def _send(self, task: Task) -> None:
+        outcome = await self._connection.send(task.row)
+        if not _may_be_charged(outcome):
+            self._journal.end(id_key(task.row.id))
+        self._hand_over(self.scheduler.done(task, outcome, self._clock()))
+
+    def _hand_over(self, results: Sequence[Result]) -> None:
+        if results:
+            self._deliver(results)
+
+    def _halt(self) -> None:
+        if self._stop_asked is None or self._over.is_set():
             return
-        if self._results or self.scheduler.stop or self.scheduler.wants() > _LOW:
-            self._news.notify()
+        if not self._draining:
+            self._draining = True
+            asyncio.get_running_loop().call_later(self._drain, self._abort)
+        self.scheduler.halt(self._stop_asked)
+        self._pump()
 
-    def _close(self) -> None:
-        """End the workers; what they still do is cut off."""
-        with self._work:
-            self._closing = True
-            self._work.notify_all()
-            connections = list(self._connections)
-        for connection in connections:
-            with suppress(Exception):
-                connection.close()
-        with self._work:
-            self._work.wait_for(lambda: not self._threads, _FAREWELL)
+    def _abort(self) -> None:
+        """The drain is over: what still runs is cut off."""
+        self.aborted = self.scheduler.in_flight
+        self._over.set()
+
+    def _fail(self, error: BaseException) -> None:
+        self._error = self._error or error
+        self.scheduler.halt(Stop("failure"))
+        self._over.set()
+
+    async def _end(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        tasks = list(self._running)
+        for task in tasks:
+            task.remove_done_callback(self._ended)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._connection.close()
 
 
 def _may_be_charged(outcome: Outcome) -> bool:
     if isinstance(outcome, Answer):
         return True
     return outcome.sent and (outcome.error.status or 0) < 300
-
-
-__all__ = ["Engine", "Failure"]

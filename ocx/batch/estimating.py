@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
@@ -50,17 +51,20 @@ def _measure(run: Runtime, setup: Setup, ready: Prepared, found: Estimate) -> Su
     """Send the sample; with -o its rows are done, and are not sent again."""
     results: list[Result] = []
     sample = setup.rows.plan(None, setup.sha256, setup.out.retry)
-    summary = send(run, setup, replace(ready, plan=sample), results.append)
+    summary = send(run, setup, replace(ready, plan=sample), results.extend)
     found.measure(results)
     return summary
 
 
 def _balance(ready: Prepared) -> Decimal:
-    connection = ready.connect()
-    try:
-        return connection.balance()
-    finally:
-        connection.close()
+    async def read() -> Decimal:
+        connection = ready.connect()
+        try:
+            return await connection.balance()
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
 
 
 def _show(run: Runtime, found: Estimate) -> None:

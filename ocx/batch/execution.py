@@ -7,24 +7,23 @@ import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocx.api.types import Endpoint
-from ocx.batch.connection import Connection, connector
+from ocx.batch.connection import ApiConnection, Connection
 from ocx.batch.control.settings import Settings as SchedulerSettings
 from ocx.batch.control.settings import Stop
 from ocx.batch.ending import ending, summary_lines
 from ocx.batch.inputs import Input
-from ocx.batch.job import Job, Run
+from ocx.batch.job import Job, Run, Take
 from ocx.batch.options import RowsOut
 from ocx.batch.output.resume import asked_at
 from ocx.batch.outputs import Opened, check_empty, is_stream, make_renderer, open_output
 from ocx.batch.plan import ChangedInputError, Plan, Seen
 from ocx.batch.progress import Progress, form_of
 from ocx.batch.request_hash import request_sha256
-from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
 from ocx.batch.summary import Summary
 from ocx.call.options import Checks
@@ -130,14 +129,12 @@ def execute(run: Runtime, setup: Setup) -> Summary:
         if setup.report is not None:
             report = stack.enter_context(report_target(run.terminal, setup.report))
         with prepared(run, setup) as ready:
-            summary = send(run, setup, ready, lambda _: None)
+            summary = send(run, setup, ready)
         tell(run, summary, report)
     return summary
 
 
-def send(
-    run: Runtime, setup: Setup, ready: Prepared, on_result: Callable[[Result], object]
-) -> Summary:
+def send(run: Runtime, setup: Setup, ready: Prepared, take: Take = lambda _: None) -> Summary:
     """Send the rows.
 
     Raises:
@@ -166,9 +163,7 @@ def send(
         rows.stop(Stop(_SIGNALS[signal.Signals(number)]))
 
     with stopping(stop), showing(run.terminal, form, Progress(rows)):
-        for result in rows:
-            on_result(result)
-    return rows.summary
+        return rows.run(take)
 
 
 def tell(run: Runtime, summary: Summary, report: Target | None) -> None:
@@ -192,10 +187,15 @@ def raise_ending(setup: Setup, summary: Summary) -> None:
 
 
 def _connector(setup: Setup, endpoint: Endpoint) -> Callable[[], Connection]:
-    return connector(
-        replace(endpoint, retries=0),
-        setup.checks,
-        setup.schema,
-        balance_path=setup.settings.balance_path,
-        balance_scale=setup.settings.balance_scale,
-    )
+    settings = setup.settings
+
+    def connect() -> Connection:
+        return ApiConnection(
+            endpoint,
+            setup.checks,
+            setup.schema,
+            balance_path=settings.balance_path,
+            balance_scale=settings.balance_scale,
+        )
+
+    return connect

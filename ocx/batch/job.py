@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,6 +33,8 @@ _SYNC_EVERY = 1.0
 _SKIPPED_AT_ONCE = 256
 _MOST_FOLLOWERS = 1024
 _LIMITS = {"max_tokens", "max_completion_tokens"}
+
+Take = Callable[[Sequence[Result]], object]
 
 
 class Output(Protocol):
@@ -71,7 +73,7 @@ class Job:
 
 
 class Run:
-    """Iterate to run; every result has been written by the time it is yielded.
+    """`run` it, once.
 
     Attributes:
         summary: of what has happened so far, complete after the end.
@@ -87,6 +89,7 @@ class Run:
         self.scheduler = Scheduler(job.settings)
         self.scheduler.beginning.models |= job.models
         self.summary = Summary(total=job.total)
+        self._take: Take = lambda _: None
         rows = self._unfinished(job.rows)
         if job.window is not None:
             rows = job.window.rows(rows)
@@ -95,6 +98,7 @@ class Run:
             job.connect,
             self.scheduler,
             self._task,
+            self._finished,
             journal=job.store.journal if job.store is not None else NoJournal(),
             drain=job.drain,
             clock=job.clock,
@@ -106,27 +110,62 @@ class Run:
         """Send nothing more, and let go of what is in flight after the drain."""
         self._engine.stop_soon(stop)
 
-    def __iter__(self) -> Iterator[Result]:
-        """Raises: OcxError if the output cannot be written."""
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    def run(self, take: Take = lambda _: None) -> Summary:
+        """To the end, on an event loop of its own in this thread.
+
+        Args:
+            take: told of results once they are written.
+
+        Raises:
+            OcxError: the output cannot be written.
+        """
+        self._take = take
         began = self._job.clock()
         try:
-            with _syncing(self._output):
-                yield from self._results()
+            asyncio.run(self._run())
         finally:
             self._count(self._job.clock() - began)
             if self._dedup is not None:
                 self._dedup.close()
         self._compact()
+        return self.summary
 
-    def _results(self) -> Iterator[Result]:
-        for results in self._engine.batches():
-            finished = [row for result in results for row in self._with_followers(result)]
-            for result in finished:
-                self.summary.add(result)
-            yield from self._written(finished)
+    def __iter__(self) -> Iterator[Result]:
+        """Run, then hand out what came: for few rows."""
+        results: list[Result] = []
+        self.run(results.extend)
+        return iter(results)
+
+    async def _run(self) -> None:
+        saving = asyncio.create_task(self._save())
+        try:
+            await self._engine.run()
+        finally:
+            saving.cancel()
+            await asyncio.gather(saving, return_exceptions=True)
+            if self._output is not None:
+                self._output.sync()
         window = self._job.window
         if window and self._job.store is None:
-            yield from self._write(list(window.rest()))
+            self._take(self._write(list(window.rest())))
+
+    async def _save(self) -> None:
+        """Have what is written last through a power cut, about once a second."""
+        while self._output is not None:
+            await asyncio.sleep(_SYNC_EVERY)
+            with suppress(OcxError):  # the last one, at the end, tells
+                await asyncio.to_thread(self._output.sync)
+
+    def _finished(self, results: Sequence[Result]) -> None:
+        if self._dedup is not None:
+            results = [row for result in results for row in self._with_followers(result)]
+        for result in results:
+            self.summary.add(result)
+        self._take(self._written(results))
 
     def _written(self, finished: Sequence[Result]) -> Sequence[Result]:
         """Those that are written now: all, or the ones whose turn it is."""
@@ -232,27 +271,6 @@ class Run:
         if clean and self._states and self._job.store is not None:
             self._states = None
             self._job.store.compact()
-
-
-@contextmanager
-def _syncing(output: Output | None) -> Iterator[None]:
-    """Have what is written saved about once a second, by a thread that does nothing else."""
-    over = threading.Event()
-
-    def run() -> None:
-        while output is not None and not over.wait(_SYNC_EVERY):
-            with suppress(OcxError):  # the last one, at the end, tells
-                output.sync()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        if output is not None:
-            output.sync()
 
 
 def _asked_tokens(row: Row) -> int:

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Endpoint
-from ocx.batch.connection import connector
+from ocx.batch.connection import ApiConnection
 from ocx.batch.control.budget import Limits
 from ocx.batch.control.settings import Settings
+from ocx.batch.handover import Handover
 from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window
 from ocx.batch.result import Result
@@ -66,15 +67,16 @@ def run(
             del defaults["model"]
         if schema is not None:
             defaults.setdefault("response_format", schema.response_format())
+        given = Handover(unique(_composed(rows, Composer(defaults, system))), 2 * workers)
         job = Job(
-            unique(_composed(rows, Composer(defaults, system))),
-            connector(where, Checks(), schema),
+            given,
+            lambda: ApiConnection(where, Checks(), schema),
             where.base_url,
             Settings(workers, retries, limits=Limits(max_credits, min_balance)),
             window=Window() if ordered else None,
         )
         batch = Run(job)
-        yield from batch
+        yield from given.results(batch)
         stop = batch.scheduler.stop
         if stop is not None:
             raise stop.error or OcxError(f"the run ended early: {stop.reason}")

@@ -39,6 +39,7 @@ class Answer:
         body: the answer as the API sent it.
         credits: what it cost, None if that is unknown.
         requests: how many were sent for it, more than one where a schema asked again.
+        raw: the body's own bytes, where it came over the network.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Answer:
     credits: Decimal | None = None
     credits_source: str = "unknown"
     requests: int = 1
+    raw: bytes | None = None
 
     @property
     def usage(self) -> Mapping[str, Any] | None:

@@ -11,7 +11,8 @@ from ocx.api.finish import unknown_reason
 from ocx.api.message import media_words
 from ocx.api.surrogates import SurrogateJoiner
 from ocx.api.types import Delta
-from ocx.call.exchange import CUT_AT_LIMIT, DeltaSink, was_cut
+from ocx.call.attempts import CUT_AT_LIMIT, was_cut
+from ocx.call.exchange import DeltaSink
 from ocx.call.options import Checks, Output
 from ocx.output.answer_writers import (
     GatheringSink,

@@ -9,16 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
-from ocx.api.finish import ending_of
+from ocx.api.answer import Answer, joined, streamed_answer
 from ocx.api.types import Delta, Reply
+from ocx.call.attempts import NOTHING, Attempt, Body, attempts, check_answer, fetched
 from ocx.call.options import Checks
-from ocx.call.think import split_whole
 from ocx.call.think_deltas import Thinking
-from ocx.errors import IncompleteError, InvalidAnswerError, OcxError, RejectedError
+from ocx.errors import OcxError, RejectedError
 from ocx.escaping import one_line
 from ocx.record import record
 
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
     from ocx.call.credits import Credits
 
 log = logging.getLogger("ocx.call")
-
-Body = dict[str, Any]
-CUT_AT_LIMIT = "the answer was cut off at the token limit"
-_NOTHING = Answer()
 
 
 class DeltaSink(Protocol):
@@ -142,57 +137,31 @@ class Exchange:
 
     def _asked(self, body: Body, sink: DeltaSink | None) -> Result:
         """One model's answer."""
-        if self.schema is None:
-            return self._valid(body, sink)
-        model = str(body.get("model"))
-        if model not in self.in_words or "response_format" in body:
+        steps = attempts(body, self.checks, self.schema, self.in_words)
+        attempt = next(steps)
+        while True:
             try:
-                return self._valid(with_format(body, self.schema), sink)
-            except RejectedError as error:
-                from ocx.answer.schema import refuses_response_format
-
-                if not refuses_response_format(error) or "response_format" in body:
-                    raise
-                log.warning("the server refuses response_format; asking in the system message")
-                self.in_words.add(model)
-        from ocx.answer.schema import with_instruction
-
-        messages = with_instruction(body["messages"], self.schema.instruction())
-        return self._valid({**body, "messages": messages}, sink)
-
-    def _valid(self, body: Body, sink: DeltaSink | None) -> Result:
-        """As many requests as it takes to get a valid answer."""
-        retries = self.checks.schema_retries if self.schema is not None else 0
-        for left in range(retries, -1, -1):
-            trip = _RoundTrip(self, body, sink)
-            try:
-                return trip.make()
-            except InvalidAnswerError as error:
-                if not left:
-                    raise
-                log.warning("%s; asking again", one_line(error.message))
-                body = _corrected(body, trip.answer.text, error)
-        raise AssertionError("the last request returns or raises")
-
-    def check(self, text: str) -> str:
-        """What the checks make of an answer's text. Raises InvalidAnswerError."""
-        if self.schema is not None:
-            return self.schema.check(text)
-        if not self.checks.extracts:
-            return text
-        from ocx.answer.extract import extract  # markdown-it, only for -x
-
-        return extract(text, last=self.checks.extract_last)
+                return _RoundTrip(self, attempt, sink).make()
+            except OcxError as error:
+                attempt = steps.throw(error)
 
 
 class _RoundTrip:
     """One request and its answer."""
 
-    def __init__(self, exchange: Exchange, body: Body, sink: DeltaSink | None) -> None:
-        self.answer = _NOTHING
+    def __init__(self, exchange: Exchange, attempt: Attempt, sink: DeltaSink | None) -> None:
+        self._attempt = attempt
         self._exchange = exchange
-        self._body = body
+        self._body = attempt.body
         self._sink = sink
+
+    @property
+    def answer(self) -> Answer:
+        return self._attempt.answer
+
+    @answer.setter
+    def answer(self, answer: Answer) -> None:
+        self._attempt.answer = answer
 
     def make(self) -> Result:
         """Send it; it is recorded whether or not it ends well."""
@@ -202,7 +171,7 @@ class _RoundTrip:
             (self._stream if exchange.stream else self._fetch)()
             text = self._check()
         except BaseException as error:
-            if self.answer is _NOTHING:
+            if self.answer is NOTHING:
                 self.answer = Answer(seconds=time.monotonic() - clock)
             lost = credits.lost(self.answer.fields) if credits else None
             self._record(started, lost, error)
@@ -283,27 +252,15 @@ class _RoundTrip:
         self._fetched(reply, complete=True)
 
     def _fetched(self, reply: Reply, *, complete: bool) -> None:
-        answer = whole_answer(reply)
-        if self._exchange.split_think:
-            text, reasoning = split_whole(answer.text)
-            if text != answer.text:
-                answer = replace(answer, text=text, reasoning=answer.reasoning + reasoning)
-        self.answer = answer
+        self.answer = answer = fetched(reply, split_think=self._exchange.split_think)
         if self._sink is not None:
             self._sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])
             self._sink.finish(answer, complete=complete)
 
     def _check(self) -> str:
-        checks = self._exchange.checks
-        if checks.fail_on_length and was_cut(self.answer):
-            raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens")
-        if checks.need_text and not self.answer.text and self.answer.tool_calls:
-            raise InvalidAnswerError(
-                "the answer is tool calls, not a text",
-                hint="leave out --tools, or -x and --schema",
-            )
-        text = self._exchange.check(self.answer.text)
-        if self._sink is not None and checks.need_text:
+        exchange = self._exchange
+        text = check_answer(exchange.checks, exchange.schema, self.answer)
+        if self._sink is not None and exchange.checks.need_text:
             self._sink.deliver(text)
         return text
 
@@ -314,26 +271,5 @@ class _RoundTrip:
             self._exchange.recorder.record(self._body, started, self.answer, cost, error)
 
 
-def was_cut(answer: Answer) -> bool:
-    """Whether the token limit ended the answer."""
-    return answer.finish_reason is not None and ending_of(answer.finish_reason) == "length"
-
-
 def _uncounted(body: Body) -> Body:
     return {name: value for name, value in body.items() if name != "stream_options"}
-
-
-def with_format(body: Body, schema: Schema) -> Body:
-    """A response_format given by -O stays."""
-    return {"response_format": schema.response_format(), **body}
-
-
-def _corrected(body: Body, answer: str, error: InvalidAnswerError) -> Body:
-    """The request that tells the model what was wrong with its answer."""
-    from ocx.answer.schema import feedback
-
-    turns = [
-        {"role": "assistant", "content": answer},
-        {"role": "user", "content": feedback(error)},
-    ]
-    return {**body, "messages": [*body["messages"], *turns]}

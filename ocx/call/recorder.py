@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from ocx.answer.cost import Cost
 from ocx.api.answer import Answer
-from ocx.call.exchange import Body
+from ocx.call.attempts import Body
 from ocx.call.options import Conversation
 from ocx.call.outcome import outcome_and_exit_code
 from ocx.call.request import Request

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer
-from ocx.call.exchange import Body, Recorder
+from ocx.call.attempts import Body
+from ocx.call.exchange import Recorder
 from ocx.call.outcome import outcome_and_exit_code
 from ocx.errors import OcxError
 from ocx.jsontext import compact

@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ocx.call.attempts import Body, with_format
 from ocx.call.delivery import awaited, open_output, show_cost
-from ocx.call.exchange import Body, Exchange, with_format
+from ocx.call.exchange import Exchange
 from ocx.call.options import (
     Checks,
     Conversation,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ocx.batch.connection import ApiConnection
 from ocx.batch.control.settings import Settings
 from ocx.batch.job import Job, Run
 from ocx.batch.output.batch_row import Written, read_row
@@ -52,11 +55,17 @@ class Server:
 
 
 class Wire:
+    """Answers in threads, since the tests' answers may wait for something."""
+
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._threads = ThreadPoolExecutor(64)
         self.closed = threading.Event()
 
-    def send(self, row: Row) -> Outcome:
+    async def send(self, row: Row) -> Outcome:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._sent, row)
+
+    def _sent(self, row: Row) -> Outcome:
         with self._server.lock:
             self._server.asked[row.id] += 1
         outcome = self._server.answer(row)
@@ -65,14 +74,36 @@ class Wire:
                 self._server.finished[row.id] += 1
         return outcome
 
-    def probe(self) -> bool:
+    async def probe(self) -> bool:
         return self._server.alive
 
-    def balance(self) -> Decimal:
+    async def balance(self) -> Decimal:
         return Decimal(1000)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.closed.set()
+        self._threads.shutdown(wait=False)
+
+
+class Waiting:
+    """A connection that a test can wait for."""
+
+    def __init__(self, *args: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._connection = ApiConnection(*args)
+
+    def send(self, row: Row) -> Outcome:
+        return self._runner.run(self._connection.send(row))
+
+    def probe(self) -> bool:
+        return self._runner.run(self._connection.probe())
+
+    def balance(self) -> Decimal:
+        return self._runner.run(self._connection.balance())
+
+    def close(self) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
 
 
 def row(number: int, text: str = "hello", **more: Any) -> Row:
@@ -102,8 +133,7 @@ def run_to(
     settings = job.pop("settings", Settings(8))
     try:
         batch = Run(Job(given, server.connect, URL, settings, store=store, window=window, **job))
-        for _ in batch:
-            pass
+        batch.run()
         return batch
     finally:
         store.close()

@@ -15,13 +15,12 @@ import pytest
 import ocx.batch
 from ocx.answer.schema import Schema
 from ocx.api.types import Endpoint
-from ocx.batch.connection import ApiConnection
 from ocx.batch.result import Answer, Failure
 from ocx.batch.rows.row import Row
 from ocx.call.options import Checks
 from ocx.errors import CreditsError, OcxError
 from ocx.secret import Secret
-from tests.batch.fakes import row
+from tests.batch.fakes import Waiting, row
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.raw_server import CLOSE, RESET
@@ -36,8 +35,8 @@ def server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def connection(server: ChatServer) -> Iterator[ApiConnection]:
-    made = ApiConnection(Endpoint(server.base_url, KEY, retries=0))
+def connection(server: ChatServer) -> Iterator[Waiting]:
+    made = Waiting(Endpoint(server.base_url, KEY, retries=0))
     yield made
     made.close()
 
@@ -48,7 +47,7 @@ def completion(text: str, **more: object) -> bytes:
     return answers.answer({"id": "c", "choices": [choice], **more}, headers={"x-request-id": "q"})
 
 
-def test_an_answer_with_its_cost_and_headers(server: ChatServer, connection: ApiConnection) -> None:
+def test_an_answer_with_its_cost_and_headers(server: ChatServer, connection: Waiting) -> None:
     server.answer([completion("Hi", usage={"prompt_tokens": 1, "cost": 0.25})], path=CHAT)
     found = connection.send(row(0))
     assert isinstance(found, Answer)
@@ -58,7 +57,7 @@ def test_an_answer_with_its_cost_and_headers(server: ChatServer, connection: Api
     assert server.body()["messages"] == row(0).body["messages"]
 
 
-def test_a_refusal_with_its_body_and_headers(server: ChatServer, connection: ApiConnection) -> None:
+def test_a_refusal_with_its_body_and_headers(server: ChatServer, connection: Waiting) -> None:
     server.answer(
         [answers.error(429, "slow_down", retry_after="7", x_ratelimit_remaining_requests="0")],
         path=CHAT,
@@ -72,12 +71,12 @@ def test_a_refusal_with_its_body_and_headers(server: ChatServer, connection: Api
     assert len(server.requests) == 1
 
 
-def test_whether_a_request_went_out(server: ChatServer, connection: ApiConnection) -> None:
+def test_whether_a_request_went_out(server: ChatServer, connection: Waiting) -> None:
     server.answer([RESET], path=CHAT)
     lost = connection.send(row(0))
     assert isinstance(lost, Failure)
     assert (lost.error.name, lost.sent) == ("network", True)
-    nowhere = ApiConnection(Endpoint("http://127.0.0.1:9/v1", KEY, retries=0))
+    nowhere = Waiting(Endpoint("http://127.0.0.1:9/v1", KEY, retries=0))
     unsent = nowhere.send(row(0))
     assert isinstance(unsent, Failure)
     assert (unsent.error.name, unsent.sent) == ("network", False)
@@ -85,9 +84,7 @@ def test_whether_a_request_went_out(server: ChatServer, connection: ApiConnectio
     nowhere.close()
 
 
-def test_another_path_is_sent_below_the_base_url(
-    server: ChatServer, connection: ApiConnection
-) -> None:
+def test_another_path_is_sent_below_the_base_url(server: ChatServer, connection: Waiting) -> None:
     server.answer([answers.answer({"data": [1]})], path="/embeddings")
     found = connection.send(Row("a", 1, {"input": "x"}, "/embeddings"))
     assert isinstance(found, Answer)
@@ -95,7 +92,7 @@ def test_another_path_is_sent_below_the_base_url(
 
 
 def test_a_cut_answer_is_incomplete_with_what_arrived(
-    server: ChatServer, connection: ApiConnection
+    server: ChatServer, connection: Waiting
 ) -> None:
     server.answer([answers.STREAM_HEAD, answers.delta("Hel"), answers.LAST_PIECE], path=CHAT)
     found = connection.send(row(0))
@@ -116,15 +113,13 @@ def test_a_cut_answer_is_incomplete_with_what_arrived(
     ],
 )
 def test_who_answers_a_probe_is_there(
-    server: ChatServer, connection: ApiConnection, script: list[object], alive: bool
+    server: ChatServer, connection: Waiting, script: list[object], alive: bool
 ) -> None:
     server.answer(script, path=MODELS)
     assert connection.probe() is alive
 
 
-def test_a_balance_that_is_a_guess_keeps_no_budget(
-    server: ChatServer, connection: ApiConnection
-) -> None:
+def test_a_balance_that_is_a_guess_keeps_no_budget(server: ChatServer, connection: Waiting) -> None:
     assert connection.balance() == Decimal("499.5")
     server.answer([answers.answer({"something": 4})], path=BALANCE)
     with pytest.raises(OcxError) as caught:
@@ -143,7 +138,7 @@ def checked(
 ) -> Answer | Failure:
     """The outcome of one row whose answer is checked."""
     endpoint = Endpoint(server.base_url, KEY, retries=0)
-    made = ApiConnection(endpoint, Checks(**checks), Schema(schema) if schema else None)
+    made = Waiting(endpoint, Checks(**checks), Schema(schema) if schema else None)
     try:
         return made.send(given or row(0))
     finally:
@@ -255,11 +250,15 @@ job = Job(rows(count), lambda: ApiConnection(endpoint), url, Settings(8), store=
 run = Run(job)
 if kill >= 0:
     import os, signal
-    for number, _ in enumerate(run, 1):
-        if number == kill:
+    written = 0
+    def take(results):
+        global written
+        written += len(results)
+        if written >= kill:
             os.kill(os.getpid(), signal.SIGKILL)
+    run.run(take)
 else:
-    for _ in run: pass
+    run.run()
 store.close()
 if window: window.close()
 print(run.summary.maybe_paid_twice, run.summary.done, run.summary.skipped)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from ocx.api import Client
 from ocx.api.types import Endpoint
-from ocx.batch.connection import ApiConnection
 from ocx.batch.id_table import id_key
 from ocx.batch.output.batch_row import output_row, read_row
 from ocx.batch.output.states import States, pack_state
@@ -22,7 +21,7 @@ from ocx.batch.result import Answer, Failure, Result, rerun_helps
 from ocx.batch.verify import Verification
 from ocx.call.options import Checks
 from ocx.errors import ERRORS, OcxError
-from tests.batch.fakes import row
+from tests.batch.fakes import Waiting, row
 from tests.support import answers, endings
 from tests.support.chat_server import CHAT, ChatServer
 
@@ -44,8 +43,8 @@ def client(server: ChatServer) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def connection(server: ChatServer) -> Iterator[ApiConnection]:
-    made = ApiConnection(Endpoint(server.base_url, retries=0))
+def connection(server: ChatServer) -> Iterator[Waiting]:
+    made = Waiting(Endpoint(server.base_url, retries=0))
     yield made
     made.close()
 
@@ -70,7 +69,7 @@ def streamed(reason: Any, text: str) -> bytes:
 @pytest.mark.parametrize("text", ["half", ""])
 @pytest.mark.parametrize("reason", endings.ALL)
 def test_every_reason_streamed_whole_in_a_batch_and_in_verify(
-    server: ChatServer, client: Client, connection: ApiConnection, reason: str | None, text: str
+    server: ChatServer, client: Client, connection: Waiting, reason: str | None, text: str
 ) -> None:
     code, again = endings.exit_code(reason, text), endings.sent_again(reason)
 
@@ -242,7 +241,7 @@ def test_what_a_state_keeps(kind: str, again: bool | None, kept: tuple[str, bool
     ],
 )
 def test_broken_tool_calls_of_a_row(
-    server: ChatServer, connection: ApiConnection, calls: Any, reason: str, kind: str, again: bool
+    server: ChatServer, connection: Waiting, calls: Any, reason: str, kind: str, again: bool
 ) -> None:
     server.answer(answers.answer(body(reason, content=None, tool_calls=calls)), path=CHAT)
     result = Result(row(0), connection.send(row(0)))
@@ -255,13 +254,13 @@ def test_broken_tool_calls_of_a_row(
 
 
 def test_a_refusal_is_an_answer_unless_its_text_is_checked(
-    server: ChatServer, connection: ApiConnection
+    server: ChatServer, connection: Waiting
 ) -> None:
     server.answer(answers.answer(body("stop", content=None, refusal="I cannot")), path=CHAT)
     found = connection.send(row(0))
     assert isinstance(found, Answer)
     assert found.text == "I cannot"
-    checked = ApiConnection(Endpoint(server.base_url, retries=0), Checks(extract=True))
+    checked = Waiting(Endpoint(server.base_url, retries=0), Checks(extract=True))
     refused = checked.send(row(0))
     checked.close()
     assert isinstance(refused, Failure)
@@ -269,7 +268,7 @@ def test_a_refusal_is_an_answer_unless_its_text_is_checked(
 
 
 def test_a_200_of_another_path_that_reports_a_failure(
-    server: ChatServer, connection: ApiConnection
+    server: ChatServer, connection: Waiting
 ) -> None:
     server.answer(answers.answer({"error": {"message": "no"}}), path="/embeddings")
     found = connection.send(type(row(0))("a", 1, {"input": "x"}, "/embeddings"))

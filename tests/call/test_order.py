@@ -18,6 +18,7 @@ SEAM = (
 NEVER = {
     "options": ("ocx.call", *SEAM),
     "request": ("ocx.call.exchange", "ocx.call.delivery", "ocx.api", "ocx.output"),
+    "attempts": ("ocx.call.exchange", "ocx.call.request", "ocx.call.delivery", *SEAM),
     "exchange": ("ocx.call.request", "ocx.call.delivery", "ocx.call.recorder", *SEAM),
     "delivery": ("ocx.call.request", "ocx.call.recorder", "ocx.api.client", "ocx.keyring.client"),
     "waiting": (

@@ -26,7 +26,8 @@ QUIET = 1.0
 class PaidServer:
     """Attributes:
     paid: how often each id was asked for; the prompt of a row ends in its id.
-    peak: the most requests that were read and not yet answered whole.
+    peak: the most connections at once: each carries one row, which is in flight until the program
+        has read its answer, whenever that was sent.
     """
 
     def __init__(self, padding: int = 0) -> None:
@@ -39,7 +40,6 @@ class PaidServer:
         self._hold = 0
         self._part: Part = "before the head"
         self._others = True
-        self._waiting = 0
         self._open = 0
         self._go = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -100,6 +100,7 @@ class PaidServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._board.note(lambda: setattr(self, "_open", self._open + 1))
+        self.peak = max(self.peak, self._open)
         try:
             while (body := await _read(reader)) is not None:
                 if body:
@@ -116,18 +117,13 @@ class PaidServer:
         row = str(json.loads(body)["messages"][-1]["content"]).split()[-1]
         number = self.paid.total()
         self.paid[row] += 1
-        self._waiting += 1
-        self.peak = max(self.peak, self._waiting)
-        try:
-            data = answers.answer(answers.completion(f"{row} {self._padding}"))
-            holds = number >= self._free and self.held < self._hold and not self._go.is_set()
-            if holds and (self._others or number % 2):
-                await self._hold_back(data, writer)
-            else:
-                writer.write(data)
-                await writer.drain()
-        finally:
-            self._waiting -= 1
+        data = answers.answer(answers.completion(f"{row} {self._padding}"))
+        holds = number >= self._free and self.held < self._hold and not self._go.is_set()
+        if holds and (self._others or number % 2):
+            await self._hold_back(data, writer)
+        else:
+            writer.write(data)
+            await writer.drain()
 
     async def _hold_back(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         sent = len(data) // 2 if self._part == "in the body" else 0

@@ -1,0 +1,94 @@
+"""Between the caller's thread and the thread of the event loop: rows one way, results the other.
+
+The caller may have an event loop of its own (Jupyter), and its rows may belong to its thread.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from ocx.batch.engine import Fed, Rows
+from ocx.batch.job import Run
+from ocx.batch.result import Result
+
+_FAREWELL = 5.0
+_FEWEST = 64
+
+
+class Handover:
+    """An iterator over rows for the engine, which never waits; filled by the caller's thread."""
+
+    def __init__(self, rows: Rows, ahead: int) -> None:
+        self._rows = rows
+        self._ahead = max(_FEWEST, ahead)
+        self._ready: deque[Fed] = deque()
+        self._exhausted = False
+        self._hungry = False
+        # A list of results, an error that ended the run, or None: rows are wanted, or it is over.
+        self._news: queue.SimpleQueue[Sequence[Result] | BaseException | None] = queue.SimpleQueue()
+
+    def __iter__(self) -> Iterator[Fed]:
+        return self
+
+    def __next__(self) -> Fed:
+        if self._ready:
+            return self._ready.popleft()
+        if self._exhausted:
+            raise StopIteration
+        if not self._hungry:
+            self._hungry = True
+            self._news.put(None)
+        return None
+
+    def results(self, run: Run) -> Iterator[Result]:
+        """Run in a thread, and yield what comes; leaving ends what is in flight.
+
+        A result that the caller has not taken yet holds the place of a request: what it could
+        lose by being killed is never more than the requests at once.
+        """
+        over = threading.Event()
+
+        def take(results: Sequence[Result]) -> None:
+            run.engine.delivered += len(results)
+            self._news.put(results)
+
+        def work() -> None:
+            try:
+                run.run(take)
+            except BaseException as error:  # handed to the caller
+                self._news.put(error)
+            finally:
+                over.set()
+                self._news.put(None)
+
+        thread = threading.Thread(target=work, daemon=True)
+        self._fill()
+        thread.start()
+        try:
+            while True:
+                news = self._news.get()
+                if isinstance(news, BaseException):
+                    raise news
+                if news is None and over.is_set() and self._news.empty():
+                    return
+                for result in news or ():
+                    yield result
+                    run.engine.let_go()
+                self._fill()
+                if self._hungry:
+                    self._hungry = False
+                    run.engine.wake()
+        finally:
+            run.engine.cut()
+            thread.join(_FAREWELL)
+
+    def _fill(self) -> None:
+        while not self._exhausted and len(self._ready) < self._ahead:
+            row = next(self._rows, StopIteration)
+            if row is StopIteration:
+                self._exhausted = True
+            else:
+                self._ready.append(row)  # type: ignore[arg-type]  # StopIteration is no row
