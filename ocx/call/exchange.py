@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ocx.api.answer import Answer, joined, streamed_answer
+from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
 from ocx.api.types import Delta, Reply
 from ocx.call.attempts import NOTHING, Attempt, Body, attempts, check_answer, fetched
 from ocx.call.options import Checks
