@@ -163,13 +163,13 @@ class IncompleteError(OcxError):
 class BelowError(OcxError):
     exit_code = 12
     name = "below"
-    meaning = "the balance is known and below the minimum asked for"
+    meaning = "the balance is known and below the minimum; --max-credits holds no row at all"
 
 
 class PartialError(OcxError):
     exit_code = 13
     name = "partial"
-    meaning = "several items, mixed results"
+    meaning = "several items, mixed results; the credits of --max-credits are used up"
     retry = "resume"
 
 

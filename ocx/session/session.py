@@ -20,6 +20,7 @@ from ocx.config.paths import expand, if_known, state_dir
 from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.escaping import one_line
+from ocx.files import atomic_write
 from ocx.output.balance_formats import balance_text
 from ocx.output.error_output import write_failure
 from ocx.prompt.input import join, read_file
@@ -295,10 +296,10 @@ class Session:
         if not name:
             raise UsageError("/save needs the name of a new file")
         try:
-            with Path(expand(name)).open("x", encoding="utf-8") as file:
-                file.write(text if text.endswith("\n") else f"{text}\n")
-        except FileExistsError:
-            raise UsageError(f"{name} exists already", hint="/save takes a new name") from None
+            path = Path(expand(name))
+            if path.exists() or path.is_symlink():
+                raise UsageError(f"{name} exists already", hint="/save takes a new name")
+            atomic_write(path, (text if text.endswith("\n") else f"{text}\n").encode())
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', error)}") from None
         self._run.terminal.message(f"saved {name}")

@@ -1,5 +1,6 @@
 """-o FILE: a regular file appears whole or not at all, anything else is just written."""
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocx.errors import OcxError, UsageError
-from ocx.output.output_file import open_target
+from ocx.output.output_file import open_target, report_target
 from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
@@ -112,3 +113,47 @@ def test_a_lost_folder_says_where_the_answer_is(terminal: Terminal, tmp_path: Pa
     with pytest.raises(OcxError) as caught:
         target.complete()
     assert str(caught.value.hint).endswith("answer.partial")
+
+
+def test_the_second_writer_is_told_and_a_lock_of_flock_1_is_not_ours(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """`flock report.md ocx chat -o report.md` is a habit: the lock of the file itself is free."""
+    name = tmp_path / "answer"
+    name.write_text("old")
+    with name.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        first = open_target(terminal, str(name))
+        with pytest.raises(UsageError, match="another ocx is writing"):
+            open_target(terminal, str(name))
+        first.write(b"new")
+        first.complete()
+    assert name.read_text() == "new"
+
+
+def test_a_partial_that_was_replaced_by_anothers_is_not_renamed(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    name, partial = tmp_path / "answer", tmp_path / "answer.partial"
+    target = open_target(terminal, str(name))
+    target.write(b"ours")
+    partial.unlink()
+    partial.write_text("theirs")
+    target.complete()
+    assert name.read_text() == "ours"
+    assert partial.read_text() == "theirs"
+
+
+def test_abandoned_after_somebody_removed_the_partial(terminal: Terminal, tmp_path: Path) -> None:
+    target = open_target(terminal, str(tmp_path / "answer"))
+    target.write(b"half")
+    (tmp_path / "answer.partial").unlink()
+    assert target.abandon() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
+    with pytest.raises(OcxError), report_target(terminal, str(tmp_path / "r.json")) as target:
+        target.write(b"half a rep")
+        raise OcxError("the disk is full")
+    assert list(tmp_path.iterdir()) == []
