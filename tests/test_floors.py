@@ -29,6 +29,7 @@ FLOORS = {
     "ocx.locks": 0,
     "ocx.owners": 0,
     "ocx.media_types": 0,
+    "ocx.plural": 0,
     "ocx.messages": 0,
     "ocx.record": 0,
     "ocx.sqlite": 0,

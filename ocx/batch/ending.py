@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ocx.batch.summary import Summary
+from ocx.batch.summary import UNMET, Example, Summary
 from ocx.errors import ERRORS, Interrupted, OcxError, Terminated
 from ocx.output.batch_progress import amount, count, duration
+from ocx.plural import counted
 
 _BY_CODE = {error.exit_code: error for error in ERRORS}
 _RESUME = "the same command with --resume sends what is left"
@@ -17,23 +18,29 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     yield f"{_counts(summary)}; {_took(summary)}"
     for name, example in summary.examples.items():
         mends = "a rerun may help" if name in summary.retryable else "for good"
-        where = f"line {example.line}, {example.id}"
-        yield f"{summary.classes[name]:,} failed with {name} ({mends}); {where}: {example.message}"
+        told = f"{summary.classes[name]:,} failed with {name} ({mends})"
+        listed = example in summary.unmet
+        yield f"{told}:" if listed else f"{told}; {_example(example)}"
+        if name == UNMET:
+            yield from map(_example, sorted(summary.unmet, key=lambda each: each.line))
+            if more := summary.unmet_count - len(summary.unmet):
+                yield f"and {more:,} more that are not as expected"
     if summary.cut:
         hint = "raise --max-tokens, or use --fail-on-length to fail"
-        yield f"{_rows(summary.cut)} cut off at the token limit; {hint}"
+        yield f"{counted(summary.cut, 'row')} cut off at the token limit; {hint}"
     yield from unknown_reasons(summary.unknown_reasons)
     if summary.fallbacks:
         models = ", ".join(sorted(summary.fallbacks))
-        yield f"{_rows(sum(summary.fallbacks.values()))} answered by a fallback: {models}"
+        yield f"{counted(sum(summary.fallbacks.values()), 'row')} answered by a fallback: {models}"
     if summary.maybe_paid_twice:
-        yield f"{summary.maybe_paid_twice:,} rows at most may have been paid twice"
+        yield f"{counted(summary.maybe_paid_twice, 'row')} at most may have been paid twice"
 
 
 def unknown_reasons(counts: Mapping[str, int]) -> Iterator[str]:
     """A warning for each finish_reason that is not known."""
     for reason, number in counts.items():
-        yield f"the finish_reason {reason} of {_rows(number)} is not known; it counts as finished"
+        rows = counted(number, "row")
+        yield f"the finish_reason {reason} of {rows} is not known; it counts as finished"
 
 
 def ending(summary: Summary, *, to_file: bool) -> BaseException | None:
@@ -72,7 +79,7 @@ def _counts(summary: Summary) -> str:
         parts.append(f"{summary.skipped:,} done before")
     if summary.unsent:
         parts.append(f"{summary.unsent:,} unsent")
-    rows = f"{summary.total:,} rows: " if summary.total is not None else ""
+    rows = f"{counted(summary.total, 'row')}: " if summary.total is not None else ""
     return rows + ", ".join(parts)
 
 
@@ -84,9 +91,10 @@ def _took(summary: Summary) -> str:
     parts.append(f"{count(summary.prompt_tokens)}+{count(summary.completion_tokens)} tokens")
     if finished and summary.spent is not None:
         parts.append(f"{amount(float(summary.spent))} credits")
-    if summary.unknown_costs and summary.credits_by_balance is None:
-        parts.append(f"the cost of {summary.unknown_costs:,} rows is not known")
-    if summary.credits_by_balance is not None:
+    if summary.unknown_costs and summary.credits_by_balance is None and _priceable(summary):
+        unknown = counted(summary.unknown_costs, "row")
+        parts.append(f"cost of {unknown} unknown: set [prices] in config.toml")
+    if summary.credits_by_balance is not None and not summary.play_money:
         parts.append("costs by the balance, which the whole account changes")
     if summary.outage_seconds:
         parts.append(f"{duration(summary.outage_seconds)} without the server")
@@ -99,14 +107,19 @@ def _left(summary: Summary) -> str:
     if failed:
         classes = (summary.classes + summary.kept_failures).items()
         named = ", ".join(f"{n} {name}" for name, n in classes if name != "ok" and n)
-        parts.append(f"{_rows(failed)} failed ({named})")
+        parts.append(f"{counted(failed, 'row')} failed ({named})")
     if summary.unsent:
-        parts.append(f"{_rows(summary.unsent)} unsent")
+        parts.append(f"{counted(summary.unsent, 'row')} unsent")
     return ", ".join(parts)
 
 
-def _rows(number: int) -> str:
-    return "1 row" if number == 1 else f"{number:,} rows"
+def _priceable(summary: Summary) -> bool:
+    """Whether a price could have told what the rows cost: their tokens are known."""
+    return bool(summary.prompt_tokens or summary.completion_tokens)
+
+
+def _example(example: Example) -> str:
+    return f"line {example.line}, {example.id}: {example.message}"
 
 
 def _retryable(summary: Summary) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
 from ocx.answer.price import ESTIMATED
 from ocx.batch.estimate import Estimate
-from ocx.batch.execution import Prepared, Setup, prepared, raise_ending, send
+from ocx.batch.execution import Prepared, Setup, prepared, raise_ending, read_balance, send
 from ocx.batch.inputs import FileInput
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
@@ -37,7 +36,7 @@ def estimate(run: Runtime, setup: Setup) -> None:
     whole = replace(setup, rows=replace(rows, selection=replace(rows.selection, sample=None)))
     with prepared(run, whole, count) as ready:
         summary = _measure(run, setup, ready, found) if rows.selection.sample is not None else None
-        balance = _balance(ready) if limits.min_balance is not None else None
+        balance = read_balance(ready) if limits.min_balance is not None else None
     if summary is not None:
         raise_ending(setup, summary)
     _show(run, found)
@@ -54,17 +53,6 @@ def _measure(run: Runtime, setup: Setup, ready: Prepared, found: Estimate) -> Su
     summary = send(run, setup, replace(ready, plan=sample), results.extend)
     found.measure(results)
     return summary
-
-
-def _balance(ready: Prepared) -> Decimal:
-    async def read() -> Decimal:
-        connection = ready.connect()
-        try:
-            return await connection.balance()
-        finally:
-            await connection.close()
-
-    return asyncio.run(read())
 
 
 def _show(run: Runtime, found: Estimate) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,9 +131,26 @@ def execute(run: Runtime, setup: Setup) -> Summary:
         if setup.report is not None:
             report = stack.enter_context(report_target(run.terminal, setup.report))
         with prepared(run, setup) as ready:
+            before = read_balance(ready) if setup.settings.sandbox else None
             summary = send(run, setup, ready)
+            if before is not None and summary.unknown_costs:
+                summary.credits_by_balance = before - read_balance(ready)
+                summary.play_money = True
         tell(run, summary, report)
     return summary
+
+
+def read_balance(ready: Prepared) -> Decimal:
+    """The credits that are left. Raises OcxError."""
+
+    async def read() -> Decimal:
+        connection = ready.connect()
+        try:
+            return await connection.balance()
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
 
 
 def send(run: Runtime, setup: Setup, ready: Prepared, take: Take = lambda _: None) -> Summary:

@@ -16,6 +16,9 @@ from ocx.batch.output.states import State
 from ocx.batch.result import EXIT_CODES, OK, Result
 from ocx.batch.rows.row import Row
 
+UNMET = "invalid_answer"
+"""The class of a row whose answer is not as it `expect`s."""
+MOST_UNMET = 20
 _PARTIAL = 13
 _BY_ERROR = {"balance", "max_credits", "min_balance", "refused"}
 _STOPS = {
@@ -46,11 +49,13 @@ class Summary:
     for_good: failures that a rerun does not mend, by class; those that were kept, too.
     cut: answers that the token limit ended.
     unknown_reasons: the finish_reasons of answers that are not known, and how often.
+    unmet: the first rows whose answers are not as they `expect`, of `unmet_count`.
     fallbacks: rows answered by another model than they asked for, by model.
     unsent: rows without a result.
     maybe_paid_twice: rows at most whose request may have been charged more than once.
     credits: the costs that are known by row.
-    credits_by_balance: what the run took, where the balance had to tell a part of it.
+    credits_by_balance: what the run took, where the balance had to tell a part of it;
+        `play_money` if it is the sandbox's, which nobody else spends.
     """
 
     total: int | None = None
@@ -61,6 +66,8 @@ class Summary:
     cut: int = 0
     unknown_reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Example] = field(default_factory=dict)
+    unmet: list[Example] = field(default_factory=list)
+    unmet_count: int = 0
     fallbacks: Counter[str] = field(default_factory=Counter)
     unsent: int = 0
     maybe_paid_twice: int = 0
@@ -72,6 +79,7 @@ class Summary:
     credits: Decimal = Decimal(0)
     unknown_costs: int = 0
     credits_by_balance: Decimal | None = None
+    play_money: bool = False
     seconds: float = 0.0
     outage_seconds: float = 0.0
     stop: Stop | None = None
@@ -106,12 +114,21 @@ class Summary:
             self.reasoning_tokens += reasoning_tokens(answer.usage) or 0
         if answer is not None and isinstance(result.row, Row) and result.row.instead_of:
             self.fallbacks[result.row.model] += 1
-        if result.credits is None:
+        if result.credits is None and result.attempts:
             self.unknown_costs += 1
-        else:
+        elif result.credits is not None:
             self.credits += result.credits
-        if result.error is not None and result.kind not in self.examples:
-            self.examples[result.kind] = Example(result.id, result.row.line, result.error.message)
+        self._take_example(result)
+
+    def _take_example(self, result: Result) -> None:
+        if result.error is None:
+            return
+        example = Example(result.id, result.row.line, result.error.message)
+        self.examples.setdefault(result.kind, example)
+        if result.kind == UNMET and isinstance(result.row, Row) and result.row.expect is not None:
+            self.unmet_count += 1
+            if len(self.unmet) < MOST_UNMET:
+                self.unmet.append(example)
 
     def skip(self, state: State | None) -> None:
         """Count a row that an earlier run has finished."""

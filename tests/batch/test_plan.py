@@ -13,6 +13,7 @@ import pytest
 from ocx.answer.price import Price
 from ocx.batch.control.budget import Limits
 from ocx.batch.control.settings import Stop
+from ocx.batch.ending import summary_lines
 from ocx.batch.estimate import Estimate
 from ocx.batch.output.batch_row import Written
 from ocx.batch.output.states import States
@@ -239,3 +240,33 @@ def test_without_a_price_there_is_no_worst_case() -> None:
     estimate.add(row(1), Limits())
     assert estimate.document()["worst_credits"] is None
     assert not estimate.exceeds(PRICE, None)
+
+
+def unmet(number: int, **fields: object) -> Result:
+    given = replace(row(number), line=number, expect={"contains": "x"})
+    return Result(given, Failure(InvalidAnswerError(f"expected {number}")), **fields)  # type: ignore[arg-type]
+
+
+def test_each_answer_that_is_not_as_expected_is_named_up_to_twenty() -> None:
+    summary = Summary(total=23)
+    for number in range(23, 0, -1):
+        summary.add(unmet(number))
+    lines = list(summary_lines(summary))
+    assert lines[1] == "23 failed with invalid_answer (for good):"
+    assert lines[2:-1] == [f"line {n}, r{n}: expected {n}" for n in range(4, 24)]
+    assert lines[-1] == "and 3 more that are not as expected"
+
+
+def test_the_end_counts_in_words() -> None:
+    summary = Summary(total=1)
+    summary.add(Result(row(0), Answer("x", {"usage": {"prompt_tokens": 3}}), attempts=1))
+    (line,) = summary_lines(summary)
+    assert line.startswith(
+        "1 row: 1 done, 0 failed; 0:00, 3+0 tokens, cost of 1 row unknown: set [prices]"
+    )
+
+
+def test_a_cost_that_nothing_could_tell_is_not_spoken_of() -> None:
+    summary = Summary(total=2)
+    summary.add(Result(row(0), Answer("x", {}), attempts=1))
+    assert "cost" not in " ".join(summary_lines(summary))

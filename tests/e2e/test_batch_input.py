@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
 
@@ -135,3 +136,26 @@ def test_a_price_that_is_none_is_told(ocx: Ocx, rows: RowServer) -> None:
     ocx.write_config('[prices."m"]\nprompt = 1\n')
     assert "prices.'m' must be a table" in ocx("batch", "in.jsonl").has(3).stderr
     assert not rows.requests
+
+
+def test_red_prompt_tests_are_all_named(ocx: Ocx, rows: RowServer) -> None:
+    cases = [
+        {"id": f"case {n}", "prompt": f"number {n}", "expect": {"equals": "NUMBER 2"}}
+        for n in range(4)
+    ]
+    (ocx.work / "in.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    run = ocx("batch", "in.jsonl", "-o", "out.jsonl").has(14)
+    for n in (0, 1, 3):
+        told = f"line {n + 1}, case {n}: expected equals 'NUMBER 2', got 'NUMBER {n}'"
+        assert run.stderr.count(told) == 1
+
+
+def test_the_sandbox_tells_what_a_run_took(ocx: Ocx) -> None:
+    ocx.env["OCX_SANDBOX"] = "1"
+    run = ocx("batch", "-", "--text", "--report", "r.json", input="one\ntwo\n").has(0)
+    assert " credits" in run.stderr
+    assert "unknown" not in run.stderr
+    left = ocx("--sandbox", "balance", "--json").has(0).json["balance"]
+    taken = json.loads((ocx.work / "r.json").read_text())["credits"]
+    assert left == pytest.approx(500 - taken)
+    assert taken > 0
