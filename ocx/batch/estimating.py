@@ -8,7 +8,7 @@ from decimal import Decimal
 from ocx.answer.price import ESTIMATED
 from ocx.batch.estimate import Estimate
 from ocx.batch.execution import Prepared, Setup, prepared, raise_ending, read_balance, send
-from ocx.batch.inputs import FileInput
+from ocx.batch.inputs import FileInput, Input
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
 from ocx.batch.summary import Summary
@@ -18,6 +18,13 @@ from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
 
+def check_estimable(rows: Input) -> FileInput:
+    """`rows` themselves. Raises UsageError if they can be read only once."""
+    if not isinstance(rows, FileInput):
+        raise UsageError("--estimate needs a file: stdin can be read once")
+    return rows
+
+
 def estimate(run: Runtime, setup: Setup) -> None:
     """Print the estimate; send nothing but the rows of --sample.
 
@@ -25,9 +32,7 @@ def estimate(run: Runtime, setup: Setup) -> None:
         UsageError: the input can be read only once.
         BelowError: the budget does not hold it.
     """
-    rows = setup.rows
-    if not isinstance(rows, FileInput):
-        raise UsageError("--estimate needs a file: stdin can be read once")
+    rows = check_estimable(setup.rows)
     found, limits = Estimate(), setup.scheduler.limits
 
     def count(row: Row) -> None:

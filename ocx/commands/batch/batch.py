@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocx.batch.estimating import estimate
+from ocx.batch.estimating import check_estimable, estimate
 from ocx.batch.execution import Setup, execute, raise_ending
 from ocx.batch.inputs import open_rows
 from ocx.batch.limits import make_limits, make_settings
@@ -47,9 +47,12 @@ def batch(
     schema = checks.read_schema(run.read_stdin)
     composer, settings = make_composer(run, words, instructions, sampling, rows_in, schema)
     shard = find_shard(shards.shard, run.terminal.env)
+    rows = open_rows(run, words, rows_in, composer, shard)
+    if budget.estimate:
+        check_estimable(rows)
     limits = make_limits(run, settings, budget, checks)
     setup = Setup(
-        open_rows(run, words, rows_in, composer, shard),
+        rows,
         settings,
         make_settings(settings, speed, failures, limits),
         checks,
