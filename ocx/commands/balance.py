@@ -12,7 +12,7 @@ from ocx.api.balance import Balance
 from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.commands.context import waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
-from ocx.history.forecast import DAY, forecast
+from ocx.history.forecast import DAY, SLACK, forecast
 from ocx.history.time_parsing import parse_age
 from ocx.keyring.balance import Dated, balance_in, keep_balance, kept_points
 from ocx.keyring.client import open_client
@@ -190,7 +190,7 @@ def _lasting(run: Runtime, settings: Settings, read: Dated, look: _Look) -> Last
     """
     at, reading = read
     check_known(reading, accept_guess=True)
-    kept = kept_points(run.terminal.env, settings, reading.unit, at - look.over)
+    kept = kept_points(run.terminal.env, settings, reading.unit, at - look.over - SLACK)
     return Lasting(forecast(kept, reading.amount, at, look.over), look.least)
 
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 DAY = 86_400.0
-_ENOUGH = DAY - 600  # the runs of a daily cron job are never quite a day apart
+SLACK = 600.0
+"""Seconds: the runs of a daily or weekly cron job are never quite a day or a week apart."""
 
 
 class Point(NamedTuple):
@@ -43,7 +44,7 @@ class Forecast:
     @property
     def a_day(self) -> Decimal | None:
         """What was spent a day; None with readings of less than a day."""
-        if self.seconds < _ENOUGH:
+        if self.seconds < DAY - SLACK:
             return None
         return self.spent * Decimal(DAY) / Decimal(self.seconds)
 
@@ -62,7 +63,7 @@ class Forecast:
 
 def forecast(points: Sequence[Point], amount: Decimal | None, now: float, over: float) -> Forecast:
     """By the readings of the last `over` seconds, in any order; `amount` is read now."""
-    found = sorted(point for point in points if now - over <= point.at <= now)
+    found = sorted(point for point in points if now - over - SLACK <= point.at <= now)
     if amount is not None:
         found.append(Point(now, amount))
     days: dict[date, Decimal] = {}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.history.forecast import DAY, Forecast, Point, forecast
+from ocx.history.forecast import DAY, SLACK, Forecast, Point, forecast
 
 NOW = 1_767_268_800.0
 WEEK = 7 * DAY
@@ -31,6 +31,7 @@ def told(*days_and_amounts: tuple[float, str], left: str, over: float = WEEK) ->
         ([(2, "10")], "0", "5", "0"),
         ([(2, "0")], "-10", "5", "0"),
         ([(8, "900"), (2, "120")], "100", "10", "10"),  # before the time looked at
+        ([(7.001, "170")], "100", "10", "10"),  # a weekly cron job
         ([(2, "120"), (-1, "0")], "100", "10", "10"),  # of another clock
         ([(1, "110")], "100", "10", "10"),
         ([(0.998, "110")], "100", "10.02", "9.98"),  # a daily cron job, late by three minutes
@@ -87,6 +88,6 @@ def test_spending_is_the_sum_of_what_fell(
     assert abs(sum((spent for _, spent in found.by_day), Decimal(0)) - found.spent) < Decimal(
         "0.000001"
     )
-    assert (found.a_day is None) == (found.seconds < DAY - 600)
+    assert (found.a_day is None) == (found.seconds < DAY - SLACK)
     if found.days is not None and found.a_day is not None:
         assert abs(found.days * found.a_day - left) < Decimal("0.000001")
