@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ocx.answer.cost import Cost, cost_in_answer
 from ocx.api.answer import Answer as ApiAnswer
-from ocx.api.balance import parse_balance
+from ocx.api.balance import Balance, parse_balance
 from ocx.api.completion import RefusedError, UnfitAnswerError, document_of
 from ocx.api.error_response import parse
 from ocx.api.error_words import decoded
@@ -26,6 +27,9 @@ from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError
 
 if TYPE_CHECKING:
     from ocx.answer.schema import Schema  # jsonschema, only for --schema
+    from ocx.keyring.balance import Dated
+
+_MINUTE = 60.0
 
 
 class Connection(Protocol):
@@ -53,6 +57,7 @@ class ApiConnection:
 
     Args:
         checks: what every answer must be; `schema` is the one they name, read.
+        readings: where balances go that were read.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class ApiConnection:
         *,
         balance_path: str | None = None,
         balance_scale: Decimal | None = None,
+        readings: list[Dated] | None = None,
     ) -> None:
         self._pool = Pool(endpoint)
         self._checks = checks or Checks()
@@ -71,6 +77,7 @@ class ApiConnection:
         self._format = schema.response_format() if schema is not None else None
         self._balance_path = balance_path
         self._balance_scale = balance_scale
+        self._readings = [] if readings is None else readings
 
     async def send(self, row: Row) -> Outcome:
         try:
@@ -148,6 +155,7 @@ class ApiConnection:
     async def balance(self) -> Decimal:
         reply = await self._pool.balance()
         found = parse_balance(reply, path=self._balance_path, scale=self._balance_scale)
+        self._note(found)
         if found.unlimited:
             return Decimal("Infinity")
         if found.amount is None or found.confidence == "guessed":
@@ -156,6 +164,13 @@ class ApiConnection:
                 hint="`ocx balance --raw` shows the answer; set balance_path to name the number",
             )
         return found.amount
+
+    def _note(self, found: Balance) -> None:
+        """For the history: the first, the last, and one a minute between them."""
+        known = self._readings
+        if len(known) > 1 and known[-1][0] - known[-2][0] < _MINUTE:
+            known.pop()
+        known.append((time.time(), found))
 
     async def close(self) -> None:
         await self._pool.close()

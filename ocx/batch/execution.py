@@ -31,6 +31,7 @@ from ocx.batch.summary import Summary
 from ocx.call.options import Checks
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
+from ocx.keyring.balance import Dated, keep_balance
 from ocx.keyring.client import open_endpoint
 from ocx.output.batch_progress import showing
 from ocx.output.json_output import write_json
@@ -109,7 +110,9 @@ def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator
                 plan = setup.rows.plan(states, setup.sha256, setup.out.retry, on_row)
             except ChangedInputError as error:
                 raise _other_url(setup) or error from None
-        yield Prepared(_connector(setup, endpoint), opened, plan)
+        readings: list[Dated] = []
+        stack.callback(keep_balance, run, setup.settings, readings)
+        yield Prepared(_connector(setup, endpoint, readings), opened, plan)
 
 
 def _other_url(setup: Setup) -> UsageError | None:
@@ -205,7 +208,7 @@ def raise_ending(setup: Setup, summary: Summary) -> None:
         raise event
 
 
-def _connector(setup: Setup, endpoint: Endpoint) -> Callable[[], Connection]:
+def _connector(setup: Setup, endpoint: Endpoint, readings: list[Dated]) -> Callable[[], Connection]:
     settings = setup.settings
 
     def connect() -> Connection:
@@ -215,6 +218,7 @@ def _connector(setup: Setup, endpoint: Endpoint) -> Callable[[], Connection]:
             setup.schema,
             balance_path=settings.balance_path,
             balance_scale=settings.balance_scale,
+            readings=readings,
         )
 
     return connect

@@ -41,7 +41,7 @@ def keep_balance(run: Runtime, settings: Settings, found: Sequence[Dated]) -> No
     Never raises an OcxError: what was asked for is there. A history that is locked or damaged is
     worth a warning; a container whose folders are read-only is not, at every call.
     """
-    if settings.history == "off" or _is_passing_server(settings, run.terminal.env):
+    if not found or settings.history == "off" or _is_passing_server(settings, run.terminal.env):
         return
     try:
         _keep(run, settings, found)

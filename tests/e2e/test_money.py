@@ -230,6 +230,17 @@ class TestKeeping:
         online("chat", "--cost", "hi").has(0)
         assert kept(online) == [account] * 8, "before and after"
 
+    def test_a_batch_that_asks_for_it(self, ocx: Ocx, rows: RowServer) -> None:
+        write_rows(ocx.work / "in.jsonl", 4)
+        ocx("batch", "in.jsonl", "-o", "o.jsonl", "--min-balance", "1").has(0)
+        account = ("default", rows.base_url, "credits", "499.5")
+        assert kept(ocx)
+        assert set(kept(ocx)) == {account}
+        before = len(kept(ocx))
+        ocx("batch", "in.jsonl", "-o", "p.jsonl").has(0)
+        ocx("batch", "in.jsonl", "-o", "q.jsonl", "--estimate", "--min-balance", "1").has(0)
+        assert len(kept(ocx)) == before + 1
+
     def test_not_with_the_history_off(self, online: Ocx) -> None:
         online.env["OCX_HISTORY"] = "off"
         online("balance").has(0)
