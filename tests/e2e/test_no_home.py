@@ -165,8 +165,9 @@ def test_a_history_that_is_locked_costs_an_answer_a_warning(online: Ocx) -> None
     path = online.state / "history.sqlite3"
     with sqlite3.connect(path, isolation_level=None) as holder:
         holder.execute("BEGIN EXCLUSIVE")
+        balance = online.spawn("balance")
         done = online("chat", "--log", "second").has(0)
-        assert online("balance").has(0).text == "499.5 credits\n"
+        assert balance.finish().has(0).text == "499.5 credits\n"
         holder.execute("ROLLBACK")
     holder.close()
     assert done.text == "Hello!\n"

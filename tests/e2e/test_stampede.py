@@ -47,7 +47,7 @@ def test_parallel_calls_against_a_limit_are_all_answered(
     online: Ocx, chat_server: ChatServer, full_size: Callable[[int], int]
 ) -> None:
     """48 calls, 16 at once, 4 a second; a part of it elsewhere."""
-    calls = max(12, full_size(48))
+    calls = max(8, full_size(48))
     limit = Limit(4)
     chat_server.answer([limit], path=CHAT)
     command = [*online.program, "chat", "-I", "--no-stream", "--retries", "8", "hi"]
