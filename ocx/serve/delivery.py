@@ -83,6 +83,7 @@ class Delivery(ABC):
             self._charge.asked = self._answer.asked.is_set() and not writer.done()
             self._settle(outcome)
             await asyncio.wait({writer, reader})
+        await self._charge.durable()
         await self._end(writer, outcome)
 
     async def _first(

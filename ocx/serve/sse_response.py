@@ -74,6 +74,7 @@ class SseResponse(Delivery):
 
     async def _finish(self) -> None:
         self._settle(self._outcome)
+        await self._charge.durable()
         flags, last = self._answer.flags, b""
         if self._request.include_usage and flags.usage and not self._charge.upstream:
             last = self._meta.usage_chunk(self._charge.usage())

@@ -41,6 +41,7 @@ class WholeResponse(Delivery):
         except Cut:
             self._charge.tokens = len(self._tokens)
             self._settle("cut")
+            await self._charge.durable()
             await self._send_half()
             raise
 
@@ -51,6 +52,7 @@ class WholeResponse(Delivery):
             self._charge.text_bytes = self._whole.text_bytes
             self._charge.upstream = self._whole.usage
         self._settle(self._outcome)
+        await self._charge.durable()
         data = self._document()
         await self._send_head(len(data))
         await self._send(data, last=True)

@@ -76,6 +76,10 @@ class Charge:
             return self.upstream
         return Usage(self._prompt, self.tokens - -self.text_bytes // 4)
 
+    async def durable(self) -> None:
+        """Return once it is on the disk that the charge has ended. Raises OSError."""
+        await self._ledger.durable()
+
     def cancel(self) -> None:
         """End the charge of a request that was refused: nothing is kept of it."""
         self._ledger.cancel(self._id)

@@ -164,9 +164,11 @@ class Ledger:
         """End a charge; returns what was taken, 0 if it had ended before.
 
         A bill beyond the hold is paid from what else is left; the rest is the shortfall, noted
-        on the charge. A bill of 0 releases the charge.
+        on the charge. A bill of 0 releases the charge. It lasts after `durable`.
         """
-        with transaction(self._db):
+        if self.store.log is not None:
+            self.store.log.note()
+        with transaction(self._db, durable=False):
             row = self._db.execute(
                 "SELECT account, hold FROM charge WHERE id = ? AND state = 'held'", (charge,)
             ).fetchone()
@@ -179,6 +181,11 @@ class Ledger:
             if taken:
                 self._move(account, -taken, "charge", charge)
             return taken
+
+    async def durable(self) -> None:
+        """Return once every charge that has ended is on the disk. Raises OSError."""
+        if self.store.log is not None:
+            await self.store.log.wait()
 
     def _close(self, charge: int, bill: Bill, taken: int) -> None:
         self._db.execute(

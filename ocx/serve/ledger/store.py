@@ -19,6 +19,7 @@ from ocx.errors import ConfigError, OcxError
 from ocx.files import make_folder, open_beside
 from ocx.locks import NoLocks, hold
 from ocx.owners import check_folder
+from ocx.serve.ledger.wal_sync import WalSync
 from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
@@ -92,8 +93,16 @@ class Store:
     `db` is in autocommit mode: transactions are explicit, see `Ledger`.
     """
 
-    def __init__(self, db: sqlite3.Connection, boot: str, lock: Path | None, fd: int) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        boot: str,
+        lock: Path | None,
+        fd: int,
+        log: WalSync | None = None,
+    ) -> None:
         self.db = db
+        self.log = log
         self.boot = boot
         self._lock = lock
         self._fd = fd
@@ -138,7 +147,7 @@ class Store:
         except BaseException:
             db.close()
             raise
-        store = cls(db, lock.stem.removeprefix("boot-"), lock, fd)
+        store = cls(db, lock.stem.removeprefix("boot-"), lock, fd, WalSync(path))
         store.sweep()
         return store
 
@@ -154,6 +163,8 @@ class Store:
 
     def close(self) -> None:
         """Close the database and end the boot; calling it again does nothing."""
+        if self.log is not None:
+            self.log.close()
         self.db.close()
         if self._lock is not None:
             # The file goes first: unlinked while locked, nobody takes it for a live one.
