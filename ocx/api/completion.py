@@ -154,8 +154,8 @@ def complete(reply: Reply, key: Secret | None = None) -> Reply:
         return _built(reply, key)
     document = document_of(reply, key)
     error = fault_in(document, key)
-    for choice in document["choices"]:
-        _name_calls(choice)
+    if _name_calls(document["choices"]):
+        reply = dataclasses.replace(reply, body=json.dumps(document).encode())
     if error is not None:
         raise _unfit(error, reply)
     return reply
@@ -237,14 +237,18 @@ def _unfit(error: OcxError, reply: Reply) -> OcxError:
     return error if unfit is None else unfit(error, reply)
 
 
-def _name_calls(choice: Any) -> None:
-    """Give the tool calls of a choice ids, where they have none."""
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        return
-    calls = message.get("tool_calls")
-    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
-        message["tool_calls"] = with_ids(calls)
+def _name_calls(choices: Sequence[Any]) -> bool:
+    """Give the tool calls of all choices ids; whether one had none."""
+    named = False
+    for choice in choices:
+        message = choice.get("message") if isinstance(choice, dict) else None
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+            continue
+        if not all(call.get("id") for call in calls):
+            choice["message"]["tool_calls"] = with_ids(calls)
+            named = True
+    return named
 
 
 def _without_text(parts: Sequence[Any]) -> list[Any]:

@@ -206,6 +206,22 @@ def test_a_case_streamed_whole_and_in_a_batch(
     assert len(chat_server.requests) - before == case.sends
 
 
+def test_a_call_without_an_id_gets_one_in_documents_and_rows(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    made = [{"id": None, **call(OSLO, name="w")}, call(BERGEN, name="w")]
+    body = message(None, "tool_calls", tool_calls=made)
+    chat_server.answer(answers.answer(body), path=CHAT)
+    assert [each["id"] for each in online("chat", "hi").has(0).json] == ["call_0", "call_1"]
+    document = online("chat", "--json", "hi").has(0).json
+    (online.work / "in.jsonl").write_text(ROWS)
+    online("batch", "in.jsonl", "-o", "out.jsonl").has(0)
+    [row] = read_rows(online.work / "out.jsonl")
+    for answer in (document, row["response"]["body"]):
+        [choice] = answer["choices"]
+        assert [each["id"] for each in choice["message"]["tool_calls"]] == ["call_0", "call_1"]
+
+
 def test_a_cut_tool_call_of_a_row_is_sent_again_if_all_are(
     online: Ocx, chat_server: ChatServer
 ) -> None:
