@@ -21,10 +21,10 @@ _LONE_GROUP = re.compile(r"[0-9]{1,3},[0-9]{3}")
 _CODE = re.compile(_CODES)
 _LARGEST_EXPONENT = 30  # a hostile 1e999999999 would be printed in full
 
-# The full-width forms of ASCII that Chinese and Japanese keyboards write. Not NFKC: it would
-# read 10² as 102.
-_HALF_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
-    0x3000: " ", 0xFFE1: "£", 0xFFE5: "¥", 0xFFE6: "₩",
+# The full-width forms of ASCII that Chinese and Japanese keyboards write, spaces that do not break
+# and the minus of a typesetter. Not NFKC: it would read 10² as 102.
+_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    0x3000: " ", 0x00A0: " ", 0x202F: " ", 0xFFE1: "£", 0xFFE5: "¥", 0xFFE6: "₩", 0x2212: "-",
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ class Number(NamedTuple):
 def number_in(value: Any) -> Number | None:
     """The number that a JSON value is, or that a string holds: `"110.00"`, `"88.50元"`."""
     if isinstance(value, str):
-        return _written(value.translate(_HALF_WIDTH).strip())
+        return _written(value.translate(_ASCII).strip())
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
