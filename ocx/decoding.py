@@ -66,6 +66,8 @@ def _advice(data: bytes, name: str, flag: str | None) -> str:
     from ocx.media_types import PDF, sniff  # noqa: PLC0415 - only on the way to an error
 
     media_type = sniff(data)
+    if media_type == "text/plain":
+        return f"it is UTF-8: leave {flag} out"
     if media_type is not None:
         kind = "a PDF" if media_type == PDF else "an image"
         return f"it is {kind}: -a {'-' if name == 'stdin' else name}"

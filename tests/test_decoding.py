@@ -82,6 +82,12 @@ def test_the_hint_is_the_next_step(data: bytes, hint: str) -> None:
     assert caught.value.hint == hint
 
 
+def test_an_encoding_that_is_not_needed_is_told() -> None:
+    with pytest.raises(UsageError, match="x is not UTF-16 text") as caught:
+        decode(b"plain", "x", "utf-16", flag="--encoding")
+    assert caught.value.hint == "it is UTF-8: leave --encoding out"
+
+
 def test_where_no_option_names_the_encoding_iconv_does() -> None:
     with pytest.raises(UsageError) as caught:
         decode("訂單遺失了".encode("big5"), "tools.json")

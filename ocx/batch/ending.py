@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ocx.batch.rows.row import line_id
 from ocx.batch.summary import UNMET, Example, Summary
 from ocx.errors import ERRORS, Interrupted, OcxError, Terminated
 from ocx.output.batch_progress import amount, count, duration
@@ -119,7 +120,11 @@ def _priceable(summary: Summary) -> bool:
 
 
 def _example(example: Example) -> str:
-    return f"line {example.line}, {example.id}: {example.message}"
+    line = f"line {example.line}"
+    if example.message.startswith(f"{line} "):
+        return example.message
+    named = "" if example.id == line_id(example.line) else f", {example.id}"
+    return f"{line}{named}: {example.message}"
 
 
 def _retryable(summary: Summary) -> bool:
