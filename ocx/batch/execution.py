@@ -30,7 +30,7 @@ from ocx.batch.rows.row import Row
 from ocx.batch.summary import Summary
 from ocx.call.options import Checks
 from ocx.config.settings import Settings
-from ocx.errors import UsageError
+from ocx.errors import OcxError, UsageError
 from ocx.keyring.balance import Dated, keep_balance
 from ocx.keyring.client import open_endpoint
 from ocx.output.batch_progress import showing
@@ -134,13 +134,30 @@ def execute(run: Runtime, setup: Setup) -> Summary:
         if setup.report is not None:
             report = stack.enter_context(report_target(run.terminal, setup.report))
         with prepared(run, setup) as ready:
-            before = read_balance(ready) if setup.settings.sandbox else None
+            before = _balance_before(setup, ready)
             summary = send(run, setup, ready)
-            if before is not None and summary.unknown_costs:
-                summary.credits_by_balance = before - read_balance(ready)
-                summary.play_money = True
+            if before is not None and summary.unknown_costs and summary.stop is None:
+                summary.spent_between(before, _known_balance(ready))
+            summary.play_money = setup.settings.sandbox
         tell(run, summary, report)
     return summary
+
+
+def _balance_before(setup: Setup, ready: Prepared) -> Decimal | None:
+    """Where a report, or play money, should tell credits that no answer and no price may name.
+
+    With a budget the run reads the balance itself.
+    """
+    limits = setup.scheduler.limits
+    wanted = setup.report is not None or setup.settings.sandbox
+    return _known_balance(ready) if wanted and not limits.any and not limits.prices else None
+
+
+def _known_balance(ready: Prepared) -> Decimal | None:
+    try:
+        return read_balance(ready)
+    except OcxError:
+        return None
 
 
 def read_balance(ready: Prepared) -> Decimal:

@@ -341,6 +341,24 @@ def test_the_report_of_a_whole_run_has_its_credits_from_the_balance(
     assert report["credits"] == 100 - balance[0] == 2.5
 
 
+def test_a_report_without_a_budget_has_them_from_the_balance_too(
+    ocx: Ocx, rows: RowServer, work: Path
+) -> None:
+    write_rows(work / "in.jsonl", 5)
+    balance = spends(rows)
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--report", "r.json").has(0)
+    assert json.loads((work / "r.json").read_text())["credits"] == 100 - balance[0] == 2.5
+    rows.answer(answers.error(404), path="/balance")
+    ocx("batch", "in.jsonl", "-o", "again.jsonl", "--report", "r.json").has(0)
+    assert json.loads((work / "r.json").read_text())["credits"] is None
+
+
+def test_play_money_is_told_by_its_balance(ocx: Ocx) -> None:
+    write_rows(ocx.work / "in.jsonl", 2)
+    run = ocx("--sandbox", "batch", "in.jsonl", "-o", "out.jsonl", "--json").has(0)
+    assert run.json["credits"] > 0
+
+
 def test_credits_that_nobody_tells_are_null(ocx: Ocx, rows: RowServer, work: Path) -> None:
     write_rows(work / "in.jsonl", 5)
     ocx("batch", "in.jsonl", "-o", "out.jsonl", "--report", "r.json").has(0)
