@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ocx.typography import cells, wrapped
+from ocx.typography import cells
+from ocx.wrapping import wrapped
 
 _COLORS = {"error: ": "31", "warning: ": "33"}
 _DIM = ("hint: ", "usage: ", "cost: ", "request id: ")

@@ -36,6 +36,7 @@ FLOORS = {
     "ocx.suggest": 0,
     "ocx.toml": 0,
     "ocx.typography": 0,
+    "ocx.wrapping": 0,
     "ocx.api": 1,
     "ocx.option_groups": 1,
     "ocx.signals": 1,

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ocx.typography import is_break_dropped, wrapped
+from ocx.typography import is_break_dropped
+from ocx.wrapping import wrapped
 
 _INDENT = " " * 4
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import compress, zip_longest
 
-from ocx.typography import cells, shortened, wrapped
+from ocx.typography import cells, shortened
+from ocx.wrapping import wrapped
 
 GAP = 2
 _NARROWEST = 8

@@ -13,15 +13,14 @@ Source: https://spec.commonmark.org/0.31.2/#appendix-a-parsing-strategy
 from __future__ import annotations
 
 import re
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ocx.output.live_highlight import LONGEST
 from ocx.output.live_inline import inline_runs
 from ocx.output.live_leaves import Code, Leaf, Paragraph, TableLeaf, is_table
 from ocx.output.live_page import Frame, Page, item_frame, quote_frame
 from ocx.output.live_style import style_of
-from ocx.typography import wrapped_runs
+from ocx.wrapping import wrapped_runs
 
 _TAB = 4
 _DEEPEST = 20
@@ -78,9 +77,10 @@ class Blocks:
 
     def copy(self, page: Page) -> Blocks:
         """To try what comes of a line: writes to another page, and leaves this one as it is."""
-        twin = copy(self)
+        twin = object.__new__(Blocks)
+        twin.__dict__.update(self.__dict__)
         twin.page = page
-        twin._levels = [replace(level) for level in self._levels]
+        twin._levels = [Level(**level.__dict__) for level in self._levels]
         twin._leaf = self._leaf.copy() if self._leaf else None
         return twin
 

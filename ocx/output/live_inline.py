@@ -41,7 +41,7 @@ class _State(StateInline):
         end = start + found.length
         before = self.src[start - 1] if start else " "
         after = self.src[end] if end < self.posMax else " "
-        if not (is_cjk(before) or is_cjk(after)):
+        if (before < _CJK and after < _CJK) or not (is_cjk(before) or is_cjk(after)):
             return found
         opens, closes = not after.isspace(), not before.isspace()
         if canSplitWord:
@@ -68,6 +68,7 @@ PARSER = (
 # A text inside a block is parsed by `inline_runs`, however long, in linear time.
 PARSER.core.ruler.enableOnly(["normalize", "block"])
 
+_CJK = "\u1100"  # none is below
 REACH = 1000
 """Characters after which what is still open, a lone asterisk or bracket, counts as text."""
 _STEP = 64

@@ -12,7 +12,8 @@ from ocx.output.live_inline import PARSER, REACH, inline_runs, settled
 from ocx.output.live_page import Page
 from ocx.output.live_style import PLAIN, Run, style_of
 from ocx.output.live_table import Table
-from ocx.typography import Wrapper, folds, parted
+from ocx.typography import folds
+from ocx.wrapping import Wrapper, parted
 
 _TAB = 4
 HEADING = 72

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.style import Style
 
@@ -56,7 +56,7 @@ class Page:
     def copy(self, wanted: int | None) -> Page:
         """The same place with nothing on it."""
         twin = Page(self.width, self._painter, wanted)
-        twin._frames = [replace(frame) for frame in self._frames]
+        twin._frames = [Frame(f.first, f.rest, f.style, f.filled) for f in self._frames]
         twin._begun = self._begun
         return twin
 

@@ -53,7 +53,7 @@ class Painter:
 def _joined(runs: Iterable[Run]) -> Iterable[Run]:
     text, style = "", PLAIN
     for more, its in runs:
-        if its == style:
+        if its is style or its == style:
             text += more
         else:
             if text:

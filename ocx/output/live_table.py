@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ocx.output.live_style import PLAIN, Run, style_of
-from ocx.typography import cells, wrapped_runs
+from ocx.typography import cells
+from ocx.wrapping import wrapped_runs
 
 _GAP = 2
 Cell = list[Run]

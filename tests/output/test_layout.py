@@ -6,7 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ocx.output.layout import GAP, Layout
-from ocx.typography import cells, shortened, wrapped
+from ocx.typography import cells, shortened
+from ocx.wrapping import wrapped
 
 TEXTS = st.text(st.sampled_from("ab1 -/世界é…"), max_size=40)
 ROWS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=5)

@@ -12,7 +12,7 @@ from ocx.output.live_document import Document
 from ocx.output.live_inline import PARSER, REACH, inline_runs
 from ocx.output.live_page import Page, item_frame, quote_frame
 from ocx.output.live_style import PLAIN, Painter
-from ocx.typography import wrapped_runs
+from ocx.wrapping import wrapped_runs
 from tests.support.drawn import cut
 from tests.support.sizes import examples
 

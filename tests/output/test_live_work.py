@@ -7,7 +7,7 @@ import pytest
 from ocx.answer import extract
 from ocx.output.live_document import Document
 from ocx.output.live_style import Painter
-from ocx.typography import wrapped
+from ocx.wrapping import wrapped
 from tests.support.steps import steps
 
 SIZE = 4000
