@@ -26,6 +26,7 @@ class Reader:
     def __init__(self, keys: Sequence[Secret] = ()) -> None:
         self._keys = [key for key in keys if key.is_secret()]
         self._masks: dict[tuple[Any, str], StreamMask] = {}
+        self._spoken = False  # a delta has brought text
 
     def event(self, data: str, *, usage_wanted: bool) -> ForwardedEvent:
         """Read one event of a stream.
@@ -41,7 +42,7 @@ class Reader:
         finish, text_bytes, changed = None, 0, False
         for choice in choices:
             if isinstance(choice, dict):
-                text_bytes += _text_bytes(choice.get("delta"))
+                text_bytes += self._new_bytes(choice)
                 reason = reason_of(choice)
                 finish = later(finish, reason)
                 changed |= bool(self._keys) and self._masked(choice, last=reason is not None)
@@ -67,6 +68,12 @@ class Reader:
         whole = all(is_whole(reason_of_whole(choice)) for choice in spoken)
         sent = body if masked == text else masked.encode("utf-8", "replace")
         return ForwardedDocument(sent, text_bytes, read_usage(document.get("usage")), whole)
+
+    def _new_bytes(self, choice: Mapping[str, Any]) -> int:
+        """Bytes of answer in a choice; a message that repeats what deltas said brings none."""
+        found = _text_bytes(choice.get("delta"))
+        self._spoken = self._spoken or found > 0
+        return found if self._spoken else _text_bytes(choice.get("message"))
 
     def _masked(self, choice: dict[str, Any], *, last: bool) -> bool:
         """Mask the texts of a delta by what came before; whether that changed any."""

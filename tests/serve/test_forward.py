@@ -469,6 +469,18 @@ def test_a_whole_answer_that_failed_goes_on_as_it_came_and_is_no_end(
     assert gateway.charges() == [("settled", "cut", 11, 1, 11 * 10 + 100)]
 
 
+def test_a_message_in_a_stream_is_charged_once(
+    serve: Callable[..., Served], told: Callable[[bytes], Told]
+) -> None:
+    """After deltas it says nothing new; without them it is the answer."""
+    whole_message = {"choices": [{"index": 0, "message": {"content": "halfhalf"}}]}
+    end = chunk(finish="stop")
+    for sent in (sse(chunk("halfhalf"), whole_message, end), sse(whole_message, end)):
+        gateway = front(serve, told(sent).url, "m")
+        stream(gateway)
+        assert gateway.charges() == [("settled", "finished", 11, 2, 11 * 10 + 2 * 100)]
+
+
 def test_a_filter_and_a_reason_that_is_not_known_are_ends(
     serve: Callable[..., Served], told: Callable[[bytes], Told]
 ) -> None:
