@@ -33,6 +33,7 @@ _OURS = {"authorization", "host", "content-length", "transfer-encoding", "connec
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PATH_HINT = "a path below the base URL looks like models or chat/completions"
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _PIECE = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n"
@@ -51,11 +52,11 @@ class HttpRequest:
     content: bytes
 
     def with_content(self, content: bytes) -> HttpRequest:
-        """The same with another body, which neither is empty."""
-        length = str(len(content))
-        headers = tuple(
-            (name, length if name == "Content-Length" else value) for name, value in self.headers
-        )
+        """The same with another body, where neither is empty."""
+        names = [name for name, _ in self.headers]
+        at = names.index("Content-Length")
+        length = ("Content-Length", str(len(content)))
+        headers = (*self.headers[:at], length, *self.headers[at + 1 :])
         return HttpRequest(self.method, self.url, headers, content)
 
 
@@ -66,7 +67,7 @@ def encode(body: Mapping[str, Any]) -> bytes:
         UsageError: it holds half of a surrogate pair.
     """
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return _to_json(body).encode()
     except UnicodeEncodeError as error:
         raise not_text(error) from None
 

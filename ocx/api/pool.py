@@ -34,7 +34,7 @@ from ocx.api.http import (
 )
 from ocx.api.http import encode as encode_body
 from ocx.api.network_errors import place_of
-from ocx.api.pool_connection import CALL, Call, connector
+from ocx.api.pool_connection import CALL, Call, UnsentError, connector
 from ocx.api.pool_exceptions import translate
 from ocx.api.retry import Failure
 from ocx.api.tls import check_ca_bundle, tls_context
@@ -84,7 +84,9 @@ class Pool:
 
         Raises: what `Client.chat` does.
         """
-        fields = {name: value for name, value in body.items() if name != "stream"}
+        fields = body
+        if "stream" in body:
+            fields = {name: value for name, value in body.items() if name != "stream"}
         request = self._chat.with_content(encode_body(fields))
         reply = await self.send(request, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
         with _described(reply):
@@ -122,9 +124,10 @@ class Pool:
         async with self._answer(request, seconds, Call()) as response:
             if not 200 <= response.status < 300:
                 raise await self._refused(response)
-            pieces = [piece async for piece in _pieces(response, cap)]
+            pieces = await _pieces(response, cap)
             headers = headers_of(response)
-            body = capped(unpack(pieces, headers.get("content-encoding", "")), cap)
+            encoding = headers.get("content-encoding", "")
+            body = capped(unpack(pieces, encoding), cap) if encoding else b"".join(pieces)
         return Reply(
             response.status,
             headers,
@@ -185,6 +188,10 @@ class Pool:
                 yield response
         except OcxError as error:
             error.sent = True
+            raise
+        except asyncio.CancelledError:
+            if call.connecting:
+                raise UnsentError from None
             raise
         except Exception as error:  # of aiohttp, ssl, sockets: `translate` raises all others
             if limit.expired():
@@ -282,15 +289,16 @@ def headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
     return found
 
 
-async def _pieces(response: aiohttp.ClientResponse, cap: int) -> AsyncIterator[bytes]:
-    """The body as it comes, compressed if it is. Raises ServerError beyond the cap."""
-    size = 0
+async def _pieces(response: aiohttp.ClientResponse, cap: int) -> list[bytes]:
+    """The body, compressed if it came so. Raises ServerError beyond the cap."""
+    size, pieces = 0, []
     while piece := await response.content.readany():
         size += len(piece)
         if size > cap:
             response.close()
             raise ServerError(f"the answer is larger than {cap // 1024} KiB")
-        yield piece
+        pieces.append(piece)
+    return pieces
 
 
 def _through(proxy_url: str | None, request: HttpRequest) -> dict[str, Any]:

@@ -35,6 +35,10 @@ class Call:
             self._sent.set()
 
 
+class UnsentError(asyncio.CancelledError):
+    """The call was cancelled before anything was sent."""
+
+
 CALL: contextvars.ContextVar[Call] = contextvars.ContextVar("ocx.api.pool")
 """The one that this task makes."""
 

@@ -12,6 +12,8 @@ _LARGEST = 2**63  # what SQLite holds
 
 def token_count(usage: Usage, *path: str) -> int | None:
     """A count that stands at `path`; None if the server sent none, or what no count can be."""
+    if len(path) == 1 and type(usage) is dict and path[0] not in usage:
+        return None
     value: Any = usage
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None

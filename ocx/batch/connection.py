@@ -121,15 +121,12 @@ class ApiConnection:
             refusal = isinstance(unfit, RefusedError) and not self._checks.need_text
             if not refusal or answer_fault(unfit.reply.json) is not None:
                 raise
-            reply = unfit.reply
-        else:
-            attempt.answer = fetched(reply)
-            heard.add(attempt.answer, reply)
-        fault = answer_fault(attempt.answer.fields)
-        if fault is not None:
+            return text_of(unfit.reply.json["choices"][0]["message"]["refusal"])
+        attempt.answer = answer = fetched(reply)
+        heard.add(answer, reply)
+        # All else that answer_fault looks at, the pool has.
+        if answer.finish_reason is None and (fault := answer_fault(answer.fields)) is not None:
             raise fault
-        if refusal:
-            return text_of(reply.json["choices"][0]["message"]["refusal"])
         return check_answer(self._checks, self._schema, attempt.answer)
 
     async def _post(self, row: Row) -> Outcome:
@@ -191,7 +188,8 @@ class _Requests:
 
     def add(self, answer: ApiAnswer, reply: Reply) -> None:
         self._last = answer
-        self._raw = reply.body
+        # Calls get ids where the server gave none, so their document may not be what came.
+        self._raw = None if answer.tool_calls else reply.body
         self._costs.append(_cost(answer.fields))
 
     def answer(self, text: str) -> Answer:

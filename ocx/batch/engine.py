@@ -13,6 +13,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Protocol
 
+from ocx.api.pool_connection import UnsentError
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Stop
@@ -247,7 +248,11 @@ class Engine:
                 self.scheduler.balance_unread(error)
 
     async def _send(self, task: Task) -> None:
-        outcome = await self._connection.send(task.row)
+        try:
+            outcome = await self._connection.send(task.row)
+        except UnsentError:
+            self._journal.end(id_key(task.row.id))
+            raise
         if not _may_be_charged(outcome):
             self._journal.end(id_key(task.row.id))
         self._hand_over(self.scheduler.done(task, outcome, self._clock()))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from functools import lru_cache
 from typing import Literal
 
 _FIRST_CAPACITY = 1024
 _EMPTY = 0
 
 
+@lru_cache(4096)  # each row asks a few times, and soon after each other
 def id_key(row_id: str) -> int:
     """The 64 bits that stand for an id; never 0."""
     digest = hashlib.sha256(row_id.encode("utf-8", "surrogatepass")).digest()

@@ -46,6 +46,38 @@ def output_row(result: Result) -> dict[str, Any]:
     }
 
 
+def row_line(result: Result) -> bytes:
+    """The row as one line; an answer's body stands in it as it came, where that is possible."""
+    answer = result.answer
+    raw = _one_line(answer.raw) if answer is not None and answer.raw is not None else None
+    if answer is None or raw is None:
+        return encode_row(output_row(result))
+    try:
+        head = (
+            f'{{"id":"batch_req_{id_key(result.id):016x}","custom_id":{_encode(result.id)},'
+            f'"response":{{"status_code":{answer.status},'
+            f'"request_id":{_encode(answer.request_id or "")},"body":'
+        ).encode()
+        return b"%s%s},\"error\":null,\"ocx\":%s}\n" % (
+            head, raw, _encode(_ours(result)).encode()
+        )  # fmt: skip
+    except UnicodeEncodeError:
+        return encode_row(output_row(result))
+
+
+def _one_line(raw: bytes) -> bytes | None:
+    """JSON that may stand in a line of UTF-8 as it is; None if it must be written anew."""
+    raw = raw.strip()
+    if raw[:1] != b"{" or b"\n" in raw or b"\r" in raw:
+        return None
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            return None
+    return raw
+
+
 def encode_row(document: Mapping[str, Any]) -> bytes:
     """One line of JSON with its line end."""
     try:

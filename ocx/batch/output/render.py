@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ocx.batch.output.batch_row import encode_row, output_row
+from ocx.batch.output.batch_row import encode_row, output_row, row_line
 from ocx.batch.result import Result
 from ocx.batch.rows.lines import Dialect
 from ocx.decoding import BOM
@@ -36,9 +36,10 @@ class BatchRows:
         return b""
 
     def row(self, result: Result) -> bytes:
+        if self._untold is None:
+            return row_line(result)
         row = output_row(result)
-        if self._untold is not None:
-            row["ocx"]["base_url"], self._untold = self._untold, None
+        row["ocx"]["base_url"], self._untold = self._untold, None
         return encode_row(row)
 
 

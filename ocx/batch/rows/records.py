@@ -64,7 +64,7 @@ def _json_records(lines: Iterable[Line]) -> Iterator[Record | BadRecord]:
 
 def _json_record(number: int, text: str) -> Record | BadRecord:
     try:
-        document = json.loads(text, parse_constant=_not_json)
+        document = _decode(text)
     except json.JSONDecodeError as error:
         return BadRecord(number, f"is not JSON: {error.msg} at column {error.colno}")
     except ValueError as error:
@@ -78,6 +78,10 @@ def _json_record(number: int, text: str) -> Record | BadRecord:
 
 def _not_json(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+# json.loads makes a decoder for each text, where it has a hook.
+_decode = json.JSONDecoder(parse_constant=_not_json).decode
 
 
 def _text_records(lines: Iterable[Line]) -> Iterator[Record | BadRecord]:
