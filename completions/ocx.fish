@@ -202,7 +202,7 @@ complete -c ocx -n '__ocx_at \'ocx batch\'' -l format -x -a 'jsonl text' -d 'Bat
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l dedup -d 'Send equal requests once.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l report -r -F -d 'Write the summary as JSON; {shard} is filled in.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l progress -x -a 'auto plain json off' -d 'Progress on stderr.'
-complete -c ocx -n '__ocx_at \'ocx batch\'' -l jobs -s j -x -d 'Requests at once, at most; it finds its speed below.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l jobs -s j -x -d 'Most requests at once.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l rpm -x -d 'Requests a minute, at most.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l tpm -x -d 'Tokens a minute, at most.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l max-credits -x -d 'Credits that this run may take.'

@@ -16,7 +16,7 @@ from ocx.api.error_response import parse
 from ocx.api.error_words import decoded
 from ocx.api.message import text_of
 from ocx.api.pool import Pool
-from ocx.api.types import Endpoint, Reply
+from ocx.api.types import Endpoint, Reply, model_ids
 from ocx.batch.expect import check_expectation
 from ocx.batch.output.verdict import answer_fault
 from ocx.batch.result import Answer, Failure, Outcome
@@ -45,6 +45,10 @@ class Connection(Protocol):
 
     async def balance(self) -> Decimal:
         """Raises: OcxError if it cannot be read for sure."""
+        ...
+
+    async def model_ids(self) -> list[str]:
+        """Raises: OcxError if they cannot be read."""
         ...
 
     async def close(self) -> None:
@@ -148,6 +152,10 @@ class ApiConnection:
         except OcxError:
             return True  # refused, but by somebody who is there
         return True
+
+    async def model_ids(self) -> list[str]:
+        """Raises: OcxError if they cannot be read."""
+        return model_ids((await self._pool.models()).json)
 
     async def balance(self) -> Decimal:
         reply = await self._pool.balance()

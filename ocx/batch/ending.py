@@ -17,6 +17,8 @@ _RESUME = "the same command with --resume sends what is left"
 def summary_lines(summary: Summary) -> Iterator[str]:
     """What a person is told at the end."""
     yield f"{_counts(summary)}; {_took(summary)}"
+    if summary.waiting:
+        yield f"it was {summary.waiting}"
     for name, example in summary.examples.items():
         mends = "a rerun may help" if name in summary.retryable else "for good"
         told = f"{summary.classes[name]:,} failed with {name} ({mends})"

@@ -6,13 +6,14 @@ import asyncio
 import json
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocx.api.fallback import is_unknown_model
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection, Connection
 from ocx.batch.control.settings import Settings as SchedulerSettings
@@ -29,6 +30,7 @@ from ocx.batch.request_hash import request_sha256
 from ocx.batch.rows.row import Row
 from ocx.batch.summary import Summary
 from ocx.call.options import Checks
+from ocx.config.completion_cache import read_models
 from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError
 from ocx.keyring.balance import Dated, keep_balance
@@ -39,6 +41,7 @@ from ocx.output.output_file import Target, report_target
 from ocx.runtime import Runtime
 from ocx.secret import mask
 from ocx.signals import stopping
+from ocx.suggest import nearest
 
 if TYPE_CHECKING:
     from ocx.answer.schema import Schema
@@ -182,6 +185,7 @@ def send(run: Runtime, setup: Setup, ready: Prepared, take: Take = lambda _: Non
     if not run.debug:
         logging.getLogger("ocx").setLevel(logging.ERROR)  # failures are counted, and told once
     store = ready.output.store
+    form = form_of(run, setup.out.progress)
     job = Job(
         setup.rows.rows(ready.plan),
         ready.connect,
@@ -194,15 +198,37 @@ def send(run: Runtime, setup: Setup, ready: Prepared, take: Take = lambda _: Non
         drain=setup.drain,
         total=ready.plan.total if ready.plan is not None else None,
         models=frozenset(ready.plan.models) if ready.plan is not None else frozenset(),
+        note=run.note if form in {None, "plain"} else None,
     )
     rows = Run(job, ready.output.output)
-    form = form_of(run, setup.out.progress)
 
     def stop(number: int) -> None:
         rows.stop(Stop(_SIGNALS[signal.Signals(number)]))
 
     with stopping(stop), showing(run.terminal, form, Progress(rows)):
-        return rows.run(take)
+        summary = rows.run(take)
+    stop_error = summary.stop.error if summary.stop is not None else None
+    if stop_error is not None and is_unknown_model(stop_error):
+        near = _near_model(run, setup, ready, rows.scheduler.beginning.models)
+        stop_error.hint = f"did you mean -m {near}?" if near else stop_error.hint
+    return summary
+
+
+def _near_model(run: Runtime, setup: Setup, ready: Prepared, asked: Set[str]) -> str | None:
+    """The model that was probably meant: of those that the server has, else had."""
+
+    async def read() -> list[str]:
+        connection = ready.connect()
+        try:
+            return await connection.model_ids()
+        finally:
+            await connection.close()
+
+    try:
+        known = asyncio.run(read())
+    except OcxError:
+        known = read_models(run.terminal.env, setup.settings)
+    return next((near for model in asked if (near := nearest(model, known)) is not None), None)
 
 
 def tell(run: Runtime, summary: Summary, report: Target | None) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ocx.answer.price import BYTES_A_TOKEN, max_completion_tokens
+from ocx.api.network_errors import place_of
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Settings, Stop
@@ -28,8 +29,11 @@ from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.stream import RowStream
 from ocx.batch.summary import Summary
 from ocx.errors import OcxError, UsageError
+from ocx.output.batch_progress import duration
 
 _SYNC_EVERY = 1.0
+_LOOK = 0.25
+_TELL_EVERY = 30.0
 _SKIPPED_AT_ONCE = 256
 _MOST_FOLLOWERS = 1024
 _LIMITS = {"max_tokens", "max_completion_tokens"}
@@ -56,6 +60,7 @@ class Job:
         window: set for output in the order of the input.
         total: how many rows there are; None for a stream.
         models: that they ask for, as far as that is known.
+        note: told of an outage, a line at a time.
     """
 
     rows: Rows
@@ -70,6 +75,7 @@ class Job:
     total: int | None = None
     models: frozenset[str] = frozenset()
     clock: Callable[[], float] = time.monotonic
+    note: Callable[[str], object] | None = None
 
 
 class Run:
@@ -140,13 +146,25 @@ class Run:
         self.run(results.extend)
         return iter(results)
 
+    def waiting(self) -> str | None:
+        """For whom the run waits, why and how long, while nothing is answered."""
+        outage = self.scheduler.outage
+        if not outage.suspected:
+            return None
+        waited = outage.waited(self._job.clock())
+        place = place_of(self._job.base_url)
+        reason = outage.reason.removeprefix(f"cannot connect to {place}: ")
+        return f"waiting for {place}: {reason} ({duration(waited)} of {duration(outage.longest)})"
+
     async def _run(self) -> None:
-        saving = asyncio.create_task(self._save())
+        beside = [asyncio.create_task(self._save()), asyncio.create_task(self._watch())]
         try:
             await self._engine.run()
         finally:
-            saving.cancel()
-            await asyncio.gather(saving, return_exceptions=True)
+            self.summary.waiting = self.waiting()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             if self._output is not None:
                 self._output.sync()
         window = self._job.window
@@ -159,6 +177,19 @@ class Run:
             await asyncio.sleep(_SYNC_EVERY)
             with suppress(OcxError):  # the last one, at the end, tells
                 await asyncio.to_thread(self._output.sync)
+
+    async def _watch(self) -> None:
+        """Tell of an outage as it begins, every half minute, and as it ends."""
+        told: float | None = None
+        while self._job.note is not None:
+            await asyncio.sleep(_LOOK)
+            text, now = self.waiting(), self._job.clock()
+            if text is not None and (told is None or now - told >= _TELL_EVERY):
+                self._job.note(text)
+                told = now
+            elif text is None and told is not None:
+                self._job.note(f"{place_of(self._job.base_url)} answers again")
+                told = None
 
     def _finished(self, results: Sequence[Result]) -> None:
         if self._dedup is not None:

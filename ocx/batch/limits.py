@@ -11,7 +11,10 @@ from ocx.call.credits import refuse_play_money, threshold
 from ocx.call.prices import known_prices
 from ocx.config import profiles
 from ocx.config.settings import Settings as OcxSettings
+from ocx.descriptors import raise_limit
 from ocx.runtime import Runtime
+
+_OTHER_FILES = 64
 
 
 def make_limits(
@@ -41,12 +44,22 @@ def make_limits(
     )
 
 
+def possible_jobs(run: Runtime, jobs: int) -> int:
+    """So many requests at once, or as many as this process may have connections."""
+    room = raise_limit(jobs + _OTHER_FILES) - _OTHER_FILES
+    if room >= jobs:
+        return jobs
+    most = max(1, room)
+    run.warn(f"-j {jobs:,} needs more open files than are allowed; {most:,} at once (ulimit -n)")
+    return most
+
+
 def make_settings(
-    settings: OcxSettings, speed: Speed, failures: Failures, limits: Limits
+    run: Runtime, settings: OcxSettings, speed: Speed, failures: Failures, limits: Limits
 ) -> Settings:
     """What the scheduler keeps to. Raises UsageError."""
     return Settings(
-        speed.jobs,
+        possible_jobs(run, speed.jobs),
         settings.retries,
         speed.rpm,
         speed.tpm,

@@ -18,6 +18,8 @@ from ocx.prompt.options import check_output_name, check_report
 from ocx.record import record
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
+MOST_JOBS = 10_000
+
 _FORMATS = ("jsonl", "csv", "tsv", "text")
 
 
@@ -158,9 +160,7 @@ class Speed(OptionGroup):
 
     heading = "Speed"
 
-    jobs: Annotated[
-        int, Option("--jobs -j N", "Requests at once, at most; it finds its speed below.", 1, 1024)
-    ] = 32
+    jobs: Annotated[int, Option("--jobs -j N", "Most requests at once.", 1, MOST_JOBS)] = 32
     rpm: Annotated[float | None, Option("--rpm N", "Requests a minute, at most.")] = None
     tpm: Annotated[float | None, Option("--tpm N", "Tokens a minute, at most.")] = None
 

@@ -45,6 +45,7 @@ class Progress:
             round(left / rate, 1) if rate and left is not None else None,
             scheduler.in_flight,
             scheduler.limited_by,
+            self._run.waiting() or "",
         )
 
     def _rate(self, finished: int) -> float:

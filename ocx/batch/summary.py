@@ -52,6 +52,7 @@ class Summary:
     unmet: the first rows whose answers are not as they `expect`, of `unmet_count`.
     fallbacks: rows answered by another model than they asked for, by model.
     unsent: rows without a result.
+    waiting: for whom it waited at the end, and why, if nothing was answered then.
     maybe_paid_twice: rows at most whose request may have been charged more than once.
     credits: the costs that are known by row.
     credits_by_balance: what the run took, where the balance had to tell a part of it;
@@ -83,6 +84,7 @@ class Summary:
     seconds: float = 0.0
     outage_seconds: float = 0.0
     stop: Stop | None = None
+    waiting: str | None = None
 
     @property
     def done(self) -> int:

@@ -29,6 +29,7 @@ class Snapshot(NamedTuple):
         seconds_left: None if not known.
         at_once: requests in flight.
         limited_by: what keeps it from sending more.
+        waiting: for whom, why and how long, while nothing is answered.
     """
 
     total: int | None
@@ -42,6 +43,7 @@ class Snapshot(NamedTuple):
     seconds_left: float | None
     at_once: int
     limited_by: str
+    waiting: str = ""
 
 
 @contextmanager
@@ -113,6 +115,8 @@ def _parts(snapshot: Snapshot) -> list[str]:
     finished = snapshot.done + snapshot.failed + snapshot.skipped
     of = f"/{snapshot.total:,}" if snapshot.total is not None else ""
     parts = [f"{finished:,}{of} rows", f"{snapshot.failed:,} failed"]
+    if snapshot.waiting:
+        return [parts[0], snapshot.waiting, parts[1]]
     if snapshot.seconds_left is not None:
         parts.append(f"{duration(snapshot.seconds_left)} left")
     if snapshot.credits is not None:

@@ -80,6 +80,9 @@ class Wire:
     async def balance(self) -> Decimal:
         return Decimal(1000)
 
+    async def model_ids(self) -> list[str]:
+        return ["m"]
+
     async def close(self) -> None:
         self.closed.set()
         self._threads.shutdown(wait=False)

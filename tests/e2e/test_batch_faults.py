@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -15,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.support import answers
-from tests.support.program import Ocx
-from tests.support.raw_server import CLOSE, RESET, STALL
+from tests.support.program import KEY, Ocx
+from tests.support.raw_server import CLOSE, RESET, STALL, closed_port
 from tests.support.row_server import RowServer, good, read_rows, write_rows
 from tests.support.waiting import DEADLINE
 
@@ -153,7 +154,43 @@ def test_a_model_that_does_not_exist_is_the_end(ocx: Ocx, rows: RowServer, work:
     run = ocx("batch", "in.jsonl", "-m", "deepseek-caht", "-o", "out.jsonl").has(7)
     assert (work / "out.jsonl").read_bytes() == b""
     assert f"{SIZE} rows unsent" in run.stderr
+    assert "hint: did you mean -m deepseek-chat?" in run.stderr
     assert len(rows.asked) <= 4
+
+
+def test_as_many_at_once_as_there_may_be_files(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "-j", "10000")
+    limited = ("bash", "-c", 'ulimit -n 200; exec "$@"', "bash")
+    run = ocx.spawn(*args, prefix=limited).finish().has(0)
+    assert "136 at once" in run.stderr
+    assert len(read_rows(work / "out.jsonl")) == SIZE
+    ocx("batch", "in.jsonl", "-j", "10001").has(2)
+
+
+def test_waiting_is_told_in_a_pipe_from_the_first_second_and_after_ctrl_c(
+    ocx: Ocx, work: Path
+) -> None:
+    place = f"127.0.0.1:{closed_port()}"
+    ocx.env |= {"OCX_BASE_URL": f"http://{place}/v1", "OCX_API_KEY": KEY}
+    process = ocx.spawn("batch", "in.jsonl", "-o", "out.jsonl")
+    assert process.stderr is not None
+    told = f"ocx: waiting for {place}: Connection refused (0:0"
+    process.stderr.until(told.encode())
+    process.signal(signal.SIGINT)
+    run = process.finish().has(-signal.SIGINT)
+    assert f"it was waiting for {place}: Connection refused" in run.stderr
+    assert run.stderr.count(told) == 1
+    assert f"{SIZE} unsent" in run.stderr
+
+
+def test_waiting_is_told_in_the_bar(ocx: Ocx, work: Path) -> None:
+    place = f"127.0.0.1:{closed_port()}"
+    ocx.env |= {"OCX_BASE_URL": f"http://{place}/v1", "OCX_API_KEY": KEY}
+    process = ocx.in_terminal("batch", "in.jsonl", "-o", "out.jsonl", size=(24, 120))
+    assert process.stdout is not None
+    process.stdout.until(f"waiting for {place}: Connection refused (0:0".encode())
+    process.send(b"\x03")
+    process.finish().has(-signal.SIGINT)
 
 
 class Proxy:

@@ -54,7 +54,7 @@ def batch(
     setup = Setup(
         rows,
         settings,
-        make_settings(settings, speed, failures, limits),
+        make_settings(run, settings, speed, failures, limits),
         checks,
         schema,
         rows_out,
