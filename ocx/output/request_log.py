@@ -143,7 +143,7 @@ class RequestLog:
         for fd, tty in enumerate((terminal.stdin_tty, terminal.stdout_tty, terminal.stderr_tty)):
             if tty:
                 try:
-                    os.tcgetpgrp(fd)
+                    os.get_terminal_size(fd)
                 except OSError:
                     return True
         return False

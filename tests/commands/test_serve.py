@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
 import stat
@@ -220,13 +221,19 @@ def test_sighup_without_a_log_and_of_a_lost_terminal_ends_the_server(
     url_of(process)
     process.signal(signal.SIGHUP)
     assert process.wait() == -signal.SIGHUP
-    shown = ocx.in_terminal("serve", "--ephemeral", "--port", "0", "--log", str(tmp_path / "log"))
-    assert shown.stdout is not None
-    shown.stdout.until(b"export OCX_API_KEY")
-    assert shown.terminal is not None
-    os.close(shown.terminal)
-    shown.terminal = None
-    assert shown.popen.wait(10) != 0
+    ours, theirs = pty.openpty()
+    args = ("serve", "--ephemeral", "--port", "0", "--log", str(tmp_path / "log"))
+    shown = ocx.spawn(*args, stdin=theirs)
+    url = url_of(shown)
+    (tmp_path / "log").unlink()
+    shown.signal(signal.SIGHUP)
+    while not (tmp_path / "log").exists():
+        assert shown.popen.poll() is None, "its terminal is there"
+    os.close(theirs)
+    os.close(ours)
+    assert get(url, "sk-live-local-full").status_code == 200
+    shown.signal(signal.SIGHUP)
+    assert shown.wait() == -signal.SIGHUP
 
 
 def test_a_log_file_gets_json_lines_around_a_program_too(ocx: Ocx, tmp_path: Path) -> None:
