@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wcwidth import wcwidth
 
+from ocx.messages import for_person
 from ocx.typography import cells, cut, folds, is_cjk, shortened
 from ocx.wrapping import Wrapper, wrapped
 from tests.support.prose import SENTENCES, paragraphs, wrong_breaks
@@ -130,3 +131,21 @@ def test_shortened_and_cut_never_part_a_character() -> None:
 def test_what_is_cjk() -> None:
     assert all(map(is_cjk, "漢かナ한ㄅ，。「」！（）ｱ𠮷々"))
     assert not any(map(is_cjk, "aé1*“”—…🚀 Ж"))
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        ["ocx: ", "hint: ", "a ", "longer ", "https://example.org/a/b?c=d ", "  ", "说明，"]
+    ),
+    max_size=12,
+)
+
+
+@given(WORDS.map("".join), st.integers(20, 60))
+@settings(deadline=None, max_examples=examples(100))
+def test_a_message_loses_nothing_and_no_word_is_parted(text: str, width: int) -> None:
+    shown = for_person(text, width, color=False)
+    assert "".join(shown.split()) == "".join(text.split())
+    assert shown.count("https://example.org/a/b?c=d") == text.count("https://example.org/a/b?c=d")
+    for line in shown.split("\n"):
+        assert cells(line) <= width or len(line.split()) <= 2

@@ -5,16 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from ocx.messages import for_person
-from ocx.typography import cells
 from tests.e2e.test_session import begin
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
 from tests.support.program import Ocx
-from tests.support.sizes import examples
 
 STYLES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -80,24 +75,6 @@ def test_words_are_never_broken(ocx: Ocx, columns: int) -> None:
     assert " ".join(" ".join(lines).split()) == " ".join(" ".join(wide).split())
     for line in lines:
         assert line.startswith(("ocx: ", "hint: ", "     "))
-
-
-WORDS = st.lists(
-    st.sampled_from(
-        ["ocx: ", "hint: ", "a ", "longer ", "https://example.org/a/b?c=d ", "  ", "说明，"]
-    ),
-    max_size=12,
-)
-
-
-@given(WORDS.map("".join), st.integers(20, 60))
-@settings(deadline=None, max_examples=examples(100))
-def test_nothing_is_lost_and_no_word_is_parted(text: str, width: int) -> None:
-    shown = for_person(text, width, color=False)
-    assert "".join(shown.split()) == "".join(text.split())
-    assert shown.count("https://example.org/a/b?c=d") == text.count("https://example.org/a/b?c=d")
-    for line in shown.split("\n"):
-        assert cells(line) <= width or len(line.split()) <= 2
 
 
 def test_the_help_of_a_session(online: Ocx) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.test_session import begin, contents
 from tests.support import answers
-from tests.support.chat_server import CHAT, ChatServer
+from tests.support.chat_server import CHAT, MODELS, ChatServer
 from tests.support.emulator import Emulator, trimmed
 from tests.support.program import Ocx
 from tests.support.prose import paragraphs, wrong_breaks
@@ -80,3 +80,14 @@ def test_the_lines_of_an_answer(
     lines = shown_answer(online, chat_server, text, columns)
     assert len(lines) > 5
     assert wrong_breaks(lines) == []
+
+
+def test_a_command_of_a_chinese_keyboard(online: Ocx, chat_server: ChatServer) -> None:
+    """`／`, full-width letters and digits, and the space of that keyboard."""
+    chat_server.answer(answers.answer(answers.models("deepseek-chat", "qwen-max")), path=MODELS)
+    talk = begin(online, "-n")
+    talk.say("／ｈｅｌｐ", "/exit")
+    talk.say("／model　２", "model: qwen-max")
+    talk.say("／／是路径", "Hello!")
+    assert contents(chat_server)[-1] == "／是路径"
+    talk.leave()

@@ -8,10 +8,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from wcwidth import wcswidth
 
 from ocx.history.call import Call
 from ocx.history.store import History
-from ocx.typography import cells
 from tests.support.program import Ocx
 from tests.support.prose import NOT_FIRST, NOT_LAST
 
@@ -206,7 +206,7 @@ def test_a_narrow_screen(chinese: Ocx, args: tuple[str, ...], width: int) -> Non
     process = chinese.in_terminal(*args, size=(24, width), env={"CI": "1"})
     shown = STYLES.sub("", process.finish().text).replace("\r", "").splitlines()
     assert len(shown) > 1
-    assert max(map(cells, shown)) <= width
+    assert max(map(wcswidth, shown)) <= width
     for line in shown:
         texts = [text for text in re.split(r" {2,}", line) if text]
         assert not any(text[:1] in NOT_FIRST or text[-1:] in NOT_LAST for text in texts)
@@ -225,4 +225,4 @@ def test_the_prompt_gets_the_width(chinese: Ocx) -> None:
         assert shown[0].split() == titles.split()
         prompts = [line for line in shown if "请问" in line]
         assert len(prompts) == 4
-        assert all(cells(line[line.index("请问") :]) >= width // 4 for line in prompts)
+        assert all(wcswidth(line[line.index("请问") :]) >= width // 4 for line in prompts)
