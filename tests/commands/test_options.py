@@ -17,9 +17,10 @@ from ocx.record import record
 from ocx.runtime import Runtime
 
 HEADINGS = {
-    "Prompt": "file attach attach-type messages editor ignore-stdin system system-file template"
-    " param",
-    "Model and sampling": "model temperature top-p max-tokens stop option tools tool-choice",
+    "Prompt": "file attach attach-type messages editor encoding ignore-stdin system system-file"
+    " template param",
+    "Model and sampling": "model fallback-model temperature top-p max-tokens stop option tools"
+    " tool-choice",
     "Conversation": "continue conversation log",
     "Output": "stream output usage reasoning report render",
     "Checked answers": "extract extract-last schema schema-retries fail-on-length",
