@@ -18,6 +18,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError
+from ocx.escaping import escape_control
 from ocx.record import record
 from ocx.secret import Secret, StreamMask, redact
 
@@ -183,8 +184,16 @@ class Terminal:
             color=color,
         )
 
-    def print(self, text: str) -> None:
-        """One result line on stdout, UTF-8 whatever the locale."""
+    def print(self, text: str, *, styled: bool = False) -> None:
+        """One result line on stdout, UTF-8 whatever the locale.
+
+        On a terminal control characters are written out: the text may be somebody else's.
+
+        Args:
+            styled: it holds our own, and what is not ours in it has been written out.
+        """
+        if self.stdout_tty and not styled:
+            text = escape_control(text)
         self.stdout.write(text.encode("utf-8", "replace") + b"\n")
 
     def message(self, text: str) -> None:

@@ -10,6 +10,7 @@ from ocx.call.options import Prompt, Sampling
 from ocx.config.paths import config_dir
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, UsageError
+from ocx.escaping import escape_control
 from ocx.keyring.lookup import endpoint, locate_key
 from ocx.output.output_file import Target
 from ocx.runtime import Runtime
@@ -32,7 +33,8 @@ def print_request(
         headers["Authorization"] = authorization
     headers |= {name: "…" for name in settings.headers if is_secret_header(name)}
     lines = [f"{method} {url}", *(f"{name}: {value}" for name, value in headers.items())]
-    target.write("\n".join([*lines, "", ""]).encode() + content + b"\n")
+    data = "\n".join([*lines, "", ""]).encode() + content + b"\n"
+    target.write(_shown(run, target, data))
 
 
 def print_snippet(
@@ -59,7 +61,14 @@ def print_snippet(
     for name in filter(is_secret_header, settings.headers):
         run.warn(f"the header {name} stands in the program as it is")
     encode(body)  # a program could hold what no request can
-    target.write(snippet(language, call).encode())
+    target.write(_shown(run, target, snippet(language, call).encode()))
+
+
+def _shown(run: Runtime, target: Target, data: bytes) -> bytes:
+    """The same bytes, but for a terminal: there what others wrote is no command to it."""
+    if not (target.is_stdout and run.terminal.stdout_tty):
+        return data
+    return escape_control(data.decode("utf-8", "replace")).encode()
 
 
 def save_template(run: Runtime, prompt: Prompt, sampling: Sampling, name: str) -> None:

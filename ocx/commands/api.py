@@ -11,7 +11,6 @@ import typer
 from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
 from ocx.errors import UsageError
-from ocx.escaping import escape_control
 from ocx.jsontext import compact
 from ocx.keyring.client import open_client
 from ocx.output.json_output import write_json
@@ -114,10 +113,10 @@ def _print(run: Runtime, reply: Reply, include: bool) -> None:
     if include:
         lines = [f"HTTP {reply.status}", *(f"{k}: {v}" for k, v in reply.headers.items()), ""]
         for line in lines:
-            run.terminal.print(escape_control(line) if run.terminal.stdout_tty else line)
+            run.terminal.print(line)
     if not run.terminal.stdout_tty:
         run.terminal.stdout.write(reply.body)
     elif reply.json is not None:
         write_json(run.terminal, reply.json)
     elif reply.body:
-        run.terminal.print(escape_control(reply.body.decode("utf-8", "replace")).rstrip("\n"))
+        run.terminal.print(reply.body.decode("utf-8", "replace").rstrip("\n"))

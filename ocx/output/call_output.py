@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.escaping import escape_control, one_line
+from ocx.escaping import one_line
 from ocx.history.call import Entry
 from ocx.output.history_output import ANSWER, call_facts, call_texts
 from ocx.output.table import Column, Table, styled_text
@@ -26,11 +26,11 @@ def write_call(
     table.write(facts)
     for name, text in texts:
         title = styled_text(one_line(name), "bold", color=terminal.stdout_color(color))
-        terminal.print(f"\n{title}\n")
+        terminal.print(f"\n{title}\n", styled=True)
         if name == ANSWER:
             _write_answer(terminal, text, color=color)
         else:
-            terminal.print(escape_control(text).rstrip("\n"))
+            terminal.print(text.rstrip("\n"))
 
 
 def _write_answer(terminal: Terminal, text: str, *, color: str) -> None:

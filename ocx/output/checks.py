@@ -51,6 +51,6 @@ def check_writer(
 def _write_line(terminal: Terminal, check: Check, color: str) -> None:
     style, state = _STYLES[check.state], f"{check.state:<8}"
     shown = styled_text(state, style, color=terminal.stdout_color(color))
-    terminal.print(f"{shown} {check.name}: {one_line(check.detail)}")
+    terminal.print(f"{shown} {check.name}: {one_line(check.detail)}", styled=True)
     if check.hint:
         terminal.print(f"{'':8} -> {one_line(check.hint)}")

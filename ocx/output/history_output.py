@@ -72,7 +72,8 @@ def write_days(terminal: Terminal, days: list[Day], color: str) -> None:
     if terminal.stdout_tty:
         write_table(terminal, _BARS, _bar_rows(days, terminal.width), color=color)
         if unknown := _unknown_text(days):
-            terminal.print(styled_text(unknown, "dim", color=terminal.stdout_color(color)))
+            line = styled_text(unknown, "dim", color=terminal.stdout_color(color))
+            terminal.print(line, styled=True)
     else:
         write_table(terminal, _STATS, [_day_row(day) for day in days])
 

@@ -31,6 +31,7 @@ class Target:
     ) -> None:
         self._output = output
         self._ours = ours
+        self.is_stdout = not ours
         self._partial = partial
         self._final = final
         # Not methods around them: a stream calls them once a token.

@@ -112,7 +112,7 @@ class Table:
                 styled_text(text, style, color=self._color)
                 for text, (_, style) in zip(texts, cells, strict=True)
             ]
-            self._terminal.print(self._layout.aligned(texts, shown))
+            self._terminal.print(self._layout.aligned(texts, shown), styled=True)
 
 
 _CODES = {"accent": "36", "dim": "2", "bold": "1", "good": "32", "warning": "33", "bad": "31"}

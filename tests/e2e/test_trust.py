@@ -181,3 +181,32 @@ def test_a_key_of_any_provider_on_the_command_line_is_not_repeated(
     assert "gsk_Ab1Cd" not in run.stderr + run.text
     config = ocx.config / "config.toml"
     assert not config.exists() or "gsk_" not in config.read_text()
+
+
+HOSTILE = "a\x9b31m\u202eb\x1b]0;t\x07c"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("chat", "--dry-run", HOSTILE),
+        ("chat", "--snippet", "curl", HOSTILE),
+        ("chat", "--snippet", "python", HOSTILE),
+        ("chat", "--dry-run", "-f", "hostile.txt"),
+        ("config", "get", "system"),
+        ("config", "show"),
+        ("chat", "--estimate", "-m", "m\x9b1m", "hi"),
+    ],
+)
+def test_what_others_wrote_is_no_command_to_the_terminal(
+    online: Ocx, words: tuple[str, ...]
+) -> None:
+    (online.work / "hostile.txt").write_text(HOSTILE)
+    online.profile(system=HOSTILE)
+    process = online.in_terminal(*words)
+    assert process.wait() == 0
+    assert process.stdout is not None
+    shown = process.stdout.all().decode()
+    for raw in ("\x9b", "\u202e", "\x1b]0"):
+        assert raw not in shown
+    assert "c" in shown
