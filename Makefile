@@ -66,9 +66,11 @@ test-data:
 	build/data/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' duckdb pandas
 	build/data/bin/python -m pytest -rA tests/e2e/test_batch_tables.py
 
-# examples/batch on a real Slurm and GNU parallel, and its manifests against their schemas. What is
+# examples/batch on a real Slurm, GNU parallel, Ray, Dask and Spark, and its manifests against their schemas. What is
 # not installed, and cannot be here, is skipped, and counted.
 CLUSTER = slurm-wlm munge parallel
+# Large, so they are in no extra; Spark needs Java.
+FRAMES = 'ray[data]>=2.40' 'dask[dataframe]>=2024.12' 'pyspark>=3.5' 'pyarrow>=16'
 test-cluster: export DEBIAN_FRONTEND = noninteractive
 test-cluster:
 	@if dpkg -s $(CLUSTER) >/dev/null 2>&1; then :; \
@@ -78,7 +80,7 @@ test-cluster:
 	else echo "To run all of it, as root: apt-get install $(CLUSTER)"; fi
 	$(PYTHON) -m venv build/cluster
 	build/cluster/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' \
-	  check-jsonschema kubernetes-validate pyyaml
+	  check-jsonschema kubernetes-validate pyyaml $(FRAMES)
 	build/cluster/bin/python -m pytest -m cluster --full tests/cluster
 
 # Other machines: an old SQLite, and what needs a namespace or a compiler. What cannot be had here is

@@ -2,21 +2,25 @@
 
 for result in ocx.batch.run(rows):
     print(result.id, result.text)
+
+with ocx.batch.Pool() as pool:  # connections and the speed found are kept for the next rows
+    for result in pool.run(rows):
+        print(result.id, result.text)
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Result", "run"]
+__all__ = ["Pool", "Result", "run"]
 
 
 def __getattr__(name: str) -> Any:
     # The command needs parts of this package without an HTTP library.
-    if name == "run":
-        from ocx.batch.library import run
+    if name in {"Pool", "run"}:
+        from ocx.batch import library
 
-        return run
+        return getattr(library, name)
     if name == "Result":
         from ocx.batch.result import Result
 

@@ -5,10 +5,11 @@ The caller may have an event loop of its own (Jupyter), and its rows may belong 
 
 from __future__ import annotations
 
+import asyncio
 import queue
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from ocx.batch.engine import Fed, Rows
 from ocx.batch.job import Run
@@ -27,6 +28,7 @@ class Handover:
         self._ready: deque[Fed] = deque()
         self._exhausted = False
         self._hungry = False
+        self._over = False
         # A list of results, an error that ended the run, or None: rows are wanted, or it is over.
         self._news: queue.SimpleQueue[Sequence[Result] | BaseException | None] = queue.SimpleQueue()
 
@@ -43,36 +45,34 @@ class Handover:
             self._news.put(None)
         return None
 
-    def results(self, run: Run) -> Iterator[Result]:
-        """Run in a thread, and yield what comes; leaving ends what is in flight.
+    def results(self, run: Run, loop: asyncio.AbstractEventLoop) -> Iterator[Result]:
+        """Run on a loop of another thread, and yield what comes; leaving ends what is in flight.
 
         A result that the caller has not taken yet holds the place of a request: what it could
         lose by being killed is never more than the requests at once.
         """
-        over = threading.Event()
 
         def take(results: Sequence[Result]) -> None:
             run.engine.delivered += len(results)
             self._news.put(results)
 
-        def work() -> None:
+        async def work() -> None:
             try:
-                run.run(take)
+                await run.on_loop(take)
             except BaseException as error:  # handed to the caller
                 self._news.put(error)
             finally:
-                over.set()
+                self._over = True
                 self._news.put(None)
 
-        thread = threading.Thread(target=work, daemon=True)
         self._fill()
-        thread.start()
+        running = asyncio.run_coroutine_threadsafe(work(), loop)
         try:
             while True:
                 news = self._news.get()
                 if isinstance(news, BaseException):
                     raise news
-                if news is None and over.is_set() and self._news.empty():
+                if news is None and self._over and self._news.empty():
                     return
                 for result in news or ():
                     yield result
@@ -83,7 +83,8 @@ class Handover:
                     run.engine.wake()
         finally:
             run.engine.cut()
-            thread.join(_FAREWELL)
+            with suppress(TimeoutError):
+                running.result(_FAREWELL)
 
     def _fill(self) -> None:
         while not self._exhausted and len(self._ready) < self._ahead:

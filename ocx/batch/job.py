@@ -85,7 +85,12 @@ class Run:
         summary: of what has happened so far, complete after the end.
     """
 
-    def __init__(self, job: Job, output: Output | None = None) -> None:
+    def __init__(
+        self, job: Job, output: Output | None = None, before: Scheduler | None = None
+    ) -> None:
+        """Args:
+        before: of an earlier run to the same server, whose speed and budget go on.
+        """
         self._job = job
         self._output = output if output is not None else job.store
         self._states: States | None = job.store.states if job.store is not None else None
@@ -93,6 +98,8 @@ class Run:
         self._dedup = Dedup(earlier) if job.dedup else None
         self._maybe_paid = self._left_over()
         self.scheduler = Scheduler(job.settings)
+        if before is not None:
+            self.scheduler.go_on_from(before)
         self.scheduler.beginning.models |= job.models
         self.summary = Summary(total=job.total)
         self._take: Take = lambda _: None
@@ -129,10 +136,14 @@ class Run:
         Raises:
             OcxError: the output cannot be written.
         """
+        return asyncio.run(self.on_loop(take))
+
+    async def on_loop(self, take: Take) -> Summary:
+        """The same on the loop that runs."""
         self._take = take
         began = self._job.clock()
         try:
-            asyncio.run(self._run())
+            await self._run()
         finally:
             self._count(self._job.clock() - began)
             if self._dedup is not None:

@@ -1,15 +1,18 @@
-"""`ocx.batch.run`: a batch in another Python program."""
+"""`ocx.batch.Pool` and `ocx.batch.run`: batches in another Python program."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection
 from ocx.batch.control.budget import Limits
+from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Settings
 from ocx.batch.handover import Handover
 from ocx.batch.job import Job, Run
@@ -29,28 +32,18 @@ if TYPE_CHECKING:
 
 Given = str | Mapping[str, Any]
 
+_FAREWELL = 5.0
 
-def run(
-    rows: Iterable[Given],
-    endpoint: Endpoint | None = None,
-    *,
-    model: str | None = None,
-    system: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    schema: Schema | None = None,
-    workers: int = 32,
-    retries: int = 2,
-    ordered: bool = False,
-    max_credits: Decimal | None = None,
-    min_balance: Decimal | None = None,
-) -> Generator[Result, None, None]:
-    """Send every row and yield its result when it has ended.
 
-    A failed row is a result too (`result.error`). Rows are pulled as they are needed, in the
-    caller's thread; leaving the loop ends what is in flight.
+class Pool:
+    """Connections to one server that are kept from one block of rows to the next.
+
+    A context manager. The speed that it has found and the budget are kept, too: for an actor of
+    Ray or a partition of Spark. Its event loop runs in a thread of its own, so that it works
+    where one is running (Jupyter); one block at a time. A process that is forked or spawned makes
+    a pool of its own.
 
     Args:
-        rows: prompts, or mappings as the input of `ocx batch` has them.
         endpoint: where to send; its `retries` do not count, those given here do. None takes
             the endpoint, key and model of the command line: environment, config and profile.
         options: other fields of the API, for rows that do not set them.
@@ -58,28 +51,99 @@ def run(
         workers: requests at once, at most.
 
     Raises:
-        OcxError: what ended the run early: no credits, a refused key, an outage, the budget.
         UsageError, ConfigError, AuthError: no `endpoint` was given, and none can be found.
     """
-    with _found(endpoint) as (where, default_model):
+
+    def __init__(
+        self,
+        endpoint: Endpoint | None = None,
+        *,
+        model: str | None = None,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        schema: Schema | None = None,
+        workers: int = 32,
+        retries: int = 2,
+        max_credits: Decimal | None = None,
+        min_balance: Decimal | None = None,
+    ) -> None:
+        self._stack = ExitStack()
+        self._endpoint, default_model = self._stack.enter_context(_found(endpoint))
         defaults: dict[str, Any] = {"model": model or default_model, **(options or {})}
         if defaults["model"] is None:
             del defaults["model"]
         if schema is not None:
             defaults.setdefault("response_format", schema.response_format())
-        given = Handover(unique(_composed(rows, Composer(defaults, system))), 2 * workers)
+        self._composer = Composer(defaults, system)
+        self._settings = Settings(workers, retries, limits=Limits(max_credits, min_balance))
+        self._connection = _Kept(self._endpoint, Checks(), schema)
+        self._before: Scheduler | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, rows: Iterable[Given], *, ordered: bool = False) -> Iterator[Result]:
+        """Send every row and yield its result when it has ended.
+
+        A failed row is a result too (`result.error`). Rows are pulled as they are needed, in the
+        caller's thread; leaving the loop ends what is in flight.
+
+        Args:
+            rows: prompts, or mappings as the input of `ocx batch` has them.
+
+        Raises:
+            OcxError: what ended the run early: no credits, a refused key, an outage, the budget.
+        """
+        ahead = 2 * self._settings.workers
+        given = Handover(unique(_composed(rows, self._composer)), ahead)
         job = Job(
             given,
-            lambda: ApiConnection(where, Checks(), schema),
-            where.base_url,
-            Settings(workers, retries, limits=Limits(max_credits, min_balance)),
+            lambda: self._connection,
+            self._endpoint.base_url,
+            self._settings,
             window=Window() if ordered else None,
         )
-        batch = Run(job)
-        yield from given.results(batch)
+        batch = Run(job, before=self._before)
+        yield from given.results(batch, self._loop)
+        self._before = batch.scheduler
         stop = batch.scheduler.stop
         if stop is not None:
             raise stop.error or OcxError(f"the run ended early: {stop.reason}")
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._loop.is_closed():
+            return
+        closing = asyncio.run_coroutine_threadsafe(self._connection.close_for_good(), self._loop)
+        with suppress(TimeoutError):
+            closing.result(_FAREWELL)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_FAREWELL)
+        if not self._thread.is_alive():
+            self._loop.close()
+        self._stack.close()
+
+
+def run(rows: Iterable[Given], *args: Any, ordered: bool = False, **pool: Any) -> Iterator[Result]:
+    """Send every row through a pool of its own; arguments are those of `Pool` and `Pool.run`."""
+    with Pool(*args, **pool) as connections:
+        yield from connections.run(rows, ordered=ordered)
+
+
+class _Kept(ApiConnection):
+    """Stays open when a run ends."""
+
+    async def close(self) -> None:
+        pass
+
+    async def close_for_good(self) -> None:
+        await super().close()
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -209,6 +211,60 @@ def test_the_library_yields_results(server: ChatServer) -> None:
         ("line-3", "usage", None),
     ]
     assert {server.body(request)["model"] for request in server.requests} == {"m"}
+
+
+def test_a_pool_keeps_its_connections_and_its_budget(server: ChatServer) -> None:
+    server.answer([completion("Hi", cost=1)], path=CHAT)
+    with ocx.batch.Pool(
+        Endpoint(server.base_url, KEY), model="m", workers=2, max_credits=Decimal(6)
+    ) as pool:
+        for _ in range(2):
+            assert [found.text for found in pool.run(["a", "b"])] == ["Hi", "Hi"]
+        assert server.connections <= 3, "two, and one for the balance"
+        for found in pool.run(map(str, range(100))):  # leaving ends it
+            assert found.text == "Hi"
+            break
+        with pytest.raises(OcxError, match="max-credits"):
+            list(pool.run(map(str, range(100))))
+    assert len([each for each in server.requests if each.target.endswith(CHAT)]) <= 6
+
+
+def test_a_pool_works_where_an_event_loop_is_running(server: ChatServer) -> None:
+    server.answer([completion("Hi")], path=CHAT)
+
+    async def cell() -> list[str | None]:
+        return [found.text for found in ocx.batch.run(["a", "b"], Endpoint(server.base_url, KEY))]
+
+    assert asyncio.run(cell()) == ["Hi", "Hi"]
+
+
+def _in_a_process(url: str) -> list[str | None]:
+    return [found.text for found in ocx.batch.run(["a"], Endpoint(url, KEY))]
+
+
+def test_threads_and_spawned_processes_have_pools_of_their_own(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    server.answer([completion("Hi")], path=CHAT)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(_in_a_process, [server.base_url] * 4))
+    script = (
+        "import multiprocessing as m, ocx.batch\n"
+        "from ocx.api.types import Endpoint\n"
+        "def work(url):\n"
+        "    rows = ocx.batch.run(['a'], Endpoint(url, None, allow_http=True))\n"
+        "    return [found.text for found in rows]\n"
+        "if __name__ == '__main__':\n"
+        "    with m.get_context('spawn').Pool(2) as pool:\n"
+        f"        print(pool.map(work, [{server.base_url!r}] * 2))\n"
+    )
+    path = tmp_path / "spawned.py"
+    assert found == [["Hi"]] * 4
+    path.write_text(script)
+    run = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert run.stdout == "[['Hi'], ['Hi']]\n"
 
 
 def test_leaving_the_loop_ends_the_run(server: ChatServer) -> None:

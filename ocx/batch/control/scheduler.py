@@ -56,6 +56,10 @@ class Scheduler:
         self._probing = False
         self._limited_since: float | None = None
 
+    def go_on_from(self, before: Scheduler) -> None:
+        """Keep the speed that an earlier run has found, and what is left of its budget."""
+        self.window, self.rates, self.budget = before.window, before.rates, before.budget
+
     @property
     def workers(self) -> int:
         return self._settings.workers
@@ -111,7 +115,7 @@ class Scheduler:
         self.in_flight -= 1
         ended = self._ended(task, outcome, now)
         if not (self.in_flight or self._ready or self._delayed or self.outage.suspected):
-            ended += self._give_up(now)  # nobody is left who could be answered
+            ended += self._unpark(now, again=False)  # nobody is left who could be answered
         return ended
 
     def _ended(self, task: Task, outcome: Outcome, now: float) -> list[Result]:
@@ -150,8 +154,7 @@ class Scheduler:
         if verdict == "down":
             return []
         if verdict == "over":
-            error = self._parked[0][1].error if self._parked else None
-            self.halt(Stop("network", error))
+            self.halt(Stop("network", self._parked[0][1].error if self._parked else None))
             return []
         return self._unpark(now, again=verdict == "alive")
 
@@ -161,9 +164,6 @@ class Scheduler:
         self.outage.answered()
         self.window.answered()
         return self._unpark(now, again=again) if self._parked else []
-
-    def _give_up(self, now: float) -> list[Result]:
-        return self._unpark(now, again=False) if self._parked else []
 
     def _unpark(self, now: float, *, again: bool) -> list[Result]:
         """Args:
