@@ -22,6 +22,8 @@ def is_ours(found: os.stat_result, folder: Path) -> bool:
     """Whether this, of a file in `folder`, belongs to this user, or to whom all files there do."""
     if found.st_uid == os.geteuid():
         return True
+    if found.st_uid == os.getuid():  # owners are kept, and ours is another: a setuid program
+        return False
     new = _new_file(folder)
     return new is not None and new.st_uid == found.st_uid
 
