@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import signal
 import sys
+import termios
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from locale import CODESET, nl_langinfo
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 from ocx import signals
-from ocx.files import make_folder
+from ocx.session import prompts
 from ocx.terminal import Terminal
 
 _ASCII = frozenset({"ANSI_X3.4-1968", "US-ASCII", "646"})
 """What the C locale calls its characters on Linux, macOS and Solaris."""
-_KEPT = 1000
+_REDRAW = b"\x1f"  # Ctrl-_
+_MOMENT = 0.05
+"""Seconds that what is pasted may take from one line to the next."""
 _MORE = "… "
 _QUOTES = '"""'
 
@@ -37,22 +43,26 @@ class LineEditor:
         self._history = history
         self._complete = complete
         self._found: list[str] = []
+        self._mode: list[Any] | None = None
+        """How the terminal is where nobody types."""
         with _utf8_locale():
             import readline  # only if a person types; it takes over input()
 
         self._readline = readline
+        # macOS, and the Pythons of uv: no marks around what is pasted, and no text at Ctrl-Z.
+        self._is_libedit = "libedit" in (readline.__doc__ or "")
 
     def __enter__(self) -> LineEditor:
+        self._readline.clear_history()
         if self._history is not None:
-            try:
-                self._readline.read_history_file(self._history)
-            except OSError:  # there is none yet
-                self._readline.clear_history()
-        self._readline.set_history_length(_KEPT)
+            for line in prompts.read(self._history)[-prompts.KEPT :]:
+                self._readline.add_history(line)
         self._readline.set_completer(self._candidate)
         self._readline.set_completer_delims(" ")
-        if "libedit" in (self._readline.__doc__ or ""):  # macOS: another language of settings
+        if self._is_libedit:
             self._readline.parse_and_bind("bind ^I rl_complete")
+            self._readline.parse_and_bind("bind ^_ ed-redisplay")
+            self._readline.set_auto_history(False)  # several lines may be one entry
         else:
             self._readline.parse_and_bind("tab: complete")
             # Pasted lines are one entry; Python turns this off (bpo-42819).
@@ -67,14 +77,9 @@ class LineEditor:
     ) -> None:
         if self._history is None:
             return
-        try:
-            make_folder(self._history.parent)
-            # 0600 before anything is in it: prompts hold what people would not show.
-            os.close(os.open(self._history, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._readline.write_history_file(self._history)
-            self._history.chmod(0o600)
-        except OSError:  # the lines of a session are no reason to fail at its end
-            return
+        count = self._readline.get_current_history_length()
+        found = map(self._readline.get_history_item, range(1, count + 1))
+        prompts.write(self._history, [line for line in found if line])
 
     def read(self, prompt: str) -> str | None:
         """One entry, several lines if it says so; None at Ctrl-D. Ctrl-Z stops the program.
@@ -113,7 +118,8 @@ class LineEditor:
         begun = ""
         while True:
             try:
-                return self._input(prompt, begun)
+                line = self._input(prompt, begun)
+                return self._with_pasted(line) if self._is_libedit else line
             except EOFError:
                 self._terminal.stdout.write(b"\n")
                 return None
@@ -124,6 +130,16 @@ class LineEditor:
                 begun = suspended.text
                 signals.suspend()
 
+    def _with_pasted(self, line: str) -> str:
+        """The line and what waits behind it: nobody types as fast as what is pasted comes."""
+        lines = [line]
+        while _more_waits():
+            lines.append(self._input(_MORE, ""))
+        whole = "\n".join(lines)
+        if whole.strip():
+            self._readline.add_history(whole)
+        return whole
+
     def _input(self, prompt: str, begun: str) -> str:
         """Read one line that is `begun`. Ctrl-Z leaves `input`, which then restores the terminal.
 
@@ -131,6 +147,8 @@ class LineEditor:
             EOFError, UnicodeDecodeError, _Suspended
         """
         self._readline.set_startup_hook(lambda: self._readline.insert_text(begun))
+        with suppress(termios.error):
+            self._mode = termios.tcgetattr(0)
         before = signal.getsignal(signal.SIGTSTP)
         try:
             if before is not signal.SIG_IGN:
@@ -140,9 +158,28 @@ class LineEditor:
         finally:
             signal.signal(signal.SIGTSTP, before)
             self._readline.set_startup_hook(None)
+            if self._is_libedit and self._mode is not None:  # see _pause
+                termios.tcsetattr(0, termios.TCSADRAIN, self._mode)
 
     def _leave(self, _number: int, _frame: FrameType | None) -> None:
+        if self._is_libedit:
+            self._pause()
+            return
         raise _Suspended(self._readline.get_line_buffer())
+
+    def _pause(self) -> None:
+        """Stop inside `input`: libedit tells nobody what was typed, but it keeps it.
+
+        It has made the terminal as others want it before it passes the signal on (its sig.c), and
+        afterwards it draws the line again at a key of ours; where a system does not let us type,
+        at the next one.
+        """
+        signals.suspend()
+        mode = termios.tcgetattr(0)
+        raw = [*mode[:3], mode[3] & ~(termios.ICANON | termios.ECHO), *mode[4:]]
+        termios.tcsetattr(0, termios.TCSADRAIN, raw)
+        with suppress(OSError):
+            fcntl.ioctl(0, termios.TIOCSTI, _REDRAW)
 
     def _candidate(self, _word: str, place: int) -> str | None:
         """readline asks for one word after the other, until there is none."""
@@ -151,6 +188,20 @@ class LineEditor:
             begin = self._readline.get_begidx()
             self._found = [whole[begin:] for whole in self._complete(line)]
         return self._found[place] if place < len(self._found) else None
+
+
+def _more_waits() -> bool:
+    """Whether more was typed already, also a line that is not ended."""
+    try:
+        mode = termios.tcgetattr(0)
+    except termios.error:
+        return False
+    raw = [*mode[:3], mode[3] & ~termios.ICANON, *mode[4:]]
+    termios.tcsetattr(0, termios.TCSANOW, raw)
+    try:
+        return bool(select.select([0], [], [], _MOMENT)[0])
+    finally:
+        termios.tcsetattr(0, termios.TCSANOW, mode)
 
 
 @contextmanager
