@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -34,6 +35,10 @@ from ocx.serve.routing import Catalogue, Router
 from ocx.serve.wire import dump
 
 PREFIX = "/api/v1"
+# Calls of other APIs, wherever a program looks for them: Codex asks only the first, Claude Code
+# only the second.
+_OTHER_APIS = re.compile(r"(?:/api)?(?:/v1)*/(responses|messages)(?:/.*)?")
+_NAMES = {"responses": "the Responses API", "messages": "Anthropic's Messages API"}
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 RPM = 60_000
 CONCURRENCY = 1_000
@@ -134,6 +139,7 @@ class App:
     ) -> None:
         check_host(scope)
         check_length(scope)
+        _check_api(scope["path"])
         key = authenticate(scope, self._find_key, int(time.time()))
         record.key = key
         record.rate_limit = self._components.limiter.peek(key.id, key.rpm)
@@ -231,6 +237,22 @@ def _openapi(request: Request, key: Key) -> Any:  # noqa: ARG001
     document = json.loads(DESCRIPTION.read_text("utf-8"))
     document["info"]["version"] = __version__
     return document
+
+
+def _check_api(path: str) -> None:
+    """Refuse a call of another API before its key: such programs send that in other headers.
+
+    Raises:
+        ApiProblem: 404, naming the call that is there.
+    """
+    if found := _OTHER_APIS.fullmatch(path):
+        raise ApiProblem(
+            404,
+            f"this server does not have {_NAMES[found[1]]} (/{found[1]}), only"
+            f" POST {PREFIX}/chat/completions: a program that cannot be set to chat completions"
+            " does not work here",
+            code="not_found",
+        )
 
 
 def _header(scope: Any, wanted: bytes) -> str | None:

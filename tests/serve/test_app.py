@@ -411,6 +411,35 @@ def test_an_unknown_model_is_404(served: Served, model: str) -> None:
     assert ("did you mean gpt-4o" in found["message"]) == (model == "gpt-4oo")
 
 
+@pytest.mark.parametrize("base", ["", "/v1", "/api/v1", "/api/v1/v1"])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/responses", "the Responses API"),
+        ("/responses/resp_1/cancel", "the Responses API"),
+        ("/messages?beta=true", "Anthropic's Messages API"),
+        ("/messages/count_tokens", "Anthropic's Messages API"),
+    ],
+)
+def test_a_call_of_another_api_is_a_404_that_says_so(
+    served: Served, base: str, path: str, name: str
+) -> None:
+    """Whatever key comes, and in whatever header: that is not what is wrong."""
+    root = served.url.removesuffix("/api/v1")
+    for headers in ({}, {"x-api-key": served.key.reveal()}, dict(served.http.headers)):
+        reply = httpx.post(root + base + path, json={"model": "gpt-4o"}, headers=headers)
+        found = error(reply, 404)
+        assert found["code"] == "not_found"
+        assert found["message"].startswith(f"this server does not have {name}")
+        assert "/api/v1/chat/completions" in found["message"]
+    assert served.wait_for(3)[-1].status == 404
+
+
+@pytest.mark.parametrize("path", ["/responsesx", "/models/responses", "/chat/messages"])
+def test_other_paths_still_need_a_key(served: Served, path: str) -> None:
+    assert error(httpx.get(served.url + path), 401)["code"] == "invalid_api_key"
+
+
 def test_unknown_paths_and_methods(served: Served) -> None:
     error(served.http.get("/nowhere"), 404)
     reply = served.http.delete("/models")
