@@ -23,7 +23,7 @@ __ocx_options() {
     case $1 in
         'ocx') options='--version -V' ;;
         'ocx chat') options='--file -f --attach -a --attach-type --messages --editor -e --encoding --ignore-stdin -I --system -s --system-file --template -t --param -p --model -m --fallback-model --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --continue -c --conversation --log --no-log -n --stream --no-stream --output -o --usage -u --reasoning --report --render --no-render --extract -x --extract-last --schema --schema-retries --fail-on-length --cost --min-balance --dry-run --snippet --save-template --estimate' ;;
-        'ocx batch') options='--text --input-format --id-column --delimiter --encoding --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --fallback-model --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
+        'ocx batch') options='--text --input-format --id-column --delimiter --encoding --attach-field --limit --sample --seed --keep-going --system -s --system-file --template -t --param -p --model -m --fallback-model --temperature --top-p --max-tokens --stop --option -O --tools --tool-choice --extract -x --extract-last --schema --schema-retries --fail-on-length --output -o --resume --retry-errors --ordered --merge --field --format --dedup --report --junit --progress --jobs -j --rpm --tpm --max-credits --min-balance --estimate --max-failures --max-outage --drain --shard' ;;
         'ocx batch verify') options='--failed --text --input-format --id-column --delimiter --encoding' ;;
         'ocx models') options='--exists --columns' ;;
         'ocx balance') options='--min --warn --days --over --min-days --currency --accept-guess --raw --format --output -o' ;;
@@ -112,6 +112,7 @@ __ocx_option_value() {
         'ocx batch --field') kind='text' ;;
         'ocx batch --format') kind='words jsonl text' ;;
         'ocx batch --report') kind='files' ;;
+        'ocx batch --junit') kind='files' ;;
         'ocx batch --progress') kind='words auto plain json off' ;;
         'ocx batch --jobs'|'ocx batch -j') kind='text' ;;
         'ocx batch --rpm') kind='text' ;;

@@ -20,7 +20,8 @@ from ocx.batch.control.settings import Settings as SchedulerSettings
 from ocx.batch.control.settings import Stop
 from ocx.batch.ending import ending, summary_lines
 from ocx.batch.inputs import Input
-from ocx.batch.job import Job, Run, Take
+from ocx.batch.job import Job, OnSkip, Run, Take
+from ocx.batch.junit import TestCases
 from ocx.batch.options import RowsOut
 from ocx.batch.output.resume import asked_at
 from ocx.batch.outputs import Opened, check_empty, is_stream, make_renderer, open_output
@@ -57,6 +58,7 @@ class Setup:
         path: the output; None is stdout.
         resume: go on with what the output holds.
         drain: seconds for requests in flight after a signal.
+        name: the input's, for a person.
     """
 
     rows: Input
@@ -69,6 +71,8 @@ class Setup:
     resume: bool
     drain: float
     report: str | None = None
+    junit: str | None = None
+    name: str = ""
 
     def sha256(self, row: Row) -> str:
         # Not the endpoint's own URL: the sandbox has another port in every run.
@@ -133,12 +137,18 @@ def execute(run: Runtime, setup: Setup) -> Summary:
     """The whole run, told at its end. Raises what `send`, `prepared` and `report_target` do."""
     with ExitStack() as stack:
         # Opened before anything is sent: a report that cannot be written costs nothing.
-        report = None
-        if setup.report is not None:
-            report = stack.enter_context(report_target(run.terminal, setup.report))
+        report, junit = (
+            stack.enter_context(report_target(run.terminal, name, flag)) if name else None
+            for name, flag in ((setup.report, "--report"), (setup.junit, "--junit"))
+        )
+        cases = TestCases(setup.name)
         with prepared(run, setup) as ready:
             before = _balance_before(setup, ready)
-            summary = send(run, setup, ready)
+            if junit is None:
+                summary = send(run, setup, ready)
+            else:
+                summary = send(run, setup, ready, cases.take, cases.skipped)
+                write_report(run, junit, cases.document())
             if before is not None and summary.unknown_costs and summary.stop is None:
                 summary.spent_between(before, _known_balance(ready))
             summary.play_money = setup.settings.sandbox
@@ -176,7 +186,13 @@ def read_balance(ready: Prepared) -> Decimal:
     return asyncio.run(read())
 
 
-def send(run: Runtime, setup: Setup, ready: Prepared, take: Take = lambda _: None) -> Summary:
+def send(
+    run: Runtime,
+    setup: Setup,
+    ready: Prepared,
+    take: Take = lambda _: None,
+    on_skip: OnSkip | None = None,
+) -> Summary:
     """Send the rows.
 
     Raises:
@@ -199,6 +215,7 @@ def send(run: Runtime, setup: Setup, ready: Prepared, take: Take = lambda _: Non
         total=ready.plan.total if ready.plan is not None else None,
         models=frozenset(ready.plan.models) if ready.plan is not None else frozenset(),
         note=run.note if form in {None, "plain"} else None,
+        on_skip=on_skip,
     )
     rows = Run(job, ready.output.output)
 
@@ -236,11 +253,15 @@ def tell(run: Runtime, summary: Summary, report: Target | None) -> None:
     run.notes(summary_lines(summary))
     document = summary.document()
     if report is not None:
-        text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-        report.write(mask(text, run.terminal.stderr.keys).encode("utf-8", "replace"))
-        report.complete()
+        write_report(run, report, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     if run.json:
         write_json(run.terminal, document)
+
+
+def write_report(run: Runtime, target: Target, text: str) -> None:
+    """Raises OcxError if it cannot be written."""
+    target.write(mask(text, run.terminal.stderr.keys).encode("utf-8", "replace"))
+    target.complete()
 
 
 def raise_ending(setup: Setup, summary: Summary) -> None:

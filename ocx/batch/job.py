@@ -20,7 +20,7 @@ from ocx.batch.dedup import Dedup
 from ocx.batch.engine import DRAIN, SKIPPED, Engine, Fed, NoJournal, Rows
 from ocx.batch.id_table import id_key
 from ocx.batch.output.ordered import Window
-from ocx.batch.output.states import Retry, States
+from ocx.batch.output.states import Retry, State, States
 from ocx.batch.output.store import Store
 from ocx.batch.plan import CHANGED, decide
 from ocx.batch.request_hash import request_bytes, request_sha256, sha256_of
@@ -39,6 +39,7 @@ _MOST_FOLLOWERS = 1024
 _LIMITS = {"max_tokens", "max_completion_tokens"}
 
 Take = Callable[[Sequence[Result]], object]
+OnSkip = Callable[["Row | BadRow", "State | None"], object]
 
 
 class Output(Protocol):
@@ -61,6 +62,7 @@ class Job:
         total: how many rows there are; None for a stream.
         models: that they ask for, as far as that is known.
         note: told of an outage, a line at a time.
+        on_skip: told of each row that an earlier run has finished.
     """
 
     rows: Rows
@@ -76,6 +78,7 @@ class Job:
     models: frozenset[str] = frozenset()
     clock: Callable[[], float] = time.monotonic
     note: Callable[[str], object] | None = None
+    on_skip: OnSkip | None = None
 
 
 class Run:
@@ -247,7 +250,10 @@ class Run:
             if not self._states or not isinstance(row, Row | BadRow):
                 yield row
             elif self._decide(row, self._states) == "skip":
-                self.summary.skip(self._states.get(row.id))
+                state = self._states.get(row.id)
+                self.summary.skip(state)
+                if self._job.on_skip is not None:
+                    self._job.on_skip(row, state)
                 skipped += 1
                 if skipped % _SKIPPED_AT_ONCE == 0:
                     yield SKIPPED

@@ -113,6 +113,9 @@ class RowsOut(OptionGroup):
     report: Annotated[
         Text, Option("--report FILE", "Write the summary as JSON; {shard} is filled in.")
     ] = None
+    junit: Annotated[
+        Text, Option("--junit FILE", "Write rows with `expect` as test cases, for a CI server.")
+    ] = None
     progress: Annotated[str, Option("--progress auto|plain|json|off", "Progress on stderr.")] = (
         "auto"
     )
@@ -133,6 +136,7 @@ class RowsOut(OptionGroup):
     def check(self, *, json: bool) -> None:
         check_output_name(self.output)
         check_report(self.report, self.output)
+        check_report(self.junit, self.output, "--junit")
         _check_choice("--retry-errors", self.retry_errors, ("retryable", "all", "none"))
         _check_choice("--format", self.row_format, ("jsonl", "text"))
         _check_choice("--progress", self.progress, ("auto", "plain", "json", "off"))
@@ -160,11 +164,13 @@ class Speed(OptionGroup):
 
     heading = "Speed"
 
-    jobs: Annotated[int, Option("--jobs -j N", "Most requests at once.", 1, MOST_JOBS)] = 32
+    jobs: Annotated[int, Option("--jobs -j N", "Most requests at once; up to 10,000.")] = 32
     rpm: Annotated[float | None, Option("--rpm N", "Requests a minute, at most.")] = None
     tpm: Annotated[float | None, Option("--tpm N", "Tokens a minute, at most.")] = None
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
+        if not 1 <= self.jobs <= MOST_JOBS:
+            raise UsageError(f"-j takes 1 to {MOST_JOBS:,}, not {self.jobs:,}")
         for flag, value in (("--rpm", self.rpm), ("--tpm", self.tpm)):
             if value is not None and not value > 0:
                 raise UsageError(f"{flag} must be above 0")

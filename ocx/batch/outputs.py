@@ -77,11 +77,11 @@ def is_stream(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def report_path(out: RowsOut, shard: Shard | None) -> str | None:
-    """The file of --report, with `{shard}` filled in."""
-    if out.report is None or shard is None:
-        return out.report
-    return out.report.replace("{shard}", str(shard.index))
+def beside_path(name: str | None, shard: Shard | None) -> str | None:
+    """The file of --report or --junit, with `{shard}` filled in."""
+    if name is None or shard is None:
+        return name
+    return name.replace("{shard}", str(shard.index))
 
 
 def resumes(out: RowsOut, shard: Shard | None) -> bool:

@@ -111,16 +111,16 @@ def open_target(terminal: Terminal, name: str, flag: str = "-o") -> Target:
 
 
 @contextmanager
-def report_target(terminal: Terminal, name: str) -> Iterator[Target]:
-    """The file of --report, to be completed inside; removed if it is not.
+def report_target(terminal: Terminal, name: str, flag: str = "--report") -> Iterator[Target]:
+    """The file of --report (or `flag`), to be completed inside; removed if it is not.
 
     Raises:
         UsageError: its folder does not exist, or as `open_target` does.
         OcxError: it cannot be written.
     """
     if not is_device_name(name) and not Path(name).parent.is_dir():
-        raise UsageError(f"--report: there is no folder {Path(name).parent}")
-    target = open_target(terminal, name, "--report")
+        raise UsageError(f"{flag}: there is no folder {Path(name).parent}")
+    target = open_target(terminal, name, flag)
     try:
         yield target
     except BaseException:

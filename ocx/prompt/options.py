@@ -70,7 +70,7 @@ def _value(name: str, text: str, read_stdin: Callable[[], bytes]) -> Any:
         raise UsageError(f"-O {name}: the value is nested too deeply") from None
 
 
-def check_report(report: str | None, output: str | None) -> None:
+def check_report(report: str | None, output: str | None, flag: str = "--report") -> None:
     """Refuse a report that would stand in the midst of the answer, or in its place.
 
     Raises:
@@ -80,9 +80,9 @@ def check_report(report: str | None, output: str | None) -> None:
         return
     if report == "-" and output in {None, "-"}:
         hint = "-o FILE takes the answer, or name a file for the report"
-        raise UsageError("--report - is stdout, where the answer goes", hint=hint)
+        raise UsageError(f"{flag} - is stdout, where the answer goes", hint=hint)
     if output not in {None, "-"} and os.path.realpath(report) == os.path.realpath(output or ""):
-        raise UsageError(f"-o and --report are one file: {report}", hint="name another file")
+        raise UsageError(f"-o and {flag} are one file: {report}", hint="name another file")
 
 
 def check_output_name(name: str | None) -> None:

@@ -9,6 +9,8 @@ import json
 import re
 import signal
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -132,6 +134,29 @@ def test_expectations_make_a_prompt_test(ocx: Ocx, rows: RowServer) -> None:
     again = ocx("batch", "in.jsonl", "-o", "out.jsonl", "--resume").has(14)
     assert "1 done before" not in again.stderr
     assert rows.asked["b"] == 1, "a rerun cannot mend it"
+
+
+def test_expectations_as_test_cases_of_a_ci_server(ocx: Ocx, rows: RowServer) -> None:
+    """Read by a strict parser; the second run knows the rows of the first."""
+    lines: list[dict[str, Any]] = [
+        {"id": "good", "prompt": "a", "expect": {"equals": "A"}},
+        {"id": 'b "<&>\x01', "prompt": "b", "expect": {"regex": "z"}},
+        {"id": "lost", "prompt": "lost", "expect": {"equals": "LOST"}},
+        {"id": "no case", "prompt": "c"},
+    ]
+    rows.behave = lambda prompt, _: answers.error(400) if prompt == "lost" else None
+    put(ocx, "in.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    args = ("batch", "in.jsonl", "-o", "out.jsonl", "--junit", "cases.xml")
+    ocx(*args).has(7)
+    for _ in range(2):
+        suite = ElementTree.parse(ocx.work / "cases.xml").getroot()[0]
+        assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
+        found = {case.get("name"): [each.tag for each in case] for case in suite}
+        assert found.keys() == {"good", 'b "<&>\ufffd', "lost"}
+        assert (found['b "<&>\ufffd'], found["lost"]) == (["failure"], ["error"])
+        ocx(*args, "--resume").has(7)
+    ocx("batch", "in.jsonl", "-o", "x.jsonl", "--junit", "nowhere/cases.xml").has(2)
+    assert not (ocx.work / "x.jsonl").exists()
 
 
 def test_what_is_written_is_not_sent_again(ocx: Ocx, rows: RowServer) -> None:

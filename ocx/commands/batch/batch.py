@@ -16,7 +16,7 @@ from ocx.batch.options import (
     Speed,
     Words,
 )
-from ocx.batch.outputs import output_path, report_path, resumes
+from ocx.batch.outputs import beside_path, output_path, resumes
 from ocx.batch.prompts import check_stdin, make_composer
 from ocx.batch.shards import find_shard
 from ocx.call.options import Instructions, Sampling
@@ -61,7 +61,9 @@ def batch(
         output_path(rows_out, shard),
         resumes(rows_out, shard),
         failures.drain,
-        report_path(rows_out, shard),
+        beside_path(rows_out.report, shard),
+        beside_path(rows_out.junit, shard),
+        words.source or "stdin",
     )
     if budget.estimate:
         estimate(run, setup)
