@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,10 +17,13 @@ from ocx.commands.context import runtime_of, with_options
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.secret import word_of_argv
-from ocx.suggest import nearest
+from ocx.terminal import Terminal, use_color
 from ocx.typer_internals import Group as TyperGroup
 from ocx.typer_internals import SingleCommand as TyperCommand
 from ocx.typer_internals import command_of
+
+if TYPE_CHECKING:
+    from ocx.docs.tree import Command
 
 
 class Group(NamedTuple):
@@ -34,7 +37,7 @@ class Group(NamedTuple):
 COMMANDS: dict[str, str | Group] = {
     "chat": "Ask a model and print its answer as it comes.",
     "batch": Group(
-        "Send many prompts in one run, each paid once, within the credits.",
+        "Send many prompts in one run, each paid once, within credits.",
         {"verify": "Check that an output holds every row of its input, once and answered."},
         bare=True,
     ),
@@ -93,7 +96,7 @@ COMMANDS: dict[str, str | Group] = {
         },
     ),
     "serve": Group(
-        "Run the documented API on loopback, offline, with keys and credits.",
+        "Run the documented API on loopback, with keys and credits.",
         {
             "keys": "List, add, rotate or revoke keys of the local server.",
             "grant": "Grant credits to an account, also beside a running server.",
@@ -103,7 +106,7 @@ COMMANDS: dict[str, str | Group] = {
         },
         bare=True,
     ),
-    "env": "Print the environment that hands the endpoint and key to other tools.",
+    "env": "Print endpoint and key as variables for other tools.",
     "exec": "Run a program with the endpoint and key in its environment.",
     "api": "Send a raw request and print the answer as it came.",
     "doctor": "Find out what is wrong, and what to do about it.",
@@ -115,7 +118,9 @@ COMMANDS: dict[str, str | Group] = {
 `ocx keys add` is the function `add` (or `add_`) of `ocx/commands/keys/add.py`.
 """
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+Leaf = tuple[str, str]
+"""The name of a command, and what is said of it."""
+_CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Verb(TyperCommand):
@@ -155,38 +160,60 @@ class LazyGroup(TyperGroup):
         return build((*self.path, cmd_name), entry) if entry is not None else None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        rows = [(name, _summary(entry)) for name, entry in self.table.items()]
-        _write_help(self, ctx, formatter, rows)
+        _write_help(self, ctx, formatter, self.leaves())
+
+    def leaves(self) -> list[Leaf]:
+        """The commands below, with what is said of them."""
+        return [(name, _summary(entry)) for name, entry in self.table.items()]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.table:
-            raise _unknown_command(args[0], ctx.command_path, list(self.table))
+            raise _unknown_command(args, ctx.command_path, list(self.table))
         return super().resolve_command(ctx, args)
 
 
-def _write_help(command: Any, ctx: Any, formatter: Any, below: Sequence[tuple[str, str]]) -> None:
+def _write_help(command: Any, ctx: Any, formatter: Any, below: Sequence[Leaf]) -> None:
     from ocx.docs.help import help_text  # a run that shows no help pays for none of it
     from ocx.docs.prose import samples
+
+    terminal = runtime_of(ctx).terminal
+    # Typer takes colours out where stdout is no terminal, unless it is told that they are meant.
+    ctx.color = terminal.stdout_color(terminal.color)
+    path = tuple(ctx.command_path.split())
+    written = samples("-".join(path))
+    read = _read(command, path, below)
+    formatter.write(help_text(read, written, formatter.width, color=ctx.color))
+
+
+def _read(command: Any, path: tuple[str, ...], below: Sequence[Leaf]) -> Command:
     from ocx.docs.tree import leaf, shallow
 
-    path = tuple(ctx.command_path.split())
-    read = shallow(command, path, [leaf((*path, name), summary) for name, summary in below])
-    formatter.write(help_text(read, samples("-".join(path)), formatter.width))
+    return shallow(command, path, [leaf((*path, name), summary) for name, summary in below])
+
+
+def short_help(path: tuple[str, ...], terminal: Terminal) -> str:
+    """What stderr shows where the group `path`, which begins with `ocx`, has no command."""
+    from ocx.docs.help import short_help
+    from ocx.docs.prose import samples
+
+    group: Any = root()
+    for name in path[1:]:
+        group = group.get_command(None, name)
+    width = min(terminal.width, _CONTEXT["max_content_width"]) - 2  # as Typer does for --help
+    color = use_color(terminal.color, terminal.stderr_tty, terminal.env)
+    read = _read(group, path, group.leaves())
+    return short_help(read, samples("-".join(path)), width, color=color)
 
 
 def _summary(entry: str | Group) -> str:
     return entry.summary if isinstance(entry, Group) else entry
 
 
-def _unknown_command(word: str, path: str, known: list[str]) -> UsageError:
-    near = nearest(word, known, cutoff=0.75)
-    word = word_of_argv(word)
-    if near:
-        return UsageError(f"no such command: {word}", hint=f"did you mean `{path} {near}`?")
-    if path == "ocx":
-        quoted = '"' + word.replace('"', '\\"') + '"'
-        return UsageError(f"no such command: {word}", hint=f"to ask a model: ocx chat {quoted}")
-    return UsageError(f"no such command: {word}", hint=f"see `{path} --help`")
+def _unknown_command(args: Sequence[str], path: str, known: list[str]) -> UsageError:
+    from ocx.guesses import command_hint  # only on the way to an error
+
+    message = f"no such command: {word_of_argv(args[0])}"
+    return UsageError(message, hint=command_hint(path, args, known))
 
 
 def _typer(**options: Any) -> typer.Typer:

@@ -14,6 +14,7 @@ from ocx import signals
 from ocx.errors import (
     ChildExit,
     Interrupted,
+    NoCommandError,
     OcxError,
     OutputClosed,
     Terminated,
@@ -99,7 +100,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
         if exit_.exit_code:
             raise ChildExit(exit_.exit_code) from None
     except typer.TyperException as error:
-        raise usage_error(complaint(error), words) from error
+        raise usage_error(complaint(error), words, terminal) from error
     except OSError as error:
         raise _translated(error) from error
     except UnicodeEncodeError as error:
@@ -125,25 +126,32 @@ def _translated(error: OSError) -> Exception:
     return OcxError(f"{error.filename}: {error.strerror}")
 
 
-def usage_error(found: Complaint, words: Sequence[str]) -> UsageError:
+def usage_error(found: Complaint, words: Sequence[str], terminal: Terminal) -> UsageError:
     """A complaint of the parser as an error of ours, with the next step in it."""
     path = found.command or _argv(words).title
     if found.message is None:
-        return UsageError("no command", hint=f"see `{path} --help`")
-    if path.startswith("ocx keys ") and "extra argument" in found.message:
+        from ocx.cli import short_help  # noqa: PLC0415 - imported already, see invoke
+
+        return NoCommandError(path, short_help(tuple(path.split()), terminal))
+    if path.startswith("ocx keys ") and "unexpected argument" in found.message:
         # Likely a key of any shape: it is not repeated.
         hint = "a key is read from stdin or --key-file, or asked for; never an argument"
         return UsageError(f"{path} takes no more arguments", hint=hint)
     message = re.sub(r"[^\s'\"`,]+", lambda word: word_of_argv(word.group()), found.message)
-    return UsageError(message, hint=_usage_hint(found.option, path))
+    return UsageError(message, hint=_usage_hint(found, path))
 
 
-def _usage_hint(option: str, path: str) -> str:
+def _usage_hint(found: Complaint, path: str) -> str:
+    from ocx.guesses import missing_hint, option_hint, see  # noqa: PLC0415 - only for an error
+
+    option = found.option
     if option in {"--key", "--api-key", "--token"}:
         return "keys are never given on the command line; store one with `ocx keys add NAME`"
     if option[:1] == "-" and option[1:2].isdigit() and path == "ocx chat":
         return "a prompt that starts with a dash goes after `--`: ocx chat -- " + option + " …"
-    return f"see `{path} --help`"
+    if found.missing:
+        return missing_hint(path, found.given)
+    return option_hint(path, option, found.known) if found.known else see(path)
 
 
 def _unexpected(error: Exception) -> OcxError:

@@ -84,6 +84,18 @@ class UsageError(OcxError):
     meaning = "bad flag, argument or input file; no prompt; stdin claimed twice; a port in use"
 
 
+class NoCommandError(UsageError):
+    """A group was called alone.
+
+    Attributes:
+        help: its short help, which a person is shown instead of the message.
+    """
+
+    def __init__(self, path: str, help_: str) -> None:
+        super().__init__("no command", hint=f"see `{path} --help`")
+        self.help = help_
+
+
 def not_text(error: UnicodeEncodeError) -> UsageError:
     """The error for text that is not UTF-8: bytes of the shell (PEP 383), half a pair."""
     code = ord(error.object[error.start])

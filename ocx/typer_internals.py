@@ -5,6 +5,7 @@ A release may change any of it; tests/test_typer_internals.py then names the par
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -52,11 +53,17 @@ class Complaint(NamedTuple):
         message: one sentence, without a full stop at its end; None if only a command is missing.
         option: the option that does not exist, if that is the complaint.
         command: the command that was read last, like `ocx keys`; None if the parser does not say.
+        known: the options that there are, if one does not exist.
+        missing: what an argument that is missing is called.
+        given: the arguments that came before it.
     """
 
     message: str | None
     option: str
     command: str | None
+    known: tuple[str, ...] = ()
+    missing: str = ""
+    given: tuple[str, ...] = ()
 
 
 def command_of(app: typer.Typer) -> Any:
@@ -98,14 +105,56 @@ def value_flags(command: Any) -> frozenset[str]:
 
 def complaint(error: Exception) -> Complaint:
     """Read an error of the parser, a `typer.TyperException`."""
-    context = getattr(error, "ctx", None)
+    context: Any = getattr(error, "ctx", None)
     command = context.command_path if context is not None else None
     message = str(getattr(error, "format_message", error.__str__)())
-    # The class of the first one is not exported; the second is a plain usage error.
-    if type(error).__name__ == "NoArgsIsHelpError" or message == "Missing command.":
+    # The classes of the parser's errors are not exported; what is left is a plain usage error.
+    kind = type(error).__name__
+    if kind == "NoArgsIsHelpError" or message == "Missing command.":
         return Complaint(None, "", command)
-    sentence = message[:1].lower() + message[1:].rstrip(".")
-    return Complaint(sentence, getattr(error, "option_name", None) or "", command)
+    parameter = _parameter(found) if (found := getattr(error, "param", None)) else None
+    if kind == "MissingParameter" and parameter is not None:
+        arguments = {p.name for p in parameters(context.command) if not p.is_option}
+        given = tuple(str(context.params[n]) for n in arguments if context.params.get(n))
+        called = parameter.metavar or "|".join(parameter.choices) or parameter.name.upper()
+        return Complaint(f"missing {called}", "", command, missing=called, given=given)
+    if parameter is not None and kind == "BadParameter":
+        return Complaint(_refused(parameter, str(getattr(error, "message", ""))), "", command)
+    option = getattr(error, "option_name", None) or ""
+    if kind == "NoSuchOption":
+        every = parameters(context.command)
+        known = tuple(flag for each in every for flag in (*each.flags, *each.off))
+        return Complaint(f"no such option: {option}", option, command, known)
+    return Complaint(_reworded(message), option, command)
+
+
+def _refused(parameter: Parameter, message: str) -> str:
+    """Why the value of an option or an argument is not taken, in the words of a person."""
+    name = max(parameter.flags, key=len, default=parameter.metavar or parameter.name.upper())
+    message = message.rstrip(".")
+    if found := re.fullmatch(r"(.+) is not a valid (\w+)", message, re.DOTALL):
+        return f"{name} takes a {_KINDS.get(found[2], found[2])}, not {found[1]}"
+    if found := re.fullmatch(r"(.+) is not in the range .+", message):
+        return f"{name} takes a number: {parameter.limits[-1]}, not {found[1]}"
+    if found := re.fullmatch(r"(.+) is not one of (.+)", message, re.DOTALL):
+        *first, last = found[2].replace("'", "").split(", ")
+        return f"{name} takes {', '.join(first)} or {last}, not {found[1]}"
+    return f"{name}: {message}"
+
+
+_KINDS = {"int": "whole number", "integer": "whole number", "float": "number"}
+
+
+def _reworded(message: str) -> str:
+    if found := re.fullmatch(
+        r"Got unexpected extra argument(?:\(s\)|s)? \((.*)\)", message, re.DOTALL
+    ):
+        return f"unexpected argument: {found[1]}"
+    if found := re.fullmatch(r"Option '(.+)' requires an argument\.", message):
+        return f"{found[1]} needs a value"
+    if found := re.fullmatch(r"Option '(.+)' does not take a value\.", message):
+        return f"{found[1]} takes no value"
+    return message[:1].lower() + message[1:].rstrip(".")
 
 
 def _parameter(parameter: Any) -> Parameter:

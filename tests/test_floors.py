@@ -56,6 +56,7 @@ FLOORS = {
     "ocx.batch": 8,
     "ocx.session": 8,
     "ocx.commands": 9,
+    "ocx.guesses": 9,
     "ocx.cli": 10,
     "ocx.argv": 11,
     "ocx.docs": 8,

@@ -32,8 +32,19 @@ def _everything(
     many: Annotated[list[str] | None, typer.Option("--many", "-m", help="Many.")] = None,
     loud: Annotated[int, typer.Option("--loud", "-l", count=True, help="Louder.")] = 0,
     size: Annotated[int, typer.Option("--size", metavar="N", help="Size.")] = 1,
+    share: Annotated[float, typer.Option("--share", min=0, max=2)] = 1,
 ) -> None:
     seen.append(ctx)
+
+
+def _third(
+    name: Annotated[str, typer.Argument(metavar="NAME")], x: Annotated[str, typer.Argument()]
+) -> None:
+    """Two arguments that must be there."""
+
+
+KNOWN = ("--switch", "--no-switch", "-n", "--many", "-m", "--loud", "-l", "--size", "--share")
+RANGE = "--share takes a number: 0 to 2, not 7.0"
 
 
 seen: list[typer.Context] = []
@@ -43,6 +54,7 @@ def program(*, bare: bool = False) -> Any:
     app = typer.Typer(rich_markup_mode=None, add_completion=False, invoke_without_command=bare)
     app.command("everything")(_everything)
     app.command("other")(lambda: None)
+    app.command("third")(_third)
     app.callback()(_group)
     return command_of(app)
 
@@ -69,12 +81,12 @@ def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
 
 
 def test_value_flags_are_those_with_a_value() -> None:
-    assert value_flags(subcommand(program(), "everything")) == {"--many", "-m", "--size"}
+    assert value_flags(subcommand(program(), "everything")) == {"--many", "-m", "--size", "--share"}
 
 
 def test_a_group_lists_its_commands() -> None:
     assert isinstance(program(), Group)
-    assert subcommand_names(program()) == ["everything", "other"]
+    assert subcommand_names(program()) == ["everything", "other", "third"]
     assert subcommand(program(), "no such") is None
     assert subcommand_names(subcommand(program(), "other")) == []
 
@@ -98,20 +110,38 @@ def test_a_group_has_the_method_that_the_lazy_one_overrides(method: str) -> None
     ("words", "said"),
     [
         ((), Complaint(None, "", "ocx")),
-        (("everything", "--nope"), Complaint("no such option: --nope", "--nope", "ocx everything")),
-        (("everything", "-5"), Complaint("no such option: -5", "-5", "ocx everything")),
-        (("other", "x"), Complaint("got unexpected extra argument(s) (x)", "", "ocx other")),
+        (
+            ("everything", "--nope"),
+            Complaint("no such option: --nope", "--nope", "ocx everything", KNOWN),
+        ),
+        (("everything", "-5"), Complaint("no such option: -5", "-5", "ocx everything", KNOWN)),
+        (("other", "x"), Complaint("unexpected argument: x", "", "ocx other")),
         (
             ("everything", "--size", "x"),
-            Complaint("invalid value for '--size': 'x' is not a valid int", "", "ocx everything"),
+            Complaint("--size takes a whole number, not 'x'", "", "ocx everything"),
         ),
         # The error of an option without its value knows no command: argv is read for it.
         (
             ("everything", "--size"),
-            Complaint("option '--size' requires an argument", "--size", None),
+            Complaint("--size needs a value", "--size", None),
         ),
+        (("everything", "--share", "7"), Complaint(RANGE, "", "ocx everything")),
+        (("everything", "--switch=1"), Complaint("--switch takes no value", "--switch", None)),
+        (("third",), Complaint("missing NAME", "", "ocx third", missing="NAME")),
+        (("third", "a"), Complaint("missing X", "", "ocx third", missing="X", given=("a",))),
     ],
-    ids=["nothing", "option", "number", "argument", "value", "no value"],
+    ids=[
+        "nothing",
+        "option",
+        "number",
+        "argument",
+        "value",
+        "no value",
+        "range",
+        "switch",
+        "missing",
+        "second",
+    ],
 )
 def test_an_error_of_the_parser_says(words: tuple[str, ...], said: Complaint) -> None:
     assert failure(*words) == said

@@ -31,7 +31,7 @@ def env(
         bool, typer.Option("--reveal", help="Print the key, on a terminal and in CI too.")
     ] = False,
 ) -> None:
-    """Print the environment that hands the endpoint and key to other tools.
+    """Print endpoint and key as variables for other tools.
 
     Base URL, key and model under the names that OpenAI-compatible tools read, for `eval`, a
     .env file or the next steps of a GitHub job. On a terminal the key is masked, and with CI set

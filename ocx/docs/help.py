@@ -17,10 +17,14 @@ _LONGEST_TERM = 22
 # Where no line is broken; textwrap knows only ASCII's spaces.
 _FIXED_SPACE = "\u00a0"
 
+_HEADING = re.compile(r"^(?:Usage:|\S.*:$)", re.MULTILINE)
+
 Rows = list[tuple[str, str]]
 
 
-def help_text(command: Command, examples: Sequence[Sample], width: int) -> str:
+def help_text(
+    command: Command, examples: Sequence[Sample], width: int, *, color: bool = False
+) -> str:
     """The help of one command in lines of at most `width` columns, but for long words."""
     root = len(command.path) == 1
     sections = {
@@ -30,16 +34,36 @@ def help_text(command: Command, examples: Sequence[Sample], width: int) -> str:
             for heading, options in by_heading(command.options if root else command.own()).items()
         },
     }
-    commands = [(below.name, below.summary) for below in command.commands]
     column = _column(row for rows in sections.values() for row in rows)
     lines = [*_usage(command, width), *_description(command, width)]
+    if root:  # a newcomer reads the beginning, or, on a small screen, scrolls up to it
+        lines += _examples(examples, width)
+    lines += _commands(command, width)
     for title, rows in sections.items():
         lines += _section(title, rows, column, width)
-    lines += _section("Commands", commands, _column(commands), width)
     if not root:
-        lines += ["", *_wrapped(_SHARED, width, "", "")]
-    lines += _examples(examples, width)
-    return "\n".join(lines).replace(_FIXED_SPACE, " ") + "\n"
+        lines += ["", *_wrapped(_SHARED, width, "", ""), *_examples(examples, width)]
+    return _joined(lines, color=color)
+
+
+def short_help(
+    command: Command, examples: Sequence[Sample], width: int, *, color: bool = False
+) -> str:
+    """What a group without a command is answered with: it fits on a screen of 24 lines."""
+    lines = [*_usage(command, width), "", "Examples:"]
+    lines += [f"  {sample.code.splitlines()[0]}" for sample in examples[:EXAMPLES]]
+    lines += [*_commands(command, width), "", f"More: `{command.title} --help`"]
+    return _joined(lines, color=color)
+
+
+def _joined(lines: Iterable[str], *, color: bool) -> str:
+    text = "\n".join(lines).replace(_FIXED_SPACE, " ") + "\n"
+    return _HEADING.sub("\x1b[1m\\g<0>\x1b[0m", text) if color else text
+
+
+def _commands(command: Command, width: int) -> list[str]:
+    rows = [(below.name, below.summary) for below in command.commands]
+    return _section("Commands", rows, _column(rows), width)
 
 
 def _column(rows: Iterable[tuple[str, str]]) -> int:
@@ -93,7 +117,7 @@ def _flags(option: Option) -> str:
 
 
 def _meaning(option: Option) -> str:
-    limits = option.limits.replace(" ", _FIXED_SPACE)
+    limits = option.limits.replace(" ", _FIXED_SPACE).replace(f";{_FIXED_SPACE}", "; ")
     return f"{option.help} [{limits}]" if limits else option.help
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from ocx.errors import OcxError
+from ocx.errors import NoCommandError, OcxError
 from ocx.escaping import one_line
 from ocx.terminal import Terminal
 
 
 def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None:
-    """Print `error` on stderr: line, hint, request id; or one JSON object."""
+    """Print `error` on stderr: line, hint, request id; or one JSON object, or a short help."""
     if as_json:
         terminal.exact_message(failure_json(error))
+        return
+    if isinstance(error, NoCommandError):
+        terminal.stderr.write(error.help)
         return
     terminal.message(f"ocx: error: {one_line(error.message)}")
     if error.hint:

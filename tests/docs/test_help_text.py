@@ -43,7 +43,9 @@ def test_the_program_prints_what_the_tree_says(ocx: Ocx, title: str) -> None:
 def test_no_line_is_too_wide_and_no_word_is_broken(title: str, width: int) -> None:
     command = COMMANDS[title]
     text = shown(command, width)
-    written, _, examples = text.partition("\nExamples:\n")
+    before, _, rest = text.partition("\nExamples:\n")
+    examples, _, after = rest.partition("\n\nCommands:\n")  # the root has its examples first
+    written = f"{before}\n{after}"
     assert width < 78 or max(map(len, text.splitlines())) <= max(width, 80)
     assert max(len(line) for line in written.splitlines() if " " in line.strip()) <= width
     words = set(text.split())
@@ -84,6 +86,42 @@ def test_the_headings_of_chat() -> None:
         "Look, send nothing:",
         "Examples:",
     ]
+
+
+def test_the_root_shows_examples_and_commands_before_its_options() -> None:
+    lines = shown(COMMANDS["ocx"]).splitlines()
+    assert [line for line in lines if line.endswith(":") and line[0] != " "] == [
+        "Examples:",
+        "Commands:",
+        "Help and version:",
+        "Endpoint and key:",
+        "Output:",
+        "Network:",
+    ]
+
+
+GROUPS = [title for title, command in COMMANDS.items() if not command.bare]
+
+
+@pytest.mark.parametrize("title", GROUPS)
+def test_a_group_alone_shows_its_short_help(ocx: Ocx, title: str) -> None:
+    """On stderr, exit 2, and on one screen of 24 lines; as an error with --json."""
+    said = ocx(*title.split()[1:], env={"COLUMNS": "80"}).has(2)
+    assert said.text == ""
+    assert said.stderr.startswith(f"Usage: {title} ")
+    assert all(f"\n  {below.name} " in said.stderr for below in COMMANDS[title].commands)
+    assert samples("-".join(title.split()))[0].code.splitlines()[0] in said.stderr
+    assert "--ca-bundle" not in said.stderr
+    assert len(said.stderr.splitlines()) <= 24
+    assert '"no command"' in ocx(*title.split()[1:], "--json").has(2).stderr
+
+
+@pytest.mark.parametrize(("color", "bold"), [("always", True), ("never", False)])
+def test_headings_are_bold_where_colour_is_wanted(ocx: Ocx, color: str, bold: bool) -> None:
+    texts = ocx("--color", color, "--help").has(0).text, ocx("keys", "--color", color).has(2).stderr
+    for text in texts:
+        assert ("\x1b[1mUsage:\x1b[0m" in text) is bold
+        assert ("\x1b[1mCommands:\x1b[0m" in text) is bold
 
 
 def test_a_value_is_shown_with_its_default_and_its_range() -> None:

@@ -88,8 +88,6 @@ def test_the_topic_environment_names_every_variable(ocx: Ocx) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        ((), "--help"),
-        (("keys",), "keys --help"),
         (("blance",), "ocx balance"),
         (("what is a fifo",), 'ocx chat "what is a fifo"'),
         (("keys", "frobnicate"), "ocx keys --help"),

@@ -36,7 +36,7 @@ def batch(
     failures: Failures,
     shards: Shards,
 ) -> None:
-    """Send many prompts in one run, each paid once, within the credits.
+    """Send many prompts in one run, each paid once, within credits.
 
     IN is JSON Lines (requests as OpenAI's Batch API has them, chat bodies, or objects with a
     prompt or with the fields that PROMPT names), CSV or TSV with a header, or text with --text;

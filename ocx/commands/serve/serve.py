@@ -101,7 +101,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Run the documented API on loopback, offline, with keys and credits.
+    """Run the documented API on loopback, with keys and credits.
 
     With `-- CMD`, runs CMD against a fresh server and exits as CMD does: OCX_BASE_URL,
     OCX_API_KEY, OPENAI_BASE_URL, OPENAI_API_KEY and OPENCODEX_API_KEY are set for it. Models
