@@ -15,7 +15,7 @@ _FIRST_CAPACITY = 1024
 _EMPTY = 0
 
 
-@lru_cache(4096)  # each row asks a few times, and soon after each other
+@lru_cache(1024)  # each row asks a few times, and soon after each other
 def id_key(row_id: str) -> int:
     """The 64 bits that stand for an id; never 0."""
     digest = hashlib.sha256(row_id.encode("utf-8", "surrogatepass")).digest()
