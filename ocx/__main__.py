@@ -17,7 +17,8 @@ def main() -> None:
         except (OSError, AttributeError):
             pass  # the long way knows how to die of a closed or full stdout
     # Python looks for unreachable cycles each 700 new objects: 12 ms while it imports, in vain.
-    gc.set_threshold(100_000, 10, 10)
+    if hasattr(gc, "set_threshold"):  # PyPy has none
+        gc.set_threshold(100_000, 10, 10)
     try:
         from ocx.entry import run  # noqa: PLC0415 - not for the version
     except KeyboardInterrupt:  # Ctrl-C before our own handler stands

@@ -9,6 +9,19 @@ _MOST_ON_A_MAC = 10_240
 """OPEN_MAX: macOS refuses more, although it calls its hard limit infinite."""
 
 
+def limits() -> tuple[int, int]:
+    """The soft and the hard limit; `sys.maxsize` if there is none."""
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return sys.maxsize, sys.maxsize
+    soft, hard = (
+        sys.maxsize if limit == resource.RLIM_INFINITY else limit
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    return soft, hard
+
+
 def raise_limit(wanted: int) -> int:
     """Raise the soft limit to `wanted`, or as far as it goes; the limit from now on.
 

@@ -31,4 +31,7 @@ def edit_text(run: Runtime, text: str, suffix: str = ".md") -> str:
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
-        raise OcxError(f"cannot edit the text: {error.strerror or error}") from error
+        raise OcxError(
+            f"cannot edit the text: {error.strerror or error}",
+            hint="TMPDIR names a folder for temporary files",
+        ) from error

@@ -104,7 +104,7 @@ FOREIGN = {
     "markdown_it": ("ocx.answer", "ocx.output.live_inline", "ocx.output.live_leaves"),
     "pygments": ("ocx.output.live_highlight",),
     "referencing": ("ocx.answer",),
-    "readline": ("ocx.session.line_editor",),
+    "readline": ("ocx.session.line_editor", "ocx.doctor.system"),
     "tomli_w": ("ocx.toml",),
     "click": (),
     "pydantic": (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import sys
 
 from ocx.api import proxy
 from ocx.api.error_response import excerpt
@@ -13,6 +14,7 @@ from ocx.api.tls import reason_of
 from ocx.api.urls import origin
 from ocx.errors import ConfigError, DeadlineError, NetworkError, ServerError
 
+_PLATFORM: str = sys.platform
 _PROXY_LOGIN = re.compile(r"407|.*username/password", re.IGNORECASE)
 
 
@@ -86,8 +88,10 @@ def unconnected(cause: BaseException, place: str, proxy_url: str | None) -> Fail
     if isinstance(cause, socket.gaierror | UnicodeError):
         message = f"cannot resolve {at}: {reason_of(cause)}"
         hint = "check the name and the network"
-        # A name that does not exist will not exist in half a second.
-        lasting = isinstance(cause, UnicodeError) or cause.errno == socket.EAI_NONAME
+        # A name that does not exist will not exist in half a second; but a Mac says so of every
+        # name while it is offline.
+        unknown = not isinstance(cause, UnicodeError) and cause.errno == socket.EAI_NONAME
+        lasting = isinstance(cause, UnicodeError) or (unknown and _PLATFORM != "darwin")
         return Failure(NetworkError(message, hint=hint), "final" if lasting else "connect")
     message = f"cannot connect to {at}: {reason_of(cause)}"
     return Failure(NetworkError(message, hint="check base_url and the network"), "connect")

@@ -7,21 +7,41 @@ proxies or a transport of ours, not both.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote, urlsplit
 
 from ocx.api.urls import is_loopback, origin
 from ocx.errors import ConfigError
 
+_PLATFORM: str = sys.platform
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-def choose(url: str, configured: str | None, environment: Mapping[str, str]) -> str | None:
+def exempted_by_system(host: str) -> bool:
+    """Whether the exceptions of macOS's network settings name the host.
+
+    `getproxies()` reads the proxies from there, too, if the environment names none.
+    """
+    if _PLATFORM != "darwin":
+        return False
+    from urllib.request import getproxies_environment, proxy_bypass  # noqa: PLC0415 - for a Mac
+
+    return not getproxies_environment() and bool(proxy_bypass(host))
+
+
+def choose(
+    url: str,
+    configured: str | None,
+    environment: Mapping[str, str],
+    exempted: Callable[[str], bool] = exempted_by_system,
+) -> str | None:
     """The proxy's URL for `url`; None for a direct connection.
 
     Args:
         configured: `--proxy`; "" means none whatever the environment says.
         environment: as `urllib.request.getproxies()` gives it: http, https, all, no.
+        exempted: whether the system's own settings exempt a host.
 
     Raises:
         ConfigError: the proxy's URL cannot be used.
@@ -32,7 +52,7 @@ def choose(url: str, configured: str | None, environment: Mapping[str, str]) -> 
     if configured is not None:
         return _checked(configured, "the proxy")
     found = environment.get(scheme) or environment.get("all")
-    if not found or _is_exempt(scheme, host, port, environment.get("no", "")):
+    if not found or _is_exempt(scheme, host, port, environment.get("no", "")) or exempted(host):
         return None
     return _checked(found, "the proxy in the environment")
 

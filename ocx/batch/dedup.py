@@ -12,6 +12,7 @@ from ocx.batch.id_table import IdTable
 from ocx.batch.output.spool import dump_result, load_result
 from ocx.batch.result import OK, Result
 from ocx.batch.rows.row import Row
+from ocx.errors import OcxError
 
 SOURCE = "dedup"
 
@@ -29,7 +30,7 @@ class Dedup:
 
     def __init__(self, earlier: Callable[[Row, str], Result | None] | None = None) -> None:
         self._earlier = earlier
-        self._answers: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._answers = _temporary_file()
         self._places = IdTable(wide=True)
         self._leaders: dict[int, list[tuple[Row, str]]] = {}
         self.waiting = 0
@@ -82,3 +83,13 @@ def _unpaid(result: Result) -> Result:
 
 def _key(sha256: str) -> int:
     return int(sha256[:16], 16) or 1
+
+
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise OcxError(
+            f"no temporary file for --dedup: {error.strerror or error}",
+            hint="TMPDIR names a folder for temporary files",
+        ) from error

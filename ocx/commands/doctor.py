@@ -11,6 +11,7 @@ import typer
 from ocx.commands.context import waiting
 from ocx.doctor import machine
 from ocx.doctor.check import Check, failed, ok, skipped, warning
+from ocx.doctor.system import system
 from ocx.errors import OcxError
 from ocx.output.checks import check_writer
 from ocx.output.json_output import write_json
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ocx.config.settings import Settings
     from ocx.secret import Secret
 
-_FIRST = ("version", "programs", "config", "credentials", "key", "network")
+_FIRST = ("version", "programs", "system", "config", "credentials", "key", "network")
 _NETWORK = ("proxy", "dns", "tcp", "tls", "http", "clock")
 _ACCOUNT = ("models", "balance")
 
@@ -55,6 +56,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     env = run.terminal.env
     yield machine.version()
     yield machine.programs(env)
+    yield system(env)
     try:
         settings = run.with_flags(quiet=True).settings()
     except OcxError as error:

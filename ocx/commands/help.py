@@ -70,8 +70,11 @@ def _show(man: str, page: Page) -> bool:
     """Whether `man` showed the page; every man takes a name with a slash for a file."""
     from ocx.docs.roff import roff  # noqa: PLC0415 - as in _page
 
-    with tempfile.TemporaryDirectory(prefix="ocx-") as folder:
-        file = Path(folder) / page.file
-        file.write_text(roff(page), "utf-8")
-        with ignoring_interrupts():  # Ctrl-C is the pager's
-            return subprocess.run([man, str(file)], check=False).returncode == 0
+    try:
+        with tempfile.TemporaryDirectory(prefix="ocx-") as folder:
+            file = Path(folder) / page.file
+            file.write_text(roff(page), "utf-8")
+            with ignoring_interrupts():  # Ctrl-C is the pager's
+                return subprocess.run([man, str(file)], check=False).returncode == 0
+    except OSError:  # no folder for temporary files, or it is full
+        return False

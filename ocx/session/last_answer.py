@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from base64 import b64encode
+from collections.abc import Iterator, Mapping
 
 from ocx.errors import OcxError
 from ocx.signals import ignoring_interrupts
 from ocx.terminal import Terminal
+
+_PATIENCE = 5.0  # seconds; some stay in the background as long as they hold the clipboard
 
 
 def copy_text(terminal: Terminal, text: str) -> None:
     """Ask the terminal to put `text` into the clipboard, wherever the terminal runs.
 
     By OSC 52 of xterm's control sequences; a terminal that does not know it, or does not allow it,
-    says nothing.
+    says nothing. So a program of this machine is asked, too, unless the terminal is elsewhere.
     """
-    encoded = b64encode(text.encode("utf-8", "replace"))
-    terminal.stdout.write(b"\x1b]52;c;" + encoded + b"\x07")
+    data = text.encode("utf-8", "replace")
+    terminal.stdout.write(b"\x1b]52;c;" + b64encode(data) + b"\x07")
+    for command in _clipboards(terminal.env):
+        encoded = text.encode("utf-16", "replace") if command[0] == "clip.exe" else data
+        if _takes(command, encoded):
+            return
+
+
+def _clipboards(env: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    if "SSH_CONNECTION" in env:
+        return
+    yield ("pbcopy",)
+    if env.get("WAYLAND_DISPLAY"):
+        yield ("wl-copy",)
+    if env.get("DISPLAY"):
+        yield ("xclip", "-selection", "clipboard")
+    yield ("clip.exe",)  # of Windows, under WSL
+
+
+def _takes(command: tuple[str, ...], data: bytes) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    try:
+        done = subprocess.run(
+            command,
+            input=data,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def pipe_text(command: str, text: str) -> None:

@@ -41,29 +41,35 @@ class SnippetRequest:
 def curl(request: SnippetRequest) -> str:
     """A POSIX shell program around curl 7.76 or later (2021).
 
-    Body and key come through here-documents: neither is in argv, and the prompt needs no quoting.
-    No line of JSON can be the word that ends it, since every one begins with a bracket or a space.
+    The key comes through stdin as a configuration of curl, the body through a here-document:
+    neither is in argv, and the prompt needs no quoting. No line of JSON can be the word that ends
+    it, since every one begins with a bracket or a space. Two on two descriptors would need
+    /dev/fd, which is not everywhere, and a configuration takes no long lines.
     """
     options = ["curl --silent --show-error --fail-with-body --globoff"]
     if request.streams:
         options.append("--no-buffer")
     options += ["-H 'Content-Type: application/json'"]
     options += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in request.headers.items()]
-    documents = ["BODY"]
-    if request.with_key:
-        options.append("-H @/dev/fd/3")
-        documents.insert(0, "KEY")
-    options.append(f"--data-binary @- {shlex.quote(request.url)}")
-    redirects = " ".join({"KEY": "3<<KEY", "BODY": "<<'BODY'"}[name] for name in documents)
-    lines = ["#!/bin/sh"]
-    if request.with_key:
-        lines.append(': "${OPENCODEX_API_KEY:?set it to your key}"')
-    lines.append(" \\\n  ".join([*options, redirects]))
-    if request.with_key:
-        lines += ["Authorization: Bearer $OPENCODEX_API_KEY", "KEY"]
-    lines += [json_text(request.body), "BODY"]
-    return "\n".join(lines) + "\n"
+    url = shlex.quote(request.url)
+    body = f"{json_text(request.body)}\nBODY\n"
+    if not request.with_key:
+        command = " \\\n  ".join([*options, f"--data-binary @- {url} <<'BODY'"])
+        return f"#!/bin/sh\n{command}\n{body}"
+    command = " \\\n  ".join([*options, f'--config - --data-binary "@$body" {url}'])
+    return f"{_CURL_BEGINS}{body}{_CURL_KEY}{command}\n"
 
+
+_CURL_BEGINS = """#!/bin/sh
+: "${OPENCODEX_API_KEY:?set it to your key}"
+body=$(mktemp) || exit
+trap 'rm -f "$body"' EXIT HUP INT TERM
+cat >"$body" <<'BODY'
+"""
+# printf is a builtin: the key is in no argv.
+_CURL_KEY = r"""printf '%s\n' "$OPENCODEX_API_KEY" |
+  sed -e 's/["\\]/\\&/g' -e 's/.*/header = "Authorization: Bearer &"/' |
+  """
 
 # PowerShell takes these for a straight quote (about_Quoting_Rules).
 _QUOTES = "'\u2018\u2019\u201a\u201b"
