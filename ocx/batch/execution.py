@@ -19,16 +19,18 @@ from ocx.batch.connection import ApiConnection, Connection
 from ocx.batch.control.settings import Settings as SchedulerSettings
 from ocx.batch.control.settings import Stop
 from ocx.batch.ending import ending, summary_lines
-from ocx.batch.inputs import Input
+from ocx.batch.id_table import id_key
+from ocx.batch.inputs import FileInput, Input
 from ocx.batch.job import Job, OnSkip, Run, Take
 from ocx.batch.junit import TestCases
 from ocx.batch.options import RowsOut
+from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.resume import asked_at
 from ocx.batch.outputs import Opened, check_empty, is_stream, make_renderer, open_output
 from ocx.batch.plan import ChangedInputError, Plan, Seen
 from ocx.batch.progress import Progress, form_of
 from ocx.batch.request_hash import request_sha256
-from ocx.batch.rows.row import Row
+from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.summary import Summary
 from ocx.call.options import Checks
 from ocx.config.completion_cache import read_models
@@ -109,7 +111,14 @@ def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator
         endpoint = stack.enter_context(open_endpoint(run, setup.settings))
         renderer = make_renderer(setup.out, setup.rows, setup.schema, setup.settings.base_url)
         opened = stack.enter_context(
-            open_output(run.terminal, setup.path, setup.out, renderer, resume=setup.resume)
+            open_output(
+                run.terminal,
+                setup.path,
+                setup.out,
+                renderer,
+                resume=setup.resume,
+                adoption=_adoption(setup),
+            )
         )
         if not fresh:
             states = opened.store.states if opened.store is not None else None
@@ -120,6 +129,26 @@ def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator
         readings: list[Dated] = []
         stack.callback(keep_balance, run, setup.settings, readings)
         yield Prepared(_connector(setup, endpoint, readings), opened, plan)
+
+
+def _adoption(setup: Setup) -> Adoption | None:
+    """How to go on with a complete output; not for stdin, which is read once."""
+    rows = setup.rows
+    if not isinstance(rows, FileInput):
+        return None
+
+    def chosen() -> Iterator[Row | BadRow]:
+        return rows.chosen(rows.plan(None, setup.sha256, setup.out.retry))
+
+    return Adoption(chosen, setup.sha256)
+
+
+def _order(setup: Setup, plan: Plan | None) -> Callable[[], Iterator[int]] | None:
+    """The order of the input, where the output is to have it."""
+    rows = setup.rows
+    if not setup.out.in_order or not isinstance(rows, FileInput):
+        return None
+    return lambda: (id_key(row.id) for row in rows.chosen(plan))
 
 
 def _other_url(setup: Setup) -> UsageError | None:
@@ -216,6 +245,7 @@ def send(
         models=frozenset(ready.plan.models) if ready.plan is not None else frozenset(),
         note=run.note if form in {None, "plain"} else None,
         on_skip=on_skip,
+        order=_order(setup, ready.plan),
     )
     rows = Run(job, ready.output.output)
 

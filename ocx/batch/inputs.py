@@ -82,6 +82,10 @@ class FileInput:
         )
 
     def rows(self, plan: Plan | None) -> Iterator[Fed]:
+        return self.chosen(plan)
+
+    def chosen(self, plan: Plan | None) -> Iterator[Row | BadRow]:
+        """The rows of this run, from the start."""
         count = plan.of_shard if plan is not None else 0
         return self.selection.of_file(count, self.source.rows(count))
 

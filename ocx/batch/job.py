@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -63,6 +63,7 @@ class Job:
         models: that they ask for, as far as that is known.
         note: told of an outage, a line at a time.
         on_skip: told of each row that an earlier run has finished.
+        order: keys of all rows as the output shall have them in the end.
     """
 
     rows: Rows
@@ -79,6 +80,7 @@ class Job:
     clock: Callable[[], float] = time.monotonic
     note: Callable[[str], object] | None = None
     on_skip: OnSkip | None = None
+    order: Callable[[], Iterable[int]] | None = None
 
 
 class Run:
@@ -219,6 +221,7 @@ class Run:
             return self._write(finished)
         ready = [row for result in finished for row in window.put(result)]
         self._write(ready)
+        window.written()
         if store is not None:
             for result in finished:
                 store.journal.end(id_key(result.id))
@@ -315,10 +318,15 @@ class Run:
             summary.unsent = scheduler.unsent + (self._dedup.waiting if self._dedup else 0)
 
     def _compact(self) -> None:
-        clean = self.summary.stop is None and not self.summary.unsent
-        if clean and self._states and self._job.store is not None:
+        store, summary = self._job.store, self.summary
+        if store is None or summary.stop is not None or summary.unsent:
+            return
+        if self._states:
             self._states = None
-            self._job.store.compact()
+            appended = summary.done + summary.failed
+            order = self._job.order() if self._job.order is not None and appended else None
+            store.compact(order)
+        store.complete = not summary.exit_code()
 
 
 def _asked_tokens(row: Row) -> int:

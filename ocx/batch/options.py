@@ -126,8 +126,8 @@ class RowsOut(OptionGroup):
 
     @property
     def in_order(self) -> bool:
-        """Lines of text have no id, so that their order must tell."""
-        return self.ordered or self.row_format == "text"
+        """A table stays as it was; lines of text have no id, so that their order must tell."""
+        return self.ordered or self.merge or self.row_format == "text"
 
     @property
     def to_stdout(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ocx.batch.inputs import Input
 from ocx.batch.job import Output
 from ocx.batch.options import RowsOut
+from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.ordered import Window, spool_path
 from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
 from ocx.batch.output.store import Store
@@ -114,7 +115,13 @@ def make_renderer(out: RowsOut, rows: Input, schema: Schema | None, base_url: st
 
 @contextmanager
 def open_output(
-    terminal: Terminal, path: Path | None, out: RowsOut, renderer: Renderer, *, resume: bool
+    terminal: Terminal,
+    path: Path | None,
+    out: RowsOut,
+    renderer: Renderer,
+    *,
+    resume: bool,
+    adoption: Adoption | None = None,
 ) -> Iterator[Opened]:
     """Lock and take up the file, or print; closed at the end. Raises UsageError, OcxError."""
     with ExitStack() as stack:
@@ -130,7 +137,7 @@ def open_output(
             stack.callback(target.complete)
             yield Opened(PrintedRows(target, renderer), None, Window() if out.in_order else None)
             return
-        store = Store(path, renderer, resume=resume, by_request=out.dedup)
+        store = Store(path, renderer, resume=resume, by_request=out.dedup, adoption=adoption)
         stack.callback(store.close)
         window = Window(spool_path(store.path)) if out.in_order else None
         if window is not None:

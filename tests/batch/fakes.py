@@ -14,6 +14,7 @@ from typing import Any
 from ocx.batch.connection import ApiConnection
 from ocx.batch.control.settings import Settings
 from ocx.batch.job import Job, Run
+from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.batch_row import Written, read_row
 from ocx.batch.output.ordered import Window
 from ocx.batch.output.render import BatchRows, Renderer
@@ -126,10 +127,11 @@ def run_to(
     resume: bool = False,
     ordered: bool = False,
     renderer: Renderer | None = None,
+    adoption: Adoption | None = None,
     **job: Any,
 ) -> Run:
     """A whole run with an output file."""
-    store = Store(path, renderer or BatchRows(), resume=resume)
+    store = Store(path, renderer or BatchRows(), resume=resume, adoption=adoption)
     window = None
     if ordered:
         window = Window(path.with_name(f".{path.name}.window"), size=64)

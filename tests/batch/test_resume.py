@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from ocx.batch.control.settings import Settings
+from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.in_flight import InFlight
 from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
 from ocx.batch.output.store import Store
+from ocx.batch.request_hash import request_sha256
 from ocx.batch.result import Failure, Outcome
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
-from tests.batch.fakes import Server, ids, reply_to, row, rows, run_to, written
+from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to, written
 
 BAD = Failure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
 DOWN = Failure(ServerError("HTTP 503", status=503))
@@ -175,13 +177,16 @@ def test_outputs_without_ids_are_resumed_by_their_index(
     assert out.read_text().index("HELLO 0") < out.read_text().index("HELLO 1")
     assert out.read_text().index("HELLO 1") < out.read_text().index("HELLO 2")
     before = out.read_bytes()
-    run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"], "it is complete"
+    again = Adoption(lambda: rows(3), lambda row: request_sha256(row, URL))
+    run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True, adoption=again)
     assert out.read_bytes() == before
 
 
 def test_an_output_that_was_edited_is_not_resumed(tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
-    run_to(out, Server(), rows(3), ordered=True, renderer=TextLines())
+    server = Server(lambda given: BAD if given.id == "r2" else reply_to(given))
+    run_to(out, server, rows(3), ordered=True, renderer=TextLines())
     out.write_text(out.read_text().replace("HELLO 1", "HELLO X"))
     with pytest.raises(UsageError, match="was changed since"):
         run_to(out, Server(), rows(3), renderer=TextLines(), resume=True)

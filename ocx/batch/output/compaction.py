@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ocx.batch.id_table import IdTable
-from ocx.batch.output.row_index import Entry
+from ocx.batch.output.row_index import HEADER_KEY, Entry
 from ocx.batch.output.states import is_good
 from ocx.files import open_beside, set_mode, sync
 
@@ -19,6 +19,7 @@ def compact(
     entries: Callable[[], Iterable[Entry]],
     starting_at: Callable[[int], Entry],
     on_row: Callable[[Entry, bytes], object],
+    order: Iterable[int] | None = None,
 ) -> Path | None:
     """Write a new output beside `path` with one row an id; None if there is nothing to drop.
 
@@ -29,23 +30,27 @@ def compact(
         entries: all rows in their order; called twice.
         starting_at: the row at an offset.
         on_row: told of every row written, with its new place.
+        order: keys of the rows as they shall stand; others come after them.
 
     Raises: OSError; nothing is left beside the output then.
     """
     winners, dropped = _winners(entries())
-    if not dropped:
+    if not dropped and order is None:
         return None
     temporary = path.with_name(f".{path.name}.compact")
     try:
         fd = open_beside(temporary, os.O_WRONLY | os.O_TRUNC)
         with path.open("rb") as old, os.fdopen(fd, "wb") as new:
             set_mode(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
-            for entry in entries():
-                start = winners.get(entry.key)
+            for key, entry in _placed(entries, order):
+                start = winners.get(key)
                 if not start:
                     continue
-                winners.set(entry.key, 0)
-                winner = entry if entry.start == start - 1 else starting_at(start - 1)
+                winners.set(key, 0)
+                if entry is not None and entry.start == start - 1:
+                    winner = entry
+                else:
+                    winner = starting_at(start - 1)
                 old.seek(winner.start)
                 row = old.read(winner.end - winner.start)
                 place = new.tell()
@@ -57,6 +62,21 @@ def compact(
         temporary.unlink(missing_ok=True)
         raise
     return temporary
+
+
+def _placed(
+    entries: Callable[[], Iterable[Entry]], order: Iterable[int] | None
+) -> Iterator[tuple[int, Entry | None]]:
+    """The keys of the rows in their new order, some more than once."""
+    if order is not None:
+        for entry in entries():
+            if entry.key == HEADER_KEY:
+                yield entry.key, entry
+            break
+        for key in order:
+            yield key, None
+    for entry in entries():
+        yield entry.key, entry
 
 
 def _winners(entries: Iterable[Entry]) -> tuple[IdTable, int]:

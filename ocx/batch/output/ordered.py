@@ -39,6 +39,7 @@ class Window:
         self._saved: dict[int, bytes] = {}
         self._fd: int | None = None
         self._lines = 0
+        self._unwritten = False
         if spool is not None:
             self._open(spool)
 
@@ -81,8 +82,13 @@ class Window:
         if self._expected[0] != result.row.line:
             self._save(result)
             return
+        self._unwritten = True
         while self._expected and self._expected[0] in self._early:
             yield self._early.pop(self._expected.popleft())
+
+    def written(self) -> None:
+        """What `put` gave back is in the output; only now may it go from the file."""
+        self._unwritten = False
         if not self._early and not self._saved:
             self._clear()
 
@@ -98,7 +104,7 @@ class Window:
             return
         os.close(self._fd)
         self._fd = None
-        if not self._early and not self._saved:
+        if not (self._early or self._saved or self._unwritten):
             self._spool.unlink(missing_ok=True)
 
     def _open(self, spool: Path) -> None:

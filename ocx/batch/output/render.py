@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from ocx.batch.output.batch_row import encode_row, output_row, row_line
 from ocx.batch.result import Result
 from ocx.batch.rows.lines import Dialect
+from ocx.batch.rows.row import BadRow, Row
 from ocx.decoding import BOM
 
 
@@ -22,6 +23,22 @@ class Renderer(Protocol):
 
     def header(self) -> bytes: ...
     def row(self, result: Result) -> bytes: ...
+
+    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
+        """The rows of a complete output, from behind its header."""
+        ...
+
+    def source_of(self, row: Row | BadRow) -> object:
+        """What a row of the output keeps of its row of the input."""
+        ...
+
+
+class ReadBack(NamedTuple):
+    """A row of an output: its bytes, what it keeps of its source, and whether it failed."""
+
+    size: int
+    source: object
+    failed: bool
 
 
 class BatchRows:
@@ -41,6 +58,12 @@ class BatchRows:
         row = output_row(result)
         row["ocx"]["base_url"], self._untold = self._untold, None
         return encode_row(row)
+
+    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
+        raise NotImplementedError  # it describes itself
+
+    def source_of(self, row: Row | BadRow) -> object:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,17 @@ class MergedJson:
         if result.error is not None:
             document[_error_column(self.field)] = _words(result)
         return encode_row(document)
+
+    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
+        for line in file:
+            document = json.loads(line)
+            failed = document.pop(_error_column(self.field), None) is not None
+            document.pop(self.field, None)
+            yield ReadBack(len(line), document, failed)
+
+    def source_of(self, row: Row | BadRow) -> object:
+        added = {self.field, _error_column(self.field)}
+        return {name: value for name, value in (row.source or {}).items() if name not in added}
 
 
 @dataclass(frozen=True)
@@ -92,6 +126,25 @@ class MergedTable:
         cells = [str(source.get(name, "")) for name in self._own()]
         error = _words(result) if result.error is not None else ""
         return self._line([*cells, *self._answer(result.text), error])
+
+    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
+        size = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal size
+            for line in file:
+                size += len(line)
+                yield line.decode()
+
+        own = len(self._own())
+        reader = csv.reader(lines(), delimiter=self.dialect.delimiter or ",", strict=True)
+        for cells in reader:
+            yield ReadBack(size, cells[:own], bool(cells[-1:] != [""]))
+            size = 0
+
+    def source_of(self, row: Row | BadRow) -> object:
+        source = row.source or {}
+        return [str(source.get(name, "")) for name in self._own()]
 
     def _own(self) -> list[str]:
         added = {*self._added(), _error_column(self.field)}
@@ -128,6 +181,13 @@ class TextLines:
 
     def row(self, result: Result) -> bytes:
         return escape_line(result.text or "").encode("utf-8", "replace") + b"\n"
+
+    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
+        for line in file:
+            yield ReadBack(len(line), None, failed=False)
+
+    def source_of(self, row: Row | BadRow) -> object:  # noqa: ARG002 - its place alone tells
+        return None
 
 
 def escape_line(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ocx.batch.id_table import IdTable, id_key
+from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.append_file import AppendFile, unwritable
 from ocx.batch.output.compaction import compact
 from ocx.batch.output.in_flight import InFlight
@@ -28,8 +29,10 @@ class Store:
     Args:
         resume: go on with what is there; else a file with content is refused.
         by_request: also find answers by their request (`answer_to`).
+        adoption: goes on with a complete output, which has no index.
 
     Attributes:
+        complete: nothing is left to be done, so nothing is left beside the output.
         states: what the output held when it was opened.
         left_over: keys of rows that an earlier run was sending when it died, and that are not
             in the output.
@@ -38,8 +41,15 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, renderer: Renderer, *, resume: bool, by_request: bool = False
+        self,
+        path: Path,
+        renderer: Renderer,
+        *,
+        resume: bool,
+        by_request: bool = False,
+        adoption: Adoption | None = None,
     ) -> None:
+        self.complete = False
         self._file = AppendFile(path)
         self._renderer = renderer
         self._index: AppendFile | None = None
@@ -50,7 +60,10 @@ class Store:
                 )
             if not renderer.self_describing:
                 _recover_index(self._file)
+                adopts = self._file.size and not index_path(self._file.path).exists()
                 self._index = AppendFile(index_path(self._file.path), beside=True)
+                if adopts:
+                    self._adopt(adoption)
             self.states = States()
             # Other forms do not hold an answer as it came.
             self._starts = IdTable(wide=True) if by_request and renderer.self_describing else None
@@ -95,11 +108,15 @@ class Store:
         if self._index is not None:
             self._index.sync()
 
-    def compact(self) -> None:
-        """Drop the rows that later ones replaced; `states` is empty then. Raises OcxError."""
+    def compact(self, order: Iterable[int] | None = None) -> None:
+        """Drop the rows that later ones replaced; `states` is empty then. Raises OcxError.
+
+        Args:
+            order: keys of the rows as they shall stand; None leaves them where they are.
+        """
         self.states, self._starts = States(), None  # their memory is needed
         try:
-            self._compact()
+            self._compact(order)
         except OSError as error:
             raise unwritable(self.path, error) from error
 
@@ -108,6 +125,8 @@ class Store:
         try:
             self.sync()
             self.journal.close(remove=not self.journal.count)
+            if self.complete and self._index is not None:
+                self._index.path.unlink(missing_ok=True)
         finally:
             self.close_files()
 
@@ -159,7 +178,21 @@ class Store:
             return RowIndex(self._index.path).starting_at(start)
         return entry_at(self._file.path, start)
 
-    def _compact(self) -> None:
+    def _adopt(self, adoption: Adoption | None) -> None:
+        path, index = self._file.path, self._index
+        if adoption is None or index is None:
+            raise UsageError(
+                f"{path} was not written by a run that can be resumed: it has no index",
+                hint="use another -o",
+            )
+        try:
+            for entry, row in adoption.entries(path, self._renderer):
+                index.append(pack_entry(entry, row))
+        except BaseException:
+            index.path.unlink(missing_ok=True)
+            raise
+
+    def _compact(self, order: Iterable[int] | None) -> None:
         path = self._file.path
         if self._index is None:
             new = compact(path, self._entries, self._starting_at, lambda _entry, _row: None)
@@ -172,6 +205,7 @@ class Store:
                 self._entries,
                 self._starting_at,
                 lambda entry, row: index.write(pack_entry(entry, row)),
+                order,
             )
             index.flush()
             sync(index.fileno())
@@ -218,11 +252,6 @@ def _recover_index(output: AppendFile) -> None:
             os.replace(new, old)  # noqa: PTH105 - beside the other calls of os
         else:
             new.unlink()
-    if output.size and not old.exists():
-        raise UsageError(
-            f"{output.path} was not written by a run that can be resumed: it has no index",
-            hint="use another -o",
-        )
 
 
 def _last_end(index: Path, output: AppendFile) -> int:
