@@ -96,7 +96,7 @@ def ocx(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ocx]:
 
 @pytest.fixture
 def raw_server() -> Iterator[Callable[..., RawServer]]:
-    """Make raw servers, `raw_server("127.0.0.2", tls=True)`; checked and closed at the end."""
+    """Make raw servers, `raw_server("::1", tls=True)`; checked and closed at the end."""
     yield from _servers(RawServer)
 
 

@@ -402,14 +402,14 @@ def test_a_bomb(raw_server: Servers, status: int) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(raw_server: Servers, status: int) -> None:
-    server, other = raw_server(), raw_server("127.0.0.2")
+    server, other = raw_server(), raw_server()
     server.answer(answer(b"", status, {"location": f"{other.url}/chat/completions"}))
     fails(client(server), ServerError, other.url, lambda c: c.chat(BODY))
     assert other.connections == 0
 
 
 def test_another_origin_is_not_reached(raw_server: Servers) -> None:
-    server, other = raw_server(), raw_server("127.0.0.2")
+    server, other = raw_server(), raw_server()
     fails(client(server), UsageError, "the base URL", lambda c: c.request("GET", other.url))
     assert (server.connections, other.connections) == (0, 0)
 
@@ -550,7 +550,7 @@ def test_every_address_of_a_name_is_tried(
 ) -> None:
     server = raw_server()
     server.answer(answer({"data": []}))
-    resolve(monkeypatch, {"x.localhost": ["127.0.0.2", "127.0.0.1"], "empty.localhost": []})
+    resolve(monkeypatch, {"x.localhost": ["::1", "127.0.0.1"], "empty.localhost": []})
     with client(f"http://x.localhost:{server.port}") as open_client:
         assert open_client.models().status == 200
     fails(client("http://empty.localhost:1"), NetworkError, "cannot connect")

@@ -507,7 +507,7 @@ class TestWhereAStoredKeyGoes:
 
     @pytest.fixture
     def servers(self, chat_servers: Callable[..., ChatServer]) -> tuple[ChatServer, ChatServer]:
-        return chat_servers(), chat_servers("127.0.0.2")
+        return chat_servers(), chat_servers()
 
     @pytest.fixture
     def two(self, call: Caller, servers: tuple[ChatServer, ChatServer]) -> Caller:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,12 +51,23 @@ pytestmark = pytest.mark.shells
 Start = Callable[..., Shell]
 
 
+@cache
+def _is_old_bash() -> bool:
+    """macOS has 3.2."""
+    asked = ["bash", "-c", "echo ${BASH_VERSINFO[0]}"]
+    return int(subprocess.run(asked, capture_output=True, check=True).stdout) < 4
+
+
 @pytest.fixture(params=list(FILES))
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     """Start the shell, its caches filled with `models` and `profiles`."""
     name = request.param
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed: {INSTALL}")
+    if name == "bash" and _is_old_bash():
+        pytest.skip(
+            "this bash cannot tell its line (READLINE_LINE is of bash 4): brew install bash"
+        )
     started: list[Shell] = []
 
     def make(

@@ -37,7 +37,7 @@ def test_a_redirect_is_never_followed(
     status: int,
 ) -> None:
     """Exit 8 naming the place; nothing connects there, so nothing can be told to it."""
-    other = raw_server("127.0.0.2")
+    other = raw_server()
     place = f"{other.url}/api/v1/taken"
     chat_server.answer_all(answer(b"", status, {"location": place}))
     run = online(*command, "--retries", "0").has(8)
@@ -55,13 +55,13 @@ def test_an_absolute_url_takes_no_key_elsewhere(
     from ocx.errors import OcxError
     from ocx.secret import Secret
 
-    server, other = chat_servers(), raw_server("127.0.0.2")
+    server, other = chat_servers(), raw_server()
     other.answer(answer({}))
     server.answer(error(404))
     elsewhere = [
         f"{other.url}/models",
-        f"//127.0.0.2:{other.port}/models",
-        f"@127.0.0.2:{other.port}/",
+        f"//127.0.0.1:{other.port}/models",
+        f"@127.0.0.1:{other.port}/",
     ]
     with Client(Endpoint(server.base_url, Secret(KEY), retries=0, timeout=5)) as client:
         for url in elsewhere:
@@ -119,9 +119,9 @@ def test_auth_none_may_use_http_anywhere_and_sends_no_key(
     ocx: Ocx, chat_servers: Callable[..., ChatServer], command: tuple[str, ...]
 ) -> None:
     """A server on the local network that has no keys, like Ollama."""
-    server = chat_servers("127.0.0.2")
+    server = chat_servers()
     ocx.profile("lan", base_url=f"http://lan.test:{server.port}/api/v1", auth="none")
-    env = {"TEST_RESOLVER": "lan.test=127.0.0.2", "OCX_API_KEY": KEY, "OPENCODEX_API_KEY": OTHER}
+    env = {"TEST_RESOLVER": "lan.test=127.0.0.1", "OCX_API_KEY": KEY, "OPENCODEX_API_KEY": OTHER}
     ocx(*command, env=env).has(0)
     assert server.requests[0].header("authorization") is None
     received = server.received()
@@ -199,7 +199,7 @@ def test_the_providers_key_goes_where_the_same_call_says(ocx: Ocx, chat_server: 
 def test_a_stored_key_goes_only_to_the_origin_of_its_profile(
     ocx: Ocx, chat_servers: Callable[..., ChatServer]
 ) -> None:
-    own, other = chat_servers(), chat_servers("127.0.0.2")
+    own, other = chat_servers(), chat_servers()
     ocx.profile(base_url=own.base_url, key_name="work")
     ocx.write_credentials(work=KEY)
     ocx("models").has(0)
@@ -217,7 +217,7 @@ def test_a_stored_key_goes_only_to_the_origin_that_it_was_stored_for(
     ocx: Ocx, chat_servers: Callable[..., ChatServer]
 ) -> None:
     """Whatever profile names it: the config may be somebody else's."""
-    own, other = chat_servers(), chat_servers("127.0.0.2")
+    own, other = chat_servers(), chat_servers()
     ocx.profile(base_url=own.base_url, key_name="work")
     ocx.write_credentials(work=KEY)
     ocx.profile("evil", base_url=other.base_url, key_name="work")
@@ -266,7 +266,7 @@ def test_loopback_never_goes_through_a_proxy(
     command: tuple[str, ...],
     case: Callable[[str], str],
 ) -> None:
-    proxy = raw_server("127.0.0.2")
+    proxy = raw_server()
     names = ("http_proxy", "https_proxy", "all_proxy")
     online(*command, env={case(name): proxy.url for name in names}).has(0)
     assert proxy.connections == 0

@@ -6,6 +6,7 @@ import base64
 import os
 import pty
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from tests.e2e.test_session import begin, contents
 from tests.support.chat_server import CHAT, ChatServer
 from tests.support.emulator import Emulator
 from tests.support.program import Ocx, Process
+from tests.support.shell import IN_CONTROL
 
 
 def test_tab_completes_commands_models_and_files(online: Ocx, chat_server: ChatServer) -> None:
@@ -42,7 +44,7 @@ def test_the_answer_goes_to_the_clipboard_and_to_a_command(online: Ocx) -> None:
     talk = begin(online, "-n")
     talk.say("one", "Hello!")
     talk.say("/copy", "sent 6 characters")
-    talk.say("/pipe tr a-z A-Z | dd of=out.txt status=none; echo pi''ped", "piped\r\n")
+    talk.say("/pipe tr a-z A-Z | cat > out.txt; echo pi''ped", "piped\r\n")
     talk.say("/pipe exit 3", "the command failed (status 3)")
     copied = base64.b64encode(b"Hello!").decode()
     assert f"\x1b]52;c;{copied}\x07" in talk.leave()
@@ -71,9 +73,11 @@ class Shell:
     def __init__(self, ocx: Ocx) -> None:
         ours, theirs = pty.openpty()
         env = {**ocx.env, "PS1": "shell$ ", "TERM": "xterm-256color"}
-        command = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
+        command = [str(shutil.which("bash")), "--norc", "--noprofile", "--noediting", "-i"]
         streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        popen = subprocess.Popen(["setsid", "--ctty", *command], env=env, cwd=ocx.work, **streams)
+        popen = subprocess.Popen(
+            [*IN_CONTROL, *command], env=env, cwd=ocx.work, start_new_session=True, **streams
+        )
         os.close(theirs)
         self.process = Process(tuple(command), popen, ours)
         self.shown = self.process.stdout

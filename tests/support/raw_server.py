@@ -64,7 +64,11 @@ class RawServer:
     def __init__(self, host: str = "127.0.0.1", *, tls: bool = False) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.socket(family)
-        self._listener.bind((host, 0))
+        try:
+            self._listener.bind((host, 0))
+        except OSError:
+            self._listener.close()
+            raise
         self._listener.listen(64)
         self._tls = _tls_context() if tls else None
         self._closing = False

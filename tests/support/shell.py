@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.support.waiting import Collected
 
 # Gives the shell the pty as its controlling terminal: fish insists on job control.
-_IN_CONTROL = (
+IN_CONTROL = (
     sys.executable,
     "-ISc",
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
@@ -98,7 +98,7 @@ class Shell:
         self._fd, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (50, 250))
         self._popen = subprocess.Popen(
-            [*_IN_CONTROL, *prefix, program, *flags.get(name, ["-i"])],
+            [*IN_CONTROL, *prefix, program, *flags.get(name, ["-i"])],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
