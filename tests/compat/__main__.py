@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 from ocx import __version__
 
 ROOT = Path(__file__).parents[2]
+PLATFORMS = Path(__file__).with_name("platforms.md")
 PAGE = ROOT / "docs" / "compatibility.md"
 BUILD = ROOT / "build" / "compat"
 OCX = (sys.executable, "-m", "ocx")
@@ -155,7 +156,7 @@ def page(outcomes: Mapping[str, Outcome]) -> str:
         "",
         f"ocx {__version__}, {datetime.now(UTC):%Y-%m-%d}, Python {sys.version.split()[0]}. "
         "Made by `make test-compat`, which installs the versions of `tests/compat/versions.toml` "
-        "and runs them here; nothing in it is written by hand.",
+        "and runs them here; its tables are not written by hand, but for the last.",
     ]
     for about, title in TITLES.items():
         lines += ["", f"## {title}", "", "| suite | versions | passed | failed | skipped | why |"]
@@ -179,7 +180,7 @@ def main(names: list[str]) -> None:
             (folder_of(suite) / "outcome.json").write_text(json.dumps(one))
     outcomes = kept_outcomes()
     if len(outcomes) == len(suites()):
-        PAGE.write_text(page(outcomes), "utf-8")
+        PAGE.write_text(f"{page(outcomes)}\n{PLATFORMS.read_text('utf-8')}", "utf-8")
 
 
 if __name__ == "__main__":

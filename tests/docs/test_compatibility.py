@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
-from tests.compat.__main__ import suites
+from tests.compat.__main__ import PLATFORMS, suites
 
-PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "compatibility.md").read_text("utf-8")
 
 
 def test_every_suite_is_there_in_its_version() -> None:
@@ -16,6 +18,13 @@ def test_every_suite_is_there_in_its_version() -> None:
         (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| {suite['name']} |")]
         pinned = re.search(r"==([\d.]+)", suite.get("packages", [""])[0])
         assert pinned is None or pinned[1] in row
+
+
+def test_the_platforms_are_told_and_none_is_claimed_that_was_not_run() -> None:
+    assert PLATFORMS.read_text("utf-8") in PAGE
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    claimed = [name for name in project["classifiers"] if name.startswith("Operating System")]
+    assert claimed == ["Operating System :: POSIX :: Linux"]
 
 
 def test_every_failure_is_explained() -> None:
