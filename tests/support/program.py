@@ -158,7 +158,8 @@ class Ocx:
             "PYTHONPATH": str(CHILD),
         }
         self._running: list[Process] = []
-        self._forks = True
+        # On a Mac what is forked may not ask the system for its proxies: it crashes in _scproxy.
+        self._forks = sys.platform != "darwin"
 
     def unmeasured(self) -> Ocx:
         """From now on without coverage, which costs a short child as much as all it does.
