@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
 from ocx.files import atomic_write, is_at, journal_path, open_partial, set_mode, sync
-from ocx.locks import lock
 from ocx.terminal import Output, Terminal
 
 
@@ -156,6 +155,8 @@ def _refuse_batch(final: Path) -> None:
     """Raise BlockingIOError if a batch appends to it: it holds the lock of the file itself."""
     if not journal_path(final).exists():
         return
+    from ocx.locks import lock  # noqa: PLC0415 - only beside a batch
+
     with suppress(FileNotFoundError, PermissionError):
         fd = os.open(final, os.O_RDONLY | os.O_CLOEXEC)
         try:
