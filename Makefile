@@ -63,8 +63,9 @@ test-compat: $(STAMP)
 # CSV results of a batch as DuckDB and pandas read them.
 test-data:
 	$(PYTHON) -m venv build/data
-	build/data/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' duckdb pandas
-	build/data/bin/python -m pytest -rA tests/e2e/test_batch_tables.py
+	build/data/bin/pip install --quiet --disable-pip-version-check -e '.[dev,parquet]' duckdb pandas
+	build/data/bin/python -m pytest -rA tests/e2e/test_batch_tables.py \
+	  tests/e2e/test_batch_parquet.py
 
 # examples/batch on a real Slurm, GNU parallel, Ray, Dask and Spark, and its manifests against their schemas. What is
 # not installed, and cannot be here, is skipped, and counted.

@@ -84,7 +84,7 @@ __ocx_option_value() {
         'ocx chat --min-balance') kind='text' ;;
         'ocx chat --snippet') kind='words curl powershell python node openai-python openai-node' ;;
         'ocx chat --save-template') kind='templates' ;;
-        'ocx batch --input-format') kind='words jsonl csv tsv text' ;;
+        'ocx batch --input-format') kind='words jsonl csv tsv text parquet' ;;
         'ocx batch --id-column') kind='text' ;;
         'ocx batch --delimiter') kind='text' ;;
         'ocx batch --encoding') kind='text' ;;
@@ -123,7 +123,7 @@ __ocx_option_value() {
         'ocx batch --max-outage') kind='text' ;;
         'ocx batch --drain') kind='text' ;;
         'ocx batch --shard') kind='text' ;;
-        'ocx batch verify --input-format') kind='words jsonl csv tsv text' ;;
+        'ocx batch verify --input-format') kind='words jsonl csv tsv text parquet' ;;
         'ocx batch verify --id-column') kind='text' ;;
         'ocx batch verify --delimiter') kind='text' ;;
         'ocx batch verify --encoding') kind='text' ;;

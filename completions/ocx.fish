@@ -165,7 +165,7 @@ complete -c ocx -n '__ocx_at \'ocx chat\'' -l save-template -x -a '(__ocx_cached
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l estimate -d 'Print the tokens and the worst cost; exit 12 beside --min-balance.'
 complete -c ocx -n '__ocx_at \'ocx batch\' 0' -a verify -d 'Check that an output holds every row of its input, once and answered.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l text -d 'Each line is a prompt.'
-complete -c ocx -n '__ocx_at \'ocx batch\'' -l input-format -x -a 'jsonl csv tsv text' -d 'What IN holds, if its name is no help.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l input-format -x -a 'jsonl csv tsv text parquet' -d 'What IN holds, if its name is no help.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l id-column -x -d 'Field that holds the id of a row (custom_id, id).'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l delimiter -x -d 'Between the fields of a table: , ; tab (else the header tells).'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l encoding -x -d 'Encoding of files and stdin, if not UTF-8: gb18030, utf-16.'
@@ -216,7 +216,7 @@ complete -c ocx -n '__ocx_at \'ocx batch\'' -l shard -x -d 'Only the rows of sha
 complete -c ocx -n '__ocx_at \'ocx batch\' 0' -F
 complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l failed -d 'Print the rows that are missing or failed.'
 complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l text -d 'Each line is a prompt.'
-complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l input-format -x -a 'jsonl csv tsv text' -d 'What IN holds, if its name is no help.'
+complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l input-format -x -a 'jsonl csv tsv text parquet' -d 'What IN holds, if its name is no help.'
 complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l id-column -x -d 'Field that holds the id of a row (custom_id, id).'
 complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l delimiter -x -d 'Between the fields of a table: , ; tab (else the header tells).'
 complete -c ocx -n '__ocx_at \'ocx batch verify\'' -l encoding -x -d 'Encoding of files and stdin, if not UTF-8: gb18030, utf-16.'

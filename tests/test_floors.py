@@ -91,6 +91,7 @@ SERVE_MAY_IMPORT = (
 MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring.client")
 
 FOREIGN = {
+    "pyarrow": ("ocx.batch.parquet",),
     "httpx": ("ocx.api",),
     "httpcore": ("ocx.api",),
     "aiohttp": ("ocx.api",),
@@ -237,11 +238,11 @@ def test_foreign_packages_stay_where_they_are_known(foreign: str) -> None:
 
 
 def test_what_is_imported_is_declared() -> None:
-    """Not only what a dependency happens to bring along."""
+    """Not only what a dependency happens to bring along; by an extra, if few need it."""
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
     declared = {
         re.split(r"[^A-Za-z0-9-]", each)[0].removesuffix("-py").replace("-", "_")
-        for each in project["dependencies"]
+        for each in (*project["dependencies"], *project["optional-dependencies"]["parquet"])
     }
     imported = {found.imported.split(".")[0] for found in IMPORTS}
     undeclared = imported - declared - sys.stdlib_module_names - {"ocx"}

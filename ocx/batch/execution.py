@@ -26,7 +26,15 @@ from ocx.batch.junit import TestCases
 from ocx.batch.options import RowsOut
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.resume import asked_at
-from ocx.batch.outputs import Opened, check_empty, is_stream, make_renderer, open_output
+from ocx.batch.outputs import (
+    Opened,
+    check_empty,
+    is_parquet,
+    is_stream,
+    make_renderer,
+    open_output,
+)
+from ocx.batch.parquet import adopt_parquet, answers_path, write_parquet
 from ocx.batch.plan import ChangedInputError, Plan, Seen
 from ocx.batch.progress import Progress, form_of
 from ocx.batch.request_hash import request_sha256
@@ -106,6 +114,10 @@ def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator
     """
     with ExitStack() as stack:
         fresh = setup.path is None or check_empty(setup.path, resume=setup.resume)
+        if setup.path is not None and is_parquet(setup.out):
+            if not fresh and not answers_path(setup.path).exists():
+                _adopt_parquet(setup, setup.path)
+            fresh = check_empty(answers_path(setup.path), resume=setup.resume)
         # What is wrong with an input must not leave an empty output behind.
         plan = setup.rows.plan(None, setup.sha256, setup.out.retry, on_row) if fresh else None
         endpoint = stack.enter_context(open_endpoint(run, setup.settings))
@@ -245,7 +257,7 @@ def send(
         models=frozenset(ready.plan.models) if ready.plan is not None else frozenset(),
         note=run.note if form in {None, "plain"} else None,
         on_skip=on_skip,
-        order=_order(setup, ready.plan),
+        order=None if is_parquet(setup.out) else _order(setup, ready.plan),
     )
     rows = Run(job, ready.output.output)
 
@@ -254,11 +266,28 @@ def send(
 
     with stopping(stop), showing(run.terminal, form, Progress(rows)):
         summary = rows.run(take)
+    if is_parquet(setup.out) and summary.stop is None and not summary.unsent:
+        _write_parquet(setup, ready)
+        if store is not None and store.complete:
+            store.path.unlink(missing_ok=True)
     stop_error = summary.stop.error if summary.stop is not None else None
     if stop_error is not None and is_unknown_model(stop_error):
         near = _near_model(run, setup, ready, rows.scheduler.beginning.models)
         stop_error.hint = f"did you mean -m {near}?" if near else stop_error.hint
     return summary
+
+
+def _adopt_parquet(setup: Setup, path: Path) -> None:
+    if isinstance(setup.rows, FileInput):
+        rows = setup.rows.chosen(setup.rows.plan(None, setup.sha256, setup.out.retry))
+        adopt_parquet(path, rows, setup.sha256, setup.out.field)
+
+
+def _write_parquet(setup: Setup, ready: Prepared) -> None:
+    rows, path = setup.rows, setup.path
+    if isinstance(rows, FileInput) and path is not None:
+        every, chosen = rows.source.rows(), rows.chosen(ready.plan)
+        write_parquet(path, rows.source.path, every, chosen, setup.out.field)
 
 
 def _near_model(run: Runtime, setup: Setup, ready: Prepared, asked: Set[str]) -> str | None:

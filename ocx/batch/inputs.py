@@ -140,6 +140,8 @@ def open_rows(
         return FileInput(
             FileSource(Path(name), form, composer, dialect), form, selection, rows_in.keep_going
         )
+    if form == "parquet":
+        raise UsageError("Parquet needs a file: its rows stand before their index")
     if rows_in.sample is not None:
         raise UsageError("--sample needs a file: stdin can be read once", hint="or use --limit")
     stdin = run.terminal.stdin

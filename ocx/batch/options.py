@@ -20,7 +20,7 @@ from ocx.record import record
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 MOST_JOBS = 10_000
 
-_FORMATS = ("jsonl", "csv", "tsv", "text")
+_FORMATS = ("jsonl", "csv", "tsv", "text", "parquet")
 
 
 @record
@@ -31,7 +31,10 @@ class RowForm(OptionGroup):
 
     text: Annotated[bool, Option("--text", "Each line is a prompt.")] = False
     input_format: Annotated[
-        Text, Option("--input-format jsonl|csv|tsv|text", "What IN holds, if its name is no help.")
+        Text,
+        Option(
+            "--input-format jsonl|csv|tsv|text|parquet", "What IN holds, if its name is no help."
+        ),
     ] = None
     id_column: Annotated[
         Text, Option("--id-column NAME", "Field that holds the id of a row (custom_id, id).")

@@ -17,6 +17,7 @@ from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.ordered import Window, spool_path
 from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
 from ocx.batch.output.store import Store
+from ocx.batch.parquet import SUFFIX, AnswerLines, answers_path
 from ocx.batch.result import Result
 from ocx.batch.shards import Shard, output_name
 from ocx.errors import UsageError
@@ -67,6 +68,11 @@ def output_path(out: RowsOut, shard: Shard | None) -> Path | None:
     return Path(output_name(out.output, shard))
 
 
+def is_parquet(out: RowsOut) -> bool:
+    """The output is a Parquet file."""
+    return out.output is not None and out.output.lower().endswith(SUFFIX)
+
+
 def is_stream(path: Path) -> bool:
     """A device, a pipe or what is open already: written row by row, and never resumed."""
     if is_device_name(str(path)):
@@ -105,9 +111,15 @@ def make_renderer(out: RowsOut, rows: Input, schema: Schema | None, base_url: st
     """What makes the bytes of a row. Raises UsageError for an input that cannot be merged."""
     if out.row_format == "text":
         return TextLines()
+    if is_parquet(out):
+        if not out.merge or rows.form != "parquet":
+            raise UsageError(
+                "a Parquet output is a Parquet input with its answers added", hint="add --merge"
+            )
+        return AnswerLines()
     if not out.merge:
         return BatchRows(base_url)
-    if rows.form in {"jsonl", "text"}:
+    if rows.form in {"jsonl", "text", "parquet"}:
         return MergedJson(out.field, parse=schema is not None)
     properties = _properties(schema)
     return MergedTable(tuple(rows.columns()), rows.dialect, out.field, properties)
@@ -137,9 +149,12 @@ def open_output(
             stack.callback(target.complete)
             yield Opened(PrintedRows(target, renderer), None, Window() if out.in_order else None)
             return
+        if is_parquet(out):
+            path = answers_path(path)
         store = Store(path, renderer, resume=resume, by_request=out.dedup, adoption=adoption)
         stack.callback(store.close)
-        window = Window(spool_path(store.path)) if out.in_order else None
+        in_order = out.in_order and not is_parquet(out)  # its order comes at the end
+        window = Window(spool_path(store.path)) if in_order else None
         if window is not None:
             stack.callback(window.close)
         yield Opened(store, store, window)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,16 +55,56 @@ CURL = (
 )
 
 
+AIOHTTP = """
+import asyncio, json, os, sys
+import aiohttp
+async def main(source, out, jobs):
+    rows, url = iter(open(source)), os.environ["OCX_BASE_URL"] + "/chat/completions"
+    head = {"Authorization": "Bearer " + os.environ["OCX_API_KEY"]}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=head) as s:
+        async def work():
+            for line in rows:
+                row = json.loads(line)
+                kind = {"content-type": "application/json"}
+                async with s.post(url, data=json.dumps(row["body"]), headers=kind) as reply:
+                    body = json.loads(await reply.read())
+                answer = {"status_code": reply.status, "body": body}
+                f.write(json.dumps({"custom_id": row["custom_id"], "response": answer}) + "\\n")
+        with open(out, "w") as f:
+            await asyncio.gather(*[work() for _ in range(jobs)])
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+"""Fifteen lines that read, send and write the same rows."""
+
+SLOW = """
+import http from 'node:http';
+const body = JSON.stringify({choices: [{index: 0, message: {role: "assistant", content: "Hello!"},
+  finish_reason: "stop"}], usage: {prompt_tokens: 20, completion_tokens: 10, total_tokens: 30}});
+const answer = response => { response.setHeader("content-type", "application/json");
+  response.end(body); };
+const server = http.createServer((request, response) => { request.resume();
+  request.on("end", () => setTimeout(answer, +process.argv.at(-1) * (0.5 + Math.random()),
+  response)); });
+server.keepAliveTimeout = 120000;
+server.listen(0, "127.0.0.1", 4096, () => console.log(server.address().port));
+process.stdin.resume().on("end", () => process.exit());
+"""
+"""Long answers: each takes so many milliseconds times 0.5 to 1.5."""
+
+
 class Got(NamedTuple):
     rate: float
     """Rows a second, the start of the program included."""
     peak: float
+    cpu: float
+    wall: float
 
 
 @dataclass(frozen=True)
 class Place:
     folder: Path
     env: dict[str, str]
+    server: str
 
     def rows(self, count: int) -> Path:
         path = self.folder / f"rows-{count}.jsonl"
@@ -72,13 +113,17 @@ class Place:
         return path
 
     def measure(self, name: str, args: Sequence[str], count: int) -> Got:
-        _, wall, peak = run(Program(name, args, self.env))
-        return Got(count / wall, peak)
+        cpu, wall, peak = run(Program(name, args, self.env))
+        return Got(count / wall, peak, cpu, wall)
 
-    def batch(self, count: int) -> Got:
+    def aiohttp(self, count: int, jobs: int) -> Got:
+        words = (str(self.rows(count)), str(self.folder / "aiohttp.jsonl"), str(jobs))
+        return self.measure("aiohttp", (sys.executable, "-c", AIOHTTP, *words), count)
+
+    def batch(self, count: int, jobs: int = AT_ONCE) -> Got:
         out = self.folder / "out.jsonl"
         out.unlink(missing_ok=True)
-        args = ("batch", str(self.rows(count)), "-o", str(out), "-j", str(AT_ONCE))
+        args = ("batch", str(self.rows(count)), "-o", str(out), "-j", str(jobs))
         return self.measure("ocx", (sys.executable, "-m", "ocx", *args), count)
 
     def pool(self) -> Got:
@@ -107,17 +152,46 @@ def measure(rows: Rows) -> None:
         rounds = [(place.batch(ROWS), place.pool()) for _ in range(ROUNDS)]
         ours, pool = rounds[-1]
         ratio = sorted(mine.rate / theirs.rate for mine, theirs in rounds)[ROUNDS // 2]
-        _against(rows, "a bare httpx thread pool", ours, pool, 0.9, ratio)
+        _against(rows, "a bare httpx thread pool", ours, pool, 2.5, ratio)
         _against(rows, "xargs -P 32 curl", ours, place.curl(), 2)
         program = find("batchllm")
         if program:
             _against(rows, "batchllm -c 32", ours, place.batchllm(program), 2)
         else:
             rows.skip(f"ocx batch -j {AT_ONCE} / batchllm", HOW)
+        for jobs in (AT_ONCE, 512):
+            _cpu(rows, place, jobs)
         few = place.batch(FEW)
         more = (ours.peak - few.peak) / MIB
         what = f"ocx batch: memory of {ROWS:,} rows above {FEW:,}"
         rows.add(what, more, f"{ours.peak / MIB:.0f} MiB", unit=" MiB", most=8)
+
+    _slow(rows)
+
+
+def _cpu(rows: Rows, place: Place, jobs: int) -> None:
+    """CPU of the whole run against the script, the median of three rounds in turn."""
+    rounds = [(place.batch(ROWS, jobs), place.aiohttp(ROWS, jobs)) for _ in range(ROUNDS)]
+    ratio = sorted(mine.cpu / theirs.cpu for mine, theirs in rounds)[ROUNDS // 2]
+    mine, theirs = rounds[-1]
+    detail = f"{1e3 * mine.cpu / ROWS:.2f}/{1e3 * theirs.cpu / ROWS:.2f} ms a row, {place.server}"
+    rows.add(f"ocx batch -j {jobs}, CPU / aiohttp script", ratio, detail, most=1.6)
+
+
+def _slow(rows: Rows) -> None:
+    """Wall of long answers against the script, which starts all of them at once."""
+    cases = ((8000, 64, 64, 1.15), (2000, 5000, 1000, 1.3))
+    for milliseconds, count, jobs, most in cases:
+        what = f"ocx batch -j {jobs}, {count:,} rows of {milliseconds // 1000} s, wall / aiohttp"
+        if shutil.which("node") is None:
+            rows.skip(what, "no node")
+            continue
+        with _place(
+            ("node", "--input-type=module", "-e", SLOW, str(milliseconds)), "node"
+        ) as place:
+            mine, theirs = place.batch(count, jobs), place.aiohttp(count, jobs)
+            detail = f"{mine.wall:.1f}/{theirs.wall:.1f} s, {mine.peak / MIB:.0f} MiB"
+            rows.add(what, mine.wall / theirs.wall, detail, most=most)
 
 
 def _against(
@@ -137,29 +211,40 @@ def _prompt(number: int) -> str:
     return f"A question of about one line, number {number}; what do you say?"
 
 
+def _server(folder: Path) -> tuple[str, Sequence[str]]:
+    """The server that costs least here, and its name: nginx, C, or Python."""
+    here = Path(__file__).parent
+    if (nginx := shutil.which("nginx")) is not None:
+        return "nginx", (sys.executable, str(here / "nginx_server.py"), nginx, str(folder))
+    compiled = folder / "free_server"
+    if (cc := shutil.which("cc")) is not None:
+        words = [cc, "-D_GNU_SOURCE", "-O2", "-o", str(compiled), str(here / "free_server.c")]
+        if subprocess.run(words, check=False, capture_output=True).returncode == 0:
+            return "free_server.c", (str(compiled),)
+    return "row_server.py", (sys.executable, str(here / "row_server.py"))
+
+
 @contextmanager
-def _place() -> Iterator[Place]:
-    server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("row_server.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def _place(command: Sequence[str] | None = None, name: str = "") -> Iterator[Place]:
+    folder = Path(tempfile.mkdtemp())
+    if command is None:
+        name, command = _server(folder)
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
-            env = {
-                "PATH": os.environ["PATH"],
-                "HOME": folder,
-                "LANG": "C.UTF-8",
-                "OCX_BASE_URL": url,
-                "OCX_API_KEY": KEY,
-                "OPENAI_API_KEY": KEY,
-            }
-            yield Place(Path(folder), env)
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "OCX_BASE_URL": url,
+            "OCX_API_KEY": KEY,
+            "OPENAI_API_KEY": KEY,
+        }
+        yield Place(folder, env, name)
     finally:
         server.communicate()
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from ocx.batch.rows.row import BadRecord, Record
 from ocx.batch.rows.tables import table_records
 from ocx.errors import UsageError
 
-Format = Literal["jsonl", "csv", "tsv", "text"]
+Format = Literal["jsonl", "csv", "tsv", "text", "parquet"]
 
 _SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -22,6 +22,8 @@ _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
 }
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -34,7 +36,7 @@ def format_of(name: str) -> Format:
     if found is None:
         raise UsageError(
             f"cannot tell the format of {name} from its name",
-            hint="end it in .jsonl, .csv or .tsv (.gz is fine), or use --text: one prompt a line",
+            hint="end it in .jsonl, .csv, .tsv or .parquet, or use --text: one prompt a line",
         )
     return found
 

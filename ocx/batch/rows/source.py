@@ -78,6 +78,11 @@ def read_rows(
     stream: IO[bytes], form: Format, composer: Composer, dialect: Dialect | None = None
 ) -> Iterator[Row | BadRow]:
     """The rows of an open stream as they come."""
+    if form == "parquet":
+        from ocx.batch.parquet import read_parquet  # noqa: PLC0415 - pyarrow, only for it
+
+        yield from map(composer.compose, read_parquet(stream))
+        return
     for record in read_records(stream, form, dialect):
         yield composer.compose(record)
 
