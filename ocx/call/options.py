@@ -135,7 +135,11 @@ class Conversation(OptionGroup):
         bool, Option("--continue -c", "Continue the profile's last conversation.")
     ] = False
     named: Annotated[
-        Text, Option("--conversation NAME", "Continue (or start) the named conversation.")
+        Text,
+        Option(
+            "--conversation NAME",
+            "Continue (or start) this conversation; a number of the history, too.",
+        ),
     ] = None
     log: Annotated[
         Switch,

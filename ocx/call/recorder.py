@@ -15,12 +15,17 @@ from ocx.config.paths import state_dir
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
 from ocx.errors import ConfigError, UsageError
+from ocx.escaping import one_line
 from ocx.history import store
 from ocx.history.call import Call, Message
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
+from ocx.plural import counted
 from ocx.runtime import Runtime
+from ocx.typography import cut
 
+_DIGITS = 19  # SQLite's numbers have no more
+_REMINDER = 60  # columns of the last prompt
 _WAIT = 600.0  # as long as a call of another process may take
 
 
@@ -46,17 +51,44 @@ class HistoryRecorder:
             HistoryError: the history cannot be read.
         """
         if conversation.named is not None:
-            name = conversation.named.strip()
-            if not name or name.isdigit() or not name.isprintable():
-                raise UsageError(
-                    "--conversation needs a name with a letter in it",
-                    hint="a number is the id of one, in `ocx history list`",
-                )
-            self._conversation = self._history.conversation(name, self._profile)
+            self._conversation = self._find(conversation.named.strip())
         elif conversation.continue_last:
             self._conversation = self._history.last_conversation(self._profile)
             if self._conversation is None:
                 self._run.note("no conversation to continue yet; this starts one")
+        if self._conversation is not None:
+            self._tell_what_goes_on(self._conversation)
+
+    def _find(self, name: str) -> store.Conversation:
+        if not name or not name.isprintable():
+            raise UsageError("--conversation needs a name, or a number of `ocx history list`")
+        if not name.isdecimal():
+            return self._history.conversation(name, self._profile)
+        number = int(name) if len(name) < _DIGITS else -1
+        found = self._history.numbered_conversation(number)
+        if found is None:
+            raise UsageError(
+                f"there is no conversation {name}",
+                hint="`ocx history list` shows the numbers; a new one needs a name",
+            )
+        if (found.profile == SANDBOX) != (self._profile == SANDBOX):
+            raise UsageError(
+                f"conversation {name} belongs to the profile {found.profile}",
+                hint=f"add -P {found.profile}",
+            )
+        return found
+
+    def _tell_what_goes_on(self, conversation: store.Conversation) -> None:
+        messages, last = self._history.turns(conversation)
+        if last is not None:
+            name = conversation.name or str(conversation.id)
+            count = counted(len(messages), "message")
+            said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
+            self._run.note(f"continuing {name} ({count}): {said}")
+
+    def leave(self) -> None:
+        """What comes next is a conversation of its own."""
+        self._conversation = None
 
     @property
     def started(self) -> bool:

@@ -85,6 +85,16 @@ class History:
             ).fetchone()
         return Conversation(*row)
 
+    def numbered_conversation(self, number: int) -> Conversation | None:
+        """The one with this number, else that of the call with it; `history list` shows both."""
+        with translated(self._path):
+            row = self._connection.execute(
+                "SELECT id, name, profile FROM conversation WHERE id = :number OR id ="
+                " (SELECT conversation FROM call WHERE id = :number) ORDER BY id = :number DESC",
+                {"number": number},
+            ).fetchone()
+        return Conversation(*row) if row else None
+
     def last_conversation(self, profile: str) -> Conversation | None:
         """The one with the newest call of `profile`."""
         with translated(self._path):
@@ -196,7 +206,7 @@ class History:
     def _ensure(self, conversation: Conversation | None, call: Call) -> Conversation:
         """The conversation's row, made again if it was removed meanwhile."""
         new = (
-            None if conversation is None else conversation.id,
+            self._free_number() if conversation is None else conversation.id,
             conversation.name if conversation else None,
             call.profile,
             call.started,
@@ -213,6 +223,14 @@ class History:
             {"name": conversation.name, "id": conversation.id},
         ).fetchone()
         return Conversation(*row)
+
+    def _free_number(self) -> int | None:
+        """The number of the call to come, so that a conversation is called as its first call is."""
+        row = self._connection.execute(
+            "SELECT 1 + seq FROM sqlite_sequence WHERE name = 'call'"
+            " AND 1 + seq NOT IN (SELECT id FROM conversation)"
+        ).fetchone()
+        return row[0] if row else None
 
     def _insert(
         self, values: dict[str, Any], home: Conversation, sent: list[Message], call: Call

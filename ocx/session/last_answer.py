@@ -6,8 +6,11 @@ import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from ocx.errors import OcxError
+from ocx.config.paths import expand
+from ocx.errors import OcxError, UsageError
+from ocx.files import atomic_write
 from ocx.signals import ignoring_interrupts
 from ocx.terminal import Terminal
 
@@ -72,3 +75,20 @@ def pipe_text(command: str, text: str) -> None:
         raise OcxError(f"cannot run {command}: {getattr(error, 'strerror', error)}") from error
     if done.returncode:
         raise OcxError(f"the command failed (status {done.returncode}): {command}")
+
+
+def save_text(name: str, text: str) -> None:
+    """Write `text` to a file that is not there yet.
+
+    Raises:
+        UsageError: there is no name, the file exists, or it cannot be written.
+    """
+    if not name:
+        raise UsageError("/save needs the name of a new file")
+    try:
+        path = Path(expand(name))
+        if path.exists() or path.is_symlink():
+            raise UsageError(f"{name} exists already", hint="/save takes a new name")
+        atomic_write(path, (text if text.endswith("\n") else f"{text}\n").encode())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', error)}") from None

@@ -87,12 +87,24 @@ class LineEditor:
         Raises:
             Interrupted: Ctrl-C.
         """
+        before = self._readline.get_current_history_length()
         line = self._line(prompt)
         if line is None:
             return None
         if line.lstrip().startswith(_QUOTES):
-            return self._quoted(line.lstrip().removeprefix(_QUOTES))
-        return self._continued(line)
+            whole = self._quoted(line.lstrip().removeprefix(_QUOTES))
+        else:
+            whole = self._continued(line)
+        if whole != line:
+            self._remember(whole, before)
+        return whole
+
+    def _remember(self, whole: str, before: int) -> None:
+        """Arrow up brings back the whole message, not the last of the lines it was typed in."""
+        while (count := self._readline.get_current_history_length()) > before:
+            self._readline.remove_history_item(count - 1)
+        if whole.strip():
+            self._readline.add_history(whole)
 
     def _continued(self, line: str) -> str:
         lines = [line]

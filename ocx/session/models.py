@@ -8,15 +8,20 @@ from unicodedata import normalize
 from ocx.api.types import model_ids
 from ocx.config.completion_cache import read_models, write_models
 from ocx.config.settings import Settings
-from ocx.errors import OcxError
+from ocx.errors import OcxError, UsageError
 from ocx.escaping import one_line
+from ocx.plural import counted
 from ocx.runtime import Runtime
+from ocx.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from ocx.api import Client
 
 
 _DIGITS = 5
+# `ocx serve` answers to these without listing them.
+_UNLISTED = ("lorem:", "fault/")
+_LISTED = "/model lists them"
 
 
 class Models:
@@ -36,18 +41,31 @@ class Models:
             mark = "*" if name == settings.model else " "
             self._run.terminal.message(f"{mark}{number:>3}  {one_line(name)}")
 
-    def named(self, settings: Settings, name: str) -> str:
-        """The id with this number in the list; else the name itself."""
-        digits = normalize("NFKC", name)  # full-width ones of a Chinese keyboard too
-        if not (digits.isascii() and digits.isdigit() and len(digits) < _DIGITS):
-            return name
+    def chosen(self, settings: Settings, name: str) -> str:
+        """The id with this number in the list, or the name itself, if there is such a model.
+
+        Raises:
+            UsageError: there is none; nobody wants to learn that from the next question.
+        """
         ids = self._all(settings)
-        number = int(digits)
-        return ids[number - 1] if 0 < number <= len(ids) and name not in ids else name
+        if not ids or name in ids:
+            return name
+        digits = normalize("NFKC", name)  # full-width ones of a Chinese keyboard too
+        if digits.isascii() and digits.isdigit() and len(digits) < _DIGITS:
+            if 0 < int(digits) <= len(ids):
+                return ids[int(digits) - 1]
+            raise UsageError(f"there are {counted(len(ids), 'model')}", hint=_LISTED)
+        if name.startswith(_UNLISTED):
+            return name
+        ids = self._ask(settings)  # the list may be an old one
+        if ids and name not in ids:
+            raise UsageError(f"no model called {name}{did_you_mean(name, ids)}", hint=_LISTED)
+        return name
 
     def _all(self, settings: Settings) -> list[str]:
-        if known := self.known(settings):
-            return known
+        return self.known(settings) or self._ask(settings)
+
+    def _ask(self, settings: Settings) -> list[str]:
         try:
             ids = model_ids(self._client.models().json)
         except OcxError as error:

@@ -1,4 +1,6 @@
-"""What was typed in sessions, one line each: the same file whatever library edits the lines.
+"""What was typed in sessions: the same file whatever library edits the lines.
+
+An entry of several lines has a backslash at the end of each but the last, as it may be typed.
 
 GNU readline writes such a file by itself; libedit writes another one, which only it can read.
 """
@@ -15,20 +17,27 @@ _LIBEDIT = "_HiStOrY_V2_"
 
 
 def read(path: Path) -> list[str]:
-    """The lines, the oldest first; none if there is no file."""
+    """The entries, the oldest first; none if there is no file."""
     try:
         lines = path.read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:
         return []
     if lines and lines[0] == _LIBEDIT:
         return [_unvis(line) for line in lines[1:]]
-    return lines
+    entries: list[str] = []
+    goes_on = False
+    for line in lines:
+        if goes_on:
+            entries[-1] = f"{entries[-1][:-1]}\n{line}"
+        else:
+            entries.append(line)
+        goes_on = line.endswith("\\")
+    return entries
 
 
 def write(path: Path, entries: list[str]) -> None:
     """Replace the file; the lines of a session are no reason to fail at its end."""
-    lines = [line for entry in entries for line in entry.split("\n")][-KEPT:]
-    text = "".join(f"{line}\n" for line in lines)
+    text = "".join(entry.replace("\n", "\\\n") + "\n" for entry in entries[-KEPT:])
     try:
         make_folder(path.parent)
         # 0600: prompts hold what people would not show.

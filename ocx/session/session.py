@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from ocx import signals
@@ -20,7 +19,6 @@ from ocx.config.paths import expand, if_known, state_dir
 from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.escaping import one_line
-from ocx.files import atomic_write
 from ocx.output.balance_formats import balance_text
 from ocx.output.error_output import write_failure
 from ocx.prompt.input import join, read_file
@@ -34,9 +32,11 @@ from ocx.session.completion import (
     no_argument,
     one_of,
 )
-from ocx.session.last_answer import copy_text, pipe_text
+from ocx.session.last_answer import copy_text, pipe_text, save_text
 from ocx.session.line_editor import LineEditor
 from ocx.session.models import Models
+from ocx.session.totals import Totals
+from ocx.session.typed import in_session, split_names
 
 HELP = '''\
 A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write \
@@ -47,11 +47,14 @@ Tab completes commands, models and files.
   /file FILE       add a file to the next message
   /edit [TEXT]     write the next message in your editor, from TEXT or the last message
   /retry           ask the last question again
+  /new             begin a new conversation; /clear is the same
   /copy            copy the last answer to the clipboard, if the terminal allows it
   /pipe COMMAND    run a shell command with the last answer as its input
   /save FILE       write the last answer to a new file
-  /usage           show tokens and seconds after each answer and credits at the prompt, or stop that
-  /help  /exit     a line that begins with // is sent with one slash'''
+  /usage           tokens and credits so far; also after each answer, or stop that
+  /help  /exit     exit, quit, /quit and /q leave, too; // at the beginning sends one slash'''
+
+_LEAVE = frozenset(("exit", "quit"))
 
 
 def session(
@@ -102,6 +105,7 @@ def session(
 
 def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
     while talk.open:
+        text = None
         try:
             text = lines.read(talk.prompt)
             if text is None:
@@ -109,8 +113,9 @@ def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
             talk.handle_line(text)
         except (Interrupted, KeyboardInterrupt):
             signals.install()  # the handler that raised has removed itself
-            run.terminal.stderr.write("\n")
+            run.terminal.message("" if text is None else "\n(cancelled)")
         except OcxError as error:
+            error.hint = in_session(error.hint)
             write_failure(run.terminal, error, as_json=False)
 
 
@@ -145,8 +150,7 @@ class Session:
         self._last: list[Message] | None = None
         self._answer: str | None = None
         self._files: list[str] = []
-        self._totals = [0, 0]
-        self._uncounted = 0  # answers whose tokens the server did not say: not the same as none
+        self._totals = Totals()
         self._typed = ""
         self._left = ""
         self._models = Models(run, exchange.client)
@@ -161,7 +165,11 @@ class Session:
             "/copy": _Command(self._copy),
             "/pipe": _Command(self._pipe, no_argument),
             "/retry": _Command(self._retry),
+            "/new": _Command(self._new),
+            "/clear": _Command(self._new),
             "/exit": _Command(self._exit),
+            "/quit": _Command(self._exit),
+            "/q": _Command(self._exit),
         }
         takes = {name: command.takes for name, command in self._commands.items()}
         self.complete = Completer(takes).complete
@@ -182,6 +190,8 @@ class Session:
         if text.startswith("/") and not text.startswith("//"):
             word, _, rest = text.partition(" ")
             self._command(word).run(rest.strip())
+        elif text.strip() in _LEAVE:  # nobody pays for a model's goodbye
+            self.open = False
         elif text.strip():
             self._say(text[1:] if text.startswith(("//", "／／")) else text)
 
@@ -225,11 +235,7 @@ class Session:
                 show_cost(self._run, result.cost)
         self._answer = result.answer.text
         self._memory = [*body["messages"], {"role": "assistant", "content": self._answer}]
-        usage = result.answer.usage or {}
-        self._uncounted += not usage
-        for place, name in enumerate(("prompt_tokens", "completion_tokens")):
-            count = usage.get(name)
-            self._totals[place] += count if isinstance(count, int) else 0
+        self._totals.add(result.answer.usage, result.cost)
         if self._left:
             self._look_at_credits()
 
@@ -248,7 +254,7 @@ class Session:
         if not name:
             self._models.show(settings)
         else:
-            chosen = settings.aliases.get(name) or self._models.named(settings, name)
+            chosen = settings.aliases.get(name) or self._models.chosen(settings, name)
             self._request = replace(self._request.with_model(chosen), model_given=True)
         self._run.terminal.message(f"model: {self._request.settings.model}")
 
@@ -259,13 +265,11 @@ class Session:
 
     def _usage(self, _rest: str) -> None:
         self._output = replace(self._output, usage=not self._output.usage)
-        prompt, completion = self._totals
-        tokens = f"{prompt} prompt + {completion} completion = {prompt + completion} tokens"
-        answers = "1 answer" if self._uncounted == 1 else f"{self._uncounted} answers"
-        more = f" and {answers} not counted" if self._uncounted else ""
         state = "on" if self._output.usage else "off"
         self._look_at_credits()
-        self._run.terminal.message(f"usage: {tokens}{more} so far; showing it is {state}")
+        self._run.terminal.message(f"usage: {self._totals.tokens()}; showing it is {state}")
+        if cost := self._totals.cost():
+            self._run.terminal.message(f"cost: {cost}")
 
     def _edit(self, text: str) -> None:
         draft = text or self._typed
@@ -293,22 +297,13 @@ class Session:
 
     def _save(self, name: str) -> None:
         text = self._last_answer("save")
-        if not name:
-            raise UsageError("/save needs the name of a new file")
-        try:
-            path = Path(expand(name))
-            if path.exists() or path.is_symlink():
-                raise UsageError(f"{name} exists already", hint="/save takes a new name")
-            atomic_write(path, (text if text.endswith("\n") else f"{text}\n").encode())
-        except (OSError, ValueError) as error:
-            raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', error)}") from None
+        save_text(name, text)
         self._run.terminal.message(f"saved {name}")
 
-    def _file(self, name: str) -> None:
-        if not name or name == "-":
-            raise UsageError("/file needs the name of a file")
-        self._files.append(read_file(expand(name), lambda: b""))
-        self._run.terminal.message(f"{name} goes with the next message")
+    def _file(self, names: str) -> None:
+        for name in split_names(names):
+            self._files.append(read_file(expand(name), lambda: b""))
+            self._run.terminal.message(f"{name} goes with the next message")
 
     def _retry(self, _rest: str) -> None:
         messages = self._last or (self._recorder.repeated() if self._recorder else None)
@@ -316,6 +311,12 @@ class Session:
             raise UsageError("there is nothing to ask again yet")
         with self._turn(messages) as (request, _previous):
             self._ask(request, [])
+
+    def _new(self, _rest: str) -> None:
+        self._memory, self._last, self._answer, self._files = [], None, None, []
+        if self._recorder is not None:
+            self._recorder.leave()
+        self._run.terminal.message("a new conversation")
 
     def _exit(self, _rest: str) -> None:
         self.open = False

@@ -181,7 +181,38 @@ def test_conversations(online: Ocx, chat_server: ChatServer) -> None:
     assert len(chat_server.requests) == 4
     online("chat", "-c", "-n", "x").has(2)
     online("chat", "-c", "--conversation", "a", "x").has(2)
-    online("chat", "--conversation", "12", "x").has(2)
+    assert "no conversation 99" in online("chat", "--conversation", "99", "x").has(2).stderr
+    for name in ("", " ", "a\x07"):
+        assert "needs a name" in online("chat", "--conversation", name, "x").has(2).stderr
+    assert len(chat_server.requests) == 4
+
+
+def test_an_older_conversation_goes_on_by_its_number(online: Ocx, chat_server: ChatServer) -> None:
+    """The number of a call in `ocx history list` is that of its conversation; stderr says which."""
+    for prompt in ("first", "second"):
+        said = online("chat", "--log", prompt).has(0)
+        assert said.stderr == ""
+    said = online("chat", "--conversation", "1", "go on").has(0)
+    assert said.stderr == "ocx: continuing 1 (2 messages): first\n"
+    assert sent(chat_server)["messages"][0] == user("first")
+    assert sent(chat_server)["messages"][-1] == user("go on")
+    online("chat", "--log", "third").has(0)  # call 4
+    assert (
+        "continuing 4 (2 messages): third"
+        in online("chat", "--conversation", "4", "x", "--dry-run").has(0).stderr
+    )
+    said = online("chat", "--conversation", "3", "x").has(0)
+    assert said.stderr == "ocx: continuing 1 (4 messages): go on\n", "call 3 belongs to it"
+    assert online("chat", "--conversation", "2", "-q", "x").has(0).stderr == ""
+    note = json.loads(online("chat", "-c", "--json", "x").has(0).stderr)
+    assert note == {"note": "continuing 2 (4 messages): x"}
+
+
+def test_play_does_not_go_on_with_what_is_real(online: Ocx) -> None:
+    online("chat", "--log", "first").has(0)
+    said = online("--sandbox", "chat", "--conversation", "1", "x").has(2).stderr
+    assert "belongs to the profile default" in said
+    assert "hint: add -P default" in said
 
 
 def test_a_pipe_keeps_nothing_by_itself(online: Ocx) -> None:

@@ -329,3 +329,62 @@ def test_a_broken_tool_call_ends_a_turn_and_not_the_session(
     talk.say("two", '"a2"')
     assert contents(chat_server) == ["two"]
     assert "secret" not in talk.leave()
+
+
+def test_exit_leaves_and_costs_nothing(online: Ocx, chat_server: ChatServer) -> None:
+    for word in ("exit", "quit", "/q"):
+        talk = begin(online, "-n")
+        talk.process.send(f"{word}\r")
+        talk.process.finish().has(0)
+    assert chat_server.requests == []
+
+
+def test_an_answer_that_is_cancelled_says_so(online: Ocx, chat_server: ChatServer) -> None:
+    chat_server.answer([answers.STREAM_HEAD + answers.delta("begun\n\nx"), STALL], path=CHAT)
+    talk = begin(online, "-n")
+    talk.process.send("one\r")
+    talk.shown.until(b"begun")
+    talk.process.send(b"\x03")
+    talk.shown.until(b"(cancelled)")
+    talk.ready()
+    chat_server.answer(answers.stream("works"), path=CHAT)
+    talk.say("two", "works")
+    talk.process.send(b"half a line\x03")
+    talk.ready()
+    assert talk.leave().count("(cancelled)") == 1
+
+
+def test_a_session_says_what_it_goes_on_with(online: Ocx, chat_server: ChatServer) -> None:
+    online("chat", "--log", "a question of yesterday").has(0)
+    talk = begin(online, "-c")
+    talk.say("more", "Hello!")
+    assert "continuing 1 (2 messages): a question of yesterday" in talk.leave()
+    talk = begin(online, "--conversation", "1")
+    talk.say("/new", "a new conversation")
+    talk.say("else", "Hello!")
+    talk.leave()
+    assert contents(chat_server) == ["else"]
+    assert online("history", "list", "--json").json[0]["conversation"] == 3
+
+
+@pytest.mark.parametrize("typed", ['"""first\rsecond\rthird"""', "first\\\rsecond\\\rthird"])
+def test_arrow_up_brings_back_the_whole_message(
+    online: Ocx, chat_server: ChatServer, typed: str
+) -> None:
+    """In this session, and in the next one."""
+    talk = begin(online)
+    first, second, third = typed.split("\r")
+    talk.process.send(f"{first}\r")
+    talk.shown.until("… ".encode())
+    talk.process.send(f"{second}\r")
+    talk.shown.until_count("… ".encode(), 2)
+    talk.say(third, "Hello!")
+    chat_server.answer(answers.stream("again"), path=CHAT)
+    talk.say("\x1b[A", "again")
+    assert contents(chat_server)[-1] == "first\nsecond\nthird"
+    talk.leave()
+    chat_server.answer(answers.stream("later"), path=CHAT)
+    talk = begin(online)
+    talk.say("\x1b[A", "later")
+    assert contents(chat_server)[-1] == "first\nsecond\nthird"
+    talk.leave()

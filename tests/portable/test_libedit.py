@@ -43,7 +43,7 @@ def test_pasted_lines_are_one_message(libedit: Ocx, chat_server: ChatServer, end
     assert len(chats) == 1, "one message, one charge"
     assert chat_server.body(chats[0])["messages"][-1]["content"] == "eins 一\nzwei 二\ndrei 三"
     kept = (libedit.state / "prompts").read_text("utf-8")
-    assert kept == "eins 一\nzwei 二\ndrei 三\n"
+    assert kept == "eins 一\\\nzwei 二\\\ndrei 三\n", "one entry"
 
 
 @pytest.mark.skipif(not REAL, reason="no Python module of libedit: OCX_LIBEDIT names its folder")
@@ -80,7 +80,7 @@ def test_what_both_write_is_lines_and_no_more_than_are_kept(tmp_path: Path) -> N
     path = tmp_path / "state" / "prompts"
     prompts.write(path, [f"line {n}" for n in range(1500)] + ["two\nlines"])
     kept = prompts.read(path)
-    assert (len(kept), kept[0], kept[-2:]) == (1000, "line 502", ["two", "lines"])
+    assert (len(kept), kept[0], kept[-2:]) == (1000, "line 501", ["line 1499", "two\nlines"])
     assert path.stat().st_mode & 0o777 == 0o600
     (tmp_path / "file").touch()
     prompts.write(tmp_path / "file" / "prompts", ["x"])  # is no reason to fail

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ocx.answer.cost import Cost
 from ocx.api import Client, Endpoint
 from ocx.call.credits import Credits
 from ocx.call.exchange import Exchange
@@ -17,6 +19,8 @@ from ocx.config.settings import resolve
 from ocx.errors import BelowError, OcxError, UsageError
 from ocx.runtime import Runtime
 from ocx.session.session import HELP, Session
+from ocx.session.totals import Totals
+from ocx.session.typed import in_session
 from ocx.terminal import Output as Stdout
 from ocx.terminal import RedactingStderr, Terminal
 from tests.support import answers
@@ -86,6 +90,7 @@ def test_the_prompt_shows_the_model_and_with_usage_the_credits(
     """They are looked at after each answer, until they cannot be read."""
     balances = [answers.answer({"balance": left}) for left in (12.5, 11)]
     chat_server.answer(*balances, answers.error(404), path=BALANCE)
+    chat_server.answer(answers.answer({"data": [{"id": "x\x1b[2Jy"}]}), path=MODELS)
     session = make()
     assert session.prompt == "deepseek-chat> "
     session.handle_line("/usage")
@@ -103,15 +108,105 @@ def test_the_prompt_shows_the_model_and_with_usage_the_credits(
 
 
 def test_a_model_by_its_number(make: Make, chat_server: ChatServer) -> None:
-    """The list is asked for once; what it does not hold is a name."""
+    """The list is asked for once; a number that it does not hold is told."""
     session = make()
     session.handle_line("/model 2")
     assert session.prompt == "gpt-4o> "
-    for name in ("0", "3", "123456"):
-        session.handle_line(f"/model {name}")
-        assert session.prompt == f"{name}> "
+    for name in ("0", "3", "9999"):
+        with pytest.raises(UsageError, match="there are 2 models") as caught:
+            session.handle_line(f"/model {name}")
+        assert caught.value.hint == "/model lists them"
+    assert session.prompt == "gpt-4o> "
     assert len(chat_server.requests) == 1
     assert session.complete("/model g") == ["/model gpt-4o"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("gpt4o", "no model called gpt4o, did you mean gpt-4o?"), ("zz", "no model called zz")],
+)
+def test_a_model_that_is_not_there_is_told_at_once(make: Make, name: str, said: str) -> None:
+    session = make()
+    with pytest.raises(UsageError) as caught:
+        session.handle_line(f"/model {name}")
+    assert (caught.value.message, caught.value.hint) == (said, "/model lists them")
+    assert session.prompt == "deepseek-chat> "
+
+
+def test_a_model_that_came_later_is_found(make: Make, chat_server: ChatServer) -> None:
+    """The list that was kept may be an old one; targets of `ocx serve` are on none."""
+    session = make()
+    session.handle_line("/model gpt-4o")
+    chat_server.answer(answers.answer({"data": [{"id": "brand-new"}]}), path=MODELS)
+    session.handle_line("/model brand-new")
+    assert session.prompt == "brand-new> "
+    for name in ("lorem:20", "fault/429"):
+        session.handle_line(f"/model {name}")
+        assert session.prompt == f"{name}> "
+
+
+@pytest.mark.parametrize("line", ["exit", "quit", " exit ", "/exit", "/quit", "/q"])
+def test_words_that_leave_are_not_sent(make: Make, chat_server: ChatServer, line: str) -> None:
+    session = make()
+    session.handle_line(line)
+    assert not session.open
+    assert chat_server.requests == []
+
+
+@pytest.mark.parametrize("line", ["exit code 3?", "how do I quit vi", "Exit", "q"])
+def test_a_message_that_only_begins_so_is_sent(make: Make, line: str) -> None:
+    session = make()
+    session.handle_line(line)
+    assert session.open
+
+
+@pytest.mark.parametrize("line", ["/new", "/clear"])
+def test_a_new_conversation_forgets(make: Make, chat_server: ChatServer, line: str) -> None:
+    session = make()
+    session.handle_line("one")
+    session.handle_line(line)
+    session.handle_line("two")
+    assert contents(chat_server) == [["brief", "one"], ["brief", "two"]]
+    session.handle_line(line)
+    with pytest.raises(UsageError, match="nothing to ask again"):
+        session.handle_line("/retry")
+
+
+def test_several_files_go_with_one_message(
+    make: Make, chat_server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", "my notes"):
+        Path(name).write_text(f"[{name}]\n")
+    session = make()
+    session.handle_line("/file a b")
+    session.handle_line("/file my notes")
+    session.handle_line("/file 'my notes' a")
+    session.handle_line("read")
+    (sent,) = contents(chat_server)
+    assert sent[1].split() == ["read", "[a]", "[b]", "[my", "notes]", "[my", "notes]", "[a]"]
+
+
+def test_hints_name_the_commands_of_the_session() -> None:
+    for shell, session in (
+        ("`ocx models` lists the models; `x` too", "/model lists the models; `x` too"),
+        ("did you mean -m gpt-4o?", "did you mean /model gpt-4o?"),
+        ("`ocx balance` shows what is left", "`ocx balance` shows what is left"),
+        (None, None),
+    ):
+        assert in_session(shell) == session
+
+
+def test_what_the_answers_took() -> None:
+    totals = Totals()
+    assert totals.tokens() == "0 prompt + 0 completion = 0 tokens so far"
+    assert totals.cost() is None
+    totals.add({"prompt_tokens": 3, "completion_tokens": 1}, None)
+    assert totals.cost() == "unknown so far; `ocx chat --cost` asks the balance around each answer"
+    totals.add(None, Cost(Decimal("0.00002"), "response"))
+    totals.add({"prompt_tokens": 1, "completion_tokens": "x"}, Cost(Decimal("0.5"), "balance"))
+    assert totals.tokens() == "4 prompt + 1 completion = 5 tokens and 1 answer not counted so far"
+    assert totals.cost() == "0.50002 credits so far, and 1 answer unknown"
 
 
 def test_models_that_cannot_be_listed_are_no_error(make: Make, chat_server: ChatServer) -> None:
@@ -172,8 +267,8 @@ def test_help_the_readme_and_the_manual_name_every_command(make: Make) -> None:
     assert "/help" in commands
     for command in commands:
         assert command in HELP
-        assert command in manual
-        assert command in readme or command in {"/help", "/exit"}
+        assert command in manual, command
+        assert command in readme or command in {"/help", "/exit", "/quit", "/q", "/clear"}
 
 
 @pytest.mark.parametrize("line", ["／model　２", "／ｍｏｄｅｌ 2", "/model ０２", "／model gpt-4o"])
