@@ -141,7 +141,7 @@ complete -c ocx -n '__ocx_at \'ocx chat\'' -l option -s O -x -d 'Any other field
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l tools -x -d 'Functions that the model may ask for: a file, or JSON.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l tool-choice -x -a 'auto none required NAME' -d 'Whether it must ask for one.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l continue -s c -d 'Continue the profile\'s last conversation.'
-complete -c ocx -n '__ocx_at \'ocx chat\'' -l conversation -x -d 'Continue (or start) the named conversation.'
+complete -c ocx -n '__ocx_at \'ocx chat\'' -l conversation -x -d 'Continue (or start) this conversation; a number of the history, too.'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l log -d 'Keep the call in the history (default on a terminal).'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l no-log -s n -d 'Keep the call in the history (default on a terminal).'
 complete -c ocx -n '__ocx_at \'ocx chat\'' -l stream -d 'Print as it comes (default), or at the end.'
