@@ -86,6 +86,8 @@ test-cluster:
 
 # Other machines: an old SQLite, and what needs a namespace or a compiler. What cannot be had here is
 # skipped, and counted; docs/compatibility.md says what was run and what was only emulated.
+# OCX_LIBEDIT names a folder with a module readline of libedit: one of CPython's Modules/readline.c
+# built with -DWITH_EDITLINE -DHAVE_RL_CALLBACK and -ledit, or that of another Python.
 OLD_SQLITE = build/portable/libsqlite3.so.0
 test-portable: $(STAMP) $(OLD_SQLITE)
 	OCX_OLD_SQLITE=$(abspath $(wildcard $(OLD_SQLITE))) $(BIN)/python -m pytest -rA tests/portable
