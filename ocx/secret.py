@@ -131,6 +131,11 @@ def redact(text: str, keys: Sequence[Secret] = ()) -> str:
     return _KEY_SHAPED.sub(lambda match: Secret(match.group()).masked(), text)
 
 
+def key_shaped(text: str) -> list[Secret]:
+    """Everything in `text` that is shaped like a key."""
+    return [Secret(found) for found in dict.fromkeys(_KEY_SHAPED.findall(text))]
+
+
 class StreamMask:
     """The same for a text that comes in pieces: what may begin a secret waits for the next piece.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unicodedata import normalize
 
 from ocx.errors import UsageError
 from ocx.suggest import did_you_mean
@@ -18,9 +19,9 @@ _TYPES = {
     "bool": "boolean",
     "boolean": "boolean",
 }
-# What a Chinese or Japanese keyboard types, outside of descriptions.
-_ASCII = str.maketrans("，、；：｛｝［］【】｜？", ",,,:{}[][]|?")
-_DECLARATION = re.compile(r"([^\s{}\[\]|?｛｝［］【】｜？]+[?？]?)((?:[\s{\[｛［【].*)?)", re.S)
+# What a Chinese, Japanese or Arabic keyboard types, outside of descriptions.
+_ASCII = str.maketrans("，、；：｛｝［］【】｜？،؛؟", ",,,:{}[][]|?,,?")
+_DECLARATION = re.compile(r"([^\s{}\[\]|?｛｝［］【】｜？؟]+[?？؟]?)((?:[\s{\[｛［【].*)?)", re.S)
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,15})", re.A)
 _OPEN, _CLOSE = "{[", "}]"
 _EXAMPLE = 'for example --schema "name, age int, mood happy|sad, tags str[], note?"'
@@ -38,7 +39,7 @@ def from_shorthand(text: str) -> dict[str, Any]:
     Raises:
         UsageError: a field has no name, an unknown type, or a name that is given twice.
     """
-    text = text.strip()
+    text = normalize("NFC", text.strip())  # the model answers with composed names
     plain = text.translate(_ASCII)
     if not plain.startswith("["):
         return _object(text)

@@ -24,28 +24,37 @@ _QUOTA_CODES = {
     "exceeded_current_quota_error",  # Moonshot
     "arrearage",  # DashScope
     "accountoverdueerror",  # Volcengine
+    "prepaidbilloverdue",  # DashScope
+    "postpaidbilloverdue",
+    "allocationquota.freetieronly",
     "1113",  # Zhipu
+    "402",  # OpenRouter
+    "payment_required",
 }
 _OTHER_CODES = {"content_filter", "context_length_exceeded"}
 """Their words may repeat the prompt."""
 
-# Money in so many words; a quota, which may be one of requests a minute; and "used up" alone, which
-# may be about what the server itself runs out of.
+# Money in so many words; a quota, which may be one of requests a minute, or advice to pay, which a
+# limit of speed gives too; and "used up" alone, which may be about what the server itself lacks.
 _MONEY = (
     r"(?i)insufficient.{0,20}(balance|credit|fund)|credit balance is too low"
-    r"|(not enough|no|out of|run out of) (more )?credits?\b|not enough (balance|quota|funds)"
-    r"|(balance|credits?|quota) (is|are) not enough"
-    r"|[余餘][额額].{0,6}(不足|[用耗][尽盡]|用完)|欠[费費]|充值|儲值"
+    r"|(not enough|no|out of|run out of|any) (more )?credits?\b|not enough (balance|quota|funds)"
+    r"|(balance|credits?|quota|funds?) (is|are) (not enough|insufficient)"
+    r"|(requires|used all) (more |available )+credits|overdue (balance|payment|bill)"
+    r"|(balance|account|bill|payment) (is |are )?(overdue|in arrears)"
+    r"|(billing|spending|spend|credit)( hard)? limit|key limit exceeded"
+    r"|[余餘][额額].{0,6}(不足|[用耗][尽盡]|用完)|欠[费費]|[预預]扣.{0,4}失[败敗]"
     r"|(kredit|baki).{0,30}(tidak (men)?cukup|habis)|tidak (men)?cukup.{0,15}(kredit|baki)"
 )
 _QUOTA = (
-    r"(?i)insufficient.{0,20}quota|(credit|quota|balance).{0,20}(exhaust|used up|deplet)"
-    r"|[额額]度.{0,8}(不足|[用耗][尽盡]|用完)|kuota.{0,30}(tidak (men)?cukup|habis)"
+    r"(?i)insufficient.{0,20}quota|(credit|quota|balance|free tier).{0,30}(exhaust|used up|deplet)"
+    r"|[额額]度.{0,8}(不足|[用耗][尽盡]|用完)|充值|[储儲]值|tambah nilai"
+    r"|kuota.{0,30}(tidak (men)?cukup|habis|sepenuhnya)|quota.{0,30}billing"
 )
 _USED_UP = r"[用耗][尽盡]|用完"
 _OF_SPEED = (
     r"(?i)rate.?limit|per.?(second|minute)|\b(rpm|tpm|qps)\b|(try again|retry) (in|after) \d"
-    r"|每?分[钟鐘]|每秒|[频頻]率|速率|限流|seminit|setiap minit"
+    r"|每?分[钟鐘]|每秒|[频頻][率繁]|速率|限流|明[天日]|seminit|setiap minit"
 )
 _OF_A_SERVER = (
     r"[饱飽]和|[负負][载載]|[并並併][发發]|[连連]接|[线線]程|[内內]存|[显顯]存"

@@ -130,6 +130,7 @@ def parse_params(words: Sequence[str]) -> dict[str, str]:
     params: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
+        name = composed(name)
         if not equals or not is_parameter(name):
             raise UsageError(f"-p takes NAME=VALUE, not {word!r}", hint="for example -p lang=Malay")
         if name in params:
@@ -273,7 +274,7 @@ def _defaults(table: Mapping[str, Any], text: str, name: str) -> dict[str, str]:
             )
         if not isinstance(value, str | int | float):
             raise ConfigError(f"template {name}: the default of {key} must be a text {where}")
-        defaults[key] = value if isinstance(value, str) else json.dumps(value)
+        defaults[composed(key)] = value if isinstance(value, str) else json.dumps(value)
     return defaults
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import CHAT_TIMEOUT, Endpoint
 from ocx.errors import OcxError, UsageError
-from ocx.secret import Secret, StreamMask, mask
+from ocx.secret import Secret, StreamMask, key_shaped, mask
 from ocx.serve.app import PREFIX
 from ocx.serve.auth import check_host
 from ocx.serve.delivery import Receive, Send, body, start
@@ -160,7 +160,9 @@ class TapeApp:
         # Before the end is sent: the program may end with it.
         known, masks = self._known(request)
         recording = Recording(known, response.status, headers, pieces, masks)
-        self._tape.append(recording, self._secrets)
+        # What is hidden in the request is hidden where the answer repeats it.
+        shaped = key_shaped(query + content.decode("latin-1"))
+        self._tape.append(recording, [*self._secrets, *shaped])
         await send(body(mask_bytes(hidden.end())))
 
     def _open(self, endpoint: Endpoint) -> Pool:

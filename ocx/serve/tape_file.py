@@ -59,6 +59,13 @@ class TapeFile:
         else:
             self.recorded += 1
 
+    def held(self) -> int:
+        """How many answers the old tape holds; 0 if it cannot be read."""
+        try:
+            return sum(bool(line.strip()) for line in self.path.read_bytes().split(b"\n"))
+        except OSError:
+            return 0
+
     def complete(self) -> None:
         """Replace the old tape, if anything was recorded.
 

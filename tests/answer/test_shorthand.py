@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +43,8 @@ def describe(text: str, *values: str) -> dict[str, Any]:
             {"name": {**STRING, "description": "first, then last"}, "age": INTEGER},
         ),
         ("名前, umur int", {"名前": STRING, "umur": INTEGER}),
+        ("الاسم، العمر int؛ ملاحظة", {"الاسم": STRING, "العمر": INTEGER, "ملاحظة": STRING}),
+        (normalize("NFD", "가격 int, が"), {"가격": INTEGER, "が": STRING}),
         ("書名，頁數 int", {"書名": STRING, "頁數": INTEGER}),
         ("품명、수량 int；비고", {"품명": STRING, "수량": INTEGER, "비고": STRING}),
         ("城市：所在城市，人口\u3000int", {"城市": describe("所在城市"), "人口": INTEGER}),

@@ -53,6 +53,19 @@ def of(
         "You have run out of credits",
         "user quota is not enough",
         "not enough balance",
+        "Sorry, your account balance is insufficient",
+        "This request requires more credits, or fewer max_tokens. You can only afford 12",
+        "You exceeded your current quota, please check your plan and billing details.",
+        "Billing hard limit has been reached",
+        "Your team has used all available credits or reached its monthly spending limit.",
+        "Your team doesn't have any credits yet",
+        "The request failed because your account has an overdue balance.",
+        "Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys",
+        "The free tier of the model has been exhausted.",
+        "预扣费额度失败, 用户剩余额度: ＄0.010000, 需要预扣费额度: ＄0.050000",
+        "该模型需要充值后才能使用",
+        "Kuota anda telah digunakan sepenuhnya",
+        "Sila tambah nilai akaun anda untuk meneruskan",
     ],
 )
 def test_used_up_is_about_credits_whatever_the_status(status: int, text: str) -> None:
@@ -64,7 +77,8 @@ def test_used_up_is_about_credits_whatever_the_status(status: int, text: str) ->
 @pytest.mark.parametrize(
     "code",
     [1113, "1113", "Arrearage", "insufficient_user_quota", "insufficient_quota",
-     "pre_consume_token_quota_failed", "AccountOverdueError", "billing_not_active"],
+     "pre_consume_token_quota_failed", "AccountOverdueError", "billing_not_active", 402,
+     "AllocationQuota.FreeTierOnly", "PostpaidBillOverdue"],
 )  # fmt: skip
 def test_a_code_says_it_too(status: int, code: str | int) -> None:
     assert type(of(status, {"error": {"code": code, "message": "m"}})) is CreditsError
@@ -86,6 +100,13 @@ def test_a_code_says_it_too(status: int, code: str | int) -> None:
         (429, "您的请求频率过高，额度已用尽", RateLimitError),
         (429, "Quota exhausted for requests per minute", RateLimitError),
         (429, "Rate limit: your quota is exhausted, try again in 20s", RateLimitError),
+        (429, "免费用户每分钟限 3 次请求，充值后可提升", RateLimitError),
+        (429, "请求过于频繁，请稍后再试或充值提升等级", RateLimitError),
+        (429, "今日免费次数已用完，请明天再试", RateLimitError),
+        (429, "该API已达今日调用次数限额，如有更多请求，请联系客服购买。", RateLimitError),
+        (429, "Allocated quota exceeded, please increase your quota limit.", RateLimitError),
+        (429, "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock", RateLimitError),
+        (400, "credits: any string is expected", RejectedError),
         (429, "kuota setiap minit telah habis", RateLimitError),
         (500, "当前分组上游负载已饱和", ServerError),
         (503, "重试次数已用尽", ServerError),

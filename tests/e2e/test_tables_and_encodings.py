@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from unicodedata import normalize
 
 import pytest
 
@@ -20,6 +21,9 @@ from tests.support.row_server import RowServer
         ("a.csv", "nr\tmax-score\n1\tten\n", "<${max-score}>", ["<ten>"]),
         ("a.jsonl", '{"후기": "별로"}\n', "$후기의 감정", ["별로의 감정"]),
         ("a.csv", "note\nok\n", "$note好", ["ok好"]),
+        ("a.csv", "id,ที่อยู่\n1,กรุงเทพ\n", "$ที่อยู่ครับ", ["กรุงเทพครับ"]),
+        ("a.csv", normalize("NFD", "id,질문 ガ\n") + "1,z\n", "${질문 ガ}!", ["z!"]),
+        ("a.csv", "id,café\n1,z\n", normalize("NFD", "$café!"), ["z!"]),
     ],
 )
 def test_any_column_is_filled(
@@ -34,6 +38,9 @@ def test_a_parameter_has_any_name(ocx: Ocx, rows: RowServer) -> None:
     (ocx.work / "a.csv").write_text("句子\n早安\n")
     ocx("batch", "a.csv", "译成${目标 语}：${句子}", "-p", "目标 语=Bahasa Melayu").has(0)
     assert list(rows.asked) == ["译成Bahasa Melayu：早安"]
+    decomposed = normalize("NFD", "ガ=早く")
+    ocx("chat", "--save-template", "k", "${ガ}!").has(0)
+    assert "早く!" in ocx("chat", "-t", "k", "-p", decomposed, "--dry-run").has(0).text
     ocx("chat", "--save-template", "tr", "写一首关于$主题的诗", "-p", "主题=海").has(0)
     assert "写一首关于雨的诗" in ocx("chat", "-t", "tr", "-p", "主题=雨", "--dry-run").has(0).text
 

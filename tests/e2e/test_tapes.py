@@ -315,6 +315,31 @@ def test_a_key_in_a_request_is_not_on_the_tape_and_the_request_plays(
     replay(online, *text).has(7)
 
 
+FOREIGN = "sk-proj-AbCdEf0123456789ZyXw"
+
+
+@pytest.mark.parametrize(
+    "text", [f'{{"OPENAI_API_KEY":"{FOREIGN}"}}', f"export KEY={FOREIGN}\n", f"?key={FOREIGN}&y=1"]
+)
+def test_a_key_of_somebody_else_that_the_answer_repeats_is_not_on_the_tape(
+    online: Ocx, chat_server: ChatServer, text: str
+) -> None:
+    chat_server.answer(answers.stream("It says:\n", text), path=CHAT)
+    (online.work / ".env").write_text(text)
+    asks = chat(online, "-f", ".env", "what is this?")
+    assert FOREIGN in record(online, *asks).has(0).text
+    assert FOREIGN not in tape_of(online).decode()
+    assert "sk-…ZyXw" in replay(online, *asks).has(0).text
+
+
+def test_a_tape_that_loses_answers_says_so(online: Ocx) -> None:
+    three = ("sh", "-c", '"$@" one; "$@" two; "$@" three', "sh", *chat(online))
+    assert "held" not in record(online, *three).has(0).stderr
+    run = record(online, *chat(online, "one")).has(0)
+    assert "tape.jsonl held 3 answers and now holds 1" in run.stderr
+    assert "--missing record" in run.stderr
+
+
 def test_the_programs_own_key_in_a_request_plays_in_the_next_run(online: Ocx) -> None:
     tells = ("sh", "-c", 'exec "$@" "my key is $OCX_API_KEY"', "sh", *chat(online))
     record(online, *tells).has(0)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocx.prompt.places import fill, is_parameter, place_names, written
+
+NFD = normalize("NFD", "café")
+"""As a Mac stores it."""
 
 
 @pytest.mark.parametrize(
@@ -26,6 +31,13 @@ from ocx.prompt.places import fill, is_parameter, place_names, written
         ("$prénom", [], ["pr"]),
         ("$5, $$a, $, ${}, ${a{b}}, $-x", [], []),
         ("${line\nend}", [], []),
+        ("$ที่อยู่ครับ", ["ที่อยู่"], ["ที่อยู่"]),
+        ("$पता और", ["पता"], ["पता"]),
+        (f"${NFD} ${{{NFD}}}x", ["café"], ["café", "café"]),
+        ("$cafés ${café}", [NFD], [NFD, NFD]),
+        (f"${{{NFD}}}", [NFD, "café"], [NFD]),
+        (f"${{{NFD}}}", [], ["café"]),
+        ("$질문은", [normalize("NFD", "질문")], [normalize("NFD", "질문")]),
     ],
 )
 def test_names(text: str, known: list[str], names: list[str]) -> None:
@@ -33,8 +45,8 @@ def test_names(text: str, known: list[str], names: list[str]) -> None:
 
 
 def test_a_value_is_put_in_and_what_follows_the_name_stays() -> None:
-    values = {"意见": "$好", "a b": "${x}", "text": "T"}
-    assert fill("$意见的 ${a b}$$$text好 $5", values) == "$好的 ${x}$T好 $5"
+    values = {"意见": "$好", "a b": "${x}", "text": "T", NFD: "N"}
+    assert fill("$意见的 ${a b}$$$text好 $5 $cafés", values) == "$好的 ${x}$T好 $5 Ns"
 
 
 @given(st.text(st.characters(exclude_characters="{}\r\n"), min_size=1), st.text())

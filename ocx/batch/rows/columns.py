@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ocx.batch.rows.composer import Composer, missing_fields, named_fields
 from ocx.errors import UsageError
-from ocx.prompt.places import written
+from ocx.prompt.places import is_parameter, known_as, written
 from ocx.suggest import nearest
 
 _SHOWN = 20
@@ -24,7 +24,7 @@ def check_columns(composer: Composer, columns: Sequence[str], name: str) -> None
     template = composer.template
     missing = [*missing_fields(template, columns)] if template is not None else []
     others = (composer.id_column, composer.attach_field)
-    missing += [column for column in others if column is not None and column not in columns]
+    missing += [column for column in others if column and not known_as(column, columns)]
     if missing:
         raise _no_column(missing, columns, name, written_as_place=missing[0] not in others)
     if composer.attach_field is not None or {"prompt", "messages", "body"} & {*columns}:
@@ -32,13 +32,13 @@ def check_columns(composer: Composer, columns: Sequence[str], name: str) -> None
     if template is None:
         raise UsageError(
             f"{name} has no column prompt, and there is no PROMPT; its columns: {_listed(columns)}",
-            hint=f'give one that names a column, for example "Summarize: {written(columns[-1])}"',
+            hint=f'give one that names a column, for example "Summarize: {_some(columns)}"',
         )
     if not named_fields(template, columns):
         raise UsageError(
             f"the prompt names no column of {name}, so that each row would ask the same;"
             f" its columns: {_listed(columns)}",
-            hint=f'name one, for example "Summarize: {written(columns[-1])}"',
+            hint=f'name one, for example "Summarize: {_some(columns)}"',
         )
 
 
@@ -53,6 +53,11 @@ def _no_column(
     return UsageError(
         f"{name} has no {word} {', '.join(missing)}; its columns: {_listed(columns)}", hint=hint
     )
+
+
+def _some(columns: Sequence[str]) -> str:
+    """The place of a column, the last that has one."""
+    return written(next((c for c in reversed(columns) if is_parameter(c)), columns[-1]))
 
 
 def _listed(columns: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from ocx.batch.rows.row import CHAT_PATH, BadInput, BadRecord, BadRow, Record, R
 from ocx.errors import OcxError
 from ocx.prompt.input import join
 from ocx.prompt.options import API_FIELDS
-from ocx.prompt.places import fill
+from ocx.prompt.places import fill, known_as
 from ocx.prompt.templates import STDIN_NAME, Template
 from ocx.suggest import did_you_mean
 
@@ -68,9 +68,10 @@ class Composer:
     def _id(self, record: Record) -> str:
         fields = record.fields
         if self.id_column is not None:
-            if self.id_column not in fields:
+            column = known_as(self.id_column, fields)
+            if column is None:
                 raise BadInput(f"has no field {self.id_column} for the id")
-            return _checked_id(fields[self.id_column])
+            return _checked_id(fields[column])
         for name in ("custom_id", "id"):
             if fields.get(name) is not None:
                 return _checked_id(fields[name])
@@ -120,8 +121,9 @@ class Composer:
         self, fields: Mapping[str, Any], prompt: str, system: Any, own: Mapping[str, Any]
     ) -> dict[str, Any]:
         content: Any = prompt
-        if self.attach_field is not None and fields.get(self.attach_field):
-            content = _attached(prompt, fields[self.attach_field])
+        column = known_as(self.attach_field, fields) if self.attach_field else None
+        if column and fields[column]:
+            content = _attached(prompt, fields[column])
         if isinstance(content, str) and not content.strip():
             raise BadInput("has an empty prompt")
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]

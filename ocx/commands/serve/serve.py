@@ -180,6 +180,9 @@ def _end_tape(run: Runtime, file: TapeFile, status: int, *, on_failure: bool) ->
                 else (f"{cut} requests got no whole answer and are")
             )
             run.warn(f"{lost} not on {file.path}")
+        if not file.adds and 0 < file.recorded < (held := file.held()):
+            adds = f"--replay {file.path} --missing record keeps what is there and adds to it"
+            run.warn(f"{file.path} held {held} answers and now holds {file.recorded}; {adds}")
         file.complete()
     elif kept := file.abandon():
         run.warn(
