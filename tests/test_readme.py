@@ -3,7 +3,6 @@
 import re
 import shutil
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -11,16 +10,15 @@ from ocx.docs.guide import guide_file
 from ocx.docs.topics import GUIDES
 from ocx.errors import exit_code_table
 from ocx.typography import cells
+from tests.support.pages import EVERYTHING, NAMES, PAGES, README, ROOT
 from tests.support.program import Ocx, Run
 
 pytestmark = pytest.mark.unmeasured
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-
 
 def test_the_exit_codes_are_those_of_the_program() -> None:
-    table = README.partition("<!-- exit-codes -->")[2].partition("<!-- /exit-codes -->")[0]
+    page = PAGES["exit-codes"]
+    table = page.partition("<!-- exit-codes -->")[2].partition("<!-- /exit-codes -->")[0]
     rows = [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in table.split("\n")]
     shown = [row for row in rows if row[0].isdigit()]
     assert shown == exit_code_table()
@@ -38,12 +36,21 @@ def test_the_second_command_is_the_gate() -> None:
     assert commands[1] == "bash .ci/run"
 
 
+def test_the_readme_is_short_and_every_link_leads_somewhere() -> None:
+    assert len(README.splitlines()) <= 240
+    for folder, text in [(ROOT, README), *((ROOT / "docs", page) for page in PAGES.values())]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert (folder / target).exists(), target
+    for name in NAMES:
+        assert f"docs/{name}.md" in README
+
+
 # Examples that need files, earlier calls, a real model or an editor have tests of their own.
 ELSEWHERE = "<|…|error.type|-f |-a |-t |-x |--schema|--snippet|--conversation|history|ocx chat  "
 EXAMPLES = [
     line
     for line in re.findall(
-        r"^ocx (?!keys|config|batch|-P|serve|exec|env|api|doctor).*", README, re.M
+        r"^ocx (?!keys|config|batch|-P|serve|exec|env|api|doctor).*", EVERYTHING, re.M
     )
     if not re.search(ELSEWHERE, line)
 ]

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.support import answers
+from tests.support.pages import PAGES
 from tests.support.program import Ocx
 from tests.support.row_server import RowServer, good, read_rows, text_of, write_rows
 
@@ -303,8 +304,7 @@ def test_ctrl_c_drains_and_dies_by_it(ocx: Ocx, rows: RowServer) -> None:
     assert set(rows.asked.values()) == {1}
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-EXAMPLES = re.findall(r"^(?:printf .*\| )?ocx batch .*", README, re.M)
+EXAMPLES = re.findall(r"^(?:printf .*\| )?ocx batch .*", PAGES["batch"], re.M)
 
 
 def test_the_examples_of_the_readme_run_in_their_order(ocx: Ocx, rows: RowServer) -> None:

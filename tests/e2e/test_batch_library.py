@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
+from tests.support.pages import PAGES
 from tests.support.program import Ocx
 from tests.support.row_server import RowServer
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-SECTION = README.partition("Many prompts, with the speed, retries and budgets")[2]
+SECTION = PAGES["library"].partition("Many prompts, with the speed, retries and budgets")[2]
 LOOP, STEP = re.findall(r"```python\n(.*?)```", SECTION, re.S)[:2]
 
 
@@ -32,9 +31,8 @@ def test_the_endpoint_and_the_model_are_those_of_the_command_line(
 
 
 def test_it_is_a_step_of_a_pipeline(ocx: Ocx, rows: RowServer) -> None:
-    use = 'print(answer({"prompt": ["one", "two"], "n": [1, 2]}))'
-    found = run(ocx, f"import ocx.batch\n{STEP}\n{use}")
-    assert eval(found) == {"prompt": ["one", "two"], "n": [1, 2], "answer": ["ONE", "TWO"]}
+    code = f"import ocx.batch\nblocks = [['one', 'two']]\n{STEP}\nprint(answers)"
+    assert run(ocx, code) == "['ONE', 'TWO']\n"
 
 
 def test_without_a_key_it_says_so(ocx: Ocx) -> None:

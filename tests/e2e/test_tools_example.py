@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
+from tests.support.pages import PAGES
 from tests.support.program import Ocx
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-SECTION = README.partition("### Let the model ask for tools\n")[2].partition("\n### ")[0]
+SECTION = PAGES["cookbook"].partition("## Let the model ask for tools\n")[2].partition("\n## ")[0]
 (EXAMPLE,) = re.findall(r"```sh\n(.*?)```", SECTION, re.S)
 TOOLS = re.findall(r"^tools='(.*)'$", EXAMPLE, re.M)[0]
 QUESTION = re.findall(r"^question='(.*)'$", EXAMPLE, re.M)[0]

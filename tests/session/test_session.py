@@ -26,6 +26,7 @@ from ocx.terminal import RedactingStderr, Terminal
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.memory import MemoryRaw
+from tests.support.pages import PAGES, ROOT
 
 Make = Callable[..., Session]
 
@@ -260,9 +261,8 @@ def test_a_command_that_is_not_there(make: Make) -> None:
 
 
 def test_help_the_readme_and_the_manual_name_every_command(make: Make) -> None:
-    root = Path(__file__).parents[2]
-    manual = (root / "man" / "ocx-chat.1").read_text("utf-8").replace("\\", "")
-    readme = (root / "README.md").read_text("utf-8")
+    manual = (ROOT / "man" / "ocx-chat.1").read_text("utf-8").replace("\\", "")
+    readme = PAGES["cookbook"]
     commands = {found.strip() for found in make().complete("/")}
     assert "/help" in commands
     for command in commands:
