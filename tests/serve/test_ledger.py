@@ -176,3 +176,27 @@ def test_only_a_key_in_use_can_be_rotated(ledger: Ledger, state: str) -> None:
         ledger.revoke("k")
     assert ledger.rotate("k") is None
     assert len(ledger.list_keys()) == (state != "missing")
+
+
+def test_a_settlement_costs_the_same_however_long_the_ledger_is(ledger: Ledger) -> None:
+    account = ledger.account(grant=10**6)
+    key = Key(None, account.id, "", "")
+
+    def steps() -> int:
+        """Instructions of SQLite's virtual machine."""
+        taken = 0
+
+        def count() -> None:
+            nonlocal taken
+            taken += 1
+
+        ledger.store.db.set_progress_handler(count, 1)
+        ledger.settle(ledger.reserve(key, "m", 10), Bill(1, 1, 1, "counted", "finished"))
+        ledger.store.db.set_progress_handler(None, 1)
+        return taken
+
+    steps()
+    few = steps()
+    for _ in range(500):
+        ledger.grant(account.id, 1)
+    assert 0 < steps() < 2 * few

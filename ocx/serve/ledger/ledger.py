@@ -108,6 +108,11 @@ class Ledger:
         ).fetchone()
         return Account(*row)
 
+    def _available(self, account: int) -> int:
+        # Not by `balance`, which adds up the whole ledger of the account.
+        query = "SELECT balance - held FROM account WHERE id = ?"
+        return int(self._db.execute(query, (account,)).fetchone()[0])
+
     def grant(self, account: int, micro: int) -> Account:
         """Add credits, or take some away (`adjust`).
 
@@ -115,18 +120,22 @@ class Ledger:
             Overdrawn: less than that is available.
         """
         with transaction(self._db):
-            now = self.balance(account)
-            if now.available + micro < 0:
-                raise Overdrawn(now.available)
+            available = self._available(account)
+            if available + micro < 0:
+                raise Overdrawn(available)
             self._move(account, micro, "grant" if micro >= 0 else "adjust")
         return self.balance(account)
 
-    def _move(self, account: int, micro: int, kind: str, charge: int | None = None) -> None:
+    def _move(self, account: int, micro: int, kind: str) -> None:
         self._db.execute("UPDATE account SET balance = balance + ? WHERE id = ?", (micro, account))
+        row = self._db.execute("SELECT balance FROM account WHERE id = ?", (account,)).fetchone()
+        self._note(account, micro, kind, None, row[0])
+
+    def _note(self, account: int, micro: int, kind: str, charge: int | None, balance: int) -> None:
         self._db.execute(
             "INSERT INTO ledger (at, account, kind, amount, charge, balance_after)"
-            " SELECT ?, id, ?, ?, ?, balance FROM account WHERE id = ?",
-            (self._now(), kind, micro, charge, account),
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (self._now(), account, kind, micro, charge, balance),
         )
 
     def reserve(self, key: Key, model: str, hold: int) -> int:
@@ -142,7 +151,7 @@ class Ledger:
                 {"h": hold, "id": key.account},
             )
             if not held.rowcount:
-                raise Overdrawn(self.balance(key.account).available)
+                raise Overdrawn(self._available(key.account))
             made = self._db.execute(
                 "INSERT INTO charge (account, key, model, hold, boot, opened)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -170,16 +179,21 @@ class Ledger:
             self.store.log.note()
         with transaction(self._db, durable=False):
             row = self._db.execute(
-                "SELECT account, hold FROM charge WHERE id = ? AND state = 'held'", (charge,)
+                "SELECT a.id, hold, balance, held FROM charge c JOIN account a ON a.id = account"
+                " WHERE c.id = ? AND state = 'held'",
+                (charge,),
             ).fetchone()
             if row is None:
                 return 0
-            account, hold = row
-            self._db.execute("UPDATE account SET held = held - ? WHERE id = ?", (hold, account))
-            taken = min(bill.cost, self.balance(account).available)
+            account, hold, balance, held = row
+            taken: int = min(bill.cost, balance - held + hold)
             self._close(charge, bill, taken)
+            self._db.execute(
+                "UPDATE account SET balance = ?, held = ? WHERE id = ?",
+                (balance - taken, held - hold, account),
+            )
             if taken:
-                self._move(account, -taken, "charge", charge)
+                self._note(account, -taken, "charge", charge, balance - taken)
             return taken
 
     async def durable(self) -> None:
