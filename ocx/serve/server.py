@@ -41,6 +41,36 @@ _PAUSE = 0.05  # seconds until accepting is tried again, all connections being b
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+class _OneWrite:
+    """A transport that sends what was written in one turn of the loop at once: head and body."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._data: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._data:
+            self._loop.call_soon(self._flush)
+        self._data.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._flush()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        data, self._data = b"".join(self._data), []
+        if data:
+            self._transport.write(data)
+
+
 class _DeadlineProtocol(H11Protocol):
     """A connection that waits `seconds` for a whole request; uvicorn waits for ever.
 
@@ -56,6 +86,7 @@ class _DeadlineProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport: Any = _OneWrite(self.transport, self.loop)
         self.idle[self] = None
         self._begin()
 

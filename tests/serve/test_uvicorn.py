@@ -94,3 +94,33 @@ def test_a_running_connection_knows_its(
             case "cycle":
                 assert found.scope["path"].endswith("/chat/completions")
     served.wait_for(1)
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/balance"])
+def test_head_and_body_are_sent_in_one_write(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """uvicorn writes them one after the other; each write is a system call and a packet."""
+    written: list[bytes] = []
+    made = H11Protocol.connection_made
+
+    def noted(self: H11Protocol, transport: Any) -> None:
+        send = transport.write
+
+        class Noted:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(transport, name)
+
+            def write(self, data: bytes) -> None:
+                written.append(data)
+                send(data)
+
+        made(self, Noted())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(H11Protocol, "connection_made", noted)
+    served = serve()
+    reply = served.ask() if path == "/chat/completions" else served.http.get(path)
+    assert reply.status_code == 200
+    (answer,) = written
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(reply.content)
