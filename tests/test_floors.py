@@ -98,7 +98,6 @@ FOREIGN = {
     "h11": ("ocx.api", "ocx.serve.server"),
     "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.typer_internals"),
     "rich": ("ocx.output",),
-    "starlette": (SERVE,),
     "uvicorn": ("ocx.serve.server",),
     "sqlite3": (SERVE, "ocx.history", "ocx.sqlite", "ocx.doctor.machine"),
     "jsonschema": ("ocx.answer",),

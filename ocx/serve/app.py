@@ -9,23 +9,17 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.routing import Router as Paths
 
 from ocx import __version__
 from ocx.secret import Secret, redact
 from ocx.serve import faults
 from ocx.serve.auth import authenticate, check_host, check_length, digest
 from ocx.serve.chat import Chat
-from ocx.serve.delivery import Receive, Send, Watch, body, start
+from ocx.serve.delivery import Headers, Receive, Send, Watch, body, start
 from ocx.serve.ledger.ledger import Key, Ledger
 from ocx.serve.ledger.money import credits
 from ocx.serve.limits import Limiter
@@ -35,6 +29,8 @@ from ocx.serve.routing import Catalogue, Router
 from ocx.serve.wire import dump
 
 PREFIX = "/api/v1"
+_MODEL = f"{PREFIX}/models/"
+_READ = ("GET", "HEAD")
 # Calls of other APIs, wherever a program looks for them: Codex asks only the first, Claude Code
 # only the second.
 _OTHER_APIS = re.compile(r"(?:/api)?(?:/v1)*/(responses|messages)(?:/.*)?")
@@ -42,6 +38,7 @@ _NAMES = {"responses": "the Responses API", "messages": "Anthropic's Messages AP
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 RPM = 60_000
 CONCURRENCY = 1_000
+Endpoint = Callable[[Any, Receive, Send], Awaitable[None]]
 SEND_TIMEOUT = 60.0
 REQUEST_TIMEOUT = 60.0
 
@@ -88,16 +85,13 @@ class App:
             components.router,
             components.fixed,
         )
-        self._paths = Paths(
-            [
-                Route(f"{PREFIX}/chat/completions", chat, methods=["POST"]),
-                Route(f"{PREFIX}/models", self._counted(self._models)),
-                Route(f"{PREFIX}/models/{{id:path}}", self._counted(self._model)),
-                Route(f"{PREFIX}/balance", self._counted(self._balance)),
-                Route(f"{PREFIX}/openapi.json", self._counted(_openapi)),
-            ],
-            redirect_slashes=False,
-        )
+        self._paths: dict[str, tuple[tuple[str, ...], Endpoint]] = {
+            f"{PREFIX}/chat/completions": (("POST",), chat),
+            f"{PREFIX}/models": (_READ, self._counted(self._models)),
+            _MODEL: (_READ, self._counted(self._model)),
+            f"{PREFIX}/balance": (_READ, self._counted(self._balance)),
+            f"{PREFIX}/openapi.json": (_READ, self._counted(_openapi)),
+        }
 
     def stop(self) -> None:
         """End every running answer with what it has delivered. Call it in the event loop."""
@@ -123,8 +117,6 @@ class App:
             await self._answer(scope, record, receive, reply.send)
         except ApiProblem as problem:
             await reply.problem(problem)
-        except HTTPException as error:  # Starlette's: no such path, no such method
-            await reply.problem(_of_starlette(error))
         except Exception as error:  # a bug of ours ends one request, never the server
             record.failure = f"{type(error).__name__}: {error}"
             await reply.problem(ApiProblem(500, "internal error of this server", code="internal"))
@@ -146,13 +138,25 @@ class App:
         record.fault = _header(scope, faults.HEADER.lower().encode())
         scope.update(
             {
-                "app": self,
                 "ocx.record": record,
                 "ocx.key": key,
                 "ocx.watch": self._watching(),
             }
         )
-        await self._paths(scope, receive, send)
+        await self._endpoint(scope["path"], scope["method"])(scope, receive, send)
+
+    def _endpoint(self, path: str, method: str) -> Endpoint:
+        methods, endpoint = self._paths.get(_MODEL if path.startswith(_MODEL) else path, ((), None))
+        if endpoint is None:
+            raise ApiProblem(404, "Not Found", code="not_found")
+        if method not in methods:
+            raise ApiProblem(
+                405,
+                "Method Not Allowed",
+                code="method_not_allowed",
+                headers={"allow": ", ".join(methods)},
+            )
+        return endpoint
 
     def _record(self, scope: Any) -> RequestRecord:
         method, path = scope["method"], scope["path"]
@@ -166,18 +170,19 @@ class App:
             return self._process_key
         return self._components.ledger.find_key(hashed)
 
-    def _counted(self, make: Callable[[Request, Key], Any]) -> Any:
+    def _counted(self, make: Callable[[str, Key], Any]) -> Endpoint:
         """An endpoint that answers with a JSON document and counts for the rate limit."""
 
-        async def endpoint(request: Request) -> Response:
-            record: RequestRecord = request.scope["ocx.record"]
-            key: Key = request.scope["ocx.key"]
+        async def endpoint(scope: Any, receive: Receive, send: Send) -> None:  # noqa: ARG001
+            record: RequestRecord = scope["ocx.record"]
+            key: Key = scope["ocx.key"]
             self._meet_fault(record)
-            answer = make(request, key)
+            data = dump(make(scope["path"], key))
             limiter = self._components.limiter
             record.rate_limit = limiter.enter(key.id, key.rpm, key.concurrency)
             limiter.leave(key.id)
-            return Response(dump(answer), media_type="application/json")
+            await send(start(200, _json_of(data)))
+            await send(body(data))
 
         return endpoint
 
@@ -187,14 +192,14 @@ class App:
             if fault is not None and fault.status is not None:
                 faults.refuse(fault)
 
-    def _models(self, request: Request, key: Key) -> Any:  # noqa: ARG002
+    def _models(self, path: str, key: Key) -> Any:  # noqa: ARG002
         models = self._components.catalogue.models.values()
         return {"object": "list", "data": [model.document() for model in models]}
 
-    def _model(self, request: Request, key: Key) -> Any:  # noqa: ARG002
-        return self._components.catalogue.find(request.path_params["id"]).document()
+    def _model(self, path: str, key: Key) -> Any:  # noqa: ARG002
+        return self._components.catalogue.find(path.removeprefix(_MODEL)).document()
 
-    def _balance(self, request: Request, key: Key) -> Any:  # noqa: ARG002
+    def _balance(self, path: str, key: Key) -> Any:  # noqa: ARG002
         account = self._components.ledger.balance(key.account)
         return {
             "object": "balance",
@@ -227,13 +232,15 @@ class _Reply:
             return
         data = dump(problem.body())
         headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
-        headers.append((b"content-type", b"application/json"))
-        headers.append((b"content-length", b"%d" % len(data)))
-        await self.send(start(problem.status, headers))
+        await self.send(start(problem.status, headers + _json_of(data)))
         await self.send(body(data))
 
 
-def _openapi(request: Request, key: Key) -> Any:  # noqa: ARG001
+def _json_of(data: bytes) -> Headers:
+    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
+
+
+def _openapi(path: str, key: Key) -> Any:  # noqa: ARG001
     document = json.loads(DESCRIPTION.read_text("utf-8"))
     document["info"]["version"] = __version__
     return document
@@ -261,9 +268,3 @@ def _header(scope: Any, wanted: bytes) -> str | None:
             text: str = value.decode("latin-1")
             return text.strip()
     return None
-
-
-def _of_starlette(error: HTTPException) -> ApiProblem:
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
-    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    return ApiProblem(error.status_code, error.detail, code=code, headers=headers)
