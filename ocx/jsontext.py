@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _DEEPEST = 500
@@ -62,3 +63,14 @@ def _is_too_deep(value: Any) -> bool:
             return False
         level = [item for each in lists for item in each]
     return True
+
+
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """`value` with `change` made to all its texts, names of fields too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {change(str(name)): map_texts(item, change) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [map_texts(item, change) for item in value]
+    return value

@@ -147,17 +147,24 @@ class StreamMask:
         self.keys = keys
         self._shaped = shaped
         self._held = ""
+        self._told = ""  # the last that was shown, if it may begin a secret
 
     def feed(self, piece: str) -> str:
         """What can be shown now of all that came."""
-        text = self._mask(self._held + piece)
+        text = self._mask(self._told + self._held + piece)
         at = self._open_from(text)
-        self._held = text[at:]
-        return text[:at]
+        shown, self._held = text[:at], text[at:]
+        if self._told.startswith(shown):
+            self._told = self._told[len(shown) :]
+            self._held = self._held.removeprefix(self._told)
+            return ""
+        told, self._told = self._told, ""
+        return shown.removeprefix(told)
 
     def end(self) -> str:
-        """What was held back: no secret, since nothing follows."""
+        """What was held back: no secret, if nothing follows; what does is masked with it."""
         held, self._held = self._held, ""
+        self._told += held
         return held
 
     def _mask(self, text: str) -> str:

@@ -232,3 +232,18 @@ def test_secrets_beside_the_key(
 )
 def test_a_word_of_argv_that_may_be_a_key_is_cut(word: str, shown: str) -> None:
     assert word_of_argv(word) == shown
+
+
+@pytest.mark.parametrize("cut", range(1, 17))
+@pytest.mark.parametrize("again", range(0, 17, 5))
+def test_what_goes_on_after_an_end_is_still_no_key(cut: int, again: int) -> None:
+    key = "gsk_0123456789abc"
+    stream = StreamMask([Secret(key)])
+    out = stream.feed(f"a {key[:cut]}") + stream.end()
+    assert out == f"a {key[:cut]}"
+    middle = max(cut, again)
+    out += stream.feed(key[cut:middle]) + stream.end()
+    out += stream.feed(f"{key[middle:]} b") + stream.end()
+    assert key not in out
+    assert out.endswith(f"{Secret(key).masked()} b")
+    assert stream.feed("c") == "c"

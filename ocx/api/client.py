@@ -113,7 +113,7 @@ class Client:
     def _get_models(self, path: str) -> Reply:
         reply = self.request("GET", path, cap=QUICK_CAP)
         with _described(reply):
-            model_ids(document_of(reply, self._endpoint.key))
+            model_ids(document_of(reply, self._endpoint.secrets))
         return reply
 
     def balance(self) -> Reply:
@@ -131,7 +131,7 @@ class Client:
         request = chat_request(self._endpoint, body, stream=False)
         reply = self._reply(request, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
         with _described(reply):
-            return complete(reply, self._endpoint.key)
+            return complete(reply, self._endpoint.secrets)
 
     def stream(self, body: Mapping[str, Any]) -> Stream:
         """POST /chat/completions with `stream: true`; to be used in a `with`.
@@ -143,7 +143,7 @@ class Client:
         call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
         source = _Source(call, response)
-        return Stream(source, StreamState(headers_of(response), endpoint.key))
+        return Stream(source, StreamState(headers_of(response), endpoint.secrets))
 
     def request(
         self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP
@@ -184,7 +184,7 @@ class Client:
             headers,
             body,
             parse(body, headers.get("content-type", "")),
-            request_id(headers, self._endpoint.key),
+            request_id(headers, self._endpoint.secrets),
             time.monotonic() - call.started,
             call.attempts,
         )
@@ -275,7 +275,7 @@ class _Call:
         response.close()
         headers = headers_of(response)
         error = from_response(
-            response.status_code, headers, bytes(body[:ERROR_CAP]), key=self._endpoint.key
+            response.status_code, headers, bytes(body[:ERROR_CAP]), keys=self._endpoint.secrets
         )
         error.headers, error.body = headers, bytes(body[:ERROR_CAP])
         return Failure(error, "status", headers)
@@ -294,14 +294,13 @@ class _Call:
             raise self.backend.expired()
 
     def _line(self, response: httpx.Response, began: float) -> str:
-        found = request_id(headers_of(response), self._endpoint.key)
+        found = request_id(headers_of(response), self._endpoint.secrets)
         name = f", request id {found}" if found else ""
         sent, took = self._request, (time.monotonic() - began) * 1000
         return f"{sent.method} {sent.url}: {response.status_code}{name}, {took:.0f} ms"
 
     def _masked(self, text: str) -> str:
-        key = self._endpoint.key
-        return redact(text, (key,) if key else ())
+        return redact(text, self._endpoint.secrets)
 
 
 class _Source:
@@ -314,7 +313,7 @@ class _Source:
         self.attempts = call.attempts
         self.started = call.started
         self.status = response.status_code
-        self.request_id = request_id(headers_of(response), call._endpoint.key)
+        self.request_id = request_id(headers_of(response), call._endpoint.secrets)
 
     def pieces(self) -> Iterator[bytes]:
         encoding = self._response.headers.get("content-encoding", "")

@@ -140,7 +140,7 @@ class CompletionBuilder:
         return {"index": index, "message": message, **_without(choice, "index", "message")}
 
 
-def complete(reply: Reply, key: Secret | None = None) -> Reply:
+def complete(reply: Reply, keys: Sequence[Secret] = ()) -> Reply:
     """The reply with a chat.completion in `json`, built from chunks if the server streamed.
 
     Its tool calls have ids, made up where the server gave none.
@@ -151,9 +151,9 @@ def complete(reply: Reply, key: Secret | None = None) -> Reply:
         OcxError: the body reports a failure, or is not a chat completion.
     """
     if sniff(reply.body) == "events":
-        return _built(reply, key)
-    document = document_of(reply, key)
-    error = fault_in(document, key)
+        return _built(reply, keys)
+    document = document_of(reply, keys)
+    error = fault_in(document, keys)
     if _name_calls(document["choices"]):
         reply = dataclasses.replace(reply, body=json.dumps(document).encode())
     if error is not None:
@@ -162,7 +162,7 @@ def complete(reply: Reply, key: Secret | None = None) -> Reply:
 
 
 def fault_in(
-    document: Any, key: Secret | None = None, *, refusal_counts: bool = False
+    document: Any, keys: Sequence[Secret] = (), *, refusal_counts: bool = False
 ) -> OcxError | None:
     """Why a document is no whole answer; None if it is one.
 
@@ -173,41 +173,41 @@ def fault_in(
         OcxError: it reports a failure, or is not a chat completion.
     """
     check_completion(document)
-    state = StreamState(key=key)
+    state = StreamState(keys=keys)
     state.whole(document, "")
     if refusal_counts:
         state.refusal = ""
     return state.verdict()
 
 
-def document_of(reply: Reply, key: Secret | None = None) -> Any:
+def document_of(reply: Reply, keys: Sequence[Secret] = ()) -> Any:
     """The reply's JSON.
 
     Raises:
         OcxError: it reports a failure in spite of its status, or is HTML or anything else.
     """
     if reply.json is None:
-        raise unexpected(reply.body)
-    error = from_document(reply.json, reply.headers, status=reply.status, key=key)
+        raise unexpected(reply.body, keys)
+    error = from_document(reply.json, reply.headers, status=reply.status, keys=keys)
     if error is not None:
         raise error
     return reply.json
 
 
-def unexpected(body: bytes) -> ServerError:
+def unexpected(body: bytes, keys: Sequence[Secret] = ()) -> ServerError:
     """The error for a 200 whose body is not what was asked for."""
     if sniff(body) == "html":
         message = "the answer is an HTML page, not JSON"
     elif not body.strip():
         message = "the answer is empty"
     else:
-        message = f"the answer is not JSON: {excerpt(body)}"
+        message = f"the answer is not JSON: {excerpt(body, keys)}"
     hint = "is base_url the URL of the API, with its path?"
     return ServerError(message, hint=hint)
 
 
-def _built(reply: Reply, key: Secret | None) -> Reply:
-    state, builder = StreamState(reply.headers, key), CompletionBuilder()
+def _built(reply: Reply, keys: Sequence[Secret]) -> Reply:
+    state, builder = StreamState(reply.headers, keys), CompletionBuilder()
     error: OcxError | None = None
     try:
         for data in _events(reply.body):

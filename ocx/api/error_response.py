@@ -7,7 +7,7 @@ The provider documents five statuses and no body, so every common shape is read:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ocx.errors import (
@@ -53,44 +53,44 @@ _GOOD_CODES = {"0", "200", "20000", "true", "ok", "success"}
 
 
 def from_response(
-    status: int, headers: Mapping[str, str], body: bytes, *, key: Secret | None = None
+    status: int, headers: Mapping[str, str], body: bytes, *, keys: Sequence[Secret] = ()
 ) -> OcxError:
     """The error that an answer with a status other than 2xx stands for.
 
     Args:
         headers: names in lower case.
         body: as much of it as was read, decompressed.
-        key: masked wherever the server repeats it.
+        keys: secrets, masked wherever the server repeats them.
     """
     from ocx.api.error_words import asked_wait  # noqa: PLC0415 - only if there is an error
 
     words = _text_of(body, headers.get("content-type", ""))
     document = first(parse(words))
-    text = _text(document, key) or excerpt(words, key)
-    code = _code(document, key)
+    text = _text(document, keys) or excerpt(words, keys)
+    code = _code(document, keys)
     kind = _kind(status, document, text)
     if 300 <= status < 400:
         target = _clean(headers.get("location", ""))
         text = f"redirects are not followed; it leads to {target}" if target else "redirected"
     message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
     return kind(
-        redact(message, (key,) if key else ()),
+        redact(message, keys),
         hint=_hint(kind, status, code),
         status=status,
         api_code=code,
-        request_id=request_id(headers, key),
+        request_id=request_id(headers, keys),
         retry_after=asked_wait(headers, document, _words(document, _DEPTH) or words),
     )
 
 
 def from_document(
-    document: Any, headers: Mapping[str, str], *, status: int = 200, key: Secret | None = None
+    document: Any, headers: Mapping[str, str], *, status: int = 200, keys: Sequence[Secret] = ()
 ) -> OcxError | None:
     """The error that a document with a 200, or an event of a stream, reports, if any."""
     document = first(document)
     if not reports_failure(document):
         return None
-    return reported(document, headers, status=status, key=key)
+    return reported(document, headers, status=status, keys=keys)
 
 
 def reported(
@@ -98,20 +98,20 @@ def reported(
     headers: Mapping[str, str],
     *,
     status: int = 200,
-    key: Secret | None = None,
+    keys: Sequence[Secret] = (),
 ) -> OcxError:
     """The error of a document that is known to report one."""
     from ocx.api.error_words import asked_wait  # noqa: PLC0415 - only if there is an error
 
-    code = _code(document, key)
-    text = _text(document, key) or "the server reports an error without saying which"
+    code = _code(document, keys)
+    text = _text(document, keys) or "the server reports an error without saying which"
     kind = _kind(_status_in(document, code), document, text)
     return kind(
-        redact(text, (key,) if key else ()),
+        redact(text, keys),
         hint=_hint(kind, None, code),
         status=status,
         api_code=code,
-        request_id=request_id(headers, key),
+        request_id=request_id(headers, keys),
         retry_after=asked_wait(headers, document, _words(document, _DEPTH)),
     )
 
@@ -155,10 +155,10 @@ def is_failure_code(code: Any) -> bool:
     return code is not None and str(code).lower() not in _GOOD_CODES
 
 
-def request_id(headers: Mapping[str, str], key: Secret | None) -> str | None:
+def request_id(headers: Mapping[str, str], keys: Sequence[Secret]) -> str | None:
     """The id under which the provider can find the request; header names in lower case."""
     found = (headers.get(name) for name in _REQUEST_IDS)
-    return next((_cut(value, _MAX_RAW, key) for value in found if value), None)
+    return next((_cut(value, _MAX_RAW, keys) for value in found if value), None)
 
 
 def parse(body: bytes | str, content_type: str = "") -> Any:
@@ -171,9 +171,9 @@ def parse(body: bytes | str, content_type: str = "") -> Any:
         return None
 
 
-def excerpt(body: bytes | str, key: Secret | None = None) -> str:
+def excerpt(body: bytes | str, keys: Sequence[Secret] = ()) -> str:
     """The first 200 printable characters, on one line."""
-    return _cut(_text_of(body[:_EXCERPT_CAP]), _MAX_RAW, key)
+    return _cut(_text_of(body[:_EXCERPT_CAP]), _MAX_RAW, keys)
 
 
 def _text_of(body: bytes | str, content_type: str = "") -> str:
@@ -193,8 +193,8 @@ def first(document: Any) -> Any:
     return document
 
 
-def _text(document: Any, key: Secret | None) -> str:
-    return _cut(_words(document, _DEPTH), MAX_TEXT, key)
+def _text(document: Any, keys: Sequence[Secret]) -> str:
+    return _cut(_words(document, _DEPTH), MAX_TEXT, keys)
 
 
 def _words(value: Any, depth: int) -> str:
@@ -208,9 +208,9 @@ def _words(value: Any, depth: int) -> str:
     return next(filter(None, found), "")
 
 
-def _code(document: Any, key: Secret | None) -> str | None:
+def _code(document: Any, keys: Sequence[Secret]) -> str | None:
     code = next(_codes(document), None)
-    return None if code is None else _cut(code, _MAX_RAW, key)
+    return None if code is None else _cut(code, _MAX_RAW, keys)
 
 
 def _codes(document: Any) -> Iterator[str]:
@@ -280,9 +280,9 @@ _HINTS: dict[type[OcxError], str] = {
 }
 
 
-def _cut(text: str, most: int, key: Secret | None) -> str:
+def _cut(text: str, most: int, keys: Sequence[Secret]) -> str:
     """Masked before it is cut: no filter knows half a key."""
-    return _clean(redact(text, (key,) if key else ())[: 8 * most])[:most]
+    return _clean(redact(text, keys)[: 8 * most])[:most]
 
 
 def _clean(text: str) -> str:

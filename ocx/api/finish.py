@@ -26,6 +26,7 @@ _WORDS: dict[Ending, str] = {
     " timeout failed other malformed_function_call",
 }
 _ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
+_LONGEST = 200
 _AGAIN = "what arrived is incomplete; run it again for a whole answer"
 
 
@@ -68,7 +69,7 @@ def unknown_reason(reason: str | None) -> str | None:
     """The reason on one line, if it is none of those that are known."""
     if reason is None or ending_of(reason) != "unknown":
         return None
-    return excerpt(reason)
+    return _shown(reason)
 
 
 def fault_of(
@@ -91,16 +92,21 @@ def fault_of(
         return _broken_off(f"{end} without a finish_reason", has_text=has_text)
     ending = ending_of(reason)
     if ending == "failure":
-        said = f"the server ended it with the finish_reason {excerpt(reason)}"
+        said = f"the server ended it with the finish_reason {_shown(reason)}"
         return _broken_off(said, has_text=has_text)
     if ending == "filter":
         return _filtered(reason, has_text=has_text)
     name = broken_call(calls, cut=ending == "length")
     if name is not None:
-        return _broken_call(excerpt(name) or "without a name", cut=ending == "length")
+        return _broken_call(_shown(name) or "without a name", cut=ending == "length")
     if refusal and not has_text:
         return RejectedError(f"the model refused: {refusal}", hint="ask it in another way")
     return None
+
+
+def _shown(word: str) -> str:
+    """A word of the server, whole: no filter knows half a key."""
+    return excerpt(word) if len(word) <= _LONGEST else f"of {len(word):,} characters"
 
 
 def _broken_off(said: str, *, has_text: bool) -> OcxError:
@@ -110,7 +116,7 @@ def _broken_off(said: str, *, has_text: bool) -> OcxError:
 
 
 def _filtered(reason: str, *, has_text: bool) -> OcxError:
-    named = "" if reason == "content_filter" else f" (finish_reason {excerpt(reason)})"
+    named = "" if reason == "content_filter" else f" (finish_reason {_shown(reason)})"
     if has_text:
         said = f"the answer was cut off by the provider's content filter{named}"
         return IncompleteError(said, rerun_helps=False)

@@ -60,6 +60,7 @@ class Pool:
         check_base_url(endpoint.base_url, endpoint.allow_http)
         check_ca_bundle(endpoint.ca_bundle)
         self._endpoint = endpoint
+        self._secrets = endpoint.secrets
         self._tls = tls
         self._environment = getproxies()
         self._sessions: dict[str | None, aiohttp.ClientSession] = {}
@@ -90,13 +91,13 @@ class Pool:
         request = self._chat.with_content(encode_body(fields))
         reply = await self.send(request, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
         with _described(reply):
-            return complete(reply, self._endpoint.key)
+            return complete(reply, self._secrets)
 
     async def models(self) -> Reply:
         """GET /models, its first page."""
         reply = await self.request("GET", "/models", cap=QUICK_CAP)
         with _described(reply):
-            model_ids(document_of(reply, self._endpoint.key))
+            model_ids(document_of(reply, self._secrets))
         return reply
 
     async def balance(self) -> Reply:
@@ -133,7 +134,7 @@ class Pool:
             headers,
             body,
             parse(body, headers.get("content-type", "")),
-            request_id(headers, self._endpoint.key),
+            request_id(headers, self._secrets),
             time.monotonic() - started,
             1,
         )
@@ -199,8 +200,7 @@ class Pool:
             else:
                 place = place_of(request.url)
                 failure = translate(error, place, call.connecting, self._endpoint, proxy_url)
-            key = self._endpoint.key
-            failure.error.message = redact(failure.error.message, (key,) if key else ())
+            failure.error.message = redact(failure.error.message, self._secrets)
             failure.error.sent = not call.connecting
             log.debug("%s %s: %s", request.method, request.url, failure.error.message)
             raise failure.error from error
@@ -226,7 +226,7 @@ class Pool:
                 if len(body) > ERROR_CAP:
                     break
         content = bytes(body[:ERROR_CAP])
-        error = from_response(response.status, headers, content, key=self._endpoint.key)
+        error = from_response(response.status, headers, content, keys=self._secrets)
         error.headers, error.body = headers, content
         return error
 

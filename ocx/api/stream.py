@@ -135,13 +135,13 @@ class Stream:
         if kind == "json":
             yield [self._whole(head, pieces)]
         elif kind == "html" or kind is None:
-            raise unexpected(head)
+            raise unexpected(head, self._state.keys)
         else:
             yield from self._events(head, pieces)
         error = self._state.verdict()
         if error is not None:
             # Plain text has no events; its first words say more than their absence.
-            raise unexpected(head) if kind == "other" and not self._any else error
+            raise unexpected(head, self._state.keys) if kind == "other" and not self._any else error
 
     def _head(self, pieces: Iterator[bytes]) -> bytes:
         """The beginning of the body, as much as shows its kind.
@@ -159,7 +159,7 @@ class Stream:
         body = capped(itertools.chain((head,), pieces), CHAT_CAP)
         document = parse(body)
         if document is None:
-            raise unexpected(body)
+            raise unexpected(body, self._state.keys)
         delta = self._state.whole(document, body.decode("utf-8", "replace"))
         self._mark([delta])
         return delta

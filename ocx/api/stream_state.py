@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocx.api.chunk_template import ChunkTemplate, template_of
@@ -46,7 +46,9 @@ class StreamState:
         media: how many images, sounds and videos have come, by kind.
     """
 
-    def __init__(self, headers: Mapping[str, str] | None = None, key: Secret | None = None) -> None:
+    def __init__(
+        self, headers: Mapping[str, str] | None = None, keys: Sequence[Secret] = ()
+    ) -> None:
         self.finish_reason: str | None = None
         self.usage: dict[str, Any] | None = None
         self.model: str | None = None
@@ -56,7 +58,7 @@ class StreamState:
         self.refusal = ""
         self.media: dict[str, int] = {}
         self._headers = headers or {}
-        self._key = key
+        self.keys = keys
         self._end = "the stream ended"
         self._others: dict[int, str | None] = {}  # the reasons of the choices after the first
         self._said: set[str] = set()  # fields that deltas have filled, the content apart
@@ -189,7 +191,7 @@ class StreamState:
             return None
         self._raise_reported(chunk)
         if not isinstance(chunk, dict):
-            raise ServerError(f"the stream holds what is no chunk: {excerpt(data)}")
+            raise ServerError(f"the stream holds what is no chunk: {excerpt(data, self.keys)}")
         self._note(chunk)
         choices = chunk.get("choices")
         if isinstance(choices, list) and choices and all(isinstance(c, dict) for c in choices):
@@ -245,22 +247,24 @@ class StreamState:
             return None
         if stripped != data:
             return self.read(stripped)
-        raise NotJsonError(f"the stream holds what is not JSON: {excerpt(data)}")
+        raise NotJsonError(f"the stream holds what is not JSON: {excerpt(data, self.keys)}")
 
     def _strict(self, data: str) -> Any:
         try:
             return json.loads(data)
         except (ValueError, RecursionError):
-            raise NotJsonError(f"the stream holds what is not JSON: {excerpt(data)}") from None
+            raise NotJsonError(
+                f"the stream holds what is not JSON: {excerpt(data, self.keys)}"
+            ) from None
 
     def _note_failure(self, choice: Mapping[str, Any]) -> None:
         """OpenRouter says in the choice what ended it."""
         if choice.get("error"):
             reported = {"error": choice["error"]}
-            self._failure = from_document(reported, self._headers, key=self._key)
+            self._failure = from_document(reported, self._headers, keys=self.keys)
 
     def _raise_reported(self, document: Any) -> None:
-        error = from_document(document, self._headers, key=self._key)
+        error = from_document(document, self._headers, keys=self.keys)
         if error is not None:
             raise error
 

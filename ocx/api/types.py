@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ocx.errors import OcxError, ServerError
 from ocx.record import record
-from ocx.secret import Secret
+from ocx.secret import Secret, secrets_of
 
 CHAT_TIMEOUT = 600.0
 QUICK_TIMEOUT = 15.0
@@ -43,6 +43,12 @@ class Endpoint:
     proxy: str | None = None
     ca_bundle: str | None = None
     allow_http: bool = False
+
+    @property
+    def secrets(self) -> Sequence[Secret]:
+        """What is masked wherever a server repeats it."""
+        own = () if self.key is None else (self.key,)
+        return (*own, *secrets_of(self.headers, self.proxy))
 
 
 class Delta(NamedTuple):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +20,7 @@ from ocx.api.error_words import decoded
 from ocx.api.message import text_of
 from ocx.api.pool import Pool
 from ocx.api.types import Endpoint, Reply, model_ids
+from ocx.batch.control.retry import backoff, kind_of
 from ocx.batch.expect import check_expectation
 from ocx.batch.output.verdict import answer_fault
 from ocx.batch.result import Answer, Failure, Outcome
@@ -24,6 +28,8 @@ from ocx.batch.rows.row import CHAT_PATH, Row
 from ocx.call.attempts import Attempt, Body, attempts, check_answer, fetched
 from ocx.call.options import Checks
 from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError
+from ocx.jsontext import map_texts
+from ocx.secret import mask
 
 if TYPE_CHECKING:
     from ocx.answer.schema import Schema  # jsonschema, only for --schema
@@ -75,6 +81,8 @@ class ApiConnection:
         readings: list[Dated] | None = None,
     ) -> None:
         self._pool = Pool(endpoint)
+        self._retries = endpoint.retries
+        self._secrets = endpoint.secrets
         self._checks = checks or Checks()
         self._schema = schema
         self._in_words: set[str] = set()
@@ -85,11 +93,16 @@ class ApiConnection:
 
     async def send(self, row: Row) -> Outcome:
         try:
-            if row.path == CHAT_PATH:
-                return await self._ask(row)
-            return await self._post(row)
+            outcome = await (self._ask(row) if row.path == CHAT_PATH else self._post(row))
         except OcxError as error:
-            return _refused(error)
+            outcome = _refused(error)
+        return self._masked(outcome) if isinstance(outcome, Failure) else outcome
+
+    def _masked(self, failure: Failure) -> Failure:
+        """No key that the server repeats stands in an output."""
+        failure.error.message = mask(failure.error.message, self._secrets)
+        body = map_texts(failure.body, lambda text: mask(text, self._secrets))
+        return replace(failure, body=body)
 
     async def _ask(self, row: Row) -> Outcome:
         heard = _Requests()
@@ -158,7 +171,7 @@ class ApiConnection:
         return model_ids((await self._pool.models()).json)
 
     async def balance(self) -> Decimal:
-        reply = await self._pool.balance()
+        reply = await self._read_balance()
         found = parse_balance(reply, path=self._balance_path, scale=self._balance_scale)
         self._note(found)
         if found.unlimited:
@@ -169,6 +182,18 @@ class ApiConnection:
                 hint="`ocx balance --raw` shows the answer; set balance_path to name the number",
             )
         return found.amount
+
+    async def _read_balance(self) -> Reply:
+        """One lost answer ends no run."""
+        for attempt in itertools.count(1):
+            try:
+                return await self._pool.balance()
+            except OcxError as error:
+                wait = backoff(attempt, error.retry_after)
+                if attempt > self._retries or wait > _MINUTE or not kind_of(_refused(error)).again:
+                    raise
+            await asyncio.sleep(wait)
+        raise AssertionError("it counts without end")
 
     def _note(self, found: Balance) -> None:
         """For the history: the first, the last, and one a minute between them."""

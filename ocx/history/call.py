@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from ocx.api.usage import token_count
+from ocx.jsontext import map_texts
 from ocx.secret import Secret, mask
 
 Outcome = Literal["finished", "cancelled", "failed"]
@@ -145,13 +146,7 @@ def text_of(content: Any) -> str:
 
 def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
     """`value` with the keys in use, and every key of the provider, masked in all its texts."""
-    if isinstance(value, str):
-        return _masked(value, keys)
-    if isinstance(value, Mapping):
-        return {_masked(str(k), keys): without_keys(item, keys) for k, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_keys(item, keys) for item in value]
-    return value
+    return map_texts(value, lambda text: _masked(text, keys))
 
 
 def _masked(text: str, keys: Sequence[Secret]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.errors import ConfigError
+from ocx.jsontext import map_texts
 from ocx.secret import Secret, mask, redact
 from ocx.serve.cassette import differing, key_of, leaves, shown
 from ocx.serve.tape_file import TapeFile
@@ -122,16 +123,7 @@ def masked_request(
             text = hidden
         return redact(text)
 
-    def visit(value: Any) -> Any:
-        if isinstance(value, str):
-            return hide(value)
-        if isinstance(value, list):
-            return [visit(item) for item in value]
-        if isinstance(value, dict):
-            return {hide(name): visit(item) for name, item in value.items()}
-        return value
-
-    return visit(dict(request)), tuple(sorted(found))
+    return map_texts(dict(request), hide), tuple(sorted(found))
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeGuard
 
 from ocx.api.finish import is_whole, later, reason_of, reason_of_whole
@@ -18,6 +20,14 @@ from ocx.serve.wire import Usage
 # our key or our empty account there, is a fault of this gateway.
 _MAPPED = {400: 400, 404: 404, 413: 413, 415: 400, 422: 400, 429: 429, 503: 503, 504: 504, 408: 504}
 MOST_TEXT = 500
+_WHOLE = frozenset(
+    "id index finish_reason format message name native_finish_reason role type".split()
+)
+"""Fields that no server sends in pieces."""
+_DEEPEST = 16
+_WAIT = r"\d{1,9}(\.\d{1,9})?|\w{3}, \d\d? \w{3} \d{4} [\d:]{8} GMT"
+"""Seconds, or a date: nothing else of a header is passed on."""
+_Place = tuple[str | int, ...]
 
 
 class Reader:
@@ -25,7 +35,7 @@ class Reader:
 
     def __init__(self, keys: Sequence[Secret] = ()) -> None:
         self._keys = [key for key in keys if key.is_secret()]
-        self._masks: dict[tuple[Any, str], StreamMask] = {}
+        self._masks: dict[_Place, StreamMask] = {}
         self._spoken = False  # a delta has brought text
 
     def event(self, data: str, *, usage_wanted: bool) -> ForwardedEvent:
@@ -40,12 +50,12 @@ class Reader:
         choices = document.get("choices")
         choices = choices if isinstance(choices, list) else []
         finish, text_bytes, changed = None, 0, False
-        for choice in choices:
+        for at, choice in enumerate(choices):
             if isinstance(choice, dict):
                 text_bytes += self._new_bytes(choice)
                 reason = reason_of(choice)
                 finish = later(finish, reason)
-                changed |= bool(self._keys) and self._masked(choice, last=reason is not None)
+                changed |= bool(self._keys) and self._masked(at, choice, last=reason is not None)
         hidden = usage is not None and not choices and not usage_wanted
         return ForwardedEvent(
             compact(document) if changed else data, text_bytes, finish, usage, hidden
@@ -75,35 +85,63 @@ class Reader:
         self._spoken = self._spoken or found > 0
         return found if self._spoken else _text_bytes(choice.get("message"))
 
-    def _masked(self, choice: dict[str, Any], *, last: bool) -> bool:
-        """Mask the texts of a delta by what came before; whether that changed any."""
-        delta = choice.get("delta")
+    def _masked(self, at: int, choice: dict[str, Any], *, last: bool) -> bool:
+        """Mask the texts of a choice by what came before; whether that changed any."""
         changed = False
-        for place, holder, name in _texts(delta):
-            stream = self._masks.setdefault((choice.get("index"), place), StreamMask(self._keys))
+        for place, holder, name in _texts(choice, (_index(choice, at),)):
+            stream = self._masks.setdefault(place, StreamMask(self._keys))
             text = stream.feed(holder[name])
             changed |= text != holder[name]
             holder[name] = text
-        if last and isinstance(delta, dict):
-            held = self._masks.pop((choice.get("index"), "content"), None)
-            if held is not None and (text := held.end()):
-                delta["content"] = (delta.get("content") or "") + text
-                changed = True
+        if last:
+            for place, stream in self._masks.items():
+                if place[0] == _index(choice, at) and (text := stream.end()):
+                    _add(choice, place[1:], text)
+                    changed = True
         return changed
 
 
-def _texts(delta: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Each text of a delta: its place, and where it stands."""
-    if not isinstance(delta, dict):
+def _texts(value: Any, path: _Place) -> Iterator[tuple[_Place, Any, Any]]:
+    """Each text that the next event may go on with: its place, what holds it, and where."""
+    if isinstance(value, dict):
+        items: Iterable[tuple[Any, Any, Any]] = ((name, name, value[name]) for name in value)
+    elif isinstance(value, list):
+        items = ((at, _index(item, at), item) for at, item in enumerate(value))
+    else:
         return
-    for name in ("content", "reasoning_content", "reasoning", "refusal"):
-        if isinstance(delta.get(name), str):
-            yield name, delta, name
-    calls = delta.get("tool_calls")
-    for at, call in enumerate(calls if isinstance(calls, list) else ()):
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            yield f"call {call.get('index', at)}", function, "arguments"
+    for key, step, item in items:
+        if key in _WHOLE:
+            continue
+        if isinstance(item, str):
+            yield (*path, step), value, key
+        elif len(path) < _DEEPEST:
+            yield from _texts(item, (*path, step))
+
+
+def _index(item: Any, default: int) -> int:
+    index = item.get("index") if isinstance(item, dict) else None
+    return index if isinstance(index, int) else default
+
+
+def _add(value: Any, path: _Place, text: str) -> None:
+    """Add text at a place of `_texts`, which is made if it is not there."""
+    for step, following in pairwise(path):
+        if isinstance(value, list):
+            found = next((i for at, i in enumerate(value) if _index(i, at) == step), None)
+            if found is None:
+                found = {"index": step}
+                value.append(found)
+            value = found
+        else:
+            inside: Any = [] if isinstance(following, int) else {}
+            if not isinstance(value.get(step), type(inside)):
+                value[step] = inside
+            value = value[step]
+    step = path[-1]
+    if isinstance(value, list):
+        value.append(text)
+    else:
+        value[step] = (value.get(step) or "") + text
 
 
 def read_usage(value: Any) -> Usage | None:
@@ -129,7 +167,7 @@ def refusal(
     kept = {
         name: headers[name]
         for name in ("retry-after", "retry-after-ms")
-        if status == 429 and headers.get(name, "").isascii() and name in headers
+        if status == 429 and re.fullmatch(_WAIT, headers.get(name, ""), re.ASCII)
     }
     return ApiProblem(
         _MAPPED.get(status, 502),

@@ -28,7 +28,7 @@ KEY = Secret("sk-live-0123456789abcdefghij")
 
 def of(status: int, body: Any = b"", headers: dict[str, str] | None = None) -> OcxError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return failure.from_response(status, headers or {}, data, key=KEY)
+    return failure.from_response(status, headers or {}, data, keys=(KEY,))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_code_of_a_body(body: Any, code: str | None) -> None:
     ],
 )
 def test_the_request_id(headers: dict[str, str], found: str | None) -> None:
-    assert failure.request_id(headers, None) == found
+    assert failure.request_id(headers, ()) == found
     assert of(500, headers=headers).request_id == found
 
 
@@ -175,9 +175,9 @@ def test_a_key_that_the_server_repeats_is_masked() -> None:
     for words in (200, 500):  # where a text is cut, and with it a key that stands there
         text = " ".join(["no"] * (words // 3 - 5)) + f" bad key: {plain.reveal()} !"
         for body in (text.encode(), json.dumps({"detail": text}).encode()):
-            error = failure.from_response(401, {}, body, key=plain)
+            error = failure.from_response(401, {}, body, keys=(plain,))
             assert plain.reveal()[:8] not in error.message
-    told = failure.from_document({"error": KEY.reveal()}, {}, key=KEY)
+    told = failure.from_document({"error": KEY.reveal()}, {}, keys=(KEY,))
     assert told is not None
     assert KEY.reveal() not in told.message
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
 from ocx.answer.price import Price
-from ocx.batch.control.budget import Limits
+from ocx.batch.control.budget import READ_AFTER, READ_EVERY, Limits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Settings
-from ocx.batch.control.task import Task
+from ocx.batch.control.task import ReadBalance, Send, Task, Wait
 from ocx.batch.result import Outcome
+from ocx.batch.rows.row import Row
+from ocx.errors import NetworkError
 from tests.batch.simulation import Simulation, answer, lost, rows
 
 Serve = Callable[[Task, float], tuple[Outcome, float]]
@@ -125,3 +129,81 @@ def test_a_balance_that_is_below_already_sends_nothing() -> None:
     run = Simulation(Scheduler(settings), account, balance=lambda: account.balance).run(rows(5))
     assert run.sent == []
     assert run.scheduler.unsent == 5
+
+
+@pytest.mark.parametrize(("seconds", "workers"), [(0.01, 4), (2.0, 8), (7.0, 3), (0.5, 200)])
+def test_a_floor_is_looked_at_whatever_the_answers_say_they_cost(
+    seconds: float, workers: int
+) -> None:
+    """A server that names costs of nothing takes no more than what two readings are apart."""
+    account = Account("1000", lambda _task: Decimal(1), tell=True)
+
+    def lies(task: Task, now: float) -> tuple[Outcome, float]:
+        account(task, now)
+        return answer("0"), seconds
+
+    scheduler = Scheduler(Settings(workers, limits=Limits(min_balance=Decimal(500))))
+    run = Simulation(scheduler, lies, balance=lambda: account.balance).run(rows(3000))
+    assert run.scheduler.stop is not None
+    assert run.scheduler.stop.reason == "min_balance"
+    between = min(READ_AFTER, workers * math.ceil(READ_EVERY / seconds)) + 2 * workers
+    assert 500 - between <= account.balance <= 500
+    assert run.readings >= 500 / between
+
+
+def test_a_floor_is_looked_at_in_good_time_and_not_more_often() -> None:
+    account = Account("1000", lambda _task: Decimal(0), tell=True)
+    at: list[float] = []
+    scheduler = Scheduler(Settings(4, limits=Limits(min_balance=Decimal(1))))
+    run = Simulation(scheduler, account)
+
+    def read() -> Decimal:
+        at.append(run.now)
+        return account.balance
+
+    run.balance = read
+    run.run(rows(400))  # 0.5 s each, four at once: 50 s
+    assert run.kinds == {"ok": 400}
+    assert max(b - a for a, b in itertools.pairwise(at)) <= READ_EVERY + 0.5
+    assert len(at) <= 50 / READ_EVERY + 2
+
+
+@pytest.mark.parametrize("tell", [True, False])
+def test_the_balance_is_read_before_the_end(tell: bool) -> None:
+    account = Account("100", lambda _task: Decimal(50), tell=False)
+
+    def once(task: Task, now: float) -> tuple[Outcome, float]:
+        account(task, now)
+        return answer("0" if tell else None), 0.5
+
+    scheduler = Scheduler(Settings(4, limits=Limits(min_balance=Decimal(60))))
+    run = Simulation(scheduler, once, balance=lambda: account.balance).run(rows(1))
+    assert run.kinds == {"ok": 1}
+    assert run.readings == 2
+    assert run.scheduler.stop is not None
+    assert run.scheduler.stop.reason == "min_balance"
+
+
+def test_a_floor_that_cannot_be_looked_at_stops_the_run() -> None:
+    """No more is sent than between two readings while the one under way does not end."""
+    scheduler = Scheduler(Settings(50, limits=Limits(min_balance=Decimal(1))))
+    scheduler.budget.begin_reading(0.0)
+    scheduler.balance_read(Decimal(100))
+    for number in range(2000):
+        scheduler.add(Task(Row(f"r{number}", number + 1, {"model": "m"}), ""))
+    sent = 0
+    readings = 0
+    for _ in range(2000):
+        action = scheduler.next(1.0)
+        if isinstance(action, Send):
+            sent += 1
+            scheduler.done(action.task, answer("0"), 1.0)
+        elif isinstance(action, ReadBalance):
+            readings += 1
+        else:
+            assert isinstance(action, Wait)
+            break
+    assert (sent, readings) == (2 * READ_AFTER, 1)
+    scheduler.balance_unread(NetworkError("lost"))
+    assert scheduler.stop is not None
+    assert scheduler.stop.reason == "balance"

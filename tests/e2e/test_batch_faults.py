@@ -327,6 +327,23 @@ def spends(rows: RowServer, start: float = 100.0, **named: float) -> list[float]
     return balance
 
 
+@pytest.mark.parametrize("told", [{"cost": 0.0}, {"credits": 0.0}])
+def test_a_floor_holds_although_the_answers_say_that_they_cost_nothing(
+    ocx: Ocx, rows: RowServer, work: Path, told: dict[str, float]
+) -> None:
+    balance = spends(rows, **told)
+    write_rows(work / "in.jsonl", 100)
+    run = ocx("batch", "in.jsonl", "-o", "out.jsonl", "-j", "4", "--min-balance", "80").has(12)
+    assert "the balance is below --min-balance" in run.stderr or "hold another" in run.stderr
+    assert balance[0] < 80
+
+
+def test_one_lost_reading_of_a_balance_ends_no_run(ocx: Ocx, rows: RowServer, work: Path) -> None:
+    well = answers.answer({"balance": 100})
+    rows.answer(well, answers.error(503), well, path="/balance")
+    ocx("batch", "in.jsonl", "-o", "out.jsonl", "--min-balance", "1").has(0)
+
+
 @pytest.mark.parametrize("jobs", [1, 32])
 def test_a_budget_holds(ocx: Ocx, rows: RowServer, work: Path, jobs: int) -> None:
     rows.behave = priced

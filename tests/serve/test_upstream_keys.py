@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.secret import Secret
-from ocx.serve.upstream import Reader
+from ocx.serve.upstream import Reader, refusal
 from tests.serve import test_forward
 from tests.serve.conftest import Served
 from tests.serve.test_forward import ASK, Told, front, text_of
@@ -117,3 +117,71 @@ def test_any_key_in_any_texts_of_a_stream(data: st.DataObject, key: str) -> None
         )
     assert key not in found
     assert found == f"{Secret(key).masked()} and on"
+
+
+PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "content": lambda text: {"delta": {"content": text}},
+    "a function": lambda text: {"delta": {"function_call": {"arguments": text}}},
+    "a call": lambda text: {"delta": {"tool_calls": [{"function": {"arguments": text}}]}},
+    "a part": lambda text: {"delta": {"content": [{"text": text, "type": "text"}]}},
+    "details": lambda text: {"delta": {"reasoning_details": [{"index": 2, "text": text}]}},
+    "audio": lambda text: {"delta": {"audio": {"transcript": text}}},
+    "a completion": lambda text: {"text": text},
+    "probabilities": lambda text: {"delta": {}, "logprobs": {"content": [{"token": text}]}},
+}
+
+
+def texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from texts(item, (*path, name))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("ends", [(), (0,), (1,), (0, 1), (2,)], ids=str)
+def test_a_key_in_pieces_anywhere_in_a_stream(place: str, ends: tuple[int, ...]) -> None:
+    """Also if the answer goes on after its finish_reason."""
+    key = KEYS[0]
+    reader = Reader([Secret(key)])
+    joined: dict[Any, str] = {}
+    for number, piece in enumerate((f"it is {key[:9]}", key[9:15], f"{key[15:]} or {key[:4]}")):
+        choice = {**PLACES[place](piece), "finish_reason": "stop" if number in ends else None}
+        event = reader.event(json.dumps({"choices": [choice]}), usage_wanted=True)
+        for path, text in texts(json.loads(event.data)["choices"][0]):
+            joined[path] = joined.get(path, "") + text
+    found = joined[next(texts(PLACES[place]("x")))[0]]
+    assert key not in found
+    assert found.startswith("it is ")
+    assert Secret(key).masked() in found
+    if 2 in ends and place != "a call":
+        assert "".join(joined.values()).count(f" or {key[:4]}") == 1
+
+
+@pytest.mark.parametrize("name", ["retry-after", "retry-after-ms"])
+@pytest.mark.parametrize(
+    ("value", "passes"),
+    [
+        ("5", True),
+        ("0.25", True),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", True),
+        (KEYS[0], False),
+        (f"Wed, {KEYS[2]}", False),
+        ("5\t", False),
+        ("\u0665", False),
+        ("", False),
+    ],
+)
+def test_of_the_headers_of_a_refusal_a_wait_alone_is_passed_on(
+    name: str, value: str, passes: bool
+) -> None:
+    kept = refusal(429, {name: value}, b"").headers
+    assert kept == ({name: value} if passes else {})
+
+
+@pytest.mark.parametrize("index", [[], {}, "0", None, 0.5, True])
+def test_an_index_that_is_no_number(index: Any) -> None:
+    reader = Reader([Secret(KEYS[0])])
+    event = json.dumps({"choices": [{"index": index, "delta": {"content": "well"}}]})
+    assert "well" in reader.event(event, usage_wanted=True).data

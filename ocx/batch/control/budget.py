@@ -11,11 +11,13 @@ How far it can go over:
   -j at most, and "the largest" is the mean of a reading.
 - `--min-balance`: the balance is read again before the rows sent since have held an eighth of
   what is left, or one row a worker. With S runs at once, up to eight, it can fall below by the
-  worst case of S times -j rows.
+  worst case of S times -j rows. Whatever the answers say they cost, it is read every 5 s or 200
+  answers, and before the end: a server that lies takes what it takes between two readings.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +28,8 @@ from ocx.batch.result import Answer
 
 MARGIN = Decimal("1.5")
 _SHARE = 8
+READ_EVERY = 5.0
+READ_AFTER = 200
 _NONE = Decimal(0)
 _PLENTY = Decimal("Infinity")
 
@@ -92,6 +96,8 @@ class Budget:
         self._spent_at_balance = spent
         self._committed = _NONE  # worst cases since the last reading began
         self._news = True  # something ended since then, so reading again can help
+        self._ended = 0  # requests, since then
+        self._read_at = -math.inf
 
     @property
     def binds(self) -> bool:
@@ -128,8 +134,29 @@ class Budget:
 
     @property
     def owes_reading(self) -> bool:
-        """Rows have ended whose cost only a last look at the balance can tell."""
-        return self._limits.any and self._news and not self._reading and self._unknown_rows > 0
+        """Rows have ended whose cost, or whose floor, only a last look at the balance can tell."""
+        if not self._news or self._reading:
+            return False
+        floor = self.has_floor and self.balance is not None  # else nothing was sent
+        return floor or (self._limits.any and self._unknown_rows > 0)
+
+    @property
+    def has_floor(self) -> bool:
+        return self._limits.min_balance is not None
+
+    @property
+    def is_below(self) -> bool:
+        """The balance, as it was read last, is below the floor."""
+        least = self._limits.min_balance
+        return least is not None and self.balance is not None and self.balance < least
+
+    def due(self, now: float) -> Admission:
+        """`read` if it is time to look at the balance, whatever the answers say they cost."""
+        if not self.has_floor or not self._news or self.balance is None:
+            return "go"
+        if self._ended < READ_AFTER and now - self._read_at < READ_EVERY:
+            return "go"
+        return "wait" if self._reading else "read"
 
     def _current(self, worst: Decimal) -> Admission:
         """Go, unless too much has happened since the balance was read."""
@@ -156,6 +183,7 @@ class Budget:
             charged: it may have cost something although `cost` is not known.
         """
         self._in_flight -= 1
+        self._ended += 1
         self.held -= hold
         self._news = True
         if cost is not None:
@@ -165,8 +193,9 @@ class Budget:
             self.assumed += hold
             self._unknown_rows += 1
 
-    def begin_reading(self) -> None:
+    def begin_reading(self, now: float) -> None:
         """The balance is asked for now; what ends from now on may not be in the answer."""
+        self._read_at, self._ended = now, 0
         self._reading = _Reading(self.spent, self.assumed, self._unknown_rows)
         self._committed = self.held
         self._news = False

@@ -101,6 +101,8 @@ class Scheduler:
             return Over()
         if self.outage.suspected:
             return self._probe(now)
+        if (look := self.budget.due(now)) != "go":
+            return self._read(now) if look == "read" else Wait()
         task = self._due(now)
         if task is None:
             return self._idle(now)
@@ -180,11 +182,14 @@ class Scheduler:
     def balance_read(self, amount: Decimal) -> None:
         """The outcome of a `ReadBalance`."""
         self.budget.read(amount)
+        if self.budget.is_below:
+            self.halt(Stop("min_balance", BelowError("the balance is below --min-balance")))
 
     def balance_unread(self, error: OcxError) -> None:
         """The same if it failed: a budget that cannot be looked after holds nothing more."""
         self.budget.give_up_reading()
-        if not self._all_done:  # else the reading was for the report alone
+        # At the end a reading is for the report alone, if no floor is to be held.
+        if self.budget.has_floor or not self._all_done:
             self.halt(Stop("balance", error))
 
     def refuse(self, row: BadRow) -> Result:
@@ -204,15 +209,12 @@ class Scheduler:
 
     def _affordable(self, task: Task, now: float) -> Action:
         admission = self.budget.admit(task.row.body)
-        if admission == "go":
-            return self._send(task, now)
-        if admission == "read":
-            self.budget.begin_reading()
-            return ReadBalance()
         if admission == "over":
             self.halt(self._over_budget(task))
             return Over()
-        return Wait()
+        if admission == "read":
+            return self._read(now)
+        return self._send(task, now) if admission == "go" else Wait()
 
     def _over_budget(self, task: Task) -> Stop:
         """Credits used up are the run's normal end; a floor reached, or no beginning, is not."""
@@ -225,8 +227,7 @@ class Scheduler:
     def _probe(self, now: float) -> Action:
         if self._probing:
             return Wait()
-        left = self.outage.probe_in(now)
-        if left > 0:
+        if (left := self.outage.probe_in(now)) > 0:
             return Wait(left)
         self._probing = True
         return Probe()
@@ -241,10 +242,11 @@ class Scheduler:
             return Wait(self._delayed[0][0] - now)
         if not self._all_done:
             return Wait()
-        if self.budget.owes_reading:
-            self.budget.begin_reading()
-            return ReadBalance()
-        return Over()
+        return self._read(now) if self.budget.owes_reading else Over()
+
+    def _read(self, now: float) -> ReadBalance:
+        self.budget.begin_reading(now)
+        return ReadBalance()
 
     @property
     def _all_done(self) -> bool:
