@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data test-portable bench peers mutants test-examples fuzz soak dist audit docs format clean test-cluster
+.PHONY: demo dev check test coverage test-slow test-shells test-sdk test-schema test-compat test-data test-portable test-workflows bench peers mutants test-examples fuzz soak dist audit docs format clean test-cluster
 
 # The program in .venv, then its main job on the embedded server: no account, no network.
 demo:
@@ -109,6 +109,14 @@ test-examples:
 	  check-jsonschema pyyaml
 	build/examples/bin/python -m pytest -rA -m 'examples or not examples' tests/ci
 
+# .github/workflows and action.yml: zizmor under packaging/zizmor.yml, check-jsonschema's schemas,
+# and the steps of the action in a shell.
+test-workflows:
+	$(PYTHON) -m venv build/workflows
+	build/workflows/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' \
+	  zizmor check-jsonschema pyyaml
+	build/workflows/bin/python -m pytest -rA -m 'examples or not examples' tests/ci/test_workflows.py
+
 # A sample of small changes to the program, which the tests must notice: half an hour.
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants $(ARGS)
@@ -136,7 +144,7 @@ peers:
 	  build/peers/$${peer%%=*}/bin/pip install --quiet --disable-pip-version-check $$peer click || exit 1; \
 	done
 
-# The wheel and the sdist, byte for byte reproducible.
+# The wheel, the sdist and ocx.pyz, byte for byte reproducible.
 dist: $(STAMP)
 	PYTHON=$(CURDIR)/$(BIN)/python .ci/dist
 

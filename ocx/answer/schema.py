@@ -20,7 +20,7 @@ from typing import Any
 from ocx.answer.extract import only_block
 from ocx.answer.shorthand import from_shorthand
 from ocx.decoding import decode
-from ocx.errors import ConfigError, InvalidAnswerError, OcxError, UsageError
+from ocx.errors import InvalidAnswerError, OcxError, UsageError
 from ocx.jsontext import parse
 
 try:
@@ -30,10 +30,10 @@ try:
     from referencing import Registry, Resource
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012, SchemaRegistry
-except ImportError as error:  # its rpds-py has no wheel for Termux or FreeBSD
-    raise ConfigError(
-        f"JSON Schemas need the package jsonschema, and it cannot be imported: {error}",
-        hint="pip install jsonschema; where it must be built, that takes a Rust compiler",
+except ImportError as error:  # its rpds-py has no wheel for Termux or FreeBSD, or in ocx.pyz
+    raise UsageError(
+        f"JSON Schemas need the package jsonschema (`pip install jsonschema`): {error}",
+        hint="where no wheel fits and it must be built, that takes a Rust compiler",
     ) from error
 
 # An empty registry resolves what stands in the schema and fetches nothing: the default one of

@@ -21,7 +21,7 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
         ConfigError: the file is missing or holds no certificate.
     """
     check_ca_bundle(ca_bundle)
-    file = folder = None
+    file = folder = data = None
     if ca_bundle is not None and Path(ca_bundle).is_dir():
         folder = ca_bundle
     elif ca_bundle is not None:
@@ -33,9 +33,10 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
     else:
         import certifi  # noqa: PLC0415 - only if nothing else is named
 
-        file = certifi.where()
+        # Not where(): for a program in a zip that is a file in the temporary folder, and stays.
+        data = certifi.contents()
     try:
-        context = ssl.create_default_context(cafile=file, capath=folder)
+        context = ssl.create_default_context(cafile=file, capath=folder, cadata=data)
     except (OSError, ssl.SSLError) as error:
         name = ca_bundle or "the file or folder that SSL_CERT_FILE or SSL_CERT_DIR names"
         raise ConfigError(f"cannot read certificates from {name}: {reason_of(error)}") from error

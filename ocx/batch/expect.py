@@ -72,6 +72,8 @@ _CHECKS = {"contains": _contains, "regex": _matches, "equals": _equals, "schema"
 def _schema_problem(wanted: Any) -> str | None:
     if not isinstance(wanted, dict):
         return "expects a schema that is not an object"
+    import ocx.answer.schema  # noqa: F401 - says so where it cannot be had; no row's fault
+
     try:
         _schema(_canonical(wanted))
     except UsageError as error:

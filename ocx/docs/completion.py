@@ -7,13 +7,13 @@ scripts start Python on every TAB and run what a model id says.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from importlib.resources import files
 
 from ocx.docs import bash, fish, zsh
 from ocx.docs.tree import Command
 from ocx.errors import UsageError
 
-_TEMPLATES = Path(__file__).with_name("shell")
+_TEMPLATES = files(__package__) / "shell"
 _GENERATORS: dict[str, Callable[[Command], dict[str, str]]] = {
     "bash": bash.parts,
     "zsh": zsh.parts,

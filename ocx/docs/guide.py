@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from ocx.typography import is_break_dropped
 from ocx.wrapping import wrapped
@@ -12,8 +13,8 @@ from ocx.wrapping import wrapped
 _INDENT = " " * 4
 
 
-def guide_file(language: str) -> Path:
-    return Path(__file__).with_name(f"{language}.md")
+def guide_file(language: str) -> Traversable:
+    return files(__package__) / f"{language}.md"
 
 
 def guide(language: str, width: int) -> str:

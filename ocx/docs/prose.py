@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 from ocx.docs.page import Block, Example, Paragraph, paragraphs
-
-TEXTS = Path(__file__).with_name("manual_text.toml")
 
 
 class Prose(NamedTuple):
@@ -30,7 +28,7 @@ class Sample(NamedTuple):
 @cache
 def texts() -> dict[str, Any]:
     """The whole file, by the name of the page."""
-    return tomllib.loads(TEXTS.read_text("utf-8"))
+    return tomllib.loads((files(__package__) / "manual_text.toml").read_text("utf-8"))
 
 
 def prose(name: str) -> Prose:

@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ocx import __version__
@@ -35,7 +34,6 @@ _READ = ("GET", "HEAD")
 # only the second.
 _OTHER_APIS = re.compile(r"(?:/api)?(?:/v1)*/(responses|messages)(?:/.*)?")
 _NAMES = {"responses": "the Responses API", "messages": "Anthropic's Messages API"}
-DESCRIPTION = Path(__file__).with_name("openapi.json")
 RPM = 60_000
 CONCURRENCY = 1_000
 Endpoint = Callable[[Any, Receive, Send], Awaitable[None]]
@@ -241,7 +239,9 @@ def _json_of(data: bytes) -> Headers:
 
 
 def _openapi(path: str, key: Key) -> Any:  # noqa: ARG001
-    document = json.loads(DESCRIPTION.read_text("utf-8"))
+    from importlib.resources import files  # noqa: PLC0415 - few ask for it
+
+    document = json.loads((files(__package__) / "openapi.json").read_text("utf-8"))
     document["info"]["version"] = __version__
     return document
 

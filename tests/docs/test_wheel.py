@@ -65,9 +65,9 @@ def test_contents_of_the_sdist(wheel: Path) -> None:
     with tarfile.open(next(wheel.parent.glob("*.tar.gz"))) as archive:
         top = {name.split("/")[1] for name in archive.getnames()}
     assert top == {
-        ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "PKG-INFO",
-        "README.md", "SECURITY.md", "completions", "docs", "examples", "man", "ocx",
-        "pyproject.toml",
+        ".ci", ".github", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile",
+        "PKG-INFO", "README.md", "SECURITY.md", "action.yml", "completions", "docs", "examples",
+        "man", "ocx", "packaging", "pyproject.toml",
     }  # fmt: skip
 
 

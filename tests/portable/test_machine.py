@@ -50,7 +50,7 @@ def test_a_python_without_thresholds(ocx: Ocx) -> None:
 def test_only_a_schema_needs_jsonschema(ocx: Ocx) -> None:
     without(ocx, "import sys\nsys.modules['jsonschema'] = None\n")
     assert ocx("--sandbox", "chat", "hi").has(0).text == "hi\n"
-    run = ocx("--sandbox", "chat", "--schema", "name", "hi").has(3)
+    run = ocx("--sandbox", "chat", "--schema", "name", "hi").has(2)
     assert "JSON Schemas need the package jsonschema" in run.stderr
 
 
