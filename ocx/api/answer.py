@@ -53,8 +53,9 @@ def whole_answer(reply: Reply) -> Answer:
     document = reply.json
     choice = document["choices"][0]
     message = choice["message"]
+    content = message.get("content")
     return Answer(
-        joined([text_of(message.get("content"))]),
+        content if type(content) is str and content.isascii() else joined([text_of(content)]),
         joined([reasoning_of(message)]),
         readable_calls(calls_of(message)),
         _of_type(document.get("usage"), Mapping),

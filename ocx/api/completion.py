@@ -150,6 +150,8 @@ def complete(reply: Reply, keys: Sequence[Secret] = ()) -> Reply:
             off (an IncompleteError), was refused, failed, or has a broken tool call.
         OcxError: the body reports a failure, or is not a chat completion.
     """
+    if _is_plain(reply.json):
+        return reply
     if sniff(reply.body) == "events":
         return _built(reply, keys)
     document = document_of(reply, keys)
@@ -159,6 +161,31 @@ def complete(reply: Reply, keys: Sequence[Secret] = ()) -> Reply:
     if error is not None:
         raise _unfit(error, reply)
     return reply
+
+
+def _is_plain(document: Any) -> bool:
+    """Whether this is one text that has finished and nothing else, as nearly every answer is."""
+    if type(document) is not dict or document.get("object") != "chat.completion":
+        return False
+    choices = document.get("choices")
+    if type(choices) is not list or len(choices) != 1 or not _REPORTS.isdisjoint(document):
+        return False
+    choice = choices[0]
+    if type(choice) is not dict or not choice.keys() <= _CHOICE:
+        return False
+    message = choice.get("message")
+    return (
+        type(message) is dict
+        and message.keys() == _MESSAGE
+        and type(message["content"]) is str
+        and message["content"] != ""
+        and choice.get("finish_reason") in {"stop", "length"}
+    )
+
+
+_REPORTS = frozenset({"error", "success", "type", "code"})
+_CHOICE = frozenset({"index", "message", "finish_reason", "logprobs"})
+_MESSAGE = frozenset({"role", "content"})
 
 
 def fault_in(

@@ -7,12 +7,12 @@ functions as in the client; here they meet aiohttp.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
 from typing import Any
 from urllib.request import getproxies
 
@@ -26,7 +26,6 @@ from ocx.api.http import (
     CHAT_CAP,
     ERROR_CAP,
     QUICK_CAP,
-    USER_AGENT,
     HttpRequest,
     build_request,
     capped,
@@ -34,9 +33,8 @@ from ocx.api.http import (
 )
 from ocx.api.http import encode as encode_body
 from ocx.api.network_errors import place_of
-from ocx.api.pool_connection import CALL, Call, UnsentError, connector
+from ocx.api.pool_connection import CALL, Call, UnsentError, connector, through
 from ocx.api.pool_exceptions import translate
-from ocx.api.retry import Failure
 from ocx.api.tls import check_ca_bundle, tls_context
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
 from ocx.api.urls import CHAT_PATH, check_base_url
@@ -161,52 +159,17 @@ class Pool:
         async with self._answer(request, seconds, Call(sent), idle) as response:
             yield Streamed(response)
 
-    @contextlib.asynccontextmanager
-    async def _answer(
+    def _answer(
         self, request: HttpRequest, seconds: float, call: Call, idle: float | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> _Answering:
         """An answer of any status; everything that goes wrong in the block is translated."""
-        proxy_url = proxy.choose(request.url, self._endpoint.proxy, self._environment)
-        session = self._sessions.get(proxy_url) or self._session(proxy_url, request.url)
-        url = self._urls.get(request.url)
-        if url is None:
-            url = self._urls[request.url] = yarl.URL(request.url, encoded=True)
-        CALL.set(call)
-        response: aiohttp.ClientResponse | None = None
-        limit = asyncio.timeout(seconds)
-        try:
-            async with limit:
-                response = await session.request(
-                    request.method,
-                    url,
-                    data=request.content or None,
-                    allow_redirects=False,
-                    timeout=self._timeout(idle),
-                    **_through(proxy_url, request),
-                )
-                if log.isEnabledFor(logging.DEBUG):
-                    log.debug("%s %s: %s", request.method, request.url, response.status)
-                yield response
-        except OcxError as error:
-            error.sent = True
-            raise
-        except asyncio.CancelledError:
-            if call.connecting:
-                raise UnsentError from None
-            raise
-        except Exception as error:  # of aiohttp, ssl, sockets: `translate` raises all others
-            if limit.expired():
-                failure = Failure(network_errors.expired(seconds))
-            else:
-                place = place_of(request.url)
-                failure = translate(error, place, call.connecting, self._endpoint, proxy_url)
-            failure.error.message = redact(failure.error.message, self._secrets)
-            failure.error.sent = not call.connecting
-            log.debug("%s %s: %s", request.method, request.url, failure.error.message)
-            raise failure.error from error
-        finally:
-            if response is not None:
-                response.release()
+        return _Answering(self, request, seconds, call, idle)
+
+    def _url(self, url: str) -> yarl.URL:
+        found = self._urls.get(url)
+        if found is None:
+            found = self._urls[url] = yarl.URL(url, encoded=True)
+        return found
 
     async def _refused(self, response: aiohttp.ClientResponse) -> OcxError:
         headers = headers_of(response)
@@ -251,6 +214,83 @@ class Pool:
         )
         self._sessions[proxy_url] = session
         return session
+
+
+class _Answering:
+    """One exchange, as an async context manager; a class, since a generator costs twice as much."""
+
+    def __init__(
+        self, pool: Pool, request: HttpRequest, seconds: float, call: Call, idle: float | None
+    ) -> None:
+        self._pool = pool
+        self._request = request
+        self._call = call
+        self._idle = idle
+        self._seconds = seconds
+        self._limit = asyncio.timeout(seconds)
+        self._response: aiohttp.ClientResponse | None = None
+        self._proxy_url: str | None = None
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        pool, request = self._pool, self._request
+        self._proxy_url = proxy.choose(request.url, pool._endpoint.proxy, pool._environment)
+        session = pool._sessions.get(self._proxy_url) or pool._session(self._proxy_url, request.url)
+        CALL.set(self._call)
+        await self._limit.__aenter__()
+        try:
+            self._response = await session.request(
+                request.method,
+                pool._url(request.url),
+                data=request.content or None,
+                allow_redirects=False,
+                timeout=pool._timeout(self._idle),
+                **through(self._proxy_url, request),
+            )
+        except BaseException as error:
+            if not await self.__aexit__(type(error), error, error.__traceback__):
+                raise
+        if self._response is None:
+            raise AssertionError("what went wrong was raised")
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s %s: %s", request.method, request.url, self._response.status)
+        return self._response
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        try:
+            await self._limit.__aexit__(kind, error, traceback)
+        except TimeoutError as expired:
+            error = expired
+        finally:
+            if self._response is not None:
+                self._response.release()
+        if isinstance(error, OcxError):
+            error.sent = True
+        elif isinstance(error, asyncio.CancelledError):
+            if self._call.connecting:
+                raise UnsentError from None
+        elif isinstance(
+            error, Exception
+        ):  # of aiohttp, ssl, sockets: `translate` raises all others
+            raise self._failure(error) from error
+        return False
+
+    def _failure(self, error: Exception) -> OcxError:
+        pool, place = self._pool, place_of(self._request.url)
+        found: OcxError
+        if self._limit.expired():
+            found = network_errors.expired(self._seconds)
+        else:
+            connecting = self._call.connecting
+            found = translate(error, place, connecting, pool._endpoint, self._proxy_url).error
+        found.message = redact(found.message, pool._secrets)
+        found.sent = not self._call.connecting
+        log.debug("%s %s: %s", self._request.method, self._request.url, found.message)
+        return found
 
 
 class Streamed:
@@ -299,21 +339,6 @@ async def _pieces(response: aiohttp.ClientResponse, cap: int) -> list[bytes]:
             raise ServerError(f"the answer is larger than {cap // 1024} KiB")
         pieces.append(piece)
     return pieces
-
-
-def _through(proxy_url: str | None, request: HttpRequest) -> dict[str, Any]:
-    """The headers, and how the request goes through its proxy."""
-    if proxy_url is None or proxy_url.startswith("socks"):
-        return {"headers": request.headers}
-    login: dict[str, str] = {}
-    if (user := proxy.credentials(proxy_url)) is not None:
-        token = base64.b64encode(":".join(user).encode()).decode()
-        login = {"Proxy-Authorization": f"Basic {token}"}
-    found: dict[str, Any] = {"proxy": proxy.without_credentials(proxy_url)}
-    if request.url.startswith("https:"):
-        own = {"User-Agent": USER_AGENT, **login}
-        return {**found, "headers": request.headers, "proxy_headers": own}
-    return {**found, "headers": (*login.items(), *request.headers)}
 
 
 @contextlib.contextmanager

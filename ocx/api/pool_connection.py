@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextvars
 import socket
 import ssl
@@ -14,6 +15,7 @@ import aiohttp.abc
 from aiohttp.client_proto import ResponseHandler
 
 from ocx.api import proxy
+from ocx.api.http import USER_AGENT, HttpRequest
 from ocx.api.urls import usable_addresses
 
 _KEEP_ALIVE = 5.0
@@ -118,3 +120,18 @@ class _Resolver(aiohttp.abc.AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def through(proxy_url: str | None, request: HttpRequest) -> dict[str, Any]:
+    """The headers, and how the request goes through its proxy."""
+    if proxy_url is None or proxy_url.startswith("socks"):
+        return {"headers": request.headers}
+    login: dict[str, str] = {}
+    if (user := proxy.credentials(proxy_url)) is not None:
+        token = base64.b64encode(":".join(user).encode()).decode()
+        login = {"Proxy-Authorization": f"Basic {token}"}
+    found: dict[str, Any] = {"proxy": proxy.without_credentials(proxy_url)}
+    if request.url.startswith("https:"):
+        own = {"User-Agent": USER_AGENT, **login}
+        return {**found, "headers": request.headers, "proxy_headers": own}
+    return {**found, "headers": (*login.items(), *request.headers)}

@@ -112,6 +112,8 @@ def split_whole(text: str) -> Split:
     Where the server's template has said `<think>` already, only `</think>` is in the answer: what
     stands before it is reasoning.
     """
+    if "think>" not in text:  # almost always, and many rows are read
+        return Split(text, "")
     split = split_think(text)
     end = _lone_end(text)
     if split.text != text or end is None:

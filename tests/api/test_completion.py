@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ocx.api.completion import CompletionBuilder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocx.api.completion import CompletionBuilder, _is_plain, fault_in
+from ocx.api.error_response import reports_failure
 from tests.api.test_stream_state import chunk
 
 
@@ -57,3 +61,22 @@ def test_a_built_document_keeps_the_choices_apart() -> None:
     ]
     texts = [choice["message"]["content"] for choice in built(chunks)["choices"]]
     assert texts == ["a", "bB"]
+
+
+@given(
+    st.sampled_from(["stop", "length", "STOP", "content_filter", None, ""]),
+    st.sampled_from(["Hi", "", None, ["x"]]),
+    st.sampled_from([{}, {"refusal": None}, {"tool_calls": []}, {"reasoning": "x"}]),
+    st.sampled_from([{}, {"error": None}, {"code": 500, "message": "no"}, {"success": False}]),
+    st.sampled_from([{}, {"error": {"code": 502}}, {"logprobs": None}]),
+)
+def test_a_plain_answer_is_found_by_the_rules_for_all(
+    reason: Any, content: Any, message: Any, top: Any, choice: Any
+) -> None:
+    """The short way is taken only where the long one finds nothing."""
+    told = {"message": {"role": "assistant", "content": content, **message}, **choice}
+    choices = [{"index": 0, "finish_reason": reason, **told}]
+    document = {"object": "chat.completion", "choices": choices, **top}
+    if _is_plain(document):
+        assert reports_failure(document) is False
+        assert fault_in(document) is None
