@@ -175,7 +175,9 @@ class IncompleteError(OcxError):
 class BelowError(OcxError):
     exit_code = 12
     name = "below"
-    meaning = "the balance is known and below the minimum; --max-credits holds no row at all"
+    meaning = (
+        "the balance is below the minimum, or lasts for fewer days; --max-credits holds no row"
+    )
 
 
 class PartialError(OcxError):

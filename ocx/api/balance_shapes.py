@@ -317,7 +317,7 @@ def _unit(scope: Scope) -> tuple[str, str | None]:
 
 
 def _currency(fields: Mapping[str, Any]) -> str | None:
-    value = fields.get("currency")
+    value = next((value for name, value in fields.items() if _squash(name) == "currency"), None)
     return value.upper() if isinstance(value, str) and value.isalnum() and len(value) < 9 else None
 
 

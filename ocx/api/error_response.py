@@ -118,9 +118,10 @@ def reported(
 
 def incomplete(error: OcxError) -> IncompleteError:
     """The same failure, after a part of the answer had arrived."""
+    again = "what arrived is incomplete; run it again for a whole answer"
     return IncompleteError(
         f"the answer broke off: {error.message}",
-        hint="what arrived is incomplete; run it again for a whole answer",
+        hint=error.hint if error.rerun_helps is False else again,
         status=error.status,
         api_code=error.api_code,
         request_id=error.request_id,

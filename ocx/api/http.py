@@ -181,9 +181,15 @@ def capped(pieces: Iterable[bytes], cap: int) -> bytes:
     for piece in pieces:
         whole += piece
         if len(whole) > cap:
-            hint = TOO_LARGE_HINT if cap == CHAT_CAP else None
-            raise ServerError(f"the answer is larger than {cap // 1024} KiB", hint=hint)
+            raise too_large(cap)
     return bytes(whole)
+
+
+def too_large(cap: int) -> ServerError:
+    """The error of an answer beyond `cap` bytes; the same request would bring it again."""
+    hint = TOO_LARGE_HINT if cap == CHAT_CAP else None
+    message = f"the answer is larger than {cap // 1024} KiB"
+    return ServerError(message, hint=hint, rerun_helps=False)
 
 
 def sniff(head: bytes) -> Kind | None:

@@ -81,7 +81,7 @@ def add_calls(calls: list[Call], fragments: Any) -> None:
 
     A new id begins a call whatever the index says: some servers send 0 for each, or none. A
     fragment without an id goes on with the last call of its index; without an index, too, with
-    the last call. Names and ids come whole; arguments come in pieces.
+    the last call. Ids come whole; names may, and arguments do, come in pieces.
     """
     fragments = fragments if isinstance(fragments, list) else []
     found = [each for each in fragments if isinstance(each, dict)]
@@ -189,27 +189,39 @@ def _begins(before: Call, fragment: Mapping[str, Any]) -> bool:
     name, old = _function_name(fragment), before.get("function")
     if not name or not isinstance(old, dict) or not old["name"]:
         return False
+    if not old["arguments"] and fragment.get("index") is None:
+        return bool(name != old["name"])  # of two calls that take no arguments
     # The end is looked at first: nothing is parsed again with each fragment.
     if not old["arguments"].endswith(("}", "]")) or not _is_json(old["arguments"]):
         return False
-    return bool(fragment["function"].get("arguments")) or name != old["name"]
+    return fragment["function"].get("arguments") not in (None, "") or bool(name != old["name"])
 
 
 def _join(call: Call, fragment: Mapping[str, Any]) -> None:
     function = fragment.get("function")
     if isinstance(function, dict):
         old = call.get("function") or {"name": "", "arguments": ""}
-        arguments = function.get("arguments") or ""
+        arguments = function.get("arguments")
+        arguments = "" if arguments is None else arguments
         # Ollama's and Gemini's bridges send the object itself.
         text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        name = function.get("name") or old["name"]
-        call["function"] = {"name": name, "arguments": old["arguments"] + text}
+        # Anthropic's bridges say {} before the pieces of the arguments.
+        before = "" if text and old["arguments"] == "{}" else old["arguments"]
+        name = _joined_name(old["name"], function.get("name"), begun=bool(old["arguments"]))
+        call["function"] = {"name": name, "arguments": before + text}
     custom = fragment.get("custom")
     if isinstance(custom, dict):
         call["custom"] = joined_fields(call.get("custom"), custom)
     elif "function" not in call and "custom" not in call:
         call["function"] = {"name": "", "arguments": ""}
     call |= {k: v for k, v in fragment.items() if k not in {"index", "function", "custom"} and v}
+
+
+def _joined_name(old: str, name: Any, *, begun: bool) -> Any:
+    """The name so far: it may come in pieces before the arguments, or in each fragment again."""
+    if not name or not isinstance(name, str):
+        return old
+    return name if begun or name.startswith(old) else old + name
 
 
 def _last(calls: Sequence[Call], name: str, value: Any) -> Call | None:

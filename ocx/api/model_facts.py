@@ -29,6 +29,12 @@ _NESTED = ("model_info", "top_provider", "meta", "limits")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _MILLION = Decimal(1_000_000)
 _LONGEST = 60
+_IN_CREDITS = re.compile(r"credits?\b")
+_COUNTED = (
+    (re.compile(r"million|\b1?m\b|mtok|1e6|1,?000,?000\b"), Decimal(1)),
+    (re.compile(r"thousand|\b1?k\b|1,?000\b"), Decimal(1000)),
+)
+"""What a unit says it is for, as in `credits per million tokens`, and what makes it a million."""
 
 
 class ModelPrice(NamedTuple):
@@ -119,11 +125,13 @@ def _price(scope: Mapping[str, Any]) -> ModelPrice | None:
     table = scope.get("pricing")
     pricing = table if isinstance(table, Mapping) else {}
     unit = str(pricing.get("unit") or pricing.get("currency")).lower()
-    in_credits = unit in {"credit", "credits"}
+    in_credits = _IN_CREDITS.match(unit) is not None
+    counted = next((factor for words, factor in _COUNTED if words.search(unit)), None)
     million = isinstance(pricing.get("input"), int | float)
+    by_kind = Decimal(1) if million else _MILLION
     for source, names, factor in (
-        (pricing, ("prompt", "completion", "input_cache_read"), _MILLION),
-        (pricing, ("input", "output", "cached_input"), Decimal(1) if million else _MILLION),
+        (pricing, ("prompt", "completion", "input_cache_read"), counted or _MILLION),
+        (pricing, ("input", "output", "cached_input"), counted or by_kind),
         (
             scope,
             ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),

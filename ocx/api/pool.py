@@ -29,6 +29,7 @@ from ocx.api.http import (
     HttpRequest,
     build_request,
     capped,
+    too_large,
     unpack,
 )
 from ocx.api.http import encode as encode_body
@@ -38,7 +39,7 @@ from ocx.api.pool_exceptions import translate
 from ocx.api.tls import check_ca_bundle, tls_context
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
 from ocx.api.urls import CHAT_PATH, check_base_url
-from ocx.errors import OcxError, ServerError
+from ocx.errors import OcxError
 from ocx.secret import redact
 
 log = logging.getLogger("ocx.api")
@@ -313,7 +314,7 @@ class Streamed:
             if not encoding:
                 yield piece
             elif sum(map(len, packed)) > CHAT_CAP:
-                raise ServerError(f"the answer is larger than {CHAT_CAP // 1024} KiB")
+                raise too_large(CHAT_CAP)
             else:  # unasked, since `identity` is: whole, then
                 packed.append(piece)
         for piece in unpack(packed, encoding) if packed else ():
@@ -336,7 +337,7 @@ async def _pieces(response: aiohttp.ClientResponse, cap: int) -> list[bytes]:
         size += len(piece)
         if size > cap:
             response.close()
-            raise ServerError(f"the answer is larger than {cap // 1024} KiB")
+            raise too_large(cap)
         pieces.append(piece)
     return pieces
 

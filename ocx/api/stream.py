@@ -182,7 +182,7 @@ class Stream:
                 if deltas:
                     yield deltas
         except EventTooLarge as error:
-            self._error = ServerError(str(error), hint=TOO_LARGE_HINT)
+            self._error = ServerError(str(error), hint=TOO_LARGE_HINT, rerun_helps=False)
         self._conclude(lost)
 
     def _read(self, events: list[str]) -> list[Delta]:

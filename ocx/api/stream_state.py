@@ -63,6 +63,7 @@ class StreamState:
         self._others: dict[int, str | None] = {}  # the reasons of the choices after the first
         self._said: set[str] = set()  # fields that deltas have filled, the content apart
         self._by_message = False  # the text has come in messages, and in no delta
+        self._messages = ""  # the text of those
         self._failure: OcxError | None = None
         self._template: ChunkTemplate | None = None
         self._templates_left = _TEMPLATES
@@ -233,11 +234,19 @@ class StreamState:
             new = {name: value for name, value in message.items() if name not in said}
             self._more(new)
             self._said = said - {"content"}
-            more = text_of(new.get("content"))
+            more = self._new_text(text_of(new.get("content")), ends=reason_of(choice) is not None)
             if more:
                 self.content_seen = self._by_message = True
             text, reasoning = text + more, reasoning + reasoning_of(new)
         return text, reasoning
+
+    def _new_text(self, text: str, *, ends: bool) -> str:
+        """What a message adds to those before it, which it may repeat as far as they went."""
+        before = self._messages
+        repeats = bool(before) and text.startswith(before) and (ends or len(text) > len(before))
+        more = text[len(before) :] if repeats else text
+        self._messages += more
+        return more
 
     def _not_json(self, data: str) -> Delta | None:
         stripped = data.strip()

@@ -94,7 +94,7 @@ def fetched(reply: Reply, *, split_think: bool = True) -> Answer:
 def check_answer(checks: Checks, schema: Schema | None, answer: Answer) -> str:
     """What the checks make of an answer. Raises InvalidAnswerError, IncompleteError."""
     if checks.fail_on_length and was_cut(answer):
-        raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens")
+        raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens", rerun_helps=False)
     if checks.need_text and not answer.text and answer.tool_calls:
         raise InvalidAnswerError(
             "the answer is tool calls, not a text",

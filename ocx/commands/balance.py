@@ -231,7 +231,11 @@ def _show(run: Runtime, form: str, shown: Shown, output: str | None) -> None:
     if form == "text" and shown.reading.confidence == "guessed":
         run.warn("this is a guess: the answer may mean another number; see --raw")
     if form == "text" and shown.lasting is not None and shown.lasting.unknown:
-        run.note("each `ocx balance` keeps what it reads; ask again tomorrow, or see --over")
+        run.note(
+            "the history is off, so no balance is kept: `ocx config set history auto`"
+            if shown.settings.history == "off"
+            else "each `ocx balance` keeps what it reads; ask again tomorrow, or see --over"
+        )
 
 
 def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None:

@@ -100,8 +100,12 @@ def _home(env: Env) -> Path | None:
     if named.startswith("/"):
         return Path(named)
     try:
+        import pwd  # noqa: PLC0415 - not on Windows; Path.home() would take an empty HOME for /
+    except ImportError:
         return Path.home()
-    except RuntimeError:  # a user whom the user database does not know
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a user whom the user database does not know
         return None
 
 

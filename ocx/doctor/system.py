@@ -11,7 +11,7 @@ from ocx.config.paths import Env, config_dir, if_known, state_dir
 from ocx.descriptors import limits
 from ocx.doctor.check import Check, ok, warning
 from ocx.locks import has_locks
-from ocx.owners import NO_MODES, keeps_modes, keeps_owners
+from ocx.owners import NO_MODES, is_out_of_reach, keeps_modes, keeps_owners
 
 _FEW = 1024
 """Descriptors. A batch needs one for each request on its way, and the sandbox two."""
@@ -49,7 +49,7 @@ def _line_editing() -> str:
 def _folders(env: Env) -> Iterator[Path]:
     for find in (config_dir, state_dir):
         folder = if_known(find, env)
-        if folder is not None and folder.is_dir():
+        if folder is not None and not is_out_of_reach(folder) and folder.is_dir():
             yield folder
 
 

@@ -7,6 +7,7 @@ import functools
 import os
 import random
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ PATIENCE = 60.0
 
 PATIENCE_OF_ANSWERS = 2.0
 """The same for an answer that is there already, if nothing moves: many that write in turn do."""
+
+_in_vain = threading.Event()
+"""An answer has waited in vain: what is written after it does not wait again."""
 
 # A message is stored once, however many calls of a conversation send it again: images and long
 # files would otherwise grow with the square of the turns.
@@ -171,6 +175,7 @@ def writing(connection: sqlite3.Connection, patience: float = PATIENCE) -> Itera
     try:
         begin = functools.partial(connection.execute, "BEGIN IMMEDIATE")
         patiently(begin, patience, functools.partial(_changes, connection))
+        _in_vain.clear()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {before}")
     try:
@@ -196,6 +201,9 @@ def patiently(
     """
     began = last = time.monotonic()
     seen = moves()
+    of_an_answer = patience <= PATIENCE_OF_ANSWERS
+    if of_an_answer and _in_vain.is_set():
+        patience = 0
     while True:
         try:
             return action()
@@ -205,6 +213,8 @@ def patiently(
                 seen, last = found, now
             busy = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
             if not busy or now - last > patience or now - began > PATIENCE:
+                if busy and of_an_answer:
+                    _in_vain.set()
                 raise
         _pause()
 

@@ -51,9 +51,11 @@ class Forecast:
     @property
     def days(self) -> Decimal | None:
         """For how long it lasts; None if that is unknown, or if there is no end in sight."""
+        if self.amount is not None and self.amount <= 0:
+            return Decimal(0)
         if self.amount is None or not self.a_day:
             return None
-        return max(Decimal(0), self.amount / self.a_day)
+        return self.amount / self.a_day
 
     @property
     def endless(self) -> bool:

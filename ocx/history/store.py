@@ -184,6 +184,13 @@ class History:
             found: int = self._connection.execute(query, values).fetchone()[0]
         return found
 
+    def count_readings(self) -> int:
+        """How many balances are kept."""
+        with translated(self._path):
+            query = "SELECT count(*) FROM reading"
+            found: int = self._connection.execute(query).fetchone()[0]
+        return found
+
     def remove(self, filters: Filters) -> int:
         """Delete the calls that `filters` select, and what only they used; returns how many.
 
@@ -198,7 +205,7 @@ class History:
                 if not filters.selects:
                     self._connection.execute("DELETE FROM reading")
                 _sweep(self._connection)
-            if ids:
+            if ids or not filters.selects:
                 # Else the removed text stays in the log until the next checkpoint.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(ids)

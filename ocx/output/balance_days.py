@@ -41,7 +41,8 @@ def days_text(reading: Balance, lasting: Lasting) -> str:
         return f"unknown: {left}, and less than a day of readings"
     if found.days is None:
         return f"no end in sight: {left}, and nothing spent {over}"
-    return f"{whole_tenths(found.days)} days: {left}, {rounded(found.a_day)} a day {over}"
+    spent = f", {rounded(found.a_day)} a day {over}" if found.a_day else ""
+    return f"{whole_tenths(found.days)} days: {left}{spent}"
 
 
 def days_fields(lasting: Lasting) -> dict[str, Any]:

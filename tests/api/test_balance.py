@@ -227,6 +227,7 @@ def test_unlimited(body: Any, path: str) -> None:
         ({"balance": 5, "unit": "\x1b[31m"}, "credits", None),
         ({"balance": 5, "unit": "x" * 50}, "credits", None),
         ({"balance": 5, "currency": "usd"}, "USD", "USD"),
+        ({"Balance": 5, "Currency": "usd"}, "USD", "USD"),
         ({"balance": 5, "currency": "usd", "unit": "dollar"}, "USD", "USD"),
         ({"balance": 5, "currency": "\n"}, "credits", None),
         ({"balance": "$12.30"}, "$", None),

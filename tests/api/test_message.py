@@ -42,6 +42,11 @@ def joined(*chunks: list[Any]) -> list[tuple[str, str, str]]:
     ]
 
 
+def empty(name: str) -> dict[str, Any]:
+    """A whole call as Ollama sends it."""
+    return {"function": {"name": name, "arguments": {}}}
+
+
 TWO = [("a", "f", OSLO), ("b", "f", BERGEN)]
 UNNAMED = [("call_0", "f", OSLO), ("call_1", "f", BERGEN)]
 HALVES = [part('{"city":', id="a", index=0, name="f"), part('"Oslo"}', index=0)]
@@ -90,6 +95,19 @@ HALVES = [part('{"city":', id="a", index=0, name="f"), part('"Oslo"}', index=0)]
         # No ids, the name in each piece: the first is not whole yet.
         ([[part('{"city":', index=0, name="f")], [part('"Oslo"}', index=0, name="f")]],
          UNNAMED[:1]),
+        # The name in pieces, growing, or again in each fragment.
+        ([[part(id="a", index=0, name="f_")], [part(index=0, name="go")], [part(OSLO, index=0)]],
+         [("a", "f_go", OSLO)]),
+        ([[part(index=0, name="f_")], [part("{", index=0, name="f_go")], [part("}", index=0)]],
+         [("call_0", "f_go", "{}")]),
+        ([[part(id="a", index=0, name="f")], [part(OSLO, id="a", index=0, name="f")]], TWO[:1]),
+        # Two calls without arguments, an index, or an id; and {} before the pieces.
+        ([[part("", name="f")], [part("", name="g")]],
+         [("call_0", "f", "{}"), ("call_1", "g", "{}")]),
+        ([[empty("f")], [empty("g")], [empty("g")]],
+         [("call_0", "f", "{}"), ("call_1", "g", "{}"), ("call_2", "g", "{}")]),
+        ([[part("{}", id="a", index=0, name="f")], [part(OSLO[:5], index=0)],
+          [part(OSLO[5:], index=0)]], TWO[:1]),
         # No arguments at all.
         ([[part(id="a", index=0, name="f")]], [("a", "f", "{}")]),
         # What is no fragment.

@@ -64,6 +64,14 @@ LITELLM = {
         # credits, and what else is charged
         ({"pricing": {"unit": "credits", "prompt": "0.000005", "completion": "0"}},
          {"price": ModelPrice(Decimal(5), Decimal(0), None, True)}),
+        ({"pricing": {"unit": "credits per million tokens", "prompt": "3", "completion": 6}},
+         {"price": ModelPrice(Decimal(3), Decimal(6), None, True)}),
+        ({"pricing": {"unit": "Credits/1K tokens", "prompt": "0.003", "completion": "0.006"}},
+         {"price": ModelPrice(Decimal(3), Decimal(6), None, True)}),
+        ({"pricing": {"unit": "USD/Mtok", "input": "3", "output": "6"}},
+         {"price": ModelPrice(Decimal(3), Decimal(6))}),
+        ({"pricing": {"unit": "credits per token", "input": "0.000003", "output": "0"}},
+         {"price": ModelPrice(Decimal(3), Decimal(0), None, True)}),
         ({"pricing": {"currency": "USD", "prompt": "0.000005", "completion": "0", "request": "1"}},
          {"price": ModelPrice(Decimal(5), Decimal(0), None, False, True)}),
         # no facts

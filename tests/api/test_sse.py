@@ -164,9 +164,24 @@ def test_a_deeply_nested_line_is_no_json() -> None:
     assert decode(b"data: " + deep + b"\ndata: 1\n\n") == [deep.decode() + "\n1"]
 
 
-@pytest.mark.parametrize("piece", [MAX_EVENT * 2, 65_536, 4093])
-def test_an_event_of_the_limit_passes_and_one_byte_more_does_not(piece: int) -> None:
-    text = b"x" * MAX_EVENT
+@pytest.fixture
+def small_limit(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A limit of 256 KiB: what is tested does not depend on its size."""
+    limit = 256 * 1024
+    monkeypatch.setattr("ocx.api.sse.MAX_EVENT", limit)
+    monkeypatch.setattr("ocx.api.sse._MAX_LINE", limit + 64)
+    return limit
+
+
+def test_the_limit_is_that_of_pictures_as_data() -> None:
+    assert MAX_EVENT == 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize("piece", [2**30, 65_536, 4093])
+def test_an_event_of_the_limit_passes_and_one_byte_more_does_not(
+    piece: int, small_limit: int
+) -> None:
+    text = b"x" * small_limit
     stream = b"data: " + text + b"\n\ndata: y\n\n"
     assert decode(stream, *range(0, len(stream), piece)) == [text.decode(), "y"]
     with pytest.raises(EventTooLarge):
@@ -174,18 +189,18 @@ def test_an_event_of_the_limit_passes_and_one_byte_more_does_not(piece: int) -> 
 
 
 @pytest.mark.parametrize("line", [b"data: " + b"x" * 1000 + b"\n", b"x" * 65_536])
-def test_what_never_ends_is_given_up(line: bytes) -> None:
+def test_what_never_ends_is_given_up(line: bytes, small_limit: int) -> None:
     """An event of endless lines, a line of endless length: memory stays bounded."""
     decoder = Decoder()
     with pytest.raises(EventTooLarge):
-        for _ in range(2 * MAX_EVENT // len(line)):
+        for _ in range(2 * small_limit // len(line)):
             decoder.feed(line)
 
 
-def test_what_stands_before_a_large_event_is_given() -> None:
+def test_what_stands_before_a_large_event_is_given(small_limit: int) -> None:
     """And then the error, on every call that follows."""
     decoder = Decoder()
-    assert decoder.feed(b"data: a\n\ndata: " + b"x" * (MAX_EVENT + 1) + b"\n\n") == ["a"]
+    assert decoder.feed(b"data: a\n\ndata: " + b"x" * (small_limit + 1) + b"\n\n") == ["a"]
     for call in (lambda: decoder.feed(b"data: b\n\n"), decoder.end):
         with pytest.raises(EventTooLarge):
             call()

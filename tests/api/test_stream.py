@@ -235,6 +235,7 @@ def test_a_json_body_beyond_the_cap() -> None:
     _, error = read(b"{", *[b" " * 1_000_000] * 34)
     assert isinstance(error, ServerError)
     assert "32768 KiB" in error.message
+    assert error.rerun_helps is False
 
 
 def test_a_stream_that_is_compressed_all_the_same() -> None:

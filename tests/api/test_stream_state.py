@@ -79,6 +79,25 @@ def test_a_message_where_a_delta_belongs_is_read() -> None:
     assert state.finished
 
 
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        (["one ", "two"], "one two"),
+        (["one ", "one two", "one two"], "one two"),
+        (["one ", "two", "one two"], "one two"),
+        (["ha", "ha", ""], "haha"),
+        (["一", "一二", "一二三"], "一二三"),
+    ],
+)
+def test_messages_may_be_pieces_or_grow(messages: list[str], text: str) -> None:
+    """DashScope's own streams repeat all that came before; nothing is shown twice."""
+    state = StreamState()
+    *first, last = [{"index": 0, "message": {"content": content}} for content in messages]
+    shown = [read(state, {"choices": [choice]}).text for choice in first]
+    shown.append(read(state, {"choices": [{**last, "finish_reason": "stop"}]}).text)
+    assert "".join(shown) == text
+
+
 def test_the_last_usage_that_is_not_null_is_kept() -> None:
     state = StreamState()
     for usage in (None, {"total_tokens": 1}, {"total_tokens": 2}, None, "much"):

@@ -198,7 +198,8 @@ def test_any_row_has_a_verdict(document: dict[str, Any]) -> None:
         ("rejected", body("stop", content="x"), ("rejected", False)),  # `expect`, `--schema`
         ("invalid_answer", body("stop", content="x"), ("invalid_answer", False)),
         ("invalid_answer", body("stop", tool_calls=[BROKEN]), ("invalid_answer", True)),
-        ("incomplete", body("length", content="x"), ("incomplete", True)),  # --fail-on-length
+        ("incomplete", body("length", content="x"), ("incomplete", False)),  # --fail-on-length
+        ("incomplete", body("MAX_TOKENS", content="x"), ("incomplete", False)),
         ("incomplete", body("length", tool_calls=[BROKEN]), ("incomplete", False)),
         ("incomplete", body("content_filter", content="x"), ("incomplete", False)),
         ("network", None, ("network", True)),

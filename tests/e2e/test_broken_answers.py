@@ -261,8 +261,8 @@ def test_what_a_batch_tells_of_its_answers_at_the_end(online: Ocx, chat_server: 
     report = json.loads((online.work / "r.json").read_text())
     assert (report["cut_at_limit"], report["unknown_finish_reasons"]) == (2, {"load_shed": 1})
     chat_server.answer(answers.answer(odd[1]), path=CHAT)
-    run = online("batch", "in.txt", "--text", "-o", "p.jsonl", "--fail-on-length").has(13)
-    assert "3 failed with incomplete" in run.stderr
+    run = online("batch", "in.txt", "--text", "-o", "p.jsonl", "--fail-on-length").has(11)
+    assert "3 failed with incomplete (for good)" in run.stderr
 
 
 class TestVerify:
@@ -306,6 +306,7 @@ class TestVerify:
         self.rows(online, answers.completion("x", "load_shed"))
         run = online("batch", "verify", "in.jsonl", "out.jsonl").has(0)
         assert "warning: the finish_reason load_shed of 1 row is not known" in run.stderr
+        assert "1 row, each there once and answered" in run.stderr
 
 
 THINKING = "Two and two.\n</think>\n\n4"
@@ -413,6 +414,11 @@ class TestMedia:
         chat_server.answer([answers.STREAM_HEAD, *pieces], path=CHAT)
         run = online("chat", "draw").has(8)
         assert "exceeds 32 MiB" in run.stderr
+        assert "hint: ask for fewer or smaller images" in run.stderr
+        begun = [answers.STREAM_HEAD, answers.delta("Here it is:"), *pieces]
+        chat_server.answer(begun, path=CHAT)
+        run = online("chat", "draw").has(11)
+        assert run.text == "Here it is:"
         assert "hint: ask for fewer or smaller images" in run.stderr
 
 

@@ -286,6 +286,32 @@ class TestKeeping:
             database.close()
         assert len(kept(online)) == 1
 
+    def test_an_empty_account_lasts_for_no_day(self, online: Ocx, chat_server: ChatServer) -> None:
+        chat_server.answer(answers.answer({"balance": "0.00"}), path=BALANCE)
+        run = online("balance", "--min-days", "0.5").has(12)
+        assert run.text == "0 days: 0.00 credits\n"
+        assert online("balance", "--days", "--json").has(0).json["days_left"] == 0
+        shown = online("balance", "--min-days", "1", "--format", "nagios").has(2).text
+        assert shown.startswith("OCX CRITICAL - 0 days: 0.00 credits |")
+
+    def test_with_the_history_off_none_are_awaited(self, online: Ocx) -> None:
+        said = online("balance", "--days", env={"OCX_HISTORY": "off"}).has(0).stderr
+        assert "the history is off" in said
+        assert "tomorrow" not in said
+
+    def test_all_that_is_kept_can_be_removed(self, online: Ocx) -> None:
+        """Where there are balances, and no call yet."""
+        online("balance").has(0)
+        run = online("history", "rm", "--all", "-y").has(0)
+        assert "removed 1 balance\n" in run.stderr
+        assert kept(online) == []
+        assert "no such call" in online("history", "rm", "--all", "-y").has(0).stderr
+        online("chat", "--log", "hi").has(0)
+        online("balance").has(0)
+        assert "no such call" in online("history", "rm", "7", "-y").has(0).stderr
+        assert "removed 1 call\n" in online("history", "rm", "1", "-y").has(0).stderr
+        assert len(kept(online)) == 1
+
     def test_a_history_of_a_newer_ocx_or_damaged_is_a_warning(self, online: Ocx) -> None:
         online.state.mkdir(parents=True)
         (online.state / FILE).write_text("no database\n" * 100)

@@ -113,6 +113,16 @@ class TestNoHome:
         assert done.stderr.count("warning") == 1
         assert "XDG_STATE_HOME" in done.stderr
 
+    def test_a_home_that_is_empty_or_relative_is_none(self, stranger: Stranger) -> None:
+        for home in ("HOME=", "HOME=work"):
+            command = [*BECOME, "env", home, str(PYTHON), "-m", "ocx", "chat", "--log", "hi"]
+            done = subprocess.run(
+                command, env=stranger.env, cwd="/", capture_output=True, timeout=60, check=False
+            )
+            assert (done.returncode, done.stdout) == (0, b"Hello!\n")
+            assert done.stderr.count(b"warning") == 1
+            assert b"there is no home folder" in done.stderr
+
     def test_without_a_key_it_is_the_usual_error(self, stranger: Stranger) -> None:
         stranger("chat", "hi", OCX_API_KEY="").has(4)
 

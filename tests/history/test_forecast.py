@@ -54,7 +54,9 @@ def test_a_forecast(
 
 
 def test_an_empty_account_that_spends_nothing_is_not_endless() -> None:
-    assert not told((2, "0"), left="0").endless
+    """Nor unknown: it lasts for no day, readings or not."""
+    for found in (told((2, "0"), left="0"), told(left="0"), told(left="-2")):
+        assert (found.days, found.endless) == (0, False)
 
 
 def test_what_has_no_limit_has_no_end() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,13 @@ import pytest
 
 from ocx.errors import DeadlineError
 from ocx.history.call import Call, document, request
-from ocx.history.database import MIGRATIONS, HistoryError, patiently
+from ocx.history.database import (
+    MIGRATIONS,
+    PATIENCE_OF_ANSWERS,
+    HistoryError,
+    patiently,
+    writing,
+)
 from ocx.history.filters import Filters
 from ocx.history.store import FILE, History
 from ocx.secret import Secret
@@ -379,6 +387,31 @@ def busy(code: int) -> sqlite3.OperationalError:
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = code
     return error
+
+
+def test_an_answer_waits_in_vain_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call and a balance of one process, or the turns of a session, are not each waited for."""
+    clock = itertools.count()
+    monkeypatch.setattr("ocx.history.database._pause", lambda: None)
+    monkeypatch.setattr("ocx.history.database.time.monotonic", lambda: next(clock) / 10)
+    tries: list[int] = []
+
+    def action() -> None:
+        tries[-1] += 1
+        raise busy(sqlite3.SQLITE_BUSY)
+
+    for _ in range(3):
+        tries.append(0)
+        with pytest.raises(sqlite3.OperationalError):
+            patiently(action, PATIENCE_OF_ANSWERS)
+    assert tries[0] > 10
+    assert tries[1:] == [1, 1]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as free, writing(free):
+        pass
+    tries.append(0)
+    with pytest.raises(sqlite3.OperationalError):
+        patiently(action, PATIENCE_OF_ANSWERS)
+    assert tries[-1] == tries[0]
 
 
 def test_a_busy_database_is_tried_again() -> None:

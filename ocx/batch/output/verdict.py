@@ -100,7 +100,9 @@ def _again(kind: str, body: Any) -> bool:
     fault = answer_fault(body) if body else None
     if fault is not None and fault.name == kind:
         return rerun_helps(fault)
-    return kind in RETRYABLE
+    # With --fail-on-length; the same limit would cut it again.
+    cut = kind == IncompleteError.name and ending_of(_reason(body) or "") == "length"
+    return kind in RETRYABLE and not cut
 
 
 def _reason(body: Any) -> str | None:

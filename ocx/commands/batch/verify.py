@@ -44,7 +44,8 @@ def verify(
     if run.json and not failed:
         write_json(run.terminal, found.document())
     elif not run.quiet and not failed and found.complete:
-        run.note(f"{found.rows:,} rows, each there once and answered")
+        counted = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
+        run.note(f"{counted}, each there once and answered")
     if not found.complete:
         raise found.error()
 

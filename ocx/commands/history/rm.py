@@ -49,8 +49,15 @@ def rm(
         )
     with open_existing(state_dir(run.terminal.env), run.note) as history:
         found = history.count(filters) if history else 0
-        if history is None or not found:
+        readings = history.count_readings() if history and everything else 0
+        if history is None or not found + readings:
             run.note("there is no such call")
             return
-        run.confirm(f"Remove {found} call{'s' if found > 1 else ''} from the history?", yes)
-        run.note(f"removed {history.remove(filters)}")
+        what = " and ".join(
+            f"{number} {name}{'s' if number > 1 else ''}"
+            for number, name in ((found, "call"), (readings, "balance"))
+            if number
+        )
+        run.confirm(f"Remove {what} from the history?", yes)
+        history.remove(filters)
+        run.note(f"removed {what}")
