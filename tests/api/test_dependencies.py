@@ -5,18 +5,25 @@ Each test names what one file relies on, so that a failure says where to look.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
+import aiohttp.http_exceptions
 import httpcore
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from ocx.api.deadlines import REQUEST_BEGINS
 from ocx.api.exceptions import _LOST
 from ocx.api.network_errors import _PROXY_LOGIN
+from ocx.api.pool_connection import CALL, Call, connector
 from tests.support.answers import answer
 from tests.support.raw_server import CLOSE, RawServer
+from tests.support.waiting import DEADLINE
 
 Servers = Callable[..., RawServer]
 
@@ -93,3 +100,33 @@ def _trusting() -> Any:
     from tests.support.raw_server import CERTIFICATE
 
     return tls_context(str(CERTIFICATE))
+
+
+def test_aiohttp_makes_its_connections_by_the_factory_that_the_pool_replaces(
+    raw_server: Servers,
+) -> None:
+    """And a broken body is told to the protocol: the pool hands that on to who reads the body."""
+    server = raw_server()
+    server.answer(
+        [
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+            lambda connection: told.wait(DEADLINE),
+            b"zz\r\n",
+            CLOSE,
+        ]
+    )
+    told = threading.Event()
+
+    async def call() -> None:
+        made = connector(None, None)
+        assert isinstance(made._factory(), ResponseHandler)
+        CALL.set(Call())
+        async with (
+            aiohttp.ClientSession(connector=made) as session,
+            session.get(server.url) as answer,
+        ):
+            told.set()
+            await asyncio.wait_for(answer.read(), DEADLINE)
+
+    with pytest.raises(aiohttp.http_exceptions.HttpProcessingError):
+        asyncio.run(call())

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from ocx.api.retry import backoff
-from ocx.batch.result import RETRYABLE, Failure
+from ocx.batch.result import Failure
 from ocx.errors import (
     AuthError,
     CreditsError,
     DeadlineError,
     NetworkError,
-    OcxError,
     RateLimitError,
     ServerError,
 )
 
-__all__ = ["LONGEST_WAIT", "Decision", "Kind", "backoff", "helps_later", "kind_of"]
+__all__ = ["LONGEST_WAIT", "Kind", "backoff", "kind_of"]
 
 LONGEST_WAIT = 600.0
 """Seconds of Retry-After that a run waits for; beyond it stops, and `--resume` goes on."""
 
 _UNANSWERED = frozenset({500, 502, 503, 522, 529})
-
-Decision = Literal["retry", "fail", "stop"]
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,3 @@ def kind_of(failure: Failure) -> Kind:
     if isinstance(error, ServerError) and status >= 500:
         return Kind(overload=True, outage=True, again=status in _UNANSWERED)
     return Kind()
-
-
-def helps_later(error: OcxError) -> bool:
-    """Whether a rerun can mend what ended this way."""
-    return error.name in RETRYABLE
