@@ -18,6 +18,7 @@ from ocx.batch.control.window import Window
 from ocx.batch.result import Failure, Outcome
 from ocx.errors import RejectedError, ServerError
 from tests.batch.simulation import ANSWER, Simulation, lost, refusal, rows
+from tests.support.sizes import some
 
 
 def full(window: Window, seconds: float, start: float = 0.0) -> float:
@@ -200,8 +201,8 @@ def test_short_answers_use_the_whole_window() -> None:
     assert run.now < 10_000 * 0.5 / 1000 + 3
 
 
-@pytest.mark.parametrize("seconds", [0.5, 8.0, 40.0], ids=lambda seconds: f"{seconds:g} s")
-@pytest.mark.parametrize("slots", [8, 32])
+@pytest.mark.parametrize("seconds", some([0.5, 8.0, 40.0], 2), ids=lambda seconds: f"{seconds:g} s")
+@pytest.mark.parametrize("slots", some([8, 32], 1))
 def test_a_limit_of_requests_at_once_is_found_and_kept(slots: int, seconds: float) -> None:
     run = hour(Slots(lambda _now: slots, lambda _now: seconds), 512, 10_000)
     answered, refused = after(run, 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import ocx
 from tests.support.chat_server import ChatServer
 from tests.support.program import KEY, Ocx
+from tests.support.sizes import some
 
 OCX = f"{sys.executable} -m ocx"
 FORWARD = """
@@ -51,8 +53,10 @@ def go(ocx: Ocx, way: str, url: str, **env: str) -> str:
     return run.stderr
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", ["evil.localhost", "localhost.", "LOCALHOST"])
+@pytest.mark.parametrize(
+    ("way", "name"),
+    some(itertools.product(WAYS, ["evil.localhost", "localhost.", "LOCALHOST"]), 13),
+)
 def test_a_name_of_this_machine_that_leads_elsewhere(
     ways: Ocx, chat_server: ChatServer, way: str, name: str
 ) -> None:
@@ -62,18 +66,17 @@ def test_a_name_of_this_machine_that_leads_elsewhere(
     assert chat_server.requests == []
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://example.test:{port}/v1",
-        "http://me:secret@127.0.0.1:{port}/v1",
-        "http://127.0.0.1@example.test:{port}/v1",
-        "http://0.0.0.0:{port}/v1",
-        "ftp://127.0.0.1:{port}/v1",
-        "http://127.0.0.1:{port}/v1?a=b",
-    ],
-)
+URLS = [
+    "http://example.test:{port}/v1",
+    "http://me:secret@127.0.0.1:{port}/v1",
+    "http://127.0.0.1@example.test:{port}/v1",
+    "http://0.0.0.0:{port}/v1",
+    "ftp://127.0.0.1:{port}/v1",
+    "http://127.0.0.1:{port}/v1?a=b",
+]
+
+
+@pytest.mark.parametrize(("way", "url"), some(itertools.product(WAYS, URLS), 17))
 def test_a_url_that_no_key_may_go_to(
     ways: Ocx, chat_server: ChatServer, way: str, url: str
 ) -> None:

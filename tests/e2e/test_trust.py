@@ -11,6 +11,7 @@ import pytest
 from tests.support import answers
 from tests.support.chat_server import MODELS, ChatServer
 from tests.support.program import KEY, Ocx
+from tests.support.sizes import some
 
 OTHER = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -23,7 +24,7 @@ def modes(folder: Path) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("mask", [0o000, 0o002, 0o077])
+@pytest.mark.parametrize("mask", some([0o000, 0o002, 0o077], 1))
 def test_whatever_the_umask_folders_are_closed_to_others(
     ocx: Ocx, chat_server: ChatServer, tmp_path: Path, mask: int
 ) -> None:
@@ -172,7 +173,7 @@ def test_a_model_id_that_may_hold_a_key_is_in_no_cache(ocx: Ocx, chat_server: Ch
         ("history", "show", "gsk_Ab1Cd2Ef3Gh4Ij5Kl6Mn"),
     ],
 )
-@pytest.mark.parametrize("json", [(), ("--json",)])
+@pytest.mark.parametrize("json", some([(), ("--json",)], 1))
 def test_a_key_of_any_provider_on_the_command_line_is_not_repeated(
     ocx: Ocx, words: tuple[str, ...], json: tuple[str, ...]
 ) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 FULL = "OCX_TEST_FULL"
 """Set by the option, before the tests are imported: what decorates them reads it."""
@@ -13,6 +17,14 @@ PART = 5
 def examples(full: int) -> int:
     """Hypothesis's `max_examples` of a property that is dear: so many with --full."""
     return full if os.environ.get(FULL) else max(10, full // PART)
+
+
+def some(cases: Iterable[T], gate: int) -> list[T]:
+    """Cases that are dear: all with --full, else so many, from all over the list."""
+    found = list(cases)
+    if os.environ.get(FULL) or gate >= len(found):
+        return found
+    return [found[at * len(found) // gate] for at in range(gate)]
 
 
 def step(gate: int) -> int:
