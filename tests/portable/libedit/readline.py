@@ -42,8 +42,8 @@ def _input(prompt: str = "") -> str:
     termios.tcsetattr(0, termios.TCSANOW, [*mode[:3], mode[3] & ~termios.ICANON, *mode[4:]])
     data = b""
     try:
-        while (byte := os.read(0, 1)) not in b"\r\n":
-            if byte == b"\x04":
+        while (byte := os.read(0, 1)) not in {b"\r", b"\n"}:
+            if byte in {b"", b"\x04"}:  # none where Ctrl-D came before the mode was changed
                 raise EOFError
             data += byte
     finally:
