@@ -56,17 +56,23 @@ SUPERSETS = {
 """By codec of Python: what is written under these names has more characters than they define."""
 
 
-def guess(data: bytes) -> str | None:
-    """An encoding in which `data` reads like a text, as `--encoding` takes it; None if none."""
+def guess(data: bytes, *, whole: bool = False) -> str | None:
+    """An encoding in which `data` reads like a text, as `--encoding` takes it; None if none.
+
+    Args:
+        whole: nothing follows, so that the end cuts no character.
+    """
     sample = data[:_SAMPLE]
-    if wide := _utf_16(sample):
+    if wide := utf_16(sample):
         return wide
-    scores = {name: _likeness(sample, name) for name in ENCODINGS}
+    cut = not whole or len(data) > _SAMPLE
+    scores = {name: _likeness(sample, name, cut=cut) for name in ENCODINGS}
     best = max(ENCODINGS, key=lambda name: scores[name])
     return best if scores[best] >= _LEAST else None
 
 
-def _utf_16(data: bytes) -> str | None:
+def utf_16(data: bytes) -> str | None:
+    """Its name where data begins with its BOM, or has the zeros of ASCII text and line ends."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     # Every second byte of ASCII text; in any other text those of spaces and line ends.
@@ -74,13 +80,13 @@ def _utf_16(data: bytes) -> str | None:
     if max(even, odd) < max(3, len(data) // 50) or min(even, odd):
         return None
     codec = "utf-16-be" if even > odd else "utf-16-le"
-    return codec if _decoded(data, codec) else None
+    return codec if _decoded(data, codec, cut=True) else None
 
 
-def _likeness(data: bytes, encoding: str) -> float:
+def _likeness(data: bytes, encoding: str, *, cut: bool) -> float:
     """How common its characters beyond ASCII are, 0 to 1 on average; -1 if it is not valid."""
     codec = SUPERSETS.get(encoding.replace("-", "_"), encoding)
-    text = _decoded(data, codec)
+    text = _decoded(data, codec, cut=cut)
     wide = [char for char in text or "" if char > "\x7f"]
     if text is None or not wide:
         return -1.0
@@ -100,10 +106,10 @@ def _commonness(char: str, encoding: str, codec: str) -> float:
     return 0.65 if encoding == "euc-kr" else 0.5
 
 
-def _decoded(data: bytes, codec: str) -> str | None:
-    """The text; the end of a sample may cut a character of up to four bytes."""
+def _decoded(data: bytes, codec: str, *, cut: bool) -> str | None:
+    """The text; the end of a sample may `cut` a character of up to four bytes."""
     try:
         return data.decode(codec)
     except UnicodeDecodeError as error:
         whole = data[: error.start]
-        return whole.decode(codec) if len(data) - len(whole) < 4 else None
+        return whole.decode(codec) if cut and len(data) - len(whole) < 4 else None

@@ -6,6 +6,7 @@ from ocx.errors import UsageError
 
 BOM = "\ufeff"
 FLAG = "--encoding"
+_SAMPLE = 64 * 1024
 
 
 def decode(data: bytes, name: str, encoding: str | None = None, *, flag: str | None = None) -> str:
@@ -20,6 +21,8 @@ def decode(data: bytes, name: str, encoding: str | None = None, *, flag: str | N
         UsageError: names the offset of the first invalid byte, and what the bytes look like.
     """
     try:
+        if encoding is None and b"\0" in data:
+            _check_zeros(data, name, flag)
         return data.decode(encoding or "utf-8").removeprefix(BOM)
     except UnicodeDecodeError as error:
         raise UsageError(
@@ -29,11 +32,11 @@ def decode(data: bytes, name: str, encoding: str | None = None, *, flag: str | N
         ) from None
 
 
-def looks_like(data: bytes, flag: str = FLAG) -> str | None:
+def looks_like(data: bytes, flag: str = FLAG, *, whole: bool = False) -> str | None:
     """`it looks like GB18030; try --encoding gb18030`; None if the bytes look like no text."""
     from ocx.charsets import guess  # noqa: PLC0415 - only on the way to an error
 
-    found = guess(data)
+    found = guess(data, whole=whole)
     return f"it looks like {found.upper()}; try {flag} {found}" if found else None
 
 
@@ -62,14 +65,24 @@ def check_encoding(name: str | None) -> str | None:
     return None if codec in {"utf-8", "utf-8-sig"} else SUPERSETS.get(codec, codec)
 
 
+def _check_zeros(data: bytes, name: str, flag: str | None) -> None:
+    """ASCII text as UTF-16 is valid UTF-8, with a zero behind each letter. Raises UsageError."""
+    from ocx.charsets import utf_16  # noqa: PLC0415 - texts hold no zeros
+
+    if utf_16(data[:_SAMPLE]):
+        offset = data.index(0)
+        hint = _advice(data, name, flag)
+        raise UsageError(f"{name} is not UTF-8 text: a zero at offset {offset}", hint=hint)
+
+
 def _advice(data: bytes, name: str, flag: str | None) -> str:
     from ocx.media_types import PDF, sniff  # noqa: PLC0415 - only on the way to an error
 
     media_type = sniff(data)
-    if media_type == "text/plain":
+    if media_type == "text/plain" and b"\0" not in data:
         return f"it is UTF-8: leave {flag} out"
     if media_type is not None:
         kind = "a PDF" if media_type == PDF else "an image"
         return f"it is {kind}: -a {'-' if name == 'stdin' else name}"
     iconv = "iconv -t UTF-8 -f"
-    return looks_like(data, flag or iconv) or f"convert it first: {iconv} ENCODING"
+    return looks_like(data, flag or iconv, whole=True) or f"convert it first: {iconv} ENCODING"

@@ -40,8 +40,8 @@ TEXTS = {
 @pytest.mark.parametrize(("encoding", "text"), [(e, t) for e, ts in TEXTS.items() for t in ts])
 def test_a_text_is_recognised(encoding: str, text: str) -> None:
     data = text.encode(encoding)
-    assert guess(data) == encoding
-    assert decode(data, "x", check_encoding(guess(data))) == text
+    assert guess(data, whole=True) == encoding
+    assert decode(data, "x", check_encoding(encoding)) == text
 
 
 def test_a_long_text_may_be_cut_anywhere() -> None:
@@ -66,6 +66,9 @@ def test_any_bytes_are_a_text_or_a_usage_error(data: bytes) -> None:
         assert text == data.decode().removeprefix("\ufeff")
 
 
+NO_GUESS = "convert it first: iconv -t UTF-8 -f ENCODING"
+
+
 @pytest.mark.parametrize(
     ("data", "hint"),
     [
@@ -73,7 +76,17 @@ def test_any_bytes_are_a_text_or_a_usage_error(data: bytes) -> None:
         (b"\xff\xd8\xff\xe0", "it is an image: -a pic"),
         (b"%PDF-1.7\n\xe2\xe3", "it is a PDF: -a pic"),
         ("退款太慢了".encode("gbk"), "it looks like GB18030; try --encoding gb18030"),
-        (b"\x80", "convert it first: iconv -t UTF-8 -f ENCODING"),
+        (
+            "a,b\n1,hello there\n".encode("utf-16-le"),
+            "it looks like UTF-16-LE; try --encoding utf-16-le",
+        ),
+        (
+            "a,b\n1,hello there\n".encode("utf-16-be"),
+            "it looks like UTF-16-BE; try --encoding utf-16-be",
+        ),
+        ("id,x\n1,อาหารอร่อยมากแต่บริการช้า\n".encode("cp874"), NO_GUESS),
+        ("ｺﾝﾆﾁﾊ".encode("shift_jis"), NO_GUESS),
+        (b"\x80", NO_GUESS),
     ],
 )
 def test_the_hint_is_the_next_step(data: bytes, hint: str) -> None:

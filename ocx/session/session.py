@@ -16,6 +16,7 @@ from ocx.call.options import Checks, Conversation, CreditLimits, Output
 from ocx.call.recorder import HistoryRecorder, open_recorder
 from ocx.call.request import Request, refuse_several
 from ocx.config.paths import expand, if_known, state_dir
+from ocx.decoding import FLAG, check_encoding
 from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.escaping import one_line
@@ -36,7 +37,7 @@ from ocx.session.last_answer import copy_text, pipe_text, save_text
 from ocx.session.line_editor import LineEditor
 from ocx.session.models import Models
 from ocx.session.totals import Totals
-from ocx.session.typed import in_session, split_names
+from ocx.session.typed import in_session, split_encoding, split_names
 
 HELP = '''\
 A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write \
@@ -44,7 +45,7 @@ A line is sent when you press Enter. For several lines: paste them, end a line w
 Tab completes commands, models and files.
   /model [ID]      list the models, or take another one, by its id or number
   /system [TEXT]   the system prompt, or another one
-  /file FILE       add a file to the next message
+  /file FILE       add a file to the next message (--encoding NAME before it: not UTF-8)
   /edit [TEXT]     write the next message in your editor, from TEXT or the last message
   /retry           ask the last question again
   /new             begin a new conversation; /clear is the same
@@ -300,9 +301,12 @@ class Session:
         save_text(name, text)
         self._run.terminal.message(f"saved {name}")
 
-    def _file(self, names: str) -> None:
+    def _file(self, text: str) -> None:
+        named, names = split_encoding(text)
+        encoding = check_encoding(named)
         for name in split_names(names):
-            self._files.append(read_file(expand(name), lambda: b""))
+            path, flag = expand(name), f"/file {FLAG}"
+            self._files.append(read_file(path, lambda: b"", encoding, flag=flag))
             self._run.terminal.message(f"{name} goes with the next message")
 
     def _retry(self, _rest: str) -> None:

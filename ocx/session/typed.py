@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from ocx.config.paths import expand
+from ocx.decoding import FLAG
 from ocx.errors import UsageError
 
 _SHELL_TO_SESSION = (
@@ -20,6 +21,12 @@ def in_session(hint: str | None) -> str | None:
     for flag, command in _SHELL_TO_SESSION:
         hint = re.sub(flag, command, hint) if hint else hint
     return hint
+
+
+def split_encoding(text: str) -> tuple[str | None, str]:
+    """The encoding that `--encoding NAME` gives first behind a command, and what follows."""
+    found = re.match(rf"{FLAG}[= ]\s*(\S+)\s*", text)
+    return (found[1], text[found.end() :]) if found else (None, text)
 
 
 def split_names(text: str) -> list[str]:

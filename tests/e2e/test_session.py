@@ -167,16 +167,20 @@ def test_commands(online: Ocx, chat_server: ChatServer) -> None:
     talk.say("/model gpt-4o", "model: gpt-4o")
     talk.say("/system", "system: (none)")
     talk.say("/system Be brief.", "system: Be brief.")
+    (online.work / "订单 表.txt").write_bytes("从文件来\n".encode("gb18030"))
+    talk.say("/file 订单 表.txt", "try /file --encoding gb18030")
+    talk.say("/file --encoding gb18030 订单 表.txt", "goes with the next message")
+    talk.say("/file --encoding nonsense x", "unknown encoding")
     talk.say("/file notes.txt", "goes with the next message")
     talk.say("/save x", "no answer to save yet")
     talk.say("/retry", "nothing to ask again yet")
     talk.say("/usage", "showing it is on")
     talk.say("read this", "usage:")
     assert asked(chat_server)["model"] == "gpt-4o"
-    assert contents(chat_server) == ["Be brief.", "read this\n\nfrom a file\n"]
+    assert contents(chat_server) == ["Be brief.", "read this\n\n从文件来\n\nfrom a file\n"]
     chat_server.answer(answers.stream("another answer"), path=CHAT)
     talk.say("/retry", "another answer")
-    assert contents(chat_server) == ["Be brief.", "read this\n\nfrom a file\n"]
+    assert contents(chat_server) == ["Be brief.", "read this\n\n从文件来\n\nfrom a file\n"]
     talk.say("/save answer.txt", "saved answer.txt")
     assert (online.work / "answer.txt").read_text() == "another answer\n"
     talk.say("/save answer.txt", "exists already")
