@@ -34,6 +34,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "tape": ("serve", "--record", "tape.jsonl", "--", *OCX.split(), "models"),
     "gateway": ("serve", "--config", "serve.toml", "--", *OCX.split(), "chat", "-m", "front", "hi"),
 }
+NAMES = ("evil.localhost", "localhost.", "LOCALHOST")
 ELSEWHERE = "0.0.0.0"
 
 
@@ -55,7 +56,7 @@ def go(ocx: Ocx, way: str, url: str, **env: str) -> str:
 
 @pytest.mark.parametrize(
     ("way", "name"),
-    some(itertools.product(WAYS, ["evil.localhost", "localhost.", "LOCALHOST"]), 13),
+    some(itertools.product(WAYS, NAMES), 13),
 )
 def test_a_name_of_this_machine_that_leads_elsewhere(
     ways: Ocx, chat_server: ChatServer, way: str, name: str

@@ -8,10 +8,10 @@ from ocx.answer import extract
 from ocx.output.live_document import Document
 from ocx.output.live_style import Painter
 from ocx.wrapping import wrapped
-from tests.support.sizes import part
+from tests.support.sizes import some
 from tests.support.steps import steps
 
-SIZE = part(4000)
+SIZE = 4000
 LINES = {
     "code": ("```\n", "x = [1, 2] # "),
     "highlighted code": ("```python\n", "x = 'a' + \\"),
@@ -49,10 +49,10 @@ def test_a_long_line_that_comes_at_once(kind: str) -> None:
     assert twice < 2.6 * once
 
 
-@pytest.mark.parametrize("kind", LINES)
+@pytest.mark.parametrize("kind", some(LINES, 4))
 def test_a_long_line_that_comes_in_pieces(kind: str) -> None:
     start, text = LINES[kind]
-    once, twice = (steps(lambda n=n: drawn(start, text, n, 100)) for n in (SIZE, 2 * SIZE))
+    once, twice = (steps(lambda n=n: drawn(start, text, n, 100)) for n in (2 * SIZE, 4 * SIZE))
     assert twice < 2.6 * once
 
 
