@@ -136,13 +136,17 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 # The tools that the bench compares with, each with its own libraries. aichat is not on PyPI: it is
-# measured if it is on the PATH. click: shell-gpt imports it, and does not say so.
-PEERS = llm==0.36 shell-gpt==1.5.1 batchllm-ai==0.2.0
+# measured if it is on the PATH. click: shell-gpt imports it, and does not say so. Portkey's gateway
+# needs npm. nginx serves as the upstream where it is installed.
+PEERS = llm==0.36 shell-gpt==1.5.1 batchllm-ai==0.2.0 litellm[proxy]==1.108.7
+PORTKEY = @portkey-ai/gateway@1.15.2
 peers:
 	for peer in $(PEERS); do \
-	  $(PYTHON) -m venv build/peers/$${peer%%=*} && \
-	  build/peers/$${peer%%=*}/bin/pip install --quiet --disable-pip-version-check $$peer click || exit 1; \
+	  $(PYTHON) -m venv build/peers/$${peer%%[=[]*} && \
+	  build/peers/$${peer%%[=[]*}/bin/pip install --quiet --disable-pip-version-check $$peer click || exit 1; \
 	done
+	@if command -v npm >/dev/null; then npm install --no-save --silent --prefix build/peers/portkey $(PORTKEY); \
+	else echo "No npm: Portkey's gateway is skipped."; fi
 
 # The wheel, the sdist and ocx.pyz, byte for byte reproducible.
 dist: $(STAMP)

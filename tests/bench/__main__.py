@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import batch, peers, plot, serving, tools
+from tests.bench import batch, forwarding, peers, plot, serving, tools
 from tests.bench.measure import Cost, Program, compare
 from tests.bench.rows import Rows
 
@@ -191,6 +191,7 @@ def main() -> None:
             one_shot(bench)
             long_stream(bench)
         serve_row(rows)
+        forwarding.measure(rows)
         batch.measure(rows)
     if given.runs > 1:
         rows.summary()

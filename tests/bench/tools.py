@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.bench.measure import Cost, Program
 
 HOW = "not installed: make peers"
-_PEERS = Path(__file__).parents[2] / "build" / "peers"
+PEERS = Path(__file__).parents[2] / "build" / "peers"
 _MIB = 1024 * 1024
 
 _LLM_MODELS = """
@@ -35,7 +35,7 @@ _CURL = """\
 
 def find(name: str) -> str | None:
     """The path of a tool: $NAME in capitals, then `make peers`, then PATH."""
-    places = [*map(str, sorted(_PEERS.glob("*/bin"))), os.environ["PATH"]]
+    places = [*map(str, sorted(PEERS.glob("*/bin"))), os.environ["PATH"]]
     return os.environ.get(name.upper()) or shutil.which(name, path=os.pathsep.join(places))
 
 
