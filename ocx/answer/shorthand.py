@@ -116,6 +116,8 @@ def _type(text: str, part: str) -> dict[str, Any]:
         return _object(text[1:-1])
     if plain[:1] == "[":
         return from_shorthand(text)
+    if plain[:1] == "(" and plain[-1] == ")":
+        return _type(text[1:-1].strip(), part)
     if "|" in plain:
         return _choice([value.strip() for value in plain.split("|")], part)
     if " " in text:

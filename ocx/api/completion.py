@@ -10,7 +10,15 @@ from typing import Any
 from ocx.api.error_response import excerpt, from_document
 from ocx.api.finish import later, reason_of
 from ocx.api.http import sniff
-from ocx.api.message import add_calls, index_of, joined_fields, spoken, text_of, with_ids
+from ocx.api.message import (
+    add_calls,
+    index_of,
+    joined_fields,
+    new_text,
+    spoken,
+    text_of,
+    with_ids,
+)
 from ocx.api.sse import Decoder
 from ocx.api.stream_state import StreamState, check_completion
 from ocx.api.types import Reply
@@ -103,7 +111,11 @@ class CompletionBuilder:
             said |= spoken(delta)
             self._delta(index, kept["message"], delta)
         if isinstance(message, dict):  # the whole answer again, or all there is
-            self._delta(index, kept["message"], _without(message, *said))
+            rest = _without(message, *said)
+            if isinstance(text := rest.get("content"), str):
+                before = "".join(self._text.get((index, "content"), ()))
+                rest["content"] = new_text(before, text, ends=reason_of(choice) is not None)
+            self._delta(index, kept["message"], rest)
 
     def _delta(self, index: int, message: dict[str, Any], delta: Mapping[str, Any]) -> None:
         for name, value in delta.items():

@@ -10,7 +10,7 @@ from ocx.errors import OcxError, RateLimitError, RejectedError, ServerError
 _NO_MODEL = (
     r"(?i)\bmodels?\b.{0,80}(not (be )?found|not exist|not available|unknown|not supported)"
     r"|\bmodels?\b.{0,80}\b(is|was) (invalid|unsupported|not (a )?valid)"
-    r"|(invalid|unknown|unsupported|unrecognized|no such|not a valid) model\b"
+    r"|(invalid|unknown|unsupported|unrecognized|not a valid) model\b"
     r"(?! (param|option|field|arg|setting|config|input|output|response))"
     r"|model names are .{0,200} you passed"  # DeepSeek
     r"|模型.{0,40}(不存在|未找到|找不到|不可用|不支持|无效|无可用)|(未知|无效|不存在|不支持)的?模型"

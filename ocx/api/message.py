@@ -29,6 +29,16 @@ def text_of(content: Any) -> str:
     return "".join(text for text in parts if isinstance(text, str))
 
 
+def new_text(before: str, text: str, *, ends: bool) -> str:
+    """What a message of a stream adds to those before it: a piece, or all of it so far again.
+
+    Args:
+        ends: it is the last one, which may repeat the whole and add nothing.
+    """
+    repeats = bool(before) and text.startswith(before) and (ends or len(text) > len(before))
+    return text[len(before) :] if repeats else text
+
+
 def reasoning_of(delta: Mapping[str, Any]) -> str:
     """`reasoning_content` (DeepSeek, Qwen) or `reasoning` (OpenRouter): the same text, once."""
     value = delta.get("reasoning_content") or delta.get("reasoning")

@@ -15,6 +15,7 @@ from ocx.api.message import (
     calls_of,
     index_of,
     media_of,
+    new_text,
     reasoning_of,
     spoken,
     text_of,
@@ -234,19 +235,13 @@ class StreamState:
             new = {name: value for name, value in message.items() if name not in said}
             self._more(new)
             self._said = said - {"content"}
-            more = self._new_text(text_of(new.get("content")), ends=reason_of(choice) is not None)
+            ends = reason_of(choice) is not None
+            more = new_text(self._messages, text_of(new.get("content")), ends=ends)
             if more:
+                self._messages += more
                 self.content_seen = self._by_message = True
             text, reasoning = text + more, reasoning + reasoning_of(new)
         return text, reasoning
-
-    def _new_text(self, text: str, *, ends: bool) -> str:
-        """What a message adds to those before it, which it may repeat as far as they went."""
-        before = self._messages
-        repeats = bool(before) and text.startswith(before) and (ends or len(text) > len(before))
-        more = text[len(before) :] if repeats else text
-        self._messages += more
-        return more
 
     def _not_json(self, data: str) -> Delta | None:
         stripped = data.strip()

@@ -47,7 +47,6 @@ def test_they_are_asked_in_turn(model: str, fallbacks: list[str], following: str
         (RejectedError("Invalid model name passed in model=tiny", status=400), True),
         (RejectedError("tiny is not a valid model ID", status=400), True),
         (RejectedError("Unknown model 'tiny'", status=422), True),
-        (RejectedError("There is no such model.", status=404), True),
         (RejectedError("The model `x` does not exist or you cannot use it", status=404), True),
         (RejectedError("model 'x' could not be found", status=404), True),
         (RejectedError("The supported API model names are a or b, but you passed c", status=400),

@@ -91,11 +91,15 @@ def test_a_message_where_a_delta_belongs_is_read() -> None:
 )
 def test_messages_may_be_pieces_or_grow(messages: list[str], text: str) -> None:
     """DashScope's own streams repeat all that came before; nothing is shown twice."""
-    state = StreamState()
-    *first, last = [{"index": 0, "message": {"content": content}} for content in messages]
-    shown = [read(state, {"choices": [choice]}).text for choice in first]
-    shown.append(read(state, {"choices": [{**last, "finish_reason": "stop"}]}).text)
-    assert "".join(shown) == text
+    state, whole = StreamState(), CompletionBuilder()
+    shown = ""
+    for place, content in enumerate(messages, 1):
+        reason = "stop" if place == len(messages) else None
+        choice = {"index": 0, "message": {"content": content}, "finish_reason": reason}
+        shown += read(state, {"choices": [choice]}).text
+        whole.add({"choices": [choice]})
+    assert shown == text
+    assert whole.document()["choices"][0]["message"]["content"] == text
 
 
 def test_the_last_usage_that_is_not_null_is_kept() -> None:
