@@ -40,7 +40,7 @@ __ocx_options() {
         'ocx history export') options='--since --until --model -m --conversation' ;;
         'ocx history stats') options='--since --until --model -m --conversation' ;;
         'ocx serve') options='--port --db --config --ephemeral --record --replay --missing --record-on-failure --timing --record-cassettes --log' ;;
-        'ocx serve keys') options='--account --expires --rpm --concurrency --db' ;;
+        'ocx serve keys') options='--account --expires --rpm --concurrency --grant --db' ;;
         'ocx serve grant') options='--take --account --db' ;;
         'ocx serve ledger') options='--account --jsonl --db' ;;
         'ocx serve check') options='--db' ;;
@@ -166,6 +166,7 @@ __ocx_option_value() {
         'ocx serve keys --expires') kind='text' ;;
         'ocx serve keys --rpm') kind='text' ;;
         'ocx serve keys --concurrency') kind='text' ;;
+        'ocx serve keys --grant') kind='text' ;;
         'ocx serve keys --db') kind='files' ;;
         'ocx serve grant --account') kind='text' ;;
         'ocx serve grant --db') kind='files' ;;

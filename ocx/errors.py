@@ -84,6 +84,10 @@ class UsageError(OcxError):
     meaning = "bad flag, argument or input file; no prompt; stdin claimed twice; a port in use"
 
 
+class DeclinedError(UsageError):
+    """The user was asked, and said no."""
+
+
 class NoCommandError(UsageError):
     """A group was called alone.
 

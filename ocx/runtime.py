@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from ocx.config.settings import Settings, resolve
-from ocx.errors import UsageError
+from ocx.errors import DeclinedError, UsageError
 from ocx.escaping import one_line
 from ocx.record import record
 from ocx.secret import secrets_of
@@ -111,16 +111,26 @@ class Runtime:
         return self.terminal.read_stdin(self.flags.get("timeout"), on_silence)
 
     def confirm(self, question: str, yes: bool) -> None:
-        """Return where the user agrees. Raises UsageError where nobody can be asked or says no."""
+        """Return where the user agrees.
+
+        Raises:
+            DeclinedError: at no.
+            UsageError: nobody can be asked.
+        """
         if yes:
             return
         if not self.terminal.can_ask():
-            raise UsageError(f"{question} Nobody can be asked here.", hint="say --yes to go on")
+            would, _, more = question.partition("?")
+            why = "CI is set" if self.terminal.stdin_tty else "there is no terminal to ask on"
+            raise UsageError(
+                f"this would {would[:1].lower()}{would[1:]}, and {why}{'.' if more else ''}{more}",
+                hint="add --yes",
+            )
         self.terminal.stderr.write(self.terminal.for_person(f"{question} [y/N]") + " ")
         stdin = self.terminal.stdin
         answer = stdin.readline().decode("utf-8", "replace") if stdin else ""
         if answer.strip().lower() not in {"y", "yes"}:
-            raise UsageError("nothing changed", hint="answer y, or use --yes, to go on")
+            raise DeclinedError("nothing changed")
 
     def start_logging(self) -> None:
         """Send what the packages of `ocx` log to stderr, one line a record."""

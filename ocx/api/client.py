@@ -7,13 +7,12 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
 from typing import Any, TypeVar
 
 from ocx.api.completion import complete, document_of
 from ocx.api.connection import Transport, headers_of, httpx, pieces_of
 from ocx.api.deadlines import DeadlineBackend
-from ocx.api.error_response import describe, from_response, parse, request_id
+from ocx.api.error_response import about_balance, describe, from_response, parse, request_id
 from ocx.api.exceptions import translate
 from ocx.api.http import (
     CHAT_CAP,
@@ -75,12 +74,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -118,7 +112,8 @@ class Client:
 
     def balance(self) -> Reply:
         """GET /balance, as sent; `ocx.api.balance.parse_balance(reply)` reads it."""
-        return self.request("GET", "/balance", cap=QUICK_CAP)
+        with about_balance():
+            return self.request("GET", "/balance", cap=QUICK_CAP)
 
     def chat(self, body: Mapping[str, Any]) -> Reply:
         """POST /chat/completions and read the whole answer; `reply.json` is a chat.completion.

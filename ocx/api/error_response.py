@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ocx.errors import (
@@ -29,6 +30,7 @@ _EXCERPT_CAP = 64 * 1024
 _REQUEST_IDS = ("x-request-id", "request-id", "x-oneapi-request-id", "cf-ray")
 _WORDS = ("errors", "message", "msg", "detail", "title")
 _DEPTH = 5
+_NOT_THERE = {404, 405}
 # google.rpc.Code, which stands beside the number or in place of it.
 _RPC = {
     "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "UNAUTHENTICATED": 401,
@@ -75,7 +77,7 @@ def from_response(
     message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
     return kind(
         redact(message, keys),
-        hint=_hint(kind, status, code),
+        hint=_hint(kind, status, code, text),
         status=status,
         api_code=code,
         request_id=request_id(headers, keys),
@@ -108,7 +110,7 @@ def reported(
     kind = _kind(_status_in(document, code), document, text)
     return kind(
         redact(text, keys),
-        hint=_hint(kind, None, code),
+        hint=_hint(kind, None, code, text),
         status=status,
         api_code=code,
         request_id=request_id(headers, keys),
@@ -128,6 +130,19 @@ def incomplete(error: OcxError) -> IncompleteError:
         retry_after=error.retry_after,
         rerun_helps=error.rerun_helps,
     )
+
+
+@contextmanager
+def about_balance() -> Iterator[None]:
+    """Say what a refusal of /balance means: most endpoints have none."""
+    try:
+        yield
+    except RejectedError as error:
+        if error.status in _NOT_THERE:
+            error.message = f"this endpoint has no balance ({error.message})"
+            error.args = (error.message,)
+            error.hint = "`ocx config get base_url` shows which it is"
+        raise
 
 
 def describe(error: OcxError, status: int, request_id: str | None) -> None:
@@ -266,14 +281,21 @@ _BY_STATUS: dict[int, type[OcxError]] = {
 }
 
 
-def _hint(kind: type[OcxError], status: int | None, code: str | None) -> str | None:
+def _hint(kind: type[OcxError], status: int | None, code: str | None, text: str) -> str | None:
     if status is not None and 300 <= status < 400:
         return "set base_url to where the API really is; the key is not sent anywhere else"
-    if kind is RejectedError and (status == 404 or "model" in (code or "")):
-        return "`ocx models` lists the models; `ocx config get base_url` shows the URL"
+    if kind is RejectedError and code == _TAPE_MISS:
+        return "`ocx serve --record` makes the tape again; `--missing record` adds what it lacks"
+    if kind is RejectedError and "model" in (code or ""):
+        return _MODELS
+    if kind is RejectedError and status == 404:
+        return _MODELS if "model" in text.lower() else _PATH
     return _HINTS.get(kind)
 
 
+_MODELS = "`ocx models` lists the models; `ocx config get base_url` shows the URL"
+_PATH = "is base_url right? `ocx config get base_url` shows it, `ocx doctor` tries it"
+_TAPE_MISS = "tape_miss"  # of `ocx serve --replay`
 _HINTS: dict[type[OcxError], str] = {
     AuthError: "`ocx keys check` tests the key; `ocx keys add NAME` stores another",
     RateLimitError: "wait, then try again; --retries N tries more often",

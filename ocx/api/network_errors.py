@@ -15,6 +15,7 @@ from ocx.api.urls import origin
 from ocx.errors import ConfigError, DeadlineError, NetworkError, ServerError
 
 _PLATFORM: str = sys.platform
+_CONNECTING = "check base_url and the network; `ocx doctor` finds the step that fails"
 _PROXY_LOGIN = re.compile(r"407|.*username/password", re.IGNORECASE)
 
 
@@ -87,14 +88,14 @@ def unconnected(cause: BaseException, place: str, proxy_url: str | None) -> Fail
         )
     if isinstance(cause, socket.gaierror | UnicodeError):
         message = f"cannot resolve {at}: {reason_of(cause)}"
-        hint = "check the name and the network"
+        hint = _CONNECTING
         # A name that does not exist will not exist in half a second; but a Mac says so of every
         # name while it is offline.
         unknown = not isinstance(cause, UnicodeError) and cause.errno == socket.EAI_NONAME
         lasting = isinstance(cause, UnicodeError) or (unknown and _PLATFORM != "darwin")
         return Failure(NetworkError(message, hint=hint), "final" if lasting else "connect")
     message = f"cannot connect to {at}: {reason_of(cause)}"
-    return Failure(NetworkError(message, hint="check base_url and the network"), "connect")
+    return Failure(NetworkError(message, hint=_CONNECTING), "connect")
 
 
 def place_of(url: str) -> str:

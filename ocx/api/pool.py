@@ -21,7 +21,7 @@ import yarl
 
 from ocx.api import network_errors, proxy
 from ocx.api.completion import complete, document_of
-from ocx.api.error_response import describe, from_response, parse, request_id
+from ocx.api.error_response import about_balance, describe, from_response, parse, request_id
 from ocx.api.http import (
     CHAT_CAP,
     ERROR_CAP,
@@ -101,7 +101,8 @@ class Pool:
 
     async def balance(self) -> Reply:
         """GET /balance, as sent."""
-        return await self.request("GET", "/balance", cap=QUICK_CAP)
+        with about_balance():
+            return await self.request("GET", "/balance", cap=QUICK_CAP)
 
     async def request(
         self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 
 from ocx.config.schema import ENVIRONMENT
@@ -19,9 +20,12 @@ def exit_codes() -> str:
 
 def environment() -> str:
     """The environment variables that ocx reads."""
-    width = max(len(name) for name, _ in ENVIRONMENT)
-    rows = [f"  {name:<{width}}  {text}" for name, text in ENVIRONMENT]
+    rows = [f"  {name}\n{_indented(text)}" for name, text in ENVIRONMENT]
     return "Environment of ocx\n\n" + "\n".join(rows)
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(text, 80, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 GUIDES = ("zh", "ms")

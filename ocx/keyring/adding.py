@@ -82,7 +82,8 @@ def ask(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
         )
         raise verdict.error
     if verdict.state != "valid":
-        run.warn(f"{verdict.state}: {verdict.detail}")
+        known = "could not check the key" if verdict.state == "could not tell" else verdict.state
+        run.warn(f"{known}: {verdict.detail}")
     return verdict
 
 

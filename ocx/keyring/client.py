@@ -10,6 +10,7 @@ from ocx.api import Client
 from ocx.api.types import Endpoint
 from ocx.config.paths import SANDBOX_FILE, if_known, state_dir
 from ocx.config.settings import Settings
+from ocx.errors import OcxError
 from ocx.keyring.lookup import endpoint, find_key
 from ocx.runtime import Runtime
 
@@ -36,14 +37,21 @@ def open_endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
             run.warn(warning)
         if found.secret is not None:
             run.terminal.stderr.hide(found.secret)
-        yield endpoint(settings, found.secret)
+        try:
+            yield endpoint(settings, found.secret)
+        except OcxError as error:
+            from ocx.keyring.advice import advise  # only for an error
+
+            advise(error, settings)
+            raise
         return
     from ocx.serve.launch import sandbox  # a whole HTTP server, only if it is asked for
 
     by_flag = settings.from_flag("sandbox")
     if run.terminal.stderr_tty or not by_flag:
         chosen = "" if by_flag else f" (chosen by {settings.sources['sandbox']})"
-        run.note(f"sandbox{chosen}: built-in server, play credits")
+        does = "the built-in server repeats your prompt and charges play credits"
+        run.note(f"sandbox{chosen}: {does}")
     with sandbox(sandbox_folder(run)) as (base_url, key):
         run.terminal.stderr.hide(key)
         yield endpoint(settings, key, base_url)

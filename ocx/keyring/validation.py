@@ -132,7 +132,7 @@ def _without_balance(client: Client) -> Verdict:
         client.models()
     except OcxError as error:
         return _from_error(error)
-    return _unknown("it has no /balance, and /models may be open to everybody")
+    return _unknown("this server has no /balance, and its /models may be open to everybody")
 
 
 def _from_error(error: OcxError) -> Verdict:
@@ -144,7 +144,7 @@ def _from_error(error: OcxError) -> Verdict:
 
 
 def _unknown(why: str) -> Verdict:
-    error = ServerError(f"could not tell whether the key is valid: {why}", hint="")
+    error = ServerError(f"could not check the key: {why}", hint="")
     return Verdict("could not tell", why, error)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocx.errors import NoCommandError, OcxError
+from ocx.errors import DeclinedError, NoCommandError, OcxError
 from ocx.escaping import one_line
 from ocx.terminal import Terminal
 
@@ -15,7 +15,8 @@ def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None
     if isinstance(error, NoCommandError):
         terminal.stderr.write(error.help)
         return
-    terminal.message(f"ocx: error: {one_line(error.message)}")
+    kind = "" if isinstance(error, DeclinedError) else "error: "
+    terminal.message(f"ocx: {kind}{one_line(error.message)}")
     if error.hint:
         terminal.message(f"hint: {one_line(error.hint)}")
     if error.request_id:

@@ -56,6 +56,8 @@ def write_found(run: Runtime, filters: Filters, limit: int) -> None:
             found = [document(e, history.messages(e.id)) for e in entries] if history else []
             write_json(run.terminal, found)
             return
+    if history is not None and not entries:
+        run.note("nothing matches")
     _write_calls(run.terminal, entries, run.color)
 
 

@@ -255,7 +255,10 @@ def test_an_error_in_a_200_is_classed_by_its_code(
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
-        (of(404), "ocx models"),
+        (of(404), "ocx config get base_url"),
+        (of(404, {"detail": "Not Found"}), "ocx doctor"),
+        (of(404, {"error": 'model "llama9" not found'}), "ocx models"),
+        (of(404, {"error": {"message": "the model differs", "code": "tape_miss"}}), "--record"),
         (of(400, {"error": {"code": "model_not_found"}}), "ocx models"),
         (of(401), "ocx keys"),
         (of(402), "ocx balance"),

@@ -13,7 +13,7 @@ import pytest
 
 from ocx.config import editing
 from ocx.config.schema import SETTINGS
-from ocx.errors import ConfigError, OcxError, UsageError
+from ocx.errors import ConfigError, DeclinedError, OcxError, UsageError
 from tests.config.called import Caller
 from tests.support.program import Ocx
 
@@ -368,7 +368,7 @@ class TestProfiles:
         )
         asked = call("config", "profiles", "rm", "a", stdin=b"n\n", tty=True)
         assert "[y/N]" in asked.stderr
-        asked.failed(UsageError)
+        asked.failed(DeclinedError)
         assert "--yes" in (call("config", "profiles", "rm", "a").failed(UsageError).hint or "")
         call("config", "profiles", "rm", "a", stdin=b"y\n", tty=True).ok()
         assert call.names("profiles") == ["default", "sandbox", "work"]

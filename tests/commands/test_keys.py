@@ -18,6 +18,7 @@ from ocx.errors import (
     AuthError,
     ConfigError,
     CreditsError,
+    DeclinedError,
     NetworkError,
     OcxError,
     PartialError,
@@ -141,8 +142,8 @@ class TestAdd:
         [
             (answers.error(402), "no credits"),
             (answers.answer({"balance": 0}), "no credits"),
-            (answers.error(404), "could not tell"),
-            (answers.answer("<html>", content_type="text/html"), "could not tell"),
+            (answers.error(404), "could not check the key: this server has no /balance"),
+            (answers.answer("<html>", content_type="text/html"), "could not check the key"),
         ],
     )
     def test_what_is_not_refused_is_stored_with_a_warning(
@@ -579,7 +580,7 @@ class TestRm:
         assert "--yes" in (call("keys", "rm", "work").failed(UsageError).hint or "")
         left = call("keys", "rm", "work", stdin=b"\n", tty=True)
         assert "Used by: default." in left.stderr
-        left.failed(UsageError)
+        left.failed(DeclinedError)
         assert held(call) == {"work": OLD}
         left = call("keys", "rm", "work", "--yes").ok()
         assert "works until it is revoked" in left.stderr.replace("still ", "")

@@ -13,6 +13,7 @@ from ocx.errors import UsageError
 from ocx.history.filters import Filters, profile_filter
 from ocx.history.store import open_existing
 from ocx.history.time_parsing import parse_age
+from ocx.plural import counted
 from ocx.runtime import Runtime
 
 
@@ -48,13 +49,15 @@ def rm(
             hint="give ids, or --older-than, --model, --conversation, -P; or --all",
         )
     with open_existing(state_dir(run.terminal.env), run.note) as history:
-        found = history.count(filters) if history else 0
-        readings = history.count_readings() if history and everything else 0
-        if history is None or not found + readings:
-            run.note("there is no such call")
+        if history is None:
+            return
+        found = history.count(filters)
+        readings = history.count_readings() if everything else 0
+        if not found + readings:
+            run.note("nothing matches")
             return
         what = " and ".join(
-            f"{number} {name}{'s' if number > 1 else ''}"
+            counted(number, name)
             for number, name in ((found, "call"), (readings, "balance"))
             if number
         )

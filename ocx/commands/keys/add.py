@@ -21,7 +21,7 @@ from ocx.runtime import Runtime
 
 def add(
     run: Runtime,
-    name: KeyName,
+    name: KeyName = "main",
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Store it without asking the endpoint.")
     ] = False,

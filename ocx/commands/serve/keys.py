@@ -15,7 +15,8 @@ from ocx.output.json_output import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.secret import Secret
-from ocx.serve.ledger.ledger import Key, Ledger, open_ledger
+from ocx.serve.ledger.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, open_ledger
+from ocx.serve.ledger.money import parse, show
 from ocx.serve.settings import ServeSettings
 
 DAY = 86400
@@ -39,6 +40,10 @@ def keys(
     concurrency: Annotated[
         int | None, typer.Option("--concurrency", help="Requests at once.", min=1, metavar="N")
     ] = None,
+    grant: Annotated[
+        str | None,
+        typer.Option("--grant", help="First credits of a new account.", metavar="N"),
+    ] = None,
     db: Db = None,
 ) -> None:
     """List, add, rotate or revoke keys of the local server.
@@ -56,7 +61,8 @@ def keys(
         if action == "list":
             _list_keys(run, ledger)
         elif action == "add":
-            _add_key(run, ledger, name or "", account, expires, rpm, concurrency)
+            owner = _account(run, ledger, account, grant)
+            _add_key(run, ledger, name or "", owner, expires, rpm, concurrency)
         elif action == "rotate":
             _rotate_key(run, ledger, name or "")
         elif not ledger.revoke(name or ""):
@@ -67,7 +73,7 @@ def _add_key(
     run: Runtime,
     ledger: Ledger,
     name: str,
-    account: str,
+    account: Account,
     expires: int | None,
     rpm: int | None,
     concurrency: int | None,
@@ -75,10 +81,8 @@ def _add_key(
     if any(key.name == name and key.revoked is None for key, _, _ in ledger.list_keys()):
         raise UsageError(f"there is a key called {name!r}", hint="revoke it first, or take another")
     until = None if expires is None else int(time.time()) + expires * DAY
-    secret = ledger.add_key(
-        _account(ledger, account), name, expires=until, rpm=rpm, concurrency=concurrency
-    )
-    _show_once(run, name, account, secret)
+    secret = ledger.add_key(account.id, name, expires=until, rpm=rpm, concurrency=concurrency)
+    _show_once(run, name, account.name, secret)
 
 
 def _rotate_key(run: Runtime, ledger: Ledger, name: str) -> None:
@@ -101,9 +105,28 @@ def _show_once(run: Runtime, name: str, account: str, secret: Secret) -> None:
     run.note("this key is shown once; it works only here")
 
 
-def _account(ledger: Ledger, name: str) -> int:
-    """The account's id; a new one is granted what every new account is."""
-    return ledger.account(name, grant=ServeSettings.grant).id
+def _account(run: Runtime, ledger: Ledger, name: str, grant: str | None) -> Account:
+    """The account; a new one is granted what every new account is, and that is told."""
+    if ledger.knows(name):
+        if grant is not None:
+            hint = f"`ocx serve grant {name} N` gives it more"
+            raise UsageError(f"the account {name} is there already", hint=hint)
+        return ledger.account(name)
+    micro = ServeSettings.grant if grant is None else _credits(grant)
+    found = ledger.account(name, grant=micro)
+    if name != DEFAULT_ACCOUNT:
+        run.note(f"a new account {name} with {show(micro)} credits (--grant N gives it N)")
+    return found
+
+
+def _credits(text: str) -> int:
+    try:
+        micro = parse(text)
+    except ValueError as error:
+        raise UsageError(f"--grant: {error}") from None
+    if micro < 0:
+        raise UsageError("--grant takes 0 or more credits")
+    return micro
 
 
 def _list_keys(run: Runtime, ledger: Ledger) -> None:

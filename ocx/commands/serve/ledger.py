@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from decimal import Decimal
+from typing import Annotated, Any
 
 import typer
 
-from ocx.output.json_output import write_json
+from ocx.commands.context import ledger_path
+from ocx.commands.options import Db
+from ocx.output.history_output import most_decimals
+from ocx.output.json_output import write_json, write_json_line
 from ocx.output.table import Column, write_table
 from ocx.output.time_text import ago, now
 from ocx.runtime import Runtime
-
-if TYPE_CHECKING:
-    pass
-from ocx.commands.context import ledger_path
-from ocx.commands.options import Db
-from ocx.output.json_output import write_json_line
 from ocx.serve.ledger.audit import entries
 from ocx.serve.ledger.ledger import open_ledger
 
@@ -51,13 +50,24 @@ def ledger(
         elif run.json:
             write_json(run.terminal, list(rows))
         else:
-            cells = [_cells(row, short=run.terminal.stdout_tty) for row in rows]
+            cells = list(_cells(list(rows), short=run.terminal.stdout_tty))
             write_table(run.terminal, _COLUMNS, cells, color=run.color)
 
 
-def _cells(row: dict[str, Any], *, short: bool) -> tuple[str, ...]:
-    """The time is how long ago on a terminal, and seconds since the epoch in a pipe."""
-    if short:
-        row = {**row, "time": ago(datetime.fromtimestamp(row["time"], UTC), now())}
+def _cells(rows: Sequence[dict[str, Any]], *, short: bool) -> Iterator[tuple[str, ...]]:
+    """Text; on a terminal amounts with as many decimals, and the time is how long ago.
+
+    In a pipe it is seconds since the epoch.
+    """
     names = ("seq", "time", "account", "kind", "amount", "balance_after", "model", "outcome")
-    return tuple("" if row[name] is None else str(row[name]) for name in names)
+    amounts = ("amount", "balance_after")
+    exact = [{**row, **{name: Decimal(str(row[name])) for name in amounts}} for row in rows]
+    places = most_decimals(row[name] for row in exact for name in amounts)
+    for row in exact:
+        texts = {name: "" if row[name] is None else str(row[name]) for name in names}
+        texts |= {
+            name: f"{row[name]:.{places}f}" if short else f"{row[name]:f}" for name in amounts
+        }
+        if short:
+            texts["time"] = ago(datetime.fromtimestamp(row["time"], UTC), now())
+        yield tuple(texts.values())

@@ -84,6 +84,11 @@ class Ledger:
         self._db = store.db
         self._now = clock or (lambda: int(time.time()))
 
+    def knows(self, name: str) -> bool:
+        """Whether there is an account of that name."""
+        row = self._db.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone()
+        return row is not None
+
     def account(self, name: str = DEFAULT_ACCOUNT, *, grant: int = 0) -> Account:
         """The account called `name`; a new one is granted `grant` micro-credits."""
         row = self._db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()

@@ -26,6 +26,8 @@ def list_(run: Runtime) -> None:
     if run.json:
         write_json(run.terminal, [template.as_json() for template in templates])
         return
+    if not templates:
+        run.note("there are no templates yet; `ocx config templates edit NAME` makes one")
     rows = [(t.name, t.model or "", " ".join(t.places), _line(t)) for t in templates]
     columns = (Column("NAME", "accent"), "MODEL", "PARAMETERS", Column("PROMPT", "dim", cut=True))
     write_table(run.terminal, columns, rows, color=run.color)
