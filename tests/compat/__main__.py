@@ -28,6 +28,8 @@ BUILD = ROOT / "build" / "compat"
 OCX = (sys.executable, "-m", "ocx")
 TITLES = {
     "client": "Clients against `ocx serve`",
+    "tool": "Tools through `ocx exec`, or a few lines of their own configuration",
+    "other": "What cannot work: it speaks another API, and is told so",
     "server": "`ocx` against other servers",
     "python": "All tests of the gate on other Pythons",
 }
@@ -74,7 +76,8 @@ def run(suite: Mapping[str, Any]) -> Outcome:
     command = [word.format(**names) for word in suite["command"]]
     env = {name: value.format(**names) for name, value in suite.get("env", {}).items()}
     if "serve" in suite:
-        command = [*OCX, "serve", *suite["serve"], "--", *command]
+        through = [*OCX, "exec", "--"] if suite["about"] == "tool" else []
+        command = [*OCX, "serve", *suite["serve"], "--", *through, *command]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=False
     )
@@ -159,12 +162,15 @@ def page(outcomes: Mapping[str, Outcome]) -> str:
         "and runs them here; its tables are not written by hand, but for the last.",
     ]
     for about, title in TITLES.items():
-        lines += ["", f"## {title}", "", "| suite | versions | passed | failed | skipped | why |"]
+        last = "how" if about == "tool" else "why"
+        head = f"| suite | versions | passed | failed | skipped | {last} |"
+        lines += ["", f"## {title}", "", head]
         lines.append("|---|---|---|---|---|---|")
         for suite in suites():
             if suite["about"] == about and suite["name"] in outcomes:
                 one = outcomes[suite["name"]]
-                cells = [suite["name"], one.versions, one.passed, one.failed, one.skipped, one.why]
+                why = "; ".join(filter(None, (suite.get("how"), one.why)))
+                cells = [suite["name"], one.versions, one.passed, one.failed, one.skipped, why]
                 lines.append(
                     "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
                 )

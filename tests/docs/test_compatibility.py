@@ -16,7 +16,8 @@ def test_every_suite_is_there_in_its_version() -> None:
     """Run `make test-compat` and commit what it writes if this fails."""
     for suite in suites():
         (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| {suite['name']} |")]
-        pinned = re.search(r"==([\d.]+)", suite.get("packages", [""])[0])
+        first = [*suite.get("packages", ()), *suite.get("npm", ()), ""][0]
+        pinned = re.search(r"(?:==|(?<=.)@)([\d.]+)", first)
         assert pinned is None or pinned[1] in row
 
 
@@ -32,3 +33,13 @@ def test_every_failure_is_explained() -> None:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 6 and cells[3].isdigit() and int(cells[3]):
             assert cells[5], line
+
+
+def test_each_tool_says_how_and_each_that_cannot_says_why() -> None:
+    hows = {
+        suite["name"]: suite["how"] for suite in suites() if suite["about"] in {"tool", "other"}
+    }
+    assert {"llm", "aider", "opencode", "Codex CLI", "Claude Code"} <= hows.keys()
+    for name, how in hows.items():
+        (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| {name} |")]
+        assert how.replace("|", "\\|") in row

@@ -19,7 +19,7 @@ def aider(message: str) -> str:
         "--no-stream",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, "HOME": folder, "OPENAI_API_BASE": os.environ["OPENAI_BASE_URL"]}
+        env = {**os.environ, "HOME": folder}
         done = subprocess.run(
             words, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=True
         )
