@@ -22,6 +22,7 @@ _TYPES = {
 # What a Chinese, Japanese or Arabic keyboard types, outside of descriptions.
 _ASCII = str.maketrans("，、；：｛｝［］【】｜？،؛؟", ",,,:{}[][]|?,,?")
 _DECLARATION = re.compile(r"([^\s{}\[\]|?｛｝［］【】｜？؟]+[?？؟]?)((?:[\s{\[｛［【].*)?)", re.S)
+_IN_PARENTHESES = re.compile(r"[(（][^()（）]*[|｜][^()（）]*[)）]")
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,15})", re.A)
 _OPEN, _CLOSE = "{[", "}]"
 _EXAMPLE = 'for example --schema "name, age int, mood happy|sad, tags str[], note?"'
@@ -116,7 +117,7 @@ def _type(text: str, part: str) -> dict[str, Any]:
         return _object(text[1:-1])
     if plain[:1] == "[":
         return from_shorthand(text)
-    if plain[:1] == "(" and plain[-1] == ")":
+    if _IN_PARENTHESES.fullmatch(text):
         return _type(text[1:-1].strip(), part)
     if "|" in plain:
         return _choice([value.strip() for value in plain.split("|")], part)

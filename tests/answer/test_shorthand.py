@@ -56,6 +56,10 @@ def describe(text: str, *values: str) -> dict[str, Any]:
             },
         ),
         ("tone warm|cold|none", {"tone": choice("warm", "cold", "none")}),
+        ("tone (warm|cold)", {"tone": choice("warm", "cold")}),
+        ("语气 （热｜冷），n int", {"语气": choice("热", "冷"), "n": INTEGER}),
+        ("级别 高（红）|低（绿）", {"级别": choice("高（红）", "低（绿）")}),
+        ("level (a)|(b)", {"level": choice("(a)", "(b)")}),
         (
             "tone warm | very cold: of the text",
             {"tone": describe("of the text", "warm", "very cold")},
