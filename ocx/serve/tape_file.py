@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import is_at, open_partial, sync
+from ocx.owners import check_folder, keeps_owners
 
 
 class TapeFile:
@@ -35,6 +36,8 @@ class TapeFile:
         try:
             if path.exists() and not path.is_file():
                 raise ConfigError(f"cannot write the tape {path}: it is no plain file")
+            if keeps_owners(path.parent):
+                check_folder(path.parent)
             self._fd = open_partial(self._partial, 0o600)
         except BlockingIOError:
             hint = "wait for it, or name another tape"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,42 @@ def test_a_ledger_in_a_folder_that_others_may_write_to_is_refused(ocx: Ocx, tmp_
     run = ocx("serve", "grant", "5", "--db", str(folder / "led.sqlite3")).has(3)
     assert f"chmod go-w {folder}" in run.stderr
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o707, 0o1777])
+def test_a_tape_is_kept_in_no_folder_that_others_may_write_to(
+    online: Ocx, tmp_path: Path, mode: int
+) -> None:
+    """But in one with the sticky bit, as /tmp: there they cannot take it away."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(mode)
+    tape = folder / "tape.jsonl"
+    child = (sys.executable, "-m", "ocx", "models")
+    refused = not mode & 0o1000
+    run = online("serve", "--record", str(tape), "--", *child).has(3 if refused else 0)
+    assert (f"chmod go-w {folder}" in run.stderr) is refused
+    assert tape.exists() is not refused
+    folder.chmod(0o700)
+    tape.write_text("")
+    folder.chmod(mode)
+    words = ("serve", "--replay", str(tape), "--missing", "record", "--", *child)
+    online(*words).has(3 if refused else 0)
+
+
+@pytest.mark.parametrize("name", ["tape.jsonl.partial", "tape.jsonl"])
+def test_a_link_that_is_planted_where_a_tape_grows_is_not_followed(
+    online: Ocx, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "sticky"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (folder / name).symlink_to(victim)
+    tape = folder / "tape.jsonl"
+    online("serve", "--record", str(tape), "--", sys.executable, "-m", "ocx", "models")
+    assert victim.read_text() == "mine"
 
 
 @as_root
