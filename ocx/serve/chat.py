@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.secret import redact
@@ -23,6 +25,9 @@ from ocx.serve.whole_response import WholeResponse
 from ocx.serve.wire import ResponseMeta
 
 LARGEST_BODY = 4 * 1024 * 1024
+SMALL_BODY = 64 * 1024
+LARGE_AT_ONCE = 8
+"""Larger bodies read for one key at a time: it may have many connections, and no credits."""
 TIMED_OUT = "ocx.timed_out"
 """In the scope of a request whose body did not come in time; its client has been told."""
 FIXED_TIME = 1_700_000_000
@@ -37,11 +42,13 @@ class Chat:
     catalogue: Catalogue
     router: Router
     fixed: bool = False
+    _room: dict[int | None, asyncio.Semaphore] = field(default_factory=dict)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         record: RequestRecord = scope["ocx.record"]
         watch: Watch = scope["ocx.watch"]
-        data = await read_body(scope, receive)
+        async with self._room_for(record.key, scope):
+            data = await read_body(scope, receive)
         if data is None:
             record.outcome = "request_timeout" if scope.get(TIMED_OUT) else "client_gone"
             return
@@ -67,6 +74,14 @@ class Chat:
         finally:
             charge.settle("refused")
             self._leave(key, record)
+
+    def _room_for(
+        self, key: Key | None, scope: Any
+    ) -> asyncio.Semaphore | contextlib.nullcontext[None]:
+        if 0 <= _announced(scope) <= SMALL_BODY:
+            return contextlib.nullcontext()
+        number = key.id if key is not None else None
+        return self._room.setdefault(number, asyncio.Semaphore(LARGE_AT_ONCE))
 
     def _admit(
         self,
@@ -117,11 +132,11 @@ async def read_body(scope: Any, receive: Receive) -> bytes | None:
     Raises:
         ApiProblem: 413: more than 4 MiB, sent or announced.
     """
-    announced = dict(scope["headers"]).get(b"content-length", b"0")
+    announced = _announced(scope)
     data = bytearray()
     more = True
     while more:
-        if max(len(data), int(announced) if announced.isdigit() else 0) > LARGEST_BODY:
+        if max(len(data), announced) > LARGEST_BODY:
             raise ApiProblem(
                 413,
                 "the body is larger than 4 MiB",
@@ -136,3 +151,9 @@ async def read_body(scope: Any, receive: Receive) -> bytes | None:
     if len(data) > LARGEST_BODY:
         raise ApiProblem(413, "the body is larger than 4 MiB", code="body_too_large")
     return bytes(data)
+
+
+def _announced(scope: Any) -> int:
+    """The length of the body in bytes, -1 if it is not known."""
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return int(length) if length.isdigit() else -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,9 @@ MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1
 MOST_LOGPROBS = 20
 MOST_STOPS = 16
+MOST_PARTS = 100_000
+"""Objects and lists of a body: 4 MiB of them would take 230 MB before a credit is looked at."""
+_STRING = rb'(?s)"(?:[^"\\]++|\\.)*+"?'
 _READ = ("tools", "functions", "response_format")
 _ASKING = ("user", "tool", "function")
 
@@ -68,6 +72,9 @@ def read(data: bytes) -> ChatRequest:
     Raises:
         ApiProblem: 400, naming the parameter.
     """
+    if _parts(data) > MOST_PARTS < _parts(re.sub(_STRING, b"", data)):
+        message = f"the body holds more than {MOST_PARTS:,} objects and lists"
+        raise ApiProblem(400, message, code="body_too_complex")
     body = _object(data)
     model = body.get("model")
     if not isinstance(model, str) or not model:
@@ -98,6 +105,10 @@ def read(data: bytes) -> ChatRequest:
         unsupported=next((each.unsupported for each in messages if each.unsupported), None),
         body=body,
     )
+
+
+def _parts(data: bytes) -> int:
+    return data.count(b"{") + data.count(b"[")
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -6,17 +6,24 @@ import json
 import resource
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from ocx.serve.app import App
+from ocx.serve.chat import LARGE_AT_ONCE, SMALL_BODY
+from ocx.serve.problem import ApiProblem
+from ocx.serve.request import MOST_PARTS, read
 from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
 from ocx.serve.server import Loopback, in_thread, listen
 from tests.serve import test_forward
 from tests.serve.conftest import Served, request, until, until_closed
 from tests.serve.test_forward import ASK, Told, front
+from tests.support import answers
+from tests.support.chat_server import CHAT, ChatServer
 from tests.support.waiting import DEADLINE
 
 told = test_forward.told
@@ -365,3 +372,107 @@ def connection_closed(connection: socket.socket) -> bool:
         return False
     except OSError:
         return True
+
+
+def test_large_bodies_of_one_key_are_read_a_few_at_a_time(serve: Callable[..., Served]) -> None:
+    """Who has a key, and no credits, may have many connections; others are not kept waiting."""
+    served = serve()
+    body = json.dumps(request("a" * SMALL_BODY)).encode()
+    begun = []
+    for _ in range(LARGE_AT_ONCE + 2):
+        connection = socket.create_connection(("127.0.0.1", port_of(served)), DEADLINE)
+        connection.sendall(head_of(served, len(body)) + body[:-1])
+        begun.append(connection)
+    assert served.ask().status_code == 200, "a small one of the same key"
+    last = begun[-1]
+    last.sendall(body[-1:])
+    last.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        last.recv(1)
+    last.settimeout(DEADLINE)
+    for connection in begun[:2]:
+        connection.close()
+    assert until(last, b"usage").startswith(b"HTTP/1.1 200 ")
+    for connection in begun:
+        connection.close()
+
+
+def port_of(served: Served) -> int:
+    return int(served.url.split(":")[2].split("/")[0])
+
+
+def head_of(served: Served, length: int) -> bytes:
+    return (
+        f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {served.key.reveal()}\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+TOOL = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+COSTLY: dict[str, Any] = {
+    "max_tokens": 5,
+    "max_completion_tokens": 7,
+    "tools": [TOOL] * 3,
+    "functions": [TOOL["function"]],
+    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": POINT}},
+    "reasoning_effort": "high",
+    "verbosity": "high",
+    "logprobs": True,
+    "top_logprobs": 20,
+    "n": 1,
+    "store": True,
+    "metadata": {"a": "b" * 500},
+    "modalities": ["text"],
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_fifty_clients_race_for_ten_answers(
+    serve: Callable[..., Served], chat_server: ChatServer, streamed: bool
+) -> None:
+    """Each field that may cost is there; the upstream takes all that was held."""
+    body = {**ASK, **COSTLY, "stream": streamed}
+    poor = front(serve, chat_server.base_url, "m", grant=1)
+    refused = poor.http.post("/chat/completions", json=body)
+    assert refused.status_code == 402
+    hold = round(float(refused.json()["error"]["message"].split("up to ")[1].split()[0]) * 1e6)
+    usage = {"prompt_tokens": (hold - 700) // 10, "completion_tokens": 7}
+    document = {**answers.completion("x"), "usage": usage}
+    end = answers.event({**answers.chunk(finish="stop"), "usage": usage})
+    events = answers.STREAM_HEAD + answers.delta("x") + end + answers.event(answers.DONE)
+    chat_server.answer(
+        *[events + answers.LAST_PIECE if streamed else answers.answer(document)] * 50, path=CHAT
+    )
+    gateway = front(serve, chat_server.base_url, "m", grant=10 * hold)
+
+    def ask(_: int) -> int:
+        return gateway.http.post("/chat/completions", json=body).status_code
+
+    with ThreadPoolExecutor(50) as clients:
+        found = Counter(clients.map(ask, range(50)))
+    assert found == {200: 10, 402: 40}
+    assert len(chat_server.requests) == 10
+    assert gateway.account.balance == 0
+
+
+@pytest.mark.parametrize("unit", ["{}", "[]", '{"a":[]}'])
+def test_a_body_of_too_many_parts(served: Served, unit: str) -> None:
+    many = ",".join([unit] * (MOST_PARTS // 2 + MOST_PARTS // 2 * (len(unit) == 2)))
+    body = f'{{"model":"gpt-4o","messages":[],"metadata":[{many}]}}'
+    reply = served.http.post("/chat/completions", content=body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "body_too_complex")
+
+
+@pytest.mark.parametrize("text", ["{" * 150_000, '"[' * 150_000, '\\"{' * 150_000, "{\n[" * 99_999])
+def test_a_text_may_hold_as_many_as_it_likes(served: Served, text: str) -> None:
+    assert served.ask(text, max_tokens=1).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "data", [b'"\\' * 700_000, b'{"' * 700_000, b'"\\"{' * 500_000, b"{" * 2_000_000]
+)
+def test_bodies_that_are_no_json_take_no_time(data: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(ApiProblem):
+        read(data)
+    assert time.process_time() - began < DEADLINE
