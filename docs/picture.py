@@ -1,7 +1,7 @@
 """Makes docs/*.svg: what the program itself writes into a terminal, drawn by rich.
 
-`make docs`, or `python docs/picture.py [FOLDER]`. It needs no network and no key: the sandbox's
-echo answers with docs/answer.md, the history holds invented calls, and the clock stands still.
+`make docs`, or `python docs/picture.py [FOLDER]`. It needs no network and no key: `ocx serve`
+answers with docs/picture_answers.toml, the history holds invented calls, the clock stands still.
 """
 
 from __future__ import annotations
@@ -47,23 +47,22 @@ _FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 class Command(NamedTuple):
     typed: str
     args: tuple[str, ...]
-    stdin: str = os.devnull
 
 
+QUESTION = "How do I find the ten largest files below here?"
 # --no-stream: a picture shows the last state of the screen, and a stream is drawn more than once.
-SESSION = (
-    Command(
-        "ocx --sandbox chat --cost < answer.md",
-        ("--sandbox", "chat", "--cost", "--no-stream"),
-        "answer.md",
-    ),
-    Command("ocx --sandbox balance", ("--sandbox", "balance")),
-)
+SESSION = Command(f'ocx chat --cost "{QUESTION}"', ("chat", "--cost", "--no-stream", QUESTION))
+_SERVE_TOML = """
+[models.deepseek-chat]
+route = "script:{script}"
+prompt_price = 2
+completion_price = 8
+"""
 SCREENS = tuple(
     Command(f"ocx {words}", tuple(words.split()))
     for words in (
         "keys list",
-        "history list --limit 4",
+        "history list --limit 3",
         "history stats",
         "--sandbox models",
         "config show",
@@ -92,22 +91,29 @@ class Stage(NamedTuple):
         """What a command writes to a terminal of COLUMNS columns."""
         ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (40, COLUMNS))
-        with (HERE / command.stdin).open("rb") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, *command.args],
-                stdin=file,
-                stdout=theirs,
-                stderr=theirs,
-                env=self.env,
-                cwd=HERE.parent,
-            )
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, *command.args],
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            env=self.env,
+            cwd=HERE.parent,
+        )
         os.close(theirs)
         written = b""
         while piece := _read(ours):
             written += piece
         os.close(ours)
         process.wait()
-        return written.decode().replace("\r\n", "\n")
+        # The program ends a line of an answer with \r\n, and the terminal makes \r\r\n of it.
+        return re.sub(r"\r+\n", "\n", written.decode())
+
+    def served(self, command: Command) -> Command:
+        """The same against a local server that answers by our script."""
+        config = self.home / "serve.toml"
+        config.write_text(_SERVE_TOML.format(script=HERE / "picture_answers.toml"))
+        serve = ("serve", "-q", "--ephemeral", "--config", str(config), "--")
+        return Command(command.typed, (*serve, sys.executable, "-c", _PROGRAM, *command.args))
 
 
 def furnish(stage: Stage) -> None:
@@ -167,6 +173,8 @@ def picture(stage: Stage, commands: Iterable[Command], name: str) -> str:
 
 def _svg(console: Console, name: str) -> str:
     svg = console.export_svg(title="ocx", unique_id=name)
+    # librsvg takes the spaces off the beginning of a text, fixed ones too.
+    svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
     return "\n".join(line.rstrip() for line in _FONTS.sub("", svg).splitlines()) + "\n"
 
 
@@ -211,7 +219,8 @@ def progress() -> str:
 def pictures() -> dict[str, str]:
     """Every picture, by its path in the repository."""
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        session = picture(Stage(Path(first)), SESSION, "session")
+        stage = Stage(Path(first))
+        session = picture(stage, [stage.served(SESSION)], "session")
         furnished = Stage(Path(second))
         furnish(furnished)
         screens = picture(furnished, SCREENS, "screens")

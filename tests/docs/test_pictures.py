@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from docs.picture import pictures
+from docs.picture import QUESTION, pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +29,25 @@ def test_make_docs_changes_no_picture(drawn: dict[str, str]) -> None:
 def test_every_picture_stands_in_the_readme(drawn: dict[str, str]) -> None:
     readme = (ROOT / "README.md").read_text()
     assert all(f"]({path})" in readme for path in drawn)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "session",
+            [QUESTION, "The ten largest files", "sort -rn", "On macOS", "cost: "],
+        ),
+        ("batch", ["10,000", "review-4711", "credits"]),
+        ("screens", ["sk-live-…a1b2", "Name three rivers", "claude-3-sonnet", "temperature"]),
+    ],
+)
+def test_a_picture_shows_what_it_is_about(
+    drawn: dict[str, str], name: str, words: list[str]
+) -> None:
+    lines = [line.text for line in fromstring(drawn[f"docs/{name}.svg"]).iter() if line.text]
+    text = "".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+    assert [word for word in words if word not in text] == []
 
 
 def test_a_picture_shows_no_path_and_no_secret(drawn: dict[str, str]) -> None:

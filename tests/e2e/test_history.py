@@ -148,7 +148,7 @@ def test_rm(kept: Ocx) -> None:
         in kept("history", "rm", "1").has(2).stderr
     )
     kept("history", "rm", "1", "-y").has(0)
-    assert "no such call" in kept("history", "rm", "1", "-y").has(0).stderr
+    assert "nothing matches" in kept("history", "rm", "1", "-y").has(0).stderr
     kept("history", "rm", "--conversation", "plan", "--model", "none", "-y").has(0)
     assert ids(kept("history", "list")) == [4, 3, 2]
     kept("history", "rm", "-P", "work", "-y").has(0)
