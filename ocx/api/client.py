@@ -91,6 +91,10 @@ class Client:
         finally:
             self._backend.before_read = None
 
+    def one_deadline(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, all requests together have the time of the first."""
+        return self._backend.shared()
+
     @property
     def connecting(self) -> bool:
         """Whether a connection is being made now; may be asked from any thread."""

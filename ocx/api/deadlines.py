@@ -52,6 +52,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         self._tcp = httpcore.SyncBackend()
         self._open: list[httpcore.NetworkStream] = []
         self._closed = False
+        self._shared: float | None = None
         self.start(0)
 
     def start(self, seconds: float) -> None:
@@ -59,9 +60,20 @@ class DeadlineBackend(httpcore.NetworkBackend):
         self._owner = threading.get_ident()
         self._seconds = seconds
         self._end = time.monotonic() + seconds
+        if self._shared is not None:
+            self._end = self._shared = min(self._end, self._shared)
         self._connect_end = self._end
         self.connecting = False
         self.trace = ConnectionTrace()
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Inside, every call must be over when the first one has to be."""
+        self._shared = float("inf")
+        try:
+            yield
+        finally:
+            self._shared = None
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:

@@ -25,15 +25,22 @@ class Credits:
 
     Args:
         path, scale: as `ocx.api.balance.parse_balance` takes them.
+        reported: the costs are wanted where --min-balance has read the balance before the call.
 
     Raises:
         UsageError: the --min-balance is not a number.
     """
 
     def __init__(
-        self, limits: CreditLimits, *, path: str | None = None, scale: Decimal | None = None
+        self,
+        limits: CreditLimits,
+        *,
+        path: str | None = None,
+        scale: Decimal | None = None,
+        reported: bool = False,
     ) -> None:
         self._cost = limits.cost
+        self._by_balance = limits.cost or (reported and limits.min_balance is not None)
         self._minimum = threshold("--min-balance", limits.min_balance)
         self._path = path
         self._scale = scale
@@ -61,7 +68,7 @@ class Credits:
         named = cost_in_answer(fields)
         if named is not None:
             return named
-        if not self._cost:
+        if not self._by_balance:
             return unknown("the answer does not say")
         return cost_by_balance(self._before, self._amount(client))
 
@@ -95,14 +102,16 @@ class Credits:
             keep_balance(run, settings, self.readings)
 
 
-def credits_of(settings: Settings, limits: CreditLimits) -> Credits:
-    """The credits of the account that `settings` mean.
+def credits_of(settings: Settings, limits: CreditLimits, *, reported: bool = False) -> Credits:
+    """The credits of the account that `settings` mean; `reported` as `Credits` takes it.
 
     Raises:
         UsageError: the --min-balance is not a number.
         ConfigError: a sandbox that a variable chose would pass it with play money.
     """
-    credits = Credits(limits, path=settings.balance_path, scale=settings.balance_scale)
+    credits = Credits(
+        limits, path=settings.balance_path, scale=settings.balance_scale, reported=reported
+    )
     if limits.min_balance is not None:
         refuse_play_money(settings, "--min-balance")
     return credits

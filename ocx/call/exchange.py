@@ -117,6 +117,13 @@ class Exchange:
         """
         if self.credits is not None:
             self.credits.begin(self.client)
+        if not self.fallbacks:
+            return self._asked(body, sink)
+        with self.client.one_deadline():
+            return self._asked_in_turn(body, sink)
+
+    def _asked_in_turn(self, body: Body, sink: DeltaSink | None) -> Result:
+        """The answer of the first model that gives one."""
         while True:
             try:
                 return self._asked(body, sink)

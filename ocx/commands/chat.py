@@ -109,7 +109,7 @@ def _call(
     if limits.given or report is not None or conversation.kept(run, settings):
         from ocx.call.credits import credits_of
 
-        credits = credits_of(settings, limits)
+        credits = credits_of(settings, limits, reported=report is not None)
     with ExitStack() as stack:
         if credits is not None and conversation.log is not False:
             stack.callback(credits.keep, run, settings)

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -242,6 +243,31 @@ def test_the_token_limit_fails_only_if_asked(client: Client, chat_server: ChatSe
     with pytest.raises(IncompleteError, match="token limit"):
         Exchange(client, Checks(fail_on_length=True)).send(BODY, sink)
     assert "".join(sink.pieces) == "Hel"
+
+
+def test_all_models_that_are_asked_share_one_deadline(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first takes six of the ten seconds."""
+    now = time.monotonic()
+    monkeypatch.setattr("ocx.api.deadlines.time.monotonic", lambda: now)
+    lefts: list[float] = []
+
+    class Slow(Client):
+        def stream(self, body: Mapping[str, Any]) -> Any:
+            nonlocal now
+            try:
+                return super().stream(body)
+            finally:
+                lefts.append(self._backend.left())
+                now += 6
+
+    chat_server.answer(answers.error(503), answers.stream("Hello"), path=CHAT)
+    with Slow(Endpoint(chat_server.base_url, retries=0, timeout=10)) as client:
+        Exchange(client, fallbacks=("b",)).send(BODY)
+        assert lefts == pytest.approx([10, 4])
+        Exchange(client).send(BODY)
+    assert lefts[2] == pytest.approx(10)
 
 
 def test_below_the_limit_nothing_is_sent(client: Client, chat_server: ChatServer) -> None:

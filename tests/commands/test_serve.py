@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import stat
@@ -421,12 +422,25 @@ def test_the_ledger_is_shown(ocx: Ocx) -> None:
     grant, charge = (line.split("\t") for line in run.text.splitlines())
     assert (grant[3], grant[4]) == ("grant", "500")
     assert (charge[3], charge[6], charge[7]) == ("charge", "deepseek-chat", "finished")
+    assert (charge[4], charge[5]) == ("-0.000058", "499.999942")
     rows: Any = ocx("serve", "ledger", "--db", "l.sqlite3", "--json").has(0).json
     assert rows[1]["prompt_tokens"] == 8
     assert ocx("serve", "ledger", "--db", "l.sqlite3", "--account", "x").has(0).text == ""
     text = ocx("serve", "check", "--db", "l.sqlite3").has(0).text
     assert text == "sound: balance 499.999942, held 0; charges: 1 finished\n"
     assert ocx("serve", "check", "--db", "l.sqlite3", "-q").has(0).text == ""
+
+
+@pytest.mark.parametrize("columns", [30, 36, 80])
+def test_the_ledger_fits_the_screen_with_plain_decimals(ocx: Ocx, columns: int) -> None:
+    ocx("serve", "--db", "l.sqlite3", "--", "sh", "-c", f"{OCX} chat hi").has(0)
+    shown = ocx.in_terminal("serve", "ledger", "--db", "l.sqlite3", size=(24, columns))
+    lines = re.sub(r"\x1b\[\d*m", "", shown.finish().text).splitlines()
+    assert max(map(len, lines)) <= columns
+    amounts = {line.index(".", line.index("500" if "500" in line else "-0")) for line in lines[1:]}
+    assert len(amounts) == 1
+    assert "-0.000058" in lines[2]
+    assert "500.000000" in lines[1]
 
 
 def test_a_damaged_ledger_is_exit_1(ocx: Ocx) -> None:

@@ -391,6 +391,16 @@ def test_min_balance_refuses_before_sending(
     assert any(r.target.endswith(CHAT) for r in chat_server.requests) == (status == 0)
 
 
+def test_a_report_tells_the_cost_where_the_balance_was_read_before(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    readings = [answers.answer({"balance": left}) for left in ("10.5", "10.25")]
+    chat_server.answer(*readings, path=BALANCE)
+    online("chat", "--min-balance", "10", "--report", "r.json", "hi").has(0)
+    report = json.loads((online.work / "r.json").read_text())
+    assert (report["credits"], report["credits_source"]) == (0.25, "balance")
+
+
 def test_min_balance_mistakes(ocx: Ocx) -> None:
     ocx("--sandbox", "chat", "--min-balance", "much", "hi").has(2)
     ocx("chat", "--min-balance", "1", "hi", env={"OCX_SANDBOX": "1"}).has(3)

@@ -20,14 +20,14 @@ from ocx.serve.ledger.audit import entries
 from ocx.serve.ledger.ledger import open_ledger
 
 _COLUMNS = (
-    Column("SEQ", "accent", right=True),
-    Column("TIME", "dim"),
-    "ACCOUNT",
+    Column("SEQ", "accent", right=True, optional=1),
+    Column("TIME", "dim", optional=2),
+    Column("ACCOUNT", optional=3),
     "KIND",
     Column("AMOUNT", right=True),
     Column("BALANCE", right=True),
-    "MODEL",
-    "OUTCOME",
+    Column("MODEL", optional=4),
+    Column("OUTCOME", optional=5),
 )
 
 
