@@ -20,7 +20,7 @@ from ocx.suggest import nearest
 ECHO = "echo"
 DEFAULT = "deepseek-chat"
 DIRECT = ("lorem:", "fault/")
-"""What a request may name besides a model of the catalogue. Never `script:`, `cassette:` or
+"""What a request may name besides a model of the catalogue. Never `script:`, `tape:` or
 `forward:`: with those a request could read files and reach hosts."""
 
 

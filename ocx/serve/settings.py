@@ -7,7 +7,7 @@ grant = 500                     # credits of a new account
 base_url = "http://localhost:11434/v1"
 api_key_env = "OLLAMA_KEY"      # the name of an environment variable, never a key
 [models."llama3"]
-route = "forward:ollama"        # echo, lorem:20, fault/…, script:FILE, cassette:FILE, forward:NAME
+route = "forward:ollama"        # echo, lorem:20, fault/…, script:FILE, tape:FILE, forward:NAME
 upstream_model = "llama3.2:1b"
 prompt_price = 5                # credits per million tokens
 completion_price = 18
@@ -26,12 +26,13 @@ from pathlib import Path
 from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
 from ocx.secret import Secret
-from ocx.serve import cassette, faults, script
+from ocx.serve import faults, script
 from ocx.serve.app import CONCURRENCY, REQUEST_TIMEOUT, RPM, SEND_TIMEOUT
 from ocx.serve.builtin import Echo, Target, parse_lorem
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger.money import MICRO, Price
 from ocx.serve.routing import BUILT_IN, ECHO, Catalogue, Model
+from ocx.serve.tape_target import TapeTarget
 from ocx.serve.tomlfile import TomlFile
 from ocx.toml import Keys
 
@@ -43,13 +44,14 @@ _TOP = (
     "catalogue",
 )
 _MODEL = (
-    *("route", "upstream_model", "record_from", "owner"),
+    *("route", "upstream_model", "owner"),
     *("prompt_price", "completion_price", "cached_prompt_price"),
 )
 _UPSTREAM = (
     *("base_url", "api_key_env", "timeout", "connect_timeout", "idle_timeout"),
     "allow_fields",
 )
+_TAPES = 'cassettes are tapes now: `ocx serve --record FILE -- CMD`, then route = "tape:FILE"'
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -75,24 +77,22 @@ class ServeSettings:
         return bool(self.key_names)
 
 
-def load(path: Path, env: Mapping[str, str], *, record: bool = False) -> ServeSettings:
+def load(path: Path, env: Mapping[str, str]) -> ServeSettings:
     """Read the settings in `path`; files named in it are relative to its folder.
 
     Args:
         env: holds the keys of upstreams.
-        record: cassettes with `record_from` record, others replay.
 
     Raises:
         ConfigError: unreadable or wrong; the message names the line.
     """
-    return _Reader(TomlFile.read(path), env, record).settings()
+    return _Reader(TomlFile.read(path), env).settings()
 
 
 class _Reader:
-    def __init__(self, file: TomlFile, env: Mapping[str, str], record: bool) -> None:
+    def __init__(self, file: TomlFile, env: Mapping[str, str]) -> None:
         self._file = file
         self._env = env
-        self._record = record
         self._key_names: set[str] = set()
 
     def settings(self) -> ServeSettings:
@@ -165,8 +165,10 @@ class _Reader:
 
     def _model(self, name: str) -> Model:
         file, keys = self._file, ("models", name)
+        if "record_from" in file.table(keys):
+            file.fail((*keys, "record_from"), _TAPES)
         file.known(keys, _MODEL)
-        if name.startswith(("lorem:", faults.PREFIX, "script:", "cassette:", "forward:")):
+        if name.startswith(("lorem:", faults.PREFIX, "script:", "tape:", "forward:")):
             file.fail(keys, "a model cannot be called like a target")
         like = next((model for model in BUILT_IN if model.id == name), BUILT_IN[0])
         has_cached = "cached_prompt_price" in file.table(keys)
@@ -198,8 +200,10 @@ class _Reader:
                 return self._forward(keys, rest, upstreams)
             if kind == "script":
                 return script.load(self._file.path.parent / rest)
+            if kind == "tape":
+                return TapeTarget(self._file.path.parent / rest)
             if kind == "cassette":
-                return self._cassette(model.id, self._file.path.parent / rest, upstreams)
+                self._file.fail(keys, _TAPES)
             if kind == "lorem":
                 return parse_lorem(model.target)
             if model.target.startswith(faults.PREFIX):
@@ -209,7 +213,7 @@ class _Reader:
             self._file.fail(keys, str(error))
         if model.target != ECHO:
             self._file.fail(
-                keys, "must be echo, lorem:N, fault/…, script:FILE, cassette:FILE or forward:NAME"
+                keys, "must be echo, lorem:N, fault/…, script:FILE, tape:FILE or forward:NAME"
             )
         return Echo(model.reasons)
 
@@ -218,11 +222,3 @@ class _Reader:
             self._file.fail(keys, f"there is no [upstreams.{name}]")
         model = self._file.text((*keys[:-1], "upstream_model"))
         return Forward(upstreams[name], model)
-
-    def _cassette(self, model: str, path: Path, upstreams: Mapping[str, Upstream]) -> Target:
-        keys: Keys = ("models", model, "record_from")
-        name = self._file.text(keys)
-        source = self._forward(keys, name, upstreams) if name and self._record else None
-        if name is not None and name not in upstreams:
-            self._file.fail(keys, f"there is no [upstreams.{name}]")
-        return cassette.load(path, source)

@@ -9,6 +9,7 @@ Keys are never on it: of the headers only a few are kept, and texts are masked, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,13 @@ from typing import Any, NamedTuple
 from ocx.errors import ConfigError
 from ocx.jsontext import map_texts
 from ocx.secret import Secret, mask, redact
-from ocx.serve.cassette import differing, key_of, leaves, shown
 from ocx.serve.tape_file import TapeFile
 from ocx.serve.wire import dump
 
 KEPT_HEADERS = frozenset(
     "content-type retry-after retry-after-ms x-request-id request-id location".split()
 )
+_SHOWN = 60
 _RATE_LIMITS = "x-ratelimit-"
 _ANY_KEY = r"""(?:[!#-\[\]-~…]|\\["\\]){1,600}?"""
 
@@ -52,6 +53,7 @@ class Tape:
     ) -> None:
         self.path = path
         self.file = file
+        self.recordings: list[Recording] = []
         self._recordings: dict[str, list[Recording]] = {}
         self._played: dict[str, int] = {}
         self._with_masks: list[tuple[re.Pattern[str], str]] = []
@@ -91,6 +93,7 @@ class Tape:
         )
 
     def _add(self, recording: Recording) -> None:
+        self.recordings.append(recording)
         key = key_of(dict(recording.request))
         if key not in self._recordings and recording.masks:
             self._with_masks.append((_pattern(recording), key))
@@ -221,3 +224,37 @@ def _recording(path: Path, number: int, line: str) -> Recording:
         return Recording(request, int(entry["status"]), headers, pieces, masks)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path}:{number}: not a recording") from error
+
+
+def key_of(request: dict[str, Any]) -> str:
+    """SHA-256 of a canonical request, keys sorted, no space, ASCII."""
+    text = json.dumps(request, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def leaves(value: Any, where: str = "") -> dict[str, Any]:
+    """Every scalar and empty container of a document by its path, as in `messages[0].content`."""
+    if isinstance(value, dict) and value:
+        parts = [(f"{where}.{name}" if where else name, value[name]) for name in sorted(value)]
+    elif isinstance(value, list) and value:
+        parts = [(f"{where}[{at}]", part) for at, part in enumerate(value)]
+    else:
+        return {where: value}
+    found: dict[str, Any] = {}
+    for path, part in parts:
+        found.update(leaves(part, path))
+    return found
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The paths that differ, in order; equal values of different types (1 and true) do differ."""
+    return [
+        path
+        for path in sorted({**one, **other})
+        if path not in one or path not in other or dump(one[path]) != dump(other[path])
+    ]
+
+
+def shown(value: Any) -> str:
+    text = dump(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -31,7 +31,7 @@ from ocx.keyring.credentials import load_keys
 from ocx.output.live_document import Document
 from ocx.output.live_style import Painter
 from ocx.prompt.templates import parse_template
-from ocx.serve import cassette, script, settings, tape
+from ocx.serve import script, settings, tape, tape_target
 from tests.output.test_live import MARKDOWN
 from tests.support.drawn import SIZES, Watched, cut, whole
 from tests.support.emulator import trimmed
@@ -117,8 +117,8 @@ def _config(path: Path) -> None:
     resolve({}, _env(path))
 
 
-def _cassette(path: Path) -> None:
-    for read in (cassette.load, tape.load_tape, script.load):
+def _tape(path: Path) -> None:
+    for read in (tape_target.TapeTarget, tape.load_tape, script.load):
         with contextlib.suppress(OcxError):
             read(path)
 
@@ -215,7 +215,7 @@ TARGETS = [
             lambda path: parse_template(path.read_bytes().decode("utf-8", "replace"), "x"), "x.toml"
         ),
     ),
-    Target("tapes, cassettes, scripts", st.one_of(_ROWS, _TOML), _in_a_file(_cassette, "x.jsonl")),
+    Target("tapes, scripts", st.one_of(_ROWS, _TOML), _in_a_file(_tape, "x.jsonl")),
     Target("batch inputs", st.tuples(_FORMS, _ROWS, st.booleans()), _batch),
     Target(
         "batch outputs",

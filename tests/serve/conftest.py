@@ -7,20 +7,24 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.app import ServerComponents
 from ocx.serve.auth import mint
+from ocx.serve.launch import tape_server
 from ocx.serve.ledger.audit import findings
 from ocx.serve.ledger.ledger import Account, Key, Ledger
 from ocx.serve.ledger.money import MICRO
 from ocx.serve.ledger.store import Store
 from ocx.serve.request_record import RequestRecord
 from ocx.serve.server import serving
+from ocx.serve.tape import new_tape
 from tests.support.waiting import DEADLINE, Board
 
 GRANT = 500 * MICRO
@@ -163,3 +167,16 @@ def until(connection: socket.socket, marker: bytes) -> bytes:
         assert piece, f"closed before {marker!r}: {data!r}"
         data += piece
     return data
+
+
+def recorded(path: Path, back: Served, *asked: dict[str, Any]) -> list[httpx.Response]:
+    """The answers of `back`, which are on a tape at `path` now."""
+    tape = new_tape(path)
+    with tape_server(tape, Endpoint(back.url, back.key), plays=False) as (url, key):
+        headers = {"authorization": f"Bearer {key.reveal()}"}
+        replies = [
+            httpx.post(f"{url}/chat/completions", json=body, headers=headers) for body in asked
+        ]
+    assert tape.file is not None
+    tape.file.complete()
+    return replies

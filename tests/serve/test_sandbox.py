@@ -135,9 +135,7 @@ def test_ctrl_c_pays_for_what_came(ocx: Ocx) -> None:
     assert set(outcomes) <= {"client_gone", "shutdown"}
 
 
-@pytest.mark.parametrize(
-    "model", ["script:/etc/passwd", "cassette:/etc/passwd", "forward:http://x"]
-)
+@pytest.mark.parametrize("model", ["script:/etc/passwd", "tape:/etc/passwd", "forward:http://x"])
 def test_it_can_be_talked_into_no_file_and_no_host(ocx: Ocx, model: str) -> None:
     """A serve.toml in the config folder is not read either."""
     ocx.config.mkdir(parents=True)

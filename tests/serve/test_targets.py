@@ -1,9 +1,8 @@
-"""Scripts, cassettes and serve.toml: what they do, and how every mistake in them is named."""
+"""Scripts, tapes and serve.toml: what they do, and how every mistake in them is named."""
 
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.errors import ConfigError
-from ocx.serve import cassette, script, settings
-from ocx.serve.cassette import to_chunks, to_completion
-from ocx.serve.forward import Forward, Upstream
+from ocx.serve import script, settings
+from ocx.serve.builtin import Echo
 from ocx.serve.ledger.money import MICRO
 from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
+from ocx.serve.tape import key_of
+from ocx.serve.tape_target import TapeTarget, canonical, to_chunks, to_completion
 from ocx.serve.tomlfile import TomlFile, dotted
-from tests.serve.conftest import Served, events, request
+from tests.serve.conftest import Served, events, recorded, request
 
 SCRIPT = """
 [[rule]]
@@ -129,38 +129,27 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="not UTF-8"):
         script.load(tmp_path / "b")
-    with pytest.raises(ConfigError, match="cannot read the cassette"):
-        cassette.load(tmp_path / "b")
-    with pytest.raises(ConfigError, match="no cassette at"):
-        cassette.load(tmp_path / "none")
+    with pytest.raises(ConfigError, match="cannot read the tape"):
+        TapeTarget(tmp_path / "b")
+    with pytest.raises(ConfigError, match="no tape at"):
+        TapeTarget(tmp_path / "none")
 
 
-@pytest.fixture
-def recorder(serve: Callable[..., Served], tmp_path: Path) -> Callable[[], Served]:
-    back = serve()
-
-    def make() -> Served:
-        forward = Forward(Upstream("up", back.url, back.key), "deepseek-reasoner")
-        return routed(serve, cassette.load(tmp_path / "tape", forward))
-
-    return make
-
-
-def test_a_recording_replays_both_ways(
-    recorder: Callable[[], Served], serve: Callable[..., Served], tmp_path: Path
-) -> None:
+def test_a_recording_replays_both_ways(serve: Callable[..., Served], tmp_path: Path) -> None:
     """Recorded as a stream or whole, asked for as a stream or whole."""
-    recording = recorder()
-    streamed = recording.ask("as a\u2028stream", "scripted", stream=True)
-    document = recording.ask("whole", "scripted")
-    mode = stat.S_IMODE((tmp_path / "tape").stat().st_mode)
-    assert mode == 0o600
+    back = routed(serve, Echo(reasons=True))
+    streamed, document = recorded(
+        tmp_path / "tape",
+        back,
+        request("as a\u2028stream", "scripted", stream=True),
+        request("whole", "scripted"),
+    )
     assert "sk-live" not in (tmp_path / "tape").read_text()
 
-    replay = routed(serve, cassette.load(tmp_path / "tape"))
+    replay = routed(serve, TapeTarget(tmp_path / "tape"))
     again = replay.ask("as a\u2028stream", "scripted", stream=True, user="other")
     assert again.text == streamed.text
-    assert replay.ask("whole", "scripted").json() == document.json()
+    assert replay.ask("whole", "scripted").content == document.content
     turned = replay.ask("as a\u2028stream", "scripted").json()
     assert turned["choices"][0]["message"]["content"] == "as a\u2028stream"
     assert turned["choices"][0]["message"]["reasoning_content"]
@@ -173,49 +162,70 @@ def test_a_recording_replays_both_ways(
     assert costs == [costs[0], costs[1], costs[0], costs[1]]
 
 
+def line(body: dict[str, Any], answer: Any, status: int = 200, **more: Any) -> str:
+    """A line of a tape; `answer` is its body, as JSON."""
+    asked = {"method": "POST", "path": "/chat/completions", "query": "", "body": body}
+    headers = {"content-type": "application/json", **more}
+    recording = {"key": "", "request": asked, "status": status, "headers": headers}
+    return json.dumps({**recording, "pieces": [[0, json.dumps(answer)]]}) + "\n"
+
+
+def document_of(text: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+
 def test_equal_requests_replay_in_order_and_from_the_start_again(
     serve: Callable[..., Served], tmp_path: Path
 ) -> None:
-    wanted = cassette.canonical(request("q", "scripted"))
-    lines = []
-    for text in ("first", "second"):
-        message = {"role": "assistant", "content": text}
-        document = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-        lines.append({"key": cassette.key_of(wanted), "request": wanted, "document": document})
-    (tmp_path / "tape").write_text("\n".join(map(json.dumps, lines)) + "\n\n")
-    served = routed(serve, cassette.load(tmp_path / "tape"))
+    wanted = request("q", "scripted")
+    lines = [line(wanted, document_of(text)) for text in ("first", "second")]
+    (tmp_path / "tape").write_text("".join(lines) + "\n")
+    served = routed(serve, TapeTarget(tmp_path / "tape"))
     said = [choice(served, "q")["message"]["content"] for _ in range(3)]
     assert said == ["first", "second", "first"]
 
 
+def test_a_refusal_that_was_recorded_is_free(serve: Callable[..., Served], tmp_path: Path) -> None:
+    refusal = {"error": {"message": "slow down", "type": "rate_limit"}}
+    text = line(request("q", "scripted"), refusal, 429, **{"retry-after": "7"})
+    (tmp_path / "tape").write_text(text)
+    served = routed(serve, TapeTarget(tmp_path / "tape"))
+    reply = served.ask("q", "scripted")
+    assert reply.status_code == 429
+    assert reply.headers["retry-after"] == "7"
+    assert "slow down" in reply.json()["error"]["message"]
+    assert served.charges() == []
+
+
+def test_other_paths_of_a_tape_are_not_played(serve: Callable[..., Served], tmp_path: Path) -> None:
+    other = json.loads(line(request("q", "scripted"), {"object": "list"}))
+    other["request"] = {"method": "GET", "path": "/models", "query": "", "body": None}
+    lines = [json.dumps(other) + "\n", line(request("q", "scripted"), document_of("yes"))]
+    (tmp_path / "tape").write_text("".join(lines))
+    served = routed(serve, TapeTarget(tmp_path / "tape"))
+    assert choice(served, "q")["message"]["content"] == "yes"
+
+
 def test_a_miss_names_the_nearest_and_the_difference(
-    recorder: Callable[[], Served], serve: Callable[..., Served], tmp_path: Path
+    serve: Callable[..., Served], tmp_path: Path
 ) -> None:
-    recording = recorder()
-    recording.ask("far", "scripted", temperature=1, top_p=0.5)
-    recording.ask("near", "scripted", temperature=1)
-    served = routed(serve, cassette.load(tmp_path / "tape"))
+    far = line(request("far", "scripted", temperature=1, top_p=0.5), document_of("a"))
+    near = line(request("near", "scripted", temperature=1), document_of("b"))
+    (tmp_path / "tape").write_text(far + near)
+    served = routed(serve, TapeTarget(tmp_path / "tape"))
     reply = served.ask("near" + "x" * 100, "scripted", temperature=1)
     assert reply.status_code == 404
     error = reply.json()["error"]
-    assert error["code"] == "cassette_miss"
+    assert error["code"] == "tape_miss"
     assert error["message"] == (
-        "no recording in tape; the nearest, entry 2, differs first in messages[0].content:"
+        "no recording in tape; the nearest differs first in messages[0].content:"
         f' "near" was recorded, "near{"x" * 55}… is asked'
     )
     assert served.charges() == []
     (tmp_path / "empty").write_text("")
-    empty = routed(serve, cassette.load(tmp_path / "empty"))
+    empty = routed(serve, TapeTarget(tmp_path / "empty"))
     assert empty.ask("a", "scripted").json()["error"]["message"] == "empty holds no recording"
-
-
-def test_what_broke_off_is_not_recorded(serve: Callable[..., Served], tmp_path: Path) -> None:
-    back = serve()
-    forward = Forward(Upstream("up", back.url, back.key), "fault/cut:1")
-    served = routed(serve, cassette.load(tmp_path / "tape", forward))
-    served.ask("a b", "scripted", stream=True)
-    served.wait_for(1)
-    assert not (tmp_path / "tape").exists()
 
 
 @pytest.mark.parametrize(
@@ -225,7 +235,22 @@ def test_what_broke_off_is_not_recorded(serve: Callable[..., Served], tmp_path: 
 def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "tape").write_text(f"\n{line}\n")
     with pytest.raises(ConfigError, match="tape:2: not a recording"):
-        cassette.load(tmp_path / "tape")
+        TapeTarget(tmp_path / "tape")
+
+
+@pytest.mark.parametrize(
+    "answer", [None, 3, "text", [], {}, {"choices": 3}, {"choices": [{"message": None}]}]
+)
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_an_answer_that_is_none_is_named(tmp_path: Path, answer: Any, kind: str) -> None:
+    sound, wrong = (line(request("q", "m"), each) for each in (document_of("a"), answer))
+    if kind == "text/event-stream":
+        entry = json.loads(line(request("q", "m"), answer, **{"content-type": kind}))
+        entry["pieces"] = [[0, f"data: {json.dumps([answer])}\n\n"]]
+        wrong = json.dumps(entry)
+    (tmp_path / "tape").write_text(sound + wrong)
+    with pytest.raises(ConfigError, match="tape: answer 2 is not one to a chat request"):
+        TapeTarget(tmp_path / "tape")
 
 
 CALLS = st.lists(
@@ -269,10 +294,10 @@ JSON = st.recursive(
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_a_key_does_not_depend_on_how_the_answer_travels(body: dict[str, Any]) -> None:
     travelling = {"stream": True, "stream_options": {}, "user": "u"}
-    one = cassette.key_of(cassette.canonical({**body, **travelling}))
+    one = key_of(canonical({**body, **travelling}))
     plain = {name: value for name, value in body.items() if name not in travelling}
     shuffled = dict(reversed(plain.items()))
-    assert one == cassette.key_of(cassette.canonical(shuffled))
+    assert one == key_of(canonical(shuffled))
 
 
 SERVE_TOML = """
@@ -300,8 +325,7 @@ cached_prompt_price = 0.02
 [models.talk]
 route = "script:answers.toml"
 [models.tape]
-route = "cassette:tape"
-record_from = "deep seek"
+route = "tape:tape"
 [models.gpt-4]
 owner = "us"
 [models.slow]
@@ -373,7 +397,7 @@ def test_routes_of_settings_answer(serve: Callable[..., Served], folder: Path) -
         ("catalogue = 1", ":1: catalogue: must be true or false"),
         ("models = 3", ":1: models: must be a table"),
         ("[models.x]\nroute = 'script:none.toml'", "none.toml: No such file"),
-        ("[models.x]\nroute = 'cassette:none'", "no cassette at"),
+        ("[models.x]\nroute = 'tape:none'", "no tape at"),
         ("[models.x]\nroute = 'forward:nobody'", ":2: models.x.route: there is no [upstreams.nob"),
         ("[models.x]\nroute = 'lorem:x'", ":2: models.x.route: lorem takes a number"),
         ("[models.x]\nroute = 'fault/x'", ":2: models.x.route: there is no fault"),
@@ -385,7 +409,8 @@ def test_routes_of_settings_answer(serve: Callable[..., Served], folder: Path) -
             ":3: models.x.cached_prompt_price: must be from 0 to 1",
         ),
         ("[models.'fault/x']", ":1: models.fault/x: a model cannot be called like a target"),
-        ("[models.x]\nroute = 'cassette:tape'\nrecord_from = 'no'", ":3: models.x.record_from:"),
+        ("[models.x]\nroute = 'cassette:tape'", ":2: models.x.route: cassettes are tapes now"),
+        ("[models.x]\nroute = 'tape:tape'\nrecord_from = 'no'", ":3: models.x.record_from: cass"),
         ("[upstreams.u]", ":1: upstreams.u: base_url is required"),
         ("[upstreams.u]\nbase_url = 'ftp://x'", ":2: upstreams.u.base_url:"),
         ("[upstreams.u]\nbase_url = 'https://a:b@x'", ":2: upstreams.u.base_url: the base URL"),
@@ -426,13 +451,6 @@ def test_a_lan_upstream_needs_no_key(folder: Path) -> None:
     text = "[upstreams.u]\nbase_url = 'http://10.0.0.1/v1'\n[models.x]\nroute = 'forward:u'"
     (folder / "serve.toml").write_text(text)
     assert "x" in settings.load(folder / "serve.toml", {}).targets
-
-
-def test_recording_is_asked_for(folder: Path) -> None:
-    (folder / "tape").unlink()
-    with pytest.raises(ConfigError, match="no cassette"):
-        settings.load(folder / "serve.toml", ENV)
-    settings.load(folder / "serve.toml", ENV, record=True)
 
 
 def test_paths_are_written_as_people_count() -> None:

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.errors import ConfigError
-from ocx.serve import cassette, script
-from ocx.serve.forward import Forward, Upstream
+from ocx.serve import script
+from ocx.serve.builtin import Echo
 from ocx.serve.request import read
 from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
+from ocx.serve.tape_target import TapeTarget, to_completion
 from ocx.serve.tool_calls import plan, quoted
-from tests.serve.conftest import Served, events, request
+from tests.serve.conftest import Served, events, recorded, request
 from tests.serve.test_schema_example import SCHEMAS, obj
 
 WEATHER = {
@@ -197,7 +198,7 @@ def test_a_stream_of_calls(served: Served) -> None:
     assert indexes == sorted(indexes)
     assert len(fragments) > 4
     assert chunks[-1]["choices"][0] == {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
-    folded = cassette.to_completion([*chunks, usage])
+    folded = to_completion([*chunks, usage])
     assert folded["choices"][0]["message"] == whole["choices"][0]["message"]
     # A token is a fragment, and is charged as one.
     assert usage["usage"] == whole["usage"]
@@ -284,13 +285,11 @@ def test_a_wrong_call_is_named(tmp_path: Path, rule: str, complaint: str) -> Non
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_cassette_calls(serve: Callable[..., Served], tmp_path: Path, stream: bool) -> None:
-    upstream = serve()
-    source = Forward(Upstream("up", upstream.url, upstream.key), "gpt-4o")
+def test_a_tape_calls(serve: Callable[..., Served], tmp_path: Path, stream: bool) -> None:
     asked = {"tools": TOOLS, "stream": stream}
-    live = routed(serve, cassette.load(tmp_path / "tape", source))
-    first = live.ask("add(1, 2)", "scripted", **asked)
-    replay = routed(serve, cassette.load(tmp_path / "tape"))
+    back = routed(serve, Echo())
+    (first,) = recorded(tmp_path / "tape", back, request("add(1, 2)", "scripted", **asked))
+    replay = routed(serve, TapeTarget(tmp_path / "tape"))
     assert replay.ask("add(1, 2)", "scripted", **asked).text == first.text
     whole = replay.ask("add(1, 2)", "scripted", tools=TOOLS).json()["choices"][0]
     assert whole["message"]["tool_calls"][0]["function"]["name"] == "add"

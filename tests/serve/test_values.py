@@ -140,7 +140,7 @@ def test_a_key_s_own_limits_replace_the_defaults() -> None:
         limiter.enter(1, 5, 1)
 
 
-@pytest.mark.parametrize("name", ["script:x", "cassette:x", "forward:x", "gpt-5", "", "lorem"])
+@pytest.mark.parametrize("name", ["script:x", "tape:x", "forward:x", "gpt-5", "", "lorem"])
 def test_a_request_names_no_file_and_no_host(name: str) -> None:
     with pytest.raises(ApiProblem) as refused:
         Catalogue().find(name)

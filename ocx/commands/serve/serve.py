@@ -88,10 +88,6 @@ def serve(
     timing: Annotated[
         bool, typer.Option("--timing", help="Replay at the pace of the recording.")
     ] = False,
-    record_cassettes: Annotated[
-        bool,
-        typer.Option("--record-cassettes", help="Record serve.toml's cassettes (record_from)."),
-    ] = False,
     log: Annotated[
         Path | None,
         typer.Option(
@@ -105,7 +101,7 @@ def serve(
 
     With `-- CMD`, runs CMD against a fresh server and exits as CMD does: OCX_BASE_URL,
     OCX_API_KEY, OPENAI_BASE_URL, OPENAI_API_KEY and OPENCODEX_API_KEY are set for it. Models
-    answer by echo unless serve.toml routes them to a script, a cassette or an upstream. A request
+    answer by echo unless serve.toml routes them to a script, a tape or an upstream. A request
     may name `lorem:20,tps=5` or a fault: `fault/429,first=2`, `fault/cut:3`, `fault/stall:3`,
     `fault/error:3`, `fault/slow`; the header X-OCX-Fault does the same for any model.
     """
@@ -116,7 +112,7 @@ def serve(
     if record is not None or replay is not None:
         _play_tape(run, _TapeOptions(record, replay, missing, record_on_failure, timing))
         return
-    settings = _settings(run, config, ephemeral, record_cassettes)
+    settings = _settings(run, config, ephemeral)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(contextlib.closing(_store(run, db, settings, ephemeral)))
         writer = stack.enter_context(contextlib.closing(RequestLog(run, log)))
@@ -191,7 +187,7 @@ def _end_tape(run: Runtime, file: TapeFile, status: int, *, on_failure: bool) ->
         )
 
 
-def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) -> ServeSettings:
+def _settings(run: Runtime, config: Path | None, ephemeral: bool) -> ServeSettings:
     from ocx.serve.settings import ServeSettings, load  # noqa: PLC0415 - as in _foreground
 
     folder = if_known(config_dir, run.terminal.env)
@@ -200,7 +196,7 @@ def _settings(run: Runtime, config: Path | None, ephemeral: bool, record: bool) 
     unasked = ephemeral or run.flags.get("sandbox") or path is None or not os.path.exists(path)  # noqa: PTH110 - Path's own fails where a folder cannot be searched
     if path is None or (config is None and unasked):
         return ServeSettings()
-    settings = load(path, run.terminal.env, record=record)
+    settings = load(path, run.terminal.env)
     if ephemeral and settings.spends:
         raise UsageError(
             f"everybody knows the keys of --ephemeral, and {path} forwards with a key of yours",
