@@ -39,7 +39,7 @@ __ocx_options() {
         'ocx history rm') options='--older-than --model -m --conversation --all --yes -y' ;;
         'ocx history export') options='--since --until --model -m --conversation' ;;
         'ocx history stats') options='--since --until --model -m --conversation' ;;
-        'ocx serve') options='--port --db --config --ephemeral --record --replay --missing --record-on-failure --timing --record-cassettes --log' ;;
+        'ocx serve') options='--port --db --config --ephemeral --record --replay --missing --record-on-failure --timing --log' ;;
         'ocx serve keys') options='--account --expires --rpm --concurrency --grant --db' ;;
         'ocx serve grant') options='--take --account --db' ;;
         'ocx serve ledger') options='--account --jsonl --db' ;;

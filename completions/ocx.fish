@@ -322,7 +322,6 @@ complete -c ocx -n '__ocx_at \'ocx serve\'' -l replay -x -d 'Run CMD on the kept
 complete -c ocx -n '__ocx_at \'ocx serve\'' -l missing -x -a 'fail pass record' -d 'What a request gets that the tape lacks; record adds it.'
 complete -c ocx -n '__ocx_at \'ocx serve\'' -l record-on-failure -d 'Write TAPE even if CMD does not end with 0.'
 complete -c ocx -n '__ocx_at \'ocx serve\'' -l timing -d 'Replay at the pace of the recording.'
-complete -c ocx -n '__ocx_at \'ocx serve\'' -l record-cassettes -d 'Record serve.toml\'s cassettes (record_from).'
 complete -c ocx -n '__ocx_at \'ocx serve\'' -l log -r -F -d 'Append a JSON line a request to this file; SIGHUP reopens it.'
 complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l account -x -d 'Account, made if missing.'
 complete -c ocx -n '__ocx_at \'ocx serve keys\'' -l expires -x -d 'Good for so many days.'
