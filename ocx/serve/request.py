@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ MOST_LOGPROBS = 20
 MOST_STOPS = 16
 MOST_PARTS = 100_000
 """Objects and lists of a body: 4 MiB of them would take 230 MB before a credit is looked at."""
-_STRING = rb'(?s)"(?:[^"\\]++|\\.)*+"?'
+_UP_TO_A_PART = rb'(?s)(?:[^"\[{]++|"(?:[^"\\]++|\\.)*+"?)*+[\[{]?'
+"""All before an object or a list, texts as a whole, and its bracket."""
 _READ = ("tools", "functions", "response_format")
 _ASKING = ("user", "tool", "function")
 
@@ -72,7 +74,7 @@ def read(data: bytes) -> ChatRequest:
     Raises:
         ApiProblem: 400, naming the parameter.
     """
-    if _parts(data) > MOST_PARTS < _parts(re.sub(_STRING, b"", data)):
+    if _has_too_many_parts(data):
         message = f"the body holds more than {MOST_PARTS:,} objects and lists"
         raise ApiProblem(400, message, code="body_too_complex")
     body = _object(data)
@@ -107,8 +109,11 @@ def read(data: bytes) -> ChatRequest:
     )
 
 
-def _parts(data: bytes) -> int:
-    return data.count(b"{") + data.count(b"[")
+def _has_too_many_parts(data: bytes) -> bool:
+    if data.count(b"{") + data.count(b"[") <= MOST_PARTS:
+        return False
+    found = re.finditer(_UP_TO_A_PART, data)
+    return next(itertools.islice(found, MOST_PARTS + 1, None), None) is not None
 
 
 def _object(data: bytes) -> dict[str, Any]:
