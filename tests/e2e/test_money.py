@@ -305,10 +305,10 @@ class TestKeeping:
         run = online("history", "rm", "--all", "-y").has(0)
         assert "removed 1 balance\n" in run.stderr
         assert kept(online) == []
-        assert "no such call" in online("history", "rm", "--all", "-y").has(0).stderr
+        assert "nothing matches" in online("history", "rm", "--all", "-y").has(0).stderr
         online("chat", "--log", "hi").has(0)
         online("balance").has(0)
-        assert "no such call" in online("history", "rm", "7", "-y").has(0).stderr
+        assert "nothing matches" in online("history", "rm", "7", "-y").has(0).stderr
         assert "removed 1 call\n" in online("history", "rm", "1", "-y").has(0).stderr
         assert len(kept(online)) == 1
 
