@@ -44,6 +44,7 @@ from ocx.call.options import Checks
 from ocx.config.completion_cache import read_models
 from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError
+from ocx.keyring.advice import advise
 from ocx.keyring.balance import Dated, keep_balance
 from ocx.keyring.client import open_endpoint
 from ocx.output.batch_progress import showing
@@ -271,9 +272,11 @@ def send(
         if store is not None and store.complete:
             store.path.unlink(missing_ok=True)
     stop_error = summary.stop.error if summary.stop is not None else None
-    if stop_error is not None and is_unknown_model(stop_error):
-        near = _near_model(run, setup, ready, rows.scheduler.beginning.models)
-        stop_error.hint = f"did you mean -m {near}?" if near else stop_error.hint
+    if stop_error is not None:
+        advise(stop_error, setup.settings)
+        if is_unknown_model(stop_error):
+            near = _near_model(run, setup, ready, rows.scheduler.beginning.models)
+            stop_error.hint = f"did you mean -m {near}?" if near else stop_error.hint
     return summary
 
 

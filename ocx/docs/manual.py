@@ -123,7 +123,7 @@ def _options(command: Command, is_root: bool) -> Iterator[Heading | Paragraph | 
     for heading, options in groups.items():
         if len(groups) > 1:
             yield Heading(heading)
-        yield Terms(tuple((_flags(option), _help(option)) for option in options))
+        yield Terms(tuple(row for option in options for row in _rows(option)))
     if len(groups) > 1:
         yield Heading("Shared options")
     if is_root:
@@ -135,9 +135,16 @@ def _options(command: Command, is_root: bool) -> Iterator[Heading | Paragraph | 
         yield Paragraph("The options that every command knows are in `ocx`(1).")
 
 
-def _flags(option: Option) -> str:
-    value = f" {option.metavar}" if option.metavar else ""
-    return ", ".join(f"`{flag}`" for flag in option.spellings) + value
+def _rows(option: Option) -> Iterator[tuple[str, str]]:
+    """The option, and apart from it what turns it off: else `-n` reads as if it turned it on."""
+    yield _flags(option.flags, option.metavar), _help(option)
+    if option.off:
+        yield _flags(option.off, None), f"Turns `{option.flags[0]}` off."
+
+
+def _flags(flags: tuple[str, ...], metavar: str | None) -> str:
+    value = f" {metavar}" if metavar else ""
+    return ", ".join(f"`{flag}`" for flag in sorted(flags, key=len)) + value
 
 
 def _help(option: Option) -> str:

@@ -118,3 +118,16 @@ def test_the_first_key_is_called_main(ocx: Ocx, chat_server: ChatServer) -> None
 def test_the_environment_fits_on_a_screen(ocx: Ocx) -> None:
     lines = ocx("help", "environment").has(0).text.splitlines()
     assert max(map(len, lines)) <= 80
+
+
+def test_a_batch_says_the_same(keyless: Ocx) -> None:
+    keyless("config", "set", "-P", "local", "base_url", NOWHERE).has(0)
+    (keyless.work / "rows.txt").write_text("one\ntwo\nthree\nfour\n")
+    said = keyless("-P", "local", "batch", "rows.txt", "--text", "--max-outage", "1").stderr
+    assert "is the server running? `ocx -P local doctor`" in said, said
+
+
+def test_what_turns_an_option_off_stands_apart(ocx: Ocx) -> None:
+    text = ocx("help", "chat").has(0).text
+    assert "    --log\n        Keep the call in the history" in text
+    assert "    -n, --no-log\n        Turns `--log` off." in text
