@@ -29,6 +29,8 @@ from ocx.runtime import Runtime
 if TYPE_CHECKING:
     from ocx.answer.cost import Cost
     from ocx.api import Client
+    from ocx.output.reasoning_lines import ReasoningLines
+    from ocx.terminal import Terminal
 
 
 @contextmanager
@@ -117,13 +119,21 @@ class _Delivery:
         write_json(self._run.terminal, value, None if self._output.to_stdout else self._target)
 
 
+def _reasoning_writer(terminal: Terminal) -> ReasoningWriter | ReasoningLines:
+    if not terminal.stderr_tty or terminal.env.get("TERM") == "dumb":
+        return ReasoningWriter(terminal)
+    from ocx.output.reasoning_lines import ReasoningLines  # wrapping, only on a terminal
+
+    return ReasoningLines(terminal)
+
+
 class TextDelivery(_Delivery):
     """The text as it comes; reasoning on stderr; tool calls without a text as JSON."""
 
     def __init__(self, run: Runtime, output: Output, checks: Checks, target: Sink) -> None:
         super().__init__(run, output, checks, target)
         shows_reasoning = output.reasoning == "show" and not run.quiet
-        self._reasoning = ReasoningWriter(run.terminal) if shows_reasoning else None
+        self._reasoning = _reasoning_writer(run.terminal) if shows_reasoning else None
         self._joiner = SurrogateJoiner()
         self._writer = self._chosen_writer()
         self._wrote = False

@@ -45,7 +45,7 @@ A line is sent when you press Enter. For several lines: paste them, end a line w
 Tab completes commands, models and files.
   /model [ID]      list the models, or take another one, by its id or number
   /system [TEXT]   the system prompt, or another one
-  /file FILE       add a file to the next message (--encoding NAME before it: not UTF-8)
+  /file FILE       add a file to the next message (--encoding NAME FILE, if needed)
   /edit [TEXT]     write the next message in your editor, from TEXT or the last message
   /retry           ask the last question again
   /new             begin a new conversation; /clear is the same

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
+from tests.support.emulator import Emulator
 from tests.support.program import KEY, Ocx, Run
 
 THINKING = "<think>Two and two.\n</think>\n\n4"
@@ -364,3 +365,18 @@ def test_a_cost_that_no_number_holds_is_unknown(
     online("batch", "in.jsonl", "-o", "out.jsonl").has(0)
     (row,) = map(json.loads, (online.work / "out.jsonl").read_text().splitlines())
     assert row["ocx"]["class"] == "ok"
+
+
+def test_reasoning_on_a_terminal_ends_its_lines_between_words(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    words = [f"reasoning{number} " for number in range(12)]
+    deltas = [answers.event(answers.chunk(reasoning_content=word)) for word in words]
+    rest = answers.delta("Done.") + answers.finish() + answers.event(answers.DONE)
+    chat_server.answer([answers.STREAM_HEAD, *deltas, rest, answers.LAST_PIECE], path=CHAT)
+    shown = online.in_terminal("chat", "--reasoning", "show", "hi", size=(24, 40)).finish()
+    screen = Emulator(40, 24)
+    screen.write(shown.stdout)
+    lines = [line for line in screen.lines() if line]
+    assert " ".join(lines).split() == [*(word.strip() for word in words), "Done."]
+    assert lines[0] == "reasoning0 reasoning1 reasoning2"
