@@ -178,9 +178,13 @@ def test_only_a_key_in_use_can_be_rotated(ledger: Ledger, state: str) -> None:
     assert len(ledger.list_keys()) == (state != "missing")
 
 
-def test_a_settlement_costs_the_same_however_long_the_ledger_is(ledger: Ledger) -> None:
+@pytest.mark.parametrize("what", ["settlement", "balance"])
+def test_it_costs_the_same_however_many_charges_there_were(ledger: Ledger, what: str) -> None:
     account = ledger.account(grant=10**6)
     key = Key(None, account.id, "", "")
+
+    def settle() -> None:
+        ledger.settle(ledger.reserve(key, "m", 10), Bill(1, 1, 1, "counted", "finished"))
 
     def steps() -> int:
         """Instructions of SQLite's virtual machine."""
@@ -191,12 +195,12 @@ def test_a_settlement_costs_the_same_however_long_the_ledger_is(ledger: Ledger) 
             taken += 1
 
         ledger.store.db.set_progress_handler(count, 1)
-        ledger.settle(ledger.reserve(key, "m", 10), Bill(1, 1, 1, "counted", "finished"))
+        settle() if what == "settlement" else ledger.balance(account.id)
         ledger.store.db.set_progress_handler(None, 1)
         return taken
 
     steps()
     few = steps()
     for _ in range(500):
-        ledger.grant(account.id, 1)
+        settle()
     assert 0 < steps() < 2 * few

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ocx.errors import ConfigError, OcxError
+from ocx.serve.ledger.audit import findings
 from ocx.serve.ledger.ledger import Key, Ledger
 from ocx.serve.ledger.store import Store, remove
 
@@ -65,6 +66,20 @@ def test_what_is_written_is_read_again(path: Path) -> None:
         Ledger(store).account(grant=7)
     with closing(Store.open(path)) as store:
         assert Ledger(store).account().balance == 7
+
+
+def test_a_file_of_an_older_ocx_gets_the_index_of_this_one(path: Path) -> None:
+    with closing(Store.open(path)) as store:
+        Ledger(store).account(grant=7)
+        store.db.execute("DROP INDEX ledger_granted")
+        store.db.execute("CREATE INDEX ledger_account ON ledger (account)")
+    with closing(Store.open(path)) as store:
+        assert Ledger(store).account().granted == 7
+        assert findings(store.db) == []
+        query = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'ledger'"
+        names = {row[0] for row in store.db.execute(query)}
+    assert "ledger_granted" in names
+    assert "ledger_account" not in names
 
 
 def test_a_dead_process_holds_nothing(path: Path) -> None:

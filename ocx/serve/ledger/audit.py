@@ -10,13 +10,14 @@ from ocx.serve.ledger.money import credits
 
 _RULES = {
     "balance is not the sum of the ledger": (
-        "SELECT name, balance, (SELECT coalesce(sum(amount), 0) FROM ledger"
-        " WHERE account = a.id) AS expected FROM account a WHERE balance != expected"
+        "SELECT name, balance, coalesce(total, 0) AS expected FROM account a LEFT JOIN"
+        " (SELECT account, sum(amount) AS total FROM ledger GROUP BY account) ON account = a.id"
+        " WHERE balance != expected"
     ),
     "held is not the sum of the held charges": (
-        "SELECT name, held, (SELECT coalesce(sum(hold), 0) FROM charge"
-        " WHERE account = a.id AND state = 'held') AS expected FROM account a"
-        " WHERE held != expected"
+        "SELECT name, held, coalesce(total, 0) AS expected FROM account a LEFT JOIN"
+        " (SELECT account, sum(hold) AS total FROM charge WHERE state = 'held' GROUP BY account)"
+        " ON account = a.id WHERE held != expected"
     ),
     "a charge and its ledger entry differ": (
         "SELECT c.id, c.cost, -l.amount FROM charge c LEFT JOIN ledger l ON l.charge = c.id"

@@ -25,6 +25,12 @@ from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
 VERSION = 1
 
+# A charge is in no index of its account: it would cost a page of the log, and a balance that adds
+# up what was granted would pass all of them.
+_INDEX = (
+    "CREATE INDEX IF NOT EXISTS ledger_granted ON ledger (account, amount) WHERE kind != 'charge'"
+)
+
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
@@ -76,13 +82,12 @@ CREATE TABLE ledger (
   balance_after INTEGER NOT NULL CHECK (balance_after >= 0),
   CHECK ((kind = 'charge') = (charge IS NOT NULL))
 ) STRICT;
-CREATE INDEX ledger_account ON ledger (account);
+{_INDEX};
 CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger
   BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger
   BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 """
-
 
 BUSY_SECONDS = 5.0
 
@@ -241,6 +246,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application == APPLICATION_ID and version == VERSION:
+        db.execute(_INDEX)
+        db.execute("DROP INDEX IF EXISTS ledger_account")  # of an older ocx
         return
     if application == APPLICATION_ID:
         raise ConfigError(
