@@ -177,6 +177,22 @@ def test_no_exit_of_the_other_commands(secretive: Ocx, chat_server: ChatServer, 
     check(secretive, *(run.stderr for run in runs), *(run.text for run in runs))
 
 
+@pytest.mark.parametrize("size", [1, 3, 7, 40])
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_reasoning_that_repeats_a_secret_in_pieces(
+    secretive: Ocx, chat_server: ChatServer, size: int, field: str
+) -> None:
+    text = f"I see {KEY}, {TOKEN} and {PASSWORD}; so"
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    events = [answers.event(answers.chunk(**{field: piece})) for piece in pieces]
+    end = answers.delta("well") + answers.finish() + answers.event(answers.DONE)
+    chat_server.answer_all(answers.STREAM_HEAD + b"".join(events) + end + answers.LAST_PIECE)
+    run = secretive("chat", "--reasoning", "show", "hi").has(0)
+    assert "I see …" in run.stderr
+    assert "; so" in run.stderr
+    check(secretive, run.stderr)
+
+
 UPSTREAM = """
 [upstreams.up]
 base_url = "{url}"
@@ -197,3 +213,13 @@ def test_a_gateway_keeps_its_upstreams_key(ocx: Ocx, chat_server: ChatServer, wa
     run = ocx("serve", "--config", "serve.toml", "--log", "log.jsonl", "--", *OCX, *words)
     assert chat_server.requests
     check(ocx, run.stderr, run.text, Path(ocx.work / "log.jsonl").read_text())
+
+
+def test_a_program_under_a_gateway_does_not_get_its_upstreams_key(
+    ocx: Ocx, chat_server: ChatServer
+) -> None:
+    (ocx.work / "serve.toml").write_text(UPSTREAM.format(url=chat_server.base_url))
+    ocx.env |= {"UP_KEY": KEY}
+    words = (sys.executable, "-c", "import os; print(dict(os.environ))")
+    run = ocx("serve", "--config", "serve.toml", "--", *words).has(0)
+    check(ocx, run.stderr, run.text)

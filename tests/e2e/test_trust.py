@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import sys
@@ -183,6 +184,19 @@ def test_a_ledger_of_another_user_is_refused(ocx: Ocx, tmp_path: Path) -> None:
     ocx("serve", "grant", "5", "--db", str(path)).has(0)
     os.chown(path, OTHER, OTHER)
     assert "not a file of yours" in ocx("serve", "check", "--db", str(path)).has(3).stderr
+
+
+@as_root
+def test_a_lock_of_another_user_beside_a_ledger_is_refused(ocx: Ocx, tmp_path: Path) -> None:
+    path = tmp_path / "led.sqlite3"
+    ocx("serve", "grant", "5", "--db", str(path)).has(0)
+    lock = path.with_name(f"{path.name}.lock")
+    lock.touch()
+    os.chown(lock, OTHER, OTHER)
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        run = ocx("serve", "grant", "5", "--db", str(path)).has(3)
+    assert "not a file of yours" in run.stderr
 
 
 def test_a_model_id_that_may_hold_a_key_is_in_no_cache(ocx: Ocx, chat_server: ChatServer) -> None:

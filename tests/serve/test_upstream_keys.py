@@ -185,3 +185,15 @@ def test_an_index_that_is_no_number(index: Any) -> None:
     reader = Reader([Secret(KEYS[0])])
     event = json.dumps({"choices": [{"index": index, "delta": {"content": "well"}}]})
     assert "well" in reader.event(event, usage_wanted=True).data
+
+
+@pytest.mark.parametrize(
+    "field", ["tool_calls", "content", "reasoning", "function_call", "refusal"]
+)
+@pytest.mark.parametrize("value", [5, {}, [5], [[]], [{"function": 5}], True, 1.5])
+@pytest.mark.parametrize("keys", [(), (Secret(KEYS[0]),)])
+def test_a_field_of_a_strange_type_is_no_bug(field: str, value: Any, keys: Any) -> None:
+    choice = {"index": 0, "delta": {field: value}, "message": {field: value}}
+    data = json.dumps({"choices": [choice]})
+    assert json.loads(Reader(keys).event(data, usage_wanted=True).data)["choices"] == [choice]
+    assert json.loads(Reader(keys).document(data.encode()).body)["choices"] == [choice]
