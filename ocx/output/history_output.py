@@ -56,9 +56,10 @@ def write_found(run: Runtime, filters: Filters, limit: int) -> None:
             found = [document(e, history.messages(e.id)) for e in entries] if history else []
             write_json(run.terminal, found)
             return
-    if history is not None and not entries:
+    if entries:
+        _write_calls(run.terminal, entries, run.color)
+    elif history is not None:
         run.note("nothing matches")
-    _write_calls(run.terminal, entries, run.color)
 
 
 def _write_calls(terminal: Terminal, entries: Sequence[Entry], color: str) -> None:

@@ -142,8 +142,11 @@ def test_ledger(ocx: Ocx) -> None:
     assert re.match(r"1\t\d{10}\tdefault\t", ocx("--sandbox", "serve", "ledger").text)
 
 
-def test_an_empty_table_is_its_heading(ocx: Ocx) -> None:
-    assert screen(ocx, "history", "list")[-1].split()[:3] == ["ID", "WHEN", "MODEL"]
+def test_an_empty_table_is_one_line_and_no_heading(ocx: Ocx) -> None:
+    assert screen(ocx, "history", "list") == ["ocx: no call is kept yet"]
+    assert screen(ocx, "keys", "list") == [
+        "ocx: no keys are stored; `ocx keys add NAME` stores one"
+    ]
     assert ocx("history", "list").stdout == b""
 
 

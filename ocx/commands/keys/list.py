@@ -37,10 +37,11 @@ def list_(run: Runtime) -> None:
 
         write_json(run.terminal, documents)
         return
-    rows = [_row(d, short=run.terminal.stdout_tty) for d in documents]
-    write_table(run.terminal, _COLUMNS, rows, color=run.color)
     if not keys:
         run.note("no keys are stored; `ocx keys add NAME` stores one")
+        return
+    rows = [_row(d, short=run.terminal.stdout_tty) for d in documents]
+    write_table(run.terminal, _COLUMNS, rows, color=run.color)
 
 
 def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ def list_(run: Runtime) -> None:
         return
     if not templates:
         run.note("there are no templates yet; `ocx config templates edit NAME` makes one")
+        return
     rows = [(t.name, t.model or "", " ".join(t.places), _line(t)) for t in templates]
     columns = (Column("NAME", "accent"), "MODEL", "PARAMETERS", Column("PROMPT", "dim", cut=True))
     write_table(run.terminal, columns, rows, color=run.color)
