@@ -48,13 +48,15 @@ def reasoning_tokens() -> list[Token]:
     return [Token(text, reasoning=True) for text in split_tokens(REASONING)]
 
 
-def planned_calls(request: ChatRequest) -> list[CallToken]:
-    """The fragments of the tool calls that answer `request`; none for an answer in text.
+def planned_calls(request: ChatRequest) -> Iterator[CallToken] | None:
+    """The fragments of the tool calls that answer `request`, made as they are sent; None for an
+    answer in text.
 
     Raises:
         ApiProblem: 400: the tools cannot be called.
     """
-    return list(call_tokens(plan(request), request))
+    calls = plan(request)
+    return call_tokens(calls, request) if calls else None
 
 
 def answer_tokens(text: str, request: ChatRequest) -> Iterator[Token]:
@@ -131,7 +133,7 @@ class Echo:
     def answer(self, request: ChatRequest) -> Answer:
         reasoning = reasoning_tokens() if self.reasons else []
         if calls := planned_calls(request):
-            return Answer(parts([*reasoning, *calls], request, "tool_calls"))
+            return Answer(parts(itertools.chain(reasoning, calls), request, "tool_calls"))
         text = request.question
         if request.response_format is not None:
             text = _in_format(request.response_format, text)

@@ -162,8 +162,13 @@ class Delivery(ABC):
         if not self.started:
             self.started = True
             await self._raw_send(start(200, self.headers))
-        for piece in _bytewise(data) if self._answer.flags.split else (data,):
-            await self._raw_send(body(piece, more=True))
+        if self._answer.flags.split:
+            for at in range(len(data)):
+                self._waiting_since = self._loop.time()
+                await self._raw_send(body(data[at : at + 1], more=True))
+                await asyncio.sleep(0)
+        else:
+            await self._raw_send(body(data, more=True))
         if last:
             await self._raw_send(body(b"", more=False))
         self._waiting_since = None
@@ -178,10 +183,6 @@ def start(status: int, headers: Headers) -> dict[str, Any]:
 
 def body(data: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": data, "more_body": more}
-
-
-def _bytewise(data: bytes) -> list[bytes]:
-    return [data[at : at + 1] for at in range(len(data))]
 
 
 async def _disconnect(receive: Receive) -> None:

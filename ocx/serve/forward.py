@@ -19,7 +19,7 @@ from ocx.errors import DeadlineError, OcxError
 from ocx.secret import Secret
 from ocx.serve import upstream as reading
 from ocx.serve.answer import Answer, ForwardedEvent, Part, UpstreamDone
-from ocx.serve.messages import content_kinds
+from ocx.serve.messages import content_kinds, tool_kinds
 from ocx.serve.problem import ApiProblem, refuse
 from ocx.serve.request import ChatRequest
 from ocx.serve.wire import dump
@@ -71,6 +71,8 @@ FIELDS = frozenset(
 )
 """Parameters whose cost is bounded by what is held: prompt, and tokens of one answer in text."""
 _TEXT_PARTS = ("text", "refusal")
+_TOOLS = ("function", "custom")
+"""Tools that the client runs. Others, as a search of the web, the upstream runs, and charges."""
 
 
 class Forward:
@@ -94,6 +96,9 @@ class Forward:
             self._refuse("modalities", "modalities")
         for kind, where in content_kinds(request.body):
             if kind not in _TEXT_PARTS and kind not in allowed:
+                self._refuse(where, kind)
+        for kind, where in tool_kinds(request.body):
+            if kind not in _TOOLS and kind not in allowed:
                 self._refuse(where, kind)
 
     def _refuse(self, param: str, field: str) -> NoReturn:

@@ -50,6 +50,23 @@ def content_kinds(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield part["type"], f"messages[{at}].content[{number}]"
 
 
+def tool_kinds(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The type of each tool, and its place; a function may lack it.
+
+    Raises:
+        ApiProblem: 400: tools is no array of objects with a type.
+    """
+    tools = body.get("tools")
+    if tools is not None and not isinstance(tools, list):
+        refuse("tools", "tools must be an array")
+    for at, tool in enumerate(tools or ()):
+        given = tool if isinstance(tool, dict) else {}
+        kind = given.get("type", "function" if "function" in given else None)
+        if not isinstance(kind, str):
+            refuse(f"tools[{at}].type", f"tools[{at}] must be an object with a type")
+        yield kind, f"tools[{at}]"
+
+
 def _message(message: Any, where: str) -> Message:
     if not isinstance(message, dict):
         refuse(where, f"{where} must be an object")

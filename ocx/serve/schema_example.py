@@ -54,35 +54,45 @@ class UnsatisfiableError(SchemaError):
     """No finite value fits here; another branch may have one."""
 
 
-def smallest_instance(schema: Any, *, strict: bool = True, lenient: bool = False) -> Any:
+class Work:
+    """What was done for one request: branches, and letters of all the parts that were tried."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.letters = 0
+
+
+def smallest_instance(
+    schema: Any, *, strict: bool = True, lenient: bool = False, work: Work | None = None
+) -> Any:
     """An instance of `schema` that is as short as its JSON can be, nearly always.
 
     Args:
         strict: every property must be required and `additionalProperties` false.
+        work: what was done before, for a request of several schemas.
 
     Raises:
         SchemaError: outside the subset, or without any finite instance.
     """
     try:
-        return _Solver(schema, strict, lenient).solve(schema, "schema")
+        return _Solver(schema, strict, lenient, work or Work()).solve(schema, "schema")
     except RecursionError:
         raise SchemaError("the schema is nested too deeply") from None
 
 
 class _Solver:
-    def __init__(self, root: Any, strict: bool, lenient: bool) -> None:
+    def __init__(self, root: Any, strict: bool, lenient: bool, work: Work) -> None:
         self._root = root
         self._strict = strict
         self._lenient = lenient
         self._open = {"#"}
         """The references on the way here. A smallest instance never goes through one twice."""
-        self._steps = 0
-        self._work = 0
+        self._work = work
 
     def solve(self, schema: Any, where: str) -> Any:
         self._check(schema, where)
-        self._steps += 1
-        if self._steps > MOST_STEPS:
+        self._work.steps += 1
+        if self._work.steps > MOST_STEPS:
             raise SchemaError("the schema has too many branches")
         if "$ref" in schema:
             return self._refer(schema["$ref"], where)
@@ -156,8 +166,8 @@ class _Solver:
             SchemaError: it is beyond the bounds, or what was measured on the way is.
         """
         length = len(compact(value))
-        self._work += length
-        if max(length, self._work // (_MOST_WORK // MOST_BYTES)) > MOST_BYTES:
+        self._work.letters += length
+        if length > MOST_BYTES or self._work.letters > _MOST_WORK:
             raise SchemaError("the schema asks for more than 1 MiB")
         return length
 

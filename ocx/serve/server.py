@@ -76,12 +76,14 @@ class _DeadlineProtocol(H11Protocol):
 
     Attributes:
         head_seconds: how long it waits for the head alone.
-        idle: all connections that no request is answered on, the longest idle one first.
+        idle: all connections that no request is begun on, the longest idle one first.
+        reading: those on which a request is begun and not yet whole, the oldest first.
     """
 
     seconds = 60.0
     head_seconds = HEAD_SECONDS
     idle: ClassVar[dict[_DeadlineProtocol, None]] = {}
+    reading: ClassVar[dict[_DeadlineProtocol, None]] = {}
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -94,20 +96,31 @@ class _DeadlineProtocol(H11Protocol):
         if self._deadline is None:
             self._begin()
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.idle.pop(self, None)
+        self._sort()
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._end()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self in self.connections and (self.cycle is None or self.cycle.response_complete):
-            self.idle[self] = None
+        self._sort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
         self.idle.pop(self, None)
+        self.reading.pop(self, None)
         super().connection_lost(exc)
+
+    def _sort(self) -> None:
+        place = None
+        if self.cycle is None or self.cycle.response_complete:
+            place = self.idle
+        elif self.conn.their_state is h11.SEND_BODY:
+            place = self.reading
+        for other in (self.idle, self.reading):
+            if other is not place:
+                other.pop(self, None)
+        if place is not None and self in self.connections:
+            place.setdefault(self)
 
     def _begin(self) -> None:
         self._deadline = self.loop.call_later(self.head_seconds, self._look)
@@ -159,10 +172,12 @@ class Loopback(Server):
 
     def __init__(self, app: Application) -> None:
         self._idle: dict[_DeadlineProtocol, None] = {}
+        self._reading: dict[_DeadlineProtocol, None] = {}
         limits = {
             "seconds": app.request_timeout,
             "head_seconds": min(HEAD_SECONDS, app.request_timeout),
             "idle": self._idle,
+            "reading": self._reading,
         }
         protocol = type("Protocol", (_DeadlineProtocol,), limits)
         # h11 by name: what else is installed must not change the bytes that are sent.
@@ -245,16 +260,18 @@ class Loopback(Server):
         return sys.maxsize if soft == resource.RLIM_INFINITY else soft - max(32, soft // 8)
 
     def _make_room(self, listener: socket.socket) -> None:
-        """Close the longest idle connection for the one that waits; with none idle, wait a little.
+        """Close the longest idle connection for the one that waits, else the one whose request has
+        been on its way for longest; if all are answered, wait a little.
 
         The listener stays readable, so the loop comes back at once after a connection was closed.
         """
-        longest = next(iter(self._idle), None)
-        if longest is not None:
-            del self._idle[longest]
-            transport: Any = longest.transport
-            transport.abort()
-            return
+        for place in (self._idle, self._reading):
+            longest = next(iter(place), None)
+            if longest is not None:
+                del place[longest]
+                transport: Any = longest.transport
+                transport.abort()
+                return
         loop = asyncio.get_running_loop()
         loop.remove_reader(listener)
         loop.call_later(_PAUSE, self._listen_again, listener)

@@ -21,7 +21,7 @@ from ocx.serve import tokens
 from ocx.serve.answer import CallToken
 from ocx.serve.problem import refuse
 from ocx.serve.request import ChatRequest
-from ocx.serve.schema_example import SchemaError, smallest_instance
+from ocx.serve.schema_example import SchemaError, Work, smallest_instance
 
 MOST_CALLS = 128
 MOST_TEXT = 100_000
@@ -74,7 +74,8 @@ def plan(request: ChatRequest) -> list[ToolCall]:
         ]
     if request.body.get("parallel_tool_calls") is False:
         del named[1:]
-    return [ToolCall(function.name, _arguments(function, given)) for function, given in named]
+    work = Work()
+    return [ToolCall(function.name, _arguments(function, given, work)) for function, given in named]
 
 
 def call_tokens(calls: Iterable[ToolCall], request: ChatRequest) -> Iterator[CallToken]:
@@ -217,26 +218,26 @@ def _skip(text: str, at: int) -> int:
     return space.end() if space else at
 
 
-def _arguments(function: Function, given: dict[str, Any]) -> str:
+def _arguments(function: Function, given: dict[str, Any], work: Work) -> str:
     try:
-        value = {**_smallest(function, given), **given}
+        value = {**_smallest(function, given, work), **given}
     except SchemaError as error:
         refuse(function.param, f"{function.param}: {error}", code="invalid_json_schema")
     return compact(value)
 
 
-def _smallest(function: Function, given: dict[str, Any]) -> dict[str, Any]:
+def _smallest(function: Function, given: dict[str, Any], work: Work) -> dict[str, Any]:
     """What `given` leaves out. A schema that cannot be satisfied matters only for that."""
     schema = function.parameters
     if not schema or function.strict:
-        value = smallest_instance(schema) if schema else {}
+        value = smallest_instance(schema, work=work) if schema else {}
     else:
         if not schema.keys() & {"type", "$ref", "anyOf", "oneOf"}:
             schema = {"type": "object", **schema}
         required = schema.get("required")
         if isinstance(required, list):
             schema = {**schema, "required": [name for name in required if name not in given]}
-        value = smallest_instance(schema, strict=False, lenient=True)
+        value = smallest_instance(schema, strict=False, lenient=True, work=work)
     if not isinstance(value, dict):
         raise SchemaError("the parameters of a function must be an object")
     return value

@@ -7,8 +7,11 @@ from typing import Any
 
 from ocx.serve.answer import CallToken, Cut, Finish, ForwardedDocument, Part, RawBytes, Token
 from ocx.serve.delivery import Delivery, start
-from ocx.serve.problem import ApiProblem
+from ocx.serve.problem import ApiProblem, refuse
 from ocx.serve.wire import dump
+
+MOST_LISTED = 100_000
+"""Tokens whose log probabilities fit into one document; a million would take 1.3 GB."""
 
 
 class WholeResponse(Delivery):
@@ -25,6 +28,8 @@ class WholeResponse(Delivery):
         match part:
             case Token():
                 self._tokens.append(part)
+                if self._request.logprobs is not None and len(self._tokens) > MOST_LISTED:
+                    refuse("logprobs", f"logprobs of more than {MOST_LISTED:,} tokens need stream")
             case Finish(reason):
                 self._reason = reason
             case ForwardedDocument():
@@ -92,10 +97,13 @@ class WholeResponse(Delivery):
 
     def _calls(self) -> list[dict[str, Any]]:
         calls: list[dict[str, Any]] = []
+        texts: list[list[str]] = []
         for token in self._tokens:
             if isinstance(token, CallToken):
                 if token.id is not None:
                     calls.append(token.call())
-                else:
-                    calls[token.index]["function"]["arguments"] += token.text
+                    texts.append([])
+                texts[token.index].append(token.text)
+        for call, pieces in zip(calls, texts, strict=True):
+            call["function"]["arguments"] = "".join(pieces)
         return calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import socket
@@ -14,11 +15,13 @@ from typing import Any
 import pytest
 
 from ocx.serve.app import App
+from ocx.serve.builtin import Echo
 from ocx.serve.chat import LARGE_AT_ONCE, SMALL_BODY
 from ocx.serve.problem import ApiProblem
 from ocx.serve.request import MOST_PARTS, read
 from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
 from ocx.serve.server import Loopback, in_thread, listen
+from ocx.serve.tool_calls import plan
 from tests.serve import test_forward
 from tests.serve.conftest import Served, request, until, until_closed
 from tests.serve.test_forward import ASK, Told, front
@@ -106,6 +109,36 @@ def test_a_running_answer_is_not_closed_for_a_new_connection(
         waiting.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
     with waiting:
         assert until(waiting, b"invalid_api_key").startswith(b"HTTP/1.1 401 ")
+
+
+def test_half_a_request_makes_room_if_nothing_is_idle(
+    server: tuple[Loopback, int, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who has a key, and no credits, shuts out everybody for as long as a body may take."""
+    made, port, served = server
+    monkeypatch.setattr(made, "_most", lambda: 3)
+    key = served.key.reveal()
+    half = [socket.create_connection(("127.0.0.1", port), DEADLINE) for _ in range(3)]
+    for number, each in enumerate(half):
+        each.sendall(head_of(served, 5) + b"{")
+        wait_until(lambda number=number: len(made._reading) > number)
+    with connect(port, key) as idle:
+        assert until_closed(half[0]) == b""
+        with connect(port, key):
+            assert until_closed(idle) == b"", "what is idle goes first"
+    for each in half[1:]:
+        each.sendall(b"}   ")
+        assert until(each, b"}").startswith(b"HTTP/1.1 400 "), "and the others go on"
+        ask(each, key)
+    for each in half:
+        each.close()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    stop = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < stop
+        time.sleep(0.005)
 
 
 def test_no_descriptor_is_left(
@@ -324,6 +357,33 @@ def test_a_part_of_unknown_cost_needs_leave(
 
 
 @pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "web_search", "web_search": {"search_result": True}},
+        {"type": "openrouter:web_search"},
+        {"type": "builtin_function", "function": {"name": "$web_search"}},
+        {"type": "code_interpreter", "container": {"type": "auto"}},
+        {"google_search": {}},
+        5,
+    ],
+)
+def test_a_tool_that_the_upstream_runs_needs_leave(
+    serve: Callable[..., Served], told: Callable[[bytes], Told], tool: Any
+) -> None:
+    """What it finds is read as prompt, and often paid by the call: nothing here holds that."""
+    upstream = told(ANSWER)
+    closed = front(serve, upstream.url, "m")
+    reply = closed.http.post("/chat/completions", json={**ASK, "tools": [TOOL, tool]})
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"].startswith("tools[1]")
+    for mine in (TOOL, {"function": TOOL["function"]}, {"type": "custom", "custom": {"name": "c"}}):
+        assert closed.http.post("/chat/completions", json={**ASK, "tools": [mine]}).is_success
+    if isinstance(tool, dict) and "type" in tool:
+        opened = front(serve, upstream.url, "m", allow_fields=frozenset({tool["type"]}))
+        assert opened.http.post("/chat/completions", json={**ASK, "tools": [tool]}).is_success
+
+
+@pytest.mark.parametrize(
     ("given", "tokens"),
     [
         ({"max_tokens": 5, "max_completion_tokens": 700}, 700),
@@ -395,6 +455,75 @@ def test_large_bodies_of_one_key_are_read_a_few_at_a_time(serve: Callable[..., S
     assert until(last, b"usage").startswith(b"HTTP/1.1 200 ")
     for connection in begun:
         connection.close()
+
+
+def calling(parameters: Any, calls: int, **given: Any) -> dict[str, Any]:
+    """A request whose prompt calls one function many times."""
+    function = {"name": "f", "parameters": parameters}
+    tools = [{"type": "function", "function": function}]
+    return request("f() " * calls, tools=tools, **given)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "calls"),
+    [
+        ({"properties": {"x": {"const": "a" * 100_000}}, "required": ["x"]}, 128),
+        ({"properties": {"x": {"type": "string", "minLength": 99_999}}, "required": ["x"]}, 128),
+        (
+            {
+                "properties": {"x": {"$ref": "#/x"}, "y": {"$ref": "#/x"}},
+                "required": ["x", "y"],
+                "x": {"type": "array", "minItems": 1000, "items": {"const": "a" * 500}},
+            },
+            20,
+        ),
+        ({"anyOf": [{"properties": {}, "type": "object"}] * 500}, 128),
+    ],
+)
+def test_all_calls_of_a_request_together_are_bounded(parameters: Any, calls: int) -> None:
+    asked = read(json.dumps(calling(parameters, calls)).encode())
+    with pytest.raises(ApiProblem) as caught:
+        plan(asked)
+    assert caught.value.status == 400
+    assert plan(read(json.dumps(calling(parameters, 1)).encode()))
+
+
+def test_of_tool_calls_only_what_is_sent_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(
+        "ocx.serve.tokens.of_json", lambda text: (made.append(at) or "0" for at in range(10**9))
+    )
+    asked = read(json.dumps(calling({}, 2, max_tokens=5)).encode())
+
+    async def take() -> int:
+        return len([part async for part in Echo().answer(asked).parts])
+
+    assert asyncio.run(take()) == 6
+    assert len(made) <= 5
+
+
+def test_log_probabilities_of_a_long_answer_are_streamed(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ocx.serve.whole_response.MOST_LISTED", 10)
+    served = serve()
+    asked = {"model": "lorem:11", "logprobs": True}
+    reply = served.ask(**asked)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "logprobs")
+    assert served.account.used == 0
+    assert served.ask(**{**asked, "model": "lorem:10"}).is_success
+    assert served.ask(**asked, stream=True).is_success
+    assert served.ask("hi", "lorem:11").is_success
+
+
+def test_a_long_answer_in_single_bytes_keeps_nobody_waiting(serve: Callable[..., Served]) -> None:
+    served = serve()
+    long = request("a" * 300_000, "fault/split", stream=True)
+    with served.raw(long) as connection:
+        until(connection, b"1\r\na\r\n")
+        assert served.ask().is_success
+        (first,) = served.wait_for(1)
+        assert first.model == "gpt-4o", "the long one still goes on"
 
 
 def port_of(served: Served) -> int:
