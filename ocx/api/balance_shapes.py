@@ -29,7 +29,7 @@ _RANKS = (
     "balance credit_balance",
     "credits credit remain_quota quota",
 )
-_WRAPPERS = "data result balance balances credits account user"
+_WRAPPERS = set("data result balance balances credits account user".split())
 _UNLIMITED = {"unlimited", "unlimitedquota"}
 _DIFFERENCES = (("totalcredits", "totalusage"), ("totalgranted", "totalused"), ("limit", "used"))
 _SPENT = {"used", "spent", "consumed"}
@@ -305,7 +305,7 @@ def _scopes(document: Any) -> Iterator[Scope]:
             Scope(_below(scope.path, name), value)
             for scope in level
             for name, value in scope.fields.items()
-            if _squash(name) in _WRAPPER_NAMES and isinstance(value, dict)
+            if _squash(name) in _WRAPPERS and isinstance(value, dict)
         ]
 
 
@@ -348,4 +348,3 @@ def _squash(name: str) -> str:
 
 
 _RANK_OF = {_squash(name): rank for rank, names in enumerate(_RANKS) for name in names.split()}
-_WRAPPER_NAMES = set(_WRAPPERS.split())

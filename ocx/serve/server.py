@@ -1,4 +1,4 @@
-"""Run uvicorn inside another program. All imports and overrides of uvicorn are in this file.
+"""Run uvicorn inside another program. Only this file and `connection` know uvicorn.
 
 It installs no signal handlers, logs nothing, binds no port and does not poll. Stopping first ends
 the running answers, so that their charges are settled, then waits for their last bytes, then breaks
@@ -17,141 +17,23 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
-import h11
 from uvicorn import Config, Server
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ocx.descriptors import raise_limit
 from ocx.errors import UsageError
 from ocx.serve.app import PREFIX, App, ServerComponents
-from ocx.serve.chat import TIMED_OUT
+from ocx.serve.connection import HEAD_SECONDS, DeadlineProtocol
 from ocx.serve.delivery import Receive, Send
-from ocx.serve.problem import ApiProblem
-from ocx.serve.wire import dump
 
 HOST = "127.0.0.1"
 DRAIN_SECONDS = 3.0
-HEAD_SECONDS = 10.0
 _BACKLOG = 512
 _DESCRIPTORS = 4096
 _AT_ONCE = 32  # connections that are accepted before requests get their turn
 _PAUSE = 0.05  # seconds until accepting is tried again, all connections being busy
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-class _OneWrite:
-    """A transport that sends what was written in one turn of the loop at once: head and body."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._data: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._data:
-            self._loop.call_soon(self._flush)
-        self._data.append(data)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def abort(self) -> None:
-        self._flush()
-        self._transport.abort()
-
-    def _flush(self) -> None:
-        data, self._data = b"".join(self._data), []
-        if data:
-            self._transport.write(data)
-
-
-class _DeadlineProtocol(H11Protocol):
-    """A connection that waits `seconds` for a whole request; uvicorn waits for ever.
-
-    Attributes:
-        head_seconds: how long it waits for the head alone.
-        idle: all connections that no request is begun on, the longest idle one first.
-        reading: those on which a request is begun and not yet whole, the oldest first.
-    """
-
-    seconds = 60.0
-    head_seconds = HEAD_SECONDS
-    idle: ClassVar[dict[_DeadlineProtocol, None]] = {}
-    reading: ClassVar[dict[_DeadlineProtocol, None]] = {}
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.transport: Any = _OneWrite(self.transport, self.loop)
-        self.idle[self] = None
-        self._begin()
-
-    def data_received(self, data: bytes) -> None:
-        if self._deadline is None:
-            self._begin()
-        super().data_received(data)
-        self._sort()
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._end()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._sort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
-        self.idle.pop(self, None)
-        self.reading.pop(self, None)
-        super().connection_lost(exc)
-
-    def _sort(self) -> None:
-        place = None
-        if self.cycle is None or self.cycle.response_complete:
-            place = self.idle
-        elif self.conn.their_state is h11.SEND_BODY:
-            place = self.reading
-        for other in (self.idle, self.reading):
-            if other is not place:
-                other.pop(self, None)
-        if place is not None and self in self.connections:
-            place.setdefault(self)
-
-    def _begin(self) -> None:
-        self._deadline = self.loop.call_later(self.head_seconds, self._look)
-
-    def _look(self) -> None:
-        """The time of the head is over: a body may still come for the rest of the time."""
-        left = self.seconds - self.head_seconds
-        if self.conn.their_state is h11.SEND_BODY and left > 0:
-            self._deadline = self.loop.call_later(left, self._expire)
-        else:
-            self._expire()
-
-    def _end(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _expire(self) -> None:
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(_TOO_SLOW)
-        if self.cycle is not None:
-            scope: Any = self.cycle.scope
-            scope[TIMED_OUT] = True
-        self.transport.close()
-
-
-_LATE = dump(ApiProblem(408, "the request did not come in time", code="request_timeout").body())
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\n\r\n%b" % (len(_LATE), _LATE)
-)
 
 
 class Application(Protocol):
@@ -171,15 +53,15 @@ class Loopback(Server):
     """The server of one application on one listening socket."""
 
     def __init__(self, app: Application) -> None:
-        self._idle: dict[_DeadlineProtocol, None] = {}
-        self._reading: dict[_DeadlineProtocol, None] = {}
+        self._idle: dict[DeadlineProtocol, None] = {}
+        self._reading: dict[DeadlineProtocol, None] = {}
         limits = {
             "seconds": app.request_timeout,
             "head_seconds": min(HEAD_SECONDS, app.request_timeout),
             "idle": self._idle,
             "reading": self._reading,
         }
-        protocol = type("Protocol", (_DeadlineProtocol,), limits)
+        protocol = type("Protocol", (DeadlineProtocol,), limits)
         # h11 by name: what else is installed must not change the bytes that are sent.
         config = Config(
             app,

@@ -1,0 +1,128 @@
+"""One connection of uvicorn: a time for each part of a request, and answers in one write."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ocx.serve.chat import TIMED_OUT
+from ocx.serve.problem import ApiProblem
+from ocx.serve.wire import dump
+
+HEAD_SECONDS = 10.0
+
+
+class _OneWrite:
+    """A transport that sends what was written in one turn of the loop at once: head and body."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._data: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._data:
+            self._loop.call_soon(self._flush)
+        self._data.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._flush()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        data, self._data = b"".join(self._data), []
+        if data:
+            self._transport.write(data)
+
+
+class DeadlineProtocol(H11Protocol):
+    """A connection that waits `seconds` for a whole request; uvicorn waits for ever.
+
+    Attributes:
+        head_seconds: how long it waits for the head alone.
+        idle: all connections that no request is begun on, the longest idle one first.
+        reading: those on which a request is begun and not yet whole, the oldest first.
+    """
+
+    seconds = 60.0
+    head_seconds = HEAD_SECONDS
+    idle: ClassVar[dict[DeadlineProtocol, None]] = {}
+    reading: ClassVar[dict[DeadlineProtocol, None]] = {}
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transport: Any = _OneWrite(self.transport, self.loop)
+        self.idle[self] = None
+        self._begin()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deadline is None:
+            self._begin()
+        super().data_received(data)
+        self._sort()
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._end()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._sort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        self.idle.pop(self, None)
+        self.reading.pop(self, None)
+        super().connection_lost(exc)
+
+    def _sort(self) -> None:
+        place = None
+        if self.cycle is None or self.cycle.response_complete:
+            place = self.idle
+        elif self.conn.their_state is h11.SEND_BODY:
+            place = self.reading
+        for other in (self.idle, self.reading):
+            if other is not place:
+                other.pop(self, None)
+        if place is not None and self in self.connections:
+            place.setdefault(self)
+
+    def _begin(self) -> None:
+        self._deadline = self.loop.call_later(self.head_seconds, self._look)
+
+    def _look(self) -> None:
+        """The time of the head is over: a body may still come for the rest of the time."""
+        left = self.seconds - self.head_seconds
+        if self.conn.their_state is h11.SEND_BODY and left > 0:
+            self._deadline = self.loop.call_later(left, self._expire)
+        else:
+            self._expire()
+
+    def _end(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_TOO_SLOW)
+        if self.cycle is not None:
+            scope: Any = self.cycle.scope
+            scope[TIMED_OUT] = True
+        self.transport.close()
+
+
+_LATE = dump(ApiProblem(408, "the request did not come in time", code="request_timeout").body())
+_TOO_SLOW = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_LATE), _LATE)
+)
