@@ -1,4 +1,4 @@
-"""One connection of uvicorn: a time for each part of a request, and answers in one write."""
+"""One connection of uvicorn: bounds for each part of a request, and answers in one write."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ocx.serve.chat import TIMED_OUT
+from ocx.serve.chat import LARGEST_BODY, TIMED_OUT
 from ocx.serve.problem import ApiProblem
 from ocx.serve.wire import dump
 
 HEAD_SECONDS = 10.0
+_HEAD = 64 * 1024  # bytes of a request without its body
+_PIECES = 1000  # of a body, and one more for each so many bytes:
+_PIECE = 64
 
 
 class _OneWrite:
@@ -45,6 +48,27 @@ class _OneWrite:
             self._transport.write(data)
 
 
+class _Connection(h11.Connection):
+    """Gives up a body of too many crumbs, each of which is as dear as a request to refuse; and one
+    that goes on after its answer, as only a refused one may.
+    """
+
+    _pieces = _bytes = 0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._pieces = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._pieces += 1
+            self._bytes += len(event.data)
+            if self._pieces > _PIECES + self._bytes // _PIECE:
+                raise h11.RemoteProtocolError("the body comes in too many pieces")
+            if self.our_state is h11.DONE and self._bytes > LARGEST_BODY:
+                raise h11.RemoteProtocolError("the body goes on after its answer")
+        return event
+
+
 class DeadlineProtocol(H11Protocol):
     """A connection that waits `seconds` for a whole request; uvicorn waits for ever.
 
@@ -62,6 +86,7 @@ class DeadlineProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.conn = _Connection(h11.SERVER, _HEAD)
         self.transport: Any = _OneWrite(self.transport, self.loop)
         self.idle[self] = None
         self._begin()
@@ -73,6 +98,12 @@ class DeadlineProtocol(H11Protocol):
         self._sort()
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._end()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:  # an answer is sent already
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -193,10 +193,12 @@ def _canonical(request: Mapping[str, Any]) -> str:
 
 def _pattern(recording: Recording) -> re.Pattern[str]:
     """The request with any word, as JSON spells it, in the place of each mask."""
-    pattern = re.escape(_canonical(recording.request))
-    for masked in sorted(recording.masks, key=len, reverse=True):
-        pattern = pattern.replace(re.escape(masked), _ANY_KEY)
-    return re.compile(pattern)
+    masks = "|".join(map(re.escape, sorted(recording.masks, key=len, reverse=True)))
+    first, *others = map(re.escape, re.split(masks, _canonical(recording.request)))
+    # The first place that fits is kept: with many masks, trying all might take for ever.
+    inner = "".join(f"(?>{_ANY_KEY}{part})" for part in others[:-1])
+    last = f"{_ANY_KEY}{others[-1]}" if others else ""
+    return re.compile(f"{first}{inner}{last}")
 
 
 def _document(recording: Recording) -> dict[str, Any]:
@@ -220,7 +222,7 @@ def _recording(path: Path, number: int, line: str) -> Recording:
         ]
         headers = {str(name): str(value) for name, value in entry["headers"].items()}
         request, _ = masked_request(entry["request"], ())
-        masks = tuple(str(masked) for masked in entry.get("masks", ()))
+        masks = tuple(masked for masked in entry.get("masks", ()) if "…" in masked)
         return Recording(request, int(entry["status"]), headers, pieces, masks)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path}:{number}: not a recording") from error

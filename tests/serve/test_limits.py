@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
 import socket
@@ -139,6 +140,53 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < stop
         time.sleep(0.005)
+
+
+CRUMB = b"1\r\n \r\n"
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["no key", "a key"])
+def test_a_body_of_crumbs_is_given_up(serve: Callable[..., Served], known: bool) -> None:
+    """A megabyte of chunks of one byte would keep the server busy for five seconds."""
+    served = serve()
+    key = served.key.reveal() if known else "nobody"
+    head = (
+        "POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {key}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port_of(served)), DEADLINE) as crumbs:
+        crumbs.sendall(head.encode())
+        if not known:
+            until(crumbs, b"invalid_api_key")
+        ends_after(crumbs, CRUMB * 1000, most=100)
+    assert served.ask().is_success
+
+
+def test_a_body_that_goes_on_after_its_answer_is_given_up(serve: Callable[..., Served]) -> None:
+    served = serve()
+    head = b"POST /api/v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port_of(served)), DEADLINE) as endless:
+        endless.sendall(head)
+        until(endless, b"invalid_api_key")
+        ends_after(endless, b" " * 1_000_000, most=100)
+
+
+def ends_after(connection: socket.socket, piece: bytes, most: int) -> None:
+    with contextlib.suppress(ConnectionError):
+        for _ in range(most):
+            connection.sendall(piece)
+        while connection.recv(1000):
+            pass
+
+
+def test_a_body_of_a_few_hundred_pieces_is_read(serve: Callable[..., Served]) -> None:
+    served = serve()
+    data = json.dumps(request("a" * 800)).encode()
+    pieces = (data[at : at + 1] for at in range(len(data)))
+    assert served.http.post("/chat/completions", content=pieces).is_success
+    long = json.dumps(request("a" * 300_000)).encode()
+    lines = (long[at : at + 80] for at in range(0, len(long), 80))
+    assert served.http.post("/chat/completions", content=lines).is_success
 
 
 def test_no_descriptor_is_left(
