@@ -23,6 +23,9 @@ def record(cls: type[C]) -> type[C]:
 class _Shared:
     def __init__(self, /, *values: Any, **named: Any) -> None:
         names: tuple[str, ...] = vars(type(self))["__match_args__"]
+        if len(values) == len(names) and not named:
+            self.__dict__.update(zip(names, values, strict=True))
+            return
         given = dict(zip(names, values, strict=False)) | named
         if len(given) < len(values) + len(named) or not given.keys() <= {*names}:
             raise TypeError(f"{type(self).__name__} takes each of {', '.join(names)} once")

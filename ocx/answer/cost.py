@@ -50,8 +50,8 @@ def cost_in_answer(answer: Mapping[str, Any] | None) -> Cost | None:
     for holder, names in ((usage, _USAGE_FIELDS), (answer, _TOP_FIELDS)):
         if isinstance(holder, Mapping):
             for name in names:
-                amount = _amount(holder.get(name))
-                if amount is not None:
+                value = holder.get(name)
+                if value is not None and (amount := _amount(value)) is not None:
                     return Cost(amount, "response")
     return None
 

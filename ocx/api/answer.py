@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ocx.api.types import Reply
 
 
+_PLAIN = frozenset({"role", "content"})
+
+
 @record
 class Answer:
     """A whole answer, or what arrived of one that broke off.
@@ -54,19 +57,22 @@ def whole_answer(reply: Reply) -> Answer:
     choice = document["choices"][0]
     message = choice["message"]
     content = message.get("content")
+    plain = message.keys() == _PLAIN and type(content) is str  # as nearly every answer is
     return Answer(
-        content if type(content) is str and content.isascii() else joined([text_of(content)]),
-        joined([reasoning_of(message)]),
-        readable_calls(calls_of(message)),
+        content if plain and content.isascii() else joined([text_of(content)]),
+        "" if plain else joined([reasoning_of(message)]),
+        () if plain else readable_calls(calls_of(message)),
         _of_type(document.get("usage"), Mapping),
         _of_type(choice.get("finish_reason"), str) and reason_of(choice),
         _of_type(document.get("model"), str),
         reply.request_id,
         reply.attempts,
         reply.seconds,
-        fields=document,
-        headers=reply.headers,
-        media=media_of(message),
+        None,
+        document,
+        reply.headers,
+        {} if plain else media_of(message),
+        False,
     )
 
 

@@ -18,6 +18,7 @@ from ocx.api.sse import TOO_LARGE_HINT
 from ocx.api.types import Endpoint
 from ocx.api.urls import CHAT_PATH, check_base_url, join, origin
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
+from ocx.jsontext import encoder
 from ocx.record import record
 
 USER_AGENT = f"opencodex-cli/{__version__}"
@@ -33,7 +34,7 @@ _OURS = {"authorization", "host", "content-length", "transfer-encoding", "connec
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PATH_HINT = "a path below the base URL looks like models or chat/completions"
 
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_to_json = encoder()
 _PIECE = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n"
@@ -53,8 +54,7 @@ class HttpRequest:
 
     def with_content(self, content: bytes) -> HttpRequest:
         """The same with another body, where neither is empty."""
-        names = [name for name, _ in self.headers]
-        at = names.index("Content-Length")
+        at = self.headers.index(("Content-Length", str(len(self.content))))
         length = ("Content-Length", str(len(content)))
         headers = (*self.headers[:at], length, *self.headers[at + 1 :])
         return HttpRequest(self.method, self.url, headers, content)

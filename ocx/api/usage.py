@@ -8,11 +8,12 @@ from typing import Any
 Usage = Mapping[str, Any] | None
 
 _LARGEST = 2**63  # what SQLite holds
+_CACHED = frozenset({"prompt_tokens_details", "prompt_cache_hit_tokens", "cached_tokens"})
 
 
 def token_count(usage: Usage, *path: str) -> int | None:
     """A count that stands at `path`; None if the server sent none, or what no count can be."""
-    if len(path) == 1 and type(usage) is dict and path[0] not in usage:
+    if type(usage) is dict and path[0] not in usage:
         return None
     value: Any = usage
     for name in path:
@@ -29,6 +30,8 @@ def cached_tokens(usage: Usage) -> int | None:
 
     OpenAI's name, DeepSeek's, Moonshot's; None if there are more of them than of the prompt.
     """
+    if type(usage) is dict and _CACHED.isdisjoint(usage):
+        return None
     found = _first(
         token_count(usage, "prompt_tokens_details", "cached_tokens"),
         token_count(usage, "prompt_cache_hit_tokens"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 from ocx.batch.rows.row import Row
+from ocx.jsontext import encoder
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+_encode = encoder(sort_keys=True)
 
 
 def request_bytes(row: Row, base_url: str) -> bytes:

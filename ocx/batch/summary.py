@@ -109,11 +109,12 @@ class Summary:
             self.for_good[result.kind] += 1
         answer = result.answer
         self._count_reason(answer.finish_reason if answer is not None else None)
-        if answer is not None and answer.usage and result.attempts:
-            self.prompt_tokens += token_count(answer.usage, "prompt_tokens") or 0
-            self.completion_tokens += token_count(answer.usage, "completion_tokens") or 0
-            self.cached_tokens += cached_tokens(answer.usage) or 0
-            self.reasoning_tokens += reasoning_tokens(answer.usage) or 0
+        usage = answer.usage if answer is not None else None
+        if usage and result.attempts:
+            self.prompt_tokens += token_count(usage, "prompt_tokens") or 0
+            self.completion_tokens += token_count(usage, "completion_tokens") or 0
+            self.cached_tokens += cached_tokens(usage) or 0
+            self.reasoning_tokens += reasoning_tokens(usage) or 0
         if answer is not None and isinstance(result.row, Row) and result.row.instead_of:
             self.fallbacks[result.row.model] += 1
         if result.credits is None and result.attempts:

@@ -74,6 +74,8 @@ class ServerLimit:
             spent_before: `total` when its request was sent: what was spent later may not be in
                 the server's number yet.
         """
+        if self._names[1] not in headers:
+            return
         limit, remaining, reset = (headers.get(name, "") for name in self._names)
         seconds = duration(reset)
         if not _NUMBER.fullmatch(remaining.strip()) or seconds is None or seconds > _LONGEST:

@@ -15,11 +15,12 @@ from ocx.batch.id_table import id_key
 from ocx.batch.output.verdict import verdict_of
 from ocx.batch.result import Answer, Failure, Result
 from ocx.batch.rows.row import Row
+from ocx.jsontext import encoder
 
 ROW_PREFIX = b'{"id":"batch_req_'
 
 _SHOWN = 60
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = encoder()
 
 
 def output_row(result: Result) -> dict[str, Any]:

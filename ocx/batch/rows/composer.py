@@ -138,14 +138,12 @@ class Composer:
         messages = own.get("messages")
         if not isinstance(messages, list) or not messages:
             raise BadInput("has no messages")
-        if not all(isinstance(message, dict) for message in messages):
-            raise BadInput("has a message that is not an object")
-        limited = any(name in own for name in _LIMITS)
-        defaults = {
-            name: value
-            for name, value in self.defaults.items()
-            if not (limited and name in _LIMITS)
-        }
+        for message in messages:
+            if not isinstance(message, dict):
+                raise BadInput("has a message that is not an object")
+        defaults = self.defaults
+        if any(name in own for name in _LIMITS):
+            defaults = {k: v for k, v in defaults.items() if k not in _LIMITS}
         if self.system is not None and not _has_system(messages):
             own["messages"] = [{"role": "system", "content": self.system}, *messages]
         return {**defaults, **own}
