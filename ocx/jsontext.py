@@ -44,7 +44,7 @@ def encoder(*, sort_keys: bool = False) -> Callable[[Any], str]:
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # PyPy
         return own.encode
-    texts = json.encoder.encode_basestring  # type: ignore[attr-defined]
+    texts = json.encoder.encode_basestring
     pieces = make(None, own.default, texts, None, ":", ",", sort_keys, False, True)
     return lambda value: "".join(pieces(value, 0))
 

@@ -36,6 +36,7 @@ from ocx.api.http import encode as encode_body
 from ocx.api.network_errors import place_of
 from ocx.api.pool_connection import CALL, Call, UnsentError, connector, through
 from ocx.api.pool_exceptions import translate
+from ocx.api.pool_exchange import MOST, Exchange, Exchanges
 from ocx.api.tls import check_ca_bundle, tls_context
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
 from ocx.api.urls import CHAT_PATH, check_base_url
@@ -43,6 +44,8 @@ from ocx.errors import OcxError
 from ocx.secret import redact
 
 log = logging.getLogger("ocx.api")
+
+Response = aiohttp.ClientResponse | Exchange
 
 _ERROR_BODY = 5.0
 """Seconds: the status says enough, a body that does not come is not worth waiting for."""
@@ -63,6 +66,7 @@ class Pool:
         self._tls = tls
         self._environment = getproxies()
         self._sessions: dict[str | None, aiohttp.ClientSession] = {}
+        self._exchanges: dict[str | None, Exchanges] = {}
         self._urls: dict[str, yarl.URL] = {}
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._chat = build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
@@ -76,6 +80,7 @@ class Pool:
     async def close(self) -> None:
         """Close every connection."""
         sessions, self._sessions = list(self._sessions.values()), {}
+        self._exchanges = {}
         for session in sessions:
             await session.close()
 
@@ -173,7 +178,7 @@ class Pool:
             found = self._urls[url] = yarl.URL(url, encoded=True)
         return found
 
-    async def _refused(self, response: aiohttp.ClientResponse) -> OcxError:
+    async def _refused(self, response: Response) -> OcxError:
         headers = headers_of(response)
         pieces: list[bytes] = []
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
@@ -214,7 +219,7 @@ class Pool:
             trust_env=False,
             read_bufsize=2**16,
         )
-        self._sessions[proxy_url] = session
+        self._sessions[proxy_url], self._exchanges[proxy_url] = session, Exchanges(session)
         return session
 
 
@@ -230,24 +235,29 @@ class _Answering:
         self._idle = idle
         self._seconds = seconds
         self._limit = asyncio.timeout(seconds)
-        self._response: aiohttp.ClientResponse | None = None
+        self._response: Response | None = None
         self._proxy_url: str | None = None
 
-    async def __aenter__(self) -> aiohttp.ClientResponse:
+    async def __aenter__(self) -> Response:
         pool, request = self._pool, self._request
         self._proxy_url = proxy.choose(request.url, pool._endpoint.proxy, pool._environment)
         session = pool._sessions.get(self._proxy_url) or pool._session(self._proxy_url, request.url)
         CALL.set(self._call)
         await self._limit.__aenter__()
         try:
-            self._response = await session.request(
-                request.method,
-                pool._url(request.url),
-                data=request.content or None,
-                allow_redirects=False,
-                timeout=pool._timeout(self._idle),
-                **through(self._proxy_url, request),
-            )
+            timeout, way = pool._timeout(self._idle), through(self._proxy_url, request)
+            if request.method == "POST" and len(request.content) <= MOST:
+                exchanges = pool._exchanges[self._proxy_url]
+                self._response = await exchanges.send(request, timeout, way)
+            else:
+                self._response = await session.request(
+                    request.method,
+                    pool._url(request.url),
+                    data=request.content or None,
+                    allow_redirects=False,
+                    timeout=timeout,
+                    **way,
+                )
         except BaseException as error:
             if not await self.__aexit__(type(error), error, error.__traceback__):
                 raise
@@ -298,7 +308,7 @@ class _Answering:
 class Streamed:
     """Status and headers of an answer, and its body in pieces."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: Response) -> None:
         self.status = response.status
         self.headers = headers_of(response)
         self._response = response
@@ -322,7 +332,7 @@ class Streamed:
             yield piece
 
 
-def headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
+def headers_of(response: Response) -> dict[str, str]:
     """The headers of an answer, names in lower case, repeated ones joined by a comma."""
     found: dict[str, str] = {}
     for name, value in response.headers.items():
@@ -331,7 +341,7 @@ def headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
     return found
 
 
-async def _pieces(response: aiohttp.ClientResponse, cap: int) -> list[bytes]:
+async def _pieces(response: Response, cap: int) -> list[bytes]:
     """The body, compressed if it came so. Raises ServerError beyond the cap."""
     size, pieces = 0, []
     while piece := await response.content.readany():
