@@ -3,8 +3,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ocx.jsontext import compact, parse
+from ocx.jsontext import compact, encoder, parse
+
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+_VALUES = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
+)
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "", "[", "01"])
@@ -32,3 +39,9 @@ def test_many_brackets_side_by_side_are_not_deep() -> None:
 def test_what_is_written_is_json() -> None:
     value = {"a": [float("inf"), {"b": -float("inf")}], "c": (float("nan"), 1.5)}
     assert parse(compact(value)) == {"a": [None, {"b": None}], "c": [None, 1.5]}
+
+
+@given(_VALUES, st.booleans())
+def test_the_encoder_writes_what_json_writes(value: object, sort_keys: bool) -> None:
+    plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
+    assert encoder(sort_keys=sort_keys)(value) == plain

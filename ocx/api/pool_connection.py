@@ -134,4 +134,5 @@ def through(proxy_url: str | None, request: HttpRequest) -> dict[str, Any]:
     if request.url.startswith("https:"):
         own = {"User-Agent": USER_AGENT, **login}
         return {**found, "headers": request.headers, "proxy_headers": own}
-    return {**found, "headers": (*login.items(), *request.headers)}
+    host, *others = request.headers  # RFC 9110, 7.2: Host comes first
+    return {**found, "headers": (host, *login.items(), *others)}

@@ -5,6 +5,7 @@ pool: the same bytes are sent, and the same class, code and words come of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import re
 import socket
@@ -32,7 +33,6 @@ from tests.support.raw_server import (
 )
 
 KEY = Secret("sk-live-0123456789abcdefghij")
-BODY = {"model": "m", "messages": [{"role": "user", "content": "hé"}], "stream": True}
 HELLO = answers.completion("Hello")
 SHORT = 0.3
 """Seconds of a deadline that a test waits for."""
@@ -51,6 +51,12 @@ class Case:
     tls: bool = False
     path: str | None = None
     """For a GET of it instead of a chat."""
+    prompt: str = "hé"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        messages = [{"role": "user", "content": self.prompt}]
+        return {"model": "m", "messages": messages, "stream": True}
 
 
 def packed(body: bytes, encoding: str) -> bytes:
@@ -82,6 +88,10 @@ CASES: dict[str, Case] = {
                                  answers.LAST_PIECE]),
     "an answer until the end of the connection": Case([answers.head(200), WHOLE, CLOSE]),
     "HTTP/1.0": Case([b"HTTP/1.0 200 OK\r\n\r\n", WHOLE, CLOSE]),
+    "hints before an answer": Case([b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", GOOD]),
+    "an answer with the hints": Case(b"HTTP/1.1 103 Early Hints\r\n\r\n" + GOOD),
+    "a long prompt": Case(prompt="é" * 100_000),
+    "a prompt of 32 KiB": Case(prompt="e" * (32 * 1024 - 60)),
     "gzip": Case(packed(GZIP, "gzip")),
     "deflate": Case(packed(zlib.compress(WHOLE), "deflate")),
     "deflate without its header": Case(packed(zlib.compress(WHOLE)[2:-4], "deflate")),
@@ -198,7 +208,7 @@ def full() -> Iterator[FullListener]:
 def by_client(endpoint: Endpoint, case: Case) -> Reply:
     with Client(endpoint) as client:
         return (
-            client.chat(BODY)
+            client.chat(case.body)
             if case.path is None
             else client.request("GET", case.path, cap=8 * 2**20)
         )
@@ -208,7 +218,7 @@ def by_pool(endpoint: Endpoint, case: Case) -> Reply:
     async def call() -> Reply:
         async with pool.Pool(endpoint) as many:
             if case.path is None:
-                return await many.chat(BODY)
+                return await many.chat(case.body)
             return await many.request("GET", case.path, cap=8 * 2**20)
 
     return asyncio.run(call())
@@ -301,9 +311,62 @@ def test_a_connection_is_kept_for_the_next_call(raw_server: Callable[..., RawSer
     async def calls() -> None:
         async with pool.Pool(Endpoint(server.url, KEY)) as many:
             for _ in range(3):
-                await many.chat(BODY)
-            await asyncio.gather(*(many.chat(BODY) for _ in range(5)))
+                await many.chat(Case().body)
+            await asyncio.gather(*(many.chat(Case().body) for _ in range(5)))
 
     asyncio.run(calls())
     assert len(server.requests) == 8
     assert server.connections <= 5
+
+
+KEPT = {
+    "an answer": (GOOD, 1),
+    "an answer in pieces": ([*chunked(answers.piece(WHOLE)), b"0\r\n\r\n"], 1),
+    "a refusal": (answers.error(429), 1),
+    "an answer that closes": (answers.answer(HELLO, headers={"connection": "close"}), 2),
+    "an answer and another one": (GOOD + answers.answer(answers.completion("not yours")), 2),
+    "a refusal that does not end": ([answers.head(500, {"content-length": "999999"}), b"half",
+                                     STALL], 2),
+    "an answer that is too large": (answers.answer(bytes(40 * 2**20)), 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_the_pool_keeps_a_connection_that_has_nothing_left_to_say(
+    raw_server: Callable[..., RawServer], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_ERROR_BODY", SHORT)
+    script, connections = KEPT[name]
+    server = raw_server()
+    server.answer(script, GOOD)
+    endpoint = Endpoint(f"{server.url}/v1", KEY)
+
+    async def two() -> Reply:
+        async with pool.Pool(endpoint) as many:
+            with contextlib.suppress(OcxError):
+                await many.chat(Case().body)
+            return await many.chat(Case().body)
+
+    assert asyncio.run(two()).json == HELLO
+    assert server.connections == connections
+
+
+def test_a_call_that_is_cancelled_leaves_no_connection(
+    raw_server: Callable[..., RawServer],
+) -> None:
+    server = raw_server()
+    server.answer([answers.head(200, {"content-length": "99"}), b"{", STALL], GOOD)
+    endpoint = Endpoint(f"{server.url}/v1", KEY)
+
+    async def cut_off() -> Reply:
+        async with pool.Pool(endpoint) as many:
+            first = asyncio.create_task(many.chat(Case().body))
+            await asyncio.to_thread(server.wait_for_requests, 1)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            await asyncio.to_thread(server.wait_for_close, 1)
+            return await many.chat(Case().body)
+
+    assert asyncio.run(cut_off()).json == HELLO
+    assert server.connections == 2
