@@ -102,6 +102,9 @@ def parse_template(text: str, name: str) -> Template:
         last = f"at the end, line {len(text.splitlines()) or 1}"
         reason = str(error).replace("at end of document", last)
         raise ConfigError(f"template {name}: {reason}", hint=_edit(name)) from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits; 1,000 brackets
+        reason = f"cannot be read as TOML: {error}"
+        raise ConfigError(f"template {name}: {reason}", hint=_edit(name)) from None
     for key in document:
         if key not in (*_TEXTS, *_TABLES):
             raise _unknown(text, name, key)

@@ -22,6 +22,8 @@ class TomlFile:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: {error}") from error
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits; 1,000 brackets
+            raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
 
     @classmethod
     def read(cls, path: Path) -> TomlFile:

@@ -462,3 +462,11 @@ def test_known_names_say_what_there_is(tmp_path: Path) -> None:
     file = TomlFile(tmp_path / "f", "zzz = 1")
     with pytest.raises(ConfigError, match="there are a, b"):
         file.known((), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "9" * 5000, "a = {b = " * 3000]
+)
+def test_what_no_parser_follows_is_a_broken_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"serve\.toml: "):
+        TomlFile(tmp_path / "serve.toml", text)
