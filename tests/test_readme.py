@@ -12,6 +12,7 @@ from ocx.errors import exit_code_table
 from ocx.typography import cells
 from tests.support.pages import EVERYTHING, NAMES, PAGES, README, ROOT
 from tests.support.program import Ocx, Run
+from tests.support.sizes import some
 
 pytestmark = pytest.mark.unmeasured
 
@@ -61,7 +62,7 @@ def _in_a_shell(ocx: Ocx, line: str) -> Run:
     return ocx.spawn(prefix=("bash", "-c", script)).finish()
 
 
-@pytest.mark.parametrize("line", EXAMPLES)
+@pytest.mark.parametrize("line", some(EXAMPLES, 12))
 def test_every_example_runs_in_the_sandbox(ocx: Ocx, line: str) -> None:
     """Each in a real shell, where `ocx` is the program; a gate may say no (12)."""
     if "jq" in line and not shutil.which("jq"):
@@ -83,7 +84,7 @@ GUIDE_FILES = {
 WRITTEN = {"zh": ("结果.csv", "面很好吃", 2), "ms": ("hasil.csv", "Mi sedap", 2)}
 
 
-@pytest.mark.parametrize("language", GUIDES)
+@pytest.mark.parametrize("language", some(GUIDES, 1))
 def test_every_example_of_a_guide_runs_in_the_sandbox(ocx: Ocx, language: str) -> None:
     """In one home, in their order: some go on with what others did."""
     blocks = re.findall(r"```sh\n(.*?)```", guide_file(language).read_text("utf-8"), re.S)

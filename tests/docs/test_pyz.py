@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import answers
 from tests.support.chat_server import ChatServer
+from tests.support.sizes import only_in_full
 
 ROOT = Path(__file__).parents[2]
 BUILDER = ROOT / "packaging" / "pyz.py"
@@ -74,6 +75,7 @@ def run(pyz: Path, tmp_path: Path) -> Run:
     return ocx
 
 
+@only_in_full
 def test_built_twice_from_two_places_it_is_the_same_bytes(pyz: Path, tmp_path: Path) -> None:
     source = tmp_path / "a second, longer folder"
     shutil.copytree(ROOT / "ocx", source / "ocx")
@@ -105,6 +107,7 @@ def test_the_main_job(run: Run) -> None:
     assert run("--version").stdout.startswith("ocx ")
 
 
+@only_in_full
 def test_a_batch(run: Run) -> None:
     """By aiohttp in pure Python."""
     batch = run(
@@ -124,6 +127,7 @@ print(json.load(urllib.request.urlopen(asked))["choices"][0]["message"]["content
 """
 
 
+@only_in_full
 def test_forwarding(run: Run, tmp_path: Path, chat_server: ChatServer) -> None:
     """By aiohttp, too."""
     (tmp_path / "serve.toml").write_text(
@@ -135,6 +139,7 @@ def test_forwarding(run: Run, tmp_path: Path, chat_server: ChatServer) -> None:
     assert (done.returncode, done.stdout) == (0, "from the upstream\n"), done
 
 
+@only_in_full
 def test_its_texts(run: Run) -> None:
     """The manual, the completions, the guides and the server's own document are in the zip."""
     assert run("completion", "bash").stdout == (ROOT / "completions/ocx.bash").read_text()
@@ -147,6 +152,7 @@ def test_its_texts(run: Run) -> None:
 ROW = {"id": "1", "prompt": "x", "expect": {"schema": {"type": "object"}}}
 
 
+@only_in_full
 @pytest.mark.parametrize(
     ("words", "rows"),
     [(("chat", "--schema", "name", "Hello!"), ""), (("batch", "-o", "-"), json.dumps(ROW))],
@@ -157,6 +163,7 @@ def test_what_needs_a_compiled_package_says_so(run: Run, words: tuple[str, ...],
     assert "`pip install jsonschema`" in done.stdout + done.stderr
 
 
+@only_in_full
 def test_certificates_leave_no_file_behind(run: Run) -> None:
     """Those of certifi are in the zip, and are read there (the fixture looks at the folder)."""
     done = run(

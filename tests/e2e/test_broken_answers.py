@@ -12,6 +12,7 @@ from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
 from tests.support.program import Ocx, Run
 from tests.support.row_server import read_rows
+from tests.support.sizes import some
 
 ROWS = (
     '{"custom_id": "a", "body": {"model": "m", "messages": [{"role": "user", "content": "hi"}]}}\n'
@@ -175,7 +176,7 @@ def shown(run: Run) -> str | list[tuple[str, str]]:
 
 
 @pytest.mark.unmeasured
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", some(CASES, 14))
 def test_a_case_streamed_whole_and_in_a_batch(
     online: Ocx, chat_server: ChatServer, name: str
 ) -> None:

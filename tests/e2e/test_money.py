@@ -19,6 +19,7 @@ from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.program import Ocx
 from tests.support.raw_server import closed_port
 from tests.support.row_server import RowServer, good, read_rows, write_rows
+from tests.support.sizes import some
 
 DETAILS = {
     "prompt_tokens": 20,
@@ -267,7 +268,7 @@ class TestKeeping:
         assert online("balance").has(0).stderr == ""
         assert online("chat", "--cost", "hi").has(0).text == "Hello!\n"
 
-    @pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+    @pytest.mark.parametrize("lock", some(["IMMEDIATE", "EXCLUSIVE"], 1))
     def test_a_locked_history_costs_a_moment(self, online: Ocx, lock: str) -> None:
         """Somebody holds it and does not let go: the answer is there, and a warning."""
         seed(online, (2, "519.5"))

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import TypeVar
 
+import pytest
+
 T = TypeVar("T")
 
 FULL = "OCX_TEST_FULL"
@@ -17,6 +19,10 @@ PART = 5
 def examples(full: int) -> int:
     """Hypothesis's `max_examples` of a property that is dear: so many with --full."""
     return full if os.environ.get(FULL) else max(10, full // PART)
+
+
+only_in_full = pytest.mark.skipif(not os.environ.get(FULL), reason="dear: runs with --full")
+"""A test that takes seconds of processor time, and whose likes are in the gate."""
 
 
 def some(cases: Iterable[T], gate: int) -> list[T]:

@@ -36,10 +36,11 @@ def get_history_item(number: int) -> str:
 
 
 def _input(prompt: str = "") -> str:
-    sys.stdout.write(prompt)
-    sys.stdout.flush()
     mode = termios.tcgetattr(0)
     termios.tcsetattr(0, termios.TCSANOW, [*mode[:3], mode[3] & ~termios.ICANON, *mode[4:]])
+    # Now: a Ctrl-D that comes in the other mode would be lost.
+    sys.stdout.write(prompt)
+    sys.stdout.flush()
     data = b""
     try:
         while (byte := os.read(0, 1)) not in {b"\r", b"\n"}:
