@@ -239,12 +239,12 @@ class Run:
         return results
 
     def _left_over(self) -> int:
-        """How many rows earlier runs were sending when they died."""
+        """How many requests of earlier runs may have been paid for in vain."""
         store, window = self._job.store, self._job.window
         if store is None:
             return 0
         saved = window.take_up(store.states.has_key) if window is not None else set()
-        return len(store.left_over - saved) + store.journal.earlier
+        return len(store.left_over - saved) + store.journal.earlier + store.unanswered
 
     def _unfinished(self, rows: Rows) -> Rows:
         """The rows that an earlier run has not finished."""
@@ -296,7 +296,16 @@ class Run:
     def _task(self, row: Row) -> Task:
         data = request_bytes(row, self._job.base_url)
         tokens = -(-len(data) // BYTES_A_TOKEN)  # an estimate, and the row is in bytes already
-        return Task(row, sha256_of(data), tokens + _asked_tokens(row))
+        unanswered = int(self._may_be_paid(row))
+        return Task(row, sha256_of(data), tokens + _asked_tokens(row), unanswered=unanswered)
+
+    def _may_be_paid(self, row: Row) -> bool:
+        """An earlier run sent it, and got no answer."""
+        state = self._states.get(row.id) if self._states else None
+        if state is not None:
+            return state.kind in MAYBE_PAID
+        store = self._job.store
+        return store is not None and bool(store.left_over) and id_key(row.id) in store.left_over
 
     def _sha256(self, row: Row) -> str:
         return request_sha256(row, self._job.base_url)

@@ -96,6 +96,7 @@ class Result:
         sha256: of the request; empty for a row that could not be read.
         seconds: from the first attempt to the end, waiting included.
         credits: of all attempts together, None if unknown.
+        unanswered: attempts before the last that may have been charged without an answer.
     """
 
     row: Row | BadRow
@@ -105,6 +106,7 @@ class Result:
     seconds: float = 0.0
     credits: Decimal | None = None
     credits_source: str = "unknown"
+    unanswered: int = 0
 
     @property
     def id(self) -> str:

@@ -16,8 +16,15 @@ from ocx.batch.output.store import Store
 from ocx.batch.result import Failure, Outcome
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.stream import RowStream
-from ocx.errors import CreditsError, NetworkError, RejectedError, ServerError, UsageError
-from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to
+from ocx.errors import (
+    CreditsError,
+    DeadlineError,
+    NetworkError,
+    RejectedError,
+    ServerError,
+    UsageError,
+)
+from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to, written
 
 BAD = Failure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
 DOWN = Failure(ServerError("HTTP 503", status=503))
@@ -162,6 +169,44 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
     assert run.summary.exit_code() == 143
     again = run_to(out, Server(), rows(9), resume=True, renderer=TextLines(), total=9)
     assert again.summary.maybe_paid_twice == 1
+
+
+class Losing(Server):
+    """Each row's first answer is lost on the way."""
+
+    def __init__(self) -> None:
+        super().__init__(self._lose)
+        self._lost: set[str] = set()
+
+    def _lose(self, given: Row) -> Outcome:
+        if given.id in self._lost:
+            return reply_to(given)
+        self._lost.add(given.id)
+        return Failure(NetworkError("closed", retry_after=0.001))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_what_one_run_may_have_paid_twice_the_next_one_still_tells(
+    tmp_path: Path, ordered: bool
+) -> None:
+    out = tmp_path / "out.jsonl"
+    first = run_to(out, Losing(), rows(5), total=5, ordered=ordered)
+    assert first.summary.maybe_paid_twice == 5
+    assert [line.unanswered for line in written(out)] == [1] * 5
+    again = run_to(out, Server(), rows(6), resume=True, total=6)
+    assert (again.summary.maybe_paid_twice, again.summary.skipped) == (5, 5)
+    assert [line.unanswered for line in written(out)] == [1] * 5 + [0]
+
+
+def test_a_row_sent_again_by_the_next_run_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    late = Failure(DeadlineError("too slow"))
+    run_to(out, Server(lambda _row: late), rows(2), total=2)
+    again = run_to(out, Server(), rows(2), resume=True, total=2)
+    assert again.summary.maybe_paid_twice == 2
+    assert [line.unanswered for line in written(out)] == [1, 1]
+    third = run_to(out, Server(), rows(2), resume=True, total=2)
+    assert third.summary.maybe_paid_twice == 2
 
 
 def test_ordered_output_is_in_the_order_of_the_input_in_a_window(tmp_path: Path) -> None:

@@ -61,10 +61,6 @@ class Scheduler:
         self.window, self.rates, self.budget = before.window, before.rates, before.budget
 
     @property
-    def workers(self) -> int:
-        return self._settings.workers
-
-    @property
     def limited_by(self) -> str:
         """What keeps it from sending more, in words for a person; empty if nothing does."""
         if self.stop:
@@ -327,6 +323,7 @@ class Scheduler:
     def _again(self, task: Task, failure: Failure, now: float) -> None:
         if failure.sent and not failure.error.status:
             self.maybe_paid_twice += 1
+            task.unanswered += 1
         self._delay(task, now, failure.error.retry_after)
 
     def _delay(self, task: Task, now: float, retry_after: float | None) -> None:
@@ -342,7 +339,9 @@ class Scheduler:
         if source == "unknown" and credits is not None and isinstance(outcome, Failure):
             source = "response"  # refused: nothing was charged
         seconds = now - task.began
-        return Result(task.row, outcome, task.sha256, task.attempts, seconds, credits, source)
+        return Result(
+            task.row, outcome, task.sha256, task.attempts, seconds, credits, source, task.unanswered
+        )
 
     def _count(self, *, failed: bool) -> None:
         exceeded = [limit for limit in self._settings.max_failures if limit.add(failed=failed)]

@@ -16,6 +16,7 @@ class Task:
         attempts: requests sent for it so far.
         retries: of those, the ones that count against the limit.
         refusals: 429 answers of the model that it is sent to.
+        unanswered: requests sent again although they may have been charged, of earlier runs too.
         tokens: what the tokens' limits are charged for it.
     """
 
@@ -33,6 +34,7 @@ class Task:
     hold: Decimal = Decimal(0)
     credits: Decimal = Decimal(0)
     cost_known: bool = True
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

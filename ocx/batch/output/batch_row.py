@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from ocx.api.usage import token_count
 from ocx.batch.id_table import id_key
 from ocx.batch.output.verdict import verdict_of
 from ocx.batch.result import Answer, Failure, Result
@@ -94,6 +95,7 @@ class Written:
     Attributes:
         rerun_helps: of a failure; None leaves it to the class.
         unknown_reason: the finish_reason of an answer, where it is not known.
+        unanswered: attempts before the last that may have been charged without an answer.
     """
 
     id: str
@@ -101,6 +103,7 @@ class Written:
     sha256: str
     rerun_helps: bool | None = None
     unknown_reason: str | None = None
+    unanswered: int = 0
 
 
 def read_row(line: bytes) -> Written:
@@ -112,7 +115,8 @@ def read_row(line: bytes) -> Written:
     ours = ours if isinstance(ours, dict) else {}
     verdict = verdict_of(document)
     sha256 = str(ours.get("request_sha256", ""))
-    return Written(document["custom_id"], verdict.kind, sha256, *verdict[1:])
+    unanswered = token_count(ours, "unanswered") or 0
+    return Written(document["custom_id"], verdict.kind, sha256, *verdict[1:], unanswered)
 
 
 def _is_refusal(outcome: Failure) -> bool:
@@ -134,6 +138,7 @@ def _ours(result: Result) -> dict[str, Any]:
         "credits": as_number(result.credits),
         "credits_source": result.credits_source,
         "class": result.kind,
+        **({"unanswered": result.unanswered} if result.unanswered else {}),
         **_model(result),
     }
 

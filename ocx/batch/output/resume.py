@@ -25,7 +25,7 @@ class Line(NamedTuple):
 
     def entry(self) -> Entry:
         state = pack_state(self.row.kind, self.row.sha256, self.row.rerun_helps)
-        return Entry(id_key(self.row.id), state, self.start, self.end)
+        return Entry(id_key(self.row.id), state, self.start, self.end, self.row.unanswered)
 
 
 def read_output(path: Path) -> Iterator[Line]:

@@ -23,12 +23,16 @@ _RECORD = struct.Struct("<QQQI")
 
 
 class Entry(NamedTuple):
-    """A row of an output from `start` to `end`; `state` as `pack_state` makes it."""
+    """A row of an output from `start` to `end`; `state` as `pack_state` makes it.
+
+    How many attempts of it were `unanswered`, only a row that describes itself can tell.
+    """
 
     key: int
     state: int
     start: int
     end: int
+    unanswered: int = 0
 
 
 def index_path(output: Path) -> Path:

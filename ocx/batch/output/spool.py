@@ -24,6 +24,7 @@ def dump_result(result: Result) -> bytes:
         "seconds": result.seconds,
         "credits": _text(result.credits),
         "source": result.credits_source,
+        "unanswered": result.unanswered,
     }
     if isinstance(outcome, Answer):
         document["answer"] = {
@@ -56,6 +57,7 @@ def load_result(line: bytes, row: Row | BadRow) -> Result:
             document["seconds"],
             None if document["credits"] is None else Decimal(document["credits"]),
             document["source"],
+            document.get("unanswered", 0),
         )
     except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise ValueError("not a result") from error

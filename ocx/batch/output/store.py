@@ -36,6 +36,7 @@ class Store:
         states: what the output held when it was opened.
         left_over: keys of rows that an earlier run was sending when it died, and that are not
             in the output.
+        unanswered: requests that earlier runs sent again although they may have been charged.
 
     Raises: UsageError, OcxError.
     """
@@ -50,6 +51,7 @@ class Store:
         adoption: Adoption | None = None,
     ) -> None:
         self.complete = False
+        self.unanswered = 0
         self._file = AppendFile(path)
         self._renderer = renderer
         self._index: AppendFile | None = None
@@ -140,6 +142,7 @@ class Store:
         for entry in self._entries():
             end = entry.end
             records += 1
+            self.unanswered += entry.unanswered
             if entry.key != HEADER_KEY:
                 self.states.add_packed(entry.key, entry.state)
                 if self._starts is not None and is_good(entry.state):
