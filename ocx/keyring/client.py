@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ocx.api import Client
 from ocx.api.types import Endpoint
 from ocx.config.paths import SANDBOX_FILE, if_known, state_dir
 from ocx.config.settings import Settings
@@ -14,10 +14,15 @@ from ocx.errors import OcxError
 from ocx.keyring.lookup import endpoint, find_key
 from ocx.runtime import Runtime
 
+if TYPE_CHECKING:
+    from ocx.api import Client
+
 
 @contextmanager
 def open_client(run: Runtime, settings: Settings) -> Iterator[Client]:
     """An open client for the endpoint that `settings` mean; raises as `open_endpoint`."""
+    from ocx.api import Client  # httpx: a batch opens the endpoint alone
+
     with open_endpoint(run, settings) as found, Client(found) as client:
         yield client
 

@@ -19,22 +19,26 @@ class Rates:
         self._learned = LearnedPace()
         self._requests = ServerLimit("requests")
         self._tokens = ServerLimit("tokens")
+        limits: dict[str, ServerLimit | LearnedPace | Pace | None] = {
+            "the server's request limit": self._requests,
+            "the server's token limit": self._tokens,
+            "429 answers": self._learned,
+            "--rpm": self._rpm,
+            "--tpm": self._tpm,
+        }
+        self._limits = [(name, limit) for name, limit in limits.items() if limit is not None]
         self._paused_until = float("-inf")
         self._episode = 0
         self.waiting_for = ""
 
     def wait(self, now: float) -> float:
         """Seconds until the next request may be sent; not positive if it may now."""
-        waits = {
-            "Retry-After": self._paused_until - now,
-            "the server's request limit": self._requests.wait(now),
-            "the server's token limit": self._tokens.wait(now),
-            "429 answers": self._learned.wait(now),
-            "--rpm": self._rpm.wait(now) if self._rpm else 0.0,
-            "--tpm": self._tpm.wait(now) if self._tpm else 0.0,
-        }
-        name, longest = max(waits.items(), key=lambda item: item[1])
-        self.waiting_for = name if longest > 0 else ""
+        longest, self.waiting_for = self._paused_until - now, "Retry-After"
+        for name, limit in self._limits:
+            if (wait := limit.wait(now)) > longest:
+                longest, self.waiting_for = wait, name
+        if longest <= 0:
+            self.waiting_for = ""
         return longest
 
     def spend(self, task: Task, now: float) -> None:
