@@ -202,13 +202,16 @@ def files(ocx: Ocx) -> list[str]:
 
 @pytest.mark.parametrize(
     ("command", "status", "left"),
-    [
-        (("false",), 1, []),
-        (("sh", "-c", "kill -9 $$"), 137, []),
-        (("no-such-command",), 127, []),
-        (("true",), 0, []),
-        (("CHAT", "but this"), 8, ["tape.jsonl.partial"]),
-    ],
+    some(
+        [
+            (("false",), 1, []),
+            (("sh", "-c", "kill -9 $$"), 137, []),
+            (("no-such-command",), 127, []),
+            (("true",), 0, []),
+            (("CHAT", "but this"), 8, ["tape.jsonl.partial"]),
+        ],
+        2,
+    ),
 )
 def test_a_tape_is_replaced_only_by_a_run_that_went_well(
     online: Ocx, chat_server: ChatServer, command: tuple[str, ...], status: int, left: list[str]
@@ -321,7 +324,10 @@ FOREIGN = "sk-proj-AbCdEf0123456789ZyXw"
 
 
 @pytest.mark.parametrize(
-    "text", [f'{{"OPENAI_API_KEY":"{FOREIGN}"}}', f"export KEY={FOREIGN}\n", f"?key={FOREIGN}&y=1"]
+    "text",
+    some(
+        [f'{{"OPENAI_API_KEY":"{FOREIGN}"}}', f"export KEY={FOREIGN}\n", f"?key={FOREIGN}&y=1"], 1
+    ),
 )
 def test_a_key_of_somebody_else_that_the_answer_repeats_is_not_on_the_tape(
     online: Ocx, chat_server: ChatServer, text: str
