@@ -129,12 +129,12 @@ def _response(status: int | None, request_id: str | None, body: Any) -> dict[str
 
 
 def _ours(result: Result) -> dict[str, Any]:
-    answer = result.answer
+    usage = result.outcome.usage if isinstance(result.outcome, Answer) else None
     return {
         "request_sha256": result.sha256,
         "attempts": result.attempts,
         "seconds": round(result.seconds, 3),
-        "usage": dict(answer.usage) if answer and answer.usage else None,
+        "usage": usage or None,
         "credits": as_number(result.credits),
         "credits_source": result.credits_source,
         "class": result.kind,

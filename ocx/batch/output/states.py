@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ocx.batch.id_table import IdTable, id_key
@@ -89,10 +90,15 @@ class States:
 
 def pack_state(kind: str, sha256: str, rerun_helps: bool | None = None) -> int:
     """15 classes and 60 bits of the hash in one integer; None leaves a rerun to the class."""
+    return _numbered(kind, rerun_helps) | _cut(sha256)
+
+
+@lru_cache(64)  # of few classes
+def _numbered(kind: str, rerun_helps: bool | None) -> int:
     slot = (kind, kind in RETRYABLE if rerun_helps is None else rerun_helps)
     known = next((each for each in (slot, (kind, kind in RETRYABLE)) if each in _SLOTS), None)
     number = _SLOTS.index(known or ("failure", False))
-    return (number + 1) << _HASH_BITS | _cut(sha256)
+    return (number + 1) << _HASH_BITS
 
 
 def is_good(state: int) -> bool:
