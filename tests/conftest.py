@@ -42,6 +42,36 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "nobody.pem")
 
 
+DEAR = ("e2e", "commands", "serve", "snippet", "session", "docs", "output")
+"""Folders whose cases mostly start a process, or draw a screen."""
+DEAREST = ("portable", "ci", "test_tapes.py", "test_no_home.py", "test_exits.py", "test_money.py")
+"""Folders and files whose tests start interpreters of their own: each file is one table."""
+MOST = 6
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The gate runs a part of what is dear, always the same one; `--full` runs all.
+
+    Of a table whose rows each start a process a third, `MOST` at least, from all over it.
+    """
+    if config.getoption("--full"):
+        return
+    tables: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if {item.path.name, item.path.parent.name} & set(DEAREST):
+            tables.setdefault(str(item.path), []).append(item)
+        elif item.path.parent.name in DEAR and item.path.name != "test_batch_deaths.py":
+            tables.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out: set[pytest.Item] = set()
+    for rows in tables.values():
+        kept = max(MOST, len(rows) // 3)
+        if kept < len(rows):
+            left_out |= set(rows) - {rows[at * len(rows) // kept] for at in range(kept)}
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
+
+
 def pytest_collection_finish() -> None:
     """Thousands of tests stay in memory: no collection shall look through them again and again."""
     gc.collect()
