@@ -353,7 +353,9 @@ def test_an_answer_that_is_cancelled_says_so(online: Ocx, chat_server: ChatServe
     talk.ready()
     chat_server.answer(answers.stream("works"), path=CHAT)
     talk.say("two", "works")
-    talk.process.send(b"half a line\x03")
+    talk.process.send("half a line")
+    talk.shown.until(b"half a line")
+    talk.process.send(b"\x03")
     talk.ready()
     assert talk.leave().count("(cancelled)") == 1
 
