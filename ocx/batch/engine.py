@@ -174,7 +174,7 @@ class Engine:
                 if self.scheduler.wants() >= _LOW:
                     self._feed()
                 action = self._decide()
-        except Exception as error:  # as in _pump
+        except Exception as error:  # a bug: it must end the run, not one task alone
             self._fail(error)
 
     def _decide(self) -> Action:

@@ -88,8 +88,7 @@ class Handover:
 
     def _fill(self) -> None:
         while not self._exhausted and len(self._ready) < self._ahead:
-            row = next(self._rows, StopIteration)
-            if row is StopIteration:
+            try:
+                self._ready.append(next(self._rows))
+            except StopIteration:
                 self._exhausted = True
-            else:
-                self._ready.append(row)  # type: ignore[arg-type]  # StopIteration is no row

@@ -58,10 +58,10 @@ class AnswerLines:
         return encode_row({**row, "answer": result.text, "words": words})
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
-        raise NotImplementedError  # it describes itself
+        raise NotImplementedError  # only asked of forms that do not describe themselves
 
     def source_of(self, row: Row | BadRow) -> object:
-        raise NotImplementedError
+        raise NotImplementedError  # the same
 
 
 def adopt_parquet(

@@ -60,10 +60,10 @@ class BatchRows:
         return encode_row(row)
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
-        raise NotImplementedError  # it describes itself
+        raise NotImplementedError  # only asked of forms that do not describe themselves
 
     def source_of(self, row: Row | BadRow) -> object:
-        raise NotImplementedError
+        raise NotImplementedError  # the same
 
 
 @dataclass(frozen=True)
