@@ -1,6 +1,8 @@
 """XDG folders: a variable counts where it is absolute."""
 
 import hashlib
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,8 @@ def test_other_folders() -> None:
 
 @pytest.mark.parametrize("env", [{}, {"HOME": ""}, {"HOME": "here"}])
 def test_without_a_home_the_user_database_knows(env: dict[str, str]) -> None:
-    assert paths.config_dir(env) == Path.home() / ".config/ocx"
+    home = Path(pwd.getpwuid(os.geteuid()).pw_dir)  # not $HOME of who runs the tests
+    assert paths.config_dir(env) == home / ".config/ocx"
 
 
 def test_a_config_that_ocx_config_names_has_credentials_of_its_own(tmp_path: Path) -> None:
