@@ -1,4 +1,7 @@
-"""How bytes become text: UTF-8 without its BOM, or the encoding that was named."""
+"""How bytes become text: UTF-8 without its BOM, or the encoding that was named.
+
+What a file is, by its first bytes: a name can lie, and stdin has none.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,6 @@ def _check_zeros(data: bytes, name: str, flag: str | None) -> None:
 
 
 def _advice(data: bytes, name: str, flag: str | None) -> str:
-    from ocx.media_types import PDF, sniff  # noqa: PLC0415 - only on the way to an error
 
     media_type = sniff(data)
     if media_type == "text/plain" and b"\0" not in data:
@@ -86,3 +88,30 @@ def _advice(data: bytes, name: str, flag: str | None) -> str:
         return f"it is {kind}: -a {'-' if name == 'stdin' else name}"
     iconv = "iconv -t UTF-8 -f"
     return looks_like(data, flag or iconv, whole=True) or f"convert it first: {iconv} ENCODING"
+
+
+PDF = "application/pdf"
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", PDF),
+)
+
+
+def sniff(data: bytes) -> str | None:
+    """The media type that the first bytes show; text/plain for UTF-8 text, None for neither."""
+    for magic, media_type in _MAGIC:
+        if data.startswith(magic):
+            return media_type
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return "text/plain" if _is_text(data) else None
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return "\x00" not in data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False

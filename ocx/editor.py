@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from ocx.config.editing import editor, run_editor
+from ocx.config.saving import editor, run_editor
 from ocx.decoding import decode
 from ocx.errors import OcxError
 from ocx.runtime import Runtime

@@ -28,7 +28,6 @@ FLOORS = {
     "ocx.jsontext": 0,
     "ocx.locks": 0,
     "ocx.owners": 0,
-    "ocx.media_types": 0,
     "ocx.plural": 0,
     "ocx.messages": 0,
     "ocx.record": 0,
@@ -42,17 +41,15 @@ FLOORS = {
     "ocx.signals": 1,
     "ocx.terminal": 1,
     "ocx.typer_internals": 1,
-    "ocx.answer": 2,
     "ocx.config": 2,
     "ocx.editor": 4,
     "ocx.snippet": 2,
     "ocx.history": 2,
-    "ocx.prompt": 3,
     "ocx.runtime": 3,
-    "ocx.keyring": 4,
+    "ocx.keys": 4,
     "ocx.doctor": 6,
     "ocx.output": 6,
-    "ocx.call": 7,
+    "ocx.chat": 7,
     "ocx.batch": 8,
     "ocx.session": 8,
     "ocx.commands": 9,
@@ -88,7 +85,7 @@ SERVE_MAY_IMPORT = (
     "ocx.api.usage",
 )
 """The words and rules that both ends of the wire share, all of them pure, and the ground floor."""
-MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keyring.client")
+MAY_IMPORT_SERVE = ("ocx.commands.serve", "ocx.output.request_log", "ocx.keys.client")
 
 FOREIGN = {
     "pyarrow": ("ocx.batch.parquet",),
@@ -100,10 +97,10 @@ FOREIGN = {
     "rich": ("ocx.output",),
     "uvicorn": ("ocx.serve.server", "ocx.serve.connection"),
     "sqlite3": (SERVE, "ocx.history", "ocx.sqlite", "ocx.doctor.machine"),
-    "jsonschema": ("ocx.answer",),
-    "markdown_it": ("ocx.answer", "ocx.output.live_inline", "ocx.output.live_leaves"),
+    "jsonschema": ("ocx.chat.schema",),
+    "markdown_it": ("ocx.chat.extract", "ocx.output.live_inline", "ocx.output.live_leaves"),
     "pygments": ("ocx.output.live_highlight",),
-    "referencing": ("ocx.answer",),
+    "referencing": ("ocx.chat.schema",),
     "readline": ("ocx.session.line_editor", "ocx.doctor.system"),
     "tomli_w": ("ocx.toml",),
     "click": (),

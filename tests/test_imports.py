@@ -23,19 +23,17 @@ NETWORK = {"httpx", "httpcore", "h11", "ssl", "socket"}
 WRITERS = {"tomli_w"}
 DEPTH = {
     "readline",
-    "ocx.answer",
-    "ocx.answer.extract",
-    "ocx.answer.schema",
-    "ocx.call.recorder",
-    "ocx.call.credits",
-    "ocx.call.preview",
-    "ocx.call.waiting",
+    "ocx.chat.extract",
+    "ocx.chat.schema",
+    "ocx.chat.recorder",
+    "ocx.chat.credits",
+    "ocx.chat.preview",
+    "ocx.chat.waiting",
     "ocx.output.spinner",
     "ocx.session.session",
     "ocx.history",
-    "ocx.prompt.attach",
-    "ocx.prompt.messages",
-    "ocx.prompt.templates",
+    "ocx.chat.attach",
+    "ocx.chat.templates",
     "ocx.snippet",
     "ocx.typography",
 }
@@ -126,11 +124,11 @@ def test_the_library_does_not_import_httpx_before_it_is_used(
 @pytest.mark.parametrize(
     ("flags", "own"),
     [
-        (("-x",), {"ocx.answer.extract", "markdown_it"}),
-        (("--schema", "a"), {"ocx.answer.schema", "jsonschema"}),
+        (("-x",), {"ocx.chat.extract", "markdown_it"}),
+        (("--schema", "a"), {"ocx.chat.schema", "jsonschema"}),
         (("--log",), {"ocx.history", "sqlite3"}),
-        (("-a", "-"), {"ocx.prompt.attach"}),
-        (("--messages", "-"), {"ocx.prompt.messages"}),
+        (("-a", "-"), {"ocx.chat.attach"}),
+        (("--messages", "-"), {"ocx.chat.messages"}),
         (("--snippet", "curl"), {"ocx.snippet"}),
     ],
     ids=lambda value: " ".join(sorted(value)),  # a set has another order in each process

@@ -11,7 +11,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ocx.answer.cost import Cost, cost_in_answer
 from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import Balance, parse_balance
 from ocx.api.completion import RefusedError, UnfitAnswerError, document_of
@@ -20,20 +19,21 @@ from ocx.api.error_words import decoded
 from ocx.api.message import text_of
 from ocx.api.pool import Pool
 from ocx.api.types import Endpoint, Reply, model_ids
+from ocx.api.usage import Cost, cost_in_answer
 from ocx.batch.control.retry import backoff, kind_of
 from ocx.batch.expect import check_expectation
 from ocx.batch.output.verdict import answer_fault
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.rows.row import CHAT_PATH, Row
-from ocx.call.attempts import Attempt, Body, attempts, check_answer, fetched
-from ocx.call.options import Checks
+from ocx.chat.attempts import Attempt, Body, attempts, check_answer, fetched
+from ocx.chat.options import Checks
 from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError
 from ocx.jsontext import map_texts
 from ocx.secret import mask
 
 if TYPE_CHECKING:
-    from ocx.answer.schema import Schema  # jsonschema, only for --schema
-    from ocx.keyring.balance import Dated
+    from ocx.chat.schema import Schema  # jsonschema, only for --schema
+    from ocx.keys.balance import Dated
 
 _MINUTE = 60.0
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ocx.answer.price import max_completion_tokens, prompt_tokens
 from ocx.batch.control.budget import Limits
 from ocx.batch.output.batch_row import as_number
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
+from ocx.chat.prices import max_completion_tokens, prompt_tokens
 
 
 @dataclass

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from ocx.answer.price import ESTIMATED
 from ocx.batch.estimate import Estimate
 from ocx.batch.execution import Prepared, Setup, prepared, raise_ending, read_balance, send
 from ocx.batch.inputs import FileInput, Input
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
 from ocx.batch.summary import Summary
+from ocx.chat.prices import ESTIMATED
 from ocx.errors import BelowError, UsageError
 from ocx.output.batch_progress import amount
 from ocx.output.json_output import write_json

@@ -40,13 +40,12 @@ from ocx.batch.progress import Progress, form_of
 from ocx.batch.request_hash import request_sha256
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.summary import Summary
-from ocx.call.options import Checks
+from ocx.chat.options import Checks
 from ocx.config.completion_cache import read_models
 from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError
-from ocx.keyring.advice import advise
-from ocx.keyring.balance import Dated, keep_balance
-from ocx.keyring.client import open_endpoint
+from ocx.keys.balance import Dated, keep_balance
+from ocx.keys.client import advise, open_endpoint
 from ocx.output.batch_progress import showing
 from ocx.output.json_output import write_json
 from ocx.output.output_file import Target, report_target
@@ -56,7 +55,7 @@ from ocx.signals import stopping
 from ocx.suggest import nearest
 
 if TYPE_CHECKING:
-    from ocx.answer.schema import Schema
+    from ocx.chat.schema import Schema
 
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ocx.errors import InvalidAnswerError, UsageError
 
 if TYPE_CHECKING:
-    from ocx.answer.schema import Schema
+    from ocx.chat.schema import Schema
 
 _SHOWN = 80
 
@@ -72,7 +72,7 @@ _CHECKS = {"contains": _contains, "regex": _matches, "equals": _equals, "schema"
 def _schema_problem(wanted: Any) -> str | None:
     if not isinstance(wanted, dict):
         return "expects a schema that is not an object"
-    import ocx.answer.schema  # noqa: F401 - says so where it cannot be had; no row's fault
+    import ocx.chat.schema  # noqa: F401 - says so where it cannot be had; no row's fault
 
     try:
         _schema(_canonical(wanted))
@@ -87,7 +87,7 @@ def _canonical(document: Any) -> str:
 
 @lru_cache(32)
 def _schema(text: str) -> Schema:
-    from ocx.answer.schema import Schema  # jsonschema, only for schemas
+    from ocx.chat.schema import Schema  # jsonschema, only for schemas
 
     return Schema(json.loads(text))
 

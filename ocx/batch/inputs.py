@@ -21,8 +21,8 @@ from ocx.batch.rows.selection import Selection
 from ocx.batch.rows.source import FileSource, stream_rows
 from ocx.batch.rows.stream import RowStream
 from ocx.batch.shards import Shard
+from ocx.chat.messages import STDIN
 from ocx.errors import UsageError
-from ocx.prompt.input import STDIN
 from ocx.runtime import Runtime
 
 

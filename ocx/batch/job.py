@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ocx.answer.price import BYTES_A_TOKEN, max_completion_tokens
 from ocx.api.network_errors import place_of
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
@@ -28,6 +27,7 @@ from ocx.batch.result import MAYBE_PAID, Result
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.stream import RowStream
 from ocx.batch.summary import Summary
+from ocx.chat.prices import BYTES_A_TOKEN, max_completion_tokens
 from ocx.errors import OcxError, UsageError
 from ocx.output.batch_progress import duration
 

@@ -21,14 +21,14 @@ from ocx.batch.result import Result
 from ocx.batch.rows.composer import Composer
 from ocx.batch.rows.row import BadRow, Record, Row
 from ocx.batch.rows.source import unique
-from ocx.call.options import Checks
+from ocx.chat.options import Checks
 from ocx.errors import OcxError
-from ocx.keyring.client import open_endpoint
+from ocx.keys.client import open_endpoint
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
-    from ocx.answer.schema import Schema
+    from ocx.chat.schema import Schema
 
 Given = str | Mapping[str, Any]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ocx.answer.price import prices_of
 from ocx.batch.control.budget import Limits
 from ocx.batch.control.failures import parse_max_failures
 from ocx.batch.control.settings import Settings
 from ocx.batch.options import BatchBudget, Failures, RowChecks, Speed
-from ocx.call.credits import refuse_play_money, threshold
-from ocx.call.prices import known_prices
+from ocx.chat.credits import refuse_play_money, threshold
+from ocx.chat.prices import known_prices, prices_of
 from ocx.config import profiles
 from ocx.config.settings import Settings as OcxSettings
 from ocx.descriptors import raise_limit

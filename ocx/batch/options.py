@@ -1,4 +1,4 @@
-"""The options of `ocx batch` that no single call has, in groups as those of `ocx.call.options`."""
+"""The options of `ocx batch` that no single call has, in groups as those of `ocx.chat.options`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ocx.batch.engine import DRAIN
 from ocx.batch.output.states import Retry
 from ocx.batch.rows.lines import Dialect
 from ocx.batch.rows.records import Format, format_of
-from ocx.call.options import Checks, Encoding
+from ocx.chat.messages import STDIN
+from ocx.chat.options import Checks, Encoding
+from ocx.chat.parameters import check_output_name, check_report
 from ocx.decoding import check_encoding
 from ocx.errors import UsageError
 from ocx.option_groups import Option, OptionGroup, Text, Texts
-from ocx.prompt.input import STDIN
-from ocx.prompt.options import check_output_name, check_report
 from ocx.record import record
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}

@@ -28,7 +28,7 @@ from ocx.output.output_file import is_device_name, open_target
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
-    from ocx.answer.schema import Schema
+    from ocx.chat.schema import Schema
 
 
 @dataclass

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.batch.options import RowsIn, Words
 from ocx.batch.rows.composer import Composer
-from ocx.call.options import Checks, Instructions, Sampling
-from ocx.call.request import find_template, prepare_settings
+from ocx.chat.messages import STDIN, StdinClaims, join
+from ocx.chat.options import Checks, Instructions, Sampling
+from ocx.chat.parameters import reads_stdin
+from ocx.chat.request import find_template, prepare_settings
+from ocx.chat.templates import STDIN_NAME, Template, parse_params
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
-from ocx.prompt.input import STDIN, StdinClaims, join
-from ocx.prompt.options import reads_stdin
-from ocx.prompt.templates import STDIN_NAME, Template, parse_params
 from ocx.runtime import Runtime
 from ocx.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from ocx.answer.schema import Schema
+    from ocx.chat.schema import Schema
 
 
 def make_composer(

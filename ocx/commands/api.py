@@ -10,11 +10,11 @@ import typer
 
 from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
+from ocx.chat.parameters import parse_fields
 from ocx.errors import UsageError
 from ocx.jsontext import compact
-from ocx.keyring.client import open_client
+from ocx.keys.client import open_client
 from ocx.output.json_output import write_json
-from ocx.prompt.fields import parse_fields
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from ocx.api.balance import Balance
-from ocx.call.credits import check_known, check_minimum, refuse_play_money, threshold
+from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.commands.context import waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.forecast import DAY, SLACK, forecast
 from ocx.history.time_parsing import parse_age
-from ocx.keyring.balance import Dated, balance_in, keep_balance, kept_points
-from ocx.keyring.client import open_client
+from ocx.keys.balance import Dated, balance_in, keep_balance, kept_points
+from ocx.keys.client import open_client
 from ocx.output.balance_days import Lasting, days_text
 from ocx.output.balance_formats import Thresholds, balance_text, nagios_state
 from ocx.output.balance_output import (

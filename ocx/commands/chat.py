@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ocx.call.attempts import Body, with_format
-from ocx.call.delivery import awaited, open_output, show_cost
-from ocx.call.exchange import Exchange
-from ocx.call.options import (
+from ocx.chat.attempts import Body, with_format
+from ocx.chat.delivery import awaited, open_output, show_cost
+from ocx.chat.exchange import Exchange
+from ocx.chat.options import (
     Checks,
     Conversation,
     CreditLimits,
@@ -18,13 +18,13 @@ from ocx.call.options import (
     Prompt,
     Sampling,
 )
-from ocx.call.request import Request, prepare, prepare_settings, refuse_several
+from ocx.chat.request import Request, prepare, prepare_settings, refuse_several
 from ocx.output.output_file import report_target
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
-    from ocx.call.recorder import HistoryRecorder
-    from ocx.call.report import CallReport
+    from ocx.chat.recorder import HistoryRecorder
+    from ocx.chat.report import CallReport
 
 
 def chat(
@@ -46,7 +46,7 @@ def chat(
     if output.report is None:
         _chat(run, prompt, sampling, conversation, output, checks, credits, look)
         return
-    from ocx.call.report import reported  # only for --report
+    from ocx.chat.report import reported  # only for --report
 
     with (
         report_target(run.terminal, output.report) as target,
@@ -68,7 +68,7 @@ def _chat(
 ) -> None:
     terminal = run.terminal
     if look.save_template is not None:
-        from ocx.call.preview import save_template  # only to look
+        from ocx.chat.preview import save_template  # only to look
 
         save_template(run, prompt, sampling, look.save_template)
         return
@@ -83,7 +83,7 @@ def _chat(
     told = output.usage or credits.cost or conversation.kept(run, request.settings)
     request = replace(request, count_tokens=output.streams(run) and told)
     if look.estimate:
-        from ocx.call.estimate import estimate  # only for --estimate
+        from ocx.chat.prices import estimate  # only for --estimate
 
         estimate(run, request.settings, request.body(), credits)
     elif look.shows_request:
@@ -107,14 +107,14 @@ def _call(
     schema = checks.read_schema(run.read_stdin)
     credits = None
     if limits.given or report is not None or conversation.kept(run, settings):
-        from ocx.call.credits import credits_of
+        from ocx.chat.credits import credits_of
 
         credits = credits_of(settings, limits, reported=report is not None)
     with ExitStack() as stack:
         if credits is not None and conversation.log is not False:
             stack.callback(credits.keep, run, settings)
         recorder, body = _continued(stack, run, request, conversation)
-        from ocx.keyring.client import open_client  # httpx, only if something is sent
+        from ocx.keys.client import open_client  # httpx, only if something is sent
 
         target = stack.enter_context(open_output(run, output))
         client = stack.enter_context(open_client(run, settings))
@@ -144,7 +144,7 @@ def _show(
     look: Look,
 ) -> None:
     """Print the request that `_call` would send; nothing is kept."""
-    from ocx.call.preview import print_request, print_snippet
+    from ocx.chat.preview import print_request, print_snippet
 
     schema = checks.read_schema(run.read_stdin)
     body = request.body()
@@ -167,7 +167,7 @@ def _continued(
     """Where the call is kept, None if nowhere, and its body after what was said before."""
     if not conversation.kept(run, request.settings):
         return None, request.body()
-    from ocx.call.recorder import open_recorder  # sqlite3, only if the call is kept
+    from ocx.chat.recorder import open_recorder  # sqlite3, only if the call is kept
 
     recorder = stack.enter_context(open_recorder(run, request.settings, conversation))
     if recorder is None:

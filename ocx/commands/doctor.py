@@ -103,16 +103,16 @@ def _client(
 ) -> AbstractContextManager[Client]:
     """A client with the key that was found, so that no file or program is asked a second time."""
     if settings.sandbox:
-        from ocx.keyring.client import open_client
+        from ocx.keys.client import open_client
 
         return open_client(run.with_flags(quiet=True), settings)
-    from ocx.keyring.lookup import client_for
+    from ocx.keys.lookup import client_for
 
     return client_for(run.with_flags(quiet=True), settings, secret)
 
 
 def _key(run: Runtime, settings: Settings) -> tuple[Check, Secret | None]:
-    from ocx.keyring.lookup import endpoint, find_key
+    from ocx.keys.lookup import endpoint, find_key
 
     try:
         found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ocx.errors import UsageError
-from ocx.keyring.lookup import endpoint, find_key
-from ocx.keyring.tool_environment import ToolEnvironment, handover, refuse_sandbox
+from ocx.keys.lookup import endpoint, find_key
+from ocx.keys.tool_environment import ToolEnvironment, handover, refuse_sandbox
 from ocx.output import assignments
 from ocx.output.github import append, command
 from ocx.runtime import Runtime

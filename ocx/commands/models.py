@@ -15,7 +15,7 @@ from ocx.commands.context import waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError
 from ocx.escaping import one_line
-from ocx.keyring.client import open_client
+from ocx.keys.client import open_client
 from ocx.output.json_output import write_json
 from ocx.output.layout import GAP
 from ocx.output.table import Column, write_table

@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.config.paths import ELSEWHERE, Env, config_file, if_known
-from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, env_name, value_in
-from ocx.config.source import Choice, Source, SourceKind
+from ocx.config.schema import (
+    BY_NAME,
+    DEFAULT_PROFILE,
+    SANDBOX,
+    Choice,
+    Source,
+    SourceKind,
+    env_name,
+    value_in,
+)
 from ocx.config.values import check_name, composed, is_name
 from ocx.errors import ConfigError, out_of_reach
 from ocx.owners import changed_by_others, is_out_of_reach, keeps_owners

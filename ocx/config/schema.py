@@ -1,4 +1,6 @@
-"""The settings, each declared once: its type, default, help, example and variable.
+"""Where a value comes from.
+
+The settings, each declared once: its type, default, help, example and variable.
 
 Every list of settings is derived from these declarations: the config file and its template,
 `ocx config`, the variables, the manual and the completion.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, fields
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.config.values import (
@@ -29,7 +32,43 @@ from ocx.record import record
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ocx.config.source import Source
+
+class SourceKind(Enum):
+    """The layers of a setting, and what else can decide its value."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    PROFILE = "profile"
+    DEFAULT_PROFILE = "default_profile"
+    SANDBOX = "sandbox"
+    DEFAULT = "default"
+
+
+class Source(NamedTuple):
+    """`detail` is the name of the variable or of the profile; as text it is shown to users."""
+
+    kind: SourceKind
+    detail: str = ""
+
+    @property
+    def is_flag(self) -> bool:
+        return self.kind is SourceKind.FLAG
+
+    @property
+    def is_explicit(self) -> bool:
+        """Whether it was given for this call, by flag or environment, and not by a file."""
+        return self.kind in {SourceKind.FLAG, SourceKind.ENVIRONMENT}
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} {self.detail}".rstrip()
+
+
+class Choice(NamedTuple):
+    """A value and where it comes from."""
+
+    value: Any
+    source: Source
+
 
 DEFAULT_BASE_URL = "https://opencodex.hk/api/v1"
 DEFAULT_PROFILE = "default"

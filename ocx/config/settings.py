@@ -19,12 +19,14 @@ from ocx.config.schema import (
     DEFAULT_BASE_URL,
     SANDBOX,
     SETTINGS,
+    Choice,
     Setting,
     Settings,
+    Source,
+    SourceKind,
     env_name,
     value_in,
 )
-from ocx.config.source import Choice, Source, SourceKind
 from ocx.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ocx.api.types import model_ids
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, skipped, warning
 from ocx.errors import AuthError, CreditsError, OcxError
-from ocx.keyring.balance import keep_balance, read_balance
+from ocx.keys.balance import keep_balance, read_balance
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:

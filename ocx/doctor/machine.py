@@ -13,7 +13,7 @@ from ocx.config.paths import Env, config_file, credentials_file, if_known
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, warning
 from ocx.errors import ConfigError
-from ocx.keyring.credentials import load_keys
+from ocx.keys.credentials import load_keys
 from ocx.owners import is_out_of_reach
 
 

@@ -17,7 +17,7 @@ from ocx.api.urls import origin
 from ocx.config.settings import Settings
 from ocx.doctor.check import Check, failed, ok, warning
 from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError
-from ocx.keyring.lookup import endpoint
+from ocx.keys.lookup import endpoint
 
 _CLOCK_SLACK = 300
 _EXPIRES_SOON = 14

@@ -31,7 +31,7 @@ class Call:
         model: the id asked for.
         options: every field of the body but model, messages and stream.
         answer: all text that arrived, even if the answer broke off.
-        credits: as `ocx.answer.cost` found them, None if unknown.
+        credits: as `ocx.api.usage` found them, None if unknown.
         seconds: from sending to the end; `first_token_seconds` to the first text.
         outcome: `finished` if the answer came whole: only such calls are continued.
     """

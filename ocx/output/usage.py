@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.usage import cached_tokens, reasoning_tokens, token_count
 
 if TYPE_CHECKING:
-    from ocx.answer.cost import Cost
+    from ocx.api.usage import Cost
 
 
 def usage_line(

@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ocx import signals
-from ocx.call.credits import credits_of
-from ocx.call.delivery import awaited, open_output, show_cost
-from ocx.call.exchange import Exchange
-from ocx.call.options import Checks, Conversation, CreditLimits, Output
-from ocx.call.recorder import HistoryRecorder, open_recorder
-from ocx.call.request import Request, refuse_several
+from ocx.chat.credits import credits_of
+from ocx.chat.delivery import awaited, open_output, show_cost
+from ocx.chat.exchange import Exchange
+from ocx.chat.messages import Message, join, read_file
+from ocx.chat.options import Checks, Conversation, CreditLimits, Output
+from ocx.chat.recorder import HistoryRecorder, open_recorder
+from ocx.chat.request import Request, refuse_several
 from ocx.config.paths import expand, if_known, state_dir
 from ocx.decoding import FLAG, check_encoding
 from ocx.editor import edit_text
@@ -22,8 +23,6 @@ from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.escaping import one_line
 from ocx.output.balance_formats import balance_text
 from ocx.output.error_output import write_failure
-from ocx.prompt.input import join, read_file
-from ocx.prompt.request import Message
 from ocx.runtime import Runtime
 from ocx.session.completion import (
     Candidates,
@@ -82,7 +81,7 @@ def session(
         recorder = None
         if conversation.kept(run, settings):
             recorder = stack.enter_context(open_recorder(run, settings, conversation))
-        from ocx.keyring.client import open_client  # httpx, only if something is sent
+        from ocx.keys.client import open_client  # httpx, only if something is sent
 
         client = stack.enter_context(open_client(run, settings))
         state = if_known(state_dir, run.terminal.env)

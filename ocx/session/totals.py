@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ocx.answer.cost import Cost
+from ocx.api.usage import Cost
 from ocx.plural import counted
 
 

@@ -9,13 +9,13 @@ from decimal import Decimal
 
 import pytest
 
-from ocx.answer.price import Price
 from ocx.batch.control.budget import READ_AFTER, READ_EVERY, Limits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Settings
 from ocx.batch.control.task import ReadBalance, Send, Task, Wait
 from ocx.batch.result import Outcome
 from ocx.batch.rows.row import Row
+from ocx.chat.prices import Price
 from ocx.errors import NetworkError
 from tests.batch.simulation import Simulation, answer, lost, rows
 

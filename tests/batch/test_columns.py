@@ -17,8 +17,8 @@ from ocx.batch.rows.records import Format
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.source import FileSource, stream_rows
 from ocx.batch.rows.tables import find_delimiter
+from ocx.chat.templates import Template
 from ocx.errors import UsageError
-from ocx.prompt.templates import Template
 
 
 def asked(

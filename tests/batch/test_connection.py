@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 import ocx.batch
-from ocx.answer.schema import Schema
 from ocx.api.types import Endpoint
 from ocx.batch.result import Answer, Failure
 from ocx.batch.rows.row import Row
-from ocx.call.options import Checks
+from ocx.chat.options import Checks
+from ocx.chat.schema import Schema
 from ocx.errors import CreditsError, OcxError
 from ocx.secret import Secret
 from tests.batch.fakes import Waiting, row

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ocx.answer.price import Price
 from ocx.batch.control.budget import Limits
 from ocx.batch.control.settings import Stop
 from ocx.batch.ending import summary_lines
@@ -25,6 +24,7 @@ from ocx.batch.rows.row import Row
 from ocx.batch.rows.selection import Selection
 from ocx.batch.rows.source import FileSource
 from ocx.batch.summary import Summary
+from ocx.chat.prices import Price
 from ocx.errors import (
     BelowError,
     InvalidAnswerError,

@@ -18,8 +18,8 @@ from ocx.batch.rows.composer import Composer
 from ocx.batch.rows.records import Format, format_of
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.source import FileSource, stream_rows
+from ocx.chat.templates import Template, parse_template
 from ocx.errors import UsageError
-from ocx.prompt.templates import Template, parse_template
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 

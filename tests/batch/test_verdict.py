@@ -19,7 +19,7 @@ from ocx.batch.output.states import States, pack_state
 from ocx.batch.output.verdict import verdict_of
 from ocx.batch.result import Answer, Failure, Result, rerun_helps
 from ocx.batch.verify import Verification
-from ocx.call.options import Checks
+from ocx.chat.options import Checks
 from ocx.errors import ERRORS, OcxError
 from tests.batch.fakes import Waiting, row
 from tests.support import answers, endings

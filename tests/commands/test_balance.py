@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from ocx.api.balance import parse_balance
-from ocx.call.credits import check_minimum
+from ocx.chat.credits import check_minimum
 from ocx.errors import BelowError, ServerError
 from ocx.output.balance_formats import balance_document, balance_text
 from tests.support import answers

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ocx.config import editing
+from ocx.config import saving
 from ocx.config.schema import SETTINGS
 from ocx.errors import ConfigError, DeclinedError, OcxError, UsageError
 from tests.config.called import Caller
@@ -497,14 +497,14 @@ class TestEdit:
     def test_no_editor(self, call: Caller) -> None:
         assert "$VISUAL" in (call("config", "edit").failed(UsageError).hint or "")
         call("config", "edit", EDITOR="'open").failed(UsageError)
-        assert editing.editor({}, terminal=True) == ["vi"]
+        assert saving.editor({}, terminal=True) == ["vi"]
 
     def test_a_folder_that_cannot_be_written(self, call: Caller) -> None:
         (call.home / ".config").write_text("a file")
         call("config", "edit", EDITOR="true").failed(ConfigError)
         (call.home / ".config").unlink()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ocx.config.editing.make_folder", _full_disk)
+            patch.setattr("ocx.config.saving.make_folder", _full_disk)
             call("config", "edit", EDITOR="true").failed(OcxError)
         (call.home / "closed").write_text("a file")
         closed = str(call.home / "closed" / "deep" / "x.toml")

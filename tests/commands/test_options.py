@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ocx.call.options import Checks, Prompt, Sampling
+from ocx.chat.options import Checks, Prompt, Sampling
 from ocx.cli import COMMANDS, build
 from ocx.commands.context import SHARED_NAMES, with_options
 from ocx.errors import UsageError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocx.config.source import Source, SourceKind
+from ocx.config.schema import Source, SourceKind
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.config.profiles import ConfigFile, load
-from ocx.config.transactions import change_config, change_profile, has_comments
+from ocx.config.saving import change_config, change_profile, has_comments
 from ocx.errors import ConfigError, OcxError
-from ocx.keyring.credentials import change_keys, load_keys
+from ocx.keys.credentials import change_keys, load_keys
 
 
 @pytest.fixture
@@ -189,8 +189,8 @@ def test_everything_else_in_the_file_survives(
 
 WRITER = """
 import sys
-from ocx.keyring.credentials import StoredKey, change_keys
-from ocx.config.transactions import change_profile
+from ocx.keys.credentials import StoredKey, change_keys
+from ocx.config.saving import change_profile
 from ocx.secret import Secret
 env, who = {"HOME": sys.argv[1]}, sys.argv[2]
 print("ready", flush=True)

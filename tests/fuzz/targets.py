@@ -24,13 +24,13 @@ from ocx.batch.output.resume import read_output
 from ocx.batch.rows.composer import Composer
 from ocx.batch.rows.row import BadRow, Row
 from ocx.batch.rows.source import read_rows
+from ocx.chat.templates import parse_template
 from ocx.config import profiles
 from ocx.config.settings import resolve
 from ocx.errors import OcxError
-from ocx.keyring.credentials import load_keys
+from ocx.keys.credentials import load_keys
 from ocx.output.live_document import Document
 from ocx.output.live_style import Painter
-from ocx.prompt.templates import parse_template
 from ocx.serve import script, settings, tape, tape_target
 from tests.output.test_live import MARKDOWN
 from tests.support.drawn import SIZES, Watched, cut, whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocx.answer import extract
+from ocx.chat import extract
 from ocx.output.live_document import Document
 from ocx.output.live_style import Painter
 from ocx.wrapping import wrapped

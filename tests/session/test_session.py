@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ocx.answer.cost import Cost
 from ocx.api import Client, Endpoint
-from ocx.call.credits import Credits
-from ocx.call.exchange import Exchange
-from ocx.call.options import CreditLimits, Output
-from ocx.call.request import Request
+from ocx.api.usage import Cost
+from ocx.chat.credits import Credits
+from ocx.chat.exchange import Exchange
+from ocx.chat.options import CreditLimits, Output
+from ocx.chat.request import Request
 from ocx.config.settings import resolve
 from ocx.errors import BelowError, OcxError, UsageError
 from ocx.runtime import Runtime

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from ocx.answer.price import Price, worst_of
 from ocx.batch.result import Answer
+from ocx.chat.prices import Price, worst_of
 
 MARGIN = Decimal("1.5")
 _SHARE = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ocx.batch.rows.composer import Composer, missing_fields, named_fields
+from ocx.chat.parameters import is_parameter, known_as, written
 from ocx.errors import UsageError
-from ocx.prompt.places import is_parameter, known_as, written
 from ocx.suggest import nearest
 
 _SHOWN = 20

@@ -10,11 +10,10 @@ from typing import Any
 
 from ocx.batch.expect import validate_expectation
 from ocx.batch.rows.row import CHAT_PATH, BadInput, BadRecord, BadRow, Record, Row, line_id
+from ocx.chat.messages import join
+from ocx.chat.parameters import API_FIELDS, fill, known_as
+from ocx.chat.templates import STDIN_NAME, Template
 from ocx.errors import OcxError
-from ocx.prompt.input import join
-from ocx.prompt.options import API_FIELDS
-from ocx.prompt.places import fill, known_as
-from ocx.prompt.templates import STDIN_NAME, Template
 from ocx.suggest import did_you_mean
 
 _OF_THE_ROW = frozenset({"id", "custom_id", "expect"})
@@ -238,7 +237,7 @@ def _no_request(fields: Mapping[str, Any]) -> str:
 
 
 def _attached(prompt: str, value: Any) -> Any:
-    from ocx.prompt.attach import content, read_attachments  # base64, only for --attach-field
+    from ocx.chat.attach import content, read_attachments  # base64, only for --attach-field
 
     sources = value if isinstance(value, list) else [value]
     if not all(isinstance(source, str) and source != "-" for source in sources):

@@ -19,7 +19,7 @@ from ocx.batch.options import (
 from ocx.batch.outputs import beside_path, output_path, resumes
 from ocx.batch.prompts import check_stdin, make_composer
 from ocx.batch.shards import find_shard
-from ocx.call.options import Instructions, Sampling
+from ocx.chat.options import Instructions, Sampling
 from ocx.runtime import Runtime
 
 

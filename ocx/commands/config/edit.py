@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ocx.config.editing import edit_config, editor
 from ocx.config.paths import config_file
+from ocx.config.saving import edit_config, editor
 from ocx.errors import ConfigError, UsageError
 from ocx.escaping import one_line
 from ocx.runtime import Runtime

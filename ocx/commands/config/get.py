@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ocx.commands.options import SettingName
-from ocx.config.display import as_text, plain
 from ocx.config.profiles import load
 from ocx.config.schema import DEFAULT_PROFILE
-from ocx.config.setting_path import target
+from ocx.config.setting_path import as_text, plain, target
 from ocx.config.settings import Settings
 from ocx.runtime import Runtime
 

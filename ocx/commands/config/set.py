@@ -7,12 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from ocx.commands.options import SettingName
-from ocx.config.display import as_text, masked
 from ocx.config.profiles import ConfigFile, choose_profile
+from ocx.config.saving import change_setting
 from ocx.config.schema import BY_NAME, env_name
-from ocx.config.setting_path import put, target, value_of
+from ocx.config.setting_path import as_text, masked, put, target, value_of
 from ocx.config.settings import check_url_and_auth
-from ocx.config.transactions import change_setting
 from ocx.runtime import Runtime
 
 

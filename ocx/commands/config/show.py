@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.config.display import as_text, masked, plain
 from ocx.config.paths import config_file
 from ocx.config.schema import BY_NAME
-from ocx.config.setting_path import Target
+from ocx.config.setting_path import Target, as_text, masked, plain
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, OcxError
-from ocx.keyring.lookup import locate_key
+from ocx.keys.lookup import locate_key
 from ocx.output.json_output import write_json
 from ocx.output.table import Cell, Column, write_table
 from ocx.runtime import Runtime

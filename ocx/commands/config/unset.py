@@ -6,8 +6,8 @@ from typing import Any
 
 from ocx.commands.options import SettingName
 from ocx.config.profiles import ConfigFile, load, named_profile
+from ocx.config.saving import change_setting
 from ocx.config.setting_path import Target, drop, target
-from ocx.config.transactions import change_setting
 from ocx.runtime import Runtime
 
 

@@ -8,13 +8,8 @@ import typer
 
 from ocx.commands.options import KeyName
 from ocx.config.values import check_name
-from ocx.keyring import adding
-from ocx.keyring.credentials import (
-    StoredKey,
-    load_keys,
-    now,
-)
-from ocx.keyring.key_document import key_document
+from ocx.keys import adding
+from ocx.keys.credentials import StoredKey, key_document, load_keys, now
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 

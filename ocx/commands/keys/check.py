@@ -10,16 +10,16 @@ import typer
 from ocx.commands.context import waiting
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, OcxError, PartialError, UsageError
-from ocx.keyring.client import open_client
-from ocx.keyring.credentials import StoredKey, load_keys, stored_key
-from ocx.keyring.lookup import find_key
-from ocx.keyring.validation import (
+from ocx.keys.adding import (
     Verdict,
     ask_endpoint,
     refuse_keyless,
     settings_of,
     validate_key,
 )
+from ocx.keys.client import open_client
+from ocx.keys.credentials import StoredKey, load_keys, stored_key
+from ocx.keys.lookup import find_key
 from ocx.output.json_output import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime

@@ -6,11 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from ocx.config.profiles import load, users_of
-from ocx.keyring.credentials import (
-    OLD_AFTER_DAYS,
-    load_keys,
-)
-from ocx.keyring.key_document import key_document
+from ocx.keys.credentials import OLD_AFTER_DAYS, key_document, load_keys
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 

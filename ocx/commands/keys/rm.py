@@ -8,12 +8,7 @@ import typer
 
 from ocx.commands.options import KeyName
 from ocx.config.profiles import load, users_of
-from ocx.keyring.credentials import (
-    Keys,
-    change_keys,
-    load_keys,
-    stored_key,
-)
+from ocx.keys.credentials import Keys, change_keys, load_keys, stored_key
 from ocx.runtime import Runtime
 
 

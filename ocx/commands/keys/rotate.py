@@ -5,15 +5,9 @@ from __future__ import annotations
 from ocx.commands.options import KeyName
 from ocx.config.profiles import load, users_of
 from ocx.errors import UsageError
-from ocx.keyring import adding
-from ocx.keyring.credentials import (
-    StoredKey,
-    load_keys,
-    now,
-    stored_key,
-)
-from ocx.keyring.key_document import key_document
-from ocx.keyring.validation import settings_of
+from ocx.keys import adding
+from ocx.keys.adding import settings_of
+from ocx.keys.credentials import StoredKey, key_document, load_keys, now, stored_key
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 
@@ -33,7 +27,7 @@ def rotate(run: Runtime, name: KeyName) -> None:
         )
     verdict = adding.ask(run, settings, secret)
     new = StoredKey(name, secret, now(), settings.base_url)
-    adding.replace(run, old, new)
+    adding.replace_key(run, old, new)
     run.note(f"the old key {old.secret.masked()} works until it is revoked in the dashboard")
     if run.json:
         users = users_of(load(run.terminal.env), name)

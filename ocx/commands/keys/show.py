@@ -8,11 +8,7 @@ import typer
 
 from ocx.commands.options import KeyName
 from ocx.config.profiles import load, users_of
-from ocx.keyring.credentials import (
-    load_keys,
-    stored_key,
-)
-from ocx.keyring.key_document import key_document
+from ocx.keys.credentials import key_document, load_keys, stored_key
 from ocx.output.json_output import write_json
 from ocx.runtime import Runtime
 

@@ -6,12 +6,9 @@ from typing import Any
 
 from ocx.commands.options import KeyName
 from ocx.config.profiles import ConfigFile
-from ocx.config.transactions import change_profile
-from ocx.keyring.adding import warn_of_use
-from ocx.keyring.credentials import (
-    load_keys,
-    stored_key,
-)
+from ocx.config.saving import change_profile
+from ocx.keys.adding import warn_of_use
+from ocx.keys.credentials import load_keys, stored_key
 from ocx.runtime import Runtime
 
 

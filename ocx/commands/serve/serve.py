@@ -137,7 +137,7 @@ def _play_tape(run: Runtime, options: _TapeOptions) -> None:
     endpoint = tls = None
     if options.record is not None or options.missing != "fail":
         from ocx.api.tls import tls_context  # noqa: PLC0415 - as in _foreground
-        from ocx.keyring.lookup import find_endpoint  # noqa: PLC0415 - as in _foreground
+        from ocx.keys.lookup import find_endpoint  # noqa: PLC0415 - as in _foreground
 
         endpoint = find_endpoint(run, run.settings())
         tls = tls_context(endpoint.ca_bundle)
@@ -206,7 +206,7 @@ def _settings(run: Runtime, config: Path | None, ephemeral: bool) -> ServeSettin
 
 
 def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
-    from ocx.keyring.client import sandbox_folder  # noqa: PLC0415 - as in _foreground
+    from ocx.keys.client import sandbox_folder  # noqa: PLC0415 - as in _foreground
     from ocx.serve.ledger.store import Store  # noqa: PLC0415 - the same
 
     if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from ocx.config.profiles import ConfigFile, choose_profile
+from ocx.config.saving import change_setting, refuse_sandbox
 from ocx.config.schema import DEFAULT_PROFILE
 from ocx.config.setting_path import Target
-from ocx.config.transactions import change_setting, refuse_sandbox
 from ocx.config.values import check_name, composed
 from ocx.errors import UsageError
 from ocx.runtime import Runtime

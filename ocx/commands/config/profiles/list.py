@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ocx.config.display import summary
 from ocx.config.profiles import load, named_profile
+from ocx.config.setting_path import summary
 from ocx.output.json_output import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime

@@ -8,8 +8,8 @@ import typer
 
 from ocx.commands.options import Yes
 from ocx.config.profiles import ConfigFile, choose_profile, load
+from ocx.config.saving import change_setting, refuse_sandbox
 from ocx.config.setting_path import Target
-from ocx.config.transactions import change_setting, refuse_sandbox
 from ocx.config.values import composed
 from ocx.errors import UsageError
 from ocx.runtime import Runtime

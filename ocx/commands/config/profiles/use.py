@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from ocx.config.profiles import ConfigFile, choose_profile
+from ocx.config.saving import change_setting
 from ocx.config.schema import env_name
 from ocx.config.setting_path import Target
-from ocx.config.transactions import change_setting
 from ocx.config.values import composed
 from ocx.runtime import Runtime
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+from ocx.chat.templates import parse_template, template_path, write_template
 from ocx.commands.options import TemplateName
 from ocx.config.paths import templates_dir
 from ocx.editor import edit_text
 from ocx.errors import ConfigError, OcxError
-from ocx.prompt.templates import (
-    parse_template,
-    template_path,
-    write_template,
-)
 from ocx.runtime import Runtime
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+from ocx.chat.templates import Template, load_template, template_names
 from ocx.config.paths import templates_dir
 from ocx.errors import ConfigError
 from ocx.output.json_output import write_json
 from ocx.output.table import Column, write_table
-from ocx.prompt.templates import (
-    Template,
-    load_template,
-    template_names,
-)
 from ocx.runtime import Runtime
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
+from ocx.chat.templates import load_template, template_names, template_path
 from ocx.commands.options import TemplateName, Yes
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import templates_dir
-from ocx.prompt.templates import (
-    load_template,
-    template_names,
-    template_path,
-)
 from ocx.runtime import Runtime
 
 

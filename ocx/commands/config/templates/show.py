@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from ocx.chat.templates import load_template, template_path
 from ocx.commands.options import TemplateName
 from ocx.config.paths import templates_dir
 from ocx.escaping import escape_control
 from ocx.output.json_output import write_json
-from ocx.prompt.templates import (
-    load_template,
-    template_path,
-)
 from ocx.runtime import Runtime
 
 

@@ -1,1 +1,0 @@
-"""Processing an answer: extract its code, check it against a schema, read its cost."""

@@ -1,1 +1,0 @@
-"""One chat call: from what was typed to what was delivered."""

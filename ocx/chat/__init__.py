@@ -1,0 +1,1 @@
+"""One call: from what was typed to what was delivered."""

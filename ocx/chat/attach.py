@@ -1,0 +1,148 @@
+"""`-a/--attach`: files and image URLs as the content parts of OpenAI's chat API."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ocx.chat.messages import STDIN, join
+from ocx.decoding import FLAG, PDF, decode, looks_like, sniff
+from ocx.errors import UsageError
+
+Part = dict[str, Any]
+
+LIMIT = 20 * 2**20
+"""Bytes of one attachment: the lowest limit for an image that a large provider documents."""
+
+_TEXT_TYPES = frozenset(
+    f"application/{name}" for name in ("json", "xml", "yaml", "toml", "javascript", "x-sh", "sql")
+)
+
+
+def read_attachments(
+    sources: Sequence[str],
+    types: Sequence[str],
+    read_stdin: Callable[[], bytes],
+    limit: int = LIMIT,
+    encoding: str | None = None,
+) -> list[Part]:
+    """One content part for each of `sources`: a file, `-` for stdin, or an https URL of an image.
+
+    Args:
+        types: the values of --attach-type: none, one for all, or one for each source in order.
+        encoding: of texts; None is UTF-8.
+
+    Raises:
+        UsageError: one cannot be read or sent, or the types do not match.
+    """
+    if types and not sources:
+        raise UsageError("--attach-type without -a", hint="attach a file: -a FILE")
+    if len(types) not in {0, 1, len(sources)}:
+        raise UsageError(
+            f"{len(types)} --attach-type for {len(sources)} -a",
+            hint="give one for all, or one for each -a in the same order",
+        )
+    chosen = [None] * len(sources) if not types else list(types)
+    if len(chosen) == 1:
+        chosen *= len(sources)
+    return [
+        _part(source, media_type, read_stdin, limit, encoding)
+        for source, media_type in zip(sources, chosen, strict=True)
+    ]
+
+
+def content(prompt: str, parts: Sequence[Part]) -> str | list[Part]:
+    """The user message's content: one text if everything is text, else a list of parts.
+
+    Not every server takes a list, so text files are joined to the prompt as `-f` joins them.
+    """
+    if all(part["type"] == "text" for part in parts):
+        return join([prompt, *(part["text"] for part in parts)])
+    return [*([{"type": "text", "text": prompt}] if prompt else []), *parts]
+
+
+def _part(
+    source: str,
+    media_type: str | None,
+    read_stdin: Callable[[], bytes],
+    limit: int,
+    encoding: str | None,
+) -> Part:
+    if source.lower().startswith(("https://", "http://")):
+        return _url_part(source, media_type)
+    data = _read(source, read_stdin, limit)
+    return _data_part(source, data, media_type or _sniffed(source, data, encoding), encoding)
+
+
+def _url_part(url: str, media_type: str | None) -> Part:
+    if not url.lower().startswith("https://"):
+        raise UsageError(
+            "only an https:// URL is passed on to the model",
+            hint="download the file and attach it, or ./ before a file of that name",
+        )
+    if media_type is not None and not media_type.startswith("image/"):
+        raise UsageError(f"a URL can only be an image, not {media_type}", hint="attach the file")
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _data_part(source: str, data: bytes, media_type: str, encoding: str | None) -> Part:
+    name = _named(source)
+    if _means_text(media_type):
+        return {"type": "text", "text": decode(data, name, encoding, flag=FLAG)}
+    encoded = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+    if media_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": encoded}}
+    if media_type == PDF:
+        filename = "document.pdf" if source == STDIN else Path(source).name
+        return {"type": "file", "file": {"filename": filename, "file_data": encoded}}
+    raise UsageError(
+        f"{name} cannot be sent as {media_type}",
+        hint="--attach-type takes image/…, application/pdf, text/… and types of text like JSON",
+    )
+
+
+def _means_text(media_type: str) -> bool:
+    return (
+        media_type.startswith("text/")
+        or media_type in _TEXT_TYPES
+        or (media_type.startswith("application/") and media_type.endswith(("+json", "+xml")))
+    )
+
+
+def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:
+    name = _named(source)
+    try:
+        if source == STDIN:
+            data = read_stdin()
+        else:
+            with Path(source).open("rb") as file:
+                data = file.read(limit + 1)  # a device may never end
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read the attachment {name}: {reason}") from None
+    if len(data) > limit:
+        raise UsageError(
+            f"the attachment {name} is larger than {limit / 2**20:g} MiB",
+            hint="make it smaller, or name an https:// URL of the image",
+        )
+    if not data:
+        raise UsageError(f"the attachment {name} is empty")
+    return data
+
+
+def _sniffed(source: str, data: bytes, encoding: str | None) -> str:
+    media_type = sniff(data)
+    if media_type is None and encoding is not None:
+        return "text/plain"
+    if media_type is None:
+        raise UsageError(
+            f"the attachment {_named(source)} is not PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
+            hint=looks_like(data) or "convert it, or say what it is: --attach-type image/…",
+        )
+    return media_type
+
+
+def _named(source: str) -> str:
+    return "stdin" if source == STDIN else source

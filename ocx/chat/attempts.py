@@ -1,0 +1,130 @@
+"""Which requests it takes to get a valid answer, and what makes one valid; nothing is sent here.
+
+A generator of requests, so that a call which waits and one on an event loop share it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ocx.api.answer import Answer, whole_answer
+from ocx.api.finish import ending_of
+from ocx.api.types import Reply
+from ocx.chat.options import Checks
+from ocx.chat.think import split_whole
+from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
+from ocx.escaping import one_line
+
+if TYPE_CHECKING:
+    from ocx.chat.schema import Schema
+
+log = logging.getLogger("ocx.chat")
+
+Body = dict[str, Any]
+CUT_AT_LIMIT = "the answer was cut off at the token limit"
+NOTHING = Answer()
+
+
+class Attempt:
+    """One request of a call.
+
+    Attributes:
+        answer: what came of it; set by who sends it.
+    """
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self.answer = NOTHING
+
+
+def attempts(
+    body: Body, checks: Checks, schema: Schema | None, in_words: set[str]
+) -> Generator[Attempt]:
+    """The requests that it takes to get a valid answer: throw each one's error into it.
+
+    An error that is final comes out again; an answer that is valid is the end.
+    """
+    if schema is None:
+        yield Attempt(body)
+        return
+    model = str(body.get("model"))
+    if model not in in_words or "response_format" in body:
+        try:
+            yield from _until_valid(with_format(body, schema), checks)
+            return
+        except RejectedError as error:
+            from ocx.chat.schema import refuses_response_format
+
+            if not refuses_response_format(error) or "response_format" in body:
+                raise
+            log.warning("the server refuses response_format; asking in the system message")
+            in_words.add(model)
+    from ocx.chat.schema import with_instruction
+
+    messages = with_instruction(body["messages"], schema.instruction())
+    yield from _until_valid({**body, "messages": messages}, checks)
+
+
+def _until_valid(body: Body, checks: Checks) -> Generator[Attempt]:
+    for left in range(checks.schema_retries, -1, -1):
+        attempt = Attempt(body)
+        try:
+            yield attempt
+            return
+        except InvalidAnswerError as error:
+            if not left:
+                raise
+            log.warning("%s; asking again", one_line(error.message))
+            body = _corrected(body, attempt.answer.text, error)
+
+
+def fetched(reply: Reply, *, split_think: bool = True) -> Answer:
+    """The answer in a chat.completion that came whole, its thinking apart."""
+    answer = whole_answer(reply)
+    if split_think:
+        text, reasoning = split_whole(answer.text)
+        if text != answer.text:
+            return replace(answer, text=text, reasoning=answer.reasoning + reasoning)
+    return answer
+
+
+def check_answer(checks: Checks, schema: Schema | None, answer: Answer) -> str:
+    """What the checks make of an answer. Raises InvalidAnswerError, IncompleteError."""
+    if checks.fail_on_length and was_cut(answer):
+        raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens", rerun_helps=False)
+    if checks.need_text and not answer.text and answer.tool_calls:
+        raise InvalidAnswerError(
+            "the answer is tool calls, not a text",
+            hint="leave out --tools, or -x and --schema",
+        )
+    if schema is not None:
+        return schema.check(answer.text)
+    if not checks.extracts:
+        return answer.text
+    from ocx.chat.extract import extract  # markdown-it, only for -x
+
+    return extract(answer.text, last=checks.extract_last)
+
+
+def with_format(body: Body, schema: Schema) -> Body:
+    """A response_format given by -O stays."""
+    return {"response_format": schema.response_format(), **body}
+
+
+def _corrected(body: Body, answer: str, error: InvalidAnswerError) -> Body:
+    """The request that tells the model what was wrong with its answer."""
+    from ocx.chat.schema import feedback
+
+    turns = [
+        {"role": "assistant", "content": answer},
+        {"role": "user", "content": feedback(error)},
+    ]
+    return {**body, "messages": [*body["messages"], *turns]}
+
+
+def was_cut(answer: Answer) -> bool:
+    """Whether the token limit ended the answer."""
+    return answer.finish_reason is not None and ending_of(answer.finish_reason) == "length"

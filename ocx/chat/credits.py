@@ -1,0 +1,180 @@
+"""The credits around a call: `--min-balance` before it, `--cost` after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from ocx.api.balance import Balance, parse_balance
+from ocx.api.usage import Cost, cost_by_balance, cost_in_answer, unknown
+from ocx.chat.options import CreditLimits
+from ocx.errors import BelowError, ConfigError, OcxError, ServerError, UsageError
+from ocx.output.balance_formats import balance_text
+
+if TYPE_CHECKING:
+    from ocx.api import Client
+    from ocx.config.settings import Settings
+    from ocx.keys.balance import Dated
+    from ocx.runtime import Runtime
+
+
+class Credits:
+    """The credits of calls; asks for the balance only if the limits need it.
+
+    Args:
+        path, scale: as `ocx.api.balance.parse_balance` takes them.
+        reported: the costs are wanted where --min-balance has read the balance before the call.
+
+    Raises:
+        UsageError: the --min-balance is not a number.
+    """
+
+    def __init__(
+        self,
+        limits: CreditLimits,
+        *,
+        path: str | None = None,
+        scale: Decimal | None = None,
+        reported: bool = False,
+    ) -> None:
+        self._cost = limits.cost
+        self._by_balance = limits.cost or (reported and limits.min_balance is not None)
+        self._minimum = threshold("--min-balance", limits.min_balance)
+        self._path = path
+        self._scale = scale
+        self._before: Decimal | None = None
+        self.readings: list[Dated] = []
+        """Every balance that was read, for the history."""
+
+    def begin(self, client: Client) -> None:
+        """Look at the balance before anything is spent.
+
+        Raises, for --min-balance:
+            BelowError: fewer credits are left.
+            ServerError: the balance is a guess.
+            OcxError: it cannot be read.
+        """
+        if self._minimum is not None:
+            balance = self._read(client)
+            check_minimum(balance, self._minimum, accept_guess=False)
+            self._before = balance.amount
+        elif self._cost:
+            self._before = self._amount(client)
+
+    def end(self, client: Client, fields: Mapping[str, Any]) -> Cost:
+        """What the call took, never raising: the answer is there already."""
+        named = cost_in_answer(fields)
+        if named is not None:
+            return named
+        if not self._by_balance:
+            return unknown("the answer does not say")
+        return cost_by_balance(self._before, self._amount(client))
+
+    def lost(self, fields: Mapping[str, Any]) -> Cost:
+        """The same for a call that failed: the balance is not asked for again."""
+        return cost_in_answer(fields) or unknown("the call did not end well")
+
+    def left(self, client: Client) -> Balance | None:
+        """What is left now; None if that cannot be read."""
+        try:
+            return self._read(client)
+        except OcxError:
+            return None
+
+    def _amount(self, client: Client) -> Decimal | None:
+        try:
+            return self._read(client).amount
+        except OcxError:
+            return None
+
+    def _read(self, client: Client) -> Balance:
+        found = parse_balance(client.balance().body, path=self._path, scale=self._scale)
+        self.readings.append((time.time(), found))
+        return found
+
+    def keep(self, run: Runtime, settings: Settings) -> None:
+        """Keep what was read in the history. Never raises an OcxError."""
+        if self.readings:
+            from ocx.keys.balance import keep_balance  # sqlite3, only if one was read
+
+            keep_balance(run, settings, self.readings)
+
+
+def credits_of(settings: Settings, limits: CreditLimits, *, reported: bool = False) -> Credits:
+    """The credits of the account that `settings` mean; `reported` as `Credits` takes it.
+
+    Raises:
+        UsageError: the --min-balance is not a number.
+        ConfigError: a sandbox that a variable chose would pass it with play money.
+    """
+    credits = Credits(
+        limits, path=settings.balance_path, scale=settings.balance_scale, reported=reported
+    )
+    if limits.min_balance is not None:
+        refuse_play_money(settings, "--min-balance")
+    return credits
+
+
+def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | None:
+    """The number, of credits or days, that a flag names.
+
+    Raises:
+        UsageError: they are not a number.
+    """
+    if text is None:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
+        raise UsageError(f"{flag} takes a number of {of}, not {text!r}")
+    return number
+
+
+def refuse_play_money(settings: Settings, flag: str) -> None:
+    """Refuse a gate for real credits that would look at play money.
+
+    Raises:
+        ConfigError: a variable that was left behind chose the sandbox.
+    """
+    source = settings.sources.get("sandbox")
+    if source is not None and not source.is_flag:
+        raise ConfigError(
+            f"the sandbox was chosen by {source}: its credits are play money, no gate for {flag}",
+            hint="unset it, or say --sandbox on the command line if you mean it",
+        )
+
+
+def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> None:
+    """Return only if at least `least` is surely there.
+
+    Raises:
+        BelowError: it is known to be less.
+        ServerError: that cannot be known.
+    """
+    check_known(reading, accept_guess=accept_guess)
+    if reading.amount is not None and reading.amount < least:
+        raise BelowError(f"{balance_text(reading)} left, fewer than {least:f}", hint="top up")
+
+
+def check_known(reading: Balance, *, accept_guess: bool) -> None:
+    """Return only if it is known how much is left.
+
+    Raises:
+        ServerError: there are several balances, or the reading is a guess.
+    """
+    if reading.unlimited:
+        return
+    if reading.amount is None:
+        held = ", ".join(each.unit for each in reading.currencies)
+        raise ServerError(
+            f"the account holds several balances ({held})", hint="choose one with --currency"
+        )
+    if reading.confidence == "guessed" and not accept_guess:
+        raise ServerError(
+            f"the balance may be {balance_text(reading)}, but that is a guess",
+            hint="set balance_path in the profile, or say --accept-guess",
+        )

@@ -1,0 +1,217 @@
+"""The places of a text that stand for values: `$name`, `${any name}`; `$$` is a dollar.
+
+A bare name is the longest that is known: languages without spaces write `$评论的`. If none is, it
+ends where its ASCII letters, digits and `_` do (`$text好` is `text`), or else with the word.
+Any other dollar (`$5`) is itself. A letter and its accent are one, however they are stored.
+
+`-O K=V`: any field of the API that has no flag of its own.
+
+`-f K=V` and `-F K=JSON`: the fields of a raw request.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from ocx.chat.messages import STDIN, read_file
+from ocx.config.values import composed
+from ocx.errors import UsageError
+from ocx.jsontext import parse
+
+_PLACE = r"\$(?:(?P<dollar>\$)|\{(?P<braced>[^{}\r\n]+)\}|(?P<word>[^\W\d][\w%s]*))"
+_ASCII = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"[^{}=\r\n]+")
+
+
+def is_parameter(text: str) -> bool:
+    """Whether `${text}` can stand for a value that is given as `text=VALUE`."""
+    return bool(_NAME.fullmatch(text)) and text == text.strip()
+
+
+def written(name: str) -> str:
+    """The place of that name as it is typed."""
+    return f"${name}" if _ASCII.fullmatch(name) else f"${{{name}}}"
+
+
+def known_as(name: str, known: Collection[str]) -> str | None:
+    """The one of `known` that is this name, composed or not; None if it is not there."""
+    if name in known or name.isascii():
+        return name if name in known else None
+    return next((each for each in known if composed(each) == composed(name)), None)
+
+
+def place_names(text: str, known: Collection[str] = ()) -> Iterator[str]:
+    """The names of the places in `text`, in order, where `known` names have values."""
+    forms = _forms(text, known)
+    for match in _places(text.isascii()).finditer(text):
+        if not match["dollar"]:
+            yield _name(match, forms)[0]
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """`text` with its places filled; what is filled in is not looked at again.
+
+    Raises:
+        KeyError: a name has no value.
+    """
+    forms = _forms(text, values)
+
+    def value(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        name, rest = _name(match, forms)
+        return values[name] + rest
+
+    return _places(text.isascii()).sub(value, text)
+
+
+def _forms(text: str, known: Collection[str]) -> dict[str, str]:
+    """The known names by each form in which they may be written."""
+    if text.isascii():
+        return {name: name for name in known}
+    return {**{composed(name): name for name in known}, **{name: name for name in known}}
+
+
+@cache
+def _places(is_ascii: bool) -> re.Pattern[str]:
+    """Words of Thai, Arabic, Hindi and names from a Mac hold marks that are no letters to `re`."""
+    if is_ascii:
+        return re.compile(_PLACE % "")
+    from unicodedata import category  # noqa: PLC0415 - not where all is ASCII
+
+    letters = map(chr, chain(range(0x300, 0x2100), range(0x3000, 0x3100), range(0xA600, 0xAC00)))
+    return re.compile(_PLACE % "".join(c for c in letters if category(c)[0] == "M"))
+
+
+def _name(match: re.Match[str], forms: Mapping[str, str]) -> tuple[str, str]:
+    """The name of a place, and what follows it in the same word."""
+    word = match["word"]
+    if not word:
+        braced = composed(match["braced"])
+        return forms.get(match["braced"]) or forms.get(braced, braced), ""
+    ascii_part = _ASCII.match(word)
+    shortest = len(ascii_part[0]) if ascii_part else 0
+    for end in range(len(word), shortest, -1):
+        found = forms.get(word[:end]) or forms.get(composed(word[:end]))
+        if found is not None:
+            return found, word[end:]
+    end = shortest or len(word)
+    return composed(word[:end]), word[end:]
+
+
+# Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
+# `-o temperature 0.5` of llm's users from a file name.
+API_FIELDS = frozenset(
+    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens"
+    " max_tokens messages metadata modalities model n parallel_tool_calls prediction"
+    " presence_penalty reasoning_effort response_format seed service_tier stop store stream"
+    " stream_options temperature tool_choice tools top_k top_logprobs top_p user".split()
+)
+RESERVED = {
+    "model": "-m/--model",
+    "messages": "the prompt, -f, --messages or stdin",
+    "stream": "--stream or --no-stream",
+}
+
+
+def parse_options(
+    given: Sequence[str],
+    flags: Mapping[str, Any],
+    read_stdin: Callable[[], bytes] = bytes,
+) -> dict[str, Any]:
+    """The fields of `-O`, V as JSON if it parses, else a string; `@FILE` is read, `@@` is `@`.
+
+    Args:
+        given: the words K=V.
+        flags: fields that have a flag of their own, with the value that was given, or None.
+
+    Raises:
+        UsageError: a word has no `=`, or its field is reserved or was set by a flag.
+    """
+    fields: dict[str, Any] = {}
+    for word in given:
+        name, equals, text = word.partition("=")
+        if not name or not equals:
+            raise UsageError(f"-O takes NAME=VALUE, not {word!r}", hint="for example -O seed=7")
+        if name in RESERVED:
+            raise UsageError(f"-O cannot set {name}", hint=f"use {RESERVED[name]}")
+        if flags.get(name) is not None:
+            raise UsageError(f"{name} is set twice, by its own flag and by -O", hint="keep one")
+        fields[name] = _value(name, text, read_stdin)
+    return fields
+
+
+def reads_stdin(given: Sequence[str]) -> bool:
+    """Whether one of the words takes its value from stdin."""
+    return any(word.partition("=")[2] == f"@{STDIN}" for word in given)
+
+
+def _value(name: str, text: str, read_stdin: Callable[[], bytes]) -> Any:
+    if text.startswith("@@"):
+        text = text[1:]
+    elif text.startswith("@"):
+        text = read_file(text[1:], read_stdin)
+    try:
+        return parse(text)
+    except ValueError:
+        return text
+    except RecursionError:
+        raise UsageError(f"-O {name}: the value is nested too deeply") from None
+
+
+def check_report(report: str | None, output: str | None, flag: str = "--report") -> None:
+    """Refuse a report that would stand in the midst of the answer, or in its place.
+
+    Raises:
+        UsageError: it has no file or stream of its own.
+    """
+    if report is None:
+        return
+    if report == "-" and output in {None, "-"}:
+        hint = "-o FILE takes the answer, or name a file for the report"
+        raise UsageError(f"{flag} - is stdout, where the answer goes", hint=hint)
+    if output not in {None, "-"} and os.path.realpath(report) == os.path.realpath(output or ""):
+        raise UsageError(f"-o and {flag} are one file: {report}", hint="name another file")
+
+
+def check_output_name(name: str | None) -> None:
+    """Refuse `-o temperature`: who writes that means -O.
+
+    Raises:
+        UsageError: the name is a field of the API.
+    """
+    if name in API_FIELDS:
+        raise UsageError(
+            f"-o names the output file; {name} is a field of the API",
+            hint=f"use -O {name}=VALUE (or -o ./{name} for a file of that name)",
+        )
+
+
+def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, Any]:
+    """One mapping of both.
+
+    Raises:
+        UsageError: a word has no `=` or bad JSON, or a field is given twice.
+    """
+    fields: dict[str, Any] = {}
+    for flag, words in (("-f", texts), ("-F", documents)):
+        for word in words:
+            name, equals, text = word.partition("=")
+            if not name or not equals:
+                raise UsageError(f"{flag} takes NAME=VALUE, not {word!r}")
+            if name in fields:
+                raise UsageError(f"the field {name} is given twice")
+            fields[name] = text if flag == "-f" else _document(name, text)
+    return fields
+
+
+def _document(name: str, text: str) -> Any:
+    try:
+        return parse(text)
+    except (ValueError, RecursionError):
+        raise UsageError(f"the field {name} is not JSON", hint="-f sends a text as it is") from None

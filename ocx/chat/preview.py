@@ -1,0 +1,120 @@
+"""A request that is looked at or kept instead of sent: --dry-run, --snippet, --save-template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocx.api.http import encode, request_preview
+from ocx.api.urls import CHAT_PATH, join
+from ocx.chat.options import Prompt, Sampling
+from ocx.config.paths import config_dir
+from ocx.config.settings import Settings
+from ocx.errors import AuthError, UsageError
+from ocx.escaping import escape_control
+from ocx.keys.lookup import endpoint, locate_key
+from ocx.output.output_file import Target
+from ocx.runtime import Runtime
+from ocx.secret import Secret, is_secret_header
+
+Body = dict[str, Any]
+
+
+def print_request(
+    run: Runtime, settings: Settings, body: Body, target: Target, *, stream: bool
+) -> None:
+    """Print method and URL, headers (key masked), an empty line, the exact body, a newline.
+
+    Needs no key: `Authorization` then says what is missing.
+    """
+    secret, authorization = _authorization(run, settings)
+    place = endpoint(settings, secret)
+    method, url, headers, content = request_preview(place, body, stream=stream)
+    if secret is None and authorization:
+        headers["Authorization"] = authorization
+    headers |= {name: "…" for name in settings.headers if is_secret_header(name)}
+    lines = [f"{method} {url}", *(f"{name}: {value}" for name, value in headers.items())]
+    data = "\n".join([*lines, "", ""]).encode() + content + b"\n"
+    target.write(_shown(run, target, data))
+
+
+def print_snippet(
+    run: Runtime, settings: Settings, body: Body, language: str, target: Target, *, stream: bool
+) -> None:
+    """Print the request as a program; needs no key.
+
+    Raises:
+        UsageError: it goes to the sandbox, or to a language that is not known.
+    """
+    from ocx.snippet import SnippetRequest, snippet  # four languages, only for --snippet
+
+    if settings.sandbox:
+        raise UsageError(
+            "the sandbox lives only as long as one call; a program could not reach it",
+            hint="run `ocx serve` and give its address with --base-url",
+        )
+    call = SnippetRequest(
+        join(settings.base_url, CHAT_PATH),
+        {**body, "stream": True} if stream else body,
+        settings.headers,
+        with_key=settings.auth != "none",
+    )
+    for name in filter(is_secret_header, settings.headers):
+        run.warn(f"the header {name} stands in the program as it is")
+    encode(body)  # a program could hold what no request can
+    target.write(_shown(run, target, snippet(language, call).encode()))
+
+
+def _shown(run: Runtime, target: Target, data: bytes) -> bytes:
+    """The same bytes, but for a terminal: there what others wrote is no command to it."""
+    if not (target.is_stdout and run.terminal.stdout_tty):
+        return data
+    return escape_control(data.decode("utf-8", "replace")).encode()
+
+
+def save_template(run: Runtime, prompt: Prompt, sampling: Sampling, name: str) -> None:
+    """Keep the options of a call as a template; files and stdin are not part of it.
+
+    Raises:
+        UsageError: there is one of that name: it may hold more than the options say.
+    """
+    from ocx.chat.parameters import parse_options
+    from ocx.chat.templates import (  # tomllib, only for --save-template
+        Template,
+        dump,
+        parse_params,
+        parse_template,
+        template_path,
+        write_template,
+    )
+
+    path = template_path(config_dir(run.terminal.env) / "templates", name)
+    if path.exists():
+        raise UsageError(
+            f"there is a template {name} already",
+            hint=f"ocx config templates edit {name}, or rm {name} first",
+        )
+    flags = {k: v for k, v in sampling.settings().items() if v is not None}
+    template = Template(
+        name,
+        prompt.system,
+        " ".join(prompt.words) or None,
+        sampling.model,
+        {**flags, **parse_options(sampling.options, flags)},
+        parse_params(prompt.params),
+    )
+    checked = parse_template(dump(template).decode(), name)
+    write_template(run.terminal.env, path, dump(checked))
+    run.note(f"saved {path}; use it with: ocx chat -t {name}")
+
+
+def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:
+    """The key if reading it is harmless, else what would stand in the header."""
+    try:
+        located = locate_key(settings, run.flags, run.terminal.env, run.read_stdin)
+        if located.quiet:
+            found = located.fetch()
+            default = "Bearer (made by the sandbox)" if settings.sandbox else ""
+            return found.secret, default
+    except AuthError:
+        return None, "Bearer (no key found)"
+    return None, f"Bearer (from {located.source})"

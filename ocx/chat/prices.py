@@ -1,0 +1,197 @@
+"""Tokens and credits of a request before it is sent, and of an answer after it came.
+
+What models cost in credits: as the configuration says, else as the endpoint does.
+
+`--estimate`: the tokens of a call and what it may cost at most; nothing is sent to a model.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from ocx.api.model_facts import ModelPrice, model_facts
+from ocx.api.usage import cached_tokens, token_count
+from ocx.chat.credits import check_minimum, refuse_play_money, threshold
+from ocx.chat.messages import STDIN
+from ocx.chat.options import CreditLimits
+from ocx.config import profiles
+from ocx.config.settings import Settings
+from ocx.errors import ConfigError, OcxError
+from ocx.keys.balance import keep_balance, read_balance
+from ocx.keys.client import open_client
+from ocx.output.json_output import write_json
+from ocx.runtime import Runtime
+
+DEFAULT_MAX_TOKENS = 4096
+"""What the API generates at most if a request does not say."""
+
+BYTES_A_TOKEN = 4
+ESTIMATED = "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese"
+"""How `prompt_tokens` counts."""
+_MILLION = Decimal(1_000_000)
+
+
+@dataclass(frozen=True)
+class Price:
+    """Credits per million tokens of a model.
+
+    Attributes:
+        cached_prompt: of tokens that the server had in its cache; None: as others of the prompt.
+    """
+
+    prompt: Decimal
+    completion: Decimal
+    cached_prompt: Decimal | None = None
+
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> Decimal:
+        """The credits; `cached_tokens` are among `prompt_tokens`."""
+        cached = self.prompt if self.cached_prompt is None else self.cached_prompt
+        prompt = self.prompt * (prompt_tokens - cached_tokens) + cached * cached_tokens
+        return (prompt + self.completion * completion_tokens) / _MILLION
+
+    def of_usage(self, usage: Mapping[str, Any] | None) -> Decimal | None:
+        """The credits of an answer, None if it does not count its tokens."""
+        prompt = token_count(usage, "prompt_tokens")
+        completion = token_count(usage, "completion_tokens")
+        if prompt is None or completion is None:
+            return None
+        return self.cost(prompt, completion, cached_tokens(usage) or 0)
+
+    def worst(self, body: Mapping[str, Any]) -> Decimal:
+        """No request costs more: a token of the prompt has at least one byte."""
+        most = prompt_bytes(body)
+        dearest = self.cached_prompt is not None and self.cached_prompt > self.prompt
+        return self.cost(most, max_completion_tokens(body), most if dearest else 0)
+
+
+def prices_of(
+    table: Mapping[str, Mapping[str, float]], aliases: Mapping[str, str]
+) -> dict[str, Price]:
+    """The prices of the configuration by model id; its names may be aliases."""
+    return {
+        aliases.get(model, model): Price(**{name: Decimal(str(row[name])) for name in row})
+        for model, row in table.items()
+    }
+
+
+def worst_of(
+    body: Mapping[str, Any],
+    fallbacks: Sequence[str],
+    prices: Mapping[str, Price],
+    requests: int = 1,
+) -> Decimal | None:
+    """The most that a request may cost; None if one of its models has no price.
+
+    Args:
+        fallbacks: models that may be asked in the place of the body's.
+        requests: how many may be sent.
+    """
+    found = [prices.get(model) for model in (str(body.get("model")), *fallbacks)]
+    worst = [price.worst(body) for price in found if price is not None]
+    return max(worst) * requests if len(worst) == len(found) else None
+
+
+def max_completion_tokens(body: Mapping[str, Any]) -> int:
+    """Of all answers that the request asks for."""
+    found = (body.get("max_completion_tokens"), body.get("max_tokens"))
+    most = next((n for n in found if isinstance(n, int) and n > 0), DEFAULT_MAX_TOKENS)
+    answers = body.get("n")
+    return most * (answers if isinstance(answers, int) and answers > 0 else 1)
+
+
+def prompt_bytes(body: Mapping[str, Any]) -> int:
+    """UTF-8 bytes of everything that the model reads, the frame of each message included."""
+    read = {name: body[name] for name in ("messages", "tools", "response_format") if name in body}
+    return len(json.dumps(read, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def prompt_tokens(body: Mapping[str, Any]) -> int:
+    """An estimate: four bytes each. Nobody has a tokenizer for every model."""
+    return -(-prompt_bytes(body) // BYTES_A_TOKEN)
+
+
+_SECONDS = 5.0  # prices are worth a short question, not a wait
+
+
+def known_prices(run: Runtime, settings: Settings, models: Sequence[str]) -> dict[str, Price]:
+    """Prices by model id; the endpoint is asked only if the configuration lacks one of `models`.
+
+    Raises:
+        ConfigError: the prices of the configuration are none.
+    """
+    table = profiles.load(run.terminal.env).prices()
+    configured = prices_of(table, settings.aliases)
+    if all(model in configured for model in models) or not _may_ask(run, settings):
+        return configured
+    return {**_of_endpoint(run, settings), **configured}
+
+
+def _may_ask(run: Runtime, settings: Settings) -> bool:
+    """Not by itself where the key can be read only once, or is asked for each time."""
+    asks_for_key = settings.api_key_command or run.flags.get("key_file") == STDIN
+    return settings.price_scale is not None or not asks_for_key
+
+
+def _of_endpoint(run: Runtime, settings: Settings) -> dict[str, Price]:
+    """The prices that GET /models names in a known unit; none if it cannot be asked."""
+    brief = replace(settings, retries=0, timeout=min(settings.timeout or _SECONDS, _SECONDS))
+    try:
+        with open_client(run.with_flags(quiet=True), brief) as client:
+            models = model_facts(client.models().json)
+    except OcxError:
+        return {}
+    scale = settings.price_scale
+    found = {each.id: _in_credits(each.price, scale) for each in models if each.price}
+    return {name: price for name, price in found.items() if price is not None}
+
+
+def _in_credits(price: ModelPrice, scale: float | None) -> Price | None:
+    """None if the unit is not known, or if tokens are not all that is charged."""
+    if price.more or not (price.in_credits or scale is not None):
+        return None
+    factor = Decimal(1) if price.in_credits or scale is None else Decimal(str(scale))
+    cached = None if price.cached_prompt is None else price.cached_prompt * factor
+    return Price(price.prompt * factor, price.completion * factor, cached)
+
+
+def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: CreditLimits) -> None:
+    """Print the estimate, and hold it against --min-balance.
+
+    Raises:
+        BelowError: after the worst case the balance would be below the minimum.
+        ConfigError: there is a minimum, and no price for one of the models.
+        OcxError: the balance cannot be read.
+    """
+    model = str(body["model"])
+    prompt, completion = prompt_tokens(body), max_completion_tokens(body)
+    models = (model, *settings.fallback_models)
+    prices = known_prices(run, settings, models)
+    worst = worst_of(body, settings.fallback_models, prices)
+    unpriced = next((each for each in models if each not in prices), None)
+    if run.json:
+        document = {"model": model, "prompt_tokens": prompt, "max_completion_tokens": completion}
+        write_json(
+            run.terminal, {**document, "worst_credits": None if worst is None else float(worst)}
+        )
+    else:
+        cost = f"at most {worst:f} credits" if worst is not None else f"no price for {unpriced}"
+        about = f"about {prompt} prompt tokens ({ESTIMATED})"
+        run.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
+    minimum = threshold("--min-balance", limits.min_balance)
+    if minimum is None:
+        return
+    refuse_play_money(settings, "--min-balance")
+    if worst is None:
+        raise ConfigError(
+            f"--min-balance needs a price for {unpriced}",
+            hint=f'add [prices."{unpriced}"] with prompt and completion to config.toml',
+        )
+    with open_client(run, settings) as client:
+        reading = read_balance(client, settings)
+    keep_balance(run, settings, [(time.time(), reading)])
+    check_minimum(reading, minimum + worst, accept_guess=False)

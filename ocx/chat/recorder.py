@@ -1,0 +1,224 @@
+"""How a call ended, as the history and a report say it.
+
+The conversation that a call continues, and the record of the call; sqlite3 comes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from ocx.api.answer import Answer
+from ocx.api.usage import Cost
+from ocx.chat.attempts import Body
+from ocx.chat.options import Conversation
+from ocx.chat.request import Request
+from ocx.config.paths import state_dir
+from ocx.config.schema import SANDBOX
+from ocx.config.settings import Settings
+from ocx.errors import (
+    BrokenCallError,
+    ConfigError,
+    InvalidAnswerError,
+    OcxError,
+    OutputClosed,
+    Terminated,
+    UsageError,
+)
+from ocx.escaping import one_line
+from ocx.history import store
+from ocx.history.call import Call, Message
+from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
+from ocx.history.store import History
+from ocx.plural import counted
+from ocx.runtime import Runtime
+from ocx.typography import cut
+
+Outcome = Literal["finished", "failed", "cancelled"]
+
+
+def outcome_and_exit_code(error: BaseException | None) -> tuple[Outcome, int]:
+    """How the call ended; one whose answer came whole but was not what was asked is finished.
+
+    A broken tool call is no answer that a conversation can go on with.
+    """
+    if error is None:
+        return "finished", 0
+    if isinstance(error, OcxError):
+        whole = isinstance(error, InvalidAnswerError) and not isinstance(error, BrokenCallError)
+        return ("finished" if whole else "failed"), error.exit_code
+    if isinstance(error, OutputClosed):
+        return "cancelled", 141
+    if isinstance(error, Exception):
+        return "failed", 1
+    return "cancelled", 143 if isinstance(error, Terminated) else 130
+
+
+_DIGITS = 19  # SQLite's numbers have no more
+_REMINDER = 60  # columns of the last prompt
+_WAIT = 600.0  # as long as a call of another process may take
+
+
+class HistoryRecorder:
+    """Keeps calls in the history, and knows the conversation that they continue.
+
+    A history that cannot be written costs a warning, never the answer.
+    """
+
+    def __init__(self, run: Runtime, settings: Settings, history: History) -> None:
+        self._run = run
+        self._settings = settings
+        # Play must not turn up in, or go on with, what was said to the real endpoint.
+        self._profile = SANDBOX if settings.sandbox else settings.profile
+        self._history = history
+        self._conversation: store.Conversation | None = None
+
+    def choose(self, conversation: Conversation) -> None:
+        """Find the conversation that the options mean.
+
+        Raises:
+            UsageError: its name cannot be one.
+            HistoryError: the history cannot be read.
+        """
+        if conversation.named is not None:
+            self._conversation = self._find(conversation.named.strip())
+        elif conversation.continue_last:
+            self._conversation = self._history.last_conversation(self._profile)
+            if self._conversation is None:
+                self._run.note("no conversation to continue yet; this starts one")
+        if self._conversation is not None:
+            self._tell_what_goes_on(self._conversation)
+
+    def _find(self, name: str) -> store.Conversation:
+        if not name or not name.isprintable():
+            raise UsageError("--conversation needs a name, or a number of `ocx history list`")
+        if not name.isdecimal():
+            return self._history.conversation(name, self._profile)
+        number = int(name) if len(name) < _DIGITS else -1
+        found = self._history.numbered_conversation(number)
+        if found is None:
+            raise UsageError(
+                f"there is no conversation {name}",
+                hint="`ocx history list` shows the numbers; a new one needs a name",
+            )
+        if (found.profile == SANDBOX) != (self._profile == SANDBOX):
+            raise UsageError(
+                f"conversation {name} belongs to the profile {found.profile}",
+                hint=f"add -P {found.profile}",
+            )
+        return found
+
+    def _tell_what_goes_on(self, conversation: store.Conversation) -> None:
+        messages, last = self._history.turns(conversation)
+        if last is not None:
+            name = conversation.name or str(conversation.id)
+            count = counted(len(messages), "message")
+            said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
+            self._run.note(f"continuing {name} ({count}): {said}")
+
+    def leave(self) -> None:
+        """What comes next is a conversation of its own."""
+        self._conversation = None
+
+    @property
+    def started(self) -> bool:
+        return self._conversation is not None
+
+    @contextmanager
+    def turn(self, request: Request) -> Iterator[tuple[Request, list[Message]]]:
+        """The request as it goes on with the conversation, and the messages so far.
+
+        No other process goes on with it meanwhile.
+
+        Raises:
+            HistoryError: the history cannot be read, or the conversation stays locked.
+        """
+        if self._conversation is None:
+            yield request, []
+            return
+        wait = self._settings.timeout or _WAIT
+        with self._history.locked(self._conversation, wait, self._note_waiting):
+            messages, last = self._history.turns(self._conversation)
+            # Another profile's model may not be there.
+            model = last.model if last and last.profile == self._profile else None
+            yield request.continuing(messages, model), messages
+
+    def repeated(self) -> list[Message] | None:
+        """The messages of the last call, to send them again."""
+        if self._conversation is None:
+            return None
+        _messages, last = self._history.turns(self._conversation)
+        return self._history.messages(last.id) if last else None
+
+    def record(
+        self,
+        body: Body,
+        started: float,
+        answer: Answer,
+        cost: Cost | None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Keep a request that ended, however it ended."""
+        outcome, exit_code = outcome_and_exit_code(error)
+        options = {k: v for k, v in body.items() if k not in {"model", "messages", "stream"}}
+        call = Call(
+            started=started,
+            profile=self._profile,
+            base_url=self._settings.base_url,
+            model=body["model"],
+            outcome=outcome,
+            exit_code=exit_code,
+            seconds=answer.seconds,
+            options=options,
+            answer=answer.text,
+            reasoning=answer.reasoning,
+            model_returned=answer.model,
+            tool_calls=answer.tool_calls or None,
+            finish_reason=answer.finish_reason,
+            usage=answer.usage,
+            credits=cost.credits if cost else None,
+            credits_source=cost.source if cost else "unknown",
+            first_token_seconds=answer.first_token_seconds,
+            retries=answer.attempts - 1,
+            request_id=answer.request_id or getattr(error, "request_id", None),
+            error=getattr(error, "message", None),
+        )
+        self._store(call, body["messages"])
+
+    def _store(self, call: Call, messages: Sequence[Message]) -> None:
+        keys = self._run.terminal.stderr.keys
+        try:
+            self._conversation = self._history.record(call, messages, self._conversation, keys)
+        except HistoryError as problem:
+            self._run.warn(f"this call is not in the history: {problem.message}")
+
+    def _note_waiting(self) -> None:
+        self._run.note("waiting for another ocx in the same conversation")
+
+
+@contextmanager
+def open_recorder(
+    run: Runtime, settings: Settings, conversation: Conversation
+) -> Iterator[HistoryRecorder | None]:
+    """An open history and its conversation; None with a warning if it cannot be opened.
+
+    Raises:
+        UsageError: the conversation's name cannot be one.
+        HistoryError, ConfigError: it cannot be opened, and a conversation is to be continued.
+    """
+    patience = PATIENCE if conversation.continues else PATIENCE_OF_ANSWERS
+    try:
+        history = History(state_dir(run.terminal.env), patience)
+    except (HistoryError, ConfigError) as problem:
+        if conversation.continues:
+            raise
+        run.warn(f"this call is not in the history: {problem.message}")
+        yield None
+        return
+    try:
+        recorder = HistoryRecorder(run, settings, history)
+        recorder.choose(conversation)
+        yield recorder
+    finally:
+        history.close()

@@ -1,0 +1,199 @@
+"""Reasoning that a server sends inside the text, as `<think>…</think>` before the answer.
+
+DeepSeek and Qwen behind many servers do so instead of sending `reasoning_content`.
+
+Reasoning inside the text of a stream, told apart on its way to who prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from ocx.api.answer import Answer
+from ocx.api.types import Delta
+
+OPEN = "<think>"
+CLOSE = "</think>"
+
+
+class Split(NamedTuple):
+    """A piece of an answer, divided. Either part may be empty."""
+
+    text: str
+    reasoning: str
+
+
+class ThinkSplitter:
+    """Divide a streamed answer, cut anywhere, into text and reasoning.
+
+    Only a block that is the very first thing of the answer counts (white space before it is
+    allowed), and only if it closes: text is held back until that is known. White space around
+    the block belongs to neither part.
+
+    Args:
+        begun_before: a `</think>` that comes first ends a block, too: the server's template has
+            begun it, and the model left it empty.
+
+    Attributes:
+        decided: the rest of the answer is text; `feed` need not be called anymore.
+        closed: there was a block.
+    """
+
+    def __init__(self, *, begun_before: bool = False) -> None:
+        self.decided = False
+        self._ends = (CLOSE,) if begun_before else ()
+        self._head = ""
+        self._block: list[str] | None = None
+        self._seam = ""
+        self.closed = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether any text has come."""
+        return bool(self._head)
+
+    def feed(self, text: str) -> Split:
+        """Take the next piece; give back what is certain by now."""
+        if self.decided:
+            return Split(text, "")
+        if self.closed:
+            return Split(self._after_block(text), "")
+        if self._block is not None:
+            return self._inside(text)
+        return self._beginning(text)
+
+    def _beginning(self, text: str) -> Split:
+        self._head += text
+        start = self._head.lstrip()
+        if start.startswith(OPEN):
+            self._block = []
+            return self._inside(start[len(OPEN) :])
+        if start.startswith(self._ends):
+            self.closed = True
+            return Split(self._after_block(start[len(CLOSE) :]), "")
+        if any(tag.startswith(start) for tag in (OPEN, *self._ends)):
+            return Split("", "")
+        return Split(self.end(), "")
+
+    def end(self) -> str:
+        """The text that was held back, if the block never closed."""
+        text = "" if self.decided or self.closed else self._head + self._rest_of_block()
+        self.decided = True
+        return text
+
+    def _inside(self, text: str) -> Split:
+        assert self._block is not None  # noqa: S101 - for mypy; feed has looked
+        self._block.append(text)
+        # Only the end of what came before can begin the tag: a long block is not searched again.
+        if CLOSE not in self._seam + text:
+            self._seam = (self._seam + text)[-len(CLOSE) + 1 :]
+            return Split("", "")
+        reasoning, _, rest = "".join(self._block).partition(CLOSE)
+        self.closed = True
+        return Split(self._after_block(rest), reasoning.strip())
+
+    def _after_block(self, text: str) -> str:
+        text = text.lstrip()
+        self.decided = bool(text)
+        return text
+
+    def _rest_of_block(self) -> str:
+        if self._block is None:
+            return ""
+        # The head ends with the piece that held the tag: what followed it there comes first here.
+        return "".join(self._block)[len(self._head.lstrip()) - len(OPEN) :]
+
+
+def split_think(text: str) -> Split:
+    """Divide a whole answer."""
+    splitter = ThinkSplitter()
+    before, reasoning = splitter.feed(text)
+    return Split(before + splitter.end(), reasoning)
+
+
+def split_whole(text: str) -> Split:
+    """Divide an answer of which nothing has been shown.
+
+    Where the server's template has said `<think>` already, only `</think>` is in the answer: what
+    stands before it is reasoning.
+    """
+    if "think>" not in text:  # almost always, and many rows are read
+        return Split(text, "")
+    split = split_think(text)
+    end = _lone_end(text)
+    if split.text != text or end is None:
+        return split
+    return Split(text[end + len(CLOSE) :].lstrip(), text[:end].strip())
+
+
+class LateThink:
+    """Watch the text of a stream for a `</think>` that no `<think>` began.
+
+    Attributes:
+        came: it did, so what was shown before it is reasoning.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._watched: str | None = ""  # the end of the text so far; None: the first tag has come
+
+    def watch(self, text: str) -> None:
+        """Look at the next piece."""
+        if self._watched is None:
+            return
+        seen = self._watched + text
+        self._watched = seen[-len(CLOSE) :]
+        if "think>" in seen and (OPEN in seen or CLOSE in seen):
+            self.came = _lone_end(seen) is not None
+            self._watched = None
+
+
+def _lone_end(text: str) -> int | None:
+    """Where `</think>` stands, if it is the first tag and not quoted as code."""
+    end = text.find(CLOSE)
+    if end < 0 or OPEN in text[:end] or text[:end].endswith("`"):
+        return None
+    return end
+
+
+class Thinking:
+    """Passes deltas on to `hear`, with the reasoning that stands in their text apart."""
+
+    def __init__(self, hear: Callable[[Sequence[Delta]], object]) -> None:
+        self._hear = hear
+        self._splitter = ThinkSplitter(begun_before=True)
+        self._late = LateThink()
+
+    def take(self, deltas: Sequence[Delta]) -> None:
+        splitter = self._splitter
+        if not splitter.begun and len(deltas) == 1 and deltas[0].finish_reason is not None:
+            self._hear(_divided(deltas, split_whole))  # nothing has been shown yet
+            return
+        if not splitter.decided:
+            deltas = _divided(deltas, splitter.feed)
+        if not splitter.closed:
+            one = len(deltas) == 1
+            self._late.watch(deltas[0].text if one else "".join([d.text for d in deltas]))
+        self._hear(deltas)
+
+    def end(self) -> None:
+        """Pass on what was held back."""
+        if rest := self._splitter.end():
+            self._hear([Delta(rest, "", "", None)])
+
+    def of(self, answer: Answer) -> Answer:
+        """The answer as it is kept: what was shown stays, but reasoning is no text in it."""
+        if not self._late.came:
+            return answer
+        text, reasoning = split_whole(answer.text)
+        return replace(answer, text=text, reasoning=answer.reasoning + reasoning, late_think=True)
+
+
+def _divided(deltas: Sequence[Delta], split: Callable[[str], Split]) -> list[Delta]:
+    parts = [split(delta.text) for delta in deltas]
+    return [
+        delta._replace(text=part.text, reasoning=delta.reasoning + part.reasoning)
+        for delta, part in zip(deltas, parts, strict=True)
+    ]

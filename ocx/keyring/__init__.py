@@ -1,1 +1,0 @@
-"""API keys: finding, storing, checking and adding them."""

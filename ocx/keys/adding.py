@@ -1,0 +1,300 @@
+"""Validating a key: what its endpoint says, and the settings under which it may be sent there.
+
+A new key: read it, ask its endpoint about it, store it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ocx.api.balance import Balance, parse_balance
+from ocx.api.urls import origin
+from ocx.config.profiles import ConfigFile, choose_profile, load, users_of
+from ocx.config.saving import change_profile
+from ocx.config.schema import DEFAULT_BASE_URL, env_name
+from ocx.config.settings import Settings
+from ocx.errors import AuthError, ConfigError, CreditsError, OcxError, ServerError, UsageError
+from ocx.keys.credentials import Keys, StoredKey, change_keys, stored_key
+from ocx.keys.lookup import (
+    FILE_VARIABLE,
+    PROVIDER_VARIABLE,
+    check_key,
+    client_for,
+    key_from,
+    read_key_file,
+)
+from ocx.runtime import Runtime
+from ocx.secret import Secret
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from ocx.api import Client
+
+State = Literal["valid", "no credits", "invalid", "could not tell", "failed"]
+
+
+class Verdict(NamedTuple):
+    """`error` is what the command ends with: None only if the key is valid.
+
+    `could not tell` is a failure (exit 8) and not a success: a script that asks whether a key is
+    valid must not be told yes by an endpoint that would serve anybody.
+    """
+
+    state: State
+    detail: str
+    error: OcxError | None = None
+    balance: Decimal | None = None
+
+
+def validate_key(client: Client, path: str | None = None, scale: Decimal | None = None) -> Verdict:
+    """Ask the endpoint of `client`; never raises an OcxError.
+
+    Args:
+        path: where the balance stands in the answer; None finds it.
+        scale: what to multiply it by.
+    """
+    try:
+        reply = client.balance()
+    except OcxError as error:
+        return _without_balance(client) if error.status == 404 else _from_error(error)
+    try:
+        return _from_balance(parse_balance(reply.body, path=path, scale=scale))
+    except ServerError as error:
+        return _unknown(error.message)
+    except OcxError as error:
+        return _from_error(error)
+
+
+def ask_endpoint(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
+    """Ask the endpoint of `settings` about a key that need not be stored.
+
+    Raises:
+        ConfigError: the key must not go there.
+    """
+    with client_for(run, settings, secret) as client:
+        return validate_key(client, settings.balance_path, settings.balance_scale)
+
+
+def refuse_keyless(settings: Settings) -> None:
+    """Refuse an endpoint that takes no key of ours.
+
+    Raises:
+        UsageError: it is the sandbox, or has auth = none.
+    """
+    if settings.sandbox:
+        raise UsageError(
+            f"the sandbox (from {settings.sources['sandbox']}) makes its own key; "
+            "a real one never goes there",
+            hint="leave out --sandbox, unset OCX_SANDBOX, or name a profile with -P",
+        )
+    if settings.auth == "none":
+        raise UsageError(
+            f"profile {settings.profile} sends no key: it has auth = none",
+            hint="name another profile with -P",
+        )
+
+
+def settings_of(run: Runtime, key: StoredKey) -> Settings:
+    """The settings under which a stored key may be sent: of a profile that uses it.
+
+    A key that no profile uses goes back to where it was added, without the headers of another
+    endpoint. -P chooses among several profiles.
+
+    Raises:
+        ConfigError: flags or environment name another endpoint.
+        UsageError: the endpoint takes no key of ours.
+    """
+    users = users_of(load(run.terminal.env), key.name)
+    profile = _profile_for(run, key, users)
+    settings = run.with_flags(profile=profile).settings()
+    refuse_keyless(settings)
+    home = settings.profile_base_url
+    if profile not in users and key.base_url is not None:
+        home = key.base_url
+    if origin(settings.base_url) == origin(home):
+        return settings
+    if profile in users or settings.sources["base_url"].is_explicit:
+        raise ConfigError(
+            f"the key {key.name} goes only to {home}, and not to {settings.base_url}",
+            hint="leave out --base-url and unset OCX_BASE_URL",
+        )
+    return replace(settings, base_url=home, headers={})
+
+
+def _from_balance(reading: Balance) -> Verdict:
+    amounts = [b.amount for b in (reading, *reading.currencies) if b.amount is not None]
+    if reading.unlimited or not amounts:
+        return Verdict("valid", "unlimited")
+    detail = ", ".join(
+        f"{b.amount:f} {b.unit}" for b in (reading, *reading.currencies) if b.amount is not None
+    )
+    # A guessed number may be anything: it does not make a key useless.
+    if max(amounts) > 0 or reading.confidence == "guessed":
+        return Verdict("valid", detail, None, reading.amount)
+    error = CreditsError(f"no credits are left: the balance is {detail}")
+    return Verdict("no credits", detail, error, reading.amount)
+
+
+def _without_balance(client: Client) -> Verdict:
+    """Without /balance, ask /models: a list proves little, a refusal proves the key invalid."""
+    try:
+        client.models()
+    except OcxError as error:
+        return _from_error(error)
+    return _unknown("this server has no /balance, and its /models may be open to everybody")
+
+
+def _from_error(error: OcxError) -> Verdict:
+    if isinstance(error, AuthError):
+        return Verdict("invalid", error.message, error)
+    if isinstance(error, CreditsError):
+        return Verdict("no credits", error.message, error)
+    return Verdict("failed", error.message, error)
+
+
+def _unknown(why: str) -> Verdict:
+    error = ServerError(f"could not check the key: {why}", hint="")
+    return Verdict("could not tell", why, error)
+
+
+def _profile_for(run: Runtime, key: StoredKey, users: Sequence[str]) -> str:
+    """The profile in force if it uses the key, or nobody does; else the first that does."""
+    config = load(run.terminal.env)
+    current: str = choose_profile(config, run.flags, run.terminal.env).value
+    if not users or current in users:
+        return current
+    if run.flags.get("profile") is not None:
+        raise ConfigError(
+            f"profile {current} does not use the key {key.name}",
+            hint=f"used by: {', '.join(users)}; `ocx keys use {key.name} -P {current}` changes it",
+        )
+    return users[0]
+
+
+def refuse_stored(keys: Keys, name: str) -> None:
+    """Refuse a name that is in use.
+
+    Raises:
+        UsageError: a key has it.
+    """
+    if name in keys:
+        raise UsageError(
+            f"there is a key {name} already",
+            hint=f"`ocx keys rotate {name}` replaces it, and checks the new one first",
+        )
+
+
+def read(run: Runtime, settings: Settings, name: str) -> Secret:
+    """The key from --key-file, stdin or a hidden prompt, hidden from stderr from now on.
+
+    Raises:
+        UsageError: nobody can be asked, or the endpoint takes no key.
+        ConfigError: it is not a key, or must not go to the endpoint.
+    """
+    refuse_keyless(settings)
+    path = run.flags.get("key_file")
+    if path is not None:
+        found = read_key_file(path, run.read_stdin)
+        secret, warnings = found.secret, found.warnings
+    elif run.terminal.stdin_tty:
+        secret, warnings = key_from(_prompt(run, name), "the key"), ()
+    else:
+        secret, warnings = key_from(run.read_stdin(), "the key on stdin"), ()
+    assert secret is not None  # noqa: S101 - a key file always holds one, told to mypy
+    run.terminal.stderr.hide(secret)
+    for warning in (*warnings, *check_key(secret, "the key", settings.base_url)):
+        run.warn(warning)
+    return secret
+
+
+def _prompt(run: Runtime, name: str) -> str:
+    if not run.terminal.can_ask():
+        raise UsageError(
+            "nobody can be asked for the key here",
+            hint=f"pipe it in: ocx keys add {name} < FILE, or use --key-file",
+        )
+    import getpass  # only if a person types a key
+
+    try:
+        return getpass.getpass(f"Key for {name} (not shown): ")
+    except EOFError:
+        raise UsageError("no key was given; nothing is stored") from None
+
+
+def ask(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
+    """What the endpoint says about the key; one without credits is still a key.
+
+    Raises:
+        OcxError: the endpoint refuses the key, or cannot be asked.
+    """
+    verdict = ask_endpoint(run, settings, secret)
+    if verdict.state in {"invalid", "failed"} and verdict.error is not None:
+        verdict.error.hint = "nothing was changed; " + (
+            "copy the key from the dashboard again"
+            if verdict.state == "invalid"
+            else "try again later (`ocx keys add --no-check` stores a key without asking)"
+        )
+        raise verdict.error
+    if verdict.state != "valid":
+        known = "could not check the key" if verdict.state == "could not tell" else verdict.state
+        run.warn(f"{known}: {verdict.detail}")
+    return verdict
+
+
+def store(run: Runtime, key: StoredKey) -> None:
+    def change(keys: Keys) -> None:
+        refuse_stored(keys, key.name)  # another process may have been faster
+        keys[key.name] = key
+
+    change_keys(run.terminal.env, change)
+    run.note(f"key {key.name} ({key.secret.masked()}) is stored")
+
+
+def replace_key(run: Runtime, old: StoredKey, new: StoredKey) -> None:
+    def change(keys: Keys) -> None:
+        if stored_key(keys, old.name).secret != old.secret:
+            raise ConfigError(f"another process changed the key {old.name} meanwhile")
+        keys[old.name] = new
+
+    change_keys(run.terminal.env, change)
+    run.note(f"key {new.name} is {new.secret.masked()} now")
+
+
+def use_where_none(run: Runtime, settings: Settings, key: StoredKey) -> list[str]:
+    """Let the profile in force use a new key, if it has none; the profiles that use it now."""
+    used: list[str] = []
+    own = origin(settings.base_url) == origin(settings.profile_base_url)
+
+    def change(_: ConfigFile, profile: dict[str, Any]) -> None:
+        if own and not profile.get("key_name") and not profile.get("api_key_command"):
+            profile["key_name"] = key.name
+            used.append(settings.profile)
+
+    flags = {"profile": settings.profile}
+    changed = change_profile(run.terminal.env, flags, change, create=False)
+    for note in changed.notes():
+        run.note(note)
+    if used:
+        run.note(f"profile {settings.profile} uses it from now on")
+        _note_variables(run)
+    else:
+        run.note(f"`ocx keys use {key.name} -P PROFILE` makes a profile use it")
+    return used
+
+
+def warn_of_use(run: Runtime, key: StoredKey, profile: dict[str, Any]) -> None:
+    if profile.get("api_key_command"):
+        run.warn("its api_key_command comes first: `ocx config unset api_key_command`")
+    url = str(profile.get("base_url", DEFAULT_BASE_URL))
+    if key.base_url is not None and origin(key.base_url) != origin(url):
+        run.warn(f"the key was stored for {key.base_url}: it is not sent to {url} of this profile")
+    _note_variables(run)
+
+
+def _note_variables(run: Runtime) -> None:
+    for variable in (env_name("api_key"), FILE_VARIABLE, PROVIDER_VARIABLE):
+        if run.terminal.env.get(variable) and run.flags.get("profile") is None:
+            run.note(f"{variable} is set, and comes first unless -P names the profile")

@@ -1,0 +1,104 @@
+"""The next step after an error, where the settings know more than the server's answer tells.
+
+From settings to an open client: its key, or the sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocx.api.types import Endpoint
+from ocx.config.paths import SANDBOX_FILE, if_known, state_dir
+from ocx.config.settings import Settings
+from ocx.errors import AuthError, NetworkError, OcxError
+from ocx.keys.lookup import endpoint, find_key
+from ocx.runtime import Runtime
+
+if TYPE_CHECKING:
+    from ocx.api import Client
+
+
+def advise(error: OcxError, settings: Settings) -> None:
+    """Give `error` the hint that fits the endpoint of `settings`, if there is a better one."""
+    if isinstance(error, AuthError) and error.status is not None and settings.auth == "none":
+        error.hint = (
+            f"no key was sent: profile {settings.profile} has auth = none; if it needs one:"
+            f" `ocx -P {settings.profile} config unset auth`, then `ocx keys add`"
+        )
+    elif isinstance(error, NetworkError) and "Connection refused" in error.message:
+        error.hint = f"is the server running? `{_doctor(settings)}` tells more"
+
+
+def _doctor(settings: Settings) -> str:
+    words = ["ocx"]
+    if settings.from_flag("base_url"):
+        words += ["--base-url", settings.base_url]
+    elif settings.profile != "default":
+        words += ["-P", settings.profile]
+    return " ".join([*words, "doctor"])
+
+
+@contextmanager
+def open_client(run: Runtime, settings: Settings) -> Iterator[Client]:
+    """An open client for the endpoint that `settings` mean; raises as `open_endpoint`."""
+    from ocx.api import Client  # httpx: a batch opens the endpoint alone
+
+    with open_endpoint(run, settings) as found, Client(found) as client:
+        yield client
+
+
+@contextmanager
+def open_endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
+    """The endpoint that `settings` mean, with its key, which stderr hides from now on.
+
+    Raises:
+        AuthError: there is no key.
+        ConfigError: the URL is refused, or the key cannot be read.
+    """
+    run.start_logging()
+    if not settings.sandbox:
+        found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
+        for warning in found.warnings:
+            run.warn(warning)
+        if found.secret is not None:
+            run.terminal.stderr.hide(found.secret)
+        try:
+            yield endpoint(settings, found.secret)
+        except OcxError as error:
+            advise(error, settings)
+            raise
+        return
+    from ocx.serve.launch import sandbox  # a whole HTTP server, only if it is asked for
+
+    by_flag = settings.from_flag("sandbox")
+    if run.terminal.stderr_tty or not by_flag:
+        chosen = "" if by_flag else f" (chosen by {settings.sources['sandbox']})"
+        does = "the built-in server repeats your prompt and charges play credits"
+        run.note(f"sandbox{chosen}: {does}")
+    with sandbox(sandbox_folder(run)) as (base_url, key):
+        run.terminal.stderr.hide(key)
+        yield endpoint(settings, key, base_url)
+
+
+def sandbox_folder(run: Runtime) -> Path | None:
+    """Where the sandbox keeps its ledger; None, and a note, if it must stay in memory."""
+    from ocx.files import can_write  # as in open_endpoint
+    from ocx.locks import has_locks
+    from ocx.owners import keeps_modes
+
+    folder = if_known(state_dir, run.terminal.env)
+    if folder is None:
+        why = "there is no home folder"
+    elif not can_write(folder, SANDBOX_FILE):
+        why = f"{folder} cannot be written"
+    elif not keeps_modes(folder):
+        why = f"the file system of {folder} keeps no modes"
+    elif not has_locks(folder / f"{SANDBOX_FILE}.lock"):
+        why = f"the file system of {folder} has no locks"
+    else:
+        return folder
+    run.note(f"the sandbox's credits are kept in memory only: {why} (XDG_STATE_HOME)")
+    return None

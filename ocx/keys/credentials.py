@@ -1,0 +1,225 @@
+"""Running `api_key_command`: a program of the user's that prints the key.
+
+A stored key as a JSON document.
+
+Stored keys: `credentials.toml`, readable by its owner only.
+
+[keys.work]
+key = "sk-live-…"
+created = 2025-01-31T12:00:00Z
+base_url = "https://opencodex.hk/api/v1"     # where it was checked when it was added
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from ocx.config.paths import Env, credentials_file, default_credentials_file
+from ocx.config.values import check_name
+from ocx.errors import AuthError, ConfigError, out_of_reach
+from ocx.owners import NO_MODES, check_folder, is_ours, is_out_of_reach, keeps_modes
+from ocx.secret import Secret
+from ocx.suggest import nearest
+from ocx.toml import parse
+
+SECONDS = 60  # a fingerprint prompt takes a person that long
+
+
+def run_key_command(command: Sequence[str], source: str, env: Env) -> bytes:
+    """What the program writes to stdout; its stderr goes to ours. No shell, stdin is empty.
+
+    The output is never part of a message: it may be half a key.
+
+    Raises:
+        ConfigError: it cannot start, fails, or takes more than a minute.
+    """
+    try:
+        done = subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=dict(env),
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"{source} did not end within {SECONDS} s") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"{source} cannot run {command[0]}: {reason}") from error
+    if done.returncode != 0:
+        ended = f"ended with status {done.returncode}"
+        if done.returncode < 0:
+            ended = f"was killed by signal {-done.returncode}"
+        raise ConfigError(f"{source} {ended}", hint=f"try it by itself: {command[0]} …")
+    return done.stdout
+
+
+def key_document(key: StoredKey, users: Sequence[str]) -> dict[str, Any]:
+    """A stored key as `ocx keys` prints it: masked, with its age in days and its users."""
+    age = key.age_days(now())
+    return {
+        "name": key.name,
+        "key": key.secret.masked(),
+        "created": key.created and key.created.isoformat(),
+        "age_days": age,
+        "old": age is not None and age > OLD_AFTER_DAYS,
+        "profiles": list(users),
+        "base_url": key.base_url,
+    }
+
+
+T = TypeVar("T")
+
+OLD_AFTER_DAYS = 90
+OWN_KEYS = (
+    "a configuration named by OCX_CONFIG has keys of its own, and never gets those of the default"
+    " one: `ocx keys add NAME` stores one"
+)
+
+
+class StoredKey(NamedTuple):
+    """One stored key; `created` is None if the file does not say."""
+
+    name: str
+    secret: Secret
+    created: datetime | None = None
+    base_url: str | None = None
+
+    def age_days(self, now: datetime) -> int | None:
+        return None if self.created is None else max(0, (now - self.created).days)
+
+
+Keys = dict[str, StoredKey]
+
+
+def load_keys(env: Env) -> Keys:
+    """Every stored key by name.
+
+    Raises:
+        ConfigError: others can read the file, it is not ours, or it is broken.
+    """
+    path = credentials_file(env)
+    data = _private_bytes(path)
+    if data is None:
+        return {}
+    table = parse(data, path, hint=f"mend or remove {path}").get("keys", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: keys must be a table", hint=f"mend or remove {path}")
+    return {name: _stored_key(name, entry, path) for name, entry in table.items()}
+
+
+def stored_key(keys: Keys, name: str) -> StoredKey:
+    """The key of that name.
+
+    Raises:
+        AuthError: none is stored.
+    """
+    if name in keys:
+        return keys[name]
+    near = nearest(check_name(name, "key"), keys)
+    hint = f"did you mean {near}?" if near else f"`ocx keys add {name}` stores it"
+    raise AuthError(f"no key {name} is stored", hint=hint)
+
+
+def is_default_key(name: str, env: Env) -> bool:
+    """Whether only the default configuration has a key of that name."""
+    path = default_credentials_file(env)
+    if path == credentials_file(env):
+        return False
+    try:
+        return name in (parse(path.read_bytes(), path).get("keys") or {})
+    except (OSError, ConfigError, TypeError):
+        return False
+
+
+def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
+    """Let `change` alter the stored keys, and save them; what it raises saves nothing.
+
+    No copy is kept of the old file: it would keep keys that were removed.
+
+    Raises:
+        ConfigError: the stored keys cannot be read.
+        OcxError: the file cannot be written.
+    """
+    # Every call reads keys, few write them.
+    from ocx.config.completion_cache import write_names
+    from ocx.config.saving import changing
+    from ocx.files import OpenToOthers, atomic_write
+    from ocx.toml import dump
+
+    path = credentials_file(env)
+    with changing(path, path.parent, private=True):
+        keys = load_keys(env)
+        result = change(keys)
+        data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
+        try:
+            atomic_write(path, dump(data), 0o600, private=True)
+        except OpenToOthers:
+            raise ConfigError(
+                f"nothing was stored: others could read {path} (its file system keeps no modes)",
+                hint=NO_MODES,
+            ) from None
+        write_names(env, "keys", keys)
+    return result
+
+
+def now() -> datetime:
+    """The time to the second, as it is stored."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _private_bytes(path: Path) -> bytes | None:
+    """The content, if nobody else can read it; checked on the open file, not on the name."""
+    try:
+        with path.open("rb") as file:
+            _check_private(os.fstat(file.fileno()), path)
+            check_folder(path.parent)
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if is_out_of_reach(path):
+            raise out_of_reach(path, "XDG_CONFIG_HOME names another place") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _check_private(status: os.stat_result, path: Path) -> None:
+    if status.st_mode & 0o077:
+        chmod = f"chmod 600 {path}, and rotate the keys if others use this machine"
+        raise ConfigError(
+            f"{path} can be read by others (mode {status.st_mode & 0o777:04o})",
+            hint=chmod if keeps_modes(path.parent) else NO_MODES,
+        )
+    if not is_ours(status, path.parent):
+        raise ConfigError(f"{path} belongs to another user", hint=f"chown it, or remove {path}")
+
+
+def _stored_key(name: str, entry: Any, path: Path) -> StoredKey:
+    text = entry.get("key") if isinstance(entry, dict) else None
+    if not isinstance(text, str) or not Secret(text).is_valid():
+        raise ConfigError(f"{path}: keys.{name} holds no valid key", hint=f"mend or remove {path}")
+    base_url = entry.get("base_url")
+    return StoredKey(
+        name,
+        Secret(text),
+        _aware(entry.get("created")),
+        base_url if isinstance(base_url, str) else None,
+    )
+
+
+def _entry(key: StoredKey) -> dict[str, Any]:
+    fields = {"key": key.secret.reveal(), "created": key.created, "base_url": key.base_url}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _aware(created: Any) -> datetime | None:
+    """A time without an offset, written by hand, is taken as UTC."""
+    if not isinstance(created, datetime):
+        return None
+    return created if created.tzinfo else created.replace(tzinfo=UTC)

@@ -1,0 +1,333 @@
+"""Which key goes to which endpoint: keys and URLs are found as a pair."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ocx.api.types import Endpoint
+from ocx.api.urls import is_loopback, origin
+from ocx.config.paths import ELSEWHERE, Env, config_file, expand, if_known
+from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, env_name, value_in
+from ocx.config.settings import Settings, check_url
+from ocx.errors import AuthError, ConfigError, UsageError, out_of_reach
+from ocx.keys.credentials import OWN_KEYS, is_default_key, load_keys, run_key_command
+from ocx.owners import is_out_of_reach
+from ocx.secret import Secret, word_of_argv
+
+if TYPE_CHECKING:
+    from ocx.api import Client
+    from ocx.runtime import Runtime
+
+PROVIDER_VARIABLE = "OPENCODEX_API_KEY"
+FILE_VARIABLE = env_name("api_key_file")
+_SECRETS = ("/run/secrets", "/var/run/secrets")
+_KEY_FILE_CAP = 64 * 1024
+_NO_KEY_HINT = (
+    "store one with `ocx keys add NAME`, or set OPENCODEX_API_KEY; `--sandbox` needs no key"
+)
+_ENDPOINT_SETTINGS = BY_NAME.keys() & {item.name for item in fields(Endpoint)}
+_QUOTES = frozenset("\"'`“”‘’")
+_SHAPE_HINT = "a key is 1 to 512 printable ASCII characters without spaces or line breaks"
+
+
+class FoundKey(NamedTuple):
+    """A key that may be sent to the endpoint in use; None if that wants none.
+
+    `source` is for a person: `--key-file`, `environment OCX_API_KEY`, `api_key_command of
+    profile work`, `key work`.
+    """
+
+    secret: Secret | None
+    source: str
+    warnings: tuple[str, ...] = ()
+
+
+class Located(NamedTuple):
+    """Where the key would come from; `fetch` reads it, or runs the command that prints it."""
+
+    source: str
+    fetch: Callable[[], FoundKey]
+    quiet: bool = True
+    """Fetching reads no stdin and runs nothing."""
+
+
+def find_key(
+    settings: Settings, flags: Mapping[str, Any], env: Env, read_stdin: Callable[[], bytes]
+) -> FoundKey:
+    """The key for `settings.base_url`; the first hit of the lookup order wins.
+
+    Raises:
+        AuthError: there is none, or the stored one is gone.
+        ConfigError: it is malformed or unreadable, belongs to `ocx serve` elsewhere, or
+            `api_key_command` failed.
+        UsageError: `--key-file` for an endpoint that wants no key.
+    """
+    return locate_key(settings, flags, env, read_stdin).fetch()
+
+
+def locate_key(
+    settings: Settings, flags: Mapping[str, Any], env: Env, read_stdin: Callable[[], bytes]
+) -> Located:
+    """The same, without fetching it.
+
+    Raises:
+        AuthError: there is none.
+        ConfigError: there is none, and what may name one cannot be reached.
+        UsageError: `--key-file` for an endpoint that wants no key.
+    """
+    if settings.sandbox:  # a real key never goes there; it makes its own
+        return Located("sandbox", lambda: FoundKey(None, "sandbox"))
+    path = flags.get("key_file")
+    if settings.auth == "none":
+        return _no_auth(settings, path)
+    for located in _candidates(settings, path, env, read_stdin):
+        return located
+    config = if_known(config_file, env)
+    if config is not None and is_out_of_reach(config):
+        raise out_of_reach(config, f"set {env_name('api_key')}; {ELSEWHERE}")
+    raise AuthError(f"no key for {settings.base_url}", hint=_missing_hint(settings, env))
+
+
+def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None) -> Endpoint:
+    """What the client needs to know, after the last check of what goes where.
+
+    Args:
+        base_url: instead of the settings' own: the sandbox's, once its port is known.
+
+    Raises:
+        ConfigError: the URL is refused, or the key must not go there.
+    """
+    url = base_url or settings.base_url
+    check_url(url, settings.auth, settings.sources["base_url"])
+    if key is not None:
+        if settings.auth == "none":
+            raise ConfigError(f"profile {settings.profile} sends no key: it has auth = none")
+        check_key(key, "the key", url)
+    same = {name: getattr(settings, name) for name in _ENDPOINT_SETTINGS}
+    same["base_url"] = url
+    same["ca_bundle"] = expand(settings.ca_bundle) if settings.ca_bundle else None
+    return Endpoint(**same, key=key, allow_http=settings.auth == "none")
+
+
+def find_endpoint(run: Runtime, settings: Settings) -> Endpoint:
+    """The endpoint with its key, which stderr hides from now on.
+
+    Raises:
+        AuthError: there is no key.
+        ConfigError: as `endpoint`.
+        UsageError: the settings mean the sandbox, which has no endpoint of its own.
+    """
+    if settings.sandbox:
+        raise UsageError("the sandbox is not an endpoint", hint="name a profile with -P")
+    found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
+    for warning in found.warnings:
+        run.warn(warning)
+    if found.secret is not None:
+        run.terminal.stderr.hide(found.secret)
+    return endpoint(settings, found.secret)
+
+
+def client_for(
+    run: Runtime, settings: Settings, key: Secret | None, base_url: str | None = None
+) -> Client:
+    """A client that sends `key`, which stderr hides from now on; what it logs goes there.
+
+    Raises:
+        ConfigError: as `endpoint`.
+    """
+    from ocx.api import Client  # an HTTP library: `keys list` must not pay for it
+
+    run.start_logging()
+    if key is not None:
+        run.terminal.stderr.hide(key)
+    return Client(endpoint(settings, key, base_url))
+
+
+def key_from(data: bytes | str, what: str) -> Secret:
+    """The key that a file, a variable or a program holds; white space around it is dropped.
+
+    Raises:
+        ConfigError: it is not a key; it is not repeated.
+    """
+    text = (data if isinstance(data, str) else data.decode("utf-8-sig", "replace")).strip()
+    if text and _QUOTES & {text[0], text[-1]}:
+        raise ConfigError(
+            f"{what} stands in quotes",
+            hint="take them away; a shell does, `docker --env-file` and a file with a key do not",
+        )
+    key = Secret(text)
+    if not key.is_valid():
+        raise ConfigError(f"{what} is {'malformed' if text else 'empty'}", hint=_SHAPE_HINT)
+    return key
+
+
+def check_key(key: Secret, what: str, url: str) -> tuple[str, ...]:
+    """Check that `key` may go to `url`; warnings if it will hardly work there.
+
+    Raises:
+        ConfigError: it must not.
+    """
+    if not key.is_valid():
+        raise ConfigError(f"{what} is malformed", hint=_SHAPE_HINT)
+    host = origin(url)[1]
+    if key.reveal().startswith("sk-live-local-") and not is_loopback(host):
+        raise ConfigError(
+            f"{what} was made by `ocx serve`, and {host} is not this machine",
+            hint="use a key of that endpoint, or the base URL that `ocx serve` prints",
+        )
+    if _is_provider(url) and not key.reveal().startswith("sk-live-"):
+        return (f"{what} does not start with sk-live-, as keys of {host} do",)
+    return ()
+
+
+def read_key_file(path: str, read_stdin: Callable[[], bytes]) -> FoundKey:
+    """The key in a file, or on stdin if `path` is `-`.
+
+    A loose mode is a warning only, and none where secrets are mounted.
+
+    Raises:
+        ConfigError: the file cannot be read, or it holds no key.
+    """
+    if path == "-":
+        return FoundKey(key_from(read_stdin(), "the key on stdin"), "--key-file -")
+    return _key_in(path)
+
+
+def _key_in(path: str) -> FoundKey:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - one call less than Path's
+            data, mode = file.read(_KEY_FILE_CAP), os.fstat(file.fileno()).st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ConfigError(f"cannot read the key file {word_of_argv(path)}: {reason}") from error
+    loose = stat.S_ISREG(mode) and mode & 0o077 and not _is_mounted_secret(path, mode)
+    warnings = (f"{path} can be read by others (mode {mode & 0o777:04o})",) if loose else ()
+    return FoundKey(key_from(data, f"the key in {path}"), "--key-file", warnings)
+
+
+def _is_mounted_secret(path: str, mode: int) -> bool:
+    """Docker and Kubernetes mount secrets so that the container's user, whoever it is, can read."""
+    real = os.path.realpath(path)
+    return not mode & 0o022 and any(real.startswith(f"{folder}/") for folder in _SECRETS)
+
+
+def _no_auth(settings: Settings, path: str | None) -> Located:
+    if path is not None:
+        raise UsageError(
+            f"--key-file is given, but profile {settings.profile} has auth = none",
+            hint="leave it out, or use another profile with -P",
+        )
+    return Located("auth = none", lambda: FoundKey(None, "auth = none"))
+
+
+def _candidates(
+    settings: Settings, path: str | None, env: Env, read_stdin: Callable[[], bytes]
+) -> Iterator[Located]:
+    if path is not None:
+        yield Located(
+            "--key-file", lambda: _allowed(read_key_file(path, read_stdin), settings), path != "-"
+        )
+    if settings.from_flag("profile"):
+        yield from _profile_key(settings, env)
+    if env.get(env_name("api_key")):
+        yield _variable(env_name("api_key"), settings, env)
+    if value_in(env, FILE_VARIABLE):
+        yield _file_variable(settings, env)
+    if env.get(PROVIDER_VARIABLE) and _provider_may(settings):
+        yield _variable(PROVIDER_VARIABLE, settings, env)
+    yield from _profile_key(settings, env)
+
+
+def _variable(name: str, settings: Settings, env: Env) -> Located:
+    def fetch() -> FoundKey:
+        return _allowed(FoundKey(key_from(env[name], name), source), settings)
+
+    source = f"environment {name}"
+    return Located(source, fetch)
+
+
+def _file_variable(settings: Settings, env: Env) -> Located:
+    def fetch() -> FoundKey:
+        found = _key_in(expand(value_in(env, FILE_VARIABLE)))
+        return _allowed(found._replace(source=source), settings)
+
+    source = f"environment {FILE_VARIABLE}"
+    return Located(source, fetch)
+
+
+def _profile_key(settings: Settings, env: Env) -> Iterator[Located]:
+    """The profile's own key, which goes to the profile's own origin and nowhere else."""
+    if origin(settings.base_url) != origin(settings.profile_base_url):
+        return
+    if settings.api_key_command:
+        source = f"api_key_command of profile {settings.profile}"
+        yield Located(source, lambda: _allowed(_commanded(settings, source, env), settings), False)
+    if settings.key_name is not None:
+        yield Located(
+            f"key {settings.key_name}", lambda: _allowed(_stored(settings, env), settings)
+        )
+
+
+def _commanded(settings: Settings, source: str, env: Env) -> FoundKey:
+    output = run_key_command(settings.api_key_command, source, env)
+    return FoundKey(key_from(output, f"the output of {source}"), source)
+
+
+_STORE_HINT = "`ocx keys add {0}` stores it; `ocx keys use NAME` takes another"
+
+
+def _stored(settings: Settings, env: Env) -> FoundKey:
+    name = settings.key_name or ""
+    stored = load_keys(env).get(name)
+    if stored is None:
+        # Not the next place: a key meant for somewhere else would go to this profile's endpoint.
+        raise AuthError(
+            f"profile {settings.profile} uses the key {name}, and no such key is stored",
+            hint=OWN_KEYS if is_default_key(name, env) else _STORE_HINT.format(name),
+        )
+    if stored.base_url is not None and origin(stored.base_url) != origin(settings.base_url):
+        keys = f"ocx -P {settings.profile} keys"
+        raise AuthError(
+            f"the key {name} was stored for {stored.base_url}, and profile {settings.profile} goes"
+            f" to {settings.base_url}",
+            hint=f"for one of its own: `{keys} add NAME`, then `{keys} use NAME`",
+        )
+    return FoundKey(stored.secret, f"key {name}")
+
+
+def _allowed(found: FoundKey, settings: Settings) -> FoundKey:
+    assert found.secret is not None  # noqa: S101 - every fetch above reads one, told to mypy
+    what = f"the key ({found.source})"
+    more = check_key(found.secret, what, settings.base_url)
+    return found._replace(warnings=(*found.warnings, *more))
+
+
+def _provider_may(settings: Settings) -> bool:
+    return settings.sources["base_url"].is_explicit or _is_provider(settings.base_url)
+
+
+def _is_provider(url: str) -> bool:
+    return origin(url) == origin(DEFAULT_BASE_URL)
+
+
+def _missing_hint(settings: Settings, env: Env) -> str:
+    if origin(settings.base_url) != origin(settings.profile_base_url) and (
+        settings.key_name or settings.api_key_command
+    ):
+        return (
+            f"the key of profile {settings.profile} goes only to {settings.profile_base_url}; "
+            "use --key-file, OCX_API_KEY, or a profile for this endpoint"
+        )
+    for variable in (env_name("api_key"), FILE_VARIABLE, PROVIDER_VARIABLE):
+        if variable in env and not value_in(env, variable):
+            return f"{variable} is set, and empty: a secret that this job may not see?"
+    if env.get(PROVIDER_VARIABLE):
+        return (
+            f"{PROVIDER_VARIABLE} goes only to opencodex.hk; store a key for this profile with "
+            f"`ocx keys add NAME -P {settings.profile}`"
+        )
+    return _NO_KEY_HINT

@@ -1,0 +1,327 @@
+"""The seam below every call: no terminal, no Typer, no files, against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+
+from ocx.api import Client, Delta, Endpoint
+from ocx.api.answer import Answer
+from ocx.api.usage import Cost
+from ocx.chat.credits import Credits
+from ocx.chat.exchange import Exchange
+from ocx.chat.options import Checks, CreditLimits
+from ocx.chat.schema import Schema
+from ocx.chat.shorthand import from_shorthand
+from ocx.errors import (
+    AuthError,
+    BelowError,
+    IncompleteError,
+    InvalidAnswerError,
+    OcxError,
+    RejectedError,
+)
+from tests.support import answers
+from tests.support.chat_server import BALANCE, CHAT, ChatServer
+from tests.support.raw_server import CLOSE
+
+BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "go"}]}
+SCHEMA = Schema(from_shorthand("a"))
+
+
+class Sink:
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.finished: list[tuple[Answer, bool]] = []
+        self.delivered: list[str] = []
+
+    def write(self, deltas: Sequence[Delta]) -> None:
+        self.pieces.append("".join(delta.text for delta in deltas))
+
+    def finish(self, answer: Answer, *, complete: bool) -> None:
+        self.finished.append((answer, complete))
+
+    def deliver(self, text: str) -> None:
+        self.delivered.append(text)
+
+
+class Kept(NamedTuple):
+    body: dict[str, Any]
+    answer: Answer
+    cost: Cost | None
+    error: BaseException | None
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.kept: list[Kept] = []
+
+    def record(
+        self,
+        body: dict[str, Any],
+        started: float,
+        answer: Answer,
+        cost: Cost | None,
+        error: BaseException | None = None,
+    ) -> None:
+        assert started > 1_700_000_000
+        self.kept.append(Kept(body, answer, cost, error))
+
+
+@pytest.fixture
+def client(chat_server: ChatServer) -> Iterator[Client]:
+    with Client(Endpoint(chat_server.base_url, retries=0)) as client:
+        yield client
+
+
+def sent(server: ChatServer) -> list[Any]:
+    chats = [request for request in server.requests if request.target.endswith(CHAT)]
+    return [server.body(request) for request in chats]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_checked_retried_costed_call(
+    client: Client, chat_server: ChatServer, stream: bool
+) -> None:
+    """The answer that satisfies the schema, and what both requests took."""
+    texts = ('{"a": 1}', '{"a": "x"}')
+    whole = [answers.answer(answers.completion(text)) for text in texts]
+    scripts = [answers.stream(text) for text in texts] if stream else whole
+    chat_server.answer(*scripts, path=CHAT)
+    balances = [answers.answer({"balance": left}) for left in (500, 499.25)]
+    chat_server.answer(*balances, path=BALANCE)
+    sink, recorder = Sink(), Recorder()
+    exchange = Exchange(
+        client,
+        Checks(schema="a", schema_retries=1),
+        SCHEMA,
+        Credits(CreditLimits(cost=True, min_balance="10")),
+        recorder,
+        stream,
+    )
+    result = exchange.send(BODY, sink)
+    assert result.text == '{"a": "x"}' == result.answer.text
+    assert result.cost == Cost(Decimal("0.75"), "balance")
+    assert sink.pieces == list(texts) if not stream else "".join(sink.pieces) == "".join(texts)
+    assert [complete for _, complete in sink.finished] == [True, True]
+    assert sink.delivered == ['{"a": "x"}']
+    first, second = recorder.kept
+    assert isinstance(first.error, InvalidAnswerError)
+    assert (second.error, second.cost) == (None, result.cost)
+    told = sent(chat_server)[1]["messages"]
+    assert told[1] == {"role": "assistant", "content": '{"a": 1}'}
+    assert "$.a" in told[2]["content"]
+
+
+def test_it_needs_no_terminal_no_typer_and_no_files(chat_server: ChatServer) -> None:
+    """In a process of its own, in which every opened file is seen."""
+    chat_server.answer(answers.stream('{"a": 1}'), answers.stream('{"a": "x"}'), path=CHAT)
+    program = """
+import sys
+from ocx.chat.schema import Schema
+from ocx.chat.shorthand import from_shorthand
+from ocx.api import Client, Endpoint
+from ocx.chat.credits import Credits
+from ocx.chat.exchange import Exchange
+from ocx.chat.options import Checks, CreditLimits
+import ocx.api.completion, socket, encodings.idna, stringprep
+
+opened = []
+sys.addaudithook(lambda name, args: opened.append(args[0]) if name == "open" else None)
+checks = Checks(schema="a", schema_retries=1)
+with Client(Endpoint(sys.argv[1])) as client:
+    credits = Credits(CreditLimits(cost=True))
+    result = Exchange(client, checks, Schema(from_shorthand("a")), credits).send(
+        {"model": "m", "messages": [{"role": "user", "content": "go"}]}
+    )
+late = [name for name in opened if not str(name).endswith((".py", ".pyc"))]
+foreign = {"typer", "click", "rich", "sqlite3", "ocx.terminal", "ocx.runtime", "ocx.commands"}
+print(result.text, late, sorted(foreign & sys.modules.keys()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, chat_server.base_url],
+        # Coverage would bring sqlite3 along.
+        env={k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == '{"a": "x"} [] []\n'
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_is_the_same_value_whichever_way_it_comes(
+    client: Client, chat_server: ChatServer, stream: bool
+) -> None:
+    events = [
+        answers.delta("Hello"),
+        answers.finish(),
+        answers.usage(),
+        answers.event(answers.DONE),
+    ]
+    script = answers.STREAM_HEAD + b"".join(events) + answers.LAST_PIECE
+    chat_server.answer(script if stream else answers.answer(answers.completion("Hello")), path=CHAT)
+    answer = Exchange(client, stream=stream).send(BODY).answer
+    assert (answer.text, answer.reasoning, list(answer.tool_calls)) == ("Hello", "", [])
+    assert (answer.finish_reason, answer.model, answer.attempts) == ("stop", "deepseek-chat", 1)
+    assert answer.usage == answers.tokens() == answer.fields["usage"]
+    assert answer.seconds > 0
+    assert (answer.first_token_seconds is None) != stream
+
+
+def test_text_is_kept_only_for_who_asks(client: Client) -> None:
+    sink = Sink()
+    answer = Exchange(client, keep_text=False).send(BODY, sink).answer
+    assert (answer.text, answer.finish_reason) == ("", "stop")
+    assert "".join(sink.pieces) == "Hello!"
+    assert Exchange(client, keep_text=False, recorder=Recorder()).send(BODY).text == "Hello!"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_broken_answer_is_recorded_as_far_as_it_came(
+    client: Client, chat_server: ChatServer, stream: bool
+) -> None:
+    cut = answers.answer(answers.completion("Hel", "content_filter"))
+    chat_server.answer(
+        [answers.STREAM_HEAD + answers.delta("Hel"), CLOSE] if stream else cut, path=CHAT
+    )
+    sink, recorder = Sink(), Recorder()
+    with pytest.raises(IncompleteError):
+        Exchange(client, recorder=recorder, stream=stream).send(BODY, sink)
+    assert (sink.pieces, sink.finished[0][1]) == (["Hel"], False)
+    (kept,) = recorder.kept
+    assert kept.answer.text == "Hel"
+    assert isinstance(kept.error, IncompleteError)
+
+
+def test_a_refused_request_is_recorded_without_an_answer(
+    client: Client, chat_server: ChatServer
+) -> None:
+    chat_server.answer(answers.error(401, "invalid_key"), path=CHAT)
+    sink, recorder = Sink(), Recorder()
+    credits = Credits(CreditLimits(cost=True))
+    with pytest.raises(AuthError):
+        Exchange(client, credits=credits, recorder=recorder).send(BODY, sink)
+    (kept,) = recorder.kept
+    assert (kept.answer.text, kept.answer.finish_reason) == ("", None)
+    assert kept.answer.seconds > 0
+    assert kept.cost is not None
+    assert kept.cost.source == "unknown"
+    assert sink.finished == []
+
+
+def test_a_sink_that_fails_ends_the_call(client: Client) -> None:
+    """The disk is full, the reader is gone: what came until then is recorded."""
+
+    class Full(Sink):
+        def write(self, deltas: Sequence[Delta]) -> None:
+            raise OcxError("the disk is full")
+
+    sink, recorder = Full(), Recorder()
+    with pytest.raises(OcxError, match="full"):
+        Exchange(client, recorder=recorder).send(BODY, sink)
+    assert recorder.kept[0].answer.text.startswith("Hello")
+    assert sink.finished[0][1] is False
+
+
+def test_the_token_limit_fails_only_if_asked(client: Client, chat_server: ChatServer) -> None:
+    chat_server.answer(answers.stream("Hel", reason="length"), path=CHAT)
+    assert Exchange(client).send(BODY).answer.finish_reason == "length"
+    sink = Sink()
+    with pytest.raises(IncompleteError, match="token limit"):
+        Exchange(client, Checks(fail_on_length=True)).send(BODY, sink)
+    assert "".join(sink.pieces) == "Hel"
+
+
+def test_all_models_that_are_asked_share_one_deadline(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first takes six of the ten seconds."""
+    now = time.monotonic()
+    monkeypatch.setattr("ocx.api.deadlines.time.monotonic", lambda: now)
+    lefts: list[float] = []
+
+    class Slow(Client):
+        def stream(self, body: Mapping[str, Any]) -> Any:
+            nonlocal now
+            try:
+                return super().stream(body)
+            finally:
+                lefts.append(self._backend.left())
+                now += 6
+
+    chat_server.answer(answers.error(503), answers.stream("Hello"), path=CHAT)
+    with Slow(Endpoint(chat_server.base_url, retries=0, timeout=10)) as client:
+        Exchange(client, fallbacks=("b",)).send(BODY)
+        assert lefts == pytest.approx([10, 4])
+        Exchange(client).send(BODY)
+    assert lefts[2] == pytest.approx(10)
+
+
+def test_below_the_limit_nothing_is_sent(client: Client, chat_server: ChatServer) -> None:
+    credits = Credits(CreditLimits(min_balance="500"))
+    with pytest.raises(BelowError):
+        Exchange(client, credits=credits).send(BODY)
+    assert sent(chat_server) == []
+
+
+def test_extracted_code(client: Client, chat_server: ChatServer) -> None:
+    chat_server.answer(answers.stream("```\none\n```\n\n```\ntwo\n```\n"), path=CHAT)
+    sink = Sink()
+    result = Exchange(client, Checks(extract_last=True), keep_text=False).send(BODY, sink)
+    assert (result.text, sink.delivered) == ("two\n", ["two\n"])
+    assert result.answer.text.startswith("```\none")
+    chat_server.answer(answers.stream("none"), path=CHAT)
+    with pytest.raises(InvalidAnswerError):
+        Exchange(client, Checks(extract=True)).send(BODY)
+
+
+def test_a_server_that_refuses_response_format_is_asked_in_words(
+    client: Client, chat_server: ChatServer
+) -> None:
+    refused = answers.error(400, message="unknown field response_format")
+    chat_server.answer(refused, answers.stream('{"a": "x"}'), path=CHAT)
+    exchange = Exchange(client, Checks(schema="a"), SCHEMA)
+    assert exchange.send(BODY).text == '{"a": "x"}'
+    first, second = sent(chat_server)
+    assert "response_format" in first
+    assert second["messages"][0]["role"] == "system"
+    chat_server.answer(refused, path=CHAT)
+    with pytest.raises(RejectedError):
+        exchange.send({**BODY, "response_format": {"type": "json_object"}})
+
+
+def test_many_threads_share_nothing(chat_servers: Any) -> None:
+    """One client each, as `ocx.api.Client` asks; every thread gets its own answer."""
+    made = [chat_servers() for _ in range(8)]
+    for number, server in enumerate(made):
+        reply = json.dumps({"a": str(number)})
+        server.answer(answers.stream('{"a": 0}'), answers.stream(*reply), path=CHAT)
+
+    def call(server: ChatServer) -> str:
+        with Client(Endpoint(server.base_url)) as client:
+            checks = Checks(schema="a", schema_retries=1)
+            return Exchange(client, checks, SCHEMA).send(BODY).text
+
+    with ThreadPoolExecutor(len(made)) as pool:
+        texts = list(pool.map(call, made))
+    assert texts == [json.dumps({"a": str(number)}) for number in range(len(made))]
+
+
+def test_only_a_schema_is_asked_for_again(client: Client, chat_server: ChatServer) -> None:
+    """What the model is told then is about JSON."""
+    with pytest.raises(InvalidAnswerError):
+        Exchange(client, Checks(extract=True, schema_retries=3)).send(BODY)
+    assert len(sent(chat_server)) == 1

@@ -1,0 +1,64 @@
+"""What another tool gets to know."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocx.config.settings import resolve
+from ocx.errors import UsageError
+from ocx.keys.tool_environment import handover
+from ocx.secret import Secret
+
+KEY = Secret("sk-live-Te5tKey0000000000000000000001a2b")
+URL = "https://api.example/v1"
+
+
+def test_every_name_that_tools_read() -> None:
+    found = handover(resolve({"base_url": URL}, {}), KEY)
+    assert found.variables == {
+        "OPENAI_BASE_URL": URL,
+        "OPENAI_API_BASE": URL,
+        "OPENAI_API_KEY": KEY.reveal(),
+        "OCX_BASE_URL": URL,
+        "OCX_API_KEY": KEY.reveal(),
+        "OPENCODEX_API_KEY": KEY.reveal(),
+    }
+    assert found.removed == ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OCX_SANDBOX")
+
+
+def test_a_model_that_was_chosen() -> None:
+    for flags, env in (({"model": "m"}, {}), ({}, {"OCX_MODEL": "m"})):
+        found = handover(resolve(flags, env), KEY).variables
+        assert found["OPENAI_MODEL"] == found["OCX_MODEL"] == "m"
+    assert "OPENAI_MODEL" not in handover(resolve({}, {}), KEY).variables
+
+
+def test_flags_for_an_ocx_below() -> None:
+    found = handover(resolve({"timeout": 5.0, "retries": 0}, {}), KEY).variables
+    assert (found["OCX_TIMEOUT"], found["OCX_RETRIES"]) == ("5.0", "0")
+    again = resolve({}, found)
+    assert (again.timeout, again.retries) == (5.0, 0)
+
+
+def test_an_endpoint_without_keys_gets_none_of_ours(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    config = tmp_path / "config.toml"
+    config.write_text(f'[profiles.lan]\nbase_url = "{URL}"\nauth = "none"\n')
+    settings = resolve({"profile": "lan"}, {"OCX_CONFIG": str(config)})
+    found = handover(settings, None)
+    assert found.variables["OPENAI_API_KEY"] == "none"
+    assert found.variables["OCX_PROFILE"] == "lan"
+    assert not {"OCX_API_KEY", "OPENCODEX_API_KEY"} & found.variables.keys()
+    assert {"OCX_API_KEY", "OPENCODEX_API_KEY"} <= set(found.removed)
+    assert found.masked() == found.variables
+
+
+def test_masked() -> None:
+    found = handover(resolve({}, {}), KEY).masked()
+    assert KEY.reveal() not in found.values()
+    assert found["OPENAI_API_KEY"] == KEY.masked()
+
+
+def test_the_sandbox_is_not_for_others() -> None:
+    with pytest.raises(UsageError, match="sandbox") as error:
+        handover(resolve({"sandbox": True}, {}), None)
+    assert "ocx serve -- CMD" in str(error.value.hint)
