@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ocx.batch.control.budget import Limits
+from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.output.batch_row import as_number
 from ocx.batch.result import Result
 from ocx.batch.rows.row import Row
@@ -29,7 +29,7 @@ class Estimate:
     worst: Decimal | None = Decimal(0)
     likely: Decimal | None = None
 
-    def add(self, row: Row, limits: Limits) -> None:
+    def add(self, row: Row, limits: BudgetLimits) -> None:
         """Count a row that is left."""
         self.rows += 1
         self.prompt_tokens += prompt_tokens(row.body)
@@ -44,7 +44,7 @@ class Estimate:
         if known and len(known) == len(costs):
             self.likely = sum(known, Decimal(0)) / len(known) * self.rows
 
-    def exceeds(self, limits: Limits, balance: Decimal | None) -> bool:
+    def exceeds(self, limits: BudgetLimits, balance: Decimal | None) -> bool:
         """Whether the budget cannot hold: by the likely credits, else by the worst case."""
         need = self.likely if self.likely is not None else self.worst
         if need is None:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from ocx.api.fallback import is_unknown_model
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection, Connection
-from ocx.batch.control.settings import Settings as SchedulerSettings
-from ocx.batch.control.settings import Stop
+from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.ending import ending, summary_lines
 from ocx.batch.id_table import id_key
 from ocx.batch.inputs import FileInput, Input
@@ -73,7 +72,7 @@ class Setup:
 
     rows: Input
     settings: Settings
-    scheduler: SchedulerSettings
+    scheduler: RunLimits
     checks: Checks
     schema: Schema | None
     out: RowsOut

@@ -12,7 +12,7 @@ from typing import Protocol
 from ocx.api.network_errors import place_of
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import Settings, Stop
+from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.control.task import Task
 from ocx.batch.dedup import SOURCE as DEDUP
 from ocx.batch.dedup import Dedup
@@ -69,7 +69,7 @@ class Job:
     rows: Rows
     connect: Callable[[], Connection]
     base_url: str
-    settings: Settings = field(default_factory=Settings)
+    settings: RunLimits = field(default_factory=RunLimits)
     store: Store | None = None
     window: Window | None = None
     retry: Retry = "retryable"

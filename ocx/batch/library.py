@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection
-from ocx.batch.control.budget import Limits
+from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import Settings
+from ocx.batch.control.settings import RunLimits
 from ocx.batch.handover import Handover
 from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window
@@ -75,7 +75,7 @@ class Pool:
         if schema is not None:
             defaults.setdefault("response_format", schema.response_format())
         self._composer = Composer(defaults, system)
-        self._settings = Settings(workers, retries, limits=Limits(max_credits, min_balance))
+        self._settings = RunLimits(workers, retries, limits=BudgetLimits(max_credits, min_balance))
         self._connection = _Kept(self._endpoint, Checks(), schema)
         self._before: Scheduler | None = None
         self._loop = asyncio.new_event_loop()

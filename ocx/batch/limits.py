@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ocx.batch.control.budget import Limits
+from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.failures import parse_max_failures
-from ocx.batch.control.settings import Settings
+from ocx.batch.control.settings import RunLimits
 from ocx.batch.options import BatchBudget, Failures, RowChecks, Speed
 from ocx.chat.credits import refuse_play_money, threshold
 from ocx.chat.prices import known_prices, prices_of
 from ocx.config import profiles
-from ocx.config.settings import Settings as OcxSettings
+from ocx.config.settings import Settings
 from ocx.descriptors import raise_limit
 from ocx.runtime import Runtime
 
@@ -17,8 +17,8 @@ _OTHER_FILES = 64
 
 
 def make_limits(
-    run: Runtime, settings: OcxSettings, budget: BatchBudget, checks: RowChecks
-) -> Limits:
+    run: Runtime, settings: Settings, budget: BatchBudget, checks: RowChecks
+) -> BudgetLimits:
     """The budget, with the prices of the config file, else of the endpoint if they matter.
 
     Raises:
@@ -35,7 +35,7 @@ def make_limits(
         prices = known_prices(run, settings, (settings.model, *settings.fallback_models))
     else:
         prices = prices_of(profiles.load(run.terminal.env).prices(), settings.aliases)
-    return Limits(
+    return BudgetLimits(
         *limits,
         prices,
         1 + checks.schema_retries,
@@ -54,10 +54,10 @@ def possible_jobs(run: Runtime, jobs: int) -> int:
 
 
 def make_settings(
-    run: Runtime, settings: OcxSettings, speed: Speed, failures: Failures, limits: Limits
-) -> Settings:
+    run: Runtime, settings: Settings, speed: Speed, failures: Failures, limits: BudgetLimits
+) -> RunLimits:
     """What the scheduler keeps to. Raises UsageError."""
-    return Settings(
+    return RunLimits(
         possible_jobs(run, speed.jobs),
         settings.retries,
         speed.rpm,

@@ -5,18 +5,59 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ocx.batch.output.states import Retry, States
 from ocx.batch.rows.row import BadRow, Row
-from ocx.batch.rows.selection import Selection
-from ocx.batch.rows.source import FileSource, Problems
 from ocx.errors import UsageError
+
+if TYPE_CHECKING:
+    from ocx.batch.rows.selection import Selection
+    from ocx.batch.rows.source import FileSource
 
 CHANGED = (
     "the input, the base URL or the options changed since the last run; use another -o for them"
 )
+MOST_SHOWN = 20
+_MOST_LINES = 4
+
+
 Hash = Callable[[Row], str]
 Seen = Callable[[Row], None]
+
+
+@dataclass
+class Problems:
+    """What is wrong with an input: each fault once, with its first lines; all of them counted."""
+
+    faults: dict[str, list[int]] = field(default_factory=dict)
+    alike: Counter[str] = field(default_factory=Counter)
+    count: int = 0
+
+    def add(self, line: int, message: str) -> None:
+        self.count += 1
+        if message in self.faults or len(self.faults) < MOST_SHOWN:
+            lines = self.faults.setdefault(message, [])
+            self.alike[message] += 1
+            if len(lines) < _MOST_LINES:
+                lines.append(line)
+
+    def error(self, name: str) -> UsageError:
+        """All of them as one error."""
+        told = "; ".join(map(self._told, self.faults))
+        more = self.count - sum(self.alike.values())
+        return UsageError(
+            f"{name}: {told}{f'; and {more} more' if more else ''}",
+            hint="nothing was sent; --keep-going turns such rows into error rows",
+        )
+
+    def _told(self, message: str) -> str:
+        first, *others = self.faults[message]
+        if not others:
+            return f"line {first} {message}"
+        more = ", …" if self.alike[message] > _MOST_LINES else ""
+        lines = f"{self.alike[message] - 1:,} more: {', '.join(map(str, others))}{more}"
+        return f"line {first} {message} (the same in {lines})"
 
 
 @dataclass

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ocx.batch.job import Run
 from ocx.output.batch_progress import Form, Snapshot
 from ocx.runtime import Runtime
+
+if TYPE_CHECKING:
+    from ocx.batch.job import Run
 
 _WINDOW = 10.0  # seconds that the rate is taken of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ocx.batch.connection import ApiConnection
-from ocx.batch.control.settings import Settings
+from ocx.batch.control.settings import RunLimits
 from ocx.batch.job import Job, Run
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.batch_row import Written, read_row
@@ -135,7 +135,7 @@ def run_to(
     window = None
     if ordered:
         window = Window(path.with_name(f".{path.name}.window"), size=64)
-    settings = job.pop("settings", Settings(8))
+    settings = job.pop("settings", RunLimits(8))
     try:
         batch = Run(Job(given, server.connect, URL, settings, store=store, window=window, **job))
         batch.run()

@@ -289,7 +289,7 @@ from pathlib import Path
 sys.path.insert(0, ".")
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection
-from ocx.batch.control.settings import Settings
+from ocx.batch.control.settings import RunLimits
 from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window, spool_path
 from ocx.batch.output.render import BatchRows
@@ -301,7 +301,7 @@ ordered = sys.argv[5] == "ordered"
 store = Store(out, BatchRows(), resume=True)
 window = Window(spool_path(out), 64) if ordered else None
 endpoint = Endpoint(url, None, retries=0, allow_http=True)
-job = Job(rows(count), lambda: ApiConnection(endpoint), url, Settings(8), store=store,
+job = Job(rows(count), lambda: ApiConnection(endpoint), url, RunLimits(8), store=store,
           window=window, total=count)
 run = Run(job)
 if kill >= 0:

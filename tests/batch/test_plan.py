@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ocx.batch.control.budget import Limits
+from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import Stop
 from ocx.batch.ending import summary_lines
 from ocx.batch.estimate import Estimate
@@ -207,7 +207,7 @@ def test_an_example_of_each_class() -> None:
     assert document["server"]["retryable"] is True
 
 
-PRICE = Limits(max_credits=Decimal(1), prices={"m": Price(Decimal(10), Decimal(20))})
+PRICE = BudgetLimits(max_credits=Decimal(1), prices={"m": Price(Decimal(10), Decimal(20))})
 
 
 def test_an_estimate_counts_four_bytes_a_token_and_the_worst_case() -> None:
@@ -229,7 +229,7 @@ def test_a_sample_says_what_is_likely() -> None:
     estimate.measure([result(credits="0.001"), result(credits="0.003"), BAD])
     assert estimate.likely == Decimal("0.2")
     assert not estimate.exceeds(PRICE, None)
-    assert estimate.exceeds(Limits(min_balance=Decimal(5)), Decimal("5.1"))
+    assert estimate.exceeds(BudgetLimits(min_balance=Decimal(5)), Decimal("5.1"))
     estimate.likely = None
     estimate.measure([result(credits=None)])
     assert estimate.likely is None
@@ -237,7 +237,7 @@ def test_a_sample_says_what_is_likely() -> None:
 
 def test_without_a_price_there_is_no_worst_case() -> None:
     estimate = Estimate()
-    estimate.add(row(1), Limits())
+    estimate.add(row(1), BudgetLimits())
     assert estimate.document()["worst_credits"] is None
     assert not estimate.exceeds(PRICE, None)
 

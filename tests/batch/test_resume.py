@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ocx.batch.control.settings import Settings
+from ocx.batch.control.settings import RunLimits
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.in_flight import InFlight
 from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
@@ -103,7 +103,7 @@ def test_which_failures_a_resumed_run_sends_again(
     out = tmp_path / "out.jsonl"
     outcomes: dict[str, Outcome] = {"r1": DOWN, "r2": BAD}
     server = Server(lambda given: outcomes.get(given.id) or reply_to(given))
-    first = run_to(out, server, rows(4), settings=Settings(1, retries=0))
+    first = run_to(out, server, rows(4), settings=RunLimits(1, retries=0))
     assert first.summary.exit_code() == 13
     server.answer, server.asked = reply_to, type(server.asked)()
     run = run_to(out, server, rows(4), resume=True, retry=retry, total=4)
@@ -211,12 +211,12 @@ def test_a_full_disk_ends_the_run_and_it_can_be_resumed(
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OcxError, match="No space left"):
-        run_to(out, server, rows(10), settings=Settings(1))
+        run_to(out, server, rows(10), settings=RunLimits(1))
     monkeypatch.setattr(os, "write", write)
     lines = out.read_bytes().splitlines(keepends=True)
     assert 1 < len(lines) < 10
     assert out.stat().st_size > room - 2 * max(map(len, lines)), "what fits is written"
-    run_to(out, server, rows(10), settings=Settings(1), resume=True)
+    run_to(out, server, rows(10), settings=RunLimits(1), resume=True)
     assert sorted(ids(out)) == sorted(f"r{number}" for number in range(10))
 
 

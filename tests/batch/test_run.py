@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ocx.batch.control.failures import parse_max_failures
-from ocx.batch.control.settings import Settings, Stop
+from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.job import Job, Run
 from ocx.batch.output.render import TextLines
 from ocx.batch.output.store import Store
@@ -62,7 +62,7 @@ def test_an_output_row_is_openai_s_with_ours_beside(tmp_path: Path) -> None:
 def test_a_failure_without_an_answer_is_an_error(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     lost = Failure(NetworkError("cannot connect"), sent=False)
-    run = run_to(out, Server(lambda _row: lost), rows(1), settings=Settings(1, retries=0))
+    run = run_to(out, Server(lambda _row: lost), rows(1), settings=RunLimits(1, retries=0))
     line = json.loads(out.read_text())
     assert line["response"] is None
     assert line["error"] == {"code": "network", "message": "cannot connect"}
@@ -88,7 +88,7 @@ def test_nothing_left_of_402_but_what_was_answered(tmp_path: Path) -> None:
 
 
 def test_max_failures_of_one_permanent_class_end_with_its_code(tmp_path: Path) -> None:
-    settings = Settings(2, max_failures=[parse_max_failures("3")])
+    settings = RunLimits(2, max_failures=[parse_max_failures("3")])
     run = run_to(
         tmp_path / "out.jsonl", Server(lambda _row: BAD), rows(50), total=50, settings=settings
     )
@@ -117,7 +117,7 @@ class Held:
 def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     held, out = Held(4), tmp_path / "out.jsonl"
     store = Store(out, TextLines(), resume=False)
-    run = Run(Job(rows(100), Server(held).connect, URL, Settings(4), store=store, total=100))
+    run = Run(Job(rows(100), Server(held).connect, URL, RunLimits(4), store=store, total=100))
 
     def stop() -> None:
         assert held.full.wait(10)
@@ -156,7 +156,7 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
         wires.append(wire)
         return wire
 
-    run = Run(Job(rows(9), connect, URL, Settings(1), store=store, drain=0.0, total=9))  # type: ignore[arg-type]
+    run = Run(Job(rows(9), connect, URL, RunLimits(1), store=store, drain=0.0, total=9))  # type: ignore[arg-type]
 
     def stop() -> None:
         assert held.full.wait(10)

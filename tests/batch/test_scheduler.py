@@ -10,7 +10,7 @@ import pytest
 
 from ocx.batch.control.failures import parse_max_failures
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import Settings
+from ocx.batch.control.settings import RunLimits
 from ocx.batch.control.task import Task
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.errors import AuthError, CreditsError, DeadlineError, RejectedError
@@ -72,7 +72,7 @@ def test_at_300_a_minute_nine_tenths_are_used_and_few_are_refused(
     seconds: float, tell: bool
 ) -> None:
     """After the first minute; the server's clock, not ours, says what is allowed."""
-    run = Simulation(Scheduler(Settings(32)), Gcra(300, seconds, tell=tell))
+    run = Simulation(Scheduler(RunLimits(32)), Gcra(300, seconds, tell=tell))
     run.run(rows(5000), until=600)
     later = [outcome for at, outcome in run.outcomes if at > 60]
     refused = sum(isinstance(outcome, Failure) for outcome in later)
@@ -81,7 +81,7 @@ def test_at_300_a_minute_nine_tenths_are_used_and_few_are_refused(
 
 
 def test_a_fixed_window_is_used_up_and_waited_for() -> None:
-    run = Simulation(Scheduler(Settings(32)), FixedWindow(300, tell=True)).run(rows(5000), 600)
+    run = Simulation(Scheduler(RunLimits(32)), FixedWindow(300, tell=True)).run(rows(5000), 600)
     later = [outcome for at, outcome in run.outcomes if at > 60]
     refused = sum(isinstance(outcome, Failure) for outcome in later)
     assert len(later) - refused >= 0.9 * 300 * 9
@@ -95,7 +95,7 @@ def test_a_limit_that_falls_is_followed() -> None:
         server.rpm = 600 if now < 120 else 60
         return server(task, now)
 
-    run = Simulation(Scheduler(Settings(32)), serve).run(rows(5000), until=900)
+    run = Simulation(Scheduler(RunLimits(32)), serve).run(rows(5000), until=900)
     later = [outcome for at, outcome in run.outcomes if at > 300]
     refused = sum(isinstance(outcome, Failure) for outcome in later)
     assert refused < 0.05 * len(later)
@@ -103,7 +103,7 @@ def test_a_limit_that_falls_is_followed() -> None:
 
 
 def test_without_a_limit_the_ceiling_is_reached() -> None:
-    run = Simulation(Scheduler(Settings(32)), always(ANSWER)).run(rows(5000))
+    run = Simulation(Scheduler(RunLimits(32)), always(ANSWER)).run(rows(5000))
     assert run.most_in_flight == 32
     assert run.now < 1.1 * 5000 / 32
     assert run.kinds == {"ok": 5000}
@@ -111,7 +111,7 @@ def test_without_a_limit_the_ceiling_is_reached() -> None:
 
 def test_a_storm_of_429_fails_no_row() -> None:
     run = Simulation(
-        Scheduler(Settings(32, retries=0)),
+        Scheduler(RunLimits(32, retries=0)),
         lambda task, now: (ANSWER, 0.1) if now > 30 else (refusal(429), 0.01),
     ).run(rows(200))
     assert run.kinds == {"ok": 200}
@@ -124,7 +124,7 @@ def test_429s_that_have_nothing_to_do_with_the_rate_do_not_slow_it_down() -> Non
     def serve(_task: Task, _now: float) -> tuple[Outcome, float]:
         return (refusal(429), 0.01) if chance.random() < 1 / 500 else (ANSWER, 0.05)
 
-    run = Simulation(Scheduler(Settings(32)), serve).run(rows(20_000))
+    run = Simulation(Scheduler(RunLimits(32)), serve).run(rows(20_000))
     assert run.kinds == {"ok": 20_000}
     assert run.now < 4 * 20_000 * 0.05 / 32
 
@@ -135,20 +135,20 @@ def test_a_burst_of_429_at_the_start_is_soon_forgotten(retry_after: float | None
         first = task.attempts == 1 and int(task.row.id[1:]) % 4 == 0 and int(task.row.id[1:]) < 40
         return (refusal(429, retry_after), 0.01) if first else (ANSWER, 0.05)
 
-    run = Simulation(Scheduler(Settings(32)), serve).run(rows(2_000))
+    run = Simulation(Scheduler(RunLimits(32)), serve).run(rows(2_000))
     assert run.kinds == {"ok": 2_000}
     assert run.now < 15
 
 
 def test_nothing_but_429_for_the_longest_outage_stops_the_run() -> None:
-    run = Simulation(Scheduler(Settings(max_outage=600)), always(refusal(429, 1.0))).run(rows(9))
+    run = Simulation(Scheduler(RunLimits(max_outage=600)), always(refusal(429, 1.0))).run(rows(9))
     assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == "rate_limit"
     assert (run.results, run.scheduler.unsent) == ([], 9)
 
 
 def test_a_retry_after_of_an_hour_stops_the_run() -> None:
-    run = Simulation(Scheduler(Settings()), always(refusal(429, 3600))).run(rows(9))
+    run = Simulation(Scheduler(RunLimits()), always(refusal(429, 3600))).run(rows(9))
     assert run.scheduler.stop is not None
     assert run.now < 10
 
@@ -161,13 +161,13 @@ def test_a_row_that_waits_gives_up_its_slot() -> None:
             return refusal(503), 0.01
         return ANSWER, 1.0
 
-    run = Simulation(Scheduler(Settings(1)), serve).run(rows(20))
+    run = Simulation(Scheduler(RunLimits(1)), serve).run(rows(20))
     assert run.results[0].id != "r0"
     assert run.kinds == {"ok": 20}
 
 
 def test_the_users_own_limits_hold() -> None:
-    run = Simulation(Scheduler(Settings(32, rpm=60)), always(ANSWER, 0.1)).run(rows(100))
+    run = Simulation(Scheduler(RunLimits(32, rpm=60)), always(ANSWER, 0.1)).run(rows(100))
     times = [at for at, _ in run.sent]
     assert all(sum(at <= t < at + 59.9 for t in times) <= 60 for at in times)
     assert run.now == pytest.approx(99, abs=2)
@@ -183,7 +183,7 @@ def test_a_minute_without_network_fails_no_row(workers: int, retries: int, sent:
         return (lost(sent=sent), 0.05) if 20 <= now < 80 else (ANSWER, 0.5)
 
     run = Simulation(
-        Scheduler(Settings(workers, retries)), serve, lambda now: not 20 <= now < 80
+        Scheduler(RunLimits(workers, retries)), serve, lambda now: not 20 <= now < 80
     ).run(rows(120 * workers))
     assert run.kinds == {"ok": 120 * workers}
     during = [at for at, _ in run.sent if 22 <= at < 79]
@@ -195,7 +195,7 @@ def test_a_minute_without_network_fails_no_row(workers: int, retries: int, sent:
 def test_the_server_answers_503_for_a_minute() -> None:
     down = lambda now: 20 <= now < 80  # noqa: E731
     run = Simulation(
-        Scheduler(Settings(32)),
+        Scheduler(RunLimits(32)),
         lambda _task, now: (refusal(503), 0.05) if down(now) else (ANSWER, 0.5),
         lambda now: not down(now),
     ).run(rows(500))
@@ -204,7 +204,7 @@ def test_the_server_answers_503_for_a_minute() -> None:
 
 def test_an_outage_that_does_not_end_stops_the_run_with_nothing_failed() -> None:
     run = Simulation(
-        Scheduler(Settings(32, max_outage=120)), always(lost(sent=False), 0.01), lambda _now: False
+        Scheduler(RunLimits(32, max_outage=120)), always(lost(sent=False), 0.01), lambda _now: False
     ).run(rows(500))
     assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == "network"
@@ -218,19 +218,19 @@ def test_rows_that_always_get_500_fail_while_the_others_succeed() -> None:
     def serve(task: Task, now: float) -> tuple[Outcome, float]:
         return (refusal(500), 0.1) if int(task.row.id[1:]) % 10 == 0 else (ANSWER, 0.1)
 
-    run = Simulation(Scheduler(Settings(8)), serve).run(rows(300))
+    run = Simulation(Scheduler(RunLimits(8)), serve).run(rows(300))
     assert run.kinds == {"ok": 270, "server": 30}
     assert all(result.attempts == 3 for result in run.results if result.kind == "server")
 
 
 def test_a_server_that_answers_probes_but_nothing_else_ends_with_failures() -> None:
-    run = Simulation(Scheduler(Settings(8)), always(refusal(500), 0.1)).run(rows(100))
+    run = Simulation(Scheduler(RunLimits(8)), always(refusal(500), 0.1)).run(rows(100))
     assert run.kinds == {"server": 100}
     assert run.probes < 40
 
 
 def test_a_timeout_is_not_sent_again() -> None:
-    run = Simulation(Scheduler(Settings(1)), always(Failure(DeadlineError("too slow")), 1.0)).run(
+    run = Simulation(Scheduler(RunLimits(1)), always(Failure(DeadlineError("too slow")), 1.0)).run(
         rows(3)
     )
     assert run.kinds == {"timeout": 3}
@@ -239,7 +239,7 @@ def test_a_timeout_is_not_sent_again() -> None:
 
 def test_a_lost_answer_is_counted_as_maybe_paid_twice() -> None:
     run = Simulation(
-        Scheduler(Settings(1)),
+        Scheduler(RunLimits(1)),
         lambda task, _now: (lost(), 0.1) if task.attempts == 1 else (ANSWER, 0.1),
     ).run(rows(3))
     assert run.kinds == {"ok": 3}
@@ -254,7 +254,7 @@ def test_a_refused_key_or_no_credits_leave_the_rest_unsent(
     error: AuthError | CreditsError, reason: str
 ) -> None:
     run = Simulation(
-        Scheduler(Settings(4)),
+        Scheduler(RunLimits(4)),
         lambda task, _now: (ANSWER if int(task.row.id[1:]) < 50 else Failure(error), 0.1),
     ).run(rows(500))
     assert run.scheduler.stop is not None
@@ -264,7 +264,7 @@ def test_a_refused_key_or_no_credits_leave_the_rest_unsent(
 
 
 def test_too_many_failures_stop_the_run() -> None:
-    settings = Settings(4, max_failures=[parse_max_failures("5")])
+    settings = RunLimits(4, max_failures=[parse_max_failures("5")])
     bad = Failure(RejectedError("no", status=400))
     run = Simulation(Scheduler(settings), always(bad, 0.1)).run(rows(500))
     assert run.scheduler.stop is not None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ocx.batch.control.beginning import Beginning, is_unknown_model
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import Settings
+from ocx.batch.control.settings import RunLimits
 from ocx.batch.control.task import Task
 from ocx.batch.control.window import Window
 from ocx.batch.result import Failure, Outcome
@@ -175,7 +175,7 @@ class Slots:
 def hour(
     server: Callable[[Task, float], tuple[Outcome, float]], jobs: int, count: int
 ) -> Simulation:
-    return Simulation(Scheduler(Settings(jobs)), server).run(rows(count), until=HOUR)
+    return Simulation(Scheduler(RunLimits(jobs)), server).run(rows(count), until=HOUR)
 
 
 def after(run: Simulation, start: float) -> tuple[int, float]:
@@ -187,17 +187,17 @@ def after(run: Simulation, start: float) -> tuple[int, float]:
 
 def test_long_answers_are_all_on_their_way_within_seconds() -> None:
     chance = random.Random(1)
-    run = Simulation(Scheduler(Settings(64)), lambda *_: (ANSWER, chance.uniform(4, 12)))
+    run = Simulation(Scheduler(RunLimits(64)), lambda *_: (ANSWER, chance.uniform(4, 12)))
     run.run(rows(64))
     assert max(at for at, _ in run.sent) <= 0.5
-    many = Simulation(Scheduler(Settings(4000)), lambda *_: (ANSWER, chance.uniform(30, 60)))
+    many = Simulation(Scheduler(RunLimits(4000)), lambda *_: (ANSWER, chance.uniform(30, 60)))
     many.run(rows(4000))
     assert max(at for at, _ in many.sent) <= 4
     assert many.kinds == {"ok": 4000}
 
 
 def test_short_answers_use_the_whole_window() -> None:
-    run = Simulation(Scheduler(Settings(1000)), lambda *_: (ANSWER, 0.5)).run(rows(10_000))
+    run = Simulation(Scheduler(RunLimits(1000)), lambda *_: (ANSWER, 0.5)).run(rows(10_000))
     assert run.now < 10_000 * 0.5 / 1000 + 3
 
 
@@ -228,7 +228,7 @@ def test_refusals_by_chance_do_not_keep_it_small() -> None:
     def serve(_task: Task, _now: float) -> tuple[Outcome, float]:
         return (refusal(429), 0.01) if chance.random() < 1 / 400 else (ANSWER, 1.0)
 
-    run = Simulation(Scheduler(Settings(256)), serve).run(rows(30_000))
+    run = Simulation(Scheduler(RunLimits(256)), serve).run(rows(30_000))
     assert run.now < 1.5 * 30_000 / 256
 
 
@@ -244,7 +244,7 @@ def test_a_poison_row_fails_like_any_other() -> None:
 
     for jobs in (1, 4, 64):
         for count in (11, 12, 40):
-            run = Simulation(Scheduler(Settings(jobs)), serve, lambda _now: False)
+            run = Simulation(Scheduler(RunLimits(jobs)), serve, lambda _now: False)
             run.run(rows(count))
             assert run.kinds == {"network": 1, "ok": count - 1}
             assert run.now < 10
@@ -252,7 +252,7 @@ def test_a_poison_row_fails_like_any_other() -> None:
 
 
 def test_a_poison_row_alone_fails_too() -> None:
-    run = Simulation(Scheduler(Settings(32)), lambda *_: (lost(), 0.01), lambda _now: False)
+    run = Simulation(Scheduler(RunLimits(32)), lambda *_: (lost(), 0.01), lambda _now: False)
     run.run(rows(2))
     assert run.kinds == {"network": 2}
     assert run.now < 10
@@ -265,7 +265,7 @@ def test_a_server_that_comes_back_without_answering_probes() -> None:
         number = int(task.row.id[1:])
         return (lost(), 0.1) if number < 3 and task.attempts < 3 else (ANSWER, 5.0)
 
-    run = Simulation(Scheduler(Settings(8)), serve, lambda _now: False).run(rows(40))
+    run = Simulation(Scheduler(RunLimits(8)), serve, lambda _now: False).run(rows(40))
     assert run.kinds == {"ok": 40}
     assert run.now < 100
 
@@ -274,7 +274,7 @@ def test_the_model_that_all_ask_for_is_missing() -> None:
     error = RejectedError(
         "HTTP 404: no such model: not found", status=404, api_code="model_not_found"
     )
-    run = Simulation(Scheduler(Settings(1)), lambda *_: (Failure(error), 0.1)).run(rows(500))
+    run = Simulation(Scheduler(RunLimits(1)), lambda *_: (Failure(error), 0.1)).run(rows(500))
     assert run.scheduler.stop is not None
     assert run.scheduler.stop.error is error
     assert (len(run.sent), run.results) == (1, [])

@@ -38,7 +38,7 @@ Limit = Literal["max_credits", "min_balance"]
 
 
 @dataclass(frozen=True)
-class Limits:
+class BudgetLimits:
     """What was asked for.
 
     Attributes:
@@ -81,7 +81,7 @@ class Budget:
     by_balance: a cost was read from the balance, which others may spend too.
     """
 
-    def __init__(self, limits: Limits, workers: int, spent: Decimal = _NONE) -> None:
+    def __init__(self, limits: BudgetLimits, workers: int, spent: Decimal = _NONE) -> None:
         self._limits = limits
         self._workers = workers
         self.spent = spent

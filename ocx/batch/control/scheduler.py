@@ -18,7 +18,7 @@ from ocx.batch.control.fallbacks import Fallbacks
 from ocx.batch.control.outage import Outage
 from ocx.batch.control.rates import Rates
 from ocx.batch.control.retry import LONGEST_WAIT, Kind, backoff, kind_of
-from ocx.batch.control.settings import Settings, Stop
+from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.control.task import Action, Over, Probe, ReadBalance, Send, Task, Wait
 from ocx.batch.control.window import Window
 from ocx.batch.result import Answer, Failure, Outcome, Result
@@ -35,7 +35,7 @@ class Scheduler:
     maybe_paid_twice: rows sent again after a request that got no answer.
     """
 
-    def __init__(self, settings: Settings, spent: Decimal = Decimal(0)) -> None:
+    def __init__(self, settings: RunLimits, spent: Decimal = Decimal(0)) -> None:
         self._settings = settings
         self.window = Window(settings.workers)
         self.beginning = Beginning(patient=bool(settings.max_failures))

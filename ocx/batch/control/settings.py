@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ocx.batch.control.budget import Limits
+from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.failures import MaxFailures
 from ocx.errors import OcxError
 
@@ -13,7 +13,7 @@ MAX_OUTAGE = 600.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunLimits:
     """Attributes:
     workers: requests at once, at most.
     retries: attempts of a row after the first; 429 answers and outages do not count.
@@ -26,7 +26,7 @@ class Settings:
     rpm: float | None = None
     tpm: float | None = None
     max_outage: float = MAX_OUTAGE
-    limits: Limits = field(default_factory=Limits)
+    limits: BudgetLimits = field(default_factory=BudgetLimits)
     max_failures: Sequence[MaxFailures] = ()
     fallbacks: Sequence[str] = ()
 

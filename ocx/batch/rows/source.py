@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,44 +13,6 @@ from ocx.batch.rows.composer import Composer
 from ocx.batch.rows.lines import Dialect, open_input
 from ocx.batch.rows.records import Format, read_records
 from ocx.batch.rows.row import BadRow, Row, line_id
-from ocx.errors import UsageError
-
-MOST_SHOWN = 20
-_MOST_LINES = 4
-
-
-@dataclass
-class Problems:
-    """What is wrong with an input: each fault once, with its first lines; all of them counted."""
-
-    faults: dict[str, list[int]] = field(default_factory=dict)
-    alike: Counter[str] = field(default_factory=Counter)
-    count: int = 0
-
-    def add(self, line: int, message: str) -> None:
-        self.count += 1
-        if message in self.faults or len(self.faults) < MOST_SHOWN:
-            lines = self.faults.setdefault(message, [])
-            self.alike[message] += 1
-            if len(lines) < _MOST_LINES:
-                lines.append(line)
-
-    def error(self, name: str) -> UsageError:
-        """All of them as one error."""
-        told = "; ".join(map(self._told, self.faults))
-        more = self.count - sum(self.alike.values())
-        return UsageError(
-            f"{name}: {told}{f'; and {more} more' if more else ''}",
-            hint="nothing was sent; --keep-going turns such rows into error rows",
-        )
-
-    def _told(self, message: str) -> str:
-        first, *others = self.faults[message]
-        if not others:
-            return f"line {first} {message}"
-        more = ", …" if self.alike[message] > _MOST_LINES else ""
-        lines = f"{self.alike[message] - 1:,} more: {', '.join(map(str, others))}{more}"
-        return f"line {first} {message} (the same in {lines})"
 
 
 @dataclass(frozen=True)
