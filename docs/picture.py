@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.text import Text
 
 from ocx.batch.ending import summary_lines
+from ocx.batch.progress import Snapshot, bar_line
 from ocx.batch.summary import Example, Summary
 from ocx.history.call import Call
 from ocx.history.store import History
-from ocx.output.batch_progress import Snapshot, bar_line
 
 HERE = Path(__file__).parent
 COLUMNS = 80

@@ -20,11 +20,10 @@ from ocx.api.message import text_of
 from ocx.api.pool import Pool
 from ocx.api.types import Endpoint, Reply, model_ids
 from ocx.api.usage import Cost, cost_in_answer
-from ocx.batch.control.retry import backoff, kind_of
-from ocx.batch.expect import check_expectation
+from ocx.batch.control.failures import backoff, kind_of
 from ocx.batch.output.verdict import answer_fault
 from ocx.batch.result import Answer, Failure, Outcome
-from ocx.batch.rows.row import CHAT_PATH, Row
+from ocx.batch.row import CHAT_PATH, Row, check_expectation
 from ocx.chat.attempts import Attempt, Body, attempts, check_answer, fetched
 from ocx.chat.options import Checks
 from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError

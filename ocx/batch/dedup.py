@@ -11,7 +11,7 @@ from typing import IO
 from ocx.batch.id_table import IdTable
 from ocx.batch.output.spool import dump_result, load_result
 from ocx.batch.result import OK, Result
-from ocx.batch.rows.row import Row
+from ocx.batch.row import Row
 from ocx.errors import OcxError
 
 SOURCE = "dedup"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ocx.batch.rows.row import line_id
+from ocx.batch.progress import amount, count, duration
+from ocx.batch.row import line_id
 from ocx.batch.summary import UNMET, Example, Summary
 from ocx.errors import ERRORS, Interrupted, OcxError, Terminated
-from ocx.output.batch_progress import amount, count, duration
 from ocx.plural import counted
 
 _BY_CODE = {error.exit_code: error for error in ERRORS}

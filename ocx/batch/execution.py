@@ -19,7 +19,7 @@ from ocx.batch.connection import ApiConnection, Connection
 from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.ending import ending, summary_lines
 from ocx.batch.id_table import id_key
-from ocx.batch.inputs import FileInput, Input
+from ocx.batch.input import FileInput, Input
 from ocx.batch.job import Job, OnSkip, Run, Take
 from ocx.batch.junit import TestCases
 from ocx.batch.options import RowsOut
@@ -35,9 +35,8 @@ from ocx.batch.outputs import (
 )
 from ocx.batch.parquet import adopt_parquet, answers_path, write_parquet
 from ocx.batch.plan import ChangedInputError, Plan, Seen
-from ocx.batch.progress import Progress, form_of
-from ocx.batch.request_hash import request_sha256
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.progress import Progress, form_of, showing
+from ocx.batch.row import BadRow, Row, request_sha256
 from ocx.batch.summary import Summary
 from ocx.chat.options import Checks
 from ocx.config.completion_cache import read_models
@@ -45,7 +44,6 @@ from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError
 from ocx.keys.balance import Dated, keep_balance
 from ocx.keys.client import advise, open_endpoint
-from ocx.output.batch_progress import showing
 from ocx.output.json_output import write_json
 from ocx.output.output_file import Target, report_target
 from ocx.runtime import Runtime

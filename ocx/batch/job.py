@@ -12,24 +12,22 @@ from typing import Protocol
 from ocx.api.network_errors import place_of
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import RunLimits, Stop
-from ocx.batch.control.task import Task
+from ocx.batch.control.settings import RunLimits, Stop, Task
 from ocx.batch.dedup import SOURCE as DEDUP
 from ocx.batch.dedup import Dedup
 from ocx.batch.engine import DRAIN, SKIPPED, Engine, Fed, NoJournal, Rows
 from ocx.batch.id_table import id_key
+from ocx.batch.input import RowStream
 from ocx.batch.output.ordered import Window
 from ocx.batch.output.states import Retry, State, States
 from ocx.batch.output.store import Store
 from ocx.batch.plan import CHANGED, decide
-from ocx.batch.request_hash import request_bytes, request_sha256, sha256_of
+from ocx.batch.progress import duration
 from ocx.batch.result import MAYBE_PAID, Result
-from ocx.batch.rows.row import BadRow, Row
-from ocx.batch.rows.stream import RowStream
+from ocx.batch.row import BadRow, Row, request_bytes, request_sha256, sha256_of
 from ocx.batch.summary import Summary
 from ocx.chat.prices import BYTES_A_TOKEN, max_completion_tokens
 from ocx.errors import OcxError, UsageError
-from ocx.output.batch_progress import duration
 
 _SYNC_EVERY = 1.0
 _LOOK = 0.25

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from ocx.batch.output.states import State
 from ocx.batch.result import OK, Result
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 
 _UNKNOWN = "\ufffd"
 # What XML 1.0 cannot hold, in any form (its production 2, Char).

@@ -15,12 +15,12 @@ from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits
 from ocx.batch.handover import Handover
+from ocx.batch.input import unique
 from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window
+from ocx.batch.request_builder import Composer
 from ocx.batch.result import Result
-from ocx.batch.rows.composer import Composer
-from ocx.batch.rows.row import BadRow, Record, Row
-from ocx.batch.rows.source import unique
+from ocx.batch.row import BadRow, Record, Row
 from ocx.chat.options import Checks
 from ocx.errors import OcxError
 from ocx.keys.client import open_endpoint

@@ -6,9 +6,9 @@ from typing import Annotated, cast
 
 from ocx.batch.control.settings import MAX_OUTAGE
 from ocx.batch.engine import DRAIN
+from ocx.batch.lines import Dialect
 from ocx.batch.output.states import Retry
-from ocx.batch.rows.lines import Dialect
-from ocx.batch.rows.records import Format, format_of
+from ocx.batch.records import Format, format_of
 from ocx.chat.messages import STDIN
 from ocx.chat.options import Checks, Encoding
 from ocx.chat.parameters import check_output_name, check_report

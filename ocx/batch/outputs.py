@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocx.batch.inputs import Input
+from ocx.batch.input import Input
 from ocx.batch.job import Output
 from ocx.batch.options import RowsOut
 from ocx.batch.output.adoption import Adoption

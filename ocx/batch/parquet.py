@@ -17,7 +17,7 @@ from ocx.batch.output.batch_row import encode_row, output_row
 from ocx.batch.output.render import ReadBack
 from ocx.batch.output.resume import read_output
 from ocx.batch.result import Result
-from ocx.batch.rows.row import BadRow, Record, Row
+from ocx.batch.row import BadRow, Record, Row
 from ocx.errors import OcxError, UsageError
 
 SUFFIX = ".parquet"

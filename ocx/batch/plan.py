@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ocx.batch.output.states import Retry, States
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 from ocx.errors import UsageError
 
 if TYPE_CHECKING:
-    from ocx.batch.rows.selection import Selection
-    from ocx.batch.rows.source import FileSource
+    from ocx.batch.input import FileSource, Selection
 
 CHANGED = (
     "the input, the base URL or the options changed since the last run; use another -o for them"

@@ -1,17 +1,147 @@
-"""Where a run stands, for the progress."""
+"""Where a run stands, on stderr: a bar for a person, lines for a log, JSON for a program."""
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ocx.output.batch_progress import Form, Snapshot
+from ocx.output.bars import bars
 from ocx.runtime import Runtime
+from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
     from ocx.batch.job import Run
+
+Form = Literal["bar", "plain", "json"]
+
+_EVERY: dict[Form, float] = {"bar": 0.2, "plain": 10.0, "json": 1.0}
+_BAR = 8
+_CLEAR = "\r\x1b[K"
+
+
+class Snapshot(NamedTuple):
+    """Where a run stands.
+
+    Attributes:
+        total: rows in all; None if the input is a stream.
+        done, failed: finished in this run; `skipped` by an earlier one.
+        rows_per_second: of the last seconds.
+        credits: known to be taken; `forecast` for all rows; None if not known.
+        seconds_left: None if not known.
+        at_once: requests in flight.
+        limited_by: what keeps it from sending more.
+        waiting: for whom, why and how long, while nothing is answered.
+    """
+
+    total: int | None
+    done: int
+    failed: int
+    skipped: int
+    rows_per_second: float
+    tokens: int
+    credits: float | None
+    forecast: float | None
+    seconds_left: float | None
+    at_once: int
+    limited_by: str
+    waiting: str = ""
+
+
+@contextmanager
+def showing(terminal: Terminal, form: Form | None, look: Callable[[], Snapshot]) -> Iterator[None]:
+    """Show what `look` returns, again and again until the block ends."""
+    if form is None:
+        yield
+        return
+    over = threading.Event()
+
+    def run(form: Form = form) -> None:
+        while not over.wait(_EVERY[form]):
+            terminal.stderr.write(_written(look(), form, terminal.width))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        terminal.stderr.write(_written(look(), form, terminal.width))
+        if form == "bar":
+            terminal.stderr.write("\n")
+
+
+def bar_line(snapshot: Snapshot, width: int) -> str:
+    """One line of at most `width` columns; what matters less is left out first."""
+    finished = snapshot.done + snapshot.failed + snapshot.skipped
+    parts = _parts(snapshot)
+    if snapshot.total:
+        share = min(1.0, finished / snapshot.total)
+        bar = bars([round(share * 1000), 1000], _BAR)[0]
+        parts = [f"{bar:░<{_BAR}} {share:4.0%}", *parts]
+    line = parts[0]
+    for part in parts[1:]:
+        if len(line) + 2 + len(part) < width:
+            line += f"  {part}"
+    return line[: width - 1]
+
+
+def plain_line(snapshot: Snapshot) -> str:
+    """The same without a bar, whole."""
+    return ", ".join(_parts(snapshot))
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:34` or `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def amount(number: float) -> str:
+    """Credits in at most four digits, or all those before the point."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
+
+
+def count(number: int) -> str:
+    """`950`, `12.3k`, `4.6M`."""
+    for size, unit in ((10**6, "M"), (10**4, "k")):
+        if number >= size:
+            return f"{number / (10**6 if unit == 'M' else 1000):.1f}{unit}"
+    return f"{number:,}"
+
+
+def _parts(snapshot: Snapshot) -> list[str]:
+    """What there is to say, the most important first."""
+    finished = snapshot.done + snapshot.failed + snapshot.skipped
+    of = f"/{snapshot.total:,}" if snapshot.total is not None else ""
+    parts = [f"{finished:,}{of} rows", f"{snapshot.failed:,} failed"]
+    if snapshot.waiting:
+        return [parts[0], snapshot.waiting, parts[1]]
+    if snapshot.seconds_left is not None:
+        parts.append(f"{duration(snapshot.seconds_left)} left")
+    if snapshot.credits is not None:
+        forecast = f" of ~{amount(snapshot.forecast)}" if snapshot.forecast is not None else ""
+        parts.append(f"{amount(snapshot.credits)}{forecast} credits")
+    parts.append(f"{snapshot.rows_per_second:,.1f} rows/s")
+    limit = f" ({snapshot.limited_by})" if snapshot.limited_by else ""
+    parts.append(f"{snapshot.at_once} at once{limit}")
+    parts.append(f"{count(snapshot.tokens)} tokens")
+    return parts
+
+
+def _written(snapshot: Snapshot, form: Form, width: int) -> str:
+    if form == "bar":
+        return _CLEAR + bar_line(snapshot, width)
+    if form == "plain":
+        return f"ocx: {plain_line(snapshot)}\n"
+    return json.dumps(snapshot._asdict()) + "\n"
+
 
 _WINDOW = 10.0  # seconds that the rate is taken of
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.api.finish import reason_of
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 from ocx.errors import ERRORS, OcxError
 
 OK = "ok"

@@ -14,7 +14,7 @@ from ocx.batch.control.settings import Stop
 from ocx.batch.output.batch_row import as_number
 from ocx.batch.output.states import State
 from ocx.batch.result import EXIT_CODES, OK, Result
-from ocx.batch.rows.row import Row
+from ocx.batch.row import Row
 
 UNMET = "invalid_answer"
 """The class of a row whose answer is not as it `expect`s."""

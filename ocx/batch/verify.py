@@ -10,7 +10,7 @@ from typing import Any
 
 from ocx.batch.output.resume import read_output
 from ocx.batch.output.states import States
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 from ocx.errors import PartialError, UsageError
 
 MOST_NAMED = 10

@@ -20,7 +20,7 @@ from ocx.batch.output.ordered import Window
 from ocx.batch.output.render import BatchRows, Renderer
 from ocx.batch.output.store import Store
 from ocx.batch.result import Answer, Outcome
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 
 URL = "https://host.test/v1"
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.task import Over, Probe, ReadBalance, Send, Task, Wait
+from ocx.batch.control.settings import Over, Probe, ReadBalance, Send, Task, Wait
 from ocx.batch.result import Answer, Failure, Outcome, Result
-from ocx.batch.rows.row import Row
+from ocx.batch.row import Row
 from ocx.errors import NetworkError, OcxError, RateLimitError, ServerError
 
 ANSWER = Answer("ok", {"usage": {"prompt_tokens": 10, "completion_tokens": 10}})

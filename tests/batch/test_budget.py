@@ -11,10 +11,9 @@ import pytest
 
 from ocx.batch.control.budget import READ_AFTER, READ_EVERY, BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import RunLimits
-from ocx.batch.control.task import ReadBalance, Send, Task, Wait
+from ocx.batch.control.settings import ReadBalance, RunLimits, Send, Task, Wait
 from ocx.batch.result import Outcome
-from ocx.batch.rows.row import Row
+from ocx.batch.row import Row
 from ocx.chat.prices import Price
 from ocx.errors import NetworkError
 from tests.batch.simulation import Simulation, answer, lost, rows

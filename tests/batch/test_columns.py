@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ocx.batch.input import FileSource, stream_rows
+from ocx.batch.lines import Dialect
 from ocx.batch.output.render import MergedTable
-from ocx.batch.rows.columns import check_columns
-from ocx.batch.rows.composer import Composer
-from ocx.batch.rows.lines import Dialect
-from ocx.batch.rows.records import Format
-from ocx.batch.rows.row import BadRow, Row
-from ocx.batch.rows.source import FileSource, stream_rows
-from ocx.batch.rows.tables import find_delimiter
+from ocx.batch.records import Format, find_delimiter
+from ocx.batch.request_builder import Composer, check_columns
+from ocx.batch.row import BadRow, Row
 from ocx.chat.templates import Template
 from ocx.errors import UsageError
 

@@ -17,7 +17,7 @@ import pytest
 import ocx.batch
 from ocx.api.types import Endpoint
 from ocx.batch.result import Answer, Failure
-from ocx.batch.rows.row import Row
+from ocx.batch.row import Row
 from ocx.chat.options import Checks
 from ocx.chat.schema import Schema
 from ocx.errors import CreditsError, OcxError

@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch.control.failures import parse_max_failures
-from ocx.batch.control.outage import ENOUGH, Outage
-from ocx.batch.control.pace import LearnedPace, Pace
-from ocx.batch.control.retry import backoff
-from ocx.batch.control.server_limits import ServerLimit, duration
+from ocx.batch.control.failures import ENOUGH, Outage, backoff
+from ocx.batch.control.rates import LearnedPace, Pace, ServerLimit, duration
+from ocx.batch.control.settings import parse_max_failures
 from ocx.errors import UsageError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ocx.batch.expect import check_expectation, validate_expectation
+from ocx.batch.row import check_expectation, validate_expectation
 from ocx.errors import InvalidAnswerError
 
 AGE = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}

@@ -14,15 +14,13 @@ from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import Stop
 from ocx.batch.ending import summary_lines
 from ocx.batch.estimate import Estimate
+from ocx.batch.input import FileSource, Selection
 from ocx.batch.output.batch_row import Written
 from ocx.batch.output.states import States
 from ocx.batch.plan import make_plan
-from ocx.batch.request_hash import request_sha256
+from ocx.batch.request_builder import Composer
 from ocx.batch.result import Answer, Failure, Result
-from ocx.batch.rows.composer import Composer
-from ocx.batch.rows.row import Row
-from ocx.batch.rows.selection import Selection
-from ocx.batch.rows.source import FileSource
+from ocx.batch.row import Row, request_sha256
 from ocx.batch.summary import Summary
 from ocx.chat.prices import Price
 from ocx.errors import (

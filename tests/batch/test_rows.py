@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch.rows import lines as lines_module
-from ocx.batch.rows.composer import Composer
-from ocx.batch.rows.records import Format, format_of
-from ocx.batch.rows.row import BadRow, Row
-from ocx.batch.rows.source import FileSource, stream_rows
+from ocx.batch import lines as lines_module
+from ocx.batch.input import FileSource, stream_rows
+from ocx.batch.records import Format, format_of
+from ocx.batch.request_builder import Composer
+from ocx.batch.row import BadRow, Row
 from ocx.chat.templates import Template, parse_template
 from ocx.errors import UsageError
 

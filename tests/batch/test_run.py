@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ocx.batch.control.failures import parse_max_failures
-from ocx.batch.control.settings import RunLimits, Stop
+from ocx.batch.control.settings import RunLimits, Stop, parse_max_failures
+from ocx.batch.input import RowStream
 from ocx.batch.job import Job, Run
 from ocx.batch.output.render import TextLines
 from ocx.batch.output.store import Store
 from ocx.batch.result import Failure, Outcome
-from ocx.batch.rows.row import BadRow, Row
-from ocx.batch.rows.stream import RowStream
+from ocx.batch.row import BadRow, Row
 from ocx.errors import (
     CreditsError,
     DeadlineError,

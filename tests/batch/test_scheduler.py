@@ -8,10 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ocx.batch.control.failures import parse_max_failures
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import RunLimits
-from ocx.batch.control.task import Task
+from ocx.batch.control.settings import RunLimits, Task, parse_max_failures
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.errors import AuthError, CreditsError, DeadlineError, RejectedError
 from tests.batch.simulation import ANSWER, Simulation, lost, refusal, rows

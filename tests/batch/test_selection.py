@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch.rows.row import BadRow, Row
-from ocx.batch.rows.selection import Selection
+from ocx.batch.input import Selection
+from ocx.batch.row import BadRow, Row
 from ocx.batch.shards import Shard, find_shard, output_name
 from ocx.errors import UsageError
 

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch.control.beginning import Beginning, is_unknown_model
+from ocx.batch.control.failures import Beginning, is_unknown_model
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import RunLimits
-from ocx.batch.control.task import Task
+from ocx.batch.control.settings import RunLimits, Task
 from ocx.batch.control.window import Window
 from ocx.batch.result import Failure, Outcome
 from ocx.errors import RejectedError, ServerError

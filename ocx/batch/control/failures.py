@@ -1,49 +1,227 @@
-"""`--max-failures`: when so much fails that going on is not worth it."""
+"""What a failure means: for its row, for the server, and for the whole run."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from ocx.errors import UsageError
+from ocx.api.fallback import is_unknown_model, next_model
+from ocx.api.retry import backoff
+from ocx.batch.control.settings import Task
+from ocx.batch.result import Failure
+from ocx.batch.row import CHAT_PATH
+from ocx.errors import (
+    AuthError,
+    CreditsError,
+    DeadlineError,
+    NetworkError,
+    OcxError,
+    RateLimitError,
+    RejectedError,
+    ServerError,
+)
 
-_FEWEST_FOR_PERCENT = 20
-_FORM = re.compile(r"(\d{1,9})(%|-in-a-row)?")
+__all__ = ["LONGEST_WAIT", "Kind", "backoff", "kind_of"]
 
-Unit = Literal["rows", "percent", "in a row"]
+LONGEST_WAIT = 600.0
+"""Seconds of Retry-After that a run waits for; beyond it stops, and `--resume` goes on."""
+
+_UNANSWERED = frozenset({500, 502, 503, 522, 529})
 
 
-@dataclass
-class MaxFailures:
-    """More failures than this stop the run; per cent count from 20 finished rows on."""
+@dataclass(frozen=True)
+class Kind:
+    """A failure as the controls see it.
 
-    most: int
-    unit: Unit = "rows"
-    failed: int = 0
-    finished: int = 0
-    in_a_row: int = 0
+    Attributes:
+        limited: the server asks for fewer requests.
+        overload: it, or the way to it, cannot take so many at once.
+        outage: it may be down.
+    """
 
-    def add(self, *, failed: bool) -> bool:
-        """Count a finished row; whether that was one too many."""
-        self.finished += 1
-        self.failed += failed
-        self.in_a_row = self.in_a_row + 1 if failed else 0
-        if not failed:
+    stop: bool = False
+    limited: bool = False
+    overload: bool = False
+    outage: bool = False
+    again: bool = False
+
+
+def kind_of(failure: Failure) -> Kind:
+    """`again` tells whether the same request may be sent once more in this run.
+
+    A lost connection is: the row may have been charged already, which is counted and said. An
+    answer that did not come in time is not: the next would take as long.
+    """
+    error = failure.error
+    status = error.status or 0
+    if isinstance(error, CreditsError | AuthError):
+        return Kind(stop=True)
+    if isinstance(error, RateLimitError):
+        return Kind(limited=True, again=True)
+    if isinstance(error, NetworkError):
+        return Kind(overload=True, outage=True, again=True)
+    if isinstance(error, DeadlineError):
+        return Kind(overload=True, outage=True, again=not failure.sent)
+    if isinstance(error, ServerError) and status >= 500:
+        return Kind(overload=True, outage=True, again=status in _UNANSWERED)
+    return Kind()
+
+
+ENOUGH = 3
+"""Rows that fail, and none answered in between, before an outage is suspected."""
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 15.0
+
+Verdict = Literal["alive", "false_alarm", "down", "over"]
+
+
+class Outage:
+    """Attributes:
+    suspected: no row is sent until a probe has told.
+    confirmed: a probe was not answered.
+    seconds: how long the outages of this run have been, in all.
+    reason: the first failure since the last answer, in words.
+    """
+
+    def __init__(self, longest: float) -> None:
+        self.longest = longest
+        self._rows: set[str] = set()
+        self._doubt = 1
+        self.suspected = False
+        self.confirmed = False
+        self.seconds = 0.0
+        self.reason = ""
+        self._since = 0.0
+        self._next_probe = 0.0
+        self._pause = _FIRST_PAUSE
+
+    def waited(self, now: float) -> float:
+        """Seconds since the first failure of this outage."""
+        return now - self._since
+
+    def answered(self) -> None:
+        """The server has answered a row; with a refusal of that row, too."""
+        self._rows.clear()
+        self._doubt = 1
+
+    def failure(self, row_id: str, reason: str, now: float) -> None:
+        """A failure to connect, a lost connection, no answer in time, 408 or 5xx."""
+        if not self._rows and not self.suspected:
+            self.reason, self._since = reason, now
+        self._rows.add(row_id)
+        if not self.suspected and len(self._rows) >= ENOUGH * self._doubt:
+            self.suspected = True
+            self.confirmed = False
+            self._next_probe = now
+            self._pause = _FIRST_PAUSE
+
+    def probe_in(self, now: float) -> float:
+        """Seconds until the next probe."""
+        return self._next_probe - now
+
+    def probed(self, now: float, *, alive: bool) -> Verdict:
+        """What the probe's answer means; after "alive" and "false_alarm" admission goes on."""
+        if alive:
+            return self.end(now)
+        self.confirmed = True
+        if now - self._since >= self.longest:
+            self.seconds += now - self._since
+            return "over"
+        self._next_probe = min(now + self._pause, self._since + self.longest)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        return "down"
+
+    def end(self, now: float) -> Verdict:
+        """Somebody answers."""
+        verdict: Verdict = "alive" if self.confirmed else "false_alarm"
+        if self.confirmed:
+            self.seconds += now - self._since
+        # Rows that fail while the server answers must not cause a probe each.
+        self._doubt = 1 if self.confirmed else 2 * self._doubt
+        self._rows.clear()
+        self.suspected = self.confirmed = False
+        return verdict
+
+
+REFUSED_ALIKE = 20
+"""Rows, the first ones, that are all refused for good with the same error."""
+
+_NUMBERS = re.compile(r"\d+")
+
+
+class Beginning:
+    """Attributes:
+    models: those that the rows ask for, as far as that is known.
+    """
+
+    def __init__(self, *, patient: bool) -> None:
+        """Args:
+        patient: refusals do not end the run; a model that is not there does.
+        """
+        self.models: set[str] = set()
+        self._over = patient
+        self._refused = 0
+        self._same: object = None
+
+    def answered(self) -> None:
+        """A row has succeeded."""
+        self._over = True
+
+    def refuses(self, error: OcxError) -> bool:
+        """Whether this failure, like all before it, ends the run."""
+        if self._over or not isinstance(error, RejectedError):
+            self._over = True
             return False
-        if self.unit == "percent":
-            enough = self.finished >= _FEWEST_FOR_PERCENT
-            return enough and self.failed * 100 > self.most * self.finished
-        return (self.in_a_row if self.unit == "in a row" else self.failed) > self.most
+        same = (error.status, error.api_code, _NUMBERS.sub("", error.message))
+        if self._refused and same != self._same:
+            self._over = True
+            return False
+        self._same = same
+        self._refused += 1
+        return self._refused >= REFUSED_ALIKE
+
+    def lacks_the_model(self, error: OcxError) -> bool:
+        """Whether the one model that all rows ask for is not there."""
+        return len(self.models) == 1 and is_unknown_model(error)
 
 
-def parse_max_failures(text: str) -> MaxFailures:
-    """`10`, `5%` or `10-in-a-row`. Raises: UsageError."""
-    match = _FORM.fullmatch(text)
-    if match is None or (match[2] == "%" and int(match[1]) > 100):
-        raise UsageError(
-            f"--max-failures takes a number or a percentage, not {text!r}",
-            hint="for example --max-failures 10, 5% or 10-in-a-row",
-        )
-    units: dict[str | None, Unit] = {None: "rows", "%": "percent", "-in-a-row": "in a row"}
-    return MaxFailures(int(match[1]), units[match[2]])
+class Fallbacks:
+    def __init__(self, models: Sequence[str], retries: int) -> None:
+        """Args:
+        retries: attempts with one model after the first, 429 answers included.
+        """
+        self._models = models
+        self._retries = retries
+        self._unknown: dict[str, OcxError] = {}
+
+    def begin(self, task: Task) -> None:
+        """Choose the model of a row that is sent: not one that is known to be missing."""
+        while (error := self._unknown.get(task.row.model)) and self._move(task, error):
+            pass
+
+    def take_over(self, task: Task, error: OcxError, *, again: bool) -> bool:
+        """Give a row the next model, if its own has failed for good.
+
+        Args:
+            again: the same request may be sent once more.
+        """
+        if not self._models:
+            return False
+        if is_unknown_model(error):
+            self._unknown[task.row.model] = error
+        task.refusals += isinstance(error, RateLimitError)
+        used_up = max(task.retries, task.refusals - 1) >= self._retries
+        return (used_up or not again) and self._move(task, error)
+
+    def _move(self, task: Task, error: OcxError) -> bool:
+        row = task.row
+        model = next_model(row.model, self._models, error) if row.path == CHAT_PATH else None
+        if model is None:
+            return False
+        first = row.instead_of or row.model
+        task.row = replace(row, body={**row.body, "model": model}, instead_of=first)
+        task.retries = task.refusals = 0
+        return True

@@ -12,17 +12,31 @@ import math
 from collections import deque
 from decimal import Decimal
 
-from ocx.batch.control.beginning import Beginning
 from ocx.batch.control.budget import Budget
-from ocx.batch.control.fallbacks import Fallbacks
-from ocx.batch.control.outage import Outage
+from ocx.batch.control.failures import (
+    LONGEST_WAIT,
+    Beginning,
+    Fallbacks,
+    Kind,
+    Outage,
+    backoff,
+    kind_of,
+)
 from ocx.batch.control.rates import Rates
-from ocx.batch.control.retry import LONGEST_WAIT, Kind, backoff, kind_of
-from ocx.batch.control.settings import RunLimits, Stop
-from ocx.batch.control.task import Action, Over, Probe, ReadBalance, Send, Task, Wait
+from ocx.batch.control.settings import (
+    Action,
+    Over,
+    Probe,
+    ReadBalance,
+    RunLimits,
+    Send,
+    Stop,
+    Task,
+    Wait,
+)
 from ocx.batch.control.window import Window
 from ocx.batch.result import Answer, Failure, Outcome, Result
-from ocx.batch.rows.row import BadRow
+from ocx.batch.row import BadRow
 from ocx.errors import BelowError, OcxError, PartialError, UsageError
 
 _AHEAD = 64

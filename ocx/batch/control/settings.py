@@ -1,13 +1,57 @@
-"""What a run keeps to, and why it may end early."""
+"""What a run keeps to, a row on its way, and what the scheduler asks to be done."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
 
 from ocx.batch.control.budget import BudgetLimits
-from ocx.batch.control.failures import MaxFailures
-from ocx.errors import OcxError
+from ocx.batch.row import Row
+from ocx.errors import OcxError, UsageError
+
+_FEWEST_FOR_PERCENT = 20
+_FORM = re.compile(r"(\d{1,9})(%|-in-a-row)?")
+
+Unit = Literal["rows", "percent", "in a row"]
+
+
+@dataclass
+class MaxFailures:
+    """More failures than this stop the run; per cent count from 20 finished rows on."""
+
+    most: int
+    unit: Unit = "rows"
+    failed: int = 0
+    finished: int = 0
+    in_a_row: int = 0
+
+    def add(self, *, failed: bool) -> bool:
+        """Count a finished row; whether that was one too many."""
+        self.finished += 1
+        self.failed += failed
+        self.in_a_row = self.in_a_row + 1 if failed else 0
+        if not failed:
+            return False
+        if self.unit == "percent":
+            enough = self.finished >= _FEWEST_FOR_PERCENT
+            return enough and self.failed * 100 > self.most * self.finished
+        return (self.in_a_row if self.unit == "in a row" else self.failed) > self.most
+
+
+def parse_max_failures(text: str) -> MaxFailures:
+    """`10`, `5%` or `10-in-a-row`. Raises: UsageError."""
+    match = _FORM.fullmatch(text)
+    if match is None or (match[2] == "%" and int(match[1]) > 100):
+        raise UsageError(
+            f"--max-failures takes a number or a percentage, not {text!r}",
+            hint="for example --max-failures 10, 5% or 10-in-a-row",
+        )
+    units: dict[str | None, Unit] = {None: "rows", "%": "percent", "-in-a-row": "in a row"}
+    return MaxFailures(int(match[1]), units[match[2]])
+
 
 MAX_OUTAGE = 600.0
 
@@ -37,3 +81,62 @@ class Stop:
 
     reason: str
     error: OcxError | None = None
+
+
+@dataclass(slots=True)
+class Task:
+    """One row over all its attempts.
+
+    Attributes:
+        attempts: requests sent for it so far.
+        retries: of those, the ones that count against the limit.
+        refusals: 429 answers of the model that it is sent to.
+        unanswered: requests sent again although they may have been charged, of earlier runs too.
+        tokens: what the tokens' limits are charged for it.
+    """
+
+    row: Row
+    sha256: str
+    tokens: int = 0
+    attempts: int = 0
+    retries: int = 0
+    refusals: int = 0
+    began: float = 0.0
+    episode: int = 0
+    pace_episode: int = 0
+    requests_before: float = 0.0
+    tokens_before: float = 0.0
+    hold: Decimal = Decimal(0)
+    credits: Decimal = Decimal(0)
+    cost_known: bool = True
+    unanswered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask GET /models whether the server is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBalance:
+    """Ask GET /balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing may be sent for so many seconds, None until something else happens."""
+
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Nothing will ever be sent again."""
+
+
+Action = Send | Probe | ReadBalance | Wait | Over

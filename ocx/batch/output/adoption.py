@@ -14,7 +14,7 @@ from ocx.batch.output.render import Renderer
 from ocx.batch.output.row_index import HEADER_KEY, Entry
 from ocx.batch.output.states import pack_state
 from ocx.batch.result import OK
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 from ocx.errors import UsageError
 
 

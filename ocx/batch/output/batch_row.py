@@ -15,7 +15,7 @@ from ocx.api.usage import token_count
 from ocx.batch.id_table import id_key
 from ocx.batch.output.verdict import verdict_of
 from ocx.batch.result import Answer, Failure, Result
-from ocx.batch.rows.row import Row
+from ocx.batch.row import Row
 from ocx.jsontext import encoder
 
 ROW_PREFIX = b'{"id":"batch_req_'

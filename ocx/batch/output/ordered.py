@@ -17,7 +17,7 @@ from ocx.batch.id_table import id_key
 from ocx.batch.output.append_file import unwritable
 from ocx.batch.output.spool import dump_result, load_result, saved_id
 from ocx.batch.result import Result
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 from ocx.files import open_beside
 
 WINDOW = 1024

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ocx.batch.result import Answer, Failure, Result
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 from ocx.errors import ERRORS, OcxError
 
 _CLASSES = {error.name: error for error in ERRORS}

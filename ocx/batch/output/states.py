@@ -9,7 +9,7 @@ from typing import Literal
 from ocx.batch.id_table import IdTable, id_key
 from ocx.batch.output.batch_row import Written
 from ocx.batch.result import OK, RETRYABLE
-from ocx.batch.rows.row import BadRow, Row
+from ocx.batch.row import BadRow, Row
 from ocx.errors import ERRORS
 
 Retry = Literal["retryable", "all", "none"]

@@ -17,7 +17,7 @@ from ocx.batch.output.resume import answer_at, entry_at, read_output
 from ocx.batch.output.row_index import HEADER_KEY, Entry, RowIndex, index_path, pack_entry
 from ocx.batch.output.states import States, is_good, pack_state, request_key
 from ocx.batch.result import Result
-from ocx.batch.rows.row import Row
+from ocx.batch.row import Row
 from ocx.errors import OcxError, UsageError
 from ocx.files import journal_path, open_beside, sync
 from ocx.owners import check_ours

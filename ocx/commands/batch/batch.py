@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ocx.batch.estimating import check_estimable, estimate
+from ocx.batch.estimate import check_estimable, estimate
 from ocx.batch.execution import Setup, execute, raise_ending
-from ocx.batch.inputs import open_rows
-from ocx.batch.limits import make_limits, make_settings
+from ocx.batch.input import open_rows
 from ocx.batch.options import (
     BatchBudget,
     Failures,
@@ -17,7 +16,7 @@ from ocx.batch.options import (
     Words,
 )
 from ocx.batch.outputs import beside_path, output_path, resumes
-from ocx.batch.prompts import check_stdin, make_composer
+from ocx.batch.setup import check_stdin, make_composer, make_limits, make_settings
 from ocx.batch.shards import find_shard
 from ocx.chat.options import Instructions, Sampling
 from ocx.runtime import Runtime

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from ocx.batch.ending import unknown_reasons
+from ocx.batch.input import FileSource
 from ocx.batch.options import RowForm
-from ocx.batch.rows.composer import Composer
-from ocx.batch.rows.row import BadRow, Row
-from ocx.batch.rows.source import FileSource
+from ocx.batch.request_builder import Composer
+from ocx.batch.row import BadRow, Row
 from ocx.batch.verify import Verification
 from ocx.output.json_output import write_json, write_json_line
 from ocx.runtime import Runtime

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from ocx.batch.rows.row import BadRecord
+from ocx.batch.row import BadRecord
 from ocx.decoding import looks_like
 from ocx.errors import UsageError
 

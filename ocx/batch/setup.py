@@ -1,4 +1,4 @@
-"""From the options to what makes each row a request."""
+"""From the options to what makes each row a request, and to what the scheduler keeps to."""
 
 from __future__ import annotations
 
@@ -7,20 +7,81 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ocx.batch.options import RowsIn, Words
-from ocx.batch.rows.composer import Composer
+from ocx.batch.control.budget import BudgetLimits
+from ocx.batch.control.settings import RunLimits, parse_max_failures
+from ocx.batch.options import BatchBudget, Failures, RowChecks, RowsIn, Speed, Words
+from ocx.batch.request_builder import Composer
+from ocx.chat.credits import refuse_play_money, threshold
 from ocx.chat.messages import STDIN, StdinClaims, join
 from ocx.chat.options import Checks, Instructions, Sampling
 from ocx.chat.parameters import reads_stdin
+from ocx.chat.prices import known_prices, prices_of
 from ocx.chat.request import find_template, prepare_settings
 from ocx.chat.templates import STDIN_NAME, Template, parse_params
+from ocx.config import profiles
 from ocx.config.settings import Settings
+from ocx.descriptors import raise_limit
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema
+
+_OTHER_FILES = 64
+
+
+def make_limits(
+    run: Runtime, settings: Settings, budget: BatchBudget, checks: RowChecks
+) -> BudgetLimits:
+    """The budget, with the prices of the config file, else of the endpoint if they matter.
+
+    Raises:
+        UsageError: it is not a number.
+        ConfigError: a price is not, or the sandbox was not asked for in words.
+    """
+    if budget.min_balance is not None:
+        refuse_play_money(settings, "--min-balance")
+    limits = (
+        threshold("--max-credits", budget.max_credits),
+        threshold("--min-balance", budget.min_balance),
+    )
+    if budget.estimate or any(limit is not None for limit in limits):
+        prices = known_prices(run, settings, (settings.model, *settings.fallback_models))
+    else:
+        prices = prices_of(profiles.load(run.terminal.env).prices(), settings.aliases)
+    return BudgetLimits(
+        *limits,
+        prices,
+        1 + checks.schema_retries,
+        settings.fallback_models,
+    )
+
+
+def possible_jobs(run: Runtime, jobs: int) -> int:
+    """So many requests at once, or as many as this process may have connections."""
+    room = raise_limit(jobs + _OTHER_FILES) - _OTHER_FILES
+    if room >= jobs:
+        return jobs
+    most = max(1, room)
+    run.warn(f"-j {jobs:,} needs more open files than are allowed; {most:,} at once (ulimit -n)")
+    return most
+
+
+def make_settings(
+    run: Runtime, settings: Settings, speed: Speed, failures: Failures, limits: BudgetLimits
+) -> RunLimits:
+    """What the scheduler keeps to. Raises UsageError."""
+    return RunLimits(
+        possible_jobs(run, speed.jobs),
+        settings.retries,
+        speed.rpm,
+        speed.tpm,
+        failures.max_outage,
+        limits,
+        tuple(parse_max_failures(text) for text in failures.max_failures),
+        settings.fallback_models,
+    )
 
 
 def make_composer(
