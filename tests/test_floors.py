@@ -101,7 +101,7 @@ FOREIGN = {
     "markdown_it": ("ocx.chat.extract", "ocx.output.live_inline", "ocx.output.live_leaves"),
     "pygments": ("ocx.output.live_highlight",),
     "referencing": ("ocx.chat.schema",),
-    "readline": ("ocx.session.line_editor", "ocx.doctor.system"),
+    "readline": ("ocx.session.line_editor", "ocx.doctor.machine"),
     "tomli_w": ("ocx.toml",),
     "click": (),
     "pydantic": (),

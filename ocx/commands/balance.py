@@ -12,8 +12,8 @@ from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.commands.context import waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
+from ocx.history.filters import parse_age
 from ocx.history.forecast import DAY, SLACK, forecast
-from ocx.history.time_parsing import parse_age
 from ocx.keys.balance import Dated, balance_in, keep_balance, kept_points
 from ocx.keys.client import open_client
 from ocx.output.balance_days import Lasting, days_text

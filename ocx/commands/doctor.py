@@ -10,8 +10,7 @@ import typer
 
 from ocx.commands.context import waiting
 from ocx.doctor import machine
-from ocx.doctor.check import Check, failed, ok, skipped, warning
-from ocx.doctor.system import system
+from ocx.doctor.machine import Check, failed, ok, skipped, system, warning
 from ocx.errors import OcxError
 from ocx.output.checks import check_writer
 from ocx.output.json_output import write_json
@@ -82,7 +81,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     if key.error is not None:
         yield from _not_tried("there is no key", chat, _ACCOUNT)
         return
-    from ocx.doctor.account import account
+    from ocx.doctor.network import account
 
     with _client(run, settings, secret) as client:
         yield from _awaited(run, "the account", account(run, client, settings, chat=chat))

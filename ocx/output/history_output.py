@@ -10,9 +10,8 @@ from typing import Any
 
 from ocx.api.usage import cached_tokens, reasoning_tokens
 from ocx.config.paths import state_dir
-from ocx.history.call import Entry, document, text_of
+from ocx.history.call import Day, Entry, document, text_of
 from ocx.history.filters import Filters
-from ocx.history.stats import Day
 from ocx.history.store import open_existing
 from ocx.output.bars import bars
 from ocx.output.json_output import write_json

@@ -16,10 +16,10 @@ from ocx.escaping import one_line
 from ocx.jsontext import compact
 from ocx.runtime import Runtime
 from ocx.secret import Secret
-from ocx.serve.ledger.money import credits, show
+from ocx.serve.charge import credits_json, format_credits
 
 if TYPE_CHECKING:
-    from ocx.serve.request_record import RequestRecord
+    from ocx.serve.admission import RequestRecord
 
 
 def text_line(exchange: RequestRecord) -> str:
@@ -33,7 +33,7 @@ def text_line(exchange: RequestRecord) -> str:
     if exchange.micro is not None:
         cached = f" ({exchange.cached_tokens} cached)" if exchange.cached_tokens else ""
         words.append(f"{exchange.prompt_tokens}{cached}+{exchange.completion_tokens} tokens")
-        words.append(f"{show(exchange.micro)} credits")
+        words.append(f"{format_credits(exchange.micro)} credits")
     words.append(f"{exchange.milliseconds} ms")
     if exchange.failure is not None:
         words.append(one_line(exchange.failure))
@@ -52,7 +52,7 @@ def json_line(exchange: RequestRecord) -> str:
         "prompt_tokens": exchange.prompt_tokens,
         "completion_tokens": exchange.completion_tokens,
         "cached_tokens": exchange.cached_tokens,
-        "credits": None if exchange.micro is None else credits(exchange.micro),
+        "credits": None if exchange.micro is None else credits_json(exchange.micro),
         "ms": exchange.milliseconds,
         "key": exchange.key.hint or exchange.key.name if exchange.key else None,
         "request_id": exchange.request_id,

@@ -1,13 +1,19 @@
-"""An answer as a sequence of parts: what echo, scripts, faults and upstreams all produce."""
+"""An answer as a sequence of parts: what echo, scripts, faults and upstreams all produce.
+
+A token of a built-in answer is one wide character, else a word: what is between two spaces. It
+carries the space after it, so that all tokens, joined, are the text, and each is one chunk.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ocx.serve.wire import Usage
+from ocx.serve.openai_format import Usage
+from ocx.typography import are_one, is_wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +136,44 @@ class Answer:
     flags: DeliveryFlags = DeliveryFlags()
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while an upstream works on the answer, which costs its prompt from then on."""
+
+
+_WORD = re.compile(r"(?:\A\s+)?\S+\s*|\s+")
+_JSON_WORD = re.compile(r"\w+\W*|\W+")
+
+
+def of_text(text: str) -> Iterator[str]:
+    """The tokens, one by one: of a long text only those that are sent are made.
+
+    A space at the start of the text belongs to the first.
+    """
+    return _tokens(_WORD, text)
+
+
+def of_json(text: str) -> Iterator[str]:
+    """The same of a document: its punctuation parts words, too."""
+    return _tokens(_JSON_WORD, text)
+
+
+def _tokens(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    for match in pattern.finditer(text):
+        word = match.group()
+        if word.isascii():
+            yield word
+        else:
+            yield from _at_wide_characters(word)
+
+
+def _at_wide_characters(word: str) -> Iterator[str]:
+    first = len(word) - len(word.lstrip())
+    start, was_wide = 0, False
+    for place in range(first, len(word)):
+        character = word[place]
+        if character.isspace() or (place > first and are_one(word[place - 1], character)):
+            continue
+        wide = is_wide(character)
+        if place > first and (wide or was_wide):
+            yield word[start:place]
+            start = place
+        was_wide = wide
+    yield word[start:]

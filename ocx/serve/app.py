@@ -16,16 +16,21 @@ from typing import Any
 from ocx import __version__
 from ocx.secret import Secret, redact
 from ocx.serve import faults
-from ocx.serve.auth import authenticate, check_host, check_length, digest
+from ocx.serve.admission import (
+    Limiter,
+    Log,
+    RequestRecord,
+    authenticate,
+    check_host,
+    check_length,
+    digest,
+)
+from ocx.serve.charge import credits_json
 from ocx.serve.chat import Chat
 from ocx.serve.delivery import Headers, Receive, Send, Watch, body, start
-from ocx.serve.ledger.ledger import Key, Ledger
-from ocx.serve.ledger.money import credits
-from ocx.serve.limits import Limiter
-from ocx.serve.problem import ApiProblem
-from ocx.serve.request_record import Log, RequestRecord
+from ocx.serve.ledger import Key, Ledger
+from ocx.serve.openai_format import ApiProblem, dump
 from ocx.serve.routing import Catalogue, Router
-from ocx.serve.wire import dump
 
 PREFIX = "/api/v1"
 _MODEL = f"{PREFIX}/models/"
@@ -201,10 +206,10 @@ class App:
         account = self._components.ledger.balance(key.account)
         return {
             "object": "balance",
-            "balance": credits(account.balance),
+            "balance": credits_json(account.balance),
             "unit": "credits",
-            "granted": credits(account.granted),
-            "used": credits(account.used),
+            "granted": credits_json(account.granted),
+            "used": credits_json(account.used),
         }
 
 

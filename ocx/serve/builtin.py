@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from ocx.jsontext import compact
-from ocx.serve import tokens
+from ocx.serve import answer as tokens
 from ocx.serve.answer import Answer, CallToken, Finish, Part, Token
-from ocx.serve.problem import ApiProblem
+from ocx.serve.openai_format import ApiProblem
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, smallest_instance
 from ocx.serve.tool_calls import call_tokens, plan, quoted

@@ -11,18 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.secret import redact
+from ocx.serve.admission import Limiter, RequestRecord
 from ocx.serve.answer import Answer
-from ocx.serve.delivery import Delivery, Receive, Send, Watch
-from ocx.serve.ledger.charge import Charge
-from ocx.serve.ledger.ledger import Key, Ledger
-from ocx.serve.limits import Limiter
-from ocx.serve.problem import ApiProblem
+from ocx.serve.charge import Charge
+from ocx.serve.delivery import Delivery, Receive, Send, SseResponse, Watch, WholeResponse
+from ocx.serve.ledger import Key, Ledger
+from ocx.serve.openai_format import ApiProblem, ResponseMeta
 from ocx.serve.request import ChatRequest, read
-from ocx.serve.request_record import RequestRecord
 from ocx.serve.routing import Catalogue, Model, Router
-from ocx.serve.sse_response import SseResponse
-from ocx.serve.whole_response import WholeResponse
-from ocx.serve.wire import ResponseMeta
 
 LARGEST_BODY = 4 * 1024 * 1024
 SMALL_BODY = 64 * 1024

@@ -9,8 +9,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ocx.serve.chat import LARGEST_BODY, TIMED_OUT
-from ocx.serve.problem import ApiProblem
-from ocx.serve.wire import dump
+from ocx.serve.openai_format import ApiProblem, dump
 
 HEAD_SECONDS = 10.0
 _HEAD = 64 * 1024  # bytes of a request without its body

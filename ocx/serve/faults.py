@@ -10,9 +10,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from ocx.serve.answer import Answer, Begin, Cut, DeliveryFlags, Finish, Part, RawBytes, Token
+from ocx.serve.answer import (
+    Answer,
+    Begin,
+    Cut,
+    DeliveryFlags,
+    Finish,
+    Part,
+    RawBytes,
+    Token,
+)
 from ocx.serve.builtin import paced, parse_options
-from ocx.serve.problem import ApiProblem
+from ocx.serve.openai_format import ApiProblem
 from ocx.suggest import nearest
 
 PREFIX = "fault/"

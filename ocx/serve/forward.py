@@ -19,10 +19,8 @@ from ocx.errors import DeadlineError, OcxError
 from ocx.secret import Secret
 from ocx.serve import upstream as reading
 from ocx.serve.answer import Answer, ForwardedEvent, Part, UpstreamDone
-from ocx.serve.messages import content_kinds, tool_kinds
-from ocx.serve.problem import ApiProblem, refuse
-from ocx.serve.request import ChatRequest
-from ocx.serve.wire import dump
+from ocx.serve.openai_format import ApiProblem, dump, refuse
+from ocx.serve.request import ChatRequest, content_kinds, tool_kinds
 
 if TYPE_CHECKING:
     from ocx.api.http import HttpRequest

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.serve import faults
+from ocx.serve.admission import RequestRecord
 from ocx.serve.answer import Answer
 from ocx.serve.builtin import Echo, Target, parse_lorem
+from ocx.serve.charge import MICRO, Price
 from ocx.serve.faults import Counters, Fault
-from ocx.serve.ledger.money import MICRO, Price
-from ocx.serve.problem import ApiProblem
+from ocx.serve.openai_format import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.request_record import RequestRecord
 from ocx.suggest import nearest
 
 ECHO = "echo"

@@ -22,11 +22,10 @@ from typing import Any
 from ocx.serve import builtin, faults
 from ocx.serve.answer import Answer, Token
 from ocx.serve.faults import Counters, Fault
-from ocx.serve.problem import ApiProblem
+from ocx.serve.openai_format import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.serve.tomlfile import TomlFile
 from ocx.serve.tool_calls import ToolCall, call_tokens
-from ocx.toml import Keys
+from ocx.toml import Keys, TomlFile
 
 _NAMES = (
     *("equals", "contains", "regex", "model"),

@@ -29,12 +29,11 @@ from ocx.secret import Secret
 from ocx.serve import faults, script
 from ocx.serve.app import CONCURRENCY, REQUEST_TIMEOUT, RPM, SEND_TIMEOUT
 from ocx.serve.builtin import Echo, Target, parse_lorem
+from ocx.serve.charge import MICRO, Price
 from ocx.serve.forward import Forward, Upstream
-from ocx.serve.ledger.money import MICRO, Price
 from ocx.serve.routing import BUILT_IN, ECHO, Catalogue, Model
-from ocx.serve.tape_target import TapeTarget
-from ocx.serve.tomlfile import TomlFile
-from ocx.toml import Keys
+from ocx.serve.tape_player import TapeTarget
+from ocx.toml import Keys, TomlFile
 
 PORT = 8790
 GRANT = 500.0

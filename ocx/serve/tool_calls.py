@@ -17,9 +17,9 @@ from itertools import islice
 from typing import Any
 
 from ocx.jsontext import compact
-from ocx.serve import tokens
+from ocx.serve import answer
 from ocx.serve.answer import CallToken
-from ocx.serve.problem import refuse
+from ocx.serve.openai_format import refuse
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, Work, smallest_instance
 
@@ -85,7 +85,7 @@ def call_tokens(calls: Iterable[ToolCall], request: ChatRequest) -> Iterator[Cal
     for at, call in enumerate(calls):
         seed.update(call.name.encode("utf-8", "surrogatepass"))
         yield CallToken("", index=at, id=f"call_{seed.hexdigest()[:24]}", name=call.name)
-        for piece in tokens.of_json(call.arguments):
+        for piece in answer.of_json(call.arguments):
             yield CallToken(piece, index=at)
 
 

@@ -13,8 +13,7 @@ from ocx.api.usage import cached_tokens
 from ocx.jsontext import compact
 from ocx.secret import Secret, StreamMask, mask, redact
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
-from ocx.serve.problem import ApiProblem
-from ocx.serve.wire import Usage
+from ocx.serve.openai_format import ApiProblem, Usage
 
 # What the client did wrong is told to the client; what we did wrong at the upstream, its refusing
 # our key or our empty account there, is a fault of this gateway.

@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocx.serve.ledger.ledger import Bill, Key, Ledger
-from ocx.serve.ledger.store import Store
+from ocx.serve.ledger import Bill, Key, Ledger
+from ocx.serve.store import Store
 
 STREAMS, TOKENS, ROUNDS, TRANSACTIONS = 200, 100, 3, 2_000
 OCX = (sys.executable, "-m", "ocx", "serve")

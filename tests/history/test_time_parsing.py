@@ -6,9 +6,8 @@ from decimal import Decimal
 import pytest
 
 from ocx.errors import UsageError
-from ocx.history.call import Entry
-from ocx.history.stats import by_day
-from ocx.history.time_parsing import parse_age, parse_time
+from ocx.history.call import Entry, by_day
+from ocx.history.filters import parse_age, parse_time
 
 NOW = 1_700_000_000.0
 

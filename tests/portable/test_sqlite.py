@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ocx.history.database import MIGRATIONS
-from ocx.serve.ledger.store import SCHEMA
+from ocx.serve.store import SCHEMA
 from ocx.sqlite import schema
 from tests.support.program import Ocx
 from tests.support.sabotage import without

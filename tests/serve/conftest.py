@@ -15,15 +15,14 @@ import pytest
 
 from ocx.api.types import Endpoint
 from ocx.secret import Secret
+from ocx.serve.admission import RequestRecord, mint
 from ocx.serve.app import ServerComponents
-from ocx.serve.auth import mint
+from ocx.serve.audit import findings
+from ocx.serve.charge import MICRO
 from ocx.serve.launch import tape_server
-from ocx.serve.ledger.audit import findings
-from ocx.serve.ledger.ledger import Account, Key, Ledger
-from ocx.serve.ledger.money import MICRO
-from ocx.serve.ledger.store import Store
-from ocx.serve.request_record import RequestRecord
+from ocx.serve.ledger import Account, Key, Ledger
 from ocx.serve.server import serving
+from ocx.serve.store import Store
 from ocx.serve.tape import new_tape
 from tests.support.waiting import DEADLINE, Board
 

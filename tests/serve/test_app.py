@@ -12,10 +12,9 @@ import httpx
 import pytest
 
 from ocx import __version__
-from ocx.serve.auth import digest, mint
-from ocx.serve.limits import Limiter
+from ocx.serve.admission import Limiter, digest, mint
+from ocx.serve.openai_format import dump
 from ocx.serve.routing import BUILT_IN, Catalogue
-from ocx.serve.wire import dump
 from tests.serve.conftest import Served, events, request, until, until_closed
 
 REAL = "sk-live-Te5tKey0000000000000000000000a1b2"
@@ -550,7 +549,7 @@ def test_fixed_ids_follow_from_the_request(serve: Callable[..., Served]) -> None
 def test_a_model_may_be_priced_at_nothing(serve: Callable[..., Served]) -> None:
     from dataclasses import replace
 
-    from ocx.serve.ledger.money import Price
+    from ocx.serve.charge import Price
 
     free = replace(BUILT_IN[0], price=Price(Decimal(0), Decimal(0)))
     served = serve(grant=0, catalogue=Catalogue([free]))

@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from ocx.serve.ledger.store import Store
 from ocx.serve.server import serving
+from ocx.serve.store import Store
 from tests.serve.conftest import Served, Watched, request, until, until_closed
 
 

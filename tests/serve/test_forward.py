@@ -14,11 +14,11 @@ import pytest
 
 from ocx.api.sse import MAX_EVENT
 from ocx.secret import Secret
+from ocx.serve.charge import Price
 from ocx.serve.forward import Forward, Upstream
-from ocx.serve.ledger.money import Price
+from ocx.serve.openai_format import Usage
 from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
 from ocx.serve.upstream import error_text, read_usage
-from ocx.serve.wire import Usage
 from tests.serve.conftest import Served, events, request, until, until_closed
 from tests.support.waiting import DEADLINE, Board
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from ocx.serve.auth import digest
-from ocx.serve.ledger.audit import counts, findings
-from ocx.serve.ledger.ledger import Bill, Key, Ledger, Overdrawn
-from ocx.serve.ledger.store import Store
+from ocx.serve.admission import digest
+from ocx.serve.audit import counts, findings
+from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn
+from ocx.serve.store import Store
 
 AMOUNTS = st.integers(0, 1000)
 

@@ -18,7 +18,7 @@ import pytest
 from ocx.serve.app import App
 from ocx.serve.builtin import Echo
 from ocx.serve.chat import LARGE_AT_ONCE, SMALL_BODY
-from ocx.serve.problem import ApiProblem
+from ocx.serve.openai_format import ApiProblem
 from ocx.serve.request import MOST_PARTS, read
 from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
 from ocx.serve.server import Loopback, in_thread, listen
@@ -346,7 +346,7 @@ def test_no_answer_is_made_without_credits(
 def test_no_answer_is_made_beyond_the_rate(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ocx.serve.limits import Limiter
+    from ocx.serve.admission import Limiter
 
     served = serve(limiter=Limiter(1, 1))
     assert served.ask().status_code == 200
@@ -539,7 +539,7 @@ def test_all_calls_of_a_request_together_are_bounded(parameters: Any, calls: int
 def test_of_tool_calls_only_what_is_sent_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(
-        "ocx.serve.tokens.of_json", lambda text: (made.append(at) or "0" for at in range(10**9))
+        "ocx.serve.answer.of_json", lambda text: (made.append(at) or "0" for at in range(10**9))
     )
     asked = read(json.dumps(calling({}, 2, max_tokens=5)).encode())
 
@@ -553,7 +553,7 @@ def test_of_tool_calls_only_what_is_sent_is_made(monkeypatch: pytest.MonkeyPatch
 def test_log_probabilities_of_a_long_answer_are_streamed(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ocx.serve.whole_response.MOST_LISTED", 10)
+    monkeypatch.setattr("ocx.serve.delivery.MOST_LISTED", 10)
     served = serve()
     asked = {"model": "lorem:11", "logprobs": True}
     reply = served.ask(**asked)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.serve.ledger import money
-from ocx.serve.ledger.money import Price
+from ocx.serve import charge
+from ocx.serve.charge import Price
 from ocx.serve.routing import BUILT_IN
 
 PRICES = st.decimals(0, 100_000, places=4)
@@ -43,15 +43,15 @@ def test_what_fits_is_the_most_that_fits(
     price = Price(first, second)
     fits = price.fitting(available, prompt)
     if fits >= 1:
-        assert price.cost(prompt, fits) <= available or fits == money.MOST
-        assert fits == money.MOST or price.cost(prompt, fits + 1) > available
+        assert price.cost(prompt, fits) <= available or fits == charge.MOST
+        assert fits == charge.MOST or price.cost(prompt, fits + 1) > available
     else:
         assert price.cost(prompt, 1) > available
 
 
 def test_no_listed_model_holds_five_credits_for_a_default_request() -> None:
     """With a long prompt still: 4,096 tokens of answer and 1,000 of question."""
-    assert all(model.price.cost(1000, 4096) < 5 * money.MICRO for model in BUILT_IN)
+    assert all(model.price.cost(1000, 4096) < 5 * charge.MICRO for model in BUILT_IN)
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,18 @@ def test_no_listed_model_holds_five_credits_for_a_default_request() -> None:
     ],
 )
 def test_credits_are_shown_without_loss(micro: int, number: float, text: str) -> None:
-    assert money.credits(micro) == number
-    assert money.show(micro) == text
-    assert money.parse(text) == micro
+    assert charge.credits_json(micro) == number
+    assert charge.format_credits(micro) == text
+    assert charge.parse_credits(text) == micro
 
 
-@given(st.integers(-money.MOST, money.MOST))
+@given(st.integers(-charge.MOST, charge.MOST))
 def test_shown_credits_read_back(micro: int) -> None:
-    assert money.parse(money.show(micro)) == micro
-    assert Decimal(str(money.credits(micro))) * money.MICRO == micro or abs(micro) > 2**52
+    assert charge.parse_credits(charge.format_credits(micro)) == micro
+    assert Decimal(str(charge.credits_json(micro))) * charge.MICRO == micro or abs(micro) > 2**52
 
 
 @pytest.mark.parametrize("text", ["", "x", "NaN", "Infinity", "1e30", "0.0000001", "١٢,٣"])
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"number|range|decimals"):
-        money.parse(text)
+        charge.parse_credits(text)

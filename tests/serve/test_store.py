@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from ocx.errors import ConfigError, OcxError
-from ocx.serve.ledger.audit import findings
-from ocx.serve.ledger.ledger import Key, Ledger
-from ocx.serve.ledger.store import Store, remove
+from ocx.serve.audit import findings
+from ocx.serve.ledger import Key, Ledger
+from ocx.serve.store import Store, remove
 
 DIES = """
 import os, sys
 from pathlib import Path
-from ocx.serve.ledger.ledger import Key, Ledger
-from ocx.serve.ledger.store import Store
+from ocx.serve.ledger import Key, Ledger
+from ocx.serve.store import Store
 ledger = Ledger(Store.open(Path(sys.argv[1])))
 account = ledger.account(grant=100)
 ledger.reserve(Key(None, account.id, "k", ""), "m", 40)

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from ocx.serve.ledger.audit import counts, findings
-from ocx.serve.ledger.ledger import Ledger
-from ocx.serve.ledger.store import Store
+from ocx.serve.audit import counts, findings
+from ocx.serve.ledger import Ledger
+from ocx.serve.store import Store
 from tests.serve.conftest import request
 from tests.support.program import Ocx, Process
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from ocx.errors import OcxError
-from ocx.serve.tape import load_tape, request_of
-from ocx.serve.tape_file import TapeFile
+from ocx.serve.tape import TapeFile, load_tape, request_of
 
 
 @pytest.mark.parametrize("room", [0, 1, 9])

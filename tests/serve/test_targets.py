@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from ocx.errors import ConfigError
 from ocx.serve import script, settings
 from ocx.serve.builtin import Echo
-from ocx.serve.ledger.money import MICRO
+from ocx.serve.charge import MICRO
 from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
 from ocx.serve.tape import key_of
-from ocx.serve.tape_target import TapeTarget, canonical, to_chunks, to_completion
-from ocx.serve.tomlfile import TomlFile, dotted
+from ocx.serve.tape_player import TapeTarget, canonical, to_chunks, to_completion
+from ocx.toml import TomlFile, dotted
 from tests.serve.conftest import Served, events, recorded, request
 
 SCRIPT = """

@@ -17,7 +17,7 @@ from ocx.serve import script
 from ocx.serve.builtin import Echo
 from ocx.serve.request import read
 from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
-from ocx.serve.tape_target import TapeTarget, to_completion
+from ocx.serve.tape_player import TapeTarget, to_completion
 from ocx.serve.tool_calls import plan, quoted
 from tests.serve.conftest import Served, events, recorded, request
 from tests.serve.test_schema_example import SCHEMAS, obj

@@ -7,13 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.secret import Secret
-from ocx.serve import auth, builtin
-from ocx.serve.ledger.charge import count_prompt, count_tokens
-from ocx.serve.limits import Limiter, RateLimitState
-from ocx.serve.problem import ApiProblem
-from ocx.serve.request_record import RequestRecord
+from ocx.serve import admission, builtin
+from ocx.serve.admission import Limiter, RateLimitState, RequestRecord
+from ocx.serve.charge import count_prompt, count_tokens
+from ocx.serve.openai_format import ApiProblem, dump
 from ocx.serve.routing import Catalogue
-from ocx.serve.wire import dump
 
 
 @given(st.text())
@@ -41,19 +39,19 @@ def test_a_prompt_counts_its_messages() -> None:
 
 
 def test_a_minted_key_is_whole_and_a_changed_one_is_not() -> None:
-    key = auth.mint().reveal()
+    key = admission.mint().reveal()
     assert key.startswith("sk-live-local-")
     assert len(key) == len("sk-live-local-") + 43 + 6
-    assert auth.is_whole(key)
+    assert admission.is_whole(key)
     assert Secret(key).is_valid()
     other = "a" if key[20] != "a" else "b"
-    assert not auth.is_whole(key[:20] + other + key[21:])
-    assert not auth.is_whole(key[:-1])
-    assert not auth.is_whole("sk-live-" + key[14:])
+    assert not admission.is_whole(key[:20] + other + key[21:])
+    assert not admission.is_whole(key[:-1])
+    assert not admission.is_whole("sk-live-" + key[14:])
 
 
 def test_two_keys_differ() -> None:
-    assert auth.mint() != auth.mint()
+    assert admission.mint() != admission.mint()
 
 
 @given(st.recursive(st.text(st.characters()), lambda inner: st.lists(inner, max_size=3)))

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ocx.serve.ledger import wal_sync
-from ocx.serve.ledger.store import Store
-from ocx.serve.ledger.wal_sync import WalSync
+from ocx.serve import store
+from ocx.serve.store import Store, WalSync
 from tests.serve.conftest import Served, request, until
 from tests.support.waiting import DEADLINE
 
@@ -24,7 +23,7 @@ class Disk:
         self.paths: list[str] = []
         self.begun = threading.Event()
         self.go = threading.Event()
-        monkeypatch.setattr(wal_sync, "sync_file", self._sync)
+        monkeypatch.setattr(store, "sync_file", self._sync)
 
     def _sync(self, fd: int) -> None:
         self.paths.append(str(Path(f"/proc/self/fd/{fd}").readlink()))

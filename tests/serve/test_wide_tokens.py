@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.serve import builtin, script, tokens
+from ocx.serve import answer, builtin, script
 from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
 from tests.serve.conftest import Served, events, request
 from tests.support.program import Ocx
@@ -44,7 +44,7 @@ def test_the_tokens_of_a_text(text: str, parts: list[str]) -> None:
 
 @given(st.text(alphabet="a \n中文、，한👍🏽\u0301\u200d\ufe0f\u3000\ud800"))
 def test_tokens_join_to_their_text(text: str) -> None:
-    for made in (list(tokens.of_text(text)), list(tokens.of_json(text))):
+    for made in (list(answer.of_text(text)), list(answer.of_json(text))):
         assert "".join(made) == text
         assert all(made)
 

@@ -10,9 +10,8 @@ import typer
 from ocx.commands.options import OfModel, Talk
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
-from ocx.history.filters import Filters, profile_filter
+from ocx.history.filters import Filters, parse_age, profile_filter
 from ocx.history.store import open_existing
-from ocx.history.time_parsing import parse_age
 from ocx.plural import counted
 from ocx.runtime import Runtime
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ocx.commands.options import OfModel, Since, Talk, Until
 from ocx.config.paths import state_dir
+from ocx.history.call import by_day
 from ocx.history.filters import read_filters
-from ocx.history.stats import by_day
 from ocx.history.store import open_existing
 from ocx.output.history_output import day_document, write_days
 from ocx.output.json_output import write_json

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     pass
 from ocx.commands.context import ledger_path
 from ocx.commands.options import Db
-from ocx.serve.ledger.audit import counts, findings
-from ocx.serve.ledger.ledger import open_ledger
-from ocx.serve.ledger.money import credits, show
+from ocx.serve.audit import counts, findings
+from ocx.serve.charge import credits_json, format_credits
+from ocx.serve.ledger import open_ledger
 
 
 def check(run: Runtime, db: Db = None) -> None:
@@ -26,13 +26,13 @@ def check(run: Runtime, db: Db = None) -> None:
         wrong = findings(book.store.db)
         found = counts(book.store.db)
     if run.json:
-        amounts = {name: credits(found[name]) for name in ("balance", "held")}
+        amounts = {name: credits_json(found[name]) for name in ("balance", "held")}
         write_json(run.terminal, {**found, **amounts, "findings": wrong})
     elif not run.quiet and not wrong:
         ended = ", ".join(f"{count} {name}" for name, count in sorted(found["outcomes"].items()))
         run.terminal.print(
-            f"sound: balance {show(found['balance'])}, held {show(found['held'])};"
-            f" charges: {ended or 'none'}"
+            f"sound: balance {format_credits(found['balance'])},"
+            f" held {format_credits(found['held'])}; charges: {ended or 'none'}"
         )
     if wrong:
         raise OcxError(f"the ledger is not sound: {wrong[0]}", hint=f"{len(wrong)} findings in all")

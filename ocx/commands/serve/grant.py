@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     pass
 from ocx.commands.context import ledger_path
 from ocx.commands.options import AccountName, Db
-from ocx.serve.ledger.ledger import Overdrawn, open_ledger
-from ocx.serve.ledger.money import credits, parse, show
+from ocx.serve.charge import credits_json, format_credits, parse_credits
+from ocx.serve.ledger import Overdrawn, open_ledger
 
 
 def grant(
@@ -29,7 +29,7 @@ def grant(
 ) -> None:
     """Grant credits to an account, also beside a running server."""
     try:
-        micro = -parse(amount) if take else parse(amount)
+        micro = -parse_credits(amount) if take else parse_credits(amount)
     except ValueError as error:
         raise UsageError(str(error)) from error
     if amount.startswith("-") or micro == 0:
@@ -41,10 +41,10 @@ def grant(
             after = ledger.grant(wanted.id, micro)
         except Overdrawn as error:
             raise CreditsError(
-                f"{account} has {show(error.available)} credits that can be taken",
+                f"{account} has {format_credits(error.available)} credits that can be taken",
                 hint="credits that running requests hold come back when they end",
             ) from error
     if run.json:
-        write_json(run.terminal, {"account": account, "balance": credits(after.balance)})
+        write_json(run.terminal, {"account": account, "balance": credits_json(after.balance)})
     elif not run.quiet:
-        run.terminal.print(f"{account}\t{show(after.balance)}")
+        run.terminal.print(f"{account}\t{format_credits(after.balance)}")

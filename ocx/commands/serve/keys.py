@@ -15,8 +15,8 @@ from ocx.output.json_output import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.secret import Secret
-from ocx.serve.ledger.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, open_ledger
-from ocx.serve.ledger.money import parse, show
+from ocx.serve.charge import format_credits, parse_credits
+from ocx.serve.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, open_ledger
 from ocx.serve.settings import ServeSettings
 
 DAY = 86400
@@ -115,13 +115,15 @@ def _account(run: Runtime, ledger: Ledger, name: str, grant: str | None) -> Acco
     micro = ServeSettings.grant if grant is None else _credits(grant)
     found = ledger.account(name, grant=micro)
     if name != DEFAULT_ACCOUNT:
-        run.note(f"a new account {name} with {show(micro)} credits (--grant N gives it N)")
+        run.note(
+            f"a new account {name} with {format_credits(micro)} credits (--grant N gives it N)"
+        )
     return found
 
 
 def _credits(text: str) -> int:
     try:
-        micro = parse(text)
+        micro = parse_credits(text)
     except ValueError as error:
         raise UsageError(f"--grant: {error}") from None
     if micro < 0:

@@ -16,8 +16,8 @@ from ocx.output.json_output import write_json, write_json_line
 from ocx.output.table import Column, write_table
 from ocx.output.time_text import ago, now
 from ocx.runtime import Runtime
-from ocx.serve.ledger.audit import entries
-from ocx.serve.ledger.ledger import open_ledger
+from ocx.serve.audit import entries
+from ocx.serve.ledger import open_ledger
 
 _COLUMNS = (
     Column("SEQ", "accent", right=True, optional=1),

@@ -10,12 +10,12 @@ import typer
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
-    from ocx.serve.ledger.ledger import Ledger
+    from ocx.serve.ledger import Ledger
 from ocx.commands.context import ledger_path
 from ocx.commands.options import Db
-from ocx.serve.ledger.ledger import Ledger
-from ocx.serve.ledger.store import Store, remove
+from ocx.serve.ledger import Ledger
 from ocx.serve.settings import ServeSettings
+from ocx.serve.store import Store, remove
 
 
 def reset(

@@ -16,13 +16,13 @@ from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
 from ocx.runtime import Runtime
 from ocx.secret import secrets_of
-from ocx.serve.child import child_environment, run_child
+from ocx.serve.launch import child_environment, run_child
 
 if TYPE_CHECKING:
     from ocx.serve.launch import Launch
-    from ocx.serve.ledger.store import Store
     from ocx.serve.settings import ServeSettings
-    from ocx.serve.tape_file import TapeFile
+    from ocx.serve.store import Store
+    from ocx.serve.tape import TapeFile
 
 CONFIG = "serve.toml"
 
@@ -207,7 +207,7 @@ def _settings(run: Runtime, config: Path | None, ephemeral: bool) -> ServeSettin
 
 def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
     from ocx.keys.client import sandbox_folder  # noqa: PLC0415 - as in _foreground
-    from ocx.serve.ledger.store import Store  # noqa: PLC0415 - the same
+    from ocx.serve.store import Store  # noqa: PLC0415 - the same
 
     if ephemeral or (run.trailing is not None and db is None and not run.flags.get("sandbox")):
         return Store.memory()

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from ocx.serve.ledger.money import credits
+from ocx.serve.charge import credits_json
 
 _RULES = {
     "balance is not the sum of the ledger": (
@@ -83,5 +83,5 @@ def entries(db: sqlite3.Connection, account: str | None = None) -> Iterator[dict
     for values in db.execute(_ROWS, {"account": account}):
         row = dict(zip(_NAMES, values, strict=True))
         for name in _AMOUNTS:
-            row[name] = None if row[name] is None else credits(row[name])
+            row[name] = None if row[name] is None else credits_json(row[name])
         yield row

@@ -16,8 +16,8 @@ from typing import Literal
 from ocx.errors import ConfigError
 from ocx.owners import is_out_of_reach
 from ocx.secret import Secret
-from ocx.serve.auth import digest, mint
-from ocx.serve.ledger.store import Store, transaction
+from ocx.serve.admission import digest, mint
+from ocx.serve.store import Store, transaction
 
 DEFAULT_ACCOUNT = "default"
 

@@ -1,1 +1,0 @@
-"""The accounts, keys and credits of the local server."""
