@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ocx.cli import root as program
+from ocx.cli.table import root as program
 from ocx.docs.completion import FILES, script
 from ocx.docs.guide import guide_file
 from ocx.docs.manual import manual

@@ -54,7 +54,7 @@ def check_encoding(name: str | None) -> str | None:
     import codecs  # noqa: PLC0415 - only for --encoding
 
     from ocx.charsets import ENCODINGS, SUPERSETS  # noqa: PLC0415
-    from ocx.suggest import did_you_mean  # noqa: PLC0415
+    from ocx.text import did_you_mean  # noqa: PLC0415
 
     try:
         codec = codecs.lookup(name).name

@@ -21,14 +21,14 @@ from ocx.errors import (
     UsageError,
     not_text,
 )
-from ocx.escaping import escape_control
 from ocx.secret import word_of_argv
 from ocx.terminal import Terminal
 from ocx.terminal import write_failure as translate_write_failure
+from ocx.text import escape_control
 
 if TYPE_CHECKING:
-    from ocx.argv import Argv
-    from ocx.typer_internals import Complaint
+    from ocx.cli.argv import Argv
+    from ocx.cli.typer_internals import Complaint
 
 
 def run(argv: Sequence[str]) -> NoReturn:
@@ -78,15 +78,15 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     # After the handlers stand: these imports take most of the start-up.
     import typer  # noqa: PLC0415 - see above
 
-    from ocx.cli import root  # noqa: PLC0415 - the same
+    from ocx.cli.table import root  # noqa: PLC0415 - the same
+    from ocx.cli.typer_internals import complaint  # noqa: PLC0415 - the same
     from ocx.runtime import Runtime  # noqa: PLC0415 - the same
-    from ocx.typer_internals import complaint  # noqa: PLC0415 - the same
 
     command = root()
     ours: list[str] = words
     trailing: tuple[str, ...] | None = None
     if "--" in words:
-        from ocx.argv import split_trailing  # noqa: PLC0415 - only if a program may follow
+        from ocx.cli.argv import split_trailing  # noqa: PLC0415 - only if a program may follow
 
         ours, trailing = split_trailing(words)
     try:
@@ -108,7 +108,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
 
 
 def _argv(words: Sequence[str]) -> Argv:
-    from ocx.argv import read_argv  # noqa: PLC0415 - imports Typer, see invoke
+    from ocx.cli.argv import read_argv  # noqa: PLC0415 - imports Typer, see invoke
 
     return read_argv(words)
 
@@ -130,7 +130,7 @@ def usage_error(found: Complaint, words: Sequence[str], terminal: Terminal) -> U
     """A complaint of the parser as an error of ours, with the next step in it."""
     path = found.command or _argv(words).title
     if found.message is None:
-        from ocx.cli import short_help  # noqa: PLC0415 - imported already, see invoke
+        from ocx.cli.table import short_help  # noqa: PLC0415 - imported already, see invoke
 
         return NoCommandError(path, short_help(tuple(path.split()), terminal))
     if path.startswith("ocx keys ") and "unexpected argument" in found.message:
@@ -142,7 +142,7 @@ def usage_error(found: Complaint, words: Sequence[str], terminal: Terminal) -> U
 
 
 def _usage_hint(found: Complaint, path: str) -> str:
-    from ocx.guesses import missing_hint, option_hint, see  # noqa: PLC0415 - only for an error
+    from ocx.cli.guesses import missing_hint, option_hint, see  # noqa: PLC0415 - only for an error
 
     option = found.option
     if option in {"--key", "--api-key", "--token"}:

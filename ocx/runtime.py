@@ -8,10 +8,10 @@ from typing import Any
 
 from ocx.config.settings import Settings, resolve
 from ocx.errors import DeclinedError, UsageError
-from ocx.escaping import one_line
 from ocx.record import record
 from ocx.secret import secrets_of
 from ocx.terminal import Terminal
+from ocx.text import one_line
 
 SHARED_FLAGS = (
     "profile", "sandbox", "base_url", "key_file", "header", "json", "color", "quiet", "debug",

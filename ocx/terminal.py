@@ -18,9 +18,9 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError
-from ocx.escaping import escape_control
 from ocx.record import record
 from ocx.secret import Secret, StreamMask, redact
+from ocx.text import escape_control
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -209,7 +209,7 @@ class Terminal:
         color = use_color(self.color, self.stderr_tty, self.env)
         if not (color or self.stderr_tty):
             return text
-        from ocx.messages import for_person  # noqa: PLC0415 - only if somebody looks
+        from ocx.wrapping import for_person  # noqa: PLC0415 - only if somebody looks
 
         # A key is masked first: neither a colour nor a line break may stand in it.
         width = self.width if self.stderr_tty else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ocx.errors import ConfigError
-from ocx.suggest import nearest
+from ocx.text import nearest
 
 Keys = tuple[str | int, ...]
 """The way to a value: names of tables, and indexes in arrays of tables."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.argv import read_argv, split_trailing
+from ocx.cli.argv import read_argv, split_trailing
 from tests.support.program import Ocx
 
 

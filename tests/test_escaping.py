@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.escaping import escape_control, one_line
+from ocx.text import escape_control, one_line
 
 
 @pytest.mark.parametrize(

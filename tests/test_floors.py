@@ -23,40 +23,35 @@ FLOORS = {
     "ocx.secret": 0,
     "ocx.charsets": 0,
     "ocx.decoding": 0,
-    "ocx.escaping": 0,
     "ocx.files": 0,
     "ocx.jsontext": 0,
     "ocx.locks": 0,
     "ocx.owners": 0,
-    "ocx.plural": 0,
-    "ocx.messages": 0,
     "ocx.record": 0,
     "ocx.sqlite": 0,
-    "ocx.suggest": 0,
+    "ocx.text": 0,
     "ocx.toml": 0,
     "ocx.typography": 0,
     "ocx.wrapping": 0,
     "ocx.api": 1,
-    "ocx.option_groups": 1,
+    "ocx.cli.options": 1,
+    "ocx.cli.typer_internals": 1,
     "ocx.signals": 1,
     "ocx.terminal": 1,
-    "ocx.typer_internals": 1,
     "ocx.config": 2,
-    "ocx.editor": 4,
     "ocx.snippet": 2,
     "ocx.history": 2,
     "ocx.runtime": 3,
+    "ocx.editor": 4,
     "ocx.keys": 4,
     "ocx.doctor": 6,
     "ocx.output": 6,
     "ocx.chat": 7,
+    "ocx.docs": 7,
     "ocx.batch": 8,
+    "ocx.cli": 8,
     "ocx.session": 8,
     "ocx.commands": 9,
-    "ocx.guesses": 9,
-    "ocx.cli": 10,
-    "ocx.argv": 11,
-    "ocx.docs": 8,
     "ocx.entry": 11,
     "ocx.__main__": 11,
 }
@@ -71,7 +66,7 @@ SERVE_MAY_IMPORT = (
     "ocx.owners",
     "ocx.record",
     "ocx.sqlite",
-    "ocx.suggest",
+    "ocx.text",
     "ocx.toml",
     "ocx.typography",
     "ocx.api.completion",
@@ -93,7 +88,7 @@ FOREIGN = {
     "httpcore": ("ocx.api",),
     "aiohttp": ("ocx.api",),
     "h11": ("ocx.api", "ocx.serve.connection"),
-    "typer": ("ocx.commands", "ocx.cli", "ocx.entry", "ocx.typer_internals"),
+    "typer": ("ocx.commands", "ocx.cli", "ocx.entry"),
     "rich": ("ocx.output",),
     "uvicorn": ("ocx.serve.server", "ocx.serve.connection"),
     "sqlite3": (SERVE, "ocx.history", "ocx.sqlite", "ocx.doctor.machine"),
@@ -151,7 +146,9 @@ def within(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def package_of(name: str) -> str:
-    return ".".join(name.split(".")[:2])
+    parts = name.split(".")
+    module = ".".join(parts[:3])
+    return module if module in FLOORS else ".".join(parts[:2])
 
 
 def shown(found: list[Import]) -> str:

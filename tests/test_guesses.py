@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx import guesses
-from ocx.cli import COMMANDS, root
+from ocx.cli import guesses
+from ocx.cli.table import COMMANDS, root
 from ocx.docs.tree import tree
 from tests.support.program import Ocx
 

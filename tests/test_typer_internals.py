@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 import typer
 
-from ocx.typer_internals import (
+from ocx.cli.typer_internals import (
     Complaint,
     Group,
     command_of,
@@ -100,7 +100,7 @@ def test_a_group_says_whether_it_runs_alone() -> None:
     "method", ["list_commands", "get_command", "format_commands", "resolve_command"]
 )
 def test_a_group_has_the_method_that_the_lazy_one_overrides(method: str) -> None:
-    from ocx.cli import LazyGroup
+    from ocx.cli.table import LazyGroup
 
     overridden = list(inspect.signature(getattr(LazyGroup, method)).parameters)
     assert list(inspect.signature(getattr(Group, method)).parameters) == overridden
@@ -157,7 +157,7 @@ def test_no_command_is_an_error_of_its_own_if_help_is_asked_for_by_no_arguments(
 
 
 def test_a_context_has_what_the_shared_options_are_read_from() -> None:
-    """`ocx.commands.context` climbs from a command's context to the root's."""
+    """`ocx.cli.parameters` climbs from a command's context to the root's."""
     command = program()
     seen.clear()
     with command.make_context("ocx", ["--name", "x", "everything", "--size", "3"]) as context:

@@ -7,9 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wcwidth import wcwidth
 
-from ocx.messages import for_person
 from ocx.typography import cells, cut, folds, is_cjk, shortened
-from ocx.wrapping import Wrapper, wrapped
+from ocx.wrapping import Wrapper, for_person, wrapped
 from tests.support.prose import SENTENCES, paragraphs, wrong_breaks
 from tests.support.sizes import examples
 

@@ -8,7 +8,7 @@ from ocx.batch.progress import amount, count, duration
 from ocx.batch.row import line_id
 from ocx.batch.summary import UNMET, Example, Summary
 from ocx.errors import ERRORS, Interrupted, OcxError, Terminated
-from ocx.plural import counted
+from ocx.text import counted
 
 _BY_CODE = {error.exit_code: error for error in ERRORS}
 _RESUME = "the same command with --resume sends what is left"

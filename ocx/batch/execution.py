@@ -49,7 +49,7 @@ from ocx.output.output_file import Target, report_target
 from ocx.runtime import Runtime
 from ocx.secret import mask
 from ocx.signals import stopping
-from ocx.suggest import nearest
+from ocx.text import nearest
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema

@@ -12,9 +12,9 @@ from ocx.batch.records import Format, format_of
 from ocx.chat.messages import STDIN
 from ocx.chat.options import Checks, Encoding
 from ocx.chat.parameters import check_output_name, check_report
+from ocx.cli.options import Option, OptionGroup, Text, Texts
 from ocx.decoding import check_encoding
 from ocx.errors import UsageError
-from ocx.option_groups import Option, OptionGroup, Text, Texts
 from ocx.record import record
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}

@@ -21,11 +21,11 @@ from ocx.batch.parquet import SUFFIX, AnswerLines, answers_path
 from ocx.batch.result import Result
 from ocx.batch.shards import Shard, output_name
 from ocx.errors import UsageError
-from ocx.escaping import CONTROL
 from ocx.output.answer_writers import Sink
 from ocx.output.json_output import escaped_json
 from ocx.output.output_file import is_device_name, open_target
 from ocx.terminal import Terminal
+from ocx.text import CONTROL
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema

@@ -22,7 +22,7 @@ from ocx.chat.messages import join
 from ocx.chat.parameters import API_FIELDS, fill, is_parameter, known_as, written
 from ocx.chat.templates import STDIN_NAME, Template
 from ocx.errors import OcxError, UsageError
-from ocx.suggest import did_you_mean, nearest
+from ocx.text import did_you_mean, nearest
 
 _OF_THE_ROW = frozenset({"id", "custom_id", "expect"})
 _DECIDED_HERE = ("stream", "stream_options")

@@ -23,7 +23,7 @@ from ocx.config.settings import Settings
 from ocx.descriptors import raise_limit
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
-from ocx.suggest import did_you_mean
+from ocx.text import did_you_mean
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema

@@ -16,7 +16,7 @@ from ocx.api.types import Reply
 from ocx.chat.options import Checks
 from ocx.chat.think import split_whole
 from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
-from ocx.escaping import one_line
+from ocx.text import one_line
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema

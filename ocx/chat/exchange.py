@@ -18,8 +18,8 @@ from ocx.chat.attempts import NOTHING, Attempt, Body, attempts, check_answer, fe
 from ocx.chat.options import Checks
 from ocx.chat.think import Thinking
 from ocx.errors import OcxError, RejectedError
-from ocx.escaping import one_line
 from ocx.record import record
+from ocx.text import one_line
 
 if TYPE_CHECKING:
     from ocx.api import Client, Stream

@@ -1,7 +1,7 @@
 """The options that shape one call, in groups; each option is declared once, on its field.
 
 A group is a record: the command line fills it, a program can make it by hand. Nothing
-here knows the parser; `ocx.commands.options` translates for it.
+here knows the parser; `ocx.cli.parameters` translates for it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ocx.chat.messages import STDIN
 from ocx.chat.parameters import check_output_name, check_report
+from ocx.cli.options import Option, OptionGroup, Switch, Text, Texts
 from ocx.errors import UsageError
-from ocx.option_groups import Option, OptionGroup, Switch, Text, Texts
 from ocx.record import record
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from ocx.chat.options import Prompt, Sampling
 from ocx.config.paths import config_dir
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, UsageError
-from ocx.escaping import escape_control
 from ocx.keys.lookup import endpoint, locate_key
 from ocx.output.output_file import Target
 from ocx.runtime import Runtime
 from ocx.secret import Secret, is_secret_header
+from ocx.text import escape_control
 
 Body = dict[str, Any]
 

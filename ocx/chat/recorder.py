@@ -26,13 +26,12 @@ from ocx.errors import (
     Terminated,
     UsageError,
 )
-from ocx.escaping import one_line
 from ocx.history import store
 from ocx.history.call import Call, Message
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
-from ocx.plural import counted
 from ocx.runtime import Runtime
+from ocx.text import counted, one_line
 from ocx.typography import cut
 
 Outcome = Literal["finished", "failed", "cancelled"]

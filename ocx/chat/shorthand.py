@@ -7,7 +7,7 @@ from typing import Any
 from unicodedata import normalize
 
 from ocx.errors import UsageError
-from ocx.suggest import did_you_mean
+from ocx.text import did_you_mean
 
 _TYPES = {
     "str": "string",

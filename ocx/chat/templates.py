@@ -29,7 +29,7 @@ from ocx.config.values import NAME_RULE, composed, is_name
 from ocx.decoding import decode
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import atomic_write, make_folder
-from ocx.suggest import did_you_mean
+from ocx.text import did_you_mean
 
 STDIN_NAME = "stdin"
 _TEXTS = ("system", "prompt", "model")

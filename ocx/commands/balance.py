@@ -10,7 +10,7 @@ import typer
 
 from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
-from ocx.commands.context import waiting
+from ocx.cli.parameters import waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.filters import parse_age
 from ocx.history.forecast import DAY, SLACK, forecast

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocx.commands.context import waiting
+from ocx.cli.parameters import waiting
 from ocx.doctor import machine
 from ocx.doctor.machine import Check, failed, ok, skipped, system, warning
 from ocx.errors import OcxError

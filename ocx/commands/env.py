@@ -1,12 +1,15 @@
-"""`ocx env`: the endpoint and the key as variables that other tools read."""
+"""`ocx env` and `ocx exec`: the endpoint and the key for other tools."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NoReturn
 
 import typer
 
-from ocx.errors import UsageError
+from ocx.errors import UsageError, cannot_run
 from ocx.keys.lookup import endpoint, find_key
 from ocx.keys.tool_environment import ToolEnvironment, handover, refuse_sandbox
 from ocx.output import assignments
@@ -88,3 +91,42 @@ def _write_github(run: Runtime, found: ToolEnvironment) -> None:
     # A file of variables cannot remove one, and most tools take an empty one for none.
     emptied = {name: "" for name in found.removed if run.terminal.env.get(name)}
     append(run.terminal.env, "GITHUB_ENV", assignments.github_file({**found.variables, **emptied}))
+
+
+def exec_(
+    run: Runtime,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- CMD", help="The program and its arguments, after `--`."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model id or alias.", metavar="ID")
+    ] = None,
+) -> None:
+    """Run a program with the endpoint and key in its environment.
+
+    The program takes the place of ocx: its exit code, its signals and its terminal are its own.
+    The key stands in its environment only, never in an argument or a file.
+    """
+    if words or not run.trailing:
+        raise UsageError("the program to run goes after `--`", hint="ocx exec -- CMD [ARG]...")
+    found = hand_over(run, model)
+    env = {name: text for name, text in run.terminal.env.items() if name not in found.removed}
+    replace_process(run.trailing, {**env, **found.variables})
+
+
+def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Become the program `words[0]`, found through the PATH of `env`.
+
+    Raises:
+        NotFoundError, CannotRunError: it could not be started.
+    """
+    # Python ignores these, and a program inherits what is ignored; the handlers of ours it does
+    # not inherit, and an ignored SIGINT it shall (nohup, a job in the background).
+    for name in ("SIGPIPE", "SIGXFZ", "SIGXFSZ"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(words[0], list(words), dict(env))  # noqa: S606 - no shell is meant
+    except (OSError, ValueError) as error:
+        raise cannot_run(words[0], error) from error

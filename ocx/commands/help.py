@@ -1,4 +1,4 @@
-"""`ocx help`."""
+"""`ocx help` and `ocx completion`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ocx.docs.completion import script
 from ocx.docs.topics import GUIDES, TOPICS
+from ocx.docs.tree import tree
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.signals import ignoring_interrupts
@@ -78,3 +80,15 @@ def _show(man: str, page: Page) -> bool:
                 return subprocess.run([man, str(file)], check=False).returncode == 0
     except OSError:  # no folder for temporary files, or it is full
         return False
+
+
+def completion(
+    run: Runtime,
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")],
+) -> None:
+    """Print the completion script of a shell.
+
+    The script is the one in the package's share folder, where shells find it by themselves once
+    ocx is installed beside them; for any other installation put it there, or source it.
+    """
+    run.terminal.stdout.write(script(shell, tree(run.program)).encode())

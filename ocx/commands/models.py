@@ -11,16 +11,15 @@ import typer
 
 from ocx.api.model_facts import ModelFacts, model_facts
 from ocx.api.types import model_ids
-from ocx.commands.context import waiting
+from ocx.cli.parameters import waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError
-from ocx.escaping import one_line
 from ocx.keys.client import open_client
 from ocx.output.json_output import write_json
 from ocx.output.layout import GAP
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
-from ocx.suggest import nearest
+from ocx.text import nearest, one_line
 from ocx.typography import cells
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from ocx.config.values import check_name, composed, is_name
 from ocx.errors import ConfigError, out_of_reach
 from ocx.owners import changed_by_others, is_out_of_reach, keeps_owners
 from ocx.secret import word_of_argv
-from ocx.suggest import nearest
+from ocx.text import nearest
 from ocx.toml import parse, read_bytes
 
 _DECIDING = ("api_key_command", "proxy", "ca_bundle")

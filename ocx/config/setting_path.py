@@ -14,7 +14,7 @@ from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, SANDBOX
 from ocx.errors import UsageError
 from ocx.secret import is_secret_header, redact, word_of_argv
-from ocx.suggest import nearest
+from ocx.text import nearest
 
 
 def as_text(value: Any) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ocx.runtime import SHARED_FLAGS
-from ocx.typer_internals import (
+from ocx.cli.typer_internals import (
     Parameter,
     parameters,
     runs_alone,
     subcommand,
     subcommand_names,
 )
+from ocx.runtime import SHARED_FLAGS
 
 RUNS_PROGRAMS = ("ocx exec", "ocx serve")
 """After `--` these take a command line that is not ours."""

@@ -24,7 +24,7 @@ from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError, out_of_reach
 from ocx.owners import NO_MODES, check_folder, is_ours, is_out_of_reach, keeps_modes
 from ocx.secret import Secret
-from ocx.suggest import nearest
+from ocx.text import nearest
 from ocx.toml import parse
 
 SECONDS = 60  # a fingerprint prompt takes a person that long

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from ocx.errors import OcxError
-from ocx.escaping import escape_control
 from ocx.terminal import Terminal
+from ocx.text import escape_control
 
 
 class Sink(Protocol):

@@ -18,7 +18,7 @@ from ocx.terminal import Terminal
 
 
 class Given(Protocol):
-    """The command line, which may be one that could not be parsed (`ocx.argv.Argv`)."""
+    """The command line, which may be one that could not be parsed (`ocx.cli.argv.Argv`)."""
 
     @property
     def monitor(self) -> str | None: ...

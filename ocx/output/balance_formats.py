@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from ocx.api.balance import Balance
 from ocx.errors import OcxError
-from ocx.escaping import one_line
 from ocx.output.balance_days import (
     Lasting,
     days_fields,
@@ -19,6 +18,7 @@ from ocx.output.balance_days import (
     whole_tenths,
 )
 from ocx.output.github import assignment, table
+from ocx.text import one_line
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
 METRIC = "ocx_balance"

@@ -12,7 +12,6 @@ from ocx.api.balance import Balance
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
 from ocx.errors import BelowError, OcxError
-from ocx.escaping import escape_control, one_line
 from ocx.files import atomic_write
 from ocx.output.balance_days import Lasting, days_text, rounded
 from ocx.output.balance_formats import (
@@ -33,6 +32,7 @@ from ocx.output.table import Cell, Column, write_table
 from ocx.output.time_text import day_text, now
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
+from ocx.text import escape_control, one_line
 
 _LONGEST_BAR = 40
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocx.escaping import one_line
 from ocx.history.call import Entry
 from ocx.output.history_output import ANSWER, call_facts, call_texts
 from ocx.output.table import Column, Table, styled_text
 from ocx.terminal import Terminal
+from ocx.text import one_line
 
 
 def write_call(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ocx.escaping import one_line
 from ocx.output.table import Cell, Column, Style, Table, styled_text
 from ocx.terminal import Terminal
+from ocx.text import one_line
 
 _STYLES: dict[str, Style] = {"ok": "good", "warning": "warning", "failed": "bad", "skipped": "dim"}
 _COLUMNS = (Column("STATE"), Column("CHECK", "accent"), Column("DETAIL"))

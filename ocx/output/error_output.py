@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ocx.errors import DeclinedError, NoCommandError, OcxError
-from ocx.escaping import one_line
 from ocx.terminal import Terminal
+from ocx.text import one_line
 
 
 def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None:

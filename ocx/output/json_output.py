@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any
 
-from ocx.escaping import CONTROL
 from ocx.jsontext import compact
 from ocx.output.answer_writers import Sink
 from ocx.terminal import Terminal
+from ocx.text import CONTROL
 
 
 def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ocx.escaping import escape_control
 from ocx.output.live_blocks import Blocks
 from ocx.output.live_page import Page
 from ocx.output.live_style import Painter
+from ocx.text import escape_control
 
 _LONG = 72
 _TAB = 4

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.theme import Theme
 
-from ocx.escaping import escape_control
+from ocx.text import escape_control
 
 Run = tuple[str, Style]
 """A text and the style it stands in."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ocx.escaping import escape_control
 from ocx.secret import StreamMask
 from ocx.terminal import Terminal
+from ocx.text import escape_control
 from ocx.wrapping import Wrapper
 
 _INDENT = "\u00a0"  # the wrapper drops the spaces at the beginning of a line

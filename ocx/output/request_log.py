@@ -12,11 +12,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ocx.errors import OcxError, OutputClosed
-from ocx.escaping import one_line
 from ocx.jsontext import compact
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 from ocx.serve.charge import credits_json, format_credits
+from ocx.text import one_line
 
 if TYPE_CHECKING:
     from ocx.serve.admission import RequestRecord

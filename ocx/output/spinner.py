@@ -11,10 +11,10 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ocx.escaping import one_line
 from ocx.runtime import Runtime
 from ocx.signals import Suspension
 from ocx.terminal import RedactingStderr
+from ocx.text import one_line
 from ocx.typography import cut
 
 if TYPE_CHECKING:

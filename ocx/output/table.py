@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Literal, NamedTuple
 
-from ocx.escaping import one_line
 from ocx.terminal import Terminal
+from ocx.text import one_line
 
 Style = Literal["plain", "accent", "dim", "good", "warning", "bad"]
 

@@ -22,7 +22,7 @@ from ocx.serve.answer import (
 )
 from ocx.serve.builtin import paced, parse_options
 from ocx.serve.openai_format import ApiProblem
-from ocx.suggest import nearest
+from ocx.text import nearest
 
 PREFIX = "fault/"
 HEADER = "X-OCX-Fault"

@@ -15,7 +15,7 @@ from ocx.serve.charge import MICRO, Price
 from ocx.serve.faults import Counters, Fault
 from ocx.serve.openai_format import ApiProblem
 from ocx.serve.request import ChatRequest
-from ocx.suggest import nearest
+from ocx.text import nearest
 
 ECHO = "echo"
 DEFAULT = "deepseek-chat"

@@ -9,10 +9,8 @@ from ocx.api.types import model_ids
 from ocx.config.completion_cache import read_models, write_models
 from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError
-from ocx.escaping import one_line
-from ocx.plural import counted
 from ocx.runtime import Runtime
-from ocx.suggest import did_you_mean
+from ocx.text import counted, did_you_mean, one_line
 
 if TYPE_CHECKING:
     from ocx.api import Client

@@ -20,7 +20,6 @@ from ocx.config.paths import expand, if_known, state_dir
 from ocx.decoding import FLAG, check_encoding
 from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
-from ocx.escaping import one_line
 from ocx.output.balance_formats import balance_text
 from ocx.output.error_output import write_failure
 from ocx.runtime import Runtime
@@ -37,6 +36,7 @@ from ocx.session.line_editor import LineEditor
 from ocx.session.models import Models
 from ocx.session.totals import Totals
 from ocx.session.typed import in_session, split_encoding, split_names
+from ocx.text import one_line
 
 HELP = '''\
 A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write \

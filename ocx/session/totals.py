@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.api.usage import Cost
-from ocx.plural import counted
+from ocx.text import counted
 
 
 class Totals:

@@ -16,8 +16,8 @@ from ocx.chat.options import (
     Prompt,
     Sampling,
 )
+from ocx.cli.options import Option, OptionGroup
 from ocx.errors import UsageError
-from ocx.option_groups import Option, OptionGroup
 
 GROUPS = (Prompt, Sampling, Conversation, Output, Checks, CreditLimits, Look)
 

@@ -9,10 +9,10 @@ import typer
 from typer.testing import CliRunner
 
 from ocx.chat.options import Checks, Prompt, Sampling
-from ocx.cli import COMMANDS, build
-from ocx.commands.context import SHARED_NAMES, with_options
+from ocx.cli.options import Option, OptionGroup, Switch, Texts
+from ocx.cli.parameters import SHARED_NAMES, with_options
+from ocx.cli.table import COMMANDS, build
 from ocx.errors import UsageError
-from ocx.option_groups import Option, OptionGroup, Switch, Texts
 from ocx.record import record
 from ocx.runtime import Runtime
 

@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from docs.generate import documents, main
-from ocx import cli
+from ocx.cli import table as cli
 from ocx.docs.completion import SHELLS, script
 from ocx.docs.prose import prose, samples, texts
 from ocx.docs.roff import roff
@@ -91,7 +91,7 @@ def test_the_table_says_what_the_docstring_says() -> None:
             if isinstance(entry, cli.Group):
                 yield from summaries(entry.commands, here)
             if isinstance(entry, str) or entry.bare:
-                command = cli.load(here if isinstance(entry, str) else (*here, name))
+                command = cli.load(here)
                 first = inspect.cleandoc(command.__doc__ or "").partition("\n\n")[0]
                 text = entry if isinstance(entry, str) else entry.summary
                 assert " ".join(first.split()) == text, here

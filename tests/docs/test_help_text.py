@@ -6,13 +6,13 @@ import re
 
 import pytest
 
-from ocx import cli
+from ocx.cli import table
 from ocx.docs.help import EXAMPLES, help_text
 from ocx.docs.prose import Sample, samples
 from ocx.docs.tree import Command, tree
 from tests.support.program import Ocx
 
-COMMANDS = {command.title: command for command in tree(cli.root()).walk()}
+COMMANDS = {command.title: command for command in tree(table.root()).walk()}
 THREE_EXAMPLES = (
     "ocx",
     "ocx chat",

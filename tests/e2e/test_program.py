@@ -123,7 +123,7 @@ def test_shared_options_stand_before_or_after_the_command_and_the_last_wins(
 
 
 def test_a_bug_is_exit_1_in_one_line_and_a_traceback_on_request(ocx: Ocx) -> None:
-    breaks(ocx, "ocx.cli", f"RuntimeError('lost {KEY}\\x1b[2J')")
+    breaks(ocx, "ocx.cli.table", f"RuntimeError('lost {KEY}\\x1b[2J')")
     run = ocx("chat", "hi").has(1)
     says = "ocx: error: unexpected RuntimeError: lost sk-live-…a1b2\\x1b[2J\nhint: "
     assert run.stderr.startswith(says)
@@ -164,7 +164,7 @@ def test_bytes_that_are_no_text_are_a_usage_error(online: Ocx, args: tuple[str, 
 
 
 def test_a_system_error_names_its_file(ocx: Ocx) -> None:
-    breaks(ocx, "ocx.cli", "PermissionError(13, 'Permission denied', '/some/file')")
+    breaks(ocx, "ocx.cli.table", "PermissionError(13, 'Permission denied', '/some/file')")
     assert "Permission denied" in ocx("models").has(1).stderr
 
 

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from ocx.api.balance import parse_balance
 from ocx.api.sse import Decoder, EventTooLarge
-from ocx.argv import read_argv
 from ocx.batch.input import read_rows
 from ocx.batch.output.resume import read_output
 from ocx.batch.request_builder import Composer
 from ocx.batch.row import BadRow, Row
 from ocx.chat.templates import parse_template
+from ocx.cli.argv import read_argv
 from ocx.config import profiles
 from ocx.config.settings import resolve
 from ocx.errors import OcxError

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from ocx.escaping import CONTROL
 from ocx.output.markdown import MarkdownWriter
 from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.text import CONTROL
 from tests.support.memory import MemoryRaw
 
 

@@ -1,4 +1,4 @@
-"""`ocx keys check`."""
+"""`ocx keys check`: what the endpoint says of a key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from ocx.commands.context import waiting
+from ocx.cli.parameters import waiting
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, OcxError, PartialError, UsageError
 from ocx.keys.adding import (

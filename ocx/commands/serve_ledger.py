@@ -1,23 +1,29 @@
-"""`ocx serve keys`."""
+"""`ocx serve keys`, `grant`, `ledger`, `check`, `reset`: the database of the local credits."""
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
 import typer
 
-from ocx.commands.context import ledger_path
-from ocx.commands.options import AccountName, Db
-from ocx.errors import OcxError, UsageError
-from ocx.output.json_output import write_json
+from ocx.cli.parameters import AccountName, Db, ledger_path
+from ocx.errors import CreditsError, OcxError, UsageError
+from ocx.output.history_output import most_decimals
+from ocx.output.json_output import write_json, write_json_line
 from ocx.output.table import Column, write_table
+from ocx.output.time_text import ago, now
 from ocx.runtime import Runtime
 from ocx.secret import Secret
-from ocx.serve.charge import format_credits, parse_credits
-from ocx.serve.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, open_ledger
+from ocx.serve.audit import counts, entries, findings
+from ocx.serve.charge import credits_json, format_credits, parse_credits
+from ocx.serve.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, Overdrawn, open_ledger
 from ocx.serve.settings import ServeSettings
+from ocx.serve.store import Store, remove
 
 DAY = 86400
 
@@ -187,3 +193,124 @@ def _state(key: Key) -> str:
 
 def _date(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
+def grant(
+    run: Runtime,
+    amount: Annotated[
+        str, typer.Argument(metavar="[CREDITS]", help="How many, with up to six decimals.")
+    ] = "500",
+    take: Annotated[bool, typer.Option("--take", help="Take them away instead.")] = False,
+    account: AccountName = "default",
+    db: Db = None,
+) -> None:
+    """Grant credits to an account, also beside a running server."""
+    try:
+        micro = -parse_credits(amount) if take else parse_credits(amount)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if amount.startswith("-") or micro == 0:
+        raise UsageError("the number of credits must be above 0", hint="--take takes some away")
+    with open_ledger(ledger_path(run, db), make=True) as ledger:
+        # Not `_account`: who grants ten to a new account means ten.
+        wanted = ledger.account(account)
+        try:
+            after = ledger.grant(wanted.id, micro)
+        except Overdrawn as error:
+            raise CreditsError(
+                f"{account} has {format_credits(error.available)} credits that can be taken",
+                hint="credits that running requests hold come back when they end",
+            ) from error
+    if run.json:
+        write_json(run.terminal, {"account": account, "balance": credits_json(after.balance)})
+    elif not run.quiet:
+        run.terminal.print(f"{account}\t{format_credits(after.balance)}")
+
+
+_COLUMNS = (
+    Column("SEQ", "accent", right=True, optional=1),
+    Column("TIME", "dim", optional=2),
+    Column("ACCOUNT", optional=3),
+    "KIND",
+    Column("AMOUNT", right=True),
+    Column("BALANCE", right=True),
+    Column("MODEL", optional=4),
+    Column("OUTCOME", optional=5),
+)
+
+
+def ledger(
+    run: Runtime,
+    account: Annotated[
+        str | None, typer.Option("--account", help="Only this account.", metavar="NAME")
+    ] = None,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="One JSON document a line: the export.")
+    ] = False,
+    db: Db = None,
+) -> None:
+    """Show every movement of credits, oldest first."""
+    with open_ledger(ledger_path(run, db)) as book:
+        rows = entries(book.store.db, account)
+        if jsonl:
+            for row in rows:
+                write_json_line(run.terminal, row)
+        elif run.json:
+            write_json(run.terminal, list(rows))
+        else:
+            cells = list(_cells(list(rows), short=run.terminal.stdout_tty))
+            write_table(run.terminal, _COLUMNS, cells, color=run.color)
+
+
+def _cells(rows: Sequence[dict[str, Any]], *, short: bool) -> Iterator[tuple[str, ...]]:
+    """Text; on a terminal amounts with as many decimals, and the time is how long ago.
+
+    In a pipe it is seconds since the epoch.
+    """
+    names = ("seq", "time", "account", "kind", "amount", "balance_after", "model", "outcome")
+    amounts = ("amount", "balance_after")
+    exact = [{**row, **{name: Decimal(str(row[name])) for name in amounts}} for row in rows]
+    places = most_decimals(row[name] for row in exact for name in amounts)
+    for row in exact:
+        texts = {name: "" if row[name] is None else str(row[name]) for name in names}
+        texts |= {
+            name: f"{row[name]:.{places}f}" if short else f"{row[name]:f}" for name in amounts
+        }
+        if short:
+            texts["time"] = ago(datetime.fromtimestamp(row["time"], UTC), now())
+        yield tuple(texts.values())
+
+
+def check(run: Runtime, db: Db = None) -> None:
+    """Check that every balance is the sum of its entries and nothing stays held.
+
+    Charges that a killed server left behind are released first. Exit 1 names what is wrong.
+    """
+    with open_ledger(ledger_path(run, db)) as book:
+        wrong = findings(book.store.db)
+        found = counts(book.store.db)
+    if run.json:
+        amounts = {name: credits_json(found[name]) for name in ("balance", "held")}
+        write_json(run.terminal, {**found, **amounts, "findings": wrong})
+    elif not run.quiet and not wrong:
+        ended = ", ".join(f"{count} {name}" for name, count in sorted(found["outcomes"].items()))
+        run.terminal.print(
+            f"sound: balance {format_credits(found['balance'])},"
+            f" held {format_credits(found['held'])}; charges: {ended or 'none'}"
+        )
+    if wrong:
+        raise OcxError(f"the ledger is not sound: {wrong[0]}", hint=f"{len(wrong)} findings in all")
+
+
+def reset(
+    run: Runtime,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    db: Db = None,
+) -> None:
+    """Delete the ledger, keys and all, and begin a new one with its first credits."""
+    path = ledger_path(run, db)
+    run.confirm(f"Delete the ledger {path}?", yes)
+    remove(path)
+    with contextlib.closing(Store.open(path)) as store:
+        Ledger(store).account(grant=ServeSettings.grant)
+    run.note(f"a new ledger, 500 credits: {path}")

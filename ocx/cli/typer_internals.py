@@ -13,10 +13,10 @@ import typer.core
 import typer.main
 
 SingleCommand = typer.core.TyperCommand
-"""The class of a command without any below it. `ocx.cli` overrides how it writes its help."""
+"""The class of a command without any below it. `ocx.cli.table` overrides how it writes its help."""
 
 Group = typer.core.TyperGroup
-"""The class of a command with commands below it. `ocx.cli` overrides four of its methods."""
+"""The class of a command with commands below it. `ocx.cli.table` overrides four of its methods."""
 
 
 class Parameter(NamedTuple):

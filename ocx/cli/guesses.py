@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from ocx.secret import word_of_argv
-from ocx.suggest import nearest
+from ocx.text import nearest
 
 _CLOSE = 0.8
 _PROSE = 3  # words behind the first one: it is no command then, but the beginning of a sentence

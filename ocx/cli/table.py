@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from ocx import __version__
-from ocx.commands.context import runtime_of, with_options
+from ocx.cli.parameters import runtime_of, with_options
+from ocx.cli.typer_internals import Group as TyperGroup
+from ocx.cli.typer_internals import SingleCommand as TyperCommand
+from ocx.cli.typer_internals import command_of
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.secret import word_of_argv
 from ocx.terminal import Terminal, use_color
-from ocx.typer_internals import Group as TyperGroup
-from ocx.typer_internals import SingleCommand as TyperCommand
-from ocx.typer_internals import command_of
 
 if TYPE_CHECKING:
     from ocx.docs.tree import Command
@@ -115,8 +115,21 @@ COMMANDS: dict[str, str | Group] = {
 }
 """Each command with the first line of its help, so that `ocx --help` imports none of them.
 
-`ocx keys add` is the function `add` (or `add_`) of `ocx/commands/keys/add.py`.
+`ocx keys add` is the function `add` (or `add_`) of `ocx/commands/keys.py`.
 """
+_MODULES = {
+    "keys check": "keys_check",
+    "config profiles": "profiles",
+    "config templates": "templates",
+    "serve keys": "serve_ledger",
+    "serve grant": "serve_ledger",
+    "serve ledger": "serve_ledger",
+    "serve check": "serve_ledger",
+    "serve reset": "serve_ledger",
+    "exec": "env",
+    "completion": "help",
+}
+"""The modules of the commands that do not stand in the one of their first word."""
 
 Leaf = tuple[str, str]
 """The name of a command, and what is said of it."""
@@ -210,7 +223,7 @@ def _summary(entry: str | Group) -> str:
 
 
 def _unknown_command(args: Sequence[str], path: str, known: list[str]) -> UsageError:
-    from ocx.guesses import command_hint  # only on the way to an error
+    from ocx.cli.guesses import command_hint  # only on the way to an error
 
     message = f"no such command: {word_of_argv(args[0])}"
     return UsageError(message, hint=command_hint(path, args, known))
@@ -239,7 +252,8 @@ def build(path: tuple[str, ...], entry: str | Group) -> Any:
 
 def load(path: tuple[str, ...]) -> Callable[..., None]:
     """The function behind a command. Names that Python has taken end in an underscore."""
-    module = importlib.import_module(".".join(("ocx.commands", *path)))
+    name = _MODULES.get(" ".join(path[:2]), path[0])
+    module = importlib.import_module(f"ocx.commands.{name}")
     function: Callable[..., None] = getattr(module, path[-1], None) or getattr(
         module, f"{path[-1]}_"
     )
@@ -253,7 +267,7 @@ def _help(summary: str, command: Callable[..., None]) -> str:
 
 
 def _build_group(path: tuple[str, ...], entry: Group) -> LazyGroup:
-    callback = load((*path, path[-1])) if entry.bare else _nothing
+    callback = load(path) if entry.bare else _nothing
     text = _help(entry.summary, callback) if entry.bare else entry.summary
     return _group(path, text, entry.commands, callback, bare=entry.bare)
 

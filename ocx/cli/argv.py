@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ocx.cli import COMMANDS, Group, build
-from ocx.commands.context import VALUE_FLAGS
-from ocx.typer_internals import value_flags
+from ocx.cli.parameters import VALUE_FLAGS
+from ocx.cli.table import COMMANDS, Group, build
+from ocx.cli.typer_internals import value_flags
 
 _RUN_PROGRAMS = (("serve",), ("exec",))
 """Commands that take a command line of somebody else's after `--`."""

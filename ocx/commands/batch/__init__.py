@@ -1,1 +1,0 @@
-"""`ocx batch`: many prompts in one run, and what checks its output."""

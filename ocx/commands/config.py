@@ -1,0 +1,193 @@
+"""`ocx config`: what is set, where it comes from, and changing it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ocx.cli.parameters import SettingName
+from ocx.config.paths import cache_dir, config_file, credentials_file, if_known, state_dir
+from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
+from ocx.config.saving import change_setting, edit_config, editor
+from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, env_name
+from ocx.config.setting_path import Target, as_text, drop, masked, plain, put, target, value_of
+from ocx.config.settings import Settings, check_url_and_auth
+from ocx.errors import AuthError, ConfigError, OcxError, UsageError
+from ocx.keys.lookup import locate_key
+from ocx.output.json_output import write_json
+from ocx.output.table import Cell, Column, write_table
+from ocx.runtime import Runtime
+from ocx.text import one_line
+
+Row = tuple[str, Any, str]
+
+_COLUMNS = (Column("SETTING", "accent"), Column("VALUE"), Column("SOURCE", "dim"))
+
+
+def show(run: Runtime) -> None:
+    """Show all settings and where they come from.
+
+    Keys are masked.
+    """
+    settings = run.settings()
+    rows = _rows(run, settings)
+    if run.json:
+        write_json(run.terminal, {name: {"value": value, "source": by} for name, value, by in rows})
+    else:
+        write_table(run.terminal, _COLUMNS, [_cells(*row) for row in rows], color=run.color)
+
+
+def _cells(name: str, value: Any, by: str) -> tuple[str | Cell, ...]:
+    """What nobody set is secondary on a terminal."""
+    text = as_text(value)
+    return (name if text else Cell(name, "dim"), text, by)
+
+
+def _rows(run: Runtime, settings: Settings) -> list[Row]:
+    by = {name: str(source) for name, source in settings.sources.items()}
+    rows = [("profile", settings.profile, by["profile"]), _key_row(run, settings)]
+    for name in BY_NAME:
+        value = masked(Target(name), plain(getattr(settings, name)))
+        rows.append((name, value, by[name]))
+    if settings.aliases:
+        rows.append(("aliases", dict(settings.aliases), str(config_file(run.terminal.env))))
+    if settings.sandbox:
+        rows.append(("sandbox", "on", by["sandbox"]))
+    return rows
+
+
+def _key_row(run: Runtime, settings: Settings) -> Row:
+    """The key, masked; nothing is run or read from stdin to learn it."""
+    env = run.terminal.env
+    try:
+        located = locate_key(settings, run.flags, env, run.read_stdin)
+    except AuthError:
+        return "key", None, "none found"
+    if not located.quiet:
+        return "key", None, f"{located.source} (not asked)"
+    try:
+        found = located.fetch()
+    except OcxError as error:
+        run.warn(error.message)
+        return "key", None, f"{located.source} (unusable)"
+    return "key", found.secret and found.secret.masked(), found.source
+
+
+def get(run: Runtime, name: SettingName) -> None:
+    """Print the value of one setting.
+
+    Nothing is printed where it is not set.
+    """
+    value = _in_force(run, run.settings(), name)
+    if run.json:
+        from ocx.output.json_output import write_json  # json is start-up that a script can save
+
+        write_json(run.terminal, value)
+    elif value is not None:
+        run.terminal.print(as_text(value))
+
+
+def _in_force(run: Runtime, settings: Settings, word: str) -> Any:
+    if word == "profile":
+        return settings.profile
+    where = target(word)
+    if where.name == "default_profile":
+        return load(run.terminal.env).default_profile() or DEFAULT_PROFILE
+    if where.name == "aliases":
+        return settings.aliases.get(where.entry or "")
+    if where.entry is not None:
+        wanted = where.entry.lower()
+        return next((v for n, v in settings.headers.items() if n.lower() == wanted), None)
+    return plain(getattr(settings, where.name))
+
+
+def set_(
+    run: Runtime,
+    name: SettingName,
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="Lists and tables as JSON or TOML.")
+    ],
+) -> None:
+    """Set NAME to VALUE in a profile.
+
+    That is the profile of -P, else the default one; one that does not exist yet is created. Keys
+    are not settings: see `ocx keys add`.
+    """
+    where = target(name)
+    typed = value_of(where, value)
+
+    def change(config: ConfigFile, profile: dict[str, Any]) -> None:
+        put(config, profile, where, typed)
+        if where.name == "default_profile":
+            choose_profile(config, {}, {})
+        if where.name in {"base_url", "auth"}:
+            check_url_and_auth(profile, "the profile")
+
+    changed = change_setting(run.terminal.env, run.flags, where, change)
+    run.notes(changed.notes())
+    run.note(f"{changed.place}{name} = {as_text(masked(where, typed))}")
+    if where.name in BY_NAME and BY_NAME[where.name].variable:
+        run.note_override(env_name(where.name))
+
+
+def unset(run: Runtime, name: SettingName) -> None:
+    """Remove NAME from a profile: of -P, else the default one."""
+    # What nothing reads can be removed as well: it stands in the file by mistake.
+    config = load(run.terminal.env)
+    stray = name in config.profile(named_profile(config, run.flags, run.terminal.env).value)
+    where = Target(name) if stray else target(name)
+    found = False
+
+    def change(config: ConfigFile, profile: dict[str, Any]) -> None:
+        nonlocal found
+        found = drop(config, profile, where)
+
+    changed = change_setting(run.terminal.env, run.flags, where, change, create=False)
+    run.notes(changed.notes())
+    run.note(f"{changed.place}{name} {'is removed' if found else 'was not set'}")
+
+
+def path(run: Runtime) -> None:
+    """Print where the config file is.
+
+    --json names the other places, too.
+    """
+    env = run.terminal.env
+    if run.json:
+        places = {
+            "config": config_file,
+            "credentials": credentials_file,
+            "state": state_dir,
+            "cache": cache_dir,
+        }
+        found = {name: if_known(place, env) for name, place in places.items()}
+        write_json(run.terminal, {name: path and str(path) for name, path in found.items()})
+    else:
+        run.terminal.print(str(config_file(env)))
+
+
+def edit(run: Runtime) -> None:
+    """Edit the config file in $VISUAL or $EDITOR.
+
+    The text is checked before it replaces the old one, and kept where it is refused.
+    """
+    command = editor(run.terminal.env, terminal=run.terminal.can_ask())
+    warnings = edit_config(run.terminal.env, command, lambda error: _edit_again(run, error))
+    if warnings is None:
+        run.note("nothing changed")
+        return
+    for warning in warnings:
+        run.warn(warning)
+    run.note(f"saved {config_file(run.terminal.env)}")
+
+
+def _edit_again(run: Runtime, error: ConfigError) -> bool:
+    if not run.terminal.can_ask():
+        return False
+    run.terminal.message(f"ocx: error: {one_line(error.message)}")
+    try:
+        run.confirm("Edit it again?", yes=False)
+    except UsageError:
+        return False
+    return True

@@ -1,1 +1,0 @@
-"""`ocx config`: what is set, where it comes from, and changing it."""

@@ -1,1 +1,0 @@
-"""`ocx history`: the calls that were kept, and what they took."""

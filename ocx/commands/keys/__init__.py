@@ -1,1 +1,0 @@
-"""`ocx keys`: named keys, stored for their owner only, checked against their endpoint."""

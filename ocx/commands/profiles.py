@@ -1,0 +1,109 @@
+"""`ocx config profiles`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ocx.cli.parameters import Yes
+from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
+from ocx.config.saving import change_setting, refuse_sandbox
+from ocx.config.schema import DEFAULT_PROFILE, env_name
+from ocx.config.setting_path import Target, summary
+from ocx.config.values import check_name, composed
+from ocx.errors import UsageError
+from ocx.output.json_output import write_json
+from ocx.output.table import Column, write_table
+from ocx.runtime import Runtime
+
+
+def list_(run: Runtime) -> None:
+    """List the profiles; the one in force is marked."""
+    config = load(run.terminal.env)
+    current = named_profile(config, run.flags, run.terminal.env).value
+    profiles = [summary(config, name, current) for name in config.names()]
+    if run.json:
+        write_json(run.terminal, profiles)
+        return
+    rows = [
+        (p["name"], "*" if p["current"] else "", p["base_url"], p["model"], p["key"] or "")
+        for p in profiles
+    ]
+    columns = (Column("PROFILE", "accent"), "", "BASE URL", "MODEL", Column("KEY", "dim"))
+    write_table(run.terminal, columns, rows, color=run.color)
+
+
+def use(
+    run: Runtime,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.", callback=composed)],
+) -> None:
+    """Use this profile wherever none is named."""
+
+    def change(config: ConfigFile, _: dict[str, Any]) -> None:
+        choose_profile(config, {"profile": name}, {})
+        config.data["default_profile"] = name
+
+    changed = change_setting(run.terminal.env, run.flags, Target("default_profile"), change)
+    run.notes(changed.notes())
+    run.note(f"{name} is the default profile now")
+    run.note_override(env_name("profile"))
+
+
+def copy(
+    run: Runtime,
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="The profile to copy.", callback=composed)
+    ],
+    name: Annotated[
+        str, typer.Argument(metavar="TO", help="The name of the copy.", callback=composed)
+    ],
+) -> None:
+    """Copy a profile under a new name."""
+
+    def change(config: ConfigFile, _: dict[str, Any]) -> None:
+        refuse_sandbox(source)
+        refuse_sandbox(check_name(name, "profile"))
+        choose_profile(config, {"profile": source}, {})
+        if name in config.names() and (name != DEFAULT_PROFILE or config.profile(name)):
+            raise UsageError(
+                f"there is a profile {name} already",
+                hint=f"`ocx config profiles rm {name}` removes it",
+            )
+        config.data.setdefault("profiles", {})[name] = dict(config.profile(source))
+
+    changed = change_setting(run.terminal.env, run.flags, Target("profiles"), change)
+    run.notes(changed.notes())
+    run.note(f"profile {name} is a copy of {source}")
+
+
+def rm(
+    run: Runtime,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The profile to remove.", callback=composed)
+    ],
+    yes: Yes = False,
+) -> None:
+    """Remove a profile; stored keys stay."""
+    _check_removable(load(run.terminal.env), name)
+    run.confirm(f"Remove the profile {name}?", yes)
+
+    def change(config: ConfigFile, _: dict[str, Any]) -> None:
+        _check_removable(config, name)
+        del config.profiles()[name]
+
+    changed = change_setting(run.terminal.env, run.flags, Target("profiles"), change)
+    run.notes(changed.notes())
+    run.note(f"profile {name} is removed")
+
+
+def _check_removable(config: ConfigFile, name: str) -> None:
+    refuse_sandbox(name)
+    choose_profile(config, {"profile": name}, {})
+    if not config.profile(name):
+        raise UsageError(f"the profile {name} is built in and holds nothing")
+    if name == config.default_profile():
+        raise UsageError(
+            f"{name} is the default profile",
+            hint="choose another first: `ocx config profiles use NAME`",
+        )

@@ -1,1 +1,0 @@
-"""`ocx serve`: the documented API on loopback, and the database of its credits."""
