@@ -70,7 +70,7 @@ SERVE_MAY_IMPORT = (
     "ocx.toml",
     "ocx.typography",
     "ocx.api.completion",
-    "ocx.api.finish",
+    "ocx.api.answer",
     "ocx.api.http",
     "ocx.api.pool",
     "ocx.api.proxy",
@@ -265,7 +265,6 @@ def test_these_files_know_the_http_libraries_and_no_other() -> None:
     assert knowing == {
         "ocx.api.connection": {"httpx", "httpcore"},
         "ocx.api.deadlines": {"httpcore"},
-        "ocx.api.exceptions": {"httpx", "httpcore"},
         "ocx.api.client": {"httpx"},
     }
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ocx.api.amounts import number_in
 from ocx.api.balance_shapes import (
     Balance,
     Confidence,
@@ -22,6 +21,7 @@ from ocx.api.balance_shapes import (
 from ocx.api.error_response import describe, reported
 from ocx.api.http import sniff
 from ocx.api.types import Reply
+from ocx.api.usage import number_in
 from ocx.errors import OcxError
 
 __all__ = ["Balance", "Confidence", "parse_balance"]

@@ -14,8 +14,8 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
-from ocx.api.amounts import Number, number_in
 from ocx.api.error_response import from_document, is_failure_code, reported
+from ocx.api.usage import Number, number_in
 from ocx.errors import ServerError
 
 Confidence = Literal["exact", "derived", "guessed"]

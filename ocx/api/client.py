@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ocx.api.completion import complete, document_of
-from ocx.api.connection import Transport, headers_of, httpx, pieces_of
+from ocx.api.connection import Transport, headers_of, httpx, pieces_of, translate
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import about_balance, describe, from_response, parse, request_id
-from ocx.api.exceptions import translate
 from ocx.api.http import (
     CHAT_CAP,
     ERROR_CAP,
@@ -24,12 +23,11 @@ from ocx.api.http import (
     chat_request,
     unpack,
 )
-from ocx.api.models import list_models
+from ocx.api.proxy import check_ca_bundle, tls_context
 from ocx.api.retry import Failure, log_retry, may_retry, wait_before
 from ocx.api.stream import Stream
 from ocx.api.stream_state import StreamState
-from ocx.api.tls import check_ca_bundle, tls_context
-from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply, model_ids
+from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply
 from ocx.api.urls import check_base_url
 from ocx.errors import OcxError
 from ocx.secret import redact
@@ -101,14 +99,18 @@ class Client:
         return self._backend.connecting
 
     def models(self) -> Reply:
-        """GET /models, all its pages; `types.model_ids(reply.json)` are the ids.
+        """GET /models, all its pages; `models.model_ids(reply.json)` are the ids.
 
         Raises:
             ServerError: the answer is not a list of models.
         """
+        from ocx.api.models import list_models  # noqa: PLC0415 - a chat does without
+
         return list_models(self._get_models)
 
     def _get_models(self, path: str) -> Reply:
+        from ocx.api.models import model_ids  # noqa: PLC0415 - the same
+
         reply = self.request("GET", path, cap=QUICK_CAP)
         with _described(reply):
             model_ids(document_of(reply, self._endpoint.secrets))

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ocx.api.answer import later, reason_of
 from ocx.api.error_response import excerpt, from_document
-from ocx.api.finish import later, reason_of
 from ocx.api.http import sniff
 from ocx.api.message import (
     add_calls,

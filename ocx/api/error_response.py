@@ -192,6 +192,16 @@ def excerpt(body: bytes | str, keys: Sequence[Secret] = ()) -> str:
     return _cut(_text_of(body[:_EXCERPT_CAP]), _MAX_RAW, keys)
 
 
+def reason_of(error: BaseException) -> str:
+    """What an exception of TLS, a socket or a proxy says, as a few words on one line."""
+    reason = getattr(error, "reason", None) if isinstance(error, OSError) else None
+    if isinstance(reason, str) and reason:  # of an ssl.SSLError
+        return reason.replace("_", " ").lower()
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    # A proxy's reason phrase comes from the network too.
+    return excerpt(text) or type(error).__name__
+
+
 def _text_of(body: bytes | str, content_type: str = "") -> str:
     if isinstance(body, str):
         return body

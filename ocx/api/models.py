@@ -1,12 +1,23 @@
-"""The list of models, put together from its pages."""
+"""The list of models, and what it says of each under the names of several servers; pure.
+
+OpenAI (https://developers.openai.com/api/reference/resources/models), OpenRouter
+(https://openrouter.ai/docs/models), vLLM, LiteLLM, and what Mistral, Groq, Together and llama.cpp
+call the same. Only the id is documented, so everything else may be missing or of another type.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from ocx.api.http import with_query
-from ocx.api.types import Reply, model_ids
+from ocx.api.types import Reply
+from ocx.api.usage import number_in
+from ocx.errors import ServerError
 
 PATH = "/models"
 _PAGES = 100
@@ -31,3 +42,193 @@ def list_models(get: Callable[[str], Reply]) -> Reply:
         rows = [*document["data"], *page["data"]]
         document = {**document, "data": rows, "has_more": page.get("has_more", False)}
     return reply if document is reply.json else replace(reply, json=document)
+
+
+_CONTEXT = (
+    "context_length max_model_len context_window max_context_length max_input_tokens"
+    " context_size n_ctx_train n_ctx"
+).split()
+_SHUTDOWN = (
+    "shutdown_date expiration_date deprecation_date retirement_date sunset_date end_of_life"
+    " deprecation"
+).split()
+_OWNER = ("owned_by", "organization", "litellm_provider", "owner")
+_NESTED = ("model_info", "top_provider", "meta", "limits")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_MILLION = Decimal(1_000_000)
+_LONGEST = 60
+_IN_CREDITS = re.compile(r"credits?\b")
+_COUNTED = (
+    (re.compile(r"million|\b1?m\b|mtok|1e6|1,?000,?000\b"), Decimal(1)),
+    (re.compile(r"thousand|\b1?k\b|1,?000\b"), Decimal(1000)),
+)
+"""What a unit says it is for, as in `credits per million tokens`, and what makes it a million."""
+
+
+class ModelPrice(NamedTuple):
+    """What a million tokens cost.
+
+    Attributes:
+        in_credits: the endpoint says that these are credits; else the unit is not known.
+        more: each request is charged too.
+    """
+
+    prompt: Decimal
+    completion: Decimal
+    cached_prompt: Decimal | None = None
+    in_credits: bool = False
+    more: bool = False
+
+
+class ModelFacts(NamedTuple):
+    """One model; what is not said is None or empty.
+
+    Attributes:
+        context: tokens of prompt and answer together.
+        modalities: what goes in and comes out, as OpenRouter writes it: `text+image->text`.
+        shutdown: the day it goes away, ISO 8601 where the server says it so.
+    """
+
+    id: str
+    context: int | None = None
+    price: ModelPrice | None = None
+    owner: str = ""
+    modalities: str = ""
+    shutdown: str = ""
+
+
+def model_ids(document: Any) -> list[str]:
+    """The ids in an answer to GET /models, in its order, each once; raises as `model_rows`."""
+    return list(dict.fromkeys(name for name, _ in model_rows(document)))
+
+
+def model_rows(document: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    """Id and object of each model in an answer to GET /models.
+
+    The shape is undocumented: OpenAI's `{"data": [{"id": ...}]}`, of which only `id` is used.
+    A bare list and a list under `models` are read, too.
+
+    Raises:
+        ServerError: the document is something else.
+    """
+    rows = document
+    if isinstance(document, dict):
+        rows = document.get("data", document.get("models"))
+    if not isinstance(rows, list):
+        raise ServerError("the answer to GET /models is not a list of models")
+    found = [(row.get("id"), row) if isinstance(row, dict) else (row, {}) for row in rows]
+    named: list[tuple[str, Mapping[str, Any]]] = [
+        (name, row) for name, row in found if isinstance(name, str) and name
+    ]
+    if len(named) < len(found):
+        raise ServerError("the answer to GET /models holds a model without an id")
+    return named
+
+
+def model_facts(document: Any) -> list[ModelFacts]:
+    """The models in an answer to GET /models, each id once, in its order.
+
+    Raises:
+        ServerError: it is no list of models.
+    """
+    found: dict[str, ModelFacts] = {}
+    for name, row in model_rows(document):
+        found.setdefault(name, _facts(name, row))
+    return list(found.values())
+
+
+def _facts(name: str, row: Mapping[str, Any]) -> ModelFacts:
+    scopes = [row, *(inner for key in _NESTED if isinstance(inner := row.get(key), Mapping))]
+    context = next((count for value in _values(scopes, _CONTEXT) if (count := _count(value))), None)
+    owner = next((text for value in _values(scopes, _OWNER) if (text := _text(value))), "")
+    day = next((text for value in _values(scopes, _SHUTDOWN) if (text := _day(value))), "")
+    price = next((price for scope in scopes if (price := _price(scope))), None)
+    shown = next((text for scope in scopes if (text := _modalities(scope))), "")
+    return ModelFacts(name, context, price, owner, shown, day)
+
+
+def _values(scopes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Any]:
+    return (scope[name] for name in names for scope in scopes if name in scope)
+
+
+def _count(value: Any) -> int | None:
+    number = number_in(value)
+    whole = number is not None and number.value == number.value.to_integral_value()
+    return int(number.value) if number and whole and 0 < number.value < 2**53 else None
+
+
+def _text(value: Any) -> str:
+    return value.strip()[:_LONGEST] if isinstance(value, str) else ""
+
+
+def _day(value: Any) -> str:
+    """A date, a time with its date, or seconds (or milliseconds) since the epoch."""
+    if isinstance(value, str):
+        match = _DATE.match(value.strip())
+        return match.group() if match else _text(value)
+    seconds = _count(value)
+    if seconds is None:
+        return ""
+    try:
+        at = datetime.fromtimestamp(seconds / 1000 if seconds > 10**11 else seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return at.date().isoformat()
+
+
+def _price(scope: Mapping[str, Any]) -> ModelPrice | None:
+    """OpenRouter and LiteLLM say what a token costs, Together (in numbers) what a million does."""
+    table = scope.get("pricing")
+    pricing = table if isinstance(table, Mapping) else {}
+    unit = str(pricing.get("unit") or pricing.get("currency")).lower()
+    in_credits = _IN_CREDITS.match(unit) is not None
+    counted = next((factor for words, factor in _COUNTED if words.search(unit)), None)
+    million = isinstance(pricing.get("input"), int | float)
+    by_kind = Decimal(1) if million else _MILLION
+    for source, names, factor in (
+        (pricing, ("prompt", "completion", "input_cache_read"), counted or _MILLION),
+        (pricing, ("input", "output", "cached_input"), counted or by_kind),
+        (
+            scope,
+            ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),
+            _MILLION,
+        ),
+    ):
+        prompt, completion, cached = (_amount(source.get(name), factor) for name in names)
+        if prompt is not None and completion is not None:
+            more = bool(_amount(pricing.get("request"), factor))
+            return ModelPrice(prompt, completion, cached, in_credits, more)
+    return None
+
+
+def _amount(value: Any, factor: Decimal) -> Decimal | None:
+    """A price; -1, as OpenRouter writes what changes, is none."""
+    if isinstance(value, str):
+        try:
+            value = Decimal(value.strip())  # 2.5e-06 is written in texts too
+        except ArithmeticError:
+            return None
+    number = number_in(value)
+    return number.value * factor if number and number.value >= 0 else None
+
+
+def _modalities(scope: Mapping[str, Any]) -> str:
+    inner = scope.get("architecture")
+    for source in (inner if isinstance(inner, Mapping) else {}, scope):
+        both = source.get("modalities")
+        table = both if isinstance(both, Mapping) else {}
+        given = source.get("input_modalities", table.get("input", both))
+        made = source.get(
+            "output_modalities", source.get("supported_output_modalities", table.get("output"))
+        )
+        given = given if given is not None else source.get("supported_modalities")
+        found = "->".join(filter(None, (_joined(given), _joined(made))))
+        if found or (found := _text(source.get("modality"))):
+            return found
+    flags = (("image", "supports_vision"), ("audio", "supports_audio_input"))
+    seen = [kind for kind, flag in flags if scope.get(flag) is True]
+    return "+".join(["text", *seen]) if seen else ""
+
+
+def _joined(kinds: Any) -> str:
+    return "+".join(filter(None, map(_text, kinds))) if isinstance(kinds, list) else ""

@@ -8,9 +8,8 @@ import ssl
 import sys
 
 from ocx.api import proxy
-from ocx.api.error_response import excerpt
+from ocx.api.error_response import excerpt, reason_of
 from ocx.api.retry import Failure
-from ocx.api.tls import reason_of
 from ocx.api.urls import origin
 from ocx.errors import ConfigError, DeadlineError, NetworkError, ServerError
 

@@ -33,12 +33,21 @@ from ocx.api.http import (
     unpack,
 )
 from ocx.api.http import encode as encode_body
+from ocx.api.models import model_ids
 from ocx.api.network_errors import place_of
-from ocx.api.pool_connection import CALL, Call, UnsentError, connector, through
-from ocx.api.pool_exceptions import translate
-from ocx.api.pool_exchange import MOST, Exchange, Exchanges
-from ocx.api.tls import check_ca_bundle, tls_context
-from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply, model_ids
+from ocx.api.pool_connection import (
+    CALL,
+    MOST,
+    Call,
+    Exchange,
+    Exchanges,
+    UnsentError,
+    connector,
+    through,
+    translate,
+)
+from ocx.api.proxy import check_ca_bundle, tls_context
+from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply
 from ocx.api.urls import CHAT_PATH, check_base_url
 from ocx.errors import OcxError
 from ocx.secret import redact

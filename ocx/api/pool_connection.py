@@ -1,21 +1,29 @@
-"""Connections of the pool: which addresses, through which proxy, and when one has been found."""
+"""Connections of the pool, by aiohttp: which addresses, which proxy, what went wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import contextvars
+import os
 import socket
 import ssl
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import aiohttp
 import aiohttp.abc
+import aiohttp.http_exceptions
+import yarl
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError
 
-from ocx.api import proxy
+from ocx.api import network_errors, proxy
+from ocx.api.error_response import reason_of
 from ocx.api.http import USER_AGENT, HttpRequest
+from ocx.api.retry import Failure
+from ocx.api.types import Endpoint
 from ocx.api.urls import usable_addresses
 
 _KEEP_ALIVE = 5.0
@@ -136,3 +144,164 @@ def through(proxy_url: str | None, request: HttpRequest) -> dict[str, Any]:
         return {**found, "headers": request.headers, "proxy_headers": own}
     host, *others = request.headers  # RFC 9110, 7.2: Host comes first
     return {**found, "headers": (host, *login.items(), *others)}
+
+
+MOST = 32 * 1024
+"""Bytes of a body that the system takes without a wait."""
+
+
+class Exchanges:
+    """The small POSTs of a session, all through the same proxy, at a third of what it takes.
+
+    A session makes a URL, a dictionary of headers, a payload, a task that writes and a response
+    for each request. Here all that goes out is known as bytes, and is written at once.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+        self._places: dict[str, _Place] = {}
+
+    async def send(
+        self,
+        request: HttpRequest,
+        timeout: aiohttp.ClientTimeout,
+        through: Mapping[str, Any],
+    ) -> Exchange:
+        """The answer, once its head is there.
+
+        Args:
+            through: the headers, and how it goes through the proxy.
+
+        Raises: what `ClientSession.request` does, or an OSError as it came.
+        """
+        place = self._places.get(request.url)
+        if place is None:
+            place = self._places[request.url] = _Place(self._session, request, through)
+        return await place.send(request, through["headers"], timeout)
+
+
+class _Place:
+    """Where requests go: what the connector asks of them, and their first line."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, request: HttpRequest, through: Mapping[str, Any]
+    ) -> None:
+        url, proxy = yarl.URL(request.url, encoded=True), through.get("proxy")
+        self._session = session
+        self._asked = aiohttp.ClientRequest(
+            request.method,
+            url,
+            headers=through["headers"],
+            loop=asyncio.get_running_loop(),
+            session=session,
+            proxy=None if proxy is None else yarl.URL(proxy),
+            proxy_headers=through.get("proxy_headers"),
+        )
+        whole = proxy is not None and not self._asked.is_ssl()
+        self._line = f"{request.method} {url if whole else url.raw_path_qs} HTTP/1.1\r\n"
+
+    async def send(
+        self,
+        request: HttpRequest,
+        headers: tuple[tuple[str, str], ...],
+        timeout: aiohttp.ClientTimeout,
+    ) -> Exchange:
+        connector = self._session.connector
+        if connector is None:
+            raise RuntimeError("the session is closed")
+        try:
+            connection = await connector.connect(self._asked, [], timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError(str(error)) from error
+        try:
+            protocol, transport = connection.protocol, connection.transport
+            if protocol is None or transport is None or transport.is_closing():
+                raise aiohttp.ClientConnectionResetError("the connection is closed")
+            protocol.set_response_params(
+                read_until_eof=True,
+                auto_decompress=False,
+                read_timeout=timeout.sock_read,
+                read_bufsize=2**16,
+            )
+            fields = [f"{name}: {value}\r\n" for name, value in headers]
+            head = f"{self._line}{''.join(fields)}\r\n".encode()
+            transport.write(head + request.content)
+            protocol.start_timeout()
+            message, content = await protocol.read()
+            while 100 <= message.code < 200 and message.code != 101:
+                message, content = await protocol.read()
+        except HttpProcessingError as error:
+            connection.close()
+            raise aiohttp.ClientResponseError(
+                self._asked.request_info, (), status=error.code, message=error.message
+            ) from error
+        except BaseException:
+            connection.close()
+            raise
+        return Exchange(connection, message, content)
+
+
+class Exchange:
+    """An answer whose body is still to be read.
+
+    Attributes:
+        headers, content: as those of an `aiohttp.ClientResponse`.
+    """
+
+    def __init__(self, connection: Any, message: Any, content: aiohttp.StreamReader) -> None:
+        self._connection = connection
+        self.status: int = message.code
+        self.headers: Mapping[str, str] = message.headers
+        self.content = content
+        content.on_eof(connection.release)
+
+    def release(self) -> None:
+        """Let go of the connection, which is kept if the whole answer has come."""
+        self._connection.release()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def translate(
+    error: Exception, place: str, connecting: bool, endpoint: Endpoint, proxy_url: str | None
+) -> Failure:
+    """Translate an exception of aiohttp. Raises `error` if it is not one of its own."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return network_errors.unusable_url()
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return network_errors.proxy_refused(f"{error.status} {error.message}", proxy_url)
+    if connecting:
+        return _unconnected(error, place, endpoint, proxy_url)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        text = str(error)  # a chunk that is none, or a body that ends too early
+        broken = "TransferEncodingError" in text and "Not enough data" not in text
+        return network_errors.not_http(place) if broken else network_errors.lost(place)
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.http_exceptions.HttpProcessingError):
+        return network_errors.not_http(place)
+    if isinstance(error, aiohttp.ClientError | OSError):
+        silent = isinstance(error, aiohttp.SocketTimeoutError)
+        return network_errors.silent(place) if silent else network_errors.lost(place)
+    raise error
+
+
+def _unconnected(
+    error: Exception, place: str, endpoint: Endpoint, proxy_url: str | None
+) -> Failure:
+    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientOSError):
+        return network_errors.connecting_too_long(place, endpoint.connect_timeout)
+    name = type(error).__name__ if "_socks" in type(error).__module__ else ""
+    if name == "ProxyTimeoutError":
+        return network_errors.connecting_too_long(place, endpoint.connect_timeout)
+    if name == "ProxyError":
+        return network_errors.proxy_refused(reason_of(error), proxy_url)
+    if not name and not isinstance(error, aiohttp.ClientError | OSError | UnicodeError):
+        raise error
+    cause: BaseException = getattr(error, "certificate_error", None) or error
+    while (inner := getattr(cause, "os_error", None) or cause.__cause__) is not None:
+        cause = inner
+    said = isinstance(cause, socket.gaierror | ssl.SSLError)
+    if isinstance(cause, OSError) and cause.errno and not said:
+        cause = OSError(cause.errno, os.strerror(cause.errno))  # asyncio has words of its own
+    return network_errors.unconnected(cause, place, proxy_url)

@@ -1,4 +1,4 @@
-"""Which proxy a host is reached through, by the environment as httpx reads it; pure.
+"""Which proxy a host is reached through and which certificates are trusted, as httpx reads them.
 
 httpx's own reading cannot be asked from outside, and its client takes either the environment's
 proxies or a transport of ours, not both.
@@ -7,12 +7,19 @@ proxies or a transport of ours, not both.
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from ocx.api.error_response import reason_of
 from ocx.api.urls import is_loopback, origin
 from ocx.errors import ConfigError
+
+if TYPE_CHECKING:
+    import ssl
 
 _PLATFORM: str = sys.platform
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -123,3 +130,45 @@ def _in_network(host: str, entry: str) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
     except ValueError:
         return False
+
+
+def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
+    """Trust the certificates of `ca_bundle` (PEM file or folder).
+
+    Without one, those of SSL_CERT_FILE, SSL_CERT_DIR or certifi. Loading them takes about 20 ms
+    and some memory, so the clients of many threads should share one context: pass it to each
+    `Client(tls=...)`.
+
+    Raises:
+        ConfigError: the file is missing or holds no certificate.
+    """
+    import ssl  # noqa: PLC0415 - who asks for a proxy alone needs no OpenSSL
+
+    check_ca_bundle(ca_bundle)
+    file = folder = data = None
+    if ca_bundle is not None and Path(ca_bundle).is_dir():
+        folder = ca_bundle
+    elif ca_bundle is not None:
+        file = ca_bundle
+    elif os.environ.get("SSL_CERT_FILE"):
+        file = os.environ["SSL_CERT_FILE"]
+    elif os.environ.get("SSL_CERT_DIR"):
+        folder = os.environ["SSL_CERT_DIR"]
+    else:
+        import certifi  # noqa: PLC0415 - only if nothing else is named
+
+        # Not where(): for a program in a zip that is a file in the temporary folder, and stays.
+        data = certifi.contents()
+    try:
+        context = ssl.create_default_context(cafile=file, capath=folder, cadata=data)
+    except (OSError, ssl.SSLError) as error:
+        name = ca_bundle or "the file or folder that SSL_CERT_FILE or SSL_CERT_DIR names"
+        raise ConfigError(f"cannot read certificates from {name}: {reason_of(error)}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def check_ca_bundle(ca_bundle: str | None) -> None:
+    """Raise `ConfigError` if the bundle is missing, before any request."""
+    if ca_bundle is not None and not Path(ca_bundle).exists():
+        raise ConfigError(f"the CA bundle does not exist: {ca_bundle}", hint="see --ca-bundle")

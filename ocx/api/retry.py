@@ -1,4 +1,4 @@
-"""When a failed request may be sent again, and how long to wait; pure.
+"""When a failed request may be sent again, after which wait, and to which other model; pure.
 
 A POST costs money: it is repeated only if the server says that it did not answer it.
 """
@@ -9,12 +9,12 @@ import math
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from logging import Logger
 from typing import Literal
 
-from ocx.errors import CreditsError, OcxError, RateLimitError
+from ocx.errors import CreditsError, OcxError, RateLimitError, RejectedError, ServerError
 from ocx.record import record
 
 MAX_WAIT = 60.0
@@ -135,3 +135,45 @@ def log_retry(log: Logger, number: int, of: int, wait: float, error: OcxError) -
     more = {"message": error.message, "status": error.status}
     text = "retry %d of %d in %.1f s: %s"
     log.warning(text, number, of, wait, error.message, extra={"retry": {**said, **more}})
+
+
+_NO_MODEL = (
+    r"(?i)\bmodels?\b.{0,80}(not (be )?found|not exist|not available|unknown|not supported)"
+    r"|\bmodels?\b.{0,80}\b(is|was) (invalid|unsupported|not (a )?valid)"
+    r"|(invalid|unknown|unsupported|unrecognized|not a valid) model\b"
+    r"(?! (param|option|field|arg|setting|config|input|output|response))"
+    r"|model names are .{0,200} you passed"  # DeepSeek
+    r"|模型.{0,40}(不存在|未找到|找不到|不可用|不支持|无效|无可用)|(未知|无效|不存在|不支持)的?模型"
+    r"|model.{0,80}tidak (wujud|ditemui|dijumpai|ditemukan|dikenali|disokong)"
+)
+_CODES = frozenset({"model_not_found", "model_not_exist", "invalid_model", "unknown_model"})
+
+
+def next_model(model: str, fallbacks: Sequence[str], error: OcxError) -> str | None:
+    """The model to ask after `model` failed; None if none is left, or another cannot help.
+
+    Args:
+        fallbacks: in the order in which they are asked; `model` may be one of them.
+        error: what ended the request, its retries included, before any text had come.
+    """
+    if not fallbacks or not may_fall_back(error):
+        return None
+    later = fallbacks[fallbacks.index(model) + 1 :] if model in fallbacks else fallbacks
+    return later[0] if later else None
+
+
+def may_fall_back(error: OcxError) -> bool:
+    """Whether the model is unknown, or it or its server takes no more at the moment.
+
+    A redirect is a wrong base URL, and credits, keys and the network are those of every model.
+    """
+    if isinstance(error, ServerError):
+        return not 300 <= (error.status or 0) < 400
+    return isinstance(error, RateLimitError) or is_unknown_model(error)
+
+
+def is_unknown_model(error: OcxError) -> bool:
+    """Whether the server refused a request since it has no such model."""
+    if not isinstance(error, RejectedError) or error.status not in {400, 404, 422}:
+        return False
+    return (error.api_code or "").lower() in _CODES or bool(re.search(_NO_MODEL, error.message))

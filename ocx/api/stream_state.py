@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ocx.api.answer import fault_of, is_whole, later, reason_of, reason_of_whole
 from ocx.api.chunk_template import ChunkTemplate, template_of
 from ocx.api.error_response import excerpt, from_document, incomplete
-from ocx.api.finish import fault_of, is_whole, later, reason_of, reason_of_whole
 from ocx.api.message import (
     add_calls,
     add_function_call,

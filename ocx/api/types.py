@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from ocx.errors import OcxError, ServerError
+from ocx.errors import OcxError
 from ocx.record import record
 from ocx.secret import Secret, secrets_of
 
@@ -121,31 +121,3 @@ class Probe:
     status: int | None
     headers: Mapping[str, str]
     error: OcxError | None = None
-
-
-def model_ids(document: Any) -> list[str]:
-    """The ids in an answer to GET /models, in its order, each once; raises as `model_rows`."""
-    return list(dict.fromkeys(name for name, _ in model_rows(document)))
-
-
-def model_rows(document: Any) -> list[tuple[str, Mapping[str, Any]]]:
-    """Id and object of each model in an answer to GET /models.
-
-    The shape is undocumented: OpenAI's `{"data": [{"id": ...}]}`, of which only `id` is used.
-    A bare list and a list under `models` are read, too.
-
-    Raises:
-        ServerError: the document is something else.
-    """
-    rows = document
-    if isinstance(document, dict):
-        rows = document.get("data", document.get("models"))
-    if not isinstance(rows, list):
-        raise ServerError("the answer to GET /models is not a list of models")
-    found = [(row.get("id"), row) if isinstance(row, dict) else (row, {}) for row in rows]
-    named: list[tuple[str, Mapping[str, Any]]] = [
-        (name, row) for name, row in found if isinstance(name, str) and name
-    ]
-    if len(named) < len(found):
-        raise ServerError("the answer to GET /models holds a model without an id")
-    return named

@@ -17,8 +17,9 @@ from ocx.api.completion import RefusedError, UnfitAnswerError, document_of
 from ocx.api.error_response import parse
 from ocx.api.error_words import decoded
 from ocx.api.message import text_of
+from ocx.api.models import model_ids
 from ocx.api.pool import Pool
-from ocx.api.types import Endpoint, Reply, model_ids
+from ocx.api.types import Endpoint, Reply
 from ocx.api.usage import Cost, cost_in_answer
 from ocx.batch.control.failures import backoff, kind_of
 from ocx.batch.output.verdict import answer_fault

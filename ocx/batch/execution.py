@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocx.api.fallback import is_unknown_model
+from ocx.api.retry import is_unknown_model
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection, Connection
 from ocx.batch.control.settings import RunLimits, Stop

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from ocx.api.finish import reason_of
+from ocx.api.answer import reason_of
 from ocx.batch.row import BadRow, Row
 from ocx.errors import ERRORS, OcxError
 

@@ -10,8 +10,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.answer import Answer, whole_answer
-from ocx.api.finish import ending_of
+from ocx.api.answer import Answer, ending_of, whole_answer
 from ocx.api.types import Reply
 from ocx.chat.options import Checks
 from ocx.chat.think import split_whole

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.answer import Answer
-from ocx.api.finish import unknown_reason
+from ocx.api.answer import Answer, SurrogateJoiner, unknown_reason
 from ocx.api.message import media_words
-from ocx.api.surrogates import SurrogateJoiner
 from ocx.api.types import Delta
 from ocx.chat.attempts import CUT_AT_LIMIT, was_cut
 from ocx.chat.exchange import DeltaSink

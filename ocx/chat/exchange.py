@@ -138,7 +138,7 @@ class Exchange:
         """The model to ask next, None to give up."""
         if not self.fallbacks:
             return None
-        from ocx.api.fallback import next_model  # only where a call may fall back
+        from ocx.api.retry import next_model  # only where a call may fall back
 
         return next_model(str(body.get("model")), self.fallbacks, error)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from ocx.api.model_facts import ModelPrice, model_facts
+from ocx.api.models import ModelPrice, model_facts
 from ocx.api.usage import cached_tokens, token_count
 from ocx.chat.credits import check_minimum, refuse_play_money, threshold
 from ocx.chat.messages import STDIN

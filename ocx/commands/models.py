@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ocx.api.model_facts import ModelFacts, model_facts
-from ocx.api.types import model_ids
+from ocx.api.models import ModelFacts, model_facts, model_ids
 from ocx.cli.parameters import waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError

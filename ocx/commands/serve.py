@@ -136,7 +136,7 @@ def _play_tape(run: Runtime, options: _TapeOptions) -> None:
         )
     endpoint = tls = None
     if options.record is not None or options.missing != "fail":
-        from ocx.api.tls import tls_context  # noqa: PLC0415 - as in _foreground
+        from ocx.api.proxy import tls_context  # noqa: PLC0415 - as in _foreground
         from ocx.keys.lookup import find_endpoint  # noqa: PLC0415 - as in _foreground
 
         endpoint = find_endpoint(run, run.settings())

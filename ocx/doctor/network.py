@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 from ocx.api import Client, proxy
-from ocx.api.tls import reason_of
-from ocx.api.types import ConnectionTrace, Probe, model_ids
+from ocx.api.error_response import reason_of
+from ocx.api.models import model_ids
+from ocx.api.types import ConnectionTrace, Probe
 from ocx.api.urls import origin
 from ocx.config.settings import Settings
 from ocx.doctor.machine import Check, failed, ok, skipped, warning

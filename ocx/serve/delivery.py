@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ocx.api.finish import is_whole
+from ocx.api.answer import is_whole
 from ocx.serve.admission import RequestRecord
 from ocx.serve.answer import (
     Answer,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeGuard
 
-from ocx.api.finish import is_whole, later, reason_of, reason_of_whole
+from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
 from ocx.api.usage import cached_tokens
 from ocx.jsontext import compact
 from ocx.secret import Secret, StreamMask, mask, redact

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from ocx.api.types import model_ids
+from ocx.api.models import model_ids
 from ocx.config.completion_cache import read_models, write_models
 from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError

@@ -17,8 +17,8 @@ import httpcore
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
+from ocx.api.connection import _LOST
 from ocx.api.deadlines import REQUEST_BEGINS
-from ocx.api.exceptions import _LOST
 from ocx.api.network_errors import _PROXY_LOGIN
 from ocx.api.pool_connection import CALL, Call, connector
 from tests.support.answers import answer

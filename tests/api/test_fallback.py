@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocx.api.fallback import next_model
+from ocx.api.retry import next_model
 from ocx.errors import (
     AuthError,
     CreditsError,

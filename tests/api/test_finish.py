@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.finish import ending_of, fault_of, later, reason_of, unknown_reason
+from ocx.api.answer import ending_of, fault_of, later, reason_of, unknown_reason
 from tests.support import endings
 
 TABLE = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.model_facts import ModelFacts, ModelPrice, model_facts
+from ocx.api.models import ModelFacts, ModelPrice, model_facts
 
 OPENROUTER = {
     "context_length": 1048576,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.surrogates import SurrogateJoiner
+from ocx.api.answer import SurrogateJoiner
 
 UNITS = st.text(st.characters(categories=["Cs", "Ll", "So"]) | st.characters(), max_size=8)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ocx.api.types import Endpoint, model_ids
+from ocx.api.models import model_ids
+from ocx.api.types import Endpoint
 from ocx.errors import ServerError
 from ocx.secret import Secret
 

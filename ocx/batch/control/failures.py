@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ocx.api.fallback import is_unknown_model, next_model
-from ocx.api.retry import backoff
+from ocx.api.retry import backoff, is_unknown_model, next_model
 from ocx.batch.control.settings import Task
 from ocx.batch.result import Failure
 from ocx.batch.row import CHAT_PATH

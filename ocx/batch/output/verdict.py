@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ocx.api.answer import ending_of, fault_of, reason_of, unknown_reason
 from ocx.api.completion import fault_in
 from ocx.api.error_response import from_document, from_response, parse, reported
-from ocx.api.finish import ending_of, fault_of, reason_of, unknown_reason
 from ocx.api.message import text_of
 from ocx.batch.result import EXIT_CODES, OK, RETRYABLE, rerun_helps
 from ocx.errors import IncompleteError, OcxError, ServerError
