@@ -28,7 +28,6 @@ DEPTH = {
     "ocx.chat.recorder",
     "ocx.chat.credits",
     "ocx.chat.preview",
-    "ocx.chat.waiting",
     "ocx.output.spinner",
     "ocx.session.session",
     "ocx.history",

@@ -25,8 +25,8 @@ from ocx.batch.control.failures import backoff, kind_of
 from ocx.batch.output.verdict import answer_fault
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.row import CHAT_PATH, Row, check_expectation
-from ocx.chat.attempts import Attempt, Body, attempts, check_answer, fetched
-from ocx.chat.options import Checks
+from ocx.chat.attempts import Body, Trip, attempts, check_answer, fetched
+from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError
 from ocx.jsontext import map_texts
 from ocx.secret import mask
@@ -73,7 +73,7 @@ class ApiConnection:
     def __init__(
         self,
         endpoint: Endpoint,
-        checks: Checks | None = None,
+        checks: AnswerChecks | None = None,
         schema: Schema | None = None,
         *,
         balance_path: str | None = None,
@@ -83,7 +83,7 @@ class ApiConnection:
         self._pool = Pool(endpoint)
         self._retries = endpoint.retries
         self._secrets = endpoint.secrets
-        self._checks = checks or Checks()
+        self._checks = checks or AnswerChecks()
         self._schema = schema
         self._in_words: set[str] = set()
         self._format = schema.response_format() if schema is not None else None
@@ -126,7 +126,7 @@ class ApiConnection:
             except OcxError as error:
                 attempt = steps.throw(error)
 
-    async def _text(self, attempt: Attempt, heard: _Requests) -> str:
+    async def _text(self, attempt: Trip, heard: _Requests) -> str:
         """The answer's text; a refusal of the model is one, unless its text is checked."""
         heard.begin()
         refusal = False

@@ -38,7 +38,7 @@ from ocx.batch.plan import ChangedInputError, Plan, Seen
 from ocx.batch.progress import Progress, form_of, showing
 from ocx.batch.row import BadRow, Row, request_sha256
 from ocx.batch.summary import Summary
-from ocx.chat.options import Checks
+from ocx.chat.options import AnswerChecks
 from ocx.config.completion_cache import read_models
 from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError
@@ -71,7 +71,7 @@ class Setup:
     rows: Input
     settings: Settings
     scheduler: RunLimits
-    checks: Checks
+    checks: AnswerChecks
     schema: Schema | None
     out: RowsOut
     path: Path | None

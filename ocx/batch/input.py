@@ -16,7 +16,7 @@ from typing import IO, Protocol
 from ocx.batch.engine import Fed
 from ocx.batch.id_table import IdTable, id_key
 from ocx.batch.lines import Dialect, open_input
-from ocx.batch.options import RowsIn, Words
+from ocx.batch.options import InputArguments, RowsIn
 from ocx.batch.output.states import Retry, States
 from ocx.batch.plan import Hash, Plan, Seen, make_plan
 from ocx.batch.records import Format, read_records
@@ -286,7 +286,7 @@ class StreamInput:
 
 
 def open_rows(
-    run: Runtime, words: Words, rows_in: RowsIn, composer: Composer, shard: Shard | None
+    run: Runtime, words: InputArguments, rows_in: RowsIn, composer: Composer, shard: Shard | None
 ) -> Input:
     """The input that the arguments name.
 
@@ -315,7 +315,7 @@ def _check(composer: Composer, columns: Sequence[str], name: str) -> None:
         check_columns(composer, columns, name)
 
 
-def _name(run: Runtime, words: Words) -> str:
+def _name(run: Runtime, words: InputArguments) -> str:
     if words.source is not None:
         return words.source
     if run.terminal.stdin_piped:

@@ -21,7 +21,7 @@ from ocx.batch.output.ordered import Window
 from ocx.batch.request_builder import Composer
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Record, Row
-from ocx.chat.options import Checks
+from ocx.chat.options import AnswerChecks
 from ocx.errors import OcxError
 from ocx.keys.client import open_endpoint
 from ocx.runtime import Runtime
@@ -76,7 +76,7 @@ class Pool:
             defaults.setdefault("response_format", schema.response_format())
         self._composer = Composer(defaults, system)
         self._settings = RunLimits(workers, retries, limits=BudgetLimits(max_credits, min_balance))
-        self._connection = _Kept(self._endpoint, Checks(), schema)
+        self._connection = _Kept(self._endpoint, AnswerChecks(), schema)
         self._before: Scheduler | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

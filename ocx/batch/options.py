@@ -10,7 +10,7 @@ from ocx.batch.lines import Dialect
 from ocx.batch.output.states import Retry
 from ocx.batch.records import Format, format_of
 from ocx.chat.messages import STDIN
-from ocx.chat.options import Checks, Encoding
+from ocx.chat.options import AnswerChecks, Encoding
 from ocx.chat.parameters import check_output_name, check_report
 from ocx.cli.options import Option, OptionGroup, Text, Texts
 from ocx.decoding import check_encoding
@@ -64,7 +64,7 @@ class RowForm(OptionGroup):
 
 
 @record
-class Words(OptionGroup):
+class InputArguments(OptionGroup):
     """The arguments."""
 
     heading = "Rows in"
@@ -154,7 +154,7 @@ class RowsOut(OptionGroup):
 
 
 @record
-class RowChecks(Checks):
+class RowChecks(AnswerChecks):
     """What each answer must be. With --json the summary is JSON, whatever the rows are."""
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - see above
@@ -162,7 +162,7 @@ class RowChecks(Checks):
 
 
 @record
-class Speed(OptionGroup):
+class RateOptions(OptionGroup):
     """How fast the rows are sent, at most."""
 
     heading = "Speed"
@@ -197,7 +197,7 @@ class BatchBudget(OptionGroup):
 
 
 @record
-class Failures(OptionGroup):
+class FailureLimits(OptionGroup):
     """When the run gives up."""
 
     heading = "Failures"

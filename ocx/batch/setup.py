@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import RunLimits, parse_max_failures
-from ocx.batch.options import BatchBudget, Failures, RowChecks, RowsIn, Speed, Words
+from ocx.batch.options import (
+    BatchBudget,
+    FailureLimits,
+    InputArguments,
+    RateOptions,
+    RowChecks,
+    RowsIn,
+)
 from ocx.batch.request_builder import Composer
 from ocx.chat.credits import refuse_play_money, threshold
 from ocx.chat.messages import STDIN, StdinClaims, join
-from ocx.chat.options import Checks, Instructions, Sampling
+from ocx.chat.options import AnswerChecks, Instructions, ModelOptions
 from ocx.chat.parameters import reads_stdin
 from ocx.chat.prices import known_prices, prices_of
 from ocx.chat.request import find_template, prepare_settings
@@ -69,7 +76,11 @@ def possible_jobs(run: Runtime, jobs: int) -> int:
 
 
 def make_settings(
-    run: Runtime, settings: Settings, speed: Speed, failures: Failures, limits: BudgetLimits
+    run: Runtime,
+    settings: Settings,
+    speed: RateOptions,
+    failures: FailureLimits,
+    limits: BudgetLimits,
 ) -> RunLimits:
     """What the scheduler keeps to. Raises UsageError."""
     return RunLimits(
@@ -86,9 +97,9 @@ def make_settings(
 
 def make_composer(
     run: Runtime,
-    words: Words,
+    words: InputArguments,
     given: Instructions,
-    sampling: Sampling,
+    sampling: ModelOptions,
     rows_in: RowsIn,
     schema: Schema | None,
 ) -> tuple[Composer, Settings]:
@@ -116,7 +127,11 @@ def _check_text(texts: list[Any]) -> None:
 
 
 def check_stdin(
-    run: Runtime, words: Words, given: Instructions, sampling: Sampling, checks: Checks
+    run: Runtime,
+    words: InputArguments,
+    given: Instructions,
+    sampling: ModelOptions,
+    checks: AnswerChecks,
 ) -> None:
     """Raise UsageError if two things are to be read from stdin."""
     piped = words.source is None and run.terminal.stdin_piped
@@ -131,7 +146,7 @@ def check_stdin(
     StdinClaims(tuple(flag for flag, value in named.items() if value == STDIN)).check()
 
 
-def _row_template(run: Runtime, words: Words, given: Instructions) -> Template | None:
+def _row_template(run: Runtime, words: InputArguments, given: Instructions) -> Template | None:
     """The prompt of every row: that of -t, then the words; None if the rows have their own."""
     if given.template is None and not words.words:
         return find_template(run, given)  # refuses a -p that sets nothing

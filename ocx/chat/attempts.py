@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer, ending_of, whole_answer
 from ocx.api.types import Reply
-from ocx.chat.options import Checks
+from ocx.chat.options import AnswerChecks
 from ocx.chat.think import split_whole
 from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
 from ocx.text import one_line
@@ -27,7 +27,7 @@ CUT_AT_LIMIT = "the answer was cut off at the token limit"
 NOTHING = Answer()
 
 
-class Attempt:
+class Trip:
     """One request of a call.
 
     Attributes:
@@ -40,14 +40,14 @@ class Attempt:
 
 
 def attempts(
-    body: Body, checks: Checks, schema: Schema | None, in_words: set[str]
-) -> Generator[Attempt]:
+    body: Body, checks: AnswerChecks, schema: Schema | None, in_words: set[str]
+) -> Generator[Trip]:
     """The requests that it takes to get a valid answer: throw each one's error into it.
 
     An error that is final comes out again; an answer that is valid is the end.
     """
     if schema is None:
-        yield Attempt(body)
+        yield Trip(body)
         return
     model = str(body.get("model"))
     if model not in in_words or "response_format" in body:
@@ -67,9 +67,9 @@ def attempts(
     yield from _until_valid({**body, "messages": messages}, checks)
 
 
-def _until_valid(body: Body, checks: Checks) -> Generator[Attempt]:
+def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
     for left in range(checks.schema_retries, -1, -1):
-        attempt = Attempt(body)
+        attempt = Trip(body)
         try:
             yield attempt
             return
@@ -90,7 +90,7 @@ def fetched(reply: Reply, *, split_think: bool = True) -> Answer:
     return answer
 
 
-def check_answer(checks: Checks, schema: Schema | None, answer: Answer) -> str:
+def check_answer(checks: AnswerChecks, schema: Schema | None, answer: Answer) -> str:
     """What the checks make of an answer. Raises InvalidAnswerError, IncompleteError."""
     if checks.fail_on_length and was_cut(answer):
         raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens", rerun_helps=False)

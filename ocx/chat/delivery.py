@@ -1,17 +1,20 @@
-"""An answer on stdout or in the file of -o, as it comes; what is told about it on stderr."""
+"""An answer on stdout or in the file of -o, as it comes; what is told about it on stderr.
+
+A person waits for an answer: what for, until the first of it is shown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.api.answer import Answer, SurrogateJoiner, unknown_reason
 from ocx.api.message import media_words
 from ocx.api.types import Delta
 from ocx.chat.attempts import CUT_AT_LIMIT, was_cut
 from ocx.chat.exchange import DeltaSink
-from ocx.chat.options import Checks, Output
+from ocx.chat.options import AnswerChecks, OutputOptions
 from ocx.output.answer_writers import (
     GatheringSink,
     NoWriter,
@@ -28,11 +31,12 @@ if TYPE_CHECKING:
     from ocx.api import Client
     from ocx.api.usage import Cost
     from ocx.output.reasoning_lines import ReasoningLines
+    from ocx.output.spinner import Spinner
     from ocx.terminal import Terminal
 
 
 @contextmanager
-def open_output(run: Runtime, output: Output) -> Iterator[Target]:
+def open_output(run: Runtime, output: OutputOptions) -> Iterator[Target]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
     target = open_target(run.terminal, "-" if output.file is None else output.file)
     try:
@@ -45,7 +49,7 @@ def open_output(run: Runtime, output: Output) -> Iterator[Target]:
     target.complete()
 
 
-def delivery(run: Runtime, output: Output, checks: Checks, target: Sink) -> DeltaSink:
+def delivery(run: Runtime, output: OutputOptions, checks: AnswerChecks, target: Sink) -> DeltaSink:
     """What writes an answer into `target` in the form that the options mean."""
     if not run.json:
         return TextDelivery(run, output, checks, target)
@@ -54,16 +58,19 @@ def delivery(run: Runtime, output: Output, checks: Checks, target: Sink) -> Delt
 
 
 @contextmanager
-def awaited(
-    run: Runtime, client: Client, model: str, output: Output, checks: Checks, target: Target
+def sink_with_spinner(
+    run: Runtime,
+    client: Client,
+    model: str,
+    output: OutputOptions,
+    checks: AnswerChecks,
+    target: Target,
 ) -> Iterator[DeltaSink]:
     """`delivery` of a call that is made inside; a person sees what is waited for.
 
     A pipe gets in one write what came in one read: nothing waits, and many writes are saved.
     """
     if run.animates:
-        from ocx.chat.waiting import waiting  # threads and drawing, only if somebody looks
-
         sink = delivery(run, output, checks, target)
         with waiting(run, client, model, sink, output, checks) as behind:
             yield behind
@@ -77,7 +84,9 @@ def awaited(
 
 
 class _Delivery:
-    def __init__(self, run: Runtime, output: Output, checks: Checks, target: Sink) -> None:
+    def __init__(
+        self, run: Runtime, output: OutputOptions, checks: AnswerChecks, target: Sink
+    ) -> None:
         self._run = run
         self._output = output
         self._checks = checks
@@ -128,7 +137,9 @@ def _reasoning_writer(terminal: Terminal) -> ReasoningWriter | ReasoningLines:
 class TextDelivery(_Delivery):
     """The text as it comes; reasoning on stderr; tool calls without a text as JSON."""
 
-    def __init__(self, run: Runtime, output: Output, checks: Checks, target: Sink) -> None:
+    def __init__(
+        self, run: Runtime, output: OutputOptions, checks: AnswerChecks, target: Sink
+    ) -> None:
         super().__init__(run, output, checks, target)
         shows_reasoning = output.reasoning == "show" and not run.quiet
         self._reasoning = _reasoning_writer(run.terminal) if shows_reasoning else None
@@ -218,3 +229,78 @@ def show_cost(run: Runtime, cost: Cost | None) -> None:
 
 def _line(data: str) -> str:
     return data.replace("\r", " ").replace("\n", " ") + "\n"
+
+
+@contextmanager
+def waiting(
+    run: Runtime,
+    client: Client,
+    model: str,
+    sink: DeltaSink,
+    output: OutputOptions,
+    checks: AnswerChecks,
+) -> Iterator[DeltaSink]:
+    """`sink`, behind what a person sees until it writes something. Only if `run.animates`."""
+    from ocx.output.spinner import answer_of, spinning  # threads, only if somebody looks
+
+    with spinning(run, answer_of(client, model)) as spinner:
+        shown = _VisibleParts(
+            everything=run.json,
+            text=not checks.need_text,
+            reasoning=output.reasoning == "show",
+        )
+        yield _WaitingSink(sink, spinner, shown)
+
+
+class _VisibleParts(NamedTuple):
+    """What of an answer the sink writes as it comes."""
+
+    everything: bool
+    text: bool
+    reasoning: bool
+
+    def writes(self, delta: Delta) -> bool:
+        """Whether something of `delta` is written."""
+        text, reasoning = delta.text and self.text, delta.reasoning and self.reasoning
+        return bool(self.everything or text or reasoning)
+
+
+class _WaitingSink:
+    """Stops the spinner before anything is written, and passes everything on."""
+
+    def __init__(self, sink: DeltaSink, spinner: Spinner, shown: _VisibleParts) -> None:
+        self._sink = sink
+        self._spinner = spinner
+        self._shown = shown
+        self._waiting = True
+        self._doing = ""
+
+    def write(self, deltas: Sequence[Delta]) -> None:
+        if self._waiting:
+            self._watch(deltas)
+        self._sink.write(deltas)
+
+    def finish(self, answer: Answer, *, complete: bool) -> None:
+        if self._shown.text:
+            self._spinner.stop()
+        self._sink.finish(answer, complete=complete)
+
+    def deliver(self, text: str) -> None:
+        self._spinner.stop()
+        self._sink.deliver(text)
+
+    def _watch(self, deltas: Sequence[Delta]) -> None:
+        if any(map(self._shown.writes, deltas)):
+            self._waiting = False
+            self._spinner.stop()
+        elif any(delta.text for delta in deltas):
+            self._tell("receiving the answer")
+        elif any(delta.reasoning for delta in deltas):
+            self._tell("thinking")
+
+    def _tell(self, doing: str) -> None:
+        if doing != self._doing:
+            from ocx.output.spinner import elapsed
+
+            self._doing = doing
+            self._spinner.update(elapsed(doing))

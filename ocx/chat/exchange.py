@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
 from ocx.api.types import Delta, Reply
-from ocx.chat.attempts import NOTHING, Attempt, Body, attempts, check_answer, fetched
-from ocx.chat.options import Checks
+from ocx.chat.attempts import NOTHING, Body, Trip, attempts, check_answer, fetched
+from ocx.chat.options import AnswerChecks
 from ocx.chat.think import Thinking
 from ocx.errors import OcxError, RejectedError
 from ocx.record import record
@@ -80,7 +80,7 @@ class Result(NamedTuple):
 
 
 @record
-class Exchange:
+class ChatRunner:
     """How calls are made over one client.
 
     Attributes:
@@ -95,7 +95,7 @@ class Exchange:
     """
 
     client: Client
-    checks: Checks = field(default_factory=Checks)
+    checks: AnswerChecks = field(default_factory=AnswerChecks)
     schema: Schema | None = None
     credits: Credits | None = None
     recorder: Recorder | None = None
@@ -148,15 +148,15 @@ class Exchange:
         attempt = next(steps)
         while True:
             try:
-                return _RoundTrip(self, attempt, sink).make()
+                return _Attempt(self, attempt, sink).make()
             except OcxError as error:
                 attempt = steps.throw(error)
 
 
-class _RoundTrip:
+class _Attempt:
     """One request and its answer."""
 
-    def __init__(self, exchange: Exchange, attempt: Attempt, sink: DeltaSink | None) -> None:
+    def __init__(self, exchange: ChatRunner, attempt: Trip, sink: DeltaSink | None) -> None:
         self._attempt = attempt
         self._exchange = exchange
         self._body = attempt.body

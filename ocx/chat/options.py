@@ -45,7 +45,7 @@ class Instructions(OptionGroup):
 
 
 @record
-class Prompt(OptionGroup):
+class PromptOptions(OptionGroup):
     """What is asked."""
 
     heading = "Prompt"
@@ -84,7 +84,7 @@ class Prompt(OptionGroup):
 
 
 @record
-class Sampling(OptionGroup):
+class ModelOptions(OptionGroup):
     """Which model answers, and how it chooses its words."""
 
     heading = "Model and sampling"
@@ -126,7 +126,7 @@ class Sampling(OptionGroup):
 
 
 @record
-class Conversation(OptionGroup):
+class ConversationOptions(OptionGroup):
     """What the call continues, and whether it is kept."""
 
     heading = "Conversation"
@@ -172,7 +172,7 @@ class Conversation(OptionGroup):
 
 
 @record
-class Output(OptionGroup):
+class OutputOptions(OptionGroup):
     """Where the answer goes, and what is told about it."""
 
     heading = "Output"
@@ -210,7 +210,7 @@ class Output(OptionGroup):
 
 
 @record
-class Checks(OptionGroup):
+class AnswerChecks(OptionGroup):
     """What the answer must be; nothing of one that is not reaches stdout."""
 
     heading = "Checked answers"
@@ -287,7 +287,7 @@ class CreditLimits(OptionGroup):
 
 
 @record
-class Look(OptionGroup):
+class PreviewOptions(OptionGroup):
     """What is done with the request instead of sending it."""
 
     heading = "Look, send nothing"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ocx.api.http import encode, request_preview
 from ocx.api.urls import CHAT_PATH, join
-from ocx.chat.options import Prompt, Sampling
+from ocx.chat.options import ModelOptions, PromptOptions
 from ocx.config.paths import config_dir
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, UsageError
@@ -71,7 +71,7 @@ def _shown(run: Runtime, target: Target, data: bytes) -> bytes:
     return escape_control(data.decode("utf-8", "replace")).encode()
 
 
-def save_template(run: Runtime, prompt: Prompt, sampling: Sampling, name: str) -> None:
+def save_template(run: Runtime, prompt: PromptOptions, sampling: ModelOptions, name: str) -> None:
     """Keep the options of a call as a template; files and stdin are not part of it.
 
     Raises:

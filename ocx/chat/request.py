@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ocx.chat.messages import STDIN, Message, StdinClaims, chat_body, join, read_file
-from ocx.chat.options import Checks, Instructions, Prompt, Sampling
+from ocx.chat.options import AnswerChecks, Instructions, ModelOptions, PromptOptions
 from ocx.chat.parameters import parse_options, reads_stdin
 from ocx.config.settings import Settings
 from ocx.decoding import FLAG, check_encoding, decode
@@ -70,7 +70,9 @@ class Request:
         return [head, *(messages[1:] if has_system else messages)]
 
 
-def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) -> Request:
+def prepare(
+    run: Runtime, prompt: PromptOptions, sampling: ModelOptions, checks: AnswerChecks
+) -> Request:
     """Read files, stdin and templates, and resolve the settings.
 
     Raises:
@@ -90,7 +92,10 @@ def prepare(run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) ->
 
 
 def prepare_settings(
-    run: Runtime, given: Prompt | Instructions, sampling: Sampling, template: Template | None = None
+    run: Runtime,
+    given: PromptOptions | Instructions,
+    sampling: ModelOptions,
+    template: Template | None = None,
 ) -> Request:
     """The same without a message: what a session begins with, and what the rows of a batch share.
 
@@ -103,7 +108,9 @@ def prepare_settings(
 class _Stdin:
     """stdin as the prompt, or a part of it; it can be read once."""
 
-    def __init__(self, run: Runtime, prompt: Prompt, sampling: Sampling, checks: Checks) -> None:
+    def __init__(
+        self, run: Runtime, prompt: PromptOptions, sampling: ModelOptions, checks: AnswerChecks
+    ) -> None:
         """Find out who claims it.
 
         Raises:
@@ -144,7 +151,7 @@ class _Stdin:
         return decode(data, "stdin", self._encoding, flag=FLAG)
 
 
-def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Request:
+def _request(run: Runtime, sampling: ModelOptions, template: Template | None) -> Request:
     flags = sampling.settings()
     model = sampling.model or (template.model if template else None)
     settings = run.settings(model=model, fallback_models=sampling.fallback_models, **flags)
@@ -157,13 +164,13 @@ def _request(run: Runtime, sampling: Sampling, template: Template | None) -> Req
     return Request(settings, (), settings.system, False, model is not None, options)
 
 
-def _tools(sampling: Sampling, read_stdin: Callable[[], bytes]) -> dict[str, Any]:
+def _tools(sampling: ModelOptions, read_stdin: Callable[[], bytes]) -> dict[str, Any]:
     """The fields of --tools and --tool-choice."""
     if sampling.tools is None:
         if sampling.tool_choice is not None:
             raise UsageError("--tool-choice is about --tools, which is missing")
         return {}
-    from ocx.chat.tools import read_tools, tool_choice  # only for --tools
+    from ocx.chat.messages import read_tools, tool_choice  # only for --tools
 
     tools = read_tools(sampling.tools, read_stdin)
     if sampling.tool_choice is None:
@@ -184,7 +191,7 @@ def refuse_several(run: Runtime, options: Mapping[str, Any]) -> None:
         )
 
 
-def _system(run: Runtime, prompt: Prompt | Instructions) -> str | None:
+def _system(run: Runtime, prompt: PromptOptions | Instructions) -> str | None:
     """--system-file, else --system; None if neither was given."""
     if prompt.system_file is None:
         return prompt.system
@@ -198,7 +205,7 @@ def _with_system(request: Request, system: str | None) -> Request:
 
 
 def _with_messages(
-    run: Runtime, prompt: Prompt, request: Request, before: str, stdin: _Stdin
+    run: Runtime, prompt: PromptOptions, request: Request, before: str, stdin: _Stdin
 ) -> Request:
     messages: list[Message] = []
     if prompt.messages is not None:
@@ -225,7 +232,7 @@ def _with_messages(
     return replace(request, messages=messages)
 
 
-def _text(run: Runtime, prompt: Prompt, before: str, stdin: _Stdin) -> str:
+def _text(run: Runtime, prompt: PromptOptions, before: str, stdin: _Stdin) -> str:
     """The template's text, the words, each file, then stdin."""
     parts = [before, "" if prompt.is_stdin else " ".join(prompt.words)]
     encoding = check_encoding(prompt.encoding)
@@ -252,7 +259,7 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     )
 
 
-def find_template(run: Runtime, prompt: Prompt | Instructions) -> Template | None:
+def find_template(run: Runtime, prompt: PromptOptions | Instructions) -> Template | None:
     """The template of -t.
 
     Raises:
@@ -269,7 +276,7 @@ def find_template(run: Runtime, prompt: Prompt | Instructions) -> Template | Non
     return load_template(config_dir(run.terminal.env) / "templates", prompt.template)
 
 
-def _rendered(prompt: Prompt, template: Template, stdin: _Stdin) -> Rendered:
+def _rendered(prompt: PromptOptions, template: Template, stdin: _Stdin) -> Rendered:
     from ocx.chat.templates import parse_params, render
 
     text = stdin.read(announce=True) if template.takes_stdin else None

@@ -13,14 +13,14 @@ from ocx.batch.execution import Setup, execute, raise_ending
 from ocx.batch.input import FileSource, open_rows
 from ocx.batch.options import (
     BatchBudget,
-    Failures,
+    FailureLimits,
+    InputArguments,
+    RateOptions,
     RowChecks,
     RowForm,
     RowsIn,
     RowsOut,
     Shards,
-    Speed,
-    Words,
 )
 from ocx.batch.outputs import beside_path, output_path, resumes
 from ocx.batch.request_builder import Composer
@@ -28,22 +28,22 @@ from ocx.batch.row import BadRow, Row
 from ocx.batch.setup import check_stdin, make_composer, make_limits, make_settings
 from ocx.batch.shards import find_shard
 from ocx.batch.verify import Verification
-from ocx.chat.options import Instructions, Sampling
+from ocx.chat.options import Instructions, ModelOptions
 from ocx.output.json_output import write_json, write_json_line
 from ocx.runtime import Runtime
 
 
 def batch(
     run: Runtime,
-    words: Words,
+    words: InputArguments,
     rows_in: RowsIn,
     instructions: Instructions,
-    sampling: Sampling,
+    sampling: ModelOptions,
     checks: RowChecks,
     rows_out: RowsOut,
-    speed: Speed,
+    speed: RateOptions,
     budget: BatchBudget,
-    failures: Failures,
+    failures: FailureLimits,
     shards: Shards,
 ) -> None:
     """Send many prompts in one run, each paid once, within credits.

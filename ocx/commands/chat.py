@@ -7,35 +7,34 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocx.chat.attempts import Body, with_format
-from ocx.chat.delivery import awaited, open_output, show_cost
-from ocx.chat.exchange import Exchange
+from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
+from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import (
-    Checks,
-    Conversation,
+    AnswerChecks,
+    ConversationOptions,
     CreditLimits,
-    Look,
-    Output,
-    Prompt,
-    Sampling,
+    ModelOptions,
+    OutputOptions,
+    PreviewOptions,
+    PromptOptions,
 )
 from ocx.chat.request import Request, prepare, prepare_settings, refuse_several
 from ocx.output.output_file import report_target
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
-    from ocx.chat.recorder import HistoryRecorder
-    from ocx.chat.report import CallReport
+    from ocx.chat.recorder import CallReport, HistoryRecorder
 
 
 def chat(
     run: Runtime,
-    prompt: Prompt,
-    sampling: Sampling,
-    conversation: Conversation,
-    output: Output,
-    checks: Checks,
+    prompt: PromptOptions,
+    sampling: ModelOptions,
+    conversation: ConversationOptions,
+    output: OutputOptions,
+    checks: AnswerChecks,
     credits: CreditLimits,
-    look: Look,
+    look: PreviewOptions,
 ) -> None:
     """Ask a model and print its answer as it comes.
 
@@ -46,7 +45,7 @@ def chat(
     if output.report is None:
         _chat(run, prompt, sampling, conversation, output, checks, credits, look)
         return
-    from ocx.chat.report import reported  # only for --report
+    from ocx.chat.recorder import reported  # only for --report
 
     with (
         report_target(run.terminal, output.report) as target,
@@ -57,13 +56,13 @@ def chat(
 
 def _chat(
     run: Runtime,
-    prompt: Prompt,
-    sampling: Sampling,
-    conversation: Conversation,
-    output: Output,
-    checks: Checks,
+    prompt: PromptOptions,
+    sampling: ModelOptions,
+    conversation: ConversationOptions,
+    output: OutputOptions,
+    checks: AnswerChecks,
     credits: CreditLimits,
-    look: Look,
+    look: PreviewOptions,
     report: CallReport | None = None,
 ) -> None:
     terminal = run.terminal
@@ -96,9 +95,9 @@ def _chat(
 def _call(
     run: Runtime,
     request: Request,
-    conversation: Conversation,
-    output: Output,
-    checks: Checks,
+    conversation: ConversationOptions,
+    output: OutputOptions,
+    checks: AnswerChecks,
     limits: CreditLimits,
     report: CallReport | None,
 ) -> None:
@@ -118,7 +117,7 @@ def _call(
 
         target = stack.enter_context(open_output(run, output))
         client = stack.enter_context(open_client(run, settings))
-        exchange = Exchange(
+        exchange = ChatRunner(
             client,
             checks,
             schema,
@@ -129,7 +128,7 @@ def _call(
             split_think=output.reasoning != "raw",
             fallbacks=settings.fallback_models,
         )
-        with awaited(run, client, settings.model, output, checks, target) as sink:
+        with sink_with_spinner(run, client, settings.model, output, checks, target) as sink:
             result = exchange.send(body, sink)
         if limits.cost:
             show_cost(run, result.cost)
@@ -138,10 +137,10 @@ def _call(
 def _show(
     run: Runtime,
     request: Request,
-    conversation: Conversation,
-    output: Output,
-    checks: Checks,
-    look: Look,
+    conversation: ConversationOptions,
+    output: OutputOptions,
+    checks: AnswerChecks,
+    look: PreviewOptions,
 ) -> None:
     """Print the request that `_call` would send; nothing is kept."""
     from ocx.chat.preview import print_request, print_snippet
@@ -162,7 +161,7 @@ def _show(
 
 
 def _continued(
-    stack: ExitStack, run: Runtime, request: Request, conversation: Conversation
+    stack: ExitStack, run: Runtime, request: Request, conversation: ConversationOptions
 ) -> tuple[HistoryRecorder | None, Body]:
     """Where the call is kept, None if nowhere, and its body after what was said before."""
     if not conversation.kept(run, request.settings):

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from ocx import signals
 from ocx.chat.credits import credits_of
-from ocx.chat.delivery import awaited, open_output, show_cost
-from ocx.chat.exchange import Exchange
+from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
+from ocx.chat.exchange import ChatRunner
 from ocx.chat.messages import Message, join, read_file
-from ocx.chat.options import Checks, Conversation, CreditLimits, Output
+from ocx.chat.options import AnswerChecks, ConversationOptions, CreditLimits, OutputOptions
 from ocx.chat.recorder import HistoryRecorder, open_recorder
 from ocx.chat.request import Request, refuse_several
 from ocx.config.paths import expand, if_known, state_dir
@@ -60,9 +60,9 @@ _LEAVE = frozenset(("exit", "quit"))
 def session(
     run: Runtime,
     request: Request,
-    conversation: Conversation,
-    output: Output,
-    checks: Checks,
+    conversation: ConversationOptions,
+    output: OutputOptions,
+    checks: AnswerChecks,
     limits: CreditLimits,
 ) -> None:
     """Read and answer until Ctrl-D or /exit; an error ends the turn, not the session.
@@ -87,7 +87,7 @@ def session(
         state = if_known(state_dir, run.terminal.env)
         history = state / "prompts" if state and conversation.log is not False else None
         refuse_several(run, request.options)
-        exchange = Exchange(
+        exchange = ChatRunner(
             client,
             checks,
             schema,
@@ -133,8 +133,8 @@ class Session:
         self,
         run: Runtime,
         request: Request,
-        output: Output,
-        exchange: Exchange,
+        output: OutputOptions,
+        exchange: ChatRunner,
         recorder: HistoryRecorder | None,
         *,
         shows_cost: bool,
@@ -229,7 +229,7 @@ class Session:
             self._last = body["messages"]
             exchange, model = self._exchange, request.settings.model
             shown = (model, self._output, exchange.checks, target)
-            with awaited(self._run, exchange.client, *shown) as sink:
+            with sink_with_spinner(self._run, exchange.client, *shown) as sink:
                 result = exchange.send(body, sink)
             if self._shows_cost:
                 show_cost(self._run, result.cost)

@@ -18,7 +18,7 @@ import ocx.batch
 from ocx.api.types import Endpoint
 from ocx.batch.result import Answer, Failure
 from ocx.batch.row import Row
-from ocx.chat.options import Checks
+from ocx.chat.options import AnswerChecks
 from ocx.chat.schema import Schema
 from ocx.errors import CreditsError, OcxError
 from ocx.secret import Secret
@@ -140,7 +140,7 @@ def checked(
 ) -> Answer | Failure:
     """The outcome of one row whose answer is checked."""
     endpoint = Endpoint(server.base_url, KEY, retries=0)
-    made = Waiting(endpoint, Checks(**checks), Schema(schema) if schema else None)
+    made = Waiting(endpoint, AnswerChecks(**checks), Schema(schema) if schema else None)
     try:
         return made.send(given or row(0))
     finally:

@@ -19,7 +19,7 @@ from ocx.batch.output.states import States, pack_state
 from ocx.batch.output.verdict import verdict_of
 from ocx.batch.result import Answer, Failure, Result, rerun_helps
 from ocx.batch.verify import Verification
-from ocx.chat.options import Checks
+from ocx.chat.options import AnswerChecks
 from ocx.errors import ERRORS, OcxError
 from tests.batch.fakes import Waiting, row
 from tests.support import answers, endings
@@ -261,7 +261,7 @@ def test_a_refusal_is_an_answer_unless_its_text_is_checked(
     found = connection.send(row(0))
     assert isinstance(found, Answer)
     assert found.text == "I cannot"
-    checked = Waiting(Endpoint(server.base_url, retries=0), Checks(extract=True))
+    checked = Waiting(Endpoint(server.base_url, retries=0), AnswerChecks(extract=True))
     refused = checked.send(row(0))
     checked.close()
     assert isinstance(refused, Failure)

@@ -18,8 +18,8 @@ from ocx.api import Client, Delta, Endpoint
 from ocx.api.answer import Answer
 from ocx.api.usage import Cost
 from ocx.chat.credits import Credits
-from ocx.chat.exchange import Exchange
-from ocx.chat.options import Checks, CreditLimits
+from ocx.chat.exchange import ChatRunner
+from ocx.chat.options import AnswerChecks, CreditLimits
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.errors import (
@@ -102,9 +102,9 @@ def test_a_checked_retried_costed_call(
     balances = [answers.answer({"balance": left}) for left in (500, 499.25)]
     chat_server.answer(*balances, path=BALANCE)
     sink, recorder = Sink(), Recorder()
-    exchange = Exchange(
+    exchange = ChatRunner(
         client,
-        Checks(schema="a", schema_retries=1),
+        AnswerChecks(schema="a", schema_retries=1),
         SCHEMA,
         Credits(CreditLimits(cost=True, min_balance="10")),
         recorder,
@@ -133,16 +133,16 @@ from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.api import Client, Endpoint
 from ocx.chat.credits import Credits
-from ocx.chat.exchange import Exchange
-from ocx.chat.options import Checks, CreditLimits
+from ocx.chat.exchange import ChatRunner
+from ocx.chat.options import AnswerChecks, CreditLimits
 import ocx.api.completion, socket, encodings.idna, stringprep
 
 opened = []
 sys.addaudithook(lambda name, args: opened.append(args[0]) if name == "open" else None)
-checks = Checks(schema="a", schema_retries=1)
+checks = AnswerChecks(schema="a", schema_retries=1)
 with Client(Endpoint(sys.argv[1])) as client:
     credits = Credits(CreditLimits(cost=True))
-    result = Exchange(client, checks, Schema(from_shorthand("a")), credits).send(
+    result = ChatRunner(client, checks, Schema(from_shorthand("a")), credits).send(
         {"model": "m", "messages": [{"role": "user", "content": "go"}]}
     )
 late = [name for name in opened if not str(name).endswith((".py", ".pyc"))]
@@ -173,7 +173,7 @@ def test_an_answer_is_the_same_value_whichever_way_it_comes(
     ]
     script = answers.STREAM_HEAD + b"".join(events) + answers.LAST_PIECE
     chat_server.answer(script if stream else answers.answer(answers.completion("Hello")), path=CHAT)
-    answer = Exchange(client, stream=stream).send(BODY).answer
+    answer = ChatRunner(client, stream=stream).send(BODY).answer
     assert (answer.text, answer.reasoning, list(answer.tool_calls)) == ("Hello", "", [])
     assert (answer.finish_reason, answer.model, answer.attempts) == ("stop", "deepseek-chat", 1)
     assert answer.usage == answers.tokens() == answer.fields["usage"]
@@ -183,10 +183,10 @@ def test_an_answer_is_the_same_value_whichever_way_it_comes(
 
 def test_text_is_kept_only_for_who_asks(client: Client) -> None:
     sink = Sink()
-    answer = Exchange(client, keep_text=False).send(BODY, sink).answer
+    answer = ChatRunner(client, keep_text=False).send(BODY, sink).answer
     assert (answer.text, answer.finish_reason) == ("", "stop")
     assert "".join(sink.pieces) == "Hello!"
-    assert Exchange(client, keep_text=False, recorder=Recorder()).send(BODY).text == "Hello!"
+    assert ChatRunner(client, keep_text=False, recorder=Recorder()).send(BODY).text == "Hello!"
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -199,7 +199,7 @@ def test_a_broken_answer_is_recorded_as_far_as_it_came(
     )
     sink, recorder = Sink(), Recorder()
     with pytest.raises(IncompleteError):
-        Exchange(client, recorder=recorder, stream=stream).send(BODY, sink)
+        ChatRunner(client, recorder=recorder, stream=stream).send(BODY, sink)
     assert (sink.pieces, sink.finished[0][1]) == (["Hel"], False)
     (kept,) = recorder.kept
     assert kept.answer.text == "Hel"
@@ -213,7 +213,7 @@ def test_a_refused_request_is_recorded_without_an_answer(
     sink, recorder = Sink(), Recorder()
     credits = Credits(CreditLimits(cost=True))
     with pytest.raises(AuthError):
-        Exchange(client, credits=credits, recorder=recorder).send(BODY, sink)
+        ChatRunner(client, credits=credits, recorder=recorder).send(BODY, sink)
     (kept,) = recorder.kept
     assert (kept.answer.text, kept.answer.finish_reason) == ("", None)
     assert kept.answer.seconds > 0
@@ -231,17 +231,17 @@ def test_a_sink_that_fails_ends_the_call(client: Client) -> None:
 
     sink, recorder = Full(), Recorder()
     with pytest.raises(OcxError, match="full"):
-        Exchange(client, recorder=recorder).send(BODY, sink)
+        ChatRunner(client, recorder=recorder).send(BODY, sink)
     assert recorder.kept[0].answer.text.startswith("Hello")
     assert sink.finished[0][1] is False
 
 
 def test_the_token_limit_fails_only_if_asked(client: Client, chat_server: ChatServer) -> None:
     chat_server.answer(answers.stream("Hel", reason="length"), path=CHAT)
-    assert Exchange(client).send(BODY).answer.finish_reason == "length"
+    assert ChatRunner(client).send(BODY).answer.finish_reason == "length"
     sink = Sink()
     with pytest.raises(IncompleteError, match="token limit"):
-        Exchange(client, Checks(fail_on_length=True)).send(BODY, sink)
+        ChatRunner(client, AnswerChecks(fail_on_length=True)).send(BODY, sink)
     assert "".join(sink.pieces) == "Hel"
 
 
@@ -264,28 +264,28 @@ def test_all_models_that_are_asked_share_one_deadline(
 
     chat_server.answer(answers.error(503), answers.stream("Hello"), path=CHAT)
     with Slow(Endpoint(chat_server.base_url, retries=0, timeout=10)) as client:
-        Exchange(client, fallbacks=("b",)).send(BODY)
+        ChatRunner(client, fallbacks=("b",)).send(BODY)
         assert lefts == pytest.approx([10, 4])
-        Exchange(client).send(BODY)
+        ChatRunner(client).send(BODY)
     assert lefts[2] == pytest.approx(10)
 
 
 def test_below_the_limit_nothing_is_sent(client: Client, chat_server: ChatServer) -> None:
     credits = Credits(CreditLimits(min_balance="500"))
     with pytest.raises(BelowError):
-        Exchange(client, credits=credits).send(BODY)
+        ChatRunner(client, credits=credits).send(BODY)
     assert sent(chat_server) == []
 
 
 def test_extracted_code(client: Client, chat_server: ChatServer) -> None:
     chat_server.answer(answers.stream("```\none\n```\n\n```\ntwo\n```\n"), path=CHAT)
     sink = Sink()
-    result = Exchange(client, Checks(extract_last=True), keep_text=False).send(BODY, sink)
+    result = ChatRunner(client, AnswerChecks(extract_last=True), keep_text=False).send(BODY, sink)
     assert (result.text, sink.delivered) == ("two\n", ["two\n"])
     assert result.answer.text.startswith("```\none")
     chat_server.answer(answers.stream("none"), path=CHAT)
     with pytest.raises(InvalidAnswerError):
-        Exchange(client, Checks(extract=True)).send(BODY)
+        ChatRunner(client, AnswerChecks(extract=True)).send(BODY)
 
 
 def test_a_server_that_refuses_response_format_is_asked_in_words(
@@ -293,7 +293,7 @@ def test_a_server_that_refuses_response_format_is_asked_in_words(
 ) -> None:
     refused = answers.error(400, message="unknown field response_format")
     chat_server.answer(refused, answers.stream('{"a": "x"}'), path=CHAT)
-    exchange = Exchange(client, Checks(schema="a"), SCHEMA)
+    exchange = ChatRunner(client, AnswerChecks(schema="a"), SCHEMA)
     assert exchange.send(BODY).text == '{"a": "x"}'
     first, second = sent(chat_server)
     assert "response_format" in first
@@ -312,8 +312,8 @@ def test_many_threads_share_nothing(chat_servers: Any) -> None:
 
     def call(server: ChatServer) -> str:
         with Client(Endpoint(server.base_url)) as client:
-            checks = Checks(schema="a", schema_retries=1)
-            return Exchange(client, checks, SCHEMA).send(BODY).text
+            checks = AnswerChecks(schema="a", schema_retries=1)
+            return ChatRunner(client, checks, SCHEMA).send(BODY).text
 
     with ThreadPoolExecutor(len(made)) as pool:
         texts = list(pool.map(call, made))
@@ -323,5 +323,5 @@ def test_many_threads_share_nothing(chat_servers: Any) -> None:
 def test_only_a_schema_is_asked_for_again(client: Client, chat_server: ChatServer) -> None:
     """What the model is told then is about JSON."""
     with pytest.raises(InvalidAnswerError):
-        Exchange(client, Checks(extract=True, schema_retries=3)).send(BODY)
+        ChatRunner(client, AnswerChecks(extract=True, schema_retries=3)).send(BODY)
     assert len(sent(chat_server)) == 1

@@ -8,36 +8,44 @@ from typing import get_type_hints
 import pytest
 
 from ocx.chat.options import (
-    Checks,
-    Conversation,
+    AnswerChecks,
+    ConversationOptions,
     CreditLimits,
-    Look,
-    Output,
-    Prompt,
-    Sampling,
+    ModelOptions,
+    OutputOptions,
+    PreviewOptions,
+    PromptOptions,
 )
 from ocx.cli.options import Option, OptionGroup
 from ocx.errors import UsageError
 
-GROUPS = (Prompt, Sampling, Conversation, Output, Checks, CreditLimits, Look)
+GROUPS = (
+    PromptOptions,
+    ModelOptions,
+    ConversationOptions,
+    OutputOptions,
+    AnswerChecks,
+    CreditLimits,
+    PreviewOptions,
+)
 
 
 @pytest.mark.parametrize(
     ("group", "json", "says"),
     [
-        (Checks(extract=True, extract_last=True), False, "--extract and --extract-last"),
-        (Checks(extract=True, schema="a"), False, "--schema and --extract"),
-        (Checks(extract_last=True, schema=""), False, "--schema and --extract"),
-        (Checks(schema_retries=1), False, "--schema-retries is about --schema"),
-        (Checks(schema=""), True, "--json and --schema"),
-        (Checks(extract_last=True), True, "--json and --extract"),
-        (Conversation(continue_last=True, named="a"), False, "-c and --conversation"),
-        (Conversation(continue_last=True, log=False), False, "-n keeps nothing"),
-        (Conversation(named="a", log=False), True, "-n keeps nothing"),
-        (Look(dry_run=True), True, "--json excludes"),
-        (Look(snippet="curl"), True, "--json excludes"),
-        (Output(reasoning="maybe"), False, "hide, show or raw"),
-        (Output(file="temperature"), False, "-o names the output file"),
+        (AnswerChecks(extract=True, extract_last=True), False, "--extract and --extract-last"),
+        (AnswerChecks(extract=True, schema="a"), False, "--schema and --extract"),
+        (AnswerChecks(extract_last=True, schema=""), False, "--schema and --extract"),
+        (AnswerChecks(schema_retries=1), False, "--schema-retries is about --schema"),
+        (AnswerChecks(schema=""), True, "--json and --schema"),
+        (AnswerChecks(extract_last=True), True, "--json and --extract"),
+        (ConversationOptions(continue_last=True, named="a"), False, "-c and --conversation"),
+        (ConversationOptions(continue_last=True, log=False), False, "-n keeps nothing"),
+        (ConversationOptions(named="a", log=False), True, "-n keeps nothing"),
+        (PreviewOptions(dry_run=True), True, "--json excludes"),
+        (PreviewOptions(snippet="curl"), True, "--json excludes"),
+        (OutputOptions(reasoning="maybe"), False, "hide, show or raw"),
+        (OutputOptions(file="temperature"), False, "-o names the output file"),
     ],
 )
 def test_what_excludes_each_other(group: OptionGroup, json: bool, says: str) -> None:
@@ -49,12 +57,12 @@ def test_what_excludes_each_other(group: OptionGroup, json: bool, says: str) -> 
     ("group", "json"),
     [
         *((group(), json) for group in GROUPS for json in (True, False)),
-        (Checks(schema="a", schema_retries=3, fail_on_length=True), False),
-        (Checks(fail_on_length=True), True),
-        (Conversation(named="a", log=True), True),
-        (Look(dry_run=True, snippet="curl"), False),
-        (Look(save_template="a"), True),
-        (Output(file="out", stream=False, usage=True, reasoning="show"), True),
+        (AnswerChecks(schema="a", schema_retries=3, fail_on_length=True), False),
+        (AnswerChecks(fail_on_length=True), True),
+        (ConversationOptions(named="a", log=True), True),
+        (PreviewOptions(dry_run=True, snippet="curl"), False),
+        (PreviewOptions(save_template="a"), True),
+        (OutputOptions(file="out", stream=False, usage=True, reasoning="show"), True),
     ],
 )
 def test_what_goes_together(group: OptionGroup, json: bool) -> None:
@@ -64,9 +72,9 @@ def test_what_goes_together(group: OptionGroup, json: bool) -> None:
 def test_an_empty_value_is_a_value() -> None:
     """`--min-balance "$MIN"` where MIN is not set lifts no limit."""
     assert CreditLimits(min_balance="").given
-    assert Checks(schema="").need_text
-    assert Conversation(named="").continues
-    assert not (CreditLimits().given or Checks().need_text or Conversation().continues)
+    assert AnswerChecks(schema="").need_text
+    assert ConversationOptions(named="").continues
+    assert not (CreditLimits().given or AnswerChecks().need_text or ConversationOptions().continues)
 
 
 def test_every_option_is_declared_on_one_field() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ocx.chat.tools import read_tools, tool_choice
+from ocx.chat.messages import read_tools, tool_choice
 from ocx.errors import UsageError
 
 ADD: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ocx.chat.options import Checks, Prompt, Sampling
+from ocx.chat.options import AnswerChecks, ModelOptions, PromptOptions
 from ocx.cli.options import Option, OptionGroup, Switch, Texts
 from ocx.cli.parameters import SHARED_NAMES, with_options
 from ocx.cli.table import COMMANDS, build
@@ -91,7 +91,7 @@ def test_two_options_of_one_name_are_refused() -> None:
 def test_another_command_takes_some_of_the_groups() -> None:
     """Each group stands alone: a batch has no prompt of its own."""
 
-    def command(run: Runtime, sampling: Sampling, checks: Checks) -> None: ...
+    def command(run: Runtime, sampling: ModelOptions, checks: AnswerChecks) -> None: ...
 
     app = typer.Typer(rich_markup_mode=None)
     app.command()(with_options(command))
@@ -111,4 +111,4 @@ def test_every_option_of_chat_stands_under_its_heading() -> None:
             found.setdefault(parameter.rich_help_panel, []).append(name)
     assert found == {heading: names.split() for heading, names in HEADINGS.items()}
     (argument,) = (p for p in build(("chat",), entry).params if p.param_type_name == "argument")
-    assert argument.rich_help_panel == Prompt.heading
+    assert argument.rich_help_panel == PromptOptions.heading

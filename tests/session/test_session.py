@@ -12,8 +12,8 @@ import pytest
 from ocx.api import Client, Endpoint
 from ocx.api.usage import Cost
 from ocx.chat.credits import Credits
-from ocx.chat.exchange import Exchange
-from ocx.chat.options import CreditLimits, Output
+from ocx.chat.exchange import ChatRunner
+from ocx.chat.options import CreditLimits, OutputOptions
 from ocx.chat.request import Request
 from ocx.config.settings import resolve
 from ocx.errors import BelowError, OcxError, UsageError
@@ -40,8 +40,10 @@ def make(chat_server: ChatServer, tmp_path: Path) -> Iterator[Make]:
             settings = resolve({"base_url": chat_server.base_url}, env)
             terminal = Terminal(None, Stdout(MemoryRaw()), RedactingStderr(None), env)
             request = Request(settings, (), "brief", True, False, {})
-            exchange = Exchange(client, credits=Credits(CreditLimits(**limits)))
-            return Session(Runtime(terminal), request, Output(), exchange, None, shows_cost=False)
+            exchange = ChatRunner(client, credits=Credits(CreditLimits(**limits)))
+            return Session(
+                Runtime(terminal), request, OutputOptions(), exchange, None, shows_cost=False
+            )
 
         yield made
 
