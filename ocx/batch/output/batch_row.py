@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from ocx.api.usage import token_count
 from ocx.batch.id_table import id_key
+from ocx.batch.output.states import Written
 from ocx.batch.output.verdict import verdict_of
 from ocx.batch.result import Answer, Failure, Result
 from ocx.batch.row import Row
@@ -20,7 +20,7 @@ from ocx.jsontext import encoder
 
 ROW_PREFIX = b'{"id":"batch_req_'
 
-_SHOWN = 60
+_SHOWN_OF_A_LINE = 60
 _encode = encoder()
 
 
@@ -88,29 +88,11 @@ def encode_row(document: Mapping[str, Any]) -> bytes:
         return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What an output row says about its row.
-
-    Attributes:
-        rerun_helps: of a failure; None leaves it to the class.
-        unknown_reason: the finish_reason of an answer, where it is not known.
-        unanswered: attempts before the last that may have been charged without an answer.
-    """
-
-    id: str
-    kind: str
-    sha256: str
-    rerun_helps: bool | None = None
-    unknown_reason: str | None = None
-    unanswered: int = 0
-
-
 def read_row(line: bytes) -> Written:
     """The row that a line of output holds. Raises ValueError if it is none of ours."""
     document = json.loads(line)
     if not isinstance(document, dict) or not isinstance(document.get("custom_id"), str):
-        raise ValueError(f"is no output row of a batch: {line[:_SHOWN]!r}")
+        raise ValueError(f"is no output row of a batch: {line[:_SHOWN_OF_A_LINE]!r}")
     ours = document.get("ocx")
     ours = ours if isinstance(ours, dict) else {}
     verdict = verdict_of(document)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ocx.batch.id_table import id_key
-from ocx.batch.output.batch_row import ROW_PREFIX, Written, read_row
+from ocx.batch.output.batch_row import ROW_PREFIX, read_row
+from ocx.batch.output.states import Written
 from ocx.batch.output.row_index import Entry
 from ocx.batch.output.states import pack_state
 from ocx.batch.result import Answer

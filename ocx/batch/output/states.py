@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Literal
 
 from ocx.batch.id_table import IdTable, id_key
-from ocx.batch.output.batch_row import Written
 from ocx.batch.result import OK, RETRYABLE
 from ocx.batch.row import BadRow, Row
 from ocx.errors import ERRORS
@@ -38,6 +37,24 @@ class State:
     @property
     def good(self) -> bool:
         return self.kind == OK
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an output row says about its row.
+
+    Attributes:
+        rerun_helps: of a failure; None leaves it to the class.
+        unknown_reason: the finish_reason of an answer, where it is not known.
+        unanswered: attempts before the last that may have been charged without an answer.
+    """
+
+    id: str
+    kind: str
+    sha256: str
+    rerun_helps: bool | None = None
+    unknown_reason: str | None = None
+    unanswered: int = 0
 
 
 class States:
