@@ -24,8 +24,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from ocx.batch.ending import summary_lines
 from ocx.batch.progress import Snapshot, bar_line
+from ocx.batch.reports import summary_lines
 from ocx.batch.summary import Example, Summary
 from ocx.history.call import Call
 from ocx.history.store import History

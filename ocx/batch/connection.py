@@ -21,8 +21,8 @@ from ocx.api.models import model_ids
 from ocx.api.pool import Pool
 from ocx.api.types import Endpoint, Reply
 from ocx.api.usage import Cost, cost_in_answer
+from ocx.batch.batch_row import answer_fault
 from ocx.batch.control.failures import backoff, kind_of
-from ocx.batch.output.verdict import answer_fault
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.row import CHAT_PATH, Row, check_expectation
 from ocx.chat.attempts import Body, Trip, attempts, check_answer, fetched

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import IO
 
-from ocx.batch.id_table import IdTable
+from ocx.batch.finished_rows import IdTable
 from ocx.batch.output.spool import dump_result, load_result
 from ocx.batch.result import OK, Result
 from ocx.batch.row import Row

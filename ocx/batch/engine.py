@@ -17,7 +17,7 @@ from ocx.api.pool_connection import UnsentError
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Action, Over, Probe, ReadBalance, Send, Stop, Task, Wait
-from ocx.batch.id_table import id_key
+from ocx.batch.finished_rows import id_key
 from ocx.batch.result import Answer, Outcome, Result
 from ocx.batch.row import BadRow, Row
 from ocx.errors import OcxError

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from ocx.batch.batch_row import as_number
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.execution import Prepared, Setup, prepared, raise_ending, read_balance, send
 from ocx.batch.input import FileInput, Input
-from ocx.batch.output.batch_row import as_number
 from ocx.batch.progress import amount
 from ocx.batch.result import Result
 from ocx.batch.row import Row

@@ -17,11 +17,9 @@ from ocx.api.retry import is_unknown_model
 from ocx.api.types import Endpoint
 from ocx.batch.connection import ApiConnection, Connection
 from ocx.batch.control.settings import RunLimits, Stop
-from ocx.batch.ending import ending, summary_lines
-from ocx.batch.id_table import id_key
+from ocx.batch.finished_rows import id_key
 from ocx.batch.input import FileInput, Input
 from ocx.batch.job import Job, OnSkip, Run, Take
-from ocx.batch.junit import TestCases
 from ocx.batch.options import RowsOut
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.resume import asked_at
@@ -36,6 +34,7 @@ from ocx.batch.outputs import (
 from ocx.batch.parquet import adopt_parquet, answers_path, write_parquet
 from ocx.batch.plan import ChangedInputError, Plan, Seen
 from ocx.batch.progress import Progress, form_of, showing
+from ocx.batch.reports import TestCases, ending, summary_lines
 from ocx.batch.row import BadRow, Row, request_sha256
 from ocx.batch.summary import Summary
 from ocx.chat.options import AnswerChecks

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from ocx.batch.engine import Fed
-from ocx.batch.id_table import IdTable, id_key
+from ocx.batch.finished_rows import IdTable, Retry, States, id_key
 from ocx.batch.lines import Dialect, open_input
 from ocx.batch.options import InputArguments, RowsIn
-from ocx.batch.output.states import Retry, States
 from ocx.batch.plan import Hash, Plan, Seen, make_plan
 from ocx.batch.records import Format, read_records
 from ocx.batch.request_builder import Composer, check_columns

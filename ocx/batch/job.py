@@ -16,15 +16,14 @@ from ocx.batch.control.settings import RunLimits, Stop, Task
 from ocx.batch.dedup import SOURCE as DEDUP
 from ocx.batch.dedup import Dedup
 from ocx.batch.engine import DRAIN, SKIPPED, Engine, Fed, NoJournal, Rows
-from ocx.batch.id_table import id_key
+from ocx.batch.finished_rows import Retry, State, States, id_key
 from ocx.batch.input import RowStream
 from ocx.batch.output.ordered import Window
-from ocx.batch.output.states import Retry, State, States
-from ocx.batch.output.store import Store
 from ocx.batch.plan import CHANGED, decide
 from ocx.batch.progress import duration
 from ocx.batch.result import MAYBE_PAID, Result
 from ocx.batch.row import BadRow, Row, request_bytes, request_sha256, sha256_of
+from ocx.batch.store import Store
 from ocx.batch.summary import Summary
 from ocx.chat.prices import BYTES_A_TOKEN, max_completion_tokens
 from ocx.errors import OcxError, UsageError

@@ -6,8 +6,8 @@ from typing import Annotated, cast
 
 from ocx.batch.control.settings import MAX_OUTAGE
 from ocx.batch.engine import DRAIN
+from ocx.batch.finished_rows import Retry
 from ocx.batch.lines import Dialect
-from ocx.batch.output.states import Retry
 from ocx.batch.records import Format, format_of
 from ocx.chat.messages import STDIN
 from ocx.chat.options import AnswerChecks, Encoding

@@ -15,11 +15,11 @@ from ocx.batch.job import Output
 from ocx.batch.options import RowsOut
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.ordered import Window, spool_path
-from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
-from ocx.batch.output.store import Store
 from ocx.batch.parquet import SUFFIX, AnswerLines, answers_path
 from ocx.batch.result import Result
+from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, Renderer, TextLines
 from ocx.batch.shards import Shard, output_name
+from ocx.batch.store import Store
 from ocx.errors import UsageError
 from ocx.output.answer_writers import Sink
 from ocx.output.json_output import escaped_json

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ocx.batch.id_table import IdTable, id_key
-from ocx.batch.output.batch_row import encode_row, output_row
-from ocx.batch.output.render import ReadBack
+from ocx.batch.batch_row import encode_row, output_row
+from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.output.resume import read_output
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Record, Row
+from ocx.batch.row_formats import ReadBack
 from ocx.errors import OcxError, UsageError
 
 SUFFIX = ".parquet"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ocx.batch.output.states import Retry, States
+from ocx.batch.finished_rows import Retry, States
 from ocx.batch.row import BadRow, Row
 from ocx.errors import UsageError
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from ocx.api.answer import ending_of, unknown_reason
 from ocx.api.usage import cached_tokens, reasoning_tokens, token_count
+from ocx.batch.batch_row import as_number
 from ocx.batch.control.settings import Stop
-from ocx.batch.output.batch_row import as_number
-from ocx.batch.output.states import State
+from ocx.batch.finished_rows import State
 from ocx.batch.result import EXIT_CODES, OK, Result
 from ocx.batch.row import Row
 

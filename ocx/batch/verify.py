@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ocx.batch.finished_rows import States
 from ocx.batch.output.resume import read_output
-from ocx.batch.output.states import States
 from ocx.batch.row import BadRow, Row
 from ocx.errors import PartialError, UsageError
 

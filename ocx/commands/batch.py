@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ocx.batch.ending import unknown_reasons
 from ocx.batch.estimate import check_estimable, estimate
 from ocx.batch.execution import Setup, execute, raise_ending
 from ocx.batch.input import FileSource, open_rows
@@ -23,6 +22,7 @@ from ocx.batch.options import (
     Shards,
 )
 from ocx.batch.outputs import beside_path, output_path, resumes
+from ocx.batch.reports import unknown_reasons
 from ocx.batch.request_builder import Composer
 from ocx.batch.row import BadRow, Row
 from ocx.batch.setup import check_stdin, make_composer, make_limits, make_settings

@@ -11,16 +11,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ocx.batch.batch_row import read_row
 from ocx.batch.connection import ApiConnection
 from ocx.batch.control.settings import RunLimits
+from ocx.batch.finished_rows import Written
 from ocx.batch.job import Job, Run
 from ocx.batch.output.adoption import Adoption
-from ocx.batch.output.batch_row import Written, read_row
 from ocx.batch.output.ordered import Window
-from ocx.batch.output.render import BatchRows, Renderer
-from ocx.batch.output.store import Store
 from ocx.batch.result import Answer, Outcome
 from ocx.batch.row import BadRow, Row
+from ocx.batch.row_formats import BatchRows, Renderer
+from ocx.batch.store import Store
 
 URL = "https://host.test/v1"
 

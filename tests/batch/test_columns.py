@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ocx.batch.input import FileSource, stream_rows
 from ocx.batch.lines import Dialect
-from ocx.batch.output.render import MergedTable
 from ocx.batch.records import Format, find_delimiter
 from ocx.batch.request_builder import Composer, check_columns
 from ocx.batch.row import BadRow, Row
+from ocx.batch.row_formats import MergedTable
 from ocx.chat.templates import Template
 from ocx.errors import UsageError
 

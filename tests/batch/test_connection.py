@@ -292,8 +292,8 @@ from ocx.batch.connection import ApiConnection
 from ocx.batch.control.settings import RunLimits
 from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window, spool_path
-from ocx.batch.output.render import BatchRows
-from ocx.batch.output.store import Store
+from ocx.batch.row_formats import BatchRows
+from ocx.batch.store import Store
 from tests.batch.fakes import rows
 
 url, out, count, kill = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])

@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch.id_table import IdTable, id_key
+from ocx.batch.finished_rows import IdTable, id_key
 from tests.support.sizes import part
 
 KEYS = st.integers(1, 2**64 - 1) | st.integers(1, 50)

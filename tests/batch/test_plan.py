@@ -12,12 +12,11 @@ import pytest
 
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import Stop
-from ocx.batch.ending import summary_lines
 from ocx.batch.estimate import Estimate
+from ocx.batch.finished_rows import States, Written
 from ocx.batch.input import FileSource, Selection
-from ocx.batch.output.batch_row import Written
-from ocx.batch.output.states import States
 from ocx.batch.plan import make_plan
+from ocx.batch.reports import summary_lines
 from ocx.batch.request_builder import Composer
 from ocx.batch.result import Answer, Failure, Result
 from ocx.batch.row import Row, request_sha256

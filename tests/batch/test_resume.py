@@ -9,10 +9,10 @@ import pytest
 from ocx.batch.control.settings import RunLimits
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.in_flight import InFlight
-from ocx.batch.output.render import BatchRows, MergedJson, MergedTable, Renderer, TextLines
-from ocx.batch.output.store import Store
 from ocx.batch.result import Failure, Outcome
 from ocx.batch.row import request_sha256
+from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, Renderer, TextLines
+from ocx.batch.store import Store
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
 from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to, written
 

@@ -11,10 +11,10 @@ import pytest
 from ocx.batch.control.settings import RunLimits, Stop, parse_max_failures
 from ocx.batch.input import RowStream
 from ocx.batch.job import Job, Run
-from ocx.batch.output.render import TextLines
-from ocx.batch.output.store import Store
 from ocx.batch.result import Failure, Outcome
 from ocx.batch.row import BadRow, Row
+from ocx.batch.row_formats import TextLines
+from ocx.batch.store import Store
 from ocx.errors import (
     CreditsError,
     DeadlineError,

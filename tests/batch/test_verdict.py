@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 
 from ocx.api import Client
 from ocx.api.types import Endpoint
-from ocx.batch.id_table import id_key
-from ocx.batch.output.batch_row import output_row, read_row
-from ocx.batch.output.states import States, pack_state
-from ocx.batch.output.verdict import verdict_of
+from ocx.batch.batch_row import output_row, read_row, verdict_of
+from ocx.batch.finished_rows import States, id_key, pack_state
 from ocx.batch.result import Answer, Failure, Result, rerun_helps
 from ocx.batch.verify import Verification
 from ocx.chat.options import AnswerChecks

@@ -9,12 +9,11 @@ import csv
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ocx.batch.id_table import id_key
-from ocx.batch.output.render import Renderer
+from ocx.batch.finished_rows import id_key, pack_state
 from ocx.batch.output.row_index import HEADER_KEY, Entry
-from ocx.batch.output.states import pack_state
 from ocx.batch.result import OK
 from ocx.batch.row import BadRow, Row
+from ocx.batch.row_formats import Renderer
 from ocx.errors import UsageError
 
 

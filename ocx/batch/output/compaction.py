@@ -6,9 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ocx.batch.id_table import IdTable
+from ocx.batch.finished_rows import IdTable, is_good
 from ocx.batch.output.row_index import HEADER_KEY, Entry
-from ocx.batch.output.states import is_good
 from ocx.files import open_beside, set_mode, sync
 
 _SUCCESS = 1 << 63

@@ -11,7 +11,7 @@ import os
 import struct
 from pathlib import Path
 
-from ocx.batch.output.append_file import unwritable
+from ocx.batch.journal import unwritable
 from ocx.files import open_beside
 
 SLOTS = 4096

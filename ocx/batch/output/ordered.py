@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from ocx.batch.id_table import id_key
-from ocx.batch.output.append_file import unwritable
+from ocx.batch.finished_rows import id_key
+from ocx.batch.journal import unwritable
 from ocx.batch.output.spool import dump_result, load_result, saved_id
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Row

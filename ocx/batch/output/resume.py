@@ -8,11 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ocx.batch.id_table import id_key
-from ocx.batch.output.batch_row import ROW_PREFIX, read_row
-from ocx.batch.output.states import Written
+from ocx.batch.batch_row import ROW_PREFIX, read_row
+from ocx.batch.finished_rows import Written, id_key, pack_state
 from ocx.batch.output.row_index import Entry
-from ocx.batch.output.states import pack_state
 from ocx.batch.result import Answer
 from ocx.errors import UsageError
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ocx.batch.output.append_file import AppendFile
+from ocx.batch.journal import AppendFile
 from ocx.errors import UsageError
 
 HEADER_KEY = 1

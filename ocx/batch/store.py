@@ -7,17 +7,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ocx.batch.id_table import IdTable, id_key
+from ocx.batch.finished_rows import IdTable, States, id_key, is_good, pack_state, request_key
+from ocx.batch.journal import AppendFile, unwritable
 from ocx.batch.output.adoption import Adoption
-from ocx.batch.output.append_file import AppendFile, unwritable
 from ocx.batch.output.compaction import compact
 from ocx.batch.output.in_flight import InFlight
-from ocx.batch.output.render import Renderer
 from ocx.batch.output.resume import answer_at, entry_at, read_output
 from ocx.batch.output.row_index import HEADER_KEY, Entry, RowIndex, index_path, pack_entry
-from ocx.batch.output.states import States, is_good, pack_state, request_key
 from ocx.batch.result import Result
 from ocx.batch.row import Row
+from ocx.batch.row_formats import Renderer
 from ocx.errors import OcxError, UsageError
 from ocx.files import journal_path, open_beside, sync
 from ocx.owners import check_ours

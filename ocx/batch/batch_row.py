@@ -1,0 +1,245 @@
+"""An output row of OpenAI's Batch API, with what we know besides under `ocx`: made, read, judged.
+
+What a row says became of its request is found here for a resumed run and for `verify`, whichever
+program wrote it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from ocx.api.answer import ending_of, fault_of, reason_of, unknown_reason
+from ocx.api.completion import fault_in
+from ocx.api.error_response import from_document, from_response, parse, reported
+from ocx.api.message import text_of
+from ocx.api.usage import token_count
+from ocx.batch.finished_rows import Written, id_key
+from ocx.batch.result import EXIT_CODES, OK, RETRYABLE, Answer, Failure, Result, rerun_helps
+from ocx.batch.row import Row
+from ocx.errors import IncompleteError, OcxError, ServerError
+from ocx.jsontext import encoder
+
+_ANSWERS = ("data", "results", "output", "embeddings", "content")  # of other paths than chat
+
+
+class Verdict(NamedTuple):
+    """Attributes:
+    kind: `ok`, or the class of the failure.
+    rerun_helps: a plain `--resume` sends it again.
+    unknown_reason: the finish_reason of an answer, where it is none of those that are known.
+    """
+
+    kind: str
+    rerun_helps: bool = False
+    unknown_reason: str | None = None
+
+
+def verdict_of(document: Mapping[str, Any]) -> Verdict:
+    """A row is answered if it holds an answer that finished: a status of 200 alone is none.
+
+    The class that a run of ours wrote stays, but for `ok`: what that meant was less once.
+    """
+    ours = document.get("ocx")
+    kind = ours.get("class") if isinstance(ours, dict) else None
+    response, error = document.get("response"), document.get("error")
+    if isinstance(kind, str) and kind != OK:
+        return Verdict(kind, _again(kind, _body(response)))
+    fault = _fault(response, error, trusted=kind == OK)
+    if fault is None:
+        return Verdict(OK, unknown_reason=unknown_reason(_reason(_body(response))))
+    code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, str) and code in EXIT_CODES:
+        return Verdict(code, _again(code, _body(response)))
+    return Verdict(fault.name, rerun_helps(fault))
+
+
+def answer_fault(body: Any) -> OcxError | None:
+    """Why the body of a 200 holds no whole answer; None if it does.
+
+    A refusal of the model is an answer; so is an empty text that ended well, as in a chat.
+    """
+    failure = from_document(body, {})
+    if failure is not None:
+        return failure
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(choices, list):
+        return _fault_of_another(body)
+    first = choices[0] if choices and isinstance(choices[0], dict) else {}
+    if "text" in first and "message" not in first:  # of /completions
+        return fault_of(reason_of(first), has_text=bool(first["text"]))
+    try:
+        fault = fault_in(body, refusal_counts=True)
+    except OcxError as error:
+        return error
+    if fault is None and reason_of(first) is None:
+        return fault_of(None, has_text=bool(text_of(first["message"].get("content"))))
+    return fault
+
+
+def _fault(response: Any, error: Any, *, trusted: bool) -> OcxError | None:
+    given = response.get("status_code") if isinstance(response, dict) else None
+    status, body = str(200 if given is None else given), _body(response)
+    refused = status[:1] != "2"
+    if refused and len(status) == 3 and status.isdecimal():
+        return from_response(int(status), {}, json.dumps(body).encode())
+    if error:
+        return reported({"error": error}, {})
+    if not isinstance(response, dict) or refused:
+        return ServerError("the row holds no response")
+    if trusted and not (isinstance(body, dict) and "choices" in body):
+        return from_document(body, {})
+    return answer_fault(body)
+
+
+def _fault_of_another(body: Any) -> OcxError | None:
+    """Of an answer that is no chat: embeddings, OpenAI's responses, a ranking."""
+    if not isinstance(body, dict) or not any(body.get(name) for name in _ANSWERS):
+        return ServerError("the response holds no answer")
+    status = body.get("status")
+    if isinstance(status, str) and (status == "incomplete" or ending_of(status) == "failure"):
+        return IncompleteError(f"the answer broke off: its status is {status}")
+    return None
+
+
+def _again(kind: str, body: Any) -> bool:
+    """Whether a rerun helps; of two classes only the answer that came can tell."""
+    fault = answer_fault(body) if body else None
+    if fault is not None and fault.name == kind:
+        return rerun_helps(fault)
+    # With --fail-on-length; the same limit would cut it again.
+    cut = kind == IncompleteError.name and ending_of(_reason(body) or "") == "length"
+    return kind in RETRYABLE and not cut
+
+
+def _reason(body: Any) -> str | None:
+    choices = body.get("choices") if isinstance(body, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return reason_of(first) if isinstance(first, dict) else None
+
+
+def _body(response: Any) -> Any:
+    body = response.get("body") if isinstance(response, dict) else None
+    return parse(body) if isinstance(body, str) else body
+
+
+ROW_PREFIX = b'{"id":"batch_req_'
+
+_SHOWN_OF_A_LINE = 60
+_encode = encoder()
+
+
+def output_row(result: Result) -> dict[str, Any]:
+    """A refusal by the server is a `response`; a failure without one is an `error`.
+
+    An answer that came but is of no use (cut, or against the schema) is in both.
+    """
+    outcome = result.outcome
+    response, error = None, None
+    if isinstance(outcome, Answer):
+        response = _response(outcome.status, outcome.request_id, outcome.body)
+    else:
+        if _is_refusal(outcome) or outcome.body is not None:
+            status = outcome.error.status or 200
+            response = _response(status, outcome.error.request_id, outcome.body)
+        if not _is_refusal(outcome):
+            error = {"code": outcome.error.name, "message": outcome.error.message}
+    return {
+        "id": f"batch_req_{id_key(result.id):016x}",
+        "custom_id": result.id,
+        "response": response,
+        "error": error,
+        "ocx": _ours(result),
+    }
+
+
+def row_line(result: Result) -> bytes:
+    """The row as one line; an answer's body stands in it as it came, where that is possible."""
+    answer = result.answer
+    raw = _one_line(answer.raw) if answer is not None and answer.raw is not None else None
+    if answer is None or raw is None:
+        return encode_row(output_row(result))
+    try:
+        head = (
+            f'{{"id":"batch_req_{id_key(result.id):016x}","custom_id":{_encode(result.id)},'
+            f'"response":{{"status_code":{answer.status},'
+            f'"request_id":{_encode(answer.request_id or "")},"body":'
+        ).encode()
+        return b"%s%s},\"error\":null,\"ocx\":%s}\n" % (
+            head, raw, _encode(_ours(result)).encode()
+        )  # fmt: skip
+    except UnicodeEncodeError:
+        return encode_row(output_row(result))
+
+
+def _one_line(raw: bytes) -> bytes | None:
+    """JSON that may stand in a line of UTF-8 as it is; None if it must be written anew."""
+    raw = raw.strip()
+    if raw[:1] != b"{" or b"\n" in raw or b"\r" in raw:
+        return None
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            return None
+    return raw
+
+
+def encode_row(document: Mapping[str, Any]) -> bytes:
+    """One line of JSON with its line end."""
+    try:
+        return _encode(document).encode() + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair from the server: escaped, it is valid JSON
+        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
+def read_row(line: bytes) -> Written:
+    """The row that a line of output holds. Raises ValueError if it is none of ours."""
+    document = json.loads(line)
+    if not isinstance(document, dict) or not isinstance(document.get("custom_id"), str):
+        raise ValueError(f"is no output row of a batch: {line[:_SHOWN_OF_A_LINE]!r}")
+    ours = document.get("ocx")
+    ours = ours if isinstance(ours, dict) else {}
+    verdict = verdict_of(document)
+    sha256 = str(ours.get("request_sha256", ""))
+    unanswered = token_count(ours, "unanswered") or 0
+    return Written(document["custom_id"], verdict.kind, sha256, *verdict[1:], unanswered)
+
+
+def _is_refusal(outcome: Failure) -> bool:
+    status = outcome.error.status
+    return status is not None and status >= 300 and outcome.error.name != "invalid_answer"
+
+
+def _response(status: int | None, request_id: str | None, body: Any) -> dict[str, Any]:
+    return {"status_code": status, "request_id": request_id or "", "body": body}
+
+
+def _ours(result: Result) -> dict[str, Any]:
+    usage = result.outcome.usage if isinstance(result.outcome, Answer) else None
+    return {
+        "request_sha256": result.sha256,
+        "attempts": result.attempts,
+        "seconds": round(result.seconds, 3),
+        "usage": usage or None,
+        "credits": as_number(result.credits),
+        "credits_source": result.credits_source,
+        "class": result.kind,
+        **({"unanswered": result.unanswered} if result.unanswered else {}),
+        **_model(result),
+    }
+
+
+def _model(result: Result) -> dict[str, str]:
+    """The model that answered where it is not the one that was asked first."""
+    row = result.row
+    return {"model": row.model} if isinstance(row, Row) and row.instead_of is not None else {}
+
+
+def as_number(amount: Decimal | None) -> float | int | None:
+    """A sum of money for JSON."""
+    if amount is None:
+        return None
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
