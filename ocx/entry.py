@@ -164,7 +164,7 @@ def _unexpected(error: Exception) -> OcxError:
 
 
 def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
-    from ocx.output.error_output import write_failure  # noqa: PLC0415 - only for an error
+    from ocx.output.results import write_failure  # noqa: PLC0415 - only for an error
 
     argv = _known_argv(words)
     as_json = argv.has("--json") if argv else "--json" in words
@@ -178,7 +178,7 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
             text = compact({"debug": text}, ascii_only=True) + "\n"
         terminal.stderr.write(text)
     if argv is not None and argv.monitor:
-        from ocx.output.balance_failure import tell_monitor  # noqa: PLC0415 - only for an error
+        from ocx.output.balance_output import tell_monitor  # noqa: PLC0415 - only for an error
 
         if (status := tell_monitor(terminal, argv, error)) is not None:
             return status
@@ -191,7 +191,7 @@ def _stopped(terminal: Terminal, number: int, words: Sequence[str]) -> None:
     """A check that was stopped, by `timeout` perhaps, leaves no file that says OK."""
     argv = _known_argv(words)
     if argv is not None and argv.monitor and argv.value("-o", "--output") is not None:
-        from ocx.output.balance_failure import tell_monitor  # noqa: PLC0415 - only then
+        from ocx.output.balance_output import tell_monitor  # noqa: PLC0415 - only then
 
         tell_monitor(terminal, argv, OcxError(f"stopped by {signal.Signals(number).name}"))
 

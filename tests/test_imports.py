@@ -28,7 +28,7 @@ DEPTH = {
     "ocx.chat.recorder",
     "ocx.chat.credits",
     "ocx.chat.preview",
-    "ocx.output.spinner",
+    "ocx.output.live_stderr",
     "ocx.session.session",
     "ocx.history",
     "ocx.chat.attach",
@@ -86,7 +86,7 @@ def test_a_get_needs_no_more(
     modules: Callable[..., set[str]], chat_server: ChatServer, args: tuple[str, ...]
 ) -> None:
     env = {"OCX_BASE_URL": chat_server.base_url, "OCX_API_KEY": KEY, "OCX_HISTORY": "off"}
-    none_of(modules(*args, env=env), RICH | HEAVY | WRITERS | {"ocx.output.spinner"})
+    none_of(modules(*args, env=env), RICH | HEAVY | WRITERS | {"ocx.output.live_stderr"})
 
 
 @pytest.mark.parametrize(

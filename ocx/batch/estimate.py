@@ -17,7 +17,7 @@ from ocx.batch.row import Row
 from ocx.batch.summary import Summary
 from ocx.chat.prices import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.errors import BelowError, UsageError
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
 from ocx.runtime import Runtime
 
 

@@ -43,8 +43,8 @@ from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError
 from ocx.keys.balance import Dated, keep_balance
 from ocx.keys.client import advise, open_endpoint
-from ocx.output.json_output import write_json
 from ocx.output.output_file import Target, report_target
+from ocx.output.results import write_json
 from ocx.runtime import Runtime
 from ocx.secret import mask
 from ocx.signals import stopping

@@ -22,8 +22,8 @@ from ocx.batch.shards import Shard, output_name
 from ocx.batch.store import Store
 from ocx.errors import UsageError
 from ocx.output.answer_writers import Sink
-from ocx.output.json_output import escaped_json
 from ocx.output.output_file import is_device_name, open_target
+from ocx.output.results import escaped_json
 from ocx.terminal import Terminal
 from ocx.text import CONTROL
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ocx.output.bars import bars
+from ocx.output.figures import bars
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 

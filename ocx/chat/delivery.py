@@ -30,8 +30,7 @@ from ocx.runtime import Runtime
 if TYPE_CHECKING:
     from ocx.api import Client
     from ocx.api.usage import Cost
-    from ocx.output.reasoning_lines import ReasoningLines
-    from ocx.output.spinner import Spinner
+    from ocx.output.live_stderr import ReasoningLines, Spinner
     from ocx.terminal import Terminal
 
 
@@ -107,7 +106,7 @@ class _Delivery:
             hint = "raise --max-tokens, or use --fail-on-length to fail"
             self._run.warn(f"{CUT_AT_LIMIT}; {hint}")
         if self._output.usage:
-            from ocx.output.usage import usage_fields, usage_line
+            from ocx.output.figures import usage_fields, usage_line
 
             took = (answer.usage, answer.seconds, answer.first_token_seconds)
             self._run.tell("usage", usage_line(*took), usage_fields(*took))
@@ -121,7 +120,7 @@ class _Delivery:
         self._target.flush()
 
     def _write_json(self, value: Any) -> None:
-        from ocx.output.json_output import write_json
+        from ocx.output.results import write_json
 
         write_json(self._run.terminal, value, None if self._output.to_stdout else self._target)
 
@@ -129,7 +128,7 @@ class _Delivery:
 def _reasoning_writer(terminal: Terminal) -> ReasoningWriter | ReasoningLines:
     if not terminal.stderr_tty or terminal.env.get("TERM") == "dumb":
         return ReasoningWriter(terminal)
-    from ocx.output.reasoning_lines import ReasoningLines  # wrapping, only on a terminal
+    from ocx.output.live_stderr import ReasoningLines  # wrapping, only on a terminal
 
     return ReasoningLines(terminal)
 
@@ -189,7 +188,7 @@ class TextDelivery(_Delivery):
             return NoWriter()
         render = self._output.render
         if render or (render is None and self._to_person):
-            from ocx.output.live import markdown_writer  # rich, only if somebody looks
+            from ocx.output.markdown.live import markdown_writer  # rich, only if somebody looks
 
             terminal = self._run.terminal
             color = terminal.stdout_color(self._run.color)
@@ -203,7 +202,7 @@ class JsonLinesDelivery(_Delivery):
     def write(self, deltas: Sequence[Delta]) -> None:
         text = "".join([_line(delta.data) for delta in deltas if delta.data])
         if self._to_person:
-            from ocx.output.json_output import escaped_json
+            from ocx.output.results import escaped_json
 
             text = escaped_json(text)
         self._target.write(text.encode("utf-8", "replace"))
@@ -222,7 +221,7 @@ class JsonDelivery(_Delivery):
 def show_cost(run: Runtime, cost: Cost | None) -> None:
     """`--cost`, on stderr."""
     if cost is not None:
-        from ocx.output.usage import cost_fields, cost_line
+        from ocx.output.figures import cost_fields, cost_line
 
         run.tell("cost", cost_line(cost), cost_fields(cost))
 
@@ -241,7 +240,7 @@ def waiting(
     checks: AnswerChecks,
 ) -> Iterator[DeltaSink]:
     """`sink`, behind what a person sees until it writes something. Only if `run.animates`."""
-    from ocx.output.spinner import answer_of, spinning  # threads, only if somebody looks
+    from ocx.output.live_stderr import answer_of, spinning  # threads, only if somebody looks
 
     with spinning(run, answer_of(client, model)) as spinner:
         shown = _VisibleParts(
@@ -300,7 +299,7 @@ class _WaitingSink:
 
     def _tell(self, doing: str) -> None:
         if doing != self._doing:
-            from ocx.output.spinner import elapsed
+            from ocx.output.live_stderr import elapsed
 
             self._doing = doing
             self._spinner.update(elapsed(doing))

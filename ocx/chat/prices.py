@@ -24,7 +24,7 @@ from ocx.config.settings import Settings
 from ocx.errors import ConfigError, OcxError
 from ocx.keys.balance import keep_balance, read_balance
 from ocx.keys.client import open_client
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
 from ocx.runtime import Runtime
 
 DEFAULT_MAX_TOKENS = 4096

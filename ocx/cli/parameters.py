@@ -184,7 +184,7 @@ def waiting(run: Runtime, what: str, client: Client | None = None) -> Iterator[N
     if not run.animates:
         yield
         return
-    from ocx.output.spinner import answer_of, elapsed, spinning  # only if somebody looks
+    from ocx.output.live_stderr import answer_of, elapsed, spinning  # only if somebody looks
 
     state = elapsed(f"waiting for {what}") if client is None else answer_of(client, what)
     with spinning(run, state):

@@ -14,7 +14,7 @@ from ocx.chat.parameters import parse_fields
 from ocx.errors import UsageError
 from ocx.jsontext import compact
 from ocx.keys.client import open_client
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from ocx.history.filters import parse_age
 from ocx.history.forecast import DAY, SLACK, forecast
 from ocx.keys.balance import Dated, balance_in, keep_balance, kept_points
 from ocx.keys.client import open_client
-from ocx.output.balance_days import Lasting, days_text
-from ocx.output.balance_formats import Thresholds, balance_text, nagios_state
+from ocx.output.balance_formats import Lasting, Thresholds, balance_text, days_text, nagios_state
 from ocx.output.balance_output import (
     Shown,
     annotated,

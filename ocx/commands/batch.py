@@ -29,7 +29,7 @@ from ocx.batch.setup import check_stdin, make_composer, make_limits, make_settin
 from ocx.batch.shards import find_shard
 from ocx.batch.verify import Verification
 from ocx.chat.options import Instructions, ModelOptions
-from ocx.output.json_output import write_json, write_json_line
+from ocx.output.results import write_json, write_json_line
 from ocx.runtime import Runtime
 
 

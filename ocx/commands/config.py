@@ -15,7 +15,7 @@ from ocx.config.setting_path import Target, as_text, drop, masked, plain, put, t
 from ocx.config.settings import Settings, check_url_and_auth
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
 from ocx.keys.lookup import locate_key
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
 from ocx.output.table import Cell, Column, write_table
 from ocx.runtime import Runtime
 from ocx.text import one_line
@@ -81,7 +81,7 @@ def get(run: Runtime, name: SettingName) -> None:
     """
     value = _in_force(run, run.settings(), name)
     if run.json:
-        from ocx.output.json_output import write_json  # json is start-up that a script can save
+        from ocx.output.results import write_json  # json is start-up that a script can save
 
         write_json(run.terminal, value)
     elif value is not None:

@@ -12,8 +12,8 @@ from ocx.cli.parameters import waiting
 from ocx.doctor import machine
 from ocx.doctor.machine import Check, failed, ok, skipped, system, warning
 from ocx.errors import OcxError
-from ocx.output.checks import check_writer
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
+from ocx.output.screen_table import check_writer
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import typer
 from ocx.errors import UsageError, cannot_run
 from ocx.keys.lookup import endpoint, find_key
 from ocx.keys.tool_environment import ToolEnvironment, handover, refuse_sandbox
-from ocx.output import assignments
-from ocx.output.github import append, command
+from ocx.output import environment
+from ocx.output.environment import append, command
 from ocx.runtime import Runtime
 
-_FORMATS = (*assignments.FORMATS, "github")
+_FORMATS = (*environment.FORMATS, "github")
 
 
 def env(
@@ -52,7 +52,7 @@ def env(
         return
     hide = run.terminal.stdout_tty and not reveal and found.secret is not None
     variables = found.masked() if hide else found.variables
-    text = assignments.FORMATS[form](variables, found.removed)
+    text = environment.FORMATS[form](variables, found.removed)
     run.terminal.stdout.write(text.encode())
     if hide:
         run.note("the key is masked on a terminal; --reveal prints it")
@@ -90,7 +90,7 @@ def _write_github(run: Runtime, found: ToolEnvironment) -> None:
         run.terminal.print(command("add-mask", found.secret.reveal()))
     # A file of variables cannot remove one, and most tools take an empty one for none.
     emptied = {name: "" for name in found.removed if run.terminal.env.get(name)}
-    append(run.terminal.env, "GITHUB_ENV", assignments.github_file({**found.variables, **emptied}))
+    append(run.terminal.env, "GITHUB_ENV", environment.github_file({**found.variables, **emptied}))
 
 
 def exec_(

@@ -24,7 +24,7 @@ from ocx.keys.credentials import (
     now,
     stored_key,
 )
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 
@@ -47,7 +47,7 @@ def list_(run: Runtime) -> None:
     config = load(run.terminal.env)
     documents = [key_document(key, users_of(config, key.name)) for key in keys]
     if run.json:
-        from ocx.output.json_output import write_json  # json is start-up that a list can do without
+        from ocx.output.results import write_json  # json is start-up that a list can do without
 
         write_json(run.terminal, documents)
         return
@@ -61,7 +61,7 @@ def list_(run: Runtime) -> None:
 def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
     age = document["age_days"]
     if age is not None and short:
-        from ocx.output.time_text import day_text, now  # only for a person
+        from ocx.output.figures import day_text, now  # only for a person
 
         today = now().date()
         age = day_text(today - timedelta(days=age), today)

@@ -20,7 +20,7 @@ from ocx.keys.adding import (
 from ocx.keys.client import open_client
 from ocx.keys.credentials import StoredKey, load_keys, stored_key
 from ocx.keys.lookup import find_key
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.secret import Secret

@@ -14,8 +14,8 @@ from ocx.cli.parameters import waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
-from ocx.output.json_output import write_json
-from ocx.output.layout import GAP
+from ocx.output.results import write_json
+from ocx.output.screen_table import GAP
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.text import nearest, one_line

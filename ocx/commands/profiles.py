@@ -13,7 +13,7 @@ from ocx.config.schema import DEFAULT_PROFILE, env_name
 from ocx.config.setting_path import Target, summary
 from ocx.config.values import check_name, composed
 from ocx.errors import UsageError
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 

@@ -13,10 +13,10 @@ import typer
 
 from ocx.cli.parameters import AccountName, Db, ledger_path
 from ocx.errors import CreditsError, OcxError, UsageError
+from ocx.output.figures import ago, now
 from ocx.output.history_output import most_decimals
-from ocx.output.json_output import write_json, write_json_line
+from ocx.output.results import write_json, write_json_line
 from ocx.output.table import Column, write_table
-from ocx.output.time_text import ago, now
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 from ocx.serve.audit import counts, entries, findings

@@ -15,7 +15,7 @@ from ocx.config.completion_cache import write_names
 from ocx.config.paths import templates_dir
 from ocx.editor import edit_text
 from ocx.errors import ConfigError, OcxError
-from ocx.output.json_output import write_json
+from ocx.output.results import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.text import escape_control

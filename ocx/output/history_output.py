@@ -1,4 +1,4 @@
-"""Calls of the history as tables and text."""
+"""Calls of the history: as tables, and one of them whole."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ocx.config.paths import state_dir
 from ocx.history.call import Day, Entry, document, text_of
 from ocx.history.filters import Filters
 from ocx.history.store import open_existing
-from ocx.output.bars import bars
-from ocx.output.json_output import write_json
-from ocx.output.layout import GAP
-from ocx.output.table import Cell, Column, styled_text, write_table
-from ocx.output.time_text import ago, day_text, now
+from ocx.output.figures import ago, bars, day_text, now
+from ocx.output.results import write_json
+from ocx.output.screen_table import GAP
+from ocx.output.table import Cell, Column, Table, styled_text, write_table
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
+from ocx.text import one_line
 from ocx.typography import cells
 
 _CALLS = (
@@ -246,3 +246,33 @@ def most_decimals(numbers: Iterable[Decimal | None]) -> int:
     """How many decimals the most exact of them has, so that all of them align at the point."""
     exponents = (n.as_tuple().exponent for n in numbers if n is not None and n.is_finite())
     return max((-each for each in exponents if isinstance(each, int) and each < 0), default=0)
+
+
+def write_call(
+    terminal: Terminal, entry: Entry, messages: list[dict[str, Any]], *, color: str
+) -> None:
+    """Print a call for a person; on a terminal the answer is rendered as `ocx chat` did."""
+    facts, texts = call_facts(entry), call_texts(entry, messages)
+    if not terminal.stdout_tty:
+        head = "\n".join(f"{name}: {value}" for name, value in facts)
+        parts = "".join(f"\n\n## {name}\n\n{text}" for name, text in texts)
+        terminal.print(head + parts.rstrip("\n"))
+        return
+    columns = (Column("", "dim"), Column(""))
+    table = Table(terminal, columns, facts, color=color)
+    table.write(facts)
+    for name, text in texts:
+        title = styled_text(one_line(name), "bold", color=terminal.stdout_color(color))
+        terminal.print(f"\n{title}\n", styled=True)
+        if name == ANSWER:
+            _write_answer(terminal, text, color=color)
+        else:
+            terminal.print(text.rstrip("\n"))
+
+
+def _write_answer(terminal: Terminal, text: str, *, color: str) -> None:
+    from ocx.output.markdown import MarkdownWriter  # rich, only if somebody looks
+
+    writer = MarkdownWriter(terminal.stdout, terminal, color=terminal.stdout_color(color))
+    writer.write(text)
+    writer.finish(complete=True)

@@ -73,7 +73,7 @@ class Table:
     def __init__(
         self, terminal: Terminal, columns: Sequence[Column], rows: Sequence[Row], *, color: str
     ) -> None:
-        from ocx.output.layout import Layout, kept_columns  # not for a table in a pipe
+        from ocx.output.screen_table import Layout, kept_columns  # not for a table in a pipe
 
         self._terminal = terminal
         self._color = terminal.stdout_color(color)

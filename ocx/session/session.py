@@ -21,7 +21,7 @@ from ocx.decoding import FLAG, check_encoding
 from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.balance_formats import balance_text
-from ocx.output.error_output import write_failure
+from ocx.output.results import write_failure
 from ocx.runtime import Runtime
 from ocx.session.completion import (
     Candidates,

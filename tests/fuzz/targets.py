@@ -29,8 +29,8 @@ from ocx.config import profiles
 from ocx.config.settings import resolve
 from ocx.errors import OcxError
 from ocx.keys.credentials import load_keys
-from ocx.output.live_document import Document
-from ocx.output.live_style import Painter
+from ocx.output.markdown.document import Document
+from ocx.output.markdown.layout import Painter
 from ocx.serve import script, settings, tape, tape_player
 from tests.output.test_live import MARKDOWN
 from tests.support.drawn import SIZES, Watched, cut, whole

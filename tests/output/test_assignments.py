@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.output.assignments import FORMATS, github_file
+from ocx.output.environment import FORMATS, github_file
 from tests.support import actions
 
 VALUES = [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.errors import OcxError
-from ocx.output.github import append, assignment, command, table
+from ocx.output.environment import append, assignment, command, table
 from tests.support import actions
 
 HOSTILE = st.text(st.characters(codec="utf-8", exclude_characters="\r"))

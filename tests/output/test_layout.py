@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ocx.output.layout import GAP, Layout
+from ocx.output.screen_table import GAP, Layout
 from ocx.typography import cells, shortened
 from ocx.wrapping import wrapped
 

@@ -19,8 +19,12 @@ from hypothesis import strategies as st
 
 from ocx.errors import OutputClosed
 from ocx.output.answer_writers import TerminalWriter
-from ocx.output.live import (
+from ocx.output.markdown import MarkdownWriter
+from ocx.output.markdown.document import Document
+from ocx.output.markdown.layout import Painter
+from ocx.output.markdown.live import (
     FRAME,
+    Echo,
     LiveMarkdown,
     LiveView,
     Pace,
@@ -28,10 +32,6 @@ from ocx.output.live import (
     pump,
     terminal_size,
 )
-from ocx.output.live_document import Document
-from ocx.output.live_echo import Echo
-from ocx.output.live_style import Painter
-from ocx.output.markdown import MarkdownWriter
 from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.drawn import ANSWER, SIZES, Watched, cut, visible, whole
 from tests.support.emulator import Emulator, trimmed

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ocx.output.live_document import Document
-from ocx.output.live_inline import PARSER, REACH, inline_runs
-from ocx.output.live_page import Page, item_frame, quote_frame
-from ocx.output.live_style import PLAIN, Painter
+from ocx.output.markdown.document import Document
+from ocx.output.markdown.inline import PARSER, REACH, inline_runs
+from ocx.output.markdown.layout import PLAIN, Page, Painter, item_frame, quote_frame
 from ocx.wrapping import wrapped_runs
 from tests.support.drawn import cut
 from tests.support.sizes import examples

@@ -12,10 +12,10 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from rich.style import Style
 
-from ocx.output import live_inline
-from ocx.output.live_document import Document
-from ocx.output.live_inline import inline_runs
-from ocx.output.live_style import Painter, style_of
+from ocx.output.markdown import inline
+from ocx.output.markdown.document import Document
+from ocx.output.markdown.inline import inline_runs
+from ocx.output.markdown.layout import Painter, style_of
 from tests.support.drawn import cut
 from tests.support.prose import SENTENCES, paragraphs
 from tests.support.sizes import examples
@@ -82,15 +82,15 @@ def tokens_of(text: str, state: type[StateInline], parser: MarkdownIt) -> list[s
 
 @pytest.mark.parametrize("text", EXAMPLES["examples"])
 def test_the_examples_of_the_specification_are_what_they_were(text: str) -> None:
-    parser = live_inline.PARSER
-    assert tokens_of(text, live_inline._State, parser) == tokens_of(text, StateInline, parser)
+    parser = inline.PARSER
+    assert tokens_of(text, inline._State, parser) == tokens_of(text, StateInline, parser)
 
 
 @given(st.lists(st.sampled_from([*"ab1 *_~`\"'(.,:)%£“”—é\n", "**", "~~", "Ж", "🚀"])).map("".join))
 @settings(deadline=None, max_examples=examples(300))
 def test_so_is_everything_without_such_a_character(text: str) -> None:
-    parser = live_inline.PARSER
-    assert tokens_of(text, live_inline._State, parser) == tokens_of(text, StateInline, parser)
+    parser = inline.PARSER
+    assert tokens_of(text, inline._State, parser) == tokens_of(text, StateInline, parser)
 
 
 WORDS = st.sampled_from(

@@ -8,8 +8,8 @@ import pytest
 from pygments.lexer import RegexLexer
 from pygments.lexers import get_lexer_by_name
 
-from ocx.output.live_highlight import State, highlight, lexer_of
-from ocx.output.live_style import PLAIN, Run
+from ocx.output.markdown.highlight import State, highlight, lexer_of
+from ocx.output.markdown.layout import PLAIN, Run
 
 CODE = {
     "python": 'def f(x):\n    """doc\n    of two lines"""\n    return f"{x}" + \'a\'  # comment\n',
@@ -38,7 +38,7 @@ def characters(lines: list[list[Run]]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("language", CODE)
 def test_line_by_line_looks_as_the_whole(language: str) -> None:
-    from ocx.output.live_highlight import _THEME
+    from ocx.output.markdown.highlight import _THEME
 
     tokens = get_lexer_by_name(language).get_tokens(CODE[language])
     whole = [[(text, _THEME.get_style_for_token(kind)) for kind, text in tokens]]

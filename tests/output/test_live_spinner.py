@@ -12,7 +12,7 @@ import pytest
 
 from ocx.api.retry import log_retry
 from ocx.errors import RateLimitError
-from ocx.output.spinner import Spinner, State, countdown, elapsed, spinning
+from ocx.output.live_stderr import Spinner, State, countdown, elapsed, spinning
 from ocx.runtime import Runtime
 from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.emulator import Emulator, trimmed

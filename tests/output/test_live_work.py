@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ocx.chat import extract
-from ocx.output.live_document import Document
-from ocx.output.live_style import Painter
+from ocx.output.markdown.document import Document
+from ocx.output.markdown.layout import Painter
 from ocx.wrapping import wrapped
 from tests.support.sizes import some
 from tests.support.steps import steps

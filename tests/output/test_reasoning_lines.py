@@ -7,7 +7,7 @@ import io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.output.reasoning_lines import ReasoningLines
+from ocx.output.live_stderr import ReasoningLines
 from ocx.secret import Secret
 from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.drawn import cut

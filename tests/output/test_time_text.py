@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from ocx.output.time_text import ago, day_text
+from ocx.output.figures import ago, day_text
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ocx.output.usage import usage_line
+from ocx.output.figures import usage_line
 
 
 @pytest.mark.parametrize(

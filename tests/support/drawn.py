@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from ocx.output.live import LiveView
-from ocx.output.live_document import Document
-from ocx.output.live_style import Painter
+from ocx.output.markdown.document import Document
+from ocx.output.markdown.layout import Painter
+from ocx.output.markdown.live import LiveView
 from tests.support.emulator import Emulator, trimmed
 
 SIZES = [(80, 24), (40, 10), (200, 50)]

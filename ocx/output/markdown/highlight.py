@@ -17,7 +17,7 @@ from pygments.token import Error, _TokenType
 from pygments.util import ClassNotFound
 from rich.syntax import Syntax
 
-from ocx.output.live_style import PLAIN, Run
+from ocx.output.markdown.layout import PLAIN, Run
 
 _THEME = Syntax.get_theme("ansi_dark")
 LONGEST = 1000

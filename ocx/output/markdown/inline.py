@@ -12,7 +12,7 @@ from markdown_it.rules_inline.state_inline import Scanned
 from markdown_it.token import Token
 from rich.style import Style
 
-from ocx.output.live_style import PLAIN, Run, style_of
+from ocx.output.markdown.layout import PLAIN, Run, style_of
 from ocx.typography import is_break_dropped, is_cjk
 
 

@@ -1,4 +1,4 @@
-"""JSON documents on stdout: compact in a pipe, indented on a terminal."""
+"""A result as one JSON document on stdout; an error as a line, or as JSON, on stderr."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 import re
 from typing import Any
 
+from ocx.errors import DeclinedError, NoCommandError, OcxError
 from ocx.jsontext import compact
 from ocx.output.answer_writers import Sink
 from ocx.terminal import Terminal
-from ocx.text import CONTROL
+from ocx.text import CONTROL, one_line
 
 
 def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None:
@@ -45,3 +46,34 @@ def _indented(value: Any) -> str:
 
 def _spelled(match: re.Match[str]) -> str:
     return f"\\u{ord(match.group()):04x}"
+
+
+def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None:
+    """Print `error` on stderr: line, hint, request id; or one JSON object, or a short help."""
+    if as_json:
+        terminal.exact_message(failure_json(error))
+        return
+    if isinstance(error, NoCommandError):
+        terminal.stderr.write(error.help)
+        return
+    kind = "" if isinstance(error, DeclinedError) else "error: "
+    terminal.message(f"ocx: {kind}{one_line(error.message)}")
+    if error.hint:
+        terminal.message(f"hint: {one_line(error.hint)}")
+    if error.request_id:
+        terminal.message(f"request id: {one_line(error.request_id)}")
+
+
+def failure_json(error: OcxError) -> str:
+    fields = {
+        "type": error.name,
+        "status": error.status,
+        "code": error.api_code,
+        "message": error.message,
+        "hint": error.hint,
+        "retryable": error.retryable,
+        "retry_after": error.retry_after,
+        "request_id": error.request_id,
+        "exit_code": error.exit_code,
+    }
+    return json.dumps({"error": fields}, ensure_ascii=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ocx.output.answer_writers import Sink
-from ocx.output.live_document import Document
-from ocx.output.live_style import Painter
+from ocx.output.markdown.document import Document
+from ocx.output.markdown.layout import Painter
 from ocx.terminal import Terminal
 
 

@@ -1,22 +1,24 @@
-"""Markdown on a terminal, every piece on the screen as soon as it is here."""
+"""Markdown on a terminal, every piece on the screen as soon as it is here.
+
+Finished lines stand above; the tail below them is drawn over and over.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import termios
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 from ocx.errors import OcxError, OutputClosed
 from ocx.output.answer_writers import Sink, TerminalWriter, Writer
-from ocx.output.live_document import Document
-from ocx.output.live_echo import Echo
-from ocx.output.live_screen import Screen
-from ocx.output.live_style import Painter
 from ocx.output.markdown import MarkdownWriter
+from ocx.output.markdown.document import Document
+from ocx.output.markdown.layout import Painter
 from ocx.signals import Suspension
 from ocx.terminal import Terminal
 
@@ -234,3 +236,123 @@ def _size(fd: int) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return (columns, rows) if columns and rows else None
+
+
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+"""Around a frame, which a terminal that knows them shows at once; the others ignore them."""
+_HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
+_ERASE = "\x1b[J"
+_UNKNOWN = "\n"  # no line is this
+
+
+class Screen:
+    """Makes the bytes of each frame.
+
+    Between two frames the cursor stands, hidden, at the beginning of the tail, not at its end: a
+    terminal that is resized may break the lines of the tail anew, but keeps the cursor at its
+    text. So everything from the cursor on is ours to erase, whatever the size has become.
+    """
+
+    def __init__(self) -> None:
+        self._tail: list[str] = []
+        self._hidden = False
+
+    def frame(self, finished: Sequence[str], tail: Sequence[str], rows: int) -> str:
+        """Print the finished lines for good and the end of the tail below them.
+
+        Args:
+            rows: of the screen; the tail is never as tall.
+        """
+        tail = list(tail[-max(rows - 1, 1) :])
+        if not finished and tail == self._tail:
+            return ""
+        # What becomes final is written anew: something typed may stand in it.
+        same = 0 if finished else _common(self._tail, tail)
+        lines = [*finished, *tail[same:]]
+        final = len(finished)
+        move, row = self._below(same)
+        out = [_BEGIN, "" if self._hidden else _HIDE, "\r", move]
+        out += [f"{line}\r\n" for line in lines[:final]]
+        row += final
+        if lines[final:]:
+            # A line that the terminal thinks wider than we do must not make the tail taller.
+            out += [_NO_WRAP, "\r\n".join(lines[final:]), _WRAP]
+            row += len(lines) - final - 1
+        out += ["\r", _move("A", row - len(finished)), _END]
+        self._tail, self._hidden = tail, True
+        return "".join(out)
+
+    def _below(self, same: int) -> tuple[str, int]:
+        """From the beginning of the tail to below its lines that stay; nothing else of it does.
+
+        Returns: how to get there, and the row, counted from the beginning of the tail.
+        """
+        if same < len(self._tail):
+            return _move("B", same) + _ERASE, same
+        # The next line may not be there yet: only a newline scrolls.
+        return _move("B", same - 1) + ("\r\n" if same else ""), same
+
+    def resized(self) -> None:
+        """The lines of the tail may stand anywhere now."""
+        self._tail = [_UNKNOWN] if self._tail else []
+
+    def leave(self) -> str:
+        """The tail stays as it is, and the cursor comes to stand below it; then it begins anew."""
+        if not self._hidden:
+            return ""
+        below = f"{_move('B', len(self._tail) - 1)}\r\n" if self._tail else ""
+        self._tail, self._hidden = [], False
+        return f"\r{below}{_SHOW}"
+
+    def end(self, finished: Sequence[str]) -> str:
+        """Print what is left; the cursor comes to stand below it. Nothing of the tail stays."""
+        if not self._hidden and not finished:
+            return ""
+        text = "".join(f"{line}\r\n" for line in finished)
+        erase, self._tail = f"\r{_ERASE}" if self._tail else "", []
+        return f"{_BEGIN}{erase}{text}{_SHOW}{_END}"
+
+
+def _common(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many lines at the beginning are the same."""
+    count = 0
+    while count < min(len(old), len(new)) and old[count] == new[count]:
+        count += 1
+    return count
+
+
+def _move(direction: str, lines: int) -> str:
+    return f"\x1b[{lines}{direction}" if lines > 0 else ""
+
+
+_LOCAL_FLAGS = 3
+
+
+class Echo:
+    """The echo of the terminal on `fd`; what is typed while it is off is read later all the same.
+
+    Without effect if that is no terminal, or belongs to another program than ours: it would stop
+    who changes it from the background.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._before: list[Any] | None = None
+
+    def off(self) -> None:
+        with contextlib.suppress(OSError, termios.error):
+            if os.tcgetpgrp(self._fd) != os.getpgrp():
+                return
+            before = termios.tcgetattr(self._fd)
+            after = before[:]
+            after[_LOCAL_FLAGS] &= ~(termios.ECHO | termios.ECHONL)
+            self._before = before
+            termios.tcsetattr(self._fd, termios.TCSANOW, after)
+
+    def restore(self) -> None:
+        """As it was before `off`."""
+        if self._before is not None:
+            with contextlib.suppress(OSError, termios.error):
+                termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
+            self._before = None
