@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ocx.config.settings import Settings, resolve
 from ocx.errors import DeclinedError, UsageError
-from ocx.record import record
 from ocx.secret import secrets_of
 from ocx.terminal import Terminal
 from ocx.text import one_line
@@ -20,7 +19,7 @@ SHARED_FLAGS = (
 """The options that every command knows, by the names they have in `Runtime.flags`."""
 
 
-@record
+@dataclass(frozen=True)
 class Runtime:
     """One run of one command.
 

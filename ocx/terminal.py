@@ -14,11 +14,10 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError
-from ocx.record import record
 from ocx.secret import Secret, StreamMask, redact
 from ocx.text import escape_control
 
@@ -151,7 +150,7 @@ class RedactingStderr(io.TextIOBase):
         return self._stream.fileno()
 
 
-@record
+@dataclass(frozen=True)
 class Terminal:
     """Where a command reads and writes, and what it may assume about who is there."""
 

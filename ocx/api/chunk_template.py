@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-
-from ocx.record import record
+from typing import NamedTuple
 
 _CONTENT = re.compile(r'"content"[ \t\r\n]*:[ \t\r\n]*')
 _decode = json.JSONDecoder().raw_decode
 
 
-@record
-class ChunkTemplate:
+class ChunkTemplate(NamedTuple):
     """The JSON of a chunk before and after the value of its content.
 
     Most servers repeat all the rest in every chunk of an answer.

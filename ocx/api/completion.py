@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -169,7 +168,7 @@ def complete(reply: Reply, keys: Sequence[Secret] = ()) -> Reply:
     document = document_of(reply, keys)
     error = fault_in(document, keys)
     if _name_calls(document["choices"]):
-        reply = dataclasses.replace(reply, body=json.dumps(document).encode())
+        reply = reply._replace(body=json.dumps(document).encode())
     if error is not None:
         raise _unfit(error, reply)
     return reply
@@ -257,7 +256,7 @@ def _built(reply: Reply, keys: Sequence[Secret]) -> Reply:
         error = state.broken(reported)
     error = error or state.verdict()
     document = builder.document()
-    whole = dataclasses.replace(reply, json=document, body=json.dumps(document).encode())
+    whole = reply._replace(json=document, body=json.dumps(document).encode())
     if error is None:
         return whole
     # An error before any answer is none of the answer.

@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlencode
 
 from ocx import __version__
@@ -19,7 +19,6 @@ from ocx.api.types import Endpoint
 from ocx.api.urls import CHAT_PATH, check_base_url, join, origin
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
 from ocx.jsontext import encoder
-from ocx.record import record
 
 USER_AGENT = f"opencodex-cli/{__version__}"
 
@@ -43,8 +42,7 @@ _EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"data\n", b"data
 Kind = Literal["json", "events", "html", "other"]
 
 
-@record
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """One request, complete: no header is added below."""
 
     method: str

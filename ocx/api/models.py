@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -41,7 +40,7 @@ def list_models(get: Callable[[str], Reply]) -> Reply:
         ids += more
         rows = [*document["data"], *page["data"]]
         document = {**document, "data": rows, "has_more": page.get("has_more", False)}
-    return reply if document is reply.json else replace(reply, json=document)
+    return reply if document is reply.json else reply._replace(json=document)
 
 
 _CONTEXT = (

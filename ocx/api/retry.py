@@ -12,10 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from logging import Logger
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ocx.errors import CreditsError, OcxError, RateLimitError, RejectedError, ServerError
-from ocx.record import record
 
 MAX_WAIT = 60.0
 _FIRST_WAIT = 0.5
@@ -27,8 +26,7 @@ _SECONDS = r"\d{1,12}(\.\d{1,9})?"
 Phase = Literal["connect", "silent", "status", "final"]
 
 
-@record
-class Failure:
+class Failure(NamedTuple):
     """One attempt that failed.
 
     Attributes:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ocx.errors import OcxError
-from ocx.record import record
 from ocx.secret import Secret, secrets_of
 
 CHAT_TIMEOUT = 600.0
@@ -16,7 +15,7 @@ QUICK_TIMEOUT = 15.0
 Step = Literal["dns", "tcp", "proxy", "tls", "http"]
 
 
-@record
+@dataclass(frozen=True)
 class Endpoint:
     """Where to send requests, and how long and how often to try.
 
@@ -67,8 +66,7 @@ class Delta(NamedTuple):
     finish_reason: str | None
 
 
-@record
-class Reply:
+class Reply(NamedTuple):
     """A whole answer with a 2xx status.
 
     Attributes:
@@ -109,8 +107,7 @@ class ConnectionTrace:
     reason: BaseException | None = None
 
 
-@record
-class Probe:
+class Probe(NamedTuple):
     """What came of one request: the steps to the server, then an answer's head or an error.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 from ocx.batch.control.settings import MAX_OUTAGE
@@ -15,7 +16,6 @@ from ocx.chat.parameters import check_output_name, check_report
 from ocx.cli.options import Option, OptionGroup, Text, Texts
 from ocx.decoding import check_encoding
 from ocx.errors import UsageError
-from ocx.record import record
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 MOST_JOBS = 10_000
@@ -23,7 +23,7 @@ MOST_JOBS = 10_000
 _FORMATS = ("jsonl", "csv", "tsv", "text", "parquet")
 
 
-@record
+@dataclass(frozen=True)
 class RowForm(OptionGroup):
     """How the rows of an input are read."""
 
@@ -63,7 +63,7 @@ class RowForm(OptionGroup):
             raise UsageError("--text and --input-format exclude each other")
 
 
-@record
+@dataclass(frozen=True)
 class InputArguments(OptionGroup):
     """The arguments."""
 
@@ -75,7 +75,7 @@ class InputArguments(OptionGroup):
     ] = ()
 
 
-@record
+@dataclass(frozen=True)
 class RowsIn(RowForm):
     """Which rows there are, and what they ask."""
 
@@ -90,7 +90,7 @@ class RowsIn(RowForm):
     ] = False
 
 
-@record
+@dataclass(frozen=True)
 class RowsOut(OptionGroup):
     """What is written, and what an earlier run has written already."""
 
@@ -153,7 +153,7 @@ class RowsOut(OptionGroup):
             raise UsageError("--json prints the summary on stdout", hint="-o FILE takes the rows")
 
 
-@record
+@dataclass(frozen=True)
 class RowChecks(AnswerChecks):
     """What each answer must be. With --json the summary is JSON, whatever the rows are."""
 
@@ -161,7 +161,7 @@ class RowChecks(AnswerChecks):
         super().check(json=False)
 
 
-@record
+@dataclass(frozen=True)
 class RateOptions(OptionGroup):
     """How fast the rows are sent, at most."""
 
@@ -179,7 +179,7 @@ class RateOptions(OptionGroup):
                 raise UsageError(f"{flag} must be above 0")
 
 
-@record
+@dataclass(frozen=True)
 class BatchBudget(OptionGroup):
     """What the run may cost. Unknown counts as too much: nothing is sent then."""
 
@@ -196,7 +196,7 @@ class BatchBudget(OptionGroup):
     ] = False
 
 
-@record
+@dataclass(frozen=True)
 class FailureLimits(OptionGroup):
     """When the run gives up."""
 
@@ -218,7 +218,7 @@ class FailureLimits(OptionGroup):
                 raise UsageError(f"{flag} takes seconds from 0")
 
 
-@record
+@dataclass(frozen=True)
 class Shards(OptionGroup):
     """Which of the rows are this machine's."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
@@ -18,7 +18,6 @@ from ocx.chat.attempts import NOTHING, Body, Trip, attempts, check_answer, fetch
 from ocx.chat.options import AnswerChecks
 from ocx.chat.think import Thinking
 from ocx.errors import OcxError, RejectedError
-from ocx.record import record
 from ocx.text import one_line
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Result(NamedTuple):
     cost: Cost | None
 
 
-@record
+@dataclass(frozen=True)
 class ChatRunner:
     """How calls are made over one client.
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocx.config.schema import BY_NAME, SETTINGS
 from ocx.config.settings import Settings
@@ -22,7 +22,6 @@ from ocx.config.values import BadValue
 from ocx.decoding import decode
 from ocx.errors import UsageError
 from ocx.jsontext import parse
-from ocx.record import record
 
 STDIN = "-"
 
@@ -60,8 +59,7 @@ def join(parts: Sequence[str]) -> str:
     return joined
 
 
-@record
-class StdinClaims:
+class StdinClaims(NamedTuple):
     """Who wants to read stdin: it can be read once."""
 
     claims: tuple[str, ...]

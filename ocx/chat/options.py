@@ -7,13 +7,13 @@ here knows the parser; `ocx.cli.parameters` translates for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ocx.chat.messages import STDIN
 from ocx.chat.parameters import check_output_name, check_report
 from ocx.cli.options import Option, OptionGroup, Switch, Text, Texts
 from ocx.errors import UsageError
-from ocx.record import record
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema
@@ -32,7 +32,7 @@ Params = Annotated[
 ]
 
 
-@record
+@dataclass(frozen=True)
 class Instructions(OptionGroup):
     """What stands around the prompts of many rows."""
 
@@ -44,7 +44,7 @@ class Instructions(OptionGroup):
     params: Params = ()
 
 
-@record
+@dataclass(frozen=True)
 class PromptOptions(OptionGroup):
     """What is asked."""
 
@@ -83,7 +83,7 @@ class PromptOptions(OptionGroup):
         return self.words == (STDIN,)
 
 
-@record
+@dataclass(frozen=True)
 class ModelOptions(OptionGroup):
     """Which model answers, and how it chooses its words."""
 
@@ -125,7 +125,7 @@ class ModelOptions(OptionGroup):
         }
 
 
-@record
+@dataclass(frozen=True)
 class ConversationOptions(OptionGroup):
     """What the call continues, and whether it is kept."""
 
@@ -171,7 +171,7 @@ class ConversationOptions(OptionGroup):
             )
 
 
-@record
+@dataclass(frozen=True)
 class OutputOptions(OptionGroup):
     """Where the answer goes, and what is told about it."""
 
@@ -209,7 +209,7 @@ class OutputOptions(OptionGroup):
             raise UsageError("--reasoning takes hide, show or raw")
 
 
-@record
+@dataclass(frozen=True)
 class AnswerChecks(OptionGroup):
     """What the answer must be; nothing of one that is not reaches stdout."""
 
@@ -267,7 +267,7 @@ class AnswerChecks(OptionGroup):
             raise UsageError("--schema-retries is about --schema, which is missing")
 
 
-@record
+@dataclass(frozen=True)
 class CreditLimits(OptionGroup):
     """What the call may cost, and what it did."""
 
@@ -286,7 +286,7 @@ class CreditLimits(OptionGroup):
         return self.cost or self.min_balance is not None
 
 
-@record
+@dataclass(frozen=True)
 class PreviewOptions(OptionGroup):
     """What is done with the request instead of sending it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.chat.messages import STDIN, Message, StdinClaims, chat_body, join, read_file
 from ocx.chat.options import AnswerChecks, Instructions, ModelOptions, PromptOptions
@@ -13,15 +13,13 @@ from ocx.chat.parameters import parse_options, reads_stdin
 from ocx.config.settings import Settings
 from ocx.decoding import FLAG, check_encoding, decode
 from ocx.errors import UsageError
-from ocx.record import record
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.chat.templates import Rendered, Template
 
 
-@record
-class Request:
+class Request(NamedTuple):
     """What a call will send, before the conversation that it continues is known.
 
     Attributes:
@@ -52,7 +50,7 @@ class Request:
         return body
 
     def with_model(self, model: str) -> Request:
-        return replace(self, settings=replace(self.settings, model=model))
+        return self._replace(settings=replace(self.settings, model=model))
 
     def continuing(self, previous: Sequence[Message], model: str | None) -> Request:
         """A conversation goes on with its model, unless the call names one."""
@@ -201,7 +199,7 @@ def _system(run: Runtime, prompt: PromptOptions | Instructions) -> str | None:
 
 
 def _with_system(request: Request, system: str | None) -> Request:
-    return request if system is None else replace(request, system=system, system_given=True)
+    return request if system is None else request._replace(system=system, system_given=True)
 
 
 def _with_messages(
@@ -229,7 +227,7 @@ def _with_messages(
         messages.append({"role": "user", "content": content})
     elif not messages:
         raise UsageError("there is no prompt", hint='give one: ocx chat "…", -f FILE, or a pipe')
-    return replace(request, messages=messages)
+    return request._replace(messages=messages)
 
 
 def _text(run: Runtime, prompt: PromptOptions, before: str, stdin: _Stdin) -> str:
@@ -248,13 +246,13 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     fields = dict(given.fields)
     model = fields.pop("model", None)
     if isinstance(model, str) and not request.model_given:
-        request = replace(request.with_model(model), model_given=True)
+        request = request.with_model(model)._replace(model_given=True)
     from_flag = request.settings.from_flag
     fields = {k: v for k, v in fields.items() if not from_flag(k) and k not in request.options}
     # A stored request is complete: the profile's system prompt does not belong to it.
     system = request.system if request.system_given else None
     return (
-        replace(request, options={**fields, **request.options}, system=system),
+        request._replace(options={**fields, **request.options}, system=system),
         list(given.messages),
     )
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
-
-from ocx.record import record
 
 
 class Option(NamedTuple):
@@ -31,7 +30,7 @@ class Option(NamedTuple):
         return None if last[0] in "-/" else last
 
 
-@record
+@dataclass(frozen=True)
 class OptionGroup:
     """Options under one heading of the help. A tuple of texts is a repeatable option."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocx.chat.attempts import Body, with_format
@@ -80,7 +79,7 @@ def _chat(
     request = prepare(run, prompt, sampling, checks)
     # The tokens of a stream that is kept could not be known otherwise.
     told = output.usage or credits.cost or conversation.kept(run, request.settings)
-    request = replace(request, count_tokens=output.streams(run) and told)
+    request = request._replace(count_tokens=output.streams(run) and told)
     if look.estimate:
         from ocx.chat.prices import estimate  # only for --estimate
 

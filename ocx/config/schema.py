@@ -9,7 +9,7 @@ Every list of settings is derived from these declarations: the config file and i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +27,6 @@ from ocx.config.values import (
     Url,
     ValueType,
 )
-from ocx.record import record
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -131,7 +130,7 @@ def _setting(
     return field(metadata={"setting": Setting("", type_, help_, default, shown, **flags)})
 
 
-@record
+@dataclass(frozen=True)
 class Settings:
     """The settings of one call, and where each comes from.
 
@@ -219,7 +218,7 @@ class Settings:
         example='"data.balance"',
         local=True,
     )
-    balance_scale: Decimal | None = _setting(
+    balance_scale: Decimal | None = _setting(  # noqa: RUF009 - it is a field
         Number(1e-12, 1e12), "what to multiply that number by", example="0.000002", local=True
     )
     price_scale: float | None = _setting(

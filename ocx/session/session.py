@@ -216,7 +216,7 @@ class Session:
         """The request with these messages, and what was said before it."""
         told = self._output.usage or self._shows_cost or self._recorder is not None
         counted = self._exchange.stream and told
-        request = replace(self._request, messages=messages, count_tokens=counted)
+        request = self._request._replace(messages=messages, count_tokens=counted)
         if self._recorder is None or not self._recorder.started:
             yield request, self._memory
             return
@@ -255,12 +255,12 @@ class Session:
             self._models.show(settings)
         else:
             chosen = settings.aliases.get(name) or self._models.chosen(settings, name)
-            self._request = replace(self._request.with_model(chosen), model_given=True)
+            self._request = self._request.with_model(chosen)._replace(model_given=True)
         self._run.terminal.message(f"model: {self._request.settings.model}")
 
     def _system(self, text: str) -> None:
         if text:
-            self._request = replace(self._request, system=text, system_given=True)
+            self._request = self._request._replace(system=text, system_given=True)
         self._run.terminal.message(f"system: {self._request.system or '(none)'}")
 
     def _usage(self, _rest: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
@@ -13,7 +14,6 @@ from ocx.cli.options import Option, OptionGroup, Switch, Texts
 from ocx.cli.parameters import SHARED_NAMES, with_options
 from ocx.cli.table import COMMANDS, build
 from ocx.errors import UsageError
-from ocx.record import record
 from ocx.runtime import Runtime
 
 HEADINGS = {
@@ -29,7 +29,7 @@ HEADINGS = {
 }
 
 
-@record
+@dataclass(frozen=True)
 class Colours(OptionGroup):
     heading = "Colours"
 
