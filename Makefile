@@ -138,7 +138,7 @@ bench: $(STAMP)
 # The tools that the bench compares with, each with its own libraries. aichat is not on PyPI: it is
 # measured if it is on the PATH. click: shell-gpt imports it, and does not say so. Portkey's gateway
 # needs npm. nginx serves as the upstream where it is installed.
-PEERS = llm==0.36 shell-gpt==1.5.1 batchllm-ai==0.2.0 litellm[proxy]==1.108.7
+PEERS = llm==0.36 shell-gpt==1.5.1 batchllm-ai==0.2.0 saturate==0.2.0 litellm[proxy]==1.108.7
 PORTKEY = @portkey-ai/gateway@1.15.2
 peers:
 	for peer in $(PEERS); do \

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench import batch, forwarding, peers, plot, serving, tools
@@ -139,6 +139,18 @@ def long_stream(bench: Bench) -> None:
     bench.rows.add(name, more, f"{peak:.0f} MiB", unit=" MiB", most=4)
 
 
+def terminal(bench: Bench) -> None:
+    """Live Markdown: the same 2,000 lines of code, in one block and in a hundred."""
+    blocks = {f"{lines} lines": f"blocks-{lines}" for lines in (20, 2_000)}
+    programs = [
+        replace(bench.program(name, SCRIPT, "chat", "hi", model=model), terminal=True)
+        for name, model in blocks.items()
+    ]
+    costs = compare(programs, STREAM_ROUNDS)
+    long, short = costs["2000 lines"].cpu, costs["20 lines"].cpu
+    ratio(bench, "a terminal: CPU, one block of 2,000 lines / blocks of 20", long, short, 2)
+
+
 def serve_row(rows: Rows) -> None:
     """The last row: `ocx serve` with 200 streams, and a client that only counts."""
     got = serving.measure()
@@ -190,6 +202,7 @@ def main() -> None:
             start_up(bench)
             one_shot(bench)
             long_stream(bench)
+            terminal(bench)
         serve_row(rows)
         forwarding.measure(rows)
         batch.measure(rows)

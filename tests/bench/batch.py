@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tests.bench.measure import Program, run
 from tests.bench.rows import Rows
-from tests.bench.tools import HOW, find
+from tests.bench.tools import HOW, find, find_python
 
 KEY = "sk-live-bench0000000000000000000000000000"
 AT_ONCE = 32
@@ -54,6 +54,15 @@ CURL = (
     ' -H "Authorization: Bearer $OCX_API_KEY" "$OCX_BASE_URL/chat/completions" -d < "$1"'
 )
 
+SATURATE = """
+import json, os, sys
+from saturate import Fixed, pump
+rows = [(row["custom_id"], row) for row in map(json.loads, open(sys.argv[1]))]
+pump(rows, to_request=lambda row: row["body"], endpoint=os.environ["OCX_BASE_URL"],
+     parse=lambda row, answer: {"text": answer["choices"][0]["message"]["content"]},
+     headers={"Authorization": "Bearer " + os.environ["OCX_API_KEY"]},
+     window=Fixed(int(sys.argv[3])), output=sys.argv[2])
+"""
 
 AIOHTTP = """
 import asyncio, json, os, sys
@@ -126,6 +135,11 @@ class Place:
         args = ("batch", str(self.rows(count)), "-o", str(out), "-j", str(jobs))
         return self.measure("ocx", (sys.executable, "-m", "ocx", *args), count)
 
+    def estimate(self, count: int) -> Got:
+        """Reads and checks all rows, and sends none."""
+        words = ("batch", str(self.rows(count)), "--estimate")
+        return self.measure("ocx", (sys.executable, "-m", "ocx", *words), count)
+
     def pool(self) -> Got:
         args = (sys.executable, "-c", POOL, str(self.rows(ROWS)), str(self.folder / "pool.jsonl"))
         return self.measure("pool", args, ROWS)
@@ -135,6 +149,26 @@ class Place:
         bodies.write_text("".join(f"{json.dumps(_row(n)['body'])}\n" for n in range(FEW)))
         command = CURL.format(at_once=AT_ONCE)
         return self.measure("curl", ("bash", "-c", command, "bash", str(bodies)), FEW)
+
+    def curl_parallel(self) -> Got:
+        """One process for all, a transfer at a time described in its config."""
+        options = [
+            f'url = "{self.env["OCX_BASE_URL"]}/chat/completions"',
+            'output = "/dev/null"',
+            'header = "Content-Type: application/json"',
+            f'header = "Authorization: Bearer {KEY}"',
+        ]
+        bodies = (json.dumps(json.dumps(_row(n)["body"])) for n in range(FEW))
+        config = self.folder / "curl.conf"
+        config.write_text("\nnext\n".join("\n".join([*options, f"data = {b}"]) for b in bodies))
+        words = ("--silent", "--show-error", "--parallel", "--parallel-max", str(AT_ONCE))
+        return self.measure("curl", ("curl", *words, "--config", str(config)), FEW)
+
+    def saturate(self, python: str) -> Got:
+        out = self.folder / "saturate"
+        shutil.rmtree(out, ignore_errors=True)
+        words = (str(self.rows(FEW)), str(out), str(AT_ONCE))
+        return self.measure("saturate", (python, "-c", SATURATE, *words), FEW)
 
     def batchllm(self, program: str) -> Got:
         prompts = self.folder / "prompts.jsonl"
@@ -154,14 +188,17 @@ def measure(rows: Rows) -> None:
         ratio = sorted(mine.rate / theirs.rate for mine, theirs in rounds)[ROUNDS // 2]
         _against(rows, "a bare httpx thread pool", ours, pool, 2.5, ratio)
         _against(rows, "xargs -P 32 curl", ours, place.curl(), 2)
-        program = find("batchllm")
-        if program:
-            _against(rows, "batchllm -c 32", ours, place.batchllm(program), 2)
-        else:
-            rows.skip(f"ocx batch -j {AT_ONCE} / batchllm", HOW)
+        few = place.batch(FEW)
+        _against(rows, "curl --parallel", few, place.curl_parallel())
+        peers = (("batchllm", place.batchllm), ("saturate", place.saturate))
+        for name, peer in peers:
+            program = find(name) if name == "batchllm" else find_python(name)
+            if program:
+                _against(rows, f"{name}, {FEW:,} rows", few, peer(program), 2)
+            else:
+                rows.skip(f"ocx batch -j {AT_ONCE} / {name}", HOW)
         for jobs in (AT_ONCE, 512):
             _cpu(rows, place, jobs)
-        few = place.batch(FEW)
         more = (ours.peak - few.peak) / MIB
         what = f"ocx batch: memory of {ROWS:,} rows above {FEW:,}"
         rows.add(what, more, f"{ours.peak / MIB:.0f} MiB", unit=" MiB", most=8)
@@ -192,13 +229,32 @@ def _slow(rows: Rows) -> None:
             mine, theirs = place.batch(count, jobs), place.aiohttp(count, jobs)
             detail = f"{mine.wall:.1f}/{theirs.wall:.1f} s, {mine.peak / MIB:.0f} MiB"
             rows.add(what, mine.wall / theirs.wall, detail, most=most)
+    _memory(rows)
+
+
+def _memory(rows: Rows) -> None:
+    """Of 4,000 answers at once, and of a million ids that are known to be there once."""
+    if shutil.which("node") is not None:
+        slow = ("node", "--input-type=module", "-e", SLOW, "2000")
+        with _place(slow, "node") as place:
+            peak = place.batch(8_000, 4_000).peak / MIB
+            rows.add("ocx batch -j 4000: memory", peak, unit=" MiB", most=150)
+    with _place() as place:
+        few, many = place.estimate(10), place.estimate(1_000_000)
+        name = "ocx batch: memory of 1,000,000 ids above 10"
+        rows.add(name, (many.peak - few.peak) / MIB, unit=" MiB", most=256)
 
 
 def _against(
-    rows: Rows, name: str, ours: Got, theirs: Got, least: float, ratio: float | None = None
+    rows: Rows,
+    name: str,
+    ours: Got,
+    theirs: Got,
+    least: float | None = None,
+    ratio: float | None = None,
 ) -> None:
     ratio = ratio or ours.rate / theirs.rate
-    detail = f"{ours.rate:,.0f}/{theirs.rate:,.0f} /s"
+    detail = f"{ours.rate:,.0f}/{theirs.rate:,.0f} /s, CPU {ours.cpu:.1f}/{theirs.cpu:.1f} s"
     rows.add(f"ocx batch -j {AT_ONCE} / {name}", ratio, detail, least=least)
 
 

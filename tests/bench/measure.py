@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import statistics
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +24,8 @@ class Program:
     name: str
     args: Sequence[str]
     env: Mapping[str, str]
+    terminal: bool = False
+    """stdout and stderr are a terminal of 80 columns, else pipes."""
 
 
 @dataclass
@@ -48,18 +53,19 @@ def run(program: Program) -> tuple[float, float, int]:
     exec into the child's ru_maxrss.
     """
     with tempfile.TemporaryFile() as stderr:
+        ours, theirs = pty.openpty() if program.terminal else os.pipe()  # `ocx chat … | tool`
+        if program.terminal:
+            termios.tcsetwinsize(theirs, (24, 80))
         began = time.perf_counter()
         child = subprocess.Popen(
             program.args,
             env=program.env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,  # as in `ocx chat … | tool`
-            stderr=stderr,
+            stdout=theirs,
+            stderr=theirs if program.terminal else stderr,
         )
-        assert child.stdout is not None
-        with child.stdout as pipe:
-            while pipe.read1(65536):
-                pass
+        os.close(theirs)
+        _drain(ours)
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -68,6 +74,12 @@ def run(program: Program) -> tuple[float, float, int]:
     if child.returncode != 0:
         raise SystemExit(f"{program.name} failed: {child.returncode} {said.decode()}")
     return usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * _KIB
+
+
+def _drain(descriptor: int) -> None:
+    with open(descriptor, "rb", buffering=0) as pipe, contextlib.suppress(OSError):
+        while pipe.read(65536):  # a terminal whose last writer is gone is EIO on Linux
+            pass
 
 
 def compare(programs: Sequence[Program], rounds: int) -> dict[str, Cost]:

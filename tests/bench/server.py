@@ -1,5 +1,7 @@
 """A server process for the bench: `deltas-N` as model streams N deltas, `joined-N` in few chunks.
 
+`blocks-N` streams 2,000 lines of code in blocks of N lines, a line each 2 ms, as a model types.
+
 A process of its own, so that its work is nobody's CPU; raw sockets, so that it is no bottleneck.
 Prints its port and serves until stdin ends.
 """
@@ -10,6 +12,7 @@ import json
 import socket
 import sys
 import threading
+import time
 from functools import cache
 
 HEAD = (
@@ -18,6 +21,7 @@ HEAD = (
 )
 JOINED = 64 * 1024
 """About what a server that does not flush each delta puts into one chunk."""
+LINES, BETWEEN = 2_000, 0.002
 
 
 def chunk(data: bytes) -> bytes:
@@ -45,6 +49,17 @@ def answer(count: int, joined: bool) -> bytes:
     return HEAD + b"".join(map(chunk, events)) + b"0\r\n\r\n"
 
 
+def typed(connection: socket.socket, block: int) -> None:
+    connection.sendall(HEAD)
+    for number in range(LINES):
+        first = "```python\n" if number % block == 0 else ""
+        last = "```\n\n" if number % block == block - 1 else ""
+        text = f"{first}value = compute({number}, 'x')\n{last}"
+        connection.sendall(chunk(event({"content": text})))
+        time.sleep(BETWEEN)
+    connection.sendall(chunk(event({}, "stop") + b"data: [DONE]\n\n") + b"0\r\n\r\n")
+
+
 def serve(connection: socket.socket) -> None:
     with connection:
         data = b""
@@ -60,7 +75,10 @@ def serve(connection: socket.socket) -> None:
             body += connection.recv(65536)
         form, _, count = json.loads(body)["model"].partition("-")
         try:
-            connection.sendall(answer(int(count), form == "joined"))
+            if form == "blocks":
+                typed(connection, int(count))
+            else:
+                connection.sendall(answer(int(count), form == "joined"))
         except OSError:  # the client did not want all of it
             return
 

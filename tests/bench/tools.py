@@ -39,6 +39,12 @@ def find(name: str) -> str | None:
     return os.environ.get(name.upper()) or shutil.which(name, path=os.pathsep.join(places))
 
 
+def find_python(package: str) -> str | None:
+    """The Python that `make peers` installed a package for."""
+    python = PEERS / package / "bin" / "python"
+    return str(python) if python.exists() else None
+
+
 def found(home: Path, base_url: str, key: str, model: str) -> list[Program]:
     """The same prompt to the same server by each of the tools that are here."""
     given = {"base_url": base_url, "key": key, "model": model}
