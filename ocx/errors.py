@@ -21,7 +21,8 @@ the status of a program that `ocx` ran for the user.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -76,6 +77,19 @@ class OcxError(Exception):
     def retryable(self) -> bool:
         """Whether the same call can succeed later without the user changing anything."""
         return self.retry in {"yes", "later", "mostly"}
+
+
+@contextmanager
+def os_errors_as(kind: type[OcxError], what: str, *, hint: str | None = None) -> Iterator[None]:
+    """An OSError in here becomes `kind`: `cannot read FILE: No such file or directory`.
+
+    Args:
+        what: what failed, as `cannot read FILE`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}", hint=hint) from error
 
 
 class UsageError(OcxError):
@@ -204,20 +218,9 @@ class BrokenCallError(InvalidAnswerError):
 
 ERRORS: tuple[type[OcxError], ...] = (
     OcxError,
-    UsageError,
-    ConfigError,
-    AuthError,
-    CreditsError,
-    RateLimitError,
-    RejectedError,
-    ServerError,
-    NetworkError,
-    DeadlineError,
-    IncompleteError,
-    BelowError,
-    PartialError,
-    InvalidAnswerError,
+    *(each for each in OcxError.__subclasses__() if "exit_code" in vars(each)),
 )
+"""The tree above, in its order; those of programs of the user's follow below."""
 
 OTHER_CODES: tuple[tuple[str, str, str], ...] = (
     ("126", "cannot run", "`exec` or `serve -- CMD`: the program is not executable"),

@@ -15,14 +15,11 @@ in. Values are put in as they are, never expanded again.
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ocx import toml
 from ocx.chat.parameters import RESERVED, fill, is_parameter, place_names
 from ocx.config.completion_cache import write_names
 from ocx.config.values import NAME_RULE, composed, is_name
@@ -30,6 +27,8 @@ from ocx.decoding import decode
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import atomic_write, make_folder
 from ocx.text import did_you_mean
+from ocx.toml import TomlFile
+from ocx.toml import dump as dump_toml
 
 STDIN_NAME = "stdin"
 _TEXTS = ("system", "prompt", "model")
@@ -95,31 +94,24 @@ def parse_template(text: str, name: str) -> Template:
     Raises:
         ConfigError: the TOML or a key in it is wrong, at this line and column.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        last = f"at the end, line {len(text.splitlines()) or 1}"
-        reason = str(error).replace("at end of document", last)
-        raise ConfigError(f"template {name}: {reason}", hint=_edit(name)) from None
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits; 1,000 brackets
-        reason = f"cannot be read as TOML: {error}"
-        raise ConfigError(f"template {name}: {reason}", hint=_edit(name)) from None
+    file = TomlFile(f"template {name}", text, hint=_edit(name))
+    document = file.data
     for key in document:
         if key not in (*_TEXTS, *_TABLES):
-            raise _unknown(text, name, key)
+            raise _unknown(file, name, key)
     for key, value in document.items():
         kind, wanted = (str, "a text") if key in _TEXTS else (dict, "a table")
         if not isinstance(value, kind):
             raise ConfigError(
-                f"template {name}: {key} must be {wanted} {_where(text, key)}", hint=_edit(name)
+                f"template {name}: {key} must be {wanted} {file.where((key,))}", hint=_edit(name)
             )
     return Template(
         name,
         document.get("system"),
         document.get("prompt"),
         document.get("model"),
-        _options(document.get("options", {}), text, name),
-        _defaults(document.get("defaults", {}), text, name),
+        _options(document.get("options", {}), file, name),
+        _defaults(document.get("defaults", {}), file, name),
     )
 
 
@@ -168,7 +160,7 @@ def dump(template: Template) -> bytes:
         table = getattr(template, key)
         if table:
             document[key] = dict(table)
-    return toml.dump(document, multiline=True)
+    return dump_toml(document, multiline=True)
 
 
 def check_name(name: str) -> str:
@@ -250,25 +242,25 @@ def _quoted(name: str) -> str:
     return name if name.isidentifier() else f"'{name}'"
 
 
-def _options(table: Mapping[str, Any], text: str, name: str) -> dict[str, Any]:
+def _options(table: Mapping[str, Any], file: TomlFile, name: str) -> dict[str, Any]:
     for key, value in table.items():
         if key in RESERVED:
-            where = _where(text, "options", key)
+            where = file.where(("options", key))
             raise ConfigError(f"template {name}: options cannot set {key} {where}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
-            where = _where(text, "options", key)
+            where = file.where(("options", key))
             raise ConfigError(
                 f"template {name}: option {key} is not a JSON value {where}"
             ) from None
     return dict(table)
 
 
-def _defaults(table: Mapping[str, Any], text: str, name: str) -> dict[str, str]:
+def _defaults(table: Mapping[str, Any], file: TomlFile, name: str) -> dict[str, str]:
     defaults: dict[str, str] = {}
     for key, value in table.items():
-        where = _where(text, "defaults", key)
+        where = file.where(("defaults", key))
         if not is_parameter(key) or key == STDIN_NAME:
             raise ConfigError(
                 f"template {name}: {key} cannot be a parameter {where}",
@@ -280,10 +272,10 @@ def _defaults(table: Mapping[str, Any], text: str, name: str) -> dict[str, str]:
     return defaults
 
 
-def _unknown(text: str, name: str, key: str) -> ConfigError:
+def _unknown(file: TomlFile, name: str, key: str) -> ConfigError:
     known = (*_TEXTS, *_TABLES)
     return ConfigError(
-        f"template {name}: unknown key {key}{did_you_mean(key, known)} {_where(text, key)}",
+        f"template {name}: unknown key {key}{did_you_mean(key, known)} {file.where((key,))}",
         hint=f"known keys are {', '.join(known)}",
     )
 
@@ -293,15 +285,6 @@ def _no_template(name: str, names: Sequence[str]) -> UsageError:
         f"there is no template {name}{did_you_mean(name, names)}",
         hint="`ocx config templates list` shows them; --save-template NAME makes one",
     )
-
-
-def _where(text: str, *keys: str) -> str:
-    """`(at line 3, column 1)`: where the last of `keys` stands."""
-    line = toml.line_of(text, keys)
-    if line is None:
-        return "(in this file)"
-    found = re.search(rf"""["']?{re.escape(keys[-1])}""", text.split("\n")[line - 1])
-    return f"(at line {line}, column {found.start() + 1})" if found else f"(at line {line})"
 
 
 def _edit(name: str) -> str:

@@ -23,7 +23,7 @@ from ocx.errors import ConfigError, out_of_reach
 from ocx.owners import changed_by_others, is_out_of_reach, keeps_owners
 from ocx.secret import word_of_argv
 from ocx.text import nearest
-from ocx.toml import parse, read_bytes
+from ocx.toml import TomlFile, read_bytes
 
 _DECIDING = ("api_key_command", "proxy", "ca_bundle")
 """Settings by which a key may reach somebody else."""
@@ -154,7 +154,8 @@ def read(path: Path) -> ConfigFile:
         ConfigError: it cannot be read, or it is not TOML.
     """
     data = read_bytes(path)
-    return ConfigFile(path, parse(data, path, hint=EDIT_HINT) if data else {}, data is not None)
+    table = TomlFile(path, data, hint=EDIT_HINT).data if data else {}
+    return ConfigFile(path, table, data is not None)
 
 
 def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:

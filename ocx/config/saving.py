@@ -23,7 +23,7 @@ from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import atomic_write, locked, make_folder
 from ocx.owners import is_out_of_reach
 from ocx.signals import ignoring_interrupts
-from ocx.toml import dump, parse, read_bytes
+from ocx.toml import TomlFile, dump, read_bytes
 
 # Strings first, so that a # inside one is not a comment.
 _TOKENS = r'(?s:"""(?:\\.|[^\\])*?"""|' r"'''.*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|(#))"
@@ -242,7 +242,7 @@ def _checked(
 ) -> tuple[ConfigFile, list[str]] | None:
     """The config that the draft holds; None if the user goes back to the editor."""
     try:
-        config = ConfigFile(draft, parse(text, draft), True)
+        config = ConfigFile(draft, TomlFile(draft, text).data, True)
         return config, check_file(config)
     except ConfigError as error:
         if again(error):

@@ -25,7 +25,7 @@ from ocx.errors import AuthError, ConfigError, out_of_reach
 from ocx.owners import NO_MODES, check_folder, is_ours, is_out_of_reach, keeps_modes
 from ocx.secret import Secret
 from ocx.text import nearest
-from ocx.toml import parse
+from ocx.toml import TomlFile
 
 SECONDS = 60  # a fingerprint prompt takes a person that long
 
@@ -108,7 +108,7 @@ def load_keys(env: Env) -> Keys:
     data = _private_bytes(path)
     if data is None:
         return {}
-    table = parse(data, path, hint=f"mend or remove {path}").get("keys", {})
+    table = TomlFile(path, data, hint=f"mend or remove {path}").data.get("keys", {})
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: keys must be a table", hint=f"mend or remove {path}")
     return {name: _stored_key(name, entry, path) for name, entry in table.items()}
@@ -133,7 +133,7 @@ def is_default_key(name: str, env: Env) -> bool:
     if path == credentials_file(env):
         return False
     try:
-        return name in (parse(path.read_bytes(), path).get("keys") or {})
+        return name in (TomlFile(path, path.read_bytes()).data.get("keys") or {})
     except (OSError, ConfigError, TypeError):
         return False
 

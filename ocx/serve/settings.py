@@ -108,7 +108,7 @@ class _Reader:
         database = file.text(("database",))
         return ServeSettings(
             file.whole(("port",), PORT, 0, 65535),
-            file.path.parent / database if database else None,
+            file.folder / database if database else None,
             round(file.number(("grant",), GRANT, 0, 1_000_000_000) * MICRO),
             file.whole(("rpm",), RPM, 1, 10_000_000),
             file.whole(("concurrency",), CONCURRENCY, 1, 1_000_000),
@@ -198,9 +198,9 @@ class _Reader:
             if kind == "forward":
                 return self._forward(keys, rest, upstreams)
             if kind == "script":
-                return script.load(self._file.path.parent / rest)
+                return script.load(self._file.folder / rest)
             if kind == "tape":
-                return TapeTarget(self._file.path.parent / rest)
+                return TapeTarget(self._file.folder / rest)
             if kind == "cassette":
                 self._file.fail(keys, _TAPES)
             if kind == "lorem":

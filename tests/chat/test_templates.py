@@ -53,7 +53,7 @@ def test_a_whole_template() -> None:
     ("text", "message"),
     [
         ("system = 1 1", "line 1, column 12"),
-        ("system = ", "(at the end, line 1)"),
+        ("system = ", "(at line 1, column 10)"),
         ('a = 1\nb = "x\n', "line 2"),
         ('promt = "x"', "unknown key promt, did you mean prompt? (at line 1, column 1)"),
         ('model = "m"\n\n  [option]\nx=1', "unknown key option, did you mean options? (at line 3"),
