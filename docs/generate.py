@@ -1,4 +1,4 @@
-"""Write completions/, man/, the guides and pictures of docs/: `make docs`, or with a folder."""
+"""Write completions/, man/ and the pictures of docs/: `make docs`, or with a folder."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run by its path, it would not find `docs`
+from docs.generator.completion import script
+from docs.generator.manual import manual
+from docs.generator.roff import roff
+from docs.generator.tree import check, tree
 from ocx.cli.table import root as program
-from ocx.docs.completion import FILES, script
-from ocx.docs.guide import guide_file
-from ocx.docs.manual import manual
-from ocx.docs.roff import roff
-from ocx.docs.topics import GUIDES
-from ocx.docs.tree import check, tree
+from ocx.commands.help import SCRIPTS
 
 
 def main(folder: Path) -> None:
@@ -22,8 +22,7 @@ def main(folder: Path) -> None:
         ValueError: a command or an option has no help.
     """
     written = documents()
-    guides = {f"docs/{name}.md": guide_file(name).read_text("utf-8") for name in GUIDES}
-    for path, text in (written | guides).items():
+    for path, text in written.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, "utf-8")
     for page in (folder / "man").iterdir():
@@ -35,7 +34,7 @@ def documents() -> dict[str, str]:
     """Every generated file, by its path in the repository."""
     root = tree(program())
     check(root)
-    scripts = {f"completions/{name}": script(shell, root) for shell, name in FILES.items()}
+    scripts = {f"completions/{name}": script(shell, root) for shell, name in SCRIPTS.items()}
     return scripts | {f"man/{page.file}": roff(page) for page in manual(root)}
 
 

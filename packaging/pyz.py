@@ -61,9 +61,13 @@ def main(source: Path, target: Path) -> None:
 
 
 def _program(source: Path) -> Iterator[tuple[str, bytes]]:
+    """The package, and in its folder `share` what else it shows, as in a wheel."""
     for path in (source / "ocx").rglob("*"):
         if path.is_file() and path.suffix not in UNUSED:
             yield path.relative_to(source).as_posix(), path.read_bytes()
+    for pattern in ("completions/*", "man/*", "docs/ms.md", "docs/zh.md"):
+        for path in source.glob(pattern):
+            yield f"ocx/share/{path.relative_to(source).as_posix()}", path.read_bytes()
 
 
 def _closure(source: Path) -> list[Distribution]:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docs.generator.tree import tree, walk
 from ocx.cli import guesses
 from ocx.cli.table import COMMANDS, root
-from ocx.docs.tree import tree
 from tests.support.program import Ocx
 
-TITLES = {command.title for command in tree(root()).walk()}
+TITLES = {command.title for command in walk(tree(root()))}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,12 @@ def test_every_guess_of_the_tables_leads_to_a_command_or_an_option() -> None:
             assert command is not None
             assert command.group() in TITLES
             assert f"{path} {word}" not in TITLES, "what is a command needs no guess"
-    every = {flag for c in tree(root()).walk() for option in c.options for flag in option.spellings}
+    every = {
+        flag
+        for command in walk(tree(root()))
+        for option in command.options
+        for flag in (*option.flags, *option.off)
+    }
     assert set(guesses._OPTIONS.values()) <= every
 
 

@@ -6,8 +6,7 @@ import tomllib
 
 import pytest
 
-from ocx.docs.guide import guide_file
-from ocx.docs.topics import GUIDES
+from ocx.commands.help import GUIDES
 from ocx.errors import exit_code_table
 from ocx.typography import cells
 from tests.support.pages import EVERYTHING, NAMES, PAGES, README, ROOT
@@ -87,7 +86,9 @@ WRITTEN = {"zh": ("结果.csv", "面很好吃", 2), "ms": ("hasil.csv", "Mi seda
 @pytest.mark.parametrize("language", some(GUIDES, 1))
 def test_every_example_of_a_guide_runs_in_the_sandbox(ocx: Ocx, language: str) -> None:
     """In one home, in their order: some go on with what others did."""
-    blocks = re.findall(r"```sh\n(.*?)```", guide_file(language).read_text("utf-8"), re.S)
+    blocks = re.findall(
+        r"```sh\n(.*?)```", (ROOT / "docs" / f"{language}.md").read_text("utf-8"), re.S
+    )
     lines = [line for block in blocks for line in block.splitlines()]
     assert len(blocks) == 2 + 10
     for name, text in GUIDE_FILES.items():
@@ -104,9 +105,8 @@ def test_every_example_of_a_guide_runs_in_the_sandbox(ocx: Ocx, language: str) -
 
 @pytest.mark.parametrize("language", GUIDES)
 def test_a_guide_has_every_exit_code(ocx: Ocx, language: str) -> None:
-    text = guide_file(language).read_text("utf-8")
+    text = (ROOT / "docs" / f"{language}.md").read_text("utf-8")
     assert re.findall(r"^- `(\d+)` ", text, re.M) == [code for code, *_ in exit_code_table()]
-    assert (ROOT / "docs" / f"{language}.md").read_text("utf-8") == text, "make docs"
     narrow = ocx("help", language, env={"COLUMNS": "60"}).has(0).text
     assert all(cells(line) <= 60 for line in narrow.split("\n") if not line.startswith("    "))
     shown = ocx("help", language).has(0).text

@@ -14,9 +14,6 @@ from ocx.cli.typer_internals import (
     command_of,
     complaint,
     parameters,
-    runs_alone,
-    subcommand,
-    subcommand_names,
     value_flags,
 )
 
@@ -67,33 +64,30 @@ def failure(*words: str) -> Complaint:
     return complaint(caught.value)
 
 
+def everything() -> Any:
+    return program().get_command(None, "everything")
+
+
 def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
-    found = {p.name: p for p in parameters(subcommand(program(), "everything"))}
+    found = {p.name: p for p in parameters(everything())}
     words, switch, many, loud, size = (
         found[name] for name in ("words", "switch", "many", "loud", "size")
     )
-    assert words[1:] == (False, (), (), "Words.", True, "WORD", (), True, False, None, ())
-    assert switch[1:4] == (True, ("--switch",), ("--no-switch", "-n"))
-    assert not switch.takes_value
-    assert (many.flags, many.takes_value, many.repeatable) == (("--many", "-m"), True, True)
-    assert (loud.takes_value, loud.repeatable) == (False, True)
-    assert (size.takes_value, size.metavar, size.repeatable) == (True, "N", False)
+    assert words[1:] == ((), (), "Words.", "WORD", True, False, "Options", ())
+    assert switch[1:5] == (("--switch",), ("--no-switch", "-n"), "On.", None)
+    assert (many.flags, many.metavar, many.repeatable) == (("--many", "-m"), "MANY", True)
+    assert (loud.metavar, loud.repeatable) == (None, True)
+    assert (size.metavar, size.repeatable, size.limits) == ("N", False, ("default: 1",))
 
 
 def test_value_flags_are_those_with_a_value() -> None:
-    assert value_flags(subcommand(program(), "everything")) == {"--many", "-m", "--size", "--share"}
+    assert value_flags(everything()) == {"--many", "-m", "--size", "--share"}
 
 
-def test_a_group_lists_its_commands() -> None:
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_group_says_whether_it_runs_alone(bare: bool) -> None:
     assert isinstance(program(), Group)
-    assert subcommand_names(program()) == ["everything", "other", "third"]
-    assert subcommand(program(), "no such") is None
-    assert subcommand_names(subcommand(program(), "other")) == []
-
-
-def test_a_group_says_whether_it_runs_alone() -> None:
-    assert [runs_alone(program(bare=bare)) for bare in (True, False)] == [True, False]
-    assert runs_alone(subcommand(program(), "other"))
+    assert program(bare=bare).invoke_without_command is bare
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from ocx.secret import word_of_argv
 from ocx.terminal import Terminal, use_color
 
 if TYPE_CHECKING:
-    from ocx.docs.tree import Command
+    from ocx.cli.help import Command
 
 
 class Group(NamedTuple):
@@ -186,8 +186,8 @@ class LazyGroup(TyperGroup):
 
 
 def _write_help(command: Any, ctx: Any, formatter: Any, below: Sequence[Leaf]) -> None:
-    from ocx.docs.help import help_text  # a run that shows no help pays for none of it
-    from ocx.docs.prose import samples
+    from ocx.cli.help import help_text  # a run that shows no help pays for none of it
+    from ocx.docs import samples
 
     terminal = runtime_of(ctx).terminal
     # Typer takes colours out where stdout is no terminal, unless it is told that they are meant.
@@ -199,15 +199,15 @@ def _write_help(command: Any, ctx: Any, formatter: Any, below: Sequence[Leaf]) -
 
 
 def _read(command: Any, path: tuple[str, ...], below: Sequence[Leaf]) -> Command:
-    from ocx.docs.tree import leaf, shallow
+    from ocx.cli.help import Command, described
 
-    return shallow(command, path, [leaf((*path, name), summary) for name, summary in below])
+    return described(command, path, [Command((*path, name), summary) for name, summary in below])
 
 
 def short_help(path: tuple[str, ...], terminal: Terminal) -> str:
     """What stderr shows where the group `path`, which begins with `ocx`, has no command."""
-    from ocx.docs.help import short_help
-    from ocx.docs.prose import samples
+    from ocx.cli.help import short_help
+    from ocx.docs import samples
 
     group: Any = root()
     for name in path[1:]:

@@ -23,27 +23,37 @@ class Parameter(NamedTuple):
     """An option or an argument of a command.
 
     Attributes:
-        flags: the spellings that turn an option on, or that take its value.
+        flags: the spellings that turn an option on, or that take its value; none of an argument.
         off: the spellings that turn it off.
-        metavar: what is written for its value, if anything is.
-        choices: the values that there are; empty if it takes others.
+        metavar: what its value is called; `a|b` lists the values there are; None for a switch.
         repeatable: it may be given more than once.
-        heading: what it stands under in the help; None for the general one.
+        heading: what it stands under in the help.
         limits: its default and its range, in words.
     """
 
     name: str
-    is_option: bool
     flags: tuple[str, ...]
     off: tuple[str, ...]
     help: str
-    takes_value: bool
     metavar: str | None
-    choices: tuple[str, ...]
     repeatable: bool
     required: bool
-    heading: str | None
-    limits: tuple[str, ...]
+    heading: str = "Options"
+    limits: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """How an argument stands in a synopsis: `ID`, `[FILTER]`, `{GET|POST}`, `[PROMPT]...`."""
+        value = self.value
+        if value.startswith("--"):  # a command line of another program
+            return f"{value} [ARGUMENT]..."
+        shown = f"{{{value}}}" if "|" in value else value
+        return (shown if self.required else f"[{shown}]") + ("..." if self.repeatable else "")
+
+    @property
+    def value(self) -> str:
+        """What its value is called, without the marks of a synopsis."""
+        return (self.metavar or "").strip("[].")
 
 
 class Complaint(NamedTuple):
@@ -71,36 +81,14 @@ def command_of(app: typer.Typer) -> Any:
     return typer.main.get_command(app)
 
 
-def subcommand_names(command: Any) -> list[str]:
-    """The names of the commands below this one; empty if there are none."""
-    group: Any = command  # typed to need a context, which ours does not
-    return list(group.list_commands(None)) if isinstance(command, Group) else []
-
-
-def subcommand(command: Any, name: str) -> Any:
-    """The command of that name below this one, or None; imports no other."""
-    group: Any = command  # the same
-    return group.get_command(None, name) if isinstance(command, Group) else None
-
-
 def parameters(command: Any) -> tuple[Parameter, ...]:
     """The options and arguments of a command object, in the order of its signature."""
     return tuple(_parameter(parameter) for parameter in command.params)
 
 
-def runs_alone(command: Any) -> bool:
-    """Whether a command runs without the name of another one behind it."""
-    return not isinstance(command, Group) or bool(command.invoke_without_command)
-
-
 def value_flags(command: Any) -> frozenset[str]:
     """The options of a command that take a value."""
-    return frozenset(
-        flag
-        for parameter in parameters(command)
-        if parameter.is_option and parameter.takes_value
-        for flag in parameter.flags
-    )
+    return frozenset(flag for each in parameters(command) if each.metavar for flag in each.flags)
 
 
 def complaint(error: Exception) -> Complaint:
@@ -114,9 +102,9 @@ def complaint(error: Exception) -> Complaint:
         return Complaint(None, "", command)
     parameter = _parameter(found) if (found := getattr(error, "param", None)) else None
     if kind == "MissingParameter" and parameter is not None:
-        arguments = {p.name for p in parameters(context.command) if not p.is_option}
+        arguments = [p.name for p in parameters(context.command) if not p.flags]
         given = tuple(str(context.params[n]) for n in arguments if context.params.get(n))
-        called = parameter.metavar or "|".join(parameter.choices) or parameter.name.upper()
+        called = parameter.metavar or ""
         return Complaint(f"missing {called}", "", command, missing=called, given=given)
     if parameter is not None and kind == "BadParameter":
         return Complaint(_refused(parameter, str(getattr(error, "message", ""))), "", command)
@@ -130,7 +118,7 @@ def complaint(error: Exception) -> Complaint:
 
 def _refused(parameter: Parameter, message: str) -> str:
     """Why the value of an option or an argument is not taken, in the words of a person."""
-    name = max(parameter.flags, key=len, default=parameter.metavar or parameter.name.upper())
+    name = max(parameter.flags, key=len, default=parameter.metavar)
     message = message.rstrip(".")
     if found := re.fullmatch(r"(.+) is not a valid (\w+)", message, re.DOTALL):
         return f"{name} takes a {_KINDS.get(found[2], found[2])}, not {found[1]}"
@@ -159,20 +147,19 @@ def _reworded(message: str) -> str:
 
 def _parameter(parameter: Any) -> Parameter:
     is_option = parameter.param_type_name == "option"
-    counts = is_option and bool(parameter.count)
+    is_switch = is_option and (parameter.is_flag or parameter.count)
+    choices = "|".join(map(str, getattr(parameter.type, "choices", ())))
+    name = parameter.name.rstrip("_").upper().replace("_", "-")
     return Parameter(
-        name=parameter.name,
-        is_option=is_option,
-        flags=tuple(parameter.opts) if is_option else (),
-        off=tuple(parameter.secondary_opts) if is_option else (),
-        help=(parameter.help or "").strip(),
-        takes_value=not (is_option and parameter.is_flag) and not counts,
-        metavar=parameter.metavar,
-        choices=tuple(map(str, getattr(parameter.type, "choices", ()))),
-        repeatable=bool(parameter.multiple) or counts if is_option else parameter.nargs != 1,
-        required=bool(parameter.required),
-        heading=getattr(parameter, "rich_help_panel", None),
-        limits=tuple(_limits(parameter)) if is_option else (),
+        parameter.name,
+        tuple(parameter.opts) if is_option else (),
+        tuple(parameter.secondary_opts),
+        (parameter.help or "").strip(),
+        None if is_switch else parameter.metavar or choices or name,
+        bool(parameter.multiple or parameter.count) if is_option else parameter.nargs != 1,
+        bool(parameter.required),
+        getattr(parameter, "rich_help_panel", None) or "Options",
+        tuple(_limits(parameter)) if is_option else (),
     )
 
 

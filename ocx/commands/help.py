@@ -1,24 +1,33 @@
-"""`ocx help` and `ocx completion`."""
+"""`ocx help` and `ocx completion`: what is generated for the whole program, printed."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from importlib.resources import as_file
+from importlib.resources.abc import Traversable
+from typing import Annotated
 
 import typer
 
-from ocx.docs.completion import script
-from ocx.docs.topics import GUIDES, TOPICS
-from ocx.docs.tree import tree
+from ocx.docs.viewer import environment, exit_codes, guide, page_text, shipped
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 from ocx.signals import ignoring_interrupts
 
-if TYPE_CHECKING:
-    from ocx.docs.page import Page
+_PAGES = {
+    "exit-codes": "ocx-exit-codes.7",
+    "environment": "ocx-environment.7",
+    "config-file": "ocx-config.5",
+}
+"""The pages of the manual beside those of the commands."""
+_TABLES = {"exit-codes": exit_codes, "environment": environment}
+"""What says as much as the page in fewer lines."""
+GUIDES = ("zh", "ms")
+"""Short guides in other languages."""
+TOPICS = (*_PAGES, *GUIDES)
+SCRIPTS = {"bash": "ocx.bash", "zsh": "_ocx", "fish": "ocx.fish"}
+"""The shells, and the files of their scripts in `completions/`."""
 
 
 def help_(
@@ -32,54 +41,17 @@ def help_(
 
     On a terminal man shows it, where there is one; else it is printed as plain text.
     """
-    words = topic or []
-    shown_by = run.terminal.stdout_tty and run.terminal.stdin_tty and shutil.which("man")
-    name = " ".join(words)
+    terminal = run.terminal
+    name = " ".join(topic or [])
+    man = shutil.which("man") if terminal.stdout_tty and terminal.stdin_tty else None
     if name in GUIDES:
-        from ocx.docs.guide import guide  # noqa: PLC0415 - as in _page
-
-        run.terminal.print(guide(name, run.terminal.width))
-        return
-    table = TOPICS.get(name)
-    if table is not None and not shown_by:  # without the rest of the program
-        run.terminal.print(table())
-        return
-    page = _page(run, words)
-    if not (shown_by and _show(shown_by, page)):
-        from ocx.docs.plain import plain  # noqa: PLC0415 - as in _page
-
-        run.terminal.print(plain(page, run.terminal.width))
-
-
-def _page(run: Runtime, words: list[str]) -> Page:
-    # Not for the tables above, which scripts read.
-    from ocx.docs import manual  # noqa: PLC0415 - see above
-    from ocx.docs.tree import find  # noqa: PLC0415 - the same
-
-    name = " ".join(words)
-    if name in TOPICS:
-        return manual.topic_page(name)
-    command = find(run.program, words)
-    if command is None:
-        raise UsageError(
-            f"no command or topic called {name!r}",
-            hint=f"topics: {', '.join(TOPICS)}; commands: ocx --help",
-        )
-    return manual.command_page(command)
-
-
-def _show(man: str, page: Page) -> bool:
-    """Whether `man` showed the page; every man takes a name with a slash for a file."""
-    from ocx.docs.roff import roff  # noqa: PLC0415 - as in _page
-
-    try:
-        with tempfile.TemporaryDirectory(prefix="ocx-") as folder:
-            file = Path(folder) / page.file
-            file.write_text(roff(page), "utf-8")
-            with ignoring_interrupts():  # Ctrl-C is the pager's
-                return subprocess.run([man, str(file)], check=False).returncode == 0
-    except OSError:  # no folder for temporary files, or it is full
-        return False
+        terminal.print(guide(name, terminal.width))
+    elif name in _TABLES and man is None:
+        terminal.print(_TABLES[name]())
+    else:
+        page = _page(name, topic or [])
+        if man is None or not _shown_by(man, page):
+            terminal.print(page_text(page.read_text("utf-8"), terminal.width))
 
 
 def completion(
@@ -91,4 +63,26 @@ def completion(
     The script is the one in the package's share folder, where shells find it by themselves once
     ocx is installed beside them; for any other installation put it there, or source it.
     """
-    run.terminal.stdout.write(script(shell, tree(run.program)).encode())
+    if shell not in SCRIPTS:
+        raise UsageError(f"no completion for {shell!r}", hint=f"there is {', '.join(SCRIPTS)}")
+    run.terminal.stdout.write(shipped(f"completions/{SCRIPTS[shell]}").read_bytes())
+
+
+def _page(name: str, words: list[str]) -> Traversable:
+    page = shipped(f"man/{_PAGES.get(name) or '-'.join(('ocx', *words)) + '.1'}")
+    # No word may lead to another folder, nor `keys-add` to the page of `keys add`.
+    if name in _PAGES or (all(map(str.isalpha, words)) and page.is_file()):
+        return page
+    raise UsageError(
+        f"no command or topic called {name!r}",
+        hint=f"topics: {', '.join(TOPICS)}; commands: ocx --help",
+    )
+
+
+def _shown_by(man: str, page: Traversable) -> bool:
+    """Whether `man` showed the page; every man takes a name with a slash for a file."""
+    try:
+        with as_file(page) as file, ignoring_interrupts():  # Ctrl-C is the pager's
+            return subprocess.run([man, str(file)], check=False).returncode == 0
+    except OSError:  # of a zip, and there is no folder for temporary files
+        return False

@@ -17,18 +17,21 @@ import pytest
 import typer
 
 from docs.generate import documents, main
+from docs.generator.page import Example, Page, Paragraph, section
+from docs.generator.prose import prose
+from docs.generator.roff import roff
+from docs.generator.tree import check, tree, walk
 from ocx.cli import table as cli
-from ocx.docs.completion import SHELLS, script
-from ocx.docs.prose import prose, samples, texts
-from ocx.docs.roff import roff
-from ocx.docs.tree import Command, check, tree
-from ocx.errors import UsageError
+from ocx.cli.help import Command
+from ocx.commands.help import SCRIPTS
+from ocx.docs import samples, texts
+from ocx.docs.viewer import page_text
 from ocx.runtime import Runtime
 from tests.support.program import Ocx
 
 ROOT = Path(__file__).parents[2]
 TREE = tree(cli.root())
-COMMANDS = {command.title: command for command in TREE.walk()}
+COMMANDS = {command.title: command for command in walk(TREE)}
 PAGES = sorted((ROOT / "man").iterdir())
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
@@ -74,8 +77,8 @@ def test_nothing_may_lack_help(part: str) -> None:
     chat = COMMANDS["ocx chat"]
     empty = {
         "summary": "",
-        "options": tuple(replace(o, help="") for o in chat.options),
-        "arguments": tuple(replace(a, help="") for a in chat.arguments),
+        "options": tuple(o._replace(help="") for o in chat.options),
+        "arguments": tuple(a._replace(help="") for a in chat.arguments),
     }
     broken = replace(chat, **{part: empty[part]})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="has no help"):
@@ -136,7 +139,7 @@ def test_examples_are_commands_that_exist(example: str) -> None:
             expecting = False
         elif word.startswith("-") and word != "-":
             assert word in flags, f"{command.title} has no {word}"
-            expecting = flags[word].takes_value
+            expecting = flags[word].metavar is not None
         elif word in below:
             command = below[word]
         else:
@@ -150,16 +153,18 @@ def test_there_are_examples_to_check() -> None:
 
 def test_words_need_no_quotes_in_any_shell() -> None:
     """Commands, and the values that scripts list, are split at spaces and never evaluated."""
-    for command in TREE.walk():
+    for command in walk(TREE):
         assert WORD.fullmatch(command.name)
         for option in command.options:
             for value in (option.metavar or "").split("|"):
                 assert not set(value) & set("$`\\'\"*?[ "), f"{command.title}: {option.metavar}"
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", SCRIPTS)
 def test_the_program_prints_its_own_scripts(ocx: Ocx, shell: str) -> None:
-    assert ocx("completion", shell).has(0).text == script(shell, TREE)
+    assert ocx("completion", shell).has(0).text == (
+        ROOT / "completions" / SCRIPTS[shell]
+    ).read_text("utf-8")
 
 
 def test_zsh_finds_its_script() -> None:
@@ -167,9 +172,8 @@ def test_zsh_finds_its_script() -> None:
     assert (ROOT / "completions/_ocx").read_text().startswith("#compdef ocx opencodex-cli\n")
 
 
-def test_another_shell_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="csh"):
-        script("csh", TREE)
+def test_another_shell_is_a_usage_error(ocx: Ocx) -> None:
+    assert "no completion for 'csh'" in ocx("completion", "csh").has(2).stderr
 
 
 @pytest.mark.shells
@@ -205,18 +209,22 @@ def test_man_warns_of_nothing() -> None:
 
 
 def test_every_page_is_there() -> None:
-    names = {"-".join(command.path) + ".1" for command in TREE.walk()}
+    names = {"-".join(command.path) + ".1" for command in walk(TREE)}
     fixed = {"ocx-config.5", "ocx-environment.7", "ocx-exit-codes.7"}
     assert {page.name for page in PAGES} == names | fixed
 
 
-def test_roff_escapes_what_has_a_meaning() -> None:
-    from ocx.docs.page import Example, Page, Paragraph, section
-
-    page = Page("x", 1, "y", (section("Z", Paragraph(".a 'b' \\c … `-d`"), Example(".e\n'f")),))
+def test_roff_escapes_what_has_a_meaning_and_is_read_back() -> None:
+    words = Paragraph(".a 'b' \\c … ^~ \"`-d`\", `ocx`(1)")
+    page = Page("x", 1, "y", (section("Z", words, Example(".e\n\n'f")),))
     text = roff(page)
-    assert "\\&.a \\(aqb\\(aq \\ec \\[u2026] \\fB\\-d\\fR" in text
-    assert "\\&.e\n\\(aqf\n" in text
+    assert "\\&.a \\(aqb\\(aq \\ec \\[u2026] \\(ha\\(ti \\(dq\\fB\\-d\\fR\\(dq" in text
+    assert "\\&.e\n\n\\(aqf\n" in text
+    read = page_text(text, 80).splitlines()
+    assert read[:3] == ["x - y", "", "Z"]
+    assert read[3:] == [
+        "    .a 'b' \\c … ^~ \"`-d`\", ocx(1)", "", "        .e", "", "        'f"
+    ]  # fmt: skip
 
 
 def test_the_tree_is_read_without_the_parser() -> None:
@@ -227,6 +235,6 @@ def test_the_tree_is_read_without_the_parser() -> None:
     assert options["stream"].off == ("--no-stream",)
     assert options["model"].metavar == "ID"
     assert options["files"].repeatable
-    assert options["profile"].shared
+    assert options["profile"] not in chat.own
     assert not COMMANDS["ocx keys"].bare
     assert COMMANDS["ocx serve"].bare

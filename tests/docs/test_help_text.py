@@ -6,13 +6,13 @@ import re
 
 import pytest
 
+from docs.generator.tree import tree, walk
 from ocx.cli import table
-from ocx.docs.help import EXAMPLES, help_text
-from ocx.docs.prose import Sample, samples
-from ocx.docs.tree import Command, tree
+from ocx.cli.help import EXAMPLES, Command, help_text
+from ocx.docs import Sample, samples
 from tests.support.program import Ocx
 
-COMMANDS = {command.title: command for command in tree(table.root()).walk()}
+COMMANDS = {command.title: command for command in walk(tree(table.root()))}
 THREE_EXAMPLES = (
     "ocx",
     "ocx chat",
@@ -50,7 +50,7 @@ def test_no_line_is_too_wide_and_no_word_is_broken(title: str, width: int) -> No
     assert max(len(line) for line in written.splitlines() if " " in line.strip()) <= width
     words = set(text.split())
     explained = [command.summary, command.text]
-    explained += [each.help for each in (*command.own(), *command.arguments)]
+    explained += [each.help for each in (*command.own, *command.arguments)]
     assert not set(" ".join(explained).split()) - words
     assert examples.strip()
 

@@ -78,7 +78,8 @@ def run(pyz: Path, tmp_path: Path) -> Run:
 @only_in_full
 def test_built_twice_from_two_places_it_is_the_same_bytes(pyz: Path, tmp_path: Path) -> None:
     source = tmp_path / "a second, longer folder"
-    shutil.copytree(ROOT / "ocx", source / "ocx")
+    for name in ("ocx", "man", "completions", "docs"):
+        shutil.copytree(ROOT / name, source / name)
     shutil.copy(ROOT / "pyproject.toml", source)
     for path in source.rglob("*.py"):
         os.utime(path, (0, 1_000_000_000))

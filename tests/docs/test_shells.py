@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ocx.docs.completion import FILES
+from ocx.commands.help import SCRIPTS
 from tests.support.shell import INSTALL, Shell
 
 COMPLETIONS = Path(__file__).parents[2] / "completions"
@@ -58,7 +58,7 @@ def _is_old_bash() -> bool:
     return int(subprocess.run(asked, capture_output=True, check=True).stdout) < 4
 
 
-@pytest.fixture(params=list(FILES))
+@pytest.fixture(params=list(SCRIPTS))
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     """Start the shell, its caches filled with `models` and `profiles`."""
     name = request.param

@@ -42,12 +42,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_contents_of_the_wheel(wheel: Path) -> None:
     """The package, what it installs below share, and its metadata: no test, no cache, no secret."""
     names = zipfile.ZipFile(wheel).namelist()
-    package = sorted(
+    package = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "ocx").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
-    )
-    assert sorted(name for name in names if name.startswith("ocx/")) == package
+    }
+    shown = [*(ROOT / "man").iterdir(), *(ROOT / "completions").iterdir()]
+    shown += [ROOT / "docs/ms.md", ROOT / "docs/zh.md"]
+    package |= {f"ocx/share/{path.relative_to(ROOT)}" for path in shown}
+    assert {name for name in names if name.startswith("ocx/")} == package
     assert "ocx/py.typed" in names
     rest = {name.partition("/")[2] for name in names if not name.startswith("ocx/")}
     share = {name for name in rest if name.startswith("data/share/")}
@@ -103,6 +106,8 @@ def test_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
     assert ocx("completion", "bash") == (ROOT / "completions/ocx.bash").read_text()
     manual = ocx("help", "chat")
     assert manual.startswith("ocx-chat - ")
-    assert "EXAMPLES" in manual, "manual_text.toml is in the wheel"
+    assert "EXAMPLES" in manual
+    assert "Examples:" in ocx("chat", "--help"), "manual_text.toml is in the wheel"
+    assert ocx("help", "ms").startswith("Panduan ringkas ocx")
     assert (tmp_path / "share/man/man1/ocx.1").is_file()
     assert (site / "ocx/serve/openapi.json").is_file()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ocx.docs.completion_site import Site, shared_options, sites
-from ocx.docs.tree import Command, Option
-from ocx.docs.values import Values, of_option
+from docs.generator.completion_site import Site, shared_options, sites
+from docs.generator.values import Values, of_option
+from ocx.cli.help import Command
+from ocx.cli.typer_internals import Parameter
 
 
 def parts(root: Command) -> dict[str, str]:
@@ -33,11 +34,11 @@ def _commands(site: Site) -> str:
     return f"commands={_quoted(names)}" if names else ""
 
 
-def _flags(options: Sequence[Option]) -> str:
+def _flags(options: Sequence[Parameter]) -> str:
     return f"options={_quoted(' '.join(_all_flags(options)))}" if options else ""
 
 
-def _all_flags(options: Iterable[Option]) -> Iterator[str]:
+def _all_flags(options: Iterable[Parameter]) -> Iterator[str]:
     for option in options:
         yield from (*option.flags, *option.off)
 
@@ -47,9 +48,9 @@ def _own_values(found: Iterable[Site]) -> Iterator[tuple[str, str]]:
         yield from _values(site.title, site.options)
 
 
-def _values(title: str, options: Iterable[Option]) -> Iterator[tuple[str, str]]:
+def _values(title: str, options: Iterable[Parameter]) -> Iterator[tuple[str, str]]:
     for option in options:
-        if option.takes_value:
+        if option.metavar:
             yield (
                 "|".join(_pattern(title, flag) for flag in option.flags),
                 f"kind={_kind(of_option(option))}",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ocx.docs.completion_site import Site, shared_options, sites
-from ocx.docs.tree import Command, Option
-from ocx.docs.values import Values, of_option
+from docs.generator.completion_site import Site, shared_options, sites
+from docs.generator.values import Values, of_option
+from ocx.cli.help import Command
+from ocx.cli.typer_internals import Parameter
 
 
 def parts(root: Command) -> dict[str, str]:
@@ -26,13 +27,13 @@ def _case(words: Iterable[str]) -> str:
     return f"        case {' '.join(map(_quoted, words))}\n"
 
 
-def _taking(title: str, options: Iterable[Option]) -> Iterator[str]:
+def _taking(title: str, options: Iterable[Parameter]) -> Iterator[str]:
     for option in options:
-        if option.takes_value:
+        if option.metavar:
             yield from (f"{title} {flag}" for flag in option.flags)
 
 
-def _lines(found: Iterable[Site], shared: Iterable[Option]) -> Iterator[str]:
+def _lines(found: Iterable[Site], shared: Iterable[Parameter]) -> Iterator[str]:
     for option in shared:
         yield from _option("complete -c ocx", option)
     for site in found:
@@ -50,10 +51,10 @@ def _at(site: Site, place: str = "") -> str:
     return f"complete -c ocx -n {_quoted(condition)}"
 
 
-def _option(start: str, option: Option) -> Iterator[str]:
+def _option(start: str, option: Parameter) -> Iterator[str]:
     text = f"-d {_quoted(option.help)}"
     # An option with values we know takes only those; any text is fish's -x without -a.
-    offer = f" {_offer(of_option(option)) or '-x'}" if option.takes_value else ""
+    offer = f" {_offer(of_option(option)) or '-x'}" if option.metavar else ""
     yield f"{start} {_spelled(option.flags)}{_required(offer)} {text}"
     if option.off:
         yield f"{start} {_spelled(option.off)} {text}"

@@ -7,32 +7,23 @@ scripts start Python on every TAB and run what a model id says.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib.resources import files
+from pathlib import Path
 
-from ocx.docs import bash, fish, zsh
-from ocx.docs.tree import Command
-from ocx.errors import UsageError
+from docs.generator import bash, fish, zsh
+from ocx.cli.help import Command
+from ocx.commands.help import SCRIPTS
 
-_TEMPLATES = files(__package__) / "shell"
+_TEMPLATES = Path(__file__).parent / "shell"
 _GENERATORS: dict[str, Callable[[Command], dict[str, str]]] = {
     "bash": bash.parts,
     "zsh": zsh.parts,
     "fish": fish.parts,
 }
-FILES = {"bash": "ocx.bash", "zsh": "_ocx", "fish": "ocx.fish"}
-"""The name that each shell's script has in `completions/`."""
-SHELLS = tuple(FILES)
 
 
 def script(shell: str, root: Command) -> str:
-    """The completion script for one of `SHELLS`.
-
-    Raises:
-        UsageError: there is none for that shell.
-    """
-    if shell not in FILES:
-        raise UsageError(f"no completion for {shell!r}", hint=f"there is {', '.join(SHELLS)}")
-    template = (_TEMPLATES / FILES[shell]).read_text("utf-8")
+    """The completion script for one of `SCRIPTS`."""
+    template = (_TEMPLATES / SCRIPTS[shell]).read_text("utf-8")
     return _filled(template, _GENERATORS[shell](root))
 
 

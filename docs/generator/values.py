@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from ocx.cli.help import Command
+from ocx.cli.typer_internals import Parameter
+from ocx.commands.help import TOPICS
 from ocx.config.schema import SETTINGS
-from ocx.docs.topics import TOPICS
-from ocx.docs.tree import Argument, Command, Option
 
 Kind = Literal["text", "words", "files", "folders", "models", "profiles", "keys", "templates"]
 
@@ -64,13 +65,13 @@ _ARGUMENTS: dict[tuple[str, str], Values] = {
 }
 
 
-def of_option(option: Option) -> Values:
+def of_option(option: Parameter) -> Values:
     return _OPTIONS.get(option.name) or _of_metavar(option.metavar or "")
 
 
-def of_argument(command: Command, argument: Argument) -> Values:
+def of_argument(command: Command, argument: Parameter) -> Values:
     known = _ARGUMENTS.get((command.title, argument.name))
-    return known or _of_metavar(argument.metavar)
+    return known or _of_metavar(argument.value)
 
 
 def of_help(root: Command) -> Values:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from docs.generator.page import Heading, Page, Paragraph, Synopsis, Terms, filled, section
+from docs.generator.prose import prose
+from docs.generator.tree import walk
+from ocx.cli.help import Command
+from ocx.cli.typer_internals import Parameter
 from ocx.config.schema import ENVIRONMENT, SETTINGS, Setting
-from ocx.docs.page import Heading, Page, Paragraph, Synopsis, Terms, filled, section
-from ocx.docs.prose import prose
-from ocx.docs.tree import Argument, Command, Option, by_heading
 from ocx.errors import exit_code_table
 
 _SEE_ALSO = ("`ocx`(1)", "`ocx-config`(5)", "`ocx-environment`(7)", "`ocx-exit-codes`(7)")
@@ -15,21 +17,11 @@ _SEE_ALSO = ("`ocx`(1)", "`ocx-config`(5)", "`ocx-environment`(7)", "`ocx-exit-c
 
 def manual(root: Command) -> Iterator[Page]:
     """All of it."""
-    for command in root.walk():
+    for command in walk(root):
         yield command_page(command)
     yield config_page()
     yield environment_page()
     yield exit_codes_page()
-
-
-def topic_page(name: str) -> Page:
-    """The page of one of `topics.TOPICS`."""
-    pages = {
-        "exit-codes": exit_codes_page,
-        "environment": environment_page,
-        "config-file": config_page,
-    }
-    return pages[name]()
 
 
 def command_page(command: Command) -> Page:
@@ -113,13 +105,13 @@ def _commands(command: Command) -> Iterator[Terms]:
         )
 
 
-def _arguments(arguments: tuple[Argument, ...]) -> Iterator[Terms]:
+def _arguments(arguments: tuple[Parameter, ...]) -> Iterator[Terms]:
     if arguments:
-        yield Terms(tuple((a.metavar, a.help) for a in arguments))
+        yield Terms(tuple((a.value, a.help) for a in arguments))
 
 
 def _options(command: Command, is_root: bool) -> Iterator[Heading | Paragraph | Terms]:
-    groups = by_heading(command.options if is_root else command.own())
+    groups = command.shown
     for heading, options in groups.items():
         if len(groups) > 1:
             yield Heading(heading)
@@ -135,7 +127,7 @@ def _options(command: Command, is_root: bool) -> Iterator[Heading | Paragraph | 
         yield Paragraph("The options that every command knows are in `ocx`(1).")
 
 
-def _rows(option: Option) -> Iterator[tuple[str, str]]:
+def _rows(option: Parameter) -> Iterator[tuple[str, str]]:
     """The option, and apart from it what turns it off: else `-n` reads as if it turned it on."""
     yield _flags(option.flags, option.metavar), _help(option)
     if option.off:
@@ -147,11 +139,11 @@ def _flags(flags: tuple[str, ...], metavar: str | None) -> str:
     return ", ".join(f"`{flag}`" for flag in sorted(flags, key=len)) + value
 
 
-def _help(option: Option) -> str:
+def _help(option: Parameter) -> str:
     return option.help + (" Repeatable." if _may_repeat(option) else "")
 
 
-def _may_repeat(option: Option) -> bool:
+def _may_repeat(option: Parameter) -> bool:
     return option.repeatable and "repeatable" not in option.help.lower()
 
 

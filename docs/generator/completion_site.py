@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ocx.docs import values
-from ocx.docs.tree import RUNS_PROGRAMS, Command, Option
-from ocx.docs.values import Values
+from docs.generator import values
+from docs.generator.tree import walk
+from docs.generator.values import Values
+from ocx.cli.help import Command
+from ocx.cli.typer_internals import Parameter
+
+_RUN_PROGRAMS = ("ocx exec", "ocx serve")
+"""After `--` these take a command line that is not ours."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Site:
     title: str
     commands: tuple[tuple[str, str], ...]
     """Names and summaries of the commands below."""
-    options: tuple[Option, ...]
+    options: tuple[Parameter, ...]
     """Its own; the shared ones stand at every command."""
     arguments: tuple[Positional, ...]
     runs_programs: bool
@@ -34,18 +39,18 @@ def sites(root: Command) -> list[Site]:
     return list(_sites(root))
 
 
-def shared_options(root: Command) -> tuple[Option, ...]:
-    return tuple(option for option in root.options if option.shared)
+def shared_options(root: Command) -> tuple[Parameter, ...]:
+    return tuple(option for option in root.options if option not in root.own)
 
 
 def _sites(root: Command) -> Iterator[Site]:
-    for command in root.walk():
+    for command in walk(root):
         yield Site(
             command.title,
             tuple((below.name, below.summary) for below in command.commands),
-            command.own(),
+            command.own,
             tuple(_positionals(root, command)),
-            command.title in RUNS_PROGRAMS,
+            command.title in _RUN_PROGRAMS,
         )
 
 
@@ -54,4 +59,4 @@ def _positionals(root: Command, command: Command) -> Iterator[Positional]:
         known = values.of_argument(command, argument)
         if command.title == "ocx help":
             known = values.of_help(root)
-        yield Positional(argument.metavar.lower(), known, argument.many)
+        yield Positional(argument.value.lower(), known, argument.repeatable)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ocx.docs.completion_site import Positional, Site, shared_options, sites
-from ocx.docs.tree import Command, Option
-from ocx.docs.values import Values, of_option
+from docs.generator.completion_site import Positional, Site, shared_options, sites
+from docs.generator.values import Values, of_option
+from ocx.cli.help import Command
+from ocx.cli.typer_internals import Parameter
 
 
 def parts(root: Command) -> dict[str, str]:
@@ -70,12 +71,12 @@ def _option_specs(site: Site) -> list[str]:
     return [spec for option in site.options for spec in _specs(option)]
 
 
-def _specs(option: Option) -> Iterator[str]:
+def _specs(option: Parameter) -> Iterator[str]:
     """One specification a flag; a flag that was given takes its other names with it."""
     flags = (*option.flags, *option.off)
     before = "*" if option.repeatable else f"({' '.join(flags)})"
     value = ""
-    if option.takes_value:
+    if option.metavar:
         value = f":{_escaped(option.metavar or '')}:{_action(of_option(option))}"
     for flag in flags:
         joint = "" if not value else "=" if flag.startswith("--") else "+"
