@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class OcxError(Exception):
@@ -42,6 +42,7 @@ class OcxError(Exception):
         sent: the request may have reached the server.
         headers: of the server's refusal, names in lower case.
         body: of the server's refusal, as far as it was read.
+        reply: what arrived of an answer that is no whole one, as an `ocx.api.Reply`.
     """
 
     exit_code: ClassVar[int] = 1
@@ -72,6 +73,7 @@ class OcxError(Exception):
         self.sent = True
         self.headers: Mapping[str, str] = {}
         self.body: bytes | None = None
+        self.reply: Any = None
 
     @property
     def retryable(self) -> bool:

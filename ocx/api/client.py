@@ -125,7 +125,7 @@ class Client:
         """POST /chat/completions and read the whole answer; `reply.json` is a chat.completion.
 
         Raises:
-            CutAnswerError: (an IncompleteError) its `reply` holds what arrived.
+            IncompleteError: its `reply` holds what arrived.
             RejectedError: also if the content filter left no text.
             ServerError: also for a 200 that is not a chat completion.
         """

@@ -138,7 +138,7 @@ class Stream:
             raise unexpected(head, self._state.keys)
         else:
             yield from self._events(head, pieces)
-        error = self._state.verdict()
+        error = self._state.final_error()
         if error is not None:
             # Plain text has no events; its first words say more than their absence.
             raise unexpected(head, self._state.keys) if kind == "other" and not self._any else error
@@ -183,7 +183,7 @@ class Stream:
                     yield deltas
         except EventTooLarge as error:
             self._error = ServerError(str(error), hint=TOO_LARGE_HINT, rerun_helps=False)
-        self._conclude(lost)
+        self._raise_if_broken(lost)
 
     def _read(self, events: list[str]) -> list[Delta]:
         deltas: list[Delta] = []
@@ -201,7 +201,7 @@ class Stream:
             self._mark(deltas)
         return deltas
 
-    def _conclude(self, lost: OcxError | None) -> None:
+    def _raise_if_broken(self, lost: OcxError | None) -> None:
         state = self._state
         garbage = isinstance(self._error, NotJsonError)
         if state.finished and (garbage or not self._error):
@@ -216,7 +216,7 @@ class Stream:
         if isinstance(error, DeadlineError) and error is lost:
             raise error
         if error is not None:
-            raise state.broken(error)
+            raise state.as_incomplete(error)
 
     def _mark(self, deltas: list[Delta]) -> None:
         self._any = self._any or bool(deltas)

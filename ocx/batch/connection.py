@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import Balance, parse_balance
-from ocx.api.completion import RefusedError, UnfitAnswerError, document_of
+from ocx.api.completion import document_of
 from ocx.api.error_response import parse
 from ocx.api.error_words import decoded
 from ocx.api.message import text_of
@@ -27,7 +27,7 @@ from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.row import CHAT_PATH, Row, check_expectation
 from ocx.chat.attempts import Body, Trip, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
-from ocx.errors import DeadlineError, NetworkError, OcxError, ServerError
+from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
 from ocx.jsontext import map_texts
 from ocx.secret import mask
 
@@ -132,10 +132,12 @@ class ApiConnection:
         refusal = False
         try:
             reply = await self._pool.chat(attempt.body)
-        except UnfitAnswerError as unfit:
+        except OcxError as unfit:
+            if unfit.reply is None:
+                raise
             attempt.answer = fetched(unfit.reply)
             heard.add(attempt.answer, unfit.reply)
-            refusal = isinstance(unfit, RefusedError) and not self._checks.need_text
+            refusal = isinstance(unfit, RejectedError) and not self._checks.need_text
             if not refusal or answer_fault(unfit.reply.json) is not None:
                 raise
             return text_of(unfit.reply.json["choices"][0]["message"]["refusal"])

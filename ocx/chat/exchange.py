@@ -245,14 +245,12 @@ class _Attempt:
         return keep
 
     def _fetch(self) -> None:
-        from ocx.api.completion import UnfitAnswerError
-
         try:
             reply = self._exchange.client.chat(self._body)
-        except UnfitAnswerError as unfit:
-            if self._gives_up(unfit):
+        except OcxError as unfit:
+            if unfit.reply is not None and self._gives_up(unfit):
                 self.answer = whole_answer(unfit.reply)
-            else:
+            elif unfit.reply is not None:
                 self._fetched(unfit.reply, complete=False)
             raise
         self._fetched(reply, complete=True)

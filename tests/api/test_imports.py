@@ -22,7 +22,7 @@ def run(code: str) -> str:
 
 
 PURE = (
-    "api", "api.balance", "api.chunk_template", "api.completion", "api.error_response",
+    "api", "api.balance", "api.completion", "api.error_response",
     "api.http", "api.proxy", "api.retry", "api.sse", "api.stream_state",
     "api.types", "api.urls",
 )  # fmt: skip
