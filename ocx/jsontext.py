@@ -11,6 +11,23 @@ _DEEPEST = 500
 """Levels. How many Python's own parser follows depends on its version, from 900 to 100,000."""
 
 
+class TooDeep(ValueError):
+    """The document is nested more deeply than it is followed."""
+
+
+def loads(text: str | bytes, **hooks: Any) -> Any:
+    """`json.loads`, which raises RecursionError too.
+
+    Raises:
+        ValueError: it is not JSON.
+        TooDeep: it may be.
+    """
+    try:
+        return json.loads(text, **hooks)
+    except RecursionError:
+        raise TooDeep("nested too deeply") from None
+
+
 def parse(text: str, **hooks: Any) -> Any:
     """JSON by RFC 8259 and nothing more: NaN and Infinity are refused.
 
@@ -19,11 +36,11 @@ def parse(text: str, **hooks: Any) -> Any:
 
     Raises:
         ValueError: it is not JSON.
-        RecursionError: it is nested too deeply.
+        TooDeep: it is nested deeper than 500 levels.
     """
-    value = json.loads(text, parse_constant=_refuse, **hooks)
+    value = loads(text, parse_constant=_refuse, **hooks)
     if text.count("[") + text.count("{") > _DEEPEST and _is_too_deep(value):
-        raise RecursionError(f"more than {_DEEPEST} levels")
+        raise TooDeep(f"more than {_DEEPEST} levels")
     return value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -23,6 +22,7 @@ from ocx.api.http import sniff
 from ocx.api.types import Reply
 from ocx.api.usage import number_in
 from ocx.errors import OcxError
+from ocx.jsontext import loads
 
 __all__ = ["Balance", "Confidence", "parse_balance"]
 
@@ -102,13 +102,13 @@ def _scaled(found: Balance, scale: Decimal | None) -> Balance:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(
+        return loads(
             body,
             parse_float=_decimal,
             parse_constant=lambda _: None,  # NaN and Infinity are no numbers
             object_pairs_hook=_object,
         )
-    except (ValueError, RecursionError):
+    except ValueError:
         page = sniff(body) == "html"
         kind = "an HTML page, not JSON" if page else "not JSON"
         raise unreadable(f"the answer is {kind}") from None

@@ -6,7 +6,6 @@ The provider documents five statuses and no body, so every common shape is read:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +21,7 @@ from ocx.errors import (
     RejectedError,
     ServerError,
 )
+from ocx.jsontext import loads
 from ocx.secret import Secret, redact
 
 MAX_TEXT = 500
@@ -180,10 +180,10 @@ def request_id(headers: Mapping[str, str], keys: Sequence[Secret]) -> str | None
 def parse(body: bytes | str, content_type: str = "") -> Any:
     """The body's JSON, in whatever encoding; None if it is not JSON."""
     try:
-        return json.loads(body)
+        return loads(body)
     except UnicodeDecodeError:
         return parse(_text_of(body, content_type))
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from ocx.api.retry import retry_after
 from ocx.charsets import guess
 from ocx.errors import OcxError
+from ocx.jsontext import loads
 
 _QUOTA_CODES = {
     "insufficient_quota",  # OpenAI
@@ -171,8 +171,8 @@ def _details(document: Any) -> Iterator[dict[str, Any]]:
 def _places(body: bytes) -> Iterator[str]:
     """Where a body says what is wrong: OpenAI's `param`, `loc` and `msg` of FastAPI's details."""
     try:
-        document = json.loads(decoded(body))
-    except (ValueError, RecursionError):
+        document = loads(decoded(body))
+    except ValueError:
         return
     document = document[0] if isinstance(document, list) and document else document
     found = document if isinstance(document, dict) else {}

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ocx.jsontext import loads
+
 _REASONING = ("reasoning_content", "reasoning")
 _MEDIA = ("image", "audio", "video")
 _JOINED = ("arguments", "input", "data", "transcript")  # the fields that come in pieces
@@ -252,8 +254,8 @@ def _text_of_arguments(function: Mapping[str, Any]) -> str:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        loads(text, parse_constant=_no_constant)
+    except ValueError:
         return False
     return True
 

@@ -7,7 +7,7 @@ which may stand raw inside JSON.
 
 from __future__ import annotations
 
-import json
+from ocx.jsontext import loads
 
 MAX_EVENT = 32 * 1024 * 1024
 TOO_LARGE_HINT = "ask for fewer or smaller images, or for links to them"
@@ -137,7 +137,7 @@ def _is_document(line: bytes) -> bool:
     if len(line) <= _LONGEST_DONE and is_done(line.decode("utf-8", "replace")):
         return True
     try:
-        json.loads(line)
-    except (ValueError, RecursionError):
+        loads(line)
+    except ValueError:
         return False
     return True

@@ -9,7 +9,6 @@ The body of POST /chat/completions, from settings and messages.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from ocx.config.settings import Settings
 from ocx.config.values import BadValue
 from ocx.decoding import decode
 from ocx.errors import UsageError
-from ocx.jsontext import parse
+from ocx.jsontext import TooDeep, loads, parse
 
 STDIN = "-"
 
@@ -100,10 +99,10 @@ def parse_messages(text: str, name: str) -> MessagesFile:
     """
     try:
         document = parse(text)
+    except TooDeep:
+        raise UsageError(f"{name} is nested too deeply") from None
     except ValueError as error:
         raise UsageError(f"{name} is not JSON: {error}", hint=_HINT) from None
-    except RecursionError:
-        raise UsageError(f"{name} is nested too deeply") from None
     if isinstance(document, list):
         return MessagesFile(_checked(document, name))
     body = document.get("body", document) if isinstance(document, dict) else None
@@ -205,11 +204,11 @@ def read_tools(given: str, read_stdin: Callable[[], bytes]) -> list[dict[str, An
     """
     text, name = _text(given, read_stdin)
     try:
-        document = json.loads(text, parse_constant=_refuse)
+        document = loads(text, parse_constant=_refuse)
+    except TooDeep:
+        raise UsageError(f"--tools: {name} is nested too deeply") from None
     except ValueError as error:
         raise UsageError(f"--tools: {name} is not JSON: {error}", hint=_TOOL_HINT) from None
-    except RecursionError:
-        raise UsageError(f"--tools: {name} is nested too deeply") from None
     if isinstance(document, Mapping) and isinstance(document.get("tools"), list):
         document = document["tools"]
     rows = document if isinstance(document, list) else [document]

@@ -21,7 +21,7 @@ from typing import Any
 from ocx.chat.messages import STDIN, read_file
 from ocx.config.values import composed
 from ocx.errors import UsageError
-from ocx.jsontext import parse
+from ocx.jsontext import TooDeep, parse
 
 _PLACE = r"\$(?:(?P<dollar>\$)|\{(?P<braced>[^{}\r\n]+)\}|(?P<word>[^\W\d][\w%s]*))"
 _ASCII = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -158,10 +158,10 @@ def _value(name: str, text: str, read_stdin: Callable[[], bytes]) -> Any:
         text = read_file(text[1:], read_stdin)
     try:
         return parse(text)
+    except TooDeep:
+        raise UsageError(f"-O {name}: the value is nested too deeply") from None
     except ValueError:
         return text
-    except RecursionError:
-        raise UsageError(f"-O {name}: the value is nested too deeply") from None
 
 
 def check_report(report: str | None, output: str | None, flag: str = "--report") -> None:
@@ -213,5 +213,5 @@ def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, An
 def _document(name: str, text: str) -> Any:
     try:
         return parse(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise UsageError(f"the field {name} is not JSON", hint="-f sends a text as it is") from None

@@ -21,7 +21,7 @@ from ocx.chat.extract import only_block
 from ocx.chat.shorthand import from_shorthand
 from ocx.decoding import decode
 from ocx.errors import InvalidAnswerError, OcxError, UsageError
-from ocx.jsontext import parse
+from ocx.jsontext import TooDeep, parse
 
 try:
     from jsonschema import exceptions
@@ -67,10 +67,10 @@ class Schema:
         text = _bare(answer)
         try:
             error = exceptions.best_match(self._validator.iter_errors(parse_json(text)))
+        except (TooDeep, RecursionError):
+            raise InvalidAnswerError("the answer is nested too deeply to be checked") from None
         except ValueError as problem:
             raise InvalidAnswerError(f"the answer is not JSON: {problem}") from None
-        except RecursionError:
-            raise InvalidAnswerError("the answer is nested too deeply to be checked") from None
         if error is not None:
             reason = _one_line(error.message)
             raise InvalidAnswerError(
@@ -164,7 +164,7 @@ def parse_json(text: str) -> Any:
 
     Raises:
         ValueError: it is not.
-        RecursionError: it is nested too deeply.
+        TooDeep: it may be.
     """
     return parse(text, parse_float=_finite, object_pairs_hook=_unique)
 
@@ -193,7 +193,7 @@ def _bare(answer: str) -> str:
 def _document(text: str, name: str) -> dict[str, Any]:
     try:
         document = parse_json(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"the schema in {name} is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise UsageError(f"the schema in {name} is not a JSON object")

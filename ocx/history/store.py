@@ -26,7 +26,7 @@ from ocx.history.database import (
     writing,
 )
 from ocx.history.filters import Filters
-from ocx.jsontext import compact
+from ocx.jsontext import compact, loads
 from ocx.owners import is_out_of_reach
 from ocx.secret import Secret
 
@@ -280,10 +280,10 @@ def _entry(row: Sequence[Any]) -> Entry:
     try:
         for name in _JSON:
             if values[name] is not None:
-                values[name] = json.loads(values[name])
+                values[name] = loads(values[name])
         if values["credits"] is not None:
             values["credits"] = Decimal(values["credits"])
-    except (ValueError, TypeError, RecursionError, InvalidOperation) as error:
+    except (ValueError, TypeError, InvalidOperation) as error:
         number = values["id"]
         raise HistoryError(
             f"call {number} of the history is damaged", hint=f"`ocx history rm {number}` removes it"

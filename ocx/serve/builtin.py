@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from ocx.jsontext import compact
+from ocx.jsontext import compact, loads
 from ocx.serve import answer as tokens
 from ocx.serve.answer import Answer, CallToken, Finish, Part, Token
 from ocx.serve.openai_format import ApiProblem
@@ -167,8 +167,8 @@ def _in_format(wanted: dict[str, Any], text: str) -> str:
 
 def _object_of(text: str) -> str:
     """The object that the prompt is, else one with the keys that it quotes, else its echo."""
-    with contextlib.suppress(ValueError, RecursionError):
-        if isinstance(json.loads(text), dict):
+    with contextlib.suppress(ValueError):
+        if isinstance(loads(text), dict):
             return text
     keys = quoted(text) if re.search(r"\b(keys?|fields?)\b", text, re.IGNORECASE) else []
     return json.dumps(dict.fromkeys(keys, "") or {"echo": text}, ensure_ascii=False)

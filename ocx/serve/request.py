@@ -121,8 +121,7 @@ def _has_too_many_parts(data: bytes) -> bool:
 def _object(data: bytes) -> dict[str, Any]:
     try:
         body = parse(data.decode())
-    except (ValueError, RecursionError) as error:
-        # RecursionError: brackets nested deeper than the interpreter follows.
+    except ValueError as error:
         text = str(error) if isinstance(error, json.JSONDecodeError) else "cannot be decoded"
         raise ApiProblem(400, f"the body is not JSON: {text}", code="invalid_json") from error
     if not isinstance(body, dict):

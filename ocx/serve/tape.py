@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import is_at, open_partial, sync
-from ocx.jsontext import map_texts
+from ocx.jsontext import loads, map_texts
 from ocx.owners import check_folder, keeps_owners
 from ocx.secret import Secret, mask, redact
 from ocx.serve.openai_format import dump
@@ -105,8 +105,8 @@ class Tape:
 def request_of(method: str, path: str, query: str, body: bytes) -> dict[str, Any]:
     """What identifies a request; a body that is JSON counts by its value, not its spelling."""
     try:
-        content: Any = json.loads(body) if body else None
-    except (ValueError, RecursionError):
+        content: Any = loads(body) if body else None
+    except ValueError:
         content = body.decode("utf-8", "backslashreplace")
     return {"method": method, "path": path, "query": query, "body": content}
 
@@ -218,7 +218,7 @@ def _document(recording: Recording) -> dict[str, Any]:
 
 def _recording(path: Path, number: int, line: str) -> Recording:
     try:
-        entry = json.loads(line)
+        entry = loads(line)
         pieces = [
             (int(at), text.encode("utf-8", "surrogateescape")) for at, text in entry["pieces"]
         ]
@@ -226,7 +226,7 @@ def _recording(path: Path, number: int, line: str) -> Recording:
         request, _ = masked_request(entry["request"], ())
         masks = tuple(masked for masked in entry.get("masks", ()) if "…" in masked)
         return Recording(request, int(entry["status"]), headers, pieces, masks)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}:{number}: not a recording") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -10,7 +9,7 @@ from typing import Any, TypeGuard
 
 from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
 from ocx.api.usage import cached_tokens
-from ocx.jsontext import compact
+from ocx.jsontext import compact, loads
 from ocx.secret import Secret, StreamMask, mask, redact
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
 from ocx.serve.openai_format import ApiProblem, Usage
@@ -180,8 +179,8 @@ def error_text(body: bytes) -> str:
     """The message of an error body, printable, without anything shaped like a key."""
     text = body.decode("utf-8", "replace")
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = loads(text)
+    except ValueError:
         document = None
     if isinstance(document, dict):
         error = document.get("error", document)
@@ -196,8 +195,8 @@ def broken(message: str) -> ApiProblem:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = loads(text)
+    except ValueError as error:
         raise broken("the upstream sent what is not JSON") from error
     if not isinstance(document, dict):
         raise broken("the upstream sent JSON that is no object")
