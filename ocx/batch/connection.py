@@ -1,4 +1,4 @@
-"""The network of a run: a row in, its outcome out."""
+"""The network of a run: a row in, its outcome out; many at once, on one event loop."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer as ApiAnswer
-from ocx.api.balance import Balance, parse_balance
+from ocx.api.balance import parse_balance
 from ocx.api.completion import document_of
 from ocx.api.error_response import parse
 from ocx.api.error_words import decoded
 from ocx.api.message import text_of
 from ocx.api.models import model_ids
 from ocx.api.pool import Pool
+from ocx.api.retry import backoff
 from ocx.api.types import Endpoint, Reply
 from ocx.api.usage import Cost, cost_in_answer
 from ocx.batch.batch_row import answer_fault
-from ocx.batch.control.failures import backoff, kind_of
+from ocx.batch.control.failures import kind_of
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.row import CHAT_PATH, Row, check_expectation
-from ocx.chat.attempts import Body, Trip, attempts, check_answer, fetched
+from ocx.chat.attempts import Trip, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
 from ocx.jsontext import map_texts
@@ -38,32 +39,8 @@ if TYPE_CHECKING:
 _MINUTE = 60.0
 
 
-class Connection(Protocol):
-    """What a run needs of the network; many rows at once, on one event loop."""
-
-    async def send(self, row: Row) -> Outcome:
-        """Send the row once, without retries."""
-        ...
-
-    async def probe(self) -> bool:
-        """Whether the server answers at all, by a request that costs nothing."""
-        ...
-
-    async def balance(self) -> Decimal:
-        """Raises: OcxError if it cannot be read for sure."""
-        ...
-
-    async def model_ids(self) -> list[str]:
-        """Raises: OcxError if they cannot be read."""
-        ...
-
-    async def close(self) -> None:
-        """End what is running."""
-        ...
-
-
-class ApiConnection:
-    """On a pool of connections to the API.
+class Connection:
+    """A pool of connections to the API.
 
     Args:
         checks: what every answer must be; `schema` is the one they name, read.
@@ -92,63 +69,56 @@ class ApiConnection:
         self._readings = [] if readings is None else readings
 
     async def send(self, row: Row) -> Outcome:
+        """Send the row once, without retries."""
+        heard = _Heard()
         try:
-            outcome = await (self._ask(row) if row.path == CHAT_PATH else self._post(row))
+            if row.path != CHAT_PATH:
+                return await self._post(row, heard)
+            text = await self._valid_text(row, heard)
+            if row.expect is not None:
+                check_expectation(row.expect, text)
+            return heard.answer(text)
         except OcxError as error:
-            outcome = _refused(error)
-        return self._masked(outcome) if isinstance(outcome, Failure) else outcome
-
-    def _masked(self, failure: Failure) -> Failure:
-        """No key that the server repeats stands in an output."""
+            failure = heard.failure(error)
+        # No key that the server repeats stands in an output.
         failure.error.message = mask(failure.error.message, self._secrets)
-        body = map_texts(failure.body, lambda text: mask(text, self._secrets))
-        return replace(failure, body=body)
+        return replace(failure, body=map_texts(failure.body, lambda t: mask(t, self._secrets)))
 
-    async def _ask(self, row: Row) -> Outcome:
-        heard = _Requests()
+    async def _valid_text(self, row: Row, heard: _Heard) -> str:
         body = dict(row.body)
         if self._format is not None and body.get("response_format") == self._format:
             del body["response_format"]  # added again, or asked for in words instead
-        try:
-            text = await self._valid_text(body, heard)
-            if row.expect is not None:
-                check_expectation(row.expect, text)
-        except OcxError as error:
-            return heard.failure(error)
-        return heard.answer(text)
-
-    async def _valid_text(self, body: Body, heard: _Requests) -> str:
         steps = attempts(body, self._checks, self._schema, self._in_words)
-        attempt = next(steps)
+        trip = next(steps)
         while True:
             try:
-                return await self._text(attempt, heard)
+                return await self._text(trip, heard)
             except OcxError as error:
-                attempt = steps.throw(error)
+                trip = steps.throw(error)
 
-    async def _text(self, attempt: Trip, heard: _Requests) -> str:
+    async def _text(self, trip: Trip, heard: _Heard) -> str:
         """The answer's text; a refusal of the model is one, unless its text is checked."""
         heard.begin()
-        refusal = False
         try:
-            reply = await self._pool.chat(attempt.body)
+            reply = await self._pool.chat(trip.body)
         except OcxError as unfit:
             if unfit.reply is None:
                 raise
-            attempt.answer = fetched(unfit.reply)
-            heard.add(attempt.answer, unfit.reply)
+            trip.answer = fetched(unfit.reply)
+            heard.add(trip.answer, unfit.reply)
             refusal = isinstance(unfit, RejectedError) and not self._checks.need_text
             if not refusal or answer_fault(unfit.reply.json) is not None:
                 raise
             return text_of(unfit.reply.json["choices"][0]["message"]["refusal"])
-        attempt.answer = answer = fetched(reply)
+        trip.answer = answer = fetched(reply)
         heard.add(answer, reply)
         # All else that answer_fault looks at, the pool has.
         if answer.finish_reason is None and (fault := answer_fault(answer.fields)) is not None:
             raise fault
-        return check_answer(self._checks, self._schema, attempt.answer)
+        return check_answer(self._checks, self._schema, trip.answer)
 
-    async def _post(self, row: Row) -> Outcome:
+    async def _post(self, row: Row, heard: _Heard) -> Outcome:
+        heard.begin()
         content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
         reply = await self._pool.request("POST", row.path, content=content)
         cost = _cost(document_of(reply))
@@ -157,6 +127,7 @@ class ApiConnection:
         )
 
     async def probe(self) -> bool:
+        """Whether the server answers at all, by a request that costs nothing."""
         try:
             await self._pool.models()
         except (NetworkError, DeadlineError):
@@ -173,9 +144,14 @@ class ApiConnection:
         return model_ids((await self._pool.models()).json)
 
     async def balance(self) -> Decimal:
+        """Raises: OcxError if it cannot be read for sure."""
         reply = await self._read_balance()
         found = parse_balance(reply, path=self._balance_path, scale=self._balance_scale)
-        self._note(found)
+        # For the history: the first, the last, and one a minute between them.
+        readings = self._readings
+        if len(readings) > 1 and readings[-1][0] - readings[-2][0] < _MINUTE:
+            readings.pop()
+        readings.append((time.time(), found))
         if found.unlimited:
             return Decimal("Infinity")
         if found.amount is None or found.confidence == "guessed":
@@ -192,44 +168,38 @@ class ApiConnection:
                 return await self._pool.balance()
             except OcxError as error:
                 wait = backoff(attempt, error.retry_after)
-                if attempt > self._retries or wait > _MINUTE or not kind_of(_refused(error)).again:
+                again = kind_of(error, sent=error.sent).again
+                if attempt > self._retries or wait > _MINUTE or not again:
                     raise
             await asyncio.sleep(wait)
         raise AssertionError("it counts without end")
 
-    def _note(self, found: Balance) -> None:
-        """For the history: the first, the last, and one a minute between them."""
-        known = self._readings
-        if len(known) > 1 and known[-1][0] - known[-2][0] < _MINUTE:
-            known.pop()
-        known.append((time.time(), found))
-
     async def close(self) -> None:
+        """End what is running."""
         await self._pool.close()
 
 
-class _Requests:
+class _Heard:
     """What is known of each request that was sent for a row: those that ask again cost too."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self._count = 0
         self._last: ApiAnswer | None = None
         self._raw: bytes | None = None
-        self._costs: list[Cost] = []
+        self._costs: list[Decimal | None] = []
 
     def begin(self) -> None:
-        self.count += 1
+        self._count += 1
         self._last = self._raw = None
 
     def add(self, answer: ApiAnswer, reply: Reply) -> None:
         self._last = answer
         # Calls get ids where the server gave none, so their document may not be what came.
         self._raw = None if answer.tool_calls else reply.body
-        self._costs.append(_cost(answer.fields))
+        self._costs.append(_cost(answer.fields).credits)
 
     def answer(self, text: str) -> Answer:
-        last = self._last or ApiAnswer()
-        credits = self._credits()
+        last, credits = self._last or ApiAnswer(), self._credits()
         return Answer(
             text,
             last.fields,
@@ -237,35 +207,29 @@ class _Requests:
             headers=last.headers,
             credits=credits,
             credits_source="unknown" if credits is None else "response",
-            requests=self.count,
+            requests=self._count,
             raw=self._raw,
         )
 
     def failure(self, error: OcxError) -> Failure:
+        """With the answer that came, else with the server's own words, if it had any."""
         last = self._last
-        if last is None or not last.fields:
-            return _refused(error, self._credits(), self.count)
-        return Failure(
-            error, last.headers, last.fields, credits=self._credits(), requests=self.count
-        )
+        if last is not None and last.fields:
+            said = Failure(error, last.headers, last.fields)
+        else:
+            body = None if error.body is None else _document(error.body, error.headers)
+            said = Failure(error, error.headers, body, error.sent)
+        return replace(said, credits=self._credits(), requests=self._count)
 
     def _credits(self) -> Decimal | None:
         """Of all requests together; None if one of them does not tell, or there is none."""
-        known = [cost.credits for cost in self._costs if cost.credits is not None]
-        if not known or len(known) < len(self._costs):
-            return None
-        return sum(known, Decimal(0))
+        known = [cost for cost in self._costs if cost is not None]
+        return sum(known, Decimal(0)) if known and len(known) == len(self._costs) else None
 
 
 def _cost(document: Any) -> Cost:
     found = cost_in_answer(document if isinstance(document, Mapping) else None)
     return found or Cost(None, "unknown")
-
-
-def _refused(error: OcxError, credits: Decimal | None = None, requests: int = 1) -> Failure:
-    """A failure without an answer: with the server's own words, if it had any."""
-    body = None if error.body is None else _document(error.body, error.headers)
-    return Failure(error, error.headers, body, error.sent, credits, requests)
 
 
 def _document(body: bytes, headers: Mapping[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""A run on one event loop: rows in, requests out, results handed over as they end.
+"""A run on one event loop: tasks in, requests out, results handed over as they end.
 
 What is sent when is the scheduler's business. A result is handed over in the same step as its
 answer is read, so that nothing which is paid waits in memory for being written.
@@ -7,7 +7,6 @@ answer is read, so that nothing which is paid waits in memory for being written.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
@@ -16,29 +15,24 @@ from typing import Protocol
 from ocx.api.pool_connection import UnsentError
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import Action, Over, Probe, ReadBalance, Send, Stop, Task, Wait
+from ocx.batch.control.settings import Action, Step, Stop, Task, Wait
 from ocx.batch.finished_rows import id_key
 from ocx.batch.result import Answer, Outcome, Result
-from ocx.batch.row import BadRow, Row
 from ocx.errors import OcxError
 
-DRAIN = 10.0
 _LOW = 32  # rows that are wanted before it is worth reading on
 
 
-class Skipped(Enum):
-    """In place of a row: there are more, but the network should be looked after first."""
+class Recheck(Enum):
+    """In place of a task: there are more, but the network should be looked after first."""
 
-    SKIPPED = 0
+    RECHECK = 0
 
 
-SKIPPED = Skipped.SKIPPED
+RECHECK = Recheck.RECHECK
 
-Fed = Row | BadRow | Result | Skipped | None
+FeedItem = Task | Result | Recheck | None
 """None says that there is no row at the moment; a Result is passed on."""
-
-Rows = Iterator[Fed]
-Deliver = Callable[[Sequence[Result]], object]
 
 
 class Journal(Protocol):
@@ -49,17 +43,13 @@ class Journal(Protocol):
 
 
 class NoJournal:
-    def begin(self, key: int) -> None:
-        pass
-
-    def end(self, key: int) -> None:
-        pass
+    def begin(self, key: int) -> None: ...
+    def end(self, key: int) -> None: ...
 
 
 class Engine:
     """Args:
         deliver: takes the results; what it raises ends the run.
-        task_of: a row with its hash.
         drain: seconds that requests in flight may take after `stop_soon`.
 
     Attributes:
@@ -70,24 +60,21 @@ class Engine:
 
     def __init__(
         self,
-        rows: Rows,
+        feed: Iterator[FeedItem],
         connect: Callable[[], Connection],
         scheduler: Scheduler,
-        task_of: Callable[[Row], Task],
-        deliver: Deliver,
-        *,
-        journal: Journal | None = None,
-        drain: float = DRAIN,
-        clock: Callable[[], float] = time.monotonic,
+        deliver: Callable[[Sequence[Result]], object],
+        journal: Journal,
+        drain: float,
+        clock: Callable[[], float],
     ) -> None:
-        self._rows = rows
+        self._items = feed
         self._connect = connect
-        self._task_of = task_of
+        self._scheduler = scheduler
         self._deliver = deliver
-        self._journal = journal or NoJournal()
+        self._journal = journal
         self._drain = drain
         self._clock = clock
-        self.scheduler = scheduler
         self.aborted = 0
         self.delivered = self.taken = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -115,7 +102,14 @@ class Engine:
                 self._halt()
             await self._over.wait()
         finally:
-            await self._end()
+            if self._alarm is not None:
+                self._alarm.cancel()
+            tasks = list(self._running)
+            for task in tasks:
+                task.remove_done_callback(self._ended)
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._connection.close()
         if self._error is not None:
             raise self._error
 
@@ -150,16 +144,13 @@ class Engine:
             while True:
                 self._feed()
                 action = self._decide()
-                if isinstance(action, Wait | Over):
+                if isinstance(action, Wait) or action is Step.FINISHED:
                     break
-                self._start(action)
+                task = asyncio.create_task(self._work(action))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
         except BaseException as error:  # of the rows or of who takes the results, or a bug
             self._fail(error)
-
-    def _start(self, action: Action) -> None:
-        task = asyncio.create_task(self._work(action))
-        self._running.add(task)
-        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -168,9 +159,10 @@ class Engine:
     async def _work(self, action: Action) -> None:
         """Do what is to be done, one after the other, as long as there is something."""
         try:
-            while not isinstance(action, Wait | Over):
-                await self._perform(action)
-                if self.scheduler.wants() >= _LOW:
+            while not (isinstance(action, Wait) or action is Step.FINISHED):
+                if ended := await self._perform(action):
+                    self._deliver(ended)
+                if self._scheduler.wants() >= _LOW:
                     self._feed()
                 action = self._decide()
         except Exception as error:  # a bug: it must end the run, not one task alone
@@ -179,31 +171,27 @@ class Engine:
     def _decide(self) -> Action:
         """What may be done now; a wait sets the alarm, the end of all is told."""
         if self._error is not None:
-            return Over()
-        held = self.delivered - self.taken
-        full = held and held + self.scheduler.in_flight >= self.scheduler.window.limit
-        if full and self.scheduler.stop is None:
+            return Step.FINISHED
+        held, scheduler = self.delivered - self.taken, self._scheduler
+        if held and held + scheduler.in_flight >= scheduler.window.limit and not scheduler.stop:
             self._starving = True
             return Wait()
-        action = self.scheduler.next(self._clock())
-        if isinstance(action, Send):
-            self._journal.begin(id_key(action.task.row.id))
-        elif isinstance(action, Wait):
-            self._set_alarm(action.seconds)
-        elif isinstance(action, Over) and not self.scheduler.in_flight:
+        action = scheduler.next(self._clock())
+        if isinstance(action, Task):
+            self._journal.begin(id_key(action.row.id))
+        elif isinstance(action, Wait) and action.seconds is not None:
+            self._wake_in(action.seconds)
+        elif action is Step.FINISHED and not scheduler.in_flight:
             self._over.set()
         return action
 
-    def _set_alarm(self, seconds: float | None) -> None:
-        if seconds is None:
-            return
+    def _wake_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
-        if self._alarm is not None:
-            if self._alarm.when() <= due:
-                return
-            self._alarm.cancel()
-        self._alarm = loop.call_at(due, self._ring)
+        if self._alarm is None or self._alarm.when() > due:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
         self._alarm = None
@@ -211,42 +199,40 @@ class Engine:
 
     def _feed(self) -> None:
         """Add as many rows as the scheduler wants."""
-        wanted = 0 if self._exhausted or self._stop_asked else self.scheduler.wants()
         known: list[Result] = []
-        for _ in range(wanted):
+        for _ in range(0 if self._exhausted or self._stop_asked else self._scheduler.wants()):
             try:
-                row = next(self._rows)
+                item = next(self._items)
             except StopIteration:
                 self._exhausted = True
-                self.scheduler.close_input()
+                self._scheduler.close_input()
                 break
-            if row is None:
+            if isinstance(item, Task):
+                self._scheduler.add(item)
+            elif isinstance(item, Result):
+                known.append(item)
+            else:
+                if item is RECHECK:
+                    asyncio.get_running_loop().call_soon(self._pump)
                 break
-            if row is SKIPPED:
-                asyncio.get_running_loop().call_soon(self._pump)
-                break
-            if isinstance(row, Result):
-                known.append(row)
-            elif isinstance(row, BadRow):
-                known.append(self.scheduler.refuse(row))
-            elif isinstance(row, Row):
-                self.scheduler.add(self._task_of(row))
         if known:
             self._deliver(known)
 
-    async def _perform(self, action: Action) -> None:
-        if isinstance(action, Send):
-            await self._send(action.task)
-        elif isinstance(action, Probe):
+    async def _perform(self, action: Action) -> Sequence[Result]:
+        """The rows that ended by it."""
+        if isinstance(action, Task):
+            return await self._send(action)
+        if action is Step.PROBE:
             alive = await self._connection.probe()
-            self._hand_over(self.scheduler.probed(alive, self._clock()))
-        elif isinstance(action, ReadBalance):
+            return self._scheduler.probed(alive, self._clock())
+        if action is Step.READ_BALANCE:
             try:
-                self.scheduler.balance_read(await self._connection.balance())
+                self._scheduler.balance_read(await self._connection.balance())
             except OcxError as error:
-                self.scheduler.balance_unread(error)
+                self._scheduler.balance_unread(error)
+        return ()
 
-    async def _send(self, task: Task) -> None:
+    async def _send(self, task: Task) -> Sequence[Result]:
         try:
             outcome = await self._connection.send(task.row)
         except UnsentError:
@@ -254,11 +240,7 @@ class Engine:
             raise
         if not _may_be_charged(outcome):
             self._journal.end(id_key(task.row.id))
-        self._hand_over(self.scheduler.done(task, outcome, self._clock()))
-
-    def _hand_over(self, results: Sequence[Result]) -> None:
-        if results:
-            self._deliver(results)
+        return self._scheduler.done(task, outcome, self._clock())
 
     def _halt(self) -> None:
         if self._stop_asked is None or self._over.is_set():
@@ -266,28 +248,18 @@ class Engine:
         if not self._draining:
             self._draining = True
             asyncio.get_running_loop().call_later(self._drain, self._abort)
-        self.scheduler.halt(self._stop_asked)
+        self._scheduler.halt(self._stop_asked)
         self._pump()
 
     def _abort(self) -> None:
         """The drain is over: what still runs is cut off."""
-        self.aborted = self.scheduler.in_flight
+        self.aborted = self._scheduler.in_flight
         self._over.set()
 
     def _fail(self, error: BaseException) -> None:
         self._error = self._error or error
-        self.scheduler.halt(Stop("failure"))
+        self._scheduler.halt(Stop("failure"))
         self._over.set()
-
-    async def _end(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        tasks = list(self._running)
-        for task in tasks:
-            task.remove_done_callback(self._ended)
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._connection.close()
 
 
 def _may_be_charged(outcome: Outcome) -> bool:

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.batch.batch_row import as_number
+from ocx.batch.connection import Connection
 from ocx.batch.control.budget import BudgetLimits
-from ocx.batch.execution import Prepared, Setup, prepared, raise_ending, read_balance, send
+from ocx.batch.execution import Setup, prepared, raise_ending, send
 from ocx.batch.input import FileInput, Input
 from ocx.batch.progress import amount
 from ocx.batch.result import Result
 from ocx.batch.row import Row
-from ocx.batch.summary import Summary
 from ocx.chat.prices import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.errors import BelowError, UsageError
 from ocx.output.results import write_json
@@ -51,15 +51,18 @@ class Estimate:
         if known and len(known) == len(costs):
             self.likely = sum(known, Decimal(0)) / len(known) * self.rows
 
+    @property
+    def need(self) -> Decimal | None:
+        """The likely credits, else those of the worst case."""
+        return self.worst if self.likely is None else self.likely
+
     def exceeds(self, limits: BudgetLimits, balance: Decimal | None) -> bool:
-        """Whether the budget cannot hold: by the likely credits, else by the worst case."""
-        need = self.likely if self.likely is not None else self.worst
+        """Whether the budget cannot hold what the rows need."""
+        need, most, least = self.need, limits.max_credits, limits.min_balance
         if need is None:
             return False
-        over_credits = limits.max_credits is not None and need > limits.max_credits
-        least = limits.min_balance
-        over_balance = least is not None and balance is not None and balance - need < least
-        return over_credits or over_balance
+        below = least is not None and balance is not None and balance - need < least
+        return below or (most is not None and need > most)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -70,63 +73,52 @@ class Estimate:
             "likely_credits": as_number(self.likely),
         }
 
+    def lines(self) -> list[str]:
+        """The same for a person."""
+        worst, likely = (
+            "unknown" if number is None else amount(float(number))
+            for number in (self.worst, self.likely)
+        )
+        return [
+            f"rows\t{self.rows}",
+            f"prompt tokens ({ESTIMATED})\t{self.prompt_tokens}",
+            f"completion tokens at most\t{self.most_completion_tokens}",
+            f"credits at most\t{worst}",
+            f"credits likely\t{likely}",
+        ]
 
-def check_estimable(rows: Input) -> FileInput:
-    """`rows` themselves. Raises UsageError if they can be read only once."""
-    if not isinstance(rows, FileInput):
+
+def check_estimable(given: Input) -> FileInput:
+    """`given` itself. Raises UsageError if it can be read only once."""
+    if not isinstance(given, FileInput):
         raise UsageError("--estimate needs a file: stdin can be read once")
-    return rows
+    return given
 
 
-def estimate(run: Runtime, setup: Setup) -> None:
+def estimate(ctx: Runtime, setup: Setup) -> None:
     """Print the estimate; send nothing but the rows of --sample.
 
     Raises:
         UsageError: the input can be read only once.
         BelowError: the budget does not hold it.
     """
-    rows = check_estimable(setup.rows)
-    found, limits = Estimate(), setup.scheduler.limits
-
-    def count(row: Row) -> None:
-        found.add(row, limits)
-
-    whole = replace(setup, rows=replace(rows, selection=replace(rows.selection, sample=None)))
-    with prepared(run, whole, count) as ready:
-        summary = _measure(run, setup, ready, found) if rows.selection.sample is not None else None
-        balance = read_balance(ready) if limits.min_balance is not None else None
+    given, budget = check_estimable(setup.input), setup.limits.budget
+    found, summary = Estimate(), None
+    whole = replace(given, selection=replace(given.selection, sample=None))
+    with prepared(ctx, replace(setup, input=whole), lambda row: found.add(row, budget)) as ready:
+        if given.selection.sample is not None:  # with -o its rows are done, and not sent again
+            results: list[Result] = []
+            summary = send(ctx, setup, replace(ready, plan=given.plan()), results.extend)
+            found.measure(results)
+        balance = ready.ask(Connection.balance) if budget.min_balance is not None else None
     if summary is not None:
         raise_ending(setup, summary)
-    _show(run, found)
-    if found.exceeds(limits, balance):
-        need = found.likely if found.likely is not None else found.worst
-        kind = "likely" if found.likely is not None else "worst-case"
-        raise BelowError(f"the budget does not hold the {kind} {amount(float(need or 0))} credits")
-
-
-def _measure(run: Runtime, setup: Setup, ready: Prepared, found: Estimate) -> Summary:
-    """Send the sample; with -o its rows are done, and are not sent again."""
-    results: list[Result] = []
-    sample = setup.rows.plan(None, setup.sha256, setup.out.retry)
-    summary = send(run, setup, replace(ready, plan=sample), results.extend)
-    found.measure(results)
-    return summary
-
-
-def _show(run: Runtime, found: Estimate) -> None:
-    if run.json:
-        write_json(run.terminal, found.document())
-        return
-    lines = [
-        f"rows\t{found.rows}",
-        f"prompt tokens ({ESTIMATED})\t{found.prompt_tokens}",
-        f"completion tokens at most\t{found.most_completion_tokens}",
-        f"credits at most\t{_credits(found.worst)}",
-        f"credits likely\t{_credits(found.likely)}",
-    ]
-    for line in lines:
-        run.terminal.print(line)
-
-
-def _credits(number: Decimal | None) -> str:
-    return "unknown" if number is None else amount(float(number))
+    if ctx.json:
+        write_json(ctx.terminal, found.document())
+    else:
+        for line in found.lines():
+            ctx.terminal.print(line)
+    if found.exceeds(budget, balance):
+        kind = "worst-case" if found.likely is None else "likely"
+        need = amount(float(found.need or 0))
+        raise BelowError(f"the budget does not hold the {kind} {need} credits")

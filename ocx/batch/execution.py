@@ -6,20 +6,19 @@ import asyncio
 import json
 import logging
 import signal
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Awaitable, Callable, Iterator, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ocx.api.retry import is_unknown_model
-from ocx.api.types import Endpoint
-from ocx.batch.connection import ApiConnection, Connection
+from ocx.batch.batch_run import BatchRun, OnSkip, Take, decider
+from ocx.batch.connection import Connection
 from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.finished_rows import id_key
-from ocx.batch.input import FileInput, Input
-from ocx.batch.job import Job, OnSkip, Run, Take
+from ocx.batch.input import ChangedInputError, FileInput, Input, Plan
 from ocx.batch.options import RowsOut
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.resume import asked_at
@@ -32,10 +31,9 @@ from ocx.batch.outputs import (
     open_output,
 )
 from ocx.batch.parquet import adopt_parquet, answers_path, write_parquet
-from ocx.batch.plan import ChangedInputError, Plan, Seen
 from ocx.batch.progress import Progress, form_of, showing
 from ocx.batch.reports import TestCases, ending, summary_lines
-from ocx.batch.row import BadRow, Row, request_sha256
+from ocx.batch.row import BadRow, Row, hash_request
 from ocx.batch.summary import Summary
 from ocx.chat.options import AnswerChecks
 from ocx.config.completion_cache import read_models
@@ -53,6 +51,7 @@ from ocx.text import nearest
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema
 
+T = TypeVar("T")
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
@@ -67,9 +66,9 @@ class Setup:
         name: the input's, for a person.
     """
 
-    rows: Input
+    input: Input
     settings: Settings
-    scheduler: RunLimits
+    limits: RunLimits
     checks: AnswerChecks
     schema: Schema | None
     out: RowsOut
@@ -82,13 +81,18 @@ class Setup:
 
     def sha256(self, row: Row) -> str:
         # Not the endpoint's own URL: the sandbox has another port in every run.
-        return request_sha256(row, self.settings.base_url)
+        return hash_request(row, self.settings.base_url)[0]
+
+    def chosen(self) -> Iterator[Row | BadRow]:
+        """The rows of a file that the run is about, once more."""
+        given = self.input
+        return given.chosen(given.plan()) if isinstance(given, FileInput) else iter(())
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Attributes:
-    connect: makes a worker's connection.
+    connect: makes a connection.
     plan: of the input; None for a stream.
     """
 
@@ -96,9 +100,23 @@ class Prepared:
     output: Opened
     plan: Plan | None
 
+    def ask(self, question: Callable[[Connection], Awaitable[T]]) -> T:
+        """One question to the server, before or after the run. Raises OcxError."""
+
+        async def answer() -> T:
+            connection = self.connect()
+            try:
+                return await question(connection)
+            finally:
+                await connection.close()
+
+        return asyncio.run(answer())
+
 
 @contextmanager
-def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator[Prepared]:
+def prepared(
+    ctx: Runtime, setup: Setup, on_row: Callable[[Row], None] | None = None
+) -> Iterator[Prepared]:
     """Check the input, find the key, take up the output; in this order.
 
     Args:
@@ -108,55 +126,42 @@ def prepared(run: Runtime, setup: Setup, on_row: Seen | None = None) -> Iterator
         UsageError: of the input or the output.
         AuthError, ConfigError: of the key.
     """
+    path, out, given, settings = setup.path, setup.out, setup.input, setup.settings
+    is_file = isinstance(given, FileInput)
     with ExitStack() as stack:
-        fresh = setup.path is None or check_empty(setup.path, resume=setup.resume)
-        if setup.path is not None and is_parquet(setup.out):
-            if not fresh and not answers_path(setup.path).exists():
-                _adopt_parquet(setup, setup.path)
-            fresh = check_empty(answers_path(setup.path), resume=setup.resume)
+        fresh = path is None or check_empty(path, resume=setup.resume)
+        if path is not None and is_parquet(out):
+            if not fresh and is_file and not answers_path(path).exists():
+                adopt_parquet(path, setup.chosen(), setup.sha256, out.field)
+            fresh = check_empty(answers_path(path), resume=setup.resume)
         # What is wrong with an input must not leave an empty output behind.
-        plan = setup.rows.plan(None, setup.sha256, setup.out.retry, on_row) if fresh else None
-        endpoint = stack.enter_context(open_endpoint(run, setup.settings))
-        renderer = make_renderer(setup.out, setup.rows, setup.schema, setup.settings.base_url)
+        plan = given.plan(None, on_row) if fresh else None
+        endpoint = stack.enter_context(open_endpoint(ctx, settings))
+        renderer = make_renderer(out, given, setup.schema, settings.base_url)
+        adoption = Adoption(setup.chosen, setup.sha256) if is_file else None
         opened = stack.enter_context(
-            open_output(
-                run.terminal,
-                setup.path,
-                setup.out,
-                renderer,
-                resume=setup.resume,
-                adoption=_adoption(setup),
-            )
+            open_output(ctx.terminal, path, out, renderer, resume=setup.resume, adoption=adoption)
         )
         if not fresh:
             states = opened.store.states if opened.store is not None else None
             try:
-                plan = setup.rows.plan(states, setup.sha256, setup.out.retry, on_row)
+                plan = given.plan(decider(states, settings.base_url, out.retry), on_row)
             except ChangedInputError as error:
                 raise _other_url(setup) or error from None
         readings: list[Dated] = []
-        stack.callback(keep_balance, run, setup.settings, readings)
-        yield Prepared(_connector(setup, endpoint, readings), opened, plan)
+        stack.callback(keep_balance, ctx, settings, readings)
 
+        def connect() -> Connection:
+            return Connection(
+                endpoint,
+                setup.checks,
+                setup.schema,
+                balance_path=settings.balance_path,
+                balance_scale=settings.balance_scale,
+                readings=readings,
+            )
 
-def _adoption(setup: Setup) -> Adoption | None:
-    """How to go on with a complete output; not for stdin, which is read once."""
-    rows = setup.rows
-    if not isinstance(rows, FileInput):
-        return None
-
-    def chosen() -> Iterator[Row | BadRow]:
-        return rows.chosen(rows.plan(None, setup.sha256, setup.out.retry))
-
-    return Adoption(chosen, setup.sha256)
-
-
-def _order(setup: Setup, plan: Plan | None) -> Callable[[], Iterator[int]] | None:
-    """The order of the input, where the output is to have it."""
-    rows = setup.rows
-    if not setup.out.in_order or not isinstance(rows, FileInput):
-        return None
-    return lambda: (id_key(row.id) for row in rows.chosen(plan))
+        yield Prepared(connect, opened, plan)
 
 
 def _other_url(setup: Setup) -> UsageError | None:
@@ -170,61 +175,54 @@ def _other_url(setup: Setup) -> UsageError | None:
     )
 
 
-def execute(run: Runtime, setup: Setup) -> Summary:
+def execute(ctx: Runtime, setup: Setup) -> Summary:
     """The whole run, told at its end. Raises what `send`, `prepared` and `report_target` do."""
     with ExitStack() as stack:
         # Opened before anything is sent: a report that cannot be written costs nothing.
         report, junit = (
-            stack.enter_context(report_target(run.terminal, name, flag)) if name else None
+            stack.enter_context(report_target(ctx.terminal, name, flag)) if name else None
             for name, flag in ((setup.report, "--report"), (setup.junit, "--junit"))
         )
         cases = TestCases(setup.name)
-        with prepared(run, setup) as ready:
-            before = _balance_before(setup, ready)
+        with prepared(ctx, setup) as ready:
+            # A report, or play money, should tell credits that no answer and no price may name.
+            # With a budget the run reads the balance itself.
+            budget, sandbox = setup.limits.budget, setup.settings.sandbox
+            wanted = (report is not None or sandbox) and not budget.any and not budget.prices
+            before = _known_balance(ready) if wanted else None
             if junit is None:
-                summary = send(run, setup, ready)
+                summary = send(ctx, setup, ready)
             else:
-                summary = send(run, setup, ready, cases.take, cases.skipped)
-                write_report(run, junit, cases.document())
+                summary = send(ctx, setup, ready, cases.take, cases.skipped)
+                _write_report(ctx, junit, cases.document())
             if before is not None and summary.unknown_costs and summary.stop is None:
                 summary.spent_between(before, _known_balance(ready))
-            summary.play_money = setup.settings.sandbox
-        tell(run, summary, report)
+            summary.play_money = sandbox
+        ctx.notes(summary_lines(summary))
+        document = summary.document()
+        if report is not None:
+            text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+            _write_report(ctx, report, text)
+        if ctx.json:
+            write_json(ctx.terminal, document)
     return summary
-
-
-def _balance_before(setup: Setup, ready: Prepared) -> Decimal | None:
-    """Where a report, or play money, should tell credits that no answer and no price may name.
-
-    With a budget the run reads the balance itself.
-    """
-    limits = setup.scheduler.limits
-    wanted = setup.report is not None or setup.settings.sandbox
-    return _known_balance(ready) if wanted and not limits.any and not limits.prices else None
 
 
 def _known_balance(ready: Prepared) -> Decimal | None:
     try:
-        return read_balance(ready)
+        return ready.ask(Connection.balance)
     except OcxError:
         return None
 
 
-def read_balance(ready: Prepared) -> Decimal:
-    """The credits that are left. Raises OcxError."""
-
-    async def read() -> Decimal:
-        connection = ready.connect()
-        try:
-            return await connection.balance()
-        finally:
-            await connection.close()
-
-    return asyncio.run(read())
+def _write_report(ctx: Runtime, target: Target, text: str) -> None:
+    """Raises OcxError if it cannot be written."""
+    target.write(mask(text, ctx.terminal.stderr.keys).encode("utf-8", "replace"))
+    target.complete()
 
 
 def send(
-    run: Runtime,
+    ctx: Runtime,
     setup: Setup,
     ready: Prepared,
     take: Take = lambda _: None,
@@ -235,90 +233,58 @@ def send(
     Raises:
         OcxError: the output cannot be written.
     """
-    if not run.debug:
+    if not ctx.debug:
         logging.getLogger("ocx").setLevel(logging.ERROR)  # failures are counted, and told once
-    store = ready.output.store
-    form = form_of(run, setup.out.progress)
-    job = Job(
-        setup.rows.rows(ready.plan),
+    form, out, plan = form_of(ctx, setup.out.progress), setup.out, ready.plan
+    given, store = setup.input, ready.output.store
+    order = None
+    if out.in_order and not is_parquet(out) and isinstance(given, FileInput):
+        file = given
+        order = lambda: (id_key(row.id) for row in file.chosen(plan))  # noqa: E731
+    batch = BatchRun(
+        given.chosen(plan),
         ready.connect,
         setup.settings.base_url,
-        setup.scheduler,
-        store=store,
-        window=ready.output.window,
-        retry=setup.out.retry,
-        dedup=setup.out.dedup,
-        drain=setup.drain,
-        total=ready.plan.total if ready.plan is not None else None,
-        models=frozenset(ready.plan.models) if ready.plan is not None else frozenset(),
-        note=run.note if form in {None, "plain"} else None,
+        setup.limits,
+        ready.output.output,
+        store,
+        ready.output.window,
+        out.retry,
+        out.dedup,
+        setup.drain,
+        total=plan.total if plan is not None else None,
+        models=plan.models if plan is not None else (),
+        note=ctx.note if form in {None, "plain"} else None,
         on_skip=on_skip,
-        order=None if is_parquet(setup.out) else _order(setup, ready.plan),
+        order=order,
     )
-    rows = Run(job, ready.output.output)
 
     def stop(number: int) -> None:
-        rows.stop(Stop(_SIGNALS[signal.Signals(number)]))
+        batch.engine.stop_soon(Stop(_SIGNALS[signal.Signals(number)]))
 
-    with stopping(stop), showing(run.terminal, form, Progress(rows)):
-        summary = rows.run(take)
-    if is_parquet(setup.out) and summary.stop is None and not summary.unsent:
-        _write_parquet(setup, ready)
+    with stopping(stop), showing(ctx.terminal, form, Progress(batch)):
+        summary = batch.run(take)
+    path, stopped = setup.path, summary.stop
+    if is_parquet(out) and path is not None and stopped is None and not summary.unsent:
+        if isinstance(given, FileInput):
+            write_parquet(path, given.path, given.rows(), given.chosen(plan), out.field)
         if store is not None and store.complete:
             store.path.unlink(missing_ok=True)
-    stop_error = summary.stop.error if summary.stop is not None else None
-    if stop_error is not None:
-        advise(stop_error, setup.settings)
-        if is_unknown_model(stop_error):
-            near = _near_model(run, setup, ready, rows.scheduler.beginning.models)
-            stop_error.hint = f"did you mean -m {near}?" if near else stop_error.hint
+    if stopped is not None and stopped.error is not None:
+        advise(stopped.error, setup.settings)
+        if is_unknown_model(stopped.error):
+            near = _near_model(ctx, setup, ready, batch.scheduler.beginning.models)
+            stopped.error.hint = f"did you mean -m {near}?" if near else stopped.error.hint
     return summary
 
 
-def _adopt_parquet(setup: Setup, path: Path) -> None:
-    if isinstance(setup.rows, FileInput):
-        rows = setup.rows.chosen(setup.rows.plan(None, setup.sha256, setup.out.retry))
-        adopt_parquet(path, rows, setup.sha256, setup.out.field)
-
-
-def _write_parquet(setup: Setup, ready: Prepared) -> None:
-    rows, path = setup.rows, setup.path
-    if isinstance(rows, FileInput) and path is not None:
-        every, chosen = rows.source.rows(), rows.chosen(ready.plan)
-        write_parquet(path, rows.source.path, every, chosen, setup.out.field)
-
-
-def _near_model(run: Runtime, setup: Setup, ready: Prepared, asked: Set[str]) -> str | None:
+def _near_model(ctx: Runtime, setup: Setup, ready: Prepared, asked: Set[str]) -> str | None:
     """The model that was probably meant: of those that the server has, else had."""
-
-    async def read() -> list[str]:
-        connection = ready.connect()
-        try:
-            return await connection.model_ids()
-        finally:
-            await connection.close()
-
     try:
-        known = asyncio.run(read())
+        known = ready.ask(Connection.model_ids)
     except OcxError:
-        known = read_models(run.terminal.env, setup.settings)
+        known = read_models(ctx.terminal.env, setup.settings)
     return next((near for model in asked if (near := nearest(model, known)) is not None), None)
-
-
-def tell(run: Runtime, summary: Summary, report: Target | None) -> None:
-    """The summary, on stderr, in the report and as JSON. Raises OcxError for the report."""
-    run.notes(summary_lines(summary))
-    document = summary.document()
-    if report is not None:
-        write_report(run, report, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
-    if run.json:
-        write_json(run.terminal, document)
-
-
-def write_report(run: Runtime, target: Target, text: str) -> None:
-    """Raises OcxError if it cannot be written."""
-    target.write(mask(text, run.terminal.stderr.keys).encode("utf-8", "replace"))
-    target.complete()
 
 
 def raise_ending(setup: Setup, summary: Summary) -> None:
@@ -327,19 +293,3 @@ def raise_ending(setup: Setup, summary: Summary) -> None:
     event = ending(summary, to_file=to_file)
     if event is not None:
         raise event
-
-
-def _connector(setup: Setup, endpoint: Endpoint, readings: list[Dated]) -> Callable[[], Connection]:
-    settings = setup.settings
-
-    def connect() -> Connection:
-        return ApiConnection(
-            endpoint,
-            setup.checks,
-            setup.schema,
-            balance_path=settings.balance_path,
-            balance_scale=settings.balance_scale,
-            readings=readings,
-        )
-
-    return connect

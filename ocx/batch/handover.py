@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from ocx.batch.engine import Fed, Rows
-from ocx.batch.job import Run
+from ocx.batch.batch_run import BatchRun
+from ocx.batch.input import Rows
 from ocx.batch.result import Result
+from ocx.batch.row import BadRow, Row
 
 _FAREWELL = 5.0
 _FEWEST = 64
@@ -25,17 +26,17 @@ class Handover:
     def __init__(self, rows: Rows, ahead: int) -> None:
         self._rows = rows
         self._ahead = max(_FEWEST, ahead)
-        self._ready: deque[Fed] = deque()
+        self._ready: deque[Row | BadRow] = deque()
         self._exhausted = False
         self._hungry = False
         self._over = False
         # A list of results, an error that ended the run, or None: rows are wanted, or it is over.
         self._news: queue.SimpleQueue[Sequence[Result] | BaseException | None] = queue.SimpleQueue()
 
-    def __iter__(self) -> Iterator[Fed]:
+    def __iter__(self) -> Iterator[Row | BadRow | None]:
         return self
 
-    def __next__(self) -> Fed:
+    def __next__(self) -> Row | BadRow | None:
         if self._ready:
             return self._ready.popleft()
         if self._exhausted:
@@ -45,7 +46,7 @@ class Handover:
             self._news.put(None)
         return None
 
-    def results(self, run: Run, loop: asyncio.AbstractEventLoop) -> Iterator[Result]:
+    def results(self, run: BatchRun, loop: asyncio.AbstractEventLoop) -> Iterator[Result]:
         """Run on a loop of another thread, and yield what comes; leaving ends what is in flight.
 
         A result that the caller has not taken yet holds the place of a request: what it could

@@ -4,88 +4,95 @@ from __future__ import annotations
 
 import random
 import threading
-from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, compress, islice
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Literal
 
-from ocx.batch.engine import Fed
-from ocx.batch.finished_rows import IdTable, Retry, States, id_key
-from ocx.batch.lines import Dialect, open_input
+from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.options import InputArguments, RowsIn
-from ocx.batch.plan import Hash, Plan, Seen, make_plan
-from ocx.batch.records import Format, read_records
-from ocx.batch.request_builder import Composer, check_columns
+from ocx.batch.records import Dialect, Format, open_input, read_records
+from ocx.batch.request_builder import RequestBuilder, check_columns
 from ocx.batch.row import BadRow, Row, line_id
 from ocx.batch.shards import Shard
 from ocx.chat.messages import STDIN
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 
+Rows = Iterator[Row | BadRow]
+Decide = Callable[[Row | BadRow], Literal["send", "skip", "changed"]]
+"""What is to be done with a row after an earlier run; `changed`: it was another request then."""
 
-@dataclass(frozen=True)
-class FileSource:
-    """An input that can be read again."""
-
-    path: Path
-    form: Format
-    composer: Composer
-    dialect: Dialect = field(default_factory=Dialect)
-
-    def rows(self, expected: int = 0) -> Iterator[Row | BadRow]:
-        """Every row from the start; a second row with an id becomes a BadRow.
-
-        Args:
-            expected: how many there are, if that is known: less memory then.
-        """
-        with closing(open_input(self.path)) as stream:
-            rows = read_rows(stream, self.form, self.composer, self.dialect)
-            yield from unique(rows, expected)
+CHANGED = (
+    "the input, the base URL or the options changed since the last run; use another -o for them"
+)
+MOST_SHOWN = 20
+_MOST_LINES = 4
+_AHEAD = 64
 
 
-def read_rows(
-    stream: IO[bytes], form: Format, composer: Composer, dialect: Dialect | None = None
-) -> Iterator[Row | BadRow]:
-    """The rows of an open stream as they come."""
-    if form == "parquet":
-        from ocx.batch.parquet import read_parquet  # noqa: PLC0415 - pyarrow, only for it
+class ChangedInputError(UsageError):
+    """Rows were answered for another request."""
 
-        yield from map(composer.compose, read_parquet(stream))
-        return
-    for record in read_records(stream, form, dialect):
-        yield composer.compose(record)
+    default_hint = CHANGED
 
 
-def stream_rows(
-    stream: IO[bytes], form: Format, composer: Composer, dialect: Dialect | None = None
-) -> Iterator[Row | BadRow]:
-    """The same, where a second row with an id becomes a BadRow."""
-    return unique(read_rows(stream, form, composer, dialect))
+@dataclass
+class Problems:
+    """What is wrong with an input: each fault once, with its first lines; all of them counted."""
+
+    faults: dict[str, list[int]] = field(default_factory=dict)
+    alike: Counter[str] = field(default_factory=Counter)
+    count: int = 0
+
+    def add(self, line: int, message: str) -> None:
+        self.count += 1
+        if message in self.faults or len(self.faults) < MOST_SHOWN:
+            lines = self.faults.setdefault(message, [])
+            self.alike[message] += 1
+            if len(lines) < _MOST_LINES:
+                lines.append(line)
+
+    def text(self, name: str) -> str:
+        """All of them in one line."""
+        told = "; ".join(map(self._told, self.faults))
+        more = self.count - sum(self.alike.values())
+        return f"{name}: {told}{f'; and {more} more' if more else ''}"
+
+    def _told(self, message: str) -> str:
+        first, *others = self.faults[message]
+        if not others:
+            return f"line {first} {message}"
+        more = ", …" if self.alike[message] > _MOST_LINES else ""
+        lines = f"{self.alike[message] - 1:,} more: {', '.join(map(str, others))}{more}"
+        return f"line {first} {message} (the same in {lines})"
 
 
-def unique(rows: Iterator[Row | BadRow], expected: int = 0) -> Iterator[Row | BadRow]:
-    seen = IdTable(expected)
-    for row in rows:
-        key = id_key(row.id)
-        first = seen.get(key)
-        if first is None:
-            seen.set(key, row.line)
-            yield row
-        else:
-            message = f"has the id {row.id!r} of line {first}"
-            # Its own id would make two output rows of one id.
-            yield BadRow(line_id(row.line), row.line, message, row.source)
+@dataclass
+class Plan:
+    """What the first pass over a file has found.
+
+    Attributes:
+        of_shard: rows of the file that belong to the shard.
+        total: of those, what --limit and --sample leave.
+        models: that the rows ask for which are left to be sent; two stand for any number.
+    """
+
+    of_shard: int = 0
+    total: int = 0
+    models: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Attributes:
-    limit: the first rows of the shard; None takes all.
-    sample: this many rows at random, the same ones for the same seed.
+    """`--limit`, `--sample` and `--shard`: the rows of an input that a run is about.
+
+    Attributes:
+        limit: the first rows of the shard; None takes all.
+        sample: this many rows at random, the same ones for the same seed.
     """
 
     shard: Shard | None = None
@@ -93,57 +100,161 @@ class Selection:
     sample: int | None = None
     seed: int = 0
 
-    def of_file(self, count: int, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
-        """Of `count` rows of the shard that a first pass has seen."""
-        chosen = self._sampled(count)
-        return _nth(self.of_stream(rows), chosen) if chosen is not None else self.of_stream(rows)
-
-    def of_stream(self, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
+    def of_stream(self, rows: Iterable[Row | BadRow]) -> Rows:
         """Without --sample, which must know how many rows there are."""
-        taken = 0
-        for row in rows:
-            if self.limit is not None and taken >= self.limit:
-                return
-            if self.shard is None or row.id in self.shard:
-                taken += 1
-                yield row
+        shard = self.shard
+        ours = rows if shard is None else (row for row in rows if row.id in shard)
+        return islice(ours, self.limit)
+
+    def of_file(self, count: int, rows: Iterable[Row | BadRow]) -> Rows:
+        """Of `count` rows of the shard that a first pass has seen."""
+        most = count if self.limit is None else min(count, self.limit)
+        if self.sample is None or self.sample >= most:
+            return self.of_stream(rows)
+        taken = bytearray(most)
+        # Not for secrets: the same rows for the same seed are the point.
+        for number in random.Random(self.seed).sample(range(most), self.sample):  # noqa: S311
+            taken[number] = True
+        return compress(self.of_stream(rows), taken)
 
     def size(self, count: int) -> int:
         """How many of `count` rows of the shard are taken."""
-        if self.limit is not None:
-            count = min(count, self.limit)
-        return count if self.sample is None else min(count, self.sample)
-
-    def _sampled(self, count: int) -> array[int] | None:
-        if self.limit is not None:
-            count = min(count, self.limit)
-        if self.sample is None or self.sample >= count:
-            return None
-        # Not for secrets: the same rows for the same seed are the point.
-        return array("Q", sorted(random.Random(self.seed).sample(range(count), self.sample)))  # noqa: S311
+        return min(count, *(n for n in (self.limit, self.sample) if n is not None), count)
 
 
-def _nth(rows: Iterator[Row | BadRow], chosen: array[int]) -> Iterator[Row | BadRow]:
-    at = 0
-    for number, row in enumerate(rows):
-        if at == len(chosen):
-            return
-        if number == chosen[at]:
-            at += 1
-            yield row
+@dataclass
+class FileInput:
+    """A file, which can be read again.
+
+    Attributes:
+        dialect: how it is written; what was not given is known once its first lines are read.
+    """
+
+    path: Path
+    form: Format
+    builder: RequestBuilder
+    dialect: Dialect = field(default_factory=Dialect)
+    selection: Selection = field(default_factory=Selection)
+    keep_going: bool = False
+
+    def rows(self, expected: int = 0) -> Rows:
+        """Every row from the start; a second row with an id becomes a BadRow.
+
+        Args:
+            expected: how many there are, if that is known: less memory then.
+        """
+        with closing(open_input(self.path)) as stream:
+            yield from unique(read_rows(stream, self.form, self.builder, self.dialect), expected)
+
+    def columns(self) -> Sequence[str]:
+        """The names of the fields of its first row: of a table, its header."""
+        return next((tuple(row.source) for row in self.rows() if row.source), ())
+
+    def chosen(self, plan: Plan | None) -> Rows:
+        """The rows of this run, from the start."""
+        count = plan.of_shard if plan is not None else 0
+        return self.selection.of_file(count, self.rows(count))
+
+    def plan(
+        self, decide: Decide | None = None, on_row: Callable[[Row], None] | None = None
+    ) -> Plan:
+        """Read the file to its end.
+
+        Args:
+            decide: knows what an earlier run has done.
+            on_row: told of every row that is to be sent.
+
+        Raises: UsageError naming every line that is wrong, or whose row was answered for another
+            request; also if there is no row.
+        """
+        if self.form != "jsonl":
+            _check_columns(self.builder, self.columns(), str(self.path))
+        plan, select, count = Plan(), self.selection, 0
+        problems, changed = Problems(), Problems()
+
+        def take(row: Row | BadRow) -> None:
+            decision = "send" if decide is None else decide(row)
+            if decision == "changed":
+                changed.add(row.line, f"has another request for {row.id!r} than was answered")
+            elif decision == "send" and isinstance(row, Row):
+                if len(plan.models) < 2:
+                    plan.models.add(row.model)
+                if on_row is not None:
+                    on_row(row)
+
+        for row in self.rows():
+            count += 1
+            if isinstance(row, BadRow):
+                problems.add(row.line, row.message)
+            if select.shard is None or row.id in select.shard:
+                plan.of_shard += 1
+                if select.sample is None and plan.of_shard == select.size(plan.of_shard):
+                    take(row)
+        if problems.count and not self.keep_going:
+            hint = "nothing was sent; --keep-going turns such rows into error rows"
+            raise UsageError(problems.text(str(self.path)), hint=hint)
+        if not count:
+            hint = "one request, object or prompt a line"
+            raise UsageError(f"{self.path} holds no rows", hint=hint)
+        plan.total = select.size(plan.of_shard)
+        if select.sample is not None:  # which rows these are is known only now
+            for row in self.chosen(plan):
+                take(row)
+        if changed.count:
+            raise ChangedInputError(changed.text(str(self.path)))
+        return plan
 
 
-_AHEAD = 64
+class StreamInput:
+    """A pipe, whose rows can be read once."""
+
+    def __init__(
+        self,
+        stream: IO[bytes],
+        form: Format,
+        builder: RequestBuilder,
+        dialect: Dialect,
+        selection: Selection,
+    ) -> None:
+        self.form = form
+        self.dialect = dialect
+        self._builder = builder
+        self._rows = unique(read_rows(stream, form, builder, dialect))
+        self._selection = selection
+
+    def columns(self) -> Sequence[str]:
+        """As those of a file; waits for the first row."""
+        read: list[Row | BadRow] = []
+        for row in self._rows:
+            read.append(row)
+            if row.source:
+                break
+        self._rows = chain(read, self._rows)
+        return tuple(read[-1].source or ()) if read else ()
+
+    def plan(self, *_: object) -> Plan | None:
+        """Waits for the first row of a table: nothing is sent before its columns are known."""
+        if self.form in {"csv", "tsv"}:
+            _check_columns(self._builder, self.columns(), "stdin")
+        return None
+
+    def chosen(self, _plan: Plan | None) -> RowStream:
+        return RowStream(self._selection.of_stream(self._rows))
+
+
+Input = FileInput | StreamInput
 
 
 class RowStream:
-    """An iterator over `rows` that never blocks: None means that there is no row yet.
+    """An iterator over rows that never blocks: None means that there is no row yet.
+
+    A thread of its own reads them, so that results go on while the pipe is silent.
 
     Attributes:
         on_row: called, from the reading thread, when there is something new.
     """
 
-    def __init__(self, rows: Iterator[Row | BadRow]) -> None:
+    def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._read: deque[Row | BadRow] = deque()
         self._changed = threading.Condition()
@@ -178,145 +289,64 @@ class RowStream:
                     self._changed.wait_for(lambda: len(self._read) < _AHEAD)
                 self.on_row()
         except Exception as error:  # handed to the thread that asks for rows
-            with self._changed:
-                self._error = error
-        with self._changed:
-            self._over = True
+            self._error = error
+        self._over = True
         self.on_row()
 
 
-class Input(Protocol):
-    """Attributes:
-    form: how it is read.
-    dialect: how it is written, once its columns are known.
-    """
-
-    form: Format
-
-    @property
-    def dialect(self) -> Dialect: ...
-
-    def columns(self) -> Sequence[str]:
-        """The names of the fields of its first row: of a table, its header."""
-        ...
-
-    def plan(
-        self, states: States | None, sha256: Hash, retry: Retry, on_row: Seen | None = None
-    ) -> Plan | None:
-        """Check it and count its rows; None for what can be read once."""
-        ...
-
-    def rows(self, plan: Plan | None) -> Iterator[Fed]:
-        """The rows of this run."""
-        ...
-
-
-@dataclass
-class FileInput:
-    source: FileSource
-    form: Format
-    selection: Selection
-    keep_going: bool
-
-    @property
-    def dialect(self) -> Dialect:
-        return self.source.dialect
-
-    def columns(self) -> Sequence[str]:
-        return next((tuple(row.source) for row in self.source.rows() if row.source), ())
-
-    def plan(
-        self, states: States | None, sha256: Hash, retry: Retry, on_row: Seen | None = None
-    ) -> Plan | None:
-        if self.form != "jsonl":
-            _check(self.source.composer, self.columns(), str(self.source.path))
-        return make_plan(
-            self.source,
-            self.selection,
-            states,
-            sha256=sha256,
-            retry=retry,
-            keep_going=self.keep_going,
-            on_row=on_row,
-        )
-
-    def rows(self, plan: Plan | None) -> Iterator[Fed]:
-        return self.chosen(plan)
-
-    def chosen(self, plan: Plan | None) -> Iterator[Row | BadRow]:
-        """The rows of this run, from the start."""
-        count = plan.of_shard if plan is not None else 0
-        return self.selection.of_file(count, self.source.rows(count))
-
-
-class StreamInput:
-    def __init__(
-        self,
-        stream: IO[bytes],
-        form: Format,
-        composer: Composer,
-        dialect: Dialect,
-        selection: Selection,
-    ) -> None:
-        self.form = form
-        self.dialect = dialect
-        self._composer = composer
-        self._rows = stream_rows(stream, form, composer, dialect)
-        self._selection = selection
-
-    def columns(self) -> Sequence[str]:
-        """Waits for the first row."""
-        read: list[Row | BadRow] = []
-        for row in self._rows:
-            read.append(row)
-            if row.source:
-                break
-        self._rows = chain(read, self._rows)
-        return tuple(read[-1].source or ()) if read else ()
-
-    def plan(self, *_: object, **__: object) -> Plan | None:
-        """Waits for the first row of a table: nothing is sent before its columns are known."""
-        if self.form in {"csv", "tsv"}:
-            _check(self._composer, self.columns(), "stdin")
-        return None
-
-    def rows(self, plan: Plan | None) -> Iterator[Fed]:  # noqa: ARG002 - as a file has it
-        return RowStream(self._selection.of_stream(self._rows))
-
-
 def open_rows(
-    run: Runtime, words: InputArguments, rows_in: RowsIn, composer: Composer, shard: Shard | None
+    ctx: Runtime,
+    arguments: InputArguments,
+    rows_in: RowsIn,
+    builder: RequestBuilder,
+    shard: Shard | None,
 ) -> Input:
     """The input that the arguments name.
 
     Raises:
         UsageError: there is none, or its form is unknown.
     """
-    name = _name(run, words)
+    name = arguments.source
+    if name is None and ctx.terminal.stdin_piped:
+        name = STDIN
+    if name is None:
+        hint = "name a file, or - for stdin: ocx batch rows.jsonl"
+        raise UsageError("there are no rows", hint=hint)
     form, dialect = rows_in.form_of(name), rows_in.dialect()
     selection = Selection(shard, rows_in.limit, rows_in.sample, rows_in.seed)
     if name != STDIN:
-        return FileInput(
-            FileSource(Path(name), form, composer, dialect), form, selection, rows_in.keep_going
-        )
+        return FileInput(Path(name), form, builder, dialect, selection, rows_in.keep_going)
     if form == "parquet":
         raise UsageError("Parquet needs a file: its rows stand before their index")
     if rows_in.sample is not None:
         raise UsageError("--sample needs a file: stdin can be read once", hint="or use --limit")
-    stdin = run.terminal.stdin
+    stdin = ctx.terminal.stdin
     if stdin is None:
         raise UsageError("cannot read stdin: it is closed")
-    return StreamInput(stdin, form, composer, dialect, selection)
+    return StreamInput(stdin, form, builder, dialect, selection)
 
 
-def _check(composer: Composer, columns: Sequence[str], name: str) -> None:
+def read_rows(
+    stream: IO[bytes], form: Format, builder: RequestBuilder, dialect: Dialect | None = None
+) -> Rows:
+    """The rows of an open stream as they come."""
+    return map(builder.build, read_records(stream, form, dialect))
+
+
+def unique(rows: Rows, expected: int = 0) -> Rows:
+    """A second row with an id becomes a BadRow with an id of its own."""
+    seen = IdTable(expected)
+    for row in rows:
+        key = id_key(row.id)
+        first = seen.get(key)
+        if first is None:
+            seen.set(key, row.line)
+            yield row
+        else:
+            message = f"has the id {row.id!r} of line {first}"
+            yield BadRow(line_id(row.line), row.line, message, row.source)
+
+
+def _check_columns(builder: RequestBuilder, columns: Sequence[str], name: str) -> None:
     if columns:  # else what is wrong with the header is told with its line
-        check_columns(composer, columns, name)
-
-
-def _name(run: Runtime, words: InputArguments) -> str:
-    if words.source is not None:
-        return words.source
-    if run.terminal.stdin_piped:
-        return STDIN
-    raise UsageError("there are no rows", hint="name a file, or - for stdin: ocx batch rows.jsonl")
+        check_columns(builder, columns, name)

@@ -10,17 +10,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Endpoint
-from ocx.batch.connection import ApiConnection
+from ocx.batch.batch_run import BatchRun
+from ocx.batch.connection import Connection
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits
 from ocx.batch.handover import Handover
 from ocx.batch.input import unique
-from ocx.batch.job import Job, Run
 from ocx.batch.output.ordered import Window
-from ocx.batch.request_builder import Composer
+from ocx.batch.records import Record
+from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.result import Result
-from ocx.batch.row import BadRow, Record, Row
+from ocx.batch.row import BadRow, Row
 from ocx.chat.options import AnswerChecks
 from ocx.errors import OcxError
 from ocx.keys.client import open_endpoint
@@ -74,8 +75,8 @@ class Pool:
             del defaults["model"]
         if schema is not None:
             defaults.setdefault("response_format", schema.response_format())
-        self._composer = Composer(defaults, system)
-        self._settings = RunLimits(workers, retries, limits=BudgetLimits(max_credits, min_balance))
+        self._builder = RequestBuilder(defaults, system)
+        self._limits = RunLimits(workers, retries, budget=BudgetLimits(max_credits, min_balance))
         self._connection = _Kept(self._endpoint, AnswerChecks(), schema)
         self._before: Scheduler | None = None
         self._loop = asyncio.new_event_loop()
@@ -100,16 +101,16 @@ class Pool:
         Raises:
             OcxError: what ended the run early: no credits, a refused key, an outage, the budget.
         """
-        ahead = 2 * self._settings.workers
-        given = Handover(unique(_composed(rows, self._composer)), ahead)
-        job = Job(
+        ahead = 2 * self._limits.workers
+        given = Handover(unique(_composed(rows, self._builder)), ahead)
+        batch = BatchRun(
             given,
             lambda: self._connection,
             self._endpoint.base_url,
-            self._settings,
+            self._limits,
             window=Window() if ordered else None,
+            before=self._before,
         )
-        batch = Run(job, before=self._before)
         yield from given.results(batch, self._loop)
         self._before = batch.scheduler
         stop = batch.scheduler.stop
@@ -136,7 +137,7 @@ def run(rows: Iterable[Given], *args: Any, ordered: bool = False, **pool: Any) -
         yield from connections.run(rows, ordered=ordered)
 
 
-class _Kept(ApiConnection):
+class _Kept(Connection):
     """Stays open when a run ends."""
 
     async def close(self) -> None:
@@ -158,7 +159,7 @@ def _found(endpoint: Endpoint | None) -> Iterator[tuple[Endpoint, str | None]]:
         yield where, settings.model
 
 
-def _composed(rows: Iterable[Given], composer: Composer) -> Iterator[Row | BadRow]:
+def _composed(rows: Iterable[Given], builder: RequestBuilder) -> Iterator[Row | BadRow]:
     for number, row in enumerate(rows, 1):
         fields = {"prompt": row} if isinstance(row, str) else row
-        yield composer.compose(Record(number, fields))
+        yield builder.build(Record(number, fields))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from ocx.batch.control.settings import MAX_OUTAGE
-from ocx.batch.engine import DRAIN
+from ocx.batch.control.settings import DRAIN, MAX_OUTAGE
 from ocx.batch.finished_rows import Retry
-from ocx.batch.lines import Dialect
-from ocx.batch.records import Format, format_of
+from ocx.batch.records import Dialect, Format, format_of
 from ocx.chat.messages import STDIN
 from ocx.chat.options import AnswerChecks, Encoding
 from ocx.chat.parameters import check_output_name, check_report
@@ -219,7 +217,7 @@ class FailureLimits(OptionGroup):
 
 
 @dataclass(frozen=True)
-class Shards(OptionGroup):
+class ShardOption(OptionGroup):
     """Which of the rows are this machine's."""
 
     heading = "Shards"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocx.batch.batch_run import Output
 from ocx.batch.input import Input
-from ocx.batch.job import Output
 from ocx.batch.options import RowsOut
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.ordered import Window, spool_path

@@ -15,8 +15,9 @@ from typing import IO, Any
 from ocx.batch.batch_row import encode_row, output_row
 from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.output.resume import read_output
+from ocx.batch.records import Record
 from ocx.batch.result import Result
-from ocx.batch.row import BadRow, Record, Row
+from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import ReadBack
 from ocx.errors import OcxError, UsageError
 

@@ -15,7 +15,7 @@ from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
-    from ocx.batch.job import Run
+    from ocx.batch.batch_run import BatchRun
 
 Form = Literal["bar", "plain", "json"]
 
@@ -149,7 +149,7 @@ _WINDOW = 10.0  # seconds that the rate is taken of
 class Progress:
     """Called, it looks at a run that another thread works at; a number may be one row old."""
 
-    def __init__(self, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, run: BatchRun, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque([(clock(), 0)])

@@ -1,21 +1,35 @@
-"""Records of a file: JSON objects, tables with a header (RFC 4180), or one prompt a line."""
+"""Records of a file: JSON objects, tables with a header (RFC 4180), or one prompt a line.
+
+Lines are bounded and decoded, each with its number; files may be gzipped.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
+import io
 import json
 import re
-from collections.abc import Iterable, Iterator
-from itertools import chain
-from pathlib import PurePath
-from typing import IO, Any, Literal
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path, PurePath
+from typing import IO, Any, Literal, NamedTuple, cast
 
-from ocx.batch.lines import LINE_LIMIT, Dialect, Line, read_lines
-from ocx.batch.row import BadRecord, Record
+from ocx.batch.row import BadRow, bad_line
+from ocx.decoding import looks_like
 from ocx.errors import UsageError
 
 Format = Literal["jsonl", "csv", "tsv", "text", "parquet"]
+Line = tuple[int, str] | BadRow
 
+LINE_LIMIT = 10 * 2**20
+"""Bytes; a line of this length or more is an error, so that memory has a bound."""
+
+DELIMITERS = (",", ";", "\t")
+_SAMPLE = 64 * 1024
 _SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -27,6 +41,41 @@ _SUFFIXES: dict[str, Format] = {
     ".pq": "parquet",
 }
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_SEP_LINE = re.compile(r'"?sep=([^\r\n"])"?\r?\n?')
+"""A first line that spreadsheets read and some write: it names the delimiter."""
+
+_INVALID = "\udcff"  # in the place of a byte that its encoding does not know
+
+
+class Record(NamedTuple):
+    """The fields of one row, before they are a request; `text` rows have the field `prompt`.
+
+    Attributes:
+        escaped: there may be half a surrogate pair in them: only an escape of JSON can hold one.
+    """
+
+    line: int
+    fields: Mapping[str, Any]
+    escaped: bool = False
+
+
+@dataclass
+class Dialect:
+    """How an input is written; what is not given is found in its first lines.
+
+    Attributes:
+        delimiter: between the fields of a table.
+        encoding: None is UTF-8.
+        line_end, bom: what its spreadsheet expects of a table that is written from it.
+        preamble: a first line `sep=;`.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    line_end: str = "\n"
+    bom: bool = False
+    preamble: str = ""
 
 
 def format_of(name: str) -> Format:
@@ -42,40 +91,124 @@ def format_of(name: str) -> Format:
     return found
 
 
+def open_input(path: Path) -> IO[bytes]:
+    """The file, unpacked if its name ends in `.gz`. Raises UsageError."""
+    try:
+        if path.is_dir():
+            raise UsageError(f"cannot read {path}: it is a folder")
+        if path.suffix == ".gz":
+            return cast(IO[bytes], gzip.open(path, "rb"))
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {reason}") from None
+
+
 def read_records(
     stream: IO[bytes], form: Format, dialect: Dialect | None = None
-) -> Iterator[Record | BadRecord]:
-    """Every record of `stream` in order; it may end early after a BadRecord."""
+) -> Iterator[Record | BadRow]:
+    """Every record of `stream` in order; it may end early after a BadRow.
+
+    Args:
+        dialect: what the first lines show is kept in it.
+    """
     dialect = dialect or Dialect()
-    if form == "tsv":
-        dialect.delimiter = dialect.delimiter or "\t"
-    lines = read_lines(stream, dialect)
-    if form == "jsonl":
-        return _json_records(lines)
-    if form == "text":
-        return _text_records(lines)
-    return table_records(lines, dialect)
+    if form == "parquet":
+        from ocx.batch.parquet import read_parquet  # noqa: PLC0415 - pyarrow, only for it
+
+        yield from read_parquet(stream)
+    elif form in {"csv", "tsv"}:
+        if form == "tsv":
+            dialect.delimiter = dialect.delimiter or "\t"
+        yield from _table_records(read_lines(stream, dialect), dialect)
+    else:
+        read = _json_record if form == "jsonl" else _text_record
+        for line in read_lines(stream, dialect):
+            if isinstance(line, BadRow):
+                yield line
+            elif not line[1].isspace():
+                yield read(*line)
 
 
-def _json_records(lines: Iterable[Line]) -> Iterator[Record | BadRecord]:
-    for line in lines:
-        if isinstance(line, BadRecord):
-            yield line
-        elif not line[1].isspace():
-            yield _json_record(*line)
+def read_lines(stream: IO[bytes], dialect: Dialect) -> Iterator[Line]:
+    """Numbered lines with their line ends; a line that is no text becomes a BadRow."""
+    source: IO[Any] = stream
+    bom: Any = codecs.BOM_UTF8
+    if dialect.encoding is not None:
+        source = io.TextIOWrapper(cast(Any, stream), dialect.encoding, "ocx-mark", newline="\n")
+        bom = "\ufeff"
+        dialect.bom = True  # what is written is UTF-8, which a spreadsheet knows by its BOM
+    guess, guessed = None, dialect.encoding is not None
+    for number in count(1):
+        try:
+            data = source.readline(LINE_LIMIT)
+            if len(data) >= LINE_LIMIT:
+                while data and data[-1] not in {"\n", 10}:
+                    data = source.readline(LINE_LIMIT)
+                yield bad_line(number, f"is longer than {LINE_LIMIT // 2**20} MiB")
+                continue
+        except (EOFError, OSError, zlib.error) as error:
+            yield bad_line(number, _unreadable(error))
+            return
+        if not data:
+            return
+        if number == 1 and data.startswith(bom):
+            dialect.bom = True
+            data = data.removeprefix(bom)
+        text, problem = _decoded(data, dialect.encoding)
+        if not problem:
+            yield number, text
+            continue
+        if not guessed:  # at once, with what follows the first such line
+            peek = getattr(stream, "peek", lambda _: b"")
+            guess, guessed = looks_like(data + peek(_SAMPLE)), True
+        if guess is not None:
+            problem = f"is not UTF-8: {guess}"  # the same for each line, and so told once
+        yield bad_line(number, problem)
+        if guess is not None and "utf-16" in guess:
+            return  # the lines after this one mean nothing
 
 
-def _json_record(number: int, text: str) -> Record | BadRecord:
+def _decoded(data: bytes | str, encoding: str | None) -> tuple[str, str]:
+    """A line as text, and what is wrong with it."""
+    try:
+        text = data if isinstance(data, str) else data.decode()
+    except UnicodeDecodeError as error:
+        return "", f"is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
+    if "\0" in text:
+        offset = text.encode("utf-8", "surrogatepass").index(0)
+        return "", f"holds a NUL byte at offset {offset}"
+    return text, f"is not {encoding}" if _INVALID in text else ""
+
+
+def _mark_invalid(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _INVALID, error.end
+
+
+codecs.register_error("ocx-mark", _mark_invalid)
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return "the gzip file is cut off here"
+    if isinstance(error, gzip.BadGzipFile | zlib.error):
+        return f"the gzip file is damaged: {error}"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _json_record(number: int, text: str) -> Record | BadRow:
     try:
         document = _decode(text)
     except json.JSONDecodeError as error:
-        return BadRecord(number, f"is not JSON: {error.msg} at column {error.colno}")
+        return bad_line(number, f"is not JSON: {error.msg} at column {error.colno}")
     except ValueError as error:
-        return BadRecord(number, f"is not JSON: {error}")
+        return bad_line(number, f"is not JSON: {error}")
     except RecursionError:
-        return BadRecord(number, "is nested too deeply")
+        return bad_line(number, "is nested too deeply")
     if not isinstance(document, dict):
-        return BadRecord(number, "is not a JSON object")
+        return bad_line(number, "is not a JSON object")
     return Record(number, document, _SURROGATE.search(text) is not None)
 
 
@@ -87,93 +220,57 @@ def _not_json(name: str) -> Any:
 _decode = json.JSONDecoder(parse_constant=_not_json).decode
 
 
-def _text_records(lines: Iterable[Line]) -> Iterator[Record | BadRecord]:
-    for line in lines:
-        if isinstance(line, BadRecord):
-            yield line
-            continue
-        text = line[1].removesuffix("\n").removesuffix("\r")
-        if text.strip():
-            yield Record(line[0], {"prompt": text}, escaped=False)
+def _text_record(number: int, text: str) -> Record:
+    return Record(number, {"prompt": text.removesuffix("\n").removesuffix("\r")})
 
 
-DELIMITERS = (",", ";", "\t")
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_SEP_LINE = re.compile(r'"?sep=([^\r\n"])"?\r?\n?')
-"""A first line that spreadsheets read and some write: it names the delimiter."""
-
-
-class _Feed:
-    """The lines of a table for csv.reader, which cannot carry numbers and problems itself."""
-
-    def __init__(self, lines: Iterable[Line]) -> None:
-        self._lines = iter(lines)
-        self.first = 0
-        self.last = 0
-        self.problem: BadRecord | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        number, text = (line.line, "\n") if isinstance(line, BadRecord) else line
-        if isinstance(line, BadRecord):
-            self.problem = self.problem or line
-        self.first = self.first or number
-        self.last = number
-        return text
-
-    def begin(self) -> None:
-        self.first, self.problem = 0, None
-
-
-def table_records(lines: Iterator[Line], dialect: Dialect) -> Iterator[Record | BadRecord]:
+def _table_records(lines: Iterator[Line], dialect: Dialect) -> Iterator[Record | BadRow]:
     """The rows below the header; what the header shows is kept in `dialect`."""
     csv.field_size_limit(LINE_LIMIT)
-    feed = _Feed(_begun(lines, dialect))
-    reader = csv.reader(feed, delimiter=dialect.delimiter or ",", strict=True)
-    header: list[str] | None = None
+    begun = _from_header(lines, dialect)
+    numbers: list[int] = []  # of the first and the last line of the row that is being read
+    problems: list[BadRow] = []
+
+    def texts() -> Iterator[str]:
+        """The lines for csv.reader, which cannot carry numbers and problems itself."""
+        for line in begun:
+            if isinstance(line, BadRow):
+                problems.append(line)
+            number, text = (line.line, "\n") if isinstance(line, BadRow) else line
+            numbers[1:] = [number]
+            yield text
+
+    reader = csv.reader(texts(), delimiter=dialect.delimiter or ",", strict=True)
+    header: list[str] = []
     while True:
-        feed.begin()
+        numbers.clear()
+        problems.clear()
         try:
             cells = next(reader)
         except StopIteration:
-            if feed.problem:
-                yield feed.problem
+            yield from problems[:1]
             return
         except csv.Error as error:
-            yield feed.problem or BadRecord(feed.first, _csv_problem(error, feed.last))
-            if header is None:
-                return
-            continue
-        if feed.problem:
-            yield feed.problem
-            if header is None:
-                return
-        elif cells and header is None:
+            cells = []
+            problems.append(bad_line(numbers[0], _csv_problem(error, numbers[-1])))
+        if cells and not header and not problems:
             problem = _header_problem(cells)
-            if problem:
-                yield BadRecord(feed.first, problem)
+            if problem is None:
+                header = cells
+                continue
+            problems.append(bad_line(numbers[0], problem))
+        if problems:
+            yield problems[0]
+            if not header:
                 return
-            header = cells
-        elif cells and header is not None:
-            yield _table_record(feed.first, header, cells)
+        elif cells and len(cells) == len(header):
+            yield Record(numbers[0], dict(zip(header, cells, strict=True)))
+        elif cells:
+            message = f"has {len(cells)} fields, the header has {len(header)}"
+            yield bad_line(numbers[0], message)
 
 
-def find_delimiter(header: str, following: str = "") -> str:
-    """The delimiter of a table that begins with these two lines, comma if nothing tells.
-
-    Of several that the header holds, one that cuts both lines into as many fields; else the one
-    that it holds most often.
-    """
-    first, second = (_QUOTED.sub("", line) for line in (header, following))
-    found = [sign for sign in DELIMITERS if sign in first]
-    alike = [sign for sign in found if first.count(sign) == second.count(sign)]
-    return max(alike or found or DELIMITERS[:1], key=first.count)
-
-
-def _begun(lines: Iterator[Line], dialect: Dialect) -> Iterator[Line]:
+def _from_header(lines: Iterator[Line], dialect: Dialect) -> Iterator[Line]:
     """The lines from the header on, once it has told how the table is written."""
     read: list[Line] = []
     texts: list[str] = []
@@ -199,10 +296,16 @@ def _is_certain(header: str) -> bool:
     return sum(sign in _QUOTED.sub("", header) for sign in DELIMITERS) < 2
 
 
-def _table_record(line: int, header: list[str], cells: list[str]) -> Record | BadRecord:
-    if len(cells) != len(header):
-        return BadRecord(line, f"has {len(cells)} fields, the header has {len(header)}")
-    return Record(line, dict(zip(header, cells, strict=True)), escaped=False)
+def find_delimiter(header: str, following: str = "") -> str:
+    """The delimiter of a table that begins with these two lines, comma if nothing tells.
+
+    Of several that the header holds, one that cuts both lines into as many fields; else the one
+    that it holds most often.
+    """
+    first, second = (_QUOTED.sub("", line) for line in (header, following))
+    found = [sign for sign in DELIMITERS if sign in first]
+    alike = [sign for sign in found if first.count(sign) == second.count(sign)]
+    return max(alike or found or DELIMITERS[:1], key=first.count)
 
 
 def _header_problem(cells: list[str]) -> str | None:

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ocx.batch.row import (
-    CHAT_PATH,
-    BadInput,
-    BadRecord,
-    BadRow,
-    Record,
-    Row,
-    line_id,
-    validate_expectation,
-)
+from ocx.batch.records import Record
+from ocx.batch.row import CHAT_PATH, BadRow, Row, line_id, read_expectation
 from ocx.chat.messages import join
 from ocx.chat.parameters import API_FIELDS, fill, is_parameter, known_as, written
 from ocx.chat.templates import STDIN_NAME, Template
@@ -28,13 +20,12 @@ _OF_THE_ROW = frozenset({"id", "custom_id", "expect"})
 _DECIDED_HERE = ("stream", "stream_options")
 _PROMPT_OPTIONS = API_FIELDS - {"messages", *_DECIDED_HERE}
 _LIMITS = ("max_tokens", "max_completion_tokens")
-_EXPECTATIONS = frozenset({"contains", "regex", "equals", "schema"})
 _MAX_ID = 512
-_MOST_SHAPES = 64
+_FEW, _MANY = 8, 20
 
 
-@dataclass(frozen=True)
-class Composer:
+@dataclass
+class RequestBuilder:
     """What all rows of a run share.
 
     Attributes:
@@ -51,38 +42,38 @@ class Composer:
     template: Template | None = None
     id_column: str | None = None
     attach_field: str | None = None
-    _places: dict[tuple[str, ...], tuple[str, ...]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
 
-    def compose(self, record: Record | BadRecord) -> Row | BadRow:
+    def __post_init__(self) -> None:
+        template = self.template or Template("PROMPT")
+        # Kept: the rows of an input have the same few names of fields.
+        self._places_of = lru_cache(64)(template.places_of)
+
+    def build(self, record: Record | BadRow) -> Row | BadRow:
         """The request of a record; never raises."""
-        if isinstance(record, BadRecord):
-            return BadRow(line_id(record.line), record.line, record.message)
-        row_id = line_id(record.line)
+        if isinstance(record, BadRow):
+            return record
+        line, fields, escaped = record
+        row_id = line_id(line)
         try:
-            row_id = self._id(record)
-            path, body = self._request(record.fields)
-            expect = _expectation(record.fields)
-            if record.escaped:
+            row_id = self._id(line, fields)
+            path, body = self._request(fields)
+            expect = read_expectation(fields)
+            if escaped:
                 _check_text(body)
-        except BadInput as problem:
-            return BadRow(row_id, record.line, str(problem), record.fields)
         except OcxError as error:
-            return BadRow(row_id, record.line, error.message, record.fields)
-        return Row(row_id, record.line, body, path, record.fields, expect)
+            return BadRow(row_id, line, error.message, fields)
+        return Row(row_id, line, body, path, fields, expect)
 
-    def _id(self, record: Record) -> str:
-        fields = record.fields
+    def _id(self, line: int, fields: Mapping[str, Any]) -> str:
         if self.id_column is not None:
             column = known_as(self.id_column, fields)
             if column is None:
-                raise BadInput(f"has no field {self.id_column} for the id")
+                raise UsageError(f"has no field {self.id_column} for the id")
             return _checked_id(fields[column])
         for name in ("custom_id", "id"):
             if fields.get(name) is not None:
                 return _checked_id(fields[name])
-        return line_id(record.line)
+        return line_id(line)
 
     def _request(self, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         if self.template is not None:
@@ -95,34 +86,31 @@ class Composer:
             return CHAT_PATH, self._complete(body)
         prompt = fields.get("prompt")
         if not isinstance(prompt, str) or not prompt.strip():
-            raise BadInput(_no_request(fields))
+            raise UsageError(
+                "holds no body, messages or prompt; give a PROMPT with $NAME for its fields:"
+                f" {_listed(fields, _FEW, ', …')}"
+            )
         own = {name: fields[name] for name in fields if name in _PROMPT_OPTIONS}
         return CHAT_PATH, self._prompted(fields, prompt, fields.get("system"), own)
 
     def _rendered(self, template: Template, fields: Mapping[str, Any]) -> dict[str, Any]:
         values = dict(template.defaults)
-        places = self._places_of(template, tuple(fields))
+        places = self._places_of(tuple(fields))
         for name in places:
             if name in fields:
                 values[name] = as_text(fields[name])
             elif name == STDIN_NAME and "prompt" in fields:
                 values[name] = as_text(fields["prompt"])
             elif name not in values:
-                raise BadInput(_no_field(template, fields))
+                missing = _missing_fields(template, fields)
+                near = did_you_mean(missing[0], fields)
+                others = f"; its fields: {_listed(fields, _FEW, ', …')}"
+                raise UsageError(f"has no field {', '.join(missing)}{near or others}")
         system = None if template.system is None else fill(template.system, values)
         prompt = fill(template.prompt or "", values)
         if not places:
             prompt = join([prompt, as_text(fields.get("prompt"))])
         return self._prompted(fields, prompt, system, {})
-
-    def _places_of(self, template: Template, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The places of the template, kept: the rows of an input have the same few field names."""
-        places = self._places.get(names)
-        if places is None:
-            if len(self._places) >= _MOST_SHAPES:
-                self._places.clear()
-            places = self._places[names] = template.places_of(names)
-        return places
 
     def _prompted(
         self, fields: Mapping[str, Any], prompt: str, system: Any, own: Mapping[str, Any]
@@ -132,7 +120,7 @@ class Composer:
         if column and fields[column]:
             content = _attached(prompt, fields[column])
         if isinstance(content, str) and not content.strip():
-            raise BadInput("has an empty prompt")
+            raise UsageError("has an empty prompt")
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         if isinstance(system, str) and system:
             messages.insert(0, {"role": "system", "content": system})
@@ -144,34 +132,18 @@ class Composer:
             return {**{k: v for k, v in self.defaults.items() if k == "model"}, **own}
         messages = own.get("messages")
         if not isinstance(messages, list) or not messages:
-            raise BadInput("has no messages")
+            raise UsageError("has no messages")
         for message in messages:
             if not isinstance(message, dict):
-                raise BadInput("has a message that is not an object")
+                raise UsageError("has a message that is not an object")
         defaults = self.defaults
         if any(name in own for name in _LIMITS):
             defaults = {k: v for k, v in defaults.items() if k not in _LIMITS}
-        if self.system is not None and not _has_system(messages):
+        if self.system is not None and not any(
+            message.get("role") in {"system", "developer"} for message in messages
+        ):
             own["messages"] = [{"role": "system", "content": self.system}, *messages]
         return {**defaults, **own}
-
-
-def named_fields(template: Template, names: Collection[str]) -> list[str]:
-    """The fields of `names` that the texts of the template name."""
-    places = template.places_of(names)
-    return [name for name in _as_fields(places, names) if name in names]
-
-
-def missing_fields(template: Template, names: Collection[str]) -> list[str]:
-    """The places of the template that neither the fields `names` nor its defaults fill."""
-    places = template.places_of(names)
-    known = {*names, *template.defaults}
-    return [name for name in _as_fields(places, names) if name not in known]
-
-
-def _as_fields(places: Iterable[str], names: Collection[str]) -> list[str]:
-    """Their names as fields: `$stdin` is the field `prompt`, unless there is one of that name."""
-    return ["prompt" if n == STDIN_NAME and n not in names else n for n in places]
 
 
 def as_text(value: Any) -> str:
@@ -181,89 +153,7 @@ def as_text(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _has_system(messages: Sequence[Mapping[str, Any]]) -> bool:
-    return any(message.get("role") in {"system", "developer"} for message in messages)
-
-
-def _checked_id(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise BadInput("has an id that is neither a text nor a whole number")
-    text = str(value)
-    if not text.strip():
-        raise BadInput("has an empty id")
-    if len(text) > _MAX_ID:
-        raise BadInput(f"has an id of more than {_MAX_ID} characters")
-    return text
-
-
-def _path(fields: Mapping[str, Any]) -> str:
-    method = fields.get("method", "POST")
-    if method != "POST":
-        raise BadInput(f"has the method {method!r}; a batch sends POST only")
-    url = fields.get("url", "/v1/chat/completions")
-    if not isinstance(url, str) or not url.startswith("/"):
-        raise BadInput("has a url that does not begin with /, like /v1/chat/completions")
-    return _below_base_url(url)
-
-
-@lru_cache(16)
-def _below_base_url(url: str) -> str:
-    path = url.removeprefix("/v1") if url.startswith("/v1/") else url
-    if "?" in path or "#" in path or {"", ".", ".."} & set(path.split("/")[1:]):
-        raise BadInput(f"has the url {url!r}, which is not a plain path")
-    return path
-
-
-def _expectation(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    expect = fields.get("expect")
-    if not isinstance(expect, dict):
-        return None  # a column of a table may have that name
-    for name in expect:
-        if name not in _EXPECTATIONS:
-            known = ", ".join(sorted(_EXPECTATIONS))
-            raise BadInput(f"expects {name!r}; known are {known}")
-    problem = validate_expectation(expect)
-    if problem:
-        raise BadInput(problem)
-    return expect
-
-
-def _no_field(template: Template, fields: Mapping[str, Any]) -> str:
-    missing = missing_fields(template, fields)
-    near = did_you_mean(missing[0], fields)
-    return f"has no field {', '.join(missing)}{near or f'; its fields: {_names(fields)}'}"
-
-
-def _names(fields: Iterable[str]) -> str:
-    names = list(fields)
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-
-
-def _no_request(fields: Mapping[str, Any]) -> str:
-    names = _names(fields)
-    return f"holds no body, messages or prompt; give a PROMPT with $NAME for its fields: {names}"
-
-
-def _attached(prompt: str, value: Any) -> Any:
-    from ocx.chat.attach import content, read_attachments  # base64, only for --attach-field
-
-    sources = value if isinstance(value, list) else [value]
-    if not all(isinstance(source, str) and source != "-" for source in sources):
-        raise BadInput("has an attachment that is not a file name or URL")
-    return content(prompt, read_attachments(sources, (), bytes))
-
-
-def _check_text(body: Mapping[str, Any]) -> None:
-    try:
-        json.dumps(body, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise BadInput("holds half a surrogate pair, which is not UTF-8") from None
-
-
-_SHOWN = 20
-
-
-def check_columns(composer: Composer, columns: Sequence[str], name: str) -> None:
+def check_columns(builder: RequestBuilder, columns: Sequence[str], name: str) -> None:
     """Check that the rows of a table, all alike, can become requests of their own.
 
     Args:
@@ -272,46 +162,93 @@ def check_columns(composer: Composer, columns: Sequence[str], name: str) -> None
     Raises:
         UsageError: a column that is named is not there, or none is named.
     """
-    template = composer.template
-    missing = [*missing_fields(template, columns)] if template is not None else []
-    others = (composer.id_column, composer.attach_field)
+    template = builder.template
+    listed = _listed(columns, _MANY, f", and {len(columns) - _MANY} more")
+    missing = _missing_fields(template, columns) if template is not None else []
+    others = (builder.id_column, builder.attach_field)
     missing += [column for column in others if column and not known_as(column, columns)]
     if missing:
-        raise _no_column(missing, columns, name, written_as_place=missing[0] not in others)
-    if composer.attach_field is not None or {"prompt", "messages", "body"} & {*columns}:
+        found = nearest(missing[0], columns)
+        hint = "$$ stands for a dollar sign, ${ANY NAME} for any column"
+        if found is not None:
+            hint = f"did you mean {found if missing[0] in others else written(found)}?"
+        word = "column" if len(missing) == 1 else "columns"
+        raise UsageError(
+            f"{name} has no {word} {', '.join(missing)}; its columns: {listed}", hint=hint
+        )
+    if builder.attach_field is not None or {"prompt", "messages", "body"} & {*columns}:
         return
+    example = written(next((c for c in reversed(columns) if is_parameter(c)), columns[-1]))
     if template is None:
         raise UsageError(
-            f"{name} has no column prompt, and there is no PROMPT; its columns: {_listed(columns)}",
-            hint=f'give one that names a column, for example "Summarize: {_some(columns)}"',
+            f"{name} has no column prompt, and there is no PROMPT; its columns: {listed}",
+            hint=f'give one that names a column, for example "Summarize: {example}"',
         )
-    if not named_fields(template, columns):
+    if not {*columns}.intersection(_as_fields(template, columns)):
         raise UsageError(
             f"the prompt names no column of {name}, so that each row would ask the same;"
-            f" its columns: {_listed(columns)}",
-            hint=f'name one, for example "Summarize: {_some(columns)}"',
+            f" its columns: {listed}",
+            hint=f'name one, for example "Summarize: {example}"',
         )
 
 
-def _no_column(
-    missing: Sequence[str], columns: Sequence[str], name: str, *, written_as_place: bool
-) -> UsageError:
-    found = nearest(missing[0], columns)
-    word = "column" if len(missing) == 1 else "columns"
-    hint = "$$ stands for a dollar sign, ${ANY NAME} for any column"
-    if found is not None:
-        hint = f"did you mean {written(found) if written_as_place else found}?"
-    return UsageError(
-        f"{name} has no {word} {', '.join(missing)}; its columns: {_listed(columns)}", hint=hint
-    )
+def _missing_fields(template: Template, names: Collection[str]) -> list[str]:
+    """The places of the template that neither the fields `names` nor its defaults fill."""
+    known = {*names, *template.defaults}
+    return [name for name in _as_fields(template, names) if name not in known]
 
 
-def _some(columns: Sequence[str]) -> str:
-    """The place of a column, the last that has one."""
-    return written(next((c for c in reversed(columns) if is_parameter(c)), columns[-1]))
+def _as_fields(template: Template, names: Collection[str]) -> list[str]:
+    """Its places as fields: `$stdin` is the field `prompt`, unless there is one of that name."""
+    places = template.places_of(names)
+    return ["prompt" if n == STDIN_NAME and n not in names else n for n in places]
 
 
-def _listed(columns: Iterable[str]) -> str:
-    names = list(columns)
-    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+def _listed(names: Iterable[str], most: int, more: str) -> str:
+    found = list(names)
+    return ", ".join(found[:most]) + (more if len(found) > most else "")
+
+
+def _checked_id(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UsageError("has an id that is neither a text nor a whole number")
+    text = str(value)
+    if not text.strip():
+        raise UsageError("has an empty id")
+    if len(text) > _MAX_ID:
+        raise UsageError(f"has an id of more than {_MAX_ID} characters")
+    return text
+
+
+def _path(fields: Mapping[str, Any]) -> str:
+    method = fields.get("method", "POST")
+    if method != "POST":
+        raise UsageError(f"has the method {method!r}; a batch sends POST only")
+    url = fields.get("url", "/v1/chat/completions")
+    if not isinstance(url, str) or not url.startswith("/"):
+        raise UsageError("has a url that does not begin with /, like /v1/chat/completions")
+    return _below_base_url(url)
+
+
+@lru_cache(16)
+def _below_base_url(url: str) -> str:
+    path = url.removeprefix("/v1") if url.startswith("/v1/") else url
+    if "?" in path or "#" in path or {"", ".", ".."} & set(path.split("/")[1:]):
+        raise UsageError(f"has the url {url!r}, which is not a plain path")
+    return path
+
+
+def _attached(prompt: str, value: Any) -> Any:
+    from ocx.chat.attach import content, read_attachments  # base64, only for --attach-field
+
+    sources = value if isinstance(value, list) else [value]
+    if not all(isinstance(source, str) and source != "-" for source in sources):
+        raise UsageError("has an attachment that is not a file name or URL")
+    return content(prompt, read_attachments(sources, (), bytes))
+
+
+def _check_text(body: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UsageError("holds half a surrogate pair, which is not UTF-8") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ocx.chat.schema import Schema
 
 CHAT_PATH = "/chat/completions"
+_SHOWN = 80
+_encode = encoder(sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +58,9 @@ class BadRow:
     source: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The fields of one row, before they are a request; `text` rows have the field `prompt`.
-
-    Attributes:
-        escaped: there may be half a surrogate pair in them: only an escape of JSON can hold one.
-    """
-
-    line: int
-    fields: Mapping[str, Any]
-    escaped: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class BadRecord:
+def bad_line(line: int, message: str) -> BadRow:
     """A line that holds no row."""
-
-    line: int
-    message: str
-
-
-class BadInput(Exception):
-    """The row at hand is not usable; the text says why, without the line."""
+    return BadRow(line_id(line), line, message)
 
 
 def line_id(line: int) -> str:
@@ -86,29 +68,41 @@ def line_id(line: int) -> str:
     return f"line-{line}"
 
 
-_encode = encoder(sort_keys=True)
+def hash_request(row: Row, base_url: str) -> tuple[str, int]:
+    """What makes two requests the same: path, body (with its model) and base URL, never the key.
 
-
-def request_bytes(row: Row, base_url: str) -> bytes:
-    """The request as it is hashed; the order of the body's keys does not count."""
+    Returns: hex digits of SHA-256, and how many bytes were hashed. The order of keys is the same.
+    """
     text = _encode([base_url.rstrip("/"), row.path, row.body])
-    return text.encode("utf-8", "surrogatepass")
+    data = text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest(), len(data)
 
 
-def request_sha256(row: Row, base_url: str) -> str:
-    """Hex digits."""
-    return sha256_of(request_bytes(row, base_url))
-
-
-def sha256_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-_SHOWN = 80
+def read_expectation(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The `expect` of a row. Raises UsageError for one that cannot be checked."""
+    expect = fields.get("expect")
+    if not isinstance(expect, dict):
+        return None  # a column of a table may have that name
+    for name, wanted in expect.items():
+        if name not in _CHECKS:
+            raise UsageError(f"expects {name!r}; known are {', '.join(sorted(_CHECKS))}")
+        if name == "schema":
+            _check_schema(wanted)
+        elif name == "contains" and isinstance(wanted, list):
+            if not all(isinstance(part, str) for part in wanted):
+                raise UsageError("expects contains to be a text or a list of texts")
+        elif not isinstance(wanted, str):
+            raise UsageError(f"expects {name} to be a text")
+        elif name == "regex":
+            try:
+                re.compile(wanted)
+            except (re.error, OverflowError, RecursionError) as error:
+                raise UsageError(f"expects a regex that is none: {error}") from None
+    return expect
 
 
 def check_expectation(expect: Mapping[str, Any], text: str) -> None:
-    """Raises: InvalidAnswerError naming the first of contains, regex, equals, schema that fails."""
+    """Raises InvalidAnswerError naming the first of contains, regex, equals, schema that fails."""
     for name, wanted in expect.items():
         if not _CHECKS[name](wanted, text):
             raise InvalidAnswerError(
@@ -116,64 +110,35 @@ def check_expectation(expect: Mapping[str, Any], text: str) -> None:
             )
 
 
-def validate_expectation(expect: Mapping[str, Any]) -> str | None:
-    """What is wrong with an expectation, None for nothing."""
-    for name, wanted in expect.items():
-        if name == "schema":
-            problem = _schema_problem(wanted)
-            if problem:
-                return problem
-        elif name == "contains" and isinstance(wanted, list):
-            if not all(isinstance(part, str) for part in wanted):
-                return "expects contains to be a text or a list of texts"
-        elif not isinstance(wanted, str):
-            return f"expects {name} to be a text"
-        elif name == "regex":
-            try:
-                re.compile(wanted)
-            except (re.error, OverflowError, RecursionError) as error:
-                return f"expects a regex that is none: {error}"
-    return None
-
-
 def _contains(wanted: Any, text: str) -> bool:
     return all(part in text for part in ([wanted] if isinstance(wanted, str) else wanted))
 
 
-def _matches(wanted: Any, text: str) -> bool:
-    return re.search(wanted, text) is not None
-
-
-def _equals(wanted: Any, text: str) -> bool:
-    return bool(text.strip() == wanted.strip())
-
-
 def _fits(wanted: Any, text: str) -> bool:
-    schema = _schema(_canonical(wanted))
     try:
-        schema.check(text)
+        _schema(json.dumps(wanted, sort_keys=True)).check(text)
     except InvalidAnswerError:
         return False
     return True
 
 
-_CHECKS = {"contains": _contains, "regex": _matches, "equals": _equals, "schema": _fits}
+_CHECKS: dict[str, Callable[[Any, str], bool]] = {
+    "contains": _contains,
+    "regex": lambda wanted, text: re.search(wanted, text) is not None,
+    "equals": lambda wanted, text: bool(text.strip() == wanted.strip()),
+    "schema": _fits,
+}
 
 
-def _schema_problem(wanted: Any) -> str | None:
+def _check_schema(wanted: Any) -> None:
     if not isinstance(wanted, dict):
-        return "expects a schema that is not an object"
+        raise UsageError("expects a schema that is not an object")
     import ocx.chat.schema  # noqa: F401 - says so where it cannot be had; no row's fault
 
     try:
-        _schema(_canonical(wanted))
+        _schema(json.dumps(wanted, sort_keys=True))
     except UsageError as error:
-        return f"expects a schema that is none: {error.message}"
-    return None
-
-
-def _canonical(document: Any) -> str:
-    return json.dumps(document, sort_keys=True)
+        raise UsageError(f"expects a schema that is none: {error.message}") from None
 
 
 @lru_cache(32)
@@ -184,6 +149,6 @@ def _schema(text: str) -> Schema:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else _canonical(value)
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     line = " ".join(text.split())
     return repr(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple, Protocol
 
 from ocx.batch.batch_row import encode_row, output_row, row_line
-from ocx.batch.lines import Dialect
+from ocx.batch.records import Dialect
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Row
 from ocx.decoding import BOM

@@ -9,7 +9,7 @@ import typer
 
 from ocx.batch.estimate import check_estimable, estimate
 from ocx.batch.execution import Setup, execute, raise_ending
-from ocx.batch.input import FileSource, open_rows
+from ocx.batch.input import FileInput, open_rows
 from ocx.batch.options import (
     BatchBudget,
     FailureLimits,
@@ -19,13 +19,13 @@ from ocx.batch.options import (
     RowForm,
     RowsIn,
     RowsOut,
-    Shards,
+    ShardOption,
 )
 from ocx.batch.outputs import beside_path, output_path, resumes
 from ocx.batch.reports import unknown_reasons
-from ocx.batch.request_builder import Composer
+from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
-from ocx.batch.setup import check_stdin, make_composer, make_limits, make_settings
+from ocx.batch.setup import check_stdin, make_builder, make_limits
 from ocx.batch.shards import find_shard
 from ocx.batch.verify import Verification
 from ocx.chat.options import Instructions, ModelOptions
@@ -35,16 +35,16 @@ from ocx.runtime import Runtime
 
 def batch(
     run: Runtime,
-    words: InputArguments,
+    arguments: InputArguments,
     rows_in: RowsIn,
     instructions: Instructions,
     sampling: ModelOptions,
     checks: RowChecks,
     rows_out: RowsOut,
-    speed: RateOptions,
+    rates: RateOptions,
     budget: BatchBudget,
     failures: FailureLimits,
-    shards: Shards,
+    shards: ShardOption,
 ) -> None:
     """Send many prompts in one run, each paid once, within credits.
 
@@ -53,18 +53,17 @@ def batch(
     `.gz` is unpacked. A file is checked whole before anything is sent. Rows are written as they
     end; the same command with --resume goes on where a run was ended, however that was.
     """
-    check_stdin(run, words, instructions, sampling, checks)
+    check_stdin(run, arguments, instructions, sampling, checks)
     schema = checks.read_schema(run.read_stdin)
-    composer, settings = make_composer(run, words, instructions, sampling, rows_in, schema)
+    builder, settings = make_builder(run, arguments, instructions, sampling, rows_in, schema)
     shard = find_shard(shards.shard, run.terminal.env)
-    rows = open_rows(run, words, rows_in, composer, shard)
+    rows = open_rows(run, arguments, rows_in, builder, shard)
     if budget.estimate:
         check_estimable(rows)
-    limits = make_limits(run, settings, budget, checks)
     setup = Setup(
         rows,
         settings,
-        make_settings(run, settings, speed, failures, limits),
+        make_limits(run, settings, rates, failures, budget, checks),
         checks,
         schema,
         rows_out,
@@ -73,7 +72,7 @@ def batch(
         failures.drain,
         beside_path(rows_out.report, shard),
         beside_path(rows_out.junit, shard),
-        words.source or "stdin",
+        arguments.source or "stdin",
     )
     if budget.estimate:
         estimate(run, setup)
@@ -97,8 +96,8 @@ def verify(
     Exit 13 tells that rows are missing, failed or doubled. --failed prints the first two as JSON
     Lines with their ids: `ocx batch verify in.jsonl out.jsonl --failed | ocx batch - …`.
     """
-    composer = Composer(id_column=form.id_column)
-    rows = FileSource(Path(source), form.form_of(source), composer, form.dialect())
+    builder = RequestBuilder(id_column=form.id_column)
+    rows = FileInput(Path(source), form.form_of(source), builder, form.dialect())
     found = Verification(outputs)
     for row in found.faulty(rows.rows()):
         if failed:

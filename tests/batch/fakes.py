@@ -11,11 +11,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ocx.batch.batch_row import read_row
-from ocx.batch.connection import ApiConnection
+from ocx.batch.batch_row import Written, read_row
+from ocx.batch.batch_run import BatchRun
+from ocx.batch.connection import Connection
 from ocx.batch.control.settings import RunLimits
-from ocx.batch.finished_rows import Written
-from ocx.batch.job import Job, Run
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.ordered import Window
 from ocx.batch.result import Answer, Outcome
@@ -95,7 +94,7 @@ class Waiting:
 
     def __init__(self, *args: Any) -> None:
         self._runner = asyncio.Runner()
-        self._connection = ApiConnection(*args)
+        self._connection = Connection(*args)
 
     def send(self, row: Row) -> Outcome:
         return self._runner.run(self._connection.send(row))
@@ -130,7 +129,7 @@ def run_to(
     renderer: Renderer | None = None,
     adoption: Adoption | None = None,
     **job: Any,
-) -> Run:
+) -> BatchRun:
     """A whole run with an output file."""
     store = Store(path, renderer or BatchRows(), resume=resume, adoption=adoption)
     window = None
@@ -138,7 +137,7 @@ def run_to(
         window = Window(path.with_name(f".{path.name}.window"), size=64)
     settings = job.pop("settings", RunLimits(8))
     try:
-        batch = Run(Job(given, server.connect, URL, settings, store=store, window=window, **job))
+        batch = BatchRun(given, server.connect, URL, settings, store=store, window=window, **job)
         batch.run()
         return batch
     finally:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import Over, Probe, ReadBalance, Send, Task, Wait
+from ocx.batch.control.settings import Step, Task, Wait
 from ocx.batch.result import Answer, Failure, Outcome, Result
 from ocx.batch.row import Row
 from ocx.errors import NetworkError, OcxError, RateLimitError, ServerError
@@ -67,9 +67,9 @@ class Simulation:
         while self.now < until:
             self._feed()
             action = self.scheduler.next(self.now)
-            if isinstance(action, Over) and not self._events:
+            if action is Step.FINISHED and not self._events:
                 break
-            if isinstance(action, Over | Wait):
+            if action is Step.FINISHED or isinstance(action, Wait):
                 seconds = action.seconds if isinstance(action, Wait) else None
                 self._sleep(float("inf") if seconds is None else self.now + seconds)
             else:
@@ -83,13 +83,13 @@ class Simulation:
         if not waiting:
             self.scheduler.close_input()
 
-    def _perform(self, action: Send | Probe | ReadBalance) -> None:
-        if isinstance(action, Send):
-            outcome, seconds = self.serve(action.task, self.now)
-            self.sent.append((self.now, action.task.row.id))
+    def _perform(self, action: Task | Step) -> None:
+        if isinstance(action, Task):
+            outcome, seconds = self.serve(action, self.now)
+            self.sent.append((self.now, action.row.id))
             self.most_in_flight = max(self.most_in_flight, self.scheduler.in_flight)
-            self._later(seconds, self._done(action.task, outcome))
-        elif isinstance(action, Probe):
+            self._later(seconds, self._done(action, outcome))
+        elif action is Step.PROBE:
             self._later(0.01, self._probed)
         else:
             self._later(0.01, self._read(self.balance()))

@@ -11,7 +11,7 @@ import pytest
 
 from ocx.batch.control.budget import READ_AFTER, READ_EVERY, BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import ReadBalance, RunLimits, Send, Task, Wait
+from ocx.batch.control.settings import RunLimits, Step, Task, Wait
 from ocx.batch.result import Outcome
 from ocx.batch.row import Row
 from ocx.chat.prices import Price
@@ -52,7 +52,7 @@ def varied(task: Task) -> Decimal:
 def test_a_budget_is_kept_within_its_bound(workers: int, tell: bool) -> None:
     """The largest cost is 1.5, and a row holds at least 1.5 times the smallest, 0.75."""
     account = Account("1000", varied, tell=tell)
-    settings = RunLimits(workers, limits=BudgetLimits(max_credits=Decimal(50)))
+    settings = RunLimits(workers, budget=BudgetLimits(max_credits=Decimal(50)))
     run = Simulation(Scheduler(settings), account, balance=lambda: account.balance)
     run.run(rows(5000))
     assert run.scheduler.stop is not None
@@ -66,14 +66,14 @@ def test_a_budget_with_a_price_is_never_exceeded() -> None:
     price = Price(Decimal(0), Decimal(1_000_000))
     account = Account("1000", lambda task: Decimal(1 + int(task.row.id[1:]) % 3), tell=True)
     limits = BudgetLimits(max_credits=Decimal(50), prices={"m": price})
-    run = Simulation(Scheduler(RunLimits(32, limits=limits)), account)
+    run = Simulation(Scheduler(RunLimits(32, budget=limits)), account)
     run.run(rows(500, max_tokens=3))
     assert 45 <= account.spent <= 50
 
 
 def test_the_first_rows_go_one_at_a_time() -> None:
     account = Account("1000", lambda _task: Decimal(40), tell=True)
-    settings = RunLimits(32, limits=BudgetLimits(max_credits=Decimal(50)))
+    settings = RunLimits(32, budget=BudgetLimits(max_credits=Decimal(50)))
     run = Simulation(Scheduler(settings), account).run(rows(500))
     assert account.spent == 40
     assert len(run.sent) == 1
@@ -86,7 +86,7 @@ def test_a_lost_answer_counts_with_its_worst_case() -> None:
     def serve(task: Task, now: float) -> tuple[Outcome, float]:
         return (lost(), 0.1) if task.attempts == 1 else (answer("1"), 0.1)
 
-    run = Simulation(Scheduler(RunLimits(4, limits=limits)), serve).run(rows(50, max_tokens=1))
+    run = Simulation(Scheduler(RunLimits(4, budget=limits)), serve).run(rows(50, max_tokens=1))
     assert len(run.sent) <= 10
 
 
@@ -99,7 +99,7 @@ def test_the_least_balance_holds_over_runs_that_know_nothing_of_each_other(
     limits = BudgetLimits(min_balance=Decimal(20))
     runs = [
         Simulation(
-            Scheduler(RunLimits(workers, limits=limits)), account, balance=lambda: account.balance
+            Scheduler(RunLimits(workers, budget=limits)), account, balance=lambda: account.balance
         )
         for _ in range(shards)
     ]
@@ -115,7 +115,7 @@ def test_the_least_balance_holds_over_runs_that_know_nothing_of_each_other(
 def test_a_balance_that_never_changes_is_not_asked_for_without_end() -> None:
     """Costs that are booked a day later, or a model that is free."""
     limits = BudgetLimits(Decimal(1000), prices={"m": Price(Decimal(0), Decimal(1_000_000))})
-    run = Simulation(Scheduler(RunLimits(4, limits=limits)), always(answer(), 1.0))
+    run = Simulation(Scheduler(RunLimits(4, budget=limits)), always(answer(), 1.0))
     run.scheduler.budget.worst({"model": "m"})
     run.run([*rows(100, max_tokens=1)])
     assert run.kinds == {"ok": 100}
@@ -124,7 +124,7 @@ def test_a_balance_that_never_changes_is_not_asked_for_without_end() -> None:
 
 def test_a_balance_that_is_below_already_sends_nothing() -> None:
     account = Account("10", varied, tell=True)
-    settings = RunLimits(4, limits=BudgetLimits(min_balance=Decimal(20)))
+    settings = RunLimits(4, budget=BudgetLimits(min_balance=Decimal(20)))
     run = Simulation(Scheduler(settings), account, balance=lambda: account.balance).run(rows(5))
     assert run.sent == []
     assert run.scheduler.unsent == 5
@@ -141,7 +141,7 @@ def test_a_floor_is_looked_at_whatever_the_answers_say_they_cost(
         account(task, now)
         return answer("0"), seconds
 
-    scheduler = Scheduler(RunLimits(workers, limits=BudgetLimits(min_balance=Decimal(500))))
+    scheduler = Scheduler(RunLimits(workers, budget=BudgetLimits(min_balance=Decimal(500))))
     run = Simulation(scheduler, lies, balance=lambda: account.balance).run(rows(3000))
     assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == "min_balance"
@@ -153,7 +153,7 @@ def test_a_floor_is_looked_at_whatever_the_answers_say_they_cost(
 def test_a_floor_is_looked_at_in_good_time_and_not_more_often() -> None:
     account = Account("1000", lambda _task: Decimal(0), tell=True)
     at: list[float] = []
-    scheduler = Scheduler(RunLimits(4, limits=BudgetLimits(min_balance=Decimal(1))))
+    scheduler = Scheduler(RunLimits(4, budget=BudgetLimits(min_balance=Decimal(1))))
     run = Simulation(scheduler, account)
 
     def read() -> Decimal:
@@ -175,7 +175,7 @@ def test_the_balance_is_read_before_the_end(tell: bool) -> None:
         account(task, now)
         return answer("0" if tell else None), 0.5
 
-    scheduler = Scheduler(RunLimits(4, limits=BudgetLimits(min_balance=Decimal(60))))
+    scheduler = Scheduler(RunLimits(4, budget=BudgetLimits(min_balance=Decimal(60))))
     run = Simulation(scheduler, once, balance=lambda: account.balance).run(rows(1))
     assert run.kinds == {"ok": 1}
     assert run.readings == 2
@@ -185,7 +185,7 @@ def test_the_balance_is_read_before_the_end(tell: bool) -> None:
 
 def test_a_floor_that_cannot_be_looked_at_stops_the_run() -> None:
     """No more is sent than between two readings while the one under way does not end."""
-    scheduler = Scheduler(RunLimits(50, limits=BudgetLimits(min_balance=Decimal(1))))
+    scheduler = Scheduler(RunLimits(50, budget=BudgetLimits(min_balance=Decimal(1))))
     scheduler.budget.begin_reading(0.0)
     scheduler.balance_read(Decimal(100))
     for number in range(2000):
@@ -194,10 +194,10 @@ def test_a_floor_that_cannot_be_looked_at_stops_the_run() -> None:
     readings = 0
     for _ in range(2000):
         action = scheduler.next(1.0)
-        if isinstance(action, Send):
+        if isinstance(action, Task):
             sent += 1
-            scheduler.done(action.task, answer("0"), 1.0)
-        elif isinstance(action, ReadBalance):
+            scheduler.done(action, answer("0"), 1.0)
+        elif action is Step.READ_BALANCE:
             readings += 1
         else:
             assert isinstance(action, Wait)

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.batch.input import FileSource, stream_rows
-from ocx.batch.lines import Dialect
-from ocx.batch.records import Format, find_delimiter
-from ocx.batch.request_builder import Composer, check_columns
+from ocx.batch.input import FileInput, read_rows, unique
+from ocx.batch.records import Dialect, Format, find_delimiter
+from ocx.batch.request_builder import RequestBuilder, check_columns
 from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import MergedTable
 from ocx.chat.templates import Template
@@ -22,15 +21,15 @@ from ocx.errors import UsageError
 def asked(
     data: bytes, prompt: str, form: Format = "csv", dialect: Dialect | None = None
 ) -> list[str]:
-    rows = list(stream_rows(io.BytesIO(data), form, composer(prompt), dialect))
+    rows = list(unique(read_rows(io.BytesIO(data), form, builder(prompt), dialect)))
     return [
         row.body["messages"][-1]["content"] if isinstance(row, Row) else row.message for row in rows
     ]
 
 
-def composer(prompt: str | None, **more: str) -> Composer:
+def builder(prompt: str | None, **more: str) -> RequestBuilder:
     template = Template("PROMPT", prompt=prompt) if prompt is not None else None
-    return Composer({"model": "m"}, template=template, **more)  # type: ignore[arg-type]
+    return RequestBuilder({"model": "m"}, template=template, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_what_a_table_does_not_have(
     prompt: str | None, columns: list[str], message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        check_columns(composer(prompt), columns, "t.csv")
+        check_columns(builder(prompt), columns, "t.csv")
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
 
@@ -104,21 +103,21 @@ def test_what_a_table_does_not_have(
 @pytest.mark.parametrize(
     ("given", "columns"),
     [
-        (composer("$satz"), ["nr", "satz"]),
-        (composer("hello"), ["nr", "prompt"]),
-        (composer(None), ["prompt"]),
-        (composer("$stdin"), ["prompt"]),
-        (composer("What is it?", attach_field="file"), ["nr", "file"]),
+        (builder("$satz"), ["nr", "satz"]),
+        (builder("hello"), ["nr", "prompt"]),
+        (builder(None), ["prompt"]),
+        (builder("$stdin"), ["prompt"]),
+        (builder("What is it?", attach_field="file"), ["nr", "file"]),
     ],
 )
-def test_what_can_be_asked(given: Composer, columns: list[str]) -> None:
+def test_what_can_be_asked(given: RequestBuilder, columns: list[str]) -> None:
     check_columns(given, columns, "t.csv")
 
 
 @pytest.mark.parametrize("option", ["id_column", "attach_field"])
 def test_a_column_that_an_option_names_is_told_too(option: str) -> None:
     with pytest.raises(UsageError, match="has no column fil; ") as caught:
-        check_columns(composer("$satz", **{option: "fil"}), ["satz", "file"], "t.csv")
+        check_columns(builder("$satz", **{option: "fil"}), ["satz", "file"], "t.csv")
     assert caught.value.hint == "did you mean file?"
 
 
@@ -133,7 +132,7 @@ def test_a_column_that_an_option_names_is_told_too(option: str) -> None:
 )
 def test_a_table_in_another_encoding_says_so_and_is_read_by_it(data: bytes, encoding: str) -> None:
     stream = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type] # one that can peek
-    rows = list(stream_rows(stream, "csv", composer("$nr")))
+    rows = list(unique(read_rows(stream, "csv", builder("$nr"))))
     assert all(isinstance(row, BadRow) for row in rows)
     assert f"it looks like {encoding.upper()}; try --encoding {encoding}" in rows[0].message  # type: ignore[union-attr]
     name = data.decode(encoding).splitlines()[0][3:]
@@ -149,7 +148,7 @@ def test_a_line_that_is_not_in_its_encoding_is_told_with_its_number() -> None:
 def test_wrong_lines_of_a_text_file_are_one_fault(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_bytes("这个很好\n那个不好\n还可以吧\n".encode("gbk"))
-    messages = {row.message for row in FileSource(path, "text", composer(None)).rows()}  # type: ignore[union-attr]
+    messages = {row.message for row in FileInput(path, "text", builder(None)).rows()}  # type: ignore[union-attr]
     assert messages == {"is not UTF-8: it looks like GB18030; try --encoding gb18030"}
 
 
@@ -168,7 +167,7 @@ def test_a_merged_table_is_written_as_it_was_read(
     lines = [f"nr{sign}text", *(f"{number}{sign}{cell}" for number, cell in enumerate(quoted))]
     data = ("\ufeff" * bom + end.join(lines) + end).encode()
     dialect = Dialect()
-    rows = list(stream_rows(io.BytesIO(data), "csv", Composer(id_column="nr"), dialect))
+    rows = list(unique(read_rows(io.BytesIO(data), "csv", RequestBuilder(id_column="nr"), dialect)))
     assert [row.source["text"] for row in rows if row.source] == texts
     header = MergedTable(["nr", "text"], dialect).header()
     added = f"nr{sign}text{sign}answer{sign}answer_error{end}"

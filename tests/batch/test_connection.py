@@ -288,9 +288,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, ".")
 from ocx.api.types import Endpoint
-from ocx.batch.connection import ApiConnection
+from ocx.batch.connection import Connection
 from ocx.batch.control.settings import RunLimits
-from ocx.batch.job import Job, Run
+from ocx.batch.batch_run import BatchRun
 from ocx.batch.output.ordered import Window, spool_path
 from ocx.batch.row_formats import BatchRows
 from ocx.batch.store import Store
@@ -301,9 +301,8 @@ ordered = sys.argv[5] == "ordered"
 store = Store(out, BatchRows(), resume=True)
 window = Window(spool_path(out), 64) if ordered else None
 endpoint = Endpoint(url, None, retries=0, allow_http=True)
-job = Job(rows(count), lambda: ApiConnection(endpoint), url, RunLimits(8), store=store,
+run = BatchRun(rows(count), lambda: Connection(endpoint), url, RunLimits(8), store=store,
           window=window, total=count)
-run = Run(job)
 if kill >= 0:
     import os, signal
     written = 0

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch.control.failures import ENOUGH, Outage, backoff
-from ocx.batch.control.rates import LearnedPace, Pace, ServerLimit, duration
+from ocx.api.retry import backoff
+from ocx.batch.control.failures import FAILED_ROWS, Outage
+from ocx.batch.control.rates import AdaptiveRate, FixedRate, ServerLimit, duration
 from ocx.batch.control.settings import parse_max_failures
 from ocx.errors import UsageError
 
 
 @given(st.integers(1, 600), st.lists(st.floats(0, 5), max_size=200))
 def test_no_minute_holds_more_than_the_pace(per_minute: int, pauses: list[float]) -> None:
-    pace, now, sent = Pace(per_minute), 0.0, list[float]()
+    pace, now, sent = FixedRate(per_minute), 0.0, list[float]()
     for pause in pauses:
         now = max(now + pause, now + pace.wait(now))
         pace.spend(now)
@@ -26,7 +27,7 @@ def test_no_minute_holds_more_than_the_pace(per_minute: int, pauses: list[float]
 
 
 def test_tokens_that_were_not_used_are_given_back() -> None:
-    pace = Pace(60)
+    pace = FixedRate(60)
     pace.spend(0.0, 30)
     assert pace.wait(0.0) == 30
     pace.correct(-20)
@@ -101,14 +102,14 @@ def test_headers_that_say_nothing_change_nothing() -> None:
         assert limit.wait(0.0) == 0
 
 
-def refused_at(pace: LearnedPace, *seconds: float) -> None:
+def refused_at(pace: AdaptiveRate, *seconds: float) -> None:
     for second in seconds:
         pace.spend(second)
         pace.refused(second, new=True)
 
 
 def test_a_learned_pace_is_what_was_accepted() -> None:
-    pace = LearnedPace()
+    pace = AdaptiveRate()
     pace.spend(0.0)
     for number in range(100):
         pace.accepted(number / 10)
@@ -123,7 +124,7 @@ def test_a_learned_pace_is_what_was_accepted() -> None:
 
 
 def test_refusals_of_the_first_seconds_say_nothing_of_the_rate() -> None:
-    pace = LearnedPace()
+    pace = AdaptiveRate()
     pace.accepted(0.0)
     refused_at(pace, 0.0, 1.0, 4.9)
     assert pace.rate is None
@@ -132,7 +133,7 @@ def test_refusals_of_the_first_seconds_say_nothing_of_the_rate() -> None:
 
 
 def test_one_refusal_among_many_answers_is_chance() -> None:
-    pace = LearnedPace()
+    pace = AdaptiveRate()
     pace.spend(0.0)
     for number in range(300):
         pace.accepted(number / 10)
@@ -143,7 +144,7 @@ def test_one_refusal_among_many_answers_is_chance() -> None:
 
 
 def test_a_minute_without_a_refusal_lets_the_pace_leap() -> None:
-    pace = LearnedPace()
+    pace = AdaptiveRate()
     pace.accepted(0.0)
     refused_at(pace, *map(float, range(10)))
     low = pace.rate
@@ -195,7 +196,7 @@ def test_probes_go_on_with_pauses_until_the_outage_is_over_or_too_long() -> None
 
 def test_false_alarms_become_rarer() -> None:
     outage = Outage(600)
-    for expected in (ENOUGH, 2 * ENOUGH, 4 * ENOUGH):
+    for expected in (FAILED_ROWS, 2 * FAILED_ROWS, 4 * FAILED_ROWS):
         count = 0
         while not outage.suspected:
             failures(outage, str(count))

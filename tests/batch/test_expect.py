@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ocx.batch.row import check_expectation, validate_expectation
-from ocx.errors import InvalidAnswerError
+from ocx.batch.row import check_expectation, read_expectation
+from ocx.errors import InvalidAnswerError, UsageError
 
 AGE = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 
@@ -24,7 +24,7 @@ AGE = {"type": "object", "properties": {"age": {"type": "integer"}}, "required":
     ],
 )
 def test_expectations(expect: dict[str, Any], good: str, bad: str) -> None:
-    assert validate_expectation(expect) is None
+    assert read_expectation({"expect": expect}) == expect
     check_expectation(expect, good)
     with pytest.raises(InvalidAnswerError, match="expected "):
         check_expectation(expect, bad)
@@ -34,7 +34,8 @@ def test_expectations(expect: dict[str, Any], good: str, bad: str) -> None:
     "expect", [{"contains": 3}, {"contains": [3]}, {"regex": 3}, {"schema": "x"}, {"regex": "["}]
 )
 def test_what_is_no_expectation(expect: dict[str, Any]) -> None:
-    assert validate_expectation(expect) is not None
+    with pytest.raises(UsageError, match="expects"):
+        read_expectation({"expect": expect})
 
 
 def test_an_answer_is_shown_short_in_the_error() -> None:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ocx.batch.batch_row import Written
+from ocx.batch.batch_run import decider
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import Stop
 from ocx.batch.estimate import Estimate
-from ocx.batch.finished_rows import States, Written
-from ocx.batch.input import FileSource, Selection
-from ocx.batch.plan import make_plan
+from ocx.batch.finished_rows import States
+from ocx.batch.input import FileInput, Selection
 from ocx.batch.reports import summary_lines
-from ocx.batch.request_builder import Composer
+from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.result import Answer, Failure, Result
-from ocx.batch.row import Row, request_sha256
+from ocx.batch.row import Row, hash_request
 from ocx.batch.summary import Summary
 from ocx.chat.prices import Price
 from ocx.errors import (
@@ -35,13 +36,13 @@ from tests.batch.fakes import URL, row
 
 
 def sha256(given: Row) -> str:
-    return request_sha256(given, URL)
+    return hash_request(given, URL)[0]
 
 
-def source(tmp_path: Path, *lines: str) -> FileSource:
+def source(tmp_path: Path, *lines: str, **options: Any) -> FileInput:
     path = tmp_path / "in.jsonl"
     path.write_text("".join(f"{line}\n" for line in lines))
-    return FileSource(path, "jsonl", Composer({"model": "m"}))
+    return FileInput(path, "jsonl", RequestBuilder({"model": "m"}), **options)
 
 
 def prompts(count: int) -> list[str]:
@@ -51,22 +52,21 @@ def prompts(count: int) -> list[str]:
 def test_everything_wrong_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     given = source(tmp_path, '{"id": "a", "prompt": "x"}', "{", '{"id": "a", "prompt": "x"}')
     with pytest.raises(UsageError) as caught:
-        make_plan(given, Selection(), None, sha256=sha256)
+        given.plan()
     assert "line 2 is not JSON" in caught.value.message
     assert "line 3 has the id 'a' of line 1" in caught.value.message
-    plan = make_plan(given, Selection(), None, sha256=sha256, keep_going=True)
-    assert (plan.total, plan.to_send) == (3, 3)
+    assert replace(given, keep_going=True).plan().total == 3
 
 
 def test_of_many_problems_the_first_are_told_and_all_are_counted(tmp_path: Path) -> None:
     distinct = ["[" + " " * length + "x" for length in range(100)]
     with pytest.raises(UsageError, match=r"line 20 .*; and 80 more"):
-        make_plan(source(tmp_path, *distinct), Selection(), None, sha256=sha256)
+        source(tmp_path, *distinct).plan()
 
 
 def test_a_fault_of_many_lines_is_told_once_with_the_first(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        make_plan(source(tmp_path, *["[]"] * 1200, "{"), Selection(), None, sha256=sha256)
+        source(tmp_path, *["[]"] * 1200, "{").plan()
     assert caught.value.message.startswith(
         f"{tmp_path / 'in.jsonl'}: line 1 is not a JSON object"
         " (the same in 1,199 more: 2, 3, 4, …); line 1201 is not JSON"
@@ -75,7 +75,7 @@ def test_a_fault_of_many_lines_is_told_once_with_the_first(tmp_path: Path) -> No
 
 def test_a_file_without_rows_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no rows"):
-        make_plan(source(tmp_path), Selection(), None, sha256=sha256)
+        source(tmp_path).plan()
 
 
 def test_what_an_earlier_run_finished_is_skipped(tmp_path: Path) -> None:
@@ -86,25 +86,23 @@ def test_what_an_earlier_run_finished_is_skipped(tmp_path: Path) -> None:
         kind = {"r0": "ok", "r1": "rejected", "r2": "server"}.get(found.id)
         if kind:
             states.add(Written(found.id, kind, sha256(found)))
-    plan = make_plan(given, Selection(), states, sha256=sha256)
-    assert (plan.total, plan.skipped, plan.to_send) == (4, 2, 2)
-    assert plan.kept_failures == Counter(rejected=1)
+    left: list[Row] = []
+    plan = given.plan(decider(states, URL, "retryable"), left.append)
+    assert (plan.total, [found.id for found in left]) == (4, ["r2", "r3"])
 
 
 def test_an_input_that_changed_is_told_before_anything_is_sent(tmp_path: Path) -> None:
     states = States()
     states.add(Written("r1", "ok", "f" * 64))
     with pytest.raises(UsageError, match="line 2 has another request for 'r1'"):
-        make_plan(source(tmp_path, *prompts(3)), Selection(), states, sha256=sha256)
+        source(tmp_path, *prompts(3)).plan(decider(states, URL, "retryable"))
 
 
 @pytest.mark.parametrize("selection", [Selection(limit=3), Selection(sample=3, seed=1)])
 def test_a_part_of_the_rows(tmp_path: Path, selection: Selection) -> None:
     seen: list[Row] = []
-    plan = make_plan(
-        source(tmp_path, *prompts(9)), selection, None, sha256=sha256, on_row=seen.append
-    )
-    assert (plan.of_shard >= 3, plan.total, plan.to_send, len(seen)) == (True, 3, 3, 3)
+    plan = source(tmp_path, *prompts(9), selection=selection).plan(on_row=seen.append)
+    assert (plan.of_shard >= 3, plan.total, len(seen)) == (True, 3, 3)
 
 
 def test_the_hash_is_of_body_path_and_url_and_not_of_the_order() -> None:
@@ -113,7 +111,7 @@ def test_the_hash_is_of_body_path_and_url_and_not_of_the_order() -> None:
     others = [
         sha256(Row("a", 1, {"model": "n", "seed": 1})),
         sha256(Row("a", 1, {"model": "m", "seed": 1}, "/embeddings")),
-        request_sha256(one, "https://other.test/v1"),
+        hash_request(one, "https://other.test/v1")[0],
     ]
     assert len({sha256(one), *others}) == 4
 

@@ -10,7 +10,7 @@ from ocx.batch.control.settings import RunLimits
 from ocx.batch.output.adoption import Adoption
 from ocx.batch.output.in_flight import InFlight
 from ocx.batch.result import Failure, Outcome
-from ocx.batch.row import request_sha256
+from ocx.batch.row import hash_request
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, Renderer, TextLines
 from ocx.batch.store import Store
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
@@ -178,7 +178,7 @@ def test_outputs_without_ids_are_resumed_by_their_index(
     assert out.read_text().index("HELLO 1") < out.read_text().index("HELLO 2")
     before = out.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "it is complete"
-    again = Adoption(lambda: rows(3), lambda row: request_sha256(row, URL))
+    again = Adoption(lambda: rows(3), lambda row: hash_request(row, URL)[0])
     run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True, adoption=again)
     assert out.read_bytes() == before
 

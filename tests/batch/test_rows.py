@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch import lines as lines_module
-from ocx.batch.input import FileSource, stream_rows
+from ocx.batch import records
+from ocx.batch.input import FileInput, read_rows, unique
 from ocx.batch.records import Format, format_of
-from ocx.batch.request_builder import Composer
+from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
 from ocx.chat.templates import Template, parse_template
 from ocx.errors import UsageError
@@ -25,20 +25,24 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x0
 
 
 def rows_of(
-    data: bytes | str, form: Format = "jsonl", composer: Composer | None = None
+    data: bytes | str, form: Format = "jsonl", builder: RequestBuilder | None = None
 ) -> list[Row | BadRow]:
     data = data.encode() if isinstance(data, str) else data
-    return list(stream_rows(io.BytesIO(data), form, composer or Composer({"model": "m"})))
+    return list(
+        unique(read_rows(io.BytesIO(data), form, builder or RequestBuilder({"model": "m"})))
+    )
 
 
-def one(data: str, form: Format = "jsonl", composer: Composer | None = None) -> Row:
-    (row,) = rows_of(data, form, composer)
+def one(data: str, form: Format = "jsonl", builder: RequestBuilder | None = None) -> Row:
+    (row,) = rows_of(data, form, builder)
     assert isinstance(row, Row), row
     return row
 
 
-def problem(data: bytes | str, form: Format = "jsonl", composer: Composer | None = None) -> BadRow:
-    bad = [row for row in rows_of(data, form, composer) if isinstance(row, BadRow)]
+def problem(
+    data: bytes | str, form: Format = "jsonl", builder: RequestBuilder | None = None
+) -> BadRow:
+    bad = [row for row in rows_of(data, form, builder) if isinstance(row, BadRow)]
     assert len(bad) == 1, bad
     return bad[0]
 
@@ -83,24 +87,24 @@ def test_a_prompt_is_a_row_and_may_set_fields_of_the_api() -> None:
 
 
 def test_fields_of_any_object_fill_the_prompt() -> None:
-    composer = Composer({"model": "m"}, template=template("Translate $word to ${lang}: $n"))
-    row = one('{"id": "x", "word": "kasih", "lang": "en", "n": [1, null]}', composer=composer)
+    builder = RequestBuilder({"model": "m"}, template=template("Translate $word to ${lang}: $n"))
+    row = one('{"id": "x", "word": "kasih", "lang": "en", "n": [1, null]}', builder=builder)
     assert prompt_of(row) == "Translate kasih to en: [1, null]"
 
 
 def test_values_are_never_expanded_again() -> None:
-    composer = Composer(template=template("$a"))
-    assert prompt_of(one('{"a": "$b", "b": "no"}', composer=composer)) == "$b"
+    builder = RequestBuilder(template=template("$a"))
+    assert prompt_of(one('{"a": "$b", "b": "no"}', builder=builder)) == "$b"
 
 
 def test_a_missing_field_is_named() -> None:
-    composer = Composer(template=template("$word $lang"))
-    assert "no field lang" in problem('{"word": "a"}', composer=composer).message
+    builder = RequestBuilder(template=template("$word $lang"))
+    assert "no field lang" in problem('{"word": "a"}', builder=builder).message
 
 
 def test_a_table_fills_the_prompt_by_its_columns_quoted_newlines_too() -> None:
-    composer = Composer(template=template("Sum up: $text"), id_column="key")
-    rows = rows_of('key,text\n1,"two\nlines, ""quoted"""\n2,b\n', "csv", composer)
+    builder = RequestBuilder(template=template("Sum up: $text"), id_column="key")
+    rows = rows_of('key,text\n1,"two\nlines, ""quoted"""\n2,b\n', "csv", builder)
     assert [(row.id, row.line) for row in rows] == [("1", 2), ("2", 4)]
     assert isinstance(rows[0], Row)
     assert prompt_of(rows[0]) == 'Sum up: two\nlines, "quoted"'
@@ -109,13 +113,13 @@ def test_a_table_fills_the_prompt_by_its_columns_quoted_newlines_too() -> None:
 
 def test_a_line_of_text_is_a_prompt_or_follows_one() -> None:
     assert [row.id for row in rows_of("a\n\nb", "text")] == ["line-1", "line-3"]
-    row = one("kasih\n", "text", Composer(template=template("Translate:")))
+    row = one("kasih\n", "text", RequestBuilder(template=template("Translate:")))
     assert prompt_of(row) == "Translate:\n\nkasih"
 
 
 def test_defaults_are_for_rows_that_do_not_set_them() -> None:
-    composer = Composer({"model": "m", "temperature": 1, "max_tokens": 5}, system="S")
-    row = one('{"prompt": "hi", "temperature": 0}', composer=composer)
+    builder = RequestBuilder({"model": "m", "temperature": 1, "max_tokens": 5}, system="S")
+    row = one('{"prompt": "hi", "temperature": 0}', builder=builder)
     assert (row.body["temperature"], row.body["max_tokens"]) == (0, 5)
     assert row.body["messages"][0] == {"role": "system", "content": "S"}
 
@@ -123,13 +127,13 @@ def test_defaults_are_for_rows_that_do_not_set_them() -> None:
 @pytest.mark.parametrize("own", ["max_tokens", "max_completion_tokens"])
 @pytest.mark.parametrize("default", ["max_tokens", "max_completion_tokens"])
 def test_a_row_with_a_limit_gets_no_other_limit(own: str, default: str) -> None:
-    row = one(json.dumps({"prompt": "hi", own: 3}), composer=Composer({default: 5}))
+    row = one(json.dumps({"prompt": "hi", own: 3}), builder=RequestBuilder({default: 5}))
     assert {name: row.body[name] for name in row.body if "max" in name} == {own: 3}
 
 
 def test_a_row_with_a_system_message_keeps_it() -> None:
     body = '{"messages": [{"role": "developer", "content": "D"}, {"role": "user", "content": "h"}]}'
-    assert len(one(body, composer=Composer(system="S")).body["messages"]) == 2
+    assert len(one(body, builder=RequestBuilder(system="S")).body["messages"]) == 2
 
 
 def test_stream_is_not_the_row_s_to_decide() -> None:
@@ -139,10 +143,10 @@ def test_stream_is_not_the_row_s_to_decide() -> None:
 
 def test_an_attachment_is_named_by_a_field(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("attached")
-    composer = Composer(attach_field="file")
-    row = one(json.dumps({"prompt": "Read", "file": str(tmp_path / "a.txt")}), composer=composer)
+    builder = RequestBuilder(attach_field="file")
+    row = one(json.dumps({"prompt": "Read", "file": str(tmp_path / "a.txt")}), builder=builder)
     assert prompt_of(row) == "Read\n\nattached"
-    lost = problem(json.dumps({"prompt": "Read", "file": "/nowhere"}), composer=composer)
+    lost = problem(json.dumps({"prompt": "Read", "file": "/nowhere"}), builder=builder)
     assert "cannot read the attachment /nowhere" in lost.message
 
 
@@ -203,7 +207,7 @@ def test_bom_and_crlf_are_no_part_of_the_text() -> None:
 def test_a_line_of_ten_mebibytes_is_refused_and_the_next_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    long = b'{"prompt": "' + b"x" * lines_module.LINE_LIMIT + b'"}\n'
+    long = b'{"prompt": "' + b"x" * records.LINE_LIMIT + b'"}\n'
     rows = rows_of(long + b'{"prompt": "b"}\n')
     assert isinstance(rows[0], BadRow)
     assert rows[0].message == "is longer than 10 MiB"
@@ -223,7 +227,7 @@ def test_a_line_of_ten_mebibytes_is_refused_and_the_next_is_read(
     ],
 )
 def test_what_is_wrong_with_a_table(data: str, line: int, message: str) -> None:
-    bad = problem(data, "csv", Composer(template=template("$a")))
+    bad = problem(data, "csv", RequestBuilder(template=template("$a")))
     assert (bad.line, message in bad.message) == (line, True), bad
 
 
@@ -238,8 +242,8 @@ def test_a_table_is_read_as_csv_wrote_it(cells: list[tuple[str, str]]) -> None:
     writer = csv.writer(file)
     writer.writerow(["a", "b"])
     writer.writerows(cells)
-    composer = Composer(template=template("[$a|$b]"))
-    rows = [row for row in rows_of(file.getvalue(), "csv", composer) if isinstance(row, Row)]
+    builder = RequestBuilder(template=template("[$a|$b]"))
+    rows = [row for row in rows_of(file.getvalue(), "csv", builder) if isinstance(row, Row)]
     found = [(row.source["a"], row.source["b"]) for row in rows if row.source]
     assert found == cells
 
@@ -261,7 +265,7 @@ def test_a_gzipped_file_is_read_by_its_suffix_and_a_cut_is_told(tmp_path: Path) 
     data = b"".join(b'{"prompt": "%d"}\n' % number for number in range(5000))
     path = tmp_path / "in.jsonl.gz"
     path.write_bytes(gzip.compress(data))
-    source = FileSource(path, format_of(str(path)), Composer())
+    source = FileInput(path, format_of(str(path)), RequestBuilder())
     assert sum(isinstance(row, Row) for row in source.rows()) == 5000
     path.write_bytes(gzip.compress(data)[:-2000])
     last = list(source.rows())[-1]
@@ -278,6 +282,6 @@ def test_a_name_without_a_format_is_an_error(name: str) -> None:
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
-        list(FileSource(tmp_path / "x", "jsonl", Composer()).rows())
+        list(FileInput(tmp_path / "x", "jsonl", RequestBuilder()).rows())
     with pytest.raises(UsageError, match="it is a folder"):
-        list(FileSource(tmp_path, "jsonl", Composer()).rows())
+        list(FileInput(tmp_path, "jsonl", RequestBuilder()).rows())

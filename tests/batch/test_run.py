@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ocx.batch.batch_run import BatchRun
 from ocx.batch.control.settings import RunLimits, Stop, parse_max_failures
 from ocx.batch.input import RowStream
-from ocx.batch.job import Job, Run
-from ocx.batch.result import Failure, Outcome
+from ocx.batch.result import Failure, Outcome, Result
 from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import TextLines
 from ocx.batch.store import Store
@@ -116,15 +116,16 @@ class Held:
 def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     held, out = Held(4), tmp_path / "out.jsonl"
     store = Store(out, TextLines(), resume=False)
-    run = Run(Job(rows(100), Server(held).connect, URL, RunLimits(4), store=store, total=100))
+    run = BatchRun(rows(100), Server(held).connect, URL, RunLimits(4), store=store, total=100)
 
     def stop() -> None:
         assert held.full.wait(10)
-        run.stop(Stop("interrupted"))
+        run.engine.stop_soon(Stop("interrupted"))
         held.go.set()
 
     threading.Thread(target=stop).start()
-    results = list(run)
+    results: list[Result] = []
+    run.run(results.extend)
     store.close()
     assert 4 <= len(results) < 100
     assert run.summary.unsent == 100 - len(results)
@@ -155,14 +156,16 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
         wires.append(wire)
         return wire
 
-    run = Run(Job(rows(9), connect, URL, RunLimits(1), store=store, drain=0.0, total=9))  # type: ignore[arg-type]
+    run = BatchRun(rows(9), connect, URL, RunLimits(1), store=store, drain=0.0, total=9)  # type: ignore[arg-type]
 
     def stop() -> None:
         assert held.full.wait(10)
-        run.stop(Stop("terminated"))
+        run.engine.stop_soon(Stop("terminated"))
 
     threading.Thread(target=stop).start()
-    assert list(run) == []
+    results: list[Result] = []
+    run.run(results.extend)
+    assert not results
     store.close()
     assert run.summary.maybe_paid_twice == 1
     assert run.summary.exit_code() == 143

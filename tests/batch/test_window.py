@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.batch.control.failures import Beginning, is_unknown_model
+from ocx.api.retry import is_unknown_model
+from ocx.batch.control.failures import Beginning
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits, Task
 from ocx.batch.control.window import Window
@@ -61,11 +62,11 @@ def test_a_window_that_is_not_full_does_not_grow() -> None:
 def test_many_refusals_of_one_time_are_one_episode() -> None:
     window = Window(64)
     window.answered()
-    sent_in = window.episode
+    sent_in = window.cuts
     for _ in range(32):
         window.overload(sent_in, 64, 1.0)
     assert window.limit == 32
-    window.overload(window.episode, 32, 2.0)
+    window.overload(window.cuts, 32, 2.0)
     assert window.limit == 16
 
 
@@ -103,7 +104,7 @@ def test_the_limit_stays_between_one_and_the_ceiling(
     for pause, refused in events:
         now += pause
         if refused:
-            window.overload(window.episode, window.limit, now)
+            window.overload(window.cuts, window.limit, now)
         else:
             window.wait(window.limit, now)
         assert 1 <= window.limit <= ceiling
@@ -234,7 +235,7 @@ def test_refusals_by_chance_do_not_keep_it_small() -> None:
 def test_a_server_that_gets_slower_is_not_taken_for_one_that_refuses() -> None:
     run = hour(lambda _task, now: (ANSWER, 1 + now / 60), 256, 20_000)
     assert run.most_in_flight == 256
-    assert run.scheduler.window.episode == 0
+    assert run.scheduler.window.cuts == 0
 
 
 def test_a_poison_row_fails_like_any_other() -> None:

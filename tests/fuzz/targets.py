@@ -21,7 +21,7 @@ from ocx.api.balance import parse_balance
 from ocx.api.sse import Decoder, EventTooLarge
 from ocx.batch.input import read_rows
 from ocx.batch.output.resume import read_output
-from ocx.batch.request_builder import Composer
+from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
 from ocx.chat.templates import parse_template
 from ocx.cli.argv import read_argv
@@ -128,7 +128,7 @@ def _batch(given: tuple[str, bytes, bool]) -> None:
     stream = io.BytesIO(gzip.compress(data)) if packed else io.BytesIO(data)
     source = gzip.GzipFile(fileobj=stream) if packed else stream
     with contextlib.suppress(OcxError):
-        for row in read_rows(source, form, Composer({"model": "m"})):  # type: ignore[arg-type]
+        for row in read_rows(source, form, RequestBuilder({"model": "m"})):  # type: ignore[arg-type]
             assert isinstance(row, Row | BadRow)
             if isinstance(row, Row):
                 json.dumps(row.body).encode()

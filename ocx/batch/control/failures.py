@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
-from ocx.api.retry import backoff, is_unknown_model, next_model
+from ocx.api.retry import is_unknown_model, next_model
 from ocx.batch.control.settings import Task
-from ocx.batch.result import Failure
 from ocx.batch.row import CHAT_PATH
 from ocx.errors import (
     AuthError,
@@ -22,67 +21,65 @@ from ocx.errors import (
     ServerError,
 )
 
-__all__ = ["LONGEST_WAIT", "Kind", "backoff", "kind_of"]
-
-LONGEST_WAIT = 600.0
-"""Seconds of Retry-After that a run waits for; beyond it stops, and `--resume` goes on."""
-
-_UNANSWERED = frozenset({500, 502, 503, 522, 529})
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A failure as the controls see it.
-
-    Attributes:
-        limited: the server asks for fewer requests.
-        overload: it, or the way to it, cannot take so many at once.
-        outage: it may be down.
-    """
-
-    stop: bool = False
-    limited: bool = False
-    overload: bool = False
-    outage: bool = False
-    again: bool = False
-
-
-def kind_of(failure: Failure) -> Kind:
-    """`again` tells whether the same request may be sent once more in this run.
-
-    A lost connection is: the row may have been charged already, which is counted and said. An
-    answer that did not come in time is not: the next would take as long.
-    """
-    error = failure.error
-    status = error.status or 0
-    if isinstance(error, CreditsError | AuthError):
-        return Kind(stop=True)
-    if isinstance(error, RateLimitError):
-        return Kind(limited=True, again=True)
-    if isinstance(error, NetworkError):
-        return Kind(overload=True, outage=True, again=True)
-    if isinstance(error, DeadlineError):
-        return Kind(overload=True, outage=True, again=not failure.sent)
-    if isinstance(error, ServerError) and status >= 500:
-        return Kind(overload=True, outage=True, again=status in _UNANSWERED)
-    return Kind()
-
-
-ENOUGH = 3
+FAILED_ROWS = 3
 """Rows that fail, and none answered in between, before an outage is suspected."""
 
+REFUSED_ALIKE = 20
+"""Rows, the first ones, that are all refused for good with the same error."""
+
+_UNANSWERED = frozenset({500, 502, 503, 522, 529})
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
+_NUMBERS = re.compile(r"\d+")
 
 Verdict = Literal["alive", "false_alarm", "down", "over"]
 
 
+class Kind(NamedTuple):
+    """A failure as the controls see it.
+
+    Attributes:
+        what: `limited`: the server asks for fewer requests; `down`: it, or the way to it, cannot
+            take so many at once, or is not there.
+        again: the same request may be sent once more in this run.
+    """
+
+    what: Literal["stop", "limited", "down", "refused"]
+    again: bool = False
+
+
+def kind_of(error: OcxError, *, sent: bool) -> Kind:
+    """What a failure is.
+
+    After a lost connection it is sent again: the row may have been charged already, which is
+    counted and said. Not after an answer that did not come in time: the next would take as long.
+    """
+    status = error.status or 0
+    if isinstance(error, CreditsError | AuthError):
+        return Kind("stop")
+    if isinstance(error, RateLimitError):
+        return Kind("limited", again=True)
+    if isinstance(error, NetworkError):
+        return Kind("down", again=True)
+    if isinstance(error, DeadlineError):
+        return Kind("down", again=not sent)
+    if isinstance(error, ServerError) and status >= 500:
+        return Kind("down", again=status in _UNANSWERED)
+    return Kind("refused")
+
+
 class Outage:
-    """Attributes:
-    suspected: no row is sent until a probe has told.
-    confirmed: a probe was not answered.
-    seconds: how long the outages of this run have been, in all.
-    reason: the first failure since the last answer, in words.
+    """Whether the server is down: nothing at all answers, over several rows.
+
+    A row that fails while others are answered is that row's failure. Only where no request and no
+    probe has been answered since the first failure does the run wait, and asks GET /models whether
+    the server is back.
+
+    Attributes:
+        suspected: no row is sent until a probe has told.
+        confirmed: a probe was not answered.
+        seconds: how long the outages of this run have been, in all.
+        reason: the first failure since the last answer, in words.
     """
 
     def __init__(self, longest: float) -> None:
@@ -111,7 +108,7 @@ class Outage:
         if not self._rows and not self.suspected:
             self.reason, self._since = reason, now
         self._rows.add(row_id)
-        if not self.suspected and len(self._rows) >= ENOUGH * self._doubt:
+        if not self.suspected and len(self._rows) >= FAILED_ROWS * self._doubt:
             self.suspected = True
             self.confirmed = False
             self._next_probe = now
@@ -145,21 +142,17 @@ class Outage:
         return verdict
 
 
-REFUSED_ALIKE = 20
-"""Rows, the first ones, that are all refused for good with the same error."""
-
-_NUMBERS = re.compile(r"\d+")
-
-
 class Beginning:
-    """Attributes:
-    models: those that the rows ask for, as far as that is known.
+    """A beginning in which nothing succeeds: what is wrong with every row is told once.
+
+    Args:
+        patient: refusals do not end the run; a model that is not there does.
+
+    Attributes:
+        models: those that the rows ask for, as far as that is known.
     """
 
     def __init__(self, *, patient: bool) -> None:
-        """Args:
-        patient: refusals do not end the run; a model that is not there does.
-        """
         self.models: set[str] = set()
         self._over = patient
         self._refused = 0
@@ -171,11 +164,9 @@ class Beginning:
 
     def refuses(self, error: OcxError) -> bool:
         """Whether this failure, like all before it, ends the run."""
-        if self._over or not isinstance(error, RejectedError):
-            self._over = True
-            return False
         same = (error.status, error.api_code, _NUMBERS.sub("", error.message))
-        if self._refused and same != self._same:
+        differs = self._refused and same != self._same
+        if self._over or differs or not isinstance(error, RejectedError):
             self._over = True
             return False
         self._same = same
@@ -188,10 +179,13 @@ class Beginning:
 
 
 class Fallbacks:
-    def __init__(self, models: Sequence[str], retries: int) -> None:
-        """Args:
+    """The models that a row is sent to in turn (`--fallback-model`).
+
+    Args:
         retries: attempts with one model after the first, 429 answers included.
-        """
+    """
+
+    def __init__(self, models: Sequence[str], retries: int) -> None:
         self._models = models
         self._retries = retries
         self._unknown: dict[str, OcxError] = {}

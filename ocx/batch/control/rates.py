@@ -97,7 +97,7 @@ class ServerLimit:
 MINUTE = 60.0
 
 
-class Pace:
+class FixedRate:
     """`--rpm` or `--tpm`: evenly spaced, so that no minute ever holds more than the limit."""
 
     def __init__(self, per_minute: float) -> None:
@@ -116,7 +116,7 @@ class Pace:
         self._next += difference * self._spacing
 
 
-class LearnedPace:
+class AdaptiveRate:
     """A rate found by trying, for servers that refuse without saying how many are left.
 
     Few refusals among many answers, and those of the first seconds, say nothing about the rate.
@@ -219,12 +219,12 @@ class Rates:
     """`waiting_for` names what holds the next row back, for the progress."""
 
     def __init__(self, rpm: float | None = None, tpm: float | None = None) -> None:
-        self._rpm = Pace(rpm) if rpm else None
-        self._tpm = Pace(tpm) if tpm else None
-        self._learned = LearnedPace()
+        self._rpm = FixedRate(rpm) if rpm else None
+        self._tpm = FixedRate(tpm) if tpm else None
+        self._learned = AdaptiveRate()
         self._requests = ServerLimit("requests")
         self._tokens = ServerLimit("tokens")
-        limits: dict[str, ServerLimit | LearnedPace | Pace | None] = {
+        limits: dict[str, ServerLimit | AdaptiveRate | FixedRate | None] = {
             "the server's request limit": self._requests,
             "the server's token limit": self._tokens,
             "429 answers": self._learned,
@@ -233,7 +233,7 @@ class Rates:
         }
         self._limits = [(name, limit) for name, limit in limits.items() if limit is not None]
         self._paused_until = float("-inf")
-        self._episode = 0
+        self._cuts = 0
         self.waiting_for = ""
 
     def wait(self, now: float) -> float:
@@ -251,7 +251,7 @@ class Rates:
         self._requests.spend(now)
         self._tokens.spend(now, task.tokens)
         task.requests_before, task.tokens_before = self._requests.total, self._tokens.total
-        task.pace_episode = self._episode
+        task.rate_cuts_before = self._cuts
         self._learned.spend(now)
         if self._rpm:
             self._rpm.spend(now)
@@ -281,8 +281,8 @@ class Rates:
         self._read(task, headers, now)
         left = self._requests.remaining
         if left is None:
-            new = task.pace_episode == self._episode
-            self._episode += new
+            new = task.rate_cuts_before == self._cuts
+            self._cuts += new
             self._learned.refused(now, new=new)
         counted = left is not None and left >= 1
         return counted or (retry_after is None and not self._learned.is_rare(now))

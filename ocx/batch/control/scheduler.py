@@ -12,51 +12,40 @@ import math
 from collections import deque
 from decimal import Decimal
 
+from ocx.api.retry import backoff
 from ocx.batch.control.budget import Budget
-from ocx.batch.control.failures import (
-    LONGEST_WAIT,
-    Beginning,
-    Fallbacks,
-    Kind,
-    Outage,
-    backoff,
-    kind_of,
-)
+from ocx.batch.control.failures import Beginning, Fallbacks, Kind, Outage, kind_of
 from ocx.batch.control.rates import Rates
-from ocx.batch.control.settings import (
-    Action,
-    Over,
-    Probe,
-    ReadBalance,
-    RunLimits,
-    Send,
-    Stop,
-    Task,
-    Wait,
-)
+from ocx.batch.control.settings import Action, RunLimits, Step, Stop, Task, Wait
 from ocx.batch.control.window import Window
 from ocx.batch.result import Answer, Failure, Outcome, Result
 from ocx.batch.row import BadRow
 from ocx.errors import BelowError, OcxError, PartialError, UsageError
 
+LONGEST_WAIT = 600.0
+"""Seconds of Retry-After that a run waits for; beyond it stops, and `--resume` goes on."""
+
 _AHEAD = 64
 
 
 class Scheduler:
-    """Attributes:
-    stop: set once admission has ended before the input did.
-    unsent: rows that were taken in but have no result.
-    maybe_paid_twice: rows sent again after a request that got no answer.
+    """Args:
+        before: of an earlier run; its speed, and what is left of its budget, go on.
+
+    Attributes:
+        stop: set once admission has ended before the input did.
+        unsent: rows that were taken in but have no result.
+        maybe_paid_twice: rows sent again after a request that got no answer.
     """
 
-    def __init__(self, settings: RunLimits, spent: Decimal = Decimal(0)) -> None:
-        self._settings = settings
-        self.window = Window(settings.workers)
-        self.beginning = Beginning(patient=bool(settings.max_failures))
-        self._fallbacks = Fallbacks(settings.fallbacks, settings.retries)
-        self.rates = Rates(settings.rpm, settings.tpm)
-        self.outage = Outage(settings.max_outage)
-        self.budget = Budget(settings.limits, settings.workers, spent)
+    def __init__(self, limits: RunLimits, before: Scheduler | None = None) -> None:
+        self._limits = limits
+        self.window: Window = before.window if before else Window(limits.workers)
+        self.rates: Rates = before.rates if before else Rates(limits.rpm, limits.tpm)
+        self.budget: Budget = before.budget if before else Budget(limits.budget, limits.workers)
+        self.beginning = Beginning(patient=bool(limits.max_failures))
+        self.outage = Outage(limits.max_outage)
+        self._fallbacks = Fallbacks(limits.fallbacks, limits.retries)
         self.stop: Stop | None = None
         self.unsent = 0
         self.maybe_paid_twice = 0
@@ -69,10 +58,6 @@ class Scheduler:
         self._closed = False
         self._probing = False
         self._limited_since: float | None = None
-
-    def go_on_from(self, before: Scheduler) -> None:
-        """Keep the speed that an earlier run has found, and what is left of its budget."""
-        self.window, self.rates, self.budget = before.window, before.rates, before.budget
 
     @property
     def limited_by(self) -> str:
@@ -89,9 +74,9 @@ class Scheduler:
 
     def wants(self) -> int:
         """How many more rows should be added now."""
-        if self.stop or self._closed or len(self._delayed) > 4 * self._settings.workers:
+        if self.stop or self._closed or len(self._delayed) > 4 * self._limits.workers:
             return 0
-        return max(0, _AHEAD + self._settings.workers - len(self._ready))
+        return max(0, _AHEAD + self._limits.workers - len(self._ready))
 
     def add(self, task: Task) -> None:
         if self.stop:
@@ -106,91 +91,40 @@ class Scheduler:
         self._closed = True
 
     def next(self, now: float) -> Action:
-        """What a free worker should do."""
+        """What to do now: a task is to be sent."""
         if self.stop:
-            return Over()
+            return Step.FINISHED
         if self.outage.suspected:
-            return self._probe(now)
+            left = self.outage.probe_in(now)
+            if self._probing or left > 0:
+                return Wait(None if self._probing else left)
+            self._probing = True
+            return Step.PROBE
         if (look := self.budget.due(now)) != "go":
             return self._read(now) if look == "read" else Wait()
         task = self._due(now)
-        if task is None:
-            return self._idle(now)
-        room = self.window.wait(self.in_flight, now)
-        if room > 0:
-            return Wait(room if room < math.inf else None)
-        wait = self.rates.wait(now)
-        return Wait(wait) if wait > 0 else self._affordable(task, now)
+        return self._idle(now) if task is None else self._admitted(task, now)
 
     def done(self, task: Task, outcome: Outcome, now: float) -> list[Result]:
-        """The outcome of a `Send`; the rows that ended by it."""
+        """The outcome of a task that was sent; the rows that ended by it."""
         self.in_flight -= 1
         ended = self._ended(task, outcome, now)
         if not (self.in_flight or self._ready or self._delayed or self.outage.suspected):
             ended += self._unpark(now, again=False)  # nobody is left who could be answered
         return ended
 
-    def _ended(self, task: Task, outcome: Outcome, now: float) -> list[Result]:
-        if isinstance(outcome, Answer):
-            self.beginning.answered()
-            return [*self._server_answers(now), self._answered(task, outcome, now)]
-        kind = kind_of(outcome)
-        task.attempts += outcome.requests - 1
-        self._settle_failure(task, outcome)
-        if not self.stop and self._fallbacks.take_over(task, outcome.error, again=kind.again):
-            self._ready.appendleft(task)
-            return []
-        if kind.stop or self.beginning.lacks_the_model(outcome.error):
-            self.unsent += 1
-            name = outcome.error.name if kind.stop else "refused"
-            self.halt(Stop(name, outcome.error))
-            return []
-        if kind.limited:
-            self._limited(task, outcome, now)
-            return []
-        if kind.overload:
-            self.window.overload(task.episode, self.in_flight + 1, now)
-        if kind.outage:
-            return self._unanswered(task, outcome, kind, now)
-        ended = [*self._server_answers(now), self._finish(task, outcome, now)]
-        if self.beginning.refuses(outcome.error):
-            self.halt(Stop("refused", outcome.error))
-        return ended
-
     def probed(self, alive: bool, now: float) -> list[Result]:
-        """The outcome of a `Probe`; the rows that failed for good although the server is there."""
+        """The outcome of a probe; the rows that failed for good although the server is there."""
         self._probing = False
         if not self.outage.suspected:
             return []  # a row was answered meanwhile
         verdict = self.outage.probed(now, alive=alive)
-        if verdict == "down":
-            return []
         if verdict == "over":
             self.halt(Stop("network", self._parked[0][1].error if self._parked else None))
-            return []
-        return self._unpark(now, again=verdict == "alive")
-
-    def _server_answers(self, now: float) -> list[Result]:
-        """A row was answered: those that were not, and have no attempt left, have failed."""
-        again = self.outage.suspected and self.outage.end(now) == "alive"
-        self.outage.answered()
-        self.window.answered()
-        return self._unpark(now, again=again) if self._parked else []
-
-    def _unpark(self, now: float, *, again: bool) -> list[Result]:
-        """Args:
-        again: it was an outage, which costs no row an attempt.
-        """
-        parked, self._parked = self._parked, []
-        if again:
-            for task, failure, _ in parked:
-                self._again(task, failure, now)
-            return []
-        ended = (self._retry_or_fail(task, failure, kind, now) for task, failure, kind in parked)
-        return [result for result in ended if result is not None]
+        return self._unpark(now, again=verdict == "alive") if alive else []
 
     def balance_read(self, amount: Decimal) -> None:
-        """The outcome of a `ReadBalance`."""
+        """The balance as it was asked for."""
         self.budget.read(amount)
         if self.budget.is_below:
             self.halt(Stop("min_balance", BelowError("the balance is below --min-balance")))
@@ -212,35 +146,9 @@ class Scheduler:
         """Send nothing more; what is in flight may finish. The first reason counts."""
         if self.stop is None:
             self.stop = stop
-        self.unsent += len(self._ready) + len(self._delayed) + len(self._parked)
-        self._ready.clear()
-        self._delayed.clear()
-        self._parked.clear()
-
-    def _affordable(self, task: Task, now: float) -> Action:
-        admission = self.budget.admit(task.row.body)
-        if admission == "over":
-            self.halt(self._over_budget(task))
-            return Over()
-        if admission == "read":
-            return self._read(now)
-        return self._send(task, now) if admission == "go" else Wait()
-
-    def _over_budget(self, task: Task) -> Stop:
-        """Credits used up are the run's normal end; a floor reached, or no beginning, is not."""
-        limit = self.budget.short_of(task.row.body)
-        message = f"--{limit.replace('_', '-')} does not hold another row"
-        if limit == "max_credits" and self._begun:
-            return Stop(limit, PartialError(message))
-        return Stop(limit, BelowError(message))
-
-    def _probe(self, now: float) -> Action:
-        if self._probing:
-            return Wait()
-        if (left := self.outage.probe_in(now)) > 0:
-            return Wait(left)
-        self._probing = True
-        return Probe()
+        for waiting in (self._ready, self._delayed, self._parked):
+            self.unsent += len(waiting)
+            waiting.clear()
 
     def _due(self, now: float) -> Task | None:
         if self._delayed and self._delayed[0][0] <= now:
@@ -252,18 +160,38 @@ class Scheduler:
             return Wait(self._delayed[0][0] - now)
         if not self._all_done:
             return Wait()
-        return self._read(now) if self.budget.owes_reading else Over()
+        return self._read(now) if self.budget.owes_reading else Step.FINISHED
 
-    def _read(self, now: float) -> ReadBalance:
+    def _read(self, now: float) -> Step:
         self.budget.begin_reading(now)
-        return ReadBalance()
+        return Step.READ_BALANCE
 
     @property
     def _all_done(self) -> bool:
         waiting = self._ready or self._delayed or self._parked
         return self._closed and not self.in_flight and not waiting
 
-    def _send(self, task: Task, now: float) -> Send:
+    def _admitted(self, task: Task, now: float) -> Action:
+        """The task, if the window, the rates and the budget let it go."""
+        room = self.window.wait(self.in_flight, now)
+        if room > 0:
+            return Wait(room if room < math.inf else None)
+        wait = self.rates.wait(now)
+        if wait > 0:
+            return Wait(wait)
+        admission = self.budget.admit(task.row.body)
+        if admission == "over":
+            limit = self.budget.short_of(task.row.body)
+            message = f"--{limit.replace('_', '-')} does not hold another row"
+            # Credits used up are the run's normal end; a floor reached, or no beginning, is not.
+            normal = limit == "max_credits" and self._begun
+            self.halt(Stop(limit, PartialError(message) if normal else BelowError(message)))
+            return Step.FINISHED
+        if admission == "read":
+            return self._read(now)
+        return self._send(task, now) if admission == "go" else Wait()
+
+    def _send(self, task: Task, now: float) -> Task:
         if self._ready and self._ready[0] is task:
             self._ready.popleft()
         else:
@@ -272,19 +200,61 @@ class Scheduler:
         if not task.attempts:
             task.began = now
         task.attempts += 1
-        task.episode = self.window.episode
+        task.cuts_before = self.window.cuts
         task.hold = self.budget.hold(task.row.body)
         self.rates.spend(task, now)
         self.in_flight += 1
         self._begun = True
-        return Send(task)
+        return task
+
+    def _ended(self, task: Task, outcome: Outcome, now: float) -> list[Result]:
+        task.attempts += outcome.requests - 1
+        if isinstance(outcome, Answer):
+            self.beginning.answered()
+            return [*self._server_answers(now), self._answered(task, outcome, now)]
+        error, kind = outcome.error, kind_of(outcome.error, sent=outcome.sent)
+        self._settle_failure(task, outcome)
+        if not self.stop and self._fallbacks.take_over(task, error, again=kind.again):
+            self._ready.appendleft(task)
+            return []
+        if kind.what == "stop" or self.beginning.lacks_the_model(error):
+            self.unsent += 1
+            self.halt(Stop(error.name if kind.what == "stop" else "refused", error))
+            return []
+        if kind.what == "limited":
+            self._limited(task, outcome, now)
+            return []
+        if kind.what == "down":
+            self.window.overload(task.cuts_before, self.in_flight + 1, now)
+            return self._unanswered(task, outcome, kind, now)
+        ended = [*self._server_answers(now), self._finish(task, outcome, now)]
+        if self.beginning.refuses(error):
+            self.halt(Stop("refused", error))
+        return ended
+
+    def _server_answers(self, now: float) -> list[Result]:
+        """A row was answered: those that were not, and have no attempt left, have failed."""
+        again = self.outage.suspected and self.outage.end(now) == "alive"
+        self.outage.answered()
+        self.window.answered()
+        return self._unpark(now, again=again) if self._parked else []
+
+    def _unpark(self, now: float, *, again: bool) -> list[Result]:
+        """Args:
+        again: it was an outage, which costs no row an attempt.
+        """
+        parked, self._parked = self._parked, []
+        if again:
+            for task, failure, _ in parked:
+                self._again(task, failure, now)
+            return []
+        return [result for each in parked for result in self._retry_or_fail(*each, now)]
 
     def _answered(self, task: Task, answer: Answer, now: float) -> Result:
         self._limited_since = None
         self.rates.answered(task, answer.headers, answer.usage, now)
-        cost, source = self._settings.limits.cost(task.row.body, answer)
+        cost, source = self._limits.budget.cost(task.row.body, answer)
         self.budget.settle(task.hold, cost)
-        task.attempts += answer.requests - 1
         if cost is None:
             task.cost_known = False
         else:
@@ -304,10 +274,10 @@ class Scheduler:
     def _limited(self, task: Task, failure: Failure, now: float) -> None:
         wait = failure.error.retry_after
         if self.rates.refused(task, failure.headers, wait, now):
-            self.window.overload(task.episode, self.in_flight + 1, now)
+            self.window.overload(task.cuts_before, self.in_flight + 1, now)
         if self._limited_since is None:
             self._limited_since = now
-        too_long = now - self._limited_since >= self._settings.max_outage
+        too_long = now - self._limited_since >= self._limits.max_outage
         if too_long or (wait or 0) > LONGEST_WAIT:
             self.unsent += 1
             self.halt(Stop("rate_limit", failure.error))
@@ -317,22 +287,21 @@ class Scheduler:
     def _unanswered(self, task: Task, failure: Failure, kind: Kind, now: float) -> list[Result]:
         """Retry; a row that has no attempt left waits until it is known whose failure it is."""
         self.outage.failure(task.row.id, failure.error.message, now)
-        last = not kind.again or task.retries >= self._settings.retries
+        last = not kind.again or task.retries >= self._limits.retries
         if (last or self.outage.suspected) and not self.stop:
             self._parked.append((task, failure, kind))
             return []
-        result = self._retry_or_fail(task, failure, kind, now)
-        return [] if result is None else [result]
+        return self._retry_or_fail(task, failure, kind, now)
 
-    def _retry_or_fail(self, task: Task, failure: Failure, kind: Kind, now: float) -> Result | None:
+    def _retry_or_fail(self, task: Task, failure: Failure, kind: Kind, now: float) -> list[Result]:
         if self.stop:
             self.unsent += 1
-            return None
-        if not kind.again or task.retries >= self._settings.retries:
-            return self._finish(task, failure, now)
-        task.retries += 1
-        self._again(task, failure, now)
-        return None
+        elif not kind.again or task.retries >= self._limits.retries:
+            return [self._finish(task, failure, now)]
+        else:
+            task.retries += 1
+            self._again(task, failure, now)
+        return []
 
     def _again(self, task: Task, failure: Failure, now: float) -> None:
         if failure.sent and not failure.error.status:
@@ -348,9 +317,10 @@ class Scheduler:
         heapq.heappush(self._delayed, (due, next(self._order), task))
 
     def _finish(self, task: Task, outcome: Outcome, now: float, source: str = "unknown") -> Result:
-        self._count(failed=isinstance(outcome, Failure))
+        failed = isinstance(outcome, Failure)
+        self._count(failed=failed)
         credits = task.credits if task.cost_known else None
-        if source == "unknown" and credits is not None and isinstance(outcome, Failure):
+        if source == "unknown" and credits is not None and failed:
             source = "response"  # refused: nothing was charged
         seconds = now - task.began
         return Result(
@@ -358,6 +328,6 @@ class Scheduler:
         )
 
     def _count(self, *, failed: bool) -> None:
-        exceeded = [limit for limit in self._settings.max_failures if limit.add(failed=failed)]
+        exceeded = [limit for limit in self._limits.max_failures if limit.add(failed=failed)]
         if exceeded and self.stop is None:
             self.halt(Stop("failures", PartialError("more rows failed than --max-failures")))

@@ -6,16 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from enum import Enum
 
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.row import Row
 from ocx.errors import OcxError, UsageError
 
+MAX_OUTAGE = 600.0
+DRAIN = 10.0
+"""Seconds that requests in flight may take after Ctrl-C."""
+
 _FEWEST_FOR_PERCENT = 20
 _FORM = re.compile(r"(\d{1,9})(%|-in-a-row)?")
-
-Unit = Literal["rows", "percent", "in a row"]
 
 
 @dataclass
@@ -23,7 +25,7 @@ class MaxFailures:
     """More failures than this stop the run; per cent count from 20 finished rows on."""
 
     most: int
-    unit: Unit = "rows"
+    unit: str = ""
     failed: int = 0
     finished: int = 0
     in_a_row: int = 0
@@ -35,10 +37,10 @@ class MaxFailures:
         self.in_a_row = self.in_a_row + 1 if failed else 0
         if not failed:
             return False
-        if self.unit == "percent":
+        if self.unit == "%":
             enough = self.finished >= _FEWEST_FOR_PERCENT
             return enough and self.failed * 100 > self.most * self.finished
-        return (self.in_a_row if self.unit == "in a row" else self.failed) > self.most
+        return (self.in_a_row if self.unit else self.failed) > self.most
 
 
 def parse_max_failures(text: str) -> MaxFailures:
@@ -49,20 +51,18 @@ def parse_max_failures(text: str) -> MaxFailures:
             f"--max-failures takes a number or a percentage, not {text!r}",
             hint="for example --max-failures 10, 5% or 10-in-a-row",
         )
-    units: dict[str | None, Unit] = {None: "rows", "%": "percent", "-in-a-row": "in a row"}
-    return MaxFailures(int(match[1]), units[match[2]])
-
-
-MAX_OUTAGE = 600.0
+    return MaxFailures(int(match[1]), match[2] or "")
 
 
 @dataclass(frozen=True)
 class RunLimits:
-    """Attributes:
-    workers: requests at once, at most.
-    retries: attempts of a row after the first; 429 answers and outages do not count.
-    fallbacks: models that a row is sent to in turn if its own cannot answer.
-    max_outage: seconds without the server, or of nothing but 429, until the run stops.
+    """What a run keeps to.
+
+    Attributes:
+        workers: requests at once, at most.
+        retries: attempts of a row after the first; 429 answers and outages do not count.
+        fallbacks: models that a row is sent to in turn if its own cannot answer.
+        max_outage: seconds without the server, or of nothing but 429, until the run stops.
     """
 
     workers: int = 32
@@ -70,7 +70,7 @@ class RunLimits:
     rpm: float | None = None
     tpm: float | None = None
     max_outage: float = MAX_OUTAGE
-    limits: BudgetLimits = field(default_factory=BudgetLimits)
+    budget: BudgetLimits = field(default_factory=BudgetLimits)
     max_failures: Sequence[MaxFailures] = ()
     fallbacks: Sequence[str] = ()
 
@@ -93,6 +93,8 @@ class Task:
         refusals: 429 answers of the model that it is sent to.
         unanswered: requests sent again although they may have been charged, of earlier runs too.
         tokens: what the tokens' limits are charged for it.
+        cuts_before, rate_cuts_before: cuts of the window and of the rate when it was sent.
+        hold: credits that are reserved for it.
     """
 
     row: Row
@@ -102,8 +104,8 @@ class Task:
     retries: int = 0
     refusals: int = 0
     began: float = 0.0
-    episode: int = 0
-    pace_episode: int = 0
+    cuts_before: int = 0
+    rate_cuts_before: int = 0
     requests_before: float = 0.0
     tokens_before: float = 0.0
     hold: Decimal = Decimal(0)
@@ -113,30 +115,19 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
-    task: Task
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Ask GET /models whether the server is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBalance:
-    """Ask GET /balance."""
-
-
-@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing may be sent for so many seconds, None until something else happens."""
 
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Over:
-    """Nothing will ever be sent again."""
+class Step(Enum):
+    """PROBE asks GET /models whether the server is there; FINISHED: nothing will be sent again."""
+
+    PROBE = 0
+    READ_BALANCE = 1
+    FINISHED = 2
 
 
-Action = Send | Probe | ReadBalance | Wait | Over
+Action = Task | Step | Wait
+"""A Task is sent."""

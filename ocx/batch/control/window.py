@@ -29,14 +29,14 @@ _FASTER = 1.5
 class Window:
     """Attributes:
     limit: requests that may be in flight now, at least 1.
-    episode: cuts so far; a request remembers the one that it was sent in.
+    cuts: how often it was cut; a request remembers how often before it was sent.
     """
 
     def __init__(self, ceiling: int) -> None:
         self._ceiling = max(1, ceiling)
         self.limit = min(TRIAL, self._ceiling)
         self._trial = True
-        self.episode = 0
+        self.cuts = 0
         self._stepped = -math.inf
         self._before = 0.0
         self._level = 0.0
@@ -60,14 +60,14 @@ class Window:
 
     def wait(self, in_flight: int, now: float) -> float:
         """Seconds until one more may be sent, as far as time alone can allow it."""
-        if self.episode:
+        if self.cuts:
             self._recover(now)
         if in_flight < self.limit:
             return 0.0
         self._full = True
         if self.at_ceiling:
             return math.inf
-        if self.episode:
+        if self.cuts:
             return max(0.001, self._stepped + _STEP - now)  # full, whatever rounding says
         left = self._stepped + DOUBLING - now
         if left > 0:
@@ -78,22 +78,22 @@ class Window:
         self._stepped = now
         return 0.0 if in_flight < self.limit else DOUBLING
 
-    def overload(self, episode: int, in_flight: int, now: float) -> None:
+    def overload(self, cuts_before: int, in_flight: int, now: float) -> None:
         """Halve, once for all requests that were in flight together.
 
         Args:
             in_flight: this one included; a window that is not full was not what was too much.
         """
-        if episode < self.episode:
+        if cuts_before < self.cuts:
             return
         if self._trial:  # of so few, one refusal says nothing about many
             self._stepped = now
             return
         before = max(1, min(self.limit, in_flight))
         # Refused at the same place again: that is what the server takes, so it is tried less often.
-        again = bool(self.episode) and before >= 0.75 * self._before
+        again = bool(self.cuts) and before >= 0.75 * self._before
         self._calm = min(2 * self._calm, _LONGEST_CALM) if again else _CALM
-        self.episode += 1
+        self.cuts += 1
         self._before = before
         self._level = before / 2
         self.limit = max(1, before // 2)
