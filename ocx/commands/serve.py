@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -16,10 +16,10 @@ from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
 from ocx.runtime import Runtime
 from ocx.secret import secrets_of
-from ocx.serve.launch import child_environment, run_child
 
 if TYPE_CHECKING:
-    from ocx.serve.launch import Launch
+    from ocx.secret import Secret
+    from ocx.serve.app import App
     from ocx.serve.settings import ServeSettings
     from ocx.serve.store import Store
     from ocx.serve.tape import TapeFile
@@ -117,45 +117,47 @@ def serve(
         store = stack.enter_context(contextlib.closing(_store(run, db, settings, ephemeral)))
         writer = stack.enter_context(contextlib.closing(RequestLog(run, log)))
         stack.enter_context(writer.reopened())
-        launch = _launch(store, settings, ephemeral, writer)
+        app, key = _build(store, settings, ephemeral, writer)
         if run.trailing is not None:
-            _around(run, launch, run.trailing, settings.key_names)
+            _around(run, app, key, run.trailing, settings.key_names)
         else:
-            _foreground(launch, writer, settings.port if port is None else port)
+            _foreground(app, key, writer, settings.port if port is None else port)
 
 
 def _play_tape(run: Runtime, options: _TapeOptions) -> None:
     """`--record` and `--replay`: the profile's own endpoint behind a tape."""
-    from ocx.serve.launch import tape_server  # noqa: PLC0415 - as in _foreground
-    from ocx.serve.tape import load_tape, new_tape  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.forward import Upstream  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.launch import child_environment, run_child  # noqa: PLC0415 - the same
+    from ocx.serve.tape import load_tape, new_tape  # noqa: PLC0415 - the same
+    from ocx.serve.tape_player import tape_server  # noqa: PLC0415 - the same
 
     options.check()
     if run.trailing is None:
         raise UsageError(
             "a tape is for one command", hint="ocx serve --record tape.jsonl -- ./pipeline.sh"
         )
-    endpoint = tls = None
+    upstream: Upstream | None = None
+    secrets: Sequence[Secret] = ()
     if options.record is not None or options.missing != "fail":
         from ocx.api.proxy import tls_context  # noqa: PLC0415 - as in _foreground
         from ocx.keys.lookup import find_endpoint  # noqa: PLC0415 - as in _foreground
 
         endpoint = find_endpoint(run, run.settings())
-        tls = tls_context(endpoint.ca_bundle)
+        upstream = Upstream(endpoint, tls_context(endpoint.ca_bundle))
+        secrets = secrets_of(endpoint.headers, endpoint.proxy)
     if options.record is not None:
         tape = new_tape(options.record)
     else:
         tape = load_tape(options.replay or Path(), adds=options.missing == "record")
-    secrets = secrets_of(endpoint.headers, endpoint.proxy) if endpoint is not None else []
     with contextlib.ExitStack() as stack:
         if tape.file is not None:
             stack.callback(tape.file.abandon)
         with tape_server(
             tape,
-            endpoint,
+            upstream,
             plays=options.record is None,
             timing=options.timing,
             secrets=secrets,
-            tls=tls,
         ) as (url, key):
             status = run_child(run.trailing, child_environment(run.terminal.env, url, key))
         if tape.file is not None:
@@ -222,18 +224,24 @@ def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bo
     return Store.open(database)
 
 
-def _launch(store: Store, settings: ServeSettings, ephemeral: bool, writer: RequestLog) -> Launch:
-    from ocx.serve.launch import launch  # noqa: PLC0415 - as in _foreground
+def _build(
+    store: Store, settings: ServeSettings, ephemeral: bool, writer: RequestLog
+) -> tuple[App, Secret]:
+    from ocx.serve.app import App  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.launch import build_server  # noqa: PLC0415 - the same
 
-    return launch(store, settings, ephemeral=ephemeral, log=writer)
+    config, key = build_server(store, settings, ephemeral=ephemeral, log=writer)
+    return App(config), key
 
 
-def _around(run: Runtime, launch: Launch, words: tuple[str, ...], hidden: Collection[str]) -> None:
-    from ocx.serve.server import serving  # noqa: PLC0415 - as in _foreground
+def _around(
+    run: Runtime, app: App, key: Secret, words: tuple[str, ...], hidden: Collection[str]
+) -> None:
+    from ocx.serve.launch import child_environment, run_child  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.server import serving  # noqa: PLC0415 - the same
 
-    with serving(launch.components) as url:
-        env = child_environment(run.terminal.env, url, launch.key, hidden)
-        status = run_child(words, env)
+    with serving(app) as url:
+        status = run_child(words, child_environment(run.terminal.env, url, key, hidden))
     _exit_as(status)
 
 
@@ -243,16 +251,15 @@ def _exit_as(status: int) -> None:
         raise ChildExit(128 - status if -status == signal.SIGKILL else status)
 
 
-def _foreground(launch: Launch, writer: RequestLog, port: int) -> None:
+def _foreground(app: App, key: Secret, writer: RequestLog, port: int) -> None:
     # This module is loaded for `ocx serve grant`, too, which needs no HTTP server.
-    from ocx.serve.app import App  # noqa: PLC0415 - see above
-    from ocx.serve.server import Loopback, base_url, listen  # noqa: PLC0415 - the same
+    from ocx.serve.server import UvicornServer, base_url, listen  # noqa: PLC0415 - see above
     from ocx.serve.server import run as serve_until  # noqa: PLC0415 - the same
 
     with contextlib.closing(listen(port)) as listener:
-        server = Loopback(App(launch.components))
+        server = UvicornServer(app)
         writer.stop = server.stop
-        writer.listening(base_url(listener), launch.key)
+        writer.listening(base_url(listener), key)
         caught = serve_until(server, listener, (signal.SIGINT, signal.SIGTERM))
     writer.check()
     if caught is not None:

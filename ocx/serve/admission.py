@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ocx.secret import Secret
-from ocx.serve.openai_format import ApiProblem
+from ocx.serve.openai_format import ApiError
 
 if TYPE_CHECKING:
     from ocx.serve.ledger import Key
@@ -59,58 +59,45 @@ _LOOPBACK = re.compile(
 )
 
 
-def check_host(scope: Any) -> None:
-    """Refuse a Host that is not a loopback name, as a web page sends after DNS rebinding.
+def check_head(scope: Any) -> None:
+    """Refuse a Host that is not a loopback name, as a web page sends after DNS rebinding; and a
+    body of two lengths, on which two servers in a row may not agree (RFC 9112 6.3).
 
     Raises:
-        ApiProblem: 400.
+        ApiError: 400; after two lengths the connection is closed.
     """
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1 or not _LOOPBACK.fullmatch(hosts[0]):
-        raise ApiProblem(
-            400,
-            "the Host header must be localhost or a loopback address",
-            code="host_not_allowed",
-        )
-
-
-def check_length(scope: Any) -> None:
-    """Refuse a body of two lengths, on which two servers in a row may not agree (RFC 9112 6.3).
-
-    Raises:
-        ApiProblem: 400; the connection is closed.
-    """
-    names = {name for name, _ in scope["headers"]}
-    if {b"content-length", b"transfer-encoding"} <= names:
-        raise ApiProblem(
-            400,
-            "Content-Length and Transfer-Encoding exclude each other",
-            code="ambiguous_length",
-            headers={"connection": "close"},
-        )
+        message = "the Host header must be localhost or a loopback address"
+        raise ApiError(400, message, "host_not_allowed")
+    if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+        message = "Content-Length and Transfer-Encoding exclude each other"
+        raise ApiError(400, message, "ambiguous_length", headers={"connection": "close"})
 
 
 def authenticate(scope: Any, find: Callable[[str], Key | None], now: int) -> Key:
     """Return the key of the request.
 
     Raises:
-        ApiProblem: 401; the message repeats nothing of what was sent.
+        ApiError: 401; the message repeats nothing of what was sent.
     """
     given = [value for name, value in scope["headers"] if name == b"authorization"]
-    if len(given) != 1:
-        raise _unauthorized("no key: send the header Authorization: Bearer sk-live-local-…")
-    scheme, _, text = given[0].decode("latin-1").partition(" ")
+    scheme, _, text = (given[0] if given else b"").decode("latin-1").partition(" ")
     text = text.strip()
-    if scheme.lower() != "bearer" or not text:
-        raise _unauthorized("the Authorization header must be: Bearer sk-live-local-…")
-    key = find(digest(text))
-    if key is None:
-        raise _unauthorized(_unknown(text))
-    if key.revoked is not None:
-        raise _unauthorized("this key has been revoked")
-    if key.expires is not None and key.expires <= now:
-        raise _unauthorized("this key has expired")
-    return key
+    key = None
+    if len(given) != 1:
+        problem = "no key: send the header Authorization: Bearer sk-live-local-…"
+    elif scheme.lower() != "bearer" or not text:
+        problem = "the Authorization header must be: Bearer sk-live-local-…"
+    elif (key := find(digest(text))) is None:
+        problem = _unknown(text)
+    elif key.revoked is not None:
+        problem = "this key has been revoked"
+    elif key.expires is not None and key.expires <= now:
+        problem = "this key has expired"
+    else:
+        return key
+    raise ApiError(401, problem, "invalid_api_key", headers={"www-authenticate": "Bearer"})
 
 
 def _unknown(text: str) -> str:
@@ -124,10 +111,6 @@ def _unknown(text: str) -> str:
     if not is_whole(text):
         return "the key is malformed: it was cut or mistyped"
     return "this server does not know the key"
-
-
-def _unauthorized(message: str) -> ApiProblem:
-    return ApiProblem(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
 
 
 MINUTE = 60.0
@@ -149,32 +132,27 @@ class RateLimitState:
     reset: float
     """Seconds until the whole limit is free again."""
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [
-            (b"x-ratelimit-limit-requests", b"%d" % self.limit),
-            (b"x-ratelimit-remaining-requests", b"%d" % self.remaining),
-            (b"x-ratelimit-reset-requests", f"{self.reset:.3f}s".encode()),
-        ]
-
 
 @dataclass
 class Limiter:
-    """Call `enter` before a request and `leave` after it. Keys without limits have these."""
+    """Requests a minute (GCRA) and at once, per key, in memory.
+
+    Call `enter` before a request and `leave` after it. Keys without limits have these.
+    """
 
     rpm: int
     concurrency: int
     clock: Callable[[], float] = time.monotonic
     _usage: dict[int | None, _Usage] = field(default_factory=dict)
 
-    def enter(self, key: int | None, rpm: int | None, concurrency: int | None) -> RateLimitState:
+    def enter(self, key: Key) -> RateLimitState:
         """Count a request that begins.
 
         Raises:
-            ApiProblem: 429, with `retry-after`; nothing is counted.
+            ApiError: 429, with `retry-after`; nothing is counted.
         """
-        usage = self._usage.setdefault(key, _Usage())
-        rpm = rpm or self.rpm
-        most = concurrency or self.concurrency
+        usage = self._usage.setdefault(key.id, _Usage())
+        rpm, most = key.rpm or self.rpm, key.concurrency or self.concurrency
         if usage.running >= most:
             raise _too_many(f"{most} requests at once are the limit of this key", "concurrency", 1)
         now = self.clock()
@@ -187,16 +165,17 @@ class Limiter:
         usage.running += 1
         return self._state(usage, rpm, now)
 
-    def leave(self, key: int | None, rpm: int | None = None, *, uncount: bool = False) -> None:
+    def leave(self, key: Key, *, uncount: bool = False) -> None:
         """Count a request that ends; with `uncount` as if it had never begun."""
-        usage = self._usage[key]
+        usage = self._usage[key.id]
         usage.running -= 1
         if uncount:
-            usage.busy_until -= MINUTE / (rpm or self.rpm)
+            usage.busy_until -= MINUTE / (key.rpm or self.rpm)
 
-    def peek(self, key: int | None = None, rpm: int | None = None) -> RateLimitState:
+    def peek(self, key: Key | None = None) -> RateLimitState:
         """The state of the key, without counting a request."""
-        return self._state(self._usage.get(key, _Usage()), rpm or self.rpm, self.clock())
+        usage = self._usage.get(key.id if key else None, _Usage())
+        return self._state(usage, (key.rpm if key else None) or self.rpm, self.clock())
 
     def _state(self, usage: _Usage, rpm: int, now: float) -> RateLimitState:
         reset = max(usage.busy_until - now, 0.0)
@@ -204,20 +183,27 @@ class Limiter:
         return RateLimitState(rpm, min(max(free, 0), rpm), reset)
 
 
-def _too_many(message: str, code: str, wait: float) -> ApiProblem:
+def _too_many(message: str, limit: str, wait: float) -> ApiError:
+    message = f"{message}; try again in {wait:.1f} s"
     # retry-after counts in whole seconds (RFC 9110), so it must not promise too early.
-    seconds, milliseconds = math.ceil(wait), math.ceil(wait * 1000)
-    return ApiProblem(
-        429,
-        f"{message}; try again in {wait:.1f} s",
-        code=f"{code}_limit_exceeded",
-        headers={"retry-after": str(seconds), "retry-after-ms": str(milliseconds)},
-    )
+    seconds, milliseconds = str(math.ceil(wait)), str(math.ceil(wait * 1000))
+    headers = {"retry-after": seconds, "retry-after-ms": milliseconds}
+    return ApiError(429, message, f"{limit}_limit_exceeded", headers=headers)
 
 
 @dataclass
 class RequestRecord:
-    """One request. The key's text is not in it, so that no log can hold it."""
+    """What is known of one request while it is answered; the log is written from it.
+
+    The key's text is not in it, so that no log can hold it.
+
+    Attributes:
+        fault: the value of `X-OCX-Fault`.
+        status: 0 until the reply begins; it stays 0 if the client leaves first.
+        failure: what went wrong in the server itself.
+        broken: it failed after the reply had begun.
+        micro: the cost in micro-credits.
+    """
 
     method: str
     path: str
@@ -225,15 +211,11 @@ class RequestRecord:
     rate_limit: RateLimitState
     key: Key | None = None
     fault: str | None = None
-    """The value of `X-OCX-Fault`."""
     status: int = 0
-    """0 until the reply begins; it stays 0 if the client leaves first."""
     model: str | None = None
     outcome: str | None = None
     failure: str | None = None
-    """What went wrong in the server itself."""
     broken: bool = False
-    """It failed after the reply had begun."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
@@ -242,7 +224,13 @@ class RequestRecord:
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that every reply carries."""
-        return [(b"x-request-id", self.request_id.encode()), *self.rate_limit.headers()]
+        state = self.rate_limit
+        return [
+            (b"x-request-id", self.request_id.encode()),
+            (b"x-ratelimit-limit-requests", b"%d" % state.limit),
+            (b"x-ratelimit-remaining-requests", b"%d" % state.remaining),
+            (b"x-ratelimit-reset-requests", f"{state.reset:.3f}s".encode()),
+        ]
 
     @property
     def milliseconds(self) -> int:

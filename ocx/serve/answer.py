@@ -8,48 +8,45 @@ from __future__ import annotations
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.serve.openai_format import Usage
+from ocx.serve.request import ChatRequest
 from ocx.typography import are_one, is_wide
+
+_WORD = re.compile(r"(?:\A\s+)?\S+\s*|\s+")
+_JSON_WORD = re.compile(r"\w+\W*|\W+")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token of a built-in answer: exactly one streamed chunk."""
+    """One token of a built-in answer: exactly one streamed chunk, of this field of the message."""
 
     text: str
-    reasoning: bool = False
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it is part of the content of the message."""
-        return not self.reasoning
+    kind: str = "content"
 
 
 @dataclass(frozen=True, slots=True)
 class CallToken(Token):
     """A fragment of a tool call: the first has an id and a name, the others arguments."""
 
+    kind: str = "tool_calls"
     index: int = 0
     id: str | None = None
     name: str | None = None
-
-    @property
-    def is_text(self) -> bool:
-        return False
 
     def fragment(self) -> dict[str, Any]:
         """The element of `tool_calls` in a chunk."""
         if self.id is None:
             return {"index": self.index, "function": {"arguments": self.text}}
-        return {"index": self.index, **self.call()}
+        return {"index": self.index, **self.call(self.text)}
 
-    def call(self) -> dict[str, Any]:
+    def call(self, arguments: str) -> dict[str, Any]:
         """The call that the first fragment begins."""
-        function = {"name": self.name, "arguments": self.text}
+        function = {"name": self.name, "arguments": arguments}
         return {"id": self.id, "type": "function", "function": function}
 
 
@@ -69,7 +66,7 @@ class Begin:
 class RawBytes:
     """Bytes that are not a valid event; without streaming, the body is cut short instead."""
 
-    wire: bytes
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +104,7 @@ class UpstreamDone:
 
 
 Part = Token | Finish | Begin | RawBytes | ForwardedEvent | ForwardedDocument | UpstreamDone
+Parts = AsyncGenerator[Part, None]
 
 
 class Cut(Exception):
@@ -114,35 +112,52 @@ class Cut(Exception):
 
 
 @dataclass(frozen=True)
-class DeliveryFlags:
-    """How an answer is sent; the defaults are the correct way.
+class AnswerStream:
+    """The parts of an answer, not yet begun, and how to send them; the defaults are correct.
 
     Attributes:
         done: end a stream with `[DONE]`.
         usage: report the usage.
         split: send every byte alone, cutting characters and line ends.
+        asked: set while an upstream works on the answer, which costs its prompt from then on.
     """
 
+    parts: Parts
     done: bool = True
     usage: bool = True
     split: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The parts of an answer, not yet begun, and how to send them."""
-
-    parts: AsyncGenerator[Part, None]
-    flags: DeliveryFlags = DeliveryFlags()
     asked: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while an upstream works on the answer, which costs its prompt from then on."""
 
 
-_WORD = re.compile(r"(?:\A\s+)?\S+\s*|\s+")
-_JSON_WORD = re.compile(r"\w+\W*|\W+")
+class AnswerSource(ABC):
+    """What answers requests for a model.
+
+    `is_local`: the answer costs nothing, so that a fault may replace parts of it.
+    """
+
+    is_local = True
+
+    def check(self, request: ChatRequest) -> None:
+        """Look whether the source can take the request; before credits, so without any work.
+
+        Raises:
+            ApiError: 400, naming the parameter.
+        """
+        request.check_built_in()
+
+    @abstractmethod
+    def answer(self, request: ChatRequest) -> AnswerStream:
+        """Return the answer, not yet begun.
+
+        Raises:
+            ApiError: the source refuses the request.
+        """
+
+    async def close(self) -> None:  # noqa: B027 - few have anything to close
+        """Close the connections to an upstream."""
 
 
-def of_text(text: str) -> Iterator[str]:
+def text_tokens(text: str) -> Iterator[str]:
     """The tokens, one by one: of a long text only those that are sent are made.
 
     A space at the start of the text belongs to the first.
@@ -150,7 +165,7 @@ def of_text(text: str) -> Iterator[str]:
     return _tokens(_WORD, text)
 
 
-def of_json(text: str) -> Iterator[str]:
+def json_tokens(text: str) -> Iterator[str]:
     """The same of a document: its punctuation parts words, too."""
     return _tokens(_JSON_WORD, text)
 

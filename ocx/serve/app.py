@@ -16,25 +16,16 @@ from typing import Any
 from ocx import __version__
 from ocx.secret import Secret, redact
 from ocx.serve import faults
-from ocx.serve.admission import (
-    Limiter,
-    Log,
-    RequestRecord,
-    authenticate,
-    check_host,
-    check_length,
-    digest,
-)
+from ocx.serve.admission import Limiter, Log, RequestRecord, authenticate, check_head, digest
 from ocx.serve.charge import credits_json
 from ocx.serve.chat import Chat
-from ocx.serve.delivery import Headers, Receive, Send, Watch, body, start
+from ocx.serve.delivery import Receive, Send, Watch, body, json_headers, send_error, start
 from ocx.serve.ledger import Key, Ledger
-from ocx.serve.openai_format import ApiProblem, dump
-from ocx.serve.routing import Catalogue, Router
+from ocx.serve.openai_format import ApiError, dump
+from ocx.serve.routing import Router
 
 PREFIX = "/api/v1"
 _MODEL = f"{PREFIX}/models/"
-_READ = ("GET", "HEAD")
 # Calls of other APIs, wherever a program looks for them: Codex asks only the first, Claude Code
 # only the second.
 _OTHER_APIS = re.compile(r"(?:/api)?(?:/v1)*/(responses|messages)(?:/.*)?")
@@ -47,7 +38,7 @@ REQUEST_TIMEOUT = 60.0
 
 
 @dataclass
-class ServerComponents:
+class ServerConfig:
     """The parts that a server is made of.
 
     Attributes:
@@ -60,7 +51,6 @@ class ServerComponents:
 
     ledger: Ledger
     limiter: Limiter = field(default_factory=lambda: Limiter(RPM, CONCURRENCY))
-    catalogue: Catalogue = field(default_factory=Catalogue)
     router: Router = field(default_factory=Router)
     process_key: Secret | None = None
     log: Log | None = None
@@ -70,31 +60,33 @@ class ServerComponents:
 
 
 class App:
-    """The application of one server."""
+    """The application of one server.
 
-    def __init__(self, components: ServerComponents) -> None:
-        self._components = components
-        self._process_key = Key(None, components.ledger.account().id, "process", "")
-        key = components.process_key
+    `abort` breaks the connection of a client; the server puts its own here.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._process_key = Key(None, config.ledger.account().id, "process", "")
+        key = config.process_key
         self._process_hash = digest(key.reveal()) if key else None
         self._watch: Watch | None = None
-        self.request_timeout = components.request_timeout
+        self.request_timeout = config.request_timeout
         self.abort: Callable[[Any], None] | None = None
-        """Breaks the connection of a client; the server puts its own here."""
-        chat = Chat(
-            components.ledger,
-            components.limiter,
-            components.catalogue,
-            components.router,
-            components.fixed,
-        )
-        self._paths: dict[str, tuple[tuple[str, ...], Endpoint]] = {
-            f"{PREFIX}/chat/completions": (("POST",), chat),
-            f"{PREFIX}/models": (_READ, self._counted(self._models)),
-            _MODEL: (_READ, self._counted(self._model)),
-            f"{PREFIX}/balance": (_READ, self._counted(self._balance)),
-            f"{PREFIX}/openapi.json": (_READ, self._counted(_openapi)),
+        router = config.router
+        documents: dict[str, Callable[[str, Key], Any]] = {
+            f"{PREFIX}/models": lambda _path, _key: {
+                "object": "list",
+                "data": [model.document() for model in router.models.values()],
+            },
+            _MODEL: lambda path, _key: router.find(path.removeprefix(_MODEL)).document(),
+            f"{PREFIX}/balance": lambda _path, key: self._balance(key),
+            f"{PREFIX}/openapi.json": lambda _path, _key: _openapi(),
         }
+        self._paths: dict[str, tuple[tuple[str, ...], Endpoint]] = {
+            path: (("GET", "HEAD"), self._counted(make)) for path, make in documents.items()
+        }
+        self._paths[f"{PREFIX}/chat/completions"] = (("POST",), Chat(config))
 
     def stop(self) -> None:
         """End every running answer with what it has delivered. Call it in the event loop."""
@@ -104,106 +96,87 @@ class App:
 
     async def close(self) -> None:
         """Close the connections to upstreams. Call it in the event loop, at its end."""
-        await self._components.router.close()
+        await self._config.router.close()
 
     def _watching(self) -> Watch:
         if self._watch is None:
             # A future belongs to a loop, and there is none when the app is made.
             stop = asyncio.get_running_loop().create_future()
-            self._watch = Watch(stop, self._components.send_timeout, self.abort)
+            self._watch = Watch(stop, self._config.send_timeout, self.abort)
         return self._watch
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         record = self._record(scope)
-        reply = _Reply(record, send)
+
+        async def reply(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                message = {**message, "headers": [*message["headers"], *record.headers()]}
+            await send(message)
+
         try:
-            await self._answer(scope, record, receive, reply.send)
-        except ApiProblem as problem:
-            await reply.problem(problem)
+            await self._answer(scope, record, receive, reply)
+        except ApiError as error:
+            await _refuse(error, record, reply)
         except Exception as error:  # a bug of ours ends one request, never the server
             record.failure = f"{type(error).__name__}: {error}"
-            await reply.problem(ApiProblem(500, "internal error of this server", code="internal"))
+            bug = ApiError(500, "internal error of this server", "internal")
+            await _refuse(bug, record, reply)
             if record.broken:
                 raise  # uvicorn closes the connection: no client takes this for an end
         finally:
-            if self._components.log is not None:
-                self._components.log(record)
+            if self._config.log is not None:
+                self._config.log(record)
 
     async def _answer(
         self, scope: Any, record: RequestRecord, receive: Receive, send: Send
     ) -> None:
-        check_host(scope)
-        check_length(scope)
-        _check_api(scope["path"])
+        check_head(scope)
+        path, method = scope["path"], scope["method"]
+        _check_api(path)
         key = authenticate(scope, self._find_key, int(time.time()))
         record.key = key
-        record.rate_limit = self._components.limiter.peek(key.id, key.rpm)
+        record.rate_limit = self._config.limiter.peek(key)
         record.fault = _header(scope, faults.HEADER.lower().encode())
-        scope.update(
-            {
-                "ocx.record": record,
-                "ocx.key": key,
-                "ocx.watch": self._watching(),
-            }
-        )
-        await self._endpoint(scope["path"], scope["method"])(scope, receive, send)
-
-    def _endpoint(self, path: str, method: str) -> Endpoint:
+        scope.update({"ocx.record": record, "ocx.key": key, "ocx.watch": self._watching()})
         methods, endpoint = self._paths.get(_MODEL if path.startswith(_MODEL) else path, ((), None))
         if endpoint is None:
-            raise ApiProblem(404, "Not Found", code="not_found")
+            raise ApiError(404, "Not Found", "not_found")
         if method not in methods:
-            raise ApiProblem(
-                405,
-                "Method Not Allowed",
-                code="method_not_allowed",
-                headers={"allow": ", ".join(methods)},
-            )
-        return endpoint
+            headers = {"allow": ", ".join(methods)}
+            raise ApiError(405, "Method Not Allowed", "method_not_allowed", headers=headers)
+        await endpoint(scope, receive, send)
 
     def _record(self, scope: Any) -> RequestRecord:
         method, path = scope["method"], scope["path"]
         number = secrets.token_hex(8)
-        if self._components.fixed:
+        if self._config.fixed:
             number = hashlib.sha256(f"{method} {path}".encode()).hexdigest()[:16]
-        return RequestRecord(method, redact(path), f"req-{number}", self._components.limiter.peek())
+        return RequestRecord(method, redact(path), f"req-{number}", self._config.limiter.peek())
 
     def _find_key(self, hashed: str) -> Key | None:
         if self._process_hash and hmac.compare_digest(hashed, self._process_hash):
             return self._process_key
-        return self._components.ledger.find_key(hashed)
+        return self._config.ledger.find_key(hashed)
 
     def _counted(self, make: Callable[[str, Key], Any]) -> Endpoint:
         """An endpoint that answers with a JSON document and counts for the rate limit."""
 
-        async def endpoint(scope: Any, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        async def endpoint(scope: Any, _receive: Receive, send: Send) -> None:
             record: RequestRecord = scope["ocx.record"]
             key: Key = scope["ocx.key"]
-            self._meet_fault(record)
+            faults.refuse_by(self._config.router.fault("", record))
             data = dump(make(scope["path"], key))
-            limiter = self._components.limiter
-            record.rate_limit = limiter.enter(key.id, key.rpm, key.concurrency)
-            limiter.leave(key.id)
-            await send(start(200, _json_of(data)))
+            limiter = self._config.limiter
+            record.rate_limit = limiter.enter(key)
+            limiter.leave(key)
+            await send(start(200, json_headers(data)))
             await send(body(data))
 
         return endpoint
 
-    def _meet_fault(self, record: RequestRecord) -> None:
-        if record.fault is not None:
-            fault = self._components.router.fault("", record)
-            if fault is not None and fault.status is not None:
-                faults.refuse(fault)
-
-    def _models(self, path: str, key: Key) -> Any:  # noqa: ARG002
-        models = self._components.catalogue.models.values()
-        return {"object": "list", "data": [model.document() for model in models]}
-
-    def _model(self, path: str, key: Key) -> Any:  # noqa: ARG002
-        return self._components.catalogue.find(path.removeprefix(_MODEL)).document()
-
-    def _balance(self, path: str, key: Key) -> Any:  # noqa: ARG002
-        account = self._components.ledger.balance(key.account)
+    def _balance(self, key: Key) -> Any:
+        account = self._config.ledger.balance(key.account)
         return {
             "object": "balance",
             "balance": credits_json(account.balance),
@@ -213,37 +186,15 @@ class App:
         }
 
 
-class _Reply:
-    """Adds the headers that every reply has, and sends an error if no reply has begun."""
-
-    def __init__(self, record: RequestRecord, send: Send) -> None:
-        self._record = record
-        self._send = send
-
-    async def send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self._record.status = message["status"]
-            headers = [*message.get("headers", []), *self._record.headers()]
-            message = {**message, "headers": headers}
-        await self._send(message)
-
-    async def problem(self, problem: ApiProblem) -> None:
-        record = self._record
-        record.outcome = record.outcome or problem.code
-        if record.status:
-            record.broken = True
-            return
-        data = dump(problem.body())
-        headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
-        await self.send(start(problem.status, headers + _json_of(data)))
-        await self.send(body(data))
+async def _refuse(error: ApiError, record: RequestRecord, send: Send) -> None:
+    """Send the error, if no reply has begun."""
+    record.outcome = record.outcome or error.code
+    record.broken = bool(record.status)
+    if not record.broken:
+        await send_error(error, send)
 
 
-def _json_of(data: bytes) -> Headers:
-    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
-
-
-def _openapi(path: str, key: Key) -> Any:  # noqa: ARG001
+def _openapi() -> Any:
     from importlib.resources import files  # noqa: PLC0415 - few ask for it
 
     document = json.loads((files(__package__) / "openapi.json").read_text("utf-8"))
@@ -255,16 +206,15 @@ def _check_api(path: str) -> None:
     """Refuse a call of another API before its key: such programs send that in other headers.
 
     Raises:
-        ApiProblem: 404, naming the call that is there.
+        ApiError: 404, naming the call that is there.
     """
     if found := _OTHER_APIS.fullmatch(path):
-        raise ApiProblem(
-            404,
+        message = (
             f"this server does not have {_NAMES[found[1]]} (/{found[1]}), only"
             f" POST {PREFIX}/chat/completions: a program that cannot be set to chat completions"
-            " does not work here",
-            code="not_found",
+            " does not work here"
         )
+        raise ApiError(404, message, "not_found")
 
 
 def _header(scope: Any, wanted: bytes) -> str | None:

@@ -1,30 +1,22 @@
-"""The built-in targets, echo and lorem: what they answer, and how a target is written."""
+"""The built-in sources, echo and lorem: what they answer, and how a source is written."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from itertools import chain, cycle, islice
+from typing import Any
 
 from ocx.jsontext import compact, loads
-from ocx.serve import answer as tokens
-from ocx.serve.answer import Answer, CallToken, Finish, Part, Token
-from ocx.serve.openai_format import ApiProblem
+from ocx.serve.answer import AnswerSource, AnswerStream, Finish, Parts, Token, text_tokens
+from ocx.serve.openai_format import ApiError
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, smallest_instance
-from ocx.serve.tool_calls import call_tokens, plan, quoted
-
-
-def split_tokens(text: str) -> list[str]:
-    """The tokens of a built-in answer; joined, they are `text`."""
-    return list(tokens.of_text(text))
-
+from ocx.serve.tool_calls import ToolCall, call_tokens, plan, quoted
 
 _LOREM = (
     "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut"
@@ -33,55 +25,42 @@ _LOREM = (
     " voluptate velit esse cillum dolore eu fugiat nulla pariatur. Excepteur sint occaecat"
     " cupidatat non proident, sunt in culpa qui officia deserunt mollit anim id est laborum. "
 )
+MOST_LOREM = 1_000_000
 REASONING = "The user sent a message; the answer is the same text. "
 
 
-def lorem_tokens(count: int) -> Iterable[Token]:
-    """`count` tokens of placeholder text, over and over, ending without a space."""
-    words = itertools.cycle(split_tokens(_LOREM))
-    for at, word in zip(range(count), words, strict=False):
-        yield Token(word.rstrip() if at == count - 1 else word)
+def make_answer(
+    request: ChatRequest,
+    words: Iterable[str],
+    calls: Sequence[ToolCall] = (),
+    *,
+    reasoning: str = "",
+    finish: str | None = None,
+    ttft: float = 0,
+    tps: float = 0,
+) -> AnswerStream:
+    """An answer of reasoning, text and tool calls, each made only as it is sent.
 
-
-def reasoning_tokens() -> list[Token]:
-    """What `deepseek-reasoner` sends as `reasoning_content` before the answer."""
-    return [Token(text, reasoning=True) for text in split_tokens(REASONING)]
-
-
-def planned_calls(request: ChatRequest) -> Iterator[CallToken] | None:
-    """The fragments of the tool calls that answer `request`, made as they are sent; None for an
-    answer in text.
-
-    Raises:
-        ApiProblem: 400: the tools cannot be called.
+    Cut at `max_tokens`, its finish_reason is `length`. `ttft` and `tps` as in `paced`.
     """
-    calls = plan(request)
-    return call_tokens(calls, request) if calls else None
+    thought = (Token(word, "reasoning_content") for word in text_tokens(reasoning))
+    tokens = chain(thought, map(Token, words), call_tokens(calls, request) if calls else ())
+    parts = _parts(tokens, request.max_tokens, finish or ("tool_calls" if calls else "stop"))
+    return AnswerStream(paced(parts, ttft, tps) if ttft or tps else parts)
 
 
-def answer_tokens(text: str, request: ChatRequest) -> Iterator[Token]:
-    """`text` as tokens, up to the first stop sequence."""
-    ends = [at for stop in request.stop if (at := text.find(stop)) >= 0]
-    return map(Token, tokens.of_text(text[: min(ends, default=len(text))]))
-
-
-async def parts(
-    made: Iterable[Token], request: ChatRequest, finish: str = "stop"
-) -> AsyncGenerator[Part, None]:
-    """The tokens and the finish; cut at `max_tokens`, the reason is `length`."""
-    for count, token in enumerate(made):
-        if count >= request.max_tokens:
-            yield Finish("length")
-            return
+async def _parts(tokens: Iterable[Token], most: int, finish: str) -> Parts:
+    for count, token in enumerate(tokens):
+        if count >= most:
+            finish = "length"
+            break
         yield token
     yield Finish(finish)
 
 
-async def paced(
-    source: AsyncGenerator[Part, None], ttft: float, tps: float
-) -> AsyncGenerator[Part, None]:
+async def paced(source: Parts, ttft: float, tps: float) -> Parts:
     """The same parts, the first after `ttft` seconds, then `tps` tokens a second (0: at once)."""
-    async with aclosing(source):
+    async with contextlib.aclosing(source):
         await asyncio.sleep(ttft)
         spoken = False
         async for part in source:
@@ -91,78 +70,53 @@ async def paced(
             yield part
 
 
-MOST_LOREM = 1_000_000
-
-
-class Target(Protocol):
-    """What answers requests for a model.
-
-    `is_local` says that the answer costs nothing, so that a fault may replace parts of it.
-    """
-
-    @property
-    def is_local(self) -> bool: ...
-
-    def check(self, request: ChatRequest) -> None:
-        """Look whether the target can take the request; before credits, so without any work.
-
-        Raises:
-            ApiProblem: 400, naming the parameter.
-        """
-        ...
-
-    def answer(self, request: ChatRequest) -> Answer:
-        """Return the answer, not yet begun.
-
-        Raises:
-            ApiProblem: the target refuses the request.
-        """
-        ...
+def until_stop(text: str, request: ChatRequest) -> Iterator[str]:
+    """The tokens of `text`, up to the first stop sequence."""
+    ends = [at for stop in request.stop if (at := text.find(stop)) >= 0]
+    return text_tokens(text[: min(ends, default=len(text))])
 
 
 @dataclass(frozen=True)
-class Echo:
+class Echo(AnswerSource):
     """Answers with the last user text, or with a smallest instance of the schema asked for."""
 
     reasons: bool = False
-    is_local: bool = True
 
-    def check(self, request: ChatRequest) -> None:
-        request.check_built_in()
-
-    def answer(self, request: ChatRequest) -> Answer:
-        reasoning = reasoning_tokens() if self.reasons else []
-        if calls := planned_calls(request):
-            return Answer(parts(itertools.chain(reasoning, calls), request, "tool_calls"))
-        text = request.question
-        if request.response_format is not None:
+    def answer(self, request: ChatRequest) -> AnswerStream:
+        calls = plan(request)
+        text = "" if calls else request.question
+        if request.response_format is not None and not calls:
             text = _in_format(request.response_format, text)
-        return Answer(parts(itertools.chain(reasoning, answer_tokens(text, request)), request))
+        reasoning = REASONING if self.reasons else ""
+        return make_answer(request, until_stop(text, request), calls, reasoning=reasoning)
 
 
 def _in_format(wanted: dict[str, Any], text: str) -> str:
     """The answer for a `response_format`; `text` itself if that asks for no JSON.
 
     Raises:
-        ApiProblem: 400: an unknown type, or a schema that cannot be satisfied.
+        ApiError: 400: an unknown type, or a schema that cannot be satisfied.
     """
     kind = wanted.get("type")
     if kind == "text":
         return text
     if kind == "json_object":
         return _object_of(text)
-    if kind != "json_schema":
-        _refuse_format("type must be text, json_object or json_schema", "type")
     named = wanted.get("json_schema")
-    if not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
-        _refuse_format("json_schema must be an object with a schema", "json_schema")
-    if not isinstance(named.get("name"), str):
-        _refuse_format("json_schema.name is required: a string", "json_schema.name")
-    try:
-        value = smallest_instance(named["schema"], strict=named.get("strict") is True)
-    except SchemaError as error:
-        _refuse_format(str(error), "json_schema.schema")
-    return compact(value)
+    if kind != "json_schema":
+        at, message = "type", "type must be text, json_object or json_schema"
+    elif not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
+        at, message = "json_schema", "json_schema must be an object with a schema"
+    elif not isinstance(named.get("name"), str):
+        at, message = "json_schema.name", "json_schema.name is required: a string"
+    else:
+        try:
+            strict = named.get("strict") is True
+            return compact(smallest_instance(named["schema"], strict=strict))
+        except SchemaError as error:
+            at, message = "json_schema.schema", str(error)
+    param = f"response_format.{at}"
+    raise ApiError(400, f"response_format: {message}", "invalid_json_schema", param)
 
 
 def _object_of(text: str) -> str:
@@ -174,37 +128,28 @@ def _object_of(text: str) -> str:
     return json.dumps(dict.fromkeys(keys, "") or {"echo": text}, ensure_ascii=False)
 
 
-def _refuse_format(message: str, param: str) -> NoReturn:
-    raise ApiProblem(
-        400,
-        f"response_format: {message}",
-        code="invalid_json_schema",
-        param=f"response_format.{param}",
-    )
-
-
 @dataclass(frozen=True)
-class Lorem:
+class Lorem(AnswerSource):
     """`count` tokens of placeholder text, `tps` of them a second, the first after `ttft`."""
 
     count: int
     tps: float = 0.0
     ttft: float = 0.0
-    is_local: bool = True
 
-    def check(self, request: ChatRequest) -> None:
-        request.check_built_in()
+    def answer(self, request: ChatRequest) -> AnswerStream:
+        calls = plan(request)
+        words = () if calls else lorem_words(self.count)
+        return make_answer(request, words, calls, ttft=self.ttft, tps=self.tps)
 
-    def answer(self, request: ChatRequest) -> Answer:
-        if calls := planned_calls(request):
-            answer = parts(calls, request, "tool_calls")
-        else:
-            answer = parts(lorem_tokens(self.count), request)
-        return Answer(paced(answer, self.ttft, self.tps))
+
+def lorem_words(count: int) -> Iterator[str]:
+    """`count` tokens of placeholder text, over and over, ending without a space."""
+    for at, word in enumerate(islice(cycle(text_tokens(_LOREM)), count), 1):
+        yield word.rstrip() if at == count else word
 
 
 def parse_lorem(words: str) -> Lorem:
-    """Return the target that `lorem:N` or `lorem:N,tps=5,ttft=1` names.
+    """Return the source that `lorem:N` or `lorem:N,tps=5,ttft=1` names.
 
     Raises:
         ValueError: it names none.
@@ -212,8 +157,7 @@ def parse_lorem(words: str) -> Lorem:
     match = re.fullmatch(r"lorem:([0-9]{1,7})((?:,[a-z]+=[^,]*)*)", words)
     if match is None or int(match[1]) > MOST_LOREM:
         raise ValueError(f"lorem takes a number up to {MOST_LOREM}: lorem:20,tps=5,ttft=1")
-    given = parse_options(match[2], {"tps": 0.0, "ttft": 0.0})
-    return Lorem(int(match[1]), given["tps"], given["ttft"])
+    return Lorem(int(match[1]), **parse_options(match[2], {"tps": 0.0, "ttft": 0.0}))
 
 
 def parse_options(text: str, known: Mapping[str, float]) -> dict[str, float]:
@@ -222,15 +166,14 @@ def parse_options(text: str, known: Mapping[str, float]) -> dict[str, float]:
     Raises:
         ValueError: a name is unknown or given twice, or its value is not from 0 to a million.
     """
-    found, given = dict(known), set[str]()
+    found: dict[str, float] = {}
     for option in text.split(",")[1:]:
         name, _, value = option.partition("=")
         if name not in known:
             raise ValueError(f"{name!r} is not one of {', '.join(known)}")
-        if name in given:  # also what bounds the length of a name that is kept
+        if name in found:  # also what bounds the length of a name that is kept
             raise ValueError(f"{name} is given twice")
-        given.add(name)
         if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", value) or float(value) > 1e6:
             raise ValueError(f"{name} takes a number from 0 to 1000000")
         found[name] = float(value)
-    return found
+    return {**known, **found}

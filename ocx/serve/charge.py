@@ -13,7 +13,7 @@ from typing import Any
 
 from ocx.jsontext import compact
 from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn, Source
-from ocx.serve.openai_format import ApiProblem, Usage
+from ocx.serve.openai_format import ApiError, Usage
 from ocx.serve.request import ChatRequest
 
 MICRO = 1_000_000
@@ -90,7 +90,7 @@ class Charge:
         by_upstream: an upstream counts the tokens, by a tokenizer of its own.
 
     Raises:
-        ApiProblem: 402: the credits that the request may cost at most are not there.
+        ApiError: 402: the credits that the request may cost at most are not there.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Charge:
             return self._ledger.reserve(key, request.model, hold)
         except Overdrawn as error:
             fits = self._price.fitting(error.available, prompt)
-            raise ApiProblem(
+            raise ApiError(
                 402,
                 f"not enough credits: this request may cost up to {format_credits(hold)} and"
                 f" {format_credits(error.available)} are available; {_advice(fits)}",

@@ -7,18 +7,19 @@ import contextlib
 import hashlib
 import secrets
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocx.secret import redact
-from ocx.serve.admission import Limiter, RequestRecord
-from ocx.serve.answer import Answer
+from ocx.serve.admission import RequestRecord
 from ocx.serve.charge import Charge
-from ocx.serve.delivery import Delivery, Receive, Send, SseResponse, Watch, WholeResponse
-from ocx.serve.ledger import Key, Ledger
-from ocx.serve.openai_format import ApiProblem, ResponseMeta
-from ocx.serve.request import ChatRequest, read
-from ocx.serve.routing import Catalogue, Model, Router
+from ocx.serve.delivery import Receive, Send, SseResponse, Watch, WholeResponse
+from ocx.serve.faults import inject_fault
+from ocx.serve.ledger import Key
+from ocx.serve.openai_format import ApiError, ResponseMeta
+from ocx.serve.request import read
+
+if TYPE_CHECKING:
+    from ocx.serve.app import ServerConfig
 
 LARGEST_BODY = 4 * 1024 * 1024
 SMALL_BODY = 64 * 1024
@@ -29,124 +30,82 @@ TIMED_OUT = "ocx.timed_out"
 FIXED_TIME = 1_700_000_000
 
 
-@dataclass(frozen=True)
 class Chat:
-    """The endpoint; `fixed` derives ids and times from the request alone."""
+    """The endpoint."""
 
-    ledger: Ledger
-    limiter: Limiter
-    catalogue: Catalogue
-    router: Router
-    fixed: bool = False
-    _room: dict[int | None, asyncio.Semaphore] = field(default_factory=dict)
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._large: dict[int | None, asyncio.Semaphore] = {}
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         record: RequestRecord = scope["ocx.record"]
         watch: Watch = scope["ocx.watch"]
-        async with self._room_for(record.key, scope):
+        key: Key = scope["ocx.key"]
+        room: Any = contextlib.nullcontext()
+        if not 0 <= _announced(scope) <= SMALL_BODY:
+            room = self._large.setdefault(key.id, asyncio.Semaphore(LARGE_AT_ONCE))
+        async with room:
             data = await read_body(scope, receive)
         if data is None:
             record.outcome = "request_timeout" if scope.get(TIMED_OUT) else "client_gone"
             return
         request = read(data)
         record.model = redact(request.model)[:200]
-        model = self.catalogue.find(request.model)
-        key = record.key
-        assert key is not None  # noqa: S101 - nothing comes here without one
-        choice = self.router.choose(model, request, record)
-        charge = self._admit(key, model, request, record, by_upstream=not choice.target.is_local)
+        config = self._config
+        model = config.router.find(request.model)
+        source, fault = config.router.choose(model, request, record)
+        # From here on the request is counted, and its credits are held, until both are given back.
+        record.rate_limit = config.limiter.enter(key)
+        charge = None
         try:
-            answer = choice.answer(request)
+            by_upstream = not source.is_local
+            charge = Charge(config.ledger, key, model.price, request, by_upstream=by_upstream)
+            answer = source.answer(request)  # no answer is made before
+            answer = answer if fault is None else inject_fault(fault, answer)
         except BaseException:
-            charge.cancel()
-            self._leave(key, record, uncount=True)
+            if charge is not None:
+                charge.cancel()
+            config.limiter.leave(key, uncount=True)
+            record.rate_limit = config.limiter.peek(key)
             raise
         try:
-            delivery = self._delivery(request, answer, charge, data, record, send)
-            await delivery.run(receive, watch)
+            kind = SseResponse if request.stream else WholeResponse
+            meta = self._meta(request.model, data)
+            await kind(answer, request, charge, meta, record, send).run(receive, watch)
             if record.outcome == "client_stalled" and watch.abort is not None:
                 # uvicorn would flush first, to a reader who does not read.
                 watch.abort(scope["client"])
         finally:
             charge.settle("refused")
-            self._leave(key, record)
-
-    def _room_for(
-        self, key: Key | None, scope: Any
-    ) -> asyncio.Semaphore | contextlib.nullcontext[None]:
-        if 0 <= _announced(scope) <= SMALL_BODY:
-            return contextlib.nullcontext()
-        number = key.id if key is not None else None
-        return self._room.setdefault(number, asyncio.Semaphore(LARGE_AT_ONCE))
-
-    def _admit(
-        self,
-        key: Key,
-        model: Model,
-        request: ChatRequest,
-        record: RequestRecord,
-        *,
-        by_upstream: bool,
-    ) -> Charge:
-        """Count the request and reserve its credits, or do neither. No answer is made before."""
-        record.rate_limit = self.limiter.enter(key.id, key.rpm, key.concurrency)
-        try:
-            return Charge(self.ledger, key, model.price, request, by_upstream=by_upstream)
-        except BaseException:
-            self._leave(key, record, uncount=True)
-            raise
-
-    def _leave(self, key: Key, record: RequestRecord, *, uncount: bool = False) -> None:
-        self.limiter.leave(key.id, key.rpm, uncount=uncount)
-        if uncount:
-            record.rate_limit = self.limiter.peek(key.id, key.rpm)
-
-    def _delivery(
-        self,
-        request: ChatRequest,
-        answer: Answer,
-        charge: Charge,
-        data: bytes,
-        record: RequestRecord,
-        send: Send,
-    ) -> Delivery:
-        kind = SseResponse if request.stream else WholeResponse
-        meta = self._meta(request.model, data)
-        return kind(answer, request, charge, meta, record, send)
+            config.limiter.leave(key)
 
     def _meta(self, model: str, data: bytes) -> ResponseMeta:
-        if self.fixed:
-            return ResponseMeta(
-                f"chatcmpl-{hashlib.sha256(data).hexdigest()[:24]}", FIXED_TIME, model
-            )
+        if self._config.fixed:
+            digest = hashlib.sha256(data).hexdigest()
+            return ResponseMeta(f"chatcmpl-{digest[:24]}", FIXED_TIME, model)
         return ResponseMeta(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), model)
 
 
-async def read_body(scope: Any, receive: Receive) -> bytes | None:
+async def read_body(scope: Any, receive: Receive, most: int = LARGEST_BODY) -> bytes | None:
     """Read the whole body; None if the client left before its end.
 
     Raises:
-        ApiProblem: 413: more than 4 MiB, sent or announced.
+        ApiError: 413: more than `most` bytes, sent or announced.
     """
     announced = _announced(scope)
     data = bytearray()
     more = True
-    while more:
-        if max(len(data), announced) > LARGEST_BODY:
-            raise ApiProblem(
-                413,
-                "the body is larger than 4 MiB",
-                code="body_too_large",
-                headers={"connection": "close"},
-            )
+    while max(len(data), announced) <= most:
+        if not more:
+            return bytes(data)
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         data += message.get("body", b"")
         more = message.get("more_body", False)
-    if len(data) > LARGEST_BODY:
-        raise ApiProblem(413, "the body is larger than 4 MiB", code="body_too_large")
-    return bytes(data)
+    message = f"the body is larger than {most // 1024 // 1024} MiB"
+    headers = {"connection": "close"} if more else {}
+    raise ApiError(413, message, "body_too_large", headers=headers)
 
 
 def _announced(scope: Any) -> int:

@@ -9,7 +9,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ocx.serve.chat import LARGEST_BODY, TIMED_OUT
-from ocx.serve.openai_format import ApiProblem, dump
+from ocx.serve.openai_format import ApiError, dump
 
 HEAD_SECONDS = 10.0
 _HEAD = 64 * 1024  # bytes of a request without its body
@@ -151,7 +151,7 @@ class DeadlineProtocol(H11Protocol):
         self.transport.close()
 
 
-_LATE = dump(ApiProblem(408, "the request did not come in time", code="request_timeout").body())
+_LATE = dump(ApiError(408, "the request did not come in time", code="request_timeout").body())
 _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\n\r\n%b" % (len(_LATE), _LATE)

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
 
-from ocx.serve.answer import (
-    Answer,
-    Begin,
-    Cut,
-    DeliveryFlags,
-    Finish,
-    Part,
-    RawBytes,
-    Token,
-)
+from ocx.serve.answer import AnswerStream, Begin, Cut, Finish, Parts, RawBytes, Token
 from ocx.serve.builtin import paced, parse_options
-from ocx.serve.openai_format import ApiProblem
+from ocx.serve.openai_format import ApiError
 from ocx.text import nearest
 
 PREFIX = "fault/"
@@ -53,8 +43,8 @@ class Fault:
 
     kind: str
     count: int = 0
-    first: int = 0
-    every: int = 0
+    first: float = 0
+    every: float = 0
     after: float = 1.0
     ttft: float = 3.0
     tps: float = 5.0
@@ -70,30 +60,20 @@ def parse(text: str) -> Fault:
     Raises:
         ValueError: there is no such fault; the message names the nearest.
     """
-    match = _FORM.fullmatch(text.removeprefix(PREFIX))
+    text = text.removeprefix(PREFIX)
+    match = _FORM.fullmatch(text)
     if match is None or match["kind"] not in _KINDS:
-        raise ValueError(_unknown(text.removeprefix(PREFIX)))
+        near = nearest(re.split("[:,]", text[:64])[0], _KINDS)
+        hint = f"; did you mean {near}?" if near else f"; there are {', '.join(_KINDS)}"
+        raise ValueError(f"there is no fault {text[:64]!r}{hint}")
     kind, count = match["kind"], match["count"]
     if kind in _COUNTED and count is None:
         raise ValueError(f"the fault {kind} takes a number of tokens: {kind}:3")
     if count is not None and kind not in (*_COUNTED, "filter"):
         raise ValueError(f"the fault {kind} takes no number of tokens")
     given = parse_options(match["options"], _OPTIONS)
-    return Fault(
-        kind,
-        int(count or 0),
-        int(given["first"]),
-        int(given["every"]),
-        given["after"],
-        given["ttft"],
-        given["tps"],
-    )
-
-
-def _unknown(text: str) -> str:
-    near = nearest(re.split("[:,]", text[:64])[0], _KINDS)
-    hint = f"; did you mean {near}?" if near else f"; there are {', '.join(_KINDS)}"
-    return f"there is no fault {text[:64]!r}{hint}"
+    whole = {name: int(given.pop(name)) for name in ("first", "every")}
+    return Fault(kind, int(count or 0), **whole, **given)
 
 
 @dataclass
@@ -113,27 +93,31 @@ class Counters:
         return not (fault.every and counted % fault.every)
 
 
-def refuse(fault: Fault) -> NoReturn:
-    """Refuse the request with the status of the fault.
+def refuse_by(fault: Fault | None) -> None:
+    """Refuse the request, if the fault is a status.
 
     Raises:
-        ApiProblem: always.
+        ApiError: the status of the fault.
     """
-    status = fault.status or 500
-    message, code = STATUSES[status]
+    if fault is None or fault.status is None:
+        return
     headers = {}
-    if status in (429, 503):
-        whole = -int(-fault.after // 1)
-        headers = {"retry-after": str(whole), "retry-after-ms": str(round(fault.after * 1000))}
-    raise ApiProblem(status, message, code=code, headers=headers)
+    if fault.status in (429, 503):
+        milliseconds = str(round(fault.after * 1000))
+        headers = {"retry-after": str(math.ceil(fault.after)), "retry-after-ms": milliseconds}
+    raise ApiError(fault.status, *STATUSES[fault.status], headers=headers)
 
 
-def inject_fault(fault: Fault, answer: Answer) -> Answer:
+def inject_fault(fault: Fault, answer: AnswerStream) -> AnswerStream:
     """Return `answer` with the fault in it."""
     parts = answer.parts
     match fault.kind:
-        case "cut" | "stall" | "error":
-            parts = _broken(parts, fault)
+        case "nodone":
+            return replace(answer, done=False)
+        case "nousage":
+            return replace(answer, usage=False)
+        case "split":
+            return replace(answer, split=True)
         case "badjson":
             parts = _with_garbage(parts, fault.count)
         case "empty":
@@ -144,39 +128,25 @@ def inject_fault(fault: Fault, answer: Answer) -> Answer:
             parts = _ended(parts, None, "length")
         case "slow":
             parts = paced(parts, fault.ttft, fault.tps)
-    return Answer(parts, _flags_of(answer.flags, fault.kind))
+        case "cut" | "stall" | "error":
+            parts = _broken(parts, fault)
+    return replace(answer, parts=parts)
 
 
-def _flags_of(flags: DeliveryFlags, kind: str) -> DeliveryFlags:
-    match kind:
-        case "nodone":
-            return replace(flags, done=False)
-        case "nousage":
-            return replace(flags, usage=False)
-        case "split":
-            return replace(flags, split=True)
-        case _:
-            return flags
-
-
-async def _broken(parts: AsyncGenerator[Part, None], fault: Fault) -> AsyncGenerator[Part, None]:
+async def _broken(parts: Parts, fault: Fault) -> Parts:
     """Send the status, the first tokens, then what the fault is."""
     yield Begin()
     async with aclosing(_first(parts, fault.count)) as head:
         async for part in head:
             yield part
-    match fault.kind:
-        case "cut":
-            raise Cut
-        case "error":
-            raise ApiProblem(500, "the answer failed on demand", code="internal")
-        case _:
-            await asyncio.Event().wait()  # until the client leaves or the server stops
+    if fault.kind == "cut":
+        raise Cut
+    if fault.kind == "error":
+        raise ApiError(500, "the answer failed on demand", "internal")
+    await asyncio.Event().wait()  # until the client leaves or the server stops
 
 
-async def _first(
-    parts: AsyncGenerator[Part, None], count: int | None
-) -> AsyncGenerator[Part, None]:
+async def _first(parts: Parts, count: int | None) -> Parts:
     """The first `count` tokens, or all, without the finish."""
     async with aclosing(parts):
         seen = 0
@@ -187,18 +157,14 @@ async def _first(
             yield part
 
 
-async def _ended(
-    parts: AsyncGenerator[Part, None], count: int | None, reason: str
-) -> AsyncGenerator[Part, None]:
+async def _ended(parts: Parts, count: int | None, reason: str) -> Parts:
     async with aclosing(_first(parts, count)) as head:
         async for part in head:
             yield part
     yield Finish(reason)
 
 
-async def _with_garbage(
-    parts: AsyncGenerator[Part, None], count: int
-) -> AsyncGenerator[Part, None]:
+async def _with_garbage(parts: Parts, count: int) -> Parts:
     seen = 0
     async with aclosing(parts):
         async for part in parts:

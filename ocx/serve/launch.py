@@ -4,77 +4,61 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import ssl
 import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.types import Endpoint
 from ocx.errors import cannot_run
 from ocx.secret import Secret
 from ocx.serve.admission import PREFIX, Limiter, Log, mint
-from ocx.serve.app import ServerComponents
+from ocx.serve.app import App, ServerConfig
 from ocx.serve.charge import MICRO
 from ocx.serve.chat import FIXED_TIME
 from ocx.serve.ledger import Ledger
-from ocx.serve.routing import Router
-from ocx.serve.server import serving, serving_app
+from ocx.serve.server import serving
 from ocx.serve.store import Store
 
 if TYPE_CHECKING:
+    # It imports every kind of source, and the sandbox needs none of them.
     from ocx.serve.settings import ServeSettings
-    from ocx.serve.tape import Tape
 
 FULL = Secret(f"{PREFIX}full")
 EMPTY = Secret(f"{PREFIX}empty")
 LIMITED = Secret(f"{PREFIX}limited")
+DATABASE = "sandbox.sqlite3"
+GRANT = 500 * MICRO
 
 
-@dataclass(frozen=True)
-class Launch:
-    """A server ready to run, and the key that its exports name."""
-
-    components: ServerComponents
-    key: Secret
-
-
-def launch(
+def build_server(
     store: Store, settings: ServeSettings, *, ephemeral: bool = False, log: Log | None = None
-) -> Launch:
-    """The components of a server on `store`; `ephemeral` fixes ids, times and keys."""
-    clock = (lambda: FIXED_TIME) if ephemeral else None
-    ledger = Ledger(store, clock)
-    ledger.account(grant=settings.grant)
+) -> tuple[ServerConfig, Secret]:
+    """A server on `store`, and the key that its exports name.
+
+    Args:
+        ephemeral: fix ids, times and keys.
+    """
+    ledger = Ledger(store, (lambda: FIXED_TIME) if ephemeral else None)
+    default = ledger.account(grant=settings.grant)
     key = FULL if ephemeral else mint()
     if ephemeral:
-        _add_fixed_keys(ledger, settings.grant)
-    components = ServerComponents(
+        # Each with an account of its own, so that one's spending changes no other's balance.
+        limited = ledger.account("limited", grant=settings.grant)
+        ledger.add_key(default.id, "full", secret=FULL)
+        ledger.add_key(ledger.account("empty").id, "empty", secret=EMPTY)
+        ledger.add_key(limited.id, "limited", secret=LIMITED, rpm=1)
+    config = ServerConfig(
         ledger,
         Limiter(settings.rpm, settings.concurrency),
-        settings.catalogue,
-        Router(settings.targets),
+        settings.router,
         process_key=None if ephemeral else key,
         log=log,
         send_timeout=settings.send_timeout,
         request_timeout=settings.request_timeout,
         fixed=ephemeral,
     )
-    return Launch(components, key)
-
-
-def _add_fixed_keys(ledger: Ledger, grant: int) -> None:
-    """Each with an account of its own, so that one's spending changes no other's balance."""
-    limited = ledger.account("limited", grant=grant)
-    ledger.add_key(ledger.account().id, "full", secret=FULL)
-    ledger.add_key(ledger.account("empty").id, "empty", secret=EMPTY)
-    ledger.add_key(limited.id, "limited", secret=LIMITED, rpm=1)
-
-
-DATABASE = "sandbox.sqlite3"
-GRANT = 500 * MICRO
+    return config, key
 
 
 @contextlib.contextmanager
@@ -92,32 +76,8 @@ def sandbox(state_dir: Path | None) -> Iterator[tuple[str, Secret]]:
         key = mint()
         ledger = Ledger(store)
         ledger.account(grant=GRANT)
-        with serving(ServerComponents(ledger, process_key=key)) as url:
+        with serving(App(ServerConfig(ledger, process_key=key))) as url:
             yield url, key
-
-
-@contextlib.contextmanager
-def tape_server(
-    tape: Tape,
-    endpoint: Endpoint | None,
-    *,
-    plays: bool,
-    timing: bool = False,
-    secrets: Sequence[Secret] = (),
-    tls: ssl.SSLContext | None = None,
-) -> Iterator[tuple[str, Secret]]:
-    """Run a tape's server while the block runs; its base URL, and the key it takes.
-
-    Args:
-        endpoint: what is recorded, or asked for what the tape lacks; None fails there.
-        plays, timing, secrets: as `TapeApp` takes them.
-    """
-    from ocx.serve.tape_player import TapeApp  # only for tapes
-
-    key = mint()
-    app = TapeApp(tape, key, endpoint, plays=plays, timing=timing, secrets=secrets, tls=tls)
-    with serving_app(app) as url:
-        yield url, key
 
 
 _LOOPBACK = "127.0.0.1,localhost"

@@ -11,6 +11,48 @@ from ocx.jsontext import compact
 Logprobs = list[dict[str, Any]] | None
 
 DONE = b"data: [DONE]\n\n"
+_TYPES = {
+    401: "authentication_error",
+    402: "insufficient_credits",
+    429: "rate_limit_error",
+    500: "server_error",
+    502: "upstream_error",
+    503: "server_error",
+    504: "upstream_error",
+}
+
+
+class ApiError(Exception):
+    """Ends a request with a status and an error body."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        kind = _TYPES.get(self.status, "invalid_request_error")
+        error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+def refuse(param: str, message: str, code: str = "invalid_parameter") -> NoReturn:
+    """Refuse a parameter of the request.
+
+    Raises:
+        ApiError: 400, always.
+    """
+    raise ApiError(400, message, code, param)
 
 
 @dataclass(frozen=True)
@@ -56,32 +98,38 @@ class ResponseMeta:
     def chunk(
         self, delta: dict[str, Any], finish: str | None = None, logprobs: Logprobs = None
     ) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, **_given(logprobs)}
-        return event(self._document("chat.completion.chunk", [choice]))
+        choices = [_choice("delta", delta, finish, logprobs)]
+        return event(self._document("chat.completion.chunk", choices))
 
     def usage_chunk(self, usage: Usage) -> bytes:
-        document = self._document("chat.completion.chunk", [])
-        return event({**document, "usage": usage.document()})
+        return event(self._document("chat.completion.chunk", [], usage))
 
     def completion(
-        self,
-        message: dict[str, Any],
-        finish: str | None,
-        usage: Usage | None,
-        logprobs: Logprobs = None,
-    ) -> dict[str, Any]:
-        choice = {"index": 0, "message": message, "finish_reason": finish, **_given(logprobs)}
-        document = self._document("chat.completion", [choice])
-        return document if usage is None else {**document, "usage": usage.document()}
+        self, message: dict[str, Any], finish: str, usage: Usage | None, logprobs: Logprobs
+    ) -> bytes:
+        choices = [_choice("message", message, finish, logprobs)]
+        return dump(self._document("chat.completion", choices, usage))
 
-    def _document(self, kind: str, choices: list[Any]) -> dict[str, Any]:
-        return {
+    def _document(
+        self, kind: str, choices: list[Any], usage: Usage | None = None
+    ) -> dict[str, Any]:
+        document: dict[str, Any] = {
             "id": self.id,
             "object": kind,
             "created": self.created,
             "model": self.model,
             "choices": choices,
         }
+        return document if usage is None else {**document, "usage": usage.document()}
+
+
+def _choice(
+    name: str, value: dict[str, Any], finish: str | None, logprobs: Logprobs
+) -> dict[str, Any]:
+    choice = {"index": 0, name: value, "finish_reason": finish}
+    if logprobs is not None:
+        choice["logprobs"] = {"content": logprobs, "refusal": None}
+    return choice
 
 
 def certain(text: str, top: int) -> dict[str, Any]:
@@ -89,67 +137,3 @@ def certain(text: str, top: int) -> dict[str, Any]:
     data = list(text.encode("utf-8", "surrogatepass"))
     token = {"token": text, "logprob": 0.0, "bytes": data}
     return {**token, "top_logprobs": [token] if top else []}
-
-
-def _given(logprobs: Logprobs) -> dict[str, Any]:
-    return {} if logprobs is None else {"logprobs": {"content": logprobs, "refusal": None}}
-
-
-TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "insufficient_credits",
-    403: "permission_error",
-    404: "invalid_request_error",
-    405: "invalid_request_error",
-    408: "invalid_request_error",
-    413: "invalid_request_error",
-    429: "rate_limit_error",
-    500: "server_error",
-    502: "upstream_error",
-    503: "server_error",
-    504: "upstream_error",
-}
-
-
-class ApiProblem(Exception):
-    """Ends a request with a status and an error body."""
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str | None = None,
-        param: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.code = code
-        self.param = param
-        self.headers = dict(headers or {})
-
-    @property
-    def type(self) -> str:
-        return TYPES.get(self.status, "invalid_request_error")
-
-    def body(self) -> dict[str, Any]:
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "param": self.param,
-                "code": self.code,
-            }
-        }
-
-
-def refuse(param: str, message: str, code: str = "invalid_parameter") -> NoReturn:
-    """Refuse a parameter of the request.
-
-    Raises:
-        ApiProblem: 400, always.
-    """
-    raise ApiProblem(400, message, code=code, param=param)

@@ -12,17 +12,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocx.jsontext import compact, parse
-from ocx.serve.openai_format import ApiProblem, refuse
+from ocx.serve.openai_format import ApiError, refuse
 
 MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1
 MOST_LOGPROBS = 20
 MOST_STOPS = 16
+MOST_MESSAGES = 10_000
 MOST_PARTS = 100_000
 """Objects and lists of a body: 4 MiB of them would take 230 MB before a credit is looked at."""
 _UP_TO_A_PART = rb'(?s)(?:[^"\[{]++|"(?:[^"\\]++|\\.)*+"?)*+[\[{]?'
 """All before an object or a list, texts as a whole, and its bracket."""
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _READ = ("tools", "functions", "response_format")
+_RANGES = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "frequency_penalty": (-2, 2),
+    "presence_penalty": (-2, 2),
+}
 _ASKING = ("user", "tool", "function")
 
 
@@ -58,7 +66,7 @@ class ChatRequest:
         """Refuse what a built-in answer would have to ignore.
 
         Raises:
-            ApiProblem: 400, naming the parameter.
+            ApiError: 400, naming the parameter.
         """
         if self.unsupported is not None:
             refuse(*self.unsupported)
@@ -74,23 +82,19 @@ def read(data: bytes) -> ChatRequest:
     """Read the request in a body.
 
     Raises:
-        ApiProblem: 400, naming the parameter.
+        ApiError: 400, naming the parameter.
     """
-    if _has_too_many_parts(data):
-        message = f"the body holds more than {MOST_PARTS:,} objects and lists"
-        raise ApiProblem(400, message, code="body_too_complex")
     body = _object(data)
     model = body.get("model")
     if not isinstance(model, str) or not model:
         refuse("model", "model is required: a string")
     messages = read_messages(body)
-    _number(body, "temperature", 0, 2)
-    _number(body, "top_p", 0, 1)
-    _number(body, "frequency_penalty", -2, 2)
-    _number(body, "presence_penalty", -2, 2)
+    for name, (low, high) in _RANGES.items():
+        number = body.get(name)
+        if number is not None and not (_is_number(number) and low <= number <= high):
+            refuse(name, f"{name} must be a number from {low} to {high}")
     _typed(body, "parallel_tool_calls", bool, "true or false")
-    if body.get("seed") is not None:
-        _integer(body, "seed")
+    _integer(body, "seed")
     if body.get("n") not in (None, 1) or body.get("n") is True:
         refuse("n", "n must be 1")
     asking = next((each for each in reversed(messages) if each.role in _ASKING), None)
@@ -111,21 +115,19 @@ def read(data: bytes) -> ChatRequest:
     )
 
 
-def _has_too_many_parts(data: bytes) -> bool:
-    if data.count(b"{") + data.count(b"[") <= MOST_PARTS:
-        return False
-    found = re.finditer(_UP_TO_A_PART, data)
-    return next(itertools.islice(found, MOST_PARTS + 1, None), None) is not None
-
-
 def _object(data: bytes) -> dict[str, Any]:
+    if data.count(b"{") + data.count(b"[") > MOST_PARTS:
+        found = re.finditer(_UP_TO_A_PART, data)
+        if next(itertools.islice(found, MOST_PARTS + 1, None), None) is not None:
+            message = f"the body holds more than {MOST_PARTS:,} objects and lists"
+            raise ApiError(400, message, "body_too_complex")
     try:
         body = parse(data.decode())
     except ValueError as error:
         text = str(error) if isinstance(error, json.JSONDecodeError) else "cannot be decoded"
-        raise ApiProblem(400, f"the body is not JSON: {text}", code="invalid_json") from error
+        raise ApiError(400, f"the body is not JSON: {text}", "invalid_json") from error
     if not isinstance(body, dict):
-        raise ApiProblem(400, "the body must be a JSON object", code="invalid_json")
+        raise ApiError(400, "the body must be a JSON object", "invalid_json")
     return body
 
 
@@ -136,36 +138,38 @@ def _typed(body: dict[str, Any], name: str, kind: type, wanted: str) -> Any:
     return value
 
 
-def _number(body: dict[str, Any], name: str, low: float, high: float) -> None:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _integer(body: dict[str, Any], name: str) -> int | None:
     value = body.get(name)
     if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        refuse(name, f"{name} must be a number from {low} to {high}")
+        return None
+    if not _is_number(value) or value % 1:
+        refuse(name, f"{name} must be an integer")
+    return int(value)  # 5.0 is an integer to JSON Schema
 
 
 def _max_tokens(body: dict[str, Any]) -> int:
     # max_completion_tokens is OpenAI's newer name for the same limit. Where both stand the greater
     # counts: an upstream may know only one of them.
-    given = [name for name in ("max_completion_tokens", "max_tokens") if body.get(name) is not None]
-    for name in given:
-        if not 1 <= _integer(body, name) <= MOST_TOKENS:
+    given = []
+    for name in ("max_completion_tokens", "max_tokens"):
+        number = _integer(body, name)
+        if number is None:
+            continue
+        if not 1 <= number <= MOST_TOKENS:
             refuse(name, f"{name} must be from 1 to {MOST_TOKENS}")
-    return max((_integer(body, name) for name in given), default=MAX_TOKENS)
-
-
-def _integer(body: dict[str, Any], name: str) -> int:
-    value = body[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1:
-        refuse(name, f"{name} must be an integer")
-    return int(value)  # 5.0 is an integer to JSON Schema
+        given.append(number)
+    return max(given, default=MAX_TOKENS)
 
 
 def _logprobs(body: dict[str, Any]) -> int | None:
     wanted = _typed(body, "logprobs", bool, "true or false")
-    if body.get("top_logprobs") is None:
-        return 0 if wanted else None
     top = _integer(body, "top_logprobs")
+    if top is None:
+        return 0 if wanted else None
     if not 0 <= top <= MOST_LOGPROBS:
         refuse("top_logprobs", f"top_logprobs must be from 0 to {MOST_LOGPROBS}")
     return top if wanted or top else None
@@ -179,10 +183,6 @@ def _stop(body: dict[str, Any]) -> tuple[str, ...]:
     if len(stops) > MOST_STOPS:
         refuse("stop", f"stop takes {MOST_STOPS} sequences at most")
     return tuple(stops)
-
-
-MOST_MESSAGES = 10_000
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def read_messages(body: dict[str, Any]) -> list[Message]:
     """The messages in a request.
 
     Raises:
-        ApiProblem: 400, naming the place.
+        ApiError: 400, naming the place.
     """
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -225,7 +225,7 @@ def tool_kinds(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The type of each tool, and its place; a function may lack it.
 
     Raises:
-        ApiProblem: 400: tools is no array of objects with a type.
+        ApiError: 400: tools is no array of objects with a type.
     """
     tools = body.get("tools")
     if tools is not None and not isinstance(tools, list):

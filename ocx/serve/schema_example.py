@@ -8,8 +8,10 @@ without a type, unknown formats and annotations, and texts have at least one let
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil, floor
 from typing import Any
 
@@ -32,6 +34,8 @@ _UNSUPPORTED = frozenset(
     " patternProperties propertyNames unevaluatedItems unevaluatedProperties minProperties"
     " minContains $dynamicRef $recursiveRef".split()
 )
+_TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
+_BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
 _FORMATS = {
     "date-time": "1970-01-01T00:00:00Z",
     "date": "1970-01-01",
@@ -54,12 +58,12 @@ class UnsatisfiableError(SchemaError):
     """No finite value fits here; another branch may have one."""
 
 
+@dataclass
 class Work:
     """What was done for one request: branches, and letters of all the parts that were tried."""
 
-    def __init__(self) -> None:
-        self.steps = 0
-        self.letters = 0
+    steps: int = 0
+    letters: int = 0
 
 
 def smallest_instance(
@@ -99,12 +103,37 @@ class _Solver:
         if "const" in schema:
             self._length(schema["const"])
             return schema["const"]
-        if "enum" in schema:
-            return min(_filled(schema["enum"], f"{where}.enum"), key=self._length)
-        for name in ("anyOf", "oneOf"):
-            if name in schema:
-                return self._any(_filled(schema[name], f"{where}.{name}"), f"{where}.{name}")
-        return self._typed(schema, where)
+        for name in ("enum", "anyOf", "oneOf"):
+            if name not in schema:
+                continue
+            branches, there = schema[name], f"{where}.{name}"
+            if not isinstance(branches, list) or not branches:
+                raise SchemaError(f"{there} must be an array that is not empty")
+            if name == "enum":
+                return min(branches, key=self._length)
+            error = UnsatisfiableError(f"{there}: no branch has a finite instance")
+            return self._shortest(
+                error,
+                (partial(self.solve, each, f"{there}[{at}]") for at, each in enumerate(branches)),
+            )
+        kinds = schema.get("type", _implied_type(schema) if self._lenient else None)
+        kinds = kinds if isinstance(kinds, list) else [kinds]
+        if not kinds or not all(isinstance(kind, str) and kind in _TYPES for kind in kinds):
+            raise SchemaError(f"{where}.type must be one of {', '.join(_TYPES)}")
+        made = (partial(getattr(self, f"_{kind}"), schema, where) for kind in dict.fromkeys(kinds))
+        return self._shortest(None, made)
+
+    def _shortest(self, error: UnsatisfiableError | None, ways: Iterable[Callable[[], Any]]) -> Any:
+        """The shortest value of several ways to make one; if there is none, `error` or the last."""
+        found, last = [], error
+        for make in ways:
+            try:
+                found.append(make())
+            except UnsatisfiableError as unsatisfiable:
+                last = error or unsatisfiable
+        if not found and last is not None:
+            raise last
+        return min(found, key=self._length) if len(found) > 1 else found[0]
 
     def _check(self, schema: Any, where: str) -> None:
         if not isinstance(schema, dict):
@@ -115,16 +144,6 @@ class _Solver:
                 raise SchemaError(f"{where}: the keyword {keyword[:64]!r} is not supported")
 
     def _refer(self, ref: Any, where: str) -> Any:
-        target = self._resolve(ref, where)
-        if ref in self._open:
-            raise UnsatisfiableError(f"{where}: it goes on without end")
-        self._open.add(ref)
-        try:
-            return self.solve(target, where)
-        finally:
-            self._open.remove(ref)
-
-    def _resolve(self, ref: Any, where: str) -> Any:
         if not isinstance(ref, str) or not ref.startswith("#") or len(ref) > _MOST_REF:
             raise SchemaError(f"{where}.$ref must point into the schema itself")
         found: Any = self._root
@@ -133,31 +152,13 @@ class _Solver:
             if not isinstance(found, dict) or step not in found:
                 raise SchemaError(f"{where}.$ref points to nothing: {ref[:64]}")
             found = found[step]
-        return found
-
-    def _any(self, branches: list[Any], where: str) -> Any:
-        found = []
-        for at, branch in enumerate(branches):
-            with contextlib.suppress(UnsatisfiableError):
-                found.append(self.solve(branch, f"{where}[{at}]"))
-        if not found:
-            raise UnsatisfiableError(f"{where}: no branch has a finite instance")
-        return min(found, key=self._length)
-
-    def _typed(self, schema: dict[str, Any], where: str) -> Any:
-        kinds = schema.get("type", _implied_type(schema) if self._lenient else None)
-        kinds = kinds if isinstance(kinds, list) else [kinds]
-        if not kinds or not all(isinstance(kind, str) and kind in _KINDS for kind in kinds):
-            raise SchemaError(f"{where}.type must be one of {', '.join(_KINDS)}")
-        found, error = [], UnsatisfiableError(where)
-        for kind in dict.fromkeys(kinds):
-            try:
-                found.append(_KINDS[kind](self, schema, where))
-            except UnsatisfiableError as unsatisfiable:
-                error = unsatisfiable
-        if not found:
-            raise error
-        return min(found, key=self._length) if len(found) > 1 else found[0]
+        if ref in self._open:
+            raise UnsatisfiableError(f"{where}: it goes on without end")
+        self._open.add(ref)
+        try:
+            return self.solve(found, where)
+        finally:
+            self._open.remove(ref)
 
     def _length(self, value: Any) -> int:
         """The length of its JSON.
@@ -171,7 +172,7 @@ class _Solver:
             raise SchemaError("the schema asks for more than 1 MiB")
         return length
 
-    def object(self, schema: dict[str, Any], where: str) -> Any:
+    def _object(self, schema: dict[str, Any], where: str) -> Any:
         properties = schema.get("properties", {})
         required = schema.get("required", [])
         if not isinstance(properties, dict) or not isinstance(required, list):
@@ -179,18 +180,23 @@ class _Solver:
         if not all(isinstance(name, str) for name in required):
             raise SchemaError(f"{where}.required must hold names")
         wanted = dict.fromkeys(required)
+        optional = [name for name in properties if name not in wanted]
         if self._strict:
-            _check_strict(schema, properties, wanted, where)
-        for name in properties:
-            if name not in wanted:
-                self._check(properties[name], f"{where}.properties.{name}")
+            if schema.get("additionalProperties") is not False:
+                raise SchemaError(f"{where}: with strict, additionalProperties must be false")
+            if optional:
+                raise SchemaError(f"{where}: with strict, required must name {optional[0]!r} too")
+            if wanted.keys() - properties.keys():
+                raise SchemaError(f"{where}: required names what is no property")
+        for name in optional:
+            self._check(properties[name], f"{where}.properties.{name}")
         made: dict[str, Any] = {}
         for name in wanted:
             made[name] = self.solve(properties.get(name, {"type": "null"}), f"{where}.{name}")
         self._length(made)
         return made
 
-    def array(self, schema: dict[str, Any], where: str) -> Any:
+    def _array(self, schema: dict[str, Any], where: str) -> Any:
         fewest = _count(schema, "minItems", where, MOST_ITEMS)
         items = schema.get("items", {"type": "null"})
         if not fewest:
@@ -203,76 +209,52 @@ class _Solver:
             raise SchemaError(f"{where}: it asks for more than 1 MiB")
         return [item] * fewest
 
-    def string(self, schema: dict[str, Any], where: str) -> Any:
+    def _string(self, schema: dict[str, Any], where: str) -> Any:
         fewest = _count(schema, "minLength", where, MOST_LETTERS)
         most = _count(schema, "maxLength", where) if "maxLength" in schema else None
-        if "pattern" in schema:
-            example = _example(schema, where)
-            self._length(example)
-            return example
         wanted = schema.get("format")
         known = isinstance(wanted, str) and wanted in _FORMATS
-        if wanted is not None and not known and not self._lenient:
+        if "pattern" in schema:
+            text = _example(schema, where)
+        elif wanted is not None and not known and not self._lenient:
             raise SchemaError(f"{where}.format must be one of {', '.join(_FORMATS)}")
-        if self._lenient and not fewest and most != 0:
-            fewest = 1  # few functions can do anything with an empty text
-        text = _FORMATS[str(wanted)] if known else "a" * fewest
+        else:
+            if self._lenient and not fewest and most != 0:
+                fewest = 1  # few functions can do anything with an empty text
+            text = _FORMATS[str(wanted)] if known else "a" * fewest
+            if len(text) < fewest or (most is not None and len(text) > most):
+                message = f"{where}: no text is known that fits its format and lengths"
+                raise UnsatisfiableError(message)
         self._length(text)
-        if len(text) < fewest or (most is not None and len(text) > most):
-            raise UnsatisfiableError(f"{where}: no text is known that fits its format and lengths")
         return text
 
-    def number(self, schema: dict[str, Any], where: str) -> Any:
-        return _number(schema, where, (Fraction(1), Fraction(1, 8), Fraction(1, 10**6)))
+    def _number(self, schema: dict[str, Any], where: str) -> Any:
+        return _nearest_to_zero(schema, where, (Fraction(1), Fraction(1, 8), Fraction(1, 10**6)))
 
-    def integer(self, schema: dict[str, Any], where: str) -> Any:
-        return _number(schema, where, (Fraction(1),))
+    def _integer(self, schema: dict[str, Any], where: str) -> Any:
+        return _nearest_to_zero(schema, where, (Fraction(1),))
 
-    def boolean(self, schema: dict[str, Any], where: str) -> Any:  # noqa: ARG002
+    def _boolean(self, _schema: dict[str, Any], _where: str) -> Any:
         return True  # a letter shorter than false
 
-    def null(self, schema: dict[str, Any], where: str) -> Any:  # noqa: ARG002
+    def _null(self, _schema: dict[str, Any], _where: str) -> Any:
         return None
-
-
-_KINDS: dict[str, Callable[[_Solver, dict[str, Any], str], Any]] = {
-    name: getattr(_Solver, name)
-    for name in ("object", "array", "string", "number", "integer", "boolean", "null")
-}
 
 
 def _implied_type(schema: dict[str, Any]) -> str:
     return "array" if "items" in schema else "object" if "properties" in schema else "string"
 
 
-def _check_strict(
-    schema: dict[str, Any], properties: dict[str, Any], required: dict[str, None], where: str
-) -> None:
-    if schema.get("additionalProperties") is not False:
-        raise SchemaError(f"{where}: with strict, additionalProperties must be false")
-    missing = [name for name in properties if name not in required]
-    if missing:
-        raise SchemaError(f"{where}: with strict, required must name {missing[0]!r} too")
-    if any(name not in properties for name in required):
-        raise SchemaError(f"{where}: required names what is no property")
-
-
 def _example(schema: dict[str, Any], where: str) -> str:
     """The text that the schema itself gives for its pattern: finding one may take for ever."""
     examples = schema.get("examples")
     given = [*(examples if isinstance(examples, list) else ()), schema.get("default")]
-    found = next((value for value in given if isinstance(value, str)), None)
-    if found is None:
-        raise SchemaError(
-            f"{where}.pattern cannot be satisfied here: give a text that fits it in examples"
-        )
-    return found
-
-
-def _filled(values: Any, where: str) -> list[Any]:
-    if not isinstance(values, list) or not values:
-        raise SchemaError(f"{where} must be an array that is not empty")
-    return values
+    for value in given:
+        if isinstance(value, str):
+            return value
+    raise SchemaError(
+        f"{where}.pattern cannot be satisfied here: give a text that fits it in examples"
+    )
 
 
 def _count(schema: dict[str, Any], name: str, where: str, most: int | None = None) -> int:
@@ -284,15 +266,16 @@ def _count(schema: dict[str, Any], name: str, where: str, most: int | None = Non
     return value
 
 
-def _number(schema: dict[str, Any], where: str, steps: tuple[Fraction, ...]) -> int | float:
+def _nearest_to_zero(
+    schema: dict[str, Any], where: str, steps: tuple[Fraction, ...]
+) -> int | float:
     """The multiple of the first step that is in the range and nearest to zero."""
-    multiple = _bound(schema, "multipleOf", where)
+    bounds = {name: _bound(schema, name, where) for name in _BOUNDS}
+    least, above, most, below, multiple = bounds.values()
     if multiple is not None:
         if multiple <= 0:
             raise SchemaError(f"{where}.multipleOf must be above 0")
         steps = (multiple,)
-    above, below = (_bound(schema, f"exclusive{name}", where) for name in ("Minimum", "Maximum"))
-    least, most = (_bound(schema, name, where) for name in ("minimum", "maximum"))
     for step in steps:
         lows = [] if least is None else [ceil(least / step)]
         lows += [] if above is None else [floor(above / step) + 1]

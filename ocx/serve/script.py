@@ -15,16 +15,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ocx.serve import builtin, faults
-from ocx.serve.answer import Answer, Token
+from ocx.serve import faults
+from ocx.serve.answer import AnswerSource, AnswerStream
+from ocx.serve.builtin import make_answer, until_stop
 from ocx.serve.faults import Counters, Fault
-from ocx.serve.openai_format import ApiProblem
+from ocx.serve.openai_format import ApiError
 from ocx.serve.request import ChatRequest
-from ocx.serve.tool_calls import ToolCall, call_tokens
+from ocx.serve.tool_calls import ToolCall
 from ocx.toml import Keys, TomlFile
 
 _NAMES = (
@@ -35,24 +35,22 @@ _NAMES = (
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition on the last user text and the model, and the answer if it holds."""
+    """A condition on the last user text and the model, and the answer if it holds.
 
-    equals: str | None = None
-    contains: str | None = None
-    regex: re.Pattern[str] | None = None
-    model: str | None = None
-    answer: str | None = None
-    """None: echo the question, unless there are calls."""
-    calls: tuple[ToolCall, ...] = ()
-    reasoning: str = ""
-    finish: str | None = None
-    fault: Fault | None = None
-    ttft: float = 0.0
-    tps: float = 0.0
+    `answer` is None to echo the question, unless there are calls.
+    """
 
-    @property
-    def echoes(self) -> bool:
-        return self.answer is None and not self.calls
+    equals: str | None
+    contains: str | None
+    regex: re.Pattern[str] | None
+    model: str | None
+    answer: str | None
+    calls: tuple[ToolCall, ...]
+    reasoning: str
+    finish: str | None
+    fault: Fault | None
+    ttft: float
+    tps: float
 
     def matches(self, request: ChatRequest) -> bool:
         asked = request.question
@@ -64,40 +62,35 @@ class Rule:
         )
 
 
-class Script:
+class Script(AnswerSource):
     """The rules of one file. Faults are counted per rule, for all clients together."""
-
-    is_local = True
 
     def __init__(self, name: str, rules: list[Rule]) -> None:
         self._name = name
         self._rules = rules
         self._counters = Counters()
 
-    def check(self, request: ChatRequest) -> None:
-        request.check_built_in()
-
-    def answer(self, request: ChatRequest) -> Answer:
+    def answer(self, request: ChatRequest) -> AnswerStream:
         for at, rule in enumerate(self._rules):
             if rule.matches(request):
                 return self._by(rule, at, request)
-        raise ApiProblem(
-            404, f"no rule of {self._name} matches", code="no_rule_matches", param="messages"
-        )
+        message = f"no rule of {self._name} matches"
+        raise ApiError(404, message, "no_rule_matches", "messages")
 
-    def _by(self, rule: Rule, at: int, request: ChatRequest) -> Answer:
-        fault = rule.fault
-        if fault is not None and not self._counters.fires(at, "", fault):
-            fault = None
-        if fault is not None and fault.status is not None:
-            faults.refuse(fault)
-        text = request.question if rule.echoes else rule.answer or ""
-        reasoning = [Token(word, reasoning=True) for word in builtin.split_tokens(rule.reasoning)]
-        said = builtin.answer_tokens(text, request)
-        calls = call_tokens(rule.calls, request)
-        finish = rule.finish or ("tool_calls" if rule.calls else "stop")
-        parts = builtin.parts(chain(reasoning, said, calls), request, finish)
-        answer = Answer(builtin.paced(parts, rule.ttft, rule.tps))
+    def _by(self, rule: Rule, at: int, request: ChatRequest) -> AnswerStream:
+        fires = rule.fault is not None and self._counters.fires(at, "", rule.fault)
+        fault = rule.fault if fires else None
+        faults.refuse_by(fault)
+        echoes = rule.answer is None and not rule.calls
+        answer = make_answer(
+            request,
+            until_stop(request.question if echoes else rule.answer or "", request),
+            rule.calls,
+            reasoning=rule.reasoning,
+            finish=rule.finish,
+            ttft=rule.ttft,
+            tps=rule.tps,
+        )
         return answer if fault is None else faults.inject_fault(fault, answer)
 
 
@@ -123,51 +116,43 @@ def _rule(file: TomlFile, keys: Keys) -> Rule:
     said = table.get("answer")
     if said is not None and not isinstance(said, str):  # an empty answer is an answer
         file.fail((*keys, "answer"), "must be a string")
+    regex, fault = file.text((*keys, "regex")), file.text((*keys, "fault"))
+    try:
+        pattern = None if regex is None else re.compile(regex)
+        parsed = None if fault is None else faults.parse(fault)
+    except re.error as error:
+        file.fail((*keys, "regex"), f"is not a regular expression: {error}")
+    except ValueError as error:
+        file.fail((*keys, "fault"), str(error))
     return Rule(
         file.text((*keys, "equals")),
         file.text((*keys, "contains")),
-        _regex(file, (*keys, "regex")),
+        pattern,
         file.text((*keys, "model")),
         said,
         _calls(file, keys),
         file.text((*keys, "reasoning")) or "",
         file.text((*keys, "finish")),
-        _fault(file, (*keys, "fault")),
+        parsed,
         file.number((*keys, "ttft"), 0, 0, 3600),
         file.number((*keys, "tps"), 0, 0, 1_000_000),
     )
 
 
 def _calls(file: TomlFile, keys: Keys) -> tuple[ToolCall, ...]:
-    calls = file.table(keys).get("calls", [])
+    calls, keys = file.table(keys).get("calls", []), (*keys, "calls")
     if not isinstance(calls, list):
-        file.fail((*keys, "calls"), "must be an array of tables")
+        file.fail(keys, "must be an array of tables")
     return tuple(_call(file, keys, call) for call in calls)
 
 
 def _call(file: TomlFile, keys: Keys, call: Any) -> ToolCall:
     arguments = call.get("arguments", {}) if isinstance(call, dict) else None
     if not isinstance(arguments, dict) or not isinstance(call.get("name"), str):
-        file.fail((*keys, "calls"), 'each must be like {name = "f", arguments = {a = 1}}')
+        file.fail(keys, 'each must be like {name = "f", arguments = {a = 1}}')
     if unknown := sorted(call.keys() - {"name", "arguments"}):
-        file.fail((*keys, "calls"), f"a call has a name and arguments, not {unknown[0]}")
+        file.fail(keys, f"a call has a name and arguments, not {unknown[0]}")
     try:
         return ToolCall(call["name"], json.dumps(arguments, ensure_ascii=False))
     except TypeError:
-        file.fail((*keys, "calls"), "arguments must be what JSON can hold")
-
-
-def _regex(file: TomlFile, keys: Keys) -> re.Pattern[str] | None:
-    text = file.text(keys)
-    try:
-        return None if text is None else re.compile(text)
-    except re.error as error:
-        file.fail(keys, f"is not a regular expression: {error}")
-
-
-def _fault(file: TomlFile, keys: Keys) -> Fault | None:
-    text = file.text(keys)
-    try:
-        return None if text is None else faults.parse(text)
-    except ValueError as error:
-        file.fail(keys, str(error))
+        file.fail(keys, "arguments must be what JSON can hold")

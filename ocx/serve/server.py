@@ -23,7 +23,7 @@ from uvicorn import Config, Server
 
 from ocx.descriptors import raise_limit
 from ocx.errors import UsageError
-from ocx.serve.app import PREFIX, App, ServerComponents
+from ocx.serve.app import PREFIX
 from ocx.serve.connection import HEAD_SECONDS, DeadlineProtocol
 from ocx.serve.delivery import Receive, Send
 
@@ -49,7 +49,7 @@ class Application(Protocol):
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None: ...
 
 
-class Loopback(Server):
+class UvicornServer(Server):
     """The server of one application on one listening socket."""
 
     def __init__(self, app: Application) -> None:
@@ -223,7 +223,7 @@ def base_url(listener: socket.socket) -> str:
 
 
 def run(
-    server: Loopback, listener: socket.socket, stop_on: tuple[signal.Signals, ...] = ()
+    server: UvicornServer, listener: socket.socket, stop_on: tuple[signal.Signals, ...] = ()
 ) -> signal.Signals | None:
     """Serve in this thread until `server.stop()` or one of the signals; returns that signal.
 
@@ -263,7 +263,7 @@ def _silence() -> None:
 
 
 @contextlib.contextmanager
-def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
+def in_thread(server: UvicornServer, listener: socket.socket) -> Iterator[None]:
     """Serve in a thread of this process while the block runs."""
     # A daemon: whatever happens to it, the process ends.
     thread = threading.Thread(target=run, args=(server, listener), name="ocx-serve", daemon=True)
@@ -276,14 +276,7 @@ def in_thread(server: Loopback, listener: socket.socket) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def serving(components: ServerComponents) -> Iterator[str]:
+def serving(app: Application) -> Iterator[str]:
     """Run a server on a random port while the block runs; gives its base URL."""
-    with serving_app(App(components)) as url:
-        yield url
-
-
-@contextlib.contextmanager
-def serving_app(app: Application) -> Iterator[str]:
-    """Run any application in the same way."""
-    with contextlib.closing(listen()) as listener, in_thread(Loopback(app), listener):
+    with contextlib.closing(listen()) as listener, in_thread(UvicornServer(app), listener):
         yield base_url(listener)

@@ -23,16 +23,18 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from ocx.api.types import Endpoint
 from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
 from ocx.secret import Secret
 from ocx.serve import faults, script
+from ocx.serve.answer import AnswerSource
 from ocx.serve.app import CONCURRENCY, REQUEST_TIMEOUT, RPM, SEND_TIMEOUT
-from ocx.serve.builtin import Echo, Target, parse_lorem
+from ocx.serve.builtin import Echo, parse_lorem
 from ocx.serve.charge import MICRO, Price
-from ocx.serve.forward import Forward, Upstream
-from ocx.serve.routing import BUILT_IN, ECHO, Catalogue, Model
-from ocx.serve.tape_player import TapeTarget
+from ocx.serve.forward import Forward
+from ocx.serve.routing import BUILT_IN, ECHO, Model, Router
+from ocx.serve.tape_player import TapePlayer
 from ocx.toml import Keys, TomlFile
 
 PORT = 8790
@@ -40,7 +42,7 @@ GRANT = 500.0
 MOST_PRICE = 1_000_000
 _TOP = (
     *("port", "database", "grant", "rpm", "concurrency", "send_timeout", "request_timeout"),
-    "catalogue",
+    *("catalogue", "models", "upstreams"),
 )
 _MODEL = (
     *("route", "upstream_model", "owner"),
@@ -56,7 +58,11 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """The settings in `serve.toml`, and the defaults for those that it lacks."""
+    """The settings in `serve.toml`, and the defaults for those that it lacks.
+
+    Attributes:
+        key_names: variables of the environment that hold keys of upstreams.
+    """
 
     port: int = PORT
     database: Path | None = None
@@ -65,10 +71,8 @@ class ServeSettings:
     concurrency: int = CONCURRENCY
     send_timeout: float = SEND_TIMEOUT
     request_timeout: float = REQUEST_TIMEOUT
-    catalogue: Catalogue = field(default_factory=Catalogue)
-    targets: Mapping[str, Target] = field(default_factory=dict)
+    router: Router = field(default_factory=Router)
     key_names: frozenset[str] = frozenset()
-    """Variables of the environment that hold keys of upstreams."""
 
     @property
     def spends(self) -> bool:
@@ -93,18 +97,18 @@ class _Reader:
         self._file = file
         self._env = env
         self._key_names: set[str] = set()
+        self._upstreams: dict[str, tuple[Endpoint, frozenset[str]]] = {}
 
     def settings(self) -> ServeSettings:
         file = self._file
-        file.known((), [*_TOP, "models", "upstreams"])
-        upstreams = {name: self._upstream(name) for name in file.table(("upstreams",))}
-        models: dict[str, Model] = {}
-        if file.flag(("catalogue",), True):
-            models = {model.id: model for model in BUILT_IN}
-        targets: dict[str, Target] = {}
+        file.known((), _TOP)
+        self._upstreams = {name: self._upstream(name) for name in file.table(("upstreams",))}
+        has_catalogue = file.flag(("catalogue",), True)
+        models = {model.id: model for model in BUILT_IN} if has_catalogue else {}
+        sources: dict[str, AnswerSource] = {}
         for name in file.table(("models",)):
             models[name] = self._model(name)
-            targets[name] = self._target(models[name], upstreams)
+            sources[name] = self._source(models[name])
         database = file.text(("database",))
         return ServeSettings(
             file.whole(("port",), PORT, 0, 65535),
@@ -114,29 +118,34 @@ class _Reader:
             file.whole(("concurrency",), CONCURRENCY, 1, 1_000_000),
             file.number(("send_timeout",), SEND_TIMEOUT, 0.01, 3600),
             file.number(("request_timeout",), REQUEST_TIMEOUT, 0.01, 3600),
-            Catalogue(models.values()),
-            targets,
+            Router(models.values(), sources),
             frozenset(self._key_names),
         )
 
-    def _upstream(self, name: str) -> Upstream:
+    def _upstream(self, name: str) -> tuple[Endpoint, frozenset[str]]:
+        """Where it is, and the fields that may be passed on."""
         file, keys = self._file, ("upstreams", name)
         file.known(keys, _UPSTREAM)
         url = file.text((*keys, "base_url"))
         if url is None:
             file.fail(keys, "base_url is required")
         key = self._key((*keys, "api_key_env"))
-        direct = self._check_url((*keys, "base_url"), url, key)
-        return Upstream(
-            name,
+        try:
+            # With a key, plain http is only for loopback.
+            check_base_url(url, allow_http=key is None)
+            is_local = is_loopback(origin(url)[1])
+        except ConfigError as error:
+            file.fail((*keys, "base_url"), error.message)
+        endpoint = Endpoint(
             url,
             key,
-            file.number((*keys, "timeout"), 600, 0.01, 86400),
-            file.number((*keys, "connect_timeout"), 10, 0.01, 600),
-            file.number((*keys, "idle_timeout"), 120, 0.01, 86400),
-            direct,
-            frozenset(file.texts((*keys, "allow_fields"))),
+            timeout=file.number((*keys, "timeout"), 600, 0.01, 86400),
+            connect_timeout=file.number((*keys, "connect_timeout"), 10, 0.01, 600),
+            idle_timeout=file.number((*keys, "idle_timeout"), 120, 0.01, 86400),
+            proxy="" if is_local else None,
+            allow_http=key is None,
         )
+        return endpoint, frozenset(file.texts((*keys, "allow_fields")))
 
     def _key(self, keys: Keys) -> Secret | None:
         name = self._file.text(keys)
@@ -145,79 +154,65 @@ class _Reader:
         if not _ENV_NAME.fullmatch(name):
             # Perhaps it is the key itself: it is not repeated.
             self._file.fail(keys, "takes the name of an environment variable, never a key")
-        text = self._env.get(name, "").strip()
-        if not text:
+        key = Secret(self._env.get(name, "").strip())
+        if not key.reveal():
             self._file.fail(keys, f"the environment has no {name}")
-        key = Secret(text)
         if not key.is_valid():
             self._file.fail(keys, f"{name} holds what no key can be")
         self._key_names.add(name)
         return key
 
-    def _check_url(self, keys: Keys, url: str, key: Secret | None) -> bool:
-        """Whether the upstream is on this machine. With a key, plain http is only for loopback."""
-        try:
-            check_base_url(url, allow_http=key is None)
-            return is_loopback(origin(url)[1])
-        except ConfigError as error:
-            self._file.fail(keys, error.message)
-
     def _model(self, name: str) -> Model:
         file, keys = self._file, ("models", name)
         if "record_from" in file.table(keys):
             file.fail((*keys, "record_from"), _TAPES)
-        file.known(keys, _MODEL)
+        table = file.known(keys, _MODEL)
         if name.startswith(("lorem:", faults.PREFIX, "script:", "tape:", "forward:")):
             file.fail(keys, "a model cannot be called like a target")
         like = next((model for model in BUILT_IN if model.id == name), BUILT_IN[0])
-        has_cached = "cached_prompt_price" in file.table(keys)
+        is_like = like.id == name
         prompt = self._price((*keys, "prompt_price"), like.price.prompt)
+        completion = self._price((*keys, "completion_price"), like.price.completion)
+        cached = None
+        if "cached_prompt_price" in table:
+            # No more than the others: the hold of a request does not know what is cached.
+            cached = self._price((*keys, "cached_prompt_price"), prompt, float(prompt))
         return Model(
             name,
-            file.text((*keys, "owner")) or (like.owner if like.id == name else "ocx"),
-            Price(
-                prompt,
-                self._price((*keys, "completion_price"), like.price.completion),
-                # No more than the others: the hold of a request does not know what is cached.
-                self._price((*keys, "cached_prompt_price"), prompt, float(prompt))
-                if has_cached
-                else None,
-            ),
+            file.text((*keys, "owner")) or (like.owner if is_like else "ocx"),
+            Price(prompt, completion, cached),
             file.text((*keys, "route")) or ECHO,
-            like.reasons and like.id == name,
+            like.reasons and is_like,
         )
 
     def _price(self, keys: Keys, default: Decimal, most: float = MOST_PRICE) -> Decimal:
         # str: the decimal that was written, not the double that is nearest to it.
         return Decimal(str(self._file.number(keys, float(default), 0, most)))
 
-    def _target(self, model: Model, upstreams: Mapping[str, Upstream]) -> Target:
-        keys = ("models", model.id, "route")
-        kind, _, rest = model.target.partition(":")
+    def _source(self, model: Model) -> AnswerSource:
+        file, keys = self._file, ("models", model.id, "route")
+        kind, _, rest = model.route.partition(":")
         try:
             if kind == "forward":
-                return self._forward(keys, rest, upstreams)
+                if rest not in self._upstreams:
+                    file.fail(keys, f"there is no [upstreams.{rest}]")
+                endpoint, allowed = self._upstreams[rest]
+                upstream_model = file.text((*keys[:-1], "upstream_model"))
+                return Forward(rest, endpoint, upstream_model, allowed)
             if kind == "script":
-                return script.load(self._file.folder / rest)
+                return script.load(file.folder / rest)
             if kind == "tape":
-                return TapeTarget(self._file.folder / rest)
+                return TapePlayer(file.folder / rest)
             if kind == "cassette":
-                self._file.fail(keys, _TAPES)
+                file.fail(keys, _TAPES)
             if kind == "lorem":
-                return parse_lorem(model.target)
-            if model.target.startswith(faults.PREFIX):
-                faults.parse(model.target)
-                return Echo(model.reasons)
+                return parse_lorem(model.route)
+            if model.route.startswith(faults.PREFIX):
+                faults.parse(model.route)
+            elif model.route != ECHO:
+                file.fail(
+                    keys, "must be echo, lorem:N, fault/…, script:FILE, tape:FILE or forward:NAME"
+                )
         except ValueError as error:
-            self._file.fail(keys, str(error))
-        if model.target != ECHO:
-            self._file.fail(
-                keys, "must be echo, lorem:N, fault/…, script:FILE, tape:FILE or forward:NAME"
-            )
+            file.fail(keys, str(error))
         return Echo(model.reasons)
-
-    def _forward(self, keys: Keys, name: str, upstreams: Mapping[str, Upstream]) -> Forward:
-        if name not in upstreams:
-            self._file.fail(keys, f"there is no [upstreams.{name}]")
-        model = self._file.text((*keys[:-1], "upstream_model"))
-        return Forward(upstreams[name], model)

@@ -31,8 +31,6 @@ _SHOWN = 60
 _RATE_LIMITS = "x-ratelimit-"
 _ANY_KEY = r"""(?:[!#-\[\]-~…]|\\["\\]){1,600}?"""
 
-Pieces = list[tuple[int, bytes]]
-
 
 class Recording(NamedTuple):
     """One answer: its status, the headers that are kept, and the body in pieces with their time.
@@ -40,11 +38,15 @@ class Recording(NamedTuple):
     `masks` are what stands in the request instead of secrets.
     """
 
-    request: Mapping[str, Any]
+    request: dict[str, Any]
     status: int
     headers: Mapping[str, str]
-    pieces: Pieces
+    pieces: list[tuple[int, bytes]]
     masks: tuple[str, ...] = ()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(piece for _, piece in self.pieces)
 
 
 class Tape:
@@ -56,19 +58,19 @@ class Tape:
         self.path = path
         self.file = file
         self.recordings: list[Recording] = []
-        self._recordings: dict[str, list[Recording]] = {}
+        self._by_key: dict[str, list[Recording]] = {}
         self._played: dict[str, int] = {}
         self._with_masks: list[tuple[re.Pattern[str], str]] = []
         for recording in recordings:
-            self._add(recording)
+            self.add(recording)
 
-    def find(self, request: Mapping[str, Any]) -> Recording | None:
+    def find(self, request: dict[str, Any]) -> Recording | None:
         """The next recording of an equal request; what was masked there matches any word."""
-        key = key_of(dict(request))
-        if key not in self._recordings:
+        key = key_of(request)
+        if key not in self._by_key:
             text = _canonical(request)
             key = next((at for form, at in self._with_masks if form.fullmatch(text)), key)
-        found = self._recordings.get(key)
+        found = self._by_key.get(key)
         if found is None:
             return None
         played = self._played.get(key, 0)
@@ -79,27 +81,27 @@ class Tape:
         """Keep an answer that came whole; secrets that the server repeated are masked."""
         if self.file is not None:
             self.file.append(dump(_document(_masked(recording, secrets))) + b"\n")
-            self._add(recording)
+            self.add(recording)
 
-    def miss(self, wanted: Mapping[str, Any]) -> str:
+    def miss(self, wanted: dict[str, Any]) -> str:
         """Why nothing plays: the nearest recording, and the first thing in which it differs."""
-        recorded = [found[0].request for found in self._recordings.values()]
-        if not recorded:
+        if not self._by_key:
             return f"{self.path.name} holds no recording"
-        asked = leaves(dict(wanted))
-        nearest = min((leaves(dict(r)) for r in recorded), key=lambda r: len(differing(r, asked)))
-        where = differing(nearest, asked)[0]
+        asked = _leaves(wanted)
+        recorded = [_leaves(found[0].request) for found in self._by_key.values()]
+        nearest = min(recorded, key=lambda leaves: len(_differing(leaves, asked)))
+        where = _differing(nearest, asked)[0]
         return (
             f"no recording in {self.path.name}; the nearest differs first in {where}:"
-            f" {shown(nearest.get(where))} was recorded, {shown(asked.get(where))} is asked"
+            f" {_shown(nearest.get(where))} was recorded, {_shown(asked.get(where))} is asked"
         )
 
-    def _add(self, recording: Recording) -> None:
+    def add(self, recording: Recording) -> None:
         self.recordings.append(recording)
-        key = key_of(dict(recording.request))
-        if key not in self._recordings and recording.masks:
+        key = key_of(recording.request)
+        if key not in self._by_key and recording.masks:
             self._with_masks.append((_pattern(recording), key))
-        self._recordings.setdefault(key, []).append(recording)
+        self._by_key.setdefault(key, []).append(recording)
 
 
 def request_of(method: str, path: str, query: str, body: bytes) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def request_of(method: str, path: str, query: str, body: bytes) -> dict[str, Any
 
 
 def masked_request(
-    request: Mapping[str, Any], secrets: Sequence[Secret]
+    request: dict[str, Any], secrets: Sequence[Secret]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A request as a tape holds it, and the masks that stand in it for `secrets`.
 
@@ -128,7 +130,7 @@ def masked_request(
             text = hidden
         return redact(text)
 
-    return map_texts(dict(request), hide), tuple(sorted(found))
+    return map_texts(request, hide), tuple(sorted(found))
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -156,13 +158,13 @@ def load_tape(path: Path, *, adds: bool = False) -> Tape:
         UsageError: another `ocx` records it.
         ConfigError: it cannot be read, or a line of it is not a recording.
     """
+    text = ""
     try:
         text = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        if adds:
-            return Tape(path, file=TapeFile(path, adds=True))
-        hint = f"record it first: ocx serve --record {path} -- CMD"
-        raise ConfigError(f"there is no tape at {path}", hint=hint) from error
+        if not adds:
+            hint = f"record it first: ocx serve --record {path} -- CMD"
+            raise ConfigError(f"there is no tape at {path}", hint=hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the tape {path}: {error}") from error
     # Not splitlines(): U+2028 and others stand raw inside the strings.
@@ -177,7 +179,7 @@ def _masked(recording: Recording, secrets: Sequence[Secret]) -> Recording:
     headers = {name: mask(value, secrets) for name, value in recording.headers.items()}
     recording = recording._replace(headers=headers)
     # Latin-1 keeps every byte, so the key is found in UTF-16, too.
-    whole = b"".join(piece for _, piece in recording.pieces).decode("latin-1")
+    whole = recording.body.decode("latin-1")
     text = mask(whole, secrets)
     if text == whole:
         return recording
@@ -189,7 +191,7 @@ def mask_bytes(text: str) -> bytes:
     return text.replace("…", "…".encode().decode("latin-1")).encode("latin-1")
 
 
-def _canonical(request: Mapping[str, Any]) -> str:
+def _canonical(request: dict[str, Any]) -> str:
     return json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -204,15 +206,14 @@ def _pattern(recording: Recording) -> re.Pattern[str]:
 
 
 def _document(recording: Recording) -> dict[str, Any]:
+    request, status, headers, pieces, masks = recording
     return {
-        "key": key_of(dict(recording.request)),
-        "request": recording.request,
-        **({"masks": recording.masks} if recording.masks else {}),
-        "status": recording.status,
-        "headers": recording.headers,
-        "pieces": [
-            [at, piece.decode("utf-8", "surrogateescape")] for at, piece in recording.pieces
-        ],
+        "key": key_of(request),
+        "request": request,
+        **({"masks": masks} if masks else {}),
+        "status": status,
+        "headers": headers,
+        "pieces": [[at, piece.decode("utf-8", "surrogateescape")] for at, piece in pieces],
     }
 
 
@@ -223,7 +224,7 @@ def _recording(path: Path, number: int, line: str) -> Recording:
             (int(at), text.encode("utf-8", "surrogateescape")) for at, text in entry["pieces"]
         ]
         headers = {str(name): str(value) for name, value in entry["headers"].items()}
-        request, _ = masked_request(entry["request"], ())
+        request, _ = masked_request(dict(entry["request"]), ())
         masks = tuple(masked for masked in entry.get("masks", ()) if "…" in masked)
         return Recording(request, int(entry["status"]), headers, pieces, masks)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -236,7 +237,7 @@ def key_of(request: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def leaves(value: Any, where: str = "") -> dict[str, Any]:
+def _leaves(value: Any, where: str = "") -> dict[str, Any]:
     """Every scalar and empty container of a document by its path, as in `messages[0].content`."""
     if isinstance(value, dict) and value:
         parts = [(f"{where}.{name}" if where else name, value[name]) for name in sorted(value)]
@@ -244,13 +245,10 @@ def leaves(value: Any, where: str = "") -> dict[str, Any]:
         parts = [(f"{where}[{at}]", part) for at, part in enumerate(value)]
     else:
         return {where: value}
-    found: dict[str, Any] = {}
-    for path, part in parts:
-        found.update(leaves(part, path))
-    return found
+    return {path: leaf for at, part in parts for path, leaf in _leaves(part, at).items()}
 
 
-def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """The paths that differ, in order; equal values of different types (1 and true) do differ."""
     return [
         path
@@ -259,7 +257,7 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     ]
 
 
-def shown(value: Any) -> str:
+def _shown(value: Any) -> str:
     text = dump(value).decode()
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

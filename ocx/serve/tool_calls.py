@@ -17,8 +17,7 @@ from itertools import islice
 from typing import Any
 
 from ocx.jsontext import compact
-from ocx.serve import answer
-from ocx.serve.answer import CallToken
+from ocx.serve.answer import CallToken, json_tokens
 from ocx.serve.openai_format import refuse
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, Work, smallest_instance
@@ -27,9 +26,9 @@ MOST_CALLS = 128
 MOST_TEXT = 100_000
 """Characters of a prompt that are looked through: every call may read on to the end."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*")
+_ARGUMENT = re.compile(r"\s*(?:([A-Za-z_]\w*)\s*=(?!=)\s*)?")
+_AFTER = re.compile(r"\s*(?:,\s*|(?=\)))")
 _WORD = re.compile(r"[^\W\d_]{4,}")
-_SPACE = re.compile(r"\s*")
 _QUOTED = re.compile(r"'((?:[^'\\]++|\\.)*+)'", re.DOTALL)
 _MENTIONED = re.compile(r"""(?<!\w)(?:'([^'\n]{1,1000})'|"([^"\n]{1,1000})")(?!\w)""")
 _WORDS = {"True": True, "False": False, "None": None}
@@ -58,7 +57,7 @@ def plan(request: ChatRequest) -> list[ToolCall]:
     """The calls that answer `request`; none if it is to be answered with text.
 
     Raises:
-        ApiProblem: 400: `tools` or `tool_choice` is wrong, or a schema cannot be satisfied.
+        ApiError: 400: `tools` or `tool_choice` is wrong, or a schema cannot be satisfied.
     """
     functions = _functions(request.body)
     choice = _choice(request.body, functions)
@@ -69,9 +68,8 @@ def plan(request: ChatRequest) -> list[ToolCall]:
     named = [] if request.answers_tool else _named(request.question[:MOST_TEXT], functions)
     if not named and choice != "auto":
         first = next(iter(functions.values()))
-        named = [
-            (first, {} if request.answers_tool else _quoted_arguments(request.question, first))
-        ]
+        given = {} if request.answers_tool else _quoted_arguments(request.question, first)
+        named = [(first, given)]
     if request.body.get("parallel_tool_calls") is False:
         del named[1:]
     work = Work()
@@ -85,7 +83,7 @@ def call_tokens(calls: Iterable[ToolCall], request: ChatRequest) -> Iterator[Cal
     for at, call in enumerate(calls):
         seed.update(call.name.encode("utf-8", "surrogatepass"))
         yield CallToken("", index=at, id=f"call_{seed.hexdigest()[:24]}", name=call.name)
-        for piece in answer.of_json(call.arguments):
+        for piece in json_tokens(call.arguments):
             yield CallToken(piece, index=at)
 
 
@@ -95,30 +93,23 @@ def _functions(body: Mapping[str, Any]) -> dict[str, Function]:
         return {}
     if not isinstance(tools, list) or not tools or len(tools) > MOST_CALLS:
         refuse("tools", f"tools must be an array of 1 to {MOST_CALLS} tools")
-    found: dict[str, Function] = {}
-    for at, tool in enumerate(tools):
-        function = _function(tool, f"tools[{at}]")
-        found[function.name] = function
-    return found
+    functions = [_function(tool, f"tools[{at}]") for at, tool in enumerate(tools)]
+    return {function.name: function for function in functions}
 
 
 def _function(tool: Any, param: str) -> Function:
     if not isinstance(tool, dict) or tool.get("type") != "function":
         refuse(f"{param}.type", f'{param}.type must be "function"')
-    function = tool.get("function")
+    function, param = tool.get("function"), f"{param}.function"
     if not isinstance(function, dict):
-        refuse(f"{param}.function", f"{param}.function must be an object")
+        refuse(param, f"{param} must be an object")
     name = function.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        refuse(
-            f"{param}.function.name",
-            f"{param}.function.name must be 1 to 64 letters, digits, _ or -",
-        )
-    parameters = function.get("parameters")
+        refuse(f"{param}.name", f"{param}.name must be 1 to 64 letters, digits, _ or -")
+    parameters, param = function.get("parameters"), f"{param}.parameters"
     if parameters is not None and not isinstance(parameters, dict):
-        refuse(f"{param}.function.parameters", f"{param}.function.parameters must be an object")
-    strict = function.get("strict") is True
-    return Function(name, parameters or {}, strict, f"{param}.function.parameters")
+        refuse(param, f"{param} must be an object")
+    return Function(name, parameters or {}, function.get("strict") is True, param)
 
 
 def _choice(body: Mapping[str, Any], functions: Mapping[str, Function]) -> str:
@@ -141,7 +132,12 @@ def _choice(body: Mapping[str, Any], functions: Mapping[str, Function]) -> str:
 
 def _named(text: str, functions: Mapping[str, Function]) -> list[tuple[Function, dict[str, Any]]]:
     """The calls that the prompt asks for, and the arguments that it gives."""
-    written = list(islice(_written(text, functions), MOST_CALLS))
+    longest_first = "|".join(sorted(map(re.escape, functions), key=len, reverse=True))
+    calls = re.finditer(rf"(?<![\w-])({longest_first})\(", text) if functions else ()
+    written = [
+        (functions[call[1]], _written_arguments(text, call.end(), functions[call[1]]))
+        for call in islice(calls, MOST_CALLS)
+    ]
     if written:
         return written
     words = set(_WORD.findall(text.lower()))
@@ -152,45 +148,38 @@ def _named(text: str, functions: Mapping[str, Function]) -> list[tuple[Function,
     ]
 
 
-def _written(
-    text: str, functions: Mapping[str, Function]
-) -> Iterator[tuple[Function, dict[str, Any]]]:
-    longest_first = "|".join(sorted(map(re.escape, functions), key=len, reverse=True))
-    for match in re.finditer(rf"(?<![\w-])({longest_first})\(", text) if functions else ():
-        function = functions[match[1]]
-        yield function, _written_arguments(text, match.end(), function)
-
-
 def _written_arguments(text: str, at: int, function: Function) -> dict[str, Any]:
     """The arguments in `a=1, b="x")` or, by position, `1, "x")`; none if it is not that."""
-    properties = function.parameters.get("properties")
-    positions = list(properties) if isinstance(properties, dict) else []
+    positions = list(_properties(function))
     given: dict[str, Any] = {}
-    while not text.startswith(")", at := _skip(text, at)):
-        keyword = _KEYWORD.match(text, at)
-        if keyword is None and len(given) >= len(positions):
+    while True:
+        argument = _ARGUMENT.match(text, at)
+        assert argument is not None  # noqa: S101 - it can match nothing, told to mypy
+        if text.startswith(")", argument.end()) and not argument[1]:
+            return given
+        if not argument[1] and len(given) >= len(positions):
             return {}
-        name = keyword[1] if keyword else positions[len(given)]
         try:
-            given[name], at = _value(text, keyword.end() if keyword else at)
+            value, at = _value(text, argument.end())
         except (ValueError, RecursionError):
             return {}
-        at = _skip(text, at)
-        if text.startswith(",", at):
-            at += 1
-        elif not text.startswith(")", at):
+        given[argument[1] or positions[len(given)]] = value
+        after = _AFTER.match(text, at)
+        if after is None:
             return {}
-    return given
+        at = after.end()
+
+
+def _properties(function: Function) -> dict[str, Any]:
+    properties = function.parameters.get("properties")
+    return properties if isinstance(properties, dict) else {}
 
 
 def _quoted_arguments(text: str, function: Function) -> dict[str, Any]:
     """What the prompt quotes, for the parameters that take any text, in order."""
-    properties = function.parameters.get("properties")
-    if not isinstance(properties, dict):
-        return {}
     plain = [
         name
-        for name, schema in properties.items()
+        for name, schema in _properties(function).items()
         if isinstance(schema, dict)
         and schema.get("type") == "string"
         and not schema.keys() & {"enum", "const", "pattern", "format"}
@@ -213,31 +202,25 @@ def _value(text: str, at: int) -> tuple[Any, int]:
     return _decode(text, at)
 
 
-def _skip(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return space.end() if space else at
-
-
 def _arguments(function: Function, given: dict[str, Any], work: Work) -> str:
-    try:
-        value = {**_smallest(function, given, work), **given}
-    except SchemaError as error:
-        refuse(function.param, f"{function.param}: {error}", code="invalid_json_schema")
-    return compact(value)
+    """As JSON: what is given, and the smallest of what that leaves out.
 
-
-def _smallest(function: Function, given: dict[str, Any], work: Work) -> dict[str, Any]:
-    """What `given` leaves out. A schema that cannot be satisfied matters only for that."""
-    schema = function.parameters
-    if not schema or function.strict:
-        value = smallest_instance(schema, work=work) if schema else {}
-    else:
+    A schema that cannot be satisfied matters only for that.
+    """
+    schema, strict = function.parameters, function.strict
+    if schema and not strict:
         if not schema.keys() & {"type", "$ref", "anyOf", "oneOf"}:
             schema = {"type": "object", **schema}
         required = schema.get("required")
         if isinstance(required, list):
             schema = {**schema, "required": [name for name in required if name not in given]}
-        value = smallest_instance(schema, strict=False, lenient=True, work=work)
+    value: Any = {}
+    try:
+        if schema:
+            value = smallest_instance(schema, strict=strict, lenient=not strict, work=work)
+    except SchemaError as error:
+        refuse(function.param, f"{function.param}: {error}", "invalid_json_schema")
     if not isinstance(value, dict):
-        raise SchemaError("the parameters of a function must be an object")
-    return value
+        message = f"{function.param}: the parameters of a function must be an object"
+        refuse(function.param, message, "invalid_json_schema")
+    return compact({**value, **given})

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, TypeGuard
+from typing import Any
 
 from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
-from ocx.api.usage import cached_tokens
+from ocx.api.usage import cached_tokens, token_count
 from ocx.jsontext import compact, loads
 from ocx.secret import Secret, StreamMask, mask, redact
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
-from ocx.serve.openai_format import ApiProblem, Usage
+from ocx.serve.openai_format import ApiError, Usage
 
 # What the client did wrong is told to the client; what we did wrong at the upstream, its refusing
 # our key or our empty account there, is a fault of this gateway.
 _MAPPED = {400: 400, 404: 404, 413: 413, 415: 400, 422: 400, 429: 429, 503: 503, 504: 504, 408: 504}
 MOST_TEXT = 500
+_MOST_TOKENS = 2**31
 _WHOLE = frozenset(
     "id index finish_reason format message name native_finish_reason role type".split()
 )
@@ -40,7 +41,7 @@ class Reader:
         """Read one event of a stream.
 
         Raises:
-            ApiProblem: 502: it is not a chunk, or it is an error.
+            ApiError: 502: it is not a chunk, or it is an error.
         """
         data = mask(data, self._keys)
         document = _object(data)
@@ -55,15 +56,14 @@ class Reader:
                 finish = later(finish, reason)
                 changed |= bool(self._keys) and self._masked(at, choice, last=reason is not None)
         hidden = usage is not None and not choices and not usage_wanted
-        return ForwardedEvent(
-            compact(document) if changed else data, text_bytes, finish, usage, hidden
-        )
+        data = compact(document) if changed else data
+        return ForwardedEvent(data, text_bytes, finish, usage, hidden)
 
     def document(self, body: bytes) -> ForwardedDocument:
         """Read a whole answer.
 
         Raises:
-            ApiProblem: 502: it is not an answer, or it is an error inside a 200.
+            ApiError: 502: it is not an answer, or it is an error inside a 200.
         """
         text = body.decode("utf-8", "replace")
         masked = mask(text, self._keys)
@@ -144,40 +144,28 @@ def _add(value: Any, path: _Place, text: str) -> None:
 
 def read_usage(value: Any) -> Usage | None:
     """The usage, if both counts are there and are counts."""
-    if not isinstance(value, dict):
-        return None
-    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
-    if not _is_count(prompt) or not _is_count(completion):
+    prompt, completion = (token_count(value, f"{name}_tokens") for name in ("prompt", "completion"))
+    if prompt is None or completion is None or max(prompt, completion) >= _MOST_TOKENS:
         return None
     return Usage(prompt, completion, cached_tokens(value) or 0)
 
 
-def _is_count(value: Any) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value < 2**31
-
-
 def refusal(
     status: int, headers: Mapping[str, str], body: bytes, keys: Sequence[Secret] = ()
-) -> ApiProblem:
+) -> ApiError:
     """What a client is told if the upstream answered with an error; `keys` are masked."""
-    message = f"the upstream answered {status}"
-    text = error_text(mask(body.decode("utf-8", "replace"), keys).encode())
+    text = error_text(mask(body.decode("utf-8", "replace"), keys))
+    message = f"the upstream answered {status}" + (f": {text}" if text else "")
     kept = {
         name: headers[name]
         for name in ("retry-after", "retry-after-ms")
         if status == 429 and re.fullmatch(_WAIT, headers.get(name, ""), re.ASCII)
     }
-    return ApiProblem(
-        _MAPPED.get(status, 502),
-        f"{message}: {text}" if text else message,
-        code=f"upstream_{status}",
-        headers=kept,
-    )
+    return ApiError(_MAPPED.get(status, 502), message, f"upstream_{status}", headers=kept)
 
 
-def error_text(body: bytes) -> str:
+def error_text(text: str) -> str:
     """The message of an error body, printable, without anything shaped like a key."""
-    text = body.decode("utf-8", "replace")
     try:
         document = loads(text)
     except ValueError:
@@ -189,8 +177,8 @@ def error_text(body: bytes) -> str:
     return redact("".join(letter for letter in text if letter.isprintable())[:MOST_TEXT])
 
 
-def broken(message: str) -> ApiProblem:
-    return ApiProblem(502, message, code="upstream_broken")
+def broken(message: str) -> ApiError:
+    return ApiError(502, message, "upstream_broken")
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -201,9 +189,7 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise broken("the upstream sent JSON that is no object")
     if document.get("error"):
-        raise ApiProblem(
-            502, f"the upstream failed: {error_text(text.encode())}", code="upstream_error"
-        )
+        raise ApiError(502, f"the upstream failed: {error_text(text)}", "upstream_error")
     return document
 
 
@@ -217,6 +203,5 @@ def _text_bytes(spoken: Any) -> int:
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             texts += [function.get("name"), function.get("arguments")]
-    return sum(
-        len(text.encode("utf-8", "surrogatepass")) for text in texts if isinstance(text, str)
-    )
+    spelled = (text.encode("utf-8", "surrogatepass") for text in texts if isinstance(text, str))
+    return sum(map(len, spelled))

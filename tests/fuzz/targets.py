@@ -118,7 +118,7 @@ def _config(path: Path) -> None:
 
 
 def _tape(path: Path) -> None:
-    for read in (tape_player.TapeTarget, tape.load_tape, script.load):
+    for read in (tape_player.TapePlayer, tape.load_tape, script.load):
         with contextlib.suppress(OcxError):
             read(path)
 

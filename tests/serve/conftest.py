@@ -16,14 +16,15 @@ import pytest
 from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.admission import RequestRecord, mint
-from ocx.serve.app import ServerComponents
+from ocx.serve.app import App, ServerConfig
 from ocx.serve.audit import findings
 from ocx.serve.charge import MICRO
-from ocx.serve.launch import tape_server
+from ocx.serve.forward import Upstream
 from ocx.serve.ledger import Account, Key, Ledger
 from ocx.serve.server import serving
 from ocx.serve.store import Store
 from ocx.serve.tape import new_tape
+from ocx.serve.tape_player import tape_server
 from tests.support.waiting import DEADLINE, Board
 
 GRANT = 500 * MICRO
@@ -55,7 +56,7 @@ class Served:
 
     url: str
     key: Secret
-    components: ServerComponents
+    components: ServerConfig
     http: httpx.Client
     log: list[RequestRecord]
     board: Board
@@ -119,9 +120,9 @@ def serve() -> Iterator[Callable[..., Served]]:
             def note(record: RequestRecord) -> None:
                 board.note(lambda: log.append(record))
 
-            components = replace(ServerComponents(ledger, process_key=key, log=note), **given)
+            components = replace(ServerConfig(ledger, process_key=key, log=note), **given)
             stack.callback(lambda: check(ledger))
-            url = stack.enter_context(serving(components))
+            url = stack.enter_context(serving(App(components)))
             headers = {"authorization": f"Bearer {key.reveal()}"}
             http = httpx.Client(base_url=url, headers=headers, timeout=DEADLINE)
             stack.enter_context(http)
@@ -171,7 +172,7 @@ def until(connection: socket.socket, marker: bytes) -> bytes:
 def recorded(path: Path, back: Served, *asked: dict[str, Any]) -> list[httpx.Response]:
     """The answers of `back`, which are on a tape at `path` now."""
     tape = new_tape(path)
-    with tape_server(tape, Endpoint(back.url, back.key), plays=False) as (url, key):
+    with tape_server(tape, Upstream(Endpoint(back.url, back.key)), plays=False) as (url, key):
         headers = {"authorization": f"Bearer {key.reveal()}"}
         replies = [
             httpx.post(f"{url}/chat/completions", json=body, headers=headers) for body in asked

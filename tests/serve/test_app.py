@@ -14,7 +14,7 @@ import pytest
 from ocx import __version__
 from ocx.serve.admission import Limiter, digest, mint
 from ocx.serve.openai_format import dump
-from ocx.serve.routing import BUILT_IN, Catalogue
+from ocx.serve.routing import BUILT_IN, Router
 from tests.serve.conftest import Served, events, request, until, until_closed
 
 REAL = "sk-live-Te5tKey0000000000000000000000a1b2"
@@ -552,7 +552,7 @@ def test_a_model_may_be_priced_at_nothing(serve: Callable[..., Served]) -> None:
     from ocx.serve.charge import Price
 
     free = replace(BUILT_IN[0], price=Price(Decimal(0), Decimal(0)))
-    served = serve(grant=0, catalogue=Catalogue([free]))
+    served = serve(grant=0, router=Router([free]))
     assert served.ask(model=free.id).status_code == 200
     assert served.charges() == [("released", "finished", 8, 1, 0)]
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from ocx.serve.app import App, ServerConfig
 from ocx.serve.server import serving
 from ocx.serve.store import Store
 from tests.serve.conftest import Served, Watched, request, until, until_closed
@@ -96,9 +97,9 @@ def test_a_stop_settles_what_runs(
     with closing(Store.memory()) as store, ExitStack() as stack:
         ledger = Watched(store)
         ledger.account(grant=1_000_000)
-        parts = type(served.components)(ledger, process_key=served.key)
+        config = ServerConfig(ledger, process_key=served.key)
         leave = stack.enter_context(ExitStack())
-        url = leave.enter_context(serving(parts))
+        url = leave.enter_context(serving(App(config)))
         served.url = url
         connection = stack.enter_context(served.raw(request("a b c", model, stream=stream)))
         if marker:

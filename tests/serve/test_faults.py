@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.serve import faults
-from ocx.serve.routing import BUILT_IN, Catalogue
+from ocx.serve.routing import BUILT_IN, Router
 from tests.serve.conftest import Served, request, until, until_closed
 from tests.support.program import Ocx
 
@@ -285,7 +285,7 @@ CHAT = [
 @pytest.fixture
 def here(ocx: Ocx, serve: Callable[..., Served]) -> Iterator[Ocx]:
     """The program, pointed at a server of this test by the default profile."""
-    served = serve(catalogue=Catalogue(BUILT_IN))
+    served = serve(router=Router(BUILT_IN))
     ocx.profile(base_url=served.url, idle_timeout=2)
     ocx.env |= {"OCX_API_KEY": served.key.reveal(), "OCX_BASE_URL": served.url}
     yield ocx

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from ocx.api.sse import MAX_EVENT
+from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.charge import Price
-from ocx.serve.forward import Forward, Upstream
+from ocx.serve.forward import Forward
 from ocx.serve.openai_format import Usage
-from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
+from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.upstream import error_text, read_usage
 from tests.serve.conftest import Served, events, request, until, until_closed
 from tests.support.waiting import DEADLINE, Board
@@ -30,10 +31,11 @@ def front(serve: Callable[..., Served], url: str, model: str | None, **given: An
     """A gateway whose model `front` is `model` at `url`."""
     price = given.pop("price", PRICE)
     more = {"grant": given.pop("grant")} if "grant" in given else {}
-    given = {"base_url": url, **given}
-    forward = Forward(Upstream("up", **given), model)
-    catalogue = Catalogue([*BUILT_IN, Model("front", "me", price, "forward:up")])
-    return serve(catalogue=catalogue, router=Router({"front": forward}), **more)
+    allowed = given.pop("allow_fields", frozenset())
+    endpoint = Endpoint(url, proxy="", allow_http="key" not in given, **given)
+    routed = Model("front", "me", price, "forward:up")
+    router = Router([*BUILT_IN, routed], {"front": Forward("up", endpoint, model, allowed)})
+    return serve(router=router, **more)
 
 
 @pytest.fixture
@@ -73,10 +75,8 @@ def test_a_byte_may_be_a_token_of_an_upstream(
     for grant, status in ((hold - 1, 402), (hold, 200)):
         gateway = front(serve, back.url, "gpt-4o", key=back.key, grant=grant)
         assert gateway.http.post("/chat/completions", json=body).status_code == status
-    local = Catalogue([Model("front", "me", PRICE)])
-    assert (
-        serve(grant=hold // 2, catalogue=local).http.post("/chat/completions", json=body).is_success
-    )
+    local = Router([Model("front", "me", PRICE)])
+    assert serve(grant=hold // 2, router=local).http.post("/chat/completions", json=body).is_success
 
 
 @pytest.mark.parametrize("usage", [True, False])
@@ -535,7 +535,9 @@ def test_a_fault_never_reaches_the_upstream(
         ),
         ({"prompt_tokens": 1, "completion_tokens": 2, "cached_tokens": 7}, Usage(1, 2)),
         ({"prompt_tokens": -1, "completion_tokens": 2}, None),
-        ({"prompt_tokens": 1.0, "completion_tokens": 2}, None),
+        ({"prompt_tokens": 1.0, "completion_tokens": 2}, Usage(1, 2)),
+        ({"prompt_tokens": 1.5, "completion_tokens": 2}, None),
+        ({"prompt_tokens": 2**31, "completion_tokens": 2}, None),
         ({"prompt_tokens": 1}, None),
         ([], None),
     ],
@@ -555,7 +557,7 @@ def test_only_counts_are_usage(value: Any, usage: Usage | None) -> None:
     ],
 )
 def test_error_text_is_short_and_printable(body: bytes, text: str) -> None:
-    assert error_text(body) == text
+    assert error_text(body.decode("utf-8", "replace")) == text
 
 
 def test_a_reader_gone_is_noticed_before_the_first_byte(

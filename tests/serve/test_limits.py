@@ -18,10 +18,10 @@ import pytest
 from ocx.serve.app import App
 from ocx.serve.builtin import Echo
 from ocx.serve.chat import LARGE_AT_ONCE, SMALL_BODY
-from ocx.serve.openai_format import ApiProblem
+from ocx.serve.openai_format import ApiError
 from ocx.serve.request import MOST_PARTS, read
 from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
-from ocx.serve.server import Loopback, in_thread, listen
+from ocx.serve.server import UvicornServer, in_thread, listen
 from ocx.serve.tool_calls import plan
 from tests.serve import test_forward
 from tests.serve.conftest import Served, request, until, until_closed
@@ -40,7 +40,7 @@ def nested(depth: int, item: Any, fewest: int = 1000) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "n", "schema": item}}
 
 
-def connections(server: Loopback) -> list[Any]:
+def connections(server: UvicornServer) -> list[Any]:
     return list(server.server_state.connections)
 
 
@@ -60,16 +60,16 @@ def ask(connection: socket.socket, key: str) -> None:
 @pytest.fixture
 def server(
     serve: Callable[..., Served],
-) -> Iterator[tuple[Loopback, int, Served]]:
+) -> Iterator[tuple[UvicornServer, int, Served]]:
     """A server that a test can look into, and its port."""
     served = serve()
-    made = Loopback(App(served.components))
+    made = UvicornServer(App(served.components))
     with listen() as listener, in_thread(made, listener):
         yield made, listener.getsockname()[1], served
 
 
 def test_an_accepted_connection_waits_for_no_acknowledgement(
-    server: tuple[Loopback, int, Served],
+    server: tuple[UvicornServer, int, Served],
 ) -> None:
     made, port, served = server
     with connect(port, served.key.reveal()):
@@ -79,7 +79,7 @@ def test_an_accepted_connection_waits_for_no_acknowledgement(
 
 
 def test_the_longest_idle_connection_makes_room_for_a_new_one(
-    server: tuple[Loopback, int, Served], monkeypatch: pytest.MonkeyPatch
+    server: tuple[UvicornServer, int, Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, port, served = server
     monkeypatch.setattr(made, "_most", lambda: 3)
@@ -94,7 +94,7 @@ def test_the_longest_idle_connection_makes_room_for_a_new_one(
 
 
 def test_a_running_answer_is_not_closed_for_a_new_connection(
-    server: tuple[Loopback, int, Served], monkeypatch: pytest.MonkeyPatch
+    server: tuple[UvicornServer, int, Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, port, served = server
     monkeypatch.setattr(made, "_most", lambda: 1)
@@ -113,7 +113,7 @@ def test_a_running_answer_is_not_closed_for_a_new_connection(
 
 
 def test_half_a_request_makes_room_if_nothing_is_idle(
-    server: tuple[Loopback, int, Served], monkeypatch: pytest.MonkeyPatch
+    server: tuple[UvicornServer, int, Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else who has a key, and no credits, shuts out everybody for as long as a body may take."""
     made, port, served = server
@@ -190,7 +190,7 @@ def test_a_body_of_a_few_hundred_pieces_is_read(serve: Callable[..., Served]) ->
 
 
 def test_no_descriptor_is_left(
-    server: tuple[Loopback, int, Served], monkeypatch: pytest.MonkeyPatch
+    server: tuple[UvicornServer, int, Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, port, served = server
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -530,7 +530,7 @@ def calling(parameters: Any, calls: int, **given: Any) -> dict[str, Any]:
 )
 def test_all_calls_of_a_request_together_are_bounded(parameters: Any, calls: int) -> None:
     asked = read(json.dumps(calling(parameters, calls)).encode())
-    with pytest.raises(ApiProblem) as caught:
+    with pytest.raises(ApiError) as caught:
         plan(asked)
     assert caught.value.status == 400
     assert plan(read(json.dumps(calling(parameters, 1)).encode()))
@@ -539,7 +539,8 @@ def test_all_calls_of_a_request_together_are_bounded(parameters: Any, calls: int
 def test_of_tool_calls_only_what_is_sent_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(
-        "ocx.serve.answer.of_json", lambda text: (made.append(at) or "0" for at in range(10**9))
+        "ocx.serve.tool_calls.json_tokens",
+        lambda text: (made.append(at) or "0" for at in range(10**9)),
     )
     asked = read(json.dumps(calling({}, 2, max_tokens=5)).encode())
 
@@ -650,6 +651,6 @@ def test_a_text_may_hold_as_many_as_it_likes(served: Served, text: str) -> None:
 )
 def test_bodies_that_are_no_json_take_no_time(data: bytes) -> None:
     began = time.process_time()
-    with pytest.raises(ApiProblem):
+    with pytest.raises(ApiError):
         read(data)
     assert time.process_time() - began < DEADLINE

@@ -15,9 +15,9 @@ from ocx.errors import ConfigError
 from ocx.serve import script, settings
 from ocx.serve.builtin import Echo
 from ocx.serve.charge import MICRO
-from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
+from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.tape import key_of
-from ocx.serve.tape_player import TapeTarget, canonical, to_chunks, to_completion
+from ocx.serve.tape_player import TapePlayer, canonical, to_chunks, to_completion
 from ocx.toml import TomlFile, dotted
 from tests.serve.conftest import Served, events, recorded, request
 
@@ -57,9 +57,7 @@ answer = ""
 
 def routed(serve: Callable[..., Served], target: Any, **given: Any) -> Served:
     model = Model("scripted", "me", BUILT_IN[0].price, "x")
-    return serve(
-        catalogue=Catalogue([*BUILT_IN, model]), router=Router({"scripted": target}), **given
-    )
+    return serve(router=Router([*BUILT_IN, model], {"scripted": target}), **given)
 
 
 @pytest.fixture
@@ -130,9 +128,9 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not UTF-8"):
         script.load(tmp_path / "b")
     with pytest.raises(ConfigError, match="cannot read the tape"):
-        TapeTarget(tmp_path / "b")
+        TapePlayer(tmp_path / "b")
     with pytest.raises(ConfigError, match="no tape at"):
-        TapeTarget(tmp_path / "none")
+        TapePlayer(tmp_path / "none")
 
 
 def test_a_recording_replays_both_ways(serve: Callable[..., Served], tmp_path: Path) -> None:
@@ -146,7 +144,7 @@ def test_a_recording_replays_both_ways(serve: Callable[..., Served], tmp_path: P
     )
     assert "sk-live" not in (tmp_path / "tape").read_text()
 
-    replay = routed(serve, TapeTarget(tmp_path / "tape"))
+    replay = routed(serve, TapePlayer(tmp_path / "tape"))
     again = replay.ask("as a\u2028stream", "scripted", stream=True, user="other")
     assert again.text == streamed.text
     assert replay.ask("whole", "scripted").content == document.content
@@ -181,7 +179,7 @@ def test_equal_requests_replay_in_order_and_from_the_start_again(
     wanted = request("q", "scripted")
     lines = [line(wanted, document_of(text)) for text in ("first", "second")]
     (tmp_path / "tape").write_text("".join(lines) + "\n")
-    served = routed(serve, TapeTarget(tmp_path / "tape"))
+    served = routed(serve, TapePlayer(tmp_path / "tape"))
     said = [choice(served, "q")["message"]["content"] for _ in range(3)]
     assert said == ["first", "second", "first"]
 
@@ -190,7 +188,7 @@ def test_a_refusal_that_was_recorded_is_free(serve: Callable[..., Served], tmp_p
     refusal = {"error": {"message": "slow down", "type": "rate_limit"}}
     text = line(request("q", "scripted"), refusal, 429, **{"retry-after": "7"})
     (tmp_path / "tape").write_text(text)
-    served = routed(serve, TapeTarget(tmp_path / "tape"))
+    served = routed(serve, TapePlayer(tmp_path / "tape"))
     reply = served.ask("q", "scripted")
     assert reply.status_code == 429
     assert reply.headers["retry-after"] == "7"
@@ -203,7 +201,7 @@ def test_other_paths_of_a_tape_are_not_played(serve: Callable[..., Served], tmp_
     other["request"] = {"method": "GET", "path": "/models", "query": "", "body": None}
     lines = [json.dumps(other) + "\n", line(request("q", "scripted"), document_of("yes"))]
     (tmp_path / "tape").write_text("".join(lines))
-    served = routed(serve, TapeTarget(tmp_path / "tape"))
+    served = routed(serve, TapePlayer(tmp_path / "tape"))
     assert choice(served, "q")["message"]["content"] == "yes"
 
 
@@ -213,7 +211,7 @@ def test_a_miss_names_the_nearest_and_the_difference(
     far = line(request("far", "scripted", temperature=1, top_p=0.5), document_of("a"))
     near = line(request("near", "scripted", temperature=1), document_of("b"))
     (tmp_path / "tape").write_text(far + near)
-    served = routed(serve, TapeTarget(tmp_path / "tape"))
+    served = routed(serve, TapePlayer(tmp_path / "tape"))
     reply = served.ask("near" + "x" * 100, "scripted", temperature=1)
     assert reply.status_code == 404
     error = reply.json()["error"]
@@ -224,7 +222,7 @@ def test_a_miss_names_the_nearest_and_the_difference(
     )
     assert served.charges() == []
     (tmp_path / "empty").write_text("")
-    empty = routed(serve, TapeTarget(tmp_path / "empty"))
+    empty = routed(serve, TapePlayer(tmp_path / "empty"))
     assert empty.ask("a", "scripted").json()["error"]["message"] == "empty holds no recording"
 
 
@@ -235,7 +233,7 @@ def test_a_miss_names_the_nearest_and_the_difference(
 def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "tape").write_text(f"\n{line}\n")
     with pytest.raises(ConfigError, match="tape:2: not a recording"):
-        TapeTarget(tmp_path / "tape")
+        TapePlayer(tmp_path / "tape")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +248,7 @@ def test_an_answer_that_is_none_is_named(tmp_path: Path, answer: Any, kind: str)
         wrong = json.dumps(entry)
     (tmp_path / "tape").write_text(sound + wrong)
     with pytest.raises(ConfigError, match="tape: answer 2 is not one to a chat request"):
-        TapeTarget(tmp_path / "tape")
+        TapePlayer(tmp_path / "tape")
 
 
 CALLS = st.lists(
@@ -350,13 +348,13 @@ def test_settings_are_read(folder: Path) -> None:
     assert found.request_timeout == 4
     assert found.database == folder / "mine.sqlite3"
     assert found.grant == 2.5 * MICRO
-    models = found.catalogue.models
+    models = found.router.models
     assert list(models)[: len(BUILT_IN)] == [model.id for model in BUILT_IN]
     assert str(models["llama3"].price.prompt) == "0.1"
     assert str(models["llama3"].price.cached_prompt) == "0.02"
     assert models["gpt-4"].owner == "us"
     assert models["gpt-4"].price == BUILT_IN[-1].price
-    assert {name: target.is_local for name, target in found.targets.items()} == {
+    assert {name: target.is_local for name, target in found.router.sources.items()} == {
         "llama3": False,
         "talk": True,
         "tape": False,
@@ -369,18 +367,18 @@ def test_settings_are_read(folder: Path) -> None:
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "serve.toml").write_text("")
     found = settings.load(tmp_path / "serve.toml", {})
-    assert list(found.catalogue.models) == [model.id for model in BUILT_IN]
+    assert list(found.router.models) == [model.id for model in BUILT_IN]
     assert (found.port, found.grant, found.database) == (8790, 500 * MICRO, None)
 
 
 def test_the_catalogue_can_be_left_out(folder: Path) -> None:
     (folder / "serve.toml").write_text("catalogue = false\n[models.only]\n")
-    assert list(settings.load(folder / "serve.toml", {}).catalogue.models) == ["only"]
+    assert list(settings.load(folder / "serve.toml", {}).router.models) == ["only"]
 
 
 def test_routes_of_settings_answer(serve: Callable[..., Served], folder: Path) -> None:
     found = settings.load(folder / "serve.toml", ENV)
-    served = serve(catalogue=found.catalogue, router=Router(found.targets))
+    served = serve(router=found.router)
     assert served.ask("ping", "talk").json()["choices"][0]["message"]["content"] == "pong"
     assert served.ask(model="down").status_code == 503
     assert served.ask(model="gpt-4").status_code == 200
@@ -450,7 +448,7 @@ def test_a_key_in_the_file_is_refused_and_not_repeated(folder: Path) -> None:
 def test_a_lan_upstream_needs_no_key(folder: Path) -> None:
     text = "[upstreams.u]\nbase_url = 'http://10.0.0.1/v1'\n[models.x]\nroute = 'forward:u'"
     (folder / "serve.toml").write_text(text)
-    assert "x" in settings.load(folder / "serve.toml", {}).targets
+    assert "x" in settings.load(folder / "serve.toml", {}).router.sources
 
 
 def test_paths_are_written_as_people_count() -> None:

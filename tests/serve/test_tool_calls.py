@@ -16,8 +16,8 @@ from ocx.errors import ConfigError
 from ocx.serve import script
 from ocx.serve.builtin import Echo
 from ocx.serve.request import read
-from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
-from ocx.serve.tape_player import TapeTarget, to_completion
+from ocx.serve.routing import BUILT_IN, Model, Router
+from ocx.serve.tape_player import TapePlayer, to_completion
 from ocx.serve.tool_calls import plan, quoted
 from tests.serve.conftest import Served, events, recorded, request
 from tests.serve.test_schema_example import SCHEMAS, obj
@@ -235,7 +235,7 @@ def test_faults_break_calls_off(served: Served) -> None:
 
 def routed(serve: Callable[..., Served], target: Any) -> Served:
     model = Model("scripted", "me", BUILT_IN[0].price, "x")
-    return serve(catalogue=Catalogue([*BUILT_IN, model]), router=Router({"scripted": target}))
+    return serve(router=Router([*BUILT_IN, model], {"scripted": target}))
 
 
 CALLING = """
@@ -289,7 +289,7 @@ def test_a_tape_calls(serve: Callable[..., Served], tmp_path: Path, stream: bool
     asked = {"tools": TOOLS, "stream": stream}
     back = routed(serve, Echo())
     (first,) = recorded(tmp_path / "tape", back, request("add(1, 2)", "scripted", **asked))
-    replay = routed(serve, TapeTarget(tmp_path / "tape"))
+    replay = routed(serve, TapePlayer(tmp_path / "tape"))
     assert replay.ask("add(1, 2)", "scripted", **asked).text == first.text
     whole = replay.ask("add(1, 2)", "scripted", tools=TOOLS).json()["choices"][0]
     assert whole["message"]["tool_calls"][0]["function"]["name"] == "add"

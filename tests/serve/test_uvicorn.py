@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from ocx.serve.app import App
-from ocx.serve.server import Loopback, base_url, in_thread, listen
+from ocx.serve.server import UvicornServer, base_url, in_thread, listen
 from tests.serve.conftest import Served, request, until
 
 
@@ -39,15 +39,15 @@ def test_serving_calls_the_method_that_is_overridden(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     called = []
-    ours = getattr(Loopback, name)
+    ours = getattr(UvicornServer, name)
 
-    def noted(self: Loopback, *args: Any, **given: Any) -> Any:
+    def noted(self: UvicornServer, *args: Any, **given: Any) -> Any:
         called.append(name)
         return ours(self, *args, **given)
 
-    monkeypatch.setattr(Loopback, name, noted)
+    monkeypatch.setattr(UvicornServer, name, noted)
     components = serve().components
-    with listen() as listener, in_thread(Loopback(App(components)), listener):
+    with listen() as listener, in_thread(UvicornServer(App(components)), listener):
         assert base_url(listener).startswith("http://127.0.0.1:")
     assert called
 
@@ -68,14 +68,14 @@ def test_a_connection_can(name: str) -> None:
 def test_a_running_connection_knows_its(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    servers: list[Loopback] = []
-    begin = Loopback.__init__
+    servers: list[UvicornServer] = []
+    begin = UvicornServer.__init__
 
-    def noted(self: Loopback, app: App) -> None:
+    def noted(self: UvicornServer, app: App) -> None:
         servers.append(self)
         begin(self, app)
 
-    monkeypatch.setattr(Loopback, "__init__", noted)
+    monkeypatch.setattr(UvicornServer, "__init__", noted)
     served = serve()
     with served.raw(request("a b", "fault/stall:1", stream=True)) as connection:
         until(connection, b"data:")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.serve import answer, builtin, script
-from ocx.serve.routing import BUILT_IN, Catalogue, Model, Router
+from ocx.serve import answer, script
+from ocx.serve.routing import BUILT_IN, Model, Router
 from tests.serve.conftest import Served, events, request
 from tests.support.program import Ocx
 
@@ -39,12 +39,12 @@ from tests.support.program import Ocx
     ],
 )
 def test_the_tokens_of_a_text(text: str, parts: list[str]) -> None:
-    assert builtin.split_tokens(text) == parts
+    assert list(answer.text_tokens(text)) == parts
 
 
 @given(st.text(alphabet="a \n中文、，한👍🏽\u0301\u200d\ufe0f\u3000\ud800"))
 def test_tokens_join_to_their_text(text: str) -> None:
-    for made in (list(answer.of_text(text)), list(answer.of_json(text))):
+    for made in (list(answer.text_tokens(text)), list(answer.json_tokens(text))):
         assert "".join(made) == text
         assert all(made)
 
@@ -62,8 +62,7 @@ def paced(serve: Callable[..., Served], tmp_path: Path) -> Served:
     path = tmp_path / "answers.toml"
     path.write_text('[[rule]]\nanswer = "槟城的天气 sangat panas。"\ntps = 10000\n', "utf-8")
     model = Model("scripted", "me", BUILT_IN[0].price, "x")
-    router = Router({"scripted": script.load(path)})
-    return serve(catalogue=Catalogue([*BUILT_IN, model]), router=router)
+    return serve(router=Router([*BUILT_IN, model], {"scripted": script.load(path)}))
 
 
 def test_a_pace_is_of_characters(paced: Served) -> None:
