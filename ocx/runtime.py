@@ -12,12 +12,6 @@ from ocx.secret import secrets_of
 from ocx.terminal import Terminal
 from ocx.text import one_line
 
-SHARED_FLAGS = (
-    "profile", "sandbox", "base_url", "key_file", "header", "json", "color", "quiet", "debug",
-    "timeout", "retries", "proxy", "ca_bundle",
-)  # fmt: skip
-"""The options that every command knows, by the names they have in `Runtime.flags`."""
-
 
 @dataclass(frozen=True)
 class Runtime:
@@ -26,13 +20,11 @@ class Runtime:
     Attributes:
         flags: the options that every command knows, as given; absent if not given.
         trailing: the words after the first `--`, for `serve` and `exec`; None without a `--`.
-        program: the root of the command tree, for `help`.
     """
 
     terminal: Terminal
     flags: Mapping[str, Any] = field(default_factory=dict)
     trailing: tuple[str, ...] | None = None
-    program: Any = None
 
     @property
     def json(self) -> bool:

@@ -33,22 +33,20 @@ FLOORS = {
     "ocx.typography": 0,
     "ocx.wrapping": 0,
     "ocx.api": 1,
-    "ocx.cli.options": 1,
-    "ocx.cli.typer_internals": 1,
     "ocx.signals": 1,
     "ocx.terminal": 1,
     "ocx.config": 2,
     "ocx.snippet": 2,
     "ocx.history": 2,
+    "ocx.docs": 3,
     "ocx.runtime": 3,
+    "ocx.cli": 4,
     "ocx.editor": 4,
     "ocx.keys": 4,
     "ocx.doctor": 6,
     "ocx.output": 6,
     "ocx.chat": 7,
-    "ocx.docs": 7,
     "ocx.batch": 8,
-    "ocx.cli": 8,
     "ocx.session": 8,
     "ocx.commands": 9,
     "ocx.entry": 11,
@@ -86,7 +84,7 @@ FOREIGN = {
     "httpcore": ("ocx.api",),
     "aiohttp": ("ocx.api",),
     "h11": ("ocx.api", "ocx.serve.connection"),
-    "typer": ("ocx.commands", "ocx.cli", "ocx.entry"),
+    "typer": ("ocx.cli", "ocx.entry"),
     "rich": ("ocx.output",),
     "uvicorn": ("ocx.serve.server", "ocx.serve.connection"),
     "sqlite3": (SERVE, "ocx.history", "ocx.sqlite", "ocx.doctor.machine"),
@@ -144,9 +142,7 @@ def within(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def package_of(name: str) -> str:
-    parts = name.split(".")
-    module = ".".join(parts[:3])
-    return module if module in FLOORS else ".".join(parts[:2])
+    return ".".join(name.split(".")[:2])
 
 
 def shown(found: list[Import]) -> str:

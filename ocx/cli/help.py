@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ocx.cli.parameters import SHARED
 from ocx.cli.typer_internals import Parameter, parameters
 from ocx.docs import Sample
-from ocx.runtime import SHARED_FLAGS
 
 EXAMPLES = 3
 _SHARED = "Options that every command knows: see `ocx --help`."
@@ -58,7 +58,7 @@ class Command:
     @property
     def own(self) -> tuple[Parameter, ...]:
         """The options that not every command knows."""
-        return tuple(each for each in self.options if each.name not in (*SHARED_FLAGS, "help"))
+        return tuple(each for each in self.options if each.name not in (*SHARED, "help"))
 
     @property
     def shown(self) -> dict[str, list[Parameter]]:

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 
 class Option(NamedTuple):
-    """One option as the command line shows it.
+    """One option, or the argument, of a command as the command line shows it.
 
     Attributes:
         usage: its flags and what its value is called, as in a manual: `--model -m ID`. `a|b` lists
             the values there are; `--on/--off` is a switch with both forms, `/-n` a short one of
-            the second; without a flag it is the command's argument.
+            the second; without a flag it is an argument.
+        heading: what it stands under in the help, if it is of no group.
+        convert: makes a text what it is stored as.
     """
 
     usage: str
     help: str
     minimum: int | None = None
     maximum: int | None = None
+    heading: str | None = None
+    convert: Callable[[str], str] | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:
-        return tuple(word for word in self.usage.split() if word[0] in "-/")
+        return tuple(word for word in self.usage.split() if word[0] in "-/" and word != "--")
 
     @property
     def metavar(self) -> str | None:
+        if not self.flags:
+            return self.usage
         last = self.usage.split()[-1]
-        return None if last[0] in "-/" else last
+        return None if last in self.flags else last
 
 
 @dataclass(frozen=True)

@@ -115,9 +115,11 @@ COMMANDS: dict[str, str | Group] = {
 }
 """Each command with the first line of its help, so that `ocx --help` imports none of them.
 
-`ocx keys add` is the function `add` (or `add_`) of `ocx/commands/keys.py`.
+`ocx keys list` is the function `list` or `list_` of `ocx/commands/keys.py`.
 """
 _MODULES = {
+    "keys add": "keys_check",
+    "keys rotate": "keys_check",
     "keys check": "keys_check",
     "config profiles": "profiles",
     "config templates": "templates",

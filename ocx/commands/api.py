@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
 from ocx.chat.parameters import parse_fields
+from ocx.cli.options import Option, Text, Texts
 from ocx.errors import UsageError
 from ocx.jsontext import compact
 from ocx.keys.client import open_client
@@ -27,45 +26,19 @@ _BODY = "Fields and body"
 
 def api(
     run: Runtime,
-    method: Annotated[str, typer.Argument(help="GET, POST, …")],
-    path: Annotated[str, typer.Argument(help="Below the base URL: models, chat/completions, …")],
+    method: Annotated[str, Option("METHOD", "GET, POST, …")],
+    path: Annotated[str, Option("PATH", "Below the base URL: models, chat/completions, …")],
     raw_field: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--raw-field",
-            "-f",
-            help="A field with a text (repeatable).",
-            metavar="K=V",
-            rich_help_panel=_BODY,
-        ),
-    ] = None,
+        Texts, Option("--raw-field -f K=V", "A field with a text (repeatable).", heading=_BODY)
+    ] = (),
     field: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--field",
-            "-F",
-            help="A field with JSON (repeatable).",
-            metavar="K=JSON",
-            rich_help_panel=_BODY,
-        ),
-    ] = None,
+        Texts, Option("--field -F K=JSON", "A field with JSON (repeatable).", heading=_BODY)
+    ] = (),
     input_: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            help="Send this file, as it is; - is stdin.",
-            metavar="FILE",
-            rich_help_panel=_BODY,
-        ),
+        Text, Option("--input FILE", "Send this file, as it is; - is stdin.", heading=_BODY)
     ] = None,
     include: Annotated[
-        bool,
-        typer.Option(
-            "--include",
-            "-i",
-            help="Print the status and the headers, too.",
-            rich_help_panel="Output",
-        ),
+        bool, Option("--include -i", "Print the status and the headers, too.", heading="Output")
     ] = False,
 ) -> None:
     """Send a raw request and print the answer as it came.
@@ -75,7 +48,7 @@ def api(
     """
     method = _checked_method(method)
     target = below_base_url(path)
-    fields = parse_fields(raw_field or (), field or ())
+    fields = parse_fields(raw_field, field)
     if input_ is not None and fields:
         raise UsageError("--input is the whole body, so it excludes -f and -F")
     content = b""

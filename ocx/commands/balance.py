@@ -6,11 +6,10 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import typer
-
 from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
-from ocx.cli.parameters import waiting
+from ocx.cli.options import Option, Text
+from ocx.commands import waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.filters import parse_age
 from ocx.history.forecast import DAY, SLACK, forecast
@@ -41,90 +40,38 @@ _OVER = "7d"
 def balance(
     run: Runtime,
     minimum: Annotated[
-        str | None,
-        typer.Option(
-            "--min",
-            help="Exit 12 where fewer credits are left.",
-            metavar="N",
-            rich_help_panel=_LIMITS,
-        ),
+        Text, Option("--min N", "Exit 12 where fewer credits are left.", heading=_LIMITS)
     ] = None,
     warn: Annotated[
-        str | None,
-        typer.Option(
-            "--warn",
-            help="Warn on stderr where fewer are left.",
-            metavar="N",
-            rich_help_panel=_LIMITS,
-        ),
+        Text, Option("--warn N", "Warn on stderr where fewer are left.", heading=_LIMITS)
     ] = None,
     days: Annotated[
-        bool,
-        typer.Option(
-            "--days",
-            help="For how many days they last, by what was spent.",
-            rich_help_panel=_LASTING,
-        ),
+        bool, Option("--days", "For how many days they last, by what was spent.", heading=_LASTING)
     ] = False,
     over: Annotated[
-        str | None,
-        typer.Option(
-            "--over",
-            help="Look back this long (7d).",
-            metavar="AGE",
-            rich_help_panel=_LASTING,
-        ),
+        Text, Option("--over AGE", "Look back this long (7d).", heading=_LASTING)
     ] = None,
     least_days: Annotated[
-        str | None,
-        typer.Option(
-            "--min-days",
-            help="Exit 12 where they last for fewer days.",
-            metavar="N",
-            rich_help_panel=_LASTING,
-        ),
+        Text, Option("--min-days N", "Exit 12 where they last for fewer days.", heading=_LASTING)
     ] = None,
     currency: Annotated[
-        str | None,
-        typer.Option(
-            "--currency",
-            help="Which balance to read, of several.",
-            metavar="CODE",
-            rich_help_panel=_LIMITS,
-        ),
+        Text, Option("--currency CODE", "Which balance to read, of several.", heading=_LIMITS)
     ] = None,
     accept_guess: Annotated[
         bool,
-        typer.Option(
-            "--accept-guess",
-            help="Let --min pass on a number that may mean another.",
-            rich_help_panel=_LIMITS,
+        Option(
+            "--accept-guess", "Let --min pass on a number that may mean another.", heading=_LIMITS
         ),
     ] = False,
     raw: Annotated[
-        bool,
-        typer.Option(
-            "--raw", help="Print the answer as the server sent it.", rich_help_panel=_OUTPUT
-        ),
+        bool, Option("--raw", "Print the answer as the server sent it.", heading=_OUTPUT)
     ] = (False),
     format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="How to print it; text is the default.",
-            metavar=_FORMATS,
-            rich_help_panel=_OUTPUT,
-        ),
+        Text,
+        Option(f"--format {_FORMATS}", "How to print it; text is the default.", heading=_OUTPUT),
     ] = None,
     output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Replace this file, in one step.",
-            metavar="FILE",
-            rich_help_panel=_OUTPUT,
-        ),
+        Text, Option("--output -o FILE", "Replace this file, in one step.", heading=_OUTPUT)
     ] = None,
 ) -> None:
     """Show the credits left on the account.

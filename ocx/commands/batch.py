@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ocx.batch.estimate import check_estimable, estimate
 from ocx.batch.execution import Setup, execute, raise_ending
 from ocx.batch.input import FileInput, open_rows
@@ -29,6 +27,7 @@ from ocx.batch.setup import check_stdin, make_builder, make_limits
 from ocx.batch.shards import find_shard
 from ocx.batch.verify import Verification
 from ocx.chat.options import Instructions, ModelOptions
+from ocx.cli.options import Option
 from ocx.output.results import write_json, write_json_line
 from ocx.runtime import Runtime
 
@@ -82,13 +81,11 @@ def batch(
 
 def verify(
     run: Runtime,
-    source: Annotated[str, typer.Argument(metavar="IN", help="The rows of the run.")],
-    outputs: Annotated[
-        list[Path], typer.Argument(metavar="OUT", help="Its output, or those of all shards.")
-    ],
+    source: Annotated[str, Option("IN", "The rows of the run.")],
+    outputs: Annotated[tuple[Path, ...], Option("OUT", "Its output, or those of all shards.")],
     form: RowForm,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Print the rows that are missing or failed.")
+        bool, Option("--failed", "Print the rows that are missing or failed.")
     ] = False,
 ) -> None:
     """Check that an output holds every row of its input, once and answered.

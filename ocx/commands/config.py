@@ -1,27 +1,25 @@
-"""`ocx config`: what is set, where it comes from, and changing it."""
+"""`ocx config`: what is set, where it comes from, and changing it.
+
+Scripts ask for one setting: what only the other commands need is imported by them.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
-from ocx.cli.parameters import SettingName
+from ocx.cli.options import Option
 from ocx.config.paths import cache_dir, config_file, credentials_file, if_known, state_dir
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
-from ocx.config.saving import change_setting, edit_config, editor
 from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, env_name
 from ocx.config.setting_path import Target, as_text, drop, masked, plain, put, target, value_of
 from ocx.config.settings import Settings, check_url_and_auth
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
-from ocx.keys.lookup import locate_key
-from ocx.output.results import write_json
 from ocx.output.table import Cell, Column, write_table
 from ocx.runtime import Runtime
 from ocx.text import one_line
 
-Row = tuple[str, Any, str]
-
+_Name = Annotated[str, Option("NAME", "A setting, or headers.X, or aliases.X.")]
+_Row = tuple[str, Any, str]
 _COLUMNS = (Column("SETTING", "accent"), Column("VALUE"), Column("SOURCE", "dim"))
 
 
@@ -33,6 +31,8 @@ def show(run: Runtime) -> None:
     settings = run.settings()
     rows = _rows(run, settings)
     if run.json:
+        from ocx.output.results import write_json
+
         write_json(run.terminal, {name: {"value": value, "source": by} for name, value, by in rows})
     else:
         write_table(run.terminal, _COLUMNS, [_cells(*row) for row in rows], color=run.color)
@@ -44,7 +44,7 @@ def _cells(name: str, value: Any, by: str) -> tuple[str | Cell, ...]:
     return (name if text else Cell(name, "dim"), text, by)
 
 
-def _rows(run: Runtime, settings: Settings) -> list[Row]:
+def _rows(run: Runtime, settings: Settings) -> list[_Row]:
     by = {name: str(source) for name, source in settings.sources.items()}
     rows = [("profile", settings.profile, by["profile"]), _key_row(run, settings)]
     for name in BY_NAME:
@@ -57,8 +57,10 @@ def _rows(run: Runtime, settings: Settings) -> list[Row]:
     return rows
 
 
-def _key_row(run: Runtime, settings: Settings) -> Row:
+def _key_row(run: Runtime, settings: Settings) -> _Row:
     """The key, masked; nothing is run or read from stdin to learn it."""
+    from ocx.keys.lookup import locate_key
+
     env = run.terminal.env
     try:
         located = locate_key(settings, run.flags, env, run.read_stdin)
@@ -74,14 +76,14 @@ def _key_row(run: Runtime, settings: Settings) -> Row:
     return "key", found.secret and found.secret.masked(), found.source
 
 
-def get(run: Runtime, name: SettingName) -> None:
+def get(run: Runtime, name: _Name) -> None:
     """Print the value of one setting.
 
     Nothing is printed where it is not set.
     """
     value = _in_force(run, run.settings(), name)
     if run.json:
-        from ocx.output.results import write_json  # json is start-up that a script can save
+        from ocx.output.results import write_json
 
         write_json(run.terminal, value)
     elif value is not None:
@@ -104,16 +106,16 @@ def _in_force(run: Runtime, settings: Settings, word: str) -> Any:
 
 def set_(
     run: Runtime,
-    name: SettingName,
-    value: Annotated[
-        str, typer.Argument(metavar="VALUE", help="Lists and tables as JSON or TOML.")
-    ],
+    name: _Name,
+    value: Annotated[str, Option("VALUE", "Lists and tables as JSON or TOML.")],
 ) -> None:
     """Set NAME to VALUE in a profile.
 
     That is the profile of -P, else the default one; one that does not exist yet is created. Keys
     are not settings: see `ocx keys add`.
     """
+    from ocx.config.saving import change_setting
+
     where = target(name)
     typed = value_of(where, value)
 
@@ -131,8 +133,10 @@ def set_(
         run.note_override(env_name(where.name))
 
 
-def unset(run: Runtime, name: SettingName) -> None:
+def unset(run: Runtime, name: _Name) -> None:
     """Remove NAME from a profile: of -P, else the default one."""
+    from ocx.config.saving import change_setting
+
     # What nothing reads can be removed as well: it stands in the file by mistake.
     config = load(run.terminal.env)
     stray = name in config.profile(named_profile(config, run.flags, run.terminal.env).value)
@@ -155,6 +159,8 @@ def path(run: Runtime) -> None:
     """
     env = run.terminal.env
     if run.json:
+        from ocx.output.results import write_json
+
         places = {
             "config": config_file,
             "credentials": credentials_file,
@@ -172,6 +178,8 @@ def edit(run: Runtime) -> None:
 
     The text is checked before it replaces the old one, and kept where it is refused.
     """
+    from ocx.config.saving import edit_config, editor
+
     command = editor(run.terminal.env, terminal=run.terminal.can_ask())
     warnings = edit_config(run.terminal.env, command, lambda error: _edit_again(run, error))
     if warnings is None:

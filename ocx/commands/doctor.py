@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from ocx.cli.parameters import waiting
+from ocx.cli.options import Option
+from ocx.commands import waiting
 from ocx.doctor import machine
 from ocx.doctor.machine import Check, failed, ok, skipped, system, warning
 from ocx.errors import OcxError
@@ -29,7 +28,7 @@ _ACCOUNT = ("models", "balance")
 def doctor(
     run: Runtime,
     chat: Annotated[
-        bool, typer.Option("--chat", help="Ask a model one tiny thing, too; it costs credits.")
+        bool, Option("--chat", "Ask a model one tiny thing, too; it costs credits.")
     ] = False,
 ) -> None:
     """Find out what is wrong, and what to do about it.

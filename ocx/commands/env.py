@@ -7,8 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NoReturn
 
-import typer
-
+from ocx.cli.options import Option, Text, Texts
 from ocx.errors import UsageError, cannot_run
 from ocx.keys.lookup import endpoint, find_key
 from ocx.keys.tool_environment import ToolEnvironment, handover, refuse_sandbox
@@ -22,16 +21,11 @@ _FORMATS = (*environment.FORMATS, "github")
 def env(
     run: Runtime,
     format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", help="How to write them; sh is the default.", metavar="|".join(_FORMATS)
-        ),
+        Text, Option(f"--format {'|'.join(_FORMATS)}", "How to write them; sh is the default.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model id or alias.", metavar="ID")
-    ] = None,
+    model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Print the key, on a terminal and in CI too.")
+        bool, Option("--reveal", "Print the key, on a terminal and in CI too.")
     ] = False,
 ) -> None:
     """Print endpoint and key as variables for other tools.
@@ -95,13 +89,8 @@ def _write_github(run: Runtime, found: ToolEnvironment) -> None:
 
 def exec_(
     run: Runtime,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="-- CMD", help="The program and its arguments, after `--`."),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model id or alias.", metavar="ID")
-    ] = None,
+    words: Annotated[Texts, Option("-- CMD", "The program and its arguments, after `--`.")] = (),
+    model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None,
 ) -> None:
     """Run a program with the endpoint and key in its environment.
 

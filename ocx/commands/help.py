@@ -8,8 +8,7 @@ from importlib.resources import as_file
 from importlib.resources.abc import Traversable
 from typing import Annotated
 
-import typer
-
+from ocx.cli.options import Option, Texts
 from ocx.docs.viewer import environment, exit_codes, guide, page_text, shipped
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
@@ -33,30 +32,29 @@ SCRIPTS = {"bash": "ocx.bash", "zsh": "_ocx", "fish": "ocx.fish"}
 def help_(
     run: Runtime,
     topic: Annotated[
-        list[str] | None,
-        typer.Argument(help=f"A command, or a topic: {', '.join(TOPICS)}.", show_default=False),
-    ] = None,
+        Texts, Option("[TOPIC]...", f"A command, or a topic: {', '.join(TOPICS)}.")
+    ] = (),
 ) -> None:
     """Show the manual of a command or a topic.
 
     On a terminal man shows it, where there is one; else it is printed as plain text.
     """
     terminal = run.terminal
-    name = " ".join(topic or [])
+    name = " ".join(topic)
     man = shutil.which("man") if terminal.stdout_tty and terminal.stdin_tty else None
     if name in GUIDES:
         terminal.print(guide(name, terminal.width))
     elif name in _TABLES and man is None:
         terminal.print(_TABLES[name]())
     else:
-        page = _page(name, topic or [])
+        page = _page(name, topic)
         if man is None or not _shown_by(man, page):
             terminal.print(page_text(page.read_text("utf-8"), terminal.width))
 
 
 def completion(
     run: Runtime,
-    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")],
+    shell: Annotated[str, Option("bash|zsh|fish", "The shell.")],
 ) -> None:
     """Print the completion script of a shell.
 
@@ -68,7 +66,7 @@ def completion(
     run.terminal.stdout.write(shipped(f"completions/{SCRIPTS[shell]}").read_bytes())
 
 
-def _page(name: str, words: list[str]) -> Traversable:
+def _page(name: str, words: Texts) -> Traversable:
     page = shipped(f"man/{_PAGES.get(name) or '-'.join(('ocx', *words)) + '.1'}")
     # No word may lead to another folder, nor `keys-add` to the page of `keys add`.
     if name in _PAGES or (all(map(str.isalpha, words)) and page.is_file()):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
-from ocx.cli.parameters import Limit, OfModel, Since, Talk, Until
+from ocx.cli.options import Option, OptionGroup, Text, Texts
+from ocx.commands import Yes
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
 from ocx.history.call import by_day, document, request
@@ -18,33 +18,51 @@ from ocx.output.results import write_json, write_json_line
 from ocx.runtime import Runtime
 from ocx.text import counted
 
+_FILTERS = "Filters"
+_Model = Annotated[Text, Option("--model -m ID", "Only calls to this model.", heading=_FILTERS)]
+_Conversation = Annotated[
+    Text, Option("--conversation NAME", "Only this conversation: its name or id.", heading=_FILTERS)
+]
 
-def list_(
-    run: Runtime,
-    since: Since = None,
-    until: Until = None,
-    model: OfModel = None,
-    conversation: Talk = None,
-    limit: Limit = 20,
-) -> None:
+
+@dataclass(frozen=True)
+class CallFilters(OptionGroup):
+    """Which calls are meant; -P NAME takes one profile's."""
+
+    heading = _FILTERS
+
+    since: Annotated[
+        Text, Option("--since TIME", "From this date (2026-01-31), or age (7d) on.")
+    ] = None
+    until: Annotated[Text, Option("--until TIME", "Before this date or age.")] = None
+    model: _Model = None
+    conversation: _Conversation = None
+
+    def read(self, run: Runtime) -> Filters:
+        """Raises UsageError: a time is none."""
+        return read_filters(self.since, self.until, self.model, self.conversation, run.flags)
+
+
+@dataclass(frozen=True)
+class FirstCalls(CallFilters):
+    limit: Annotated[int, Option("--limit N", "How many at most.", 1)] = 20
+
+
+def list_(run: Runtime, chosen: FirstCalls) -> None:
     """List the calls that were kept, newest first.
 
     -P NAME shows one profile's.
     """
-    write_found(run, read_filters(since, until, model, conversation, run.flags), limit)
+    write_found(run, chosen.read(run), chosen.limit)
 
 
 def show(
     run: Runtime,
     id_: Annotated[
-        int | None,
-        typer.Argument(
-            metavar="ID", help="Id from `ocx history list`; without one, the last call."
-        ),
+        int | None, Option("ID", "Id from `ocx history list`; without one, the last call.")
     ] = None,
     as_request: Annotated[
-        bool,
-        typer.Option("--request", help="Print the request, as --messages and `ocx batch` read it."),
+        bool, Option("--request", "Print the request, as --messages and `ocx batch` read it.")
     ] = False,
 ) -> None:
     """Show one call: what was sent, what came, what it took."""
@@ -67,34 +85,26 @@ def show(
 
 def search(
     run: Runtime,
-    words: Annotated[list[str], typer.Argument(help="Words of the prompt or the answer.")],
-    since: Since = None,
-    until: Until = None,
-    model: OfModel = None,
-    conversation: Talk = None,
-    limit: Limit = 20,
+    words: Annotated[Texts, Option("WORDS", "Words of the prompt or the answer.")],
+    chosen: FirstCalls,
 ) -> None:
     """Find calls by words of prompt and answer.
 
     All the words must be there; the newest call comes first.
     """
-    filters = read_filters(since, until, model, conversation, run.flags)
-    write_found(run, filters.with_text(" ".join(words)), limit)
+    write_found(run, chosen.read(run).with_text(" ".join(words)), chosen.limit)
 
 
 def rm(
     run: Runtime,
-    ids: Annotated[
-        list[int] | None, typer.Argument(metavar="[ID]...", help="Calls to remove.")
-    ] = None,
+    ids: Annotated[tuple[int, ...], Option("[ID]...", "Calls to remove.")] = (),
     older_than: Annotated[
-        str | None,
-        typer.Option("--older-than", help="All that are older (30d, 12h, 2w).", metavar="AGE"),
+        Text, Option("--older-than AGE", "All that are older (30d, 12h, 2w).")
     ] = None,
-    model: OfModel = None,
-    conversation: Talk = None,
-    everything: Annotated[bool, typer.Option("--all", help="All calls, and all balances.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    model: _Model = None,
+    conversation: _Conversation = None,
+    everything: Annotated[bool, Option("--all", "All calls, and all balances.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove calls from the history.
 
@@ -106,7 +116,7 @@ def rm(
         model=model,
         profile=profile_filter(run.flags),
         conversation=conversation,
-        ids=tuple(ids) if ids else None,
+        ids=ids or None,
     )
     if filters.selects == everything:
         raise UsageError(
@@ -131,32 +141,19 @@ def rm(
         run.note(f"removed {what}")
 
 
-def export(
-    run: Runtime,
-    since: Since = None,
-    until: Until = None,
-    model: OfModel = None,
-    conversation: Talk = None,
-) -> None:
+def export(run: Runtime, chosen: CallFilters) -> None:
     """Print the calls as JSON Lines, oldest first."""
     with open_existing(state_dir(run.terminal.env), run.note) as history:
         if history is None:
             return
-        filters = read_filters(since, until, model, conversation, run.flags)
-        for entry in history.entries(filters, oldest_first=True):
+        for entry in history.entries(chosen.read(run), oldest_first=True):
             write_json_line(run.terminal, document(entry, history.messages(entry.id)))
 
 
-def stats(
-    run: Runtime,
-    since: Since = None,
-    until: Until = None,
-    model: OfModel = None,
-    conversation: Talk = None,
-) -> None:
+def stats(run: Runtime, chosen: CallFilters) -> None:
     """Sum up tokens and credits by day and model."""
     with open_existing(state_dir(run.terminal.env), run.note) as history:
-        filters = read_filters(since, until, model, conversation, run.flags)
+        filters = chosen.read(run)
         days = by_day(history.entries(filters)) if history else []
     if run.json:
         write_json(run.terminal, [day_document(day) for day in days])

@@ -1,33 +1,29 @@
-"""`ocx keys`: named keys, stored for their owner only."""
+"""`ocx keys list`, `show`, `use`, `rm`: named keys, stored for their owner only."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from ocx.cli.parameters import KeyName
-from ocx.config.profiles import ConfigFile, load, users_of
-from ocx.config.saving import change_profile
-from ocx.config.values import check_name
-from ocx.errors import UsageError
-from ocx.keys import adding
-from ocx.keys.adding import settings_of, warn_of_use
+from ocx.cli.options import Option
+from ocx.commands import Yes
+from ocx.config.profiles import load, users_of
+from ocx.config.values import composed
 from ocx.keys.credentials import (
     OLD_AFTER_DAYS,
     Keys,
-    StoredKey,
     change_keys,
     key_document,
     load_keys,
-    now,
     stored_key,
 )
-from ocx.output.results import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 
+if TYPE_CHECKING:
+    from ocx.config.profiles import ConfigFile
+
+KeyName = Annotated[str, Option("NAME", "The name of the key.", convert=composed)]
 _COLUMNS = (
     Column("NAME", "accent"),
     Column("KEY"),
@@ -77,47 +73,25 @@ def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
 def show(
     run: Runtime,
     name: KeyName,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Print the key itself.")] = False,
+    reveal: Annotated[bool, Option("--reveal", "Print the key itself.")] = False,
 ) -> None:
     """Show a key, masked unless --reveal is given."""
     key = stored_key(load_keys(run.terminal.env), name)
     text = key.secret.reveal() if reveal else key.secret.masked()
     if run.json:
+        from ocx.output.results import write_json  # as above
+
         users = users_of(load(run.terminal.env), name)
         write_json(run.terminal, {**key_document(key, users), "key": text})
     else:
         run.terminal.print(text)
 
 
-def add(
-    run: Runtime,
-    name: KeyName = "main",
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help="Store it without asking the endpoint.")
-    ] = False,
-) -> None:
-    """Store a key under NAME.
-
-    The key is read from stdin, from --key-file, or asked for without showing it; never from an
-    argument. The endpoint of the profile is asked first whether it knows the key. A profile that
-    has no key yet uses this one from now on.
-    """
-    check_name(name, "key")
-    adding.refuse_stored(load_keys(run.terminal.env), name)
-    settings = run.settings()
-    secret = adding.read(run, settings, name)
-    verdict = None if no_check else adding.ask(run, settings, secret)
-    stored = StoredKey(name, secret, now(), settings.base_url)
-    adding.store(run, stored)
-    users = adding.use_where_none(run, settings, stored)
-    if run.json:
-        write_json(
-            run.terminal, {**key_document(stored, users), "state": verdict and verdict.state}
-        )
-
-
 def use(run: Runtime, name: KeyName) -> None:
     """Use this key in a profile: of -P, else the default one."""
+    from ocx.config.saving import change_profile  # as above
+    from ocx.keys.adding import warn_of_use
+
     key = stored_key(load_keys(run.terminal.env), name)
     table: dict[str, Any] = {}
 
@@ -131,32 +105,10 @@ def use(run: Runtime, name: KeyName) -> None:
     warn_of_use(run, key, table)
 
 
-def rotate(run: Runtime, name: KeyName) -> None:
-    """Replace a key by a new one, which is checked first.
-
-    The new key is read like that of `ocx keys add`. Whatever fails, the old one stays.
-    """
-    old = stored_key(load_keys(run.terminal.env), name)
-    settings = settings_of(run, old)
-    secret = adding.read(run, settings, name)
-    if secret == old.secret:
-        raise UsageError(
-            f"that is the key that {name} holds already",
-            hint="create a new one in the provider's dashboard",
-        )
-    verdict = adding.ask(run, settings, secret)
-    new = StoredKey(name, secret, now(), settings.base_url)
-    adding.replace_key(run, old, new)
-    run.note(f"the old key {old.secret.masked()} works until it is revoked in the dashboard")
-    if run.json:
-        users = users_of(load(run.terminal.env), name)
-        write_json(run.terminal, {**key_document(new, users), "state": verdict.state})
-
-
 def rm(
     run: Runtime,
     name: KeyName,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove a stored key.
 

@@ -1,29 +1,75 @@
-"""`ocx keys check`: what the endpoint says of a key."""
+"""`ocx keys add`, `rotate`, `check`: what asks the endpoint of a key about it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
-import typer
-
-from ocx.cli.parameters import waiting
+from ocx.cli.options import Option, Text
+from ocx.commands import waiting
+from ocx.commands.keys import KeyName
+from ocx.config.profiles import load, users_of
 from ocx.config.settings import Settings
+from ocx.config.values import check_name
 from ocx.errors import AuthError, OcxError, PartialError, UsageError
-from ocx.keys.adding import (
-    Verdict,
-    ask_endpoint,
-    refuse_keyless,
-    settings_of,
-    validate_key,
-)
+from ocx.keys import adding
+from ocx.keys.adding import Verdict, ask_endpoint, refuse_keyless, settings_of, validate_key
 from ocx.keys.client import open_client
-from ocx.keys.credentials import StoredKey, load_keys, stored_key
+from ocx.keys.credentials import StoredKey, key_document, load_keys, now, stored_key
 from ocx.keys.lookup import find_key
 from ocx.output.results import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.secret import Secret
+
+
+def add(
+    run: Runtime,
+    name: KeyName = "main",
+    no_check: Annotated[
+        bool, Option("--no-check", "Store it without asking the endpoint.")
+    ] = False,
+) -> None:
+    """Store a key under NAME.
+
+    The key is read from stdin, from --key-file, or asked for without showing it; never from an
+    argument. The endpoint of the profile is asked first whether it knows the key. A profile that
+    has no key yet uses this one from now on.
+    """
+    check_name(name, "key")
+    adding.refuse_stored(load_keys(run.terminal.env), name)
+    settings = run.settings()
+    secret = adding.read(run, settings, name)
+    verdict = None if no_check else adding.ask(run, settings, secret)
+    stored = StoredKey(name, secret, now(), settings.base_url)
+    adding.store(run, stored)
+    users = adding.use_where_none(run, settings, stored)
+    if run.json:
+        write_json(
+            run.terminal, {**key_document(stored, users), "state": verdict and verdict.state}
+        )
+
+
+def rotate(run: Runtime, name: KeyName) -> None:
+    """Replace a key by a new one, which is checked first.
+
+    The new key is read like that of `ocx keys add`. Whatever fails, the old one stays.
+    """
+    old = stored_key(load_keys(run.terminal.env), name)
+    settings = settings_of(run, old)
+    secret = adding.read(run, settings, name)
+    if secret == old.secret:
+        raise UsageError(
+            f"that is the key that {name} holds already",
+            hint="create a new one in the provider's dashboard",
+        )
+    verdict = adding.ask(run, settings, secret)
+    new = StoredKey(name, secret, now(), settings.base_url)
+    adding.replace_key(run, old, new)
+    run.note(f"the old key {old.secret.masked()} works until it is revoked in the dashboard")
+    if run.json:
+        users = users_of(load(run.terminal.env), name)
+        write_json(run.terminal, {**key_document(new, users), "state": verdict.state})
 
 
 class Checked(NamedTuple):
@@ -47,10 +93,8 @@ class Checked(NamedTuple):
 
 def check(
     run: Runtime,
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A stored key; else the one in force.")
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Check every stored key.")] = False,
+    name: Annotated[Text, Option("[NAME]", "A stored key; else the one in force.")] = None,
+    all_: Annotated[bool, Option("--all", "Check every stored key.")] = False,
 ) -> None:
     """Ask the endpoint whether a key is valid.
 

@@ -7,10 +7,9 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from ocx.api.models import ModelFacts, model_facts, model_ids
-from ocx.cli.parameters import waiting
+from ocx.cli.options import Option, Text
+from ocx.commands import waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
@@ -38,15 +37,12 @@ _FIRST_TO_GO = ("MODALITIES", "OWNER", "PRICE/M", "CONTEXT", "SHUTDOWN")
 
 def models(
     run: Runtime,
-    filter_: Annotated[
-        str | None,
-        typer.Argument(metavar="[FILTER]", help="Part of an id, or a glob.", show_default=False),
-    ] = None,
+    filter_: Annotated[Text, Option("[FILTER]", "Part of an id, or a glob.")] = None,
     exists: Annotated[
-        bool, typer.Option("--exists", help="Print nothing; exit 7 where FILTER is no model id.")
+        bool, Option("--exists", "Print nothing; exit 7 where FILTER is no model id.")
     ] = False,
     columns: Annotated[
-        bool, typer.Option("--columns", help="In a pipe, all that is said of each, as TSV.")
+        bool, Option("--columns", "In a pipe, all that is said of each, as TSV.")
     ] = False,
 ) -> None:
     """List the models that the account may use.

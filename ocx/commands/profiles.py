@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
-from ocx.cli.parameters import Yes
+from ocx.cli.options import Option
+from ocx.commands import Yes
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.saving import change_setting, refuse_sandbox
 from ocx.config.schema import DEFAULT_PROFILE, env_name
@@ -36,7 +35,7 @@ def list_(run: Runtime) -> None:
 
 def use(
     run: Runtime,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.", callback=composed)],
+    name: Annotated[str, Option("NAME", "A profile.", convert=composed)],
 ) -> None:
     """Use this profile wherever none is named."""
 
@@ -52,12 +51,8 @@ def use(
 
 def copy(
     run: Runtime,
-    source: Annotated[
-        str, typer.Argument(metavar="FROM", help="The profile to copy.", callback=composed)
-    ],
-    name: Annotated[
-        str, typer.Argument(metavar="TO", help="The name of the copy.", callback=composed)
-    ],
+    source: Annotated[str, Option("FROM", "The profile to copy.", convert=composed)],
+    name: Annotated[str, Option("TO", "The name of the copy.", convert=composed)],
 ) -> None:
     """Copy a profile under a new name."""
 
@@ -79,9 +74,7 @@ def copy(
 
 def rm(
     run: Runtime,
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The profile to remove.", callback=composed)
-    ],
+    name: Annotated[str, Option("NAME", "The profile to remove.", convert=composed)],
     yes: Yes = False,
 ) -> None:
     """Remove a profile; stored keys stay."""

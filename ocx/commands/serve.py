@@ -9,8 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import typer
-
+from ocx.cli.options import Option
 from ocx.config.paths import config_dir, if_known, serve_database
 from ocx.errors import ChildExit, Interrupted, Terminated, UsageError
 from ocx.output.request_log import RequestLog
@@ -45,56 +44,38 @@ class _TapeOptions(NamedTuple):
 def serve(
     run: Runtime,
     port: Annotated[
-        int | None,
-        typer.Option(
-            "--port", help="Listen here; 0 is any free port.", metavar="N", min=0, max=65535
-        ),
+        int | None, Option("--port N", "Listen here; 0 is any free port.", minimum=0, maximum=65535)
     ] = None,
-    db: Annotated[
-        Path | None, typer.Option("--db", help="Ledger to use, made if missing.", metavar="FILE")
-    ] = None,
+    db: Annotated[Path | None, Option("--db FILE", "Ledger to use, made if missing.")] = None,
     config: Annotated[
-        Path | None,
-        typer.Option("--config", help="Settings instead of serve.toml.", metavar="FILE"),
+        Path | None, Option("--config FILE", "Settings instead of serve.toml.")
     ] = None,
     ephemeral: Annotated[
-        bool,
-        typer.Option("--ephemeral", help="Ledger in memory; ids, times and keys are fixed."),
+        bool, Option("--ephemeral", "Ledger in memory; ids, times and keys are fixed.")
     ] = False,
     record: Annotated[
         Path | None,
-        typer.Option(
-            "--record",
-            help="Run CMD against the profile's endpoint, keep all answers if it ends with 0.",
-            metavar="TAPE",
+        Option(
+            "--record TAPE",
+            "Run CMD against the profile's endpoint, keep all answers if it ends with 0.",
         ),
     ] = None,
     replay: Annotated[
-        Path | None,
-        typer.Option("--replay", help="Run CMD on the kept answers, offline.", metavar="TAPE"),
+        Path | None, Option("--replay TAPE", "Run CMD on the kept answers, offline.")
     ] = None,
     missing: Annotated[
         str,
-        typer.Option(
-            "--missing",
-            help="What a request gets that the tape lacks; record adds it.",
-            metavar="fail|pass|record",
+        Option(
+            "--missing fail|pass|record", "What a request gets that the tape lacks; record adds it."
         ),
     ] = "fail",
     record_on_failure: Annotated[
-        bool,
-        typer.Option("--record-on-failure", help="Write TAPE even if CMD does not end with 0."),
+        bool, Option("--record-on-failure", "Write TAPE even if CMD does not end with 0.")
     ] = False,
-    timing: Annotated[
-        bool, typer.Option("--timing", help="Replay at the pace of the recording.")
-    ] = False,
+    timing: Annotated[bool, Option("--timing", "Replay at the pace of the recording.")] = False,
     log: Annotated[
         Path | None,
-        typer.Option(
-            "--log",
-            help="Append a JSON line a request to this file; SIGHUP reopens it.",
-            metavar="FILE",
-        ),
+        Option("--log FILE", "Append a JSON line a request to this file; SIGHUP reopens it."),
     ] = None,
 ) -> None:
     """Run the documented API on loopback, with keys and credits.

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from ocx.cli.parameters import AccountName, Db, ledger_path
+from ocx.cli.options import Option, Text
+from ocx.commands import Yes
+from ocx.config.paths import serve_database
 from ocx.errors import CreditsError, OcxError, UsageError
 from ocx.output.figures import ago, now
 from ocx.output.history_output import most_decimals
@@ -26,31 +27,40 @@ from ocx.serve.settings import ServeSettings
 from ocx.serve.store import Store, remove
 
 DAY = 86400
+_Owner = Annotated[str, Option("--account NAME", "Account, made if missing.")]
+_Db = Annotated[Path | None, Option("--db FILE", "Ledger instead of the default one.")]
+_Limit = int | None
+_KEYS = (
+    Column("NAME", "accent"),
+    "KEY",
+    "ACCOUNT",
+    Column("CREATED", "dim"),
+    "STATE",
+    Column("RPM", right=True),
+    Column("AT ONCE", right=True),
+)
+_ENTRIES = (
+    Column("SEQ", "accent", right=True, optional=1),
+    Column("TIME", "dim", optional=2),
+    Column("ACCOUNT", optional=3),
+    "KIND",
+    Column("AMOUNT", right=True),
+    Column("BALANCE", right=True),
+    Column("MODEL", optional=4),
+    Column("OUTCOME", optional=5),
+)
 
 
 def keys(
     run: Runtime,
-    action: Annotated[
-        str, typer.Argument(metavar="[list|add|rotate|revoke]", help="What to do.")
-    ] = "list",
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Name of the key.", show_default=False)
-    ] = None,
-    account: AccountName = "default",
-    expires: Annotated[
-        int | None, typer.Option("--expires", help="Good for so many days.", min=1, metavar="DAYS")
-    ] = None,
-    rpm: Annotated[
-        int | None, typer.Option("--rpm", help="Requests a minute.", min=1, metavar="N")
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option("--concurrency", help="Requests at once.", min=1, metavar="N")
-    ] = None,
-    grant: Annotated[
-        str | None,
-        typer.Option("--grant", help="First credits of a new account.", metavar="N"),
-    ] = None,
-    db: Db = None,
+    action: Annotated[str, Option("[list|add|rotate|revoke]", "What to do.")] = "list",
+    name: Annotated[Text, Option("[NAME]", "Name of the key.")] = None,
+    account: _Owner = "default",
+    expires: Annotated[_Limit, Option("--expires DAYS", "Good for so many days.", 1)] = None,
+    rpm: Annotated[_Limit, Option("--rpm N", "Requests a minute.", 1)] = None,
+    concurrency: Annotated[_Limit, Option("--concurrency N", "Requests at once.", 1)] = None,
+    grant: Annotated[Text, Option("--grant N", "First credits of a new account.")] = None,
+    db: _Db = None,
 ) -> None:
     """List, add, rotate or revoke keys of the local server.
 
@@ -63,44 +73,22 @@ def keys(
     if (name is None) != (action == "list"):
         wants = "takes no name" if action == "list" else "needs the name of a key"
         raise UsageError(f"serve keys {action} {wants}")
-    with open_ledger(ledger_path(run, db), make=action == "add") as ledger:
-        if action == "list":
+    with open_ledger(_path(run, db), make=action == "add") as ledger:
+        if name is None:
             _list_keys(run, ledger)
         elif action == "add":
             owner = _account(run, ledger, account, grant)
-            _add_key(run, ledger, name or "", owner, expires, rpm, concurrency)
-        elif action == "rotate":
-            _rotate_key(run, ledger, name or "")
-        elif not ledger.revoke(name or ""):
-            raise _not_in_use(name or "")
-
-
-def _add_key(
-    run: Runtime,
-    ledger: Ledger,
-    name: str,
-    account: Account,
-    expires: int | None,
-    rpm: int | None,
-    concurrency: int | None,
-) -> None:
-    if any(key.name == name and key.revoked is None for key, _, _ in ledger.list_keys()):
-        raise UsageError(f"there is a key called {name!r}", hint="revoke it first, or take another")
-    until = None if expires is None else int(time.time()) + expires * DAY
-    secret = ledger.add_key(account.id, name, expires=until, rpm=rpm, concurrency=concurrency)
-    _show_once(run, name, account.name, secret)
-
-
-def _rotate_key(run: Runtime, ledger: Ledger, name: str) -> None:
-    secret = ledger.rotate(name)
-    if secret is None:
-        raise _not_in_use(name)
-    owner = next(owner for key, owner, _ in reversed(ledger.list_keys()) if key.name == name)
-    _show_once(run, name, owner, secret)
-
-
-def _not_in_use(name: str) -> OcxError:
-    return OcxError(f"no key called {name!r} is in use")
+            if any(key.name == name and key.revoked is None for key, _, _ in ledger.list_keys()):
+                hint = "revoke it first, or take another"
+                raise UsageError(f"there is a key called {name!r}", hint=hint)
+            until = None if expires is None else int(time.time()) + expires * DAY
+            secret = ledger.add_key(owner.id, name, expires=until, rpm=rpm, concurrency=concurrency)
+            _show_once(run, name, owner.name, secret)
+        elif action == "rotate" and (new := ledger.rotate(name)) is not None:
+            found = reversed(ledger.list_keys())
+            _show_once(run, name, next(owner for key, owner, _ in found if key.name == name), new)
+        elif action == "rotate" or not ledger.revoke(name):
+            raise OcxError(f"no key called {name!r} is in use")
 
 
 def _show_once(run: Runtime, name: str, account: str, secret: Secret) -> None:
@@ -118,91 +106,57 @@ def _account(run: Runtime, ledger: Ledger, name: str, grant: str | None) -> Acco
             hint = f"`ocx serve grant {name} N` gives it more"
             raise UsageError(f"the account {name} is there already", hint=hint)
         return ledger.account(name)
-    micro = ServeSettings.grant if grant is None else _credits(grant)
-    found = ledger.account(name, grant=micro)
-    if name != DEFAULT_ACCOUNT:
-        run.note(
-            f"a new account {name} with {format_credits(micro)} credits (--grant N gives it N)"
-        )
-    return found
-
-
-def _credits(text: str) -> int:
     try:
-        micro = parse_credits(text)
+        micro = ServeSettings.grant if grant is None else parse_credits(grant)
     except ValueError as error:
         raise UsageError(f"--grant: {error}") from None
     if micro < 0:
         raise UsageError("--grant takes 0 or more credits")
-    return micro
+    found = ledger.account(name, grant=micro)
+    if name != DEFAULT_ACCOUNT:
+        amount = format_credits(micro)
+        run.note(f"a new account {name} with {amount} credits (--grant N gives it N)")
+    return found
 
 
 def _list_keys(run: Runtime, ledger: Ledger) -> None:
     rows = [(key, owner, made, _state(key)) for key, owner, made in ledger.list_keys()]
     if run.json:
-        write_json(
-            run.terminal,
-            [
-                {
-                    "name": key.name,
-                    "key": key.hint,
-                    "account": owner,
-                    "created": made,
-                    "expires": key.expires,
-                    "state": state,
-                    "rpm": key.rpm,
-                    "concurrency": key.concurrency,
-                }
-                for key, owner, made, state in rows
-            ],
-        )
-        return
-    write_table(
-        run.terminal,
-        (
-            Column("NAME", "accent"),
-            "KEY",
-            "ACCOUNT",
-            Column("CREATED", "dim"),
-            "STATE",
-            Column("RPM", right=True),
-            Column("AT ONCE", right=True),
-        ),
-        [
-            (
-                key.name,
-                key.hint,
-                owner,
-                _date(made),
-                state,
-                str(key.rpm or ""),
-                str(key.concurrency or ""),
-            )
+        documents = [
+            {
+                "name": key.name,
+                "key": key.hint,
+                "account": owner,
+                "created": made,
+                "expires": key.expires,
+                "state": state,
+                "rpm": key.rpm,
+                "concurrency": key.concurrency,
+            }
             for key, owner, made, state in rows
-        ],
-        color=run.color,
-    )
+        ]
+        write_json(run.terminal, documents)
+        return
+    cells = []
+    for key, owner, made, state in rows:
+        date = datetime.fromtimestamp(made, UTC).strftime("%Y-%m-%d")
+        limits = (str(key.rpm or ""), str(key.concurrency or ""))
+        cells.append((key.name, key.hint, owner, date, state, *limits))
+    write_table(run.terminal, _KEYS, cells, color=run.color)
 
 
 def _state(key: Key) -> str:
     if key.revoked is not None:
         return "revoked"
-    expired = key.expires is not None and key.expires <= time.time()
-    return "expired" if expired else "good"
-
-
-def _date(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+    return "expired" if key.expires is not None and key.expires <= time.time() else "good"
 
 
 def grant(
     run: Runtime,
-    amount: Annotated[
-        str, typer.Argument(metavar="[CREDITS]", help="How many, with up to six decimals.")
-    ] = "500",
-    take: Annotated[bool, typer.Option("--take", help="Take them away instead.")] = False,
-    account: AccountName = "default",
-    db: Db = None,
+    amount: Annotated[str, Option("[CREDITS]", "How many, with up to six decimals.")] = "500",
+    take: Annotated[bool, Option("--take", "Take them away instead.")] = False,
+    account: _Owner = "default",
+    db: _Db = None,
 ) -> None:
     """Grant credits to an account, also beside a running server."""
     try:
@@ -211,8 +165,8 @@ def grant(
         raise UsageError(str(error)) from error
     if amount.startswith("-") or micro == 0:
         raise UsageError("the number of credits must be above 0", hint="--take takes some away")
-    with open_ledger(ledger_path(run, db), make=True) as ledger:
-        # Not `_account`: who grants ten to a new account means ten.
+    with open_ledger(_path(run, db), make=True) as ledger:
+        # A new account gets exactly this amount, without the usual 500 starting credits.
         wanted = ledger.account(account)
         try:
             after = ledger.grant(wanted.id, micro)
@@ -227,30 +181,14 @@ def grant(
         run.terminal.print(f"{account}\t{format_credits(after.balance)}")
 
 
-_COLUMNS = (
-    Column("SEQ", "accent", right=True, optional=1),
-    Column("TIME", "dim", optional=2),
-    Column("ACCOUNT", optional=3),
-    "KIND",
-    Column("AMOUNT", right=True),
-    Column("BALANCE", right=True),
-    Column("MODEL", optional=4),
-    Column("OUTCOME", optional=5),
-)
-
-
 def ledger(
     run: Runtime,
-    account: Annotated[
-        str | None, typer.Option("--account", help="Only this account.", metavar="NAME")
-    ] = None,
-    jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="One JSON document a line: the export.")
-    ] = False,
-    db: Db = None,
+    account: Annotated[Text, Option("--account NAME", "Only this account.")] = None,
+    jsonl: Annotated[bool, Option("--jsonl", "One JSON document a line: the export.")] = False,
+    db: _Db = None,
 ) -> None:
     """Show every movement of credits, oldest first."""
-    with open_ledger(ledger_path(run, db)) as book:
+    with open_ledger(_path(run, db)) as book:
         rows = entries(book.store.db, account)
         if jsonl:
             for row in rows:
@@ -259,7 +197,7 @@ def ledger(
             write_json(run.terminal, list(rows))
         else:
             cells = list(_cells(list(rows), short=run.terminal.stdout_tty))
-            write_table(run.terminal, _COLUMNS, cells, color=run.color)
+            write_table(run.terminal, _ENTRIES, cells, color=run.color)
 
 
 def _cells(rows: Sequence[dict[str, Any]], *, short: bool) -> Iterator[tuple[str, ...]]:
@@ -281,12 +219,12 @@ def _cells(rows: Sequence[dict[str, Any]], *, short: bool) -> Iterator[tuple[str
         yield tuple(texts.values())
 
 
-def check(run: Runtime, db: Db = None) -> None:
+def check(run: Runtime, db: _Db = None) -> None:
     """Check that every balance is the sum of its entries and nothing stays held.
 
     Charges that a killed server left behind are released first. Exit 1 names what is wrong.
     """
-    with open_ledger(ledger_path(run, db)) as book:
+    with open_ledger(_path(run, db)) as book:
         wrong = findings(book.store.db)
         found = counts(book.store.db)
     if run.json:
@@ -302,15 +240,23 @@ def check(run: Runtime, db: Db = None) -> None:
         raise OcxError(f"the ledger is not sound: {wrong[0]}", hint=f"{len(wrong)} findings in all")
 
 
-def reset(
-    run: Runtime,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    db: Db = None,
-) -> None:
+def reset(run: Runtime, yes: Yes = False, db: _Db = None) -> None:
     """Delete the ledger, keys and all, and begin a new one with its first credits."""
-    path = ledger_path(run, db)
+    path = _path(run, db)
     run.confirm(f"Delete the ledger {path}?", yes)
     remove(path)
     with contextlib.closing(Store.open(path)) as store:
         Ledger(store).account(grant=ServeSettings.grant)
     run.note(f"a new ledger, 500 credits: {path}")
+
+
+def _path(run: Runtime, db: Path | None) -> Path:
+    """The database that a command is about.
+
+    Raises:
+        UsageError: two databases are named, or words follow `--`.
+    """
+    if run.trailing is not None:
+        # They are split off for `serve -- CMD`; dropping them silently would be worse.
+        raise UsageError("nothing may follow -- here")
+    return serve_database(run.terminal.env, db, sandbox=bool(run.flags.get("sandbox")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from ocx.chat.templates import (
     Template,
     load_template,
@@ -10,7 +12,8 @@ from ocx.chat.templates import (
     template_path,
     write_template,
 )
-from ocx.cli.parameters import TemplateName, Yes
+from ocx.cli.options import Option
+from ocx.commands import Yes
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import templates_dir
 from ocx.editor import edit_text
@@ -19,6 +22,8 @@ from ocx.output.results import write_json
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.text import escape_control
+
+_Name = Annotated[str, Option("NAME", "The template's name.")]
 
 
 def list_(run: Runtime) -> None:
@@ -46,7 +51,7 @@ def _line(template: Template) -> str:
     return text.strip().partition("\n")[0][:60]
 
 
-def show(run: Runtime, name: TemplateName) -> None:
+def show(run: Runtime, name: _Name) -> None:
     """Print a template's TOML."""
     template = load_template(templates_dir(run.terminal.env), name)
     if run.json:
@@ -56,7 +61,7 @@ def show(run: Runtime, name: TemplateName) -> None:
     run.terminal.print((escape_control(text) if run.terminal.stdout_tty else text).rstrip("\n"))
 
 
-def edit(run: Runtime, name: TemplateName) -> None:
+def edit(run: Runtime, name: _Name) -> None:
     """Edit a template, or begin a new one.
 
     It is checked before it is saved.
@@ -99,7 +104,7 @@ prompt = ""
 
 def rm(
     run: Runtime,
-    name: TemplateName,
+    name: _Name,
     yes: Yes = False,
 ) -> None:
     """Remove a template."""

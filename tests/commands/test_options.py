@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ocx.chat.options import AnswerChecks, ModelOptions, PromptOptions
 from ocx.cli.options import Option, OptionGroup, Switch, Texts
-from ocx.cli.parameters import SHARED_NAMES, with_options
+from ocx.cli.parameters import SHARED, with_options
 from ocx.cli.table import COMMANDS, build
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
@@ -106,7 +106,7 @@ def test_every_option_of_chat_stands_under_its_heading() -> None:
     entry = COMMANDS["chat"]
     found: dict[str, list[str]] = {}
     for parameter in build(("chat",), entry).params:
-        if parameter.name not in SHARED_NAMES and parameter.param_type_name == "option":
+        if parameter.name not in SHARED and parameter.param_type_name == "option":
             name = parameter.opts[0].removeprefix("--")
             found.setdefault(parameter.rich_help_panel, []).append(name)
     assert found == {heading: names.split() for heading, names in HEADINGS.items()}
