@@ -51,7 +51,7 @@ class BatchRun:
 
     Attributes:
         rows: those of this run, chosen already; None is no row yet.
-        connect: makes its connection.
+        connection: closed by `run`, and left open by `on_loop`.
         base_url: a part of what makes two requests the same.
         output: where results go; `store`, if it is a file that is resumed.
         window: set for output in the order of the input.
@@ -65,7 +65,7 @@ class BatchRun:
     """
 
     rows: Iterable[Row | BadRow | None]
-    connect: Callable[[], Connection]
+    connection: Connection
     base_url: str
     limits: RunLimits = field(default_factory=RunLimits)
     output: Output | None = None
@@ -100,7 +100,7 @@ class BatchRun:
         self._take: Take = lambda _: None
         journal = store.journal if store is not None else NoJournal()
         self.engine = Engine(
-            self._feed(), self.connect, self.scheduler, self._finished,
+            self._feed(), self.connection, self.scheduler, self._finished,
             journal, self.drain, self.clock,
         )  # fmt: skip
         if isinstance(self.rows, RowStream):
@@ -115,7 +115,14 @@ class BatchRun:
         Raises:
             OcxError: the output cannot be written.
         """
-        return asyncio.run(self.on_loop(take))
+
+        async def whole() -> Summary:
+            try:
+                return await self.on_loop(take)
+            finally:
+                await self.connection.close()
+
+        return asyncio.run(whole())
 
     async def on_loop(self, take: Take) -> Summary:
         """The same on the loop that runs."""

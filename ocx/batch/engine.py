@@ -61,7 +61,7 @@ class Engine:
     def __init__(
         self,
         feed: Iterator[FeedItem],
-        connect: Callable[[], Connection],
+        connection: Connection,
         scheduler: Scheduler,
         deliver: Callable[[Sequence[Result]], object],
         journal: Journal,
@@ -69,7 +69,7 @@ class Engine:
         clock: Callable[[], float],
     ) -> None:
         self._items = feed
-        self._connect = connect
+        self._connection = connection
         self._scheduler = scheduler
         self._deliver = deliver
         self._journal = journal
@@ -78,7 +78,6 @@ class Engine:
         self.aborted = 0
         self.delivered = self.taken = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._connection: Connection
         self._over: asyncio.Event
         self._running: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -95,7 +94,6 @@ class Engine:
         """
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
-        self._connection = self._connect()
         try:
             self._pump()
             if self._stop_asked:
@@ -109,7 +107,6 @@ class Engine:
                 task.remove_done_callback(self._ended)
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._connection.close()
         if self._error is not None:
             raise self._error
 

@@ -243,7 +243,7 @@ def send(
         order = lambda: (id_key(row.id) for row in file.chosen(plan))  # noqa: E731
     batch = BatchRun(
         given.chosen(plan),
-        ready.connect,
+        ready.connect(),
         setup.settings.base_url,
         setup.limits,
         ready.output.output,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Endpoint
@@ -15,14 +18,12 @@ from ocx.batch.connection import Connection
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits
-from ocx.batch.handover import Handover
-from ocx.batch.input import unique
+from ocx.batch.input import Rows, unique
 from ocx.batch.output.ordered import Window
 from ocx.batch.records import Record
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Row
-from ocx.chat.options import AnswerChecks
 from ocx.errors import OcxError
 from ocx.keys.client import open_endpoint
 from ocx.runtime import Runtime
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 Given = str | Mapping[str, Any]
 
 _FAREWELL = 5.0
+_FEWEST = 64
 
 
 class Pool:
@@ -77,7 +79,7 @@ class Pool:
             defaults.setdefault("response_format", schema.response_format())
         self._builder = RequestBuilder(defaults, system)
         self._limits = RunLimits(workers, retries, budget=BudgetLimits(max_credits, min_balance))
-        self._connection = _Kept(self._endpoint, AnswerChecks(), schema)
+        self._connection = Connection(self._endpoint, schema=schema)
         self._before: Scheduler | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -102,10 +104,10 @@ class Pool:
             OcxError: what ended the run early: no credits, a refused key, an outage, the budget.
         """
         ahead = 2 * self._limits.workers
-        given = Handover(unique(_composed(rows, self._builder)), ahead)
+        given = _Handover(unique(_composed(rows, self._builder)), ahead)
         batch = BatchRun(
             given,
-            lambda: self._connection,
+            self._connection,
             self._endpoint.base_url,
             self._limits,
             window=Window() if ordered else None,
@@ -121,7 +123,7 @@ class Pool:
         """Close every connection."""
         if self._loop.is_closed():
             return
-        closing = asyncio.run_coroutine_threadsafe(self._connection.close_for_good(), self._loop)
+        closing = asyncio.run_coroutine_threadsafe(self._connection.close(), self._loop)
         with suppress(TimeoutError):
             closing.result(_FAREWELL)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -137,14 +139,82 @@ def run(rows: Iterable[Given], *args: Any, ordered: bool = False, **pool: Any) -
         yield from connections.run(rows, ordered=ordered)
 
 
-class _Kept(Connection):
-    """Stays open when a run ends."""
+class _Handover:
+    """Between the caller's thread and that of the event loop: rows one way, results the other.
 
-    async def close(self) -> None:
-        pass
+    An iterator over rows for the engine, which never waits; filled by the caller's thread. The
+    caller may have an event loop of its own (Jupyter), and its rows may belong to its thread.
+    """
 
-    async def close_for_good(self) -> None:
-        await super().close()
+    def __init__(self, rows: Rows, ahead: int) -> None:
+        self._rows = rows
+        self._ahead = max(_FEWEST, ahead)
+        self._ready: deque[Row | BadRow] = deque()
+        self._exhausted = False
+        self._hungry = False
+        self._over = False
+        # A list of results, an error that ended the run, or None: rows are wanted, or it is over.
+        self._news: queue.SimpleQueue[Sequence[Result] | BaseException | None] = queue.SimpleQueue()
+
+    def __iter__(self) -> Iterator[Row | BadRow | None]:
+        return self
+
+    def __next__(self) -> Row | BadRow | None:
+        if self._ready:
+            return self._ready.popleft()
+        if self._exhausted:
+            raise StopIteration
+        if not self._hungry:
+            self._hungry = True
+            self._news.put(None)
+        return None
+
+    def results(self, run: BatchRun, loop: asyncio.AbstractEventLoop) -> Iterator[Result]:
+        """Run on a loop of another thread, and yield what comes; leaving ends what is in flight.
+
+        A result that the caller has not taken yet holds the place of a request: what it could
+        lose by being killed is never more than the requests at once.
+        """
+
+        def take(results: Sequence[Result]) -> None:
+            run.engine.delivered += len(results)
+            self._news.put(results)
+
+        async def work() -> None:
+            try:
+                await run.on_loop(take)
+            except BaseException as error:  # handed to the caller
+                self._news.put(error)
+            finally:
+                self._over = True
+                self._news.put(None)
+
+        self._fill()
+        running = asyncio.run_coroutine_threadsafe(work(), loop)
+        try:
+            while True:
+                news = self._news.get()
+                if isinstance(news, BaseException):
+                    raise news
+                if news is None and self._over and self._news.empty():
+                    return
+                for result in news or ():
+                    yield result
+                    run.engine.let_go()
+                self._fill()
+                if self._hungry:
+                    self._hungry = False
+                    run.engine.wake()
+        finally:
+            run.engine.cut()
+            with suppress(TimeoutError):
+                running.result(_FAREWELL)
+
+    def _fill(self) -> None:
+        missing = self._ahead - len(self._ready)
+        rows = list(islice(self._rows, max(0, missing)))
+        self._exhausted = self._exhausted or len(rows) < missing
+        self._ready.extend(rows)
 
 
 @contextmanager
@@ -159,7 +229,7 @@ def _found(endpoint: Endpoint | None) -> Iterator[tuple[Endpoint, str | None]]:
         yield where, settings.model
 
 
-def _composed(rows: Iterable[Given], builder: RequestBuilder) -> Iterator[Row | BadRow]:
+def _composed(rows: Iterable[Given], builder: RequestBuilder) -> Rows:
     for number, row in enumerate(rows, 1):
         fields = {"prompt": row} if isinstance(row, str) else row
         yield builder.build(Record(number, fields))

@@ -137,7 +137,7 @@ def run_to(
         window = Window(path.with_name(f".{path.name}.window"), size=64)
     settings = job.pop("settings", RunLimits(8))
     try:
-        batch = BatchRun(given, server.connect, URL, settings, store=store, window=window, **job)
+        batch = BatchRun(given, server.connect(), URL, settings, store=store, window=window, **job)
         batch.run()
         return batch
     finally:

@@ -301,7 +301,7 @@ ordered = sys.argv[5] == "ordered"
 store = Store(out, BatchRows(), resume=True)
 window = Window(spool_path(out), 64) if ordered else None
 endpoint = Endpoint(url, None, retries=0, allow_http=True)
-run = BatchRun(rows(count), lambda: Connection(endpoint), url, RunLimits(8), store=store,
+run = BatchRun(rows(count), Connection(endpoint), url, RunLimits(8), store=store,
           window=window, total=count)
 if kill >= 0:
     import os, signal

@@ -116,7 +116,7 @@ class Held:
 def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     held, out = Held(4), tmp_path / "out.jsonl"
     store = Store(out, TextLines(), resume=False)
-    run = BatchRun(rows(100), Server(held).connect, URL, RunLimits(4), store=store, total=100)
+    run = BatchRun(rows(100), Server(held).connect(), URL, RunLimits(4), store=store, total=100)
 
     def stop() -> None:
         assert held.full.wait(10)
@@ -156,7 +156,7 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
         wires.append(wire)
         return wire
 
-    run = BatchRun(rows(9), connect, URL, RunLimits(1), store=store, drain=0.0, total=9)  # type: ignore[arg-type]
+    run = BatchRun(rows(9), connect(), URL, RunLimits(1), store=store, drain=0.0, total=9)  # type: ignore[arg-type]
 
     def stop() -> None:
         assert held.full.wait(10)

@@ -7,6 +7,7 @@ requests and of tokens, where reset is a duration like `6m0s`.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import deque
@@ -15,10 +16,12 @@ from typing import Any
 
 from ocx.batch.control.settings import Task
 
+_MINUTE = 60.0
+_NUMBER = re.compile(r"\d{1,15}(\.\d+)?")
 _DURATION = re.compile(
     r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
-_NUMBER = re.compile(r"\d{1,15}(\.\d+)?")
+_UNITS = (86400, 3600, 60, 1, 0.001)
 _EPOCH = 1e9  # seconds; no duration is that long
 _LONGEST = 24 * 3600.0
 
@@ -32,39 +35,52 @@ def duration(text: str) -> float | None:
     match = _DURATION.fullmatch(text)
     if not text or match is None:
         return None
-    days, hours, minutes, seconds_, milliseconds = (float(part or 0) for part in match.groups())
-    return days * 86400 + hours * 3600 + minutes * 60 + seconds_ + milliseconds / 1000
+    return sum(float(part or 0) * unit for part, unit in zip(match.groups(), _UNITS, strict=True))
+
+
+class FixedRate:
+    """`--rpm` or `--tpm`: evenly spaced, so that no minute ever holds more than the limit."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._spacing = _MINUTE / per_minute
+        self._next = -math.inf
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next one may go; not positive if it may now."""
+        return self._next - now
+
+    def spend(self, now: float, cost: float = 1) -> None:
+        self._next = max(now, self._next) + cost * self._spacing
+
+    def correct(self, difference: float) -> None:
+        """What was spent turned out to be this much more (or less)."""
+        self._next += difference * self._spacing
 
 
 class ServerLimit:
-    """One quantity, `requests` or `tokens`; unknown until a header names it."""
+    """One quantity, `requests` or `tokens`; unknown until a header names it.
+
+    Attributes:
+        total: everything spent so far; a request remembers it to know what was spent after it.
+    """
 
     def __init__(self, name: str) -> None:
         self._names = [f"x-ratelimit-{part}-{name}" for part in ("limit", "remaining", "reset")]
         self.remaining: float | None = None
+        self.total = 0.0
         self._limit = 0.0
         self._reset_at = 0.0
-        self._next = float("-inf")
-        self._spent = 0.0
-
-    @property
-    def total(self) -> float:
-        """Everything spent so far; a request remembers it to know what was spent after it."""
-        return self._spent
+        self._next = -math.inf
 
     def wait(self, now: float) -> float:
         if self.remaining is None or now >= self._reset_at:
             return 0.0
-        if self.remaining < 1:
-            return self._reset_at - now
-        return self._next - now
+        return (self._reset_at if self.remaining < 1 else self._next) - now
 
     def spend(self, now: float, cost: float = 1) -> None:
         """Once half of the limit is gone, the rest is spread over the time until the reset."""
-        self._spent += cost
-        if self.remaining is None:
-            return
-        if now >= self._reset_at:
+        self.total += cost
+        if self.remaining is None or now >= self._reset_at:
             self.remaining = None
             return
         self.remaining -= cost
@@ -81,39 +97,16 @@ class ServerLimit:
         """
         if self._names[1] not in headers:
             return
-        limit, remaining, reset = (headers.get(name, "") for name in self._names)
+        limit, remaining, reset = (headers.get(name, "").strip() for name in self._names)
         seconds = duration(reset)
-        if not _NUMBER.fullmatch(remaining.strip()) or seconds is None or seconds > _LONGEST:
+        if not _NUMBER.fullmatch(remaining) or seconds is None or seconds > _LONGEST:
             return
-        left = float(remaining) - (self._spent - spent_before)
-        said = float(limit) if _NUMBER.fullmatch(limit.strip()) else 0.0
+        said = float(limit) if _NUMBER.fullmatch(limit) else 0.0
         self._limit = said or max(self._limit, float(remaining))
-        self.remaining = left
+        self.remaining = float(remaining) - (self.total - spent_before)
         self._reset_at = now + seconds
-        if left >= self._limit / 2:
+        if self.remaining >= self._limit / 2:
             self._next = now
-
-
-MINUTE = 60.0
-
-
-class FixedRate:
-    """`--rpm` or `--tpm`: evenly spaced, so that no minute ever holds more than the limit."""
-
-    def __init__(self, per_minute: float) -> None:
-        self._spacing = MINUTE / per_minute
-        self._next = float("-inf")
-
-    def wait(self, now: float) -> float:
-        """Seconds until the next one may go; not positive if it may now."""
-        return self._next - now
-
-    def spend(self, now: float, cost: float = 1) -> None:
-        self._next = max(now, self._next) + cost * self._spacing
-
-    def correct(self, difference: float) -> None:
-        """What was spent turned out to be this much more (or less)."""
-        self._next += difference * self._spacing
 
 
 class AdaptiveRate:
@@ -135,8 +128,8 @@ class AdaptiveRate:
         self.rate: float | None = None
         self._accepted = _LastMinute()
         self._refused = _LastMinute()
-        self._next = float("-inf")
-        self._began: float | None = None
+        self._next = -math.inf
+        self._began = math.inf
         self._changed = 0.0
         self._refused_at = 0.0
 
@@ -144,11 +137,15 @@ class AdaptiveRate:
         return self._next - now if self.rate else 0.0
 
     def spend(self, now: float) -> None:
-        if self._began is None:
-            self._began = now
+        self._began = min(self._began, now)
         if self.rate is None:
             return
-        self._grow(self.rate, now)
+        leaps = now - self._refused_at > _MINUTE
+        every, factor = (self._LEAP_EVERY, self._LEAP) if leaps else (self._EVERY, self._GROWTH)
+        # A long pause proves nothing: it grows once for all of it.
+        if now - self._changed >= every:
+            self._changed = now
+            self.rate *= factor
         self._next = max(now, self._next) + 1 / self.rate
 
     def accepted(self, now: float) -> None:
@@ -162,7 +159,7 @@ class AdaptiveRate:
             new: it was sent after the last cut.
         """
         self._refused.add(now)
-        if not new or self._is_chance(now):
+        if not new or now - self._began < self._BEGINNING or self.is_rare(now):
             return
         self._refused_at = now
         measured = self._accepted.rate(now) or self.rate
@@ -172,22 +169,9 @@ class AdaptiveRate:
         self._next = now + 1 / self.rate
         self._changed = now
 
-    def _is_chance(self, now: float) -> bool:
-        if self._began is None or now - self._began < self._BEGINNING:
-            return True
-        return self.is_rare(now)
-
     def is_rare(self, now: float) -> bool:
         """Whether so few requests are refused that it is no limit, but chance."""
         return self._refused.count(now) <= self._TOLERATED * self._accepted.count(now)
-
-    def _grow(self, rate: float, now: float) -> None:
-        leaps = now - self._refused_at > MINUTE
-        every, factor = (self._LEAP_EVERY, self._LEAP) if leaps else (self._EVERY, self._GROWTH)
-        # A long pause proves nothing: it grows once for all of it.
-        if now - self._changed >= every:
-            self._changed = now
-            self.rate = rate * factor
 
 
 class _LastMinute:
@@ -205,7 +189,7 @@ class _LastMinute:
         self._count += 1
 
     def count(self, now: float) -> float:
-        while self._seconds and now - self._seconds[0][0] > MINUTE:
+        while self._seconds and now - self._seconds[0][0] > _MINUTE:
             self._count -= self._seconds.popleft()[1]
         return self._count
 
@@ -219,27 +203,26 @@ class Rates:
     """`waiting_for` names what holds the next row back, for the progress."""
 
     def __init__(self, rpm: float | None = None, tpm: float | None = None) -> None:
-        self._rpm = FixedRate(rpm) if rpm else None
-        self._tpm = FixedRate(tpm) if tpm else None
+        self._rpm = FixedRate(rpm or math.inf)
+        self._tpm = FixedRate(tpm or math.inf)
         self._learned = AdaptiveRate()
         self._requests = ServerLimit("requests")
         self._tokens = ServerLimit("tokens")
-        limits: dict[str, ServerLimit | AdaptiveRate | FixedRate | None] = {
+        self._limits: dict[str, ServerLimit | AdaptiveRate | FixedRate] = {
             "the server's request limit": self._requests,
             "the server's token limit": self._tokens,
             "429 answers": self._learned,
             "--rpm": self._rpm,
             "--tpm": self._tpm,
         }
-        self._limits = [(name, limit) for name, limit in limits.items() if limit is not None]
-        self._paused_until = float("-inf")
+        self._paused_until = -math.inf
         self._cuts = 0
         self.waiting_for = ""
 
     def wait(self, now: float) -> float:
         """Seconds until the next request may be sent; not positive if it may now."""
         longest, self.waiting_for = self._paused_until - now, "Retry-After"
-        for name, limit in self._limits:
+        for name, limit in self._limits.items():
             if (wait := limit.wait(now)) > longest:
                 longest, self.waiting_for = wait, name
         if longest <= 0:
@@ -253,10 +236,8 @@ class Rates:
         task.requests_before, task.tokens_before = self._requests.total, self._tokens.total
         task.rate_cuts_before = self._cuts
         self._learned.spend(now)
-        if self._rpm:
-            self._rpm.spend(now)
-        if self._tpm:
-            self._tpm.spend(now, task.tokens)
+        self._rpm.spend(now)
+        self._tpm.spend(now, task.tokens)
 
     def answered(
         self, task: Task, headers: Mapping[str, str], usage: Mapping[str, Any] | None, now: float
@@ -265,7 +246,7 @@ class Rates:
         self._read(task, headers, now)
         self._learned.accepted(now)
         total = (usage or {}).get("total_tokens")
-        if self._tpm and isinstance(total, int):
+        if isinstance(total, int):
             self._tpm.correct(total - task.tokens)
 
     def refused(
