@@ -17,11 +17,10 @@ from ocx.api.balance_shapes import (
     to_balance,
     unreadable,
 )
-from ocx.api.error_response import describe, reported
+from ocx.api.error_response import described, reported
 from ocx.api.http import sniff
 from ocx.api.types import Reply
 from ocx.api.usage import number_in
-from ocx.errors import OcxError
 from ocx.jsontext import loads
 
 __all__ = ["Balance", "Confidence", "parse_balance"]
@@ -50,11 +49,8 @@ def parse_balance(
         OcxError: the class of the failure that the body reports in spite of its 200.
     """
     if isinstance(body, Reply):
-        try:
+        with described(body.status, body.request_id):
             return parse_balance(body.body, path=path, scale=scale, currency=currency)
-        except OcxError as error:
-            describe(error, body.status, body.request_id)
-            raise
     document = _parse(body) if isinstance(body, bytes) else body
     found = _at_path(document, path) if path else find_balance(document)
     found = _scaled(_chosen(found, currency), scale)

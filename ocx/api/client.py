@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from ocx.api.completion import complete, document_of
-from ocx.api.connection import Transport, headers_of, httpx, pieces_of, translate
+from ocx.api.completion import complete, reply_of
+from ocx.api.connection import Transport, httpx, pieces_of, translate
 from ocx.api.deadlines import DeadlineBackend
-from ocx.api.error_response import about_balance, describe, from_response, parse, request_id
+from ocx.api.error_response import about_balance, described, from_response, request_id
 from ocx.api.http import (
     CHAT_CAP,
     ERROR_CAP,
     QUICK_CAP,
     HttpRequest,
+    beginning,
     build_request,
     capped,
     chat_request,
+    joined_headers,
     unpack,
 )
 from ocx.api.proxy import check_ca_bundle, tls_context
@@ -29,7 +31,6 @@ from ocx.api.stream import Stream
 from ocx.api.stream_state import StreamState
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply
 from ocx.api.urls import check_base_url
-from ocx.errors import OcxError
 from ocx.secret import redact
 
 __all__ = ["Client", "Stream", "tls_context"]
@@ -64,10 +65,10 @@ class Client:
     ) -> None:
         check_base_url(endpoint.base_url, endpoint.allow_http)
         check_ca_bundle(endpoint.ca_bundle)
-        self._endpoint = endpoint
-        self._sleep = sleep
-        self._backend = DeadlineBackend(endpoint.connect_timeout)
-        self._transport = transport or Transport(endpoint, self._backend, tls)
+        self.endpoint = endpoint
+        self.sleep = sleep
+        self.backend = DeadlineBackend(endpoint.connect_timeout)
+        self.transport = transport or Transport(endpoint, self.backend, tls)
 
     def __enter__(self) -> Client:
         return self
@@ -77,26 +78,26 @@ class Client:
 
     def close(self) -> None:
         """Close every connection at once. From another thread, this ends the running call."""
-        self._backend.close()
-        self._transport.close()
+        self.backend.close()
+        self.transport.close()
 
     @contextlib.contextmanager
     def before_each_wait(self, call: Callable[[], object]) -> Iterator[None]:
         """Inside, call this before each wait for the server: all that came has been handed out."""
-        self._backend.before_read = call
+        self.backend.before_read = call
         try:
             yield
         finally:
-            self._backend.before_read = None
+            self.backend.before_read = None
 
     def one_deadline(self) -> contextlib.AbstractContextManager[None]:
         """Inside, all requests together have the time of the first."""
-        return self._backend.shared()
+        return self.backend.shared()
 
     @property
     def connecting(self) -> bool:
         """Whether a connection is being made now; may be asked from any thread."""
-        return self._backend.connecting
+        return self.backend.connecting
 
     def models(self) -> Reply:
         """GET /models, all its pages; `models.model_ids(reply.json)` are the ids.
@@ -104,17 +105,12 @@ class Client:
         Raises:
             ServerError: the answer is not a list of models.
         """
-        from ocx.api.models import list_models  # noqa: PLC0415 - a chat does without
+        from ocx.api.models import all_pages  # noqa: PLC0415 - a chat does without
 
-        return list_models(self._get_models)
+        def get(path: str) -> Reply:
+            return self.request("GET", path, cap=QUICK_CAP)
 
-    def _get_models(self, path: str) -> Reply:
-        from ocx.api.models import model_ids  # noqa: PLC0415 - the same
-
-        reply = self.request("GET", path, cap=QUICK_CAP)
-        with _described(reply):
-            model_ids(document_of(reply, self._endpoint.secrets))
-        return reply
+        return all_pages(get, self.endpoint.secrets)
 
     def balance(self) -> Reply:
         """GET /balance, as sent; `ocx.api.balance.parse_balance(reply)` reads it."""
@@ -129,22 +125,21 @@ class Client:
             RejectedError: also if the content filter left no text.
             ServerError: also for a 200 that is not a chat completion.
         """
-        request = chat_request(self._endpoint, body, stream=False)
-        reply = self._reply(request, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
-        with _described(reply):
-            return complete(reply, self._endpoint.secrets)
+        request = chat_request(self.endpoint, body, stream=False)
+        reply = self._reply(request, self.endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
+        with described(reply.status, reply.request_id):
+            return complete(reply, self.endpoint.secrets)
 
     def stream(self, body: Mapping[str, Any]) -> Stream:
         """POST /chat/completions with `stream: true`; to be used in a `with`.
 
         Returns when the server has begun to answer; what iterating raises is at `Stream`.
         """
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         request = chat_request(endpoint, body, stream=True)
         call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
-        source = _Source(call, response)
-        return Stream(source, StreamState(headers_of(response), endpoint.secrets))
+        return Stream(Source(call, response), StreamState(_headers_of(response), endpoint.secrets))
 
     def request(
         self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP
@@ -156,8 +151,8 @@ class Client:
         Args:
             cap: the largest answer, in bytes.
         """
-        request = build_request(self._endpoint, method, path, content=content)
-        return self._reply(request, self._endpoint.timeout or QUICK_TIMEOUT, cap)
+        request = build_request(self.endpoint, method, path, content=content)
+        return self._reply(request, self.endpoint.timeout or QUICK_TIMEOUT, cap)
 
     def probe(self, path: str) -> Probe:
         """GET `path` once and tell what came of each step; no failure is raised.
@@ -165,12 +160,12 @@ class Client:
         An answer counts whatever its status. A step that says nothing for `connect_timeout`
         has failed.
         """
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         request = build_request(endpoint, "GET", path)
         seconds = endpoint.timeout or QUICK_TIMEOUT
         call = _Call(self, request, seconds, endpoint.connect_timeout)
-        outcome = call.attempt(lambda response: (response.status_code, headers_of(response)))
-        trace = self._backend.trace
+        outcome = call.attempt(lambda response: (response.status_code, _headers_of(response)))
+        trace = self.backend.trace
         if not isinstance(outcome, Failure):
             return Probe(trace, *outcome)
         if outcome.headers is not None:
@@ -178,17 +173,14 @@ class Client:
         return Probe(trace, None, {}, outcome.error)
 
     def _reply(self, request: HttpRequest, seconds: float, cap: int) -> Reply:
+        def read(response: httpx.Response) -> tuple[int, dict[str, str], bytes]:
+            body = capped(unpack(pieces_of(response), _encoding_of(response)), cap)
+            response.close()
+            return response.status_code, _headers_of(response), body
+
         call = _Call(self, request, seconds, None)
-        status, headers, body = call.run(lambda response: _read(response, cap))
-        return Reply(
-            status,
-            headers,
-            body,
-            parse(body, headers.get("content-type", "")),
-            request_id(headers, self._endpoint.secrets),
-            time.monotonic() - call.started,
-            call.attempts,
-        )
+        answer = call.run(read)
+        return reply_of(*answer, self.endpoint.secrets, call.started, call.attempts)
 
 
 class _Call:
@@ -197,17 +189,14 @@ class _Call:
     def __init__(
         self, client: Client, request: HttpRequest, seconds: float, idle: float | None
     ) -> None:
-        self._endpoint = client._endpoint
-        self._transport = client._transport
-        self._sleep = client._sleep
+        self._client = client
         self._request = request
-        self._proxy_url = (
-            self._transport.proxy_url(request.url)
-            if isinstance(self._transport, Transport)
-            else None
-        )
         self._idle = idle
-        self.backend = client._backend
+        transport, self._proxy_url = client.transport, None
+        if isinstance(transport, Transport):
+            self._proxy_url = transport.proxy_url(request.url)
+        self.secrets = client.endpoint.secrets
+        self.backend = client.backend
         self.backend.start(seconds)
         self.started = time.monotonic()
         self.attempts = 0
@@ -224,19 +213,22 @@ class _Call:
     def failed(self, error: Exception) -> Failure:
         """Translate an exception from below into one of ours."""
         failure = translate(error, self._request.url, self.backend, self._proxy_url)
-        failure.error.message = self._masked(failure.error.message)
+        failure.error.message = redact(failure.error.message, self.secrets)
         failure.error.sent = not self.backend.connecting
         if failure.error is not error:
             failure.error.__cause__ = error
         return failure
 
     def attempt(self, consume: Callable[[httpx.Response], T]) -> T | Failure:
-        began = time.monotonic()
+        began, request = time.monotonic(), self._request
         try:
-            response = self._transport.handle_request(self._httpx_request())
+            response = self._client.transport.handle_request(self._httpx_request())
             try:
                 if log.isEnabledFor(logging.DEBUG):
-                    log.debug("%s", self._line(response, began))
+                    found = request_id(_headers_of(response), self.secrets)
+                    name = f", request id {found}" if found else ""
+                    text = f"{request.method} {request.url}: {response.status_code}{name}"
+                    log.debug("%s, %.0f ms", text, (time.monotonic() - began) * 1000)
                 if 200 <= response.status_code < 300:
                     return consume(response)
                 return self._refused(response)
@@ -245,13 +237,13 @@ class _Call:
                 raise
         except Exception as error:  # of httpx, httpcore, ssl, socks: `failed` raises all others
             failure = self.failed(error)
-            log.debug("%s %s: %s", self._request.method, self._request.url, failure.error.message)
+            log.debug("%s %s: %s", request.method, request.url, failure.error.message)
             return failure
 
     def _httpx_request(self) -> httpx.Request:
         request = self._request
         timeout = {
-            "connect": self._endpoint.connect_timeout,
+            "connect": self._client.endpoint.connect_timeout,
             "read": self._idle,
             "write": self._idle,
             "pool": None,
@@ -265,46 +257,28 @@ class _Call:
         )
 
     def _refused(self, response: httpx.Response) -> Failure:
-        body = bytearray()
         # The status says enough: a body that does not come is not worth waiting for.
-        with contextlib.suppress(Exception), self.backend.within(5):
-            encoding = response.headers.get("content-encoding", "")
-            for piece in unpack(pieces_of(response), encoding):
-                body += piece
-                if len(body) > ERROR_CAP:
-                    break
+        with self.backend.within(5):
+            body = beginning(pieces_of(response), _encoding_of(response), ERROR_CAP)
         response.close()
-        headers = headers_of(response)
-        error = from_response(
-            response.status_code, headers, bytes(body[:ERROR_CAP]), keys=self._endpoint.secrets
-        )
-        error.headers, error.body = headers, bytes(body[:ERROR_CAP])
+        headers = _headers_of(response)
+        error = from_response(response.status_code, headers, body, keys=self.secrets)
         return Failure(error, "status", headers)
 
     def _pause(self, failure: Failure) -> None:
         """Wait before the next attempt, or raise the failure if there is none."""
-        retries = self._endpoint.retries
+        retries = self._client.endpoint.retries
         if self.attempts > retries or not may_retry(self._request.method, failure):
             raise failure.error
         wait = wait_before(self.attempts, failure, self.backend.left())
         if wait is None:
             raise failure.error
         log_retry(log, self.attempts, retries, wait, failure.error)
-        self._sleep(wait)
-        if self.backend.left() <= 0:
-            raise self.backend.expired()
-
-    def _line(self, response: httpx.Response, began: float) -> str:
-        found = request_id(headers_of(response), self._endpoint.secrets)
-        name = f", request id {found}" if found else ""
-        sent, took = self._request, (time.monotonic() - began) * 1000
-        return f"{sent.method} {sent.url}: {response.status_code}{name}, {took:.0f} ms"
-
-    def _masked(self, text: str) -> str:
-        return redact(text, self._endpoint.secrets)
+        self._client.sleep(wait)
+        self.backend.check()
 
 
-class _Source:
+class Source:
     """The body of an answer that is being streamed."""
 
     def __init__(self, call: _Call, response: httpx.Response) -> None:
@@ -314,37 +288,31 @@ class _Source:
         self.attempts = call.attempts
         self.started = call.started
         self.status = response.status_code
-        self.request_id = request_id(headers_of(response), call._endpoint.secrets)
+        self.request_id = request_id(_headers_of(response), call.secrets)
 
     def pieces(self) -> Iterator[bytes]:
-        encoding = self._response.headers.get("content-encoding", "")
+        """The body, decompressed, as it comes; raises errors of ours only."""
         try:
             self._raw = iter(pieces_of(self._response))
-            yield from unpack(self._raw, encoding)
+            yield from unpack(self._raw, _encoding_of(self._response))
         except Exception as error:  # of httpx, httpcore, ssl: `failed` raises all others
             failure = self._call.failed(error).error
             raise failure from failure.__cause__
 
     def drain(self) -> None:
+        """Read what follows the answer, if it comes at once: the connection can serve again."""
         with contextlib.suppress(Exception), self._call.backend.within(0.1):
             for _ in self._raw:
                 pass
 
     def close(self) -> None:
+        """Give up the rest."""
         self._response.close()
 
 
-@contextlib.contextmanager
-def _described(reply: Reply) -> Iterator[None]:
-    try:
-        yield
-    except OcxError as error:
-        describe(error, reply.status, reply.request_id)
-        raise
+def _headers_of(response: httpx.Response) -> dict[str, str]:
+    return joined_headers(response.headers.multi_items())
 
 
-def _read(response: httpx.Response, cap: int) -> tuple[int, dict[str, str], bytes]:
-    encoding = response.headers.get("content-encoding", "")
-    body = capped(unpack(pieces_of(response), encoding), cap)
-    response.close()
-    return response.status_code, headers_of(response), body
+def _encoding_of(response: httpx.Response) -> str:
+    return str(response.headers.get("content-encoding", ""))

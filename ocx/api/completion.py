@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocx.api.answer import later, reason_of
-from ocx.api.error_response import excerpt, from_document
+from ocx.api.error_response import excerpt, from_document, parse, request_id
 from ocx.api.http import sniff
 from ocx.api.message import (
     add_calls,
@@ -112,6 +113,20 @@ class _Choice:
             text = message["content"]
             message["content"] = [*([{"type": "text", "text": text}] if text else ()), *self._parts]
         return message
+
+
+def reply_of(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    keys: Sequence[Secret],
+    started: float,
+    attempts: int,
+) -> Reply:
+    """What came of a call that began at `started`, by the monotonic clock."""
+    document = parse(body, headers.get("content-type", ""))
+    seconds = time.monotonic() - started
+    return Reply(status, headers, body, document, request_id(headers, keys), seconds, attempts)
 
 
 def complete(reply: Reply, keys: Sequence[Secret] = ()) -> Reply:

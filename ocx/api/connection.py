@@ -18,10 +18,10 @@ from urllib.request import getproxies
 from ocx.api import network_errors, proxy
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import reason_of
-from ocx.api.network_errors import place_of
 from ocx.api.proxy import tls_context
 from ocx.api.retry import Failure
 from ocx.api.types import Endpoint
+from ocx.api.urls import place_of
 from ocx.errors import OcxError
 
 _MAIN = "httpx._main"
@@ -128,21 +128,8 @@ def pieces_of(response: httpx.Response) -> Iterable[bytes]:
     return response.stream  # type: ignore[return-value]
 
 
-def headers_of(response: httpx.Response) -> dict[str, str]:
-    """The headers of an answer, names in lower case."""
-    return {name.lower(): value for name, value in response.headers.items()}
-
-
-# The words of httpcore, h11 and socksio that tell one failure from another.
+# The words of h11 and httpcore when the server is gone.
 _LOST = re.compile(r"closed connection|disconnected", re.IGNORECASE)
-_BAD_URL = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol)
-_BAD_REQUEST = (httpx.LocalProtocolError, httpcore.LocalProtocolError)
-_TIMEOUT = (httpx.TimeoutException, httpcore.TimeoutException)
-_CONNECT = (httpx.ConnectError, httpcore.ConnectError)
-_CONNECT_TIMEOUT = (httpx.ConnectTimeout, httpcore.ConnectTimeout)
-_PROXY = (httpx.ProxyError, httpcore.ProxyError)
-_GARBAGE = (httpx.RemoteProtocolError, httpcore.RemoteProtocolError)
-_NETWORK = (httpx.TransportError, httpcore.NetworkError, httpcore.ProtocolError, OSError)
 
 
 def translate(
@@ -158,48 +145,38 @@ def translate(
     """
     if isinstance(error, OcxError):
         return Failure(error)
-    if isinstance(error, _BAD_URL):
+    if isinstance(error, httpx.InvalidURL | httpcore.UnsupportedProtocol):
         return network_errors.unusable_url()
-    if isinstance(error, _BAD_REQUEST):
+    if isinstance(error, httpcore.LocalProtocolError):
         return network_errors.unusable_header()
-    return _network(error, place_of(url), backend, proxy_url)
+    place = place_of(url)
+    if isinstance(error, httpcore.TimeoutException):
+        if not (isinstance(error, httpcore.ConnectTimeout) or backend.connecting):
+            return network_errors.silent(place)
+        looking_up = str(error) if "looking up" in str(error) else ""
+        return network_errors.connecting_too_long(place, backend.connect_timeout, looking_up)
+    return _network(error, place, backend, proxy_url)
 
 
 def _network(
     error: Exception, place: str, backend: DeadlineBackend, proxy_url: str | None
 ) -> Failure:
-    if isinstance(error, _TIMEOUT):
-        return _timeout(error, place, backend)
-    if isinstance(error, _PROXY):
+    if isinstance(error, httpcore.ProxyError):
         return network_errors.proxy_refused(reason_of(error), proxy_url)
-    if _is_connecting(error, backend, proxy_url):
-        cause = backend.trace.reason or _cause(error)
+    foreign = isinstance(error, httpcore.NetworkError | httpcore.ProtocolError | OSError)
+    # On a SOCKS proxy that speaks something else, httpcore fails with socksio's errors and asserts.
+    through_socks = proxy_url is not None and proxy_url.startswith("socks")
+    connecting = backend.connecting and (foreign or through_socks)
+    if connecting or isinstance(error, httpcore.ConnectError):
+        cause: BaseException = backend.trace.reason or error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
         return network_errors.unconnected(cause, place, proxy_url)
-    if not isinstance(error, _NETWORK):
+    if not foreign:
         raise error
     # h11 takes a line for the beginning of a head: that the server left after it says nothing.
     is_http = b"HTTP/".startswith(backend.trace.head)
-    if isinstance(error, _GARBAGE) and not (is_http and _LOST.search(str(error))):
+    garbage = isinstance(error, httpcore.RemoteProtocolError)
+    if garbage and not (is_http and _LOST.search(str(error))):
         return network_errors.not_http(place)
     return network_errors.lost(place)
-
-
-def _is_connecting(error: Exception, backend: DeadlineBackend, proxy_url: str | None) -> bool:
-    if isinstance(error, _CONNECT):
-        return True
-    # On a SOCKS proxy that speaks something else, httpcore fails with socksio's errors and asserts.
-    through_socks = proxy_url is not None and proxy_url.startswith("socks")
-    return backend.connecting and (through_socks or isinstance(error, _NETWORK))
-
-
-def _timeout(error: Exception, place: str, backend: DeadlineBackend) -> Failure:
-    if isinstance(error, _CONNECT_TIMEOUT) or backend.connecting:
-        looking_up = str(error) if "looking up" in str(error) else ""
-        return network_errors.connecting_too_long(place, backend.connect_timeout, looking_up)
-    return network_errors.silent(place)
-
-
-def _cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error

@@ -9,7 +9,6 @@ server's end of the stream.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import queue
 import socket
 import ssl
@@ -23,7 +22,6 @@ import httpcore
 from ocx.api.network_errors import expired
 from ocx.api.types import ConnectionTrace
 from ocx.api.urls import usable_addresses
-from ocx.errors import DeadlineError
 
 REQUEST_BEGINS = "http11.send_request_headers.started"
 """httpcore's name of the event that tells CONNECT from the request itself."""
@@ -113,10 +111,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
     def check(self) -> None:
         """Raise `DeadlineError` if the time of the call is used up."""
         if self.left() <= 0:
-            raise self.expired()
-
-    def expired(self) -> DeadlineError:
-        return expired(self._seconds)
+            raise expired(self._seconds)
 
     def connect_tcp(
         self,
@@ -161,8 +156,8 @@ class DeadlineBackend(httpcore.NetworkBackend):
             raise
 
     def adopt(self, stream: httpcore.NetworkStream) -> _Stream:
-        self._open = [other for other in self._open if not is_closed(other)]
-        self._open.append(stream)
+        still_open = [s for s in self._open if s.get_extra_info("socket").fileno() >= 0]
+        self._open = [*still_open, stream]
         if self._closed:
             self.close()
         return _Stream(stream, self)
@@ -179,8 +174,6 @@ class DeadlineBackend(httpcore.NetworkBackend):
                 stream.close()
 
     def _addresses(self, host: str, port: int) -> list[str]:
-        if _is_address(host):
-            return [host]
         # getaddrinfo() knows no timeout, and in the main thread no signal ends it.
         answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=_look_up, args=(host, port, answer), daemon=True).start()
@@ -201,25 +194,19 @@ class _Stream(httpcore.NetworkStream):
         self._backend = backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        limit = self._backend.limit(timeout)
-        if self._backend.before_read is not None:
-            self._backend.before_read()
-        try:
-            data = self._stream.read(max_bytes, min(limit, _LOOK))
-        except httpcore.ReadTimeout:
-            data = self._wait_on(max_bytes, limit - _LOOK)
-        trace = self._backend.trace
-        if len(trace.head) < _HEAD:
-            trace.head = (trace.head + data)[:_HEAD]
-        return data
-
-    def _wait_on(self, max_bytes: int, limit: float) -> bytes:
-        """Read, in waits of _LOOK, for `limit` seconds more."""
-        end = time.monotonic() + limit
+        backend = self._backend
+        end = time.monotonic() + backend.limit(timeout)
+        if backend.before_read is not None:
+            backend.before_read()
         while (left := end - time.monotonic()) > 0:
-            with contextlib.suppress(httpcore.ReadTimeout):
-                return self._stream.read(max_bytes, min(left, _LOOK))
-        self._backend.check()
+            try:
+                data = self._stream.read(max_bytes, min(left, _LOOK))
+            except httpcore.ReadTimeout:
+                continue
+            if len(backend.trace.head) < _HEAD:
+                backend.trace.head = (backend.trace.head + data)[:_HEAD]
+            return data
+        backend.check()
         raise httpcore.ReadTimeout("timed out")
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -252,19 +239,6 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
-
-
-def is_closed(stream: httpcore.NetworkStream) -> bool:
-    sock = stream.get_extra_info("socket")
-    return bool(sock.fileno() < 0)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
 
 
 def _look_up(host: str, port: int, answer: queue.SimpleQueue[Any]) -> None:

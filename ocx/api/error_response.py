@@ -75,7 +75,7 @@ def from_response(
         target = _clean(headers.get("location", ""))
         text = f"redirects are not followed; it leads to {target}" if target else "redirected"
     message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
-    return kind(
+    error = kind(
         redact(message, keys),
         hint=_hint(kind, status, code, text),
         status=status,
@@ -83,6 +83,8 @@ def from_response(
         request_id=request_id(headers, keys),
         retry_after=asked_wait(headers, document, _words(document, _DEPTH) or words),
     )
+    error.headers, error.body = headers, body
+    return error
 
 
 def from_document(
@@ -145,11 +147,16 @@ def about_balance() -> Iterator[None]:
         raise
 
 
-def describe(error: OcxError, status: int, request_id: str | None) -> None:
-    """Add the status and the request id of the answer to an error, if it has none."""
-    error.request_id = error.request_id or request_id
-    if error.status is None and not isinstance(error, NetworkError | DeadlineError):
-        error.status = status
+@contextmanager
+def described(status: int, request_id: str | None) -> Iterator[None]:
+    """An error in here is of an answer with this status and request id, if it has none."""
+    try:
+        yield
+    except OcxError as error:
+        error.request_id = error.request_id or request_id
+        if error.status is None and not isinstance(error, NetworkError | DeadlineError):
+            error.status = status
+        raise
 
 
 def reports_failure(document: Any) -> bool:

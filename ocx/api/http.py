@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -181,6 +182,26 @@ def capped(pieces: Iterable[bytes], cap: int) -> bytes:
         if len(whole) > cap:
             raise too_large(cap)
     return bytes(whole)
+
+
+def beginning(pieces: Iterable[bytes], encoding: str, cap: int) -> bytes:
+    """The first `cap` bytes of a body, or as many as come before anything goes wrong."""
+    body = bytearray()
+    with contextlib.suppress(Exception):
+        for piece in unpack(pieces, encoding):
+            body += piece
+            if len(body) > cap:
+                break
+    return bytes(body[:cap])
+
+
+def joined_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their names in lower case; repeated ones are joined by a comma."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
 
 
 def too_large(cap: int) -> ServerError:

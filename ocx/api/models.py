@@ -13,36 +13,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from ocx.api.completion import document_of
+from ocx.api.error_response import described
 from ocx.api.http import with_query
 from ocx.api.types import Reply
 from ocx.api.usage import number_in
 from ocx.errors import ServerError
+from ocx.secret import Secret
 
-PATH = "/models"
+_PATH = "/models"
 _PAGES = 100
-
-
-def list_models(get: Callable[[str], Reply]) -> Reply:
-    """The answer to GET /models; pages are read as OpenAI's other lists have them.
-
-    Args:
-        get: fetches a path that is a list of models.
-    """
-    reply = get(PATH)
-    document, ids = reply.json, model_ids(reply.json)
-    for _ in range(_PAGES - 1):
-        if not (isinstance(document, dict) and document.get("has_more") is True and ids):
-            break
-        page = get(with_query(PATH, {"after": ids[-1]})).json
-        more = [name for name in model_ids(page) if name not in ids]
-        if not more:  # a server that does not know `after`
-            break
-        ids += more
-        rows = [*document["data"], *page["data"]]
-        document = {**document, "data": rows, "has_more": page.get("has_more", False)}
-    return reply if document is reply.json else reply._replace(json=document)
-
-
 _CONTEXT = (
     "context_length max_model_len context_window max_context_length max_input_tokens"
     " context_size n_ctx_train n_ctx"
@@ -62,6 +42,36 @@ _COUNTED = (
     (re.compile(r"thousand|\b1?k\b|1,?000\b"), Decimal(1000)),
 )
 """What a unit says it is for, as in `credits per million tokens`, and what makes it a million."""
+
+
+def all_pages(get: Callable[[str], Reply], keys: Sequence[Secret] = ()) -> Reply:
+    """The answer to GET /models; pages are read as OpenAI's other lists have them.
+
+    Args:
+        get: fetches a path.
+
+    Raises:
+        ServerError: a page is not a list of models.
+    """
+    reply = get(_PATH)
+    document, ids = reply.json, ids_in(reply, keys)
+    for _ in range(_PAGES - 1):
+        if not (isinstance(document, dict) and document.get("has_more") is True and ids):
+            break
+        page = get(with_query(_PATH, {"after": ids[-1]}))
+        more = [name for name in ids_in(page, keys) if name not in ids]
+        if not more:  # a server that does not know `after`
+            break
+        ids += more
+        rows = [*document["data"], *page.json["data"]]
+        document = {**document, "data": rows, "has_more": page.json.get("has_more", False)}
+    return reply._replace(json=document)
+
+
+def ids_in(reply: Reply, keys: Sequence[Secret] = ()) -> list[str]:
+    """The ids in a reply to GET /models; raises as `model_rows`, and what the reply reports."""
+    with described(reply.status, reply.request_id):
+        return model_ids(document_of(reply, keys))
 
 
 class ModelPrice(NamedTuple):

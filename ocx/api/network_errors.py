@@ -10,7 +10,6 @@ import sys
 from ocx.api import proxy
 from ocx.api.error_response import excerpt, reason_of
 from ocx.api.retry import Failure
-from ocx.api.urls import origin
 from ocx.errors import ConfigError, DeadlineError, NetworkError, ServerError
 
 _PLATFORM: str = sys.platform
@@ -95,9 +94,3 @@ def unconnected(cause: BaseException, place: str, proxy_url: str | None) -> Fail
         return Failure(NetworkError(message, hint=hint), "final" if lasting else "connect")
     message = f"cannot connect to {at}: {reason_of(cause)}"
     return Failure(NetworkError(message, hint=_CONNECTING), "connect")
-
-
-def place_of(url: str) -> str:
-    _, host, port = origin(url)
-    name = f"[{host}]" if ":" in host else host
-    return name if port == 443 else f"{name}:{port}"

@@ -20,35 +20,35 @@ import aiohttp
 import yarl
 
 from ocx.api import network_errors, proxy
-from ocx.api.completion import complete, document_of
-from ocx.api.error_response import about_balance, describe, from_response, parse, request_id
+from ocx.api.completion import complete, reply_of
+from ocx.api.error_response import about_balance, described, from_response
 from ocx.api.http import (
     CHAT_CAP,
     ERROR_CAP,
     QUICK_CAP,
     HttpRequest,
+    beginning,
     build_request,
     capped,
+    encode,
+    joined_headers,
     too_large,
     unpack,
 )
-from ocx.api.http import encode as encode_body
-from ocx.api.models import model_ids
-from ocx.api.network_errors import place_of
+from ocx.api.models import ids_in
 from ocx.api.pool_connection import (
-    CALL,
+    CONNECTED,
     MOST,
-    Call,
     Exchange,
     Exchanges,
     UnsentError,
-    connector,
+    new_session,
     through,
     translate,
 )
 from ocx.api.proxy import check_ca_bundle, tls_context
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply
-from ocx.api.urls import CHAT_PATH, check_base_url
+from ocx.api.urls import CHAT_PATH, check_base_url, place_of
 from ocx.errors import OcxError
 from ocx.secret import redact
 
@@ -70,14 +70,11 @@ class Pool:
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
         check_base_url(endpoint.base_url, endpoint.allow_http)
         check_ca_bundle(endpoint.ca_bundle)
-        self._endpoint = endpoint
-        self._secrets = endpoint.secrets
+        self.endpoint = endpoint
+        self.secrets = endpoint.secrets
         self._tls = tls
         self._environment = getproxies()
-        self._sessions: dict[str | None, aiohttp.ClientSession] = {}
         self._exchanges: dict[str | None, Exchanges] = {}
-        self._urls: dict[str, yarl.URL] = {}
-        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._chat = build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
 
     async def __aenter__(self) -> Pool:
@@ -88,10 +85,9 @@ class Pool:
 
     async def close(self) -> None:
         """Close every connection."""
-        sessions, self._sessions = list(self._sessions.values()), {}
-        self._exchanges = {}
-        for session in sessions:
-            await session.close()
+        open_ones, self._exchanges = list(self._exchanges.values()), {}
+        for exchanges in open_ones:
+            await exchanges.session.close()
 
     async def chat(self, body: Mapping[str, Any]) -> Reply:
         """POST /chat/completions, not streamed; `reply.json` is a chat.completion.
@@ -101,16 +97,15 @@ class Pool:
         fields = body
         if "stream" in body:
             fields = {name: value for name, value in body.items() if name != "stream"}
-        request = self._chat.with_content(encode_body(fields))
-        reply = await self.send(request, self._endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
-        with _described(reply):
-            return complete(reply, self._secrets)
+        request = self._chat.with_content(encode(fields))
+        reply = await self.send(request, self.endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
+        with described(reply.status, reply.request_id):
+            return complete(reply, self.secrets)
 
     async def models(self) -> Reply:
         """GET /models, its first page."""
         reply = await self.request("GET", "/models", cap=QUICK_CAP)
-        with _described(reply):
-            model_ids(document_of(reply, self._secrets))
+        ids_in(reply, self.secrets)
         return reply
 
     async def balance(self) -> Reply:
@@ -122,8 +117,8 @@ class Pool:
         self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP
     ) -> Reply:
         """Any request below the base URL; the body of the answer is not looked into."""
-        request = build_request(self._endpoint, method, path, content=content)
-        return await self.send(request, self._endpoint.timeout or QUICK_TIMEOUT, cap)
+        request = build_request(self.endpoint, method, path, content=content)
+        return await self.send(request, self.endpoint.timeout or QUICK_TIMEOUT, cap)
 
     async def send(self, request: HttpRequest, seconds: float, cap: int) -> Reply:
         """Send once and read the whole answer.
@@ -136,22 +131,14 @@ class Pool:
             OcxError: the server refused, the answer is too large, or it never came.
         """
         started = time.monotonic()
-        async with self._answer(request, seconds, Call()) as response:
+        async with _Call(self, request, seconds) as response:
             if not 200 <= response.status < 300:
                 raise await self._refused(response)
             pieces = await _pieces(response, cap)
-            headers = headers_of(response)
+            headers = joined_headers(response.headers.items())
             encoding = headers.get("content-encoding", "")
             body = capped(unpack(pieces, encoding), cap) if encoding else b"".join(pieces)
-        return Reply(
-            response.status,
-            headers,
-            body,
-            parse(body, headers.get("content-type", "")),
-            request_id(headers, self._secrets),
-            time.monotonic() - started,
-            1,
-        )
+        return reply_of(response.status, headers, body, self.secrets, started, 1)
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -172,23 +159,11 @@ class Pool:
         Raises:
             OcxError: also in the block, while pieces are read.
         """
-        async with self._answer(request, seconds, Call(sent), idle) as response:
+        async with _Call(self, request, seconds, idle, sent) as response:
             yield Streamed(response)
 
-    def _answer(
-        self, request: HttpRequest, seconds: float, call: Call, idle: float | None = None
-    ) -> _Answering:
-        """An answer of any status; everything that goes wrong in the block is translated."""
-        return _Answering(self, request, seconds, call, idle)
-
-    def _url(self, url: str) -> yarl.URL:
-        found = self._urls.get(url)
-        if found is None:
-            found = self._urls[url] = yarl.URL(url, encoded=True)
-        return found
-
     async def _refused(self, response: Response) -> OcxError:
-        headers = headers_of(response)
+        headers = joined_headers(response.headers.items())
         pieces: list[bytes] = []
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             async with asyncio.timeout(_ERROR_BODY):
@@ -198,70 +173,69 @@ class Pool:
                         break
         if not response.content.is_eof():
             response.close()
-        body = bytearray()
-        with contextlib.suppress(OcxError):
-            for piece in unpack(pieces, headers.get("content-encoding", "")):
-                body += piece
-                if len(body) > ERROR_CAP:
-                    break
-        content = bytes(body[:ERROR_CAP])
-        error = from_response(response.status, headers, content, keys=self._secrets)
-        error.headers, error.body = headers, content
-        return error
+        body = beginning(pieces, headers.get("content-encoding", ""), ERROR_CAP)
+        return from_response(response.status, headers, body, keys=self.secrets)
 
-    def _timeout(self, idle: float | None) -> aiohttp.ClientTimeout:
-        if idle not in self._timeouts:
-            self._timeouts[idle] = aiohttp.ClientTimeout(
-                total=None, connect=self._endpoint.connect_timeout, sock_read=idle
-            )
-        return self._timeouts[idle]
+    def proxy_url(self, url: str) -> str | None:
+        """The proxy that `url` is reached through. Raises ConfigError if it cannot be used."""
+        return proxy.choose(url, self.endpoint.proxy, self._environment)
 
-    def _session(self, proxy_url: str | None, url: str) -> aiohttp.ClientSession:
+    def exchanges(self, proxy_url: str | None, url: str) -> Exchanges:
+        """The connections through this proxy, of which there is one session."""
+        found = self._exchanges.get(proxy_url)
+        if found is not None:
+            return found
         secure = url.startswith("https:") or (proxy_url or "").startswith("https:")
         if self._tls is None and secure:
-            self._tls = tls_context(self._endpoint.ca_bundle)
-        session = aiohttp.ClientSession(
-            connector=connector(proxy_url, self._tls),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-            auto_decompress=False,
-            trust_env=False,
-            read_bufsize=2**16,
-        )
-        self._sessions[proxy_url], self._exchanges[proxy_url] = session, Exchanges(session)
-        return session
+            self._tls = tls_context(self.endpoint.ca_bundle)
+        made = self._exchanges[proxy_url] = Exchanges(new_session(proxy_url, self._tls))
+        return made
 
 
-class _Answering:
-    """One exchange, as an async context manager; a class, since a generator costs twice as much."""
+class _Call:
+    """One request and its answer of any status, as an async context manager.
+
+    Everything that goes wrong in the block is translated. A class, since a generator costs twice
+    as much.
+
+    Attributes:
+        connecting: no connection has been found yet, so nothing has been sent.
+    """
 
     def __init__(
-        self, pool: Pool, request: HttpRequest, seconds: float, call: Call, idle: float | None
+        self,
+        pool: Pool,
+        request: HttpRequest,
+        seconds: float,
+        idle: float | None = None,
+        sent: asyncio.Event | None = None,
     ) -> None:
         self._pool = pool
         self._request = request
-        self._call = call
-        self._idle = idle
         self._seconds = seconds
+        self._idle = idle
+        self._sent = sent
         self._limit = asyncio.timeout(seconds)
         self._response: Response | None = None
         self._proxy_url: str | None = None
+        self.connecting = True
 
     async def __aenter__(self) -> Response:
         pool, request = self._pool, self._request
-        self._proxy_url = proxy.choose(request.url, pool._endpoint.proxy, pool._environment)
-        session = pool._sessions.get(self._proxy_url) or pool._session(self._proxy_url, request.url)
-        CALL.set(self._call)
+        self._proxy_url = pool.proxy_url(request.url)
+        exchanges = pool.exchanges(self._proxy_url, request.url)
+        CONNECTED.set(self._connected)
         await self._limit.__aenter__()
         try:
-            timeout, way = pool._timeout(self._idle), through(self._proxy_url, request)
+            way = through(self._proxy_url, request)
+            connect = pool.endpoint.connect_timeout
+            timeout = aiohttp.ClientTimeout(total=None, connect=connect, sock_read=self._idle)
             if request.method == "POST" and len(request.content) <= MOST:
-                exchanges = pool._exchanges[self._proxy_url]
                 self._response = await exchanges.send(request, timeout, way)
             else:
-                self._response = await session.request(
+                self._response = await exchanges.session.request(
                     request.method,
-                    pool._url(request.url),
+                    yarl.URL(request.url, encoded=True),
                     data=request.content or None,
                     allow_redirects=False,
                     timeout=timeout,
@@ -292,13 +266,17 @@ class _Answering:
         if isinstance(error, OcxError):
             error.sent = True
         elif isinstance(error, asyncio.CancelledError):
-            if self._call.connecting:
+            if self.connecting:
                 raise UnsentError from None
-        elif isinstance(
-            error, Exception
-        ):  # of aiohttp, ssl, sockets: `translate` raises all others
+        elif isinstance(error, Exception):  # of aiohttp, ssl, sockets: `translate` raises others
             raise self._failure(error) from error
         return False
+
+    def _connected(self) -> None:
+        """From now on the request is being sent."""
+        self.connecting = False
+        if self._sent is not None:
+            self._sent.set()
 
     def _failure(self, error: Exception) -> OcxError:
         pool, place = self._pool, place_of(self._request.url)
@@ -306,10 +284,10 @@ class _Answering:
         if self._limit.expired():
             found = network_errors.expired(self._seconds)
         else:
-            connecting = self._call.connecting
-            found = translate(error, place, connecting, pool._endpoint, self._proxy_url).error
-        found.message = redact(found.message, pool._secrets)
-        found.sent = not self._call.connecting
+            connect = pool.endpoint.connect_timeout if self.connecting else None
+            found = translate(error, place, connect, self._proxy_url).error
+        found.message = redact(found.message, pool.secrets)
+        found.sent = not self.connecting
         log.debug("%s %s: %s", self._request.method, self._request.url, found.message)
         return found
 
@@ -319,7 +297,7 @@ class Streamed:
 
     def __init__(self, response: Response) -> None:
         self.status = response.status
-        self.headers = headers_of(response)
+        self.headers = joined_headers(response.headers.items())
         self._response = response
 
     async def pieces(self) -> AsyncIterator[bytes]:
@@ -341,15 +319,6 @@ class Streamed:
             yield piece
 
 
-def headers_of(response: Response) -> dict[str, str]:
-    """The headers of an answer, names in lower case, repeated ones joined by a comma."""
-    found: dict[str, str] = {}
-    for name, value in response.headers.items():
-        key = name.lower()
-        found[key] = f"{found[key]}, {value}" if key in found else value
-    return found
-
-
 async def _pieces(response: Response, cap: int) -> list[bytes]:
     """The body, compressed if it came so. Raises ServerError beyond the cap."""
     size, pieces = 0, []
@@ -360,12 +329,3 @@ async def _pieces(response: Response, cap: int) -> list[bytes]:
             raise too_large(cap)
         pieces.append(piece)
     return pieces
-
-
-@contextlib.contextmanager
-def _described(reply: Reply) -> Any:
-    try:
-        yield
-    except OcxError as error:
-        describe(error, reply.status, reply.request_id)
-        raise

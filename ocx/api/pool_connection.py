@@ -8,7 +8,7 @@ import contextvars
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,34 +23,31 @@ from ocx.api import network_errors, proxy
 from ocx.api.error_response import reason_of
 from ocx.api.http import USER_AGENT, HttpRequest
 from ocx.api.retry import Failure
-from ocx.api.types import Endpoint
 from ocx.api.urls import usable_addresses
 
+MOST = 32 * 1024
+"""Bytes of a body that the system takes without a wait."""
+
 _KEEP_ALIVE = 5.0
+_BUFFER = 2**16
 
-
-class Call:
-    """Attributes:
-    connecting: no connection has been found yet, so nothing has been sent.
-    """
-
-    def __init__(self, sent: asyncio.Event | None = None) -> None:
-        self._sent = sent
-        self.connecting = True
-
-    def connected(self) -> None:
-        """From now on the request is being sent."""
-        self.connecting = False
-        if self._sent is not None:
-            self._sent.set()
+CONNECTED: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("ocx.api.pool")
+"""Called once this task's call has a connection: what fails before has sent nothing."""
 
 
 class UnsentError(asyncio.CancelledError):
     """The call was cancelled before anything was sent."""
 
 
-CALL: contextvars.ContextVar[Call] = contextvars.ContextVar("ocx.api.pool")
-"""The one that this task makes."""
+def new_session(proxy_url: str | None, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector(proxy_url, tls),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+        auto_decompress=False,
+        trust_env=False,
+        read_bufsize=_BUFFER,
+    )
 
 
 def connector(proxy_url: str | None, tls: ssl.SSLContext | None) -> aiohttp.BaseConnector:
@@ -59,12 +56,8 @@ def connector(proxy_url: str | None, tls: ssl.SSLContext | None) -> aiohttp.Base
         "keepalive_timeout": _KEEP_ALIVE,
         "ssl": tls if tls is not None else True,
     }
-    if proxy_url is not None and proxy_url.startswith("socks"):
-        return _socks_connector(proxy_url, common)
-    return _Connector(resolver=_Resolver(), **common)
-
-
-def _socks_connector(proxy_url: str, common: dict[str, Any]) -> aiohttp.BaseConnector:
+    if proxy_url is None or not proxy_url.startswith("socks"):
+        return _Connector(resolver=_Resolver(), **common)
     from aiohttp_socks import ProxyConnector  # noqa: PLC0415 - only for a SOCKS proxy
 
     class SocksConnector(_Connector, ProxyConnector):
@@ -89,7 +82,7 @@ class _Protocol(ResponseHandler):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Notes when a connection has been found: what fails before has sent nothing."""
+    """Tells when a connection has been found."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -98,7 +91,7 @@ class _Connector(aiohttp.TCPConnector):
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = await super().connect(*args, **kwargs)
-        CALL.get().connected()
+        CONNECTED.get()()
         return connection
 
 
@@ -146,10 +139,6 @@ def through(proxy_url: str | None, request: HttpRequest) -> dict[str, Any]:
     return {**found, "headers": (host, *login.items(), *others)}
 
 
-MOST = 32 * 1024
-"""Bytes of a body that the system takes without a wait."""
-
-
 class Exchanges:
     """The small POSTs of a session, all through the same proxy, at a third of what it takes.
 
@@ -158,59 +147,25 @@ class Exchanges:
     """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-        self._places: dict[str, _Place] = {}
+        self.session = session
+        # By URL: what the connector asks of a request, and the first line.
+        self._places: dict[str, tuple[aiohttp.ClientRequest, bytes]] = {}
 
     async def send(
-        self,
-        request: HttpRequest,
-        timeout: aiohttp.ClientTimeout,
-        through: Mapping[str, Any],
+        self, request: HttpRequest, timeout: aiohttp.ClientTimeout, way: Mapping[str, Any]
     ) -> Exchange:
         """The answer, once its head is there.
 
         Args:
-            through: the headers, and how it goes through the proxy.
+            way: of `through`.
 
         Raises: what `ClientSession.request` does, or an OSError as it came.
         """
-        place = self._places.get(request.url)
-        if place is None:
-            place = self._places[request.url] = _Place(self._session, request, through)
-        return await place.send(request, through["headers"], timeout)
-
-
-class _Place:
-    """Where requests go: what the connector asks of them, and their first line."""
-
-    def __init__(
-        self, session: aiohttp.ClientSession, request: HttpRequest, through: Mapping[str, Any]
-    ) -> None:
-        url, proxy = yarl.URL(request.url, encoded=True), through.get("proxy")
-        self._session = session
-        self._asked = aiohttp.ClientRequest(
-            request.method,
-            url,
-            headers=through["headers"],
-            loop=asyncio.get_running_loop(),
-            session=session,
-            proxy=None if proxy is None else yarl.URL(proxy),
-            proxy_headers=through.get("proxy_headers"),
-        )
-        whole = proxy is not None and not self._asked.is_ssl()
-        self._line = f"{request.method} {url if whole else url.raw_path_qs} HTTP/1.1\r\n"
-
-    async def send(
-        self,
-        request: HttpRequest,
-        headers: tuple[tuple[str, str], ...],
-        timeout: aiohttp.ClientTimeout,
-    ) -> Exchange:
-        connector = self._session.connector
-        if connector is None:
+        asked, line = self._places.get(request.url) or self._place(request, way)
+        if self.session.connector is None:
             raise RuntimeError("the session is closed")
         try:
-            connection = await connector.connect(self._asked, [], timeout)
+            connection = await self.session.connector.connect(asked, [], timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(str(error)) from error
         try:
@@ -221,11 +176,10 @@ class _Place:
                 read_until_eof=True,
                 auto_decompress=False,
                 read_timeout=timeout.sock_read,
-                read_bufsize=2**16,
+                read_bufsize=_BUFFER,
             )
-            fields = [f"{name}: {value}\r\n" for name, value in headers]
-            head = f"{self._line}{''.join(fields)}\r\n".encode()
-            transport.write(head + request.content)
+            fields = "".join([f"{name}: {value}\r\n" for name, value in way["headers"]])
+            transport.write(b"%b%b\r\n%b" % (line, fields.encode(), request.content))
             protocol.start_timeout()
             message, content = await protocol.read()
             while 100 <= message.code < 200 and message.code != 101:
@@ -233,12 +187,30 @@ class _Place:
         except HttpProcessingError as error:
             connection.close()
             raise aiohttp.ClientResponseError(
-                self._asked.request_info, (), status=error.code, message=error.message
+                asked.request_info, (), status=error.code, message=error.message
             ) from error
         except BaseException:
             connection.close()
             raise
         return Exchange(connection, message, content)
+
+    def _place(
+        self, request: HttpRequest, way: Mapping[str, Any]
+    ) -> tuple[aiohttp.ClientRequest, bytes]:
+        url, proxy_url = yarl.URL(request.url, encoded=True), way.get("proxy")
+        asked = aiohttp.ClientRequest(
+            request.method,
+            url,
+            headers=way["headers"],
+            loop=asyncio.get_running_loop(),
+            session=self.session,
+            proxy=None if proxy_url is None else yarl.URL(proxy_url),
+            proxy_headers=way.get("proxy_headers"),
+        )
+        target = url.raw_path_qs if proxy_url is None or asked.is_ssl() else url
+        found = asked, f"{request.method} {target} HTTP/1.1\r\n".encode()
+        self._places[request.url] = found
+        return found
 
 
 class Exchange:
@@ -249,51 +221,50 @@ class Exchange:
     """
 
     def __init__(self, connection: Any, message: Any, content: aiohttp.StreamReader) -> None:
-        self._connection = connection
         self.status: int = message.code
         self.headers: Mapping[str, str] = message.headers
         self.content = content
+        self.close = connection.close
+        self.release = connection.release  # which keeps it, if the whole answer has come
         content.on_eof(connection.release)
-
-    def release(self) -> None:
-        """Let go of the connection, which is kept if the whole answer has come."""
-        self._connection.release()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
 
 
 def translate(
-    error: Exception, place: str, connecting: bool, endpoint: Endpoint, proxy_url: str | None
+    error: Exception, place: str, connect_timeout: float | None, proxy_url: str | None
 ) -> Failure:
-    """Translate an exception of aiohttp. Raises `error` if it is not one of its own."""
+    """Translate an exception of aiohttp.
+
+    Args:
+        connect_timeout: None once a connection has been found.
+
+    Raises:
+        error: it is none of aiohttp, TLS or sockets.
+    """
     if isinstance(error, aiohttp.InvalidURL):
         return network_errors.unusable_url()
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return network_errors.proxy_refused(f"{error.status} {error.message}", proxy_url)
-    if connecting:
-        return _unconnected(error, place, endpoint, proxy_url)
+    if connect_timeout is not None:
+        return _unconnected(error, place, connect_timeout, proxy_url)
     if isinstance(error, aiohttp.ClientPayloadError):
         text = str(error)  # a chunk that is none, or a body that ends too early
         broken = "TransferEncodingError" in text and "Not enough data" not in text
-        return network_errors.not_http(place) if broken else network_errors.lost(place)
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.http_exceptions.HttpProcessingError):
+    else:
+        broken = isinstance(error, aiohttp.ClientResponseError | HttpProcessingError)
+    if broken:
         return network_errors.not_http(place)
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        return network_errors.silent(place)
     if isinstance(error, aiohttp.ClientError | OSError):
-        silent = isinstance(error, aiohttp.SocketTimeoutError)
-        return network_errors.silent(place) if silent else network_errors.lost(place)
+        return network_errors.lost(place)
     raise error
 
 
-def _unconnected(
-    error: Exception, place: str, endpoint: Endpoint, proxy_url: str | None
-) -> Failure:
-    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientOSError):
-        return network_errors.connecting_too_long(place, endpoint.connect_timeout)
+def _unconnected(error: Exception, place: str, seconds: float, proxy_url: str | None) -> Failure:
     name = type(error).__name__ if "_socks" in type(error).__module__ else ""
-    if name == "ProxyTimeoutError":
-        return network_errors.connecting_too_long(place, endpoint.connect_timeout)
+    timed_out = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientOSError)
+    if timed_out or name == "ProxyTimeoutError":
+        return network_errors.connecting_too_long(place, seconds)
     if name == "ProxyError":
         return network_errors.proxy_refused(reason_of(error), proxy_url)
     if not name and not isinstance(error, aiohttp.ClientError | OSError | UnicodeError):

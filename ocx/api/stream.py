@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ocx.api.completion import unexpected
-from ocx.api.error_response import describe, parse
+from ocx.api.error_response import described, parse
 from ocx.api.http import CHAT_CAP, capped, sniff
 from ocx.api.message import with_ids
 from ocx.api.sse import TOO_LARGE_HINT, Decoder, EventTooLarge
@@ -18,27 +18,12 @@ from ocx.api.stream_state import NotJsonError, StreamState
 from ocx.api.types import Delta
 from ocx.errors import DeadlineError, OcxError, ServerError
 
+if TYPE_CHECKING:
+    from ocx.api.client import Source
+
 log = logging.getLogger("ocx.api")
 
 _BLANKS = b" \t\r\n"
-
-
-class Source(Protocol):
-    """What a stream needs of the connection."""
-
-    attempts: int
-    started: float
-    status: int
-    request_id: str | None
-
-    def pieces(self) -> Iterator[bytes]:
-        """The body, decompressed, as it comes; raises errors of ours only."""
-
-    def drain(self) -> None:
-        """Read what follows the answer, if it comes at once: the connection can serve again."""
-
-    def close(self) -> None:
-        """Give up the rest."""
 
 
 class Stream:
@@ -121,10 +106,8 @@ class Stream:
 
     def __iter__(self) -> Iterator[list[Delta]]:
         try:
-            yield from self._deltas()
-        except OcxError as error:
-            describe(error, self._source.status, self.request_id)
-            raise
+            with described(self._source.status, self.request_id):
+                yield from self._deltas()
         finally:
             self.close()
 

@@ -100,6 +100,13 @@ def join(base_url: str, path: str) -> str:
     return f"{base_url.rstrip('/')}/{path.lstrip('/')}"
 
 
+def place_of(url: str) -> str:
+    """The host of a URL, with the port if it is not that of https: what may be shown."""
+    _, host, port = origin(url)
+    name = f"[{host}]" if ":" in host else host
+    return name if port == 443 else f"{name}:{port}"
+
+
 def _split(url: str) -> SplitResult:
     problem = _problem(url)
     if problem:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ocx.api.network_errors import place_of
+from ocx.api.urls import place_of
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import DRAIN, RunLimits, Task

@@ -20,7 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 from ocx.api.connection import _LOST
 from ocx.api.deadlines import REQUEST_BEGINS
 from ocx.api.network_errors import _PROXY_LOGIN
-from ocx.api.pool_connection import CALL, Call, connector
+from ocx.api.pool_connection import CONNECTED, connector
 from tests.support.answers import answer
 from tests.support.raw_server import CLOSE, RawServer
 from tests.support.waiting import DEADLINE
@@ -120,7 +120,7 @@ def test_aiohttp_makes_its_connections_by_the_factory_that_the_pool_replaces(
     async def call() -> None:
         made = connector(None, None)
         assert isinstance(made._factory(), ResponseHandler)
-        CALL.set(Call())
+        CONNECTED.set(lambda: None)
         async with (
             aiohttp.ClientSession(connector=made) as session,
             session.get(server.url) as answer,

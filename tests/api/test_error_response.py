@@ -292,7 +292,8 @@ def test_after_some_content_the_same_failure_is_incomplete() -> None:
     ],
 )
 def test_an_error_learns_what_it_came_with(error: OcxError, status: int | None) -> None:
-    failure.describe(error, 200, "r")
+    with pytest.raises(type(error)), failure.described(200, "r"):
+        raise error
     assert (error.status, error.request_id) == (status, "r")
 
 

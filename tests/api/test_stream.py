@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
@@ -81,7 +82,7 @@ def event(document: Any) -> bytes:
 
 A, B = event(chunk("a")), event(chunk("b"))
 STOP, DONE = event(chunk(finish="stop")), event("[DONE]")
-RESET, IDLE = httpx.ReadError("reset"), httpx.ReadTimeout("idle")
+RESET, IDLE = httpcore.ReadError("reset"), httpcore.ReadTimeout("idle")
 FAILED = event({"error": {"message": "slow down", "code": 429}})
 
 

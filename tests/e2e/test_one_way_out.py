@@ -143,7 +143,7 @@ MAY_CONNECT = {
     "api/connection.py",
     "api/deadlines.py",
     "api/pool.py",
-    "api/pool_exchange.py",
+    "api/pool_connection.py",
 }
 
 
