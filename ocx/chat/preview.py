@@ -110,11 +110,10 @@ def save_template(run: Runtime, prompt: PromptOptions, sampling: ModelOptions, n
 def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:
     """The key if reading it is harmless, else what would stand in the header."""
     try:
-        located = locate_key(settings, run.flags, run.terminal.env, run.read_stdin)
-        if located.quiet:
-            found = located.fetch()
+        source = locate_key(run, settings)
+        if not source.has_side_effects:
             default = "Bearer (made by the sandbox)" if settings.sandbox else ""
-            return found.secret, default
+            return source.read(settings).secret, default
     except AuthError:
         return None, "Bearer (no key found)"
-    return None, f"Bearer (from {located.source})"
+    return None, f"Bearer (from {source.name})"

@@ -61,18 +61,17 @@ def _key_row(run: Runtime, settings: Settings) -> _Row:
     """The key, masked; nothing is run or read from stdin to learn it."""
     from ocx.keys.lookup import locate_key
 
-    env = run.terminal.env
     try:
-        located = locate_key(settings, run.flags, env, run.read_stdin)
+        source = locate_key(run, settings)
     except AuthError:
         return "key", None, "none found"
-    if not located.quiet:
-        return "key", None, f"{located.source} (not asked)"
+    if source.has_side_effects:
+        return "key", None, f"{source.name} (not asked)"
     try:
-        found = located.fetch()
+        found = source.read(settings)
     except OcxError as error:
         run.warn(error.message)
-        return "key", None, f"{located.source} (unusable)"
+        return "key", None, f"{source.name} (unusable)"
     return "key", found.secret and found.secret.masked(), found.source
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
 
 from ocx.cli.options import Option
@@ -16,7 +15,6 @@ from ocx.output.screen_table import check_writer
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
-    from ocx.api import Client
     from ocx.config.settings import Settings
     from ocx.secret import Secret
 
@@ -81,8 +79,10 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
         yield from _not_tried("there is no key", chat, _ACCOUNT)
         return
     from ocx.doctor.network import account
+    from ocx.keys.client import open_client
 
-    with _client(run, settings, secret) as client:
+    # With the key that was found: no file or program is asked a second time.
+    with open_client(run.with_flags(quiet=True), settings, secret) as client:
         yield from _awaited(run, "the account", account(run, client, settings, chat=chat))
 
 
@@ -96,24 +96,11 @@ def _awaited(run: Runtime, what: str, checks: Iterator[Check]) -> Iterator[Check
         yield check
 
 
-def _client(
-    run: Runtime, settings: Settings, secret: Secret | None
-) -> AbstractContextManager[Client]:
-    """A client with the key that was found, so that no file or program is asked a second time."""
-    if settings.sandbox:
-        from ocx.keys.client import open_client
-
-        return open_client(run.with_flags(quiet=True), settings)
-    from ocx.keys.lookup import client_for
-
-    return client_for(run.with_flags(quiet=True), settings, secret)
-
-
 def _key(run: Runtime, settings: Settings) -> tuple[Check, Secret | None]:
-    from ocx.keys.lookup import endpoint, find_key
+    from ocx.keys.lookup import endpoint, locate_key
 
     try:
-        found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
+        found = locate_key(run, settings).read(settings)
         if found.secret is not None:
             run.terminal.stderr.hide(found.secret)
         endpoint(settings, found.secret)

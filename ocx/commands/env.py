@@ -9,8 +9,7 @@ from typing import Annotated, NoReturn
 
 from ocx.cli.options import Option, Text, Texts
 from ocx.errors import UsageError, cannot_run
-from ocx.keys.lookup import endpoint, find_key
-from ocx.keys.tool_environment import ToolEnvironment, handover, refuse_sandbox
+from ocx.keys.tool_environment import ToolEnvironment, tool_environment
 from ocx.output import environment
 from ocx.output.environment import append, command
 from ocx.runtime import Runtime
@@ -40,7 +39,7 @@ def env(
             "with CI set the key is not printed: logs are kept",
             hint="`ocx exec -- CMD` prints nothing, --format github masks the key; or --reveal",
         )
-    found = hand_over(run, model)
+    found = tool_environment(run, run.settings(model=model))
     if form == "github":
         _write_github(run, found)
         return
@@ -50,20 +49,6 @@ def env(
     run.terminal.stdout.write(text.encode())
     if hide:
         run.note("the key is masked on a terminal; --reveal prints it")
-
-
-def hand_over(run: Runtime, model: str | None) -> ToolEnvironment:
-    """The variables for this call's endpoint, after every check that a request would pass.
-
-    Raises: UsageError, ConfigError, AuthError.
-    """
-    settings = run.settings(model=model)
-    refuse_sandbox(settings)
-    key = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
-    for warning in key.warnings:
-        run.warn(warning)
-    endpoint(settings, key.secret)
-    return handover(settings, key.secret)
 
 
 def _form(run: Runtime, name: str | None) -> str:
@@ -99,7 +84,7 @@ def exec_(
     """
     if words or not run.trailing:
         raise UsageError("the program to run goes after `--`", hint="ocx exec -- CMD [ARG]...")
-    found = hand_over(run, model)
+    found = tool_environment(run, run.settings(model=model))
     env = {name: text for name, text in run.terminal.env.items() if name not in found.removed}
     replace_process(run.trailing, {**env, **found.variables})
 

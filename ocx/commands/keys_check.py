@@ -122,9 +122,7 @@ def check_one(run: Runtime, name: str | None) -> Checked:
         with open_client(run, settings) as client, waiting(run, "the endpoint", client):
             return Checked("sandbox", None, validate_key(client))
     refuse_keyless(settings)
-    found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
-    for warning in found.warnings:
-        run.warn(warning)
+    found = find_key(run, settings)
     assert found.secret is not None  # noqa: S101 - keyless endpoints are refused above
     return Checked(found.source, found.secret, _ask(run, settings, found.secret))
 

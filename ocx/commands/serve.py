@@ -121,9 +121,12 @@ def _play_tape(run: Runtime, options: _TapeOptions) -> None:
     secrets: Sequence[Secret] = ()
     if options.record is not None or options.missing != "fail":
         from ocx.api.proxy import tls_context  # noqa: PLC0415 - as in _foreground
-        from ocx.keys.lookup import find_endpoint  # noqa: PLC0415 - as in _foreground
+        from ocx.keys import lookup  # noqa: PLC0415 - as in _foreground
 
-        endpoint = find_endpoint(run, run.settings())
+        settings = run.settings()
+        if settings.sandbox:
+            raise UsageError("the sandbox is not an endpoint", hint="name a profile with -P")
+        endpoint = lookup.endpoint(settings, lookup.find_key(run, settings).secret)
         upstream = Upstream(endpoint, tls_context(endpoint.ca_bundle))
         secrets = secrets_of(endpoint.headers, endpoint.proxy)
     if options.record is not None:

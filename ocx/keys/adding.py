@@ -1,11 +1,7 @@
-"""Validating a key: what its endpoint says, and the settings under which it may be sent there.
-
-A new key: read it, ask its endpoint about it, store it.
-"""
+"""What an endpoint says about a key; and a new key: read, asked about, stored, put to use."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -13,18 +9,12 @@ from ocx.api.balance import Balance, parse_balance
 from ocx.api.urls import origin
 from ocx.config.profiles import ConfigFile, choose_profile, load, users_of
 from ocx.config.saving import change_profile
-from ocx.config.schema import DEFAULT_BASE_URL, env_name
+from ocx.config.schema import DEFAULT_BASE_URL
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, ConfigError, CreditsError, OcxError, ServerError, UsageError
+from ocx.keys.client import open_client
 from ocx.keys.credentials import Keys, StoredKey, change_keys, stored_key
-from ocx.keys.lookup import (
-    FILE_VARIABLE,
-    PROVIDER_VARIABLE,
-    check_key,
-    client_for,
-    key_from,
-    read_key_file,
-)
+from ocx.keys.lookup import KEY_VARIABLES, FoundKey, check_key, key_from, read_key_file
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 
@@ -74,7 +64,7 @@ def ask_endpoint(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
     Raises:
         ConfigError: the key must not go there.
     """
-    with client_for(run, settings, secret) as client:
+    with open_client(run, settings, secret) as client:
         return validate_key(client, settings.balance_path, settings.balance_scale)
 
 
@@ -100,15 +90,25 @@ def refuse_keyless(settings: Settings) -> None:
 def settings_of(run: Runtime, key: StoredKey) -> Settings:
     """The settings under which a stored key may be sent: of a profile that uses it.
 
-    A key that no profile uses goes back to where it was added, without the headers of another
-    endpoint. -P chooses among several profiles.
+    That is the profile in force if it uses the key, else the first that does; -P chooses among
+    several. A key that no profile uses goes back to where it was added, without the headers of
+    another endpoint.
 
     Raises:
         ConfigError: flags or environment name another endpoint.
         UsageError: the endpoint takes no key of ours.
     """
-    users = users_of(load(run.terminal.env), key.name)
-    profile = _profile_for(run, key, users)
+    config = load(run.terminal.env)
+    users = users_of(config, key.name)
+    profile: str = choose_profile(config, run.flags, run.terminal.env).value
+    if users and profile not in users:
+        if run.flags.get("profile") is not None:
+            used = f"used by: {', '.join(users)}"
+            raise ConfigError(
+                f"profile {profile} does not use the key {key.name}",
+                hint=f"{used}; `ocx keys use {key.name} -P {profile}` changes it",
+            )
+        profile = users[0]
     settings = run.with_flags(profile=profile).settings()
     refuse_keyless(settings)
     home = settings.profile_base_url
@@ -125,14 +125,13 @@ def settings_of(run: Runtime, key: StoredKey) -> Settings:
 
 
 def _from_balance(reading: Balance) -> Verdict:
-    amounts = [b.amount for b in (reading, *reading.currencies) if b.amount is not None]
+    known = (reading, *reading.currencies)
+    amounts = [(each.amount, each.unit) for each in known if each.amount is not None]
     if reading.unlimited or not amounts:
         return Verdict("valid", "unlimited")
-    detail = ", ".join(
-        f"{b.amount:f} {b.unit}" for b in (reading, *reading.currencies) if b.amount is not None
-    )
+    detail = ", ".join(f"{amount:f} {unit}" for amount, unit in amounts)
     # A guessed number may be anything: it does not make a key useless.
-    if max(amounts) > 0 or reading.confidence == "guessed":
+    if max(amounts)[0] > 0 or reading.confidence == "guessed":
         return Verdict("valid", detail, None, reading.amount)
     error = CreditsError(f"no credits are left: the balance is {detail}")
     return Verdict("no credits", detail, error, reading.amount)
@@ -160,20 +159,6 @@ def _unknown(why: str) -> Verdict:
     return Verdict("could not tell", why, error)
 
 
-def _profile_for(run: Runtime, key: StoredKey, users: Sequence[str]) -> str:
-    """The profile in force if it uses the key, or nobody does; else the first that does."""
-    config = load(run.terminal.env)
-    current: str = choose_profile(config, run.flags, run.terminal.env).value
-    if not users or current in users:
-        return current
-    if run.flags.get("profile") is not None:
-        raise ConfigError(
-            f"profile {current} does not use the key {key.name}",
-            hint=f"used by: {', '.join(users)}; `ocx keys use {key.name} -P {current}` changes it",
-        )
-    return users[0]
-
-
 def refuse_stored(keys: Keys, name: str) -> None:
     """Refuse a name that is in use.
 
@@ -196,18 +181,15 @@ def read(run: Runtime, settings: Settings, name: str) -> Secret:
     """
     refuse_keyless(settings)
     path = run.flags.get("key_file")
-    if path is not None:
-        found = read_key_file(path, run.read_stdin)
-        secret, warnings = found.secret, found.warnings
-    elif run.terminal.stdin_tty:
-        secret, warnings = key_from(_prompt(run, name), "the key"), ()
+    if path is None and run.terminal.stdin_tty:
+        found = FoundKey(key_from(_prompt(run, name), "the key"), "the prompt")
     else:
-        secret, warnings = key_from(run.read_stdin(), "the key on stdin"), ()
-    assert secret is not None  # noqa: S101 - a key file always holds one, told to mypy
-    run.terminal.stderr.hide(secret)
-    for warning in (*warnings, *check_key(secret, "the key", settings.base_url)):
+        found = read_key_file(path or "-", run.read_stdin)
+    assert found.secret is not None  # noqa: S101 - each of them holds a key, told to mypy
+    run.terminal.stderr.hide(found.secret)
+    for warning in found.warnings + check_key(found.secret, "the key", settings.base_url):
         run.warn(warning)
-    return secret
+    return found.secret
 
 
 def _prompt(run: Runtime, name: str) -> str:
@@ -275,8 +257,7 @@ def use_where_none(run: Runtime, settings: Settings, key: StoredKey) -> list[str
 
     flags = {"profile": settings.profile}
     changed = change_profile(run.terminal.env, flags, change, create=False)
-    for note in changed.notes():
-        run.note(note)
+    run.notes(changed.notes())
     if used:
         run.note(f"profile {settings.profile} uses it from now on")
         _note_variables(run)
@@ -295,6 +276,6 @@ def warn_of_use(run: Runtime, key: StoredKey, profile: dict[str, Any]) -> None:
 
 
 def _note_variables(run: Runtime) -> None:
-    for variable in (env_name("api_key"), FILE_VARIABLE, PROVIDER_VARIABLE):
+    for variable in KEY_VARIABLES:
         if run.terminal.env.get(variable) and run.flags.get("profile") is None:
             run.note(f"{variable} is set, and comes first unless -P names the profile")

@@ -1,7 +1,4 @@
-"""The next step after an error, where the settings know more than the server's answer tells.
-
-From settings to an open client: its key, or the sandbox.
-"""
+"""From settings to an open client: its key, or the sandbox; and the next step after an error."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from ocx.config.settings import Settings
 from ocx.errors import AuthError, NetworkError, OcxError
 from ocx.keys.lookup import endpoint, find_key
 from ocx.runtime import Runtime
+from ocx.secret import Secret
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -29,48 +27,54 @@ def advise(error: OcxError, settings: Settings) -> None:
             f" `ocx -P {settings.profile} config unset auth`, then `ocx keys add`"
         )
     elif isinstance(error, NetworkError) and "Connection refused" in error.message:
-        error.hint = f"is the server running? `{_doctor(settings)}` tells more"
-
-
-def _doctor(settings: Settings) -> str:
-    words = ["ocx"]
-    if settings.from_flag("base_url"):
-        words += ["--base-url", settings.base_url]
-    elif settings.profile != "default":
-        words += ["-P", settings.profile]
-    return " ".join([*words, "doctor"])
+        same = ""
+        if settings.from_flag("base_url"):
+            same = f"--base-url {settings.base_url} "
+        elif settings.profile != "default":
+            same = f"-P {settings.profile} "
+        error.hint = f"is the server running? `ocx {same}doctor` tells more"
 
 
 @contextmanager
-def open_client(run: Runtime, settings: Settings) -> Iterator[Client]:
-    """An open client for the endpoint that `settings` mean; raises as `open_endpoint`."""
+def open_client(run: Runtime, settings: Settings, key: Secret | None = None) -> Iterator[Client]:
+    """An open client for the endpoint that `settings` mean; as `open_endpoint`."""
     from ocx.api import Client  # httpx: a batch opens the endpoint alone
 
-    with open_endpoint(run, settings) as found, Client(found) as client:
+    with open_endpoint(run, settings, key) as found, Client(found) as client:
         yield client
 
 
 @contextmanager
-def open_endpoint(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
+def open_endpoint(
+    run: Runtime, settings: Settings, key: Secret | None = None
+) -> Iterator[Endpoint]:
     """The endpoint that `settings` mean, with its key, which stderr hides from now on.
+
+    Args:
+        key: to be sent instead of the one that the settings mean; the sandbox takes none.
 
     Raises:
         AuthError: there is no key.
-        ConfigError: the URL is refused, or the key cannot be read.
+        ConfigError: the URL is refused, the key cannot be read, or must not go there.
     """
     run.start_logging()
-    if not settings.sandbox:
-        found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
-        for warning in found.warnings:
-            run.warn(warning)
-        if found.secret is not None:
-            run.terminal.stderr.hide(found.secret)
-        try:
-            yield endpoint(settings, found.secret)
-        except OcxError as error:
-            advise(error, settings)
-            raise
+    if settings.sandbox:
+        with _sandbox(run, settings) as found:
+            yield found
         return
+    if key is None:
+        key = find_key(run, settings).secret
+    else:
+        run.terminal.stderr.hide(key)
+    try:
+        yield endpoint(settings, key)
+    except OcxError as error:
+        advise(error, settings)
+        raise
+
+
+@contextmanager
+def _sandbox(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
     from ocx.serve.launch import sandbox  # a whole HTTP server, only if it is asked for
 
     by_flag = settings.from_flag("sandbox")

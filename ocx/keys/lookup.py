@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocx.api.types import Endpoint
 from ocx.api.urls import is_loopback, origin
@@ -19,16 +19,13 @@ from ocx.owners import is_out_of_reach
 from ocx.secret import Secret, word_of_argv
 
 if TYPE_CHECKING:
-    from ocx.api import Client
     from ocx.runtime import Runtime
 
 PROVIDER_VARIABLE = "OPENCODEX_API_KEY"
-FILE_VARIABLE = env_name("api_key_file")
-_SECRETS = ("/run/secrets", "/var/run/secrets")
+KEY_VARIABLES = (env_name("api_key"), env_name("api_key_file"), PROVIDER_VARIABLE)
+"""The variables of the environment that hold or name a key, the first that is set wins."""
+_MOUNTED = ("/run/secrets", "/var/run/secrets")
 _KEY_FILE_CAP = 64 * 1024
-_NO_KEY_HINT = (
-    "store one with `ocx keys add NAME`, or set OPENCODEX_API_KEY; `--sandbox` needs no key"
-)
 _ENDPOINT_SETTINGS = BY_NAME.keys() & {item.name for item in fields(Endpoint)}
 _QUOTES = frozenset("\"'`“”‘’")
 _SHAPE_HINT = "a key is 1 to 512 printable ASCII characters without spaces or line breaks"
@@ -46,46 +43,65 @@ class FoundKey(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-class Located(NamedTuple):
-    """Where the key would come from; `fetch` reads it, or runs the command that prints it."""
+class KeySource(NamedTuple):
+    """Where the key comes from; `reader` reads it there.
 
-    source: str
-    fetch: Callable[[], FoundKey]
-    quiet: bool = True
-    """Fetching reads no stdin and runs nothing."""
-
-
-def find_key(
-    settings: Settings, flags: Mapping[str, Any], env: Env, read_stdin: Callable[[], bytes]
-) -> FoundKey:
-    """The key for `settings.base_url`; the first hit of the lookup order wins.
-
-    Raises:
-        AuthError: there is none, or the stored one is gone.
-        ConfigError: it is malformed or unreadable, belongs to `ocx serve` elsewhere, or
-            `api_key_command` failed.
-        UsageError: `--key-file` for an endpoint that wants no key.
+    Attributes:
+        has_side_effects: reading takes stdin, or runs a program.
     """
-    return locate_key(settings, flags, env, read_stdin).fetch()
+
+    name: str
+    reader: Callable[[], FoundKey]
+    has_side_effects: bool = False
+
+    def read(self, settings: Settings) -> FoundKey:
+        """The key, which may go to `settings.base_url`.
+
+        Raises:
+            AuthError: the stored one is gone.
+            ConfigError: it is malformed or unreadable, belongs to `ocx serve` elsewhere, or
+                `api_key_command` failed.
+        """
+        found = self.reader()
+        if found.secret is None:
+            return found
+        warnings = check_key(found.secret, f"the key ({found.source})", settings.base_url)
+        return found._replace(warnings=found.warnings + warnings)
 
 
-def locate_key(
-    settings: Settings, flags: Mapping[str, Any], env: Env, read_stdin: Callable[[], bytes]
-) -> Located:
-    """The same, without fetching it.
+def find_key(run: Runtime, settings: Settings) -> FoundKey:
+    """The key for `settings.base_url`, which stderr hides from now on; its warnings are shown.
+
+    Raises: as `locate_key` and `KeySource.read`.
+    """
+    found = locate_key(run, settings).read(settings)
+    for warning in found.warnings:
+        run.warn(warning)
+    if found.secret is not None:
+        run.terminal.stderr.hide(found.secret)
+    return found
+
+
+def locate_key(run: Runtime, settings: Settings) -> KeySource:
+    """Where the key for `settings.base_url` comes from; the first source that has one wins.
 
     Raises:
-        AuthError: there is none.
-        ConfigError: there is none, and what may name one cannot be reached.
+        AuthError: none has.
+        ConfigError: none has, and what may name one cannot be reached.
         UsageError: `--key-file` for an endpoint that wants no key.
     """
     if settings.sandbox:  # a real key never goes there; it makes its own
-        return Located("sandbox", lambda: FoundKey(None, "sandbox"))
-    path = flags.get("key_file")
+        return KeySource("sandbox", lambda: FoundKey(None, "sandbox"))
     if settings.auth == "none":
-        return _no_auth(settings, path)
-    for located in _candidates(settings, path, env, read_stdin):
-        return located
+        if run.flags.get("key_file") is not None:
+            raise UsageError(
+                f"--key-file is given, but profile {settings.profile} has auth = none",
+                hint="leave it out, or use another profile with -P",
+            )
+        return KeySource("auth = none", lambda: FoundKey(None, "auth = none"))
+    env = run.terminal.env
+    for source in _sources(run, settings, env):
+        return source
     config = if_known(config_file, env)
     if config is not None and is_out_of_reach(config):
         raise out_of_reach(config, f"set {env_name('api_key')}; {ELSEWHERE}")
@@ -111,40 +127,6 @@ def endpoint(settings: Settings, key: Secret | None, base_url: str | None = None
     same["base_url"] = url
     same["ca_bundle"] = expand(settings.ca_bundle) if settings.ca_bundle else None
     return Endpoint(**same, key=key, allow_http=settings.auth == "none")
-
-
-def find_endpoint(run: Runtime, settings: Settings) -> Endpoint:
-    """The endpoint with its key, which stderr hides from now on.
-
-    Raises:
-        AuthError: there is no key.
-        ConfigError: as `endpoint`.
-        UsageError: the settings mean the sandbox, which has no endpoint of its own.
-    """
-    if settings.sandbox:
-        raise UsageError("the sandbox is not an endpoint", hint="name a profile with -P")
-    found = find_key(settings, run.flags, run.terminal.env, run.read_stdin)
-    for warning in found.warnings:
-        run.warn(warning)
-    if found.secret is not None:
-        run.terminal.stderr.hide(found.secret)
-    return endpoint(settings, found.secret)
-
-
-def client_for(
-    run: Runtime, settings: Settings, key: Secret | None, base_url: str | None = None
-) -> Client:
-    """A client that sends `key`, which stderr hides from now on; what it logs goes there.
-
-    Raises:
-        ConfigError: as `endpoint`.
-    """
-    from ocx.api import Client  # an HTTP library: `keys list` must not pay for it
-
-    run.start_logging()
-    if key is not None:
-        run.terminal.stderr.hide(key)
-    return Client(endpoint(settings, key, base_url))
 
 
 def key_from(data: bytes | str, what: str) -> Secret:
@@ -197,79 +179,59 @@ def read_key_file(path: str, read_stdin: Callable[[], bytes]) -> FoundKey:
     return _key_in(path)
 
 
-def _key_in(path: str) -> FoundKey:
+def _key_in(path: str, source: str = "--key-file") -> FoundKey:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - one call less than Path's
+        with open(path, "rb") as file:  # noqa: PTH123 - a NUL in it is a ValueError here
             data, mode = file.read(_KEY_FILE_CAP), os.fstat(file.fileno()).st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigError(f"cannot read the key file {word_of_argv(path)}: {reason}") from error
     loose = stat.S_ISREG(mode) and mode & 0o077 and not _is_mounted_secret(path, mode)
     warnings = (f"{path} can be read by others (mode {mode & 0o777:04o})",) if loose else ()
-    return FoundKey(key_from(data, f"the key in {path}"), "--key-file", warnings)
+    return FoundKey(key_from(data, f"the key in {path}"), source, warnings)
 
 
 def _is_mounted_secret(path: str, mode: int) -> bool:
     """Docker and Kubernetes mount secrets so that the container's user, whoever it is, can read."""
     real = os.path.realpath(path)
-    return not mode & 0o022 and any(real.startswith(f"{folder}/") for folder in _SECRETS)
+    return not mode & 0o022 and any(real.startswith(f"{folder}/") for folder in _MOUNTED)
 
 
-def _no_auth(settings: Settings, path: str | None) -> Located:
+def _sources(run: Runtime, settings: Settings, env: Env) -> Iterator[KeySource]:
+    """Every source that has a key, the first to be asked first."""
+    own, file, provider = KEY_VARIABLES
+    path = run.flags.get("key_file")
     if path is not None:
-        raise UsageError(
-            f"--key-file is given, but profile {settings.profile} has auth = none",
-            hint="leave it out, or use another profile with -P",
-        )
-    return Located("auth = none", lambda: FoundKey(None, "auth = none"))
-
-
-def _candidates(
-    settings: Settings, path: str | None, env: Env, read_stdin: Callable[[], bytes]
-) -> Iterator[Located]:
-    if path is not None:
-        yield Located(
-            "--key-file", lambda: _allowed(read_key_file(path, read_stdin), settings), path != "-"
-        )
+        yield KeySource("--key-file", lambda: read_key_file(path, run.read_stdin), path == "-")
     if settings.from_flag("profile"):
-        yield from _profile_key(settings, env)
-    if env.get(env_name("api_key")):
-        yield _variable(env_name("api_key"), settings, env)
-    if value_in(env, FILE_VARIABLE):
-        yield _file_variable(settings, env)
-    if env.get(PROVIDER_VARIABLE) and _provider_may(settings):
-        yield _variable(PROVIDER_VARIABLE, settings, env)
-    yield from _profile_key(settings, env)
+        yield from _profile_sources(settings, env)
+    if env.get(own):
+        yield _variable(own, env)
+    if path_in_env := value_in(env, file):
+        source = f"environment {file}"
+        yield KeySource(source, lambda: _key_in(expand(path_in_env), source))
+    if env.get(provider) and (
+        settings.sources["base_url"].is_explicit or _is_provider(settings.base_url)
+    ):
+        yield _variable(provider, env)
+    yield from _profile_sources(settings, env)
 
 
-def _variable(name: str, settings: Settings, env: Env) -> Located:
-    def fetch() -> FoundKey:
-        return _allowed(FoundKey(key_from(env[name], name), source), settings)
-
+def _variable(name: str, env: Env) -> KeySource:
     source = f"environment {name}"
-    return Located(source, fetch)
+    return KeySource(source, lambda: FoundKey(key_from(env[name], name), source))
 
 
-def _file_variable(settings: Settings, env: Env) -> Located:
-    def fetch() -> FoundKey:
-        found = _key_in(expand(value_in(env, FILE_VARIABLE)))
-        return _allowed(found._replace(source=source), settings)
-
-    source = f"environment {FILE_VARIABLE}"
-    return Located(source, fetch)
-
-
-def _profile_key(settings: Settings, env: Env) -> Iterator[Located]:
+def _profile_sources(settings: Settings, env: Env) -> Iterator[KeySource]:
     """The profile's own key, which goes to the profile's own origin and nowhere else."""
     if origin(settings.base_url) != origin(settings.profile_base_url):
         return
     if settings.api_key_command:
         source = f"api_key_command of profile {settings.profile}"
-        yield Located(source, lambda: _allowed(_commanded(settings, source, env), settings), False)
+        yield KeySource(source, lambda: _commanded(settings, source, env), True)
     if settings.key_name is not None:
-        yield Located(
-            f"key {settings.key_name}", lambda: _allowed(_stored(settings, env), settings)
-        )
+        name = settings.key_name
+        yield KeySource(f"key {name}", lambda: _stored(settings, name, env))
 
 
 def _commanded(settings: Settings, source: str, env: Env) -> FoundKey:
@@ -277,17 +239,14 @@ def _commanded(settings: Settings, source: str, env: Env) -> FoundKey:
     return FoundKey(key_from(output, f"the output of {source}"), source)
 
 
-_STORE_HINT = "`ocx keys add {0}` stores it; `ocx keys use NAME` takes another"
-
-
-def _stored(settings: Settings, env: Env) -> FoundKey:
-    name = settings.key_name or ""
+def _stored(settings: Settings, name: str, env: Env) -> FoundKey:
     stored = load_keys(env).get(name)
     if stored is None:
-        # Not the next place: a key meant for somewhere else would go to this profile's endpoint.
+        # Not the next source: its key may belong to another endpoint.
+        own = f"`ocx keys add {name}` stores it; `ocx keys use NAME` takes another"
         raise AuthError(
             f"profile {settings.profile} uses the key {name}, and no such key is stored",
-            hint=OWN_KEYS if is_default_key(name, env) else _STORE_HINT.format(name),
+            hint=OWN_KEYS if is_default_key(name, env) else own,
         )
     if stored.base_url is not None and origin(stored.base_url) != origin(settings.base_url):
         keys = f"ocx -P {settings.profile} keys"
@@ -297,17 +256,6 @@ def _stored(settings: Settings, env: Env) -> FoundKey:
             hint=f"for one of its own: `{keys} add NAME`, then `{keys} use NAME`",
         )
     return FoundKey(stored.secret, f"key {name}")
-
-
-def _allowed(found: FoundKey, settings: Settings) -> FoundKey:
-    assert found.secret is not None  # noqa: S101 - every fetch above reads one, told to mypy
-    what = f"the key ({found.source})"
-    more = check_key(found.secret, what, settings.base_url)
-    return found._replace(warnings=(*found.warnings, *more))
-
-
-def _provider_may(settings: Settings) -> bool:
-    return settings.sources["base_url"].is_explicit or _is_provider(settings.base_url)
 
 
 def _is_provider(url: str) -> bool:
@@ -322,7 +270,7 @@ def _missing_hint(settings: Settings, env: Env) -> str:
             f"the key of profile {settings.profile} goes only to {settings.profile_base_url}; "
             "use --key-file, OCX_API_KEY, or a profile for this endpoint"
         )
-    for variable in (env_name("api_key"), FILE_VARIABLE, PROVIDER_VARIABLE):
+    for variable in KEY_VARIABLES:
         if variable in env and not value_in(env, variable):
             return f"{variable} is set, and empty: a secret that this job may not see?"
     if env.get(PROVIDER_VARIABLE):
@@ -330,4 +278,4 @@ def _missing_hint(settings: Settings, env: Env) -> str:
             f"{PROVIDER_VARIABLE} goes only to opencodex.hk; store a key for this profile with "
             f"`ocx keys add NAME -P {settings.profile}`"
         )
-    return _NO_KEY_HINT
+    return "store one with `ocx keys add NAME`, or set OPENCODEX_API_KEY; `--sandbox` needs no key"

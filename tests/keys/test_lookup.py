@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,6 @@ from ocx.keys import credentials, lookup
 from ocx.keys.lookup import (
     check_key,
     endpoint,
-    find_key,
     key_from,
     locate_key,
     read_key_file,
@@ -29,6 +30,14 @@ ELSEWHERE = "https://other.example/v1"
 
 def key(name: str) -> str:
     return f"sk-live-{name}-0123456789abcdef"
+
+
+def called(env: dict[str, str], flags: dict[str, Any], read_stdin: Callable[[], bytes]) -> Any:
+    """A run of a command, as far as a key is looked for."""
+    terminal = SimpleNamespace(env=env)
+    return SimpleNamespace(
+        terminal=terminal, flags=flags, read_stdin=read_stdin, settings=lambda: resolve(flags, env)
+    )
 
 
 class Setup:
@@ -48,8 +57,9 @@ class Setup:
         path.chmod(mode)
 
     def find(self, stdin: bytes = b"", **flags: Any) -> Any:
-        settings = resolve(flags, self.env)
-        return find_key(settings, flags, self.env, lambda: stdin)
+        run = called(self.env, flags, lambda: stdin)
+        settings = run.settings()
+        return locate_key(run, settings).read(settings)
 
 
 @pytest.fixture
@@ -158,7 +168,7 @@ def test_a_key_file_of_the_environment_that_is_not_there(setup: Setup, name: str
 def test_a_mounted_secret_may_be_read_by_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, mode: int, warned: bool
 ) -> None:
-    monkeypatch.setattr(lookup, "_SECRETS", (str(tmp_path / "run" / "secrets"),))
+    monkeypatch.setattr(lookup, "_MOUNTED", (str(tmp_path / "run" / "secrets"),))
     (tmp_path / "run" / "secrets").mkdir(parents=True)
     path = tmp_path / place
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -254,12 +264,13 @@ def test_locating_reads_nothing(everything: Setup, tmp_path: Path) -> None:
         def no_stdin() -> bytes:
             raise AssertionError("stdin was read")
 
-        return locate_key(resolve(flags, everything.env), flags, everything.env, no_stdin)
+        run = called(everything.env, flags, no_stdin)
+        return locate_key(run, run.settings())
 
-    assert not located(key_file="-").quiet
-    assert not located(profile="asks").quiet
-    assert located(key_file="/no/such/file").quiet
-    assert located(profile="work").quiet
+    assert located(key_file="-").has_side_effects
+    assert located(profile="asks").has_side_effects
+    assert not located(key_file="/no/such/file").has_side_effects
+    assert not located(profile="work").has_side_effects
 
 
 BAD_KEYS = ["", " \n", "sk-live-q q9z", "sk-live-q\nq9z", "sk-live-é", "sk-live-\x7f", "k" * 513]

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from io import StringIO
+from typing import Any
+
 import pytest
 
 from ocx.config.settings import resolve
 from ocx.errors import UsageError
-from ocx.keys.tool_environment import handover
+from ocx.keys.tool_environment import ToolEnvironment, tool_environment
+from ocx.runtime import Runtime
 from ocx.secret import Secret
+from ocx.terminal import Output, RedactingStderr, Terminal
 
 KEY = Secret("sk-live-Te5tKey0000000000000000000001a2b")
 URL = "https://api.example/v1"
+WITH_KEY = {"OCX_API_KEY": KEY.reveal()}
+
+
+def handed_over(flags: dict[str, Any], env: dict[str, str]) -> ToolEnvironment:
+    terminal = Terminal(None, Output(None), RedactingStderr(StringIO()), env)
+    run = Runtime(terminal, flags)
+    return tool_environment(run, run.settings(model=flags.get("model")))
 
 
 def test_every_name_that_tools_read() -> None:
-    found = handover(resolve({"base_url": URL}, {}), KEY)
+    found = handed_over({"base_url": URL}, WITH_KEY)
     assert found.variables == {
         "OPENAI_BASE_URL": URL,
         "OPENAI_API_BASE": URL,
@@ -28,13 +40,13 @@ def test_every_name_that_tools_read() -> None:
 
 def test_a_model_that_was_chosen() -> None:
     for flags, env in (({"model": "m"}, {}), ({}, {"OCX_MODEL": "m"})):
-        found = handover(resolve(flags, env), KEY).variables
+        found = handed_over(flags, WITH_KEY | env).variables
         assert found["OPENAI_MODEL"] == found["OCX_MODEL"] == "m"
-    assert "OPENAI_MODEL" not in handover(resolve({}, {}), KEY).variables
+    assert "OPENAI_MODEL" not in handed_over({}, WITH_KEY).variables
 
 
 def test_flags_for_an_ocx_below() -> None:
-    found = handover(resolve({"timeout": 5.0, "retries": 0}, {}), KEY).variables
+    found = handed_over({"timeout": 5.0, "retries": 0}, WITH_KEY).variables
     assert (found["OCX_TIMEOUT"], found["OCX_RETRIES"]) == ("5.0", "0")
     again = resolve({}, found)
     assert (again.timeout, again.retries) == (5.0, 0)
@@ -43,8 +55,7 @@ def test_flags_for_an_ocx_below() -> None:
 def test_an_endpoint_without_keys_gets_none_of_ours(tmp_path) -> None:  # type: ignore[no-untyped-def]
     config = tmp_path / "config.toml"
     config.write_text(f'[profiles.lan]\nbase_url = "{URL}"\nauth = "none"\n')
-    settings = resolve({"profile": "lan"}, {"OCX_CONFIG": str(config)})
-    found = handover(settings, None)
+    found = handed_over({"profile": "lan"}, {"OCX_CONFIG": str(config)})
     assert found.variables["OPENAI_API_KEY"] == "none"
     assert found.variables["OCX_PROFILE"] == "lan"
     assert not {"OCX_API_KEY", "OPENCODEX_API_KEY"} & found.variables.keys()
@@ -53,12 +64,12 @@ def test_an_endpoint_without_keys_gets_none_of_ours(tmp_path) -> None:  # type: 
 
 
 def test_masked() -> None:
-    found = handover(resolve({}, {}), KEY).masked()
+    found = handed_over({}, WITH_KEY).masked()
     assert KEY.reveal() not in found.values()
     assert found["OPENAI_API_KEY"] == KEY.masked()
 
 
 def test_the_sandbox_is_not_for_others() -> None:
     with pytest.raises(UsageError, match="sandbox") as error:
-        handover(resolve({"sandbox": True}, {}), None)
+        handed_over({"sandbox": True}, {})
     assert "ocx serve -- CMD" in str(error.value.hint)
