@@ -22,6 +22,7 @@ Form = Literal["bar", "plain", "json"]
 _EVERY: dict[Form, float] = {"bar": 0.2, "plain": 10.0, "json": 1.0}
 _BAR = 8
 _CLEAR = "\r\x1b[K"
+_WINDOW = 10.0  # seconds that the rate is taken of
 
 
 class Snapshot(NamedTuple):
@@ -52,100 +53,6 @@ class Snapshot(NamedTuple):
     waiting: str = ""
 
 
-@contextmanager
-def showing(terminal: Terminal, form: Form | None, look: Callable[[], Snapshot]) -> Iterator[None]:
-    """Show what `look` returns, again and again until the block ends."""
-    if form is None:
-        yield
-        return
-    over = threading.Event()
-
-    def run(form: Form = form) -> None:
-        while not over.wait(_EVERY[form]):
-            terminal.stderr.write(_written(look(), form, terminal.width))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        terminal.stderr.write(_written(look(), form, terminal.width))
-        if form == "bar":
-            terminal.stderr.write("\n")
-
-
-def bar_line(snapshot: Snapshot, width: int) -> str:
-    """One line of at most `width` columns; what matters less is left out first."""
-    finished = snapshot.done + snapshot.failed + snapshot.skipped
-    parts = _parts(snapshot)
-    if snapshot.total:
-        share = min(1.0, finished / snapshot.total)
-        bar = bars([round(share * 1000), 1000], _BAR)[0]
-        parts = [f"{bar:░<{_BAR}} {share:4.0%}", *parts]
-    line = parts[0]
-    for part in parts[1:]:
-        if len(line) + 2 + len(part) < width:
-            line += f"  {part}"
-    return line[: width - 1]
-
-
-def plain_line(snapshot: Snapshot) -> str:
-    """The same without a bar, whole."""
-    return ", ".join(_parts(snapshot))
-
-
-def duration(seconds: float) -> str:
-    """`0:07`, `12:34` or `1:02:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def amount(number: float) -> str:
-    """Credits in at most four digits, or all those before the point."""
-    return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
-
-
-def count(number: int) -> str:
-    """`950`, `12.3k`, `4.6M`."""
-    for size, unit in ((10**6, "M"), (10**4, "k")):
-        if number >= size:
-            return f"{number / (10**6 if unit == 'M' else 1000):.1f}{unit}"
-    return f"{number:,}"
-
-
-def _parts(snapshot: Snapshot) -> list[str]:
-    """What there is to say, the most important first."""
-    finished = snapshot.done + snapshot.failed + snapshot.skipped
-    of = f"/{snapshot.total:,}" if snapshot.total is not None else ""
-    parts = [f"{finished:,}{of} rows", f"{snapshot.failed:,} failed"]
-    if snapshot.waiting:
-        return [parts[0], snapshot.waiting, parts[1]]
-    if snapshot.seconds_left is not None:
-        parts.append(f"{duration(snapshot.seconds_left)} left")
-    if snapshot.credits is not None:
-        forecast = f" of ~{amount(snapshot.forecast)}" if snapshot.forecast is not None else ""
-        parts.append(f"{amount(snapshot.credits)}{forecast} credits")
-    parts.append(f"{snapshot.rows_per_second:,.1f} rows/s")
-    limit = f" ({snapshot.limited_by})" if snapshot.limited_by else ""
-    parts.append(f"{snapshot.at_once} at once{limit}")
-    parts.append(f"{count(snapshot.tokens)} tokens")
-    return parts
-
-
-def _written(snapshot: Snapshot, form: Form, width: int) -> str:
-    if form == "bar":
-        return _CLEAR + bar_line(snapshot, width)
-    if form == "plain":
-        return f"ocx: {plain_line(snapshot)}\n"
-    return json.dumps(snapshot._asdict()) + "\n"
-
-
-_WINDOW = 10.0  # seconds that the rate is taken of
-
-
 class Progress:
     """Called, it looks at a run that another thread works at; a number may be one row old."""
 
@@ -158,14 +65,12 @@ class Progress:
         summary, scheduler = self._run.summary, self._run.scheduler
         done, failed = summary.done, summary.failed
         rate = self._rate(done + failed)
-        left = None
+        left = credits = forecast = None
         if summary.total is not None:
             left = max(0, summary.total - summary.skipped - done - failed)
-        known = summary.credits if done > summary.unknown_costs else None
-        credits = float(known) if known is not None else None
-        forecast = None
-        if credits is not None and left is not None and done:
-            forecast = credits + credits / done * left
+        if done > summary.unknown_costs:
+            credits = float(summary.credits)
+            forecast = credits + credits / done * left if left is not None else None
         return Snapshot(
             summary.total,
             done,
@@ -190,13 +95,99 @@ class Progress:
         return (finished - before) / (now - then) if now > then else 0.0
 
 
-def form_of(run: Runtime, wanted: str) -> Form | None:
-    """How the progress is shown; None for not at all."""
-    if run.quiet or wanted == "off":
+def form_of(ctx: Runtime, wanted: str) -> Form | None:
+    """How the progress is shown; None for not at all. With --json all of stderr is JSON."""
+    if ctx.quiet or wanted == "off" or (ctx.json and wanted == "auto"):
         return None
-    if run.json:
-        return None if wanted == "auto" else "json"  # all that stderr gets is JSON then
-    if wanted == "auto":
-        moving = run.terminal.stderr_tty and run.terminal.env.get("TERM") != "dumb"
-        return "bar" if moving else None
-    return "plain" if wanted == "plain" else "json"
+    if wanted != "auto":
+        return "plain" if wanted == "plain" and not ctx.json else "json"
+    moving = ctx.terminal.stderr_tty and ctx.terminal.env.get("TERM") != "dumb"
+    return "bar" if moving else None
+
+
+@contextmanager
+def showing(terminal: Terminal, form: Form | None, look: Callable[[], Snapshot]) -> Iterator[None]:
+    """Show what `look` returns, again and again until the block ends."""
+    if form is None:
+        yield
+        return
+    over, every, end = threading.Event(), _EVERY[form], "\n" if form == "bar" else ""
+
+    def show(end: str = "") -> None:
+        terminal.stderr.write(_written(look(), form, terminal.width) + end)
+
+    def run() -> None:
+        while not over.wait(every):
+            show()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        show(end)
+
+
+def _written(snapshot: Snapshot, form: Form, width: int) -> str:
+    if form == "bar":
+        return _CLEAR + bar_line(snapshot, width)
+    if form == "plain":
+        return f"ocx: {', '.join(_parts(snapshot))}\n"
+    return json.dumps(snapshot._asdict()) + "\n"
+
+
+def bar_line(snapshot: Snapshot, width: int) -> str:
+    """One line of at most `width` columns; what matters less is left out first."""
+    line, *parts = _parts(snapshot)
+    if snapshot.total:
+        finished = snapshot.done + snapshot.failed + snapshot.skipped
+        share = min(1.0, finished / snapshot.total)
+        bar = bars([round(share * 1000), 1000], _BAR)[0]
+        parts.insert(0, line)
+        line = f"{bar:░<{_BAR}} {share:4.0%}"
+    for part in parts:
+        if len(line) + 2 + len(part) < width:
+            line += f"  {part}"
+    return line[: width - 1]
+
+
+def _parts(snapshot: Snapshot) -> list[str]:
+    """What there is to say, the most important first."""
+    finished = snapshot.done + snapshot.failed + snapshot.skipped
+    of = f"/{snapshot.total:,}" if snapshot.total is not None else ""
+    parts = [f"{finished:,}{of} rows", f"{snapshot.failed:,} failed"]
+    if snapshot.waiting:
+        return [parts[0], snapshot.waiting, parts[1]]
+    if snapshot.seconds_left is not None:
+        parts.append(f"{duration(snapshot.seconds_left)} left")
+    if snapshot.credits is not None:
+        forecast = f" of ~{amount(snapshot.forecast)}" if snapshot.forecast is not None else ""
+        parts.append(f"{amount(snapshot.credits)}{forecast} credits")
+    limit = f" ({snapshot.limited_by})" if snapshot.limited_by else ""
+    return [
+        *parts,
+        f"{snapshot.rows_per_second:,.1f} rows/s",
+        f"{snapshot.at_once} at once{limit}",
+        f"{count(snapshot.tokens)} tokens",
+    ]
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:34` or `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def amount(number: float) -> str:
+    """Credits in at most four digits, or all those before the point."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
+
+
+def count(number: int) -> str:
+    """`950`, `12.3k`, `4.6M`."""
+    if number >= 10**6:
+        return f"{number / 10**6:.1f}M"
+    return f"{number / 1000:.1f}k" if number >= 10**4 else f"{number:,}"

@@ -21,7 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ocx.batch.result import Answer
 from ocx.chat.prices import Price, worst_of
@@ -57,9 +57,6 @@ class BudgetLimits:
     def any(self) -> bool:
         return self.max_credits is not None or self.min_balance is not None
 
-    def price(self, body: Mapping[str, Any]) -> Price | None:
-        return (self.prices or {}).get(str(body.get("model")))
-
     def worst(self, body: Mapping[str, Any]) -> Decimal | None:
         """The most that a request may cost, with the dearest model that may be asked."""
         return worst_of(body, self.fallbacks, self.prices or {}, self.requests)
@@ -68,52 +65,58 @@ class BudgetLimits:
         """What an answer cost, None if that is unknown, and who says so."""
         if answer.credits is not None:
             return answer.credits, answer.credits_source
-        price = self.price(body)
+        price = (self.prices or {}).get(str(body.get("model")))
         cost = price.of_usage(answer.usage) if price else None
         return cost, "unknown" if cost is None else "price"
 
 
+class _Reading(NamedTuple):
+    """Where things stood when the balance was asked for."""
+
+    spent: Decimal
+    assumed: Decimal
+    unknown_rows: int
+
+
 class Budget:
-    """Attributes:
-    spent: credits that are known to be charged.
-    assumed: the holds of requests whose cost is not known (yet).
-    held: the holds of the requests in flight.
-    by_balance: a cost was read from the balance, which others may spend too.
+    """What is spent and reserved, and whether one more row fits.
+
+    Attributes:
+        binds: there is a limit; `has_floor`: of the balance.
+        spent: credits that are known to be charged.
+        assumed: the holds of requests whose cost is not known (yet).
+        held: the holds of the requests in flight.
+        by_balance: a cost was read from the balance, which others may spend too.
     """
 
-    def __init__(self, limits: BudgetLimits, workers: int, spent: Decimal = _NONE) -> None:
+    def __init__(self, limits: BudgetLimits, workers: int) -> None:
         self._limits = limits
         self._workers = workers
-        self.spent = spent
-        self.assumed = _NONE
-        self.held = _NONE
+        self.binds = limits.any
+        self.has_floor = limits.min_balance is not None
+        self.spent = self.assumed = self.held = _NONE
         self.balance: Decimal | None = None
         self.by_balance = False
         self._largest: Decimal | None = None
         self._in_flight = 0
         self._unknown_rows = 0
         self._reading: _Reading | None = None
-        self._spent_at_balance = spent
+        self._spent_at_balance = _NONE
         self._committed = _NONE  # worst cases since the last reading began
         self._news = True  # something ended since then, so reading again can help
         self._ended = 0  # requests, since then
         self._read_at = -math.inf
 
-    @property
-    def binds(self) -> bool:
-        """There is one."""
-        return self._limits.any
-
     def worst(self, body: Mapping[str, Any]) -> Decimal | None:
         """What a request may cost, None while nothing is known."""
         worst = self._limits.worst(body)
-        if worst is not None:
-            return worst
-        return None if self._largest is None else self._largest * MARGIN
+        if worst is None and self._largest is not None:
+            return self._largest * MARGIN
+        return worst
 
     def admit(self, body: Mapping[str, Any]) -> Admission:
         """Whether a row may be sent now; `read` asks for the balance first."""
-        if not self._limits.any:
+        if not self.binds:
             return "go"
         if self.balance is None:
             return "wait" if self._reading else "read"
@@ -135,20 +138,14 @@ class Budget:
     @property
     def owes_reading(self) -> bool:
         """Rows have ended whose cost, or whose floor, only a last look at the balance can tell."""
-        if not self._news or self._reading:
-            return False
         floor = self.has_floor and self.balance is not None  # else nothing was sent
-        return floor or (self._limits.any and self._unknown_rows > 0)
-
-    @property
-    def has_floor(self) -> bool:
-        return self._limits.min_balance is not None
+        unknown = self.binds and self._unknown_rows > 0
+        return self._news and not self._reading and (floor or unknown)
 
     @property
     def is_below(self) -> bool:
         """The balance, as it was read last, is below the floor."""
-        least = self._limits.min_balance
-        return least is not None and self.balance is not None and self.balance < least
+        return self._above_floor() < 0
 
     def due(self, now: float) -> Admission:
         """`read` if it is time to look at the balance, whatever the answers say they cost."""
@@ -157,15 +154,6 @@ class Budget:
         if self._ended < READ_AFTER and now - self._read_at < READ_EVERY:
             return "go"
         return "wait" if self._reading else "read"
-
-    def _current(self, worst: Decimal) -> Admission:
-        """Go, unless too much has happened since the balance was read."""
-        too_much = self._committed + worst > self._allowance(worst)
-        if self._reading:
-            return "wait" if too_much or self._unknown_rows >= 2 * self._workers else "go"
-        if self._news and (too_much or self._unknown_rows >= self._workers):
-            return "read"
-        return "wait" if too_much and self._in_flight else "go"
 
     def hold(self, body: Mapping[str, Any]) -> Decimal:
         """Reserve the worst case of a row that is sent; give it back to `settle`."""
@@ -229,32 +217,29 @@ class Budget:
         """Read the balance if that can tell more, wait if something is under way, else `last`."""
         if self._reading:
             return "wait"
-        if self._news and (self._unknown_rows or self._limits.min_balance is not None):
+        if self._news and (self._unknown_rows or self.has_floor):
             return "read"
         return "wait" if self._in_flight else last
+
+    def _current(self, worst: Decimal) -> Admission:
+        """Go, unless too much has happened since the balance was read."""
+        allowance = max(self._above_floor() / _SHARE, worst * self._workers)
+        too_much = self._committed + worst > allowance
+        if self._reading:
+            return "wait" if too_much or self._unknown_rows >= 2 * self._workers else "go"
+        if self._news and (too_much or self._unknown_rows >= self._workers):
+            return "read"
+        return "wait" if too_much and self._in_flight else "go"
 
     def _left_credits(self) -> Decimal:
         most = self._limits.max_credits
         return _PLENTY if most is None else most - self.spent - self.assumed - self.held
 
     def _left_balance(self) -> Decimal:
-        least = self._limits.min_balance
-        if least is None or self.balance is None:
-            return _PLENTY
         since = self.spent - self._spent_at_balance
-        return self.balance - since - self.assumed - self.held - least
+        return self._above_floor() - since - self.assumed - self.held
 
-    def _allowance(self, worst: Decimal) -> Decimal:
+    def _above_floor(self) -> Decimal:
+        """What is left of the balance, as it was read last; plenty where there is no floor."""
         least = self._limits.min_balance
-        if least is None or self.balance is None:
-            return _PLENTY
-        return max((self.balance - least) / _SHARE, worst * self._workers)
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """Where things stood when the balance was asked for."""
-
-    spent: Decimal
-    assumed: Decimal
-    unknown_rows: int
+        return _PLENTY if least is None or self.balance is None else self.balance - least
