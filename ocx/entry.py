@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,21 +13,17 @@ from ocx import signals
 from ocx.errors import (
     ChildExit,
     Interrupted,
-    NoCommandError,
     OcxError,
     OutputClosed,
     Terminated,
-    UsageError,
     not_text,
 )
-from ocx.secret import word_of_argv
 from ocx.terminal import Terminal
 from ocx.terminal import write_failure as translate_write_failure
 from ocx.text import escape_control
 
 if TYPE_CHECKING:
     from ocx.cli.argv import Argv
-    from ocx.cli.typer_internals import Complaint
 
 
 def run(argv: Sequence[str]) -> NoReturn:
@@ -53,7 +48,12 @@ def run(argv: Sequence[str]) -> NoReturn:
     except OcxError as error:
         status = _report(terminal, error, words)
     except Exception as error:  # a bug: one line and exit 1, the traceback with --debug
-        status = _report(terminal, _unexpected(error), words)
+        bug = OcxError(
+            f"unexpected {type(error).__name__}: {error}",
+            hint="this is a bug: run it again with --debug and report what it shows",
+        )
+        bug.__cause__ = error
+        status = _report(terminal, bug, words)
     terminal.stderr.end()
     _flush_stdout()
     # Nothing is left to clean up, and taking Python apart is an eighth of a short run.
@@ -79,7 +79,6 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     import typer  # noqa: PLC0415 - see above
 
     from ocx.cli.table import root  # noqa: PLC0415 - the same
-    from ocx.cli.typer_internals import complaint  # noqa: PLC0415 - the same
     from ocx.runtime import Runtime  # noqa: PLC0415 - the same
 
     command = root()
@@ -100,22 +99,20 @@ def invoke(words: list[str], terminal: Terminal) -> None:
         if exit_.exit_code:
             raise ChildExit(exit_.exit_code) from None
     except typer.TyperException as error:
-        raise usage_error(complaint(error), words, terminal) from error
+        from ocx.cli.guesses import usage_error  # noqa: PLC0415 - only for an error
+
+        raise usage_error(error, words, terminal) from error
     except OSError as error:
         raise _translated(error) from error
     except UnicodeEncodeError as error:
         raise not_text(error) from error
 
 
-def _argv(words: Sequence[str]) -> Argv:
-    from ocx.cli.argv import read_argv  # noqa: PLC0415 - imports Typer, see invoke
-
-    return read_argv(words)
-
-
-def _known_argv(words: Sequence[str]) -> Argv | None:
+def _argv(words: Sequence[str]) -> Argv | None:
     try:
-        return _argv(words)
+        from ocx.cli.argv import read_argv  # noqa: PLC0415 - imports Typer, see invoke
+
+        return read_argv(words)
     except Exception:  # the program cannot be loaded: that is the error to report
         return None
 
@@ -126,47 +123,10 @@ def _translated(error: OSError) -> Exception:
     return OcxError(f"{error.filename}: {error.strerror}")
 
 
-def usage_error(found: Complaint, words: Sequence[str], terminal: Terminal) -> UsageError:
-    """A complaint of the parser as an error of ours, with the next step in it."""
-    path = found.command or _argv(words).title
-    if found.message is None:
-        from ocx.cli.table import short_help  # noqa: PLC0415 - imported already, see invoke
-
-        return NoCommandError(path, short_help(tuple(path.split()), terminal))
-    if path.startswith("ocx keys ") and "unexpected argument" in found.message:
-        # Likely a key of any shape: it is not repeated.
-        hint = "a key is read from stdin or --key-file, or asked for; never an argument"
-        return UsageError(f"{path} takes no more arguments", hint=hint)
-    message = re.sub(r"[^\s'\"`,]+", lambda word: word_of_argv(word.group()), found.message)
-    return UsageError(message, hint=_usage_hint(found, path))
-
-
-def _usage_hint(found: Complaint, path: str) -> str:
-    from ocx.cli.guesses import missing_hint, option_hint, see  # noqa: PLC0415 - only for an error
-
-    option = found.option
-    if option in {"--key", "--api-key", "--token"}:
-        return "keys are never given on the command line; store one with `ocx keys add NAME`"
-    if option[:1] == "-" and option[1:2].isdigit() and path == "ocx chat":
-        return "a prompt that starts with a dash goes after `--`: ocx chat -- " + option + " …"
-    if found.missing:
-        return missing_hint(path, found.given)
-    return option_hint(path, option, found.known) if found.known else see(path)
-
-
-def _unexpected(error: Exception) -> OcxError:
-    wrapped = OcxError(
-        f"unexpected {type(error).__name__}: {error}",
-        hint="this is a bug: run it again with --debug and report what it shows",
-    )
-    wrapped.__cause__ = error
-    return wrapped
-
-
 def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
     from ocx.output.results import write_failure  # noqa: PLC0415 - only for an error
 
-    argv = _known_argv(words)
+    argv = _argv(words)
     as_json = argv.has("--json") if argv else "--json" in words
     if argv.has("--debug") if argv else "--debug" in words:
         import traceback  # noqa: PLC0415 - only for --debug
@@ -189,7 +149,7 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
 def _stopped(terminal: Terminal, number: int, words: Sequence[str]) -> None:
     """A check that was stopped, by `timeout` perhaps, leaves no file that says OK."""
-    argv = _known_argv(words)
+    argv = _argv(words)
     if argv is not None and argv.monitor and argv.value("-o", "--output") is not None:
         from ocx.output.balance_output import tell_monitor  # noqa: PLC0415 - only then
 

@@ -77,7 +77,7 @@ def test_json_that_is_a_value_asks_for_nothing(argv: str, asked: bool) -> None:
     ],
 )
 def test_nagios(argv: str, nagios: bool) -> None:
-    assert read_argv(argv.split()).is_for_nagios is nagios
+    assert (read_argv(argv.split()).monitor == "nagios") is nagios
 
 
 @given(st.lists(st.sampled_from(["chat", "keys", "-s", "--", "-", "", "--json", "-P", "--x=1"])))

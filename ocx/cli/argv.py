@@ -46,10 +46,6 @@ class Argv(NamedTuple):
         form = self.value("--format") or ("json" if self.has("--json") else None)
         return form if form in {"nagios", "prometheus", "json"} else None
 
-    @property
-    def is_for_nagios(self) -> bool:
-        return self.monitor == "nagios"
-
 
 def read_argv(words: Sequence[str]) -> Argv:
     """Read a command line without judging it.

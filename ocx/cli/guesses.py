@@ -5,10 +5,16 @@ First what people type who know other programs, then the nearest name, then a pr
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
+from ocx.cli.argv import read_argv
+from ocx.cli.table import short_help
+from ocx.cli.typer_internals import Complaint, complaint
+from ocx.errors import NoCommandError, UsageError
 from ocx.secret import word_of_argv
+from ocx.terminal import Terminal
 from ocx.text import nearest
 
 _CLOSE = 0.8
@@ -101,6 +107,31 @@ _OPTIONS: dict[str, str] = {
 _OF_CHAT = frozenset(("-m", "--model", "-s", "--system", "-f", "--file", "-t", "-c", "-a", "-x"))
 
 
+def usage_error(error: Exception, words: Sequence[str], terminal: Terminal) -> UsageError:
+    """What the parser says against the command line `words`, with the next step in it."""
+    found = complaint(error)
+    path = found.command or read_argv(words).title
+    if found.message is None:
+        return NoCommandError(path, short_help(tuple(path.split()), terminal))
+    if path.startswith("ocx keys ") and "unexpected argument" in found.message:
+        # Likely a key of any shape: it is not repeated.
+        hint = "a key is read from stdin or --key-file, or asked for; never an argument"
+        return UsageError(f"{path} takes no more arguments", hint=hint)
+    message = re.sub(r"[^\s'\"`,]+", lambda word: word_of_argv(word.group()), found.message)
+    return UsageError(message, hint=_usage_hint(found, path))
+
+
+def _usage_hint(found: Complaint, path: str) -> str:
+    option = found.option
+    if option in {"--key", "--api-key", "--token"}:
+        return "keys are never given on the command line; store one with `ocx keys add NAME`"
+    if option[:1] == "-" and option[1:2].isdigit() and path == "ocx chat":
+        return f"a prompt that starts with a dash goes after `--`: ocx chat -- {option} …"
+    if found.missing and path == "ocx api" and found.given and not found.given[0].isupper():
+        return f"did you mean `ocx api GET {word_of_argv(found.given[0])}`?"
+    return _option_hint(path, option, found.known) if found.known else _see(path)
+
+
 def command_hint(path: str, words: Sequence[str], known: Iterable[str]) -> str:
     """The next step after `words`, of which the first is no command of the group `path`."""
     word, *rest = words
@@ -110,10 +141,10 @@ def command_hint(path: str, words: Sequence[str], known: Iterable[str]) -> str:
         return f"did you mean `{meant}`?"
     if near := nearest(word, known, _CLOSE):
         return f"did you mean `{path} {near}`?"
-    return f"to ask a model: ocx chat {_prompt(words)}" if path == "ocx" else see(path)
+    return f"to ask a model: ocx chat {_prompt(words)}" if path == "ocx" else _see(path)
 
 
-def option_hint(path: str, option: str, known: Sequence[str]) -> str:
+def _option_hint(path: str, option: str, known: Sequence[str]) -> str:
     """The next step after an option that the command `path` does not have."""
     meant = _OPTIONS.get(option)
     if meant in known:
@@ -125,17 +156,10 @@ def option_hint(path: str, option: str, known: Sequence[str]) -> str:
         return f"did you mean {near}?"
     if path == "ocx" and option in _OF_CHAT:
         return f"the command comes first: ocx chat {option} …"
-    return see(path)
+    return _see(path)
 
 
-def missing_hint(path: str, given: Sequence[str]) -> str:
-    """The next step where an argument is missing after those that are `given`."""
-    if path == "ocx api" and given and not given[0].isupper():
-        return f"did you mean `ocx api GET {word_of_argv(given[0])}`?"
-    return see(path)
-
-
-def see(path: str) -> str:
+def _see(path: str) -> str:
     """The hint where there is no guess."""
     return f"see `{path} --help`"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ocx.cli.parameters import SHARED
 from ocx.cli.typer_internals import Parameter, parameters
-from ocx.docs import Sample
+from ocx.docs import Sample, samples
 
 EXAMPLES = 3
 _SHARED = "Options that every command knows: see `ocx --help`."
@@ -93,9 +93,7 @@ def described(command: Any, path: tuple[str, ...], below: Sequence[Command]) -> 
     )
 
 
-def help_text(
-    command: Command, examples: Sequence[Sample], width: int, *, color: bool = False
-) -> str:
+def help_text(command: Command, width: int, *, color: bool = False) -> str:
     """The help of one command in lines of at most `width` columns, but for long words."""
     sections = {"Arguments": [(each.place, each.help) for each in command.arguments]}
     for heading, options in command.shown.items():
@@ -104,21 +102,19 @@ def help_text(
     lines = [*_usage(command, width), *_description(command, width)]
     is_root = len(command.path) == 1
     if is_root:  # a newcomer reads the beginning, or, on a small screen, scrolls up to it
-        lines += _examples(examples, width)
+        lines += _examples(command, width)
     lines += _commands(command, width)
     for title, rows in sections.items():
         lines += _section(title, rows, column, width)
     if not is_root:
-        lines += ["", *_wrapped(_SHARED, width, "", ""), *_examples(examples, width)]
+        lines += ["", *_wrapped(_SHARED, width, "", ""), *_examples(command, width)]
     return _joined(lines, color=color)
 
 
-def short_help(
-    command: Command, examples: Sequence[Sample], width: int, *, color: bool = False
-) -> str:
+def short_help(command: Command, width: int, *, color: bool = False) -> str:
     """What a group without a command is answered with: it fits on a screen of 24 lines."""
     lines = [*_usage(command, width), "", "Examples:"]
-    lines += [f"  {sample.code.splitlines()[0]}" for sample in examples[:EXAMPLES]]
+    lines += [f"  {sample.code.splitlines()[0]}" for sample in _samples(command)]
     lines += [*_commands(command, width), "", f"More: `{command.title} --help`"]
     return _joined(lines, color=color)
 
@@ -183,15 +179,19 @@ def _meaning(option: Parameter) -> str:
     return f"{option.help} [{limits}]" if limits else option.help
 
 
-def _examples(examples: Sequence[Sample], width: int) -> Iterator[str]:
-    """The first few; each sentence is a comment of the shell, so that all of it can be pasted."""
-    if examples:
-        yield from ("", "Examples:")
-    for n, sample in enumerate(examples[:EXAMPLES]):
-        if n:
-            yield ""
+def _samples(command: Command) -> list[Sample]:
+    """The first few, which stand in the help."""
+    return samples("-".join(command.path))[:EXAMPLES]
+
+
+def _examples(command: Command, width: int) -> Iterator[str]:
+    """Each sentence is a comment of the shell, so that all of it can be pasted."""
+    lead: tuple[str, ...] = ("", "Examples:")
+    for sample in _samples(command):
+        yield from lead
         yield from _wrapped(sample.text.rstrip(":."), width, "  # ", "  # ")
         yield from (f"  {line}" for line in sample.code.splitlines())
+        lead = ("",)
 
 
 def _wrapped(text: str, width: int, first: str, indent: str) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -133,8 +133,6 @@ _MODULES = {
 }
 """The modules of the commands that do not stand in the one of their first word."""
 
-Leaf = tuple[str, str]
-"""The name of a command, and what is said of it."""
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -142,7 +140,7 @@ class Verb(TyperCommand):
     """A command whose help stands under headings, with examples at its end."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        _write_help(self, ctx, formatter, [])
+        _write_help(self, ctx, formatter)
 
 
 class LazyGroup(TyperGroup):
@@ -175,81 +173,50 @@ class LazyGroup(TyperGroup):
         return build((*self.path, cmd_name), entry) if entry is not None else None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        _write_help(self, ctx, formatter, self.leaves())
-
-    def leaves(self) -> list[Leaf]:
-        """The commands below, with what is said of them."""
-        return [(name, _summary(entry)) for name, entry in self.table.items()]
+        _write_help(self, ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.table:
-            raise _unknown_command(args, ctx.command_path, list(self.table))
+            from ocx.cli.guesses import command_hint  # only on the way to an error
+
+            message = f"no such command: {word_of_argv(args[0])}"
+            raise UsageError(message, hint=command_hint(ctx.command_path, args, self.table))
         return super().resolve_command(ctx, args)
 
 
-def _write_help(command: Any, ctx: Any, formatter: Any, below: Sequence[Leaf]) -> None:
+def _write_help(command: Any, ctx: Any, formatter: Any) -> None:
     from ocx.cli.help import help_text  # a run that shows no help pays for none of it
-    from ocx.docs import samples
 
     terminal = runtime_of(ctx).terminal
     # Typer takes colours out where stdout is no terminal, unless it is told that they are meant.
     ctx.color = terminal.stdout_color(terminal.color)
-    path = tuple(ctx.command_path.split())
-    written = samples("-".join(path))
-    read = _read(command, path, below)
-    formatter.write(help_text(read, written, formatter.width, color=ctx.color))
-
-
-def _read(command: Any, path: tuple[str, ...], below: Sequence[Leaf]) -> Command:
-    from ocx.cli.help import Command, described
-
-    return described(command, path, [Command((*path, name), summary) for name, summary in below])
+    read = _read(command, tuple(ctx.command_path.split()))
+    formatter.write(help_text(read, formatter.width, color=ctx.color))
 
 
 def short_help(path: tuple[str, ...], terminal: Terminal) -> str:
     """What stderr shows where the group `path`, which begins with `ocx`, has no command."""
     from ocx.cli.help import short_help
-    from ocx.docs import samples
 
     group: Any = root()
     for name in path[1:]:
         group = group.get_command(None, name)
     width = min(terminal.width, _CONTEXT["max_content_width"]) - 2  # as Typer does for --help
     color = use_color(terminal.color, terminal.stderr_tty, terminal.env)
-    read = _read(group, path, group.leaves())
-    return short_help(read, samples("-".join(path)), width, color=color)
+    return short_help(_read(group, path), width, color=color)
+
+
+def _read(command: Any, path: tuple[str, ...]) -> Command:
+    """The command as data, what is below it as the table says."""
+    from ocx.cli.help import Command, described
+
+    table: Mapping[str, str | Group] = getattr(command, "table", {})
+    below = [Command((*path, name), _summary(entry)) for name, entry in table.items()]
+    return described(command, path, below)
 
 
 def _summary(entry: str | Group) -> str:
     return entry.summary if isinstance(entry, Group) else entry
-
-
-def _unknown_command(args: Sequence[str], path: str, known: list[str]) -> UsageError:
-    from ocx.cli.guesses import command_hint  # only on the way to an error
-
-    message = f"no such command: {word_of_argv(args[0])}"
-    return UsageError(message, hint=command_hint(path, args, known))
-
-
-def _typer(**options: Any) -> typer.Typer:
-    # Typer's own tracebacks print local variables, keys too.
-    return typer.Typer(
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-        context_settings=dict(_CONTEXT),
-        **options,
-    )
-
-
-def build(path: tuple[str, ...], entry: str | Group) -> Any:
-    """The command object for one entry of the table."""
-    if isinstance(entry, Group):
-        return _build_group(path, entry)
-    app = _typer()
-    command = load(path)
-    app.command(name=path[-1], cls=Verb, help=_help(entry, command))(with_options(command))
-    return command_of(app)
 
 
 def load(path: tuple[str, ...]) -> Callable[..., None]:
@@ -262,34 +229,30 @@ def load(path: tuple[str, ...]) -> Callable[..., None]:
     return function
 
 
-def _help(summary: str, command: Callable[..., None]) -> str:
-    """The table's line, then what the docstring says after its own first one."""
-    _, _, more = inspect.cleandoc(command.__doc__ or "").partition("\n\n")
-    return f"{summary}\n\n{more}".rstrip()
-
-
-def _build_group(path: tuple[str, ...], entry: Group) -> LazyGroup:
-    callback = load(path) if entry.bare else _nothing
-    text = _help(entry.summary, callback) if entry.bare else entry.summary
-    return _group(path, text, entry.commands, callback, bare=entry.bare)
-
-
-def _group(
-    path: tuple[str, ...],
-    text: str,
-    table: Mapping[str, str | Group],
-    callback: Callable[..., None],
-    *,
-    bare: bool,
-) -> LazyGroup:
-    name = path[-1] if path else "ocx"
-    app = _typer(cls=LazyGroup, name=name, help=text, invoke_without_command=bare)
+def build(path: tuple[str, ...], entry: str | Group) -> Any:
+    """The command object for one entry of the table; that of the root has no path."""
+    group = entry if isinstance(entry, Group) else None
+    does_nothing = group is not None and not group.bare
+    function = load(path) if not does_nothing else _nothing if path else _root
+    # The table's line, then what the docstring says after its own first one.
+    _, _, more = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
+    text = f"{_summary(entry)}\n\n{more}".rstrip()
+    app = typer.Typer(
+        name=path[-1] if path else "ocx",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,  # Typer's own tracebacks print local variables, keys too
+        add_completion=False,
+        context_settings=dict(_CONTEXT),
+    )
     # The root's help is the one place that shows the options which every command knows.
-    app.callback()(with_options(callback, hidden=callback is not _root))
-    group = command_of(app)
-    assert isinstance(group, LazyGroup)  # noqa: S101 - what cls= above means, told to mypy
-    group.table, group.path = table, path
-    return group
+    options = with_options(function, hidden=bool(path))
+    if group is None:
+        app.command(name=path[-1], cls=Verb, help=text)(options)
+        return command_of(app)
+    app.callback(cls=LazyGroup, help=text, invoke_without_command=group.bare)(options)
+    command = command_of(app)
+    command.table, command.path = group.commands, path
+    return command
 
 
 def _nothing(run: Runtime) -> None:
@@ -320,12 +283,7 @@ def _root(
     """The options are read from the context by the command; the rest is in the table."""
 
 
-def root() -> LazyGroup:
+def root() -> Any:
     """The whole program as one command."""
-    return _group(
-        (),
-        "The command line of OpenCodex: chat, models, credits and keys for shell and CI.",
-        COMMANDS,
-        _root,
-        bare=False,
-    )
+    summary = "The command line of OpenCodex: chat, models, credits and keys for shell and CI."
+    return build((), Group(summary, COMMANDS))

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from docs.generator.tree import tree, walk
-from ocx.cli import table
+from ocx.cli import help, table
 from ocx.cli.help import EXAMPLES, Command, help_text
 from ocx.docs import Sample, samples
 from tests.support.program import Ocx
@@ -27,7 +27,7 @@ THREE_EXAMPLES = (
 
 
 def shown(command: Command, width: int = 78) -> str:
-    return help_text(command, samples("-".join(command.path)), width)
+    return help_text(command, width)
 
 
 @pytest.mark.parametrize("title", COMMANDS)
@@ -131,7 +131,8 @@ def test_a_value_is_shown_with_its_default_and_its_range() -> None:
     assert re.search(r"^  --log / -n, --no-log +Keep", shown(COMMANDS["ocx chat"]), re.MULTILINE)
 
 
-def test_an_example_of_several_lines_can_be_pasted() -> None:
-    command = COMMANDS["ocx keys list"]
-    text = help_text(command, [Sample("Two of them:", "ocx keys list\nocx balance")], 78)
+def test_an_example_of_several_lines_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [Sample("Two of them:", "ocx keys list\nocx balance")]
+    monkeypatch.setattr(help, "samples", lambda _name: two)
+    text = shown(COMMANDS["ocx keys list"])
     assert text.endswith("\nExamples:\n  # Two of them\n  ocx keys list\n  ocx balance\n")
