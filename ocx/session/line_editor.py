@@ -1,9 +1,15 @@
-"""Reading what a person types: the standard readline, with a history of its own."""
+"""Reading what a person types: the standard readline, with a history of its own.
+
+The file is the same whatever library edits the lines: an entry of several has a backslash at the
+end of each but the last, as it may be typed. GNU readline writes such a file by itself; libedit
+writes another one, which only it can read.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import signal
 import sys
@@ -16,7 +22,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from ocx import signals
-from ocx.session import prompts
+from ocx.files import atomic_write, make_folder
 from ocx.terminal import Terminal
 
 _ASCII = frozenset({"ANSI_X3.4-1968", "US-ASCII", "646"})
@@ -55,7 +61,7 @@ class LineEditor:
     def __enter__(self) -> LineEditor:
         self._readline.clear_history()
         if self._history is not None:
-            for line in prompts.read(self._history)[-prompts.KEPT :]:
+            for line in read_entries(self._history)[-KEPT:]:
                 self._readline.add_history(line)
         self._readline.set_completer(self._candidate)
         self._readline.set_completer_delims(" ")
@@ -79,7 +85,7 @@ class LineEditor:
             return
         count = self._readline.get_current_history_length()
         found = map(self._readline.get_history_item, range(1, count + 1))
-        prompts.write(self._history, [line for line in found if line])
+        write_entries(self._history, [line for line in found if line])
 
     def read(self, prompt: str) -> str | None:
         """One entry, several lines if it says so; None at Ctrl-D. Ctrl-Z stops the program.
@@ -247,3 +253,47 @@ class _Suspended(Exception):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text = text
+
+
+KEPT = 1000
+_LIBEDIT = "_HiStOrY_V2_"
+
+
+def read_entries(path: Path) -> list[str]:
+    """The entries, the oldest first; none if there is no file."""
+    try:
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    if lines and lines[0] == _LIBEDIT:
+        return [_unvis(line) for line in lines[1:]]
+    entries: list[str] = []
+    goes_on = False
+    for line in lines:
+        if goes_on:
+            entries[-1] = f"{entries[-1][:-1]}\n{line}"
+        else:
+            entries.append(line)
+        goes_on = line.endswith("\\")
+    return entries
+
+
+def write_entries(path: Path, entries: list[str]) -> None:
+    """Replace the file; the lines of a session are no reason to fail at its end."""
+    text = "".join(entry.replace("\n", "\\\n") + "\n" for entry in entries[-KEPT:])
+    try:
+        make_folder(path.parent)
+        # 0600: prompts hold what people would not show.
+        atomic_write(path, text.encode("utf-8", "replace"), 0o600)
+    except OSError:
+        return
+
+
+def _unvis(line: str) -> str:
+    r"""A line of libedit: bytes that are no letters stand there as \040 (strvis, VIS_WHITE)."""
+    data = re.sub(
+        rb"\\([0-7]{3}|\\)",
+        lambda found: b"\\" if found[1] == b"\\" else bytes([int(found[1], 8) & 0xFF]),
+        line.encode(),
+    )
+    return data.decode("utf-8", "replace")

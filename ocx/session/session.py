@@ -23,19 +23,20 @@ from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.balance_formats import balance_text
 from ocx.output.results import write_failure
 from ocx.runtime import Runtime
-from ocx.session.completion import (
+from ocx.session.answers import Totals, copy_text, pipe_text, save_text
+from ocx.session.line_editor import LineEditor
+from ocx.session.typed import (
     Candidates,
     Completer,
+    Models,
     as_typed_in_ascii,
     files,
+    in_session,
     no_argument,
     one_of,
+    split_encoding,
+    split_names,
 )
-from ocx.session.last_answer import copy_text, pipe_text, save_text
-from ocx.session.line_editor import LineEditor
-from ocx.session.models import Models
-from ocx.session.totals import Totals
-from ocx.session.typed import in_session, split_encoding, split_names
 from ocx.text import one_line
 
 HELP = '''\

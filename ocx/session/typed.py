@@ -1,14 +1,89 @@
-"""What is typed in a session beside messages: names of files, and what errors say to type next."""
+"""What is typed in a session beside messages: commands, files, models; what TAB offers of them."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+from unicodedata import normalize
 
+from ocx.api.models import model_ids
+from ocx.config.completion_cache import read_models, write_models
 from ocx.config.paths import expand
+from ocx.config.settings import Settings
 from ocx.decoding import FLAG
-from ocx.errors import UsageError
+from ocx.errors import OcxError, UsageError
+from ocx.runtime import Runtime
+from ocx.text import counted, did_you_mean, one_line
+
+if TYPE_CHECKING:
+    from ocx.api import Client
+
+Candidates = Callable[[str], Iterable[str]]
+"""Gives what an argument that begins so may become."""
+
+
+def as_typed_in_ascii(line: str) -> str:
+    """`／ｍodel　３`, as a Chinese or Japanese keyboard types it, is `/model ３`."""
+    if line[:1] != "／" or line[:2] == "／／":
+        return line
+    word, space, rest = line.replace("\u3000", " ", 1).partition(" ")
+    return f"{normalize('NFKC', word)}{space}{rest}"
+
+
+class Completer:
+    """Completes the line of an entry.
+
+    Args:
+        commands: each command, with what completes its argument; None if nothing does.
+    """
+
+    def __init__(self, commands: Mapping[str, Candidates | None]) -> None:
+        self._commands = commands
+
+    def complete(self, line: str) -> list[str]:
+        """Every line that `line`, up to the cursor, may become; empty for a message."""
+        line = as_typed_in_ascii(line)
+        if not line.startswith("/") or line.startswith("//"):
+            return []
+        word, space, argument = line.partition(" ")
+        if not space:
+            return [
+                name if takes is None else f"{name} "
+                for name, takes in self._commands.items()
+                if name.startswith(word)
+            ]
+        takes = self._commands.get(word)
+        return [f"{word} {found}" for found in takes(argument)] if takes else []
+
+
+def no_argument(_begun: str) -> list[str]:
+    """For an argument that nothing completes."""
+    return []
+
+
+def one_of(names: Callable[[], Iterable[str]]) -> Candidates:
+    """The names that begin so."""
+    return lambda begun: [name for name in names() if name.startswith(begun)]
+
+
+def files(begun: str) -> list[str]:
+    """Files and folders, these with a slash at the end; hidden ones only if asked for."""
+    folder, slash, name = begun.rpartition("/")
+    try:
+        found = sorted(Path(expand(folder + slash) or ".").iterdir())
+    except (OSError, ValueError):
+        return []
+    return [
+        f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}"
+        for path in found
+        if path.name.startswith(name) and path.name.startswith(".") == name.startswith(".")
+        # What would not stand on one line as it is cannot be typed either.
+        if path.name.isprintable()
+    ]
+
 
 _SHELL_TO_SESSION = (
     (r"`ocx models` lists", "/model lists"),
@@ -51,3 +126,60 @@ def _exists(name: str) -> bool:
         return bool(name) and Path(expand(name)).exists()
     except (OSError, ValueError):
         return False
+
+
+_DIGITS = 5
+# `ocx serve` answers to these without listing them.
+_UNLISTED = ("lorem:", "fault/")
+_LISTED = "/model lists them"
+
+
+class Models:
+    """The ids of the account's models, asked for if none are known yet."""
+
+    def __init__(self, run: Runtime, client: Client) -> None:
+        self._run = run
+        self._client = client
+
+    def known(self, settings: Settings) -> list[str]:
+        """Those that were listed before, as TAB offers them in the shell."""
+        return read_models(self._run.terminal.env, settings)
+
+    def show(self, settings: Settings) -> None:
+        """List them, the one in use marked."""
+        for number, name in enumerate(self._all(settings), 1):
+            mark = "*" if name == settings.model else " "
+            self._run.terminal.message(f"{mark}{number:>3}  {one_line(name)}")
+
+    def chosen(self, settings: Settings, name: str) -> str:
+        """The id with this number in the list, or the name itself, if there is such a model.
+
+        Raises:
+            UsageError: there is none; nobody wants to learn that from the next question.
+        """
+        ids = self._all(settings)
+        if not ids or name in ids:
+            return name
+        digits = normalize("NFKC", name)  # full-width ones of a Chinese keyboard too
+        if digits.isascii() and digits.isdigit() and len(digits) < _DIGITS:
+            if 0 < int(digits) <= len(ids):
+                return ids[int(digits) - 1]
+            raise UsageError(f"there are {counted(len(ids), 'model')}", hint=_LISTED)
+        if name.startswith(_UNLISTED):
+            return name
+        ids = self._ask(settings)  # the list may be an old one
+        if ids and name not in ids:
+            raise UsageError(f"no model called {name}{did_you_mean(name, ids)}", hint=_LISTED)
+        return name
+
+    def _all(self, settings: Settings) -> list[str]:
+        return self.known(settings) or self._ask(settings)
+
+    def _ask(self, settings: Settings) -> list[str]:
+        try:
+            ids = model_ids(self._client.models().json)
+        except OcxError as error:
+            self._run.note(f"the models cannot be listed: {error.message}")
+            return []
+        write_models(self._run.terminal.env, settings, ids, self._run.terminal.stderr.keys)
+        return ids

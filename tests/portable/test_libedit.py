@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ocx.session import prompts
+from ocx.session import line_editor
 from tests.e2e.test_session import contents
 from tests.e2e.test_session_tools import Shell
 from tests.support.chat_server import CHAT, ChatServer
@@ -73,14 +73,14 @@ def test_a_file_of_libedit_is_read(tmp_path: Path, line: str) -> None:
     """As strvis(3) writes it with VIS_WHITE."""
     words = line.replace("\\", "\\\\").replace(" ", "\\040").replace("\t", "\\011")
     (tmp_path / "prompts").write_text(f"_HiStOrY_V2_\n{words}\n", "utf-8")
-    assert prompts.read(tmp_path / "prompts") == [line]
+    assert line_editor.read_entries(tmp_path / "prompts") == [line]
 
 
 def test_what_both_write_is_lines_and_no_more_than_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "state" / "prompts"
-    prompts.write(path, [f"line {n}" for n in range(1500)] + ["two\nlines"])
-    kept = prompts.read(path)
+    line_editor.write_entries(path, [f"line {n}" for n in range(1500)] + ["two\nlines"])
+    kept = line_editor.read_entries(path)
     assert (len(kept), kept[0], kept[-2:]) == (1000, "line 501", ["line 1499", "two\nlines"])
     assert path.stat().st_mode & 0o777 == 0o600
     (tmp_path / "file").touch()
-    prompts.write(tmp_path / "file" / "prompts", ["x"])  # is no reason to fail
+    line_editor.write_entries(tmp_path / "file" / "prompts", ["x"])  # is no reason to fail

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ocx.session.completion import Completer, files, no_argument, one_of
+from ocx.session.typed import Completer, files, no_argument, one_of
 
 COMPLETER = Completer(
     {
