@@ -5,10 +5,14 @@ What a file is, by its first bytes: a name can lie, and stdin has none.
 
 from __future__ import annotations
 
-from ocx.errors import UsageError
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ocx.errors import UsageError, os_errors_as
 
 BOM = "\ufeff"
 FLAG = "--encoding"
+STDIN = "-"
 _SAMPLE = 64 * 1024
 
 
@@ -33,6 +37,41 @@ def decode(data: bytes, name: str, encoding: str | None = None, *, flag: str | N
             f" invalid byte at offset {error.start}",
             hint=_advice(data, name, flag),
         ) from None
+
+
+def read_file(
+    path: str,
+    read_stdin: Callable[[], bytes],
+    encoding: str | None = None,
+    *,
+    flag: str | None = None,
+) -> str:
+    """The text of `path`, `-` being stdin; `encoding` and `flag` as `decode` takes them.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    if path == STDIN:
+        return decode(read_stdin(), "stdin", encoding, flag=flag)
+    try:
+        with os_errors_as(UsageError, f"cannot read {path}"):
+            data = Path(path).read_bytes()
+    except ValueError as error:  # a NUL in the name
+        raise UsageError(f"cannot read {path!r}: {error}") from None
+    return decode(data, path, encoding, flag=flag)
+
+
+def check_claims(claims: Sequence[str]) -> None:
+    """Check that only one of the options takes stdin: it can be read once.
+
+    Raises:
+        UsageError: two do.
+    """
+    if len(claims) > 1:
+        raise UsageError(
+            f"stdin can be read once, but {' and '.join(claims)} both take it",
+            hint="put one of them into a file",
+        )
 
 
 def looks_like(data: bytes, flag: str = FLAG, *, whole: bool = False) -> str | None:

@@ -32,6 +32,7 @@ DEPTH = {
     "ocx.session.session",
     "ocx.history",
     "ocx.chat.attach",
+    "ocx.chat.messages",
     "ocx.chat.templates",
     "ocx.snippet",
     "ocx.typography",

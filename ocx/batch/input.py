@@ -18,7 +18,7 @@ from ocx.batch.records import Dialect, Format, open_input, read_records
 from ocx.batch.request_builder import RequestBuilder, check_columns
 from ocx.batch.row import BadRow, Row, line_id
 from ocx.batch.shards import Shard
-from ocx.chat.messages import STDIN
+from ocx.decoding import STDIN
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import cast
 
 from ocx.batch.control.settings import DRAIN, MAX_OUTAGE
 from ocx.batch.finished_rows import Retry
 from ocx.batch.records import Dialect, Format, format_of
-from ocx.chat.messages import STDIN
-from ocx.chat.options import AnswerChecks, Encoding
-from ocx.chat.parameters import check_output_name, check_report
-from ocx.cli.options import Option, OptionGroup, Text, Texts
-from ocx.decoding import check_encoding
+from ocx.chat.options import ENCODING, check_choice, check_output_name, check_report
+from ocx.cli.options import OptionGroup, Text, Texts, option
+from ocx.decoding import STDIN, check_encoding
 from ocx.errors import UsageError
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
@@ -27,21 +25,17 @@ class RowForm(OptionGroup):
 
     heading = "Rows in"
 
-    text: Annotated[bool, Option("--text", "Each line is a prompt.")] = False
-    input_format: Annotated[
-        Text,
-        Option(
-            "--input-format jsonl|csv|tsv|text|parquet", "What IN holds, if its name is no help."
-        ),
-    ] = None
-    id_column: Annotated[
-        Text, Option("--id-column NAME", "Field that holds the id of a row (custom_id, id).")
-    ] = None
-    delimiter: Annotated[
-        Text,
-        Option("--delimiter C", "Between the fields of a table: , ; tab (else the header tells)."),
-    ] = None
-    encoding: Encoding = None
+    text: bool = option("--text", "Each line is a prompt.", False)
+    input_format: Text = option(
+        "--input-format jsonl|csv|tsv|text|parquet", "What IN holds, if its name is no help."
+    )
+    id_column: Text = option(
+        "--id-column NAME", "Field that holds the id of a row (custom_id, id)."
+    )
+    delimiter: Text = option(
+        "--delimiter C", "Between the fields of a table: , ; tab (else the header tells)."
+    )
+    encoding: Text = option(*ENCODING)
 
     def form_of(self, name: str) -> Format:
         """What an input holds. Raises UsageError if nothing tells."""
@@ -56,7 +50,7 @@ class RowForm(OptionGroup):
         return Dialect(_delimiter(self.delimiter), check_encoding(self.encoding))
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
-        _check_choice("--input-format", self.input_format, _FORMATS)
+        check_choice("--input-format", self.input_format, _FORMATS)
         if self.text and self.input_format not in {None, "text"}:
             raise UsageError("--text and --input-format exclude each other")
 
@@ -67,25 +61,23 @@ class InputArguments(OptionGroup):
 
     heading = "Rows in"
 
-    source: Annotated[Text, Option("[IN]", "File of the rows, or - for stdin.")] = None
-    words: Annotated[
-        Texts, Option("[PROMPT]...", "Prompt for each row; $NAME stands for its field NAME.")
-    ] = ()
+    source: Text = option("[IN]", "File of the rows, or - for stdin.")
+    words: Texts = option(
+        "[PROMPT]...", "Prompt for each row; $NAME stands for its field NAME.", ()
+    )
 
 
 @dataclass(frozen=True)
 class RowsIn(RowForm):
     """Which rows there are, and what they ask."""
 
-    attach_field: Annotated[
-        Text, Option("--attach-field NAME", "Field that names a file or URL to attach.")
-    ] = None
-    limit: Annotated[int | None, Option("--limit N", "Only the first N rows.", 1)] = None
-    sample: Annotated[int | None, Option("--sample N", "Only N rows, chosen at random.", 1)] = None
-    seed: Annotated[int, Option("--seed N", "Another choice for --sample.")] = 0
-    keep_going: Annotated[
-        bool, Option("--keep-going", "Write error rows for input that is wrong; send the rest.")
-    ] = False
+    attach_field: Text = option("--attach-field NAME", "Field that names a file or URL to attach.")
+    limit: int | None = option("--limit N", "Only the first N rows.", None, 1)
+    sample: int | None = option("--sample N", "Only N rows, chosen at random.", None, 1)
+    seed: int = option("--seed N", "Another choice for --sample.", 0)
+    keep_going: bool = option(
+        "--keep-going", "Write error rows for input that is wrong; send the rest.", False
+    )
 
 
 @dataclass(frozen=True)
@@ -94,32 +86,21 @@ class RowsOut(OptionGroup):
 
     heading = "Rows out"
 
-    output: Annotated[
-        Text, Option("--output -o FILE", "Append the rows to this file; {shard} is filled in.")
-    ] = None
-    resume: Annotated[
-        bool, Option("--resume", "Go on with FILE: what it holds is not sent again.")
-    ] = False
-    retry_errors: Annotated[
-        str,
-        Option("--retry-errors retryable|all|none", "Failed rows that --resume sends again."),
-    ] = "retryable"
-    ordered: Annotated[bool, Option("--ordered", "Write the rows in the order of IN.")] = False
-    merge: Annotated[bool, Option("--merge", "Write each row of IN with its answer added.")] = False
-    field: Annotated[str, Option("--field NAME", "What --merge calls the answer.")] = "answer"
-    row_format: Annotated[
-        str, Option("--format jsonl|text", "Batch rows, or the answers alone, a line each.")
-    ] = "jsonl"
-    dedup: Annotated[bool, Option("--dedup", "Send equal requests once.")] = False
-    report: Annotated[
-        Text, Option("--report FILE", "Write the summary as JSON; {shard} is filled in.")
-    ] = None
-    junit: Annotated[
-        Text, Option("--junit FILE", "Write rows with `expect` as test cases, for a CI server.")
-    ] = None
-    progress: Annotated[str, Option("--progress auto|plain|json|off", "Progress on stderr.")] = (
-        "auto"
+    output: Text = option("--output -o FILE", "Append the rows to this file; {shard} is filled in.")
+    resume: bool = option("--resume", "Go on with FILE: what it holds is not sent again.", False)
+    retry_errors: str = option(
+        "--retry-errors retryable|all|none", "Failed rows that --resume sends again.", "retryable"
     )
+    ordered: bool = option("--ordered", "Write the rows in the order of IN.", False)
+    merge: bool = option("--merge", "Write each row of IN with its answer added.", False)
+    field: str = option("--field NAME", "What --merge calls the answer.", "answer")
+    row_format: str = option(
+        "--format jsonl|text", "Batch rows, or the answers alone, a line each.", "jsonl"
+    )
+    dedup: bool = option("--dedup", "Send equal requests once.", False)
+    report: Text = option("--report FILE", "Write the summary as JSON; {shard} is filled in.")
+    junit: Text = option("--junit FILE", "Write rows with `expect` as test cases, for a CI server.")
+    progress: str = option("--progress auto|plain|json|off", "Progress on stderr.", "auto")
 
     @property
     def retry(self) -> Retry:
@@ -138,9 +119,9 @@ class RowsOut(OptionGroup):
         check_output_name(self.output)
         check_report(self.report, self.output)
         check_report(self.junit, self.output, "--junit")
-        _check_choice("--retry-errors", self.retry_errors, ("retryable", "all", "none"))
-        _check_choice("--format", self.row_format, ("jsonl", "text"))
-        _check_choice("--progress", self.progress, ("auto", "plain", "json", "off"))
+        check_choice("--retry-errors", self.retry_errors, ("retryable", "all", "none"))
+        check_choice("--format", self.row_format, ("jsonl", "text"))
+        check_choice("--progress", self.progress, ("auto", "plain", "json", "off"))
         if self.resume and self.to_stdout:
             raise UsageError("--resume goes on with a file", hint="name it with -o")
         if self.merge and self.row_format == "text":
@@ -152,22 +133,14 @@ class RowsOut(OptionGroup):
 
 
 @dataclass(frozen=True)
-class RowChecks(AnswerChecks):
-    """What each answer must be. With --json the summary is JSON, whatever the rows are."""
-
-    def check(self, *, json: bool) -> None:  # noqa: ARG002 - see above
-        super().check(json=False)
-
-
-@dataclass(frozen=True)
 class RateOptions(OptionGroup):
     """How fast the rows are sent, at most."""
 
     heading = "Speed"
 
-    jobs: Annotated[int, Option("--jobs -j N", "Most requests at once; up to 10,000.")] = 32
-    rpm: Annotated[float | None, Option("--rpm N", "Requests a minute, at most.")] = None
-    tpm: Annotated[float | None, Option("--tpm N", "Tokens a minute, at most.")] = None
+    jobs: int = option("--jobs -j N", "Most requests at once; up to 10,000.", 32)
+    rpm: float | None = option("--rpm N", "Requests a minute, at most.")
+    tpm: float | None = option("--tpm N", "Tokens a minute, at most.")
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         if not 1 <= self.jobs <= MOST_JOBS:
@@ -183,15 +156,11 @@ class BatchBudget(OptionGroup):
 
     heading = "Budget"
 
-    max_credits: Annotated[Text, Option("--max-credits N", "Credits that this run may take.")] = (
-        None
+    max_credits: Text = option("--max-credits N", "Credits that this run may take.")
+    min_balance: Text = option("--min-balance N", "Stop before the balance is below N.")
+    estimate: bool = option(
+        "--estimate", "Show what is left to do and its cost; send only --sample N.", False
     )
-    min_balance: Annotated[
-        Text, Option("--min-balance N", "Stop before the balance is below N.")
-    ] = None
-    estimate: Annotated[
-        bool, Option("--estimate", "Show what is left to do and its cost; send only --sample N.")
-    ] = False
 
 
 @dataclass(frozen=True)
@@ -200,15 +169,15 @@ class FailureLimits(OptionGroup):
 
     heading = "Failures"
 
-    max_failures: Annotated[
-        Texts, Option("--max-failures N|P%", "Stop after more; N-in-a-row too (repeatable).")
-    ] = ()
-    max_outage: Annotated[
-        float, Option("--max-outage SECONDS", "How long to wait for a server that is down.")
-    ] = MAX_OUTAGE
-    drain: Annotated[
-        float, Option("--drain SECONDS", "What is running may take so long after Ctrl-C.")
-    ] = DRAIN
+    max_failures: Texts = option(
+        "--max-failures N|P%", "Stop after more; N-in-a-row too (repeatable).", ()
+    )
+    max_outage: float = option(
+        "--max-outage SECONDS", "How long to wait for a server that is down.", MAX_OUTAGE
+    )
+    drain: float = option(
+        "--drain SECONDS", "What is running may take so long after Ctrl-C.", DRAIN
+    )
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         for flag, value in (("--max-outage", self.max_outage), ("--drain", self.drain)):
@@ -222,9 +191,9 @@ class ShardOption(OptionGroup):
 
     heading = "Shards"
 
-    shard: Annotated[
-        Text, Option("--shard I/N", "Only the rows of shard I, from 0; else the engine's index.")
-    ] = None
+    shard: Text = option(
+        "--shard I/N", "Only the rows of shard I, from 0; else the engine's index."
+    )
 
 
 def _delimiter(text: str | None) -> str | None:
@@ -232,8 +201,3 @@ def _delimiter(text: str | None) -> str | None:
     if sign is not None and (len(sign) != 1 or sign in '"\r\n'):
         raise UsageError(f"--delimiter takes one character, or tab, not {text!r}")
     return sign
-
-
-def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:
-    if value is not None and value not in choices:
-        raise UsageError(f"{flag} takes {', '.join(choices[:-1])} or {choices[-1]}")

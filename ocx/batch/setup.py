@@ -13,18 +13,17 @@ from ocx.batch.options import (
     FailureLimits,
     InputArguments,
     RateOptions,
-    RowChecks,
     RowsIn,
 )
 from ocx.batch.request_builder import RequestBuilder
 from ocx.chat.credits import refuse_play_money, threshold
-from ocx.chat.messages import STDIN, StdinClaims, join
 from ocx.chat.options import AnswerChecks, Instructions, ModelOptions
-from ocx.chat.parameters import reads_stdin
+from ocx.chat.parameters import join, parse_params, reads_stdin
 from ocx.chat.prices import known_prices
 from ocx.chat.request import find_template, prepare_settings
-from ocx.chat.templates import STDIN_NAME, Template, parse_params
+from ocx.chat.templates import STDIN_NAME, Template
 from ocx.config.settings import Settings
+from ocx.decoding import STDIN, check_claims
 from ocx.descriptors import raise_limit
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
@@ -42,7 +41,7 @@ def make_limits(
     rates: RateOptions,
     failures: FailureLimits,
     budget: BatchBudget,
-    checks: RowChecks,
+    checks: AnswerChecks,
 ) -> RunLimits:
     """What the scheduler keeps to.
 
@@ -127,7 +126,7 @@ def check_stdin(
         "-O NAME=@-": STDIN if reads_stdin(sampling.options) else None,
         "--key-file": ctx.flags.get("key_file"),
     }
-    StdinClaims(tuple(flag for flag, value in named.items() if value == STDIN)).check()
+    check_claims([flag for flag, value in named.items() if value == STDIN])
 
 
 def _row_template(ctx: Runtime, arguments: InputArguments, given: Instructions) -> Template | None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ocx.chat.messages import STDIN, join
-from ocx.decoding import FLAG, PDF, decode, looks_like, sniff
+from ocx.chat.parameters import join
+from ocx.decoding import FLAG, PDF, STDIN, decode, looks_like, sniff
 from ocx.errors import UsageError
 
 Part = dict[str, Any]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer, ending_of, whole_answer
@@ -18,6 +18,7 @@ from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
 from ocx.text import one_line
 
 if TYPE_CHECKING:
+    from ocx.api.usage import Cost
     from ocx.chat.schema import Schema
 
 log = logging.getLogger("ocx.chat")
@@ -27,16 +28,25 @@ CUT_AT_LIMIT = "the answer was cut off at the token limit"
 NOTHING = Answer()
 
 
+@dataclass
 class Trip:
-    """One request of a call.
+    """One request of a call, and what came of it: filled by who sends it.
 
     Attributes:
-        answer: what came of it; set by who sends it.
+        body: without `stream`.
+        started: seconds since the epoch.
+        answer: what arrived.
+        text: the answer's, or what the checks made of it: the JSON, the code block.
+        cost: None for a call without `Credits`.
+        error: what ended it; None if all went well.
     """
 
-    def __init__(self, body: Body) -> None:
-        self.body = body
-        self.answer = NOTHING
+    body: Body
+    started: float = 0
+    answer: Answer = NOTHING
+    text: str = ""
+    cost: Cost | None = None
+    error: BaseException | None = None
 
 
 def attempts(
@@ -69,15 +79,21 @@ def attempts(
 
 def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
     for left in range(checks.schema_retries, -1, -1):
-        attempt = Trip(body)
+        trip = Trip(body)
         try:
-            yield attempt
+            yield trip
             return
         except InvalidAnswerError as error:
             if not left:
                 raise
             log.warning("%s; asking again", one_line(error.message))
-            body = _corrected(body, attempt.answer.text, error)
+            from ocx.chat.schema import feedback
+
+            turns = [
+                {"role": "assistant", "content": trip.answer.text},
+                {"role": "user", "content": feedback(error)},
+            ]
+            body = {**body, "messages": [*body["messages"], *turns]}
 
 
 def fetched(reply: Reply, *, split_think: bool = True) -> Answer:
@@ -111,17 +127,6 @@ def check_answer(checks: AnswerChecks, schema: Schema | None, answer: Answer) ->
 def with_format(body: Body, schema: Schema) -> Body:
     """A response_format given by -O stays."""
     return {"response_format": schema.response_format(), **body}
-
-
-def _corrected(body: Body, answer: str, error: InvalidAnswerError) -> Body:
-    """The request that tells the model what was wrong with its answer."""
-    from ocx.chat.schema import feedback
-
-    turns = [
-        {"role": "assistant", "content": answer},
-        {"role": "user", "content": feedback(error)},
-    ]
-    return {**body, "messages": [*body["messages"], *turns]}
 
 
 def was_cut(answer: Answer) -> bool:

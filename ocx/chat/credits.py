@@ -24,29 +24,27 @@ class Credits:
     """The credits of calls; asks for the balance only if the limits need it.
 
     Args:
-        path, scale: as `ocx.api.balance.parse_balance` takes them.
+        settings: how the account's balance is read; None is as for an unknown endpoint.
         reported: the costs are wanted where --min-balance has read the balance before the call.
 
     Raises:
         UsageError: the --min-balance is not a number.
+        ConfigError: a sandbox that a variable chose would pass it with play money.
     """
 
     def __init__(
-        self,
-        limits: CreditLimits,
-        *,
-        path: str | None = None,
-        scale: Decimal | None = None,
-        reported: bool = False,
+        self, limits: CreditLimits, settings: Settings | None = None, *, reported: bool = False
     ) -> None:
         self._cost = limits.cost
         self._by_balance = limits.cost or (reported and limits.min_balance is not None)
         self._minimum = threshold("--min-balance", limits.min_balance)
-        self._path = path
-        self._scale = scale
+        self._path = settings.balance_path if settings else None
+        self._scale = settings.balance_scale if settings else None
         self._before: Decimal | None = None
         self.readings: list[Dated] = []
         """Every balance that was read, for the history."""
+        if settings is not None and self._minimum is not None:
+            refuse_play_money(settings, "--min-balance")
 
     def begin(self, client: Client) -> None:
         """Look at the balance before anything is spent.
@@ -84,10 +82,8 @@ class Credits:
             return None
 
     def _amount(self, client: Client) -> Decimal | None:
-        try:
-            return self._read(client).amount
-        except OcxError:
-            return None
+        found = self.left(client)
+        return found.amount if found else None
 
     def _read(self, client: Client) -> Balance:
         found = parse_balance(client.balance().body, path=self._path, scale=self._scale)
@@ -100,21 +96,6 @@ class Credits:
             from ocx.keys.balance import keep_balance  # sqlite3, only if one was read
 
             keep_balance(run, settings, self.readings)
-
-
-def credits_of(settings: Settings, limits: CreditLimits, *, reported: bool = False) -> Credits:
-    """The credits of the account that `settings` mean; `reported` as `Credits` takes it.
-
-    Raises:
-        UsageError: the --min-balance is not a number.
-        ConfigError: a sandbox that a variable chose would pass it with play money.
-    """
-    credits = Credits(
-        limits, path=settings.balance_path, scale=settings.balance_scale, reported=reported
-    )
-    if limits.min_balance is not None:
-        refuse_play_money(settings, "--min-balance")
-    return credits
 
 
 def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | None:

@@ -10,10 +10,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ocx.api.answer import Answer, joined, streamed_answer, whole_answer
-from ocx.api.types import Delta, Reply
+from ocx.api.answer import Answer, joined, streamed_answer
+from ocx.api.types import Delta
 from ocx.chat.attempts import NOTHING, Body, Trip, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.chat.think import Thinking
@@ -22,17 +22,16 @@ from ocx.text import one_line
 
 if TYPE_CHECKING:
     from ocx.api import Client, Stream
-    from ocx.api.usage import Cost
     from ocx.chat.credits import Credits
     from ocx.chat.schema import Schema
 
 log = logging.getLogger("ocx.chat")
 
 
-class DeltaSink(Protocol):
+class DeltaSink:
     """Hears of one request's answer: `write` for each piece, then `finish`, also if it broke off.
 
-    An answer that comes whole is one piece.
+    An answer that comes whole is one piece. This one does nothing with it.
     """
 
     def write(self, deltas: Sequence[Delta]) -> None: ...
@@ -40,42 +39,12 @@ class DeltaSink(Protocol):
     def finish(self, answer: Answer, *, complete: bool) -> None: ...
 
     def deliver(self, text: str) -> None:
-        """Take what was made of an answer that is not delivered piece by piece (`Checks`)."""
+        """Take what the checks made of an answer."""
 
 
 class Recorder(Protocol):
-    """Hears of each request that ended, however it ended."""
-
-    def record(
-        self,
-        body: Body,
-        started: float,
-        answer: Answer,
-        cost: Cost | None,
-        error: BaseException | None = None,
-    ) -> None:
-        """Keep a request.
-
-        Args:
-            body: without `stream`.
-            started: seconds since the epoch.
-            answer: what arrived, with its text.
-            cost: None if the call has no `Credits`.
-            error: what ended it; None if all went well.
-        """
-
-
-class Result(NamedTuple):
-    """What a call brought.
-
-    Attributes:
-        text: the answer's, or what the checks made of it: the JSON, the code block.
-        cost: None for a call without `Credits`.
-    """
-
-    answer: Answer
-    text: str
-    cost: Cost | None
+    def record(self, trip: Trip) -> None:
+        """Keep a request that ended, however it ended; its answer holds the text."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +74,7 @@ class ChatRunner:
     in_words: set[str] = field(default_factory=set)
     uncounted: set[str] = field(default_factory=set)
 
-    def send(self, body: Body, sink: DeltaSink | None = None) -> Result:
+    def send(self, body: Body, sink: DeltaSink | None = None) -> Trip:
         """Make a call with the body of POST /chat/completions, without `stream`.
 
         Raises:
@@ -114,165 +83,125 @@ class ChatRunner:
             BelowError: fewer credits are left than the limit; nothing was sent.
             OcxError: every error of `ocx.api.Client`.
         """
+        sink = DeltaSink() if sink is None else sink
         if self.credits is not None:
             self.credits.begin(self.client)
         if not self.fallbacks:
-            return self._asked(body, sink)
+            return self._valid(body, sink)
         with self.client.one_deadline():
-            return self._asked_in_turn(body, sink)
+            while True:
+                try:
+                    return self._valid(body, sink)
+                except OcxError as error:
+                    model = self._model_after(body, error)
+                    if model is None:
+                        raise
+                    log.warning("%s: %s; asking %s", body["model"], one_line(error.message), model)
+                    body = {**body, "model": model}
 
-    def _asked_in_turn(self, body: Body, sink: DeltaSink | None) -> Result:
-        """The answer of the first model that gives one."""
-        while True:
-            try:
-                return self._asked(body, sink)
-            except OcxError as error:
-                model = self.model_after(body, error)
-                if model is None:
-                    raise
-                log.warning("%s: %s; asking %s", body["model"], one_line(error.message), model)
-                body = {**body, "model": model}
-
-    def model_after(self, body: Body, error: OcxError) -> str | None:
-        """The model to ask next, None to give up."""
+    def _model_after(self, body: Body, error: OcxError) -> str | None:
+        """The model to ask next; None if the error is the end."""
         if not self.fallbacks:
             return None
         from ocx.api.retry import next_model  # only where a call may fall back
 
         return next_model(str(body.get("model")), self.fallbacks, error)
 
-    def _asked(self, body: Body, sink: DeltaSink | None) -> Result:
-        """One model's answer."""
+    def _valid(self, body: Body, sink: DeltaSink) -> Trip:
+        """One model's answer that satisfies the checks."""
         steps = attempts(body, self.checks, self.schema, self.in_words)
-        attempt = next(steps)
+        trip = next(steps)
         while True:
             try:
-                return _Attempt(self, attempt, sink).make()
+                self._make(trip, sink)
+                return trip
             except OcxError as error:
-                attempt = steps.throw(error)
+                trip = steps.throw(error)
 
-
-class _Attempt:
-    """One request and its answer."""
-
-    def __init__(self, exchange: ChatRunner, attempt: Trip, sink: DeltaSink | None) -> None:
-        self._attempt = attempt
-        self._exchange = exchange
-        self._body = attempt.body
-        self._sink = sink
-
-    @property
-    def answer(self) -> Answer:
-        return self._attempt.answer
-
-    @answer.setter
-    def answer(self, answer: Answer) -> None:
-        self._attempt.answer = answer
-
-    def make(self) -> Result:
-        """Send it; it is recorded whether or not it ends well."""
-        exchange, credits = self._exchange, self._exchange.credits
-        started, clock = time.time(), time.monotonic()
+    def _make(self, trip: Trip, sink: DeltaSink) -> None:
+        """Send one request and hear the answer; it is recorded whether or not it ends well."""
+        trip.started, clock = time.time(), time.monotonic()
         try:
-            (self._stream if exchange.stream else self._fetch)()
-            text = self._check()
+            (self._stream if self.stream else self._fetch)(trip, sink)
+            trip.text = check_answer(self.checks, self.schema, trip.answer)
+            if self.checks.need_text:
+                sink.deliver(trip.text)
+            if self.credits is not None:
+                trip.cost = self.credits.end(self.client, trip.answer.fields)
         except BaseException as error:
-            if self.answer is NOTHING:
-                self.answer = Answer(seconds=time.monotonic() - clock)
-            lost = credits.lost(self.answer.fields) if credits else None
-            self._record(started, lost, error)
+            if trip.answer is NOTHING:
+                trip.answer = Answer(seconds=time.monotonic() - clock)
+            trip.error = error
+            if self.credits is not None:
+                trip.cost = self.credits.lost(trip.answer.fields)
             raise
-        cost = credits.end(exchange.client, self.answer.fields) if credits else None
-        self._record(started, cost)
-        return Result(self.answer, text, cost)
+        finally:
+            if self.recorder is not None:
+                self.recorder.record(trip)
 
-    def _stream(self) -> None:
+    def _stream(self, trip: Trip, sink: DeltaSink) -> None:
         text: list[str] = []
         reasoning: list[str] = []
-        keep = self._keeper(text, reasoning)
-        thinking = Thinking(keep) if self._exchange.split_think else None
-        hear = thinking.take if thinking else keep
+
+        def keep(deltas: Sequence[Delta]) -> None:
+            text.extend([delta.text for delta in deltas])
+            reasoning.extend([delta.reasoning for delta in deltas if delta.reasoning])
+            sink.write(deltas)
+
+        # Text is kept only for whoever wants it: memory must not grow.
+        keeps = self.keep_text or self.recorder or self.checks.need_text
+        hear: Callable[[Sequence[Delta]], object] = keep if keeps else sink.write
+        thinking = Thinking(hear) if self.split_think else None
+        take = thinking.take if thinking else hear
         complete = given_up = False
-        with self._opened() as stream:
+        with self._opened(trip) as stream:
             try:
                 for deltas in stream:
-                    hear(deltas)
+                    take(deltas)
                 complete = True
             except OcxError as error:
-                given_up = self._gives_up(error)
+                # Another model is asked: this answer is nothing to the sink, which waits for that.
+                given_up = self._model_after(trip.body, error) is not None
                 raise
             finally:
                 if thinking:
                     thinking.end()
                 answer = streamed_answer(stream, joined(text), joined(reasoning))
-                self.answer = thinking.of(answer) if thinking else answer
-                if self._sink is not None and not given_up:
-                    self._sink.finish(self.answer, complete=complete)
+                trip.answer = thinking.of(answer) if thinking else answer
+                if not given_up:
+                    sink.finish(trip.answer, complete=complete)
 
-    def _gives_up(self, error: OcxError) -> bool:
-        """Whether this answer is nothing: another model is asked, and the sink waits for it."""
-        return self._exchange.model_after(self._body, error) is not None
-
-    def _opened(self) -> Stream:
+    def _opened(self, trip: Trip) -> Stream:
         """The answer as it begins; without stream_options where the server refuses them."""
-        client, model = self._exchange.client, str(self._body.get("model"))
-        if model in self._exchange.uncounted:
-            self._body = _uncounted(self._body)
+        model = str(trip.body.get("model"))
+        if model in self.uncounted:
+            trip.body = _uncounted(trip.body)
         try:
-            return client.stream(self._body)
+            return self.client.stream(trip.body)
         except RejectedError as error:
             from ocx.api.error_words import names_field
 
-            if "stream_options" not in self._body or not names_field(error, "stream_options"):
+            if "stream_options" not in trip.body or not names_field(error, "stream_options"):
                 raise
             log.warning("the server refuses stream_options; asking without, tokens are unknown")
-            self._exchange.uncounted.add(model)
-            self._body = _uncounted(self._body)
-            return client.stream(self._body)
+            self.uncounted.add(model)
+            trip.body = _uncounted(trip.body)
+            return self.client.stream(trip.body)
 
-    def _keeper(self, text: list[str], reasoning: list[str]) -> Callable[[Sequence[Delta]], object]:
-        """What takes the deltas. Text is kept only for whoever wants it: memory must not grow."""
-        exchange = self._exchange
-        write = self._sink.write if self._sink is not None else lambda _: None
-        if not (exchange.keep_text or exchange.recorder or exchange.checks.need_text):
-            return write
-
-        def keep(deltas: Sequence[Delta]) -> None:
-            text.extend([delta.text for delta in deltas])
-            reasoning.extend([delta.reasoning for delta in deltas if delta.reasoning])
-            write(deltas)
-
-        return keep
-
-    def _fetch(self) -> None:
+    def _fetch(self, trip: Trip, sink: DeltaSink) -> None:
+        unfit: OcxError | None = None
         try:
-            reply = self._exchange.client.chat(self._body)
-        except OcxError as unfit:
-            if unfit.reply is not None and self._gives_up(unfit):
-                self.answer = whole_answer(unfit.reply)
-            elif unfit.reply is not None:
-                self._fetched(unfit.reply, complete=False)
-            raise
-        self._fetched(reply, complete=True)
-
-    def _fetched(self, reply: Reply, *, complete: bool) -> None:
-        self.answer = answer = fetched(reply, split_think=self._exchange.split_think)
-        if self._sink is not None:
-            self._sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])
-            self._sink.finish(answer, complete=complete)
-
-    def _check(self) -> str:
-        exchange = self._exchange
-        text = check_answer(exchange.checks, exchange.schema, self.answer)
-        if self._sink is not None and exchange.checks.need_text:
-            self._sink.deliver(text)
-        return text
-
-    def _record(
-        self, started: float, cost: Cost | None, error: BaseException | None = None
-    ) -> None:
-        if self._exchange.recorder is not None:
-            self._exchange.recorder.record(self._body, started, self.answer, cost, error)
+            reply = self.client.chat(trip.body)
+        except OcxError as error:
+            if error.reply is None:
+                raise
+            unfit, reply = error, error.reply
+        trip.answer = answer = fetched(reply, split_think=self.split_think)
+        if unfit is None or self._model_after(trip.body, unfit) is None:
+            sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])
+            sink.finish(answer, complete=unfit is None)
+        if unfit is not None:
+            raise unfit
 
 
 def _uncounted(body: Body) -> Body:

@@ -1,18 +1,17 @@
 """The options that shape one call, in groups; each option is declared once, on its field.
 
-A group is a record: the command line fills it, a program can make it by hand. Nothing
-here knows the parser; `ocx.cli.parameters` translates for it.
+A group is a record: the command line fills it, a program can make it by hand.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ocx.chat.messages import STDIN
-from ocx.chat.parameters import check_output_name, check_report
-from ocx.cli.options import Option, OptionGroup, Switch, Text, Texts
+from ocx.cli.options import OptionGroup, Switch, Text, Texts, option
+from ocx.decoding import STDIN
 from ocx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,28 +19,16 @@ if TYPE_CHECKING:
     from ocx.config.settings import Settings
     from ocx.runtime import Runtime
 
+ENCODING = ("--encoding NAME", "Encoding of files and stdin, if not UTF-8: gb18030, utf-16.")
 
-SystemText = Annotated[Text, Option("--system -s TEXT", "System prompt.")]
-SystemFile = Annotated[Text, Option("--system-file FILE", "System prompt's file.")]
-Encoding = Annotated[
-    Text, Option("--encoding NAME", "Encoding of files and stdin, if not UTF-8: gb18030, utf-16.")
-]
-TemplateName = Annotated[Text, Option("--template -t NAME", "Use this template.")]
-Params = Annotated[
-    Texts, Option("--param -p NAME=VALUE", "Parameter of the template (repeatable).")
-]
-
-
-@dataclass(frozen=True)
-class Instructions(OptionGroup):
-    """What stands around the prompts of many rows."""
-
-    heading = "Prompt"
-
-    system: SystemText = None
-    system_file: SystemFile = None
-    template: TemplateName = None
-    params: Params = ()
+# Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
+# `-o temperature 0.5` of llm's users from a file name.
+API_FIELDS = frozenset(
+    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens"
+    " max_tokens messages metadata modalities model n parallel_tool_calls prediction"
+    " presence_penalty reasoning_effort response_format seed service_tier stop store stream"
+    " stream_options temperature tool_choice tools top_k top_logprobs top_p user".split()
+)
 
 
 @dataclass(frozen=True)
@@ -50,37 +37,36 @@ class PromptOptions(OptionGroup):
 
     heading = "Prompt"
 
-    words: Annotated[Texts, Option("[PROMPT]...", "The prompt; words are joined, - is stdin.")] = ()
-    files: Annotated[Texts, Option("--file -f FILE", "Add this file (repeatable).")] = ()
-    attach: Annotated[
-        Texts,
-        Option(
-            "--attach -a FILE",
-            "Attach an image, a PDF, a text, or the https URL of an image (repeatable).",
-        ),
-    ] = ()
-    attach_types: Annotated[
-        Texts,
-        Option("--attach-type TYPE", "Media type of the attachments, if their bytes do not tell."),
-    ] = ()
-    messages: Annotated[Text, Option("--messages FILE", "Send this JSON array of messages.")] = None
-    edit: Annotated[bool, Option("--editor -e", "Write the prompt in your editor.")] = False
-    encoding: Encoding = None
-    ignore_stdin: Annotated[bool, Option("--ignore-stdin -I", "Do not read stdin.")] = False
-    system: SystemText = None
-    system_file: SystemFile = None
-    template: TemplateName = None
-    params: Params = ()
-
-    @property
-    def absent(self) -> bool:
-        """Nothing was given that could be a prompt, stdin apart."""
-        given = (self.words, self.files, self.attach, self.messages, self.edit, self.template)
-        return not any(given)
+    words: Texts = option("[PROMPT]...", "The prompt; words are joined, - is stdin.", ())
+    files: Texts = option("--file -f FILE", "Add this file (repeatable).", ())
+    attach: Texts = option(
+        "--attach -a FILE",
+        "Attach an image, a PDF, a text, or the https URL of an image (repeatable).",
+        (),
+    )
+    attach_types: Texts = option(
+        "--attach-type TYPE", "Media type of the attachments, if their bytes do not tell.", ()
+    )
+    messages: Text = option("--messages FILE", "Send this JSON array of messages.")
+    edit: bool = option("--editor -e", "Write the prompt in your editor.", False)
+    encoding: Text = option(*ENCODING)
+    ignore_stdin: bool = option("--ignore-stdin -I", "Do not read stdin.", False)
 
     @property
     def is_stdin(self) -> bool:
         return self.words == (STDIN,)
+
+
+@dataclass(frozen=True)
+class Instructions(OptionGroup):
+    """What stands around a prompt, or around the prompts of many rows."""
+
+    heading = "Prompt"
+
+    system: Text = option("--system -s TEXT", "System prompt.")
+    system_file: Text = option("--system-file FILE", "System prompt's file.")
+    template: Text = option("--template -t NAME", "Use this template.")
+    params: Texts = option("--param -p NAME=VALUE", "Parameter of the template (repeatable).", ())
 
 
 @dataclass(frozen=True)
@@ -89,33 +75,25 @@ class ModelOptions(OptionGroup):
 
     heading = "Model and sampling"
 
-    model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None
-    fallback_models: Annotated[
-        Text,
-        Option(
-            "--fallback-model A,B", "Ask these in turn if the model is unknown or takes no more."
-        ),
-    ] = None
-    temperature: Annotated[
-        float | None, Option("--temperature X", "Randomness, 0 to 2 (API: 1).")
-    ] = None
-    top_p: Annotated[float | None, Option("--top-p X", "Nucleus sampling, 0 to 1 (API: 1).")] = None
-    max_tokens: Annotated[
-        int | None, Option("--max-tokens N", "Maximum number of tokens to generate (API: 4096).")
-    ] = None
-    stop: Annotated[Texts, Option("--stop TEXT", "Stop at this text (repeatable).")] = ()
-    options: Annotated[
-        Texts,
-        Option("--option -O NAME=VALUE", "Any other field of the API; @FILE reads the value."),
-    ] = ()
-    tools: Annotated[
-        Text, Option("--tools TOOLS", "Functions that the model may ask for: a file, or JSON.")
-    ] = None
-    tool_choice: Annotated[
-        Text, Option("--tool-choice auto|none|required|NAME", "Whether it must ask for one.")
-    ] = None
+    model: Text = option("--model -m ID", "Model id or alias.")
+    fallback_models: Text = option(
+        "--fallback-model A,B", "Ask these in turn if the model is unknown or takes no more."
+    )
+    temperature: float | None = option("--temperature X", "Randomness, 0 to 2 (API: 1).")
+    top_p: float | None = option("--top-p X", "Nucleus sampling, 0 to 1 (API: 1).")
+    max_tokens: int | None = option(
+        "--max-tokens N", "Maximum number of tokens to generate (API: 4096)."
+    )
+    stop: Texts = option("--stop TEXT", "Stop at this text (repeatable).", ())
+    options: Texts = option(
+        "--option -O NAME=VALUE", "Any other field of the API; @FILE reads the value.", ()
+    )
+    tools: Text = option("--tools TOOLS", "Functions that the model may ask for: a file, or JSON.")
+    tool_choice: Text = option(
+        "--tool-choice auto|none|required|NAME", "Whether it must ask for one."
+    )
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """The options that are settings too and fields of the API; None if not given."""
         return {
             "temperature": self.temperature,
@@ -131,20 +109,16 @@ class ConversationOptions(OptionGroup):
 
     heading = "Conversation"
 
-    continue_last: Annotated[
-        bool, Option("--continue -c", "Continue the profile's last conversation.")
-    ] = False
-    named: Annotated[
-        Text,
-        Option(
-            "--conversation NAME",
-            "Continue (or start) this conversation; a number of the history, too.",
-        ),
-    ] = None
-    log: Annotated[
-        Switch,
-        Option("--log/--no-log /-n", "Keep the call in the history (default on a terminal)."),
-    ] = None
+    continue_last: bool = option(
+        "--continue -c", "Continue the profile's last conversation.", False
+    )
+    named: Text = option(
+        "--conversation NAME",
+        "Continue (or start) this conversation; a number of the history, too.",
+    )
+    log: Switch = option(
+        "--log/--no-log /-n", "Keep the call in the history (default on a terminal)."
+    )
 
     @property
     def continues(self) -> bool:
@@ -177,23 +151,18 @@ class OutputOptions(OptionGroup):
 
     heading = "Output"
 
-    stream: Annotated[
-        Switch, Option("--stream/--no-stream", "Print as it comes (default), or at the end.")
-    ] = None
-    file: Annotated[Text, Option("--output -o FILE", "Write the answer to this file.")] = None
-    usage: Annotated[bool, Option("--usage -u", "Show tokens and seconds on stderr.")] = False
-    reasoning: Annotated[
-        str,
-        Option(
-            "--reasoning hide|show|raw", "Reasoning, on stderr; raw leaves <think> in the answer."
-        ),
-    ] = "hide"
-    report: Annotated[
-        Text, Option("--report FILE", "Write how the call ended as JSON; - is stdout, with -o.")
-    ] = None
-    render: Annotated[
-        Switch, Option("--render/--no-render", "Markdown (default on a terminal), or as sent.")
-    ] = None
+    stream: Switch = option("--stream/--no-stream", "Print as it comes (default), or at the end.")
+    file: Text = option("--output -o FILE", "Write the answer to this file.")
+    usage: bool = option("--usage -u", "Show tokens and seconds on stderr.", False)
+    reasoning: str = option(
+        "--reasoning hide|show|raw",
+        "Reasoning, on stderr; raw leaves <think> in the answer.",
+        "hide",
+    )
+    report: Text = option(
+        "--report FILE", "Write how the call ended as JSON; - is stdout, with -o."
+    )
+    render: Switch = option("--render/--no-render", "Markdown (default on a terminal), or as sent.")
 
     @property
     def to_stdout(self) -> bool:
@@ -205,8 +174,7 @@ class OutputOptions(OptionGroup):
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         check_output_name(self.file)
         check_report(self.report, self.file)
-        if self.reasoning not in {"hide", "show", "raw"}:
-            raise UsageError("--reasoning takes hide, show or raw")
+        check_choice("--reasoning", self.reasoning, ("hide", "show", "raw"))
 
 
 @dataclass(frozen=True)
@@ -215,24 +183,17 @@ class AnswerChecks(OptionGroup):
 
     heading = "Checked answers"
 
-    extract: Annotated[bool, Option("--extract -x", "Print the first fenced code block alone.")] = (
-        False
+    extract: bool = option("--extract -x", "Print the first fenced code block alone.", False)
+    extract_last: bool = option("--extract-last", "Print the last fenced code block alone.", False)
+    schema: Text = option(
+        "--schema SCHEMA", 'Answer in JSON of this schema: a file, JSON, or "name, age int".'
     )
-    extract_last: Annotated[
-        bool, Option("--extract-last", "Print the last fenced code block alone.")
-    ] = False
-    schema: Annotated[
-        Text,
-        Option(
-            "--schema SCHEMA", 'Answer in JSON of this schema: a file, JSON, or "name, age int".'
-        ),
-    ] = None
-    schema_retries: Annotated[
-        int, Option("--schema-retries N", "How often an invalid answer is asked for again.", 0, 20)
-    ] = 0
-    fail_on_length: Annotated[
-        bool, Option("--fail-on-length", "Exit 11 if the token limit cut the answer.")
-    ] = False
+    schema_retries: int = option(
+        "--schema-retries N", "How often an invalid answer is asked for again.", 0, 0, 20
+    )
+    fail_on_length: bool = option(
+        "--fail-on-length", "Exit 11 if the token limit cut the answer.", False
+    )
 
     @property
     def extracts(self) -> bool:
@@ -255,10 +216,7 @@ class AnswerChecks(OptionGroup):
 
         return read_schema(self.schema, read_stdin)
 
-    def check(self, *, json: bool) -> None:
-        if json and self.need_text:
-            form = "--schema" if self.schema is not None else "--extract"
-            raise UsageError(f"--json and {form} exclude each other")
+    def check(self, *, json: bool) -> None:  # noqa: ARG002 - a batch has it with each of these
         if self.extract and self.extract_last:
             raise UsageError("--extract and --extract-last exclude each other")
         if self.extracts and self.schema is not None:
@@ -273,16 +231,14 @@ class CreditLimits(OptionGroup):
 
     heading = "Credits"
 
-    cost: Annotated[bool, Option("--cost", "Show the credits that the call took on stderr.")] = (
-        False
+    cost: bool = option("--cost", "Show the credits that the call took on stderr.", False)
+    min_balance: Text = option(
+        "--min-balance N", "Exit 12 without sending if the balance is below N."
     )
-    min_balance: Annotated[
-        Text, Option("--min-balance N", "Exit 12 without sending if the balance is below N.")
-    ] = None
 
     @property
     def given(self) -> bool:
-        """`""` is given too: a variable that is not set must not lift a limit."""
+        """An empty string counts: `--min-balance "$UNSET"` is an error, not "no limit"."""
         return self.cost or self.min_balance is not None
 
 
@@ -292,27 +248,80 @@ class PreviewOptions(OptionGroup):
 
     heading = "Look, send nothing"
 
-    dry_run: Annotated[bool, Option("--dry-run", "Print the request, send nothing.")] = False
-    snippet: Annotated[
-        Text,
-        Option(
-            "--snippet curl|powershell|python|node|openai-python|openai-node",
-            "Print the request as a program.",
-        ),
-    ] = None
-    save_template: Annotated[
-        Text, Option("--save-template NAME", "Keep these flags as a template, send nothing.")
-    ] = None
-
-    estimate: Annotated[
-        bool,
-        Option("--estimate", "Print the tokens and the worst cost; exit 12 beside --min-balance."),
-    ] = False
+    dry_run: bool = option("--dry-run", "Print the request, send nothing.", False)
+    snippet: Text = option(
+        "--snippet curl|powershell|python|node|openai-python|openai-node",
+        "Print the request as a program.",
+    )
+    save_template: Text = option(
+        "--save-template NAME", "Keep these flags as a template, send nothing."
+    )
+    estimate: bool = option(
+        "--estimate", "Print the tokens and the worst cost; exit 12 beside --min-balance.", False
+    )
 
     @property
     def shows_request(self) -> bool:
         return self.dry_run or self.snippet is not None
 
+
+@dataclass(frozen=True)
+class ChatOptions(OptionGroup):
+    """All options of one call."""
+
+    prompt: PromptOptions = field(default_factory=PromptOptions)
+    instructions: Instructions = field(default_factory=Instructions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    conversation: ConversationOptions = field(default_factory=ConversationOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
+    checks: AnswerChecks = field(default_factory=AnswerChecks)
+    credits: CreditLimits = field(default_factory=CreditLimits)
+    preview: PreviewOptions = field(default_factory=PreviewOptions)
+
+    @property
+    def has_prompt(self) -> bool:
+        """Something was given that could be a prompt, stdin apart."""
+        given = self.prompt
+        typed = given.words or given.files or given.attach or given.messages or given.edit
+        return bool(typed or self.instructions.template)
+
     def check(self, *, json: bool) -> None:
-        if json and self.shows_request:
+        if json and self.checks.need_text:
+            form = "--schema" if self.checks.schema is not None else "--extract"
+            raise UsageError(f"--json and {form} exclude each other")
+        if json and self.preview.shows_request:
             raise UsageError("--json excludes --dry-run and --snippet")
+
+
+def check_report(report: str | None, output: str | None, flag: str = "--report") -> None:
+    """Refuse a report that would stand in the midst of the answer, or in its place.
+
+    Raises:
+        UsageError: it has no file or stream of its own.
+    """
+    if report is None:
+        return
+    if report == "-" and output in {None, "-"}:
+        hint = "-o FILE takes the answer, or name a file for the report"
+        raise UsageError(f"{flag} - is stdout, where the answer goes", hint=hint)
+    if output not in {None, "-"} and os.path.realpath(report) == os.path.realpath(output or ""):
+        raise UsageError(f"-o and {flag} are one file: {report}", hint="name another file")
+
+
+def check_output_name(name: str | None) -> None:
+    """Refuse `-o temperature`: who writes that means -O.
+
+    Raises:
+        UsageError: the name is a field of the API.
+    """
+    if name in API_FIELDS:
+        raise UsageError(
+            f"-o names the output file; {name} is a field of the API",
+            hint=f"use -O {name}=VALUE (or -o ./{name} for a file of that name)",
+        )
+
+
+def check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:
+    """Raise UsageError if the value of a flag is none of the choices."""
+    if value is not None and value not in choices:
+        raise UsageError(f"{flag} takes {', '.join(choices[:-1])} or {choices[-1]}")

@@ -1,31 +1,39 @@
-"""The places of a text that stand for values: `$name`, `${any name}`; `$$` is a dollar.
+"""Texts of a prompt: joined, and with values in the places that stand for them.
 
-A bare name is the longest that is known: languages without spaces write `$评论的`. If none is, it
-ends where its ASCII letters, digits and `_` do (`$text好` is `text`), or else with the word.
-Any other dollar (`$5`) is itself. A letter and its accent are one, however they are stored.
+A place is `$name` or `${any name}`; `$$` is a dollar. A bare name is the longest that is known:
+languages without spaces write `$评论的`. If none is, it ends where its ASCII letters, digits and
+`_` do (`$text好` is `text`), or else with the word. Any other dollar (`$5`) is itself. A letter
+and its accent are one, however they are stored.
 
-`-O K=V`: any field of the API that has no flag of its own.
-
-`-f K=V` and `-F K=JSON`: the fields of a raw request.
+And the options that take NAME=VALUE: -O of `chat`, -p of a template, -f and -F of a raw request.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
 
-from ocx.chat.messages import STDIN, read_file
 from ocx.config.values import composed
+from ocx.decoding import STDIN, read_file
 from ocx.errors import UsageError
 from ocx.jsontext import TooDeep, parse
 
 _PLACE = r"\$(?:(?P<dollar>\$)|\{(?P<braced>[^{}\r\n]+)\}|(?P<word>[^\W\d][\w%s]*))"
 _ASCII = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[^{}=\r\n]+")
+
+
+def join(parts: Iterable[str]) -> str:
+    """The parts that hold text, each after exactly one empty line; nothing else is changed."""
+    joined = ""
+    for part in parts:
+        if joined and part:
+            joined += "\n" if joined.endswith("\n") else "\n\n"
+        joined += part
+    return joined
 
 
 def is_parameter(text: str) -> bool:
@@ -104,19 +112,29 @@ def _name(match: re.Match[str], forms: Mapping[str, str]) -> tuple[str, str]:
     return composed(word[:end]), word[end:]
 
 
-# Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
-# `-o temperature 0.5` of llm's users from a file name.
-API_FIELDS = frozenset(
-    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens"
-    " max_tokens messages metadata modalities model n parallel_tool_calls prediction"
-    " presence_penalty reasoning_effort response_format seed service_tier stop store stream"
-    " stream_options temperature tool_choice tools top_k top_logprobs top_p user".split()
-)
 RESERVED = {
     "model": "-m/--model",
     "messages": "the prompt, -f, --messages or stdin",
     "stream": "--stream or --no-stream",
 }
+
+
+def name_value_pairs(
+    flag: str,
+    words: Iterable[str],
+    hint: str | None = None,
+    is_name: Callable[[str], object] = bool,
+) -> Iterator[tuple[str, str]]:
+    """The NAME and VALUE of each word that an option was given.
+
+    Raises:
+        UsageError: a word has no `=`, or no name before it.
+    """
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not is_name(name):
+            raise UsageError(f"{flag} takes NAME=VALUE, not {word!r}", hint=hint)
+        yield name, value
 
 
 def parse_options(
@@ -134,15 +152,19 @@ def parse_options(
         UsageError: a word has no `=`, or its field is reserved or was set by a flag.
     """
     fields: dict[str, Any] = {}
-    for word in given:
-        name, equals, text = word.partition("=")
-        if not name or not equals:
-            raise UsageError(f"-O takes NAME=VALUE, not {word!r}", hint="for example -O seed=7")
+    for name, value in name_value_pairs("-O", given, "for example -O seed=7"):
         if name in RESERVED:
             raise UsageError(f"-O cannot set {name}", hint=f"use {RESERVED[name]}")
         if flags.get(name) is not None:
             raise UsageError(f"{name} is set twice, by its own flag and by -O", hint="keep one")
-        fields[name] = _value(name, text, read_stdin)
+        is_file = value.startswith("@") and not value.startswith("@@")
+        text = read_file(value[1:], read_stdin) if is_file else value.removeprefix("@")
+        try:
+            fields[name] = parse(text)
+        except TooDeep:
+            raise UsageError(f"-O {name}: the value is nested too deeply") from None
+        except ValueError:
+            fields[name] = text
     return fields
 
 
@@ -151,67 +173,35 @@ def reads_stdin(given: Sequence[str]) -> bool:
     return any(word.partition("=")[2] == f"@{STDIN}" for word in given)
 
 
-def _value(name: str, text: str, read_stdin: Callable[[], bytes]) -> Any:
-    if text.startswith("@@"):
-        text = text[1:]
-    elif text.startswith("@"):
-        text = read_file(text[1:], read_stdin)
-    try:
-        return parse(text)
-    except TooDeep:
-        raise UsageError(f"-O {name}: the value is nested too deeply") from None
-    except ValueError:
-        return text
-
-
-def check_report(report: str | None, output: str | None, flag: str = "--report") -> None:
-    """Refuse a report that would stand in the midst of the answer, or in its place.
+def parse_params(words: Iterable[str]) -> dict[str, str]:
+    """The values of `-p NAME=VALUE`.
 
     Raises:
-        UsageError: it has no file or stream of its own.
+        UsageError: it has another form, or a name is given twice.
     """
-    if report is None:
-        return
-    if report == "-" and output in {None, "-"}:
-        hint = "-o FILE takes the answer, or name a file for the report"
-        raise UsageError(f"{flag} - is stdout, where the answer goes", hint=hint)
-    if output not in {None, "-"} and os.path.realpath(report) == os.path.realpath(output or ""):
-        raise UsageError(f"-o and {flag} are one file: {report}", hint="name another file")
-
-
-def check_output_name(name: str | None) -> None:
-    """Refuse `-o temperature`: who writes that means -O.
-
-    Raises:
-        UsageError: the name is a field of the API.
-    """
-    if name in API_FIELDS:
-        raise UsageError(
-            f"-o names the output file; {name} is a field of the API",
-            hint=f"use -O {name}=VALUE (or -o ./{name} for a file of that name)",
-        )
+    params: dict[str, str] = {}
+    for word, value in name_value_pairs("-p", words, "for example -p lang=Malay", is_parameter):
+        name = composed(word)
+        if name in params:
+            raise UsageError(f"-p gives {name} twice")
+        params[name] = value
+    return params
 
 
 def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, Any]:
-    """One mapping of both.
+    """The fields of `-f NAME=TEXT` and `-F NAME=JSON`.
 
     Raises:
         UsageError: a word has no `=` or bad JSON, or a field is given twice.
     """
     fields: dict[str, Any] = {}
     for flag, words in (("-f", texts), ("-F", documents)):
-        for word in words:
-            name, equals, text = word.partition("=")
-            if not name or not equals:
-                raise UsageError(f"{flag} takes NAME=VALUE, not {word!r}")
+        for name, value in name_value_pairs(flag, words):
             if name in fields:
                 raise UsageError(f"the field {name} is given twice")
-            fields[name] = text if flag == "-f" else _document(name, text)
+            try:
+                fields[name] = value if flag == "-f" else parse(value)
+            except ValueError:
+                hint = "-f sends a text as it is"
+                raise UsageError(f"the field {name} is not JSON", hint=hint) from None
     return fields
-
-
-def _document(name: str, text: str) -> Any:
-    try:
-        return parse(text)
-    except ValueError:
-        raise UsageError(f"the field {name} is not JSON", hint="-f sends a text as it is") from None

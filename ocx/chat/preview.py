@@ -1,17 +1,30 @@
-"""A request that is looked at or kept instead of sent: --dry-run, --snippet, --save-template."""
+"""What is looked at instead of sent: --dry-run, --snippet, --estimate, --save-template."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ocx.api.http import encode, request_preview
 from ocx.api.urls import CHAT_PATH, join
-from ocx.chat.options import ModelOptions, PromptOptions
-from ocx.config.paths import config_dir
+from ocx.chat.credits import check_minimum, refuse_play_money, threshold
+from ocx.chat.options import ChatOptions, CreditLimits
+from ocx.chat.parameters import parse_options, parse_params
+from ocx.chat.prices import (
+    ESTIMATED,
+    known_prices,
+    max_completion_tokens,
+    prompt_tokens,
+    worst_of,
+)
+from ocx.config.paths import templates_dir
 from ocx.config.settings import Settings
-from ocx.errors import AuthError, UsageError
+from ocx.errors import AuthError, ConfigError, UsageError
+from ocx.keys.balance import keep_balance, read_balance
+from ocx.keys.client import open_client
 from ocx.keys.lookup import endpoint, locate_key
 from ocx.output.output_file import Target
+from ocx.output.results import write_json
 from ocx.runtime import Runtime
 from ocx.secret import Secret, is_secret_header
 from ocx.text import escape_control
@@ -71,40 +84,77 @@ def _shown(run: Runtime, target: Target, data: bytes) -> bytes:
     return escape_control(data.decode("utf-8", "replace")).encode()
 
 
-def save_template(run: Runtime, prompt: PromptOptions, sampling: ModelOptions, name: str) -> None:
+def save_template(run: Runtime, options: ChatOptions, name: str) -> None:
     """Keep the options of a call as a template; files and stdin are not part of it.
 
     Raises:
         UsageError: there is one of that name: it may hold more than the options say.
     """
-    from ocx.chat.parameters import parse_options
     from ocx.chat.templates import (  # tomllib, only for --save-template
         Template,
         dump,
-        parse_params,
         parse_template,
         template_path,
         write_template,
     )
 
-    path = template_path(config_dir(run.terminal.env) / "templates", name)
+    path = template_path(templates_dir(run.terminal.env), name)
     if path.exists():
         raise UsageError(
             f"there is a template {name} already",
             hint=f"ocx config templates edit {name}, or rm {name} first",
         )
-    flags = {k: v for k, v in sampling.settings().items() if v is not None}
+    chosen, instructions = options.model, options.instructions
+    flags = {k: v for k, v in chosen.settings().items() if v is not None}
     template = Template(
         name,
-        prompt.system,
-        " ".join(prompt.words) or None,
-        sampling.model,
-        {**flags, **parse_options(sampling.options, flags)},
-        parse_params(prompt.params),
+        instructions.system,
+        " ".join(options.prompt.words) or None,
+        chosen.model,
+        {**flags, **parse_options(chosen.options, flags)},
+        parse_params(instructions.params),
     )
     checked = parse_template(dump(template).decode(), name)
     write_template(run.terminal.env, path, dump(checked))
     run.note(f"saved {path}; use it with: ocx chat -t {name}")
+
+
+def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: CreditLimits) -> None:
+    """Print the estimate, and hold it against --min-balance.
+
+    Raises:
+        BelowError: after the worst case the balance would be below the minimum.
+        ConfigError: there is a minimum, and no price for one of the models.
+        OcxError: the balance cannot be read.
+    """
+    model = str(body["model"])
+    prompt, completion = prompt_tokens(body), max_completion_tokens(body)
+    models = (model, *settings.fallback_models)
+    prices = known_prices(run, settings, models)
+    worst = worst_of(body, settings.fallback_models, prices)
+    unpriced = next((each for each in models if each not in prices), None)
+    if run.json:
+        document = {"model": model, "prompt_tokens": prompt, "max_completion_tokens": completion}
+        write_json(
+            run.terminal, {**document, "worst_credits": None if worst is None else float(worst)}
+        )
+    else:
+        cost = f"at most {worst:f} credits" if worst is not None else f"no price for {unpriced}"
+        about = f"about {prompt} prompt tokens ({ESTIMATED})"
+        run.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
+    minimum = threshold("--min-balance", limits.min_balance)
+    if minimum is None:
+        return
+    refuse_play_money(settings, "--min-balance")
+    if worst is None:
+        raise ConfigError(
+            f"--min-balance needs a price for {unpriced}",
+            hint=f'add [prices."{unpriced}"] with prompt and completion to config.toml',
+        )
+    with open_client(run, settings) as client:
+        reading = read_balance(client, settings)
+    keep_balance(run, settings, [(time.time(), reading)])
+    check_minimum(reading, minimum + worst, accept_guess=False)
 
 
 def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:

@@ -1,14 +1,11 @@
-"""Tokens and credits of a request before it is sent, and of an answer after it came.
+"""What a request costs: tokens and credits before it is sent, and of its answer.
 
-What models cost in credits: as the configuration says, else as the endpoint does.
-
-`--estimate`: the tokens of a call and what it may cost at most; nothing is sent to a model.
+Prices are those of the configuration, else what the endpoint says.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,15 +13,11 @@ from typing import Any
 
 from ocx.api.models import ModelPrice, model_facts
 from ocx.api.usage import cached_tokens, token_count
-from ocx.chat.credits import check_minimum, refuse_play_money, threshold
-from ocx.chat.messages import STDIN
-from ocx.chat.options import CreditLimits
 from ocx.config import profiles
 from ocx.config.settings import Settings
-from ocx.errors import ConfigError, OcxError
-from ocx.keys.balance import keep_balance, read_balance
+from ocx.decoding import STDIN
+from ocx.errors import OcxError
 from ocx.keys.client import open_client
-from ocx.output.results import write_json
 from ocx.runtime import Runtime
 
 DEFAULT_MAX_TOKENS = 4096
@@ -157,41 +150,3 @@ def _in_credits(price: ModelPrice, scale: float | None) -> Price | None:
     factor = Decimal(1) if price.in_credits or scale is None else Decimal(str(scale))
     cached = None if price.cached_prompt is None else price.cached_prompt * factor
     return Price(price.prompt * factor, price.completion * factor, cached)
-
-
-def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: CreditLimits) -> None:
-    """Print the estimate, and hold it against --min-balance.
-
-    Raises:
-        BelowError: after the worst case the balance would be below the minimum.
-        ConfigError: there is a minimum, and no price for one of the models.
-        OcxError: the balance cannot be read.
-    """
-    model = str(body["model"])
-    prompt, completion = prompt_tokens(body), max_completion_tokens(body)
-    models = (model, *settings.fallback_models)
-    prices = known_prices(run, settings, models)
-    worst = worst_of(body, settings.fallback_models, prices)
-    unpriced = next((each for each in models if each not in prices), None)
-    if run.json:
-        document = {"model": model, "prompt_tokens": prompt, "max_completion_tokens": completion}
-        write_json(
-            run.terminal, {**document, "worst_credits": None if worst is None else float(worst)}
-        )
-    else:
-        cost = f"at most {worst:f} credits" if worst is not None else f"no price for {unpriced}"
-        about = f"about {prompt} prompt tokens ({ESTIMATED})"
-        run.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
-    minimum = threshold("--min-balance", limits.min_balance)
-    if minimum is None:
-        return
-    refuse_play_money(settings, "--min-balance")
-    if worst is None:
-        raise ConfigError(
-            f"--min-balance needs a price for {unpriced}",
-            hint=f'add [prices."{unpriced}"] with prompt and completion to config.toml',
-        )
-    with open_client(run, settings) as client:
-        reading = read_balance(client, settings)
-    keep_balance(run, settings, [(time.time(), reading)])
-    check_minimum(reading, minimum + worst, accept_guess=False)

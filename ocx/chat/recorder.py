@@ -1,19 +1,13 @@
-"""How a call ended, as the history and a report say it.
-
-The conversation that a call continues, and the record of the call; sqlite3 comes with it.
-
-`--report`: how a call ended, as one JSON document in a file, whatever happened.
-"""
+"""How a call ended, for the history and for --report; the conversation that a call continues."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import Any, Literal
 
-from ocx.api.answer import Answer
-from ocx.api.usage import Cost
-from ocx.chat.attempts import Body
+from ocx.chat.attempts import Trip
 from ocx.chat.exchange import Recorder
 from ocx.chat.options import ConversationOptions
 from ocx.chat.request import Request
@@ -34,15 +28,11 @@ from ocx.history.call import Call, Message
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
 from ocx.jsontext import compact
+from ocx.output.output_file import report_target
 from ocx.runtime import Runtime
-from ocx.secret import Secret, mask
+from ocx.secret import mask
 from ocx.text import counted, one_line
 from ocx.typography import cut
-
-if TYPE_CHECKING:
-    from ocx.api.usage import Cost
-    from ocx.output.output_file import Target
-    from ocx.terminal import RedactingStderr
 
 Outcome = Literal["finished", "failed", "cancelled"]
 
@@ -91,13 +81,21 @@ class HistoryRecorder:
             HistoryError: the history cannot be read.
         """
         if conversation.named is not None:
-            self._conversation = self._find(conversation.named.strip())
+            found = self._find(conversation.named.strip())
         elif conversation.continue_last:
-            self._conversation = self._history.last_conversation(self._profile)
-            if self._conversation is None:
+            last_one = self._history.last_conversation(self._profile)
+            if last_one is None:
                 self._run.note("no conversation to continue yet; this starts one")
-        if self._conversation is not None:
-            self._tell_what_goes_on(self._conversation)
+                return
+            found = last_one
+        else:
+            return
+        self._conversation = found
+        messages, last = self._history.turns(found)
+        if last is not None:
+            said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
+            count = counted(len(messages), "message")
+            self._run.note(f"continuing {found.name or found.id} ({count}): {said}")
 
     def _find(self, name: str) -> store.Conversation:
         if not name or not name.isprintable():
@@ -117,14 +115,6 @@ class HistoryRecorder:
                 hint=f"add -P {found.profile}",
             )
         return found
-
-    def _tell_what_goes_on(self, conversation: store.Conversation) -> None:
-        messages, last = self._history.turns(conversation)
-        if last is not None:
-            name = conversation.name or str(conversation.id)
-            count = counted(len(messages), "message")
-            said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
-            self._run.note(f"continuing {name} ({count}): {said}")
 
     def leave(self) -> None:
         """What comes next is a conversation of its own."""
@@ -147,7 +137,8 @@ class HistoryRecorder:
             yield request, []
             return
         wait = self._settings.timeout or _WAIT
-        with self._history.locked(self._conversation, wait, self._note_waiting):
+        note = partial(self._run.note, "waiting for another ocx in the same conversation")
+        with self._history.locked(self._conversation, wait, note):
             messages, last = self._history.turns(self._conversation)
             # Another profile's model may not be there.
             model = last.model if last and last.profile == self._profile else None
@@ -160,26 +151,20 @@ class HistoryRecorder:
         _messages, last = self._history.turns(self._conversation)
         return self._history.messages(last.id) if last else None
 
-    def record(
-        self,
-        body: Body,
-        started: float,
-        answer: Answer,
-        cost: Cost | None,
-        error: BaseException | None = None,
-    ) -> None:
+    def record(self, trip: Trip) -> None:
         """Keep a request that ended, however it ended."""
+        answer, error, cost = trip.answer, trip.error, trip.cost
         outcome, exit_code = outcome_and_exit_code(error)
-        options = {k: v for k, v in body.items() if k not in {"model", "messages", "stream"}}
+        messages = trip.body["messages"]
         call = Call(
-            started=started,
+            started=trip.started,
             profile=self._profile,
             base_url=self._settings.base_url,
-            model=body["model"],
+            model=trip.body["model"],
             outcome=outcome,
             exit_code=exit_code,
             seconds=answer.seconds,
-            options=options,
+            options={k: v for k, v in trip.body.items() if k not in {"model", "messages"}},
             answer=answer.text,
             reasoning=answer.reasoning,
             model_returned=answer.model,
@@ -193,17 +178,11 @@ class HistoryRecorder:
             request_id=answer.request_id or getattr(error, "request_id", None),
             error=getattr(error, "message", None),
         )
-        self._store(call, body["messages"])
-
-    def _store(self, call: Call, messages: Sequence[Message]) -> None:
         keys = self._run.terminal.stderr.keys
         try:
             self._conversation = self._history.record(call, messages, self._conversation, keys)
         except HistoryError as problem:
             self._run.warn(f"this call is not in the history: {problem.message}")
-
-    def _note_waiting(self) -> None:
-        self._run.note("waiting for another ocx in the same conversation")
 
 
 @contextmanager
@@ -234,35 +213,18 @@ def open_recorder(
 
 
 class CallReport:
-    """Hears of each request of a call, and passes it on."""
+    """Hears of each request of a call, and passes it on to `recorder`."""
 
     def __init__(self) -> None:
-        self._next: Recorder | None = None
-        self._requests = 0
+        self.recorder: Recorder | None = None
         self._attempts = 0
-        self._body: Body = {}
-        self._answer = Answer()
-        self._cost: Cost | None = None
+        self._last = Trip({})
 
-    def before(self, recorder: Recorder | None) -> CallReport:
-        """Itself, telling `recorder` too."""
-        self._next = recorder
-        return self
-
-    def record(
-        self,
-        body: Body,
-        started: float,
-        answer: Answer,
-        cost: Cost | None,
-        error: BaseException | None = None,
-    ) -> None:
-        """Remember a request that ended."""
-        self._requests += 1
-        self._attempts += answer.attempts
-        self._body, self._answer, self._cost = body, answer, cost
-        if self._next is not None:
-            self._next.record(body, started, answer, cost, error)
+    def record(self, trip: Trip) -> None:
+        self._attempts += trip.answer.attempts
+        self._last = trip
+        if self.recorder is not None:
+            self.recorder.record(trip)
 
     def document(self, error: BaseException | None) -> dict[str, Any]:
         """What the file holds; of several requests the last one counts.
@@ -270,45 +232,41 @@ class CallReport:
         `credits` is null if unknown; `retries` counts all requests after the first.
         """
         outcome, exit_code = outcome_and_exit_code(error)
-        cost = self._cost
-        known = cost is not None and cost.credits is not None
+        answer, cost = self._last.answer, self._last.cost
+        credits = cost.credits if cost else None
+        said = (
+            {"type": error.name, "message": error.message} if isinstance(error, OcxError) else None
+        )
         return {
             "outcome": outcome,
             "exit_code": exit_code,
-            "error": _error(error),
-            "model": self._answer.model or self._body.get("model"),
-            "finish_reason": self._answer.finish_reason,
-            "usage": self._answer.usage,
-            "credits": float(cost.credits) if cost and cost.credits is not None else None,
-            "credits_source": cost.source if cost and known else "unknown",
-            "seconds": round(self._answer.seconds, 3),
+            "error": said,
+            "model": answer.model or self._last.body.get("model"),
+            "finish_reason": answer.finish_reason,
+            "usage": answer.usage,
+            "credits": None if credits is None else float(credits),
+            "credits_source": "unknown" if cost is None or credits is None else cost.source,
+            "seconds": round(answer.seconds, 3),
             "retries": max(0, self._attempts - 1),
-            "request_id": self._answer.request_id or getattr(error, "request_id", None),
+            "request_id": answer.request_id or getattr(error, "request_id", None),
         }
 
 
 @contextmanager
-def reported(target: Target, stderr: RedactingStderr) -> Iterator[CallReport]:
-    """Write a report of what happens inside, without the keys that `stderr` hides.
+def reported(run: Runtime, name: str) -> Iterator[CallReport]:
+    """Write a report of what happens inside to a file, without the keys that stderr hides.
 
     Raises:
-        OcxError: the file cannot be written.
+        UsageError, OcxError: the file cannot be written.
     """
-    report = CallReport()
-    try:
-        yield report
-    except BaseException as error:
-        _write(target, report.document(error), stderr.keys)
-        raise
-    _write(target, report.document(None), stderr.keys)
-
-
-def _error(error: BaseException | None) -> dict[str, Any] | None:
-    if not isinstance(error, OcxError):
-        return None
-    return {"type": error.name, "message": error.message}
-
-
-def _write(target: Target, document: dict[str, Any], keys: Sequence[Secret]) -> None:
-    target.write(mask(compact(document), keys).encode() + b"\n")
-    target.complete()
+    report, ended = CallReport(), None
+    with report_target(run.terminal, name) as target:
+        try:
+            yield report
+        except BaseException as error:
+            ended = error
+            raise
+        finally:
+            document = mask(compact(report.document(ended)), run.terminal.stderr.keys)
+            target.write(document.encode() + b"\n")
+            target.complete()

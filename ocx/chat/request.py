@@ -7,16 +7,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ocx.chat.messages import STDIN, Message, StdinClaims, chat_body, join, read_file
-from ocx.chat.options import AnswerChecks, Instructions, ModelOptions, PromptOptions
-from ocx.chat.parameters import parse_options, reads_stdin
+from ocx.chat.options import ChatOptions, Instructions, ModelOptions
+from ocx.chat.parameters import join, parse_options, parse_params, reads_stdin
+from ocx.config.schema import BY_NAME, SETTINGS
 from ocx.config.settings import Settings
-from ocx.decoding import FLAG, check_encoding, decode
+from ocx.config.values import BadValue
+from ocx.decoding import FLAG, STDIN, check_claims, check_encoding, decode, read_file
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
-    from ocx.chat.templates import Rendered, Template
+    from ocx.chat.messages import Message
+    from ocx.chat.templates import Template
 
 
 class Request(NamedTuple):
@@ -39,18 +41,30 @@ class Request(NamedTuple):
     count_tokens: bool = False
 
     def body(self, previous: Sequence[Message] = ()) -> dict[str, Any]:
-        """The body of the call that follows `previous`.
+        """The body of the call that follows `previous`, without `stream`, which the client adds.
 
         Raises:
-            UsageError: a field is out of its range.
+            UsageError: a number is out of its range.
         """
-        body = chat_body(self.settings, self._all(previous), self.options)
+        settings = self.settings
+        body: dict[str, Any] = {"model": settings.model, "messages": self._all(previous)}
+        for setting in SETTINGS:
+            value = getattr(settings, setting.name)
+            if setting.sent and value not in {None, ()}:
+                body[setting.name] = list(value) if isinstance(value, tuple) else value
+        if "max_completion_tokens" in self.options and not settings.from_flag("max_tokens"):
+            body.pop("max_tokens", None)  # its successor: servers refuse both in one request
+        body.update(self.options)
+        _check_ranges(body)
         if self.count_tokens and "stream_options" not in body:
             body["stream_options"] = {"include_usage": True}
         return body
 
     def with_model(self, model: str) -> Request:
         return self._replace(settings=replace(self.settings, model=model))
+
+    def with_system(self, system: str | None) -> Request:
+        return self if system is None else self._replace(system=system, system_given=True)
 
     def continuing(self, previous: Sequence[Message], model: str | None) -> Request:
         """A conversation goes on with its model, unless the call names one."""
@@ -68,112 +82,138 @@ class Request(NamedTuple):
         return [head, *(messages[1:] if has_system else messages)]
 
 
-def prepare(
-    run: Runtime, prompt: PromptOptions, sampling: ModelOptions, checks: AnswerChecks
-) -> Request:
+def _check_ranges(body: Mapping[str, Any]) -> None:
+    for name in ("temperature", "top_p"):
+        value = body.get(name)
+        try:
+            if value is not None:
+                BY_NAME[name].type.check(value)
+        except BadValue:
+            allowed = BY_NAME[name].type.range
+            raise UsageError(f"{name} is {value!r}, but must be {allowed}") from None
+    limit = body.get("max_tokens")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise UsageError(f"max_tokens is {limit!r}, but must be a whole number from 1")
+
+
+def prepare(run: Runtime, options: ChatOptions) -> Request:
     """Read files, stdin and templates, and resolve the settings.
 
     Raises:
         UsageError: an option or a file that it names is wrong, or there is no prompt.
         ConfigError: a setting or a template is.
     """
-    stdin = _Stdin(run, prompt, sampling, checks)
-    template = find_template(run, prompt)
-    request = prepare_settings(run, prompt, sampling, template)
+    prompt, instructions = options.prompt, options.instructions
+    encoding = check_encoding(prompt.encoding)
+    stdin = _stdin_of_prompt(run, options, encoding)
+    template = find_template(run, instructions)
+    request = prepare_settings(run, instructions, options.model, template)
     before = ""
     if template is not None:
-        rendered = _rendered(prompt, template, stdin)
-        before = rendered.prompt or ""
+        from ocx.chat.templates import render
+
+        piped = stdin(announce=True) if template.takes_stdin else None
+        filled = render(template, parse_params(instructions.params), piped)
+        before = filled.prompt or ""
         if not request.system_given:
-            request = _with_system(request, rendered.system)
-    return _with_messages(run, prompt, request, before, stdin)
+            request = request.with_system(filled.system)
+    messages: list[Message] = []
+    if prompt.messages is not None:
+        request, messages = _read_messages(run, prompt.messages, request)
+    words = "" if prompt.is_stdin else " ".join(prompt.words)
+    files = [read_file(name, run.read_stdin, encoding, flag=FLAG) for name in prompt.files]
+    text = join([before, words, *files, stdin(announce=bool(prompt.words)) or ""])
+    if prompt.edit:
+        from ocx.editor import edit_text  # only for -e
+
+        text = edit_text(run, text)
+    content: Any = text
+    if prompt.attach or prompt.attach_types:
+        from ocx.chat import attach  # with base64
+
+        parts = attach.read_attachments(
+            prompt.attach, prompt.attach_types, run.read_stdin, encoding=encoding
+        )
+        content = attach.content(text, parts)
+    if content if isinstance(content, list) else content.strip():
+        messages.append({"role": "user", "content": content})
+    elif not messages:
+        raise UsageError("there is no prompt", hint='give one: ocx chat "…", -f FILE, or a pipe')
+    return request._replace(messages=messages)
 
 
 def prepare_settings(
-    run: Runtime,
-    given: PromptOptions | Instructions,
-    sampling: ModelOptions,
-    template: Template | None = None,
+    run: Runtime, given: Instructions, chosen: ModelOptions, template: Template | None = None
 ) -> Request:
     """The same without a message: what a session begins with, and what the rows of a batch share.
 
     Args:
         template: its model and options hold where no option is given; its texts are not used.
     """
-    return _with_system(_request(run, sampling, template), _system(run, given))
-
-
-class _Stdin:
-    """stdin as the prompt, or a part of it; it can be read once."""
-
-    def __init__(
-        self, run: Runtime, prompt: PromptOptions, sampling: ModelOptions, checks: AnswerChecks
-    ) -> None:
-        """Find out who claims it.
-
-        Raises:
-            UsageError: two do.
-        """
-        claims = ["the prompt -"] if prompt.is_stdin else []
-        claims += ["-f -" for name in prompt.files if name == STDIN]
-        claims += ["-a -" for name in prompt.attach if name == STDIN]
-        claims += ["-O NAME=@-"] if reads_stdin(sampling.options) else []
-        named = {
-            "--system-file": prompt.system_file,
-            "--messages": prompt.messages,
-            "--schema": checks.schema,
-            "--tools": sampling.tools,
-            "--key-file": run.flags.get("key_file"),
-        }
-        claims += [f"{flag} -" for flag, value in named.items() if value == STDIN]
-        StdinClaims(tuple(claims)).check()
-        piped = run.terminal.stdin_piped and not prompt.ignore_stdin
-        self._run = run
-        self._encoding = check_encoding(prompt.encoding)
-        self._meant = prompt.is_stdin or (piped and not claims)
-
-    def read(self, *, announce: bool) -> str | None:
-        """All of it; None if it is not meant for the prompt, or was read.
-
-        Args:
-            announce: tell a person that it is waited for.
-
-        Raises:
-            UsageError: it is not UTF-8, or cannot be read.
-        """
-        if not self._meant:
-            return None
-        self._meant = False
-        note = partial(self._run.note, "waiting for stdin; use -I to ignore it")
-        data = self._run.read_stdin(note if announce else None)
-        return decode(data, "stdin", self._encoding, flag=FLAG)
-
-
-def _request(run: Runtime, sampling: ModelOptions, template: Template | None) -> Request:
-    flags = sampling.settings()
-    model = sampling.model or (template.model if template else None)
-    settings = run.settings(model=model, fallback_models=sampling.fallback_models, **flags)
-    read_stdin = run.read_stdin
-    tools = _tools(sampling, read_stdin)
-    options = {**parse_options(sampling.options, {**flags, **tools}, read_stdin), **tools}
+    flags = chosen.settings()
+    model = chosen.model or (template.model if template else None)
+    settings = run.settings(model=model, fallback_models=chosen.fallback_models, **flags)
+    tools = _tools(chosen, run.read_stdin)
+    options = {**parse_options(chosen.options, {**flags, **tools}, run.read_stdin), **tools}
     if template is not None:
-        ours = {name for name, value in flags.items() if value is not None}
-        options = {**{k: v for k, v in template.options.items() if k not in ours}, **options}
-    return Request(settings, (), settings.system, False, model is not None, options)
+        kept = {k: v for k, v in template.options.items() if flags.get(k) is None}
+        options = {**kept, **options}
+    request = Request(settings, (), settings.system, False, model is not None, options)
+    if given.system_file is None:
+        return request.with_system(given.system)
+    if given.system is not None:
+        raise UsageError("--system and --system-file exclude each other")
+    return request.with_system(read_file(given.system_file, run.read_stdin))
 
 
-def _tools(sampling: ModelOptions, read_stdin: Callable[[], bytes]) -> dict[str, Any]:
+def _stdin_of_prompt(
+    run: Runtime, options: ChatOptions, encoding: str | None
+) -> Callable[..., str | None]:
+    """What reads stdin as the prompt or a part of it: None if it is not meant so, or was read.
+
+    Raises:
+        UsageError: two options claim it.
+    """
+    prompt, model = options.prompt, options.model
+    claims = ["the prompt -"] if prompt.is_stdin else []
+    claims += ["-f -" for name in prompt.files if name == STDIN]
+    claims += ["-a -" for name in prompt.attach if name == STDIN]
+    claims += ["-O NAME=@-"] if reads_stdin(model.options) else []
+    named = {
+        "--system-file": options.instructions.system_file,
+        "--messages": prompt.messages,
+        "--schema": options.checks.schema,
+        "--tools": model.tools,
+        "--key-file": run.flags.get("key_file"),
+    }
+    claims += [f"{flag} -" for flag, value in named.items() if value == STDIN]
+    check_claims(claims)
+    piped = run.terminal.stdin_piped and not prompt.ignore_stdin
+    meant = prompt.is_stdin or (piped and not claims)
+
+    def read(*, announce: bool) -> str | None:
+        nonlocal meant
+        if not meant:
+            return None
+        meant = False
+        note = partial(run.note, "waiting for stdin; use -I to ignore it")
+        return decode(run.read_stdin(note if announce else None), "stdin", encoding, flag=FLAG)
+
+    return read
+
+
+def _tools(chosen: ModelOptions, read_stdin: Callable[[], bytes]) -> dict[str, Any]:
     """The fields of --tools and --tool-choice."""
-    if sampling.tools is None:
-        if sampling.tool_choice is not None:
+    if chosen.tools is None:
+        if chosen.tool_choice is not None:
             raise UsageError("--tool-choice is about --tools, which is missing")
         return {}
     from ocx.chat.messages import read_tools, tool_choice  # only for --tools
 
-    tools = read_tools(sampling.tools, read_stdin)
-    if sampling.tool_choice is None:
+    tools = read_tools(chosen.tools, read_stdin)
+    if chosen.tool_choice is None:
         return {"tools": tools}
-    return {"tools": tools, "tool_choice": tool_choice(sampling.tool_choice, tools)}
+    return {"tools": tools, "tool_choice": tool_choice(chosen.tool_choice, tools)}
 
 
 def refuse_several(run: Runtime, options: Mapping[str, Any]) -> None:
@@ -189,61 +229,11 @@ def refuse_several(run: Runtime, options: Mapping[str, Any]) -> None:
         )
 
 
-def _system(run: Runtime, prompt: PromptOptions | Instructions) -> str | None:
-    """--system-file, else --system; None if neither was given."""
-    if prompt.system_file is None:
-        return prompt.system
-    if prompt.system is not None:
-        raise UsageError("--system and --system-file exclude each other")
-    return read_file(prompt.system_file, run.read_stdin)
-
-
-def _with_system(request: Request, system: str | None) -> Request:
-    return request if system is None else request._replace(system=system, system_given=True)
-
-
-def _with_messages(
-    run: Runtime, prompt: PromptOptions, request: Request, before: str, stdin: _Stdin
-) -> Request:
-    messages: list[Message] = []
-    if prompt.messages is not None:
-        request, messages = _read_messages(run, prompt.messages, request)
-    text = _text(run, prompt, before, stdin)
-    if prompt.edit:
-        from ocx.editor import edit_text  # only for -e
-
-        text = edit_text(run, text)
-    content: Any = text
-    if prompt.attach or prompt.attach_types:
-        from ocx.chat.attach import content as joined  # with base64
-        from ocx.chat.attach import read_attachments
-
-        encoding = check_encoding(prompt.encoding)
-        parts = read_attachments(
-            prompt.attach, prompt.attach_types, run.read_stdin, encoding=encoding
-        )
-        content = joined(text, parts)
-    if content if isinstance(content, list) else content.strip():
-        messages.append({"role": "user", "content": content})
-    elif not messages:
-        raise UsageError("there is no prompt", hint='give one: ocx chat "…", -f FILE, or a pipe')
-    return request._replace(messages=messages)
-
-
-def _text(run: Runtime, prompt: PromptOptions, before: str, stdin: _Stdin) -> str:
-    """The template's text, the words, each file, then stdin."""
-    parts = [before, "" if prompt.is_stdin else " ".join(prompt.words)]
-    encoding = check_encoding(prompt.encoding)
-    parts += [read_file(name, run.read_stdin, encoding, flag=FLAG) for name in prompt.files]
-    return join([*parts, stdin.read(announce=bool(prompt.words)) or ""])
-
-
 def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, list[Message]]:
     """The messages of a file; its other fields hold if no option does."""
-    from ocx.chat.messages import parse_messages
+    from ocx.chat.messages import parse_messages  # only for --messages
 
-    given = parse_messages(read_file(name, run.read_stdin), name)
-    fields = dict(given.fields)
+    messages, fields = parse_messages(read_file(name, run.read_stdin), name)
     model = fields.pop("model", None)
     if isinstance(model, str) and not request.model_given:
         request = request.with_model(model)._replace(model_given=True)
@@ -251,31 +241,22 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     fields = {k: v for k, v in fields.items() if not from_flag(k) and k not in request.options}
     # A stored request is complete: the profile's system prompt does not belong to it.
     system = request.system if request.system_given else None
-    return (
-        request._replace(options={**fields, **request.options}, system=system),
-        list(given.messages),
-    )
+    options = {**fields, **request.options}
+    return request._replace(options=options, system=system), messages
 
 
-def find_template(run: Runtime, prompt: PromptOptions | Instructions) -> Template | None:
+def find_template(run: Runtime, given: Instructions) -> Template | None:
     """The template of -t.
 
     Raises:
         UsageError: there is none of that name, or -p stands without one.
         ConfigError: it is broken.
     """
-    if prompt.template is None:
-        if prompt.params:
+    if given.template is None:
+        if given.params:
             raise UsageError("-p sets a parameter of a template", hint="name one with -t")
         return None
     from ocx.chat.templates import load_template  # tomllib, only for -t
-    from ocx.config.paths import config_dir
+    from ocx.config.paths import templates_dir
 
-    return load_template(config_dir(run.terminal.env) / "templates", prompt.template)
-
-
-def _rendered(prompt: PromptOptions, template: Template, stdin: _Stdin) -> Rendered:
-    from ocx.chat.templates import parse_params, render
-
-    text = stdin.read(announce=True) if template.takes_stdin else None
-    return render(template, parse_params(prompt.params), text)
+    return load_template(templates_dir(run.terminal.env), given.template)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,6 @@ class Template:
         return STDIN_NAME in self.places
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """The texts of a template with every place filled."""
-
-    system: str | None
-    prompt: str | None
-
-
 def parse_template(text: str, name: str) -> Template:
     """The template that `text` describes.
 
@@ -115,26 +107,11 @@ def parse_template(text: str, name: str) -> Template:
     )
 
 
-def parse_params(words: Sequence[str]) -> dict[str, str]:
-    """The values of `-p NAME=VALUE`.
+def render(template: Template, params: Mapping[str, str], stdin: str | None) -> Template:
+    """The template with every place filled, from `params`, then the defaults.
 
-    Raises:
-        UsageError: it has another form, or a name is given twice.
-    """
-    params: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        name = composed(name)
-        if not equals or not is_parameter(name):
-            raise UsageError(f"-p takes NAME=VALUE, not {word!r}", hint="for example -p lang=Malay")
-        if name in params:
-            raise UsageError(f"-p gives {name} twice")
-        params[name] = value
-    return params
-
-
-def render(template: Template, params: Mapping[str, str], stdin: str | None) -> Rendered:
-    """Fill every place, from `params`, then the defaults; `stdin` is the text piped in, or None.
+    Args:
+        stdin: the text piped in, or None.
 
     Raises:
         UsageError: lists every missing parameter, or names one that has no place.
@@ -147,8 +124,10 @@ def render(template: Template, params: Mapping[str, str], stdin: str | None) -> 
     missing = [name for name in places if name not in values]
     if missing:
         raise _missing(template, missing)
-    texts = (template.system, template.prompt)
-    return Rendered(*(None if text is None else fill(text, values) for text in texts))
+    system, prompt = (
+        None if text is None else fill(text, values) for text in (template.system, template.prompt)
+    )
+    return replace(template, system=system, prompt=prompt)
 
 
 def dump(template: Template) -> bytes:

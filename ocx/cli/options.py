@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
 
 class Option(NamedTuple):
@@ -37,11 +37,25 @@ class Option(NamedTuple):
         return None if last in self.flags else last
 
 
+def option(
+    usage: str,
+    help: str,
+    default: Any = None,
+    minimum: int | None = None,
+    maximum: int | None = None,
+) -> Any:
+    """A field of a group: the option, and its value where it is not given."""
+    return field(default=default, metadata={"option": Option(usage, help, minimum, maximum)})
+
+
 @dataclass(frozen=True)
 class OptionGroup:
-    """Options under one heading of the help. A tuple of texts is a repeatable option."""
+    """Options under one heading of the help, or several such groups.
 
-    heading: ClassVar[str]
+    A tuple of texts is a repeatable option; a group in a group is made by its `default_factory`.
+    """
+
+    heading: ClassVar[str] = ""
 
     def check(self, *, json: bool) -> None:
         """Raise UsageError for options that exclude each other, or --json."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
@@ -60,10 +60,7 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     groups = {p.name: p.annotation for p in own if hasattr(p.annotation, "heading")}
     words = [_parameter(p.name, p.annotation, p.default) for p in own if p.name not in groups]
     for group in groups.values():
-        hints = get_type_hints(group, include_extras=True)
-        words += [
-            _parameter(f.name, hints[f.name], f.default, group.heading) for f in fields(group)
-        ]
+        words += _group_parameters(group)
     taken = {parameter.name for parameter in words}
     words += [
         _parameter(name, Annotated[kind | None, option], None, hidden=hidden)
@@ -90,6 +87,17 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     run.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in every}
     return run
+
+
+def _group_parameters(group: type[OptionGroup]) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    for each in fields(group):
+        hint = hints[each.name]
+        if hasattr(hint, "heading"):
+            yield from _group_parameters(hint)
+        else:
+            hint = Annotated[hint, each.metadata["option"]] if each.metadata else hint
+            yield _parameter(each.name, hint, each.default, group.heading)
 
 
 def _parameter(
@@ -131,7 +139,14 @@ def _filled(group: type[OptionGroup], given: dict[str, Any], *, json: bool) -> O
     Raises:
         UsageError: two of them exclude each other.
     """
-    made = group(**{each.name: _value(given[each.name], each.default) for each in fields(group)})
+    values: dict[str, Any] = {}
+    for each in fields(group):
+        inner: Any = each.default_factory
+        if hasattr(inner, "heading"):
+            values[each.name] = _filled(inner, given, json=json)
+        else:
+            values[each.name] = _value(given[each.name], each.default)
+    made = group(**values)
     made.check(json=json)
     return made
 

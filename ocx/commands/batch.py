@@ -13,7 +13,6 @@ from ocx.batch.options import (
     FailureLimits,
     InputArguments,
     RateOptions,
-    RowChecks,
     RowForm,
     RowsIn,
     RowsOut,
@@ -26,7 +25,7 @@ from ocx.batch.row import BadRow, Row
 from ocx.batch.setup import check_stdin, make_builder, make_limits
 from ocx.batch.shards import find_shard
 from ocx.batch.verify import Verification
-from ocx.chat.options import Instructions, ModelOptions
+from ocx.chat.options import AnswerChecks, Instructions, ModelOptions
 from ocx.cli.options import Option
 from ocx.output.results import write_json, write_json_line
 from ocx.runtime import Runtime
@@ -38,7 +37,7 @@ def batch(
     rows_in: RowsIn,
     instructions: Instructions,
     sampling: ModelOptions,
-    checks: RowChecks,
+    checks: AnswerChecks,
     rows_out: RowsOut,
     rates: RateOptions,
     budget: BatchBudget,

@@ -8,166 +8,123 @@ from typing import TYPE_CHECKING
 from ocx.chat.attempts import Body, with_format
 from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
 from ocx.chat.exchange import ChatRunner
-from ocx.chat.options import (
-    AnswerChecks,
-    ConversationOptions,
-    CreditLimits,
-    ModelOptions,
-    OutputOptions,
-    PreviewOptions,
-    PromptOptions,
-)
+from ocx.chat.options import ChatOptions
 from ocx.chat.request import Request, prepare, prepare_settings, refuse_several
-from ocx.output.output_file import report_target
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.chat.recorder import CallReport, HistoryRecorder
 
 
-def chat(
-    run: Runtime,
-    prompt: PromptOptions,
-    sampling: ModelOptions,
-    conversation: ConversationOptions,
-    output: OutputOptions,
-    checks: AnswerChecks,
-    credits: CreditLimits,
-    look: PreviewOptions,
-) -> None:
+def chat(run: Runtime, options: ChatOptions) -> None:
     """Ask a model and print its answer as it comes.
 
     The prompt comes from the arguments, then each -f FILE, then stdin if it is a pipe or a
     file, each part after an empty line. Without one, on a terminal, an interactive session
     begins; /help there says more.
     """
-    if output.report is None:
-        _chat(run, prompt, sampling, conversation, output, checks, credits, look)
+    if options.output.report is None:
+        _chat(run, options)
         return
     from ocx.chat.recorder import reported  # only for --report
 
-    with (
-        report_target(run.terminal, output.report) as target,
-        reported(target, run.terminal.stderr) as report,
-    ):
-        _chat(run, prompt, sampling, conversation, output, checks, credits, look, report)
+    with reported(run, options.output.report) as report:
+        _chat(run, options, report)
 
 
-def _chat(
-    run: Runtime,
-    prompt: PromptOptions,
-    sampling: ModelOptions,
-    conversation: ConversationOptions,
-    output: OutputOptions,
-    checks: AnswerChecks,
-    credits: CreditLimits,
-    look: PreviewOptions,
-    report: CallReport | None = None,
-) -> None:
-    terminal = run.terminal
-    if look.save_template is not None:
+def _chat(run: Runtime, options: ChatOptions, report: CallReport | None = None) -> None:
+    terminal, preview, output = run.terminal, options.preview, options.output
+    if preview.save_template is not None:
         from ocx.chat.preview import save_template  # only to look
 
-        save_template(run, prompt, sampling, look.save_template)
+        save_template(run, options, preview.save_template)
         return
-    if prompt.absent and terminal.stdin_tty and terminal.stdout_tty and not look.dry_run:
+    interactive = terminal.stdin_tty and terminal.stdout_tty and not preview.dry_run
+    if interactive and not options.has_prompt:
         from ocx.session.session import session  # readline, only if a person types
 
-        request = prepare_settings(run, prompt, sampling)
-        session(run, request, conversation, output, checks, credits)
+        session(run, prepare_settings(run, options.instructions, options.model), options)
         return
-    request = prepare(run, prompt, sampling, checks)
+    request = prepare(run, options)
     # The tokens of a stream that is kept could not be known otherwise.
-    told = output.usage or credits.cost or conversation.kept(run, request.settings)
+    kept = options.conversation.kept(run, request.settings)
+    told = output.usage or options.credits.cost or kept
     request = request._replace(count_tokens=output.streams(run) and told)
-    if look.estimate:
-        from ocx.chat.prices import estimate  # only for --estimate
+    if preview.estimate:
+        from ocx.chat.preview import estimate  # only for --estimate
 
-        estimate(run, request.settings, request.body(), credits)
-    elif look.shows_request:
-        _show(run, request, conversation, output, checks, look)
+        estimate(run, request.settings, request.body(), options.credits)
+    elif preview.shows_request:
+        _show(run, request, options)
     else:
         refuse_several(run, request.options)
-        _call(run, request, conversation, output, checks, credits, report)
+        _call(run, request, options, report)
 
 
-def _call(
-    run: Runtime,
-    request: Request,
-    conversation: ConversationOptions,
-    output: OutputOptions,
-    checks: AnswerChecks,
-    limits: CreditLimits,
-    report: CallReport | None,
-) -> None:
+def _call(run: Runtime, request: Request, options: ChatOptions, report: CallReport | None) -> None:
     """Send and deliver. What a plain call in a pipe does not need is imported in here."""
-    settings = request.settings
-    schema = checks.read_schema(run.read_stdin)
+    settings, output = request.settings, options.output
+    schema = options.checks.read_schema(run.read_stdin)
     credits = None
-    if limits.given or report is not None or conversation.kept(run, settings):
-        from ocx.chat.credits import credits_of
+    if options.credits.given or report or options.conversation.kept(run, settings):
+        from ocx.chat.credits import Credits
 
-        credits = credits_of(settings, limits, reported=report is not None)
+        credits = Credits(options.credits, settings, reported=report is not None)
     with ExitStack() as stack:
-        if credits is not None and conversation.log is not False:
+        if credits is not None and options.conversation.log is not False:
             stack.callback(credits.keep, run, settings)
-        recorder, body = _continued(stack, run, request, conversation)
+        recorder, body = _continued(stack, run, request, options)
+        if report is not None:
+            report.recorder = recorder
         from ocx.keys.client import open_client  # httpx, only if something is sent
 
         target = stack.enter_context(open_output(run, output))
         client = stack.enter_context(open_client(run, settings))
-        exchange = ChatRunner(
+        runner = ChatRunner(
             client,
-            checks,
+            options.checks,
             schema,
             credits,
-            recorder if report is None else report.before(recorder),
+            report or recorder,
             output.streams(run),
             keep_text=False,
             split_think=output.reasoning != "raw",
             fallbacks=settings.fallback_models,
         )
-        with sink_with_spinner(run, client, settings.model, output, checks, target) as sink:
-            result = exchange.send(body, sink)
-        if limits.cost:
-            show_cost(run, result.cost)
+        with sink_with_spinner(run, options, client, settings.model, target) as sink:
+            trip = runner.send(body, sink)
+        if options.credits.cost:
+            show_cost(run, trip.cost)
 
 
-def _show(
-    run: Runtime,
-    request: Request,
-    conversation: ConversationOptions,
-    output: OutputOptions,
-    checks: AnswerChecks,
-    look: PreviewOptions,
-) -> None:
+def _show(run: Runtime, request: Request, options: ChatOptions) -> None:
     """Print the request that `_call` would send; nothing is kept."""
     from ocx.chat.preview import print_request, print_snippet
 
-    schema = checks.read_schema(run.read_stdin)
+    schema = options.checks.read_schema(run.read_stdin)
     body = request.body()
-    if conversation.continues:
+    if options.conversation.continues:
         with ExitStack() as stack:
-            _, body = _continued(stack, run, request, conversation)
+            _, body = _continued(stack, run, request, options)
     if schema is not None:
         body = with_format(body, schema)
-    stream = output.streams(run)
-    with open_output(run, output) as target:
-        if look.snippet is None:
+    stream, language = options.output.streams(run), options.preview.snippet
+    with open_output(run, options.output) as target:
+        if language is None:
             print_request(run, request.settings, body, target, stream=stream)
         else:
-            print_snippet(run, request.settings, body, look.snippet, target, stream=stream)
+            print_snippet(run, request.settings, body, language, target, stream=stream)
 
 
 def _continued(
-    stack: ExitStack, run: Runtime, request: Request, conversation: ConversationOptions
+    stack: ExitStack, run: Runtime, request: Request, options: ChatOptions
 ) -> tuple[HistoryRecorder | None, Body]:
     """Where the call is kept, None if nowhere, and its body after what was said before."""
-    if not conversation.kept(run, request.settings):
+    if not options.conversation.kept(run, request.settings):
         return None, request.body()
     from ocx.chat.recorder import open_recorder  # sqlite3, only if the call is kept
 
-    recorder = stack.enter_context(open_recorder(run, request.settings, conversation))
+    recorder = stack.enter_context(open_recorder(run, request.settings, options.conversation))
     if recorder is None:
         return None, request.body()
     request, previous = stack.enter_context(recorder.turn(request))

@@ -58,33 +58,26 @@ class Writer(Protocol):
 
 
 class PlainWriter:
-    """Unchanged text, one write for each call, a final newline only if the text lacks one."""
+    """Unchanged text, one write for each call, a final newline only if the text lacks one.
 
-    def __init__(self, sink: Sink) -> None:
+    Args:
+        to_person: control characters are written out, and the prompt gets its own line.
+    """
+
+    def __init__(self, sink: Sink, *, to_person: bool = False) -> None:
         self._write = sink.write
+        self._to_person = to_person
         self._last = "\n"
 
     def write(self, text: str) -> None:
         if text:
-            self._write(text.encode("utf-8", "replace"))
+            shown = escape_control(text) if self._to_person else text
+            self._write(shown.encode("utf-8", "replace"))
             self._last = text
 
     def finish(self, *, complete: bool) -> None:
-        if complete and not self._last.endswith("\n"):
+        if (complete or self._to_person) and not self._last.endswith("\n"):
             self._write(b"\n")
-
-
-class TerminalWriter:
-    """The same for a person: control characters are written out, the prompt gets its own line."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._plain = PlainWriter(sink)
-
-    def write(self, text: str) -> None:
-        self._plain.write(escape_control(text))
-
-    def finish(self, *, complete: bool) -> None:  # noqa: ARG002 - the same either way here
-        self._plain.finish(complete=True)
 
 
 class NoWriter:

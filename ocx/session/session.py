@@ -9,15 +9,16 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ocx import signals
-from ocx.chat.credits import credits_of
+from ocx.chat.credits import Credits
 from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
 from ocx.chat.exchange import ChatRunner
-from ocx.chat.messages import Message, join, read_file
-from ocx.chat.options import AnswerChecks, ConversationOptions, CreditLimits, OutputOptions
+from ocx.chat.messages import Message
+from ocx.chat.options import ChatOptions
+from ocx.chat.parameters import join
 from ocx.chat.recorder import HistoryRecorder, open_recorder
 from ocx.chat.request import Request, refuse_several
 from ocx.config.paths import expand, if_known, state_dir
-from ocx.decoding import FLAG, check_encoding
+from ocx.decoding import FLAG, check_encoding, read_file
 from ocx.editor import edit_text
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.balance_formats import balance_text
@@ -58,24 +59,18 @@ Tab completes commands, models and files.
 _LEAVE = frozenset(("exit", "quit"))
 
 
-def session(
-    run: Runtime,
-    request: Request,
-    conversation: ConversationOptions,
-    output: OutputOptions,
-    checks: AnswerChecks,
-    limits: CreditLimits,
-) -> None:
+def session(run: Runtime, request: Request, options: ChatOptions) -> None:
     """Read and answer until Ctrl-D or /exit; an error ends the turn, not the session.
 
     Raises:
         UsageError, ConfigError, AuthError: before the first turn.
     """
+    conversation, output = options.conversation, options.output
     if not output.to_stdout:
         raise UsageError("-o needs a prompt", hint="in a session, /save FILE keeps an answer")
     settings = request.settings
-    schema = checks.read_schema(run.read_stdin)
-    credits = credits_of(settings, limits)
+    schema = options.checks.read_schema(run.read_stdin)
+    credits = Credits(options.credits, settings)
     with ExitStack() as stack:
         if conversation.log is not False:
             stack.callback(credits.keep, run, settings)
@@ -88,9 +83,9 @@ def session(
         state = if_known(state_dir, run.terminal.env)
         history = state / "prompts" if state and conversation.log is not False else None
         refuse_several(run, request.options)
-        exchange = ChatRunner(
+        runner = ChatRunner(
             client,
-            checks,
+            options.checks,
             schema,
             credits,
             recorder,
@@ -98,7 +93,7 @@ def session(
             split_think=output.reasoning != "raw",
             fallbacks=settings.fallback_models,
         )
-        talk = Session(run, request, output, exchange, recorder, shows_cost=limits.cost)
+        talk = Session(run, request, options, runner, recorder)
         lines = stack.enter_context(LineEditor(run.terminal, history, talk.complete))
         run.note(f"{settings.model}; /help for help, Ctrl-D to leave")
         _loop(run, lines, talk)
@@ -134,19 +129,17 @@ class Session:
         self,
         run: Runtime,
         request: Request,
-        output: OutputOptions,
-        exchange: ChatRunner,
+        options: ChatOptions,
+        runner: ChatRunner,
         recorder: HistoryRecorder | None,
-        *,
-        shows_cost: bool,
     ) -> None:
         self.open = True
         self._run = run
         self._request = request
-        self._output = output
-        self._exchange = exchange
+        self._options = options
+        self._runner = runner
+        self._shows_usage = options.output.usage
         self._recorder = recorder
-        self._shows_cost = shows_cost
         self._memory: list[Message] = []
         self._last: list[Message] | None = None
         self._answer: str | None = None
@@ -154,7 +147,7 @@ class Session:
         self._totals = Totals()
         self._typed = ""
         self._left = ""
-        self._models = Models(run, exchange.client)
+        self._models = Models(run, runner.client)
         self._commands: dict[str, _Command] = {
             "/help": _Command(lambda _: run.terminal.message(HELP)),
             "/model": _Command(self._model, one_of(self._model_names)),
@@ -178,7 +171,7 @@ class Session:
     @property
     def prompt(self) -> str:
         """The model, and with /usage the credits that are left."""
-        left = f", {self._left}" if self._left and self._output.usage else ""
+        left = f", {self._left}" if self._left and self._shows_usage else ""
         return one_line(f"{self._request.settings.model}{left}> ")
 
     def handle_line(self, text: str) -> None:
@@ -215,8 +208,8 @@ class Session:
     @contextmanager
     def _turn(self, messages: list[Message]) -> Iterator[tuple[Request, list[Message]]]:
         """The request with these messages, and what was said before it."""
-        told = self._output.usage or self._shows_cost or self._recorder is not None
-        counted = self._exchange.stream and told
+        shown = self._shows_usage or self._options.credits.cost
+        counted = self._runner.stream and (shown or self._recorder is not None)
         request = self._request._replace(messages=messages, count_tokens=counted)
         if self._recorder is None or not self._recorder.started:
             yield request, self._memory
@@ -226,24 +219,25 @@ class Session:
 
     def _ask(self, request: Request, previous: list[Message]) -> None:
         body = request.body(previous)
-        with open_output(self._run, self._output) as target:
+        run, client, model = self._run, self._runner.client, request.settings.model
+        output = replace(self._options.output, usage=self._shows_usage)
+        options = replace(self._options, output=output)
+        with open_output(run, output) as target:
             self._last = body["messages"]
-            exchange, model = self._exchange, request.settings.model
-            shown = (model, self._output, exchange.checks, target)
-            with sink_with_spinner(self._run, exchange.client, *shown) as sink:
-                result = exchange.send(body, sink)
-            if self._shows_cost:
-                show_cost(self._run, result.cost)
-        self._answer = result.answer.text
+            with sink_with_spinner(run, options, client, model, target) as sink:
+                trip = self._runner.send(body, sink)
+            if options.credits.cost:
+                show_cost(run, trip.cost)
+        self._answer = trip.answer.text
         self._memory = [*body["messages"], {"role": "assistant", "content": self._answer}]
-        self._totals.add(result.answer.usage, result.cost)
+        self._totals.add(trip.answer.usage, trip.cost)
         if self._left:
             self._look_at_credits()
 
     def _look_at_credits(self) -> None:
         """Once they cannot be read they are not asked for again, up to the next /usage."""
-        credits = self._exchange.credits if self._output.usage else None
-        left = credits.left(self._exchange.client) if credits else None
+        credits = self._runner.credits if self._shows_usage else None
+        left = credits.left(self._runner.client) if credits else None
         self._left = balance_text(left) if left else ""
 
     def _model_names(self) -> list[str]:
@@ -265,8 +259,8 @@ class Session:
         self._run.terminal.message(f"system: {self._request.system or '(none)'}")
 
     def _usage(self, _rest: str) -> None:
-        self._output = replace(self._output, usage=not self._output.usage)
-        state = "on" if self._output.usage else "off"
+        self._shows_usage = not self._shows_usage
+        state = "on" if self._shows_usage else "off"
         self._look_at_credits()
         self._run.terminal.message(f"usage: {self._totals.tokens()}; showing it is {state}")
         if cost := self._totals.cost():

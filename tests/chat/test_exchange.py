@@ -10,15 +10,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from ocx.api import Client, Delta, Endpoint
 from ocx.api.answer import Answer
 from ocx.api.usage import Cost
+from ocx.chat.attempts import Trip
 from ocx.chat.credits import Credits
-from ocx.chat.exchange import ChatRunner
+from ocx.chat.exchange import ChatRunner, DeltaSink
 from ocx.chat.options import AnswerChecks, CreditLimits
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
@@ -38,7 +39,7 @@ BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "
 SCHEMA = Schema(from_shorthand("a"))
 
 
-class Sink:
+class Sink(DeltaSink):
     """Keeps what it hears."""
 
     def __init__(self) -> None:
@@ -56,27 +57,13 @@ class Sink:
         self.delivered.append(text)
 
 
-class Kept(NamedTuple):
-    body: dict[str, Any]
-    answer: Answer
-    cost: Cost | None
-    error: BaseException | None
-
-
 class Recorder:
     def __init__(self) -> None:
-        self.kept: list[Kept] = []
+        self.kept: list[Trip] = []
 
-    def record(
-        self,
-        body: dict[str, Any],
-        started: float,
-        answer: Answer,
-        cost: Cost | None,
-        error: BaseException | None = None,
-    ) -> None:
-        assert started > 1_700_000_000
-        self.kept.append(Kept(body, answer, cost, error))
+    def record(self, trip: Trip) -> None:
+        assert trip.started > 1_700_000_000
+        self.kept.append(trip)
 
 
 @pytest.fixture
@@ -118,7 +105,7 @@ def test_a_checked_retried_costed_call(
     assert sink.delivered == ['{"a": "x"}']
     first, second = recorder.kept
     assert isinstance(first.error, InvalidAnswerError)
-    assert (second.error, second.cost) == (None, result.cost)
+    assert (second.error, second.cost) == (None, Cost(Decimal("0.75"), "balance"))
     told = sent(chat_server)[1]["messages"]
     assert told[1] == {"role": "assistant", "content": '{"a": 1}'}
     assert "$.a" in told[2]["content"]
@@ -132,6 +119,7 @@ import sys
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.api import Client, Endpoint
+from ocx.chat.attempts import Trip
 from ocx.chat.credits import Credits
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import AnswerChecks, CreditLimits

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.chat.messages import StdinClaims, join, read_file
-from ocx.decoding import decode
+from ocx.chat.parameters import join
+from ocx.decoding import check_claims, decode, read_file
 from ocx.errors import UsageError
 
 
@@ -55,6 +55,6 @@ def test_a_dash_is_stdin() -> None:
 
 
 def test_stdin_is_read_by_one_only() -> None:
-    StdinClaims(("-f -",)).check()
+    check_claims(["-f -"])
     with pytest.raises(UsageError, match="-f - and --key-file -"):
-        StdinClaims(("-f -", "--key-file -")).check()
+        check_claims(["-f -", "--key-file -"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ocx.chat.messages import MessagesFile, parse_messages
+from ocx.chat.messages import parse_messages
 from ocx.errors import UsageError
 
 HI = {"role": "user", "content": "hi"}
@@ -14,20 +14,20 @@ HI = {"role": "user", "content": "hi"}
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        ([HI], MessagesFile([HI])),
-        ([{**HI, "name": "ada", "x": [1]}], MessagesFile([{**HI, "name": "ada", "x": [1]}])),
-        ({"messages": [HI]}, MessagesFile([HI])),
+        ([HI], ([HI], {})),
+        ([{**HI, "name": "ada", "x": [1]}], ([{**HI, "name": "ada", "x": [1]}], {})),
+        ({"messages": [HI]}, ([HI], {})),
         (
             {"model": "m", "messages": [HI], "seed": 7, "stream": True},
-            MessagesFile([HI], {"model": "m", "seed": 7}),
+            ([HI], {"model": "m", "seed": 7}),
         ),
         (
             {"custom_id": "a", "url": "/v1/chat/completions", "body": {"messages": [HI], "n": 1}},
-            MessagesFile([HI], {"n": 1}),
+            ([HI], {"n": 1}),
         ),
     ],
 )
-def test_forms(document: Any, expected: MessagesFile) -> None:
+def test_forms(document: Any, expected: Any) -> None:
     """An array, a request, a row of a batch: what `history show --request` prints is read back."""
     assert parse_messages(json.dumps(document), "f") == expected
 
@@ -45,7 +45,7 @@ def test_forms(document: Any, expected: MessagesFile) -> None:
     ],
 )
 def test_messages_go_out_as_they_are(message: dict[str, Any]) -> None:
-    assert parse_messages(json.dumps([message]), "f").messages == [message]
+    assert parse_messages(json.dumps([message]), "f")[0] == [message]
 
 
 @pytest.mark.parametrize(

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import get_type_hints
 
 import pytest
 
 from ocx.chat.options import (
     AnswerChecks,
+    ChatOptions,
     ConversationOptions,
     CreditLimits,
+    Instructions,
     ModelOptions,
     OutputOptions,
     PreviewOptions,
     PromptOptions,
 )
-from ocx.cli.options import Option, OptionGroup
+from ocx.cli.options import OptionGroup
 from ocx.errors import UsageError
 
 GROUPS = (
     PromptOptions,
+    Instructions,
     ModelOptions,
     ConversationOptions,
     OutputOptions,
@@ -37,13 +39,13 @@ GROUPS = (
         (AnswerChecks(extract=True, schema="a"), False, "--schema and --extract"),
         (AnswerChecks(extract_last=True, schema=""), False, "--schema and --extract"),
         (AnswerChecks(schema_retries=1), False, "--schema-retries is about --schema"),
-        (AnswerChecks(schema=""), True, "--json and --schema"),
-        (AnswerChecks(extract_last=True), True, "--json and --extract"),
+        (ChatOptions(checks=AnswerChecks(schema="")), True, "--json and --schema"),
+        (ChatOptions(checks=AnswerChecks(extract_last=True)), True, "--json and --extract"),
         (ConversationOptions(continue_last=True, named="a"), False, "-c and --conversation"),
         (ConversationOptions(continue_last=True, log=False), False, "-n keeps nothing"),
         (ConversationOptions(named="a", log=False), True, "-n keeps nothing"),
-        (PreviewOptions(dry_run=True), True, "--json excludes"),
-        (PreviewOptions(snippet="curl"), True, "--json excludes"),
+        (ChatOptions(preview=PreviewOptions(dry_run=True)), True, "--json excludes"),
+        (ChatOptions(preview=PreviewOptions(snippet="curl")), True, "--json excludes"),
         (OutputOptions(reasoning="maybe"), False, "hide, show or raw"),
         (OutputOptions(file="temperature"), False, "-o names the output file"),
     ],
@@ -82,12 +84,9 @@ def test_every_option_is_declared_on_one_field() -> None:
     names: list[str] = []
     flags: list[str] = []
     for group in GROUPS:
-        hints = get_type_hints(group, include_extras=True)
         for field in fields(group):
-            (option,) = hints[field.name].__metadata__
-            assert isinstance(option, Option)
+            option = field.metadata["option"]
             assert option.help
-            assert getattr(group(), field.name) == field.default
             names.append(field.name)
             flags += option.flags
     assert len(set(names)) == len(names)

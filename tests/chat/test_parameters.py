@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ocx.chat.parameters import check_output_name, parse_options
+from ocx.chat.options import check_output_name
+from ocx.chat.parameters import parse_options
 from ocx.errors import UsageError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ocx.chat.messages import chat_body
+from ocx.chat.request import Request
 from ocx.config.settings import resolve
 from ocx.errors import UsageError
 
@@ -23,7 +23,7 @@ def body(tmp_path: Path) -> Body:
     env = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
 
     def make(flags: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
-        return chat_body(resolve(flags or {}, env), [], options)
+        return Request(resolve(flags or {}, env), (), None, False, False, options).body()
 
     return make
 

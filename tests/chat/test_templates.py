@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ocx.chat.parameters import parse_params
 from ocx.chat.templates import (
     Template,
     dump,
     load_template,
-    parse_params,
     parse_template,
     render,
     template_names,

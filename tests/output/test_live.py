@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ocx.errors import OutputClosed
-from ocx.output.answer_writers import TerminalWriter
+from ocx.output.answer_writers import PlainWriter
 from ocx.output.markdown import MarkdownWriter
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import Painter
@@ -180,7 +180,7 @@ def test_nothing_is_written_of_an_empty_answer() -> None:
     [
         (80, "xterm", True, LiveMarkdown),
         (80, "dumb", True, MarkdownWriter),
-        (19, "xterm", True, TerminalWriter),
+        (19, "xterm", True, PlainWriter),
         (80, "xterm", False, MarkdownWriter),
     ],
 )

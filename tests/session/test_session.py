@@ -13,7 +13,7 @@ from ocx.api import Client, Endpoint
 from ocx.api.usage import Cost
 from ocx.chat.credits import Credits
 from ocx.chat.exchange import ChatRunner
-from ocx.chat.options import CreditLimits, OutputOptions
+from ocx.chat.options import ChatOptions, CreditLimits
 from ocx.chat.request import Request
 from ocx.config.settings import resolve
 from ocx.errors import BelowError, OcxError, UsageError
@@ -40,10 +40,8 @@ def make(chat_server: ChatServer, tmp_path: Path) -> Iterator[Make]:
             settings = resolve({"base_url": chat_server.base_url}, env)
             terminal = Terminal(None, Stdout(MemoryRaw()), RedactingStderr(None), env)
             request = Request(settings, (), "brief", True, False, {})
-            exchange = ChatRunner(client, credits=Credits(CreditLimits(**limits)))
-            return Session(
-                Runtime(terminal), request, OutputOptions(), exchange, None, shows_cost=False
-            )
+            runner = ChatRunner(client, credits=Credits(CreditLimits(**limits)))
+            return Session(Runtime(terminal), request, ChatOptions(), runner, None)
 
         yield made
 

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from ocx.errors import OcxError, OutputClosed
-from ocx.output.answer_writers import Sink, TerminalWriter, Writer
+from ocx.output.answer_writers import PlainWriter, Sink, Writer
 from ocx.output.markdown import MarkdownWriter
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import Painter
@@ -205,7 +205,7 @@ def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: b
     if not to_person:
         return MarkdownWriter(sink, terminal, color=color)
     if terminal.width < NARROWEST:
-        return TerminalWriter(sink)
+        return PlainWriter(sink, to_person=True)
     if terminal.env.get("TERM", "dumb") == "dumb":
         return MarkdownWriter(sink, terminal, color=color)
     fd = terminal.stdout.fileno()
