@@ -7,19 +7,10 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ocx.api.balance_shapes import (
-    Balance,
-    Confidence,
-    Found,
-    Scope,
-    find_balance,
-    is_failure,
-    to_balance,
-    unreadable,
-)
-from ocx.api.error_response import described, reported
+from ocx.api.balance_shapes import Found, find_balance, raise_reported, unreadable
+from ocx.api.error_response import described
 from ocx.api.http import sniff
-from ocx.api.types import Reply
+from ocx.api.types import Balance, Confidence, Reply
 from ocx.api.usage import number_in
 from ocx.jsontext import loads
 
@@ -51,52 +42,14 @@ def parse_balance(
     if isinstance(body, Reply):
         with described(body.status, body.request_id):
             return parse_balance(body.body, path=path, scale=scale, currency=currency)
-    document = _parse(body) if isinstance(body, bytes) else body
+    document = _exact_json(body) if isinstance(body, bytes) else body
     found = _at_path(document, path) if path else find_balance(document)
-    found = _scaled(_chosen(found, currency), scale)
-    if currency is not None and found.currency != currency.upper() and not found.unlimited:
-        held = found.currency or "one that the answer does not name"
-        raise unreadable(f"the balance is not in {currency.upper()}; it is in {held}")
-    return found
+    if currency is not None:
+        found = _in_currency(found, currency.upper())
+    return found if scale is None else _scaled(found, scale)
 
 
-def _at_path(document: Any, path: str) -> Balance:
-    value, scope = document, Scope("", {})
-    for step in _STEP.findall(path):
-        if isinstance(value, dict):
-            scope = Scope("", value)
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            value = None
-    number = number_in(value)
-    if number:
-        return to_balance(Found(scope, path, number))
-    if isinstance(document, dict) and is_failure(document):
-        raise reported(document, {})
-    raise unreadable(f"no number stands at balance_path {path!r}")
-
-
-def _chosen(found: Balance, currency: str | None) -> Balance:
-    if currency is None or not found.currencies:
-        return found
-    for each in found.currencies:
-        if each.currency == currency.upper():
-            return each
-    held = ", ".join(each.unit for each in found.currencies)
-    raise unreadable(f"no balance in {currency.upper()}; there are {held}")
-
-
-def _scaled(found: Balance, scale: Decimal | None) -> Balance:
-    if scale is None:
-        return found
-    amount = None if found.amount is None else found.amount * scale
-    each = tuple(_scaled(one, scale) for one in found.currencies)
-    return replace(found, amount=amount, currencies=each)
-
-
-def _parse(body: bytes) -> Any:
+def _exact_json(body: bytes) -> Any:
     try:
         return loads(
             body,
@@ -105,8 +58,7 @@ def _parse(body: bytes) -> Any:
             object_pairs_hook=_object,
         )
     except ValueError:
-        page = sniff(body) == "html"
-        kind = "an HTML page, not JSON" if page else "not JSON"
+        kind = "an HTML page, not JSON" if sniff(body) == "html" else "not JSON"
         raise unreadable(f"the answer is {kind}") from None
 
 
@@ -123,3 +75,38 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if fields.setdefault(name, value) != value:
             raise unreadable(f"the answer is ambiguous: it has {name[:40]!r} twice")
     return fields
+
+
+def _at_path(document: Any, path: str) -> Balance:
+    value, fields = document, {}
+    for step in _STEP.findall(path):
+        if isinstance(value, dict):
+            fields, value = value, value.get(step)
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            value = None
+    number = number_in(value)
+    if number:
+        return Found(path, "", number, fields).as_balance()
+    raise_reported(document)
+    raise unreadable(f"no number stands at balance_path {path!r}")
+
+
+def _in_currency(found: Balance, currency: str) -> Balance:
+    for each in found.currencies:
+        if each.currency == currency:
+            return each
+    if found.currencies:
+        held = ", ".join(each.unit for each in found.currencies)
+        raise unreadable(f"no balance in {currency}; there are {held}")
+    if found.currency != currency and not found.unlimited:
+        held = found.currency or "one that the answer does not name"
+        raise unreadable(f"the balance is not in {currency}; it is in {held}")
+    return found
+
+
+def _scaled(found: Balance, scale: Decimal) -> Balance:
+    amount = None if found.amount is None else found.amount * scale
+    each = tuple(_scaled(one, scale) for one in found.currencies)
+    return replace(found, amount=amount, currencies=each)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ocx.errors import OcxError
 from ocx.secret import Secret, secrets_of
 
+if TYPE_CHECKING:
+    from decimal import Decimal
+
 CHAT_TIMEOUT = 600.0
 QUICK_TIMEOUT = 15.0
 
+Confidence = Literal["exact", "derived", "guessed"]
 Step = Literal["dns", "tcp", "proxy", "tls", "http"]
 
 
@@ -118,3 +122,25 @@ class Probe(NamedTuple):
     status: int | None
     headers: Mapping[str, str]
     error: OcxError | None = None
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What is left on the account.
+
+    Attributes:
+        amount: None if unlimited, or if several currencies are held.
+        unit: "credits", or the unit or currency that the body names.
+        path: where the number stands, like `data.balances[0].amount`; "" for a bare number.
+        confidence: "derived" is computed from two numbers, "guessed" may be another number.
+        currency: as the body names it, in upper case.
+        currencies: one balance each, if there are several and none was chosen.
+    """
+
+    amount: Decimal | None
+    unit: str
+    unlimited: bool
+    path: str
+    confidence: Confidence
+    currency: str | None = None
+    currencies: tuple[Balance, ...] = ()
