@@ -8,7 +8,7 @@ call the same. Only the id is documented, so everything else may be missing or o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from ocx.api.completion import document_of
 from ocx.api.error_response import described
 from ocx.api.http import with_query
 from ocx.api.types import Reply
-from ocx.api.usage import number_in
+from ocx.api.usage import amount_in, number_in
 from ocx.errors import ServerError
 from ocx.secret import Secret
 
@@ -34,6 +34,9 @@ _SHUTDOWN = (
 _OWNER = ("owned_by", "organization", "litellm_provider", "owner")
 _NESTED = ("model_info", "top_provider", "meta", "limits")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_OPENROUTER = ("prompt", "completion", "input_cache_read")
+_TOGETHER = ("input", "output", "cached_input")
+_LITELLM = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost")
 _MILLION = Decimal(1_000_000)
 _LONGEST = 60
 _IN_CREDITS = re.compile(r"credits?\b")
@@ -148,16 +151,19 @@ def model_facts(document: Any) -> list[ModelFacts]:
 
 def _facts(name: str, row: Mapping[str, Any]) -> ModelFacts:
     scopes = [row, *(inner for key in _NESTED if isinstance(inner := row.get(key), Mapping))]
-    context = next((count for value in _values(scopes, _CONTEXT) if (count := _count(value))), None)
-    owner = next((text for value in _values(scopes, _OWNER) if (text := _text(value))), "")
-    day = next((text for value in _values(scopes, _SHUTDOWN) if (text := _day(value))), "")
-    price = next((price for scope in scopes if (price := _price(scope))), None)
-    shown = next((text for scope in scopes if (text := _modalities(scope))), "")
-    return ModelFacts(name, context, price, owner, shown, day)
 
+    def first_of(read: Callable[[Any], Any], names: Sequence[str]) -> Any:
+        values = (scope[name] for name in names for scope in scopes if name in scope)
+        return next(filter(None, map(read, values)), None)
 
-def _values(scopes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Any]:
-    return (scope[name] for name in names for scope in scopes if name in scope)
+    return ModelFacts(
+        name,
+        first_of(_count, _CONTEXT),
+        next(filter(None, map(_price, scopes)), None),
+        first_of(_text, _OWNER) or "",
+        next(filter(None, map(_modalities, scopes)), ""),
+        first_of(_day, _SHUTDOWN) or "",
+    )
 
 
 def _count(value: Any) -> int | None:
@@ -175,57 +181,41 @@ def _day(value: Any) -> str:
     if isinstance(value, str):
         match = _DATE.match(value.strip())
         return match.group() if match else _text(value)
-    seconds = _count(value)
-    if seconds is None:
-        return ""
+    seconds = _count(value) or 0
     try:
         at = datetime.fromtimestamp(seconds / 1000 if seconds > 10**11 else seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return ""
-    return at.date().isoformat()
+    return at.date().isoformat() if seconds else ""
 
 
 def _price(scope: Mapping[str, Any]) -> ModelPrice | None:
     """OpenRouter and LiteLLM say what a token costs, Together (in numbers) what a million does."""
-    table = scope.get("pricing")
-    pricing = table if isinstance(table, Mapping) else {}
-    unit = str(pricing.get("unit") or pricing.get("currency")).lower()
-    in_credits = _IN_CREDITS.match(unit) is not None
+    table = _mapping(scope.get("pricing"))
+    unit = str(table.get("unit") or table.get("currency")).lower()
     counted = next((factor for words, factor in _COUNTED if words.search(unit)), None)
-    million = isinstance(pricing.get("input"), int | float)
-    by_kind = Decimal(1) if million else _MILLION
+    million = isinstance(table.get("input"), int | float)
     for source, names, factor in (
-        (pricing, ("prompt", "completion", "input_cache_read"), counted or _MILLION),
-        (pricing, ("input", "output", "cached_input"), counted or by_kind),
-        (
-            scope,
-            ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),
-            _MILLION,
-        ),
+        (table, _OPENROUTER, counted or _MILLION),
+        (table, _TOGETHER, counted or (Decimal(1) if million else _MILLION)),
+        (scope, _LITELLM, _MILLION),
     ):
-        prompt, completion, cached = (_amount(source.get(name), factor) for name in names)
+        prompt, completion, cached = (amount_in(source.get(name)) for name in names)
         if prompt is not None and completion is not None:
-            more = bool(_amount(pricing.get("request"), factor))
-            return ModelPrice(prompt, completion, cached, in_credits, more)
+            return ModelPrice(
+                prompt * factor,
+                completion * factor,
+                None if cached is None else cached * factor,
+                _IN_CREDITS.match(unit) is not None,
+                bool(amount_in(table.get("request"))),
+            )
     return None
 
 
-def _amount(value: Any, factor: Decimal) -> Decimal | None:
-    """A price; -1, as OpenRouter writes what changes, is none."""
-    if isinstance(value, str):
-        try:
-            value = Decimal(value.strip())  # 2.5e-06 is written in texts too
-        except ArithmeticError:
-            return None
-    number = number_in(value)
-    return number.value * factor if number and number.value >= 0 else None
-
-
 def _modalities(scope: Mapping[str, Any]) -> str:
-    inner = scope.get("architecture")
-    for source in (inner if isinstance(inner, Mapping) else {}, scope):
+    for source in (_mapping(scope.get("architecture")), scope):
         both = source.get("modalities")
-        table = both if isinstance(both, Mapping) else {}
+        table = _mapping(both)
         given = source.get("input_modalities", table.get("input", both))
         made = source.get(
             "output_modalities", source.get("supported_output_modalities", table.get("output"))
@@ -241,3 +231,7 @@ def _modalities(scope: Mapping[str, Any]) -> str:
 
 def _joined(kinds: Any) -> str:
     return "+".join(filter(None, map(_text, kinds))) if isinstance(kinds, list) else ""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 Usage = Mapping[str, Any] | None
@@ -40,10 +40,8 @@ def cached_tokens(usage: Usage) -> int | None:
     """
     if type(usage) is dict and _CACHED.isdisjoint(usage):
         return None
-    found = _first(
-        token_count(usage, "prompt_tokens_details", "cached_tokens"),
-        token_count(usage, "prompt_cache_hit_tokens"),
-        token_count(usage, "cached_tokens"),
+    found = _first_count(
+        usage, "prompt_tokens_details cached_tokens", "prompt_cache_hit_tokens", "cached_tokens"
     )
     prompt = token_count(usage, "prompt_tokens")
     return None if found is None or prompt is None or found > prompt else found
@@ -51,13 +49,11 @@ def cached_tokens(usage: Usage) -> int | None:
 
 def reasoning_tokens(usage: Usage) -> int | None:
     """Tokens that the model thought with; most servers count them in `completion_tokens` too."""
-    return _first(
-        token_count(usage, "completion_tokens_details", "reasoning_tokens"),
-        token_count(usage, "reasoning_tokens"),
-    )
+    return _first_count(usage, "completion_tokens_details reasoning_tokens", "reasoning_tokens")
 
 
-def _first(*counts: int | None) -> int | None:
+def _first_count(usage: Usage, *paths: str) -> int | None:
+    counts = (token_count(usage, *path.split()) for path in paths)
     return next((count for count in counts if count is not None), None)
 
 
@@ -100,7 +96,7 @@ def cost_in_answer(answer: Mapping[str, Any] | None) -> Cost | None:
         if isinstance(holder, Mapping):
             for name in names:
                 value = holder.get(name)
-                if value is not None and (amount := _amount(value)) is not None:
+                if (amount := amount_in(value)) is not None:
                     return Cost(amount, "response")
     return None
 
@@ -118,20 +114,6 @@ def cost_by_balance(before: Decimal | None, after: Decimal | None) -> Cost:
     if after == before:
         return unknown("the balance did not change")
     return Cost(before - after, "balance")
-
-
-def _amount(value: Any) -> Decimal | None:
-    """A number or a numeric string that is not negative; booleans, NaN and Infinity are not."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        return None
-    try:
-        amount = Decimal(str(value).strip())
-    except (InvalidOperation, ValueError):  # ValueError: an integer of 5,000 digits
-        return None
-    if not amount.is_finite() or amount < 0:
-        return None
-    # Written out, 1e9999999999 fills the memory.
-    return amount if len(amount.as_tuple().digits) <= 50 and abs(amount.adjusted()) <= 50 else None
 
 
 # Named, since `5 RPM`, `30 days` and `1.5万` are no amounts of money.
@@ -182,6 +164,17 @@ def number_in(value: Any) -> Number | None:
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     fine = number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT
     return Number(number) if fine or number == 0 else None
+
+
+def amount_in(value: Any) -> Decimal | None:
+    """A cost or price: a number, or a text of nothing else, as `2.5e-06`; not negative."""
+    try:
+        number = number_in(Decimal(value.strip()) if isinstance(value, str) else value)
+    except ArithmeticError:
+        return None
+    # 50 digits: written out, a text of a million would fill the memory.
+    fine = number is not None and number.value >= 0 and len(number.value.as_tuple().digits) <= 50
+    return number.value if number and fine else None
 
 
 def _written(text: str) -> Number | None:
