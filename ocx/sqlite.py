@@ -1,14 +1,25 @@
-"""What the versions of SQLite differ in: RHEL 9 and its kin have 3.34, macOS a disk of its own."""
+"""Connections and transactions of SQLite, and what its versions differ in: RHEL 9 has 3.34."""
 
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import sqlite3
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _STRICT = (3, 37)
 """The first version that knows strict tables (sqlite.org/stricttables.html)."""
+
+
+def read_script(package: str, name: str) -> str:
+    """The SQL in a file of a package, which may be in a zip archive."""
+    data = pkgutil.get_data(package, name)
+    assert data is not None  # noqa: S101 - every loader of ours has data, told to mypy
+    return data.decode()
 
 
 def schema(script: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
@@ -35,7 +46,52 @@ def sync_file(fd: int) -> None:
         os.fsync(fd)
 
 
-def is_too_new(error: sqlite3.Error) -> bool:
+def connect(name: Path | str, patience: float) -> sqlite3.Connection:
+    """The database called `name`, in autocommit mode: transactions are explicit.
+
+    Threads may take turns with it.
+
+    Args:
+        patience: seconds of SQLite's own waiting for other processes.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    connection = sqlite3.connect(
+        name, timeout=patience, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    sync_to_disk(connection)
+    return connection
+
+
+@contextmanager
+def transaction(
+    connection: sqlite3.Connection,
+    attempt: Callable[[Callable[[], object]], object] = lambda action: action(),
+) -> Iterator[None]:
+    """All or nothing, with the write lock from the start, so that it cannot fail midway.
+
+    Args:
+        attempt: begins and commits it, perhaps in several attempts.
+    """
+    attempt(lambda: connection.execute("BEGIN IMMEDIATE"))
+    try:
+        yield
+        attempt(connection.commit)
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def reason_of(error: Exception) -> str:
+    """Why a database cannot be used, for a message."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return TOO_NEW if is_too_new(error) else str(error)
+
+
+def is_too_new(error: Exception) -> bool:
     """Whether the file has strict tables and this SQLite does not know them."""
     return 'near "STRICT"' in str(error)
 

@@ -20,7 +20,7 @@ from ocx.output.results import write_json, write_json_line
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.secret import Secret
-from ocx.serve.audit import counts, entries, findings
+from ocx.serve.audit import entries, problems, totals
 from ocx.serve.charge import credits_json, format_credits, parse_credits
 from ocx.serve.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, Overdrawn, open_ledger
 from ocx.serve.settings import ServeSettings
@@ -225,8 +225,8 @@ def check(run: Runtime, db: _Db = None) -> None:
     Charges that a killed server left behind are released first. Exit 1 names what is wrong.
     """
     with open_ledger(_path(run, db)) as book:
-        wrong = findings(book.store.db)
-        found = counts(book.store.db)
+        wrong = problems(book.store.db)
+        found = totals(book.store.db)
     if run.json:
         amounts = {name: credits_json(found[name]) for name in ("balance", "held")}
         write_json(run.terminal, {**found, **amounts, "findings": wrong})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import random
 import sqlite3
@@ -12,14 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError, out_of_reach
 from ocx.files import locked, make_folder, make_private_file, open_private
 from ocx.locks import go_on_without
 from ocx.owners import is_out_of_reach
-from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_to_disk
+from ocx.sqlite import connect, is_too_new, read_script, reason_of, schema, transaction
 
 T = TypeVar("T")
 
@@ -36,88 +34,8 @@ PATIENCE_OF_ANSWERS = 2.0
 _in_vain = threading.Event()
 """An answer has waited in vain: what is written after it does not wait again."""
 
-# A message is stored once, however many calls of a conversation send it again: images and long
-# files would otherwise grow with the square of the turns.
-_VERSION_1 = """
-CREATE TABLE conversation (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT UNIQUE,
-    profile TEXT NOT NULL,
-    created REAL NOT NULL
-) STRICT;
-CREATE TABLE message (
-    id INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL UNIQUE,
-    json TEXT NOT NULL
-) STRICT;
-CREATE TABLE call (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    conversation INTEGER NOT NULL REFERENCES conversation(id),
-    started REAL NOT NULL,
-    profile TEXT NOT NULL,
-    base_url TEXT NOT NULL,
-    model TEXT NOT NULL,
-    model_returned TEXT,
-    options TEXT NOT NULL,
-    prompt TEXT NOT NULL,
-    answer TEXT NOT NULL,
-    reasoning TEXT NOT NULL,
-    tool_calls TEXT,
-    finish_reason TEXT,
-    usage TEXT,
-    prompt_tokens INTEGER,
-    completion_tokens INTEGER,
-    credits TEXT,
-    credits_source TEXT NOT NULL CHECK (credits_source IN ('response', 'balance', 'unknown')),
-    first_token_seconds REAL,
-    seconds REAL NOT NULL,
-    retries INTEGER NOT NULL,
-    request_id TEXT,
-    outcome TEXT NOT NULL CHECK (outcome IN ('finished', 'cancelled', 'failed')),
-    exit_code INTEGER NOT NULL,
-    error TEXT
-) STRICT;
-CREATE INDEX call_by_conversation ON call(conversation, id);
-CREATE INDEX call_by_start ON call(started);
-CREATE TABLE call_message (
-    call INTEGER NOT NULL REFERENCES call(id) ON DELETE CASCADE,
-    position INTEGER NOT NULL,
-    message INTEGER NOT NULL REFERENCES message(id),
-    PRIMARY KEY (call, position)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX call_message_by_message ON call_message(message);
-"""
-
-_VERSION_2 = """
-CREATE VIRTUAL TABLE call_text USING fts5(
-    prompt, answer, content = 'call', content_rowid = 'id', tokenize = 'unicode61'
-);
-CREATE TRIGGER call_text_insert AFTER INSERT ON call BEGIN
-    INSERT INTO call_text(rowid, prompt, answer) VALUES (new.id, new.prompt, new.answer);
-END;
-CREATE TRIGGER call_text_delete AFTER DELETE ON call BEGIN
-    INSERT INTO call_text(call_text, rowid, prompt, answer)
-    VALUES ('delete', old.id, old.prompt, old.answer);
-END;
-INSERT INTO call_text(call_text) VALUES ('rebuild');
-"""
-
-# Amounts are decimals as text: a REAL would round them.
-_VERSION_3 = """
-CREATE TABLE reading (
-    id INTEGER PRIMARY KEY,
-    profile TEXT NOT NULL,
-    base_url TEXT NOT NULL,
-    unit TEXT NOT NULL,
-    at REAL NOT NULL,
-    amount TEXT NOT NULL
-) STRICT;
-CREATE INDEX reading_by_account ON reading(profile, base_url, unit, at);
-CREATE INDEX reading_by_time ON reading(at);
-"""
-
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
-"""Script n leads from version n to n + 1, kept in `PRAGMA user_version`; none ever changes."""
+MIGRATIONS = ("version1.sql", "version2.sql", "version3.sql")
+"""Script n leads from version n - 1 to n, kept in `PRAGMA user_version`; none ever changes."""
 
 
 class HistoryError(OcxError):
@@ -136,7 +54,7 @@ def open_database(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
     with translated(path):
         make_folder(path.parent)
         make_private_file(path)
-        connection = sqlite3.connect(path, timeout=_LOOK, isolation_level=None)
+        connection = connect(path, _LOOK)
         try:
             patiently(lambda: _prepare(connection, path, patience), patience)
             connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
@@ -152,38 +70,32 @@ def translated(path: Path) -> Iterator[None]:
     cannot be reached."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise HistoryError(f"cannot use the history {path}: {error}") from error
-    except sqlite3.DatabaseError as error:
-        if is_too_new(error):
-            raise HistoryError(f"cannot use the history {path}: {TOO_NEW}") from error
+    except (sqlite3.DatabaseError, OSError) as error:
+        if isinstance(error, PermissionError) and is_out_of_reach(path.parent):
+            raise out_of_reach(path.parent, ELSEWHERE) from error
+        if isinstance(error, OSError | sqlite3.OperationalError) or is_too_new(error):
+            raise HistoryError(f"cannot use the history {path}: {reason_of(error)}") from error
         raise HistoryError(
             f"the history {path} is damaged: {error}",
             hint=f"move it away and a new one is made: mv {path} {path}.damaged",
         ) from error
-    except OSError as error:
-        if isinstance(error, PermissionError) and is_out_of_reach(path.parent):
-            raise out_of_reach(path.parent, ELSEWHERE) from error
-        raise HistoryError(f"cannot use the history {path}: {error.strerror}") from error
 
 
 @contextmanager
 def writing(connection: sqlite3.Connection, patience: float = PATIENCE) -> Iterator[None]:
-    """One transaction that holds the write lock from its start, so that it cannot fail midway."""
-    before = connection.execute("PRAGMA busy_timeout").fetchone()[0]
-    connection.execute(f"PRAGMA busy_timeout = {_LOOK * 1000:.0f}")
-    try:
-        begin = functools.partial(connection.execute, "BEGIN IMMEDIATE")
-        patiently(begin, patience, functools.partial(_changes, connection))
-        _in_vain.clear()
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {before}")
-    try:
+    """One transaction, begun and committed as soon as the other processes let it."""
+
+    def attempt(action: Callable[[], object]) -> None:
+        before = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+        connection.execute(f"PRAGMA busy_timeout = {_LOOK * 1000:.0f}")
+        try:
+            patiently(action, patience, lambda: _changes(connection))
+            _in_vain.clear()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {before}")
+
+    with transaction(connection, attempt):
         yield
-    except BaseException:
-        connection.rollback()
-        raise
-    patiently(connection.commit)
 
 
 def patiently(
@@ -244,12 +156,19 @@ def conversation_lock(
     import fcntl  # not on Windows
 
     fd = open_private(path)
+    end = None
     try:
-        end = time.monotonic() + wait
-        waiting = False
-        while not _try_lock(fcntl, fd, path, conversation):
-            if not waiting:
-                waiting = True
+        while True:
+            try:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, conversation)
+            except OSError as error:
+                if error.errno not in {errno.EACCES, errno.EAGAIN}:
+                    go_on_without(path)
+                    break
+            else:
+                break
+            if end is None:
+                end = time.monotonic() + wait
                 on_wait()
             if time.monotonic() > end:
                 raise DeadlineError(
@@ -271,10 +190,8 @@ def _changes(connection: sqlite3.Connection) -> object:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> None:
-    connection.execute("PRAGMA foreign_keys = ON")
     # What is removed is overwritten: people remove prompts that held a secret.
     connection.execute("PRAGMA secure_delete = ON")
-    sync_to_disk(connection)
     end = time.monotonic() + patience
     # Who waits for the one that migrates looks again: there may be nothing left to do.
     while _version(connection, path) != len(MIGRATIONS):
@@ -301,7 +218,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     with writing(connection):
         for version in range(_version(connection, path), len(MIGRATIONS)):
-            for statement in _statements(schema(MIGRATIONS[version])):
+            script = schema(read_script(__package__, MIGRATIONS[version]))
+            for statement in _statements(script):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1:d}")
 
@@ -314,13 +232,3 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-
-
-def _try_lock(fcntl: ModuleType, fd: int, path: Path, offset: int) -> bool:
-    try:
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-    except OSError as error:
-        if error.errno in {errno.EACCES, errno.EAGAIN}:
-            return False
-        go_on_without(path)
-    return True

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -26,11 +25,13 @@ from ocx.history.database import (
     writing,
 )
 from ocx.history.filters import Filters
+from ocx.history.forecast import DAY, Point
 from ocx.jsontext import compact, loads
 from ocx.owners import is_out_of_reach
 from ocx.secret import Secret
 
 FILE = "history.sqlite3"
+_KEPT_DAYS = 400  # a check every five minutes would otherwise fill the disk in the end
 
 _JSON = ("options", "tool_calls", "usage")
 _STORED = tuple(name.name for name in fields(Call))
@@ -38,6 +39,13 @@ _COLUMNS = ", ".join(f"call.{name}" for name in ("id", "conversation", *_STORED)
 _SAME = "SELECT count(*) FROM call AS other WHERE other.conversation = call.conversation"
 _TURNS = f"({_SAME} AND other.id <= call.id), ({_SAME})"
 _FROM = "FROM call JOIN conversation ON conversation.id = call.conversation"
+
+
+_SWEEP = (
+    "DELETE FROM message WHERE id NOT IN (SELECT message FROM call_message)",
+    "DELETE FROM conversation WHERE id NOT IN (SELECT conversation FROM call)",
+    "INSERT INTO call_text(call_text) VALUES ('optimize')",
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,10 @@ class History:
     def close(self) -> None:
         self._connection.close()
 
+    def _read(self, query: str, values: Any = ()) -> list[Any]:
+        with translated(self._path):
+            return self._connection.execute(query, values).fetchall()
+
     def conversation(self, name: str, profile: str) -> Conversation:
         """The one of that name, made if there is none."""
         with translated(self._path), writing(self._connection):
@@ -80,30 +92,29 @@ class History:
                 "INSERT OR IGNORE INTO conversation(name, profile, created) VALUES (?, ?, ?)",
                 (name, profile, time.time()),
             )
-            row = self._connection.execute(
-                "SELECT id, name, profile FROM conversation WHERE name = ?", (name,)
-            ).fetchone()
-        return Conversation(*row)
+        return self._conversations("WHERE name = ?", (name,))[0]
 
     def numbered_conversation(self, number: int) -> Conversation | None:
         """The one with this number, else that of the call with it; `history list` shows both."""
-        with translated(self._path):
-            row = self._connection.execute(
-                "SELECT id, name, profile FROM conversation WHERE id = :number OR id ="
-                " (SELECT conversation FROM call WHERE id = :number) ORDER BY id = :number DESC",
-                {"number": number},
-            ).fetchone()
-        return Conversation(*row) if row else None
+        found = self._conversations(
+            "WHERE id = :number OR id = (SELECT conversation FROM call WHERE id = :number)"
+            " ORDER BY id = :number DESC",
+            {"number": number},
+        )
+        return found[0] if found else None
 
     def last_conversation(self, profile: str) -> Conversation | None:
         """The one with the newest call of `profile`."""
-        with translated(self._path):
-            row = self._connection.execute(
-                "SELECT conversation.id, conversation.name, conversation.profile"
-                f" {_FROM} WHERE call.profile = ? ORDER BY call.id DESC LIMIT 1",
-                (profile,),
-            ).fetchone()
-        return Conversation(*row) if row else None
+        found = self._conversations(
+            "WHERE id = (SELECT conversation FROM call WHERE profile = ? ORDER BY id DESC LIMIT 1)",
+            (profile,),
+        )
+        return found[0] if found else None
+
+    def _conversations(self, where: str, values: Any) -> list[Conversation]:
+        query = f"SELECT id, name, profile FROM conversation {where}"  # noqa: S608 - constants
+        rows = self._read(query, values)
+        return [Conversation(*row) for row in rows]
 
     def locked(
         self, conversation: Conversation, wait: float, on_wait: Callable[[], None]
@@ -118,16 +129,15 @@ class History:
 
     def turns(self, conversation: Conversation) -> tuple[list[Message], Entry | None]:
         """The messages so far, with the last answer, and the call they come from."""
-        with translated(self._path):
-            row = self._connection.execute(
-                f"SELECT {_COLUMNS}, conversation.name {_FROM}"
-                " WHERE call.conversation = ? AND call.outcome = 'finished'"
-                " ORDER BY call.id DESC LIMIT 1",
-                (conversation.id,),
-            ).fetchone()
-        if row is None:
+        rows = self._read(
+            f"SELECT {_COLUMNS}, conversation.name {_FROM}"
+            " WHERE call.conversation = ? AND call.outcome = 'finished'"
+            " ORDER BY call.id DESC LIMIT 1",
+            (conversation.id,),
+        )
+        if not rows:
             return [], None
-        entry = _entry(row)
+        entry = _entry(rows[0])
         return [*self.messages(entry.id), entry.reply], entry
 
     def record(
@@ -147,19 +157,21 @@ class History:
         for name in _JSON:
             values[name] = None if values[name] is None else compact(values[name])
         values["credits"] = None if call.credits is None else str(call.credits)
+        for name in ("prompt_tokens", "completion_tokens"):
+            values[name] = call.tokens(name)
         with translated(self._path), writing(self._connection, PATIENCE_OF_ANSWERS):
             home = self._ensure(conversation, call)
-            self._insert(values, home, sent, call)
+            values["conversation"] = home.id
+            self._insert(values, sent)
         return home
 
     def messages(self, call: int) -> list[Message]:
         """What was sent, in order."""
-        with translated(self._path):
-            rows = self._connection.execute(
-                "SELECT json FROM call_message JOIN message ON message.id = message"
-                " WHERE call = ? ORDER BY position",
-                (call,),
-            ).fetchall()
+        rows = self._read(
+            "SELECT json FROM call_message JOIN message ON message.id = message"
+            " WHERE call = ? ORDER BY position",
+            (call,),
+        )
         return [json.loads(text) for (text,) in rows]
 
     def entries(
@@ -179,16 +191,12 @@ class History:
 
     def count(self, filters: Filters) -> int:
         where, values = filters.where()
-        with translated(self._path):
-            query = f"SELECT count(*) {_FROM} WHERE {where}"
-            found: int = self._connection.execute(query, values).fetchone()[0]
+        found: int = self._read(f"SELECT count(*) {_FROM} WHERE {where}", values)[0][0]
         return found
 
     def count_readings(self) -> int:
         """How many balances are kept."""
-        with translated(self._path):
-            query = "SELECT count(*) FROM reading"
-            found: int = self._connection.execute(query).fetchone()[0]
+        found: int = self._read("SELECT count(*) FROM reading")[0][0]
         return found
 
     def remove(self, filters: Filters) -> int:
@@ -204,7 +212,9 @@ class History:
                 self._connection.executemany("DELETE FROM call WHERE id = ?", ids)
                 if not filters.selects:
                     self._connection.execute("DELETE FROM reading")
-                _sweep(self._connection)
+                # What no call uses any more; the index forgets its words.
+                for statement in _SWEEP:
+                    self._connection.execute(statement)
             if ids or not filters.selects:
                 # Else the removed text stays in the log until the next checkpoint.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -212,66 +222,44 @@ class History:
 
     def _ensure(self, conversation: Conversation | None, call: Call) -> Conversation:
         """The conversation's row, made again if it was removed meanwhile."""
-        new = (
-            self._free_number() if conversation is None else conversation.id,
-            conversation.name if conversation else None,
-            call.profile,
-            call.started,
-        )
-        cursor = self._connection.execute(
+        number, name = (conversation.id, conversation.name) if conversation else (None, None)
+        if conversation is None:
+            # That of the call to come, so that a conversation is called as its first call is.
+            free = self._connection.execute(
+                "SELECT 1 + seq FROM sqlite_sequence WHERE name = 'call'"
+                " AND 1 + seq NOT IN (SELECT id FROM conversation)"
+            ).fetchone()
+            number = free[0] if free else None
+        made = self._connection.execute(
             "INSERT OR IGNORE INTO conversation(id, name, profile, created) VALUES (?, ?, ?, ?)",
-            new,
+            (number, name, call.profile, call.started),
         )
         if conversation is None:
-            return Conversation(cursor.lastrowid or 0, None, call.profile)
+            return Conversation(made.lastrowid or 0, None, call.profile)
         row = self._connection.execute(
             "SELECT id, name, profile FROM conversation WHERE name = :name OR id = :id"
             " ORDER BY name IS :name DESC LIMIT 1",
-            {"name": conversation.name, "id": conversation.id},
+            {"name": name, "id": number},
         ).fetchone()
         return Conversation(*row)
 
-    def _free_number(self) -> int | None:
-        """The number of the call to come, so that a conversation is called as its first call is."""
-        row = self._connection.execute(
-            "SELECT 1 + seq FROM sqlite_sequence WHERE name = 'call'"
-            " AND 1 + seq NOT IN (SELECT id FROM conversation)"
-        ).fetchone()
-        return row[0] if row else None
-
-    def _insert(
-        self, values: dict[str, Any], home: Conversation, sent: list[Message], call: Call
-    ) -> None:
-        values |= {
-            "conversation": home.id,
-            "prompt_tokens": call.tokens("prompt_tokens"),
-            "completion_tokens": call.tokens("completion_tokens"),
-        }
+    def _insert(self, values: dict[str, Any], sent: list[Message]) -> None:
         marks = ", ".join(f":{name}" for name in values)
         cursor = self._connection.execute(
             f"INSERT INTO call({', '.join(values)}) VALUES ({marks})",  # noqa: S608 - constants
             values,
         )
         for position, message in enumerate(sent):
-            self._insert_message(cursor.lastrowid or 0, position, compact(message))
-
-    def _insert_message(self, call: int, position: int, text: str) -> None:
-        digest = hashlib.sha256(text.encode()).digest()
-        self._connection.execute(
-            "INSERT OR IGNORE INTO message(digest, json) VALUES (?, ?)", (digest, text)
-        )
-        self._connection.execute(
-            "INSERT INTO call_message(call, position, message)"
-            " SELECT ?, ?, id FROM message WHERE digest = ?",
-            (call, position, digest),
-        )
-
-
-def _sweep(connection: sqlite3.Connection) -> None:
-    """Messages and conversations that no call uses any more; the index forgets their words."""
-    connection.execute("DELETE FROM message WHERE id NOT IN (SELECT message FROM call_message)")
-    connection.execute("DELETE FROM conversation WHERE id NOT IN (SELECT conversation FROM call)")
-    connection.execute("INSERT INTO call_text(call_text) VALUES ('optimize')")
+            text = compact(message)
+            digest = hashlib.sha256(text.encode()).digest()
+            self._connection.execute(
+                "INSERT OR IGNORE INTO message(digest, json) VALUES (?, ?)", (digest, text)
+            )
+            self._connection.execute(
+                "INSERT INTO call_message(call, position, message)"
+                " SELECT ?, ?, id FROM message WHERE digest = ?",
+                (cursor.lastrowid, position, digest),
+            )
 
 
 def _entry(row: Sequence[Any]) -> Entry:
@@ -305,3 +293,61 @@ def open_existing(state: Path, note: Callable[[str], None]) -> Iterator[History 
         return
     with History(state) as history:
         yield history
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whose balance it is; two keys of one profile are one account."""
+
+    profile: str
+    base_url: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An amount, in the unit that the answer names, at a time in seconds since the epoch."""
+
+    at: float
+    unit: str
+    amount: Decimal
+
+
+def keep_readings(state: Path, account: Account, readings: Sequence[Reading]) -> None:
+    """Add readings of a balance to the history in the folder `state`; very old ones go.
+
+    Raises:
+        HistoryError: it cannot be written.
+    """
+    path = state / FILE
+    with (
+        closing(open_database(path, PATIENCE_OF_ANSWERS)) as connection,
+        translated(path),
+        writing(connection, PATIENCE_OF_ANSWERS),
+    ):
+        connection.executemany(
+            "INSERT INTO reading(profile, base_url, unit, at, amount) VALUES (?, ?, ?, ?, ?)",
+            [
+                (account.profile, account.base_url, each.unit, each.at, f"{each.amount:f}")
+                for each in readings
+            ],
+        )
+        newest = max(each.at for each in readings)
+        connection.execute("DELETE FROM reading WHERE at < ?", (newest - _KEPT_DAYS * DAY,))
+
+
+def points(state: Path, account: Account, unit: str, since: float) -> list[Point]:
+    """The readings of one account in one unit, oldest first. Looking makes no file.
+
+    Raises:
+        HistoryError: the history cannot be read.
+    """
+    path = state / FILE
+    if not path.exists():
+        return []
+    with closing(open_database(path, PATIENCE_OF_ANSWERS)) as connection, translated(path):
+        rows = connection.execute(
+            "SELECT at, amount FROM reading"
+            " WHERE profile = ? AND base_url = ? AND unit = ? AND at >= ? ORDER BY at",
+            (account.profile, account.base_url, unit, since),
+        ).fetchall()
+    return [Point(at, Decimal(amount)) for at, amount in rows]

@@ -17,7 +17,7 @@ from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Client
-    from ocx.history.readings import Account
+    from ocx.history.store import Account
 
 Dated = tuple[float, Balance]
 """A balance, and when it was read, in seconds since the epoch."""
@@ -60,14 +60,14 @@ def kept_points(env: Env, settings: Settings, unit: str, since: float) -> list[P
     """
     if settings.history == "off":
         return []
-    from ocx.history.readings import points  # sqlite3, not with the history off
+    from ocx.history.store import points  # sqlite3, not with the history off
 
     return points(state_dir(env), _account(settings), unit, since)
 
 
 def _account(settings: Settings) -> Account:
     """Whose balances are compared. The sandbox's endpoint is another one in each run."""
-    from ocx.history.readings import Account  # the same
+    from ocx.history.store import Account  # the same
 
     if settings.sandbox:
         return Account(SANDBOX, SANDBOX)
@@ -75,7 +75,7 @@ def _account(settings: Settings) -> Account:
 
 
 def _keep(run: Runtime, settings: Settings, found: Sequence[Dated]) -> None:
-    from ocx.history.readings import Reading, keep_readings  # the same
+    from ocx.history.store import Reading, keep_readings  # the same
 
     readings = [
         Reading(at, each.unit, each.amount)

@@ -37,7 +37,7 @@ _RULES = {
 }
 
 
-def findings(db: sqlite3.Connection) -> list[str]:
+def problems(db: sqlite3.Connection) -> list[str]:
     """One line for each row that breaks a rule; empty if the ledger is sound."""
     db.execute("BEGIN")
     try:
@@ -52,7 +52,7 @@ def findings(db: sqlite3.Connection) -> list[str]:
     return found + damage
 
 
-def counts(db: sqlite3.Connection) -> dict[str, Any]:
+def totals(db: sqlite3.Connection) -> dict[str, Any]:
     """Totals: micro-credits of all accounts, charges by state and by outcome."""
     balance, held = db.execute(
         "SELECT coalesce(sum(balance), 0), coalesce(sum(held), 0) FROM account"

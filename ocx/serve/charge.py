@@ -105,8 +105,6 @@ class Charge:
         self._ledger = ledger
         self._price = price
         self._prompt = count_prompt(request.texts) + count_tokens(request.described)
-        most = prompt_bytes(request.body) if by_upstream else self._prompt
-        self._id = self._reserve(key, request, most)
         self.tokens = 0
         """Tokens of a built-in answer that the client got."""
         self.text_bytes = 0
@@ -117,18 +115,20 @@ class Charge:
         self.finished = False
         self.taken: int | None = None
         """Micro-credits, once settled."""
-
-    def _reserve(self, key: Key, request: ChatRequest, prompt: int) -> int:
-        hold = self._price.cost(prompt, request.max_tokens)
+        most = prompt_bytes(request.body) if by_upstream else self._prompt
+        hold = price.cost(most, request.max_tokens)
         try:
-            return self._ledger.reserve(key, request.model, hold)
+            self._id = ledger.reserve(key, request.model, hold)
         except Overdrawn as error:
-            fits = self._price.fitting(error.available, prompt)
+            fits = price.fitting(error.available, most)
+            advice = "not even its prompt fits: top up the account"
+            if fits >= 1:
+                advice = f"top up the account, or set max_tokens to at most {fits}"
             raise ApiError(
                 402,
                 f"not enough credits: this request may cost up to {format_credits(hold)} and"
-                f" {format_credits(error.available)} are available; {_advice(fits)}",
-                code="insufficient_credits",
+                f" {format_credits(error.available)} are available; {advice}",
+                "insufficient_credits",
             ) from error
 
     @property
@@ -165,12 +165,6 @@ class Charge:
         cost = 0 if free else self._price.cost(*counts)
         bill = Bill(cost, usage.prompt_tokens, usage.completion_tokens, source, outcome)
         self.taken = self._ledger.settle(self._id, bill)
-
-
-def _advice(fits: int) -> str:
-    if fits < 1:
-        return "not even its prompt fits: top up the account"
-    return f"top up the account, or set max_tokens to at most {fits}"
 
 
 def count_tokens(text: str) -> int:

@@ -22,6 +22,10 @@ from ocx.serve.store import Store, transaction
 DEFAULT_ACCOUNT = "default"
 
 Source = Literal["upstream", "counted"]
+_KEYS = (
+    "SELECT a.name, created, k.id, account, k.name, hint, expires, revoked, rpm, concurrency"
+    " FROM key k JOIN account a ON a.id = account"
+)
 
 
 @dataclass(frozen=True)
@@ -86,23 +90,23 @@ class Ledger:
 
     def knows(self, name: str) -> bool:
         """Whether there is an account of that name."""
-        row = self._db.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone()
-        return row is not None
+        return self._number(name) is not None
 
     def account(self, name: str = DEFAULT_ACCOUNT, *, grant: int = 0) -> Account:
         """The account called `name`; a new one is granted `grant` micro-credits."""
-        row = self._db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            self._open_account(name, grant)
-            return self.account(name)
-        return self.balance(row[0])
-
-    def _open_account(self, name: str, grant: int) -> None:
+        number = self._number(name)
+        if number is not None:
+            return self.balance(number)
         with transaction(self._db):
             # Another process may have been first: then the grant is made already.
             made = self._db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
             if made.rowcount and grant and made.lastrowid is not None:
                 self._move(made.lastrowid, grant, "grant")
+        return self.account(name)
+
+    def _number(self, name: str) -> int | None:
+        row = self._db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
 
     def balance(self, account: int) -> Account:
         """The account with every settled charge counted."""
@@ -160,7 +164,7 @@ class Ledger:
             made = self._db.execute(
                 "INSERT INTO charge (account, key, model, hold, boot, opened)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (key.account, key.id, model, hold, self.store.boot, self._now()),
+                (key.account, key.id, model, hold, self.store.owner, self._now()),
             )
             return int(made.lastrowid or 0)
 
@@ -192,7 +196,13 @@ class Ledger:
                 return 0
             account, hold, balance, held = row
             taken: int = min(bill.cost, balance - held + hold)
-            self._close(charge, bill, taken)
+            state, shortfall = "settled" if bill.cost else "released", bill.cost - taken
+            usage = (bill.prompt_tokens, bill.completion_tokens, bill.source, bill.outcome)
+            self._db.execute(
+                "UPDATE charge SET state = ?, cost = ?, shortfall = ?, prompt_tokens = ?,"
+                " completion_tokens = ?, source = ?, outcome = ?, closed = ? WHERE id = ?",
+                (state, taken, shortfall, *usage, self._now(), charge),
+            )
             self._db.execute(
                 "UPDATE account SET balance = ?, held = ? WHERE id = ?",
                 (balance - taken, held - hold, account),
@@ -206,39 +216,15 @@ class Ledger:
         if self.store.log is not None:
             await self.store.log.wait()
 
-    def _close(self, charge: int, bill: Bill, taken: int) -> None:
-        self._db.execute(
-            "UPDATE charge SET state = ?, cost = ?, shortfall = ?, prompt_tokens = ?,"
-            " completion_tokens = ?, source = ?, outcome = ?, closed = ? WHERE id = ?",
-            (
-                "settled" if bill.cost else "released",
-                taken,
-                bill.cost - taken,
-                bill.prompt_tokens,
-                bill.completion_tokens,
-                bill.source,
-                bill.outcome,
-                self._now(),
-                charge,
-            ),
-        )
-
     def find_key(self, hashed: str) -> Key | None:
         """The key with this SHA-256, in use or not."""
-        row = self._db.execute(
-            "SELECT id, account, name, hint, expires, revoked, rpm, concurrency FROM key"
-            " WHERE hash = ?",
-            (hashed,),
-        ).fetchone()
-        return None if row is None else Key(*row)
+        row = self._db.execute(f"{_KEYS} WHERE hash = ?", (hashed,)).fetchone()
+        return None if row is None else Key(*row[2:])
 
     def list_keys(self) -> list[tuple[Key, str, int]]:
         """Every key, the name of its account, and when it was made."""
-        rows = self._db.execute(
-            "SELECT k.id, account, k.name, hint, expires, revoked, rpm, concurrency, a.name,"
-            " created FROM key k JOIN account a ON a.id = account ORDER BY k.id"
-        ).fetchall()
-        return [(Key(*row[:8]), row[8], row[9]) for row in rows]
+        rows = self._db.execute(f"{_KEYS} ORDER BY k.id")
+        return [(Key(*key), owner, made) for owner, made, *key in rows]
 
     def add_key(
         self,
@@ -252,21 +238,12 @@ class Ledger:
     ) -> Secret:
         """Make a key; its text is returned here and never again."""
         secret = secret or mint()
-        text = secret.reveal()
+        stored = (account, digest(secret.reveal()), secret.masked(), name, self._now())
         with transaction(self._db):
             self._db.execute(
                 "INSERT INTO key (account, hash, hint, name, created, expires, rpm, concurrency)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    account,
-                    digest(text),
-                    secret.masked(),
-                    name,
-                    self._now(),
-                    expires,
-                    rpm,
-                    concurrency,
-                ),
+                (*stored, expires, rpm, concurrency),
             )
         return secret
 

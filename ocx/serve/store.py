@@ -1,8 +1,8 @@
 """The database file: its tables, opening it, syncing it, and what a dead process held.
 
-Every process that opens a file is a boot. It holds a lock on `boot-ID.lock` as long as it lives;
-the kernel frees that lock however the process ends, so a free lock means that nobody will ever
-settle the charges of that boot.
+Every process that opens a file owns what it holds there. It keeps a lock on `boot-ID.lock` as long
+as it lives; the kernel frees that lock however the process ends, so a free lock means that nobody
+will ever settle the charges of that owner.
 
 A transaction that SQLite does not sync is whole after a crash of the process, and in the
 write-ahead log; a sync of that file makes it last through a power cut (sqlite.org/wal.html). SQLite
@@ -18,14 +18,14 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from ocx.errors import ConfigError, OcxError
+from ocx import sqlite
+from ocx.errors import ConfigError, OcxError, os_errors_as
 from ocx.files import make_folder, open_beside
 from ocx.locks import NoLocks, hold
 from ocx.owners import check_folder
-from ocx.sqlite import TOO_NEW, is_too_new, schema, sync_file, sync_to_disk
+from ocx.sqlite import connect, read_script, reason_of, schema, sync_file
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
 VERSION = 1
@@ -36,93 +36,34 @@ _INDEX = (
     "CREATE INDEX IF NOT EXISTS ledger_granted ON ledger (account, amount) WHERE kind != 'charge'"
 )
 
-SCHEMA = f"""
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-CREATE TABLE account (
-  id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  balance INTEGER NOT NULL DEFAULT 0 CHECK (balance >= 0),
-  held INTEGER NOT NULL DEFAULT 0 CHECK (held BETWEEN 0 AND balance)
-) STRICT;
-CREATE TABLE key (
-  id INTEGER PRIMARY KEY,
-  account INTEGER NOT NULL REFERENCES account (id),
-  hash TEXT NOT NULL UNIQUE,
-  hint TEXT NOT NULL,
-  name TEXT NOT NULL,
-  created INTEGER NOT NULL,
-  expires INTEGER,
-  revoked INTEGER,
-  rpm INTEGER CHECK (rpm > 0),
-  concurrency INTEGER CHECK (concurrency > 0)
-) STRICT;
-CREATE TABLE charge (
-  id INTEGER PRIMARY KEY,
-  account INTEGER NOT NULL REFERENCES account (id),
-  key INTEGER REFERENCES key (id),
-  model TEXT NOT NULL,
-  state TEXT NOT NULL DEFAULT 'held' CHECK (state IN ('held', 'settled', 'released')),
-  hold INTEGER NOT NULL CHECK (hold >= 0),
-  cost INTEGER NOT NULL DEFAULT 0 CHECK (cost >= 0),
-  shortfall INTEGER NOT NULL DEFAULT 0 CHECK (shortfall >= 0),
-  prompt_tokens INTEGER NOT NULL DEFAULT 0,
-  completion_tokens INTEGER NOT NULL DEFAULT 0,
-  source TEXT CHECK (source IN ('upstream', 'counted')),
-  outcome TEXT,
-  boot TEXT NOT NULL,
-  opened INTEGER NOT NULL,
-  closed INTEGER,
-  CHECK ((state = 'held') = (outcome IS NULL)),
-  CHECK ((state = 'held') = (closed IS NULL))
-) STRICT;
-CREATE INDEX charge_held ON charge (boot) WHERE state = 'held';
-CREATE TABLE ledger (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  at INTEGER NOT NULL,
-  account INTEGER NOT NULL REFERENCES account (id),
-  kind TEXT NOT NULL CHECK (kind IN ('grant', 'charge', 'adjust')),
-  amount INTEGER NOT NULL,
-  charge INTEGER UNIQUE REFERENCES charge (id),
-  balance_after INTEGER NOT NULL CHECK (balance_after >= 0),
-  CHECK ((kind = 'charge') = (charge IS NOT NULL))
-) STRICT;
-{_INDEX};
-CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-"""
-
 BUSY_SECONDS = 5.0
 
 
 class Store:
-    """An open database and the boot that it is open for.
+    """An open database and the process that it is open for.
 
-    `db` is in autocommit mode: transactions are explicit, see `Ledger`.
+    `db` is in autocommit mode: transactions are explicit, see `Ledger`. An `owner` other than
+    "memory" holds a lock: its file and a descriptor of it.
     """
 
     def __init__(
         self,
         db: sqlite3.Connection,
-        boot: str,
-        lock: Path | None,
-        fd: int,
+        owner: str = "memory",
+        lock: tuple[Path, int] | None = None,
         log: WalSync | None = None,
     ) -> None:
         self.db = db
+        self.owner = owner
         self.log = log
-        self.boot = boot
         self._lock = lock
-        self._fd = fd
 
     @classmethod
     def memory(cls) -> Store:
         """A database that ends with the process."""
-        db = _connect(":memory:")
-        db.executescript(schema(SCHEMA))
-        return cls(db, "memory", None, -1)
+        db = connect(":memory:", BUSY_SECONDS)
+        db.executescript(_schema())
+        return cls(db)
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -138,49 +79,44 @@ class Store:
             check_folder(target.parent)
             with opening(target):
                 return cls._open(target)
-        except NoLocks as error:
-            raise ConfigError(
-                f"cannot open the ledger {path}: {reason(error)}, and two that write it at once"
-                " would lose credits",
-                hint="--db names another file; XDG_STATE_HOME, another folder",
-            ) from error
         except (OSError, sqlite3.Error) as error:
-            raise ConfigError(f"cannot open the ledger {path}: {reason(error)}") from error
+            message, hint = f"cannot open the ledger {path}: {reason_of(error)}", None
+            if isinstance(error, NoLocks):
+                message += ", and two that write it at once would lose credits"
+                hint = "--db names another file; XDG_STATE_HOME, another folder"
+            raise ConfigError(message, hint=hint) from error
 
     @classmethod
     def _open(cls, path: Path) -> Store:
         os.close(open_beside(path, os.O_RDWR))
-        db = _connect(str(path))
-        try:
+        with contextlib.ExitStack() as stack:
+            db = stack.enter_context(contextlib.closing(connect(path, BUSY_SECONDS)))
             _prepare(db, path)
-            lock, fd = _take_boot(path.parent)
-        except BaseException:
-            db.close()
-            raise
-        store = cls(db, lock.stem.removeprefix("boot-"), lock, fd, WalSync(path))
-        store.sweep()
+            owner, lock, fd = _take_lock(path.parent)
+            store = cls(db, owner, (lock, fd), WalSync(path))
+            stack.callback(store.close)
+            store.sweep()
+            stack.pop_all()
         return store
 
     def sweep(self) -> int:
-        """Release what dead boots hold; how many charges that were."""
+        """Release what dead processes hold; how many charges that were."""
         if self._lock is None:
             return 0
         rows = self.db.execute("SELECT DISTINCT boot FROM charge WHERE state = 'held'").fetchall()
-        held = {row[0] for row in rows} - {self.boot}
-        swept = sum(_release(self.db, boot) for boot in held if _is_dead(self._lock.parent, boot))
-        _remove_stale(self._lock.parent)
-        return swept
+        dead = {owner for (owner,) in rows} - _living(self._lock[0].parent)
+        return sum(_release(self.db, owner) for owner in dead)
 
     def close(self) -> None:
-        """Close the database and end the boot; calling it again does nothing."""
+        """Close the database and end the ownership; calling it again does nothing."""
         if self.log is not None:
             self.log.close()
         self.db.close()
         if self._lock is not None:
+            (path, fd), self._lock = self._lock, None
             # The file goes first: unlinked while locked, nobody takes it for a live one.
-            self._lock.unlink(missing_ok=True)
-            os.close(self._fd)
-            self._lock = None
+            path.unlink(missing_ok=True)
+            os.close(fd)
 
 
 def remove(path: Path) -> None:
@@ -190,60 +126,40 @@ def remove(path: Path) -> None:
         OcxError: it is in use.
         ConfigError: it cannot be deleted.
     """
-    try:
+    with os_errors_as(ConfigError, f"cannot delete the ledger {path}"):
         if not path.parent.is_dir():
             return
         with opening(path):
-            if any(not _is_dead(path.parent, boot) for boot in _boots(path.parent)):
+            if _living(path.parent):
                 raise OcxError(
                     f"the ledger {path} is in use",
                     hint="stop the `ocx` that runs on it, then try again",
                 )
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{path}{suffix}").unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot delete the ledger {path}: {reason(error)}") from error
 
 
 @contextlib.contextmanager
 def opening(path: Path) -> Iterator[None]:
-    """One process at a time opens or deletes: the change to WAL does not wait for others."""
-    fd = open_beside(Path(f"{path}.lock"), os.O_RDWR)
-    try:
-        _lock_soon(fd)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _lock_soon(fd: int) -> None:
-    """Wait for the others, each of which takes a moment.
+    """One process at a time opens or deletes: the change to WAL does not wait for others.
 
     Raises:
         BlockingIOError: somebody holds the lock for longer than opening takes.
     """
+    fd = open_beside(Path(f"{path}.lock"), os.O_RDWR)
     end = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return hold(fd, wait=False)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-
-
-def reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return TOO_NEW if isinstance(error, sqlite3.Error) and is_too_new(error) else str(error)
-
-
-def _connect(name: str) -> sqlite3.Connection:
-    # The server's thread uses it after the caller's opened it; never two at once.
-    db = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA foreign_keys = ON")
-    sync_to_disk(db)
-    return db
+    try:
+        while True:
+            try:
+                hold(fd, wait=False)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
@@ -253,79 +169,79 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if application == APPLICATION_ID and version == VERSION:
         db.execute(_INDEX)
         db.execute("DROP INDEX IF EXISTS ledger_account")  # of an older ocx
-        return
-    if application == APPLICATION_ID:
+    elif application == APPLICATION_ID:
         raise ConfigError(
             f"the ledger {path} is of version {version}; this ocx reads version {VERSION}",
             hint="use the ocx that wrote it, or another file with --db",
         )
-    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    elif db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise ConfigError(f"{path} is a database of another program")
-    db.execute("PRAGMA journal_mode = WAL")
-    db.executescript(f"BEGIN IMMEDIATE; {schema(SCHEMA)} COMMIT;")
+    else:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(f"BEGIN IMMEDIATE; {_schema()} COMMIT;")
 
 
-def _take_boot(folder: Path) -> tuple[Path, int]:
+def _schema() -> str:
+    tables = schema(read_script(__package__, "ledger.sql"))
+    numbers = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+    return f"{tables} {_INDEX}; {numbers}"
+
+
+def _take_lock(folder: Path) -> tuple[str, Path, int]:
+    """The name of this process as an owner, and its lock: the file and a descriptor."""
     while True:
-        path = folder / f"boot-{secrets.token_hex(8)}.lock"
+        owner = secrets.token_hex(8)
+        path = folder / f"boot-{owner}.lock"
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        hold(fd)
-        # A sweep of another database in this folder may have deleted it before it was locked.
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(fd).st_ino:
-                return path, fd
+        try:
+            hold(fd)
+            # A sweep of another database in this folder may have deleted it before it was locked.
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino == os.fstat(fd).st_ino:
+                    return owner, path, fd
+        except BaseException:
+            path.unlink(missing_ok=True)
+            os.close(fd)
+            raise
         os.close(fd)
 
 
-def _boots(folder: Path) -> list[str]:
-    return [path.stem.removeprefix("boot-") for path in folder.glob("boot-*.lock")]
-
-
-def _is_dead(folder: Path, boot: str) -> bool:
-    """Whether nobody holds the lock of `boot`; a missing file is a boot that ended."""
-    try:
-        fd = os.open(folder / f"boot-{boot}.lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        hold(fd, wait=False)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
-def _remove_stale(folder: Path) -> None:
-    for boot in _boots(folder):
-        path = folder / f"boot-{boot}.lock"
-        with contextlib.suppress(OSError):
+def _living(folder: Path) -> set[str]:
+    """The owners whose lock is held, or cannot be tried; the files of all others are deleted."""
+    living = set()
+    for path in folder.glob("boot-*.lock"):
+        fd = -1
+        try:
             fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                hold(fd, wait=False)
-                path.unlink()
-            finally:
+            hold(fd, wait=False)
+            path.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            living.add(path.stem.removeprefix("boot-"))
+        finally:
+            if fd >= 0:
                 os.close(fd)
+    return living
 
 
-def _release(db: sqlite3.Connection, boot: str) -> int:
-    now = int(time.time())
+def _release(db: sqlite3.Connection, owner: str) -> int:
     with transaction(db):
         db.execute(
             "UPDATE account SET held = held - coalesce((SELECT sum(hold) FROM charge"
             " WHERE account = account.id AND boot = ? AND state = 'held'), 0)",
-            (boot,),
+            (owner,),
         )
         return db.execute(
             "UPDATE charge SET state = 'released', outcome = 'crashed', closed = ?"
             " WHERE boot = ? AND state = 'held'",
-            (now, boot),
+            (int(time.time()), owner),
         ).rowcount
 
 
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[None]:
-    """All or nothing, with the write lock from the start; hold no `await` inside.
+    """All or nothing; hold no `await` inside.
 
     Args:
         durable: it is on the disk when this returns; else only after the next one that is.
@@ -333,13 +249,8 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
     if not durable:
         db.execute("PRAGMA synchronous = NORMAL")
     try:
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with sqlite.transaction(db):
             yield
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
     finally:
         if not durable:
             db.execute("PRAGMA synchronous = FULL")
@@ -370,7 +281,7 @@ class WalSync:
     def close(self) -> None:
         """Sync what nobody waited for."""
         if self._synced < self._written:
-            with suppress(OSError):
+            with contextlib.suppress(OSError):
                 self._flush()
         if self._fd >= 0:
             os.close(self._fd)

@@ -12,8 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ocx.history.forecast import DAY
-from ocx.history.readings import Account, Reading, keep_readings
-from ocx.history.store import FILE
+from ocx.history.store import FILE, Account, Reading, keep_readings
 from tests.support import actions, answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.program import Ocx

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ocx.history.call import Call
 from ocx.history.filters import Filters
-from ocx.history.readings import Account, Reading, keep_readings, points
-from ocx.history.store import FILE, History
+from ocx.history.store import FILE, Account, History, Reading, keep_readings, points
 from tests.support.sizes import part
 
 HERE = Account("default", "https://opencodex.hk/api/v1")
@@ -21,7 +20,7 @@ WRITER = """
 import sys
 from decimal import Decimal
 from pathlib import Path
-from ocx.history.readings import Account, Reading, keep_readings
+from ocx.history.store import Account, Reading, keep_readings
 
 sys.stdin.readline()
 for turn in range(int(sys.argv[3])):

@@ -24,7 +24,7 @@ from ocx.history.database import (
 from ocx.history.filters import Filters
 from ocx.history.store import FILE, History
 from ocx.secret import Secret
-from ocx.sqlite import schema
+from ocx.sqlite import read_script, schema
 
 URL = "https://opencodex.hk/api/v1"
 KEY = "sk-live-" + "k" * 40
@@ -315,7 +315,7 @@ def test_a_database_of_the_first_version_migrates(tmp_path: Path) -> None:
 def test_the_fixture_is_what_version_1_made() -> None:
     """Released scripts never change."""
     made, fixture = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
-    made.executescript(schema(MIGRATIONS[0]))
+    made.executescript(schema(read_script("ocx.history", MIGRATIONS[0])))
     fixture.executescript(schema(VERSION_1.read_text("utf-8")))
     query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
     rows = [dict(database.execute(query).fetchall()) for database in (made, fixture)]

@@ -17,7 +17,7 @@ from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.admission import RequestRecord, mint
 from ocx.serve.app import App, ServerConfig
-from ocx.serve.audit import findings
+from ocx.serve.audit import problems
 from ocx.serve.charge import MICRO
 from ocx.serve.forward import Upstream
 from ocx.serve.ledger import Account, Key, Ledger
@@ -132,7 +132,7 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 
 def check(ledger: Ledger) -> None:
-    assert findings(ledger.store.db) == []
+    assert problems(ledger.store.db) == []
     assert ledger.account().held == 0
     left = ledger.store.db.execute("SELECT count(*) FROM charge WHERE state = 'held'").fetchone()
     assert left == (0,)

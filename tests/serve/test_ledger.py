@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from ocx.serve.admission import digest
-from ocx.serve.audit import counts, findings
+from ocx.serve.audit import problems, totals
 from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn
 from ocx.serve.store import Store
 
@@ -72,7 +72,7 @@ class Movements(RuleBasedStateMachine):
         now = self.ledger.balance(self.account)
         assert (now.balance, now.held) == (self.balance, sum(self.holds.values()))
         assert now.granted - now.used == now.balance
-        assert findings(self.ledger.store.db) == []
+        assert problems(self.ledger.store.db) == []
 
 
 TestMovements = Movements.TestCase
@@ -102,7 +102,7 @@ def test_a_shortfall_is_noted(ledger: Ledger) -> None:
     assert ledger.settle(charge, Bill(25, 1, 1, "upstream", "finished")) == 10
     row = ledger.store.db.execute("SELECT state, cost, shortfall FROM charge").fetchone()
     assert row == ("settled", 10, 15)
-    assert findings(ledger.store.db) == []
+    assert problems(ledger.store.db) == []
 
 
 def test_a_key_is_stored_as_its_hash_alone(ledger: Ledger) -> None:
@@ -142,10 +142,10 @@ def test_the_audit_finds_damage(ledger: Ledger, damage: str, finding: str) -> No
     account = ledger.account(grant=10)
     charge = ledger.reserve(Key(None, account.id, "k", ""), "m", 4)
     ledger.settle(charge, Bill(2, 1, 1, "counted", "finished"))
-    assert findings(ledger.store.db) == []
-    assert counts(ledger.store.db)["outcomes"] == {"finished": 1}
+    assert problems(ledger.store.db) == []
+    assert totals(ledger.store.db)["outcomes"] == {"finished": 1}
     ledger.store.db.executescript(damage)
-    assert any(finding in found for found in findings(ledger.store.db))
+    assert any(finding in found for found in problems(ledger.store.db))
 
 
 def test_a_rotated_key_keeps_all_but_its_secret(ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ocx.errors import ConfigError, OcxError
-from ocx.serve.audit import findings
+from ocx.serve.audit import problems
 from ocx.serve.ledger import Key, Ledger
 from ocx.serve.store import Store, remove
 
@@ -75,7 +75,7 @@ def test_a_file_of_an_older_ocx_gets_the_index_of_this_one(path: Path) -> None:
         store.db.execute("CREATE INDEX ledger_account ON ledger (account)")
     with closing(Store.open(path)) as store:
         assert Ledger(store).account().granted == 7
-        assert findings(store.db) == []
+        assert problems(store.db) == []
         query = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'ledger'"
         names = {row[0] for row in store.db.execute(query)}
     assert "ledger_granted" in names
@@ -88,7 +88,7 @@ def test_a_dead_process_holds_nothing(path: Path) -> None:
         assert Ledger(store).account().held == 0
         row = store.db.execute("SELECT state, outcome, cost FROM charge").fetchone()
         assert row == ("released", "crashed", 0)
-        assert [name.name for name in path.parent.glob("boot-*")] == [f"boot-{store.boot}.lock"]
+        assert [name.name for name in path.parent.glob("boot-*")] == [f"boot-{store.owner}.lock"]
 
 
 def test_a_living_process_keeps_what_it_holds(path: Path) -> None:
@@ -205,4 +205,4 @@ def test_a_lock_deleted_before_it_was_taken_is_taken_again(
     monkeypatch.setattr(fcntl, "flock", late)
     with closing(Store.open(path)) as store:
         assert deleted
-        assert (path.parent / f"boot-{store.boot}.lock").exists()
+        assert (path.parent / f"boot-{store.owner}.lock").exists()

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ocx.serve.audit import counts, findings
+from ocx.serve.audit import problems, totals
 from ocx.serve.ledger import Ledger
 from ocx.serve.store import Store
 from tests.serve.conftest import request
@@ -177,7 +177,7 @@ def test_racing_requests_never_overdraw(
     assert set(statuses) == {200, 402}
     with contextlib.closing(Store.open(ocx.state / "serve.sqlite3")) as store:
         account = Ledger(store).account()
-        assert findings(store.db) == []
-        assert counts(store.db)["charges"] == {"settled": statuses.count(200)}
+        assert problems(store.db) == []
+        assert totals(store.db)["charges"] == {"settled": statuses.count(200)}
         assert account.used == sum(cost for _, cost in replies)
         assert account.balance >= 0
