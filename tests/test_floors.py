@@ -89,7 +89,7 @@ FOREIGN = {
     "uvicorn": ("ocx.serve.server", "ocx.serve.connection"),
     "sqlite3": (SERVE, "ocx.history", "ocx.sqlite", "ocx.doctor.machine"),
     "jsonschema": ("ocx.chat.schema",),
-    "markdown_it": ("ocx.chat.extract", "ocx.output.markdown.inline", "ocx.output.markdown.blocks"),
+    "markdown_it": ("ocx.chat.extract", "ocx.output.markdown"),
     "pygments": ("ocx.output.markdown.highlight",),
     "referencing": ("ocx.chat.schema",),
     "readline": ("ocx.session.line_editor", "ocx.doctor.machine"),

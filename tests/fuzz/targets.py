@@ -30,7 +30,7 @@ from ocx.config.settings import resolve
 from ocx.errors import OcxError
 from ocx.keys.credentials import load_keys
 from ocx.output.markdown.document import Document
-from ocx.output.markdown.layout import Painter
+from ocx.output.markdown.layout import AnsiRenderer
 from ocx.serve import script, settings, tape, tape_player
 from tests.output.test_live import MARKDOWN
 from tests.support.drawn import SIZES, Watched, cut, whole
@@ -148,7 +148,7 @@ def _markdown(given: tuple[str, list[int], tuple[int, int]]) -> None:
 
 
 def _controls(text: str) -> None:
-    document = Document(40, Painter(color=False))
+    document = Document(40, AnsiRenderer(color=False))
     document.feed(text)
     document.end()
     for line in document.finished():

@@ -21,7 +21,7 @@ from ocx.errors import OutputClosed
 from ocx.output.answer_writers import PlainWriter
 from ocx.output.markdown import MarkdownWriter
 from ocx.output.markdown.document import Document
-from ocx.output.markdown.layout import Painter
+from ocx.output.markdown.layout import AnsiRenderer
 from ocx.output.markdown.live import (
     FRAME,
     Echo,
@@ -108,7 +108,7 @@ def check_resize(
 ) -> None:
     """What was finished stays as it was; the rest is what it would have been in the new width."""
     watched = Watched(*before)
-    rest = Document(before[0], Painter(color=False))
+    rest = Document(before[0], AnsiRenderer(color=False))
     for piece in pieces[:place]:
         watched.show(piece)
         rest.feed(piece)

@@ -14,8 +14,8 @@ from rich.style import Style
 
 from ocx.output.markdown import inline
 from ocx.output.markdown.document import Document
-from ocx.output.markdown.inline import inline_runs
-from ocx.output.markdown.layout import Painter, style_of
+from ocx.output.markdown.inline import inline_spans
+from ocx.output.markdown.layout import AnsiRenderer, style_of
 from tests.support.drawn import cut
 from tests.support.prose import SENTENCES, paragraphs
 from tests.support.sizes import examples
@@ -24,7 +24,7 @@ EXAMPLES = json.loads(Path(__file__).with_name("commonmark_emphasis.json").read_
 
 
 def rendered(*pieces: str, width: int = 60, color: bool = False) -> list[str]:
-    document = Document(width, Painter(color=color))
+    document = Document(width, AnsiRenderer(color=color))
     for piece in pieces:
         document.feed(piece)
     document.end()
@@ -39,7 +39,7 @@ def marked(text: str) -> str:
         return "".join(name for its, name in tags.items() if style + its == style and style)
 
     parts: list[tuple[str, str]] = []
-    for piece, style in inline_runs(text):
+    for piece, style in inline_spans(text):
         if parts and parts[-1][1] == tag(style):
             parts[-1] = (parts[-1][0] + piece, tag(style))
         else:
@@ -174,7 +174,7 @@ def test_a_long_line_of_code_is_shown_row_by_row_and_whole(
 
 
 def test_a_long_line_of_code_is_final_before_it_ends() -> None:
-    document = Document(40, Painter(color=False))
+    document = Document(40, AnsiRenderer(color=False))
     document.feed("```\n" + "0123456789" * 150)
     lines = document.finished()
     assert len(lines) == 1500 // 38

@@ -9,7 +9,7 @@ from pygments.lexer import RegexLexer
 from pygments.lexers import get_lexer_by_name
 
 from ocx.output.markdown.highlight import State, highlight, lexer_of
-from ocx.output.markdown.layout import PLAIN, Run
+from ocx.output.markdown.layout import PLAIN, Span
 
 CODE = {
     "python": 'def f(x):\n    """doc\n    of two lines"""\n    return f"{x}" + \'a\'  # comment\n',
@@ -23,7 +23,7 @@ CODE = {
 }  # fmt: skip
 
 
-def by_lines(language: str, code: str) -> list[list[Run]]:
+def by_lines(language: str, code: str) -> list[list[Span]]:
     lexer, state, lines = lexer_of(language), State(), []
     for line in code.split("\n"):
         runs, state = highlight(lexer, line, state)
@@ -31,7 +31,7 @@ def by_lines(language: str, code: str) -> list[list[Run]]:
     return lines
 
 
-def characters(lines: list[list[Run]]) -> list[tuple[str, str]]:
+def characters(lines: list[list[Span]]) -> list[tuple[str, str]]:
     """Each that can be seen, with its style."""
     return [(c, str(style)) for line in lines for text, style in line for c in text if c.strip()]
 

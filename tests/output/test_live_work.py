@@ -6,7 +6,7 @@ import pytest
 
 from ocx.chat import extract
 from ocx.output.markdown.document import Document
-from ocx.output.markdown.layout import Painter
+from ocx.output.markdown.layout import AnsiRenderer
 from ocx.wrapping import wrapped
 from tests.support.sizes import some
 from tests.support.steps import steps
@@ -30,7 +30,7 @@ LINES = {
 
 def drawn(start: str, text: str, size: int, piece: int) -> None:
     """Fed in pieces, and looked at as often as a screen is drawn."""
-    document = Document(40, Painter(color=False))
+    document = Document(40, AnsiRenderer(color=False))
     document.feed(start)
     text = text * (size // len(text))
     for place in range(0, size, piece):

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 from ocx.output.markdown.document import Document
-from ocx.output.markdown.layout import Painter
+from ocx.output.markdown.layout import AnsiRenderer
 from ocx.output.markdown.live import LiveView
 from tests.support.emulator import Emulator, trimmed
 
@@ -68,7 +68,7 @@ An end without a newline, 2 * 3, a_b, an open *asterisk, a `tick, \x1b[31m, &amp
 
 def whole(text: str, columns: int) -> list[str]:
     """All lines of the answer, rendered at once."""
-    document = Document(columns, Painter(color=False))
+    document = Document(columns, AnsiRenderer(color=False))
     document.feed(text)
     document.end()
     return document.finished()

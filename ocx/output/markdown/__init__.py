@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ocx.output.answer_writers import Sink
 from ocx.output.markdown.document import Document
-from ocx.output.markdown.layout import Painter
+from ocx.output.markdown.layout import AnsiRenderer
 from ocx.terminal import Terminal
 
 
@@ -13,7 +13,7 @@ class MarkdownWriter:
 
     def __init__(self, sink: Sink, terminal: Terminal, *, color: bool) -> None:
         self._sink = sink
-        self._document = Document(terminal.width, Painter(color=color))
+        self._document = Document(terminal.width, AnsiRenderer(color=color))
 
     def write(self, text: str) -> None:
         self._document.feed(text)

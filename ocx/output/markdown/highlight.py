@@ -17,7 +17,7 @@ from pygments.token import Error, _TokenType
 from pygments.util import ClassNotFound
 from rich.syntax import Syntax
 
-from ocx.output.markdown.layout import PLAIN, Run
+from ocx.output.markdown.layout import PLAIN, Span
 
 _THEME = Syntax.get_theme("ansi_dark")
 LONGEST = 1000
@@ -54,7 +54,7 @@ def lexer_of(language: str) -> RegexLexer | None:
     return lexer if takes_lines else None
 
 
-def highlight(lexer: RegexLexer | None, line: str, state: State) -> tuple[list[Run], State]:
+def highlight(lexer: RegexLexer | None, line: str, state: State) -> tuple[list[Span], State]:
     """One line, without its newline, as styled text; and the state for the next line."""
     if lexer is None or len(line) > LONGEST:
         return [(line, PLAIN)], state

@@ -5,25 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Scanned
 from markdown_it.token import Token
 from rich.style import Style
 
-from ocx.output.markdown.layout import PLAIN, Run, style_of
+from ocx.output.markdown.layout import PLAIN, Span, style_of
+from ocx.output.markdown.parser import PARSER, REACH
 from ocx.typography import is_break_dropped, is_cjk
-
-
-class _Markdown(MarkdownIt):
-    """Links stay as they were written, not in percent escapes and Punycode."""
-
-    def normalizeLink(self, url: str) -> str:
-        return url
-
-    def normalizeLinkText(self, link: str) -> str:
-        return link
 
 
 class _State(StateInline):
@@ -58,42 +48,30 @@ def _is_mark(character: str) -> bool:
     return isMdAsciiPunct(ord(character)) or isPunctChar(character)
 
 
-# Rich drops what it cannot render, and so would we: HTML, where a picture is, and the target of a
-# link that stands in a block of its own. Without their rules all of that is text, and stays.
-PARSER = (
-    _Markdown()
-    .enable(["strikethrough", "table"])
-    .disable(["html_block", "html_inline", "image", "reference"])
-)
-# A text inside a block is parsed by `inline_runs`, however long, in linear time.
-PARSER.core.ruler.enableOnly(["normalize", "block"])
-
 _CJK = "\u1100"  # none is below
-REACH = 1000
-"""Characters after which what is still open, a lone asterisk or bracket, counts as text."""
 _STEP = 64
 # An autolink or an entity that may still go on.
 _GOES_ON = re.compile(r"[<&]\S*$")
 _STYLES = {"strong_open": "strong", "em_open": "em", "s_open": "s"}
 
 
-def inline_runs(source: str, base: Style = PLAIN) -> list[Run]:
+def inline_spans(source: str, base: Style = PLAIN) -> list[Span]:
     """`source` as styled text.
 
     A hard line break is a newline, a soft one a space, or nothing between Chinese or Japanese.
     Of a long text, what is settled is parsed apart.
     """
-    runs: list[Run] = []
+    spans: list[Span] = []
     start = 0
     while len(source) - start > 3 * REACH:
         end, _ = settled(source, start, start, len(source))
-        runs += _runs_of(_parse(source[start:end]).tokens, base)
+        spans += _spans_of(_parse(source[start:end]).tokens, base)
         start = end
-    return runs + _runs_of(_parse(source[start:]).tokens, base)
+    return spans + _spans_of(_parse(source[start:]).tokens, base)
 
 
-def _runs_of(tokens: Iterable[Token], base: Style = PLAIN) -> list[Run]:
-    runs: list[Run] = []
+def _spans_of(tokens: Iterable[Token], base: Style = PLAIN) -> list[Span]:
+    spans: list[Span] = []
     styles = [base]
     links: list[tuple[str, int]] = []
     soft = False
@@ -109,28 +87,28 @@ def _runs_of(tokens: Iterable[Token], base: Style = PLAIN) -> list[Run]:
         elif kind == "softbreak":
             soft = True
         elif kind == "link_open":
-            links.append((str(token.attrs.get("href", "")), len(runs)))
+            links.append((str(token.attrs.get("href", "")), len(spans)))
             styles.append(styles[-1] + style_of("link"))
         elif kind == "link_close":
             styles.pop()
-            runs += _target(*links.pop(), runs, styles[-1])
+            spans += _target(*links.pop(), spans, styles[-1])
         elif token.nesting == 1:
             styles.append(styles[-1] + style_of(_STYLES[kind]))
         elif token.nesting == -1:
             styles.pop()
         if text:
-            if soft and not (runs and is_break_dropped(runs[-1][0][-1], text[0])):
-                runs.append((" ", styles[-1]))
+            if soft and not (spans and is_break_dropped(spans[-1][0][-1], text[0])):
+                spans.append((" ", styles[-1]))
             soft = False
-            runs.append(
+            spans.append(
                 (text, styles[-1] + style_of("code") if kind == "code_inline" else styles[-1])
             )
-    return runs
+    return spans
 
 
-def _target(url: str, start: int, runs: list[Run], style: Style) -> list[Run]:
+def _target(url: str, start: int, spans: list[Span], style: Style) -> list[Span]:
     """Where a link goes, unless its text says so."""
-    shown = "".join(text for text, _ in runs[start:]).lstrip(" ")
+    shown = "".join(text for text, _ in spans[start:]).lstrip(" ")
     if shown in {url, url.removeprefix("mailto:")}:
         return []
     return [(" (", style), (url, style + style_of("link_url")), (")", style)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 
 from rich.color import ColorSystem
 from rich.console import Console
@@ -14,7 +16,7 @@ from rich.theme import Theme
 from ocx.text import escape_control
 from ocx.typography import cells
 
-Run = tuple[str, Style]
+Span = tuple[str, Style]
 """A text and the style it stands in."""
 PLAIN = Style()
 
@@ -24,6 +26,8 @@ _SYSTEMS = {
     "truecolor": ColorSystem.TRUECOLOR,
 }
 _THEME = Theme()
+_LEAST = 10
+"""Columns that deep nesting leaves to the text."""
 
 
 @cache
@@ -34,7 +38,7 @@ def style_of(name: str) -> Style:
     return _THEME.styles.get(f"markdown.{name}", PLAIN)
 
 
-class Painter:
+class AnsiRenderer:
     """Turns styled text into what the terminal understands; without colour into plain text."""
 
     def __init__(self, *, color: bool) -> None:
@@ -44,38 +48,23 @@ class Painter:
             name = Console(force_terminal=True, legacy_windows=False).color_system
             self._system = _SYSTEMS.get(name or "")
 
-    def paint(self, runs: Iterable[Run]) -> str:
+    def render(self, spans: Iterable[Span]) -> str:
         """One line. Entities and links decode to characters that were never sent: escaped here."""
         return "".join(
-            style.render(escape_control(text), color_system=self._system)
-            for text, style in _joined(runs)
+            style.render(
+                escape_control("".join(text for text, _ in group)), color_system=self._system
+            )
+            for style, group in groupby(spans, itemgetter(1))
         )
-
-
-def _joined(runs: Iterable[Run]) -> Iterable[Run]:
-    text, style = "", PLAIN
-    for more, its in runs:
-        if its is style or its == style:
-            text += more
-        else:
-            if text:
-                yield text, style
-            text, style = more, its
-    if text:
-        yield text, style
-
-
-_LEAST = 10
-"""Columns that deep nesting leaves to the text."""
 
 
 @dataclass
 class Frame:
     """What stands before each line of a container."""
 
-    first: Run = ("", PLAIN)
+    first: Span
     """Before the first line, the marker of an item."""
-    rest: Run = ("", PLAIN)
+    rest: Span
     style: Style = PLAIN
     filled: bool = False
 
@@ -97,22 +86,25 @@ def item_frame(number: int | None) -> Frame:
     return Frame((text, style_of("item.number")), (" " * len(text), PLAIN))
 
 
-class Page:
-    """Collects finished lines."""
+class Layout:
+    """Collects finished lines, each with the frames of the containers that it stands in.
 
-    def __init__(self, width: int, painter: Painter, wanted: int | None = None) -> None:
+    Args:
+        wanted: how many of the last lines are looked at; None for all.
+    """
+
+    def __init__(self, width: int, renderer: AnsiRenderer, wanted: int | None = None) -> None:
         self.width = width
         self.wanted = wanted
-        """How many of the last lines are looked at; None for all."""
-        self._painter = painter
-        self._frames: list[Frame] = []
+        self.frames: list[Frame] = []
+        self._renderer = renderer
         self._lines: list[str] = []
         self._begun = False
 
-    def copy(self, wanted: int | None) -> Page:
+    def copy(self, wanted: int | None) -> Layout:
         """The same place with nothing on it."""
-        twin = Page(self.width, self._painter, wanted)
-        twin._frames = [Frame(f.first, f.rest, f.style, f.filled) for f in self._frames]
+        twin = Layout(self.width, self._renderer, wanted)
+        twin.frames = [replace(frame) for frame in self.frames]
         twin._begun = self._begun
         return twin
 
@@ -126,44 +118,40 @@ class Page:
         return lines
 
     def enter(self, frame: Frame) -> None:
-        self._frames.append(frame)
+        self.frames.append(frame)
 
     def leave(self) -> None:
         self.fill()
-        self._frames.pop()
+        self.frames.pop()
 
     def fill(self) -> None:
         """An item of a list without text has at least its marker."""
-        if self._frames and not self._frames[-1].filled:
-            self.write_line([])
+        if self.frames and not self.frames[-1].filled:
+            self.write([[]])
 
-    def gap(self, *, wanted: bool) -> None:
+    def gap(self) -> None:
         """An empty line before a block, unless it is the first of its container."""
-        begun = self._frames[-1].filled if self._frames else self._begun
-        if begun and wanted:
-            self.write_line([])
+        if self.frames[-1].filled if self.frames else self._begun:
+            self.write([[]])
 
-    def write_lines(self, lines: list[list[Run]]) -> None:
+    def write(self, lines: Iterable[list[Span]]) -> None:
         for line in lines:
-            self.write_line(line)
-
-    def write_line(self, line: list[Run]) -> None:
-        style = PLAIN
-        runs: list[Run] = []
-        for frame in self._visible():
-            runs.append(frame.rest if frame.filled else frame.first)
-            style += frame.style
-        for frame in self._frames:
-            frame.filled = True
-        self._begun = True
-        runs += [(text, style + its) for text, its in line] if style else line
-        self._lines.append(self._painter.paint(_trimmed(runs)))
+            style = PLAIN
+            spans: list[Span] = []
+            for frame in self._visible():
+                spans.append(frame.rest if frame.filled else frame.first)
+                style += frame.style
+            for frame in self.frames:
+                frame.filled = True
+            self._begun = True
+            spans += [(text, style + its) for text, its in line] if style else line
+            self._lines.append(self._renderer.render(_trimmed(spans)))
 
     def _visible(self) -> list[Frame]:
         """The outer ones, as long as they leave room for text."""
         room = self.width - _LEAST
         shown = []
-        for frame in self._frames:
+        for frame in self.frames:
             room -= frame.width
             if room < 0:
                 break
@@ -171,11 +159,11 @@ class Page:
         return shown
 
 
-def _trimmed(runs: list[Run]) -> list[Run]:
+def _trimmed(spans: list[Span]) -> list[Span]:
     """Without spaces at the end."""
-    runs = runs[:]
-    while runs:
-        text, style = runs.pop()
+    spans = spans[:]
+    while spans:
+        text, style = spans.pop()
         if kept := text.rstrip(" "):
-            return [*runs, (kept, style)]
-    return runs
+            return [*spans, (kept, style)]
+    return spans

@@ -18,7 +18,7 @@ from ocx.errors import OcxError, OutputClosed
 from ocx.output.answer_writers import PlainWriter, Sink, Writer
 from ocx.output.markdown import MarkdownWriter
 from ocx.output.markdown.document import Document
-from ocx.output.markdown.layout import Painter
+from ocx.output.markdown.layout import AnsiRenderer
 from ocx.signals import Suspension
 from ocx.terminal import Terminal
 
@@ -59,7 +59,7 @@ class LiveView:
         self._sink = sink
         self._size = size
         self._columns, self._rows = size()
-        self._document = Document(self._columns, Painter(color=color))
+        self._document = Document(self._columns, AnsiRenderer(color=color))
         self._screen = Screen()
         # Ctrl-Z comes in the main thread, and a frame is drawn in another.
         self._lock = threading.RLock()
