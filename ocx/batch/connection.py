@@ -184,13 +184,13 @@ class _Heard:
 
     def __init__(self) -> None:
         self._count = 0
-        self._last: ApiAnswer | None = None
+        self._last = ApiAnswer()
         self._raw: bytes | None = None
         self._costs: list[Decimal | None] = []
 
     def begin(self) -> None:
         self._count += 1
-        self._last = self._raw = None
+        self._last, self._raw = ApiAnswer(), None
 
     def add(self, answer: ApiAnswer, reply: Reply) -> None:
         self._last = answer
@@ -199,7 +199,7 @@ class _Heard:
         self._costs.append(_cost(answer.fields).credits)
 
     def answer(self, text: str) -> Answer:
-        last, credits = self._last or ApiAnswer(), self._credits()
+        last, credits = self._last, self._credits()
         return Answer(
             text,
             last.fields,
@@ -214,9 +214,8 @@ class _Heard:
     def failure(self, error: OcxError) -> Failure:
         """With the answer that came, else with the server's own words, if it had any."""
         last = self._last
-        if last is not None and last.fields:
-            said = Failure(error, last.headers, last.fields)
-        else:
+        said = Failure(error, last.headers, last.fields)
+        if not last.fields:
             body = None if error.body is None else _document(error.body, error.headers)
             said = Failure(error, error.headers, body, error.sent)
         return replace(said, credits=self._credits(), requests=self._count)

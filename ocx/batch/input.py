@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -44,31 +44,31 @@ class ChangedInputError(UsageError):
 class Problems:
     """What is wrong with an input: each fault once, with its first lines; all of them counted."""
 
-    faults: dict[str, list[int]] = field(default_factory=dict)
-    alike: Counter[str] = field(default_factory=Counter)
     count: int = 0
+    _lines: dict[str, list[int]] = field(default_factory=dict)
+    _alike: dict[str, int] = field(default_factory=dict)
 
     def add(self, line: int, message: str) -> None:
         self.count += 1
-        if message in self.faults or len(self.faults) < MOST_SHOWN:
-            lines = self.faults.setdefault(message, [])
-            self.alike[message] += 1
-            if len(lines) < _MOST_LINES:
-                lines.append(line)
+        if message not in self._lines and len(self._lines) < MOST_SHOWN:
+            self._lines[message], self._alike[message] = [], 0
+        if message in self._lines:
+            self._alike[message] += 1
+            self._lines[message] += [line] if self._alike[message] <= _MOST_LINES else []
 
     def text(self, name: str) -> str:
         """All of them in one line."""
-        told = "; ".join(map(self._told, self.faults))
-        more = self.count - sum(self.alike.values())
+        told = "; ".join(self._told(*fault) for fault in self._lines.items())
+        more = self.count - sum(self._alike.values())
         return f"{name}: {told}{f'; and {more} more' if more else ''}"
 
-    def _told(self, message: str) -> str:
-        first, *others = self.faults[message]
+    def _told(self, message: str, lines: list[int]) -> str:
+        first, *others = lines
         if not others:
             return f"line {first} {message}"
-        more = ", …" if self.alike[message] > _MOST_LINES else ""
-        lines = f"{self.alike[message] - 1:,} more: {', '.join(map(str, others))}{more}"
-        return f"line {first} {message} (the same in {lines})"
+        alike, more = self._alike[message], ", …" if self._alike[message] > _MOST_LINES else ""
+        listed = f"{alike - 1:,} more: {', '.join(map(str, others))}{more}"
+        return f"line {first} {message} (the same in {listed})"
 
 
 @dataclass
@@ -256,41 +256,32 @@ class RowStream:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._read: deque[Row | BadRow] = deque()
-        self._changed = threading.Condition()
-        self._over = False
-        self._error: Exception | None = None
+        self._read: queue.Queue[Row | BadRow | Exception] = queue.Queue(_AHEAD)
         self.on_row: Callable[[], None] = lambda: None
-        self._started = False
 
     def __iter__(self) -> Iterator[Row | BadRow | None]:
+        # A daemon: nothing wakes it from a pipe that stays silent.
+        threading.Thread(target=self._run, daemon=True).start()
         return self
 
     def __next__(self) -> Row | BadRow | None:
-        with self._changed:
-            if not self._started:
-                self._started = True
-                # A daemon: nothing wakes it from a pipe that stays silent.
-                threading.Thread(target=self._run, daemon=True).start()
-            if self._read:
-                self._changed.notify()
-                return self._read.popleft()
-            if self._error is not None:
-                raise self._error
-            if self._over:
-                raise StopIteration
+        try:
+            read = self._read.get_nowait()
+        except queue.Empty:
             return None
+        if isinstance(read, Exception):
+            raise read
+        return read
 
     def _run(self) -> None:
+        end: Exception = StopIteration()
         try:
             for row in self._rows:
-                with self._changed:
-                    self._read.append(row)
-                    self._changed.wait_for(lambda: len(self._read) < _AHEAD)
+                self._read.put(row)
                 self.on_row()
         except Exception as error:  # handed to the thread that asks for rows
-            self._error = error
-        self._over = True
+            end = error
+        self._read.put(end)
         self.on_row()
 
 

@@ -30,16 +30,7 @@ LINE_LIMIT = 10 * 2**20
 
 DELIMITERS = (",", ";", "\t")
 _SAMPLE = 64 * 1024
-_SUFFIXES: dict[str, Format] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
+_SUFFIXES = {".ndjson": ".jsonl", ".json": ".jsonl", ".tab": ".tsv", ".pq": ".parquet"}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _SEP_LINE = re.compile(r'"?sep=([^\r\n"])"?\r?\n?')
@@ -81,14 +72,14 @@ class Dialect:
 def format_of(name: str) -> Format:
     """The format that a file's name says. Raises UsageError if it says none."""
     path = PurePath(name)
-    path = path.with_suffix("") if path.suffix == ".gz" else path
-    found = _SUFFIXES.get(path.suffix.lower())
-    if found is None:
+    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+    found = _SUFFIXES.get(suffix, suffix)
+    if found not in {".jsonl", ".csv", ".tsv", ".parquet"}:
         raise UsageError(
             f"cannot tell the format of {name} from its name",
             hint="end it in .jsonl, .csv, .tsv or .parquet, or use --text: one prompt a line",
         )
-    return found
+    return cast(Format, found[1:])
 
 
 def open_input(path: Path) -> IO[bytes]:
