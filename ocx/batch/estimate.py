@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from ocx.batch.batch_row import as_number
 from ocx.batch.connection import Connection
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.execution import Setup, prepared, raise_ending, send
-from ocx.batch.input import FileInput, Input
+from ocx.batch.input import FileInput
 from ocx.batch.progress import amount
 from ocx.batch.result import Result
 from ocx.batch.row import Row
 from ocx.chat.prices import ESTIMATED, max_completion_tokens, prompt_tokens
-from ocx.errors import BelowError, UsageError
+from ocx.errors import BelowError
 from ocx.output.results import write_json
 from ocx.runtime import Runtime
 
@@ -88,21 +88,16 @@ class Estimate:
         ]
 
 
-def check_estimable(given: Input) -> FileInput:
-    """`given` itself. Raises UsageError if it can be read only once."""
-    if not isinstance(given, FileInput):
-        raise UsageError("--estimate needs a file: stdin can be read once")
-    return given
-
-
 def estimate(ctx: Runtime, setup: Setup) -> None:
     """Print the estimate; send nothing but the rows of --sample.
 
+    Args:
+        setup: of a file, which can be read again.
+
     Raises:
-        UsageError: the input can be read only once.
         BelowError: the budget does not hold it.
     """
-    given, budget = check_estimable(setup.input), setup.limits.budget
+    given, budget = cast(FileInput, setup.input), setup.limits.budget
     found, summary = Estimate(), None
     whole = replace(given, selection=replace(given.selection, sample=None))
     with prepared(ctx, replace(setup, input=whole), lambda row: found.add(row, budget)) as ready:

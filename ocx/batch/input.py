@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from ocx.batch.finished_rows import IdTable, id_key
-from ocx.batch.options import InputArguments, RowsIn
+from ocx.batch.options import BatchOptions
 from ocx.batch.records import Dialect, Format, open_input, read_records
 from ocx.batch.request_builder import RequestBuilder, check_columns
 from ocx.batch.row import BadRow, Row, line_id
@@ -286,18 +286,14 @@ class RowStream:
 
 
 def open_rows(
-    ctx: Runtime,
-    arguments: InputArguments,
-    rows_in: RowsIn,
-    builder: RequestBuilder,
-    shard: Shard | None,
+    ctx: Runtime, options: BatchOptions, builder: RequestBuilder, shard: Shard | None
 ) -> Input:
     """The input that the arguments name.
 
     Raises:
         UsageError: there is none, or its form is unknown.
     """
-    name = arguments.source
+    name, rows_in = options.arguments.source, options.rows_in
     if name is None and ctx.terminal.stdin_piped:
         name = STDIN
     if name is None:
@@ -311,6 +307,8 @@ def open_rows(
         raise UsageError("Parquet needs a file: its rows stand before their index")
     if rows_in.sample is not None:
         raise UsageError("--sample needs a file: stdin can be read once", hint="or use --limit")
+    if options.budget.estimate:
+        raise UsageError("--estimate needs a file: stdin can be read once")
     stdin = ctx.terminal.stdin
     if stdin is None:
         raise UsageError("cannot read stdin: it is closed")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from ocx.batch.control.settings import DRAIN, MAX_OUTAGE
 from ocx.batch.finished_rows import Retry
 from ocx.batch.records import Dialect, Format, format_of
-from ocx.chat.options import ENCODING, check_choice, check_output_name, check_report
+from ocx.chat.options import (
+    ENCODING,
+    AnswerChecks,
+    Instructions,
+    ModelOptions,
+    check_choice,
+    check_output_name,
+    check_report,
+)
 from ocx.cli.options import OptionGroup, Text, Texts, option
 from ocx.decoding import STDIN, check_encoding
 from ocx.errors import UsageError
@@ -194,6 +202,22 @@ class ShardOption(OptionGroup):
     shard: Text = option(
         "--shard I/N", "Only the rows of shard I, from 0; else the engine's index."
     )
+
+
+@dataclass(frozen=True)
+class BatchOptions(OptionGroup):
+    """All options of one run."""
+
+    arguments: InputArguments = field(default_factory=InputArguments)
+    rows_in: RowsIn = field(default_factory=RowsIn)
+    instructions: Instructions = field(default_factory=Instructions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    checks: AnswerChecks = field(default_factory=AnswerChecks)
+    rows_out: RowsOut = field(default_factory=RowsOut)
+    rates: RateOptions = field(default_factory=RateOptions)
+    budget: BatchBudget = field(default_factory=BatchBudget)
+    failures: FailureLimits = field(default_factory=FailureLimits)
+    shards: ShardOption = field(default_factory=ShardOption)
 
 
 def _delimiter(text: str | None) -> str | None:

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import RunLimits, parse_max_failures
-from ocx.batch.options import (
-    BatchBudget,
-    FailureLimits,
-    InputArguments,
-    RateOptions,
-    RowsIn,
-)
+from ocx.batch.execution import Setup
+from ocx.batch.input import open_rows
+from ocx.batch.options import BatchOptions
+from ocx.batch.outputs import beside_path, output_path, resumes
 from ocx.batch.request_builder import RequestBuilder
+from ocx.batch.shards import find_shard
 from ocx.chat.credits import refuse_play_money, threshold
-from ocx.chat.options import AnswerChecks, Instructions, ModelOptions
 from ocx.chat.parameters import join, parse_params, reads_stdin
 from ocx.chat.prices import known_prices
 from ocx.chat.request import find_template, prepare_settings
@@ -35,29 +32,42 @@ if TYPE_CHECKING:
 _OTHER_FILES = 64
 
 
-def make_limits(
-    ctx: Runtime,
-    settings: Settings,
-    rates: RateOptions,
-    failures: FailureLimits,
-    budget: BatchBudget,
-    checks: AnswerChecks,
-) -> RunLimits:
-    """What the scheduler keeps to.
-
-    Prices are those of the config file, else of the endpoint if they matter.
+def make_setup(ctx: Runtime, options: BatchOptions) -> Setup:
+    """What the options mean.
 
     Raises:
-        UsageError: a limit is not a number.
-        ConfigError: a price is not, or the sandbox was not asked for in words.
+        UsageError, ConfigError: an option, a template, a setting or a price is wrong.
     """
+    _check_stdin(ctx, options)
+    schema = options.checks.read_schema(ctx.read_stdin)
+    builder, settings = _builder(ctx, options, schema)
+    shard, out = find_shard(options.shards.shard, ctx.terminal.env), options.rows_out
+    return Setup(
+        open_rows(ctx, options, builder, shard),
+        settings,
+        _limits(ctx, settings, options),
+        options.checks,
+        schema,
+        out,
+        output_path(out, shard),
+        resumes(out, shard),
+        options.failures.drain,
+        beside_path(out.report, shard),
+        beside_path(out.junit, shard),
+        options.arguments.source or "stdin",
+    )
+
+
+def _limits(ctx: Runtime, settings: Settings, options: BatchOptions) -> RunLimits:
+    """What the scheduler keeps to; prices are asked from the endpoint only if they matter."""
+    budget, failures, rates = options.budget, options.failures, options.rates
     if budget.min_balance is not None:
         refuse_play_money(settings, "--min-balance")
     most = threshold("--max-credits", budget.max_credits)
     least = threshold("--min-balance", budget.min_balance)
     priced = budget.estimate or most is not None or least is not None
     models = (settings.model, *settings.fallback_models) if priced else ()
-    prices, requests = known_prices(ctx, settings, models), 1 + checks.schema_retries
+    prices, requests = known_prices(ctx, settings, models), 1 + options.checks.schema_retries
     return RunLimits(
         _possible_jobs(ctx, rates.jobs),
         settings.retries,
@@ -80,21 +90,12 @@ def _possible_jobs(ctx: Runtime, jobs: int) -> int:
     return most
 
 
-def make_builder(
-    ctx: Runtime,
-    arguments: InputArguments,
-    given: Instructions,
-    sampling: ModelOptions,
-    rows_in: RowsIn,
-    schema: Schema | None,
+def _builder(
+    ctx: Runtime, options: BatchOptions, schema: Schema | None
 ) -> tuple[RequestBuilder, Settings]:
-    """What makes the rows requests, and the settings of the run.
-
-    Raises:
-        UsageError, ConfigError: an option, a template or a setting is wrong.
-    """
-    template = _row_template(ctx, arguments, given)
-    request = prepare_settings(ctx, given, sampling, template)
+    """What makes the rows requests, and the settings of the run."""
+    template = _row_template(ctx, options)
+    request = prepare_settings(ctx, options.instructions, options.model, template)
     if template is not None and request.system_given:
         template = replace(template, system=None)
     defaults: dict[str, Any] = {k: v for k, v in request.body().items() if k != "messages"}
@@ -103,41 +104,35 @@ def make_builder(
     texts = (template.prompt, template.system) if template is not None else ()
     # UnicodeEncodeError, told once and not for each row: argv may hold any bytes.
     json.dumps([defaults, request.system, *texts], ensure_ascii=False).encode()
-    builder = RequestBuilder(
-        defaults, request.system, template, rows_in.id_column, rows_in.attach_field
-    )
-    return builder, request.settings
+    columns = (options.rows_in.id_column, options.rows_in.attach_field)
+    return RequestBuilder(defaults, request.system, template, *columns), request.settings
 
 
-def check_stdin(
-    ctx: Runtime,
-    arguments: InputArguments,
-    given: Instructions,
-    sampling: ModelOptions,
-    checks: AnswerChecks,
-) -> None:
+def _check_stdin(ctx: Runtime, options: BatchOptions) -> None:
     """Raise UsageError if two things are to be read from stdin."""
-    piped = arguments.source is None and ctx.terminal.stdin_piped
+    source = options.arguments.source
+    piped = source is None and ctx.terminal.stdin_piped
     named = {
-        "the rows": STDIN if piped else arguments.source,
-        "--system-file": given.system_file,
-        "--schema": checks.schema,
-        "--tools": sampling.tools,
-        "-O NAME=@-": STDIN if reads_stdin(sampling.options) else None,
+        "the rows": STDIN if piped else source,
+        "--system-file": options.instructions.system_file,
+        "--schema": options.checks.schema,
+        "--tools": options.model.tools,
+        "-O NAME=@-": STDIN if reads_stdin(options.model.options) else None,
         "--key-file": ctx.flags.get("key_file"),
     }
     check_claims([flag for flag, value in named.items() if value == STDIN])
 
 
-def _row_template(ctx: Runtime, arguments: InputArguments, given: Instructions) -> Template | None:
+def _row_template(ctx: Runtime, options: BatchOptions) -> Template | None:
     """The prompt of every row: that of -t, then the words; None if the rows have their own."""
-    if given.template is None and arguments.words:
+    given, words = options.instructions, options.arguments.words
+    if given.template is None and words:
         template = Template("PROMPT")
     elif (stored := find_template(ctx, given)) is not None:  # refuses a -p that sets nothing
         template = stored
     else:
         return None
-    prompt = join([template.prompt or "", " ".join(arguments.words)])
+    prompt = join([template.prompt or "", " ".join(words)])
     params = parse_params(given.params)
     template = replace(template, prompt=prompt or None, defaults={**template.defaults, **params})
     known = [name for name in template.places if name != STDIN_NAME]

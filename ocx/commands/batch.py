@@ -5,45 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from ocx.batch.estimate import check_estimable, estimate
-from ocx.batch.execution import Setup, execute, raise_ending
-from ocx.batch.input import FileInput, open_rows
-from ocx.batch.options import (
-    BatchBudget,
-    FailureLimits,
-    InputArguments,
-    RateOptions,
-    RowForm,
-    RowsIn,
-    RowsOut,
-    ShardOption,
-)
-from ocx.batch.outputs import beside_path, output_path, resumes
+from ocx.batch.estimate import estimate
+from ocx.batch.execution import execute, raise_ending
+from ocx.batch.input import FileInput
+from ocx.batch.options import BatchOptions, RowForm
 from ocx.batch.reports import unknown_reasons
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
-from ocx.batch.setup import check_stdin, make_builder, make_limits
-from ocx.batch.shards import find_shard
+from ocx.batch.setup import make_setup
 from ocx.batch.verify import Verification
-from ocx.chat.options import AnswerChecks, Instructions, ModelOptions
 from ocx.cli.options import Option
 from ocx.output.results import write_json, write_json_line
 from ocx.runtime import Runtime
 
 
-def batch(
-    run: Runtime,
-    arguments: InputArguments,
-    rows_in: RowsIn,
-    instructions: Instructions,
-    sampling: ModelOptions,
-    checks: AnswerChecks,
-    rows_out: RowsOut,
-    rates: RateOptions,
-    budget: BatchBudget,
-    failures: FailureLimits,
-    shards: ShardOption,
-) -> None:
+def batch(run: Runtime, options: BatchOptions) -> None:
     """Send many prompts in one run, each paid once, within credits.
 
     IN is JSON Lines (requests as OpenAI's Batch API has them, chat bodies, or objects with a
@@ -51,31 +27,11 @@ def batch(
     `.gz` is unpacked. A file is checked whole before anything is sent. Rows are written as they
     end; the same command with --resume goes on where a run was ended, however that was.
     """
-    check_stdin(run, arguments, instructions, sampling, checks)
-    schema = checks.read_schema(run.read_stdin)
-    builder, settings = make_builder(run, arguments, instructions, sampling, rows_in, schema)
-    shard = find_shard(shards.shard, run.terminal.env)
-    rows = open_rows(run, arguments, rows_in, builder, shard)
-    if budget.estimate:
-        check_estimable(rows)
-    setup = Setup(
-        rows,
-        settings,
-        make_limits(run, settings, rates, failures, budget, checks),
-        checks,
-        schema,
-        rows_out,
-        output_path(rows_out, shard),
-        resumes(rows_out, shard),
-        failures.drain,
-        beside_path(rows_out.report, shard),
-        beside_path(rows_out.junit, shard),
-        arguments.source or "stdin",
-    )
-    if budget.estimate:
+    setup = make_setup(run, options)
+    if options.budget.estimate:
         estimate(run, setup)
-        return
-    raise_ending(setup, execute(run, setup))
+    else:
+        raise_ending(setup, execute(run, setup))
 
 
 def verify(
