@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -98,16 +99,16 @@ def save_text(name: str, text: str) -> None:
         raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', error)}") from None
 
 
+@dataclass
 class Totals:
     """Tokens and credits, apart from those that nobody counted: they are not the same as none."""
 
-    def __init__(self) -> None:
-        self._prompt = 0
-        self._completion = 0
-        self._uncounted = 0
-        self._credits = Decimal(0)
-        self._priced = 0
-        self._unpriced = 0
+    prompt: int = 0
+    completion: int = 0
+    uncounted: int = 0
+    credits: Decimal = Decimal(0)
+    priced: int = 0
+    unpriced: int = 0
 
     def add(self, usage: Mapping[str, Any] | None, cost: Cost | None) -> None:
         """One answer more."""
@@ -115,24 +116,24 @@ class Totals:
             count if isinstance(count := (usage or {}).get(name), int) else 0
             for name in ("prompt_tokens", "completion_tokens")
         )
-        self._prompt += prompt
-        self._completion += completion
-        self._uncounted += not usage
+        self.prompt += prompt
+        self.completion += completion
+        self.uncounted += not usage
         credits = cost.credits if cost else None
-        self._credits += credits or 0
-        self._priced += credits is not None
-        self._unpriced += credits is None
+        self.credits += credits or 0
+        self.priced += credits is not None
+        self.unpriced += credits is None
 
     def tokens(self) -> str:
         """`18 prompt + 6 completion = 24 tokens so far`."""
-        total = counted(self._prompt + self._completion, "token")
-        more = f" and {counted(self._uncounted, 'answer')} not counted" if self._uncounted else ""
-        return f"{self._prompt} prompt + {self._completion} completion = {total}{more} so far"
+        total = counted(self.prompt + self.completion, "token")
+        more = f" and {counted(self.uncounted, 'answer')} not counted" if self.uncounted else ""
+        return f"{self.prompt} prompt + {self.completion} completion = {total}{more} so far"
 
     def cost(self) -> str | None:
         """`0.000012 credits so far`; None before the first answer."""
-        if not self._priced:
+        if not self.priced:
             unknown = "unknown so far; `ocx chat --cost` asks the balance around each answer"
-            return unknown if self._unpriced else None
-        more = f", and {counted(self._unpriced, 'answer')} unknown" if self._unpriced else ""
-        return f"{self._credits:f} credits so far{more}"
+            return unknown if self.unpriced else None
+        more = f", and {counted(self.unpriced, 'answer')} unknown" if self.unpriced else ""
+        return f"{self.credits:f} credits so far{more}"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from locale import CODESET, nl_langinfo
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from ocx import signals
@@ -75,12 +75,7 @@ class LineEditor:
             self._readline.parse_and_bind("set enable-bracketed-paste on")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._history is None:
             return
         count = self._readline.get_current_history_length()
@@ -145,7 +140,7 @@ class LineEditor:
                 self._terminal.message("that is not UTF-8 text")
                 return ""
             except _Suspended as suspended:
-                begun = suspended.text
+                begun = suspended.args[0]
                 signals.suspend()
 
     def _with_pasted(self, line: str) -> str:
@@ -244,15 +239,7 @@ def _utf8_locale() -> Iterator[None]:
 
 
 class _Suspended(Exception):
-    """Ctrl-Z.
-
-    Attributes:
-        text: what was typed so far.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
+    """Ctrl-Z; its one argument is what was typed so far."""
 
 
 KEPT = 1000

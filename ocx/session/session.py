@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 from ocx import signals
 from ocx.chat.credits import Credits
@@ -28,9 +26,9 @@ from ocx.session.answers import Totals, copy_text, pipe_text, save_text
 from ocx.session.line_editor import LineEditor
 from ocx.session.typed import (
     Candidates,
-    Completer,
     Models,
     as_typed_in_ascii,
+    completions,
     files,
     in_session,
     no_argument,
@@ -38,7 +36,7 @@ from ocx.session.typed import (
     split_encoding,
     split_names,
 )
-from ocx.text import one_line
+from ocx.text import did_you_mean, one_line
 
 HELP = '''\
 A line is sent when you press Enter. For several lines: paste them, end a line with \\, or write \
@@ -115,64 +113,65 @@ def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
             write_failure(run.terminal, error, as_json=False)
 
 
-class _Command(NamedTuple):
-    """`takes` completes the argument; None if there is none."""
-
-    run: Callable[[str], None]
-    takes: Candidates | None = None
-
-
+@dataclass
 class Session:
-    """What the turns share: the request to come, and what the last one left."""
+    """What the turns share: the request to come, and what the last one left.
 
-    def __init__(
-        self,
-        run: Runtime,
-        request: Request,
-        options: ChatOptions,
-        runner: ChatRunner,
-        recorder: HistoryRecorder | None,
-    ) -> None:
-        self.open = True
-        self._run = run
-        self._request = request
-        self._options = options
-        self._runner = runner
-        self._shows_usage = options.output.usage
-        self._recorder = recorder
-        self._memory: list[Message] = []
-        self._last: list[Message] | None = None
-        self._answer: str | None = None
-        self._files: list[str] = []
-        self._totals = Totals()
-        self._typed = ""
-        self._left = ""
-        self._models = Models(run, runner.client)
-        self._commands: dict[str, _Command] = {
-            "/help": _Command(lambda _: run.terminal.message(HELP)),
-            "/model": _Command(self._model, one_of(self._model_names)),
-            "/system": _Command(self._system, no_argument),
-            "/usage": _Command(self._usage),
-            "/save": _Command(self._save, files),
-            "/file": _Command(self._file, files),
-            "/edit": _Command(self._edit),
-            "/copy": _Command(self._copy),
-            "/pipe": _Command(self._pipe, no_argument),
-            "/retry": _Command(self._retry),
-            "/new": _Command(self._new),
-            "/clear": _Command(self._new),
-            "/exit": _Command(self._exit),
-            "/quit": _Command(self._exit),
-            "/q": _Command(self._exit),
+    Attributes:
+        memory: what was said so far, where no recorder keeps it.
+        asked: the messages of the last request; None before the first.
+        files: texts that go with the next message.
+        typed: the last message, as it was typed.
+        left: the credits that are left, as text; empty if they are not looked at.
+    """
+
+    run: Runtime
+    request: Request
+    options: ChatOptions
+    runner: ChatRunner
+    recorder: HistoryRecorder | None
+    open: bool = True
+    memory: list[Message] = field(default_factory=list)
+    asked: list[Message] | None = None
+    answer: str | None = None
+    files: list[str] = field(default_factory=list)
+    totals: Totals = field(default_factory=Totals)
+    typed: str = ""
+    left: str = ""
+
+    def __post_init__(self) -> None:
+        self.models = Models(self.run, self.runner.client)
+        self.commands: dict[str, tuple[Callable[[str], None], Candidates | None]] = {
+            "/help": (lambda _: self.tell(HELP), None),
+            "/model": (self._model, one_of(self._model_names)),
+            "/system": (self._system, no_argument),
+            "/usage": (self._usage, None),
+            "/save": (self._save, files),
+            "/file": (self._file, files),
+            "/edit": (self._edit, None),
+            "/copy": (self._copy, None),
+            "/pipe": (self._pipe, no_argument),
+            "/retry": (self._retry, None),
+            "/new": (self._new, None),
+            "/clear": (self._new, None),
+            "/exit": (self._exit, None),
+            "/quit": (self._exit, None),
+            "/q": (self._exit, None),
         }
-        takes = {name: command.takes for name, command in self._commands.items()}
-        self.complete = Completer(takes).complete
+        """Each with what completes its argument; None if it takes none, or any text."""
+
+    def complete(self, line: str) -> list[str]:
+        """Every line that `line`, up to the cursor, may become."""
+        return completions(line, {name: takes for name, (_, takes) in self.commands.items()})
 
     @property
     def prompt(self) -> str:
         """The model, and with /usage the credits that are left."""
-        left = f", {self._left}" if self._left and self._shows_usage else ""
-        return one_line(f"{self._request.settings.model}{left}> ")
+        left = f", {self.left}" if self.left and self.options.output.usage else ""
+        return one_line(f"{self.request.settings.model}{left}> ")
+
+    def tell(self, text: str) -> None:
+        self.run.terminal.message(text)
 
     def handle_line(self, text: str) -> None:
         """One entry: a command, or a message to send.
@@ -183,106 +182,99 @@ class Session:
         text = as_typed_in_ascii(text)
         if text.startswith("/") and not text.startswith("//"):
             word, _, rest = text.partition(" ")
-            self._command(word).run(rest.strip())
+            if word not in self.commands:
+                meant = did_you_mean(word, self.commands)
+                raise UsageError(f"no such command: {word}{meant}", hint="/help lists them")
+            self.commands[word][0](rest.strip())
         elif text.strip() in _LEAVE:  # nobody pays for a model's goodbye
             self.open = False
         elif text.strip():
             self._say(text[1:] if text.startswith(("//", "／／")) else text)
 
     def _say(self, text: str) -> None:
-        self._typed = text
-        self._send([{"role": "user", "content": join([text, *self._files])}])
-        self._files = []
-
-    def _command(self, word: str) -> _Command:
-        if word not in self._commands:
-            near = difflib.get_close_matches(word, self._commands, 1)
-            meant = f", did you mean {near[0]}?" if near else ""
-            raise UsageError(f"no such command: {word}{meant}", hint="/help lists them")
-        return self._commands[word]
-
-    def _send(self, messages: list[Message]) -> None:
-        with self._turn(messages) as (request, previous):
+        self.typed = text
+        message = {"role": "user", "content": join([text, *self.files])}
+        with self._turn([message]) as (request, previous):
             self._ask(request, previous)
+        self.files = []
 
     @contextmanager
     def _turn(self, messages: list[Message]) -> Iterator[tuple[Request, list[Message]]]:
         """The request with these messages, and what was said before it."""
-        shown = self._shows_usage or self._options.credits.cost
-        counted = self._runner.stream and (shown or self._recorder is not None)
-        request = self._request._replace(messages=messages, count_tokens=counted)
-        if self._recorder is None or not self._recorder.started:
-            yield request, self._memory
+        shown = self.options.output.usage or self.options.credits.cost
+        counted = self.runner.stream and (shown or self.recorder is not None)
+        request = self.request._replace(messages=messages, count_tokens=counted)
+        if self.recorder is None or not self.recorder.started:
+            yield request, self.memory
             return
-        with self._recorder.turn(request) as turn:
+        with self.recorder.turn(request) as turn:
             yield turn
 
     def _ask(self, request: Request, previous: list[Message]) -> None:
         body = request.body(previous)
-        run, client, model = self._run, self._runner.client, request.settings.model
-        output = replace(self._options.output, usage=self._shows_usage)
-        options = replace(self._options, output=output)
-        with open_output(run, output) as target:
-            self._last = body["messages"]
-            with sink_with_spinner(run, options, client, model, target) as sink:
-                trip = self._runner.send(body, sink)
-            if options.credits.cost:
+        run, client, model = self.run, self.runner.client, request.settings.model
+        with open_output(run, self.options.output) as target:
+            self.asked = body["messages"]
+            with sink_with_spinner(run, self.options, client, model, target) as sink:
+                trip = self.runner.send(body, sink)
+            if self.options.credits.cost:
                 show_cost(run, trip.cost)
-        self._answer = trip.answer.text
-        self._memory = [*body["messages"], {"role": "assistant", "content": self._answer}]
-        self._totals.add(trip.answer.usage, trip.cost)
-        if self._left:
+        self.answer = trip.answer.text
+        self.memory = [*body["messages"], {"role": "assistant", "content": self.answer}]
+        self.totals.add(trip.answer.usage, trip.cost)
+        if self.left:
             self._look_at_credits()
 
     def _look_at_credits(self) -> None:
         """Once they cannot be read they are not asked for again, up to the next /usage."""
-        credits = self._runner.credits if self._shows_usage else None
-        left = credits.left(self._runner.client) if credits else None
-        self._left = balance_text(left) if left else ""
+        credits = self.runner.credits if self.options.output.usage else None
+        left = credits.left(self.runner.client) if credits else None
+        self.left = balance_text(left) if left else ""
 
     def _model_names(self) -> list[str]:
-        settings = self._request.settings
-        return [*self._models.known(settings), *settings.aliases]
+        settings = self.request.settings
+        return [*self.models.known(settings), *settings.aliases]
 
     def _model(self, name: str) -> None:
-        settings = self._request.settings
+        settings = self.request.settings
         if not name:
-            self._models.show(settings)
+            self.models.show(settings)
         else:
-            chosen = settings.aliases.get(name) or self._models.chosen(settings, name)
-            self._request = self._request.with_model(chosen)._replace(model_given=True)
-        self._run.terminal.message(f"model: {self._request.settings.model}")
+            chosen = settings.aliases.get(name) or self.models.chosen(settings, name)
+            self.request = self.request.with_model(chosen)._replace(model_given=True)
+        self.tell(f"model: {self.request.settings.model}")
 
     def _system(self, text: str) -> None:
         if text:
-            self._request = self._request._replace(system=text, system_given=True)
-        self._run.terminal.message(f"system: {self._request.system or '(none)'}")
+            self.request = self.request._replace(system=text, system_given=True)
+        self.tell(f"system: {self.request.system or '(none)'}")
 
     def _usage(self, _rest: str) -> None:
-        self._shows_usage = not self._shows_usage
-        state = "on" if self._shows_usage else "off"
+        output = replace(self.options.output, usage=not self.options.output.usage)
+        self.options = replace(self.options, output=output)
+        state = "on" if output.usage else "off"
         self._look_at_credits()
-        self._run.terminal.message(f"usage: {self._totals.tokens()}; showing it is {state}")
-        if cost := self._totals.cost():
-            self._run.terminal.message(f"cost: {cost}")
+        self.tell(f"usage: {self.totals.tokens()}; showing it is {state}")
+        if cost := self.totals.cost():
+            self.tell(f"cost: {cost}")
 
     def _edit(self, text: str) -> None:
-        draft = text or self._typed
-        edited = edit_text(self._run, draft).removesuffix("\n")
+        draft = text or self.typed
+        edited = edit_text(self.run, draft).removesuffix("\n")
         if not edited.strip() or edited == draft:
-            self._run.terminal.message("nothing was sent: the text is empty, or as it was")
+            self.tell("nothing was sent: the text is empty, or as it was")
         else:
             self._say(edited)
 
     def _last_answer(self, doing: str) -> str:
-        if self._answer is None:
+        if self.answer is None:
             raise UsageError(f"there is no answer to {doing} yet")
-        return self._answer
+        return self.answer
 
     def _copy(self, _rest: str) -> None:
         text = self._last_answer("copy")
-        copy_text(self._run.terminal, text)
-        self._run.terminal.message(f"sent {len(text)} characters to the clipboard")
+        copy_text(self.run.terminal, text)
+        self.tell(f"sent {len(text)} characters to the clipboard")
 
     def _pipe(self, command: str) -> None:
         text = self._last_answer("pipe")
@@ -291,30 +283,29 @@ class Session:
         pipe_text(command, text)
 
     def _save(self, name: str) -> None:
-        text = self._last_answer("save")
-        save_text(name, text)
-        self._run.terminal.message(f"saved {name}")
+        save_text(name, self._last_answer("save"))
+        self.tell(f"saved {name}")
 
     def _file(self, text: str) -> None:
         named, names = split_encoding(text)
         encoding = check_encoding(named)
         for name in split_names(names):
-            path, flag = expand(name), f"/file {FLAG}"
-            self._files.append(read_file(path, lambda: b"", encoding, flag=flag))
-            self._run.terminal.message(f"{name} goes with the next message")
+            flag = f"/file {FLAG}"
+            self.files.append(read_file(expand(name), lambda: b"", encoding, flag=flag))
+            self.tell(f"{name} goes with the next message")
 
     def _retry(self, _rest: str) -> None:
-        messages = self._last or (self._recorder.repeated() if self._recorder else None)
+        messages = self.asked or (self.recorder.repeated() if self.recorder else None)
         if messages is None:
             raise UsageError("there is nothing to ask again yet")
         with self._turn(messages) as (request, _previous):
             self._ask(request, [])
 
     def _new(self, _rest: str) -> None:
-        self._memory, self._last, self._answer, self._files = [], None, None, []
-        if self._recorder is not None:
-            self._recorder.leave()
-        self._run.terminal.message("a new conversation")
+        self.memory, self.asked, self.answer, self.files = [], None, None, []
+        if self.recorder is not None:
+            self.recorder.leave()
+        self.tell("a new conversation")
 
     def _exit(self, _rest: str) -> None:
         self.open = False

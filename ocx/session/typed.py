@@ -21,6 +21,15 @@ from ocx.text import counted, did_you_mean, one_line
 if TYPE_CHECKING:
     from ocx.api import Client
 
+_SHELL_TO_SESSION = (
+    (r"`ocx models` lists", "/model lists"),
+    (r"did you mean -m ([^?]+)\?", r"did you mean /model \1?"),
+)
+_DIGITS = 5
+# `ocx serve` answers to these without listing them.
+_UNLISTED = ("lorem:", "fault/")
+_LISTED = "/model lists them"
+
 Candidates = Callable[[str], Iterable[str]]
 """Gives what an argument that begins so may become."""
 
@@ -33,30 +42,24 @@ def as_typed_in_ascii(line: str) -> str:
     return f"{normalize('NFKC', word)}{space}{rest}"
 
 
-class Completer:
-    """Completes the line of an entry.
+def completions(line: str, commands: Mapping[str, Candidates | None]) -> list[str]:
+    """Every line that `line`, up to the cursor, may become; empty for a message.
 
     Args:
         commands: each command, with what completes its argument; None if nothing does.
     """
-
-    def __init__(self, commands: Mapping[str, Candidates | None]) -> None:
-        self._commands = commands
-
-    def complete(self, line: str) -> list[str]:
-        """Every line that `line`, up to the cursor, may become; empty for a message."""
-        line = as_typed_in_ascii(line)
-        if not line.startswith("/") or line.startswith("//"):
-            return []
-        word, space, argument = line.partition(" ")
-        if not space:
-            return [
-                name if takes is None else f"{name} "
-                for name, takes in self._commands.items()
-                if name.startswith(word)
-            ]
-        takes = self._commands.get(word)
+    line = as_typed_in_ascii(line)
+    if not line.startswith("/") or line.startswith("//"):
+        return []
+    word, space, argument = line.partition(" ")
+    if space:
+        takes = commands.get(word)
         return [f"{word} {found}" for found in takes(argument)] if takes else []
+    return [
+        name if takes is None else f"{name} "
+        for name, takes in commands.items()
+        if name.startswith(word)
+    ]
 
 
 def no_argument(_begun: str) -> list[str]:
@@ -83,12 +86,6 @@ def files(begun: str) -> list[str]:
         # What would not stand on one line as it is cannot be typed either.
         if path.name.isprintable()
     ]
-
-
-_SHELL_TO_SESSION = (
-    (r"`ocx models` lists", "/model lists"),
-    (r"did you mean -m ([^?]+)\?", r"did you mean /model \1?"),
-)
 
 
 def in_session(hint: str | None) -> str | None:
@@ -126,12 +123,6 @@ def _exists(name: str) -> bool:
         return bool(name) and Path(expand(name)).exists()
     except (OSError, ValueError):
         return False
-
-
-_DIGITS = 5
-# `ocx serve` answers to these without listing them.
-_UNLISTED = ("lorem:", "fault/")
-_LISTED = "/model lists them"
 
 
 class Models:

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from ocx.session.typed import Completer, files, no_argument, one_of
+from ocx.session.typed import completions, files, no_argument, one_of
 
-COMPLETER = Completer(
-    {
-        "/model": one_of(lambda: ["gpt-4o", "gpt-4o-mini", "deepseek-chat"]),
-        "/system": no_argument,
-        "/file": files,
-        "/save": files,
-        "/exit": None,
-    }
-)
+COMMANDS = {
+    "/model": one_of(lambda: ["gpt-4o", "gpt-4o-mini", "deepseek-chat"]),
+    "/system": no_argument,
+    "/file": files,
+    "/save": files,
+    "/exit": None,
+}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +34,7 @@ COMPLETER = Completer(
     ],
 )
 def test_commands_and_names(line: str, found: list[str]) -> None:
-    assert COMPLETER.complete(line) == found
+    assert completions(line, COMMANDS) == found
 
 
 def test_files_also_with_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,9 +43,9 @@ def test_files_also_with_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "my notes").mkdir()
     for name in ("a b.txt", "a\nb", ".hidden", "my notes/one.txt"):
         (tmp_path / name).touch()
-    assert COMPLETER.complete("/file ") == ["/file a b.txt", "/file my notes/"]
-    assert COMPLETER.complete("/file a b") == ["/file a b.txt"]
-    assert COMPLETER.complete("/file .") == ["/file .hidden"]
-    assert COMPLETER.complete("/save my notes/o") == ["/save my notes/one.txt"]
-    assert COMPLETER.complete("/file ~/a") == ["/file ~/a b.txt"]
-    assert COMPLETER.complete("/file nowhere/x") == []
+    assert completions("/file ", COMMANDS) == ["/file a b.txt", "/file my notes/"]
+    assert completions("/file a b", COMMANDS) == ["/file a b.txt"]
+    assert completions("/file .", COMMANDS) == ["/file .hidden"]
+    assert completions("/save my notes/o", COMMANDS) == ["/save my notes/one.txt"]
+    assert completions("/file ~/a", COMMANDS) == ["/file ~/a b.txt"]
+    assert completions("/file nowhere/x", COMMANDS) == []
