@@ -8,8 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocx.errors import UsageError
-from ocx.snippet import LANGUAGES, SnippetRequest, snippet
-from ocx.snippet.literals import ascii_json_text, json_leaf, json_text, literal
+from ocx.snippet import (
+    LANGUAGES,
+    SnippetRequest,
+    ascii_json_text,
+    json_leaf,
+    literal,
+    snippet,
+)
 from tests.support.sizes import examples
 
 URL = "https://opencodex.hk/api/v1/chat/completions"
@@ -29,10 +35,10 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_literals_read_back(value: Any) -> None:
     """JSON, ASCII JSON and Python literals all mean the value they were made of."""
-    assert json.loads(json_text(value)) == value
+    assert json.loads(literal(value, json_leaf)) == value
     assert json.loads(ascii_json_text(value)) == value
     assert ascii_json_text(value).isascii()
-    assert eval(literal(value, repr, repr)) == value
+    assert eval(literal(value, repr)) == value
 
 
 @settings(deadline=None, max_examples=examples(100))
@@ -45,7 +51,7 @@ def test_nothing_invisible_is_left_raw(text: str) -> None:
 @settings(deadline=None, max_examples=examples(60))
 @given(VALUES)
 def test_no_line_of_a_body_ends_a_here_document(value: Any) -> None:
-    lines = json_text({"messages": value}).split("\n")
+    lines = literal({"messages": value}, json_leaf).split("\n")
     assert all(line[0] in "{} " for line in lines)
     lines = ascii_json_text({"messages": value}).splitlines()
     assert all(line[0] in "{} " for line in lines)
