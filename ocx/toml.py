@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -191,6 +192,40 @@ def dump(data: Mapping[str, Any], *, multiline: bool = False) -> bytes:
     if multiline and tomllib.loads(text) != data:  # a text of several lines loses its \r\n
         text = tomli_w.dumps(data)
     return text.encode()
+
+
+def changed(old: bytes, data: Mapping[str, Any]) -> bytes:
+    """The document `old`, changed so that it holds `data`; comments and order stay."""
+    import tomlkit  # as above
+    from tomlkit.exceptions import TOMLKitError
+
+    text = ""
+    with suppress(TOMLKitError, ValueError):  # it follows less than tomllib
+        document = tomlkit.parse(old.decode("utf-8-sig"))
+        _change(document, data)
+        text = tomlkit.dumps(document)
+        if tomllib.loads(text) == data:
+            return text.encode()
+    return dump(data)
+
+
+def _change(table: MutableMapping[str, Any], data: Mapping[str, Any]) -> None:
+    import tomlkit
+
+    for name in [name for name in table if name not in data]:
+        del table[name]
+    for name, value in data.items():
+        if isinstance(value, Mapping) and isinstance(table.get(name), MutableMapping):
+            _change(table[name], value)
+        elif isinstance(value, Mapping) and value:
+            table[name] = tomlkit.table(is_super_table=all(map(_is_table, value.values())))
+            _change(table[name], value)
+        elif name not in table or table[name] != value:
+            table[name] = value
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _names(text: str) -> Keys:

@@ -20,7 +20,7 @@ IMPORTED = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 RICH = {"rich", "rich.markdown", "markdown_it", "pygments"}
 HEAVY = {"pydantic", "starlette", "uvicorn", "jsonschema", "sqlite3", "asyncio", "aiohttp"}
 NETWORK = {"httpx", "httpcore", "h11", "ssl", "socket"}
-WRITERS = {"tomli_w"}
+WRITERS = {"tomli_w", "tomlkit"}
 DEPTH = {
     "readline",
     "ocx.chat.extract",

@@ -8,10 +8,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from ocx.cli.options import Option
-from ocx.config.paths import cache_dir, config_file, credentials_file, if_known, state_dir
+from ocx.config.paths import cache_dir, config_file, credentials_file, env_name, if_known, state_dir
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
-from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, env_name
-from ocx.config.setting_path import Target, as_text, drop, masked, plain, put, target, value_of
+from ocx.config.schema import BY_NAME, DEFAULT_PROFILE
+from ocx.config.setting_path import (
+    SettingPath,
+    as_text,
+    masked_value,
+    to_json,
+)
 from ocx.config.settings import Settings, check_url_and_auth
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
 from ocx.output.table import Cell, Column, write_table
@@ -48,7 +53,7 @@ def _rows(run: Runtime, settings: Settings) -> list[_Row]:
     by = {name: str(source) for name, source in settings.sources.items()}
     rows = [("profile", settings.profile, by["profile"]), _key_row(run, settings)]
     for name in BY_NAME:
-        value = masked(Target(name), plain(getattr(settings, name)))
+        value = masked_value(SettingPath(name), to_json(getattr(settings, name)))
         rows.append((name, value, by[name]))
     if settings.aliases:
         rows.append(("aliases", dict(settings.aliases), str(config_file(run.terminal.env))))
@@ -92,7 +97,7 @@ def get(run: Runtime, name: _Name) -> None:
 def _in_force(run: Runtime, settings: Settings, word: str) -> Any:
     if word == "profile":
         return settings.profile
-    where = target(word)
+    where = SettingPath.parse(word)
     if where.name == "default_profile":
         return load(run.terminal.env).default_profile() or DEFAULT_PROFILE
     if where.name == "aliases":
@@ -100,7 +105,7 @@ def _in_force(run: Runtime, settings: Settings, word: str) -> Any:
     if where.entry is not None:
         wanted = where.entry.lower()
         return next((v for n, v in settings.headers.items() if n.lower() == wanted), None)
-    return plain(getattr(settings, where.name))
+    return to_json(getattr(settings, where.name))
 
 
 def set_(
@@ -115,19 +120,18 @@ def set_(
     """
     from ocx.config.saving import change_setting
 
-    where = target(name)
-    typed = value_of(where, value)
+    where = SettingPath.parse(name)
+    typed = where.value_of(value)
 
     def change(config: ConfigFile, profile: dict[str, Any]) -> None:
-        put(config, profile, where, typed)
+        where.put(config, profile, typed)
         if where.name == "default_profile":
             choose_profile(config, {}, {})
         if where.name in {"base_url", "auth"}:
             check_url_and_auth(profile, "the profile")
 
-    changed = change_setting(run.terminal.env, run.flags, where, change)
-    run.notes(changed.notes())
-    run.note(f"{changed.place}{name} = {as_text(masked(where, typed))}")
+    place = change_setting(run.terminal.env, run.flags, where, change)
+    run.note(f"{place}{name} = {as_text(masked_value(where, typed))}")
     if where.name in BY_NAME and BY_NAME[where.name].variable:
         run.note_override(env_name(where.name))
 
@@ -139,16 +143,15 @@ def unset(run: Runtime, name: _Name) -> None:
     # What nothing reads can be removed as well: it stands in the file by mistake.
     config = load(run.terminal.env)
     stray = name in config.profile(named_profile(config, run.flags, run.terminal.env).value)
-    where = Target(name) if stray else target(name)
+    where = SettingPath(name) if stray else SettingPath.parse(name)
     found = False
 
     def change(config: ConfigFile, profile: dict[str, Any]) -> None:
         nonlocal found
-        found = drop(config, profile, where)
+        found = where.remove(config, profile)
 
-    changed = change_setting(run.terminal.env, run.flags, where, change, create=False)
-    run.notes(changed.notes())
-    run.note(f"{changed.place}{name} {'is removed' if found else 'was not set'}")
+    place = change_setting(run.terminal.env, run.flags, where, change, create=False)
+    run.note(f"{place}{name} {'is removed' if found else 'was not set'}")
 
 
 def path(run: Runtime) -> None:
@@ -177,7 +180,8 @@ def edit(run: Runtime) -> None:
 
     The text is checked before it replaces the old one, and kept where it is refused.
     """
-    from ocx.config.saving import edit_config, editor
+    from ocx.config.saving import edit_config
+    from ocx.editor import editor
 
     command = editor(run.terminal.env, terminal=run.terminal.can_ask())
     warnings = edit_config(run.terminal.env, command, lambda error: _edit_again(run, error))

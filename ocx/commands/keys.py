@@ -100,8 +100,7 @@ def use(run: Runtime, name: KeyName) -> None:
         table.update(profile)
 
     changed = change_profile(run.terminal.env, run.flags, change, create=False)
-    run.notes(changed.notes())
-    run.note(f"profile {changed.profile} uses the key {name} now")
+    run.note(f"profile {changed} uses the key {name} now")
     warn_of_use(run, key, table)
 
 

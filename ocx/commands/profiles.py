@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from ocx.cli.options import Option
 from ocx.commands import Yes
+from ocx.config.paths import env_name
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
-from ocx.config.saving import change_setting, refuse_sandbox
-from ocx.config.schema import DEFAULT_PROFILE, env_name
-from ocx.config.setting_path import Target, summary
+from ocx.config.saving import change_config, refuse_sandbox
+from ocx.config.schema import DEFAULT_PROFILE
+from ocx.config.setting_path import summary
 from ocx.config.values import check_name, composed
 from ocx.errors import UsageError
 from ocx.output.results import write_json
@@ -39,12 +40,11 @@ def use(
 ) -> None:
     """Use this profile wherever none is named."""
 
-    def change(config: ConfigFile, _: dict[str, Any]) -> None:
+    def change(config: ConfigFile) -> None:
         choose_profile(config, {"profile": name}, {})
         config.data["default_profile"] = name
 
-    changed = change_setting(run.terminal.env, run.flags, Target("default_profile"), change)
-    run.notes(changed.notes())
+    change_config(run.terminal.env, change)
     run.note(f"{name} is the default profile now")
     run.note_override(env_name("profile"))
 
@@ -56,7 +56,7 @@ def copy(
 ) -> None:
     """Copy a profile under a new name."""
 
-    def change(config: ConfigFile, _: dict[str, Any]) -> None:
+    def change(config: ConfigFile) -> None:
         refuse_sandbox(source)
         refuse_sandbox(check_name(name, "profile"))
         choose_profile(config, {"profile": source}, {})
@@ -67,8 +67,7 @@ def copy(
             )
         config.data.setdefault("profiles", {})[name] = dict(config.profile(source))
 
-    changed = change_setting(run.terminal.env, run.flags, Target("profiles"), change)
-    run.notes(changed.notes())
+    change_config(run.terminal.env, change)
     run.note(f"profile {name} is a copy of {source}")
 
 
@@ -81,12 +80,11 @@ def rm(
     _check_removable(load(run.terminal.env), name)
     run.confirm(f"Remove the profile {name}?", yes)
 
-    def change(config: ConfigFile, _: dict[str, Any]) -> None:
+    def change(config: ConfigFile) -> None:
         _check_removable(config, name)
         del config.profiles()[name]
 
-    changed = change_setting(run.terminal.env, run.flags, Target("profiles"), change)
-    run.notes(changed.notes())
+    change_config(run.terminal.env, change)
     run.note(f"profile {name} is removed")
 
 

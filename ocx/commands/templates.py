@@ -16,7 +16,7 @@ from ocx.cli.options import Option
 from ocx.commands import Yes
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import templates_dir
-from ocx.editor import edit_text
+from ocx.editor import edit_text, editor
 from ocx.errors import ConfigError, OcxError
 from ocx.output.results import write_json
 from ocx.output.table import Column, write_table
@@ -73,7 +73,8 @@ def edit(run: Runtime, name: _Name) -> None:
         old = None
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read the template {name}: it is not UTF-8") from None
-    text = edit_text(run, _NEW if old is None else old, suffix=".toml")
+    command = editor(run.terminal.env, terminal=run.terminal.can_ask())
+    text = edit_text(command, _NEW if old is None else old, suffix=".toml")
     if text == (_NEW if old is None else old):
         run.note("nothing changed")
         return

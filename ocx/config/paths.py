@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ocx.config.schema import env_name, value_in
 from ocx.errors import ConfigError, UsageError
 
 Env = Mapping[str, str]
@@ -23,6 +22,19 @@ SANDBOX_FILE = "sandbox.sqlite3"
 
 class NoHomeError(ConfigError):
     """There is no home folder, and no variable names the one that is needed."""
+
+
+def env_name(name: str) -> str:
+    """The variable of a setting or option: the one place that derives it."""
+    return f"OCX_{name.upper()}"
+
+
+def value_in(env: Mapping[str, str], variable: str) -> str:
+    """What a variable holds, empty if it is not set.
+
+    White space around it is dropped: files of variables written on Windows leave a CR there.
+    """
+    return env.get(variable, "").strip()
 
 
 def config_dir(env: Env) -> Path:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocx.config.paths import ELSEWHERE, Env, config_file, if_known
-from ocx.config.schema import (
-    BY_NAME,
-    DEFAULT_PROFILE,
-    SANDBOX,
-    Choice,
-    Source,
-    SourceKind,
-    env_name,
-    value_in,
-)
+from ocx.config.paths import ELSEWHERE, Env, config_file, env_name, if_known, value_in
+from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, Choice, Source, SourceKind
 from ocx.config.values import check_name, composed, is_name
 from ocx.errors import ConfigError, out_of_reach
 from ocx.owners import changed_by_others, is_out_of_reach, keeps_owners
@@ -32,16 +23,22 @@ EDIT_HINT = "mend it with `ocx config edit`"
 
 
 class ConfigFile(NamedTuple):
-    """A config file as read; `found` is False if there is none, which reads as empty.
+    """A config file as read; one that is not there reads as empty.
 
-    `reachable` is False if that cannot be told.
+    Attributes:
+        content: None if there is no file.
+        reachable: False if that cannot be told.
     """
 
     path: Path
     data: dict[str, Any]
-    found: bool
+    content: bytes | None = None
     reachable: bool = True
     warning: str | None = None
+
+    @property
+    def found(self) -> bool:
+        return self.content is not None
 
     def profiles(self) -> dict[str, dict[str, Any]]:
         """The tables of all profiles by name.
@@ -49,11 +46,11 @@ class ConfigFile(NamedTuple):
         Raises:
             ConfigError: one is not a table.
         """
-        table: dict[str, dict[str, Any]] = self._table("profiles")
-        for name, profile in table.items():
+        profiles = self._table("profiles")
+        for name, profile in profiles.items():
             if not isinstance(profile, dict):
                 raise self.error(f"profiles.{name} must be a table")
-        return table
+        return profiles
 
     def profile(self, name: str) -> dict[str, Any]:
         """What the file says about one profile; `sandbox` is built in and takes nothing from it."""
@@ -122,10 +119,10 @@ def load(env: Env) -> ConfigFile:
     """
     path = if_known(config_file, env)
     if path is None:
-        return ConfigFile(Path("config.toml"), {}, found=False)
+        return ConfigFile(Path("config.toml"), {})
     named = bool(value_in(env, env_name("config")))
     if not named and is_out_of_reach(path):
-        return ConfigFile(path, {}, found=False, reachable=False)
+        return ConfigFile(path, {}, reachable=False)
     config = read(path)
     problem = changed_by_others(path.stat()) if config.found else None
     return config if problem is None else _distrusted(config, problem, named=named)
@@ -155,7 +152,7 @@ def read(path: Path) -> ConfigFile:
     """
     data = read_bytes(path)
     table = TomlFile(path, data, hint=EDIT_HINT).data if data else {}
-    return ConfigFile(path, table, data is not None)
+    return ConfigFile(path, table, data)
 
 
 def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
@@ -209,26 +206,17 @@ def users_of(config: ConfigFile, key: str) -> list[str]:
     return [name for name in config.names() if config.profile(name).get("key_name") == key]
 
 
-def top_warnings(config: ConfigFile) -> list[str]:
-    """A warning for each key at the top that nothing reads."""
-    return [_top_warning(config, key) for key in config.data if key not in TOP_LEVEL]
-
-
-def profile_warnings(config: ConfigFile, profile: str) -> list[str]:
-    """The same for the keys of one profile."""
-    return [
-        _warning(config, f"profiles.{profile}.{key}", nearest(key, BY_NAME))
-        for key in config.profile(profile)
-        if key not in BY_NAME
+def unknown_keys(config: ConfigFile, profiles: Iterable[str]) -> list[str]:
+    """A warning for each key that nothing reads: at the top, and in these profiles."""
+    found = [
+        (key, f"[profiles.{DEFAULT_PROFILE}] {key}" if key in BY_NAME else nearest(key, TOP_LEVEL))
+        for key in config.data
+        if key not in TOP_LEVEL
     ]
-
-
-def _top_warning(config: ConfigFile, key: str) -> str:
-    if key in BY_NAME:
-        return _warning(config, key, f"[profiles.{DEFAULT_PROFILE}] {key}")
-    return _warning(config, key, nearest(key, TOP_LEVEL))
-
-
-def _warning(config: ConfigFile, key: str, near: str | None) -> str:
-    guess = f"; did you mean {near}?" if near else ""
-    return f"{config.path}: unknown key {key} is ignored{guess}"
+    for name in profiles:
+        unknown = (key for key in config.profile(name) if key not in BY_NAME)
+        found += [(f"profiles.{name}.{key}", nearest(key, BY_NAME)) for key in unknown]
+    return [
+        f"{config.path}: unknown key {key} is ignored" + (f"; did you mean {near}?" if near else "")
+        for key, near in found
+    ]

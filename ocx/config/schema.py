@@ -1,6 +1,4 @@
-"""Where a value comes from.
-
-The settings, each declared once: its type, default, help, example and variable.
+"""The settings, each declared once: its type, default, help, example and variable.
 
 Every list of settings is derived from these declarations: the config file and its template,
 `ocx config`, the variables, the manual and the completion.
@@ -13,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ocx.config.paths import env_name
 from ocx.config.values import (
     FilePath,
     Headers,
@@ -77,19 +76,6 @@ _PROXY = r"(?:(?:https?|socks5h?)://[^/\s?#]+/?)?"
 _SECONDS = Number(0.001, 86_400)
 
 
-def env_name(name: str) -> str:
-    """The variable of a setting or option: the one place that derives it."""
-    return f"OCX_{name.upper()}"
-
-
-def value_in(env: Mapping[str, str], variable: str) -> str:
-    """What a variable holds, empty if it is not set.
-
-    White space around it is dropped: files of variables written on Windows leave a CR there.
-    """
-    return env.get(variable, "").strip()
-
-
 class Setting(NamedTuple):
     """One key of `[profiles.NAME]`.
 
@@ -97,10 +83,9 @@ class Setting(NamedTuple):
         type: how its values are read and checked.
         help: for the manual and the template of the config file.
         example: a value, as TOML.
-        env: whether a variable of the environment may set it.
-        local: whether it describes the endpoint: the sandbox, an endpoint of its own, does not
-            take it from a profile.
-        sent: whether it is a field of a chat request.
+        env: a variable of the environment may set it.
+        of_endpoint: it describes the endpoint; with --sandbox the profile's value is ignored.
+        sent: it is a field of a chat request.
     """
 
     name: str
@@ -109,7 +94,7 @@ class Setting(NamedTuple):
     default: Any
     example: str
     env: bool = False
-    local: bool = False
+    of_endpoint: bool = False
     sent: bool = False
 
     @property
@@ -149,13 +134,17 @@ class Settings:
     warnings: tuple[str, ...]
 
     base_url: str = _setting(
-        Url(), "where the API is, used exactly as written", DEFAULT_BASE_URL, env=True, local=True
+        Url(),
+        "where the API is, used exactly as written",
+        DEFAULT_BASE_URL,
+        env=True,
+        of_endpoint=True,
     )
     auth: str = _setting(
         OneOf("key", "none"),
         "`none` sends no key and allows http to any host (an Ollama in the LAN)",
         "key",
-        local=True,
+        of_endpoint=True,
     )
     model: str = _setting(
         Text(r"(?s:.*\S.*)", "cannot be empty"), "model id or alias", "deepseek-chat", env=True
@@ -168,14 +157,14 @@ class Settings:
         env=True,
     )
     key_name: str | None = _setting(
-        KeyName(), "stored key to use (`ocx keys add NAME`)", example='"work"', local=True
+        KeyName(), "stored key to use (`ocx keys add NAME`)", example='"work"', of_endpoint=True
     )
     api_key_command: tuple[str, ...] = _setting(
         TextList(),
         "program that prints the key, run without a shell",
         (),
         example='["pass", "show", "opencodex"]',
-        local=True,
+        of_endpoint=True,
     )
     system: str | None = _setting(Text(), "system prompt", example='"Answer in one sentence."')
     temperature: float | None = _setting(Number(0, 2), "randomness", example="1.0", sent=True)
@@ -187,7 +176,10 @@ class Settings:
         StopSequences(), "stop sequences", (), example='["END"]', sent=True
     )
     headers: Mapping[str, str] = _setting(
-        Headers(), "headers added to every request", example='{ "X-Team" = "docs" }', local=True
+        Headers(),
+        "headers added to every request",
+        example='{ "X-Team" = "docs" }',
+        of_endpoint=True,
     )
     timeout: float | None = _setting(
         _SECONDS,
@@ -204,28 +196,28 @@ class Settings:
         Text(_PROXY, "must be an http, https, socks5 or socks5h URL of a host"),
         "proxy instead of the environment's (http, https, socks5, socks5h); empty for none",
         example='"socks5://127.0.0.1:1080"',
-        local=True,
+        of_endpoint=True,
     )
     ca_bundle: str | None = _setting(
         FilePath(),
         "file with the CA certificates to trust",
         example='"/etc/ssl/ca.pem"',
-        local=True,
+        of_endpoint=True,
     )
     balance_path: str | None = _setting(
         Text(),
         "where the balance stands in the answer: dots and indexes",
         example='"data.balance"',
-        local=True,
+        of_endpoint=True,
     )
     balance_scale: Decimal | None = _setting(  # noqa: RUF009 - it is a field
-        Number(1e-12, 1e12), "what to multiply that number by", example="0.000002", local=True
+        Number(1e-12, 1e12), "what to multiply that number by", example="0.000002", of_endpoint=True
     )
     price_scale: float | None = _setting(
         Number(1e-12, 1e12),
         "credits for one unit of the prices in `/models`, for --estimate and budgets",
         example="100.0",
-        local=True,
+        of_endpoint=True,
     )
     history: str = _setting(
         OneOf("auto", "on", "off"),

@@ -1,6 +1,6 @@
-"""Values as `ocx config` shows them: typed as JSON knows them, and without secrets.
+"""What a name means in `config get`, `set` and `unset`: a setting, or an entry of a table.
 
-What a name means in `config get`, `set` and `unset`: a setting, or an entry of a table.
+And its value as `ocx config` shows it: typed as JSON knows it, without secrets.
 """
 
 from __future__ import annotations
@@ -15,6 +15,92 @@ from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, SANDBOX
 from ocx.errors import UsageError
 from ocx.secret import is_secret_header, redact, word_of_argv
 from ocx.text import nearest
+
+_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
+
+
+class SettingPath(NamedTuple):
+    """`name` is a setting, `default_profile` or `aliases`; `entry` is what follows the dot."""
+
+    name: str
+    entry: str | None = None
+
+    @classmethod
+    def parse(cls, word: str) -> SettingPath:
+        """The setting or the entry that a word names.
+
+        Raises:
+            UsageError: nothing reads it.
+        """
+        name, _, entry = word.partition(".")
+        if name in {"headers", "aliases"} and entry:
+            return cls(name, entry)
+        if word in BY_NAME or word == "default_profile":
+            return cls(word)
+        known = [*BY_NAME, "default_profile", "headers.NAME", "aliases.NAME"]
+        near = nearest(word, known)
+        hint = f"did you mean {near}?" if near else f"settings: {', '.join(known)}"
+        raise UsageError(f"no setting called {word_of_argv(word)}", hint=hint)
+
+    def __str__(self) -> str:
+        return self.name if self.entry is None else f"{self.name}.{self.entry}"
+
+    @property
+    def in_profile(self) -> bool:
+        return self.name not in TOP_LEVEL
+
+    def value_of(self, text: str) -> Any:
+        """The typed value that `text` means here, as it is written to the file.
+
+        Raises:
+            UsageError: it means none; the text is not repeated.
+        """
+        try:
+            return self._typed(text)
+        except values.BadValue as problem:
+            raise UsageError(f"{self} {problem}", hint=problem.hint) from None
+
+    def _typed(self, text: str) -> Any:
+        if self.name == "default_profile":
+            return values.check_name(text, "profile")
+        if self.name == "aliases":
+            alias = self.entry or ""
+            if not _ALIAS.fullmatch(alias) and not values.is_name(alias):
+                raise values.BadValue("is not a name for a model")
+            return BY_NAME["model"].type.check(text)
+        if self.entry is not None:
+            return values.check_header(self.entry, text)[1]
+        kind = BY_NAME[self.name].type
+        return kind.stored(kind.check(kind.parse(text)))
+
+    def put(self, config: ConfigFile, profile: dict[str, Any], value: Any) -> None:
+        """Write `value` where it belongs: into the file or into `profile`, one of its tables."""
+        self.remove(config, profile)
+        table = profile if self.in_profile else config.data
+        if self.entry is None:
+            table[self.name] = value
+        else:
+            table.setdefault(self.name, {})[self.entry] = value
+
+    def remove(self, config: ConfigFile, profile: dict[str, Any]) -> bool:
+        """Remove it, and a table that is empty without it; False if it is not there."""
+        table = profile if self.in_profile else config.data
+        if self.entry is None:
+            return table.pop(self.name, None) is not None
+        entries = table.get(self.name, {})
+        if not isinstance(entries, dict):
+            raise UsageError(
+                f"{self.name} is not a table in the config file",
+                hint=f"`ocx config unset {self.name}` removes it",
+            )
+        # The names of headers have no case.
+        fold = str.lower if self.name == "headers" else str
+        left = {name: each for name, each in entries.items() if fold(name) != fold(self.entry)}
+        if left:
+            table[self.name] = left
+        else:
+            table.pop(self.name, None)
+        return len(left) < len(entries)
 
 
 def as_text(value: Any) -> str:
@@ -32,7 +118,7 @@ def as_text(value: Any) -> str:
     return compact(value)
 
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """As JSON and TOML know it: no tuple, no Decimal; an empty list or table is nothing."""
     if isinstance(value, tuple):
         return list(value) or None
@@ -41,10 +127,10 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, type(None))) else float(value)
 
 
-def masked(where: Target, value: Any) -> Any:
+def masked_value(where: SettingPath, value: Any) -> Any:
     """The same, fit to be shown: a proxy's password and headers that name a secret are hidden."""
     if where.name == "headers" and isinstance(value, dict):
-        return {name: masked(Target("headers", name), text) for name, text in value.items()}
+        return {name: masked_value(SettingPath("headers", name), value[name]) for name in value}
     if where.name == "headers" and is_secret_header(where.entry or ""):
         return "…"
     if where.name == "proxy" and isinstance(value, str) and "@" in value:
@@ -56,6 +142,7 @@ def masked(where: Target, value: Any) -> Any:
 
 
 def summary(config: ConfigFile, name: str, current: str) -> dict[str, Any]:
+    """A profile as `ocx config profiles` lists it."""
     profile = config.profile(name)
     key = profile.get("key_name")
     if profile.get("api_key_command"):
@@ -70,113 +157,3 @@ def summary(config: ConfigFile, name: str, current: str) -> dict[str, Any]:
         "model": redact(str(profile.get("model", BY_NAME["model"].default))),
         "key": None if key is None else redact(str(key)),
     }
-
-
-_ALIAS = r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}"
-_OTHERS = ("default_profile", "headers.NAME", "aliases.NAME")
-
-
-class Target(NamedTuple):
-    """`name` is a setting, `default_profile` or `aliases`; `entry` is what follows the dot."""
-
-    name: str
-    entry: str | None = None
-
-    @property
-    def in_profile(self) -> bool:
-        return self.name not in TOP_LEVEL
-
-
-def target(word: str) -> Target:
-    """The setting or the entry that a word names.
-
-    Raises:
-        UsageError: nothing reads it.
-    """
-    name, dot, entry = word.partition(".")
-    if name in {"headers", "aliases"} and dot and entry:
-        return Target(name, entry)
-    if word in BY_NAME or word == "default_profile":
-        return Target(word)
-    raise unknown(word)
-
-
-def unknown(word: str) -> UsageError:
-    known = [*BY_NAME, *_OTHERS]
-    near = nearest(word, known)
-    hint = f"did you mean {near}?" if near else f"settings: {', '.join(known)}"
-    return UsageError(f"no setting called {word_of_argv(word)}", hint=hint)
-
-
-def value_of(where: Target, text: str) -> Any:
-    """The typed value that `text` means there, as it is written to the file.
-
-    Raises:
-        UsageError: it means none; the text is not repeated.
-    """
-    try:
-        return _typed(where, text)
-    except values.BadValue as problem:
-        word = where.name if where.entry is None else f"{where.name}.{where.entry}"
-        raise UsageError(f"{word} {problem}", hint=problem.hint) from None
-
-
-def _typed(where: Target, text: str) -> Any:
-    if where.name == "default_profile":
-        return values.check_name(text, "profile")
-    if where.name == "aliases":
-        return _alias(where.entry or "", text)
-    if where.entry is not None:
-        return values.check_header(where.entry, text)[1]
-    kind = BY_NAME[where.name].type
-    return kind.stored(kind.check(kind.parse(text)))
-
-
-def _alias(name: str, model: str) -> str:
-    if not re.fullmatch(_ALIAS, name) and not values.is_name(name):
-        raise values.BadValue("is not a name for a model")
-    return str(BY_NAME["model"].type.check(model))
-
-
-def put(config: ConfigFile, profile: dict[str, Any], where: Target, value: Any) -> None:
-    """Write `value` where it belongs: into the file or into `profile`, one of its tables."""
-    table = profile if where.in_profile else config.data
-    if where.entry is None:
-        table[where.name] = value
-        return
-    entries = _entries(table, where)
-    for name in _same(entries, where):
-        del entries[name]
-    entries[where.entry] = value
-
-
-def drop(config: ConfigFile, profile: dict[str, Any], where: Target) -> bool:
-    """Remove it, and a table that is empty without it; False if it is not there."""
-    table = profile if where.in_profile else config.data
-    if where.entry is None:
-        return table.pop(where.name, None) is not None
-    entries = _entries(table, where)
-    found = _same(entries, where)
-    for name in found:
-        del entries[name]
-    if not entries:
-        del table[where.name]
-    return bool(found)
-
-
-def _entries(table: dict[str, Any], where: Target) -> dict[str, Any]:
-    entries = table.setdefault(where.name, {})
-    if not isinstance(entries, dict):
-        raise UsageError(
-            f"{where.name} is not a table in the config file",
-            hint=f"`ocx config unset {where.name}` removes it",
-        )
-    return entries
-
-
-def _same(entries: Mapping[str, Any], where: Target) -> list[str]:
-    """The entries of that name; headers have no case."""
-    if where.name != "headers":
-        return [name for name in entries if name == where.entry]
-    wanted = (where.entry or "").lower()
-    return [name for name in entries if name.lower() == wanted]

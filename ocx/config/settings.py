@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ocx.config import values
-from ocx.config.paths import ELSEWHERE, Env
+from ocx.config.paths import ELSEWHERE, Env, env_name, value_in
 from ocx.config.profiles import (
     ConfigFile,
     choose_profile,
     load,
-    profile_warnings,
-    top_warnings,
+    unknown_keys,
 )
 from ocx.config.schema import (
     BY_NAME,
@@ -24,8 +23,6 @@ from ocx.config.schema import (
     Settings,
     Source,
     SourceKind,
-    env_name,
-    value_in,
 )
 from ocx.errors import ConfigError, UsageError
 
@@ -56,7 +53,7 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
     stored = _checked_profile(config, profile)
     if sandbox is not None:
         _refuse_two_endpoints(flags)
-        stored = {name: v for name, v in stored.items() if not BY_NAME[name].local}
+        stored = {name: v for name, v in stored.items() if not BY_NAME[name].of_endpoint}
     chosen = {s.name: _choose(s, flags, env, stored, profile) for s in SETTINGS}
     own_url = stored.get("base_url", DEFAULT_BASE_URL)
     if sandbox is not None:
@@ -131,14 +128,12 @@ def check_file(config: ConfigFile) -> list[str]:
     """
     config.aliases()
     config.prices()
-    warnings = []
     for name in config.profiles():
         if not values.is_name(name):
             raise config.error(f"profiles.{name!r}: not a name for a profile")
         check_url_and_auth(_checked_profile(config, name), f"profile {name}")
-        warnings += profile_warnings(config, name)
     choose_profile(config, {}, {})
-    return [*top_warnings(config), *warnings]
+    return unknown_keys(config, config.profiles())
 
 
 def check_url_and_auth(profile: Mapping[str, Any], source: str) -> None:
@@ -244,7 +239,7 @@ def _decimal(number: float | None) -> Decimal | None:
 
 
 def _warnings(config: ConfigFile, profile: str, env: Env) -> list[str]:
-    warnings = [*top_warnings(config), *profile_warnings(config, profile)]
+    warnings = unknown_keys(config, [profile])
     if not config.found and value_in(env, env_name("config")):
         warnings.append(f"{env_name('config')} names {config.path}, which does not exist")
     if not config.reachable:

@@ -8,23 +8,24 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from ocx.config.paths import expand
 from ocx.errors import ConfigError, UsageError
 from ocx.secret import word_of_argv
 
 NAME_RULE = (
     "1 to 64 letters of any script, digits, dots, dashes or underscores, a letter or digit first"
 )
-_ASCII_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_ASCII_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_NAME_BYTES = 200
 """A file has the name; its own may have 255 bytes, and some are for a suffix."""
 KEY_HINT = "keys are never settings or arguments; store one with `ocx keys add NAME`"
-# Compiled when first used: most commands see no header, proxy or key.
-_KEY_WORD = r"sk-[A-Za-z0-9_-]{8,}"
-_KEY_INSIDE = r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}"
-_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 5.6.2, token
-_HEADER_VALUE = r"[\t -~]*"
+_KEY_WORD = re.compile(r"sk-[A-Za-z0-9_-]{8,}")
+_KEY_INSIDE = re.compile(r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
+_HEADER_VALUE = re.compile(r"[\t -~]*")
 
 
 class BadValue(ValueError):
@@ -113,9 +114,6 @@ class OneOf(Text):
 class KeyName(Text):
     """The name of a stored key."""
 
-    def __init__(self) -> None:
-        super().__init__()
-
     def parse(self, text: str) -> str:
         return composed(text)
 
@@ -132,10 +130,6 @@ class FilePath(Text):
     """A path, stored absolute: `./ca.pem` must mean the same file from every folder."""
 
     def stored(self, value: str) -> str:
-        from pathlib import Path
-
-        from ocx.config.paths import expand
-
         return str(Path(expand(value)).absolute())
 
 
@@ -200,19 +194,6 @@ class TextList(ValueType):
         return list(value)
 
 
-class ModelList(TextList):
-    """Ids or aliases of models; on a command line and in the environment between commas."""
-
-    def parse(self, text: str) -> Any:
-        return super().parse(text) if text.lstrip().startswith("[") else text
-
-    def check(self, value: Any) -> tuple[str, ...]:
-        texts = value.split(",") if isinstance(value, str) else value
-        names = tuple(name.strip() for name in super().check(texts))
-        _refuse_keys(names)
-        return tuple(dict.fromkeys(name for name in names if name))
-
-
 class StopSequences(TextList):
     """One text or a list: the API takes `stop` both ways. It never holds a key."""
 
@@ -223,6 +204,14 @@ class StopSequences(TextList):
         texts = super().check((value,) if isinstance(value, str) else value)
         _refuse_keys(texts)
         return texts
+
+
+class ModelList(StopSequences):
+    """Ids or aliases of models; on a command line and in the environment between commas."""
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        texts = super().check(value.split(",") if isinstance(value, str) else value)
+        return tuple(dict.fromkeys(name.strip() for name in texts if name.strip()))
 
 
 class Headers(ValueType):
@@ -245,11 +234,11 @@ def check_header(name: str, value: Any) -> tuple[str, str]:
     Raises:
         BadValue: it cannot be sent, or it holds a key.
     """
-    if not re.fullmatch(_HEADER_NAME, name):
+    if not _HEADER_NAME.fullmatch(name):
         raise BadValue("has a name that is not one of a header")
     if name.lower() == "authorization":
         raise KeyInside("cannot set Authorization")
-    if not isinstance(value, str) or not re.fullmatch(_HEADER_VALUE, value):
+    if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
         raise BadValue(f"must be printable ASCII text for {name}")
     if any(looks_like_key(word) for word in value.split()):
         raise KeyInside(f"holds a key as {name}")
@@ -259,7 +248,7 @@ def check_header(name: str, value: Any) -> tuple[str, str]:
 def is_name(text: str) -> bool:
     """Whether it follows `NAME_RULE` and is composed (NFC): no two names look the same."""
     if text.isascii():
-        return re.fullmatch(_ASCII_NAME, text) is not None
+        return _ASCII_NAME.fullmatch(text) is not None
     from unicodedata import category, is_normalized
 
     kinds = [category(character)[0] for character in text]
@@ -303,7 +292,7 @@ def looks_like_key(text: str) -> bool:
     """Whether the text is shaped like a key, or has one of the provider's in it."""
     if "sk-" not in text:
         return False
-    return bool(re.fullmatch(_KEY_WORD, text.strip()) or re.search(_KEY_INSIDE, text))
+    return bool(_KEY_WORD.fullmatch(text.strip()) or _KEY_INSIDE.search(text))
 
 
 def flag_error(name: str, problem: BadValue) -> UsageError:

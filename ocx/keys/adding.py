@@ -256,8 +256,7 @@ def use_where_none(run: Runtime, settings: Settings, key: StoredKey) -> list[str
             used.append(settings.profile)
 
     flags = {"profile": settings.profile}
-    changed = change_profile(run.terminal.env, flags, change, create=False)
-    run.notes(changed.notes())
+    change_profile(run.terminal.env, flags, change, create=False)
     if used:
         run.note(f"profile {settings.profile} uses it from now on")
         _note_variables(run)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.api.types import Reply
-from ocx.config.paths import Env, state_dir
-from ocx.config.schema import SANDBOX, env_name
+from ocx.config.paths import Env, env_name, state_dir
+from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
 from ocx.errors import OcxError
 from ocx.history.forecast import Point

@@ -149,12 +149,12 @@ def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
     """
     # Every call reads keys, few write them.
     from ocx.config.completion_cache import write_names
-    from ocx.config.saving import changing
+    from ocx.config.saving import locked_for_change
     from ocx.files import OpenToOthers, atomic_write
     from ocx.toml import dump
 
     path = credentials_file(env)
-    with changing(path, path.parent, private=True):
+    with locked_for_change(path, private=True):
         keys = load_keys(env)
         result = change(keys)
         data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ocx.config.schema import DEFAULT_PROFILE, SETTINGS, SourceKind, env_name
+from ocx.config.paths import env_name
+from ocx.config.schema import DEFAULT_PROFILE, SETTINGS, SourceKind
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.keys.lookup import KEY_VARIABLES, endpoint, find_key

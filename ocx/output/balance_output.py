@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ocx.api.balance import Balance
+from ocx.config.paths import env_name
 from ocx.config.profiles import choose_profile, load
-from ocx.config.schema import DEFAULT_PROFILE, SANDBOX, env_name
+from ocx.config.schema import DEFAULT_PROFILE, SANDBOX
 from ocx.config.settings import Settings
 from ocx.errors import BelowError, OcxError, OutputClosed
 from ocx.files import atomic_write

@@ -17,7 +17,7 @@ from ocx.chat.recorder import HistoryRecorder, open_recorder
 from ocx.chat.request import Request, refuse_several
 from ocx.config.paths import expand, if_known, state_dir
 from ocx.decoding import FLAG, check_encoding, read_file
-from ocx.editor import edit_text
+from ocx.editor import edit_text, editor
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.balance_formats import balance_text
 from ocx.output.results import write_failure
@@ -260,7 +260,9 @@ class Session:
 
     def _edit(self, text: str) -> None:
         draft = text or self.typed
-        edited = edit_text(self.run, draft).removesuffix("\n")
+        terminal = self.run.terminal
+        command = editor(terminal.env, terminal=terminal.can_ask())
+        edited = edit_text(command, draft).removesuffix("\n")
         if not edited.strip() or edited == draft:
             self.tell("nothing was sent: the text is empty, or as it was")
         else:

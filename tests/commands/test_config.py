@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ocx.config import saving
 from ocx.config.schema import SETTINGS
+from ocx.editor import editor
 from ocx.errors import ConfigError, DeclinedError, OcxError, UsageError
 from tests.config.called import Caller
 from tests.support.program import Ocx
@@ -263,11 +263,10 @@ class TestSet:
         left = call("config", "set", "model", "m", OCX_MODEL="other").ok()
         assert "OCX_MODEL is set, and comes first" in left.stderr
 
-    def test_comments_are_saved_first_and_that_is_said(self, call: Caller) -> None:
+    def test_comments_stay(self, call: Caller) -> None:
         call.write("# mine\n")
-        left = call("config", "set", "model", "m").ok()
-        assert "config.toml~" in left.stderr
-        assert (call.folder / "config.toml~").read_text() == "# mine\n"
+        call("config", "set", "model", "m").ok()
+        assert call.config.read_text() == '# mine\n\n[profiles.default]\nmodel = "m"\n'
 
     def test_a_table_that_is_none(self, call: Caller) -> None:
         call.write("[profiles.default]\nheaders = 1\n")
@@ -497,7 +496,7 @@ class TestEdit:
     def test_no_editor(self, call: Caller) -> None:
         assert "$VISUAL" in (call("config", "edit").failed(UsageError).hint or "")
         call("config", "edit", EDITOR="'open").failed(UsageError)
-        assert saving.editor({}, terminal=True) == ["vi"]
+        assert editor({}, terminal=True) == ["vi"]
 
     def test_a_folder_that_cannot_be_written(self, call: Caller) -> None:
         (call.home / ".config").write_text("a file")

@@ -11,8 +11,9 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocx.config.paths import env_name
 from ocx.config.profiles import ConfigFile, read
-from ocx.config.schema import SETTINGS, Setting, env_name
+from ocx.config.schema import SETTINGS, Setting
 from ocx.config.settings import check_file, resolve
 from ocx.config.values import (
     FilePath,

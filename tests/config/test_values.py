@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.config import values
-from ocx.config.schema import BY_NAME, ENVIRONMENT, SETTINGS, env_name
+from ocx.config.paths import env_name
+from ocx.config.schema import BY_NAME, ENVIRONMENT, SETTINGS
 from ocx.config.values import BadValue, KeyInside
 from ocx.errors import UsageError
 
