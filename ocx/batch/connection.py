@@ -6,12 +6,10 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.answer import Answer as ApiAnswer
 from ocx.api.balance import parse_balance
 from ocx.api.completion import document_of
 from ocx.api.error_response import parse
@@ -26,7 +24,7 @@ from ocx.batch.batch_row import answer_fault
 from ocx.batch.control.failures import kind_of
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.row import CHAT_PATH, Row, check_expectation
-from ocx.chat.attempts import Trip, attempts, check_answer, fetched
+from ocx.chat.attempts import NOTHING, Trip, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
 from ocx.jsontext import map_texts
@@ -70,55 +68,75 @@ class Connection:
 
     async def send(self, row: Row) -> Outcome:
         """Send the row once, without retries."""
-        heard = _Heard()
+        trips: list[Trip] = []
         try:
             if row.path != CHAT_PATH:
-                return await self._post(row, heard)
-            text = await self._valid_text(row, heard)
+                return await self._post(row)
+            text, raw = await self._valid_text(row, trips)
             if row.expect is not None:
                 check_expectation(row.expect, text)
-            return heard.answer(text)
         except OcxError as error:
-            failure = heard.failure(error)
-        # No key that the server repeats stands in an output.
-        failure.error.message = mask(failure.error.message, self._secrets)
-        return replace(failure, body=map_texts(failure.body, lambda t: mask(t, self._secrets)))
+            return self._failure(error, trips)
+        answer, credits = trips[-1].answer, _credits(trips)
+        return Answer(
+            text,
+            answer.fields,
+            request_id=answer.request_id,
+            headers=answer.headers,
+            credits=credits,
+            credits_source="unknown" if credits is None else "response",
+            requests=len(trips),
+            # Calls get ids where the server gave none, so their document may not be what came.
+            raw=None if answer.tool_calls else raw,
+        )
 
-    async def _valid_text(self, row: Row, heard: _Heard) -> str:
+    def _failure(self, error: OcxError, trips: Sequence[Trip]) -> Failure:
+        """With the answer that came, else with the server's own words, if it had any.
+
+        No key that the server repeats stands in an output.
+        """
+        answer, sent = trips[-1].answer if trips else NOTHING, True
+        headers: Mapping[str, str] = answer.headers
+        body: Any = answer.fields
+        if not body:
+            headers, sent = error.headers, error.sent
+            body = None if error.body is None else _document(error.body, headers)
+        error.message = mask(error.message, self._secrets)
+        body = map_texts(body, lambda text: mask(text, self._secrets))
+        return Failure(error, headers, body, sent, _credits(trips), max(1, len(trips)))
+
+    async def _valid_text(self, row: Row, trips: list[Trip]) -> tuple[str, bytes]:
+        """With the body that it came in; the requests that it took are added to `trips`."""
         body = dict(row.body)
         if self._format is not None and body.get("response_format") == self._format:
             del body["response_format"]  # added again, or asked for in words instead
         steps = attempts(body, self._checks, self._schema, self._in_words)
-        trip = next(steps)
+        trips.append(next(steps))
         while True:
             try:
-                return await self._text(trip, heard)
+                return await self._text(trips[-1])
             except OcxError as error:
-                trip = steps.throw(error)
+                trips.append(steps.throw(error))
 
-    async def _text(self, trip: Trip, heard: _Heard) -> str:
+    async def _text(self, trip: Trip) -> tuple[str, bytes]:
         """The answer's text; a refusal of the model is one, unless its text is checked."""
-        heard.begin()
         try:
             reply = await self._pool.chat(trip.body)
         except OcxError as unfit:
             if unfit.reply is None:
                 raise
-            trip.answer = fetched(unfit.reply)
-            heard.add(trip.answer, unfit.reply)
+            reply, trip.answer = unfit.reply, fetched(unfit.reply)
             refusal = isinstance(unfit, RejectedError) and not self._checks.need_text
-            if not refusal or answer_fault(unfit.reply.json) is not None:
+            if not refusal or answer_fault(reply.json) is not None:
                 raise
-            return text_of(unfit.reply.json["choices"][0]["message"]["refusal"])
+            return text_of(reply.json["choices"][0]["message"]["refusal"]), reply.body
         trip.answer = answer = fetched(reply)
-        heard.add(answer, reply)
         # All else that answer_fault looks at, the pool has.
         if answer.finish_reason is None and (fault := answer_fault(answer.fields)) is not None:
             raise fault
-        return check_answer(self._checks, self._schema, trip.answer)
+        return check_answer(self._checks, self._schema, answer), reply.body
 
-    async def _post(self, row: Row, heard: _Heard) -> Outcome:
-        heard.begin()
+    async def _post(self, row: Row) -> Answer:
         content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
         reply = await self._pool.request("POST", row.path, content=content)
         cost = _cost(document_of(reply))
@@ -179,51 +197,11 @@ class Connection:
         await self._pool.close()
 
 
-class _Heard:
-    """What is known of each request that was sent for a row: those that ask again cost too."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._last = ApiAnswer()
-        self._raw: bytes | None = None
-        self._costs: list[Decimal | None] = []
-
-    def begin(self) -> None:
-        self._count += 1
-        self._last, self._raw = ApiAnswer(), None
-
-    def add(self, answer: ApiAnswer, reply: Reply) -> None:
-        self._last = answer
-        # Calls get ids where the server gave none, so their document may not be what came.
-        self._raw = None if answer.tool_calls else reply.body
-        self._costs.append(_cost(answer.fields).credits)
-
-    def answer(self, text: str) -> Answer:
-        last, credits = self._last, self._credits()
-        return Answer(
-            text,
-            last.fields,
-            request_id=last.request_id,
-            headers=last.headers,
-            credits=credits,
-            credits_source="unknown" if credits is None else "response",
-            requests=self._count,
-            raw=self._raw,
-        )
-
-    def failure(self, error: OcxError) -> Failure:
-        """With the answer that came, else with the server's own words, if it had any."""
-        last = self._last
-        said = Failure(error, last.headers, last.fields)
-        if not last.fields:
-            body = None if error.body is None else _document(error.body, error.headers)
-            said = Failure(error, error.headers, body, error.sent)
-        return replace(said, credits=self._credits(), requests=self._count)
-
-    def _credits(self) -> Decimal | None:
-        """Of all requests together; None if one of them does not tell, or there is none."""
-        known = [cost for cost in self._costs if cost is not None]
-        return sum(known, Decimal(0)) if known and len(known) == len(self._costs) else None
+def _credits(trips: Sequence[Trip]) -> Decimal | None:
+    """Of all requests that were answered; None if one of them does not tell, or there is none."""
+    costs = [_cost(trip.answer.fields).credits for trip in trips if trip.answer is not NOTHING]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(costs) else None
 
 
 def _cost(document: Any) -> Cost:
