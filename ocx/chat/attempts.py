@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.answer import Answer, ending_of, whole_answer
 from ocx.api.types import Reply
 from ocx.chat.options import AnswerChecks
-from ocx.chat.think import split_whole
+from ocx.chat.think import without_think
 from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
 from ocx.text import one_line
 
@@ -26,6 +26,8 @@ log = logging.getLogger("ocx.chat")
 Body = dict[str, Any]
 CUT_AT_LIMIT = "the answer was cut off at the token limit"
 NOTHING = Answer()
+_FORMAT_FIELD = r"(?i)response.?format|schema|structured.?output|grammar"
+"""What a refusal names that is worth asking in words: the field, or the schema in it."""
 
 
 @dataclass
@@ -62,19 +64,16 @@ def attempts(
     model = str(body.get("model"))
     if model not in in_words or "response_format" in body:
         try:
-            yield from _until_valid(with_format(body, schema), checks)
+            yield from _until_valid(schema.in_format(body), checks)
             return
         except RejectedError as error:
-            from ocx.chat.schema import refuses_response_format
+            from ocx.api.error_words import names_field  # only if there is an error
 
-            if not refuses_response_format(error) or "response_format" in body:
+            if "response_format" in body or not names_field(error, _FORMAT_FIELD):
                 raise
             log.warning("the server refuses response_format; asking in the system message")
             in_words.add(model)
-    from ocx.chat.schema import with_instruction
-
-    messages = with_instruction(body["messages"], schema.instruction())
-    yield from _until_valid({**body, "messages": messages}, checks)
+    yield from _until_valid(schema.in_words(body), checks)
 
 
 def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
@@ -87,11 +86,10 @@ def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
             if not left:
                 raise
             log.warning("%s; asking again", one_line(error.message))
-            from ocx.chat.schema import feedback
-
+            wrong = f"That was not valid: {error.message}."
             turns = [
                 {"role": "assistant", "content": trip.answer.text},
-                {"role": "user", "content": feedback(error)},
+                {"role": "user", "content": f"{wrong} Answer again, with the corrected JSON only."},
             ]
             body = {**body, "messages": [*body["messages"], *turns]}
 
@@ -99,11 +97,7 @@ def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
 def fetched(reply: Reply, *, split_think: bool = True) -> Answer:
     """The answer in a chat.completion that came whole, its thinking apart."""
     answer = whole_answer(reply)
-    if split_think:
-        text, reasoning = split_whole(answer.text)
-        if text != answer.text:
-            return replace(answer, text=text, reasoning=answer.reasoning + reasoning)
-    return answer
+    return without_think(answer) if split_think else answer
 
 
 def check_answer(checks: AnswerChecks, schema: Schema | None, answer: Answer) -> str:
@@ -122,11 +116,6 @@ def check_answer(checks: AnswerChecks, schema: Schema | None, answer: Answer) ->
     from ocx.chat.extract import extract  # markdown-it, only for -x
 
     return extract(answer.text, last=checks.extract_last)
-
-
-def with_format(body: Body, schema: Schema) -> Body:
-    """A response_format given by -O stays."""
-    return {"response_format": schema.response_format(), **body}
 
 
 def was_cut(answer: Answer) -> bool:

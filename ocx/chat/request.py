@@ -110,9 +110,9 @@ def prepare(run: Runtime, options: ChatOptions) -> Request:
     request = prepare_settings(run, instructions, options.model, template)
     before = ""
     if template is not None:
-        from ocx.chat.templates import render
+        from ocx.chat.templates import STDIN_NAME, render
 
-        piped = stdin(announce=True) if template.takes_stdin else None
+        piped = stdin(announce=True) if STDIN_NAME in template.places else None
         filled = render(template, parse_params(instructions.params), piped)
         before = filled.prompt or ""
         if not request.system_given:

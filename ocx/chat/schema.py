@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from ocx.chat.extract import only_block
 from ocx.chat.shorthand import from_shorthand
 from ocx.decoding import decode
-from ocx.errors import InvalidAnswerError, OcxError, UsageError
+from ocx.errors import InvalidAnswerError, UsageError, os_errors_as
 from ocx.jsontext import TooDeep, parse
 
 try:
@@ -81,45 +82,36 @@ class Schema:
 
     def response_format(self) -> dict[str, Any]:
         """The field of OpenAI's API; `strict` only if the schema keeps the rules for it."""
+        title = self.document.get("title")
+        # A name as OpenAI's API takes it: [A-Za-z0-9_-]{1,64}.
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", title if isinstance(title, str) else "")
         return {
             "type": "json_schema",
             "json_schema": {
-                "name": _api_name(self.document.get("title")),
+                "name": name.strip("_")[:64] or "answer",
                 "schema": self.document,
                 # OpenAI takes no list at the root of a strict schema.
                 "strict": self.document.get("type") != "array" and is_strict(self.document),
             },
         }
 
-    def instruction(self) -> str:
-        """What the system message says if the server does not take `response_format`."""
+    def in_format(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The request that asks for it by `response_format`; one given by -O stays."""
+        return {"response_format": self.response_format(), **body}
+
+    def in_words(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The request that asks for it at the end of the system message."""
         schema = json.dumps(self.document, ensure_ascii=False)
-        return (
+        text = (
             "Answer with one JSON document and nothing else, no prose and no code fence."
             f" It must be valid against this JSON Schema:\n{schema}"
         )
-
-
-def feedback(error: InvalidAnswerError) -> str:
-    """What the model is told so that it can correct itself."""
-    return f"That was not valid: {error.message}. Answer again, with the corrected JSON only."
-
-
-def refuses_response_format(error: OcxError) -> bool:
-    """Whether asking in the system message is worth a second request: the field, or the schema in
-    it, is what the server does not take."""
-    from ocx.api.error_words import names_field  # noqa: PLC0415 - only if there is an error
-
-    return names_field(error, r"(?i)response.?format|schema|structured.?output|grammar")
-
-
-def with_instruction(messages: list[dict[str, Any]], instruction: str) -> list[dict[str, Any]]:
-    """`messages` with `instruction` at the end of the system message, or as one."""
-    first = messages[0] if messages else {}
-    if first.get("role") == "system" and isinstance(first.get("content"), str):
-        text = f"{first['content']}\n\n{instruction}"
-        return [{**first, "content": text}, *messages[1:]]
-    return [{"role": "system", "content": instruction}, *messages]
+        first, *rest = body["messages"] or [{}]
+        if first.get("role") == "system" and isinstance(first.get("content"), str):
+            messages = [{**first, "content": f"{first['content']}\n\n{text}"}, *rest]
+        else:
+            messages = [{"role": "system", "content": text}, *body["messages"]]
+        return {**body, "messages": messages}
 
 
 def read_schema(given: str, read_stdin: Callable[[], bytes]) -> Schema:
@@ -129,16 +121,27 @@ def read_schema(given: str, read_stdin: Callable[[], bytes]) -> Schema:
         UsageError: it cannot be read, or it is not a schema.
     """
     if given.lstrip().startswith("{"):
-        return Schema(_document(given, "--schema"))
+        return _of_text(given, "--schema")
     if given == "-":
-        return Schema(_document(decode(read_stdin(), "stdin"), "stdin"))
-    path = Path(given)
-    if given.endswith(".json") or ("/" in given and " " not in given) or _is_file(path):
-        try:
-            return Schema(_document(decode(path.read_bytes(), given), given))
-        except OSError as error:
-            raise UsageError(f"cannot read the schema {given}: {error.strerror}") from None
-    return Schema(from_shorthand(given))
+        return _of_text(decode(read_stdin(), "stdin"), "stdin")
+    is_path = given.endswith(".json") or ("/" in given and " " not in given)
+    with suppress(OSError, ValueError):  # too long for a name, or a NUL in it: no file
+        is_path = is_path or Path(given).is_file()
+    if not is_path:
+        return Schema(from_shorthand(given))
+    with os_errors_as(UsageError, f"cannot read the schema {given}"):
+        data = Path(given).read_bytes()
+    return _of_text(decode(data, given), given)
+
+
+def _of_text(text: str, name: str) -> Schema:
+    try:
+        document = parse_json(text)
+    except ValueError as error:
+        raise UsageError(f"the schema in {name} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UsageError(f"the schema in {name} is not a JSON object")
+    return Schema(document)
 
 
 def is_strict(schema: Any) -> bool:
@@ -190,22 +193,11 @@ def _bare(answer: str) -> str:
     return text if block is None else block.strip()
 
 
-def _document(text: str, name: str) -> dict[str, Any]:
-    try:
-        document = parse_json(text)
-    except ValueError as error:
-        raise UsageError(f"the schema in {name} is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise UsageError(f"the schema in {name} is not a JSON object")
-    return document
-
-
 def _check_schema(validator: type[Validator], document: dict[str, Any]) -> None:
     try:
         validator.check_schema(document)
         resource = Resource.from_contents(document, default_specification=DRAFT202012)
-        resolver = _NOTHING_REMOTE.resolver_with_root(resource)
-        _check_references(resource, resolver)
+        _check_references(resource, _NOTHING_REMOTE.resolver_with_root(resource))
     except exceptions.SchemaError as error:
         raise UsageError(
             f"--schema is not a JSON Schema, at {error.json_path}: {_one_line(error.message)}"
@@ -215,36 +207,18 @@ def _check_schema(validator: type[Validator], document: dict[str, Any]) -> None:
 
 
 def _check_references(resource: Resource[Any], resolver: Any) -> None:
-    if isinstance(resource.contents, dict):
-        for key in ("$ref", "$dynamicRef"):
-            target = resource.contents.get(key)
+    contents = resource.contents if isinstance(resource.contents, dict) else {}
+    for target in map(contents.get, ("$ref", "$dynamicRef")):
+        try:
             if isinstance(target, str):
-                _check_reference(target, resolver)
+                resolver.lookup(target)
+        except Unresolvable:
+            raise UsageError(
+                f"--schema refers to {target!r}, which is not in it",
+                hint="copy what it refers to under $defs: nothing is fetched",
+            ) from None
     for inner in resource.subresources():
         _check_references(inner, resolver.in_subresource(inner))
-
-
-def _check_reference(target: str, resolver: Any) -> None:
-    try:
-        resolver.lookup(target)
-    except Unresolvable:
-        raise UsageError(
-            f"--schema refers to {target!r}, which is not in it",
-            hint="copy what it refers to under $defs: nothing is fetched",
-        ) from None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long for a name, or a NUL in it: no file
-        return False
-
-
-def _api_name(title: Any) -> str:
-    """A name as OpenAI's API takes it: `[A-Za-z0-9_-]{1,64}`."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", title if isinstance(title, str) else "")
-    return name.strip("_")[:64] or "answer"
 
 
 def _one_line(text: str) -> str:

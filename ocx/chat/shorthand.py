@@ -9,16 +9,8 @@ from unicodedata import normalize
 from ocx.errors import UsageError
 from ocx.text import did_you_mean
 
-_TYPES = {
-    "str": "string",
-    "string": "string",
-    "int": "integer",
-    "integer": "integer",
-    "float": "number",
-    "number": "number",
-    "bool": "boolean",
-    "boolean": "boolean",
-}
+_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_TYPES |= {name: name for name in _TYPES.values()}
 # What a Chinese, Japanese or Arabic keyboard types, outside of descriptions.
 _ASCII = str.maketrans("，、；：｛｝［］【】｜？،؛؟", ",,,:{}[][]|?,,?")
 _DECLARATION = re.compile(r"([^\s{}\[\]|?｛｝［］【】｜？؟]+[?？؟]?)((?:[\s{\[｛［【].*)?)", re.S)
@@ -139,15 +131,12 @@ def _choice(words: list[str], part: str) -> dict[str, Any]:
     types = {**_TYPES, "null": "null"}
     if all(word in types for word in words):
         return {"type": list(dict.fromkeys(types[word] for word in words))}
-    nullable = ["null"] if "null" in words else []
-    values: list[Any] = [_unquoted(word) for word in words if word != "null"]
-    kind = "string"
-    if all(_INTEGER.fullmatch(word) for word in words if word != "null"):
-        kind, values = "integer", [int(value) for value in values]
-    return {
-        "type": [kind, *nullable] if nullable else kind,
-        "enum": [*values, *(None for _ in nullable)],
-    }
+    given = [word for word in words if word != "null"]
+    whole = all(map(_INTEGER.fullmatch, given))
+    kind, values = ("integer" if whole else "string"), [*map(int if whole else _unquoted, given)]
+    if len(given) == len(words):
+        return {"type": kind, "enum": values}
+    return {"type": [kind, "null"], "enum": [*values, None]}
 
 
 def _unquoted(word: str) -> str:

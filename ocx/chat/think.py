@@ -1,8 +1,6 @@
 """Reasoning that a server sends inside the text, as `<think>…</think>` before the answer.
 
 DeepSeek and Qwen behind many servers do so instead of sending `reasoning_content`.
-
-Reasoning inside the text of a stream, told apart on its way to who prints it.
 """
 
 from __future__ import annotations
@@ -43,67 +41,51 @@ class ThinkSplitter:
 
     def __init__(self, *, begun_before: bool = False) -> None:
         self.decided = False
-        self._ends = (CLOSE,) if begun_before else ()
-        self._head = ""
-        self._block: list[str] | None = None
-        self._seam = ""
         self.closed = False
+        self._tags = (OPEN, CLOSE) if begun_before else (OPEN,)
+        self._held: list[str] = []
+        self._seam: str | None = None  # inside the block: the end of what came
 
     @property
     def begun(self) -> bool:
         """Whether any text has come."""
-        return bool(self._head)
+        return bool(self._held)
 
     def feed(self, text: str) -> Split:
         """Take the next piece; give back what is certain by now."""
         if self.decided:
             return Split(text, "")
         if self.closed:
-            return Split(self._after_block(text), "")
-        if self._block is not None:
-            return self._inside(text)
-        return self._beginning(text)
-
-    def _beginning(self, text: str) -> Split:
-        self._head += text
-        start = self._head.lstrip()
-        if start.startswith(OPEN):
-            self._block = []
-            return self._inside(start[len(OPEN) :])
-        if start.startswith(self._ends):
-            self.closed = True
-            return Split(self._after_block(start[len(CLOSE) :]), "")
-        if any(tag.startswith(start) for tag in (OPEN, *self._ends)):
-            return Split("", "")
-        return Split(self.end(), "")
-
-    def end(self) -> str:
-        """The text that was held back, if the block never closed."""
-        text = "" if self.decided or self.closed else self._head + self._rest_of_block()
-        self.decided = True
-        return text
-
-    def _inside(self, text: str) -> Split:
-        assert self._block is not None  # noqa: S101 - for mypy; feed has looked
-        self._block.append(text)
+            return self._after_block(text, "")
+        if text:
+            self._held.append(text)
+        if self._seam is None:
+            start = "".join(self._held).lstrip()
+            if not start.startswith(self._tags):
+                undecided = any(tag.startswith(start) for tag in self._tags)
+                return Split("" if undecided else self.end(), "")
+            if start.startswith(CLOSE):
+                return self._after_block(start[len(CLOSE) :], "")
+            text, self._seam = start[len(OPEN) :], ""
         # Only the end of what came before can begin the tag: a long block is not searched again.
         if CLOSE not in self._seam + text:
             self._seam = (self._seam + text)[-len(CLOSE) + 1 :]
             return Split("", "")
-        reasoning, _, rest = "".join(self._block).partition(CLOSE)
-        self.closed = True
-        return Split(self._after_block(rest), reasoning.strip())
+        block = "".join(self._held).lstrip()[len(OPEN) :]
+        reasoning, _, rest = block.partition(CLOSE)
+        return self._after_block(rest, reasoning.strip())
 
-    def _after_block(self, text: str) -> str:
+    def _after_block(self, text: str, reasoning: str) -> Split:
+        self.closed = True
         text = text.lstrip()
         self.decided = bool(text)
-        return text
+        return Split(text, reasoning)
 
-    def _rest_of_block(self) -> str:
-        if self._block is None:
-            return ""
-        # The head ends with the piece that held the tag: what followed it there comes first here.
-        return "".join(self._block)[len(self._head.lstrip()) - len(OPEN) :]
+    def end(self) -> str:
+        """The text that was held back, if the block never closed."""
+        text = "" if self.decided or self.closed else "".join(self._held)
+        self.decided = True
+        return text
 
 
 def split_think(text: str) -> Split:
@@ -126,6 +108,14 @@ def split_whole(text: str) -> Split:
     if split.text != text or end is None:
         return split
     return Split(text[end + len(CLOSE) :].lstrip(), text[:end].strip())
+
+
+def without_think(answer: Answer) -> Answer:
+    """A whole answer, the reasoning in its text apart."""
+    text, reasoning = split_whole(answer.text)
+    if text == answer.text:
+        return answer
+    return replace(answer, text=text, reasoning=answer.reasoning + reasoning)
 
 
 class LateThink:
@@ -185,10 +175,7 @@ class Thinking:
 
     def of(self, answer: Answer) -> Answer:
         """The answer as it is kept: what was shown stays, but reasoning is no text in it."""
-        if not self._late.came:
-            return answer
-        text, reasoning = split_whole(answer.text)
-        return replace(answer, text=text, reasoning=answer.reasoning + reasoning, late_think=True)
+        return replace(without_think(answer), late_think=True) if self._late.came else answer
 
 
 def _divided(deltas: Sequence[Delta], split: Callable[[str], Split]) -> list[Delta]:

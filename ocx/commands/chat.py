@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from ocx.chat.attempts import Body, with_format
+from ocx.chat.attempts import Body
 from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import ChatOptions
@@ -107,7 +107,7 @@ def _show(run: Runtime, request: Request, options: ChatOptions) -> None:
         with ExitStack() as stack:
             _, body = _continued(stack, run, request, options)
     if schema is not None:
-        body = with_format(body, schema)
+        body = schema.in_format(body)
     stream, language = options.output.streams(run), options.preview.snippet
     with open_output(run, options.output) as target:
         if language is None:

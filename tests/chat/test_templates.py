@@ -46,7 +46,6 @@ def test_a_whole_template() -> None:
         {"language": "Malay", "formal": "true", "size": "3"},
     )
     assert template.places == ("language", "stdin")
-    assert template.takes_stdin
 
 
 @pytest.mark.parametrize(
