@@ -44,13 +44,15 @@ def read_attachments(
             f"{len(types)} --attach-type for {len(sources)} -a",
             hint="give one for all, or one for each -a in the same order",
         )
-    chosen = [None] * len(sources) if not types else list(types)
-    if len(chosen) == 1:
-        chosen *= len(sources)
-    return [
-        _part(source, media_type, read_stdin, limit, encoding)
-        for source, media_type in zip(sources, chosen, strict=True)
-    ]
+    chosen = types if len(types) == len(sources) else [*types, None][:1] * len(sources)
+    parts = []
+    for source, media_type in zip(sources, chosen, strict=True):
+        if source.lower().startswith(("https://", "http://")):
+            parts.append(_url_part(source, media_type))
+        else:
+            data = _read(source, read_stdin, limit)
+            parts.append(_data_part(source, data, media_type, encoding))
+    return parts
 
 
 def content(prompt: str, parts: Sequence[Part]) -> str | list[Part]:
@@ -61,19 +63,6 @@ def content(prompt: str, parts: Sequence[Part]) -> str | list[Part]:
     if all(part["type"] == "text" for part in parts):
         return join([prompt, *(part["text"] for part in parts)])
     return [*([{"type": "text", "text": prompt}] if prompt else []), *parts]
-
-
-def _part(
-    source: str,
-    media_type: str | None,
-    read_stdin: Callable[[], bytes],
-    limit: int,
-    encoding: str | None,
-) -> Part:
-    if source.lower().startswith(("https://", "http://")):
-        return _url_part(source, media_type)
-    data = _read(source, read_stdin, limit)
-    return _data_part(source, data, media_type or _sniffed(source, data, encoding), encoding)
 
 
 def _url_part(url: str, media_type: str | None) -> Part:
@@ -87,32 +76,35 @@ def _url_part(url: str, media_type: str | None) -> Part:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _data_part(source: str, data: bytes, media_type: str, encoding: str | None) -> Part:
-    name = _named(source)
-    if _means_text(media_type):
+def _data_part(source: str, data: bytes, media_type: str | None, encoding: str | None) -> Part:
+    name = _name(source)
+    kind = media_type or sniff(data) or (encoding and "text/plain")
+    if not kind:
+        raise UsageError(
+            f"the attachment {name} is not PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
+            hint=looks_like(data) or "convert it, or say what it is: --attach-type image/…",
+        )
+    if _means_text(kind):
         return {"type": "text", "text": decode(data, name, encoding, flag=FLAG)}
-    encoded = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-    if media_type.startswith("image/"):
+    encoded = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+    if kind.startswith("image/"):
         return {"type": "image_url", "image_url": {"url": encoded}}
-    if media_type == PDF:
+    if kind == PDF:
         filename = "document.pdf" if source == STDIN else Path(source).name
         return {"type": "file", "file": {"filename": filename, "file_data": encoded}}
     raise UsageError(
-        f"{name} cannot be sent as {media_type}",
+        f"{name} cannot be sent as {kind}",
         hint="--attach-type takes image/…, application/pdf, text/… and types of text like JSON",
     )
 
 
 def _means_text(media_type: str) -> bool:
-    return (
-        media_type.startswith("text/")
-        or media_type in _TEXT_TYPES
-        or (media_type.startswith("application/") and media_type.endswith(("+json", "+xml")))
-    )
+    of_text = media_type.startswith("application/") and media_type.endswith(("+json", "+xml"))
+    return media_type.startswith("text/") or media_type in _TEXT_TYPES or of_text
 
 
 def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:
-    name = _named(source)
+    name = _name(source)
     try:
         if source == STDIN:
             data = read_stdin()
@@ -132,17 +124,5 @@ def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:
     return data
 
 
-def _sniffed(source: str, data: bytes, encoding: str | None) -> str:
-    media_type = sniff(data)
-    if media_type is None and encoding is not None:
-        return "text/plain"
-    if media_type is None:
-        raise UsageError(
-            f"the attachment {_named(source)} is not PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
-            hint=looks_like(data) or "convert it, or say what it is: --attach-type image/…",
-        )
-    return media_type
-
-
-def _named(source: str) -> str:
+def _name(source: str) -> str:
     return "stdin" if source == STDIN else source

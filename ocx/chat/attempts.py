@@ -14,7 +14,7 @@ from ocx.api.answer import Answer, ending_of, whole_answer
 from ocx.api.types import Reply
 from ocx.chat.options import AnswerChecks
 from ocx.chat.think import without_think
-from ocx.errors import IncompleteError, InvalidAnswerError, RejectedError
+from ocx.errors import IncompleteError, InvalidAnswerError, OcxError, RejectedError
 from ocx.text import one_line
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ log = logging.getLogger("ocx.chat")
 Body = dict[str, Any]
 CUT_AT_LIMIT = "the answer was cut off at the token limit"
 NOTHING = Answer()
-_FORMAT_FIELD = r"(?i)response.?format|schema|structured.?output|grammar"
-"""What a refusal names that is worth asking in words: the field, or the schema in it."""
 
 
 @dataclass
@@ -67,9 +65,7 @@ def attempts(
             yield from _until_valid(schema.in_format(body), checks)
             return
         except RejectedError as error:
-            from ocx.api.error_words import names_field  # only if there is an error
-
-            if "response_format" in body or not names_field(error, _FORMAT_FIELD):
+            if "response_format" in body or not refuses_format(error):
                 raise
             log.warning("the server refuses response_format; asking in the system message")
             in_words.add(model)
@@ -92,6 +88,13 @@ def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
                 {"role": "user", "content": f"{wrong} Answer again, with the corrected JSON only."},
             ]
             body = {**body, "messages": [*body["messages"], *turns]}
+
+
+def refuses_format(error: OcxError) -> bool:
+    """Whether it is response_format, or the schema in it, that the server does not take."""
+    from ocx.api.error_words import names_field  # only if there is an error
+
+    return names_field(error, r"(?i)response.?format|schema|structured.?output|grammar")
 
 
 def fetched(reply: Reply, *, split_think: bool = True) -> Answer:

@@ -53,7 +53,7 @@ def sink_with_spinner(
         from ocx.output.live_stderr import answer_of, spinning  # threads, only if somebody looks
 
         with spinning(run, answer_of(client, model)) as spinner:
-            yield _SpinnerSink(delivery(run, options, target), spinner)
+            yield delivery(run, options, target, spinner)
     elif output.reasoning == "show" or (run.terminal.stdout_tty and output.to_stdout):
         # Two streams that keep their order; or somebody looks.
         yield delivery(run, options, target)
@@ -65,17 +65,27 @@ def sink_with_spinner(
 
 
 class _Delivery(DeltaSink):
-    def __init__(self, run: Runtime, options: ChatOptions, target: Sink) -> None:
+    """Both ways have this in common.
+
+    Args:
+        spinner: what a person sees until something is written.
+    """
+
+    def __init__(
+        self, run: Runtime, options: ChatOptions, target: Sink, spinner: Spinner | None = None
+    ) -> None:
         self._run = run
         self._output = options.output
         self._fails_on_length = options.checks.fail_on_length
-        self.need_text = options.checks.need_text
+        self._need_text = options.checks.need_text
         self._target = target
         self._to_person = run.terminal.stdout_tty and options.output.to_stdout
+        self._spinner = spinner
 
-    def shows(self, delta: Delta) -> bool:
-        """Whether something of `delta` is written as it comes."""
-        raise NotImplementedError
+    def _stop_spinner(self) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+        self._spinner = None
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
         self._target.flush()
@@ -96,6 +106,7 @@ class _Delivery(DeltaSink):
 
     def deliver(self, text: str) -> None:
         """Print what the checks made of an answer. Code is code: it is never rendered."""
+        self._stop_spinner()
         writer = PlainWriter(self._target, to_person=self._to_person)
         writer.write(text)
         writer.finish(complete=True)
@@ -110,8 +121,10 @@ class _Delivery(DeltaSink):
 class TextDelivery(_Delivery):
     """The text as it comes; reasoning on stderr; tool calls without a text as JSON."""
 
-    def __init__(self, run: Runtime, options: ChatOptions, target: Sink) -> None:
-        super().__init__(run, options, target)
+    def __init__(
+        self, run: Runtime, options: ChatOptions, target: Sink, spinner: Spinner | None = None
+    ) -> None:
+        super().__init__(run, options, target, spinner)
         terminal = run.terminal
         self._reasoning = None
         if options.output.reasoning == "show" and not run.quiet:
@@ -122,11 +135,12 @@ class TextDelivery(_Delivery):
         self._joiner = SurrogateJoiner()
         self._writer = self._chosen_writer()
         self._wrote = False
+        self._doing = ""
         # `write` runs once a token, and looking up methods is a good part of it.
         self._clean, self._print = self._joiner.feed, self._writer.write
 
     def _chosen_writer(self) -> Writer:
-        if self.need_text:
+        if self._need_text:
             return NoWriter()
         render = self._output.render
         if render or (render is None and self._to_person):
@@ -137,10 +151,22 @@ class TextDelivery(_Delivery):
             return markdown_writer(self._target, terminal, color=color, to_person=self._to_person)
         return PlainWriter(self._target, to_person=self._to_person)
 
-    def shows(self, delta: Delta) -> bool:
-        return bool((delta.text and not self.need_text) or (delta.reasoning and self._reasoning))
+    def _watch(self, deltas: Sequence[Delta], spinner: Spinner) -> None:
+        """Stop the spinner before anything is written; until then it says what comes."""
+        text, reasoning = any(d.text for d in deltas), any(d.reasoning for d in deltas)
+        if (text and not self._need_text) or (reasoning and self._reasoning):
+            self._stop_spinner()
+            return
+        doing = "receiving the answer" if text else "thinking" if reasoning else self._doing
+        if doing != self._doing:
+            from ocx.output.live_stderr import elapsed
+
+            self._doing = doing
+            spinner.update(elapsed(doing))
 
     def write(self, deltas: Sequence[Delta]) -> None:
+        if self._spinner is not None:
+            self._watch(deltas, self._spinner)
         reasoning = self._reasoning
         if reasoning:
             reasoning.write("".join([delta.reasoning for delta in deltas]))
@@ -153,12 +179,14 @@ class TextDelivery(_Delivery):
             self._wrote = True
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
+        if not self._need_text:
+            self._stop_spinner()
         if self._reasoning:
             self._reasoning.finish()
         if rest := self._joiner.end():
             self._writer.write(rest)
         self._writer.finish(complete=complete)
-        if complete and not self.need_text:
+        if complete and not self._need_text:
             if answer.tool_calls and not self._wrote:
                 self._write_json(answer.tool_calls)
             if media := media_words(answer.media):
@@ -166,7 +194,7 @@ class TextDelivery(_Delivery):
                 self._run.note(f"the answer {more} {media}; --json shows all of it")
             elif not (self._wrote or answer.tool_calls):
                 self._run.warn("the answer is empty")
-        if answer.late_think and not self.need_text:
+        if answer.late_think and not self._need_text:
             self._run.warn(
                 "what stands before </think> was reasoning; --no-stream tells it from the answer"
             )
@@ -176,15 +204,9 @@ class TextDelivery(_Delivery):
 class JsonDelivery(_Delivery):
     """The one document that the API sent; of a stream, every chunk on a line of its own."""
 
-    def __init__(self, run: Runtime, options: ChatOptions, target: Sink) -> None:
-        super().__init__(run, options, target)
-        self._in_lines = options.output.streams(run)
-
-    def shows(self, delta: Delta) -> bool:  # noqa: ARG002 - a chunk without a text is a line too
-        return True
-
     def write(self, deltas: Sequence[Delta]) -> None:
-        if not self._in_lines:
+        self._stop_spinner()
+        if not self._output.streams(self._run):
             return
         chunks = [
             delta.data.replace("\r", " ").replace("\n", " ") for delta in deltas if delta.data
@@ -197,46 +219,10 @@ class JsonDelivery(_Delivery):
         self._target.write(text.encode("utf-8", "replace"))
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
-        if not self._in_lines:
+        self._stop_spinner()
+        if not self._output.streams(self._run):
             self._write_json(answer.fields)
         super().finish(answer, complete=complete)
-
-
-class _SpinnerSink(DeltaSink):
-    """Stops the spinner before anything is written, and passes everything on."""
-
-    def __init__(self, sink: _Delivery, spinner: Spinner) -> None:
-        self._sink = sink
-        self._spinner = spinner
-        self._waiting = True
-        self._doing = ""
-
-    def write(self, deltas: Sequence[Delta]) -> None:
-        if self._waiting:
-            self._watch(deltas)
-        self._sink.write(deltas)
-
-    def finish(self, answer: Answer, *, complete: bool) -> None:
-        if not self._sink.need_text:
-            self._spinner.stop()
-        self._sink.finish(answer, complete=complete)
-
-    def deliver(self, text: str) -> None:
-        self._spinner.stop()
-        self._sink.deliver(text)
-
-    def _watch(self, deltas: Sequence[Delta]) -> None:
-        if any(map(self._sink.shows, deltas)):
-            self._waiting = False
-            self._spinner.stop()
-            return
-        text, reasoning = (any(d.text for d in deltas), any(d.reasoning for d in deltas))
-        doing = "receiving the answer" if text else "thinking" if reasoning else self._doing
-        if doing != self._doing:
-            from ocx.output.live_stderr import elapsed
-
-            self._doing = doing
-            self._spinner.update(elapsed(doing))
 
 
 def show_cost(run: Runtime, cost: Cost | None) -> None:

@@ -95,12 +95,8 @@ class ModelOptions(OptionGroup):
 
     def settings(self) -> dict[str, object]:
         """The options that are settings too and fields of the API; None if not given."""
-        return {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "max_tokens": self.max_tokens,
-            "stop": list(self.stop) or None,
-        }
+        numbers = {name: getattr(self, name) for name in ("temperature", "top_p", "max_tokens")}
+        return {**numbers, "stop": list(self.stop) or None}
 
 
 @dataclass(frozen=True)

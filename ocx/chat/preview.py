@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from ocx.api.http import encode, request_preview
 from ocx.api.urls import CHAT_PATH, join
 from ocx.chat.credits import check_minimum, refuse_play_money, threshold
-from ocx.chat.options import ChatOptions, CreditLimits
+from ocx.chat.delivery import open_output
+from ocx.chat.options import ChatOptions
 from ocx.chat.parameters import parse_options, parse_params
 from ocx.chat.prices import (
     ESTIMATED,
@@ -17,13 +19,13 @@ from ocx.chat.prices import (
     prompt_tokens,
     worst_of,
 )
+from ocx.chat.request import Request
 from ocx.config.paths import templates_dir
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, ConfigError, UsageError
 from ocx.keys.balance import keep_balance, read_balance
 from ocx.keys.client import open_client
 from ocx.keys.lookup import endpoint, locate_key
-from ocx.output.output_file import Target
 from ocx.output.results import write_json
 from ocx.runtime import Runtime
 from ocx.secret import Secret, is_secret_header
@@ -32,13 +34,24 @@ from ocx.text import escape_control
 Body = dict[str, Any]
 
 
-def print_request(
-    run: Runtime, settings: Settings, body: Body, target: Target, *, stream: bool
-) -> None:
-    """Print method and URL, headers (key masked), an empty line, the exact body, a newline.
+def show_request(run: Runtime, request: Request, body: Body, options: ChatOptions) -> None:
+    """Print the request with the body, as it would be sent or as a program; needs no key.
 
-    Needs no key: `Authorization` then says what is missing.
+    Raises:
+        UsageError: the program goes to the sandbox, or is in a language that is not known.
     """
+    stream, language = options.output.streams(run), options.preview.snippet
+    show = _as_sent if language is None else partial(_as_program, language)
+    with open_output(run, options.output) as target:
+        data = show(run, request.settings, body, stream)
+        if target.is_stdout and run.terminal.stdout_tty:
+            # What others wrote is no command to the terminal.
+            data = escape_control(data.decode("utf-8", "replace")).encode()
+        target.write(data)
+
+
+def _as_sent(run: Runtime, settings: Settings, body: Body, stream: bool) -> bytes:
+    """Method and URL, headers (key masked), an empty line, the exact body, a newline."""
     secret, authorization = _authorization(run, settings)
     place = endpoint(settings, secret)
     method, url, headers, content = request_preview(place, body, stream=stream)
@@ -46,18 +59,22 @@ def print_request(
         headers["Authorization"] = authorization
     headers |= {name: "…" for name in settings.headers if is_secret_header(name)}
     lines = [f"{method} {url}", *(f"{name}: {value}" for name, value in headers.items())]
-    data = "\n".join([*lines, "", ""]).encode() + content + b"\n"
-    target.write(_shown(run, target, data))
+    return "\n".join([*lines, "", ""]).encode() + content + b"\n"
 
 
-def print_snippet(
-    run: Runtime, settings: Settings, body: Body, language: str, target: Target, *, stream: bool
-) -> None:
-    """Print the request as a program; needs no key.
+def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:
+    """The key if reading it is harmless, else what would stand in the header."""
+    try:
+        source = locate_key(run, settings)
+        if not source.has_side_effects:
+            default = "Bearer (made by the sandbox)" if settings.sandbox else ""
+            return source.read(settings).secret, default
+    except AuthError:
+        return None, "Bearer (no key found)"
+    return None, f"Bearer (from {source.name})"
 
-    Raises:
-        UsageError: it goes to the sandbox, or to a language that is not known.
-    """
+
+def _as_program(language: str, run: Runtime, settings: Settings, body: Body, stream: bool) -> bytes:
     from ocx.snippet import SnippetRequest, snippet  # four languages, only for --snippet
 
     if settings.sandbox:
@@ -74,14 +91,7 @@ def print_snippet(
     for name in filter(is_secret_header, settings.headers):
         run.warn(f"the header {name} stands in the program as it is")
     encode(body)  # a program could hold what no request can
-    target.write(_shown(run, target, snippet(language, call).encode()))
-
-
-def _shown(run: Runtime, target: Target, data: bytes) -> bytes:
-    """The same bytes, but for a terminal: there what others wrote is no command to it."""
-    if not (target.is_stdout and run.terminal.stdout_tty):
-        return data
-    return escape_control(data.decode("utf-8", "replace")).encode()
+    return snippet(language, call).encode()
 
 
 def save_template(run: Runtime, options: ChatOptions, name: str) -> None:
@@ -119,30 +129,33 @@ def save_template(run: Runtime, options: ChatOptions, name: str) -> None:
     run.note(f"saved {path}; use it with: ocx chat -t {name}")
 
 
-def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: CreditLimits) -> None:
-    """Print the estimate, and hold it against --min-balance.
+def estimate(run: Runtime, request: Request, min_balance: str | None) -> None:
+    """Print the tokens and the worst cost, and hold that against --min-balance.
 
     Raises:
         BelowError: after the worst case the balance would be below the minimum.
         ConfigError: there is a minimum, and no price for one of the models.
         OcxError: the balance cannot be read.
     """
-    model = str(body["model"])
+    settings, body = request.settings, request.body()
     prompt, completion = prompt_tokens(body), max_completion_tokens(body)
-    models = (model, *settings.fallback_models)
+    models = (str(body["model"]), *settings.fallback_models)
     prices = known_prices(run, settings, models)
     worst = worst_of(body, settings.fallback_models, prices)
     unpriced = next((each for each in models if each not in prices), None)
     if run.json:
-        document = {"model": model, "prompt_tokens": prompt, "max_completion_tokens": completion}
-        write_json(
-            run.terminal, {**document, "worst_credits": None if worst is None else float(worst)}
-        )
+        document = {
+            "model": body["model"],
+            "prompt_tokens": prompt,
+            "max_completion_tokens": completion,
+            "worst_credits": None if worst is None else float(worst),
+        }
+        write_json(run.terminal, document)
     else:
         cost = f"at most {worst:f} credits" if worst is not None else f"no price for {unpriced}"
         about = f"about {prompt} prompt tokens ({ESTIMATED})"
         run.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
-    minimum = threshold("--min-balance", limits.min_balance)
+    minimum = threshold("--min-balance", min_balance)
     if minimum is None:
         return
     refuse_play_money(settings, "--min-balance")
@@ -155,15 +168,3 @@ def estimate(run: Runtime, settings: Settings, body: dict[str, Any], limits: Cre
         reading = read_balance(client, settings)
     keep_balance(run, settings, [(time.time(), reading)])
     check_minimum(reading, minimum + worst, accept_guess=False)
-
-
-def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:
-    """The key if reading it is harmless, else what would stand in the header."""
-    try:
-        source = locate_key(run, settings)
-        if not source.has_side_effects:
-            default = "Bearer (made by the sandbox)" if settings.sandbox else ""
-            return source.read(settings).secret, default
-    except AuthError:
-        return None, "Bearer (no key found)"
-    return None, f"Bearer (from {source.name})"

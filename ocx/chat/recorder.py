@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from ocx.chat.attempts import Trip
 from ocx.chat.exchange import Recorder
@@ -24,7 +24,7 @@ from ocx.errors import (
     UsageError,
 )
 from ocx.history import store
-from ocx.history.call import Call, Message
+from ocx.history.call import Call, Message, Outcome
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
 from ocx.jsontext import compact
@@ -34,7 +34,9 @@ from ocx.secret import mask
 from ocx.text import counted, one_line
 from ocx.typography import cut
 
-Outcome = Literal["finished", "failed", "cancelled"]
+_DIGITS = 19  # SQLite's numbers have no more
+_REMINDER = 60  # columns of the last prompt
+_WAIT = 600.0  # as long as a call of another process may take
 
 
 def outcome_and_exit_code(error: BaseException | None) -> tuple[Outcome, int]:
@@ -52,11 +54,6 @@ def outcome_and_exit_code(error: BaseException | None) -> tuple[Outcome, int]:
     if isinstance(error, Exception):
         return "failed", 1
     return "cancelled", 143 if isinstance(error, Terminated) else 130
-
-
-_DIGITS = 19  # SQLite's numbers have no more
-_REMINDER = 60  # columns of the last prompt
-_WAIT = 600.0  # as long as a call of another process may take
 
 
 class HistoryRecorder:

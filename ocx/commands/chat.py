@@ -53,7 +53,7 @@ def _chat(run: Runtime, options: ChatOptions, report: CallReport | None = None) 
     if preview.estimate:
         from ocx.chat.preview import estimate  # only for --estimate
 
-        estimate(run, request.settings, request.body(), options.credits)
+        estimate(run, request, options.credits.min_balance)
     elif preview.shows_request:
         _show(run, request, options)
     else:
@@ -99,21 +99,14 @@ def _call(run: Runtime, request: Request, options: ChatOptions, report: CallRepo
 
 def _show(run: Runtime, request: Request, options: ChatOptions) -> None:
     """Print the request that `_call` would send; nothing is kept."""
-    from ocx.chat.preview import print_request, print_snippet
+    from ocx.chat.preview import show_request
 
     schema = options.checks.read_schema(run.read_stdin)
     body = request.body()
     if options.conversation.continues:
         with ExitStack() as stack:
             _, body = _continued(stack, run, request, options)
-    if schema is not None:
-        body = schema.in_format(body)
-    stream, language = options.output.streams(run), options.preview.snippet
-    with open_output(run, options.output) as target:
-        if language is None:
-            print_request(run, request.settings, body, target, stream=stream)
-        else:
-            print_snippet(run, request.settings, body, language, target, stream=stream)
+    show_request(run, request, schema.in_format(body) if schema else body, options)
 
 
 def _continued(

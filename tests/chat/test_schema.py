@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from ocx.api.error_response import from_response
-from ocx.chat.schema import (
-    Schema,
-    feedback,
-    is_strict,
-    parse_json,
-    read_schema,
-    refuses_response_format,
-    with_instruction,
-)
+from ocx.chat.attempts import refuses_format
+from ocx.chat.schema import Schema, is_strict, parse_json, read_schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.errors import InvalidAnswerError, UsageError
 from tests.support.sizes import examples
@@ -218,18 +211,13 @@ def test_strict_is_claimed_only_where_it_holds(schema: dict[str, Any], strict: b
 
 def test_instruction_is_added_to_the_system_message() -> None:
     user = {"role": "user", "content": "hi"}
-    text = PERSON.instruction()
+    (alone,) = PERSON.in_words({"messages": []})["messages"]
+    text = alone["content"]
     assert json.loads(text.split("\n", 1)[1]) == PERSON.document
-    assert with_instruction([user], text) == [{"role": "system", "content": text}, user]
-    joined = with_instruction([{"role": "system", "content": "Be brief."}, user], text)
-    assert joined == [{"role": "system", "content": f"Be brief.\n\n{text}"}, user]
-    assert with_instruction([], text) == [{"role": "system", "content": text}]
-
-
-def test_feedback_names_the_failure() -> None:
-    with pytest.raises(InvalidAnswerError) as caught:
-        PERSON.check('{"name": 1, "age": 2}')
-    assert "$.name" in feedback(caught.value)
+    assert PERSON.in_words({"n": 1, "messages": [user]}) == {"n": 1, "messages": [alone, user]}
+    body = {"messages": [{"role": "system", "content": "Be brief."}, user]}
+    joined = {"role": "system", "content": f"Be brief.\n\n{text}"}
+    assert PERSON.in_words(body) == {"messages": [joined, user]}
 
 
 @pytest.mark.parametrize(
@@ -264,7 +252,7 @@ def test_when_to_ask_in_words(status: int, body: Any, falls_back: bool) -> None:
     data = json.dumps({"error": {"message": body}} if isinstance(body, str) else body).encode()
     error = from_response(status, {}, data)
     error.body = data
-    assert refuses_response_format(error) is falls_back
+    assert refuses_format(error) is falls_back
 
 
 VALUES = st.recursive(
