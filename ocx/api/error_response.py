@@ -38,18 +38,11 @@ _RPC = {
     "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504,
 }  # fmt: skip
 _NAMED = (
-    ("rate_limit", RateLimitError),
-    ("too_many_requests", RateLimitError),
-    ("auth", AuthError),
-    ("api_key", AuthError),
-    ("permission", AuthError),
-    ("billing", CreditsError),
-    ("payment", CreditsError),
+    ("rate_limit too_many_requests", RateLimitError),
+    ("auth api_key permission", AuthError),
+    ("billing payment", CreditsError),
     ("timeout", DeadlineError),
-    ("content_filter", RejectedError),
-    ("context_length", RejectedError),
-    ("not_found", RejectedError),
-    ("invalid", RejectedError),
+    ("content_filter context_length not_found invalid", RejectedError),
 )
 _GOOD_CODES = {"0", "200", "20000", "true", "ok", "success"}
 
@@ -64,26 +57,17 @@ def from_response(
         body: as much of it as was read, decompressed.
         keys: secrets, masked wherever the server repeats them.
     """
-    from ocx.api.error_words import asked_wait  # noqa: PLC0415 - only if there is an error
-
-    words = _text_of(body, headers.get("content-type", ""))
-    document = first(parse(words))
-    text = _text(document, keys) or excerpt(words, keys)
-    code = _code(document, keys)
-    kind = _kind(status, document, text)
+    text = _text_of(body, headers.get("content-type", ""))
+    document = first(parse(text))
+    error = _error(status, document, headers, keys, text)
+    said = f": {error.message}" if error.message else ""
     if 300 <= status < 400:
-        target = _clean(headers.get("location", ""))
-        text = f"redirects are not followed; it leads to {target}" if target else "redirected"
-    message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
-    error = kind(
-        redact(message, keys),
-        hint=_hint(kind, status, code, text),
-        status=status,
-        api_code=code,
-        request_id=request_id(headers, keys),
-        retry_after=asked_wait(headers, document, _words(document, _DEPTH) or words),
-    )
-    error.headers, error.body = headers, body
+        target = _clean(redact(headers.get("location", ""), keys))
+        said = ": redirects are not followed; it leads to " + target if target else ": redirected"
+        error.hint = "set base_url to where the API really is; the key is not sent anywhere else"
+    error.message = f"HTTP {status}{said}"
+    error.args = (error.message,)
+    error.status, error.headers, error.body = status, headers, body
     return error
 
 
@@ -105,18 +89,36 @@ def reported(
     keys: Sequence[Secret] = (),
 ) -> OcxError:
     """The error of a document that is known to report one."""
-    from ocx.api.error_words import asked_wait  # noqa: PLC0415 - only if there is an error
+    error = _error(None, document, headers, keys, "")
+    error.message = error.message or "the server reports an error without saying which"
+    error.args = (error.message,)
+    error.status = status
+    return error
 
-    code = _code(document, keys)
-    text = _text(document, keys) or "the server reports an error without saying which"
-    kind = _kind(_status_in(document, code), document, text)
+
+def _error(
+    status: int | None, document: Any, headers: Mapping[str, str], keys: Sequence[Secret], text: str
+) -> OcxError:
+    """The error of a refusal; its message is what the server says, maybe nothing.
+
+    Args:
+        status: None if the body alone tells what happened.
+        text: all of the body, if it is no more than text.
+    """
+    from ocx.api.error_words import asked_wait, used_up  # noqa: PLC0415 - only for an error
+
+    said = _words(document, _DEPTH)
+    shown = _cut(said, MAX_TEXT, keys) or excerpt(text, keys)
+    codes = list(_codes(document))
+    code = _cut(codes[0], _MAX_RAW, keys) if codes else None
+    judged = _status_in(document, code) if status is None else status
+    kind = _kind(judged, codes, about_credits=used_up(codes, shown, document))
     return kind(
-        redact(text, keys),
-        hint=_hint(kind, None, code, text),
-        status=status,
+        shown,
+        hint=_hint(kind, status, code, shown),
         api_code=code,
         request_id=request_id(headers, keys),
-        retry_after=asked_wait(headers, document, _words(document, _DEPTH)),
+        retry_after=asked_wait(headers, document, said or text),
     )
 
 
@@ -226,10 +228,6 @@ def first(document: Any) -> Any:
     return document
 
 
-def _text(document: Any, keys: Sequence[Secret]) -> str:
-    return _cut(_words(document, _DEPTH), MAX_TEXT, keys)
-
-
 def _words(value: Any, depth: int) -> str:
     """The message in a body: a text, or what stands in its fields and first elements."""
     value = first(value)
@@ -239,11 +237,6 @@ def _words(value: Any, depth: int) -> str:
         return ""
     found = (_words(value.get(name), depth - 1) for name in ("error", *_WORDS))
     return next(filter(None, found), "")
-
-
-def _code(document: Any, keys: Sequence[Secret]) -> str | None:
-    code = next(_codes(document), None)
-    return None if code is None else _cut(code, _MAX_RAW, keys)
 
 
 def _codes(document: Any) -> Iterator[str]:
@@ -272,21 +265,16 @@ def _status_in(document: Mapping[str, Any], code: str | None) -> int:
     return 0
 
 
-def _kind(status: int, document: Any, text: str) -> type[OcxError]:
-    from ocx.api.error_words import limits_speed, used_up  # noqa: PLC0415 - the same
-
-    codes = list(_codes(document))
-    about_credits = used_up(codes, text, limits_speed=limits_speed(document))
+def _kind(status: int, codes: Sequence[str], *, about_credits: bool) -> type[OcxError]:
     if status == 402 or (about_credits and not 300 <= status < 400):
         return CreditsError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 400 <= status < 500:
         return RejectedError
-    name = codes[0].lower() if codes else ""
-    if status == 0:
-        return next((kind for part, kind in _NAMED if part in name), ServerError)
-    return ServerError
+    name = codes[0].lower() if codes and status == 0 else ""
+    found = (kind for parts, kind in _NAMED if any(part in name for part in parts.split()))
+    return next(found, ServerError)
 
 
 _BY_STATUS: dict[int, type[OcxError]] = {
@@ -299,8 +287,6 @@ _BY_STATUS: dict[int, type[OcxError]] = {
 
 
 def _hint(kind: type[OcxError], status: int | None, code: str | None, text: str) -> str | None:
-    if status is not None and 300 <= status < 400:
-        return "set base_url to where the API really is; the key is not sent anywhere else"
     if kind is RejectedError and code == _TAPE_MISS:
         return "`ocx serve --record` makes the tape again; `--missing record` adds what it lacks"
     if kind is RejectedError and "model" in (code or ""):

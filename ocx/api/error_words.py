@@ -6,13 +6,13 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ocx.api.error_response import first, parse
 from ocx.api.retry import retry_after
 from ocx.charsets import guess
 from ocx.errors import OcxError
-from ocx.jsontext import loads
 
 _QUOTA_CODES = {
     "insufficient_quota",  # OpenAI
@@ -77,13 +77,13 @@ _ANY_BYTES = {"ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1", "windows-1
 """What servers write who do not know what they send."""
 
 
-def used_up(codes: Iterable[str], text: str, *, limits_speed: bool = False) -> bool:
+def used_up(codes: Sequence[str], text: str, document: Any = None) -> bool:
     """Whether an error says that the account has no credits left, whatever its status.
 
     Args:
         codes: all that the body gives.
         text: the message, in English, Chinese or Malay.
-        limits_speed: the body tells a quota of requests: its words on quotas are a rate limit.
+        document: the body; google.rpc's QuotaFailure and RetryInfo are of too many requests.
     """
     names = [code.lower() for code in codes]
     if any(name in _QUOTA_CODES or name.endswith("quota_failed") for name in names):
@@ -92,30 +92,22 @@ def used_up(codes: Iterable[str], text: str, *, limits_speed: bool = False) -> b
         return False
     if re.search(_MONEY, text):
         return True
+    types = [str(detail.get("@type")) for detail in _details(document)]
+    limits_speed = any("RetryInfo" in name or "QuotaFailure" in name for name in types)
     if limits_speed or re.search(_OF_SPEED, text):
         return False
-    if re.search(_QUOTA, text):
-        return True
-    return bool(re.search(_USED_UP, text)) and not re.search(_OF_A_SERVER, text)
-
-
-def limits_speed(document: Any) -> bool:
-    """Whether a body is google.rpc's for too many requests: a QuotaFailure or RetryInfo."""
-    return any("RetryInfo" in name or "QuotaFailure" in name for name in _detail_types(document))
+    unlike_a_server = not re.search(_OF_A_SERVER, text)
+    return bool(re.search(_QUOTA, text) or (re.search(_USED_UP, text) and unlike_a_server))
 
 
 def asked_wait(headers: Mapping[str, str], document: Any, text: str) -> float | None:
-    """Seconds to wait that a server asks for: in a header, else in the body."""
-    asked = retry_after(headers)
-    return wait_in(document, text) if asked is None else asked
+    """Seconds to wait that a server asks for; None if it names none.
 
-
-def wait_in(document: Any, text: str) -> float | None:
-    """Seconds to wait that a body asks for; None if it names none.
-
-    google.rpc.RetryInfo's `retryDelay` ("4.8s", a Duration of protobuf's JSON), else words:
-    "try again in 3.5s", "in 20ms", "in 6m0s", "retry after 26 seconds".
+    In a header, else google.rpc.RetryInfo's `retryDelay` ("4.8s", a Duration of protobuf's JSON),
+    else words: "try again in 3.5s", "in 20ms", "in 6m0s", "retry after 26 seconds".
     """
+    if (asked := retry_after(headers)) is not None:
+        return asked
     for detail in _details(document):
         delay = detail.get("retryDelay")
         if isinstance(delay, str) and re.fullmatch(_DURATION, delay):
@@ -170,18 +162,9 @@ def _details(document: Any) -> Iterator[dict[str, Any]]:
 
 def _places(body: bytes) -> Iterator[str]:
     """Where a body says what is wrong: OpenAI's `param`, `loc` and `msg` of FastAPI's details."""
-    try:
-        document = loads(decoded(body))
-    except ValueError:
-        return
-    document = document[0] if isinstance(document, list) and document else document
-    found = document if isinstance(document, dict) else {}
+    document = first(parse(body))
     for name in ("error", "errors", "detail"):
-        value = found.get(name)
+        value = document.get(name) if isinstance(document, dict) else None
         for problem in value if isinstance(value, list) else [value]:
             if isinstance(problem, dict):
                 yield from (str(problem.get(field)) for field in ("param", "loc", "msg"))
-
-
-def _detail_types(document: Any) -> Iterator[str]:
-    return (str(detail.get("@type")) for detail in _details(document))

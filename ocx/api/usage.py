@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 Usage = Mapping[str, Any] | None
 
 _LARGEST = 2**63  # what SQLite holds
-_CACHED = frozenset({"prompt_tokens_details", "prompt_cache_hit_tokens", "cached_tokens"})
+_CACHED = ("prompt_tokens_details cached_tokens", "prompt_cache_hit_tokens", "cached_tokens")
 
 
 def token_count(usage: Usage, *path: str) -> int | None:
@@ -38,11 +38,7 @@ def cached_tokens(usage: Usage) -> int | None:
 
     OpenAI's name, DeepSeek's, Moonshot's; None if there are more of them than of the prompt.
     """
-    if type(usage) is dict and _CACHED.isdisjoint(usage):
-        return None
-    found = _first_count(
-        usage, "prompt_tokens_details cached_tokens", "prompt_cache_hit_tokens", "cached_tokens"
-    )
+    found = _first_count(usage, *_CACHED)
     prompt = token_count(usage, "prompt_tokens")
     return None if found is None or prompt is None or found > prompt else found
 

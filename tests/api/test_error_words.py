@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.api import error_response
-from ocx.api.error_words import decoded, wait_in
+from ocx.api.error_words import asked_wait, decoded
 from ocx.errors import AuthError, CreditsError, OcxError, RateLimitError, RejectedError, ServerError
 
 STATUSES = (200, 400, 401, 403, 404, 429, 500, 503)
@@ -173,7 +173,7 @@ def test_a_body_of_google_rpc_is_read_through(body: Any, seconds: float | None) 
     ],
 )
 def test_a_wait_in_words(text: str, seconds: float | None) -> None:
-    found = wait_in(None, text)
+    found = asked_wait({}, None, text)
     assert found == (None if seconds is None else pytest.approx(seconds))
 
 
