@@ -182,12 +182,14 @@ def fault_of(
         refusal: OpenAI's `refusal`.
         end: what ended it, in words, where there is no reason.
     """
-    if reason is None:
-        return _broken_off(f"{end} without a finish_reason", has_text=has_text)
-    ending = ending_of(reason)
-    if ending == "failure":
-        said = f"the server ended it with the finish_reason {_shown(reason)}"
-        return _broken_off(said, has_text=has_text)
+    ending = "unknown" if reason is None else ending_of(reason)
+    if reason is None or ending == "failure":
+        said = f"{end} without a finish_reason"
+        if reason is not None:
+            said = f"the server ended it with the finish_reason {_shown(reason)}"
+        if has_text:
+            return IncompleteError(f"the answer broke off: {said}", hint=_AGAIN)
+        return ServerError(f"no answer came: {said}")
     if ending == "filter":
         return _filtered(reason, has_text=has_text)
     name = broken_call(calls, cut=ending == "length")
@@ -201,12 +203,6 @@ def fault_of(
 def _shown(word: str) -> str:
     """A word of the server, whole: no filter knows half a key."""
     return excerpt(word) if len(word) <= _LONGEST else f"of {len(word):,} characters"
-
-
-def _broken_off(said: str, *, has_text: bool) -> OcxError:
-    if has_text:
-        return IncompleteError(f"the answer broke off: {said}", hint=_AGAIN)
-    return ServerError(f"no answer came: {said}")
 
 
 def _filtered(reason: str, *, has_text: bool) -> OcxError:

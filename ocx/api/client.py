@@ -28,7 +28,6 @@ from ocx.api.http import (
 from ocx.api.proxy import check_ca_bundle, tls_context
 from ocx.api.retry import Failure, log_retry, may_retry, wait_before
 from ocx.api.stream import Stream
-from ocx.api.stream_state import StreamState
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply
 from ocx.api.urls import check_base_url
 from ocx.secret import redact
@@ -139,7 +138,7 @@ class Client:
         request = chat_request(endpoint, body, stream=True)
         call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
-        return Stream(Source(call, response), StreamState(_headers_of(response), endpoint.secrets))
+        return Stream(Source(call, response), _headers_of(response), endpoint.secrets)
 
     def request(
         self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP

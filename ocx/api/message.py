@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ocx.jsontext import loads
+from ocx.jsontext import parse
 
 _REASONING = ("reasoning_content", "reasoning")
 _MEDIA = ("image", "audio", "video")
@@ -155,9 +155,9 @@ def readable_calls(calls: Sequence[Any]) -> list[Call]:
     found = []
     for call in with_ids([call for call in calls if isinstance(call, dict)]):
         rest = {name: value for name, value in call.items() if name not in {"index", "id"}}
-        function = rest.get("function")
-        if isinstance(function, dict):
-            rest["function"] = {**function, "arguments": _text_of_arguments(function)}
+        if isinstance(function := rest.get("function"), dict):
+            _, arguments = _function(call)
+            rest["function"] = {**function, "arguments": arguments if arguments.strip() else "{}"}
         found.append({"id": call["id"], **rest})
     return found
 
@@ -169,14 +169,10 @@ def broken_call(calls: Sequence[Any], *, cut: bool) -> str | None:
         cut: the token limit ended the answer. Else no arguments at all mean an empty object.
     """
     for call in calls:
-        function = call.get("function") if isinstance(call, dict) else None
-        if not isinstance(function, dict):
-            continue
-        arguments = function.get("arguments")
-        blank = arguments is None or (isinstance(arguments, str) and not arguments.strip())
-        if cut if blank else isinstance(arguments, str) and not _is_json(arguments):
-            name = function.get("name")
-            return name if isinstance(name, str) else ""
+        if isinstance(call, dict) and isinstance(call.get("function"), dict):
+            name, arguments = _function(call)
+            if not _is_json(arguments) if arguments.strip() else cut:
+                return name
     return None
 
 
@@ -189,7 +185,7 @@ def _goes_on(calls: list[Call], before: Call | None, fragment: Mapping[str, Any]
             return same
     if before is None:
         # Without an id or a name nothing begins, whatever the index says.
-        return calls[-1] if calls and not given and not _function_name(fragment) else None
+        return calls[-1] if calls and not given and not _function(fragment)[0] else None
     return None if _begins(before, fragment) else before
 
 
@@ -198,30 +194,28 @@ def _begins(before: Call, fragment: Mapping[str, Any]) -> bool:
 
     Some servers repeat the name in each fragment: it is another call if the last one is complete.
     """
-    name, old = _function_name(fragment), before.get("function")
-    if not name or not isinstance(old, dict) or not old["name"]:
+    name, arguments = _function(fragment)
+    old_name, old = _function(before)
+    if not name or not old_name:
         return False
-    if not old["arguments"] and fragment.get("index") is None:
-        return bool(name != old["name"])  # of two calls that take no arguments
-    # The end is looked at first: nothing is parsed again with each fragment.
-    if not old["arguments"].endswith(("}", "]")) or not _is_json(old["arguments"]):
-        return False
-    return fragment["function"].get("arguments") not in (None, "") or bool(name != old["name"])
+    if old or fragment.get("index") is not None:
+        # The end is looked at first: nothing is parsed again with each fragment.
+        whole = old.endswith(("}", "]")) and _is_json(old)
+        return whole and (arguments != "" or name != old_name)
+    return name != old_name  # of two calls that take no arguments
 
 
 def _join(call: Call, fragment: Mapping[str, Any]) -> None:
-    function = fragment.get("function")
-    if isinstance(function, dict):
-        old = call.get("function") or {"name": "", "arguments": ""}
-        arguments = function.get("arguments")
-        arguments = "" if arguments is None else arguments
-        # Ollama's and Gemini's bridges send the object itself.
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        # Anthropic's bridges say {} before the pieces of the arguments.
-        before = "" if text and old["arguments"] == "{}" else old["arguments"]
-        name = _joined_name(old["name"], function.get("name"), begun=bool(old["arguments"]))
-        call["function"] = {"name": name, "arguments": before + text}
     custom = fragment.get("custom")
+    if isinstance(fragment.get("function"), dict):
+        name, arguments = _function(fragment)
+        old_name, old = _function(call)
+        # The name may come in pieces before the arguments, or in each fragment again.
+        if not name or not (old or name.startswith(old_name)):
+            name = old_name + name
+        # Anthropic's bridges say {} before the pieces of the arguments.
+        before = "" if arguments and old == "{}" else old
+        call["function"] = {"name": name, "arguments": before + arguments}
     if isinstance(custom, dict):
         call["custom"] = joined_fields(call.get("custom"), custom)
     elif "function" not in call and "custom" not in call:
@@ -229,36 +223,26 @@ def _join(call: Call, fragment: Mapping[str, Any]) -> None:
     call |= {k: v for k, v in fragment.items() if k not in {"index", "function", "custom"} and v}
 
 
-def _joined_name(old: str, name: Any, *, begun: bool) -> Any:
-    """The name so far: it may come in pieces before the arguments, or in each fragment again."""
-    if not name or not isinstance(name, str):
-        return old
-    return name if begun or name.startswith(old) else old + name
-
-
 def _last(calls: Sequence[Call], name: str, value: Any) -> Call | None:
     return next((call for call in reversed(calls) if call.get(name) == value), None)
 
 
-def _function_name(fragment: Mapping[str, Any]) -> Any:
-    function = fragment.get("function")
-    return function.get("name") if isinstance(function, dict) else None
+def _function(call: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and arguments of a call, or of a fragment of one; "" for what it has not.
 
-
-def _text_of_arguments(function: Mapping[str, Any]) -> str:
-    arguments = function.get("arguments")
-    if isinstance(arguments, str):
-        return arguments if arguments.strip() else "{}"
-    return "{}" if arguments is None else json.dumps(arguments)
+    Ollama's and Gemini's bridges send the arguments as an object.
+    """
+    given = call.get("function")
+    function = given if isinstance(given, dict) else {}
+    name, arguments = function.get("name"), function.get("arguments")
+    if not isinstance(arguments, str):
+        arguments = "" if arguments is None else json.dumps(arguments)
+    return name if isinstance(name, str) else "", arguments
 
 
 def _is_json(text: str) -> bool:
     try:
-        loads(text, parse_constant=_no_constant)
+        parse(text)
     except ValueError:
         return False
     return True
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ocx.api.completion import unexpected
 from ocx.api.error_response import described, parse
 from ocx.api.http import CHAT_CAP, capped, sniff
-from ocx.api.message import with_ids
 from ocx.api.sse import TOO_LARGE_HINT, Decoder, EventTooLarge
 from ocx.api.stream_state import NotJsonError, StreamState
 from ocx.api.types import Delta
 from ocx.errors import DeadlineError, OcxError, ServerError
+from ocx.secret import Secret
 
 if TYPE_CHECKING:
     from ocx.api.client import Source
@@ -26,10 +26,10 @@ log = logging.getLogger("ocx.api")
 _BLANKS = b" \t\r\n"
 
 
-class Stream:
+class Stream(StreamState):
     """Iterate for lists of deltas: one list, never empty, for each piece the network gave.
 
-    Holds no text, so its memory does not grow with the answer.
+    Its memory does not grow with the answer; what is known of it so far is that of `StreamState`.
 
     Attributes:
         request_id: the server's id of the request.
@@ -47,41 +47,17 @@ class Stream:
         OcxError: the class of the error that the server reported before any content.
     """
 
-    def __init__(self, source: Source, state: StreamState) -> None:
+    def __init__(
+        self, source: Source, headers: Mapping[str, str], keys: Sequence[Secret] = ()
+    ) -> None:
+        super().__init__(headers, keys)
         self._source = source
-        self._state = state
         self._error: OcxError | None = None
         self._ended: float | None = None
         self._any = False
         self.request_id = source.request_id
         self.attempts = source.attempts
         self.first_token_seconds: float | None = None
-
-    @property
-    def finish_reason(self) -> str | None:
-        return self._state.finish_reason
-
-    @property
-    def usage(self) -> dict[str, Any] | None:
-        return self._state.usage
-
-    @property
-    def model(self) -> str | None:
-        return self._state.model
-
-    @property
-    def tool_calls(self) -> list[dict[str, Any]]:
-        """Each with an id; those without one from the server are `call_0`, …"""
-        return with_ids(self._state.tool_calls)
-
-    @property
-    def media(self) -> dict[str, int]:
-        """How many images, sounds and videos came, by kind."""
-        return self._state.media
-
-    @property
-    def content_seen(self) -> bool:
-        return self._state.content_seen
 
     @property
     def seconds(self) -> float:
@@ -118,13 +94,13 @@ class Stream:
         if kind == "json":
             yield [self._whole(head, pieces)]
         elif kind == "html" or kind is None:
-            raise unexpected(head, self._state.keys)
+            raise unexpected(head, self.keys)
         else:
             yield from self._events(head, pieces)
-        error = self._state.final_error()
+        error = self.final_error()
         if error is not None:
             # Plain text has no events; its first words say more than their absence.
-            raise unexpected(head, self._state.keys) if kind == "other" and not self._any else error
+            raise unexpected(head, self.keys) if kind == "other" and not self._any else error
 
     def _head(self, pieces: Iterator[bytes]) -> bytes:
         """The beginning of the body, as much as shows its kind.
@@ -142,8 +118,8 @@ class Stream:
         body = capped(itertools.chain((head,), pieces), CHAT_CAP)
         document = parse(body)
         if document is None:
-            raise unexpected(body, self._state.keys)
-        delta = self._state.whole(document, body.decode("utf-8", "replace"))
+            raise unexpected(body, self.keys)
+        delta = self.whole(document, body.decode("utf-8", "replace"))
         self._mark([delta])
         return delta
 
@@ -156,11 +132,11 @@ class Stream:
                     deltas = self._read(decoder.feed(piece))
                     if deltas:
                         yield deltas
-                    if self._state.done or self._error:
+                    if self.done or self._error:
                         break
             except OcxError as error:  # of `pieces`; `_read` raises none
                 lost = error
-            if not (self._state.done or self._error):
+            if not (self.done or self._error):
                 deltas = self._read(decoder.end())
                 if deltas:
                     yield deltas
@@ -172,24 +148,23 @@ class Stream:
         deltas: list[Delta] = []
         for data in events:
             try:
-                delta = self._state.read(data)
+                delta = self.read(data)
             except OcxError as error:
                 self._error = error
                 break
             if delta is not None:
                 deltas.append(delta)
-            elif self._state.done:
+            elif self.done:
                 break
         if self.first_token_seconds is None:
             self._mark(deltas)
         return deltas
 
     def _raise_if_broken(self, lost: OcxError | None) -> None:
-        state = self._state
         garbage = isinstance(self._error, NotJsonError)
-        if state.finished and (garbage or not self._error):
+        if self.finished and (garbage or not self._error):
             # Nothing that is missing now belongs to the answer.
-            if state.done:
+            if self.done:
                 self._source.drain()
             elif lost or garbage:
                 log.debug("after the finish_reason: %s", lost or self._error)
@@ -199,7 +174,7 @@ class Stream:
         if isinstance(error, DeadlineError) and error is lost:
             raise error
         if error is not None:
-            raise state.as_incomplete(error)
+            raise self.as_incomplete(error)
 
     def _mark(self, deltas: list[Delta]) -> None:
         self._any = self._any or bool(deltas)

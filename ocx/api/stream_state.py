@@ -63,9 +63,8 @@ class StreamState:
         self._headers = headers or {}
         self._end = "the stream ended"
         self._others: dict[int, str | None] = {}  # the reasons of the choices after the first
-        self._said: set[str] = set()  # fields that deltas have filled, the content apart
-        self._by_message = False  # the text has come in messages, and in no delta
-        self._messages = ""  # the text of those
+        self._said: set[str] = set()  # fields that deltas have filled
+        self._messages = ""  # the text of messages, where no delta has any
         self._failure: OcxError | None = None
         self._template = ("\n", "")  # a chunk before and after its content; no JSON begins so
         self._templates_left = _TEMPLATES
@@ -107,7 +106,7 @@ class StreamState:
                 continue
             text, reasoning = self._said_in(choice)
             reason = ended
-            self._ended(choice, ended)
+            self._end_choice(choice, ended)
         if text and reason is None and self._templates_left and not chunk.get("usage"):
             self._learn(chunk, data)
         return Delta(text, reasoning, data, reason)
@@ -125,7 +124,7 @@ class StreamState:
         more = [each for each in others if isinstance(each, dict)]
         self._others = {at: reason_of_whole(each) for at, each in enumerate(more, 1)}
         message = choice["message"]
-        self._ended(choice, reason_of_whole(choice))
+        self._end_choice(choice, reason_of_whole(choice))
         self.tool_calls = calls_of(message)
         self.refusal = text_of(message.get("refusal"))
         self.media = media_of(message)
@@ -168,7 +167,7 @@ class StreamState:
         if error is not None:
             raise error
 
-    def _ended(self, choice: Mapping[str, Any], reason: str | None) -> None:
+    def _end_choice(self, choice: Mapping[str, Any], reason: str | None) -> None:
         self.finish_reason = later(self.finish_reason, reason)
         if choice.get("error"):  # OpenRouter says in the choice what ended it
             reported = {"error": choice["error"]}
@@ -205,29 +204,24 @@ class StreamState:
         delta, message = choice.get("delta"), choice.get("message")
         if isinstance(delta, dict) and delta:
             content = delta.get("content")
-            if not delta.keys() <= _PLAIN or isinstance(content, list):
-                self._more(delta)
             text, reasoning = text_of(content), reasoning_of(delta)
             if text:
-                self.content_seen, self._by_message = True, False
+                self._said.add("content")
+            if not delta.keys() <= _PLAIN or isinstance(content, list):
+                self._said |= spoken(delta)
+                self._more(delta)
         if isinstance(message, dict):
-            said = set(self._said)
-            if self.content_seen and not self._by_message:
-                said.add("content")
-            new = {name: value for name, value in message.items() if name not in said}
+            new = {name: value for name, value in message.items() if name not in self._said}
             self._more(new)
-            self._said = said - {"content"}
             ends = reason_of(choice) is not None
             more = new_text(self._messages, text_of(new.get("content")), ends=ends)
-            if more:
-                self._messages += more
-                self.content_seen = self._by_message = True
+            self._messages += more
             text, reasoning = text + more, reasoning + reasoning_of(new)
+        self.content_seen = self.content_seen or text != ""
         return text, reasoning
 
     def _more(self, delta: Mapping[str, Any]) -> None:
         """Take what a delta holds besides text and reasoning."""
-        self._said |= spoken(delta)
         add_calls(self.tool_calls, delta.get("tool_calls"))
         add_function_call(self.tool_calls, delta.get("function_call"))
         self.refusal += text_of(delta.get("refusal"))
