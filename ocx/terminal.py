@@ -79,8 +79,8 @@ def write_failure(error: OSError, name: str) -> Exception:
     return OcxError(f"cannot write to {name}: {error.strerror or error}")
 
 
-class StatusLine(Protocol):
-    """A line at the end of stderr that is drawn over and over."""
+class LastLine(Protocol):
+    """What is drawn over and over at the end of stderr."""
 
     def above(self, text: str) -> AbstractContextManager[None]:
         """Inside, the line is gone, and `text` is written in its place."""
@@ -96,7 +96,7 @@ class RedactingStderr(io.TextIOBase):
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._masked = StreamMask((), shaped=True)
-        self.status: StatusLine | None = None
+        self.status: LastLine | None = None
 
     def hide(self, key: Secret) -> None:
         """Mask `key` in everything that is written from now on."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ocx.output.figures import bars
+from ocx.output.live_stderr import StatusLine, Ticker
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
@@ -21,7 +21,6 @@ Form = Literal["bar", "plain", "json"]
 
 _EVERY: dict[Form, float] = {"bar": 0.2, "plain": 10.0, "json": 1.0}
 _BAR = 8
-_CLEAR = "\r\x1b[K"
 _WINDOW = 10.0  # seconds that the rate is taken of
 
 
@@ -105,37 +104,32 @@ def form_of(ctx: Runtime, wanted: str) -> Form | None:
     return "bar" if moving else None
 
 
-@contextmanager
-def showing(terminal: Terminal, form: Form | None, look: Callable[[], Snapshot]) -> Iterator[None]:
-    """Show what `look` returns, again and again until the block ends."""
+def showing(
+    terminal: Terminal, form: Form | None, look: Callable[[], Snapshot]
+) -> AbstractContextManager[object]:
+    """Inside, what `look` returns is shown again and again."""
     if form is None:
-        yield
-        return
-    over, every, end = threading.Event(), _EVERY[form], "\n" if form == "bar" else ""
-
-    def show(end: str = "") -> None:
-        terminal.stderr.write(_written(look(), form, terminal.width) + end)
-
-    def run() -> None:
-        while not over.wait(every):
-            show()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        show(end)
-
-
-def _written(snapshot: Snapshot, form: Form, width: int) -> str:
+        return nullcontext()
     if form == "bar":
-        return _CLEAR + bar_line(snapshot, width)
-    if form == "plain":
-        return f"ocx: {', '.join(_parts(snapshot))}\n"
-    return json.dumps(snapshot._asdict()) + "\n"
+        width = terminal.width
+        return StatusLine(
+            terminal.stderr, lambda: bar_line(look(), width), width, _EVERY[form], stays=True
+        )
+    return _Lines(terminal, form, look)
+
+
+class _Lines(Ticker):
+    """For a log, or as JSON for a program."""
+
+    def __init__(self, terminal: Terminal, form: Form, look: Callable[[], Snapshot]) -> None:
+        super().__init__(_EVERY[form])
+        self._terminal, self._form, self._look = terminal, form, look
+
+    def draw(self) -> None:
+        snapshot = self._look()
+        is_json = self._form == "json"
+        text = json.dumps(snapshot._asdict()) if is_json else f"ocx: {', '.join(_parts(snapshot))}"
+        self._terminal.exact_message(text)
 
 
 def bar_line(snapshot: Snapshot, width: int) -> str:

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ocx.runtime import Runtime
 from ocx.secret import StreamMask
@@ -48,14 +47,160 @@ def answer_of(client: Client, what: str) -> State:
     return lambda seconds: "connecting" if client.connecting else waiting(seconds)
 
 
-class Spinner:
-    """A line that turns, from the first 300 ms to `stop`, which leaves no trace of it.
+class Ticker:
+    """Calls `draw` every so many seconds in a thread of its own, and at the end `draw_last`.
 
-    A thread of its own draws. Only for a terminal: who makes one has asked `Runtime.animates`.
-    What is written to stderr meanwhile stands above it.
+    So Ctrl-C, which Python gives to the main thread, never breaks into a frame. Before Ctrl-Z stops
+    the process `pause` is called, and `resume` when it goes on; nothing is drawn in between.
+
+    Attributes:
+        failure: what ended the drawing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.failure: Exception | None = None
+        self._seconds = seconds
+        # Ctrl-Z may come while the main thread has it.
+        self._lock = threading.RLock()
+        self._suspension = Suspension(self._hold, self._go_on)
+        # Its `put` is one step that no signal breaks into.
+        self._end: SimpleQueue[None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def draw(self) -> None: ...
+
+    def draw_last(self) -> None:
+        self.draw()
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None
+
+    def start(self) -> None:
+        self._suspension.watch()
+        self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """When this returns, all is drawn. Does nothing the second time."""
+        if self._thread:
+            self._end.put(None)
+            self._thread.join()
+            self._thread = None
+            self._suspension.release()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over():
+                with self._lock:
+                    self.draw()
+            with self._lock:
+                self.draw_last()
+        except Exception as error:  # for the thread that stops it
+            self.failure = error
+
+    def _is_over(self) -> bool:
+        try:
+            self._end.get(timeout=self._seconds)
+        except Empty:
+            return False
+        return True
+
+    def _hold(self) -> None:
+        self._lock.acquire()
+        self.pause()
+
+    def _go_on(self) -> None:
+        self.resume()
+        self._lock.release()
+
+
+class StatusLine(Ticker):
+    """A line at the end of a terminal's stderr, drawn over and over; messages stand above it.
 
     Args:
+        text: says what is to be shown now; nothing if it is empty.
         columns: of the terminal; a longer text is cut.
+        seconds: from one drawing to the next.
+        stays: whether it is left there at the end, as it is then.
+    """
+
+    def __init__(
+        self,
+        stderr: RedactingStderr,
+        text: Callable[[], str],
+        columns: int,
+        seconds: float,
+        *,
+        stays: bool = False,
+    ) -> None:
+        super().__init__(seconds)
+        self._stderr = stderr
+        self._text = text
+        self._columns = columns
+        self._stays = stays
+        self._drawn = False
+        self._mid_line = False  # a message has begun that is not yet a whole line
+
+    def start(self) -> None:
+        self._stderr.status = self
+        super().start()
+
+    def stop(self) -> None:
+        """When this returns, stderr is free. Does nothing the second time."""
+        if self.running:
+            super().stop()
+            self._stderr.status = None
+
+    @contextmanager
+    def above(self, text: str) -> Iterator[None]:
+        """Inside, it is erased; it comes back below a whole line."""
+        with self._lock:
+            self.pause()
+            yield
+            self._mid_line = not text.endswith("\n")
+
+    def frame(self) -> str:
+        """What is to be written now."""
+        # One column stays free: a full line would wrap, and leave a trace.
+        text = cut(one_line(self._text()), self._columns - 1)
+        return f"\r{text}\x1b[K" if text else ""
+
+    def draw(self) -> None:
+        if not self._mid_line and (frame := self.frame()):
+            self._stderr.draw(frame)
+            self._drawn = True
+
+    def draw_last(self) -> None:
+        if not self._stays:
+            self.pause()
+            return
+        self.draw()
+        if self._drawn:
+            self._stderr.draw("\n")
+
+    def pause(self) -> None:
+        """Erase it."""
+        if self._drawn:
+            self._stderr.draw(_ERASE)
+            self._drawn = False
+
+
+class Spinner(StatusLine):
+    """What is waited for, from the first 300 ms to `stop`, which leaves no trace of it.
+
+    Only for a terminal: who makes one has asked `Runtime.animates`.
     """
 
     def __init__(
@@ -66,97 +211,22 @@ class Spinner:
         columns: int = 80,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stderr = stderr
-        self._columns = columns
+        super().__init__(stderr, self._turning, columns, _FRAME)
         self._clock = clock
-        self._start = self._since = clock()
-        self._state = _state(text)
-        self._drawn = False
-        self._mid_line = False  # a message has begun that is not yet a whole line
-        # Ctrl-Z may come while the main thread has it.
-        self._lock = threading.RLock()
-        self._suspension = Suspension(self._hide, self._lock.release)
-        # Its `put` is one step that no signal breaks into; None is the end.
-        self._states: SimpleQueue[State | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> Spinner:
-        self._stderr.status = self
-        self._suspension.watch()
-        self._thread = threading.Thread(target=self._run, name="spinner", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+        self._start = clock()
+        self.update(text)
 
     def update(self, text: str | State) -> None:
         """Something else is waited for from now on."""
-        self._states.put(_state(text))
+        self._waiting = _state(text), self._clock()
 
-    def stop(self) -> None:
-        """Erase it; when this returns, stderr is free. Does nothing the second time."""
-        if self._thread:
-            self._states.put(None)
-            self._thread.join()
-            self._thread = None
-            self._stderr.status = None
-            self._suspension.release()
-
-    @contextmanager
-    def above(self, text: str) -> Iterator[None]:
-        """Inside, it is erased; it comes back below a whole line."""
-        with self._lock:
-            self._erase()
-            yield
-            self._mid_line = not text.endswith("\n")
-
-    def frame(self) -> str:
-        """What is to be written now; empty before the first 300 ms are over."""
+    def _turning(self) -> str:
         now = self._clock()
         if now - self._start < DELAY:
             return ""
         sign = _FRAMES[int((now - self._start) / _FRAME) % len(_FRAMES)]
-        text = f"{sign} {one_line(self._state(now - self._since))}"
-        # One column stays free: a full line would wrap, and leave a trace.
-        return f"\r{cut(text, self._columns - 1)}\x1b[K"
-
-    def _run(self) -> None:
-        wait = DELAY
-        while self._follow(wait):
-            wait = _FRAME
-            with self._lock:
-                if not self._mid_line and (frame := self.frame()):
-                    self._stderr.draw(frame)
-                    self._drawn = True
-        with self._lock:
-            self._erase()
-
-    def _hide(self) -> None:
-        """Erase it and keep it from coming back until the lock is released."""
-        self._lock.acquire()
-        self._erase()
-
-    def _erase(self) -> None:
-        if self._drawn:
-            self._stderr.draw(_ERASE)
-            self._drawn = False
-
-    def _follow(self, wait: float) -> bool:
-        """Take over what is waited for until a frame is due; False at the end."""
-        try:
-            state = self._states.get(timeout=wait)
-        except Empty:
-            return True
-        if state is None:
-            return False
-        self._state, self._since = state, self._clock()
-        return True
+        state, since = self._waiting
+        return f"{sign} {state(now - since)}"
 
 
 @contextmanager

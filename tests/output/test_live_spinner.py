@@ -12,7 +12,7 @@ import pytest
 
 from ocx.api.retry import log_retry
 from ocx.errors import RateLimitError
-from ocx.output.live_stderr import Spinner, State, countdown, elapsed, spinning
+from ocx.output.live_stderr import Spinner, State, StatusLine, countdown, elapsed, spinning
 from ocx.runtime import Runtime
 from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.emulator import Emulator, trimmed
@@ -79,7 +79,7 @@ def test_on_a_terminal_it_follows_what_is_waited_for_and_leaves_no_trace() -> No
     emulator.write(shown.all())
     assert emulator.shown()[:3] == ["before", "after", ""]
     os.close(ours)
-    assert not [thread for thread in threading.enumerate() if thread.name == "spinner"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "ticker"]
 
 
 def test_an_answer_that_is_quick_shows_none() -> None:
@@ -163,6 +163,18 @@ def test_messages_stand_above_it_also_those_in_two_writes() -> None:
         assert log.screen()[:2] == ["one", "two"]
     stderr.write("three\n")
     assert log.screen() == ["one", "two", "three"]
+
+
+def test_messages_stand_above_a_line_that_stays() -> None:
+    log = Log()
+    stderr = RedactingStderr(log)  # type: ignore[arg-type]
+    texts = iter(["10 %", "20 %"])
+    with StatusLine(stderr, lambda: next(texts, "100 %"), 80, 0.01, stays=True):
+        log.until("10 %")
+        stderr.write("a warning\n")
+        log.until("100 %")
+    stderr.write("done\n")
+    assert log.screen() == ["a warning", "100 %", "done"]
 
 
 def test_a_retry_counts_down_and_then_waits_again() -> None:

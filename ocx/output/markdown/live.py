@@ -8,18 +8,16 @@ from __future__ import annotations
 import contextlib
 import os
 import termios
-import threading
-import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from ocx.errors import OcxError, OutputClosed
 from ocx.output.answer_writers import PlainWriter, Sink, Writer
+from ocx.output.live_stderr import Ticker
 from ocx.output.markdown import MarkdownWriter
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
-from ocx.signals import Suspension
 from ocx.terminal import Terminal
 
 FRAME = 0.05
@@ -28,28 +26,6 @@ NARROWEST = 20
 """Columns below which there is no room for anything but the text itself."""
 Size = Callable[[], tuple[int, int]]
 """Gives columns and rows of the screen."""
-
-
-class Pieces(Protocol):
-    """A queue of texts, None at the end; `get` raises `queue.Empty` after `timeout` seconds."""
-
-    def get(self, block: bool = True, timeout: float | None = None) -> str | None: ...
-
-
-class Pace:
-    """Says how long to wait until the next frame, so that there are at most 20 a second."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._next = clock()
-
-    def wait(self) -> float:
-        """Seconds until a frame may be drawn; 0 now."""
-        return max(self._next - self._clock(), 0.0)
-
-    def drawn(self) -> None:
-        """A frame has just been drawn."""
-        self._next = self._clock() + FRAME
 
 
 class LiveView:
@@ -61,14 +37,11 @@ class LiveView:
         self._columns, self._rows = size()
         self._document = Document(self._columns, AnsiRenderer(color=color))
         self._screen = Screen()
-        # Ctrl-Z comes in the main thread, and a frame is drawn in another.
-        self._lock = threading.RLock()
 
     def feed(self, text: str) -> None:
         """The next piece; shown with the next frame."""
-        with self._lock:
-            self._follow_size()
-            self._document.feed(text)
+        self._follow_size()
+        self._document.feed(text)
 
     def draw(self) -> None:
         """Show all that is here.
@@ -77,29 +50,19 @@ class LiveView:
             OutputClosed: the terminal is gone.
             OcxError: it cannot be written to.
         """
-        with self._lock:
-            self._follow_size()
-            tail = self._document.tail(self._rows)
-            self._write(self._screen.frame(self._document.finished(), tail, self._rows))
+        self._follow_size()
+        tail = self._document.tail(self._rows)
+        self._write(self._screen.frame(self._document.finished(), tail, self._rows))
 
     def end(self) -> None:
         """No more text: what is shown stays, and the cursor stands below it. Raises as `draw`."""
-        with self._lock:
-            self._follow_size()
-            self._document.end()
-            self._write(self._screen.end(self._document.finished()))
+        self._follow_size()
+        self._document.end()
+        self._write(self._screen.end(self._document.finished()))
 
-    def pause(self) -> None:
-        """Leave the terminal to another program until `resume`; what is shown stays."""
-        self._lock.acquire()
-        with contextlib.suppress(OcxError, OutputClosed):  # the next frame meets it again
-            self._write(self._screen.leave())
-
-    def resume(self) -> None:
-        """Draw what is not finished once more, below what the other program left."""
-        with contextlib.suppress(OcxError, OutputClosed):
-            self.draw()
-        self._lock.release()
+    def leave(self) -> None:
+        """Leave the terminal to another program until the next frame; what is shown stays."""
+        self._write(self._screen.leave())
 
     def _follow_size(self) -> None:
         columns, self._rows = self._size()
@@ -113,87 +76,60 @@ class LiveView:
             self._sink.write(text.encode("utf-8", "replace"))
 
 
-def pump(view: LiveView, pace: Pace, pieces: Pieces) -> None:
-    """Show the pieces as they come, up to the None that ends them. Raises as `LiveView.draw`."""
-    while True:
-        piece = pieces.get()
-        while piece is not None:
-            view.feed(piece)
-            wait = pace.wait()
-            if not wait:
-                break
-            try:
-                piece = pieces.get(timeout=wait)
-            except Empty:
-                break
-        else:
-            view.end()
-            return
-        view.draw()
-        pace.drawn()
+class LiveMarkdown(Ticker):
+    """The writer of an answer that is rendered as it comes, with at most 20 frames a second."""
 
-
-class LiveMarkdown:
-    """The writer of an answer that is rendered as it comes.
-
-    A thread of its own draws: also what came just after a frame is then shown in time, and Ctrl-C,
-    which Python gives to the main thread, never breaks into a frame.
-    """
-
-    def __init__(self, view: LiveView, echo: Echo | None = None) -> None:
+    def __init__(self, view: LiveView, echo: HiddenEcho | None = None) -> None:
+        super().__init__(FRAME)
         self._view = view
-        self._echo = echo
-        self._suspension = Suspension(self._pause, self._resume)
-        # Its `put` is one step that no signal breaks into; None is the end.
-        self._pieces: SimpleQueue[str | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._failed: Exception | None = None
+        self._echo = echo or HiddenEcho(None)
+        self._pieces: deque[str] = deque()
 
     def write(self, text: str) -> None:
-        """Show `text`, at the latest with the next frame.
+        """Show `text` with the next frame.
 
         Raises:
             OutputClosed: the terminal is gone.
             OcxError: it cannot be written to.
         """
-        if self._failed:
-            raise self._failed
+        if self.failure:
+            raise self.failure
         if text:
-            self._pieces.put(text)
-            if not self._thread:
-                if self._echo:
-                    self._echo.off()
-                self._suspension.watch()
-                self._thread = threading.Thread(target=self._run, name="live", daemon=True)
-                self._thread.start()
+            self._pieces.append(text)
+            if not self.running:
+                self._echo.hide()
+                self.start()
 
     def finish(self, *, complete: bool) -> None:  # noqa: ARG002 - the same either way here
         """Leave what was shown, the cursor below it. Raises as `write`."""
-        if self._thread:
-            self._pieces.put(None)
-            self._thread.join()
-            self._thread = None
-            self._suspension.release()
-            if self._echo:
-                self._echo.restore()
-        if self._failed:
-            raise self._failed
+        self.stop()
+        self._echo.restore()
+        if self.failure:
+            raise self.failure
 
-    def _pause(self) -> None:
-        self._view.pause()
-        if self._echo:
-            self._echo.restore()
+    def draw(self) -> None:
+        if self._pieces:
+            self._feed()
+            self._view.draw()
 
-    def _resume(self) -> None:
-        if self._echo:
-            self._echo.off()
-        self._view.resume()
+    def draw_last(self) -> None:
+        self._feed()
+        self._view.end()
 
-    def _run(self) -> None:
-        try:
-            pump(self._view, Pace(), self._pieces)
-        except Exception as error:  # handed to the thread that writes and finishes
-            self._failed = error
+    def _feed(self) -> None:
+        while self._pieces:
+            self._view.feed(self._pieces.popleft())
+
+    def pause(self) -> None:
+        with contextlib.suppress(OcxError, OutputClosed):  # the next frame meets it again
+            self._view.leave()
+        self._echo.restore()
+
+    def resume(self) -> None:
+        """Draw what is not finished once more, below what the other program left."""
+        self._echo.hide()
+        with contextlib.suppress(OcxError, OutputClosed):
+            self._view.draw()
 
 
 def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: bool) -> Writer:
@@ -210,7 +146,7 @@ def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: b
         return MarkdownWriter(sink, terminal, color=color)
     fd = terminal.stdout.fileno()
     view = LiveView(sink, terminal_size(fd, terminal.width), color=color)
-    return LiveMarkdown(view, Echo(fd))
+    return LiveMarkdown(view, HiddenEcho(fd))
 
 
 def terminal_size(fd: int, columns: int) -> Size:
@@ -329,30 +265,31 @@ def _move(direction: str, lines: int) -> str:
 _LOCAL_FLAGS = 3
 
 
-class Echo:
-    """The echo of the terminal on `fd`; what is typed while it is off is read later all the same.
+class HiddenEcho:
+    """A terminal that does not show what is typed, which is read later all the same.
 
-    Without effect if that is no terminal, or belongs to another program than ours: it would stop
+    Without effect if `fd` is no terminal, or belongs to another program than ours: it would stop
     who changes it from the background.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int | None) -> None:
         self._fd = fd
         self._before: list[Any] | None = None
 
-    def off(self) -> None:
+    def hide(self) -> None:
+        if self._fd is None:
+            return
         with contextlib.suppress(OSError, termios.error):
-            if os.tcgetpgrp(self._fd) != os.getpgrp():
-                return
-            before = termios.tcgetattr(self._fd)
-            after = before[:]
-            after[_LOCAL_FLAGS] &= ~(termios.ECHO | termios.ECHONL)
-            self._before = before
-            termios.tcsetattr(self._fd, termios.TCSANOW, after)
+            if os.tcgetpgrp(self._fd) == os.getpgrp():
+                before = termios.tcgetattr(self._fd)
+                after = before[:]
+                after[_LOCAL_FLAGS] &= ~(termios.ECHO | termios.ECHONL)
+                self._before = before
+                termios.tcsetattr(self._fd, termios.TCSANOW, after)
 
     def restore(self) -> None:
-        """As it was before `off`."""
-        if self._before is not None:
+        """As it was before."""
+        if self._fd is not None and self._before is not None:
             with contextlib.suppress(OSError, termios.error):
                 termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
             self._before = None
