@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from decimal import Decimal
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Endpoint
@@ -160,9 +159,10 @@ class _Handover:
         return self
 
     def __next__(self) -> Row | BadRow | None:
+        exhausted = self._exhausted  # looked at first: the last row is there before it is set
         if self._ready:
             return self._ready.popleft()
-        if self._exhausted:
+        if exhausted:
             raise StopIteration
         if not self._hungry:
             self._hungry = True
@@ -211,10 +211,11 @@ class _Handover:
                 running.result(_FAREWELL)
 
     def _fill(self) -> None:
-        missing = self._ahead - len(self._ready)
-        rows = list(islice(self._rows, max(0, missing)))
-        self._exhausted = self._exhausted or len(rows) < missing
-        self._ready.extend(rows)
+        while not self._exhausted and len(self._ready) < self._ahead:
+            try:
+                self._ready.append(next(self._rows))
+            except StopIteration:
+                self._exhausted = True
 
 
 @contextmanager
