@@ -18,8 +18,7 @@ from ocx.secret import secrets_of
 
 if TYPE_CHECKING:
     from ocx.secret import Secret
-    from ocx.serve.app import App
-    from ocx.serve.settings import ServeSettings
+    from ocx.serve.app import App, ServeSettings
     from ocx.serve.store import Store
     from ocx.serve.tape import TapeFile
 
@@ -174,7 +173,8 @@ def _end_tape(run: Runtime, file: TapeFile, status: int, *, on_failure: bool) ->
 
 
 def _settings(run: Runtime, config: Path | None, ephemeral: bool) -> ServeSettings:
-    from ocx.serve.settings import ServeSettings, load  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.app import ServeSettings  # noqa: PLC0415 - as in _foreground
+    from ocx.serve.settings import load  # noqa: PLC0415 - as in _foreground
 
     folder = if_known(config_dir, run.terminal.env)
     path = config or (folder / CONFIG if folder else None)

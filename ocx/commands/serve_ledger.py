@@ -20,10 +20,10 @@ from ocx.output.results import write_json, write_json_line
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
 from ocx.secret import Secret
+from ocx.serve.app import ServeSettings
 from ocx.serve.audit import entries, problems, totals
 from ocx.serve.charge import credits_json, format_credits, parse_credits
 from ocx.serve.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, Overdrawn, open_ledger
-from ocx.serve.settings import ServeSettings
 from ocx.serve.store import Store, remove
 
 DAY = 86400

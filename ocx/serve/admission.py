@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.secret import Secret
 from ocx.serve.openai_format import ApiError
@@ -123,8 +123,7 @@ class _Usage:
     running: int = 0
 
 
-@dataclass(frozen=True)
-class RateLimitState:
+class RateLimitState(NamedTuple):
     """The requests that a key has left, for the headers of a reply."""
 
     limit: int

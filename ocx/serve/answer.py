@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocx.serve.openai_format import Usage
 from ocx.serve.request import ChatRequest
@@ -50,27 +50,22 @@ class CallToken(Token):
         return {"id": self.id, "type": "function", "function": function}
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """The answer is complete; only `RawBytes` and `ForwardedEvent` may follow."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Send the status now, before any token."""
+class RawBytes(NamedTuple):
+    """Bytes that are not a valid event; without streaming, the body is cut short instead.
 
-
-@dataclass(frozen=True, slots=True)
-class RawBytes:
-    """Bytes that are not a valid event; without streaming, the body is cut short instead."""
+    None at all: send the status now, before any token.
+    """
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardedEvent:
+class ForwardedEvent(NamedTuple):
     """An event of an upstream, passed on as it came.
 
     `text_bytes` is how many bytes of answer are in it: they are charged if the upstream sends no
@@ -85,8 +80,7 @@ class ForwardedEvent:
     hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardedDocument:
+class ForwardedDocument(NamedTuple):
     """An upstream's answer without streaming: the body as it came.
 
     `whole` is false if the upstream ended it in a failure, or does not say that it ended.
@@ -98,12 +92,11 @@ class ForwardedDocument:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamDone:
+class UpstreamDone(NamedTuple):
     """The upstream has sent its own `[DONE]`."""
 
 
-Part = Token | Finish | Begin | RawBytes | ForwardedEvent | ForwardedDocument | UpstreamDone
+Part = Token | Finish | RawBytes | ForwardedEvent | ForwardedDocument | UpstreamDone
 Parts = AsyncGenerator[Part, None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
@@ -11,17 +12,28 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ocx import __version__
 from ocx.secret import Secret, redact
 from ocx.serve import faults
 from ocx.serve.admission import Limiter, Log, RequestRecord, authenticate, check_head, digest
-from ocx.serve.charge import credits_json
-from ocx.serve.chat import Chat
-from ocx.serve.delivery import Receive, Send, Watch, body, json_headers, send_error, start
+from ocx.serve.charge import MICRO, Charge, credits_json
+from ocx.serve.delivery import (
+    Receive,
+    Send,
+    SseResponse,
+    Watch,
+    WholeResponse,
+    body,
+    json_headers,
+    send_error,
+    start,
+)
 from ocx.serve.ledger import Key, Ledger
-from ocx.serve.openai_format import ApiError, dump
+from ocx.serve.openai_format import ApiError, ResponseMeta, dump
+from ocx.serve.request import read
 from ocx.serve.routing import Router
 
 PREFIX = "/api/v1"
@@ -30,11 +42,41 @@ _MODEL = f"{PREFIX}/models/"
 # only the second.
 _OTHER_APIS = re.compile(r"(?:/api)?(?:/v1)*/(responses|messages)(?:/.*)?")
 _NAMES = {"responses": "the Responses API", "messages": "Anthropic's Messages API"}
-RPM = 60_000
-CONCURRENCY = 1_000
-Endpoint = Callable[[Any, Receive, Send], Awaitable[None]]
-SEND_TIMEOUT = 60.0
-REQUEST_TIMEOUT = 60.0
+LARGEST_BODY = 4 * 1024 * 1024
+SMALL_BODY = 64 * 1024
+LARGE_AT_ONCE = 8
+"""Larger bodies read for one key at a time: it may have many connections, and no credits."""
+TIMED_OUT = "ocx.timed_out"
+"""In the scope of a request whose body did not come in time; its client has been told."""
+FIXED_TIME = 1_700_000_000
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """What `serve.toml` may set.
+
+    Attributes:
+        grant: micro-credits of a new account.
+        rpm, concurrency: of a key without limits of its own.
+        send_timeout: seconds that a client may take without reading anything.
+        request_timeout: seconds that a client may take to send a request.
+        key_names: variables of the environment that hold keys of upstreams.
+    """
+
+    port: int = 8790
+    database: Path | None = None
+    grant: int = 500 * MICRO
+    rpm: int = 60_000
+    concurrency: int = 1_000
+    send_timeout: float = 60.0
+    request_timeout: float = 60.0
+    router: Router = field(default_factory=Router)
+    key_names: frozenset[str] = frozenset()
+
+    @property
+    def spends(self) -> bool:
+        """A route forwards with a key of the user."""
+        return bool(self.key_names)
 
 
 @dataclass
@@ -44,19 +86,27 @@ class ServerConfig:
     Attributes:
         process_key: a key that only this process knows; it belongs to the default account.
         log: called once for each request, when it is over.
-        send_timeout: seconds that a client may take without reading anything.
-        request_timeout: seconds that a client may take to send a request.
         fixed: derive ids and times from the request alone, for golden files.
     """
 
     ledger: Ledger
-    limiter: Limiter = field(default_factory=lambda: Limiter(RPM, CONCURRENCY))
-    router: Router = field(default_factory=Router)
+    settings: ServeSettings = ServeSettings()
     process_key: Secret | None = None
     log: Log | None = None
-    send_timeout: float = SEND_TIMEOUT
-    request_timeout: float = REQUEST_TIMEOUT
     fixed: bool = False
+
+
+class _Call(NamedTuple):
+    """One request that came in with a key."""
+
+    scope: Any
+    receive: Receive
+    send: Send
+    record: RequestRecord
+    key: Key
+
+
+_Endpoint = Callable[[_Call], Awaitable[None]]
 
 
 class App:
@@ -66,14 +116,18 @@ class App:
     """
 
     def __init__(self, config: ServerConfig) -> None:
+        settings = config.settings
         self._config = config
+        self._router = settings.router
+        self._limiter = Limiter(settings.rpm, settings.concurrency)
         self._process_key = Key(None, config.ledger.account().id, "process", "")
         key = config.process_key
         self._process_hash = digest(key.reveal()) if key else None
         self._watch: Watch | None = None
-        self.request_timeout = config.request_timeout
+        self._large: dict[int | None, asyncio.Semaphore] = {}
+        self.request_timeout = settings.request_timeout
         self.abort: Callable[[Any], None] | None = None
-        router = config.router
+        router = self._router
         documents: dict[str, Callable[[str, Key], Any]] = {
             f"{PREFIX}/models": lambda _path, _key: {
                 "object": "list",
@@ -83,10 +137,10 @@ class App:
             f"{PREFIX}/balance": lambda _path, key: self._balance(key),
             f"{PREFIX}/openapi.json": lambda _path, _key: _openapi(),
         }
-        self._paths: dict[str, tuple[tuple[str, ...], Endpoint]] = {
+        self._paths: dict[str, tuple[tuple[str, ...], _Endpoint]] = {
             path: (("GET", "HEAD"), self._counted(make)) for path, make in documents.items()
         }
-        self._paths[f"{PREFIX}/chat/completions"] = (("POST",), Chat(config))
+        self._paths[f"{PREFIX}/chat/completions"] = (("POST",), self._chat)
 
     def stop(self) -> None:
         """End every running answer with what it has delivered. Call it in the event loop."""
@@ -96,17 +150,21 @@ class App:
 
     async def close(self) -> None:
         """Close the connections to upstreams. Call it in the event loop, at its end."""
-        await self._config.router.close()
+        await self._router.close()
 
     def _watching(self) -> Watch:
         if self._watch is None:
             # A future belongs to a loop, and there is none when the app is made.
             stop = asyncio.get_running_loop().create_future()
-            self._watch = Watch(stop, self._config.send_timeout, self.abort)
+            self._watch = Watch(stop, self._config.settings.send_timeout, self.abort)
         return self._watch
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        record = self._record(scope)
+        method, path = scope["method"], scope["path"]
+        number = secrets.token_hex(8)
+        if self._config.fixed:
+            number = hashlib.sha256(f"{method} {path}".encode()).hexdigest()[:16]
+        record = RequestRecord(method, redact(path), f"req-{number}", self._limiter.peek())
 
         async def reply(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -134,46 +192,81 @@ class App:
         check_head(scope)
         path, method = scope["path"], scope["method"]
         _check_api(path)
-        key = authenticate(scope, self._find_key, int(time.time()))
-        record.key = key
-        record.rate_limit = self._config.limiter.peek(key)
+        record.key = key = authenticate(scope, self._find_key, int(time.time()))
+        record.rate_limit = self._limiter.peek(key)
         record.fault = _header(scope, faults.HEADER.lower().encode())
-        scope.update({"ocx.record": record, "ocx.key": key, "ocx.watch": self._watching()})
         methods, endpoint = self._paths.get(_MODEL if path.startswith(_MODEL) else path, ((), None))
         if endpoint is None:
             raise ApiError(404, "Not Found", "not_found")
         if method not in methods:
             headers = {"allow": ", ".join(methods)}
             raise ApiError(405, "Method Not Allowed", "method_not_allowed", headers=headers)
-        await endpoint(scope, receive, send)
-
-    def _record(self, scope: Any) -> RequestRecord:
-        method, path = scope["method"], scope["path"]
-        number = secrets.token_hex(8)
-        if self._config.fixed:
-            number = hashlib.sha256(f"{method} {path}".encode()).hexdigest()[:16]
-        return RequestRecord(method, redact(path), f"req-{number}", self._config.limiter.peek())
+        await endpoint(_Call(scope, receive, send, record, key))
 
     def _find_key(self, hashed: str) -> Key | None:
         if self._process_hash and hmac.compare_digest(hashed, self._process_hash):
             return self._process_key
         return self._config.ledger.find_key(hashed)
 
-    def _counted(self, make: Callable[[str, Key], Any]) -> Endpoint:
+    def _counted(self, make: Callable[[str, Key], Any]) -> _Endpoint:
         """An endpoint that answers with a JSON document and counts for the rate limit."""
 
-        async def endpoint(scope: Any, _receive: Receive, send: Send) -> None:
-            record: RequestRecord = scope["ocx.record"]
-            key: Key = scope["ocx.key"]
-            faults.refuse_by(self._config.router.fault("", record))
-            data = dump(make(scope["path"], key))
-            limiter = self._config.limiter
-            record.rate_limit = limiter.enter(key)
-            limiter.leave(key)
-            await send(start(200, json_headers(data)))
-            await send(body(data))
+        async def endpoint(call: _Call) -> None:
+            faults.refuse_by(self._router.fault("", call.record))
+            data = dump(make(call.scope["path"], call.key))
+            call.record.rate_limit = self._limiter.enter(call.key)
+            self._limiter.leave(call.key)
+            await call.send(start(200, json_headers(data)))
+            await call.send(body(data))
 
         return endpoint
+
+    async def _chat(self, call: _Call) -> None:
+        """POST /chat/completions: check the request, count it, hold its credits, answer, settle."""
+        ledger, record, key = self._config.ledger, call.record, call.key
+        room: Any = contextlib.nullcontext()
+        if not 0 <= _announced(call.scope) <= SMALL_BODY:
+            room = self._large.setdefault(key.id, asyncio.Semaphore(LARGE_AT_ONCE))
+        async with room:
+            data = await read_body(call.scope, call.receive)
+        if data is None:
+            record.outcome = "request_timeout" if call.scope.get(TIMED_OUT) else "client_gone"
+            return
+        request = read(data)
+        record.model = redact(request.model)[:200]
+        model = self._router.find(request.model)
+        source, fault = self._router.choose(model, request, record)
+        # From here on the request is counted, and its credits are held, until both are given back.
+        record.rate_limit = self._limiter.enter(key)
+        charge = None
+        try:
+            by_upstream = not source.is_local
+            charge = Charge(ledger, key, model.price, request, by_upstream=by_upstream)
+            answer = source.answer(request)  # no answer is made before
+            answer = answer if fault is None else faults.inject_fault(fault, answer)
+        except BaseException:
+            if charge is not None:
+                charge.cancel()
+            self._limiter.leave(key, uncount=True)
+            record.rate_limit = self._limiter.peek(key)
+            raise
+        try:
+            kind = SseResponse if request.stream else WholeResponse
+            meta, watch = self._meta(request.model, data), self._watching()
+            await kind(answer, request, charge, meta, record, call.send).run(call.receive, watch)
+            if record.outcome == "client_stalled" and watch.abort is not None:
+                # uvicorn would flush first, to a reader who does not read.
+                watch.abort(call.scope["client"])
+        finally:
+            charge.settle("refused")
+            self._limiter.leave(key)
+
+    def _meta(self, model: str, data: bytes) -> ResponseMeta:
+        if self._config.fixed:
+            number, now = hashlib.sha256(data).hexdigest()[:24], FIXED_TIME
+        else:
+            number, now = secrets.token_hex(12), int(time.time())
+        return ResponseMeta(f"chatcmpl-{number}", now, model)
 
     def _balance(self, key: Key) -> Any:
         account = self._config.ledger.balance(key.account)
@@ -184,6 +277,34 @@ class App:
             "granted": credits_json(account.granted),
             "used": credits_json(account.used),
         }
+
+
+async def read_body(scope: Any, receive: Receive, most: int = LARGEST_BODY) -> bytes | None:
+    """Read the whole body; None if the client left before its end.
+
+    Raises:
+        ApiError: 413: more than `most` bytes, sent or announced.
+    """
+    announced = _announced(scope)
+    data = bytearray()
+    more = True
+    while max(len(data), announced) <= most:
+        if not more:
+            return bytes(data)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        data += message.get("body", b"")
+        more = message.get("more_body", False)
+    text = f"the body is larger than {most // 1024 // 1024} MiB"
+    headers = {"connection": "close"} if more else {}
+    raise ApiError(413, text, "body_too_large", headers=headers)
+
+
+def _announced(scope: Any) -> int:
+    """The length of the body in bytes, -1 if it is not known."""
+    length = _header(scope, b"content-length") or ""
+    return int(length) if length.isascii() and length.isdigit() else -1
 
 
 async def _refuse(error: ApiError, record: RequestRecord, send: Send) -> None:

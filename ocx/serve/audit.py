@@ -65,23 +65,21 @@ def totals(db: sqlite3.Connection) -> dict[str, Any]:
 
 
 _ROWS = """
-SELECT l.seq, l.at, a.name, l.kind, l.amount, l.balance_after, c.id, c.model, c.outcome,
-  c.prompt_tokens, c.completion_tokens, c.source, c.shortfall, k.name
+SELECT l.seq, l.at AS time, a.name AS account, l.kind, l.amount, l.balance_after, c.id AS charge,
+  c.model, c.outcome, c.prompt_tokens, c.completion_tokens, c.source, c.shortfall, k.name AS key
 FROM ledger l JOIN account a ON a.id = l.account
 LEFT JOIN charge c ON c.id = l.charge LEFT JOIN key k ON k.id = c.key
 WHERE :account IS NULL OR a.name = :account ORDER BY l.seq
 """
-_NAMES = (
-    *("seq", "time", "account", "kind", "amount", "balance_after", "charge", "model", "outcome"),
-    *("prompt_tokens", "completion_tokens", "source", "shortfall", "key"),
-)
 _AMOUNTS = ("amount", "balance_after", "shortfall")
 
 
 def entries(db: sqlite3.Connection, account: str | None = None) -> Iterator[dict[str, Any]]:
     """Every entry, oldest first; amounts in credits, times in seconds since the epoch."""
-    for values in db.execute(_ROWS, {"account": account}):
-        row = dict(zip(_NAMES, values, strict=True))
+    found = db.execute(_ROWS, {"account": account})
+    names = [column[0] for column in found.description]
+    for values in found:
+        row = dict(zip(names, values, strict=True))
         for name in _AMOUNTS:
             row[name] = None if row[name] is None else credits_json(row[name])
         yield row

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ocx.serve.chat import LARGEST_BODY, TIMED_OUT
+from ocx.serve.app import LARGEST_BODY, TIMED_OUT
 from ocx.serve.openai_format import ApiError, dump
 
 HEAD_SECONDS = 10.0

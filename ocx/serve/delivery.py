@@ -15,13 +15,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocx.api.answer import is_whole
 from ocx.serve.admission import RequestRecord
 from ocx.serve.answer import (
     AnswerStream,
-    Begin,
     CallToken,
     Cut,
     Finish,
@@ -53,8 +52,7 @@ MOST_LISTED = 100_000
 """Tokens whose log probabilities fit into one document; a million would take 1.3 GB."""
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(NamedTuple):
     """What can end an answer from outside.
 
     Attributes:
@@ -103,7 +101,14 @@ class Delivery(ABC):
             self._settle(outcome)
             await asyncio.wait({writer, reader})
         await self.charge.durable()
-        await self._end(writer, outcome)
+        error = None if writer.cancelled() else writer.exception()
+        if outcome == "shutdown":
+            error = ApiError(503, "the server is stopping", "shutting_down")
+        if error is None or isinstance(error, Cut):
+            return
+        if not self.started or not isinstance(error, ApiError):
+            raise error
+        await self._fail(error)
 
     async def _first(
         self, writer: asyncio.Task[None], reader: asyncio.Task[None], watch: Watch
@@ -125,16 +130,6 @@ class Delivery(ABC):
 
     def _broken_off(self) -> str:
         return "cut" if self.charge.delivered else "refused"
-
-    async def _end(self, writer: asyncio.Task[None], outcome: str) -> None:
-        error = None if writer.cancelled() else writer.exception()
-        if outcome == "shutdown":
-            error = ApiError(503, "the server is stopping", "shutting_down")
-        if error is None or isinstance(error, Cut):
-            return
-        if not self.started or not isinstance(error, ApiError):
-            raise error
-        await self._fail(error)
 
     def _settle(self, outcome: str) -> None:
         self.charge.settle(outcome)
@@ -221,8 +216,6 @@ class SseResponse(Delivery):
                 await self._send(self.meta.chunk({}, reason))
             case ForwardedEvent():
                 await self._forward(part)
-            case Begin():
-                await self._send(b"")
             case RawBytes(data):
                 await self._send(data)
             case UpstreamDone():
@@ -286,8 +279,8 @@ class WholeResponse(Delivery):
             case ForwardedDocument():
                 self.document = part
                 self.failed = not part.whole
-            case RawBytes():
-                self.broken = True
+            case RawBytes(data):
+                self.broken = self.broken or bool(data)
         # A client that left must be noticed here too.
         await asyncio.sleep(0)
 

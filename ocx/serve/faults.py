@@ -9,7 +9,7 @@ from collections import OrderedDict
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from ocx.serve.answer import AnswerStream, Begin, Cut, Finish, Parts, RawBytes, Token
+from ocx.serve.answer import AnswerStream, Cut, Finish, Parts, RawBytes, Token
 from ocx.serve.builtin import paced, parse_options
 from ocx.serve.openai_format import ApiError
 from ocx.text import nearest
@@ -135,7 +135,7 @@ def inject_fault(fault: Fault, answer: AnswerStream) -> AnswerStream:
 
 async def _broken(parts: Parts, fault: Fault) -> Parts:
     """Send the status, the first tokens, then what the fault is."""
-    yield Begin()
+    yield RawBytes(b"")  # the status
     async with aclosing(_first(parts, fault.count)) as head:
         async for part in head:
             yield part

@@ -8,27 +8,20 @@ import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ocx.errors import cannot_run
 from ocx.secret import Secret
-from ocx.serve.admission import PREFIX, Limiter, Log, mint
-from ocx.serve.app import App, ServerConfig
-from ocx.serve.charge import MICRO
-from ocx.serve.chat import FIXED_TIME
+from ocx.serve.admission import PREFIX, Log, mint
+from ocx.serve.app import FIXED_TIME, App, ServerConfig, ServeSettings
 from ocx.serve.ledger import Ledger
 from ocx.serve.server import serving
 from ocx.serve.store import Store
-
-if TYPE_CHECKING:
-    # It imports every kind of source, and the sandbox needs none of them.
-    from ocx.serve.settings import ServeSettings
 
 FULL = Secret(f"{PREFIX}full")
 EMPTY = Secret(f"{PREFIX}empty")
 LIMITED = Secret(f"{PREFIX}limited")
 DATABASE = "sandbox.sqlite3"
-GRANT = 500 * MICRO
 
 
 def build_server(
@@ -48,17 +41,8 @@ def build_server(
         ledger.add_key(default.id, "full", secret=FULL)
         ledger.add_key(ledger.account("empty").id, "empty", secret=EMPTY)
         ledger.add_key(limited.id, "limited", secret=LIMITED, rpm=1)
-    config = ServerConfig(
-        ledger,
-        Limiter(settings.rpm, settings.concurrency),
-        settings.router,
-        process_key=None if ephemeral else key,
-        log=log,
-        send_timeout=settings.send_timeout,
-        request_timeout=settings.request_timeout,
-        fixed=ephemeral,
-    )
-    return config, key
+    process_key = None if ephemeral else key
+    return ServerConfig(ledger, settings, process_key, log, fixed=ephemeral), key
 
 
 @contextlib.contextmanager
@@ -75,7 +59,7 @@ def sandbox(state_dir: Path | None) -> Iterator[tuple[str, Secret]]:
     with contextlib.closing(kept) as store:
         key = mint()
         ledger = Ledger(store)
-        ledger.account(grant=GRANT)
+        ledger.account(grant=ServeSettings.grant)
         with serving(App(ServerConfig(ledger, process_key=key))) as url:
             yield url, key
 

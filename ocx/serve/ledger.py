@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ocx.errors import ConfigError
 from ocx.owners import is_out_of_reach
@@ -61,8 +61,7 @@ class Account:
         return self.balance - self.held
 
 
-@dataclass(frozen=True)
-class Bill:
+class Bill(NamedTuple):
     """What an answer cost, once it ended."""
 
     cost: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ocx.jsontext import compact
 
@@ -55,8 +54,7 @@ def refuse(param: str, message: str, code: str = "invalid_parameter") -> NoRetur
     raise ApiError(400, message, code, param)
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """The tokens of a request, named as in the API.
 
     Attributes:
@@ -87,8 +85,7 @@ def event(value: Any) -> bytes:
     return b"data: " + dump(value) + b"\n\n"
 
 
-@dataclass(frozen=True)
-class ResponseMeta:
+class ResponseMeta(NamedTuple):
     """What every chunk and the whole answer of one request share."""
 
     id: str

@@ -124,18 +124,16 @@ def _rule(file: TomlFile, keys: Keys) -> Rule:
         file.fail((*keys, "regex"), f"is not a regular expression: {error}")
     except ValueError as error:
         file.fail((*keys, "fault"), str(error))
+    texts = {name: file.text((*keys, name)) for name in ("equals", "contains", "model", "finish")}
     return Rule(
-        file.text((*keys, "equals")),
-        file.text((*keys, "contains")),
-        pattern,
-        file.text((*keys, "model")),
-        said,
-        _calls(file, keys),
-        file.text((*keys, "reasoning")) or "",
-        file.text((*keys, "finish")),
-        parsed,
-        file.number((*keys, "ttft"), 0, 0, 3600),
-        file.number((*keys, "tps"), 0, 0, 1_000_000),
+        **texts,
+        regex=pattern,
+        answer=said,
+        calls=_calls(file, keys),
+        reasoning=file.text((*keys, "reasoning")) or "",
+        fault=parsed,
+        ttft=file.number((*keys, "ttft"), 0, 0, 3600),
+        tps=file.number((*keys, "tps"), 0, 0, 1_000_000),
     )
 
 

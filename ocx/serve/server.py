@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import resource
 import signal
@@ -123,14 +124,11 @@ class UvicornServer(Server):
             task.add_done_callback(self._accepting.discard)
 
     async def _connect(self, connection: socket.socket) -> None:
-        config = self.config
-
-        def protocol() -> asyncio.Protocol:
-            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
-                config=config, server_state=self.server_state, app_state=self.lifespan.state
-            )
-            return made
-
+        make: Any = self.config.http_protocol_class
+        state, app_state = self.server_state, self.lifespan.state
+        protocol = functools.partial(
+            make, config=self.config, server_state=state, app_state=app_state
+        )
         try:
             await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
         except OSError:  # it is gone already

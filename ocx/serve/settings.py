@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from ocx.errors import ConfigError
 from ocx.secret import Secret
 from ocx.serve import faults, script
 from ocx.serve.answer import AnswerSource
-from ocx.serve.app import CONCURRENCY, REQUEST_TIMEOUT, RPM, SEND_TIMEOUT
+from ocx.serve.app import ServeSettings
 from ocx.serve.builtin import Echo, parse_lorem
 from ocx.serve.charge import MICRO, Price
 from ocx.serve.forward import Forward
@@ -37,8 +36,6 @@ from ocx.serve.routing import BUILT_IN, ECHO, Model, Router
 from ocx.serve.tape_player import TapePlayer
 from ocx.toml import Keys, TomlFile
 
-PORT = 8790
-GRANT = 500.0
 MOST_PRICE = 1_000_000
 _TOP = (
     *("port", "database", "grant", "rpm", "concurrency", "send_timeout", "request_timeout"),
@@ -54,30 +51,6 @@ _UPSTREAM = (
 )
 _TAPES = 'cassettes are tapes now: `ocx serve --record FILE -- CMD`, then route = "tape:FILE"'
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass(frozen=True)
-class ServeSettings:
-    """The settings in `serve.toml`, and the defaults for those that it lacks.
-
-    Attributes:
-        key_names: variables of the environment that hold keys of upstreams.
-    """
-
-    port: int = PORT
-    database: Path | None = None
-    grant: int = int(GRANT) * MICRO
-    rpm: int = RPM
-    concurrency: int = CONCURRENCY
-    send_timeout: float = SEND_TIMEOUT
-    request_timeout: float = REQUEST_TIMEOUT
-    router: Router = field(default_factory=Router)
-    key_names: frozenset[str] = frozenset()
-
-    @property
-    def spends(self) -> bool:
-        """A route forwards with a key of the user."""
-        return bool(self.key_names)
 
 
 def load(path: Path, env: Mapping[str, str]) -> ServeSettings:
@@ -100,7 +73,7 @@ class _Reader:
         self._upstreams: dict[str, tuple[Endpoint, frozenset[str]]] = {}
 
     def settings(self) -> ServeSettings:
-        file = self._file
+        file, default = self._file, ServeSettings
         file.known((), _TOP)
         self._upstreams = {name: self._upstream(name) for name in file.table(("upstreams",))}
         has_catalogue = file.flag(("catalogue",), True)
@@ -111,13 +84,13 @@ class _Reader:
             sources[name] = self._source(models[name])
         database = file.text(("database",))
         return ServeSettings(
-            file.whole(("port",), PORT, 0, 65535),
+            file.whole(("port",), default.port, 0, 65535),
             file.folder / database if database else None,
-            round(file.number(("grant",), GRANT, 0, 1_000_000_000) * MICRO),
-            file.whole(("rpm",), RPM, 1, 10_000_000),
-            file.whole(("concurrency",), CONCURRENCY, 1, 1_000_000),
-            file.number(("send_timeout",), SEND_TIMEOUT, 0.01, 3600),
-            file.number(("request_timeout",), REQUEST_TIMEOUT, 0.01, 3600),
+            round(file.number(("grant",), default.grant / MICRO, 0, 1_000_000_000) * MICRO),
+            file.whole(("rpm",), default.rpm, 1, 10_000_000),
+            file.whole(("concurrency",), default.concurrency, 1, 1_000_000),
+            file.number(("send_timeout",), default.send_timeout, 0.01, 3600),
+            file.number(("request_timeout",), default.request_timeout, 0.01, 3600),
             Router(models.values(), sources),
             frozenset(self._key_names),
         )

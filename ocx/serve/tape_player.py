@@ -23,8 +23,7 @@ from ocx.secret import Secret, StreamMask, key_shaped, mask
 from ocx.serve import upstream as reading
 from ocx.serve.admission import check_head, mint
 from ocx.serve.answer import AnswerSource, AnswerStream, Parts
-from ocx.serve.app import PREFIX
-from ocx.serve.chat import read_body
+from ocx.serve.app import PREFIX, read_body
 from ocx.serve.delivery import Headers, Receive, Send, body, send_error, start
 from ocx.serve.forward import Upstream
 from ocx.serve.openai_format import ApiError, dump

@@ -12,9 +12,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocx.jsontext import compact
 from ocx.serve.answer import CallToken, json_tokens
@@ -35,8 +34,7 @@ _WORDS = {"True": True, "False": False, "None": None}
 _decode = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """A function that the client offers; `param` is its place in the request."""
 
     name: str
@@ -45,8 +43,7 @@ class Function:
     param: str
 
 
-@dataclass(frozen=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """A call to make: the name of the function and its arguments as JSON."""
 
     name: str

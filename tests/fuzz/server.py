@@ -41,6 +41,9 @@ def fuzz_server(seconds: float) -> tuple[int, str]:
                 port = _port(server.stdout.readline())
                 # Nobody else reads the log of requests, and a full pipe stops the server.
                 threading.Thread(target=server.stdout.read, daemon=True).start()
+                # It says where it listens before its event loop is there, with three descriptors.
+                _ask(port)
+                time.sleep(0.5)
                 before = _descriptors(server.pid)
                 count = _send(port, seconds)
                 _ask(port)

@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.admission import RequestRecord, mint
-from ocx.serve.app import App, ServerConfig
+from ocx.serve.app import App, ServerConfig, ServeSettings
 from ocx.serve.audit import problems
 from ocx.serve.charge import MICRO
 from ocx.serve.forward import Upstream
@@ -120,7 +120,9 @@ def serve() -> Iterator[Callable[..., Served]]:
             def note(record: RequestRecord) -> None:
                 board.note(lambda: log.append(record))
 
-            components = replace(ServerConfig(ledger, process_key=key, log=note), **given)
+            fixed = given.pop("fixed", False)
+            settings = ServeSettings(**given)
+            components = ServerConfig(ledger, settings, key, note, fixed=fixed)
             stack.callback(lambda: check(ledger))
             url = stack.enter_context(serving(App(components)))
             headers = {"authorization": f"Bearer {key.reveal()}"}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from ocx import __version__
-from ocx.serve.admission import Limiter, digest, mint
+from ocx.serve.admission import digest, mint
 from ocx.serve.openai_format import dump
 from ocx.serve.routing import BUILT_IN, Router
 from tests.serve.conftest import Served, events, request, until, until_closed
@@ -468,7 +468,7 @@ def test_every_reply_has_its_id_and_its_limits(served: Served) -> None:
 
 
 def test_too_many_requests_are_429_with_a_time(serve: Callable[..., Served]) -> None:
-    served = serve(limiter=Limiter(1, 5))
+    served = serve(rpm=1, concurrency=5)
     assert served.http.get("/balance").headers["x-ratelimit-remaining-requests"] == "0"
     for reply in (served.ask(), served.http.get("/models")):
         assert error(reply, 429)["code"] == "rpm_limit_exceeded"
@@ -478,7 +478,7 @@ def test_too_many_requests_are_429_with_a_time(serve: Callable[..., Served]) -> 
 
 def test_refusals_come_in_the_documented_order(serve: Callable[..., Served]) -> None:
     """401, 400 and 404 use up nothing; 429 comes before 402, which is never sent as 429."""
-    served = serve(grant=0, limiter=Limiter(2, 5))
+    served = serve(grant=0, rpm=2, concurrency=5)
     error(served.ask(headers={"authorization": "Bearer x"}), 401)
     error(served.ask(temperature=3), 400)
     error(served.ask(model="none"), 404)
@@ -490,7 +490,7 @@ def test_refusals_come_in_the_documented_order(serve: Callable[..., Served]) -> 
 
 
 def test_requests_at_once_are_limited_per_key(serve: Callable[..., Served]) -> None:
-    served = serve(limiter=Limiter(1000, 1))
+    served = serve(rpm=1000, concurrency=1)
     with served.raw(request(model="fault/stall:1", stream=True)) as connection:
         until(connection, b"data:")
         found = error(served.ask(), 429)

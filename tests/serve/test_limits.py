@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
-from ocx.serve.app import App
+from ocx.serve.app import LARGE_AT_ONCE, SMALL_BODY, App
 from ocx.serve.builtin import Echo
-from ocx.serve.chat import LARGE_AT_ONCE, SMALL_BODY
 from ocx.serve.openai_format import ApiError
 from ocx.serve.request import MOST_PARTS, read
 from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
@@ -346,9 +345,8 @@ def test_no_answer_is_made_without_credits(
 def test_no_answer_is_made_beyond_the_rate(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ocx.serve.admission import Limiter
 
-    served = serve(limiter=Limiter(1, 1))
+    served = serve(rpm=1, concurrency=1)
     assert served.ask().status_code == 200
     monkeypatch.setattr("ocx.serve.builtin.smallest_instance", lambda *_, **__: 1 / 0)
     assert served.ask(response_format=nested(1, POINT)).status_code == 429

@@ -206,3 +206,19 @@ def test_a_lock_deleted_before_it_was_taken_is_taken_again(
     with closing(Store.open(path)) as store:
         assert deleted
         assert (path.parent / f"boot-{store.owner}.lock").exists()
+
+
+def test_a_ledger_that_cannot_be_opened_leaves_nothing_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the database, nor the lock: a process that goes on would seem to own the charges."""
+
+    def full(_store: Store) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "sweep", full)
+    before = len(list(Path("/dev/fd").iterdir()))
+    with pytest.raises(ConfigError, match="No space left"):
+        Store.open(path)
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert not list(path.parent.glob("boot-*"))
