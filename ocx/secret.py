@@ -20,7 +20,7 @@ _SECRET_HEADERS = (
     "key", "token", "secret", "cookie", "auth", "pass", "credential", "bearer", "session", "sign",
     "jwt", "subscription",
 )  # fmt: skip
-_SHAPE_BEGUN = r"(?<![A-Za-z0-9_-])s(?:k(?:-[A-Za-z0-9_-]*)?)?\Z"
+_SHAPE_BEGUN = re.compile(r"(?<![A-Za-z0-9_-])s(?:k(?:-[A-Za-z0-9_-]*)?)?\Z")
 _LONGEST = 600  # characters of the end of a text in which a shape may begin
 _WIDEST = 8  # characters for one of a secret: backslashes, `u00` and two digits, a NUL
 
@@ -86,13 +86,13 @@ def word_of_argv(word: str) -> str:
     """
     kinds = (str.isdigit, str.isupper, str.islower)
     mixed = len(word) > _SHOWN_FROM and all(any(map(kind, word)) for kind in kinds)
-    if not mixed and not re.search(_KEY_SHAPED, word):
+    if not mixed and not _KEY_SHAPED.search(word):
         return word
     folder = os.path.dirname(word)  # noqa: PTH120 - pathlib costs each start its import
     return word if folder and os.path.isdir(folder) else f"{word[:4]}…"  # noqa: PTH112
 
 
-def mask(text: str, keys: Sequence[Secret]) -> str:
+def mask_keys(text: str, keys: Sequence[Secret]) -> str:
     """`text` with every given secret masked, however JSON, a URL or UTF-16 may spell it.
 
     Those of less than eight characters stay, and the words that servers without keys are given:
@@ -123,9 +123,9 @@ def _masks(key: Secret) -> Callable[[re.Match[str]], str]:
     return lambda _: key.masked()
 
 
-def redact(text: str, keys: Sequence[Secret] = ()) -> str:
+def mask_all(text: str, keys: Sequence[Secret] = ()) -> str:
     """`text` with every given key, and everything shaped like one, masked."""
-    text = mask(text, keys)
+    text = mask_keys(text, keys)
     if "sk-" not in text:
         return text
     return _KEY_SHAPED.sub(lambda match: Secret(match.group()).masked(), text)
@@ -140,7 +140,7 @@ class StreamMask:
     """The same for a text that comes in pieces: what may begin a secret waits for the next piece.
 
     Args:
-        shaped: also mask everything shaped like a key, as `redact` does.
+        shaped: also mask everything shaped like a key, as `mask_all` does.
     """
 
     def __init__(self, keys: Sequence[Secret], *, shaped: bool = False) -> None:
@@ -169,18 +169,18 @@ class StreamMask:
 
     def _mask(self, text: str) -> str:
         if not self._shaped:
-            return mask(text, self.keys)
+            return mask_keys(text, self.keys)
         # A shape that reaches the end may go on.
-        begun = re.search(_SHAPE_BEGUN, text[-_LONGEST:])
+        begun = _SHAPE_BEGUN.search(text[-_LONGEST:])
         at = len(text) - len(begun.group()) if begun else len(text)
-        return redact(text[:at], self.keys) + mask(text[at:], self.keys)
+        return mask_all(text[:at], self.keys) + mask_keys(text[at:], self.keys)
 
     def _open_from(self, text: str) -> int:
         """Where the last part begins that may become a secret; the length if there is none."""
         found = [len(text)]
         if text.endswith("\n"):  # none holds a line end
             return len(text)
-        if self._shaped and (begun := re.search(_SHAPE_BEGUN, text[-_LONGEST:])):
+        if self._shaped and (begun := _SHAPE_BEGUN.search(text[-_LONGEST:])):
             found.append(len(text) - len(begun.group()))
         for key in self.keys:
             if key.is_secret():

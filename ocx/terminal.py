@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError
-from ocx.secret import Secret, StreamMask, redact
+from ocx.secret import Secret, StreamMask, mask_all
 from ocx.text import escape_control
 
 if TYPE_CHECKING:
@@ -128,10 +128,10 @@ class RedactingStderr(io.TextIOBase):
         """Write where the cursor stands: for the status line itself."""
         if self._stream is not None:
             try:
-                self._stream.write(redact(text, self.keys))
+                self._stream.write(mask_all(text, self.keys))
                 self._stream.flush()
             except UnicodeEncodeError:
-                self._stream.write(redact(text, self.keys).encode("ascii", "replace").decode())
+                self._stream.write(mask_all(text, self.keys).encode("ascii", "replace").decode())
             except (OSError, ValueError):
                 self._stream = None
 
@@ -212,7 +212,7 @@ class Terminal:
 
         # A key is masked first: neither a colour nor a line break may stand in it.
         width = self.width if self.stderr_tty else None
-        return for_person(redact(text, self.stderr.keys), width, color=color)
+        return for_person(mask_all(text, self.stderr.keys), width, color=color)
 
     def can_ask(self) -> bool:
         """Whether a question may be asked: a person sits at both ends and this is not CI."""

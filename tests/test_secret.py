@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.secret import Secret, StreamMask, mask, redact, secrets_of, word_of_argv
+from ocx.secret import Secret, StreamMask, mask_all, mask_keys, secrets_of, word_of_argv
 
 LONG = "sk-live-Te5tKey0000000000000000000000a1b2"
 KEY_SHAPED = st.from_regex(r"sk-[A-Za-z0-9_-]{8,40}", fullmatch=True)
@@ -48,8 +48,8 @@ def test_every_spelling_of_a_key_is_masked(key: str) -> None:
         key[:5] + "\0" + key[5:],
     ]
     for text in spelled:
-        assert redact(f"<{text}> \\", (secret,)) == f"<{secret.masked()}> \\"
-    assert redact(f"<{key[:-1]}> \\", (secret,)).endswith("> \\")
+        assert mask_all(f"<{text}> \\", (secret,)) == f"<{secret.masked()}> \\"
+    assert mask_all(f"<{key[:-1]}> \\", (secret,)).endswith("> \\")
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_attributes_do_not_show_it() -> None:
 
 @given(before=st.text(), after=st.text(), key=KEY_SHAPED)
 def test_redact_hides_the_key_in_use_wherever_it_stands(before: str, after: str, key: str) -> None:
-    assert key not in redact(f"{before}{key}{after}", (Secret(key),))
+    assert key not in mask_all(f"{before}{key}{after}", (Secret(key),))
 
 
 @given(st.from_regex(r"[!-~]{8,60}", fullmatch=True))
 def test_redact_hides_a_key_of_any_shape(key: str) -> None:
-    shown = redact(f"said {key} twice: {key}", (Secret(key),))
+    shown = mask_all(f"said {key} twice: {key}", (Secret(key),))
     assert key not in shown.replace(Secret(key).masked(), "")
 
 
@@ -99,23 +99,23 @@ def test_redact_hides_a_key_of_any_shape(key: str) -> None:
     around=st.sampled_from(["{} ", "key={}", '"{}"', "({})", "Bearer {},", "\n{}\n"]),
 )
 def test_redact_hides_whatever_has_the_shape_of_a_key(key: str, around: str) -> None:
-    assert key not in redact(around.format(key))
+    assert key not in mask_all(around.format(key))
 
 
 @given(st.text().filter(lambda text: "sk-" not in text))
 def test_redact_leaves_other_text_alone(text: str) -> None:
-    assert redact(text) == text
+    assert mask_all(text) == text
 
 
 @pytest.mark.parametrize(
     "text", ["task-oriented-programming", "sk-short", "a disk-partition-table", "sk-"]
 )
 def test_redact_leaves_words_alone(text: str) -> None:
-    assert redact(text) == text
+    assert mask_all(text) == text
 
 
 def test_a_tiny_key_does_not_turn_every_message_into_masks() -> None:
-    assert redact("a message", (Secret("a"), Secret("es"))) == "a message"
+    assert mask_all("a message", (Secret("a"), Secret("es"))) == "a message"
 
 
 @given(st.data())
@@ -139,7 +139,7 @@ def test_a_key_in_pieces_is_masked_as_in_one(data: st.DataObject) -> None:
         out += masked.feed(text[at : at + size])
         at += size
     out += masked.end()
-    assert out == mask(text, [Secret(key)])
+    assert out == mask_keys(text, [Secret(key)])
 
 
 @st.composite
@@ -158,7 +158,7 @@ def test_a_key_that_comes_in_pieces_is_masked_in_any_spelling(
 ) -> None:
     secret = Secret(key)
     text = data.draw(spelled(key))
-    assert text not in mask(around + text + around, [secret])
+    assert text not in mask_keys(around + text + around, [secret])
     whole = around + text + around
     stream = StreamMask([Secret("another-key"), secret], shaped=data.draw(st.booleans()))
     out, at = "", 0
@@ -198,7 +198,7 @@ def test_nothing_is_held_back_for_longer_than_a_line() -> None:
     "text", ["EMPTY", "ollama", "lm-studio", "none", "test", "1234567", "Not-Needed"]
 )
 def test_a_dummy_is_no_secret(text: str) -> None:
-    assert mask(f"the key {text} is {text}", [Secret(text)]) == f"the key {text} is {text}"
+    assert mask_keys(f"the key {text} is {text}", [Secret(text)]) == f"the key {text} is {text}"
 
 
 @pytest.mark.parametrize(

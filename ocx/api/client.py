@@ -30,7 +30,7 @@ from ocx.api.retry import Failure, log_retry, may_retry, wait_before
 from ocx.api.stream import Stream
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply
 from ocx.api.urls import check_base_url
-from ocx.secret import redact
+from ocx.secret import mask_all
 
 __all__ = ["Client", "Stream", "tls_context"]
 
@@ -212,7 +212,7 @@ class _Call:
     def failed(self, error: Exception) -> Failure:
         """Translate an exception from below into one of ours."""
         failure = translate(error, self._request.url, self.backend, self._proxy_url)
-        failure.error.message = redact(failure.error.message, self.secrets)
+        failure.error.message = mask_all(failure.error.message, self.secrets)
         failure.error.sent = not self.backend.connecting
         if failure.error is not error:
             failure.error.__cause__ = error

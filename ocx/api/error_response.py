@@ -22,7 +22,7 @@ from ocx.errors import (
     ServerError,
 )
 from ocx.jsontext import loads
-from ocx.secret import Secret, redact
+from ocx.secret import Secret, mask_all
 
 MAX_TEXT = 500
 _MAX_RAW = 200
@@ -62,7 +62,7 @@ def from_response(
     error = _error(status, document, headers, keys, text)
     said = f": {error.message}" if error.message else ""
     if 300 <= status < 400:
-        target = _clean(redact(headers.get("location", ""), keys))
+        target = _clean(mask_all(headers.get("location", ""), keys))
         said = ": redirects are not followed; it leads to " + target if target else ": redirected"
         error.hint = "set base_url to where the API really is; the key is not sent anywhere else"
     error.message = f"HTTP {status}{said}"
@@ -308,7 +308,7 @@ _HINTS: dict[type[OcxError], str] = {
 
 def _cut(text: str, most: int, keys: Sequence[Secret]) -> str:
     """Masked before it is cut: no filter knows half a key."""
-    return _clean(redact(text, keys)[: 8 * most])[:most]
+    return _clean(mask_all(text, keys)[: 8 * most])[:most]
 
 
 def _clean(text: str) -> str:

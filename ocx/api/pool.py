@@ -50,7 +50,7 @@ from ocx.api.proxy import check_ca_bundle, tls_context
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply
 from ocx.api.urls import CHAT_PATH, check_base_url, place_of
 from ocx.errors import OcxError
-from ocx.secret import redact
+from ocx.secret import mask_all
 
 log = logging.getLogger("ocx.api")
 
@@ -286,7 +286,7 @@ class _Call:
         else:
             connect = pool.endpoint.connect_timeout if self.connecting else None
             found = translate(error, place, connect, self._proxy_url).error
-        found.message = redact(found.message, pool.secrets)
+        found.message = mask_all(found.message, pool.secrets)
         found.sent = not self.connecting
         log.debug("%s %s: %s", self._request.method, self._request.url, found.message)
         return found

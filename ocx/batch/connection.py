@@ -28,7 +28,7 @@ from ocx.chat.attempts import NOTHING, Trip, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
 from ocx.jsontext import map_texts
-from ocx.secret import mask
+from ocx.secret import mask_keys
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema  # jsonschema, only for --schema
@@ -101,8 +101,8 @@ class Connection:
         if not body:
             headers, sent = error.headers, error.sent
             body = None if error.body is None else _document(error.body, headers)
-        error.message = mask(error.message, self._secrets)
-        body = map_texts(body, lambda text: mask(text, self._secrets))
+        error.message = mask_keys(error.message, self._secrets)
+        body = map_texts(body, lambda text: mask_keys(text, self._secrets))
         return Failure(error, headers, body, sent, _credits(trips), max(1, len(trips)))
 
     async def _valid_text(self, row: Row, trips: list[Trip]) -> tuple[str, bytes]:

@@ -44,7 +44,7 @@ from ocx.keys.client import advise, open_endpoint
 from ocx.output.output_file import Target, report_target
 from ocx.output.results import write_json
 from ocx.runtime import Runtime
-from ocx.secret import mask
+from ocx.secret import mask_keys
 from ocx.signals import stopping
 from ocx.text import nearest
 
@@ -217,7 +217,7 @@ def _known_balance(ready: Prepared) -> Decimal | None:
 
 def _write_report(ctx: Runtime, target: Target, text: str) -> None:
     """Raises OcxError if it cannot be written."""
-    target.write(mask(text, ctx.terminal.stderr.keys).encode("utf-8", "replace"))
+    target.write(mask_keys(text, ctx.terminal.stderr.keys).encode("utf-8", "replace"))
     target.complete()
 
 

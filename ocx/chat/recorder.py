@@ -30,7 +30,7 @@ from ocx.history.store import History
 from ocx.jsontext import compact
 from ocx.output.output_file import report_target
 from ocx.runtime import Runtime
-from ocx.secret import mask
+from ocx.secret import mask_keys
 from ocx.text import counted, one_line
 from ocx.typography import cut
 
@@ -264,6 +264,6 @@ def reported(run: Runtime, name: str) -> Iterator[CallReport]:
             ended = error
             raise
         finally:
-            document = mask(compact(report.document(ended)), run.terminal.stderr.keys)
+            document = mask_keys(compact(report.document(ended)), run.terminal.stderr.keys)
             target.write(document.encode() + b"\n")
             target.complete()

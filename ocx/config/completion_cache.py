@@ -12,7 +12,7 @@ from ocx.config.paths import Env, cache_dir, if_known
 from ocx.config.schema import SANDBOX
 from ocx.config.values import is_name
 from ocx.files import atomic_write, make_folder
-from ocx.secret import Secret, redact
+from ocx.secret import Secret, mask_all
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -49,7 +49,7 @@ def write_models(
     Ids that a shell could take for more than a word are left out, and those that hold a key.
     """
     words = filter(_COMPLETABLE.fullmatch, ids)
-    lines = [f"{name}\n" for name in words if redact(name, secrets) == name]
+    lines = [f"{name}\n" for name in words if mask_all(name, secrets) == name]
     path = _models_file(env, settings)
     if path is None:
         return

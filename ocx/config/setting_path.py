@@ -13,7 +13,7 @@ from ocx.config import values
 from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, SANDBOX
 from ocx.errors import UsageError
-from ocx.secret import is_secret_header, redact, word_of_argv
+from ocx.secret import is_secret_header, mask_all, word_of_argv
 from ocx.text import nearest
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
@@ -137,8 +137,8 @@ def masked_value(where: SettingPath, value: Any) -> Any:
         scheme, _, rest = value.partition("://")
         return f"{scheme}://…@{rest.rpartition('@')[2]}"
     if isinstance(value, list):
-        return [redact(item) for item in value]
-    return redact(value) if isinstance(value, str) else value
+        return [mask_all(item) for item in value]
+    return mask_all(value) if isinstance(value, str) else value
 
 
 def summary(config: ConfigFile, name: str, current: str) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def summary(config: ConfigFile, name: str, current: str) -> dict[str, Any]:
     return {
         "name": name,
         "current": name == current,
-        "base_url": redact(str(url)),
-        "model": redact(str(profile.get("model", BY_NAME["model"].default))),
-        "key": None if key is None else redact(str(key)),
+        "base_url": mask_all(str(url)),
+        "model": mask_all(str(profile.get("model", BY_NAME["model"].default))),
+        "key": None if key is None else mask_all(str(key)),
     }

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ocx.api.usage import token_count
 from ocx.jsontext import map_texts
-from ocx.secret import Secret, mask
+from ocx.secret import Secret, mask_keys
 
 Outcome = Literal["finished", "cancelled", "failed"]
 Message = dict[str, Any]
@@ -151,7 +151,7 @@ def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
 
 def _masked(text: str, keys: Sequence[Secret]) -> str:
     # JSON can spell half a surrogate pair, which no file can hold.
-    text = mask(text, keys).encode("utf-8", "replace").decode()
+    text = mask_keys(text, keys).encode("utf-8", "replace").decode()
     return _KEY.sub(lambda match: Secret(match.group()).masked(), text)
 
 

@@ -41,7 +41,7 @@ from ocx.output.output_file import open_target
 from ocx.output.results import failure_json, json_text, write_failure
 from ocx.output.table import Cell, Column, write_table
 from ocx.runtime import Runtime
-from ocx.secret import redact
+from ocx.secret import mask_all
 from ocx.terminal import Terminal
 from ocx.text import escape_control, one_line
 
@@ -195,14 +195,14 @@ def tell_monitor(terminal: Terminal, given: Given, error: OcxError) -> int | Non
     """Tell why, on stdout or in the file of -o. The exit code if that is all there is to say."""
     file = given.value("-o", "--output")
     if given.monitor == "nagios":
-        line = redact(nagios_unknown(error.message), terminal.stderr.keys)
+        line = mask_all(nagios_unknown(error.message), terminal.stderr.keys)
         _tell_nagios(terminal, f"{line}\n", file)
         return UNKNOWN
     if file is not None and not isinstance(error, BelowError) and _is_ours(file):
         as_json = given.monitor == "json"
         profile = _profile_label(terminal, given)
         text = f"{failure_json(error)}\n" if as_json else prometheus_unknown(error, profile)
-        text = redact(text, terminal.stderr.keys)
+        text = mask_all(text, terminal.stderr.keys)
         with suppress(OcxError, OutputClosed):  # the error itself is told on stderr
             deliver(Runtime(terminal), text.encode(), file)
     return None

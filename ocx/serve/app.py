@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx import __version__
-from ocx.secret import Secret, redact
+from ocx.secret import Secret, mask_all
 from ocx.serve import faults
 from ocx.serve.admission import Limiter, Log, RequestRecord, authenticate, check_head, digest
 from ocx.serve.charge import MICRO, Charge, credits_json
@@ -164,7 +164,7 @@ class App:
         number = secrets.token_hex(8)
         if self._config.fixed:
             number = hashlib.sha256(f"{method} {path}".encode()).hexdigest()[:16]
-        record = RequestRecord(method, redact(path), f"req-{number}", self._limiter.peek())
+        record = RequestRecord(method, mask_all(path), f"req-{number}", self._limiter.peek())
 
         async def reply(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -233,7 +233,7 @@ class App:
             record.outcome = "request_timeout" if call.scope.get(TIMED_OUT) else "client_gone"
             return
         request = read(data)
-        record.model = redact(request.model)[:200]
+        record.model = mask_all(request.model)[:200]
         model = self._router.find(request.model)
         source, fault = self._router.choose(model, request, record)
         # From here on the request is counted, and its credits are held, until both are given back.

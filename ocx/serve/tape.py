@@ -21,7 +21,7 @@ from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import is_at, open_partial, sync
 from ocx.jsontext import loads, map_texts
 from ocx.owners import check_folder, keeps_owners
-from ocx.secret import Secret, mask, redact
+from ocx.secret import Secret, mask_all, mask_keys
 from ocx.serve.openai_format import dump
 
 KEPT_HEADERS = frozenset(
@@ -124,11 +124,11 @@ def masked_request(
 
     def hide(text: str) -> str:
         for secret in secrets:
-            hidden = mask(text, [secret])
+            hidden = mask_keys(text, [secret])
             if hidden != text:
                 found.add(secret.masked())
             text = hidden
-        return redact(text)
+        return mask_all(text)
 
     return map_texts(request, hide), tuple(sorted(found))
 
@@ -176,11 +176,11 @@ def load_tape(path: Path, *, adds: bool = False) -> Tape:
 
 def _masked(recording: Recording, secrets: Sequence[Secret]) -> Recording:
     """The recording without the secrets in an answer; its body then is one piece."""
-    headers = {name: mask(value, secrets) for name, value in recording.headers.items()}
+    headers = {name: mask_keys(value, secrets) for name, value in recording.headers.items()}
     recording = recording._replace(headers=headers)
     # Latin-1 keeps every byte, so the key is found in UTF-16, too.
     whole = recording.body.decode("latin-1")
-    text = mask(whole, secrets)
+    text = mask_keys(whole, secrets)
     if text == whole:
         return recording
     return recording._replace(pieces=[(recording.pieces[-1][0], mask_bytes(text))])

@@ -19,7 +19,7 @@ from ocx.api.completion import CompletionBuilder
 from ocx.api.sse import Decoder, is_done
 from ocx.api.urls import CHAT_PATH
 from ocx.errors import ConfigError, OcxError, UsageError
-from ocx.secret import Secret, StreamMask, key_shaped, mask
+from ocx.secret import Secret, StreamMask, key_shaped, mask_keys
 from ocx.serve import upstream as reading
 from ocx.serve.admission import check_head, mint
 from ocx.serve.answer import AnswerSource, AnswerStream, Parts
@@ -147,7 +147,7 @@ class TapeApp:
         try:
             async with asked as response:
                 kept = kept_headers(response.headers).items()
-                headers = {name: mask(value, self._secrets) for name, value in kept}
+                headers = {name: mask_keys(value, self._secrets) for name, value in kept}
                 recording = recording._replace(status=response.status, headers=headers)
                 await send(start(response.status, _fields(headers)))
                 begun = True

@@ -10,7 +10,7 @@ from typing import Any
 from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
 from ocx.api.usage import cached_tokens, token_count
 from ocx.jsontext import compact, loads
-from ocx.secret import Secret, StreamMask, mask, redact
+from ocx.secret import Secret, StreamMask, mask_all, mask_keys
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
 from ocx.serve.openai_format import ApiError, Usage
 
@@ -43,7 +43,7 @@ class Reader:
         Raises:
             ApiError: 502: it is not a chunk, or it is an error.
         """
-        data = mask(data, self._keys)
+        data = mask_keys(data, self._keys)
         document = _object(data)
         usage = read_usage(document.get("usage"))
         choices = document.get("choices")
@@ -66,7 +66,7 @@ class Reader:
             ApiError: 502: it is not an answer, or it is an error inside a 200.
         """
         text = body.decode("utf-8", "replace")
-        masked = mask(text, self._keys)
+        masked = mask_keys(text, self._keys)
         document = _object(masked)
         choices = document.get("choices")
         if not isinstance(choices, list) or not choices:
@@ -154,7 +154,7 @@ def refusal(
     status: int, headers: Mapping[str, str], body: bytes, keys: Sequence[Secret] = ()
 ) -> ApiError:
     """What a client is told if the upstream answered with an error; `keys` are masked."""
-    text = error_text(mask(body.decode("utf-8", "replace"), keys))
+    text = error_text(mask_keys(body.decode("utf-8", "replace"), keys))
     message = f"the upstream answered {status}" + (f": {text}" if text else "")
     kept = {
         name: headers[name]
@@ -174,7 +174,7 @@ def error_text(text: str) -> str:
         error = document.get("error", document)
         found = error.get("message") if isinstance(error, dict) else error
         text = found if isinstance(found, str) else text
-    return redact("".join(letter for letter in text if letter.isprintable())[:MOST_TEXT])
+    return mask_all("".join(letter for letter in text if letter.isprintable())[:MOST_TEXT])
 
 
 def broken(message: str) -> ApiError:
