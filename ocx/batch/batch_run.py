@@ -24,7 +24,7 @@ from ocx.batch.result import MAYBE_PAID, Result
 from ocx.batch.row import BadRow, Row, hash_request
 from ocx.batch.store import Store
 from ocx.batch.summary import Summary
-from ocx.chat.prices import BYTES_A_TOKEN, max_completion_tokens
+from ocx.chat.credits import BYTES_A_TOKEN, max_completion_tokens
 from ocx.errors import OcxError
 
 _SYNC_EVERY = 1.0

@@ -24,7 +24,7 @@ from ocx.batch.batch_row import answer_fault
 from ocx.batch.control.failures import kind_of
 from ocx.batch.result import Answer, Failure, Outcome
 from ocx.batch.row import CHAT_PATH, Row, check_expectation
-from ocx.chat.attempts import NOTHING, Trip, attempts, check_answer, fetched
+from ocx.chat.exchange import NOTHING, Trip, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
 from ocx.jsontext import map_texts

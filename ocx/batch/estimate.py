@@ -15,7 +15,7 @@ from ocx.batch.input import FileInput
 from ocx.batch.progress import amount
 from ocx.batch.result import Result
 from ocx.batch.row import Row
-from ocx.chat.prices import ESTIMATED, max_completion_tokens, prompt_tokens
+from ocx.chat.credits import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.errors import BelowError
 from ocx.output.results import write_json
 from ocx.runtime import Runtime

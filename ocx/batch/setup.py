@@ -14,9 +14,8 @@ from ocx.batch.options import BatchOptions
 from ocx.batch.outputs import beside_path, output_path, resumes
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.shards import find_shard
-from ocx.chat.credits import refuse_play_money, threshold
+from ocx.chat.credits import known_prices, refuse_play_money, threshold
 from ocx.chat.parameters import join, parse_params, reads_stdin
-from ocx.chat.prices import known_prices
 from ocx.chat.request import find_template, prepare_settings
 from ocx.chat.templates import STDIN_NAME, Template
 from ocx.config.settings import Settings

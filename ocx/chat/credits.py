@@ -1,21 +1,26 @@
-"""The credits around a call: `--min-balance` before it, `--cost` after it."""
+"""The credits of a call: `--min-balance` before it, `--cost` after it, and what it may cost."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.balance import Balance, parse_balance
-from ocx.api.usage import Cost, cost_by_balance, cost_in_answer, unknown
+from ocx.api.models import ModelPrice, model_facts
+from ocx.api.usage import Cost, cached_tokens, cost_by_balance, cost_in_answer, token_count, unknown
 from ocx.chat.options import CreditLimits
+from ocx.config import profiles
+from ocx.config.settings import Settings
+from ocx.decoding import STDIN
 from ocx.errors import BelowError, ConfigError, OcxError, ServerError, UsageError
 from ocx.output.balance_formats import balance_text
 
 if TYPE_CHECKING:
     from ocx.api import Client
-    from ocx.config.settings import Settings
     from ocx.keys.balance import Dated
     from ocx.runtime import Runtime
 
@@ -159,3 +164,137 @@ def check_known(reading: Balance, *, accept_guess: bool) -> None:
             f"the balance may be {balance_text(reading)}, but that is a guess",
             hint="set balance_path in the profile, or say --accept-guess",
         )
+
+
+DEFAULT_MAX_TOKENS = 4096
+"""What the API generates at most if a request does not say."""
+
+BYTES_A_TOKEN = 4
+ESTIMATED = "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese"
+"""How `prompt_tokens` counts."""
+_MILLION = Decimal(1_000_000)
+
+
+@dataclass(frozen=True)
+class Price:
+    """Credits per million tokens of a model.
+
+    Attributes:
+        cached_prompt: of tokens that the server had in its cache; None: as others of the prompt.
+    """
+
+    prompt: Decimal
+    completion: Decimal
+    cached_prompt: Decimal | None = None
+
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> Decimal:
+        """The credits; `cached_tokens` are among `prompt_tokens`."""
+        cached = self.prompt if self.cached_prompt is None else self.cached_prompt
+        prompt = self.prompt * (prompt_tokens - cached_tokens) + cached * cached_tokens
+        return (prompt + self.completion * completion_tokens) / _MILLION
+
+    def of_usage(self, usage: Mapping[str, Any] | None) -> Decimal | None:
+        """The credits of an answer, None if it does not count its tokens."""
+        prompt = token_count(usage, "prompt_tokens")
+        completion = token_count(usage, "completion_tokens")
+        if prompt is None or completion is None:
+            return None
+        return self.cost(prompt, completion, cached_tokens(usage) or 0)
+
+    def worst(self, body: Mapping[str, Any]) -> Decimal:
+        """No request costs more: a token of the prompt has at least one byte."""
+        most = prompt_bytes(body)
+        dearest = self.cached_prompt is not None and self.cached_prompt > self.prompt
+        return self.cost(most, max_completion_tokens(body), most if dearest else 0)
+
+
+def prices_of(
+    table: Mapping[str, Mapping[str, float]], aliases: Mapping[str, str]
+) -> dict[str, Price]:
+    """The prices of the configuration by model id; its names may be aliases."""
+    return {
+        aliases.get(model, model): Price(**{name: Decimal(str(row[name])) for name in row})
+        for model, row in table.items()
+    }
+
+
+def worst_of(
+    body: Mapping[str, Any],
+    fallbacks: Sequence[str],
+    prices: Mapping[str, Price],
+    requests: int = 1,
+) -> Decimal | None:
+    """The most that a request may cost; None if one of its models has no price.
+
+    Args:
+        fallbacks: models that may be asked in the place of the body's.
+        requests: how many may be sent.
+    """
+    found = [prices.get(model) for model in (str(body.get("model")), *fallbacks)]
+    worst = [price.worst(body) for price in found if price is not None]
+    return max(worst) * requests if len(worst) == len(found) else None
+
+
+def max_completion_tokens(body: Mapping[str, Any]) -> int:
+    """Of all answers that the request asks for."""
+    found = (body.get("max_completion_tokens"), body.get("max_tokens"))
+    most = next((n for n in found if isinstance(n, int) and n > 0), DEFAULT_MAX_TOKENS)
+    answers = body.get("n")
+    return most * (answers if isinstance(answers, int) and answers > 0 else 1)
+
+
+def prompt_bytes(body: Mapping[str, Any]) -> int:
+    """UTF-8 bytes of everything that the model reads, the frame of each message included."""
+    read = {name: body[name] for name in ("messages", "tools", "response_format") if name in body}
+    return len(json.dumps(read, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def prompt_tokens(body: Mapping[str, Any]) -> int:
+    """An estimate: four bytes each. Nobody has a tokenizer for every model."""
+    return -(-prompt_bytes(body) // BYTES_A_TOKEN)
+
+
+_SECONDS = 5.0  # prices are worth a short question, not a wait
+
+
+def known_prices(run: Runtime, settings: Settings, models: Sequence[str]) -> dict[str, Price]:
+    """Prices by model id; the endpoint is asked only if the configuration lacks one of `models`.
+
+    Raises:
+        ConfigError: the prices of the configuration are none.
+    """
+    table = profiles.load(run.terminal.env).prices()
+    configured = prices_of(table, settings.aliases)
+    if all(model in configured for model in models) or not _may_ask(run, settings):
+        return configured
+    return {**_of_endpoint(run, settings), **configured}
+
+
+def _may_ask(run: Runtime, settings: Settings) -> bool:
+    """Not by itself where the key can be read only once, or is asked for each time."""
+    asks_for_key = settings.api_key_command or run.flags.get("key_file") == STDIN
+    return settings.price_scale is not None or not asks_for_key
+
+
+def _of_endpoint(run: Runtime, settings: Settings) -> dict[str, Price]:
+    """The prices that GET /models names in a known unit; none if it cannot be asked."""
+    brief = replace(settings, retries=0, timeout=min(settings.timeout or _SECONDS, _SECONDS))
+    from ocx.keys.client import open_client  # httpx, only if it is asked
+
+    try:
+        with open_client(run.with_flags(quiet=True), brief) as client:
+            models = model_facts(client.models().json)
+    except OcxError:
+        return {}
+    scale = settings.price_scale
+    found = {each.id: _in_credits(each.price, scale) for each in models if each.price}
+    return {name: price for name, price in found.items() if price is not None}
+
+
+def _in_credits(price: ModelPrice, scale: float | None) -> Price | None:
+    """None if the unit is not known, or if tokens are not all that is charged."""
+    if price.more or not (price.in_credits or scale is not None):
+        return None
+    factor = Decimal(1) if price.in_credits or scale is None else Decimal(str(scale))
+    cached = None if price.cached_prompt is None else price.cached_prompt * factor
+    return Price(price.prompt * factor, price.completion * factor, cached)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.answer import Answer, SurrogateJoiner, unknown_reason
 from ocx.api.message import media_words
 from ocx.api.types import Delta
-from ocx.chat.attempts import CUT_AT_LIMIT, was_cut
-from ocx.chat.exchange import DeltaSink
+from ocx.chat.exchange import CUT_AT_LIMIT, DeltaSink, was_cut
 from ocx.chat.options import ChatOptions, OutputOptions
 from ocx.output.answer_writers import (
     GatheringSink,

@@ -8,17 +8,19 @@ from typing import Any
 
 from ocx.api.http import encode, request_preview
 from ocx.api.urls import CHAT_PATH, join
-from ocx.chat.credits import check_minimum, refuse_play_money, threshold
-from ocx.chat.delivery import open_output
-from ocx.chat.options import ChatOptions
-from ocx.chat.parameters import parse_options, parse_params
-from ocx.chat.prices import (
+from ocx.chat.credits import (
     ESTIMATED,
+    check_minimum,
     known_prices,
     max_completion_tokens,
     prompt_tokens,
+    refuse_play_money,
+    threshold,
     worst_of,
 )
+from ocx.chat.delivery import open_output
+from ocx.chat.options import ChatOptions
+from ocx.chat.parameters import parse_options, parse_params
 from ocx.chat.request import Request
 from ocx.config.paths import templates_dir
 from ocx.config.settings import Settings

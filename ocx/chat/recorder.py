@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from ocx.chat.attempts import Trip
-from ocx.chat.exchange import Recorder
+from ocx.chat.exchange import Recorder, Trip
 from ocx.chat.options import ConversationOptions
 from ocx.chat.request import Request
 from ocx.config.paths import state_dir

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from ocx.chat.attempts import Body
 from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
-from ocx.chat.exchange import ChatRunner
+from ocx.chat.exchange import Body, ChatRunner
 from ocx.chat.options import ChatOptions
 from ocx.chat.request import Request, prepare, prepare_settings, refuse_several
 from ocx.runtime import Runtime

@@ -14,7 +14,7 @@ from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits, Step, Task, Wait
 from ocx.batch.result import Outcome
 from ocx.batch.row import Row
-from ocx.chat.prices import Price
+from ocx.chat.credits import Price
 from ocx.errors import NetworkError
 from tests.batch.simulation import Simulation, answer, lost, rows
 

@@ -22,7 +22,7 @@ from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.result import Answer, Failure, Result
 from ocx.batch.row import Row, hash_request
 from ocx.batch.summary import Summary
-from ocx.chat.prices import Price
+from ocx.chat.credits import Price
 from ocx.errors import (
     BelowError,
     InvalidAnswerError,

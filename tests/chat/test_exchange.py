@@ -17,9 +17,8 @@ import pytest
 from ocx.api import Client, Delta, Endpoint
 from ocx.api.answer import Answer
 from ocx.api.usage import Cost
-from ocx.chat.attempts import Trip
 from ocx.chat.credits import Credits
-from ocx.chat.exchange import ChatRunner, DeltaSink
+from ocx.chat.exchange import ChatRunner, DeltaSink, Trip
 from ocx.chat.options import AnswerChecks, CreditLimits
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
@@ -119,7 +118,7 @@ import sys
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.api import Client, Endpoint
-from ocx.chat.attempts import Trip
+from ocx.chat.exchange import Trip
 from ocx.chat.credits import Credits
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import AnswerChecks, CreditLimits

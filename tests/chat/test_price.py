@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ocx.chat.prices import Price, prices_of
+from ocx.chat.credits import Price, prices_of
 
 PRICE = Price(Decimal(5), Decimal(15))
 

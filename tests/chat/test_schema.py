@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from ocx.api.error_response import from_response
-from ocx.chat.attempts import refuses_format
+from ocx.chat.exchange import refuses_format
 from ocx.chat.schema import Schema, is_strict, parse_json, read_schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.errors import InvalidAnswerError, UsageError

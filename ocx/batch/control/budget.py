@@ -24,7 +24,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from ocx.batch.result import Answer
-from ocx.chat.prices import Price, worst_of
+from ocx.chat.credits import Price, worst_of
 
 MARGIN = Decimal("1.5")
 _SHARE = 8
