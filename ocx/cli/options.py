@@ -43,9 +43,15 @@ def option(
     default: Any = None,
     minimum: int | None = None,
     maximum: int | None = None,
+    *,
+    heading: str | None = None,
 ) -> Any:
-    """A field of a group: the option, and its value where it is not given."""
-    return field(default=default, metadata={"option": Option(usage, help, minimum, maximum)})
+    """The default of a command's parameter or of a group's field: the option and its own default.
+
+    A parameter that must be given is `Annotated[TYPE, Option(…)]`.
+    """
+    declared = Option(usage, help, minimum, maximum, heading)
+    return field(default=default, metadata={"option": declared})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import Field, fields, replace
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
@@ -55,12 +55,15 @@ Command = Callable[..., None]
 def with_options(command: Command, *, hidden: bool = True) -> Command:
     """`command` as Typer is to see it: options instead of its groups and its `Runtime`."""
     signature = inspect.signature(command, eval_str=True)
-    own = list(signature.parameters.values())[1:]
+    own = [_with_default(each) for each in list(signature.parameters.values())[1:]]
     # Not issubclass: what a group is made of is imported by those who have one.
     groups = {p.name: p.annotation for p in own if hasattr(p.annotation, "heading")}
-    words = [_parameter(p.name, p.annotation, p.default) for p in own if p.name not in groups]
-    for group in groups.values():
-        words += _group_parameters(group)
+    words: list[inspect.Parameter] = []
+    for each in own:
+        if each.name in groups:
+            words += _group_parameters(each.annotation)
+        else:
+            words.append(_parameter(each.name, each.annotation, each.default))
     taken = {parameter.name for parameter in words}
     words += [
         _parameter(name, Annotated[kind | None, option], None, hidden=hidden)
@@ -87,6 +90,16 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     run.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in every}
     return run
+
+
+def _with_default(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A parameter whose default is an `option`, with the option in its annotation."""
+    if not isinstance(parameter.default, Field):
+        return parameter
+    return parameter.replace(
+        default=parameter.default.default,
+        annotation=Annotated[parameter.annotation, parameter.default.metadata["option"]],
+    )
 
 
 def _group_parameters(group: type[OptionGroup]) -> Iterator[inspect.Parameter]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
 from ocx.chat.parameters import parse_fields
-from ocx.cli.options import Option, Text, Texts
+from ocx.cli.options import Option, Text, Texts, option
 from ocx.errors import UsageError
 from ocx.jsontext import compact
 from ocx.keys.client import open_client
@@ -28,18 +28,16 @@ def api(
     run: Runtime,
     method: Annotated[str, Option("METHOD", "GET, POST, …")],
     path: Annotated[str, Option("PATH", "Below the base URL: models, chat/completions, …")],
-    raw_field: Annotated[
-        Texts, Option("--raw-field -f K=V", "A field with a text (repeatable).", heading=_BODY)
-    ] = (),
-    field: Annotated[
-        Texts, Option("--field -F K=JSON", "A field with JSON (repeatable).", heading=_BODY)
-    ] = (),
-    input_: Annotated[
-        Text, Option("--input FILE", "Send this file, as it is; - is stdin.", heading=_BODY)
-    ] = None,
-    include: Annotated[
-        bool, Option("--include -i", "Print the status and the headers, too.", heading="Output")
-    ] = False,
+    raw_field: Texts = option(
+        "--raw-field -f K=V", "A field with a text (repeatable).", (), heading=_BODY
+    ),
+    field: Texts = option(
+        "--field -F K=JSON", "A field with JSON (repeatable).", (), heading=_BODY
+    ),
+    input_: Text = option("--input FILE", "Send this file, as it is; - is stdin.", heading=_BODY),
+    include: bool = option(
+        "--include -i", "Print the status and the headers, too.", False, heading="Output"
+    ),
 ) -> None:
     """Send a raw request and print the answer as it came.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
-from ocx.cli.options import Option, Text
+from ocx.cli.options import Text, option
 from ocx.commands import waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.filters import parse_age
@@ -39,40 +39,29 @@ _OVER = "7d"
 
 def balance(
     run: Runtime,
-    minimum: Annotated[
-        Text, Option("--min N", "Exit 12 where fewer credits are left.", heading=_LIMITS)
-    ] = None,
-    warn: Annotated[
-        Text, Option("--warn N", "Warn on stderr where fewer are left.", heading=_LIMITS)
-    ] = None,
-    days: Annotated[
-        bool, Option("--days", "For how many days they last, by what was spent.", heading=_LASTING)
-    ] = False,
-    over: Annotated[
-        Text, Option("--over AGE", "Look back this long (7d).", heading=_LASTING)
-    ] = None,
-    least_days: Annotated[
-        Text, Option("--min-days N", "Exit 12 where they last for fewer days.", heading=_LASTING)
-    ] = None,
-    currency: Annotated[
-        Text, Option("--currency CODE", "Which balance to read, of several.", heading=_LIMITS)
-    ] = None,
-    accept_guess: Annotated[
-        bool,
-        Option(
-            "--accept-guess", "Let --min pass on a number that may mean another.", heading=_LIMITS
-        ),
-    ] = False,
-    raw: Annotated[
-        bool, Option("--raw", "Print the answer as the server sent it.", heading=_OUTPUT)
-    ] = (False),
-    format_: Annotated[
-        Text,
-        Option(f"--format {_FORMATS}", "How to print it; text is the default.", heading=_OUTPUT),
-    ] = None,
-    output: Annotated[
-        Text, Option("--output -o FILE", "Replace this file, in one step.", heading=_OUTPUT)
-    ] = None,
+    minimum: Text = option("--min N", "Exit 12 where fewer credits are left.", heading=_LIMITS),
+    warn: Text = option("--warn N", "Warn on stderr where fewer are left.", heading=_LIMITS),
+    days: bool = option(
+        "--days", "For how many days they last, by what was spent.", False, heading=_LASTING
+    ),
+    over: Text = option("--over AGE", "Look back this long (7d).", heading=_LASTING),
+    least_days: Text = option(
+        "--min-days N", "Exit 12 where they last for fewer days.", heading=_LASTING
+    ),
+    currency: Text = option(
+        "--currency CODE", "Which balance to read, of several.", heading=_LIMITS
+    ),
+    accept_guess: bool = option(
+        "--accept-guess",
+        "Let --min pass on a number that may mean another.",
+        False,
+        heading=_LIMITS,
+    ),
+    raw: bool = option("--raw", "Print the answer as the server sent it.", False, heading=_OUTPUT),
+    format_: Text = option(
+        f"--format {_FORMATS}", "How to print it; text is the default.", heading=_OUTPUT
+    ),
+    output: Text = option("--output -o FILE", "Replace this file, in one step.", heading=_OUTPUT),
 ) -> None:
     """Show the credits left on the account.
 

@@ -14,7 +14,7 @@ from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
 from ocx.batch.setup import make_setup
 from ocx.batch.verify import Verification
-from ocx.cli.options import Option
+from ocx.cli.options import Option, option
 from ocx.output.results import write_json, write_json_line
 from ocx.runtime import Runtime
 
@@ -38,10 +38,9 @@ def verify(
     run: Runtime,
     source: Annotated[str, Option("IN", "The rows of the run.")],
     outputs: Annotated[tuple[Path, ...], Option("OUT", "Its output, or those of all shards.")],
+    *,
+    failed: bool = option("--failed", "Print the rows that are missing or failed.", False),
     form: RowForm,
-    failed: Annotated[
-        bool, Option("--failed", "Print the rows that are missing or failed.")
-    ] = False,
 ) -> None:
     """Check that an output holds every row of its input, once and answered.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from ocx.cli.options import Option
+from ocx.cli.options import option
 from ocx.commands import waiting
 from ocx.doctor import machine
 from ocx.doctor.machine import Check, failed, ok, skipped, system, warning
@@ -25,9 +25,7 @@ _ACCOUNT = ("models", "balance")
 
 def doctor(
     run: Runtime,
-    chat: Annotated[
-        bool, Option("--chat", "Ask a model one tiny thing, too; it costs credits.")
-    ] = False,
+    chat: bool = option("--chat", "Ask a model one tiny thing, too; it costs credits.", False),
 ) -> None:
     """Find out what is wrong, and what to do about it.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-from ocx.cli.options import Option, Text, Texts
+from ocx.cli.options import Text, Texts, option
 from ocx.errors import UsageError, cannot_run
 from ocx.keys.tool_environment import ToolEnvironment, tool_environment
 from ocx.output import environment
@@ -15,17 +15,14 @@ from ocx.output.environment import append, command
 from ocx.runtime import Runtime
 
 _FORMATS = (*environment.FORMATS, "github")
+_FORMAT = f"--format {'|'.join(_FORMATS)}"
 
 
 def env(
     run: Runtime,
-    format_: Annotated[
-        Text, Option(f"--format {'|'.join(_FORMATS)}", "How to write them; sh is the default.")
-    ] = None,
-    model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None,
-    reveal: Annotated[
-        bool, Option("--reveal", "Print the key, on a terminal and in CI too.")
-    ] = False,
+    format_: Text = option(_FORMAT, "How to write them; sh is the default."),
+    model: Text = option("--model -m ID", "Model id or alias."),
+    reveal: bool = option("--reveal", "Print the key, on a terminal and in CI too.", False),
 ) -> None:
     """Print endpoint and key as variables for other tools.
 
@@ -74,8 +71,8 @@ def _write_github(run: Runtime, found: ToolEnvironment) -> None:
 
 def exec_(
     run: Runtime,
-    words: Annotated[Texts, Option("-- CMD", "The program and its arguments, after `--`.")] = (),
-    model: Annotated[Text, Option("--model -m ID", "Model id or alias.")] = None,
+    words: Texts = option("-- CMD", "The program and its arguments, after `--`.", ()),
+    model: Text = option("--model -m ID", "Model id or alias."),
 ) -> None:
     """Run a program with the endpoint and key in its environment.
 

@@ -8,7 +8,7 @@ from importlib.resources import as_file
 from importlib.resources.abc import Traversable
 from typing import Annotated
 
-from ocx.cli.options import Option, Texts
+from ocx.cli.options import Option, Texts, option
 from ocx.docs.viewer import environment, exit_codes, guide, page_text, shipped
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
@@ -25,15 +25,14 @@ _TABLES = {"exit-codes": exit_codes, "environment": environment}
 GUIDES = ("zh", "ms")
 """Short guides in other languages."""
 TOPICS = (*_PAGES, *GUIDES)
+_TOPIC = f"A command, or a topic: {', '.join(TOPICS)}."
 SCRIPTS = {"bash": "ocx.bash", "zsh": "_ocx", "fish": "ocx.fish"}
 """The shells, and the files of their scripts in `completions/`."""
 
 
 def help_(
     run: Runtime,
-    topic: Annotated[
-        Texts, Option("[TOPIC]...", f"A command, or a topic: {', '.join(TOPICS)}.")
-    ] = (),
+    topic: Texts = option("[TOPIC]...", _TOPIC, ()),
 ) -> None:
     """Show the manual of a command or a topic.
 

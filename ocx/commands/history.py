@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from ocx.cli.options import Option, OptionGroup, Text, Texts
+from ocx.cli.options import Option, OptionGroup, Text, Texts, option
 from ocx.commands import Yes
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
@@ -31,10 +31,8 @@ class CallFilters(OptionGroup):
 
     heading = _FILTERS
 
-    since: Annotated[
-        Text, Option("--since TIME", "From this date (2026-01-31), or age (7d) on.")
-    ] = None
-    until: Annotated[Text, Option("--until TIME", "Before this date or age.")] = None
+    since: Text = option("--since TIME", "From this date (2026-01-31), or age (7d) on.")
+    until: Text = option("--until TIME", "Before this date or age.")
     model: _Model = None
     conversation: _Conversation = None
 
@@ -45,7 +43,7 @@ class CallFilters(OptionGroup):
 
 @dataclass(frozen=True)
 class FirstCalls(CallFilters):
-    limit: Annotated[int, Option("--limit N", "How many at most.", 1)] = 20
+    limit: int = option("--limit N", "How many at most.", 20, minimum=1)
 
 
 def list_(run: Runtime, chosen: FirstCalls) -> None:
@@ -58,12 +56,10 @@ def list_(run: Runtime, chosen: FirstCalls) -> None:
 
 def show(
     run: Runtime,
-    id_: Annotated[
-        int | None, Option("ID", "Id from `ocx history list`; without one, the last call.")
-    ] = None,
-    as_request: Annotated[
-        bool, Option("--request", "Print the request, as --messages and `ocx batch` read it.")
-    ] = False,
+    id_: int | None = option("ID", "Id from `ocx history list`; without one, the last call."),
+    as_request: bool = option(
+        "--request", "Print the request, as --messages and `ocx batch` read it.", False
+    ),
 ) -> None:
     """Show one call: what was sent, what came, what it took."""
     if as_request and run.json:
@@ -97,13 +93,11 @@ def search(
 
 def rm(
     run: Runtime,
-    ids: Annotated[tuple[int, ...], Option("[ID]...", "Calls to remove.")] = (),
-    older_than: Annotated[
-        Text, Option("--older-than AGE", "All that are older (30d, 12h, 2w).")
-    ] = None,
+    ids: tuple[int, ...] = option("[ID]...", "Calls to remove.", ()),
+    older_than: Text = option("--older-than AGE", "All that are older (30d, 12h, 2w)."),
     model: _Model = None,
     conversation: _Conversation = None,
-    everything: Annotated[bool, Option("--all", "All calls, and all balances.")] = False,
+    everything: bool = option("--all", "All calls, and all balances.", False),
     yes: Yes = False,
 ) -> None:
     """Remove calls from the history.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ocx.cli.options import Option
+from ocx.cli.options import Option, option
 from ocx.commands import Yes
 from ocx.config.profiles import load, users_of
 from ocx.config.values import composed
@@ -73,7 +73,7 @@ def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
 def show(
     run: Runtime,
     name: KeyName,
-    reveal: Annotated[bool, Option("--reveal", "Print the key itself.")] = False,
+    reveal: bool = option("--reveal", "Print the key itself.", False),
 ) -> None:
     """Show a key, masked unless --reveal is given."""
     key = stored_key(load_keys(run.terminal.env), name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from ocx.cli.options import Option, Text
+from ocx.cli.options import Text, option
 from ocx.commands import waiting
 from ocx.commands.keys import KeyName
 from ocx.config.profiles import load, users_of
@@ -26,9 +26,7 @@ from ocx.secret import Secret
 def add(
     run: Runtime,
     name: KeyName = "main",
-    no_check: Annotated[
-        bool, Option("--no-check", "Store it without asking the endpoint.")
-    ] = False,
+    no_check: bool = option("--no-check", "Store it without asking the endpoint.", False),
 ) -> None:
     """Store a key under NAME.
 
@@ -93,8 +91,8 @@ class Checked(NamedTuple):
 
 def check(
     run: Runtime,
-    name: Annotated[Text, Option("[NAME]", "A stored key; else the one in force.")] = None,
-    all_: Annotated[bool, Option("--all", "Check every stored key.")] = False,
+    name: Text = option("[NAME]", "A stored key; else the one in force."),
+    all_: bool = option("--all", "Check every stored key.", False),
 ) -> None:
     """Ask the endpoint whether a key is valid.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from ocx.api.models import ModelFacts, model_facts, model_ids
-from ocx.cli.options import Option, Text
+from ocx.cli.options import Text, option
 from ocx.commands import waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError
@@ -37,13 +37,9 @@ _FIRST_TO_GO = ("MODALITIES", "OWNER", "PRICE/M", "CONTEXT", "SHUTDOWN")
 
 def models(
     run: Runtime,
-    filter_: Annotated[Text, Option("[FILTER]", "Part of an id, or a glob.")] = None,
-    exists: Annotated[
-        bool, Option("--exists", "Print nothing; exit 7 where FILTER is no model id.")
-    ] = False,
-    columns: Annotated[
-        bool, Option("--columns", "In a pipe, all that is said of each, as TSV.")
-    ] = False,
+    filter_: Text = option("[FILTER]", "Part of an id, or a glob."),
+    exists: bool = option("--exists", "Print nothing; exit 7 where FILTER is no model id.", False),
+    columns: bool = option("--columns", "In a pipe, all that is said of each, as TSV.", False),
 ) -> None:
     """List the models that the account may use.
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-from ocx.cli.options import Option, Text
+from ocx.cli.options import Option, Text, option
 from ocx.commands import Yes
 from ocx.config.paths import serve_database
 from ocx.errors import CreditsError, OcxError, UsageError
@@ -53,13 +53,13 @@ _ENTRIES = (
 
 def keys(
     run: Runtime,
-    action: Annotated[str, Option("[list|add|rotate|revoke]", "What to do.")] = "list",
-    name: Annotated[Text, Option("[NAME]", "Name of the key.")] = None,
+    action: str = option("[list|add|rotate|revoke]", "What to do.", "list"),
+    name: Text = option("[NAME]", "Name of the key."),
     account: _Owner = "default",
-    expires: Annotated[_Limit, Option("--expires DAYS", "Good for so many days.", 1)] = None,
-    rpm: Annotated[_Limit, Option("--rpm N", "Requests a minute.", 1)] = None,
-    concurrency: Annotated[_Limit, Option("--concurrency N", "Requests at once.", 1)] = None,
-    grant: Annotated[Text, Option("--grant N", "First credits of a new account.")] = None,
+    expires: _Limit = option("--expires DAYS", "Good for so many days.", minimum=1),
+    rpm: _Limit = option("--rpm N", "Requests a minute.", minimum=1),
+    concurrency: _Limit = option("--concurrency N", "Requests at once.", minimum=1),
+    grant: Text = option("--grant N", "First credits of a new account."),
     db: _Db = None,
 ) -> None:
     """List, add, rotate or revoke keys of the local server.
@@ -153,8 +153,8 @@ def _state(key: Key) -> str:
 
 def grant(
     run: Runtime,
-    amount: Annotated[str, Option("[CREDITS]", "How many, with up to six decimals.")] = "500",
-    take: Annotated[bool, Option("--take", "Take them away instead.")] = False,
+    amount: str = option("[CREDITS]", "How many, with up to six decimals.", "500"),
+    take: bool = option("--take", "Take them away instead.", False),
     account: _Owner = "default",
     db: _Db = None,
 ) -> None:
@@ -183,8 +183,8 @@ def grant(
 
 def ledger(
     run: Runtime,
-    account: Annotated[Text, Option("--account NAME", "Only this account.")] = None,
-    jsonl: Annotated[bool, Option("--jsonl", "One JSON document a line: the export.")] = False,
+    account: Text = option("--account NAME", "Only this account."),
+    jsonl: bool = option("--jsonl", "One JSON document a line: the export.", False),
     db: _Db = None,
 ) -> None:
     """Show every movement of credits, oldest first."""
