@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -281,67 +280,3 @@ def test_the_library_raises_what_stopped_it(server: ChatServer) -> None:
     server.answer([answers.error(402)], path=CHAT)
     with pytest.raises(CreditsError):
         list(ocx.batch.run(["a", "b"], Endpoint(server.base_url, KEY), workers=2))
-
-
-_CHILD = """
-import sys
-from pathlib import Path
-sys.path.insert(0, ".")
-from ocx.api.types import Endpoint
-from ocx.batch.connection import Connection
-from ocx.batch.control.settings import RunLimits
-from ocx.batch.batch_run import BatchRun
-from ocx.batch.output.ordered import Window, spool_path
-from ocx.batch.row_formats import BatchRows
-from ocx.batch.store import Store
-from tests.batch.fakes import rows
-
-url, out, count, kill = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-ordered = sys.argv[5] == "ordered"
-store = Store(out, BatchRows(), resume=True)
-window = Window(spool_path(out), 64) if ordered else None
-endpoint = Endpoint(url, None, retries=0, allow_http=True)
-run = BatchRun(rows(count), Connection(endpoint), url, RunLimits(8), store=store,
-          window=window, total=count)
-if kill >= 0:
-    import os, signal
-    written = 0
-    def take(results):
-        global written
-        written += len(results)
-        if written >= kill:
-            os.kill(os.getpid(), signal.SIGKILL)
-    run.run(take)
-else:
-    run.run()
-store.close()
-if window: window.close()
-print(run.summary.maybe_paid_twice, run.summary.done, run.summary.skipped)
-"""
-
-
-def child(*args: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", _CHILD, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-@pytest.mark.parametrize("mode", ["ordered", "unordered"])
-def test_after_kill_9_at_many_moments_every_row_is_written_once(
-    server: ChatServer, tmp_path: Path, mode: str
-) -> None:
-    """No finished row is sent again; what was in flight is at most what the summary says."""
-    server.answer([completion("Hi")], path=CHAT)
-    out, count = tmp_path / "out.jsonl", 150
-    for kill in (1, 7, 30, 2, 50, -1):
-        before = len(out.read_bytes().splitlines()) if out.exists() else 0
-        ended = child(server.base_url, out, count, kill, mode)
-        assert ended.returncode in {0, -9}, ended.stderr
-        assert len(out.read_bytes().splitlines()) >= before
-    said = int(ended.stdout.split()[0])
-    found = [json.loads(line)["custom_id"] for line in out.read_text().splitlines()]
-    assert sorted(found) == sorted(f"r{number}" for number in range(count))
-    if mode == "ordered":
-        assert found == [f"r{number}" for number in range(count)]
-    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
-    # Five deaths: at each, eight requests in flight and sixteen answers not written at most.
-    assert len(server.requests) - count <= said <= 5 * (8 + 16)

@@ -17,9 +17,9 @@ from ocx.batch import records
 from ocx.batch.input import FileInput, read_rows, unique
 from ocx.batch.records import Format, format_of
 from ocx.batch.request_builder import RequestBuilder
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import BadRow, Row, check_expectation, read_expectation
 from ocx.chat.templates import Template, parse_template
-from ocx.errors import UsageError
+from ocx.errors import InvalidAnswerError, UsageError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 
@@ -285,3 +285,38 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         list(FileInput(tmp_path / "x", "jsonl", RequestBuilder()).rows())
     with pytest.raises(UsageError, match="it is a folder"):
         list(FileInput(tmp_path, "jsonl", RequestBuilder()).rows())
+
+
+AGE = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+
+
+@pytest.mark.parametrize(
+    ("expect", "good", "bad"),
+    [
+        ({"contains": "Paris"}, "It is Paris.", "It is Rome."),
+        ({"contains": ["a", "b"]}, "ba", "a"),
+        ({"regex": r"^\d+$"}, "42", "x"),
+        ({"equals": "yes"}, " yes\n", "yes!"),
+        ({"schema": AGE}, '{"age": 3}', '{"age": "3"}'),
+        ({"contains": "a", "equals": "abc"}, "abc", "ab"),
+    ],
+)
+def test_expectations(expect: dict[str, Any], good: str, bad: str) -> None:
+    assert read_expectation({"expect": expect}) == expect
+    check_expectation(expect, good)
+    with pytest.raises(InvalidAnswerError, match="expected "):
+        check_expectation(expect, bad)
+
+
+@pytest.mark.parametrize(
+    "expect", [{"contains": 3}, {"contains": [3]}, {"regex": 3}, {"schema": "x"}, {"regex": "["}]
+)
+def test_what_is_no_expectation(expect: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expects"):
+        read_expectation({"expect": expect})
+
+
+def test_an_answer_is_shown_short_in_the_error() -> None:
+    with pytest.raises(InvalidAnswerError) as caught:
+        check_expectation({"equals": "x"}, "long " * 1000)
+    assert len(caught.value.message) < 150

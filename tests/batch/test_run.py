@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ocx.batch.batch_run import BatchRun
-from ocx.batch.control.settings import RunLimits, Stop, parse_max_failures
+from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.input import RowStream
 from ocx.batch.result import Failure, Outcome, Result
 from ocx.batch.row import BadRow, Row
@@ -75,24 +75,6 @@ def test_a_bad_row_of_an_input_is_an_error_row(tmp_path: Path) -> None:
     assert sorted(ids(out)) == ["line-2", "r0"]
     assert run.summary.examples["usage"].message == "line 2 is not JSON"
     assert run.summary.exit_code() == 2
-
-
-def test_nothing_left_of_402_but_what_was_answered(tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    broke = Failure(CreditsError("no credits", status=402))
-    run = run_to(out, Server(lambda _row: broke), rows(50), total=50)
-    assert out.read_bytes() == b""
-    assert (run.summary.unsent, run.summary.failed) == (50, 0)
-    assert run.summary.exit_code() == 5
-
-
-def test_max_failures_of_one_permanent_class_end_with_its_code(tmp_path: Path) -> None:
-    settings = RunLimits(2, max_failures=[parse_max_failures("3")])
-    run = run_to(
-        tmp_path / "out.jsonl", Server(lambda _row: BAD), rows(50), total=50, settings=settings
-    )
-    assert run.summary.exit_code() == 7
-    assert run.summary.unsent > 40
 
 
 class Held:
