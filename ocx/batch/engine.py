@@ -169,10 +169,13 @@ class Engine:
         """What may be done now; a wait sets the alarm, the end of all is told."""
         if self._error is not None:
             return Step.FINISHED
-        held, scheduler = self.delivered - self.taken, self._scheduler
-        if held and held + scheduler.in_flight >= scheduler.window.limit and not scheduler.stop:
-            self._starving = True
-            return Wait()
+        scheduler = self._scheduler
+        if self.delivered > self.taken:
+            self._starving = True  # before it is counted: what is let go then wakes
+            held = self.delivered - self.taken
+            if held + scheduler.in_flight >= scheduler.window.limit and not scheduler.stop:
+                return Wait()
+            self._starving = False
         action = scheduler.next(self._clock())
         if isinstance(action, Task):
             self._journal.begin(id_key(action.row.id))

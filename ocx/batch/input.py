@@ -168,7 +168,7 @@ class FileInput:
             request; also if there is no row.
         """
         if self.form != "jsonl":
-            _check_columns(self.builder, self.columns(), str(self.path))
+            check_columns(self.builder, self.columns(), str(self.path))
         plan, select, count = Plan(), self.selection, 0
         problems, changed = Problems(), Problems()
 
@@ -235,7 +235,7 @@ class StreamInput:
     def plan(self, *_: object) -> Plan | None:
         """Waits for the first row of a table: nothing is sent before its columns are known."""
         if self.form in {"csv", "tsv"}:
-            _check_columns(self._builder, self.columns(), "stdin")
+            check_columns(self._builder, self.columns(), "stdin")
         return None
 
     def chosen(self, _plan: Plan | None) -> RowStream:
@@ -334,8 +334,3 @@ def unique(rows: Rows, expected: int = 0) -> Rows:
         else:
             message = f"has the id {row.id!r} of line {first}"
             yield BadRow(line_id(row.line), row.line, message, row.source)
-
-
-def _check_columns(builder: RequestBuilder, columns: Sequence[str], name: str) -> None:
-    if columns:  # else what is wrong with the header is told with its line
-        check_columns(builder, columns, name)

@@ -59,21 +59,32 @@ class RequestBuilder:
             path, body = self._request(fields)
             expect = read_expectation(fields)
             if escaped:
-                _check_text(body)
+                json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            problem = "holds half a surrogate pair, which is not UTF-8"
+            return BadRow(row_id, line, problem, fields)
         except OcxError as error:
             return BadRow(row_id, line, error.message, fields)
         return Row(row_id, line, body, path, fields, expect)
 
     def _id(self, line: int, fields: Mapping[str, Any]) -> str:
-        if self.id_column is not None:
-            column = known_as(self.id_column, fields)
-            if column is None:
-                raise UsageError(f"has no field {self.id_column} for the id")
-            return _checked_id(fields[column])
-        for name in ("custom_id", "id"):
-            if fields.get(name) is not None:
-                return _checked_id(fields[name])
-        return line_id(line)
+        if self.id_column is None:
+            value = fields.get("custom_id")
+            value = fields.get("id") if value is None else value
+            if value is None:
+                return line_id(line)
+        elif (column := known_as(self.id_column, fields)) is not None:
+            value = fields[column]
+        else:
+            raise UsageError(f"has no field {self.id_column} for the id")
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise UsageError("has an id that is neither a text nor a whole number")
+        text = str(value)
+        if not text.strip():
+            raise UsageError("has an empty id")
+        if len(text) > _MAX_ID:
+            raise UsageError(f"has an id of more than {_MAX_ID} characters")
+        return text
 
     def _request(self, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         if self.template is not None:
@@ -157,11 +168,13 @@ def check_columns(builder: RequestBuilder, columns: Sequence[str], name: str) ->
     """Check that the rows of a table, all alike, can become requests of their own.
 
     Args:
-        columns: those of the file `name`.
+        columns: those of the file `name`; none if its header is wrong.
 
     Raises:
         UsageError: a column that is named is not there, or none is named.
     """
+    if not columns:
+        return  # what is wrong with the header is told with its line
     template = builder.template
     listed = _listed(columns, _MANY, f", and {len(columns) - _MANY} more")
     missing = _missing_fields(template, columns) if template is not None else []
@@ -209,17 +222,6 @@ def _listed(names: Iterable[str], most: int, more: str) -> str:
     return ", ".join(found[:most]) + (more if len(found) > most else "")
 
 
-def _checked_id(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise UsageError("has an id that is neither a text nor a whole number")
-    text = str(value)
-    if not text.strip():
-        raise UsageError("has an empty id")
-    if len(text) > _MAX_ID:
-        raise UsageError(f"has an id of more than {_MAX_ID} characters")
-    return text
-
-
 def _path(fields: Mapping[str, Any]) -> str:
     method = fields.get("method", "POST")
     if method != "POST":
@@ -245,10 +247,3 @@ def _attached(prompt: str, value: Any) -> Any:
     if not all(isinstance(source, str) and source != "-" for source in sources):
         raise UsageError("has an attachment that is not a file name or URL")
     return content(prompt, read_attachments(sources, (), bytes))
-
-
-def _check_text(body: Mapping[str, Any]) -> None:
-    try:
-        json.dumps(body, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise UsageError("holds half a surrogate pair, which is not UTF-8") from None
