@@ -73,34 +73,28 @@ def version() -> Check:
 
 def programs(env: Env) -> Check:
     """Every `ocx` on PATH: an unrelated npm program has that name, too."""
-    found = list(_programs(env))
-    if len(found) > 1:
-        return warning(
-            "programs",
-            f"{len(found)} different ocx on PATH: {', '.join(found)}",
-            f"the shell runs {found[0]}; remove the other, or call this one opencodex-cli",
-        )
-    if not found:
-        return warning("programs", "no ocx on PATH", "add the folder it was installed to")
-    return ok("programs", found[0])
-
-
-def _programs(env: Env) -> Iterator[str]:
-    seen = set()
+    found: dict[str, str] = {}
     for folder in env.get("PATH", "").split(os.pathsep):
         path = Path(folder or ".") / "ocx"
-        real = os.path.realpath(path)
-        if real not in seen and os.access(path, os.X_OK) and path.is_file():
-            seen.add(real)
-            yield str(path)
+        if os.access(path, os.X_OK) and path.is_file():
+            found.setdefault(os.path.realpath(path), str(path))
+    if not found:
+        return warning("programs", "no ocx on PATH", "add the folder it was installed to")
+    first, *others = found.values()
+    if not others:
+        return ok("programs", first)
+    detail = f"{len(found)} different ocx on PATH: {', '.join(found.values())}"
+    hint = f"the shell runs {first}; remove the other, or call this one opencodex-cli"
+    return warning("programs", detail, hint)
 
 
 def config(settings: Settings, env: Env) -> Check:
     """The file, the profile, the endpoint and where each comes from."""
     path = if_known(config_file, env)
+    is_there = path is not None and not is_out_of_reach(path) and path.exists()
     sources = settings.sources
     detail = (
-        f"{path or 'no home folder'}{'' if _is_there(path) else ' (not there: defaults)'}, "
+        f"{path or 'no home folder'}{'' if is_there else ' (not there: defaults)'}, "
         f"profile {settings.profile} ({sources['profile']}), "
         f"base_url {settings.base_url} ({sources['base_url']}), "
         f"model {settings.model} ({sources['model']})"
@@ -116,9 +110,8 @@ def credentials(env: Env) -> Check:
     if path is None:
         return ok("credentials", "no home folder, so no stored keys (XDG_CONFIG_HOME)")
     if is_out_of_reach(path):
-        return warning(
-            "credentials", f"{path} cannot be reached", "XDG_CONFIG_HOME names another place"
-        )
+        hint = "XDG_CONFIG_HOME names another place"
+        return warning("credentials", f"{path} cannot be reached", hint)
     try:
         keys = load_keys(env)
     except ConfigError as error:
@@ -128,10 +121,6 @@ def credentials(env: Env) -> Check:
     mode = path.stat().st_mode & 0o777
     count = "1 key" if len(keys) == 1 else f"{len(keys)} keys"
     return ok("credentials", f"{path}, mode {mode:04o}, {count}")
-
-
-def _is_there(path: Path | None) -> bool:
-    return path is not None and not is_out_of_reach(path) and path.exists()
 
 
 _FEW = 1024
@@ -150,8 +139,10 @@ def system(env: Env) -> Check:
         facts.append(f"temporary files in {tempfile.gettempdir()}")
     except OSError:
         problems.append(("no folder for temporary files", "TMPDIR names one"))
-    for folder in _folders(env):
-        problems += _problems(folder)
+    for find in (config_dir, state_dir):
+        folder = if_known(find, env)
+        if folder is not None and not is_out_of_reach(folder) and folder.is_dir():
+            problems += _problems(folder)
     if not problems:
         return ok("system", ", ".join(facts))
     found, hints = zip(*problems, strict=True)
@@ -165,13 +156,6 @@ def _line_editing() -> str:
         return "no readline"
     libedit = "libedit" in (readline.__doc__ or "")
     return "libedit (pasted lines are told by their pace)" if libedit else "GNU readline"
-
-
-def _folders(env: Env) -> Iterator[Path]:
-    for find in (config_dir, state_dir):
-        folder = if_known(find, env)
-        if folder is not None and not is_out_of_reach(folder) and folder.is_dir():
-            yield folder
 
 
 def _problems(folder: Path) -> Iterator[tuple[str, str]]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
@@ -70,22 +69,18 @@ def network(settings: Settings) -> Iterator[Check]:
         yield failed("tls", error)  # certificates that cannot be read
         return
     host, port = proxy.host_and_port(proxy_url) if proxy_url else origin(settings.base_url)[1:]
-    yield from _connection(probe.trace, host, port)
-    if probe.error is None:
-        yield from _answer(probe, through_proxy=proxy_url is not None)
-        return
-    step = _failed_step(probe.trace, proxy_url)
-    yield failed(step, _explain(step, probe.trace, probe.error, (host, port), settings))
-
-
-def _connection(trace: ConnectionTrace, host: str, port: int) -> Iterator[Check]:
-    """The steps that went well."""
+    trace = probe.trace
     if trace.addresses:
         yield ok("dns", f"{host} is {', '.join(trace.addresses)}")
     if trace.connect_seconds is not None:
         yield ok("tcp", f"port {port}, {trace.connect_seconds * 1000:.0f} ms")
     if trace.certificate:
         yield _certificate(trace.certificate)
+    if probe.error is None:
+        yield from _answer(probe, through_proxy=proxy_url is not None)
+        return
+    step = _failed_step(trace, proxy_url)
+    yield failed(step, _explain(step, trace, probe.error, (host, port), settings))
 
 
 def _failed_step(trace: ConnectionTrace, proxy_url: str | None) -> str:
@@ -115,9 +110,8 @@ def _explain(
         return error
     place = f"{(trace.addresses or reached)[-1]}, port {reached[1]}"
     words = {"host": reached[0], "place": place, "why": reason_of(cause), "error": error.message}
-    return type(error)(
-        message.format(seconds=f"{settings.connect_timeout:g} s", **words), hint=hint
-    )
+    seconds = f"{settings.connect_timeout:g} s"
+    return type(error)(message.format(seconds=seconds, **words), hint=hint)
 
 
 def _untrusted(cause: ssl.SSLCertVerificationError) -> NetworkError:
@@ -171,34 +165,29 @@ def _date(text: str | None) -> datetime | None:
 def _clock(ahead: float) -> Check:
     if abs(ahead) <= _CLOCK_SLACK:
         return ok("clock", f"within {max(1, round(abs(ahead)))} s of the server's")
-    where = "ahead of" if ahead > 0 else "behind"
-    return warning(
-        "clock",
-        f"this machine's clock is {_span(abs(ahead))} {where} the server's",
-        "set it (timedatectl set-ntp true): TLS, Retry-After and key ages go by it",
-    )
-
-
-def _span(seconds: float) -> str:
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+    where, seconds = "ahead of" if ahead > 0 else "behind", abs(ahead)
+    span = f"{seconds / 60:.0f} minutes"
+    if seconds >= 5400:
+        hours, days = f"{seconds / 3600:.1f} hours", f"{seconds / 86_400:.0f} days"
+        span = hours if seconds < 172_800 else days
+    hint = "set it (timedatectl set-ntp true): TLS, Retry-After and key ages go by it"
+    return warning("clock", f"this machine's clock is {span} {where} the server's", hint)
 
 
 def account(run: Runtime, client: Client, settings: Settings, *, chat: bool) -> Iterator[Check]:
     """Models, balance and, if asked for, one tiny chat; a refused key ends it."""
-    steps: list[tuple[str, Callable[[Client, Settings], Check]]] = [
-        ("models", _models),
-        ("balance", partial(_balance, run)),
-        *([("chat", _chat)] if chat else []),
-    ]
     refused = False
-    for name, step in steps:
+    for name in ("models", "balance", "chat") if chat else ("models", "balance"):
         if refused:
             yield skipped(name, "the key was refused")
             continue
         try:
-            yield step(client, settings)
+            if name == "models":
+                yield _models(client, settings)
+            elif name == "balance":
+                yield _balance(run, client, settings)
+            else:
+                yield _chat(client, settings)
         except OcxError as error:
             refused = isinstance(error, AuthError)
             yield failed(name, error)
@@ -207,11 +196,10 @@ def account(run: Runtime, client: Client, settings: Settings, *, chat: bool) -> 
 def _models(client: Client, settings: Settings) -> Check:
     ids = model_ids(client.models().json)
     if settings.model not in ids:
-        return warning(
-            "models",
-            f"{len(ids)}, and {settings.model} ({settings.sources['model']}) is none of them",
-            "`ocx models` lists them; `ocx config set model ID` chooses one",
-        )
+        source = settings.sources["model"]
+        detail = f"{len(ids)}, and {settings.model} ({source}) is none of them"
+        hint = "`ocx models` lists them; `ocx config set model ID` chooses one"
+        return warning("models", detail, hint)
     return ok("models", f"{len(ids)}, {settings.model} is one of them")
 
 
@@ -235,10 +223,6 @@ def _balance(run: Runtime, client: Client, settings: Settings) -> Check:
 
 
 def _chat(client: Client, settings: Settings) -> Check:
-    body = {
-        "model": settings.model,
-        "messages": [{"role": "user", "content": "Say ok."}],
-        "max_tokens": 5,
-    }
-    reply = client.chat(body)
+    messages = [{"role": "user", "content": "Say ok."}]
+    reply = client.chat({"model": settings.model, "messages": messages, "max_tokens": 5})
     return ok("chat", f"{settings.model} answered in {reply.seconds:.1f} s")

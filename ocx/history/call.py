@@ -80,7 +80,7 @@ class Entry(Call):
     turns: int = 1
 
     @property
-    def talk(self) -> str:
+    def conversation_label(self) -> str:
         """The conversation, and with several turns which one this is: `trip#2`."""
         name = self.conversation_name or str(self.conversation)
         return f"{name}#{self.turn}" if self.turns > 1 else name
@@ -93,10 +93,10 @@ class Entry(Call):
     @property
     def reply(self) -> Message:
         """The answer as a message of the conversation."""
-        message: Message = {"role": "assistant", "content": self.answer or None}
         if self.tool_calls:
-            return {**message, "tool_calls": list(self.tool_calls)}
-        return {**message, "content": self.answer}
+            calls = list(self.tool_calls)
+            return {"role": "assistant", "content": self.answer or None, "tool_calls": calls}
+        return {"role": "assistant", "content": self.answer}
 
 
 def document(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
@@ -104,9 +104,8 @@ def document(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
 
     `credits` is a string, so that no reader rounds it; `started` is ISO 8601 with the offset.
     """
-    document: dict[str, Any] = {"id": entry.id, "conversation": entry.conversation}
-    document["conversation_name"] = entry.conversation_name
-    for name in (item.name for item in fields(Call)):
+    document: dict[str, Any] = {}
+    for name in ("id", "conversation", "conversation_name", *(item.name for item in fields(Call))):
         if name == "prompt":
             document["messages"] = list(messages)
         else:
@@ -146,17 +145,17 @@ def text_of(content: Any) -> str:
 
 def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
     """`value` with the keys in use, and every key of the provider, masked in all its texts."""
-    return map_texts(value, lambda text: _masked(text, keys))
 
+    def masked(text: str) -> str:
+        # JSON can spell half a surrogate pair, which no file can hold.
+        text = mask_keys(text, keys).encode("utf-8", "replace").decode()
+        return _KEY.sub(lambda match: Secret(match.group()).masked(), text)
 
-def _masked(text: str, keys: Sequence[Secret]) -> str:
-    # JSON can spell half a surrogate pair, which no file can hold.
-    text = mask_keys(text, keys).encode("utf-8", "replace").decode()
-    return _KEY.sub(lambda match: Secret(match.group()).masked(), text)
+    return map_texts(value, masked)
 
 
 @dataclass
-class Day:
+class DayTotals:
     """What one model took on one day (local time).
 
     Attributes:
@@ -191,10 +190,10 @@ class Day:
             self.credits += entry.credits
 
 
-def by_day(entries: Iterable[Entry]) -> list[Day]:
+def by_day(entries: Iterable[Entry]) -> list[DayTotals]:
     """One row a day and model, oldest first."""
-    days: dict[tuple[str, str], Day] = {}
+    days: dict[tuple[str, str], DayTotals] = {}
     for entry in entries:
         key = (entry.when.date().isoformat(), entry.model)
-        days.setdefault(key, Day(*key)).add(entry)
+        days.setdefault(key, DayTotals(*key)).add(entry)
     return [days[key] for key in sorted(days)]

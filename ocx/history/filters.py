@@ -46,26 +46,26 @@ class Filters:
 
     def where(self) -> tuple[str, list[Any]]:
         """A condition on the tables `call` and `conversation`, and its values."""
+        simple = (
+            ("call.started >= ?", self.since),
+            ("call.started < ?", self.until),
+            ("? IN (call.model, call.model_returned)", self.model),
+            ("call.profile = ?", self.profile),
+        )
         conditions: list[tuple[str, list[Any]]] = [("1", [])]
-        if self.since is not None:
-            conditions.append(("call.started >= ?", [self.since]))
-        if self.until is not None:
-            conditions.append(("call.started < ?", [self.until]))
-        if self.model is not None:
-            conditions.append(("? IN (call.model, call.model_returned)", [self.model]))
-        if self.profile is not None:
-            conditions.append(("call.profile = ?", [self.profile]))
+        conditions += [(sql, [value]) for sql, value in simple if value is not None]
         if self.conversation is not None:
-            conditions.append(_conversation(self.conversation))
+            word = self.conversation
+            number = int(word) if word.isascii() and word.isdigit() and len(word) < 19 else None
+            either = "(conversation.name = ? OR conversation.id = ?)"
+            conditions.append((either, [word, number]))
         if self.text is not None:
             conditions += _words(self.text)
         if self.ids is not None:
             marks = ",".join("?" * len(self.ids))
             conditions.append((f"call.id IN ({marks})", list(self.ids)))
-        return (
-            " AND ".join(condition for condition, _ in conditions),
-            [value for _, values in conditions for value in values],
-        )
+        where = " AND ".join(condition for condition, _ in conditions)
+        return where, [value for _, values in conditions for value in values]
 
 
 def read_filters(
@@ -94,12 +94,6 @@ def profile_filter(flags: Mapping[str, Any]) -> str | None:
     """The profile that a call names; a default profile must not hide the others' calls."""
     name: str | None = flags.get("profile")
     return "sandbox" if flags.get("sandbox") and name is None else name
-
-
-def _conversation(word: str) -> tuple[str, list[Any]]:
-    if word.isascii() and word.isdigit() and len(word) < 19:
-        return "(conversation.name = ? OR conversation.id = ?)", [word, int(word)]
-    return "conversation.name = ?", [word]
 
 
 def _words(text: str) -> list[tuple[str, list[Any]]]:
@@ -145,6 +139,5 @@ def parse_time(text: str, option: str, now: float) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise UsageError(
-            f"{option} takes a date like 2026-01-31 or an age like 7d, not {text!r}"
-        ) from None
+        what = "a date like 2026-01-31 or an age like 7d"
+        raise UsageError(f"{option} takes {what}, not {text!r}") from None

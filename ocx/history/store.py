@@ -7,10 +7,10 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocx.errors import out_of_reach
 from ocx.history.call import Call, Entry, Message, prompt_of, without_keys
@@ -48,8 +48,7 @@ _SWEEP = (
 )
 
 
-@dataclass(frozen=True)
-class Conversation:
+class Conversation(NamedTuple):
     """Calls that belong together; `name` is None if the user gave none."""
 
     id: int
@@ -161,8 +160,7 @@ class History:
             values[name] = call.tokens(name)
         with translated(self._path), writing(self._connection, PATIENCE_OF_ANSWERS):
             home = self._ensure(conversation, call)
-            values["conversation"] = home.id
-            self._insert(values, sent)
+            self._insert({**values, "conversation": home.id}, sent)
         return home
 
     def messages(self, call: int) -> list[Message]:
@@ -191,13 +189,11 @@ class History:
 
     def count(self, filters: Filters) -> int:
         where, values = filters.where()
-        found: int = self._read(f"SELECT count(*) {_FROM} WHERE {where}", values)[0][0]
-        return found
+        return int(self._read(f"SELECT count(*) {_FROM} WHERE {where}", values)[0][0])
 
     def count_readings(self) -> int:
         """How many balances are kept."""
-        found: int = self._read("SELECT count(*) FROM reading")[0][0]
-        return found
+        return int(self._read("SELECT count(*) FROM reading")[0][0])
 
     def remove(self, filters: Filters) -> int:
         """Delete the calls that `filters` select, and what only they used; returns how many.
@@ -225,23 +221,19 @@ class History:
         number, name = (conversation.id, conversation.name) if conversation else (None, None)
         if conversation is None:
             # That of the call to come, so that a conversation is called as its first call is.
-            free = self._connection.execute(
+            free = self._read(
                 "SELECT 1 + seq FROM sqlite_sequence WHERE name = 'call'"
                 " AND 1 + seq NOT IN (SELECT id FROM conversation)"
-            ).fetchone()
-            number = free[0] if free else None
+            )
+            number = free[0][0] if free else None
         made = self._connection.execute(
             "INSERT OR IGNORE INTO conversation(id, name, profile, created) VALUES (?, ?, ?, ?)",
             (number, name, call.profile, call.started),
         )
         if conversation is None:
             return Conversation(made.lastrowid or 0, None, call.profile)
-        row = self._connection.execute(
-            "SELECT id, name, profile FROM conversation WHERE name = :name OR id = :id"
-            " ORDER BY name IS :name DESC LIMIT 1",
-            {"name": name, "id": number},
-        ).fetchone()
-        return Conversation(*row)
+        where = "WHERE name = :name OR id = :id ORDER BY name IS :name DESC LIMIT 1"
+        return self._conversations(where, {"name": name, "id": number})[0]
 
     def _insert(self, values: dict[str, Any], sent: list[Message]) -> None:
         marks = ", ".join(f":{name}" for name in values)
@@ -295,16 +287,14 @@ def open_existing(state: Path, note: Callable[[str], None]) -> Iterator[History 
         yield history
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """Whose balance it is; two keys of one profile are one account."""
 
     profile: str
     base_url: str
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """An amount, in the unit that the answer names, at a time in seconds since the epoch."""
 
     at: float

@@ -10,7 +10,7 @@ from typing import Any
 
 from ocx.api.usage import cached_tokens, reasoning_tokens
 from ocx.config.paths import state_dir
-from ocx.history.call import Day, Entry, document, text_of
+from ocx.history.call import DayTotals, Entry, document, text_of
 from ocx.history.filters import Filters
 from ocx.history.store import open_existing
 from ocx.output.figures import ago, bars, day_text, now
@@ -69,7 +69,7 @@ def _write_calls(terminal: Terminal, entries: Sequence[Entry], color: str) -> No
         write_table(terminal, (), list(map(_row, entries)))
 
 
-def write_days(terminal: Terminal, days: list[Day], color: str) -> None:
+def write_days(terminal: Terminal, days: list[DayTotals], color: str) -> None:
     """Print tokens and credits a day: with bars on a terminal, all the numbers in a pipe."""
     if terminal.stdout_tty:
         write_table(terminal, _BARS, _bar_rows(days, terminal.width), color=color)
@@ -85,7 +85,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         str(entry.id),
         entry.when.isoformat("T", "seconds"),
         entry.model,
-        entry.talk,
+        entry.conversation_label,
         _tokens(entry),
         _credits(entry),
         entry.outcome,
@@ -104,7 +104,7 @@ def _screen_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
             ago(entry.when, at),
             entry.model,
             entry.profile if several else "",
-            entry.talk if entry.conversation_name or entry.turns > 1 else "",
+            entry.conversation_label if entry.conversation_name or entry.turns > 1 else "",
             _tokens(entry),
             "" if entry.credits is None else f"{entry.credits:.{places}f}",
             "" if entry.outcome == "finished" else entry.outcome,
@@ -173,25 +173,25 @@ def _credits(entry: Entry) -> str:
     return "" if entry.credits is None else f"{entry.credits:f}"
 
 
-def _day_credits(day: Day) -> str:
+def _day_credits(day: DayTotals) -> str:
     """Empty where nothing is known: unknown is never 0."""
     return "" if day.unknown == day.calls else f"{day.credits:f}"
 
 
-def _day_row(day: Day) -> tuple[str, ...]:
+def _day_row(day: DayTotals) -> tuple[str, ...]:
     tokens = map(str, _day_tokens(day)) if _counted(day) else ("", "")
     return (day.day, day.model, str(day.calls), *tokens, _day_credits(day), str(day.unknown))
 
 
-def _counted(day: Day) -> bool:
+def _counted(day: DayTotals) -> bool:
     return day.uncounted < day.calls
 
 
-def _day_tokens(day: Day) -> tuple[int, int] | tuple[None, None]:
+def _day_tokens(day: DayTotals) -> tuple[int, int] | tuple[None, None]:
     return (day.prompt_tokens, day.completion_tokens) if _counted(day) else (None, None)
 
 
-def day_document(day: Day) -> dict[str, Any]:
+def day_document(day: DayTotals) -> dict[str, Any]:
     prompt, completion = _day_tokens(day)
     return {
         "day": day.day,
@@ -205,7 +205,7 @@ def day_document(day: Day) -> dict[str, Any]:
     }
 
 
-def _bar_rows(days: list[Day], width: int) -> list[tuple[str | Cell, ...]]:
+def _bar_rows(days: list[DayTotals], width: int) -> list[tuple[str | Cell, ...]]:
     """Two bars share what the numbers leave of the screen."""
     today = now().date()
     places = most_decimals(day.credits for day in days)
@@ -230,7 +230,7 @@ def _bar_rows(days: list[Day], width: int) -> list[tuple[str | Cell, ...]]:
     ]
 
 
-def _unknown_text(days: Sequence[Day]) -> str:
+def _unknown_text(days: Sequence[DayTotals]) -> str:
     """What the sums above do not hold."""
     tokens = sum(day.uncounted for day in days)
     credits = sum(day.unknown for day in days)
