@@ -43,6 +43,11 @@ def cached_tokens(usage: Usage) -> int | None:
     return None if found is None or prompt is None or found > prompt else found
 
 
+def estimated_tokens(size: int) -> int:
+    """Tokens in that many bytes of UTF-8: one for every four, since there is no tokenizer."""
+    return -(-size // 4)
+
+
 def reasoning_tokens(usage: Usage) -> int | None:
     """Tokens that the model thought with; most servers count them in `completion_tokens` too."""
     return _first_count(usage, "completion_tokens_details reasoning_tokens", "reasoning_tokens")

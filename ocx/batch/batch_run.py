@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ocx.api.urls import place_of
+from ocx.api.usage import estimated_tokens
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import DRAIN, RunLimits, Task
@@ -24,7 +25,7 @@ from ocx.batch.result import MAYBE_PAID, Result
 from ocx.batch.row import BadRow, Row, hash_request
 from ocx.batch.store import Store
 from ocx.batch.summary import Summary
-from ocx.chat.credits import BYTES_A_TOKEN, max_completion_tokens
+from ocx.chat.credits import max_completion_tokens
 from ocx.errors import OcxError
 
 _SYNC_EVERY = 1.0
@@ -221,7 +222,7 @@ class BatchRun:
                 return claimed
             if not claimed:
                 return RECHECK
-        tokens = -(-size // BYTES_A_TOKEN)  # an estimate, and the row is in bytes already
+        tokens = estimated_tokens(size)  # of the row, which is in bytes already
         if _LIMITS & row.body.keys():  # what it allows itself counts against limits of tokens
             tokens += max_completion_tokens(row.body)
         return Task(row, sha256, tokens, unanswered=int(self._may_be_paid(row)))

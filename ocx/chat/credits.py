@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.api.models import ModelPrice, model_facts
-from ocx.api.usage import Cost, cached_tokens, cost_by_balance, cost_in_answer, token_count, unknown
+from ocx.api.usage import (
+    Cost,
+    cached_tokens,
+    cost_by_balance,
+    cost_in_answer,
+    estimated_tokens,
+    token_count,
+    unknown,
+)
 from ocx.chat.options import CreditLimits
 from ocx.config import profiles
 from ocx.config.settings import Settings
@@ -23,6 +32,14 @@ if TYPE_CHECKING:
     from ocx.api import Client
     from ocx.keys.balance import Dated
     from ocx.runtime import Runtime
+
+DEFAULT_MAX_TOKENS = 4096
+"""What the API generates at most if a request does not say."""
+
+ESTIMATED = "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese"
+"""How `prompt_tokens` counts."""
+_MILLION = Decimal(1_000_000)
+_SECONDS = 5.0  # prices are worth a short question, not a wait
 
 
 class Credits:
@@ -43,8 +60,7 @@ class Credits:
         self._cost = limits.cost
         self._by_balance = limits.cost or (reported and limits.min_balance is not None)
         self._minimum = threshold("--min-balance", limits.min_balance)
-        self._path = settings.balance_path if settings else None
-        self._scale = settings.balance_scale if settings else None
+        self._settings = settings
         self._before: Decimal | None = None
         self.readings: list[Dated] = []
         """Every balance that was read, for the history."""
@@ -68,8 +84,7 @@ class Credits:
 
     def end(self, client: Client, fields: Mapping[str, Any]) -> Cost:
         """What the call took, never raising: the answer is there already."""
-        named = cost_in_answer(fields)
-        if named is not None:
+        if named := cost_in_answer(fields):
             return named
         if not self._by_balance:
             return unknown("the answer does not say")
@@ -91,7 +106,9 @@ class Credits:
         return found.amount if found else None
 
     def _read(self, client: Client) -> Balance:
-        found = parse_balance(client.balance().body, path=self._path, scale=self._scale)
+        known = self._settings
+        path, scale = (known.balance_path, known.balance_scale) if known else (None, None)
+        found = parse_balance(client.balance().body, path=path, scale=scale)
         self.readings.append((time.time(), found))
         return found
 
@@ -111,13 +128,11 @@ def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | Non
     """
     if text is None:
         return None
-    try:
+    with suppress(InvalidOperation):
         number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or number < 0:
-        raise UsageError(f"{flag} takes a number of {of}, not {text!r}")
-    return number
+        if number.is_finite() and number >= 0:
+            return number
+    raise UsageError(f"{flag} takes a number of {of}, not {text!r}")
 
 
 def refuse_play_money(settings: Settings, flag: str) -> None:
@@ -164,15 +179,6 @@ def check_known(reading: Balance, *, accept_guess: bool) -> None:
             f"the balance may be {balance_text(reading)}, but that is a guess",
             hint="set balance_path in the profile, or say --accept-guess",
         )
-
-
-DEFAULT_MAX_TOKENS = 4096
-"""What the API generates at most if a request does not say."""
-
-BYTES_A_TOKEN = 4
-ESTIMATED = "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese"
-"""How `prompt_tokens` counts."""
-_MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)
@@ -250,14 +256,10 @@ def prompt_bytes(body: Mapping[str, Any]) -> int:
 
 
 def prompt_tokens(body: Mapping[str, Any]) -> int:
-    """An estimate: four bytes each. Nobody has a tokenizer for every model."""
-    return -(-prompt_bytes(body) // BYTES_A_TOKEN)
+    return estimated_tokens(prompt_bytes(body))
 
 
-_SECONDS = 5.0  # prices are worth a short question, not a wait
-
-
-def known_prices(run: Runtime, settings: Settings, models: Sequence[str]) -> dict[str, Price]:
+def known_prices(run: Runtime, settings: Settings, models: Collection[str]) -> dict[str, Price]:
     """Prices by model id; the endpoint is asked only if the configuration lacks one of `models`.
 
     Raises:
@@ -265,15 +267,11 @@ def known_prices(run: Runtime, settings: Settings, models: Sequence[str]) -> dic
     """
     table = profiles.load(run.terminal.env).prices()
     configured = prices_of(table, settings.aliases)
-    if all(model in configured for model in models) or not _may_ask(run, settings):
+    # Not by itself where the key can be read only once, or is asked for each time.
+    asks_for_key = settings.api_key_command or run.flags.get("key_file") == STDIN
+    if configured.keys() >= {*models} or (asks_for_key and settings.price_scale is None):
         return configured
     return {**_of_endpoint(run, settings), **configured}
-
-
-def _may_ask(run: Runtime, settings: Settings) -> bool:
-    """Not by itself where the key can be read only once, or is asked for each time."""
-    asks_for_key = settings.api_key_command or run.flags.get("key_file") == STDIN
-    return settings.price_scale is not None or not asks_for_key
 
 
 def _of_endpoint(run: Runtime, settings: Settings) -> dict[str, Price]:

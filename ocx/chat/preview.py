@@ -8,20 +8,12 @@ from typing import Any
 
 from ocx.api.http import encode, request_preview
 from ocx.api.urls import CHAT_PATH, join
-from ocx.chat.credits import (
-    ESTIMATED,
-    check_minimum,
-    known_prices,
-    max_completion_tokens,
-    prompt_tokens,
-    refuse_play_money,
-    threshold,
-    worst_of,
-)
+from ocx.chat import credits
 from ocx.chat.delivery import open_output
 from ocx.chat.options import ChatOptions
 from ocx.chat.parameters import parse_options, parse_params
 from ocx.chat.request import Request
+from ocx.chat.templates import Template, dump, parse_template, template_path, write_template
 from ocx.config.paths import templates_dir
 from ocx.config.settings import Settings
 from ocx.errors import AuthError, ConfigError, UsageError
@@ -102,14 +94,6 @@ def save_template(run: Runtime, options: ChatOptions, name: str) -> None:
     Raises:
         UsageError: there is one of that name: it may hold more than the options say.
     """
-    from ocx.chat.templates import (  # tomllib, only for --save-template
-        Template,
-        dump,
-        parse_template,
-        template_path,
-        write_template,
-    )
-
     path = template_path(templates_dir(run.terminal.env), name)
     if path.exists():
         raise UsageError(
@@ -140,10 +124,10 @@ def estimate(run: Runtime, request: Request, min_balance: str | None) -> None:
         OcxError: the balance cannot be read.
     """
     settings, body = request.settings, request.body()
-    prompt, completion = prompt_tokens(body), max_completion_tokens(body)
+    prompt, completion = credits.prompt_tokens(body), credits.max_completion_tokens(body)
     models = (str(body["model"]), *settings.fallback_models)
-    prices = known_prices(run, settings, models)
-    worst = worst_of(body, settings.fallback_models, prices)
+    prices = credits.known_prices(run, settings, models)
+    worst = credits.worst_of(body, settings.fallback_models, prices)
     unpriced = next((each for each in models if each not in prices), None)
     if run.json:
         document = {
@@ -155,12 +139,12 @@ def estimate(run: Runtime, request: Request, min_balance: str | None) -> None:
         write_json(run.terminal, document)
     else:
         cost = f"at most {worst:f} credits" if worst is not None else f"no price for {unpriced}"
-        about = f"about {prompt} prompt tokens ({ESTIMATED})"
+        about = f"about {prompt} prompt tokens ({credits.ESTIMATED})"
         run.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
-    minimum = threshold("--min-balance", min_balance)
+    minimum = credits.threshold("--min-balance", min_balance)
     if minimum is None:
         return
-    refuse_play_money(settings, "--min-balance")
+    credits.refuse_play_money(settings, "--min-balance")
     if worst is None:
         raise ConfigError(
             f"--min-balance needs a price for {unpriced}",
@@ -169,4 +153,4 @@ def estimate(run: Runtime, request: Request, min_balance: str | None) -> None:
     with open_client(run, settings) as client:
         reading = read_balance(client, settings)
     keep_balance(run, settings, [(time.time(), reading)])
-    check_minimum(reading, minimum + worst, accept_guess=False)
+    credits.check_minimum(reading, minimum + worst, accept_guess=False)

@@ -67,7 +67,8 @@ class HistoryRecorder:
         # Play must not turn up in, or go on with, what was said to the real endpoint.
         self._profile = SANDBOX if settings.sandbox else settings.profile
         self._history = history
-        self._conversation: store.Conversation | None = None
+        self.conversation: store.Conversation | None = None
+        """What the next call goes on with."""
 
     def choose(self, conversation: ConversationOptions) -> None:
         """Find the conversation that the options mean.
@@ -86,7 +87,7 @@ class HistoryRecorder:
             found = last_one
         else:
             return
-        self._conversation = found
+        self.conversation = found
         messages, last = self._history.turns(found)
         if last is not None:
             said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
@@ -112,14 +113,6 @@ class HistoryRecorder:
             )
         return found
 
-    def leave(self) -> None:
-        """What comes next is a conversation of its own."""
-        self._conversation = None
-
-    @property
-    def started(self) -> bool:
-        return self._conversation is not None
-
     @contextmanager
     def turn(self, request: Request) -> Iterator[tuple[Request, list[Message]]]:
         """The request as it goes on with the conversation, and the messages so far.
@@ -129,22 +122,23 @@ class HistoryRecorder:
         Raises:
             HistoryError: the history cannot be read, or the conversation stays locked.
         """
-        if self._conversation is None:
+        if self.conversation is None:
             yield request, []
             return
         wait = self._settings.timeout or _WAIT
         note = partial(self._run.note, "waiting for another ocx in the same conversation")
-        with self._history.locked(self._conversation, wait, note):
-            messages, last = self._history.turns(self._conversation)
+        with self._history.locked(self.conversation, wait, note):
+            messages, last = self._history.turns(self.conversation)
             # Another profile's model may not be there.
-            model = last.model if last and last.profile == self._profile else None
-            yield request.continuing(messages, model), messages
+            if last and last.profile == self._profile and not request.model_given:
+                request = request.with_model(last.model)
+            yield request, messages
 
     def repeated(self) -> list[Message] | None:
         """The messages of the last call, to send them again."""
-        if self._conversation is None:
+        if self.conversation is None:
             return None
-        _messages, last = self._history.turns(self._conversation)
+        _messages, last = self._history.turns(self.conversation)
         return self._history.messages(last.id) if last else None
 
     def record(self, trip: Trip) -> None:
@@ -176,7 +170,7 @@ class HistoryRecorder:
         )
         keys = self._run.terminal.stderr.keys
         try:
-            self._conversation = self._history.record(call, messages, self._conversation, keys)
+            self.conversation = self._history.record(call, messages, self.conversation, keys)
         except HistoryError as problem:
             self._run.warn(f"this call is not in the history: {problem.message}")
 

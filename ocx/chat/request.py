@@ -66,15 +66,9 @@ class Request(NamedTuple):
     def with_system(self, system: str | None) -> Request:
         return self if system is None else self._replace(system=system, system_given=True)
 
-    def continuing(self, previous: Sequence[Message], model: str | None) -> Request:
-        """A conversation goes on with its model, unless the call names one."""
-        if not previous or model is None or self.model_given:
-            return self
-        return self.with_model(model)
-
     def _all(self, previous: Sequence[Message]) -> list[Message]:
         messages = [*previous, *self.messages]
-        has_system = bool(messages) and messages[0].get("role") == "system"
+        has_system = messages[:1] and messages[0].get("role") == "system"
         if self.system is None or (has_system and not self.system_given):
             return messages
         # A conversation and a file of messages have their own; the profile's is for new ones.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+from ocx.api.usage import estimated_tokens
 from ocx.jsontext import compact
 from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn, Source
 from ocx.serve.openai_format import ApiError, Usage
@@ -140,7 +141,7 @@ class Charge:
         """The upstream's own usage if it finished its answer, else what was counted."""
         if self.finished and self.upstream:
             return self.upstream
-        return Usage(self._prompt, self.tokens - -self.text_bytes // 4)
+        return Usage(self._prompt, self.tokens + estimated_tokens(self.text_bytes))
 
     async def durable(self) -> None:
         """Return once it is on the disk that the charge has ended. Raises OSError."""
@@ -168,8 +169,7 @@ class Charge:
 
 
 def count_tokens(text: str) -> int:
-    """A token for every four bytes of UTF-8, rounded up: a tokenizer needs its vocabulary."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // 4)
+    return estimated_tokens(len(text.encode("utf-8", "surrogatepass")))
 
 
 def count_prompt(texts: Iterable[str]) -> int:

@@ -204,7 +204,7 @@ class Session:
         shown = self.options.output.usage or self.options.credits.cost
         counted = self.runner.stream and (shown or self.recorder is not None)
         request = self.request._replace(messages=messages, count_tokens=counted)
-        if self.recorder is None or not self.recorder.started:
+        if self.recorder is None or not self.recorder.conversation:
             yield request, self.memory
             return
         with self.recorder.turn(request) as turn:
@@ -306,7 +306,7 @@ class Session:
     def _new(self, _rest: str) -> None:
         self.memory, self.asked, self.answer, self.files = [], None, None, []
         if self.recorder is not None:
-            self.recorder.leave()
+            self.recorder.conversation = None
         self.tell("a new conversation")
 
     def _exit(self, _rest: str) -> None:
