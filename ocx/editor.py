@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ocx.decoding import decode
 from ocx.errors import OcxError, UsageError, os_errors_as
-from ocx.signals import ignoring_interrupts
+from ocx.process import ignoring_interrupts
 
 
 def editor(env: Mapping[str, str], *, terminal: bool) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from ocx import signals
+from ocx import process
 from ocx.errors import (
     ChildExit,
     Interrupted,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str]) -> NoReturn:
     """Run `ocx` with these arguments and end the process as its outcome says."""
-    signals.install()
+    process.install()
     words = list(argv)
     terminal = Terminal.from_process(_color(words))
     sys.stderr = terminal.stderr  # whatever else writes there is masked as well
@@ -40,10 +40,10 @@ def run(argv: Sequence[str]) -> NoReturn:
         if "balance" in words and number != signal.SIGPIPE:
             _stopped(terminal, number, words)
         terminal.stderr.end()
-        signals.die_by(number)
+        process.die_by(number)
     except ChildExit as child:
         if child.status < 0:
-            signals.die_by(-child.status)
+            process.die_by(-child.status)
         status = child.status
     except OcxError as error:
         status = _report(terminal, error, words)

@@ -1,4 +1,8 @@
-"""Files written whole or not at all, by one writer at a time, and closed to other users."""
+"""Files written whole or not at all, by one writer at a time, and closed to other users.
+
+Some SMB, FUSE and NFS mounts have no locks. `hold` is for what two writers would lose money by: it
+fails there. `lock` is for what only spares people an accident: it goes on, with one warning.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import errno
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ocx.errors import OcxWarning
 from ocx.owners import check_ours
 
 _UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -89,7 +95,6 @@ def open_partial(path: Path, mode: int = 0o666) -> int:
         BlockingIOError: another process is writing it.
         OSError: it cannot be opened, or is no plain file of this user.
     """
-    from ocx.locks import lock  # most runs read, and lock nothing
 
     while True:
         fd = open_beside(path, os.O_RDWR, mode)
@@ -125,7 +130,6 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         BlockingIOError: another process holds it, and that is not to be waited for.
         OSError: the lock file cannot be made.
     """
-    from ocx.locks import lock  # as in open_partial
 
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.lock")
@@ -276,3 +280,67 @@ def _sync_folder(folder: Path) -> None:
         pass
     finally:
         os.close(fd)
+
+
+_HELD = {errno.EWOULDBLOCK, errno.EACCES}
+
+
+class NoLocks(OSError):
+    """The file system has no locks."""
+
+
+def hold(fd: int, *, wait: bool = True) -> None:
+    """Lock an open file until it is closed.
+
+    Raises:
+        BlockingIOError: another process holds it, and that is not to be waited for.
+        NoLocks: its file system cannot.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise NoLocks(errno.ENOLCK, "there are no locks here") from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            raise BlockingIOError(error.errno, "another ocx is writing it") from error
+        raise NoLocks(error.errno, "its file system has no locks") from error
+
+
+def lock(fd: int, path: Path, *, wait: bool = False) -> None:
+    """The same, but for a file system without locks.
+
+    Raises:
+        BlockingIOError: another process holds it, and that is not to be waited for.
+    """
+    try:
+        hold(fd, wait=wait)
+    except NoLocks:
+        go_on_without(path)
+
+
+def go_on_without(path: Path) -> None:
+    warnings.warn(
+        f"the file system of {path.parent} has no locks: let only one ocx at a time write there",
+        OcxWarning,
+        stacklevel=1,  # so that each folder is named once
+    )
+
+
+def has_locks(path: Path) -> bool:
+    """Whether the file system of `path`, a file that is made if it is missing, has locks.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        hold(fd, wait=False)
+    except BlockingIOError:
+        return True
+    except NoLocks:
+        return False
+    finally:
+        os.close(fd)
+    return True

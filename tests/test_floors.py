@@ -18,16 +18,14 @@ ROOT = Path(ocx.__file__).parent
 
 FLOORS = {
     "ocx": 0,
-    "ocx.descriptors": 0,
+    "ocx.process": 0,
     "ocx.editor": 0,
-    "ocx.signals": 0,
     "ocx.errors": 0,
     "ocx.secret": 0,
     "ocx.charsets": 0,
     "ocx.decoding": 0,
     "ocx.files": 0,
     "ocx.jsontext": 0,
-    "ocx.locks": 0,
     "ocx.owners": 0,
     "ocx.sqlite": 0,
     "ocx.text": 0,
@@ -54,12 +52,12 @@ FLOORS = {
 }
 SERVE = "ocx.serve"
 SERVE_MAY_IMPORT = (
-    "ocx.descriptors",
+    "ocx.process",
     "ocx.errors",
     "ocx.secret",
     "ocx.files",
     "ocx.jsontext",
-    "ocx.locks",
+    "ocx.files",
     "ocx.owners",
     "ocx.sqlite",
     "ocx.text",

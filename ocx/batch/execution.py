@@ -43,9 +43,9 @@ from ocx.keys.balance import Dated, keep_balance
 from ocx.keys.client import advise, open_endpoint
 from ocx.output.output_file import Target, report_target
 from ocx.output.results import write_json
+from ocx.process import stopping
 from ocx.runtime import Runtime
 from ocx.secret import mask_keys
-from ocx.signals import stopping
 from ocx.text import nearest
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import is_at, open_beside, sync
-from ocx.locks import lock
+from ocx.files import is_at, lock, open_beside, sync
 
 
 class AppendFile:

@@ -20,8 +20,8 @@ from ocx.chat.request import find_template, prepare_settings
 from ocx.chat.templates import STDIN_NAME, Template
 from ocx.config.settings import Settings
 from ocx.decoding import STDIN, check_claims
-from ocx.descriptors import raise_limit
 from ocx.errors import UsageError
+from ocx.process import raise_file_limit
 from ocx.runtime import Runtime
 from ocx.text import did_you_mean
 
@@ -81,7 +81,7 @@ def _limits(ctx: Runtime, settings: Settings, options: BatchOptions) -> RunLimit
 
 def _possible_jobs(ctx: Runtime, jobs: int) -> int:
     """So many requests at once, or as many as this process may have connections."""
-    room = raise_limit(jobs + _OTHER_FILES) - _OTHER_FILES
+    room = raise_file_limit(jobs + _OTHER_FILES) - _OTHER_FILES
     if room >= jobs:
         return jobs
     most = max(1, room)

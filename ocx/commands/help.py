@@ -11,8 +11,8 @@ from typing import Annotated
 from ocx.cli.options import Option, Texts, option
 from ocx.docs.viewer import environment, exit_codes, guide, page_text, shipped
 from ocx.errors import UsageError
+from ocx.process import ignoring_interrupts
 from ocx.runtime import Runtime
-from ocx.signals import ignoring_interrupts
 
 _PAGES = {
     "exit-codes": "ocx-exit-codes.7",

@@ -15,11 +15,11 @@ from typing import Any, Literal
 from ocx import __version__
 from ocx.config.paths import Env, config_dir, config_file, credentials_file, if_known, state_dir
 from ocx.config.settings import Settings
-from ocx.descriptors import limits
 from ocx.errors import ConfigError, OcxError
+from ocx.files import has_locks
 from ocx.keys.credentials import load_keys
-from ocx.locks import has_locks
 from ocx.owners import NO_MODES, is_out_of_reach, keeps_modes, keeps_owners
+from ocx.process import file_limits
 
 State = Literal["ok", "warning", "failed", "skipped"]
 
@@ -129,7 +129,7 @@ _FEW = 1024
 
 def system(env: Env) -> Check:
     """Each condition that a command would stumble over, or go on with less."""
-    soft, hard = limits()
+    soft, hard = file_limits()
     more = f" (up to {hard})" if soft < hard < sys.maxsize else ""
     facts = [_line_editing(), f"{soft} descriptors{more}"]
     problems: list[tuple[str, str]] = []

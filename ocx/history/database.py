@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError, out_of_reach
-from ocx.files import locked, make_folder, make_private_file, open_private
-from ocx.locks import go_on_without
+from ocx.files import go_on_without, locked, make_folder, make_private_file, open_private
 from ocx.owners import is_out_of_reach
 from ocx.sqlite import connect, is_too_new, read_script, reason_of, schema, transaction
 

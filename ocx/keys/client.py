@@ -89,8 +89,10 @@ def _sandbox(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
 
 def sandbox_folder(run: Runtime) -> Path | None:
     """Where the sandbox keeps its ledger; None, and a note, if it must stay in memory."""
-    from ocx.files import can_write  # as in open_endpoint
-    from ocx.locks import has_locks
+    from ocx.files import (
+        can_write,  # as in open_endpoint
+        has_locks,
+    )
     from ocx.owners import keeps_modes
 
     folder = if_known(state_dir, run.terminal.env)

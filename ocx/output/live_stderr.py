@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
+from ocx.process import Suspension
 from ocx.runtime import Runtime
 from ocx.secret import StreamMask
-from ocx.signals import Suspension
 from ocx.terminal import RedactingStderr, Terminal
 from ocx.text import escape_control, one_line
 from ocx.typography import cut

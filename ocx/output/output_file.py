@@ -13,7 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import atomic_write, is_at, journal_path, open_partial, set_mode, sync
+from ocx.files import (
+    atomic_write,
+    is_at,
+    journal_path,
+    open_partial,
+    set_mode,
+    sync,
+)
 from ocx.terminal import Output, Terminal
 
 
@@ -155,7 +162,7 @@ def _refuse_batch(final: Path) -> None:
     """Raise BlockingIOError if a batch appends to it: it holds the lock of the file itself."""
     if not journal_path(final).exists():
         return
-    from ocx.locks import lock  # noqa: PLC0415 - only beside a batch
+    from ocx.files import lock  # noqa: PLC0415 - only beside a batch
 
     with suppress(FileNotFoundError, PermissionError):
         fd = os.open(final, os.O_RDONLY | os.O_CLOEXEC)

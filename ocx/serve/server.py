@@ -22,8 +22,8 @@ from typing import Any, Protocol
 
 from uvicorn import Config, Server
 
-from ocx.descriptors import raise_limit
 from ocx.errors import UsageError
+from ocx.process import raise_file_limit
 from ocx.serve.app import PREFIX
 from ocx.serve.connection import HEAD_SECONDS, DeadlineProtocol
 from ocx.serve.delivery import Receive, Send
@@ -205,7 +205,7 @@ def listen(port: int = 0) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen(_BACKLOG)
-        raise_limit(_DESCRIPTORS)
+        raise_file_limit(_DESCRIPTORS)
     except OSError as error:
         listener.close()
         raise UsageError(

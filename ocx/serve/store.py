@@ -22,8 +22,7 @@ from pathlib import Path
 
 from ocx import sqlite
 from ocx.errors import ConfigError, OcxError, os_errors_as
-from ocx.files import make_folder, open_beside
-from ocx.locks import NoLocks, hold
+from ocx.files import NoLocks, hold, make_folder, open_beside
 from ocx.owners import check_folder
 from ocx.sqlite import connect, read_script, reason_of, schema, sync_file
 

@@ -15,7 +15,7 @@ from ocx.api.usage import Cost
 from ocx.config.paths import expand
 from ocx.errors import OcxError, UsageError
 from ocx.files import atomic_write
-from ocx.signals import ignoring_interrupts
+from ocx.process import ignoring_interrupts
 from ocx.terminal import Terminal
 from ocx.text import counted
 

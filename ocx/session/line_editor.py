@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ocx import signals
+from ocx import process
 from ocx.files import atomic_write, make_folder
 from ocx.terminal import Terminal
 
@@ -141,7 +141,7 @@ class LineEditor:
                 return ""
             except _Suspended as suspended:
                 begun = suspended.args[0]
-                signals.suspend()
+                process.suspend()
 
     def _with_pasted(self, line: str) -> str:
         """The line and what waits behind it: nobody types as fast as what is pasted comes."""
@@ -187,7 +187,7 @@ class LineEditor:
         afterwards it draws the line again at a key of ours; where a system does not let us type,
         at the next one.
         """
-        signals.suspend()
+        process.suspend()
         mode = termios.tcgetattr(0)
         raw = [*mode[:3], mode[3] & ~(termios.ICANON | termios.ECHO), *mode[4:]]
         termios.tcsetattr(0, termios.TCSADRAIN, raw)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from ocx import signals
+from ocx import process
 from ocx.chat.credits import Credits
 from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
 from ocx.chat.exchange import ChatRunner
@@ -106,7 +106,7 @@ def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
                 return
             talk.handle_line(text)
         except (Interrupted, KeyboardInterrupt):
-            signals.install()  # the handler that raised has removed itself
+            process.install()  # the handler that raised has removed itself
             run.terminal.message("" if text is None else "\n(cancelled)")
         except OcxError as error:
             error.hint = in_session(error.hint)

@@ -9,7 +9,7 @@ import pytest
 
 _ASK = """
 import resource, sys
-from ocx.descriptors import raise_limit
+from ocx.process import raise_file_limit
 soft, hard, refused, *wanted = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 real = resource.setrlimit
@@ -19,7 +19,7 @@ def picky(which, limits):
     real(which, limits)
 resource.setrlimit = picky
 for each in wanted:
-    print(raise_limit(each), *resource.getrlimit(resource.RLIMIT_NOFILE))
+    print(raise_file_limit(each), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """
 
 

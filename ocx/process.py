@@ -1,7 +1,7 @@
-"""Signals as exceptions on the way in, and as real deaths on the way out.
+"""What the system does with this process: its signals, and its limit of open files.
 
-A process that exits 130 lets a shell loop go on; one that dies by SIGINT stops it
-(https://www.cons.org/cracauer/sigint.html).
+Signals are exceptions on the way in, and real deaths on the way out. A process that exits 130 lets
+a shell loop go on; one that dies by SIGINT stops it (https://www.cons.org/cracauer/sigint.html).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -120,3 +121,42 @@ def die_by(number: int) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     os._exit(128 + number)
+
+
+_MOST_ON_A_MAC = 10_240
+"""OPEN_MAX: macOS refuses more, although it calls its hard limit infinite."""
+
+
+def file_limits() -> tuple[int, int]:
+    """The soft and the hard limit; `sys.maxsize` if there is none."""
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return sys.maxsize, sys.maxsize
+    soft, hard = (
+        sys.maxsize if limit == resource.RLIM_INFINITY else limit
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    return soft, hard
+
+
+def raise_file_limit(wanted: int) -> int:
+    """Raise the soft limit to `wanted`, or as far as it goes; the limit from now on.
+
+    A higher one stays, and the hard limit is left alone.
+    """
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return sys.maxsize
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return sys.maxsize
+    for most in (wanted, _MOST_ON_A_MAC):
+        target = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        if target <= soft:
+            break
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            return target
+    return soft
