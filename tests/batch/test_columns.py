@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ocx.batch.input import FileInput, read_rows, unique
 from ocx.batch.records import Dialect, Format, find_delimiter
 from ocx.batch.request_builder import RequestBuilder, check_columns
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import Row
 from ocx.batch.row_formats import MergedTable
 from ocx.chat.templates import Template
 from ocx.errors import UsageError
@@ -119,25 +119,6 @@ def test_a_column_that_an_option_names_is_told_too(option: str) -> None:
     with pytest.raises(UsageError, match="has no column fil; ") as caught:
         check_columns(builder("$satz", **{option: "fil"}), ["satz", "file"], "t.csv")
     assert caught.value.hint == "did you mean file?"
-
-
-@pytest.mark.parametrize(
-    ("data", "encoding"),
-    [
-        ("nr,内容\n1,很差\n2,还行\n".encode("gbk"), "gb18030"),
-        ("nr;內容\r\n1;退貨\r\n2;還行\r\n".encode("big5"), "big5"),
-        ("nr\t本文\n1\t残念でした\n2\tとても良い\n".encode("utf-16"), "utf-16"),
-        ("nr,내용\n1,별로예요\n2,괜찮아요\n".encode("euc-kr"), "euc-kr"),
-    ],
-)
-def test_a_table_in_another_encoding_says_so_and_is_read_by_it(data: bytes, encoding: str) -> None:
-    stream = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type] # one that can peek
-    rows = list(unique(read_rows(stream, "csv", builder("$nr"))))
-    assert all(isinstance(row, BadRow) for row in rows)
-    assert f"it looks like {encoding.upper()}; try --encoding {encoding}" in rows[0].message  # type: ignore[union-attr]
-    name = data.decode(encoding).splitlines()[0][3:]
-    read = asked(data, f"${{{name}}}", dialect=Dialect(None, encoding))
-    assert read == [line[2:] for line in data.decode(encoding).splitlines()[1:]]
 
 
 def test_a_line_that_is_not_in_its_encoding_is_told_with_its_number() -> None:

@@ -49,15 +49,6 @@ def prompts(count: int) -> list[str]:
     return [json.dumps({"id": f"r{number}", "prompt": "x"}) for number in range(count)]
 
 
-def test_everything_wrong_is_told_at_once_with_its_line(tmp_path: Path) -> None:
-    given = source(tmp_path, '{"id": "a", "prompt": "x"}', "{", '{"id": "a", "prompt": "x"}')
-    with pytest.raises(UsageError) as caught:
-        given.plan()
-    assert "line 2 is not JSON" in caught.value.message
-    assert "line 3 has the id 'a' of line 1" in caught.value.message
-    assert replace(given, keep_going=True).plan().total == 3
-
-
 def test_of_many_problems_the_first_are_told_and_all_are_counted(tmp_path: Path) -> None:
     distinct = ["[" + " " * length + "x" for length in range(100)]
     with pytest.raises(UsageError, match=r"line 20 .*; and 80 more"):
@@ -71,11 +62,6 @@ def test_a_fault_of_many_lines_is_told_once_with_the_first(tmp_path: Path) -> No
         f"{tmp_path / 'in.jsonl'}: line 1 is not a JSON object"
         " (the same in 1,199 more: 2, 3, 4, …); line 1201 is not JSON"
     )
-
-
-def test_a_file_without_rows_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no rows"):
-        source(tmp_path).plan()
 
 
 def test_what_an_earlier_run_finished_is_skipped(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ocx.batch.batch_run import BatchRun
 from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.input import RowStream
 from ocx.batch.result import Failure, Outcome, Result
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import Row
 from ocx.batch.row_formats import TextLines
 from ocx.batch.store import Store
 from ocx.errors import (
@@ -66,15 +66,6 @@ def test_a_failure_without_an_answer_is_an_error(tmp_path: Path) -> None:
     assert line["response"] is None
     assert line["error"] == {"code": "network", "message": "cannot connect"}
     assert run.summary.exit_code() == 13
-
-
-def test_a_bad_row_of_an_input_is_an_error_row(tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    given = iter([row(0), BadRow("line-2", 2, "is not JSON")])
-    run = run_to(out, Server(), given)
-    assert sorted(ids(out)) == ["line-2", "r0"]
-    assert run.summary.examples["usage"].message == "line 2 is not JSON"
-    assert run.summary.exit_code() == 2
 
 
 class Held:
