@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ocx.cli.options import Option
 
 if TYPE_CHECKING:
     from ocx.api import Client
+    from ocx.output.table import Column, Row
     from ocx.runtime import Runtime
 
 Yes = Annotated[bool, Option("--yes -y", "Do not ask.")]
@@ -30,3 +31,21 @@ def waiting(run: Runtime, what: str, client: Client | None = None) -> Iterator[N
     state = elapsed(f"waiting for {what}") if client is None else answer_of(client, what)
     with spinning(run, state):
         yield
+
+
+def print_result(
+    run: Runtime, document: Any, columns: Sequence[str | Column], rows: Iterable[Row]
+) -> None:
+    """Print a result: `document` with --json, else a table."""
+    if run.json:
+        print_json(run, document)
+        return
+    from ocx.output.table import write_table  # not for every command
+
+    write_table(run.terminal, columns, list(rows), color=run.color)
+
+
+def print_json(run: Runtime, document: Any) -> None:
+    from ocx.output.results import write_json  # start-up that a script can save
+
+    write_json(run.terminal, document)

@@ -10,10 +10,10 @@ from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
 from ocx.chat.parameters import parse_fields
 from ocx.cli.options import Option, Text, Texts, option
+from ocx.commands import print_json
 from ocx.errors import UsageError
 from ocx.jsontext import compact
 from ocx.keys.client import open_client
-from ocx.output.results import write_json
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -88,6 +88,6 @@ def _print(run: Runtime, reply: Reply, include: bool) -> None:
     if not run.terminal.stdout_tty:
         run.terminal.stdout.write(reply.body)
     elif reply.json is not None:
-        write_json(run.terminal, reply.json)
+        print_json(run, reply.json)
     elif reply.body:
         run.terminal.print(reply.body.decode("utf-8", "replace").rstrip("\n"))

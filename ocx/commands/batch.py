@@ -15,7 +15,8 @@ from ocx.batch.row import BadRow, Row
 from ocx.batch.setup import make_setup
 from ocx.batch.verify import Verification
 from ocx.cli.options import Option, option
-from ocx.output.results import write_json, write_json_line
+from ocx.commands import print_json
+from ocx.output.results import write_json_line
 from ocx.runtime import Runtime
 
 
@@ -56,7 +57,7 @@ def verify(
     for warning in unknown_reasons(found.unknown_reasons):
         run.warn(warning)
     if run.json and not failed:
-        write_json(run.terminal, found.document())
+        print_json(run, found.document())
     elif not run.quiet and not failed and found.complete:
         counted = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
         run.note(f"{counted}, each there once and answered")

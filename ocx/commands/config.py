@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from ocx.cli.options import Option
+from ocx.commands import print_json, print_result
 from ocx.config.paths import cache_dir, config_file, credentials_file, env_name, if_known, state_dir
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import BY_NAME, DEFAULT_PROFILE
@@ -19,7 +20,7 @@ from ocx.config.setting_path import (
 )
 from ocx.config.settings import Settings, check_url_and_auth
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError
-from ocx.output.table import Cell, Column, write_table
+from ocx.output.table import Cell, Column
 from ocx.runtime import Runtime
 from ocx.text import one_line
 
@@ -35,12 +36,8 @@ def show(run: Runtime) -> None:
     """
     settings = run.settings()
     rows = _rows(run, settings)
-    if run.json:
-        from ocx.output.results import write_json
-
-        write_json(run.terminal, {name: {"value": value, "source": by} for name, value, by in rows})
-    else:
-        write_table(run.terminal, _COLUMNS, [_cells(*row) for row in rows], color=run.color)
+    document = {name: {"value": value, "source": by} for name, value, by in rows}
+    print_result(run, document, _COLUMNS, (_cells(*row) for row in rows))
 
 
 def _cells(name: str, value: Any, by: str) -> tuple[str | Cell, ...]:
@@ -87,9 +84,7 @@ def get(run: Runtime, name: _Name) -> None:
     """
     value = _in_force(run, run.settings(), name)
     if run.json:
-        from ocx.output.results import write_json
-
-        write_json(run.terminal, value)
+        print_json(run, value)
     elif value is not None:
         run.terminal.print(as_text(value))
 
@@ -161,8 +156,6 @@ def path(run: Runtime) -> None:
     """
     env = run.terminal.env
     if run.json:
-        from ocx.output.results import write_json
-
         places = {
             "config": config_file,
             "credentials": credentials_file,
@@ -170,7 +163,7 @@ def path(run: Runtime) -> None:
             "cache": cache_dir,
         }
         found = {name: if_known(place, env) for name, place in places.items()}
-        write_json(run.terminal, {name: path and str(path) for name, path in found.items()})
+        print_json(run, {name: path and str(path) for name, path in found.items()})
     else:
         run.terminal.print(str(config_file(env)))
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ocx.cli.options import option
-from ocx.commands import waiting
+from ocx.commands import print_json, waiting
 from ocx.doctor import machine
 from ocx.doctor.machine import Check, failed, ok, skipped, system, warning
 from ocx.errors import OcxError
-from ocx.output.results import write_json
 from ocx.output.screen_table import check_writer
 from ocx.runtime import Runtime
 
@@ -41,7 +40,7 @@ def doctor(
     failures = [check for check in found if check.error is not None]
     if run.json:
         checks = [check.as_json() for check in found]
-        write_json(run.terminal, {"ok": not failures, "checks": checks})
+        print_json(run, {"ok": not failures, "checks": checks})
     if failures:
         raise _verdict(failures)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ocx.cli.options import Option, OptionGroup, Text, Texts, option
-from ocx.commands import Yes
+from ocx.commands import Yes, print_json
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError
 from ocx.history.call import by_day, document, request
 from ocx.history.filters import Filters, parse_age, profile_filter, read_filters
 from ocx.history.store import open_existing
 from ocx.output.history_output import day_document, write_call, write_days, write_found
-from ocx.output.results import write_json, write_json_line
+from ocx.output.results import write_json_line
 from ocx.runtime import Runtime
 from ocx.text import counted
 
@@ -74,7 +74,7 @@ def show(
     if as_request:
         write_json_line(run.terminal, request(entry, messages))
     elif run.json:
-        write_json(run.terminal, document(entry, messages))
+        print_json(run, document(entry, messages))
     else:
         write_call(run.terminal, entry, messages, color=run.color)
 
@@ -150,6 +150,6 @@ def stats(run: Runtime, chosen: CallFilters) -> None:
         filters = chosen.read(run)
         days = by_day(history.entries(filters)) if history else []
     if run.json:
-        write_json(run.terminal, [day_document(day) for day in days])
+        print_json(run, [day_document(day) for day in days])
     else:
         write_days(run.terminal, days, run.color)

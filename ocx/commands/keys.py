@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ocx.cli.options import Option, option
-from ocx.commands import Yes
+from ocx.commands import Yes, print_json, print_result
 from ocx.config.profiles import load, users_of
 from ocx.config.values import composed
 from ocx.keys.credentials import (
@@ -17,7 +17,7 @@ from ocx.keys.credentials import (
     load_keys,
     stored_key,
 )
-from ocx.output.table import Column, write_table
+from ocx.output.table import Column
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -42,16 +42,11 @@ def list_(run: Runtime) -> None:
     keys = sorted(load_keys(run.terminal.env).values())
     config = load(run.terminal.env)
     documents = [key_document(key, users_of(config, key.name)) for key in keys]
-    if run.json:
-        from ocx.output.results import write_json  # json is start-up that a list can do without
-
-        write_json(run.terminal, documents)
-        return
-    if not keys:
+    if not keys and not run.json:
         run.note("no keys are stored; `ocx keys add NAME` stores one")
         return
-    rows = [_row(d, short=run.terminal.stdout_tty) for d in documents]
-    write_table(run.terminal, _COLUMNS, rows, color=run.color)
+    rows = (_row(each, short=run.terminal.stdout_tty) for each in documents)
+    print_result(run, documents, _COLUMNS, rows)
 
 
 def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
@@ -79,10 +74,8 @@ def show(
     key = stored_key(load_keys(run.terminal.env), name)
     text = key.secret.reveal() if reveal else key.secret.masked()
     if run.json:
-        from ocx.output.results import write_json  # as above
-
         users = users_of(load(run.terminal.env), name)
-        write_json(run.terminal, {**key_document(key, users), "key": text})
+        print_json(run, {**key_document(key, users), "key": text})
     else:
         run.terminal.print(text)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ocx.cli.options import Text, option
-from ocx.commands import waiting
+from ocx.commands import print_json, print_result, waiting
 from ocx.commands.keys import KeyName
 from ocx.config.profiles import load, users_of
 from ocx.config.settings import Settings
@@ -17,8 +17,7 @@ from ocx.keys.adding import Verdict, ask_endpoint, refuse_keyless, settings_of, 
 from ocx.keys.client import open_client
 from ocx.keys.credentials import StoredKey, key_document, load_keys, now, stored_key
 from ocx.keys.lookup import find_key
-from ocx.output.results import write_json
-from ocx.output.table import Column, write_table
+from ocx.output.table import Column
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 
@@ -43,9 +42,7 @@ def add(
     adding.store(run, stored)
     users = adding.use_where_none(run, settings, stored)
     if run.json:
-        write_json(
-            run.terminal, {**key_document(stored, users), "state": verdict and verdict.state}
-        )
+        print_json(run, {**key_document(stored, users), "state": verdict and verdict.state})
 
 
 def rotate(run: Runtime, name: KeyName) -> None:
@@ -67,7 +64,7 @@ def rotate(run: Runtime, name: KeyName) -> None:
     run.note(f"the old key {old.secret.masked()} works until it is revoked in the dashboard")
     if run.json:
         users = users_of(load(run.terminal.env), name)
-        write_json(run.terminal, {**key_document(new, users), "state": verdict.state})
+        print_json(run, {**key_document(new, users), "state": verdict.state})
 
 
 class Checked(NamedTuple):
@@ -103,12 +100,9 @@ def check(
         raise UsageError("--all and a NAME exclude each other")
     checked = check_all(run) if all_ else [check_one(run, name)]
     documents = [item.as_json() for item in checked]
-    if run.json:
-        write_json(run.terminal, documents if all_ else documents[0])
-    else:
-        rows = [(d["name"], d["key"] or "", d["state"], d["detail"]) for d in documents]
-        columns = (Column("NAME", "accent"), "KEY", "STATE", Column("", "dim"))
-        write_table(run.terminal, columns, rows, color=run.color)
+    rows = ((d["name"], d["key"] or "", d["state"], d["detail"]) for d in documents)
+    columns = (Column("NAME", "accent"), "KEY", "STATE", Column("", "dim"))
+    print_result(run, documents if all_ else documents[0], columns, rows)
     end_as([item.verdict for item in checked])
 
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.models import ModelFacts, model_facts, model_ids
 from ocx.cli.options import Text, option
-from ocx.commands import waiting
+from ocx.commands import print_json, waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
-from ocx.output.results import write_json
 from ocx.output.screen_table import GAP
 from ocx.output.table import Column, write_table
 from ocx.runtime import Runtime
@@ -60,7 +59,7 @@ def models(
         return
     chosen = matching(ids, filter_)
     if run.json:
-        write_json(run.terminal, _filtered(reply.json, set(chosen)) if filter_ else reply.json)
+        print_json(run, _filtered(reply.json, set(chosen)) if filter_ else reply.json)
     else:
         facts = [each for each in model_facts(reply.json) if each.id in set(chosen)]
         _write(run, settings, facts, columns=columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from ocx.cli.options import Option
-from ocx.commands import Yes
+from ocx.commands import Yes, print_result
 from ocx.config.paths import env_name
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.saving import change_config, refuse_sandbox
@@ -13,8 +13,7 @@ from ocx.config.schema import DEFAULT_PROFILE
 from ocx.config.setting_path import summary
 from ocx.config.values import check_name, composed
 from ocx.errors import UsageError
-from ocx.output.results import write_json
-from ocx.output.table import Column, write_table
+from ocx.output.table import Column
 from ocx.runtime import Runtime
 
 
@@ -23,15 +22,12 @@ def list_(run: Runtime) -> None:
     config = load(run.terminal.env)
     current = named_profile(config, run.flags, run.terminal.env).value
     profiles = [summary(config, name, current) for name in config.names()]
-    if run.json:
-        write_json(run.terminal, profiles)
-        return
-    rows = [
+    rows = (
         (p["name"], "*" if p["current"] else "", p["base_url"], p["model"], p["key"] or "")
         for p in profiles
-    ]
+    )
     columns = (Column("PROFILE", "accent"), "", "BASE URL", "MODEL", Column("KEY", "dim"))
-    write_table(run.terminal, columns, rows, color=run.color)
+    print_result(run, profiles, columns, rows)
 
 
 def use(

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ocx.cli.options import Option, Text, option
-from ocx.commands import Yes
+from ocx.commands import Yes, print_json, print_result
 from ocx.config.paths import serve_database
 from ocx.errors import CreditsError, OcxError, UsageError
 from ocx.output.figures import ago, now
 from ocx.output.history_output import most_decimals
-from ocx.output.results import write_json, write_json_line
-from ocx.output.table import Column, write_table
+from ocx.output.results import write_json_line
+from ocx.output.table import Column
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 from ocx.serve.app import ServeSettings
@@ -93,7 +93,7 @@ def keys(
 
 def _show_once(run: Runtime, name: str, account: str, secret: Secret) -> None:
     if run.json:
-        write_json(run.terminal, {"name": name, "account": account, "key": secret.reveal()})
+        print_json(run, {"name": name, "account": account, "key": secret.reveal()})
     else:
         run.terminal.print(secret.reveal())
     run.note("this key is shown once; it works only here")
@@ -120,29 +120,24 @@ def _account(run: Runtime, ledger: Ledger, name: str, grant: str | None) -> Acco
 
 
 def _list_keys(run: Runtime, ledger: Ledger) -> None:
-    rows = [(key, owner, made, _state(key)) for key, owner, made in ledger.list_keys()]
-    if run.json:
-        documents = [
+    documents, rows = [], []
+    for key, owner, made in ledger.list_keys():
+        documents.append(
             {
                 "name": key.name,
                 "key": key.hint,
                 "account": owner,
                 "created": made,
                 "expires": key.expires,
-                "state": state,
+                "state": (state := _state(key)),
                 "rpm": key.rpm,
                 "concurrency": key.concurrency,
             }
-            for key, owner, made, state in rows
-        ]
-        write_json(run.terminal, documents)
-        return
-    cells = []
-    for key, owner, made, state in rows:
+        )
         date = datetime.fromtimestamp(made, UTC).strftime("%Y-%m-%d")
         limits = (str(key.rpm or ""), str(key.concurrency or ""))
-        cells.append((key.name, key.hint, owner, date, state, *limits))
-    write_table(run.terminal, _KEYS, cells, color=run.color)
+        rows.append((key.name, key.hint, owner, date, state, *limits))
+    print_result(run, documents, _KEYS, rows)
 
 
 def _state(key: Key) -> str:
@@ -176,7 +171,7 @@ def grant(
                 hint="credits that running requests hold come back when they end",
             ) from error
     if run.json:
-        write_json(run.terminal, {"account": account, "balance": credits_json(after.balance)})
+        print_json(run, {"account": account, "balance": credits_json(after.balance)})
     elif not run.quiet:
         run.terminal.print(f"{account}\t{format_credits(after.balance)}")
 
@@ -193,11 +188,10 @@ def ledger(
         if jsonl:
             for row in rows:
                 write_json_line(run.terminal, row)
-        elif run.json:
-            write_json(run.terminal, list(rows))
         else:
-            cells = list(_cells(list(rows), short=run.terminal.stdout_tty))
-            write_table(run.terminal, _ENTRIES, cells, color=run.color)
+            found = list(rows)
+            cells = _cells(found, short=run.terminal.stdout_tty)
+            print_result(run, found, _ENTRIES, cells)
 
 
 def _cells(rows: Sequence[dict[str, Any]], *, short: bool) -> Iterator[tuple[str, ...]]:
@@ -229,7 +223,7 @@ def check(run: Runtime, db: _Db = None) -> None:
         found = totals(book.store.db)
     if run.json:
         amounts = {name: credits_json(found[name]) for name in ("balance", "held")}
-        write_json(run.terminal, {**found, **amounts, "findings": wrong})
+        print_json(run, {**found, **amounts, "findings": wrong})
     elif not run.quiet and not wrong:
         ended = ", ".join(f"{count} {name}" for name, count in sorted(found["outcomes"].items()))
         run.terminal.print(

@@ -13,13 +13,12 @@ from ocx.chat.templates import (
     write_template,
 )
 from ocx.cli.options import Option
-from ocx.commands import Yes
+from ocx.commands import Yes, print_json, print_result
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import templates_dir
 from ocx.editor import edit_text, editor
 from ocx.errors import ConfigError, OcxError
-from ocx.output.results import write_json
-from ocx.output.table import Column, write_table
+from ocx.output.table import Column
 from ocx.runtime import Runtime
 from ocx.text import escape_control
 
@@ -35,15 +34,12 @@ def list_(run: Runtime) -> None:
             templates.append(load_template(folder, name))
         except ConfigError as error:  # it must not hide the others
             run.warn(error.message)
-    if run.json:
-        write_json(run.terminal, [template.as_json() for template in templates])
-        return
-    if not templates:
+    if not templates and not run.json:
         run.note("there are no templates yet; `ocx config templates edit NAME` makes one")
         return
-    rows = [(t.name, t.model or "", " ".join(t.places), _line(t)) for t in templates]
+    rows = ((t.name, t.model or "", " ".join(t.places), _line(t)) for t in templates)
     columns = (Column("NAME", "accent"), "MODEL", "PARAMETERS", Column("PROMPT", "dim", cut=True))
-    write_table(run.terminal, columns, rows, color=run.color)
+    print_result(run, [template.as_json() for template in templates], columns, rows)
 
 
 def _line(template: Template) -> str:
@@ -55,7 +51,7 @@ def show(run: Runtime, name: _Name) -> None:
     """Print a template's TOML."""
     template = load_template(templates_dir(run.terminal.env), name)
     if run.json:
-        write_json(run.terminal, template.as_json())
+        print_json(run, template.as_json())
         return
     text = template_path(templates_dir(run.terminal.env), name).read_text("utf-8-sig")
     run.terminal.print((escape_control(text) if run.terminal.stdout_tty else text).rstrip("\n"))
