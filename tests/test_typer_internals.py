@@ -9,10 +9,8 @@ import pytest
 import typer
 
 from ocx.cli.typer_internals import (
-    Complaint,
     Group,
     command_of,
-    complaint,
     parameters,
     value_flags,
 )
@@ -34,16 +32,6 @@ def _everything(
     seen.append(ctx)
 
 
-def _third(
-    name: Annotated[str, typer.Argument(metavar="NAME")], x: Annotated[str, typer.Argument()]
-) -> None:
-    """Two arguments that must be there."""
-
-
-KNOWN = ("--switch", "--no-switch", "-n", "--many", "-m", "--loud", "-l", "--size", "--share")
-RANGE = "--share takes a number: 0 to 2, not 7.0"
-
-
 seen: list[typer.Context] = []
 
 
@@ -51,17 +39,8 @@ def program(*, bare: bool = False) -> Any:
     app = typer.Typer(rich_markup_mode=None, add_completion=False, invoke_without_command=bare)
     app.command("everything")(_everything)
     app.command("other")(lambda: None)
-    app.command("third")(_third)
     app.callback()(_group)
     return command_of(app)
-
-
-def failure(*words: str) -> Complaint:
-    with pytest.raises(typer.TyperException) as caught:
-        command = program()
-        with command.make_context("ocx", list(words)) as context:
-            command.invoke(context)
-    return complaint(caught.value)
 
 
 def everything() -> Any:
@@ -98,56 +77,6 @@ def test_a_group_has_the_method_that_the_lazy_one_overrides(method: str) -> None
 
     overridden = list(inspect.signature(getattr(LazyGroup, method)).parameters)
     assert list(inspect.signature(getattr(Group, method)).parameters) == overridden
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ((), Complaint(None, "", "ocx")),
-        (
-            ("everything", "--nope"),
-            Complaint("no such option: --nope", "--nope", "ocx everything", KNOWN),
-        ),
-        (("everything", "-5"), Complaint("no such option: -5", "-5", "ocx everything", KNOWN)),
-        (("other", "x"), Complaint("unexpected argument: x", "", "ocx other")),
-        (
-            ("everything", "--size", "x"),
-            Complaint("--size takes a whole number, not 'x'", "", "ocx everything"),
-        ),
-        # The error of an option without its value knows no command: argv is read for it.
-        (
-            ("everything", "--size"),
-            Complaint("--size needs a value", "--size", None),
-        ),
-        (("everything", "--share", "7"), Complaint(RANGE, "", "ocx everything")),
-        (("everything", "--switch=1"), Complaint("--switch takes no value", "--switch", None)),
-        (("third",), Complaint("missing NAME", "", "ocx third", missing="NAME")),
-        (("third", "a"), Complaint("missing X", "", "ocx third", missing="X", given=("a",))),
-    ],
-    ids=[
-        "nothing",
-        "option",
-        "number",
-        "argument",
-        "value",
-        "no value",
-        "range",
-        "switch",
-        "missing",
-        "second",
-    ],
-)
-def test_an_error_of_the_parser_says(words: tuple[str, ...], said: Complaint) -> None:
-    assert failure(*words) == said
-
-
-def test_no_command_is_an_error_of_its_own_if_help_is_asked_for_by_no_arguments() -> None:
-    app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
-    app.command("a")(lambda: None)
-    app.command("b")(lambda: None)
-    with pytest.raises(typer.TyperException) as caught:
-        command_of(app).make_context("ocx", [])
-    assert complaint(caught.value).message is None
 
 
 def test_a_context_has_what_the_shared_options_are_read_from() -> None:

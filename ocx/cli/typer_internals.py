@@ -98,7 +98,7 @@ def complaint(error: Exception) -> Complaint:
     message = str(getattr(error, "format_message", error.__str__)())
     # The classes of the parser's errors are not exported; what is left is a plain usage error.
     kind = type(error).__name__
-    if kind == "NoArgsIsHelpError" or message == "Missing command.":
+    if message == "Missing command.":
         return Complaint(None, "", command)
     parameter = _parameter(found) if (found := getattr(error, "param", None)) else None
     if kind == "MissingParameter" and parameter is not None:

@@ -88,14 +88,6 @@ def test_hostile_prompts_arrive_unchanged(
         assert done.stdout.decode() == ANSWER + "\n"
 
 
-@pytest.mark.parametrize("prompt", HOSTILE.values(), ids=HOSTILE)
-def test_python_sends_each_hostile_prompt(prompt: str, server: Recorder, tmp_path: Path) -> None:
-    """One by one, so that a failure names its prompt; the others share the test above."""
-    body = {"model": prompt, "messages": [{"role": "user", "content": prompt}]}
-    run([sys.executable], "python", SnippetRequest(server.url, body), tmp_path)
-    assert json.loads(server.seen[0].body) == body
-
-
 @pytest.mark.parametrize(("language", "command"), programs())
 def test_no_key_no_request(
     language: str, command: list[str], server: Recorder, tmp_path: Path
