@@ -22,7 +22,7 @@ from ocx.api.types import Delta, Endpoint, Reply
 if TYPE_CHECKING:
     from ocx.api.answer import Answer
     from ocx.api.client import Client
-    from ocx.api.connection import tls_context
+    from ocx.api.proxy import tls_context
     from ocx.api.stream import Stream
 
 __all__ = ["Answer", "Client", "Delta", "Endpoint", "Reply", "Stream", "tls_context"]

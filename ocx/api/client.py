@@ -25,11 +25,10 @@ from ocx.api.http import (
     joined_headers,
     unpack,
 )
-from ocx.api.proxy import check_ca_bundle, tls_context
+from ocx.api.proxy import Routes, tls_context
 from ocx.api.retry import Failure, log_retry, may_retry, wait_before
 from ocx.api.stream import Stream
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply
-from ocx.api.urls import check_base_url
 from ocx.secret import mask_all
 
 __all__ = ["Client", "Stream", "tls_context"]
@@ -62,12 +61,11 @@ class Client:
         *,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        check_base_url(endpoint.base_url, endpoint.allow_http)
-        check_ca_bundle(endpoint.ca_bundle)
+        self.routes = Routes(endpoint, tls)
         self.endpoint = endpoint
         self.sleep = sleep
         self.backend = DeadlineBackend(endpoint.connect_timeout)
-        self.transport = transport or Transport(endpoint, self.backend, tls)
+        self.transport = transport or Transport(self.routes, self.backend)
 
     def __enter__(self) -> Client:
         return self
@@ -191,9 +189,7 @@ class _Call:
         self._client = client
         self._request = request
         self._idle = idle
-        transport, self._proxy_url = client.transport, None
-        if isinstance(transport, Transport):
-            self._proxy_url = transport.proxy_url(request.url)
+        self._proxy_url = client.routes.proxy_url(request.url)
         self.secrets = client.endpoint.secrets
         self.backend = client.backend
         self.backend.start(seconds)

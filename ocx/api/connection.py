@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-import ssl
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.request import getproxies
 
 from ocx.api import network_errors, proxy
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import reason_of
-from ocx.api.proxy import tls_context
 from ocx.api.retry import Failure
-from ocx.api.types import Endpoint
 from ocx.api.urls import place_of
 from ocx.errors import OcxError
 
@@ -36,25 +32,21 @@ finally:
     if _hidden:
         del sys.modules[_MAIN]
 
-__all__ = ["Transport", "httpcore", "httpx", "tls_context"]
+__all__ = ["Transport", "httpcore", "httpx", "pieces_of", "translate"]
 
 
 class Transport(httpx.BaseTransport):
     """Connections to one endpoint: direct or through its proxy, each kept for the next request."""
 
-    def __init__(
-        self, endpoint: Endpoint, backend: DeadlineBackend, tls: ssl.SSLContext | None = None
-    ) -> None:
-        self._endpoint = endpoint
+    def __init__(self, routes: proxy.Routes, backend: DeadlineBackend) -> None:
+        self._routes = routes
         self._backend = backend
-        self._tls = tls
-        self._environment = getproxies()
         self._pools: dict[str | None, httpcore.ConnectionPool] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        proxy_url = self.proxy_url(str(request.url))
+        proxy_url = self._routes.proxy_url(str(request.url))
         if proxy_url not in self._pools:
-            self._pools[proxy_url] = self._pool(proxy_url, request.url.scheme)
+            self._pools[proxy_url] = self._pool(proxy_url, str(request.url))
         response = self._pools[proxy_url].handle_request(
             httpcore.Request(
                 method=request.method,
@@ -76,28 +68,17 @@ class Transport(httpx.BaseTransport):
             extensions=response.extensions,
         )
 
-    def proxy_url(self, url: str) -> str | None:
-        """The proxy that `url` is reached through; None for a direct connection.
-
-        Raises:
-            ConfigError: the proxy's URL cannot be used.
-        """
-        return proxy.choose(url, self._endpoint.proxy, self._environment)
-
     def close(self) -> None:
-        self._backend.close()
         for pool in self._pools.values():
             with contextlib.suppress(Exception):
                 pool.close()
 
-    def _pool(self, proxy_url: str | None, scheme: str) -> httpcore.ConnectionPool:
-        secure_proxy = proxy_url is not None and proxy_url.startswith("https")
-        if self._tls is None and (scheme == "https" or secure_proxy):
-            self._tls = tls_context(self._endpoint.ca_bundle)
+    def _pool(self, proxy_url: str | None, url: str) -> httpcore.ConnectionPool:
+        tls = self._routes.tls(url, proxy_url)
         common: dict[str, Any] = {
             "max_connections": None,
             "keepalive_expiry": 5.0,
-            "ssl_context": self._tls,
+            "ssl_context": tls,
             "network_backend": self._backend,
         }
         if proxy_url is None:
@@ -106,8 +87,8 @@ class Transport(httpx.BaseTransport):
         common["proxy_auth"] = proxy.credentials(proxy_url)
         if proxy_url.startswith("socks"):
             return httpcore.SOCKSProxy(**common)
-        if secure_proxy:
-            common["proxy_ssl_context"] = self._tls
+        if proxy_url.startswith("https"):
+            common["proxy_ssl_context"] = tls
         return httpcore.HTTPProxy(**common)
 
 

@@ -91,10 +91,16 @@ def build_request(
     check_base_url(endpoint.base_url, endpoint.allow_http)
     if not _NAME.fullmatch(method):
         raise UsageError(f"{method!r} is not an HTTP method")
-    url = _url(endpoint, path)
+    url = join(endpoint.base_url, below_base_url(path))
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError("the path holds a character that must be percent-encoded")
+    scheme, name, port = origin(url)
+    host = f"[{name}]" if ":" in name else name
+    if port != {"http": 80, "https": 443}[scheme]:
+        host = f"{host}:{port}"
     accept = "text/event-stream, application/json" if stream else "application/json"
     fields = {
-        "host": ("Host", _host(url)),
+        "host": ("Host", host),
         "user-agent": ("User-Agent", USER_AGENT),
         "accept": ("Accept", accept),
         # A compressor holds back what it has: a stream would come in bursts.
@@ -224,19 +230,6 @@ def sniff(head: bytes) -> Kind | None:
     if start[:1] == b"<":
         return "html"
     return "events" if start.startswith(_EVENT_FIELDS) else "other"
-
-
-def _url(endpoint: Endpoint, path: str) -> str:
-    url = join(endpoint.base_url, below_base_url(path))
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise UsageError("the path holds a character that must be percent-encoded")
-    return url
-
-
-def _host(url: str) -> str:
-    scheme, host, port = origin(url)
-    name = f"[{host}]" if ":" in host else host
-    return name if port == {"http": 80, "https": 443}[scheme] else f"{name}:{port}"
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -14,12 +14,11 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any
-from urllib.request import getproxies
 
 import aiohttp
 import yarl
 
-from ocx.api import network_errors, proxy
+from ocx.api import network_errors
 from ocx.api.completion import complete, reply_of
 from ocx.api.error_response import about_balance, described, from_response
 from ocx.api.http import (
@@ -46,9 +45,9 @@ from ocx.api.pool_connection import (
     through,
     translate,
 )
-from ocx.api.proxy import check_ca_bundle, tls_context
+from ocx.api.proxy import Routes
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply
-from ocx.api.urls import CHAT_PATH, check_base_url, place_of
+from ocx.api.urls import CHAT_PATH, place_of
 from ocx.errors import OcxError
 from ocx.secret import mask_all
 
@@ -68,12 +67,9 @@ class Pool:
     """
 
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
-        check_base_url(endpoint.base_url, endpoint.allow_http)
-        check_ca_bundle(endpoint.ca_bundle)
+        self.routes = Routes(endpoint, tls)
         self.endpoint = endpoint
         self.secrets = endpoint.secrets
-        self._tls = tls
-        self._environment = getproxies()
         self._exchanges: dict[str | None, Exchanges] = {}
         self._chat = build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
 
@@ -176,20 +172,13 @@ class Pool:
         body = beginning(pieces, headers.get("content-encoding", ""), ERROR_CAP)
         return from_response(response.status, headers, body, keys=self.secrets)
 
-    def proxy_url(self, url: str) -> str | None:
-        """The proxy that `url` is reached through. Raises ConfigError if it cannot be used."""
-        return proxy.choose(url, self.endpoint.proxy, self._environment)
-
     def exchanges(self, proxy_url: str | None, url: str) -> Exchanges:
         """The connections through this proxy, of which there is one session."""
         found = self._exchanges.get(proxy_url)
-        if found is not None:
-            return found
-        secure = url.startswith("https:") or (proxy_url or "").startswith("https:")
-        if self._tls is None and secure:
-            self._tls = tls_context(self.endpoint.ca_bundle)
-        made = self._exchanges[proxy_url] = Exchanges(new_session(proxy_url, self._tls))
-        return made
+        if found is None:
+            session = new_session(proxy_url, self.routes.tls(url, proxy_url))
+            found = self._exchanges[proxy_url] = Exchanges(session)
+        return found
 
 
 class _Call:
@@ -222,7 +211,7 @@ class _Call:
 
     async def __aenter__(self) -> Response:
         pool, request = self._pool, self._request
-        self._proxy_url = pool.proxy_url(request.url)
+        self._proxy_url = pool.routes.proxy_url(request.url)
         exchanges = pool.exchanges(self._proxy_url, request.url)
         CONNECTED.set(self._connected)
         await self._limit.__aenter__()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ocx.api.error_response import reason_of
-from ocx.api.urls import is_loopback, origin
+from ocx.api.types import Endpoint
+from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +24,39 @@ if TYPE_CHECKING:
 
 _PLATFORM: str = sys.platform
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+class Routes:
+    """How one endpoint is reached: through which proxy, and with which certificates.
+
+    Args:
+        tls: the certificates; by default they are loaded on first use.
+
+    Raises:
+        ConfigError: the base URL or the CA bundle cannot be used.
+    """
+
+    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
+        from urllib.request import getproxies  # noqa: PLC0415 - as for ssl below
+
+        check_base_url(endpoint.base_url, endpoint.allow_http)
+        check_ca_bundle(endpoint.ca_bundle)
+        self._endpoint = endpoint
+        self._tls = tls
+        self._environment = getproxies()
+
+    def proxy_url(self, url: str) -> str | None:
+        """As `choose`, by what was configured and by the environment."""
+        return choose(url, self._endpoint.proxy, self._environment)
+
+    def tls(self, url: str, proxy_url: str | None) -> ssl.SSLContext | None:
+        """The certificates, if there is TLS on the way to `url`."""
+        if self._tls is None and "https" in {
+            urlsplit(url).scheme,
+            urlsplit(proxy_url or "").scheme,
+        }:
+            self._tls = tls_context(self._endpoint.ca_bundle)
+        return self._tls
 
 
 def exempted_by_system(host: str) -> bool:
@@ -59,7 +93,10 @@ def choose(
     if configured is not None:
         return _checked(configured, "the proxy")
     found = environment.get(scheme) or environment.get("all")
-    if not found or _is_exempt(scheme, host, port, environment.get("no", "")) or exempted(host):
+    exempt = environment.get("no", "").lower().split(",")
+    if not found or any(_matches(scheme, host, port, entry.strip()) for entry in exempt):
+        return None
+    if exempted(host):
         return None
     return _checked(found, "the proxy in the environment")
 
@@ -99,10 +136,6 @@ def _checked(proxy: str, name: str) -> str:
             f"{name} has no usable URL", hint="it looks like http://HOST:PORT or socks5://HOST:PORT"
         )
     return url
-
-
-def _is_exempt(scheme: str, host: str, port: int, exempt: str) -> bool:
-    return any(_matches(scheme, host, port, entry.strip()) for entry in exempt.lower().split(","))
 
 
 def _matches(scheme: str, host: str, port: int, entry: str) -> bool:

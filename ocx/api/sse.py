@@ -38,7 +38,6 @@ class Decoder:
         self._data: list[bytes] = []
         self._size = 0
         self._too_large = False
-        self._alone: bool | None = None  # whether the only line of _data is JSON; None: not asked
 
     def feed(self, piece: bytes) -> list[str]:
         """The data of every event that `piece` completes.
@@ -107,25 +106,17 @@ class Decoder:
             self._add(b"", events)
 
     def _add(self, value: bytes, events: list[str]) -> None:
-        alone = None
-        if len(self._data) == 1 and self._is_alone() and _is_document(value):
+        if len(self._data) == 1 and _is_document(self._data[0]) and _is_document(value):
             self._dispatch(events)
-            alone = True
         self._size += len(value) + len(self._data[:1])
         if self._size > MAX_EVENT:
             raise EventTooLarge(f"an event {_TOO_LARGE}")
         self._data.append(value)
-        self._alone = alone
-
-    def _is_alone(self) -> bool:
-        if self._alone is None:
-            self._alone = _is_document(self._data[0])
-        return self._alone
 
     def _dispatch(self, events: list[str]) -> None:
         if self._data:
             events.append(b"\n".join(self._data).decode("utf-8", "replace"))
-            self._data, self._size, self._alone = [], 0, None
+            self._data, self._size = [], 0
 
 
 def is_done(data: str) -> bool:

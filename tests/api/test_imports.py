@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import ocx.api
-from ocx.api import Client, Endpoint, Stream, connection, tls_context
+from ocx.api import Client, Endpoint, Stream, proxy, tls_context
 from ocx.api.client import Client as RealClient
 from tests.support import answers
 from tests.support.chat_server import ChatServer
@@ -64,7 +64,7 @@ def test_the_librarys_names() -> None:
     assert set(ocx.api.__all__) <= {*dir(ocx.api), "Answer", "Client", "Stream", "tls_context"}
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         ocx.api.Nothing  # noqa: B018
-    assert tls_context is connection.tls_context
+    assert tls_context is proxy.tls_context
 
 
 def test_plain_http_loads_no_certificates(
@@ -75,7 +75,7 @@ def test_plain_http_loads_no_certificates(
     def load(*_: object) -> None:
         raise AssertionError("certificates were loaded")
 
-    monkeypatch.setattr("ocx.api.connection.tls_context", load)
+    monkeypatch.setattr("ocx.api.proxy.tls_context", load)
     with Client(Endpoint(chat_server.base_url)) as client:
         assert client.models().status == 200
 
@@ -86,7 +86,7 @@ def test_many_clients_share_one_tls_context(
     server = raw_server(tls=True)
     server.answer(answers.answer(answers.models("a")))
     tls = tls_context(str(CERTIFICATE))
-    monkeypatch.delattr("ocx.api.connection.tls_context")
+    monkeypatch.delattr("ocx.api.proxy.tls_context")
     for _ in range(2):
         with Client(Endpoint(server.url, retries=0), tls=tls) as client:
             assert client.models().status == 200

@@ -19,9 +19,9 @@ import httpcore
 import pytest
 
 from ocx.api import Client, Endpoint
-from ocx.api.connection import tls_context
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.http import request_preview
+from ocx.api.proxy import tls_context
 from ocx.errors import (
     ConfigError,
     DeadlineError,
