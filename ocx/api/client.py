@@ -9,22 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from ocx.api import http
 from ocx.api.completion import complete, reply_of
 from ocx.api.connection import Transport, httpx, pieces_of, translate
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import about_balance, described, from_response, request_id
-from ocx.api.http import (
-    CHAT_CAP,
-    ERROR_CAP,
-    QUICK_CAP,
-    HttpRequest,
-    beginning,
-    build_request,
-    capped,
-    chat_request,
-    joined_headers,
-    unpack,
-)
 from ocx.api.proxy import Routes, tls_context
 from ocx.api.retry import Failure, log_retry, may_retry, wait_before
 from ocx.api.stream import Stream
@@ -105,14 +94,14 @@ class Client:
         from ocx.api.models import all_pages  # noqa: PLC0415 - a chat does without
 
         def get(path: str) -> Reply:
-            return self.request("GET", path, cap=QUICK_CAP)
+            return self.request("GET", path, cap=http.QUICK_CAP)
 
         return all_pages(get, self.endpoint.secrets)
 
     def balance(self) -> Reply:
         """GET /balance, as sent; `ocx.api.balance.parse_balance(reply)` reads it."""
         with about_balance():
-            return self.request("GET", "/balance", cap=QUICK_CAP)
+            return self.request("GET", "/balance", cap=http.QUICK_CAP)
 
     def chat(self, body: Mapping[str, Any]) -> Reply:
         """POST /chat/completions and read the whole answer; `reply.json` is a chat.completion.
@@ -122,8 +111,8 @@ class Client:
             RejectedError: also if the content filter left no text.
             ServerError: also for a 200 that is not a chat completion.
         """
-        request = chat_request(self.endpoint, body, stream=False)
-        reply = self._reply(request, self.endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
+        request = http.chat_request(self.endpoint, body, stream=False)
+        reply = self._reply(request, self.endpoint.timeout or CHAT_TIMEOUT, http.CHAT_CAP)
         with described(reply.status, reply.request_id):
             return complete(reply, self.endpoint.secrets)
 
@@ -133,13 +122,13 @@ class Client:
         Returns when the server has begun to answer; what iterating raises is at `Stream`.
         """
         endpoint = self.endpoint
-        request = chat_request(endpoint, body, stream=True)
+        request = http.chat_request(endpoint, body, stream=True)
         call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
         return Stream(Source(call, response), _headers_of(response), endpoint.secrets)
 
     def request(
-        self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP
+        self, method: str, path: str, *, content: bytes = b"", cap: int = http.CHAT_CAP
     ) -> Reply:
         """Send any request below the base URL, with this endpoint's key, retries and errors.
 
@@ -148,7 +137,7 @@ class Client:
         Args:
             cap: the largest answer, in bytes.
         """
-        request = build_request(self.endpoint, method, path, content=content)
+        request = http.build_request(self.endpoint, method, path, content=content)
         return self._reply(request, self.endpoint.timeout or QUICK_TIMEOUT, cap)
 
     def probe(self, path: str) -> Probe:
@@ -158,7 +147,7 @@ class Client:
         has failed.
         """
         endpoint = self.endpoint
-        request = build_request(endpoint, "GET", path)
+        request = http.build_request(endpoint, "GET", path)
         seconds = endpoint.timeout or QUICK_TIMEOUT
         call = _Call(self, request, seconds, endpoint.connect_timeout)
         outcome = call.attempt(lambda response: (response.status_code, _headers_of(response)))
@@ -169,9 +158,9 @@ class Client:
             return Probe(trace, outcome.error.status, outcome.headers)
         return Probe(trace, None, {}, outcome.error)
 
-    def _reply(self, request: HttpRequest, seconds: float, cap: int) -> Reply:
+    def _reply(self, request: http.HttpRequest, seconds: float, cap: int) -> Reply:
         def read(response: httpx.Response) -> tuple[int, dict[str, str], bytes]:
-            body = capped(unpack(pieces_of(response), _encoding_of(response)), cap)
+            body = http.capped(http.unpack(pieces_of(response), _encoding_of(response)), cap)
             response.close()
             return response.status_code, _headers_of(response), body
 
@@ -184,7 +173,7 @@ class _Call:
     """One request over all its attempts."""
 
     def __init__(
-        self, client: Client, request: HttpRequest, seconds: float, idle: float | None
+        self, client: Client, request: http.HttpRequest, seconds: float, idle: float | None
     ) -> None:
         self._client = client
         self._request = request
@@ -254,7 +243,7 @@ class _Call:
     def _refused(self, response: httpx.Response) -> Failure:
         # The status says enough: a body that does not come is not worth waiting for.
         with self.backend.within(5):
-            body = beginning(pieces_of(response), _encoding_of(response), ERROR_CAP)
+            body = http.beginning(pieces_of(response), _encoding_of(response), http.ERROR_CAP)
         response.close()
         headers = _headers_of(response)
         error = from_response(response.status_code, headers, body, keys=self.secrets)
@@ -289,7 +278,7 @@ class Source:
         """The body, decompressed, as it comes; raises errors of ours only."""
         try:
             self._raw = iter(pieces_of(self._response))
-            yield from unpack(self._raw, _encoding_of(self._response))
+            yield from http.unpack(self._raw, _encoding_of(self._response))
         except Exception as error:  # of httpx, httpcore, ssl: `failed` raises all others
             failure = self._call.failed(error).error
             raise failure from failure.__cause__
@@ -306,7 +295,7 @@ class Source:
 
 
 def _headers_of(response: httpx.Response) -> dict[str, str]:
-    return joined_headers(response.headers.multi_items())
+    return http.joined_headers(response.headers.multi_items())
 
 
 def _encoding_of(response: httpx.Response) -> str:

@@ -16,35 +16,12 @@ from types import TracebackType
 from typing import Any
 
 import aiohttp
-import yarl
 
-from ocx.api import network_errors
+from ocx.api import http, network_errors
 from ocx.api.completion import complete, reply_of
 from ocx.api.error_response import about_balance, described, from_response
-from ocx.api.http import (
-    CHAT_CAP,
-    ERROR_CAP,
-    QUICK_CAP,
-    HttpRequest,
-    beginning,
-    build_request,
-    capped,
-    encode,
-    joined_headers,
-    too_large,
-    unpack,
-)
 from ocx.api.models import ids_in
-from ocx.api.pool_connection import (
-    CONNECTED,
-    MOST,
-    Exchange,
-    Exchanges,
-    UnsentError,
-    new_session,
-    through,
-    translate,
-)
+from ocx.api.pool_connection import CONNECTED, Response, Session, UnsentError, translate
 from ocx.api.proxy import Routes
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply
 from ocx.api.urls import CHAT_PATH, place_of
@@ -52,8 +29,6 @@ from ocx.errors import OcxError
 from ocx.secret import mask_all
 
 log = logging.getLogger("ocx.api")
-
-Response = aiohttp.ClientResponse | Exchange
 
 _ERROR_BODY = 5.0
 """Seconds: the status says enough, a body that does not come is not worth waiting for."""
@@ -70,8 +45,8 @@ class Pool:
         self.routes = Routes(endpoint, tls)
         self.endpoint = endpoint
         self.secrets = endpoint.secrets
-        self._exchanges: dict[str | None, Exchanges] = {}
-        self._chat = build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
+        self._sessions: dict[str | None, Session] = {}
+        self._chat = http.build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
 
     async def __aenter__(self) -> Pool:
         return self
@@ -81,9 +56,9 @@ class Pool:
 
     async def close(self) -> None:
         """Close every connection."""
-        open_ones, self._exchanges = list(self._exchanges.values()), {}
-        for exchanges in open_ones:
-            await exchanges.session.close()
+        open_ones, self._sessions = list(self._sessions.values()), {}
+        for session in open_ones:
+            await session.close()
 
     async def chat(self, body: Mapping[str, Any]) -> Reply:
         """POST /chat/completions, not streamed; `reply.json` is a chat.completion.
@@ -93,30 +68,30 @@ class Pool:
         fields = body
         if "stream" in body:
             fields = {name: value for name, value in body.items() if name != "stream"}
-        request = self._chat.with_content(encode(fields))
-        reply = await self.send(request, self.endpoint.timeout or CHAT_TIMEOUT, CHAT_CAP)
+        request = self._chat.with_content(http.encode(fields))
+        reply = await self.send(request, self.endpoint.timeout or CHAT_TIMEOUT, http.CHAT_CAP)
         with described(reply.status, reply.request_id):
             return complete(reply, self.secrets)
 
     async def models(self) -> Reply:
         """GET /models, its first page."""
-        reply = await self.request("GET", "/models", cap=QUICK_CAP)
+        reply = await self.request("GET", "/models", cap=http.QUICK_CAP)
         ids_in(reply, self.secrets)
         return reply
 
     async def balance(self) -> Reply:
         """GET /balance, as sent."""
         with about_balance():
-            return await self.request("GET", "/balance", cap=QUICK_CAP)
+            return await self.request("GET", "/balance", cap=http.QUICK_CAP)
 
     async def request(
-        self, method: str, path: str, *, content: bytes = b"", cap: int = CHAT_CAP
+        self, method: str, path: str, *, content: bytes = b"", cap: int = http.CHAT_CAP
     ) -> Reply:
         """Any request below the base URL; the body of the answer is not looked into."""
-        request = build_request(self.endpoint, method, path, content=content)
+        request = http.build_request(self.endpoint, method, path, content=content)
         return await self.send(request, self.endpoint.timeout or QUICK_TIMEOUT, cap)
 
-    async def send(self, request: HttpRequest, seconds: float, cap: int) -> Reply:
+    async def send(self, request: http.HttpRequest, seconds: float, cap: int) -> Reply:
         """Send once and read the whole answer.
 
         Args:
@@ -131,15 +106,15 @@ class Pool:
             if not 200 <= response.status < 300:
                 raise await self._refused(response)
             pieces = await _pieces(response, cap)
-            headers = joined_headers(response.headers.items())
+            headers = http.joined_headers(response.headers.items())
             encoding = headers.get("content-encoding", "")
-            body = capped(unpack(pieces, encoding), cap) if encoding else b"".join(pieces)
+            body = http.capped(http.unpack(pieces, encoding), cap) if encoding else b"".join(pieces)
         return reply_of(response.status, headers, body, self.secrets, started, 1)
 
     @contextlib.asynccontextmanager
     async def stream(
         self,
-        request: HttpRequest,
+        request: http.HttpRequest,
         seconds: float,
         *,
         idle: float,
@@ -159,25 +134,25 @@ class Pool:
             yield Streamed(response)
 
     async def _refused(self, response: Response) -> OcxError:
-        headers = joined_headers(response.headers.items())
+        headers = http.joined_headers(response.headers.items())
         pieces: list[bytes] = []
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             async with asyncio.timeout(_ERROR_BODY):
-                while sum(map(len, pieces)) <= ERROR_CAP:
+                while sum(map(len, pieces)) <= http.ERROR_CAP:
                     pieces.append(await response.content.readany())
                     if not pieces[-1]:
                         break
         if not response.content.is_eof():
             response.close()
-        body = beginning(pieces, headers.get("content-encoding", ""), ERROR_CAP)
+        body = http.beginning(pieces, headers.get("content-encoding", ""), http.ERROR_CAP)
         return from_response(response.status, headers, body, keys=self.secrets)
 
-    def exchanges(self, proxy_url: str | None, url: str) -> Exchanges:
-        """The connections through this proxy, of which there is one session."""
-        found = self._exchanges.get(proxy_url)
+    def session(self, proxy_url: str | None, url: str) -> Session:
+        """The connections through this proxy."""
+        found = self._sessions.get(proxy_url)
         if found is None:
-            session = new_session(proxy_url, self.routes.tls(url, proxy_url))
-            found = self._exchanges[proxy_url] = Exchanges(session)
+            tls = self.routes.tls(url, proxy_url)
+            found = self._sessions[proxy_url] = Session(proxy_url, tls)
         return found
 
 
@@ -194,7 +169,7 @@ class _Call:
     def __init__(
         self,
         pool: Pool,
-        request: HttpRequest,
+        request: http.HttpRequest,
         seconds: float,
         idle: float | None = None,
         sent: asyncio.Event | None = None,
@@ -212,24 +187,12 @@ class _Call:
     async def __aenter__(self) -> Response:
         pool, request = self._pool, self._request
         self._proxy_url = pool.routes.proxy_url(request.url)
-        exchanges = pool.exchanges(self._proxy_url, request.url)
+        session = pool.session(self._proxy_url, request.url)
         CONNECTED.set(self._connected)
         await self._limit.__aenter__()
         try:
-            way = through(self._proxy_url, request)
             connect = pool.endpoint.connect_timeout
-            timeout = aiohttp.ClientTimeout(total=None, connect=connect, sock_read=self._idle)
-            if request.method == "POST" and len(request.content) <= MOST:
-                self._response = await exchanges.send(request, timeout, way)
-            else:
-                self._response = await exchanges.session.request(
-                    request.method,
-                    yarl.URL(request.url, encoded=True),
-                    data=request.content or None,
-                    allow_redirects=False,
-                    timeout=timeout,
-                    **way,
-                )
+            self._response = await session.send(request, connect, self._idle)
         except BaseException as error:
             if not await self.__aexit__(type(error), error, error.__traceback__):
                 raise
@@ -286,7 +249,7 @@ class Streamed:
 
     def __init__(self, response: Response) -> None:
         self.status = response.status
-        self.headers = joined_headers(response.headers.items())
+        self.headers = http.joined_headers(response.headers.items())
         self._response = response
 
     async def pieces(self) -> AsyncIterator[bytes]:
@@ -300,11 +263,11 @@ class Streamed:
         async for piece, _ in self._response.content.iter_chunks():
             if not encoding:
                 yield piece
-            elif sum(map(len, packed)) > CHAT_CAP:
-                raise too_large(CHAT_CAP)
+            elif sum(map(len, packed)) > http.CHAT_CAP:
+                raise http.too_large(http.CHAT_CAP)
             else:  # unasked, since `identity` is: whole, then
                 packed.append(piece)
-        for piece in unpack(packed, encoding) if packed else ():
+        for piece in http.unpack(packed, encoding) if packed else ():
             yield piece
 
 
@@ -315,6 +278,6 @@ async def _pieces(response: Response, cap: int) -> list[bytes]:
         size += len(piece)
         if size > cap:
             response.close()
-            raise too_large(cap)
+            raise http.too_large(cap)
         pieces.append(piece)
     return pieces

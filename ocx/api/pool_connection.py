@@ -25,11 +25,9 @@ from ocx.api.http import USER_AGENT, HttpRequest
 from ocx.api.retry import Failure
 from ocx.api.urls import usable_addresses
 
-MOST = 32 * 1024
-"""Bytes of a body that the system takes without a wait."""
-
 _KEEP_ALIVE = 5.0
 _BUFFER = 2**16
+_SMALL = 32 * 1024  # a body that the system takes without a wait
 
 CONNECTED: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("ocx.api.pool")
 """Called once this task's call has a connection: what fails before has sent nothing."""
@@ -37,17 +35,6 @@ CONNECTED: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("
 
 class UnsentError(asyncio.CancelledError):
     """The call was cancelled before anything was sent."""
-
-
-def new_session(proxy_url: str | None, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector(proxy_url, tls),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-        auto_decompress=False,
-        trust_env=False,
-        read_bufsize=_BUFFER,
-    )
 
 
 def connector(proxy_url: str | None, tls: ssl.SSLContext | None) -> aiohttp.BaseConnector:
@@ -123,49 +110,73 @@ class _Resolver(aiohttp.abc.AbstractResolver):
         """Nothing is held."""
 
 
-def through(proxy_url: str | None, request: HttpRequest) -> dict[str, Any]:
-    """The headers, and how the request goes through its proxy."""
-    if proxy_url is None or proxy_url.startswith("socks"):
-        return {"headers": request.headers}
-    login: dict[str, str] = {}
-    if (user := proxy.credentials(proxy_url)) is not None:
-        token = base64.b64encode(":".join(user).encode()).decode()
-        login = {"Proxy-Authorization": f"Basic {token}"}
-    found: dict[str, Any] = {"proxy": proxy.without_credentials(proxy_url)}
-    if request.url.startswith("https:"):
-        own = {"User-Agent": USER_AGENT, **login}
-        return {**found, "headers": request.headers, "proxy_headers": own}
-    host, *others = request.headers  # RFC 9110, 7.2: Host comes first
-    return {**found, "headers": (host, *login.items(), *others)}
+class Session:
+    """All requests through one proxy, or through none; an answer comes once its head is there.
 
-
-class Exchanges:
-    """The small POSTs of a session, all through the same proxy, at a third of what it takes.
-
-    A session makes a URL, a dictionary of headers, a payload, a task that writes and a response
-    for each request. Here all that goes out is known as bytes, and is written at once.
+    A session of aiohttp makes a URL, a dictionary of headers, a payload, a task that writes and a
+    response for each request. Of a small POST all that goes out is known as bytes, and is written
+    at once, at a third of the cost.
     """
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self.session = session
+    def __init__(self, proxy_url: str | None, tls: ssl.SSLContext | None) -> None:
+        self._proxy_url = proxy_url
+        self._session = aiohttp.ClientSession(
+            connector=connector(proxy_url, tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=_BUFFER,
+        )
         # By URL: what the connector asks of a request, and the first line.
         self._places: dict[str, tuple[aiohttp.ClientRequest, bytes]] = {}
 
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
     async def send(
+        self, request: HttpRequest, connect_timeout: float, idle: float | None
+    ) -> Response:
+        """Raises: what aiohttp does, or an OSError as it came."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_read=idle)
+        way = self._way(request)
+        if request.method == "POST" and len(request.content) <= _SMALL:
+            return await self._exchange(request, timeout, way)
+        return await self._session.request(
+            request.method,
+            yarl.URL(request.url, encoded=True),
+            data=request.content or None,
+            allow_redirects=False,
+            timeout=timeout,
+            **way,
+        )
+
+    def _way(self, request: HttpRequest) -> dict[str, Any]:
+        """The headers, and how the request goes through its proxy."""
+        proxy_url = self._proxy_url
+        if proxy_url is None or proxy_url.startswith("socks"):
+            return {"headers": request.headers}
+        login: dict[str, str] = {}
+        if (user := proxy.credentials(proxy_url)) is not None:
+            token = base64.b64encode(":".join(user).encode()).decode()
+            login = {"Proxy-Authorization": f"Basic {token}"}
+        found: dict[str, Any] = {"proxy": proxy.without_credentials(proxy_url)}
+        if request.url.startswith("https:"):
+            own = {"User-Agent": USER_AGENT, **login}
+            return {**found, "headers": request.headers, "proxy_headers": own}
+        host, *others = request.headers  # RFC 9110, 7.2: Host comes first
+        return {**found, "headers": (host, *login.items(), *others)}
+
+    async def _exchange(
         self, request: HttpRequest, timeout: aiohttp.ClientTimeout, way: Mapping[str, Any]
     ) -> Exchange:
-        """The answer, once its head is there.
-
-        Args:
-            way: of `through`.
-
-        Raises: what `ClientSession.request` does, or an OSError as it came.
-        """
         asked, line = self._places.get(request.url) or self._place(request, way)
-        if self.session.connector is None:
+        pool = self._session.connector
+        if pool is None:
             raise RuntimeError("the session is closed")
         try:
-            connection = await self.session.connector.connect(asked, [], timeout)
+            connection = await pool.connect(asked, [], timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(str(error)) from error
         try:
@@ -203,7 +214,7 @@ class Exchanges:
             url,
             headers=way["headers"],
             loop=asyncio.get_running_loop(),
-            session=self.session,
+            session=self._session,
             proxy=None if proxy_url is None else yarl.URL(proxy_url),
             proxy_headers=way.get("proxy_headers"),
         )
@@ -227,6 +238,9 @@ class Exchange:
         self.close = connection.close
         self.release = connection.release  # which keeps it, if the whole answer has come
         content.on_eof(connection.release)
+
+
+Response = aiohttp.ClientResponse | Exchange
 
 
 def translate(
