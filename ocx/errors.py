@@ -75,6 +75,9 @@ class OcxError(Exception):
         self.body: bytes | None = None
         self.reply: Any = None
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def retryable(self) -> bool:
         """Whether the same call can succeed later without the user changing anything."""

@@ -66,7 +66,6 @@ def from_response(
         said = ": redirects are not followed; it leads to " + target if target else ": redirected"
         error.hint = "set base_url to where the API really is; the key is not sent anywhere else"
     error.message = f"HTTP {status}{said}"
-    error.args = (error.message,)
     error.status, error.headers, error.body = status, headers, body
     return error
 
@@ -91,7 +90,6 @@ def reported(
     """The error of a document that is known to report one."""
     error = _error(None, document, headers, keys, "")
     error.message = error.message or "the server reports an error without saying which"
-    error.args = (error.message,)
     error.status = status
     return error
 
@@ -105,7 +103,7 @@ def _error(
         status: None if the body alone tells what happened.
         text: all of the body, if it is no more than text.
     """
-    from ocx.api.error_words import asked_wait, used_up  # noqa: PLC0415 - only for an error
+    from ocx.api.retry import asked_wait, used_up  # noqa: PLC0415 - only for an error
 
     said = _words(document, _DEPTH)
     shown = _cut(said, MAX_TEXT, keys) or excerpt(text, keys)
@@ -144,7 +142,6 @@ def about_balance() -> Iterator[None]:
     except RejectedError as error:
         if error.status in _NOT_THERE:
             error.message = f"this endpoint has no balance ({error.message})"
-            error.args = (error.message,)
             error.hint = "`ocx config get base_url` shows which it is"
         raise
 
@@ -214,7 +211,7 @@ def reason_of(error: BaseException) -> str:
 def _text_of(body: bytes | str, content_type: str = "") -> str:
     if isinstance(body, str):
         return body
-    from ocx.api.error_words import decoded  # noqa: PLC0415 - only if there is an error
+    from ocx.api.http import decoded  # noqa: PLC0415 - only if there is an error
 
     return decoded(body, content_type)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import itertools
 import json
@@ -39,6 +40,9 @@ _PIECE = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n"
 _EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"data\n", b"data\r")
+_CHARSET = r"""(?i)charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})"""
+_ANY_BYTES = {"ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1", "windows-1252", "cp1252"}
+"""What servers write who do not know what they send."""
 
 Kind = Literal["json", "events", "html", "other"]
 
@@ -283,3 +287,24 @@ def _inflate(pieces: Iterable[bytes], bits: int) -> Iterator[bytes]:
                 yield part
     if not unpacker.eof and not empty:
         raise ServerError("the compressed answer ends too early")
+
+
+def decoded(body: bytes, content_type: str = "") -> str:
+    """The text of an error: by its charset, as UTF-8, else by what its bytes look like.
+
+    A charset that fits any bytes counts last: servers name it unasked.
+    """
+    named = re.search(_CHARSET, content_type)
+    charset = named.group(1).lower() if named else ""
+    fits_all = charset in _ANY_BYTES
+    with contextlib.suppress(LookupError, ValueError):
+        return body.decode("" if fits_all else charset)
+    with contextlib.suppress(ValueError):
+        # It may have been cut inside a character.
+        return codecs.utf_8_decode(body, "strict", fits_all)[0].removeprefix("\ufeff")
+    from ocx.charsets import guess  # noqa: PLC0415 - only for a body that is not UTF-8
+
+    guessed = guess(body)
+    if guessed is None or guessed.startswith("utf-16"):  # a message has no need of that
+        return body.decode(charset if fits_all else "utf-8", "replace")
+    return body.decode(guessed, "replace")

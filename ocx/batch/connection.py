@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.balance import parse_balance
 from ocx.api.completion import document_of
 from ocx.api.error_response import parse
-from ocx.api.error_words import decoded
+from ocx.api.http import decoded
 from ocx.api.message import text_of
 from ocx.api.models import model_ids
 from ocx.api.pool import Pool

@@ -97,7 +97,7 @@ def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
 
 def refuses_format(error: OcxError) -> bool:
     """Whether it is response_format, or the schema in it, that the server does not take."""
-    from ocx.api.error_words import names_field  # only if there is an error
+    from ocx.api.retry import names_field  # only if there is an error
 
     return names_field(error, r"(?i)response.?format|schema|structured.?output|grammar")
 
@@ -282,7 +282,7 @@ class ChatRunner:
         try:
             return self.client.stream(trip.body)
         except RejectedError as error:
-            from ocx.api.error_words import names_field
+            from ocx.api.retry import names_field
 
             if "stream_options" not in trip.body or not names_field(error, "stream_options"):
                 raise

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.api import error_response
-from ocx.api.error_words import asked_wait, decoded
+from ocx.api.http import decoded
+from ocx.api.retry import asked_wait
 from ocx.errors import AuthError, CreditsError, OcxError, RateLimitError, RejectedError, ServerError
 
 STATUSES = (200, 400, 401, 403, 404, 429, 500, 503)
