@@ -32,11 +32,13 @@ def doctor(
     ok, warning or failed. The exit code is that of the first failure.
     """
     found = []
-    write = check_writer(run.terminal, (*_FIRST, *_NETWORK, *_ACCOUNT), color=run.color)
+    write = None
+    if not (run.json or run.quiet):
+        write = check_writer(run.terminal, (*_FIRST, *_NETWORK, *_ACCOUNT), color=run.color)
     for check in _checks(run, chat):
         found.append(check)
-        if not run.json and not run.quiet:
-            write(check)
+        if write:
+            write(check.state, check.name, check.detail, check.hint)
     failures = [check for check in found if check.error is not None]
     if run.json:
         checks = [check.as_json() for check in found]

@@ -13,8 +13,7 @@ from ocx.commands import print_json, waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
-from ocx.output.screen_table import GAP
-from ocx.output.table import Column, write_table
+from ocx.output.table import GAP, Column, write_table
 from ocx.runtime import Runtime
 from ocx.text import nearest, one_line
 from ocx.typography import cells

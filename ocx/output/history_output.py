@@ -15,11 +15,10 @@ from ocx.history.filters import Filters
 from ocx.history.store import open_existing
 from ocx.output.figures import ago, bars, day_text, now
 from ocx.output.results import write_json
-from ocx.output.screen_table import GAP
-from ocx.output.table import Cell, Column, Table, styled_text, write_table
+from ocx.output.table import GAP, Cell, Column, Row, styled_text, write_table
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
-from ocx.text import one_line
+from ocx.text import counted, one_line
 from ocx.typography import cells
 
 _CALLS = (
@@ -33,8 +32,7 @@ _CALLS = (
     Column("OUTCOME", "bad", whole=True),
     Column("PROMPT", cut=True),
 )
-_STATS = ("DAY", "MODEL", "CALLS", "PROMPT TOKENS", "COMPLETION TOKENS", "CREDITS", "UNKNOWN")
-_BARS = (
+_DAYS = (
     Column("DAY", "dim", whole=True),
     Column("MODEL", "accent"),
     Column("CALLS", right=True, optional=1),
@@ -44,7 +42,7 @@ _BARS = (
     Column("", optional=2),
 )
 _LONGEST_BAR = 20
-ANSWER = "assistant"
+_ANSWER = "assistant"
 
 
 def write_found(run: Runtime, filters: Filters, limit: int) -> None:
@@ -56,41 +54,24 @@ def write_found(run: Runtime, filters: Filters, limit: int) -> None:
             write_json(run.terminal, found)
             return
     if entries:
-        _write_calls(run.terminal, entries, run.color)
+        rows = list((_screen_rows if run.terminal.stdout_tty else _rows)(entries))
+        write_table(run.terminal, _CALLS, rows, color=run.color)
     elif history is not None:
         run.note("nothing matches")
 
 
-def _write_calls(terminal: Terminal, entries: Sequence[Entry], color: str) -> None:
-    """Print a table of calls; on a terminal without the columns that say nothing."""
-    if terminal.stdout_tty:
-        write_table(terminal, _CALLS, list(_screen_rows(entries)), color=color)
-    else:
-        write_table(terminal, (), list(map(_row, entries)))
-
-
-def write_days(terminal: Terminal, days: list[DayTotals], color: str) -> None:
-    """Print tokens and credits a day: with bars on a terminal, all the numbers in a pipe."""
-    if terminal.stdout_tty:
-        write_table(terminal, _BARS, _bar_rows(days, terminal.width), color=color)
-        if unknown := _unknown_text(days):
-            line = styled_text(unknown, "dim", color=terminal.stdout_color(color))
-            terminal.print(line, styled=True)
-    else:
-        write_table(terminal, _STATS, [_day_row(day) for day in days])
-
-
-def _row(entry: Entry) -> tuple[str, ...]:
-    return (
-        str(entry.id),
-        entry.when.isoformat("T", "seconds"),
-        entry.model,
-        entry.conversation_label,
-        _tokens(entry),
-        _credits(entry),
-        entry.outcome,
-        entry.prompt,
-    )
+def _rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
+    for entry in entries:
+        yield (
+            str(entry.id),
+            entry.when.isoformat("T", "seconds"),
+            entry.model,
+            entry.conversation_label,
+            _tokens(entry),
+            _credits(entry),
+            entry.outcome,
+            entry.prompt,
+        )
 
 
 def _screen_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
@@ -112,83 +93,22 @@ def _screen_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
         )
 
 
-def call_facts(entry: Entry) -> list[tuple[str, str]]:
-    """What is known of a call besides its texts: names and values."""
-    facts = [
-        ("id", str(entry.id)),
-        ("when", entry.when.isoformat(" ", "seconds")),
-        ("profile", entry.profile),
-        ("model", _models(entry)),
-        ("conversation", entry.conversation_name or str(entry.conversation)),
-        ("options", json.dumps(dict(entry.options)) if entry.options else ""),
-        ("tokens", _token_facts(entry)),
-        (
-            "credits",
-            f"{_credits(entry)} ({entry.credits_source})"
-            if entry.credits is not None
-            else "unknown",
-        ),
-        ("seconds", f"{entry.seconds:.2f}"),
-        ("retries", str(entry.retries or "")),
-        ("request id", entry.request_id or ""),
-        ("outcome", _outcome(entry)),
-    ]
-    return [(name, value) for name, value in facts if value]
-
-
-def call_texts(entry: Entry, messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The texts of a call, each with who wrote it."""
-    parts = [(str(message.get("role")), text_of(message.get("content"))) for message in messages]
-    if entry.reasoning:
-        parts.append(("reasoning", entry.reasoning))
-    parts.append((ANSWER, entry.answer))
-    if entry.tool_calls:
-        parts.append(("tool calls", json.dumps(entry.tool_calls, ensure_ascii=False)))
-    return parts
-
-
-def _models(entry: Entry) -> str:
-    returned = entry.model_returned
-    return entry.model if returned in {None, entry.model} else f"{entry.model} ({returned})"
-
-
-def _outcome(entry: Entry) -> str:
-    ending = f"{entry.outcome}, exit code {entry.exit_code}"
-    return f"{ending}: {entry.error}" if entry.error else ending
-
-
-def _tokens(entry: Entry) -> str:
-    counts = (entry.tokens("prompt_tokens"), entry.tokens("completion_tokens"))
-    return "" if counts == (None, None) else f"{counts[0] or 0}+{counts[1] or 0}"
-
-
-def _token_facts(entry: Entry) -> str:
-    """The same with those that were cached or went into reasoning."""
-    kinds = {"cached": cached_tokens(entry.usage), "reasoning": reasoning_tokens(entry.usage)}
-    more = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
-    return f"{_tokens(entry)} ({more})" if more else _tokens(entry)
-
-
-def _credits(entry: Entry) -> str:
-    return "" if entry.credits is None else f"{entry.credits:f}"
-
-
-def _day_credits(day: DayTotals) -> str:
-    """Empty where nothing is known: unknown is never 0."""
-    return "" if day.unknown == day.calls else f"{day.credits:f}"
+def write_days(terminal: Terminal, days: list[DayTotals], color: str) -> None:
+    """Print tokens and credits a day: with bars on a terminal, all the numbers in a pipe."""
+    if not terminal.stdout_tty:
+        write_table(terminal, (), list(map(_day_row, days)))
+        return
+    write_table(terminal, _DAYS, _bar_rows(days, terminal.width), color=color)
+    unknown = {"tokens": sum(d.uncounted for d in days), "credits": sum(d.unknown for d in days)}
+    missing = [f"{what} of {counted(number, 'call')}" for what, number in unknown.items() if number]
+    if missing:  # what the sums above do not hold
+        line = f"unknown: {', '.join(missing)}"
+        terminal.print(styled_text(line, "dim", color=terminal.stdout_color(color)), styled=True)
 
 
 def _day_row(day: DayTotals) -> tuple[str, ...]:
-    tokens = map(str, _day_tokens(day)) if _counted(day) else ("", "")
+    tokens = ("" if count is None else str(count) for count in _day_tokens(day))
     return (day.day, day.model, str(day.calls), *tokens, _day_credits(day), str(day.unknown))
-
-
-def _counted(day: DayTotals) -> bool:
-    return day.uncounted < day.calls
-
-
-def _day_tokens(day: DayTotals) -> tuple[int, int] | tuple[None, None]:
-    return (day.prompt_tokens, day.completion_tokens) if _counted(day) else (None, None)
 
 
 def day_document(day: DayTotals) -> dict[str, Any]:
@@ -205,23 +125,23 @@ def day_document(day: DayTotals) -> dict[str, Any]:
     }
 
 
-def _bar_rows(days: list[DayTotals], width: int) -> list[tuple[str | Cell, ...]]:
+def _bar_rows(days: list[DayTotals], width: int) -> list[Row]:
     """Two bars share what the numbers leave of the screen."""
     today = now().date()
     places = most_decimals(day.credits for day in days)
     texts = [
         (
-            day_text(date.fromisoformat(d.day), today),
-            d.model,
-            str(d.calls),
-            str(d.tokens) if _counted(d) else "",
-            f"{d.credits:.{places}f}" if _day_credits(d) else "",
+            day_text(date.fromisoformat(day.day), today),
+            day.model,
+            str(day.calls),
+            "" if _day_tokens(day)[0] is None else str(day.tokens),
+            f"{day.credits:.{places}f}" if _day_credits(day) else "",
         )
-        for d in days
+        for day in days
     ]
-    titles = [column.title for column in _BARS if column.title]
+    titles = [column.title for column in _DAYS if column.title]
     taken = sum(max(map(cells, column)) for column in zip(titles, *texts, strict=True))
-    free = max(2, min(2 * _LONGEST_BAR, width - taken - GAP * (len(_BARS) - 1)))
+    free = max(2, min(2 * _LONGEST_BAR, width - taken - GAP * (len(_DAYS) - 1)))
     tokens = bars([day.tokens for day in days], free - free // 2)
     credits = bars([day.credits for day in days], free // 2)
     return [
@@ -230,49 +150,85 @@ def _bar_rows(days: list[DayTotals], width: int) -> list[tuple[str | Cell, ...]]
     ]
 
 
-def _unknown_text(days: Sequence[DayTotals]) -> str:
-    """What the sums above do not hold."""
-    tokens = sum(day.uncounted for day in days)
-    credits = sum(day.unknown for day in days)
-    missing = [
-        f"{what} of {count} call{'s' if count > 1 else ''}"
-        for what, count in (("tokens", tokens), ("credits", credits))
-        if count
-    ]
-    return f"unknown: {', '.join(missing)}" if missing else ""
+def _day_tokens(day: DayTotals) -> tuple[int, int] | tuple[None, None]:
+    is_counted = day.uncounted < day.calls
+    return (day.prompt_tokens, day.completion_tokens) if is_counted else (None, None)
 
 
-def most_decimals(numbers: Iterable[Decimal | None]) -> int:
-    """How many decimals the most exact of them has, so that all of them align at the point."""
-    exponents = (n.as_tuple().exponent for n in numbers if n is not None and n.is_finite())
-    return max((-each for each in exponents if isinstance(each, int) and each < 0), default=0)
+def _day_credits(day: DayTotals) -> str:
+    """Empty where nothing is known: unknown is never 0."""
+    return "" if day.unknown == day.calls else f"{day.credits:f}"
 
 
 def write_call(
     terminal: Terminal, entry: Entry, messages: list[dict[str, Any]], *, color: str
 ) -> None:
     """Print a call for a person; on a terminal the answer is rendered as `ocx chat` did."""
-    facts, texts = call_facts(entry), call_texts(entry, messages)
+    facts = [(name, value) for name, value in _facts(entry) if value]
     if not terminal.stdout_tty:
         head = "\n".join(f"{name}: {value}" for name, value in facts)
+        texts = _texts(entry, messages)
         parts = "".join(f"\n\n## {name}\n\n{text}" for name, text in texts)
         terminal.print(head + parts.rstrip("\n"))
         return
-    columns = (Column("", "dim"), Column(""))
-    table = Table(terminal, columns, facts, color=color)
-    table.write(facts)
-    for name, text in texts:
-        title = styled_text(one_line(name), "bold", color=terminal.stdout_color(color))
+    from ocx.output.markdown import MarkdownWriter  # rich, only if somebody looks
+    from ocx.output.screen_table import Table
+
+    with_color = terminal.stdout_color(color)
+    Table(terminal, (Column("", "dim"), Column("")), facts, color=color).write(facts)
+    for name, text in _texts(entry, messages):
+        title = styled_text(one_line(name), "bold", color=with_color)
         terminal.print(f"\n{title}\n", styled=True)
-        if name == ANSWER:
-            _write_answer(terminal, text, color=color)
+        if name == _ANSWER:
+            writer = MarkdownWriter(terminal.stdout, terminal, color=with_color)
+            writer.write(text)
+            writer.finish(complete=True)
         else:
             terminal.print(text.rstrip("\n"))
 
 
-def _write_answer(terminal: Terminal, text: str, *, color: str) -> None:
-    from ocx.output.markdown import MarkdownWriter  # rich, only if somebody looks
+def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
+    """What is known of a call besides its texts: names and values."""
+    yield "id", str(entry.id)
+    yield "when", entry.when.isoformat(" ", "seconds")
+    yield "profile", entry.profile
+    other = entry.model_returned not in {None, entry.model}
+    yield "model", f"{entry.model} ({entry.model_returned})" if other else entry.model
+    yield "conversation", entry.conversation_name or str(entry.conversation)
+    yield "options", json.dumps(dict(entry.options)) if entry.options else ""
+    kinds = {"cached": cached_tokens(entry.usage), "reasoning": reasoning_tokens(entry.usage)}
+    more = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+    yield "tokens", f"{_tokens(entry)} ({more})" if more else _tokens(entry)
+    source = f" ({entry.credits_source})"
+    yield "credits", "unknown" if entry.credits is None else _credits(entry) + source
+    yield "seconds", f"{entry.seconds:.2f}"
+    yield "retries", str(entry.retries or "")
+    yield "request id", entry.request_id or ""
+    ending = f"{entry.outcome}, exit code {entry.exit_code}"
+    yield "outcome", f"{ending}: {entry.error}" if entry.error else ending
 
-    writer = MarkdownWriter(terminal.stdout, terminal, color=terminal.stdout_color(color))
-    writer.write(text)
-    writer.finish(complete=True)
+
+def _texts(entry: Entry, messages: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The texts of a call, each with who wrote it."""
+    for message in messages:
+        yield str(message.get("role")), text_of(message.get("content"))
+    if entry.reasoning:
+        yield "reasoning", entry.reasoning
+    yield _ANSWER, entry.answer
+    if entry.tool_calls:
+        yield "tool calls", json.dumps(entry.tool_calls, ensure_ascii=False)
+
+
+def _tokens(entry: Entry) -> str:
+    counts = (entry.tokens("prompt_tokens"), entry.tokens("completion_tokens"))
+    return "" if counts == (None, None) else f"{counts[0] or 0}+{counts[1] or 0}"
+
+
+def _credits(entry: Entry) -> str:
+    return "" if entry.credits is None else f"{entry.credits:f}"
+
+
+def most_decimals(numbers: Iterable[Decimal | None]) -> int:
+    """How many decimals the most exact of them has, so that all of them align at the point."""
+    exponents = (n.as_tuple().exponent for n in numbers if n is not None and n.is_finite())
+    return max((-each for each in exponents if isinstance(each, int) and each < 0), default=0)

@@ -5,146 +5,130 @@ Widths are cells of a terminal: a wide character takes two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress, zip_longest
-from typing import Protocol
 
-from ocx.output.table import Cell, Column, Style, Table, styled_text
+from ocx.output.table import GAP, Cell, Column, Row, Style, styled_text, text_of
 from ocx.terminal import Terminal
 from ocx.text import one_line
 from ocx.typography import cells, shortened
 from ocx.wrapping import wrapped
 
-GAP = 2
 _NARROWEST = 8
 _NARROWEST_CUT = 16
 _LEAST = 4
 
 
-class Layout:
-    """Columns just wide enough for `rows`; narrower ones if the screen has not that many cells."""
+class Table:
+    """Columns just wide enough for `rows`; narrower ones if the screen has not that many cells.
+
+    More rows can be written as they come.
+    """
 
     def __init__(
-        self,
-        rows: Sequence[Sequence[str]],
-        *,
-        right: Sequence[bool],
-        cut: Sequence[bool],
-        width: int,
-        whole: Sequence[bool] | None = None,
+        self, terminal: Terminal, columns: Sequence[Column], rows: Sequence[Row], *, color: str
     ) -> None:
-        self._whole = whole or right
-        self._right = right
-        self._cut = cut
-        self.widths = list(map(_widest, zip(*rows, strict=True)))
-        self._shrink(width)
+        self._terminal = terminal
+        self._color = terminal.stdout_color(color)
+        texts = zip([column.title for column in columns], *rows, strict=True)
+        widths = [max(cells(one_line(text_of(cell))) for cell in column) for column in texts]
+        self._kept = _kept(columns, widths, terminal.width)
+        self._columns = list(compress(columns, self._kept))
+        self.widths = _shrunk(self._columns, list(compress(widths, self._kept)), terminal.width)
 
-    def lines(self, row: Sequence[str]) -> Iterator[tuple[str, ...]]:
-        """The row as lines of one text for each column, not padded yet."""
-        columns = [
-            [shortened(text, width)] if cut else wrapped(text, width)
-            for text, width, cut in zip(row, self.widths, self._cut, strict=True)
+    def write_heading(self) -> None:
+        self._write([Cell(column.title, "bold") for column in self._columns])
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Print rows in the table's widths."""
+        for row in rows:
+            kept = zip(compress(row, self._kept), self._columns, strict=True)
+            self._write(
+                [cell if isinstance(cell, Cell) else Cell(cell, its.style) for cell, its in kept]
+            )
+
+    def _write(self, row: list[Cell]) -> None:
+        texts = [
+            [shortened(one_line(cell.text), width)]
+            if column.cut
+            else wrapped(one_line(cell.text), width)
+            for cell, column, width in zip(row, self._columns, self.widths, strict=True)
         ]
-        yield from zip_longest(*columns, fillvalue="")
-
-    def aligned(self, texts: Sequence[str], shown: Sequence[str]) -> str:
-        """One line of the screen: `shown` in its column, which takes as many cells as `texts`."""
-        spaces = [
-            " " * (width - cells(text)) for text, width in zip(texts, self.widths, strict=True)
-        ]
-        places = zip(spaces, shown, self._right, strict=True)
-        pieces = [space + text if right else text + space for space, text, right in places]
-        return (" " * GAP).join(pieces).rstrip()
-
-    def _shrink(self, width: int) -> None:
-        """Texts that may be cut give way first, then the widest of the others.
-
-        Never numbers, nor what must be whole.
-        """
-        over = sum(self.widths) + GAP * (len(self.widths) - 1) - width
-        steps = ((True, max(_NARROWEST_CUT, width // 4)), (False, _NARROWEST), (True, _NARROWEST))
-        for cut, least in (*steps, (False, _LEAST), (True, _LEAST)):
-            while over > 0:
-                columns = [n for n, each in enumerate(self._cut) if each is cut]
-                columns = [n for n in columns if not self._whole[n] and self.widths[n] > least]
-                if not columns:
-                    break
-                widest = max(columns, key=self.widths.__getitem__)
-                self.widths[widest] -= 1
-                over -= 1
+        for line in zip_longest(*texts, fillvalue=""):
+            pieces = []
+            for text, cell, column, width in zip(
+                line, row, self._columns, self.widths, strict=True
+            ):
+                shown, space = styled_text(text, cell.style, color=self._color), width - cells(text)
+                pieces.append(" " * space + shown if column.right else shown + " " * space)
+            self._terminal.print((" " * GAP).join(pieces).rstrip(), styled=True)
 
 
-def kept_columns(
-    rows: Sequence[Sequence[str]],
-    whole: Sequence[bool],
-    cut: Sequence[bool],
-    optional: Sequence[int],
-    width: int,
-) -> list[bool]:
+def _kept(columns: Sequence[Column], widths: list[int], room: int) -> list[bool]:
     """Which columns have a place on the screen; the most optional are left out first.
 
     A text that may be cut wants a quarter of the screen.
     """
-    widths = map(_widest, zip(*rows, strict=True))
     wanted = [
-        most if is_whole else min(most, max(12, width // 4) if is_cut else _NARROWEST)
-        for most, is_whole, is_cut in zip(widths, whole, cut, strict=True)
+        width if column.is_fixed else min(width, max(12, room // 4) if column.cut else _NARROWEST)
+        for column, width in zip(columns, widths, strict=True)
     ]
-    kept = [True] * len(wanted)
-    for place in sorted(range(len(wanted)), key=optional.__getitem__, reverse=True):
+    kept = [True] * len(columns)
+    for place in sorted(range(len(columns)), key=lambda place: -columns[place].optional):
         taken = sum(compress(wanted, kept)) + GAP * (sum(kept) - 1)
-        if taken <= width or not optional[place]:
+        if taken <= room or not columns[place].optional:
             break
         kept[place] = False
     return kept
 
 
-def _widest(column: Sequence[str]) -> int:
-    return max(map(cells, column))
+def _shrunk(columns: Sequence[Column], widths: list[int], room: int) -> list[int]:
+    """Texts that may be cut give way first, then the widest of the others.
+
+    Never numbers, nor what must be whole.
+    """
+    over = sum(widths) + GAP * (len(widths) - 1) - room
+    steps = ((True, max(_NARROWEST_CUT, room // 4)), (False, _NARROWEST), (True, _NARROWEST))
+    for cut, least in (*steps, (False, _LEAST), (True, _LEAST)):
+        while over > 0:
+            may_shrink = [
+                place
+                for place, column in enumerate(columns)
+                if column.cut is cut and not column.is_fixed and widths[place] > least
+            ]
+            if not may_shrink:
+                break
+            widths[max(may_shrink, key=widths.__getitem__)] -= 1
+            over -= 1
+    return widths
 
 
 _STYLES: dict[str, Style] = {"ok": "good", "warning": "warning", "failed": "bad", "skipped": "dim"}
-_COLUMNS = (Column("STATE"), Column("CHECK", "accent"), Column("DETAIL"))
-
-
-class Check(Protocol):
-    """What was looked at and what was found; `state` is ok, warning, failed or skipped."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def detail(self) -> str: ...
-    @property
-    def hint(self) -> str | None: ...
+_CHECKS = (Column("STATE"), Column("CHECK", "accent"), Column("DETAIL"))
 
 
 def check_writer(
     terminal: Terminal, names: Sequence[str], *, color: str
-) -> Callable[[Check], None]:
-    """What prints one check: in columns on a terminal, wide enough for `names`; else a line."""
-    if not terminal.stdout_tty:
-        return lambda check: _write_line(terminal, check, color)
-    widest = [(state, name, "-" * terminal.width) for state in _STYLES for name in names]
-    table = Table(terminal, _COLUMNS, widest, color=color)
-    begun = False
+) -> Callable[[str, str, str, str | None], None]:
+    """What prints a check of `ocx doctor`: its state, name, what was found, the next step.
 
-    def write(check: Check) -> None:
-        nonlocal begun
-        if not begun:
-            table.write_heading()
-        begun = True
-        table.write([(Cell(check.state, _STYLES[check.state]), check.name, check.detail)])
-        if check.hint:
-            table.write([("", "", Cell(f"-> {check.hint}", "dim"))])
+    In columns on a terminal, wide enough for `names`; else as a line.
+    """
+    widest = [(state, name, "-" * terminal.width) for state in _STYLES for name in names]
+    table = Table(terminal, _CHECKS, widest, color=color)
+    if terminal.stdout_tty:
+        table.write_heading()
+
+    def write(state: str, name: str, detail: str, hint: str | None) -> None:
+        style = _STYLES[state]
+        if terminal.stdout_tty:
+            table.write([(Cell(state, style), name, detail)])
+            if hint:
+                table.write([("", "", Cell(f"-> {hint}", "dim"))])
+            return
+        shown = styled_text(f"{state:<8}", style, color=terminal.stdout_color(color))
+        terminal.print(f"{shown} {name}: {one_line(detail)}", styled=True)
+        if hint:
+            terminal.print(f"{'':8} -> {one_line(hint)}")
 
     return write
-
-
-def _write_line(terminal: Terminal, check: Check, color: str) -> None:
-    style, state = _STYLES[check.state], f"{check.state:<8}"
-    shown = styled_text(state, style, color=terminal.stdout_color(color))
-    terminal.print(f"{shown} {check.name}: {one_line(check.detail)}", styled=True)
-    if check.hint:
-        terminal.print(f"{'':8} -> {one_line(check.hint)}")

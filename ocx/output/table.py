@@ -11,9 +11,10 @@ from itertools import compress
 from typing import Literal, NamedTuple
 
 from ocx.terminal import Terminal
-from ocx.text import one_line
 
-Style = Literal["plain", "accent", "dim", "good", "warning", "bad"]
+GAP = 2
+"""Columns between two of a table."""
+Style = Literal["plain", "bold", "accent", "dim", "good", "warning", "bad"]
 
 
 class Column(NamedTuple):
@@ -32,6 +33,10 @@ class Column(NamedTuple):
     cut: bool = False
     whole: bool | None = None
     optional: int = 0
+
+    @property
+    def is_fixed(self) -> bool:
+        return self.right if self.whole is None else self.whole
 
 
 class Cell(NamedTuple):
@@ -56,63 +61,14 @@ def write_table(
         for row in rows:
             terminal.print("\t".join(_field(text_of(cell)) for cell in row))
         return
+    from ocx.output.screen_table import Table  # what wraps texts is not for a pipe
+
     named = [column if isinstance(column, Column) else Column(column) for column in columns]
     used = [any(map(text_of, cells)) for cells in zip(*rows, strict=True)] or [True] * len(named)
-    named = list(compress(named, used))
-    table = Table(terminal, named, [list(compress(row, used)) for row in rows], color=color)
+    rows = [list(compress(row, used)) for row in rows]
+    table = Table(terminal, list(compress(named, used)), rows, color=color)
     table.write_heading()
-    table.write(table.rows)
-
-
-class Table:
-    """Columns whose widths are those of `rows`; more rows can be written as they come.
-
-    For a terminal only.
-    """
-
-    def __init__(
-        self, terminal: Terminal, columns: Sequence[Column], rows: Sequence[Row], *, color: str
-    ) -> None:
-        from ocx.output.screen_table import Layout, kept_columns  # not for a table in a pipe
-
-        self._terminal = terminal
-        self._color = terminal.stdout_color(color)
-        self.rows = rows
-        titles = [column.title for column in columns]
-        texts = [titles, *([one_line(text_of(cell)) for cell in row] for row in rows)]
-        whole = [column.right if column.whole is None else column.whole for column in columns]
-        cut = [column.cut for column in columns]
-        optional = [column.optional for column in columns]
-        self._kept = kept_columns(texts, whole, cut, optional, terminal.width)
-        self._columns = list(compress(columns, self._kept))
-        self._layout = Layout(
-            [list(compress(row, self._kept)) for row in texts],
-            right=[column.right for column in self._columns],
-            cut=list(compress(cut, self._kept)),
-            whole=list(compress(whole, self._kept)),
-            width=terminal.width,
-        )
-
-    def write_heading(self) -> None:
-        self._write([(column.title, "bold") for column in self._columns])
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Print rows in the table's widths."""
-        for row in rows:
-            self._write(
-                [
-                    (one_line(text_of(cell)), cell.style if isinstance(cell, Cell) else own.style)
-                    for cell, own in zip(compress(row, self._kept), self._columns, strict=True)
-                ]
-            )
-
-    def _write(self, cells: list[tuple[str, str]]) -> None:
-        for texts in self._layout.lines([text for text, _ in cells]):
-            shown = [
-                styled_text(text, style, color=self._color)
-                for text, (_, style) in zip(texts, cells, strict=True)
-            ]
-            self._terminal.print(self._layout.aligned(texts, shown), styled=True)
+    table.write(rows)
 
 
 _CODES = {"accent": "36", "dim": "2", "bold": "1", "good": "32", "warning": "33", "bad": "31"}
@@ -130,4 +86,4 @@ def text_of(cell: str | Cell) -> str:
 
 def _field(value: str) -> str:
     """A field of TSV cannot hold a tab or a line break."""
-    return value.replace("\t", " ").replace("\r", " ").replace("\n", " ")
+    return value.translate(dict.fromkeys(map(ord, "\t\r\n"), " "))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ocx.output.screen_table import GAP, Layout
+from ocx.output.screen_table import Table
+from ocx.output.table import GAP, Column
+from ocx.terminal import Output, RedactingStderr, Terminal
 from ocx.typography import cells, shortened
 from ocx.wrapping import wrapped
+from tests.support.memory import MemoryRaw
 
 TEXTS = st.text(st.sampled_from("ab1 -/世界é…"), max_size=40)
 ROWS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=5)
@@ -27,36 +30,41 @@ def test_a_shortened_text_says_that_it_is(text: str, width: int) -> None:
     assert short == text or (short.endswith("…") and text.startswith(short[:-1]))
 
 
+def table(
+    columns: list[Column], rows: list[tuple[str, ...]], width: int
+) -> tuple[list[int], list[str]]:
+    """The widths of its columns, and its lines without the heading."""
+    raw = MemoryRaw()
+    terminal = Terminal(None, Output(raw), RedactingStderr(None), width=width, stdout_tty=True)
+    made = Table(terminal, columns, rows, color="never")
+    made.write(rows)
+    return made.widths, raw.text().splitlines()
+
+
 @given(ROWS, st.integers(60, 120))
 def test_a_row_fits_the_screen_and_its_columns_are_aligned(
     rows: list[tuple[str, ...]], width: int
 ) -> None:
-    layout = Layout(rows, right=[True, False, False], cut=[False, False, True], width=width)
-    assume(layout.widths[0] <= 20)  # numbers are never broken
-    assert sum(layout.widths) + 2 * GAP <= width
-    for row in rows:
-        for line in layout.lines(row):
-            aligned = layout.aligned(line, line)
-            assert cells(aligned) <= width
-            assert aligned == aligned.rstrip()
+    columns = [Column("", right=True), Column(""), Column("", cut=True)]
+    widths, lines = table(columns, rows, width)
+    assume(widths[0] <= 20)  # numbers are never broken
+    assert sum(widths) + 2 * GAP <= width
+    for line in lines:
+        assert cells(line) <= width
+        assert line == line.rstrip()
 
 
 def test_a_column_is_as_wide_as_its_widest_text() -> None:
-    rows = [("ID", "MODEL"), ("10", "gpt"), ("9", "世界世界")]
-    layout = Layout(rows, right=[True, False], cut=[False, False], width=80)
-    assert layout.widths == [2, 8]
-    lines = [layout.aligned(line, line) for row in rows for line in layout.lines(row)]
-    assert lines == ["ID  MODEL", "10  gpt", " 9  世界世界"]
+    rows = [("10", "gpt"), ("9", "世界世界")]
+    widths, lines = table([Column("ID", right=True), Column("MODEL")], rows, 80)
+    assert widths == [2, 8]
+    assert lines == ["10  gpt", " 9  世界世界"]
 
 
 def test_what_may_be_cut_gives_way_first() -> None:
     rows = [("a-rather-long-name-of-a-model", "w" * 60)]
-    layout = Layout(rows, right=[False, False], cut=[False, True], width=50)
-    assert layout.widths == [29, 19]
-    narrow = Layout(rows, right=[False, False], cut=[False, True], width=30)
-    assert narrow.widths == [12, 16]
-    assert ["".join(line) for line in narrow.lines(rows[0])] == [
-        f"a-rather-lon{'w' * 15}…",
-        "g-name-of-a-",
-        "model",
-    ]
+    columns = [Column(""), Column("", cut=True)]
+    assert table(columns, rows, 50)[0] == [29, 19]
+    widths, lines = table(columns, rows, 30)
+    assert widths == [12, 16]
+    assert lines == [f"a-rather-lon  {'w' * 15}…", "g-name-of-a-", "model"]
