@@ -15,7 +15,14 @@ from ocx.history.filters import parse_age
 from ocx.history.forecast import DAY, SLACK, forecast
 from ocx.keys.balance import Dated, balance_in, keep_balance, kept_points
 from ocx.keys.client import open_client
-from ocx.output.balance_formats import Lasting, Thresholds, balance_text, days_text, nagios_state
+from ocx.output.balance_formats import (
+    Lasting,
+    Thresholds,
+    balance_text,
+    days_text,
+    each_of,
+    nagios_state,
+)
 from ocx.output.balance_output import (
     Shown,
     annotated,
@@ -198,7 +205,7 @@ def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None
 
 def _warn(run: Runtime, form: str, reading: Balance, low: Decimal) -> None:
     """With -q too: it is what was asked for, and all that a cron job should say."""
-    for each in reading.currencies or (reading,):
+    for each in each_of(reading):
         if each.amount is not None and each.amount < low:
             text = f"{balance_text(each)} left, fewer than {low:f}"
             if form != "github":

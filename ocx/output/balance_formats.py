@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, NamedTuple
@@ -15,7 +15,26 @@ from ocx.output.environment import assignment, table
 from ocx.output.figures import now
 from ocx.text import one_line
 
+METRIC = "ocx_balance"
+UNKNOWN = 3
+"""The exit code of a Nagios plugin that cannot tell."""
 _LONGEST = 36_500  # days; a date beyond is no help, and some are none
+_LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
+_SUMMARY = ("Profile", "Balance", "Warn below", "Fail below", "State")
+
+
+class Thresholds(NamedTuple):
+    """Below `warning` a warning, below `critical` a failure; None if not asked for."""
+
+    warning: Decimal | None = None
+    critical: Decimal | None = None
+
+    def state(self, reading: Balance) -> int:
+        """0 enough, 1 below `warning`, 2 below `critical`; of several balances the worst."""
+        amounts = [each.amount for each in each_of(reading) if each.amount is not None]
+        if self.critical is not None and any(amount < self.critical for amount in amounts):
+            return 2
+        return int(self.warning is not None and any(amount < self.warning for amount in amounts))
 
 
 class Lasting(NamedTuple):
@@ -49,111 +68,26 @@ def days_text(reading: Balance, lasting: Lasting) -> str:
     return f"{whole_tenths(found.days)} days: {left}{spent}"
 
 
-def days_fields(lasting: Lasting) -> dict[str, Any]:
-    """For `--json`: null is unknown, or, where nothing was spent, no end."""
-    found = lasting.forecast
-    return {
-        "days_left": _json_number(found.days),
-        "lasts_until": _until(found),
-        "spent_a_day": _json_number(found.a_day),
-        "over_days": found.over / DAY,
-        "readings": found.readings,
-        "readings_days": round(found.seconds / DAY, 3),
-        "spent_by_day": {day.isoformat(): _json_number(spent) for day, spent in found.by_day},
-    }
-
-
-def days_prometheus(lasting: Lasting, labels: str) -> Iterator[str]:
-    """Lines of the text format; what is unknown has no sample."""
-    found = lasting.forecast
-    days = "+Inf" if found.endless else None if found.days is None else whole_tenths(found.days)
-    spent = None if found.a_day is None else rounded(found.a_day)
-    for name, meaning, value in (
-        ("ocx_balance_days_left", "For how many days the balance lasts.", days),
-        ("ocx_balance_spent_per_day", "What was spent a day, by earlier readings.", spent),
-    ):
-        yield f"# HELP {name} {meaning}"
-        yield f"# TYPE {name} gauge"
-        if value is not None:
-            yield f"{name}{{{labels}}} {value}"
-
-
-def days_performance(lasting: Lasting) -> str:
-    """Performance data of a Nagios plugin, empty if there is no number."""
-    days = lasting.forecast.days
-    if days is None:
-        return ""
-    critical = "" if lasting.least is None else f"{lasting.least:f}:"
-    return f"'days'={whole_tenths(days)};;{critical}"
-
-
-def rounded(amount: Decimal | None) -> str:
-    """Two decimals, or three figures of what is smaller than one."""
-    if not amount:
-        return "0"
-    return _without_zeros(round(amount, 2 if abs(amount) >= 1 else 2 - amount.adjusted()))
-
-
-def whole_tenths(days: Decimal) -> str:
-    """Rounded down: 6.99 days are not the 7 that were asked for."""
-    return (
-        _without_zeros(days.quantize(Decimal("0.1"), ROUND_DOWN))
-        if days < _LONGEST
-        else f"{days:.0f}"
-    )
-
-
-def _without_zeros(amount: Decimal) -> str:
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _json_number(amount: Decimal | None) -> float | None:
-    return None if amount is None else round(float(amount), 6)
-
-
-def _until(found: Forecast) -> str | None:
-    days = found.days
-    if days is None or days > _LONGEST:
-        return None
-    return (now() + timedelta(days=float(days))).date().isoformat()
-
-
-_LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
-METRIC = "ocx_balance"
-UNKNOWN = 3
-"""The exit code of a Nagios plugin that cannot tell."""
-
-
-class Thresholds(NamedTuple):
-    """Below `warning` a warning, below `critical` a failure; None if not asked for."""
-
-    warning: Decimal | None = None
-    critical: Decimal | None = None
-
-    def state(self, reading: Balance) -> int:
-        """0 enough, 1 below `warning`, 2 below `critical`; of several balances the worst."""
-        return max(self._state(each.amount) for each in _each(reading))
-
-    def _state(self, amount: Decimal | None) -> int:
-        if amount is None:
-            return 0
-        if self.critical is not None and amount < self.critical:
-            return 2
-        return int(self.warning is not None and amount < self.warning)
-
-
 def balance_text(reading: Balance) -> str:
     """`499.5 credits`, `110.00 CNY` or `unlimited`; a currency only if the body names one."""
     if reading.unlimited:
         return "unlimited"
-    return f"{_plain(reading.amount)} {reading.unit}".rstrip()
+    amount = "unknown" if reading.amount is None else f"{reading.amount:f}"
+    return f"{amount} {reading.unit}".rstrip()
+
+
+def each_of(reading: Balance) -> tuple[Balance, ...]:
+    """One for each currency."""
+    return reading.currencies or (reading,)
 
 
 def balance_document(
     reading: Balance, raw: Any, *, sandbox: bool, lasting: Lasting | None = None
 ) -> dict[str, Any]:
-    """What `--json` prints: the number, how it was found, and the whole answer as `raw`."""
+    """What `--json` prints: the number, how it was found, and the whole answer as `raw`.
+
+    Of the days, null is unknown, or, where nothing was spent, no end.
+    """
     document: dict[str, Any] = {
         "balance": _number(reading.amount),
         "unit": reading.unit,
@@ -165,41 +99,70 @@ def balance_document(
     if reading.currencies:
         document["currencies"] = {c.unit: _number(c.amount) for c in reading.currencies}
     if lasting is not None:
-        document |= days_fields(lasting)
+        found, days = lasting.forecast, lasting.forecast.days
+        ends = None if days is None or days > _LONGEST else now() + timedelta(days=float(days))
+        document |= {
+            "days_left": _six_decimals(days),
+            "lasts_until": ends and ends.date().isoformat(),
+            "spent_a_day": _six_decimals(found.a_day),
+            "over_days": found.over / DAY,
+            "readings": found.readings,
+            "readings_days": round(found.seconds / DAY, 3),
+            "spent_by_day": {day.isoformat(): _six_decimals(spent) for day, spent in found.by_day},
+        }
     return {**document, "raw": raw}
+
+
+def prometheus(reading: Balance, profile: str, lasting: Lasting | None = None) -> str:
+    """The text format, for a textfile collector; what is unknown has no sample.
+
+    https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    labels = {"profile": profile}
+    text = _metric(
+        METRIC,
+        "Credits, or money, left on the account.",
+        [
+            ({**labels, "unit": each.unit}, f"{each.amount:f}")
+            for each in each_of(reading)
+            if each.amount is not None
+        ],
+    )
+    unlimited = [(labels, str(int(reading.unlimited)))]
+    text += _metric(f"{METRIC}_unlimited", "Whether the account has no limit.", unlimited)
+    if lasting is not None:
+        found, labels = lasting.forecast, {**labels, "unit": reading.unit}
+        days = None if found.days is None else whole_tenths(found.days)
+        spent = None if found.a_day is None else rounded(found.a_day)
+        for name, meaning, value in (
+            (
+                "days_left",
+                "For how many days the balance lasts.",
+                "+Inf" if found.endless else days,
+            ),
+            ("spent_per_day", "What was spent a day, by earlier readings.", spent),
+        ):
+            text += _metric(f"{METRIC}_{name}", meaning, [(labels, value)] if value else [])
+    return text
 
 
 def prometheus_unknown(error: OcxError, profile: str) -> str:
     """The same without a balance: why there is none."""
-    labels = f'profile="{_label_value(profile)}",type="{error.name}"'
-    return (
-        f"# HELP {METRIC}_error Why the balance is not known, by the name of the exit code.\n"
-        f"# TYPE {METRIC}_error gauge\n"
-        f"{METRIC}_error{{{labels}}} {error.exit_code}\n"
-    )
+    meaning = "Why the balance is not known, by the name of the exit code."
+    labels = {"profile": profile, "type": error.name}
+    return _metric(f"{METRIC}_error", meaning, [(labels, str(error.exit_code))])
 
 
-def prometheus(reading: Balance, profile: str, lasting: Lasting | None = None) -> str:
-    """The text format, for a textfile collector.
-
-    https://prometheus.io/docs/instrumenting/exposition_formats/
-    """
-    who = f'profile="{_label_value(profile)}"'
-    lines = [
-        "# HELP ocx_balance Credits, or money, left on the account.",
-        "# TYPE ocx_balance gauge",
-        *(
-            f'ocx_balance{{{who},unit="{_label_value(each.unit)}"}} {each.amount:f}'
-            for each in _each(reading)
-            if each.amount is not None
-        ),
-        "# HELP ocx_balance_unlimited Whether the account has no limit.",
-        "# TYPE ocx_balance_unlimited gauge",
-        f"ocx_balance_unlimited{{{who}}} {int(reading.unlimited)}",
-    ]
-    if lasting is not None:
-        lines += days_prometheus(lasting, f'{who},unit="{_label_value(reading.unit)}"')
+def _metric(name: str, meaning: str, samples: Iterable[tuple[dict[str, str], str]]) -> str:
+    lines = [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
+    for labels, value in samples:
+        pairs = ",".join(f'{key}="{_label_value(text)}"' for key, text in labels.items())
+        lines.append(f"{name}{{{pairs}}} {value}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _label_value(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def nagios_state(reading: Balance, limits: Thresholds, lasting: Lasting | None = None) -> int:
@@ -213,14 +176,26 @@ def nagios(reading: Balance, limits: Thresholds, lasting: Lasting | None = None)
     https://nagios-plugins.org/doc/guidelines.html: `100:` alerts below 100.
     """
     state = ("OK", "WARNING", "CRITICAL")[nagios_state(reading, limits, lasting)]
-    left = ", ".join(balance_text(each) for each in _each(reading))
-    said = f"{left} left" if lasting is None else days_text(reading, lasting)
-    data = [*_performance(reading, limits), days_performance(lasting) if lasting else ""]
-    return " | ".join(filter(None, (_status(state, said), " ".join(filter(None, data)))))
+    warning, critical = ("" if n is None else f"{n:f}:" for n in limits)
+    data = []
+    for each in each_of(reading):
+        if each.amount is not None:
+            label = each.unit if _LABEL.fullmatch(each.unit) else "balance"
+            data.append(f"'{label}'={each.amount:f};{warning};{critical}")
+    if lasting is None:
+        said = f"{', '.join(map(balance_text, each_of(reading)))} left"
+    else:
+        said = days_text(reading, lasting)
+        if lasting.forecast.days is not None:
+            least = "" if lasting.least is None else f"{lasting.least:f}:"
+            data.append(f"'days'={whole_tenths(lasting.forecast.days)};;{least}")
+    line = nagios_line(state, said)
+    return f"{line} | {' '.join(data)}" if data else line
 
 
-def nagios_unknown(message: str) -> str:
-    return _status("UNKNOWN", message)
+def nagios_line(state: str, text: str) -> str:
+    # A | begins the performance data.
+    return f"OCX {state} - {one_line(text).replace('|', '/')}"
 
 
 def github_output(reading: Balance, lasting: Lasting | None = None) -> str:
@@ -237,22 +212,34 @@ def github_output(reading: Balance, lasting: Lasting | None = None) -> str:
     return "".join(assignment(name, value) for name, value in values.items())
 
 
-def github_summary(reading: Balance, limits: Thresholds, profile: str) -> str:
-    """A table for the file that $GITHUB_STEP_SUMMARY names."""
-    state = ("enough", "low", "too low")[limits.state(reading)]
-    warning, critical = ("" if n is None else f"{n:f}" for n in limits)
-    rows = [(profile, balance_text(each), warning, critical, state) for each in _each(reading)]
-    return "\n" + table(("Profile", "Balance", "Warn below", "Fail below", "State"), rows) + "\n"
+def github_summary(reading: Balance | None, limits: Thresholds, profile: str) -> str:
+    """A table for the file that $GITHUB_STEP_SUMMARY names; None could not be read."""
+    rows = [(profile, "not read", "", "", "unknown")]
+    if reading is not None:
+        state = ("enough", "low", "too low")[limits.state(reading)]
+        warning, critical = ("" if n is None else f"{n:f}" for n in limits)
+        texts = map(balance_text, each_of(reading))
+        rows = [(profile, text, warning, critical, state) for text in texts]
+    return f"\n{table(_SUMMARY, rows)}\n"
 
 
-def github_unknown(profile: str) -> str:
-    """The same if the balance could not be read."""
-    row = (profile, "not read", "", "", "unknown")
-    return "\n" + table(("Profile", "Balance", "Warn below", "Fail below", "State"), [row]) + "\n"
+def rounded(amount: Decimal | None) -> str:
+    """Two decimals, or three figures of what is smaller than one."""
+    if not amount:
+        return "0"
+    return _without_zeros(round(amount, 2 if abs(amount) >= 1 else 2 - amount.adjusted()))
 
 
-def _plain(amount: Decimal | None) -> str:
-    return "unknown" if amount is None else f"{amount:f}"
+def whole_tenths(days: Decimal) -> str:
+    """Rounded down: 6.99 days are not the 7 that were asked for."""
+    if days >= _LONGEST:
+        return f"{days:.0f}"
+    return _without_zeros(days.quantize(Decimal("0.1"), ROUND_DOWN))
+
+
+def _without_zeros(amount: Decimal) -> str:
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _number(amount: Decimal | None) -> int | float | None:
@@ -261,22 +248,5 @@ def _number(amount: Decimal | None) -> int | float | None:
     return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
-def _each(reading: Balance) -> tuple[Balance, ...]:
-    return reading.currencies or (reading,)
-
-
-def _status(state: str, text: str) -> str:
-    # A | begins the performance data.
-    return f"OCX {state} - {one_line(text).replace('|', '/')}"
-
-
-def _performance(reading: Balance, limits: Thresholds) -> Iterator[str]:
-    warning, critical = ("" if n is None else f"{n:f}:" for n in limits)
-    for each in _each(reading):
-        if each.amount is not None:
-            label = each.unit if _LABEL.fullmatch(each.unit) else "balance"
-            yield f"'{label}'={each.amount:f};{warning};{critical}"
-
-
-def _label_value(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _six_decimals(amount: Decimal | None) -> float | None:
+    return None if amount is None else round(float(amount), 6)

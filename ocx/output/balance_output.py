@@ -26,18 +26,18 @@ from ocx.output.balance_formats import (
     balance_document,
     balance_text,
     days_text,
+    each_of,
     github_output,
     github_summary,
-    github_unknown,
     nagios,
-    nagios_unknown,
+    nagios_line,
     prometheus,
     prometheus_unknown,
     rounded,
 )
 from ocx.output.environment import append, command
 from ocx.output.figures import bars, day_text, now
-from ocx.output.output_file import open_target
+from ocx.output.output_file import is_device_name, open_target
 from ocx.output.results import failure_json, json_text, write_failure
 from ocx.output.table import Cell, Column, write_table
 from ocx.runtime import Runtime
@@ -71,19 +71,17 @@ def as_text(run: Runtime, form: str, shown: Shown) -> bytes:
     reading = shown.reading
     match form:
         case "json":
-            sandbox = shown.settings.sandbox
-            document = balance_document(
-                reading, shown.answer, sandbox=sandbox, lasting=shown.lasting
-            )
+            sandbox, lasting = shown.settings.sandbox, shown.lasting
+            document = balance_document(reading, shown.answer, sandbox=sandbox, lasting=lasting)
             return json_text(run.terminal, document)
         case "prometheus":
             return prometheus(reading, shown.profile, shown.lasting).encode()
         case "nagios":
             return f"{nagios(reading, shown.limits, shown.lasting)}\n".encode()
+    lines = [balance_text(each) for each in each_of(reading)]
     if shown.lasting is not None:
-        return f"{one_line(days_text(reading, shown.lasting))}\n".encode()
-    lines = (one_line(balance_text(each)) for each in reading.currencies or (reading,))
-    return "".join(f"{line}\n" for line in lines).encode()
+        lines = [days_text(reading, shown.lasting)]
+    return "".join(f"{one_line(line)}\n" for line in lines).encode()
 
 
 def raw_text(terminal: Terminal, body: bytes) -> bytes:
@@ -115,7 +113,7 @@ def deliver(run: Runtime, data: bytes, output: str | None) -> None:
 
 def _is_replaced(name: str) -> bool:
     """A regular file, or none yet; not a device, a pipe, `-` or a folder."""
-    if name in {"", "-"} or name.startswith(("/dev/", "/proc/")):
+    if name in {"", "-"} or is_device_name(name):
         return False
     try:
         return stat.S_ISREG(Path(name).stat().st_mode)
@@ -130,10 +128,10 @@ def write_github(run: Runtime, shown: Shown) -> None:
         OcxError: a file of the job cannot be written.
     """
     env = run.terminal.env
-    reading, limits = shown.reading, shown.limits
-    if not append(env, "GITHUB_OUTPUT", github_output(reading, shown.lasting)):
+    if not append(env, "GITHUB_OUTPUT", github_output(shown.reading, shown.lasting)):
         run.note("GITHUB_OUTPUT is not set: no outputs outside of GitHub Actions")
-    append(env, "GITHUB_STEP_SUMMARY", github_summary(reading, limits, shown.profile))
+    summary = github_summary(shown.reading, shown.limits, shown.profile)
+    append(env, "GITHUB_STEP_SUMMARY", summary)
 
 
 def annotation(level: str, text: str) -> str:
@@ -149,7 +147,7 @@ def annotated(run: Runtime, settings: Settings, form: str) -> Iterator[None]:
         if form == "github" and not run.quiet:
             run.terminal.exact_message(annotation("error", error.message))
         if form == "github" and not isinstance(error, BelowError):
-            summary = github_unknown(profile_of(settings))
+            summary = github_summary(None, Thresholds(), profile_of(settings))
             with suppress(OcxError):
                 append(run.terminal.env, "GITHUB_STEP_SUMMARY", summary)
         raise
@@ -157,29 +155,25 @@ def annotated(run: Runtime, settings: Settings, form: str) -> Iterator[None]:
 
 def write_screen(run: Runtime, shown: Shown) -> None:
     """The balance for a person: with whose it is, or what was spent day by day."""
-    if shown.lasting is not None:
-        if shown.lasting.forecast.by_day and not shown.lasting.unknown:
-            _write_days(run.terminal, shown.lasting, run.color)
-        run.terminal.print(one_line(days_text(shown.reading, shown.lasting)))
+    terminal, lasting = run.terminal, shown.lasting
+    if lasting is None:
+        columns = (Column("BALANCE", "accent", right=True), "PROFILE", Column("ENDPOINT", "dim"))
+        where = (shown.profile, shown.settings.base_url)
+        rows = [(balance_text(each), *where) for each in each_of(shown.reading)]
+        write_table(terminal, columns, rows, color=run.color)
         return
-    columns = (Column("BALANCE", "accent", right=True), "PROFILE", Column("ENDPOINT", "dim"))
-    where = (shown.profile, shown.settings.base_url)
-    rows = [(balance_text(each), *where) for each in shown.reading.currencies or (shown.reading,)]
-    write_table(run.terminal, columns, rows, color=run.color)
-
-
-def _write_days(terminal: Terminal, lasting: Lasting, color: str) -> None:
-    """A bar for each day, for a person."""
     days = lasting.forecast.by_day
-    columns = (Column("DAY", "dim"), Column("SPENT", right=True), Column(""))
-    today = now().date()
-    width = max(2, min(_LONGEST_BAR, terminal.width - 30))
-    shown = bars([spent for _, spent in days], width)
-    rows = [
-        (day_text(day, today), rounded(spent), Cell(bar, "accent"))
-        for (day, spent), bar in zip(days, shown, strict=True)
-    ]
-    write_table(terminal, columns, rows, color=color)
+    if days and not lasting.unknown:
+        today = now().date()
+        width = max(2, min(_LONGEST_BAR, terminal.width - 30))
+        lengths = bars([spent for _, spent in days], width)
+        spending = [
+            (day_text(day, today), rounded(spent), Cell(bar, "accent"))
+            for (day, spent), bar in zip(days, lengths, strict=True)
+        ]
+        headings = (Column("DAY", "dim"), Column("SPENT", right=True), Column(""))
+        write_table(terminal, headings, spending, color=run.color)
+    terminal.print(one_line(days_text(shown.reading, lasting)))
 
 
 class Given(Protocol):
@@ -195,8 +189,13 @@ def tell_monitor(terminal: Terminal, given: Given, error: OcxError) -> int | Non
     """Tell why, on stdout or in the file of -o. The exit code if that is all there is to say."""
     file = given.value("-o", "--output")
     if given.monitor == "nagios":
-        line = mask_all(nagios_unknown(error.message), terminal.stderr.keys)
-        _tell_nagios(terminal, f"{line}\n", file)
+        line = mask_all(nagios_line("UNKNOWN", error.message), terminal.stderr.keys)
+        try:
+            deliver(Runtime(terminal), f"{line}\n".encode("utf-8", "replace"), file)
+        except OcxError as failure:
+            write_failure(terminal, failure, as_json=False)
+        except OutputClosed:
+            pass
         return UNKNOWN
     if file is not None and not isinstance(error, BelowError) and _is_ours(file):
         as_json = given.monitor == "json"
@@ -206,15 +205,6 @@ def tell_monitor(terminal: Terminal, given: Given, error: OcxError) -> int | Non
         with suppress(OcxError, OutputClosed):  # the error itself is told on stderr
             deliver(Runtime(terminal), text.encode(), file)
     return None
-
-
-def _tell_nagios(terminal: Terminal, line: str, file: str | None) -> None:
-    try:
-        deliver(Runtime(terminal), line.encode("utf-8", "replace"), file)
-    except OcxError as error:
-        write_failure(terminal, error, as_json=False)
-    except OutputClosed:
-        pass
 
 
 def _is_ours(file: str) -> bool:

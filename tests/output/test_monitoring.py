@@ -114,7 +114,7 @@ def test_nagios_output_follows_the_grammar(
 
 @given(st.text())
 def test_unknown_is_one_line_without_data(message: str) -> None:
-    line = balance_formats.nagios_unknown(message)
+    line = balance_formats.nagios_line("UNKNOWN", message)
     assert line.startswith("OCX UNKNOWN - ")
     assert "|" not in line
     assert "\n" not in line
