@@ -191,8 +191,8 @@ def _open_or_make(path: Path, flags: int, mode: int) -> tuple[int, bool]:
 
 
 def journal_path(output: Path) -> Path:
-    """What a batch keeps beside its output as long as it runs."""
-    return output.with_name(f".{output.name}.in-flight")
+    """What a batch keeps beside its output as long as it is not complete."""
+    return output.with_name(f".{output.name}.journal")
 
 
 def make_private_file(path: Path) -> None:

@@ -7,8 +7,10 @@ program wrote it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.api.answer import ending_of, fault_of, reason_of, unknown_reason
@@ -16,10 +18,10 @@ from ocx.api.completion import fault_in
 from ocx.api.error_response import from_document, from_response, parse, reported
 from ocx.api.message import text_of
 from ocx.api.usage import token_count
-from ocx.batch.finished_rows import Written, id_key
+from ocx.batch.finished_rows import FinishedRow, id_key
 from ocx.batch.result import EXIT_CODES, OK, RETRYABLE, Answer, Failure, Result, rerun_helps
 from ocx.batch.row import Row
-from ocx.errors import IncompleteError, OcxError, ServerError
+from ocx.errors import IncompleteError, OcxError, ServerError, UsageError
 from ocx.jsontext import encoder
 
 _ANSWERS = ("data", "results", "output", "embeddings", "content")  # of other paths than chat
@@ -195,7 +197,36 @@ def encode_row(document: Mapping[str, Any]) -> bytes:
         return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
-def read_row(line: bytes) -> Written:
+def kept_row(result: Result, data: bytes, *, whole: bool) -> bytes:
+    """The row for the journal, where the output has another form.
+
+    Args:
+        data: the row as it stands in the output.
+        whole: keep the answer too, for equal requests.
+    """
+    document = {**output_row(result), "row": data.decode()}
+    if result.answer is not None and not whole:
+        document["response"] = _response(200, None, {})
+    return encode_row({**document, "answer": result.text} if whole else document)
+
+
+def data_of(line: bytes) -> bytes:
+    """The row of the output that a row of the journal is, or holds."""
+    kept = json.loads(line).get("row")
+    return line if kept is None else str(kept).encode()
+
+
+def answer_in(line: bytes, sha256: str) -> Answer | None:
+    """The answer that a row holds; None if it is not there, or answers another request."""
+    document = json.loads(line)
+    response = document["response"]
+    if document["ocx"]["request_sha256"] != sha256 or not response["body"]:
+        return None
+    text = document.get("answer", "")
+    return Answer(text, response["body"], response["status_code"], response["request_id"])
+
+
+def read_row(line: bytes) -> FinishedRow:
     """The row that a line of output holds. Raises ValueError if it is none of ours."""
     document = json.loads(line)
     if not isinstance(document, dict) or not isinstance(document.get("custom_id"), str):
@@ -205,7 +236,58 @@ def read_row(line: bytes) -> Written:
     verdict = verdict_of(document)
     sha256 = str(ours.get("request_sha256", ""))
     unanswered = token_count(ours, "unanswered") or 0
-    return Written(document["custom_id"], verdict.kind, sha256, *verdict[1:], unanswered)
+    return FinishedRow(document["custom_id"], verdict.kind, sha256, *verdict[1:], unanswered)
+
+
+class Line(NamedTuple):
+    """A row of an output, from `start` to `end` in bytes."""
+
+    start: int
+    end: int
+    row: FinishedRow
+
+
+def read_output(path: Path) -> Iterator[Line]:
+    """Every row but a torn last one; one that only misses its line end counts, it was paid for.
+
+    Raises: UsageError, naming the line that is no output row.
+    """
+    start = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = read_row(line)
+            except (ValueError, RecursionError) as error:
+                if _is_torn(line, first=number == 1):
+                    return
+                raise UsageError(
+                    f"{path}, line {number}, is no output row of a batch: {error}",
+                    hint="--resume goes on with the output of an earlier run; use another -o",
+                ) from None
+            yield Line(start, start + len(line), row)
+            start += len(line)
+
+
+def asked_at(path: Path) -> str | None:
+    """The base URL that the first run of an output asked; None if no row tells."""
+    with path.open("rb") as file:
+        for line in file:
+            if b'"base_url":' in line:
+                with suppress(ValueError, KeyError, TypeError):
+                    return str(json.loads(line)["ocx"]["base_url"])
+    return None
+
+
+def _is_torn(line: bytes, *, first: bool) -> bool:
+    """Whether a line that is no row is what a run that died has left.
+
+    After a power cut that can be zeros. A file of one unfinished line may be anybody's.
+    """
+    if not line.strip(b"\x00"):
+        return True
+    if line.endswith(b"\n"):
+        return False
+    return not first or line.startswith(ROW_PREFIX) or ROW_PREFIX.startswith(line)
 
 
 def _is_refusal(outcome: Failure) -> bool:

@@ -7,24 +7,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ocx.api.urls import place_of
 from ocx.api.usage import estimated_tokens
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import DRAIN, RunLimits, Task
-from ocx.batch.dedup import SOURCE as DEDUP
-from ocx.batch.dedup import Dedup
-from ocx.batch.engine import RECHECK, Engine, FeedItem, NoJournal
-from ocx.batch.finished_rows import Retry, State, States, id_key
+from ocx.batch.engine import RECHECK, Engine, FeedItem
+from ocx.batch.finished_rows import FinishedRow, FinishedRows, Retry, id_key
 from ocx.batch.input import ChangedInputError, Decide, RowStream
-from ocx.batch.output.ordered import Window
 from ocx.batch.progress import duration
 from ocx.batch.result import MAYBE_PAID, Result
 from ocx.batch.row import BadRow, Row, hash_request
-from ocx.batch.store import Store
+from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
+from ocx.batch.waiting import SOURCE as DEDUP
+from ocx.batch.waiting import Dedup
 from ocx.chat.credits import max_completion_tokens
 from ocx.errors import OcxError
 
@@ -36,14 +34,7 @@ _MOST_FOLLOWERS = 1024
 _LIMITS = {"max_tokens", "max_completion_tokens"}
 
 Take = Callable[[Sequence[Result]], object]
-OnSkip = Callable[[Row | BadRow, "State | None"], object]
-
-
-class Output(Protocol):
-    """Where results go."""
-
-    def append(self, results: Sequence[Result]) -> None: ...
-    def sync(self) -> None: ...
+OnSkip = Callable[[Row | BadRow, FinishedRow | None], object]
 
 
 @dataclass
@@ -54,13 +45,11 @@ class BatchRun:
         rows: those of this run, chosen already; None is no row yet.
         connection: closed by `run`, and left open by `on_loop`.
         base_url: a part of what makes two requests the same.
-        output: where results go; `store`, if it is a file that is resumed.
-        window: set for output in the order of the input.
+        output: where results go.
         total: how many rows there are; None for a stream.
         models: that they ask for, as far as that is known.
         note: told of an outage, a line at a time.
         on_skip: told of each row that an earlier run has finished.
-        order: keys of all rows as the output shall have them in the end.
         before: of an earlier run to the same server, whose speed and budget go on.
         summary: of what has happened so far, complete after the end.
     """
@@ -69,9 +58,7 @@ class BatchRun:
     connection: Connection
     base_url: str
     limits: RunLimits = field(default_factory=RunLimits)
-    output: Output | None = None
-    store: Store | None = None
-    window: Window | None = None
+    output: RowOutput = field(default_factory=RowOutput)
     retry: Retry = "retryable"
     dedup: bool = False
     drain: float = DRAIN
@@ -80,29 +67,21 @@ class BatchRun:
     clock: Callable[[], float] = time.monotonic
     note: Callable[[str], object] | None = None
     on_skip: OnSkip | None = None
-    order: Callable[[], Iterable[int]] | None = None
     before: Scheduler | None = None
 
     def __post_init__(self) -> None:
-        store = self.store
-        self.output = self.output or store
-        self._states = store.states if store is not None else None
-        self._decide = decider(self._states, self.base_url, self.retry)
-        earlier = store.answer_to if store is not None else None
-        self._dedup = Dedup(earlier) if self.dedup else None
-        self._maybe_paid = 0
-        if store is not None:  # requests of earlier runs that may have been paid for in vain
-            saved = self.window.take_up(store.states.has_key) if self.window else set()
-            left_over = len(store.left_over - saved)
-            self._maybe_paid = left_over + store.journal.earlier + store.unanswered
+        finished = self.output.finished
+        self._finished_before = finished if len(finished) else None
+        self._decide = decider(self._finished_before, self.base_url, self.retry)
+        self._dedup = Dedup(self.output.answer_to) if self.dedup else None
+        self._maybe_paid = self.output.maybe_paid
         self.scheduler = Scheduler(self.limits, self.before)
         self.scheduler.beginning.models |= {*self.models}
         self.summary = Summary(total=self.total)
         self._take: Take = lambda _: None
-        journal = store.journal if store is not None else NoJournal()
         self.engine = Engine(
             self._feed(), self.connection, self.scheduler, self._finished,
-            journal, self.drain, self.clock,
+            self.output, self.drain, self.clock,
         )  # fmt: skip
         if isinstance(self.rows, RowStream):
             self.rows.on_row = self.engine.wake
@@ -138,15 +117,13 @@ class BatchRun:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             try:
-                if self.output is not None:
-                    self.output.sync()
-                if self.window and self.store is None:
-                    self._take(self._write(list(self.window.rest())))
+                self.output.sync()
+                self._take(self.output.rest())
             finally:
                 self._count(self.clock() - began)
-                if self._dedup is not None:
-                    self._dedup.close()
-        self._compact()
+        self._finished_before = self._decide = None  # their memory may be needed
+        whole = self.summary.stop is None and not self.summary.unsent
+        self.output.finish(whole=whole, complete=whole and not self.summary.exit_code())
         return self.summary
 
     def waiting(self) -> str | None:
@@ -160,7 +137,7 @@ class BatchRun:
 
     async def _save(self) -> None:
         """Have what is written last through a power cut, about once a second."""
-        while self.output is not None:
+        while True:
             await asyncio.sleep(_SYNC_EVERY)
             with suppress(OcxError):  # the last one, at the end, tells
                 await asyncio.to_thread(self.output.sync)
@@ -180,8 +157,7 @@ class BatchRun:
 
     def _feed(self) -> Iterator[FeedItem]:
         """What is left to do; what is known already comes as a result."""
-        rows = self._remaining()
-        for row in self.window.rows(rows) if self.window is not None else rows:
+        for row in self.output.let_in(self._remaining()):
             if isinstance(row, Row):
                 yield self._task(row)
             else:
@@ -193,10 +169,10 @@ class BatchRun:
         """The rows that an earlier run has not finished."""
         skipped = 0
         for row in self.rows:
-            if row is None or self._decide is None or not self._states:
+            if row is None or self._decide is None or self._finished_before is None:
                 yield row
                 continue
-            decision, state = self._decide(row), self._states.get(row.id)
+            decision, state = self._decide(row), self._finished_before.get(row.id)
             if decision == "changed":
                 raise ChangedInputError(
                     f"line {row.line}: {row.id!r} was answered for another request"
@@ -205,6 +181,7 @@ class BatchRun:
                 self._maybe_paid += state is not None and state.kind in MAYBE_PAID
                 yield row
                 continue
+            self.output.skip(row)
             self.summary.skip(state)
             if self.on_skip is not None:
                 self.on_skip(row, state)
@@ -214,8 +191,6 @@ class BatchRun:
 
     def _task(self, row: Row) -> FeedItem:
         sha256, size = hash_request(row, self.base_url)
-        if self.window is not None and (saved := self.window.saved(row, sha256)) is not None:
-            return saved
         if self._dedup is not None and row.expect is None:  # equal rows may expect different things
             claimed = self._dedup.claim(row, sha256)
             if isinstance(claimed, Result):
@@ -225,44 +200,26 @@ class BatchRun:
         tokens = estimated_tokens(size)  # of the row, which is in bytes already
         if _LIMITS & row.body.keys():  # what it allows itself counts against limits of tokens
             tokens += max_completion_tokens(row.body)
-        return Task(row, sha256, tokens, unanswered=int(self._may_be_paid(row)))
+        return Task(row, sha256, tokens, unanswered=self._unanswered(row))
 
-    def _may_be_paid(self, row: Row) -> bool:
-        """An earlier run sent it, and got no answer."""
-        state = self._states.get(row.id) if self._states else None
-        if state is not None:
-            return state.kind in MAYBE_PAID
-        return self.store is not None and id_key(row.id) in self.store.left_over
+    def _unanswered(self, row: Row) -> int:
+        """How often earlier runs sent it and got no answer, or one that may be charged again."""
+        before = self._finished_before.get(row.id) if self._finished_before is not None else None
+        failed = before is not None and before.kind in MAYBE_PAID
+        return failed + self.output.unanswered.get(id_key(row.id), 0)
 
     def _finished(self, results: Sequence[Result]) -> None:
         if self._dedup is not None:
             results = [row for result in results for row in self._with_followers(result)]
         for result in results:
             self.summary.add(result)
-        self._take(self._written(results))
+        self._take(self.output.append(results))
 
     def _with_followers(self, result: Result) -> Iterator[Result]:
         yield result
         expects = isinstance(result.row, Row) and result.row.expect is not None
         if self._dedup is not None and result.credits_source != DEDUP and not expects:
             yield from self._dedup.finished(result)
-
-    def _written(self, finished: Sequence[Result]) -> Sequence[Result]:
-        """Those that are written now: all, or the ones whose turn it is."""
-        if self.window is None:
-            return self._write(finished)
-        ready = [row for result in finished for row in self.window.put(result)]
-        self._write(ready)
-        self.window.written()
-        if self.store is not None:
-            for result in finished:
-                self.store.journal.end(id_key(result.id))
-        return ready
-
-    def _write(self, results: Sequence[Result]) -> Sequence[Result]:
-        if self.output is not None and results:
-            self.output.append(results)
-        return results
 
     def _count(self, seconds: float) -> None:
         """Fill in what the summary says of the whole."""
@@ -280,22 +237,11 @@ class BatchRun:
         else:
             summary.unsent = scheduler.unsent + (self._dedup.waiting if self._dedup else 0)
 
-    def _compact(self) -> None:
-        store, summary = self.store, self.summary
-        if store is None or summary.stop is not None or summary.unsent:
-            return
-        if self._states:
-            self._states = self._decide = None  # their memory is needed
-            appended = summary.done + summary.failed
-            order = self.order() if self.order is not None and appended else None
-            store.compact(order)
-        store.complete = not summary.exit_code()
 
-
-def decider(states: States | None, base_url: str, retry: Retry) -> Decide | None:
+def decider(finished: FinishedRows | None, base_url: str, retry: Retry) -> Decide | None:
     """What is to be done with a row, given what is in the output; None if nothing is."""
-    if not states:
+    if finished is None or not len(finished):
         return None
-    return lambda row: states.decide(
+    return lambda row: finished.decide(
         row, hash_request(row, base_url)[0] if isinstance(row, Row) else "", retry
     )

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Protocol
 
 from ocx.api.pool_connection import UnsentError
 from ocx.batch.connection import Connection
@@ -18,6 +17,7 @@ from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Action, Step, Stop, Task, Wait
 from ocx.batch.finished_rows import id_key
 from ocx.batch.result import Answer, Outcome, Result
+from ocx.batch.store import RowOutput
 from ocx.errors import OcxError
 
 _LOW = 32  # rows that are wanted before it is worth reading on
@@ -35,21 +35,10 @@ FeedItem = Task | Result | Recheck | None
 """None says that there is no row at the moment; a Result is passed on."""
 
 
-class Journal(Protocol):
-    """Who wants to know which requests are on their way."""
-
-    def begin(self, key: int) -> None: ...
-    def end(self, key: int) -> None: ...
-
-
-class NoJournal:
-    def begin(self, key: int) -> None: ...
-    def end(self, key: int) -> None: ...
-
-
 class Engine:
     """Args:
         deliver: takes the results; what it raises ends the run.
+        output: is told what is sent.
         drain: seconds that requests in flight may take after `stop_soon`.
 
     Attributes:
@@ -64,7 +53,7 @@ class Engine:
         connection: Connection,
         scheduler: Scheduler,
         deliver: Callable[[Sequence[Result]], object],
-        journal: Journal,
+        output: RowOutput,
         drain: float,
         clock: Callable[[], float],
     ) -> None:
@@ -72,7 +61,7 @@ class Engine:
         self._connection = connection
         self._scheduler = scheduler
         self._deliver = deliver
-        self._journal = journal
+        self._output = output
         self._drain = drain
         self._clock = clock
         self.aborted = 0
@@ -178,7 +167,7 @@ class Engine:
             self._starving = False
         action = scheduler.next(self._clock())
         if isinstance(action, Task):
-            self._journal.begin(id_key(action.row.id))
+            self._output.note_sent(id_key(action.row.id))
         elif isinstance(action, Wait) and action.seconds is not None:
             self._wake_in(action.seconds)
         elif action is Step.FINISHED and not scheduler.in_flight:
@@ -236,10 +225,10 @@ class Engine:
         try:
             outcome = await self._connection.send(task.row)
         except UnsentError:
-            self._journal.end(id_key(task.row.id))
+            self._output.note_unpaid(id_key(task.row.id))
             raise
         if not _may_be_charged(outcome):
-            self._journal.end(id_key(task.row.id))
+            self._output.note_unpaid(id_key(task.row.id))
         return self._scheduler.done(task, outcome, self._clock())
 
     def _halt(self) -> None:

@@ -14,26 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ocx.api.retry import is_unknown_model
+from ocx.batch.batch_row import asked_at
 from ocx.batch.batch_run import BatchRun, OnSkip, Take, decider
 from ocx.batch.connection import Connection
 from ocx.batch.control.settings import RunLimits, Stop
-from ocx.batch.finished_rows import id_key
 from ocx.batch.input import ChangedInputError, FileInput, Input, Plan
+from ocx.batch.merged_file import Adoption
 from ocx.batch.options import RowsOut
-from ocx.batch.output.adoption import Adoption
-from ocx.batch.output.resume import asked_at
-from ocx.batch.outputs import (
-    Opened,
-    check_empty,
-    is_parquet,
-    is_stream,
-    make_renderer,
-    open_output,
-)
-from ocx.batch.parquet import adopt_parquet, answers_path, write_parquet
+from ocx.batch.outputs import check_empty, is_stream, make_format, open_output
 from ocx.batch.progress import Progress, form_of, showing
 from ocx.batch.reports import TestCases, ending, summary_lines
 from ocx.batch.row import BadRow, Row, hash_request
+from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
 from ocx.chat.options import AnswerChecks
 from ocx.config.completion_cache import read_models
@@ -97,7 +89,7 @@ class Prepared:
     """
 
     connect: Callable[[], Connection]
-    output: Opened
+    output: RowOutput
     plan: Plan | None
 
     def ask(self, question: Callable[[Connection], Awaitable[T]]) -> T:
@@ -130,22 +122,23 @@ def prepared(
     is_file = isinstance(given, FileInput)
     with ExitStack() as stack:
         fresh = path is None or check_empty(path, resume=setup.resume)
-        if path is not None and is_parquet(out):
-            if not fresh and is_file and not answers_path(path).exists():
-                adopt_parquet(path, setup.chosen(), setup.sha256, out.field)
-            fresh = check_empty(answers_path(path), resume=setup.resume)
         # What is wrong with an input must not leave an empty output behind.
         plan = given.plan(None, on_row) if fresh else None
         endpoint = stack.enter_context(open_endpoint(ctx, settings))
-        renderer = make_renderer(out, given, setup.schema, settings.base_url)
         adoption = Adoption(setup.chosen, setup.sha256) if is_file else None
-        opened = stack.enter_context(
-            open_output(ctx.terminal, path, out, renderer, resume=setup.resume, adoption=adoption)
+        output = stack.enter_context(
+            open_output(
+                ctx.terminal,
+                path,
+                out,
+                make_format(out, given, setup.schema, settings.base_url),
+                resume=setup.resume,
+                adoption=adoption,
+            )
         )
         if not fresh:
-            states = opened.store.states if opened.store is not None else None
             try:
-                plan = given.plan(decider(states, settings.base_url, out.retry), on_row)
+                plan = given.plan(decider(output.finished, settings.base_url, out.retry), on_row)
             except ChangedInputError as error:
                 raise _other_url(setup) or error from None
         readings: list[Dated] = []
@@ -161,7 +154,7 @@ def prepared(
                 readings=readings,
             )
 
-        yield Prepared(connect, opened, plan)
+        yield Prepared(connect, output, plan)
 
 
 def _other_url(setup: Setup) -> UsageError | None:
@@ -236,19 +229,12 @@ def send(
     if not ctx.debug:
         logging.getLogger("ocx").setLevel(logging.ERROR)  # failures are counted, and told once
     form, out, plan = form_of(ctx, setup.out.progress), setup.out, ready.plan
-    given, store = setup.input, ready.output.store
-    order = None
-    if out.in_order and not is_parquet(out) and isinstance(given, FileInput):
-        file = given
-        order = lambda: (id_key(row.id) for row in file.chosen(plan))  # noqa: E731
     batch = BatchRun(
-        given.chosen(plan),
+        setup.input.chosen(plan),
         ready.connect(),
         setup.settings.base_url,
         setup.limits,
-        ready.output.output,
-        store,
-        ready.output.window,
+        ready.output,
         out.retry,
         out.dedup,
         setup.drain,
@@ -256,7 +242,6 @@ def send(
         models=plan.models if plan is not None else (),
         note=ctx.note if form in {None, "plain"} else None,
         on_skip=on_skip,
-        order=order,
     )
 
     def stop(number: int) -> None:
@@ -264,12 +249,7 @@ def send(
 
     with stopping(stop), showing(ctx.terminal, form, Progress(batch)):
         summary = batch.run(take)
-    path, stopped = setup.path, summary.stop
-    if is_parquet(out) and path is not None and stopped is None and not summary.unsent:
-        if isinstance(given, FileInput):
-            write_parquet(path, given.path, given.rows(), given.chosen(plan), out.field)
-        if store is not None and store.complete:
-            store.path.unlink(missing_ok=True)
+    stopped = summary.stop
     if stopped is not None and stopped.error is not None:
         advise(stopped.error, setup.settings)
         if is_unknown_model(stopped.error):

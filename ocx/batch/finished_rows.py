@@ -1,23 +1,28 @@
-"""What an earlier run has finished, by id: a class and a part of the request's hash.
+"""Which rows an output holds, by id, and what became of them.
 
-A set of a million ids as texts needs 100 MB; the table here keeps 64 bits of each id's SHA-256, in
-24 MiB. Among a million ids, two collide with a probability of 3 in 10^8.
+A set of a million ids as texts needs 100 MB; a table here keeps 64 bits of each id's SHA-256, in
+32 MiB, 48 while it grows. Among a million ids, two collide with a probability of 3 in 10^8.
 """
 
 from __future__ import annotations
 
 import hashlib
 from array import array
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from ocx.batch.result import OK, RETRYABLE
+from ocx.batch.result import OK
 from ocx.batch.row import BadRow, Row
 from ocx.errors import ERRORS
 
-_FIRST_CAPACITY = 1024
-_EMPTY = 0
+Retry = Literal["retryable", "all", "none"]
+Decision = Literal["send", "skip", "changed"]
+
+_KINDS = ("", OK, *(error.name for error in ERRORS))  # the first is no row
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_HASH_DIGITS = 14
+_HASH_BITS = 4 * _HASH_DIGITS
+_HASH = (1 << _HASH_BITS) - 1
 
 
 @lru_cache(1024)  # each row asks a few times, and soon after each other
@@ -28,15 +33,14 @@ def id_key(row_id: str) -> int:
 
 
 class IdTable:
-    """Values are unsigned integers of 32 bits; of 64 if `wide`, with 16 bytes a slot.
+    """A map from keys, none of them 0, to integers; both unsigned and of 64 bits.
 
     Args:
-        expected: so many ids make it grow no further.
+        expected: so many keys make it grow no further.
     """
 
-    def __init__(self, expected: int = 0, *, wide: bool = False) -> None:
-        self._type: Literal["Q", "I"] = "Q" if wide else "I"
-        capacity = _FIRST_CAPACITY
+    def __init__(self, expected: int = 0) -> None:
+        capacity = 1024
         while capacity * 3 // 4 < expected:
             capacity *= 2
         self._allocate(capacity)
@@ -51,21 +55,16 @@ class IdTable:
 
     def set(self, key: int, value: int) -> None:
         slot = self._slot(key)
-        if self._keys[slot] == _EMPTY:
-            if self._count >= self._most:
+        if not self._keys[slot]:
+            if self._count >= self._mask * 3 // 4:
                 self._grow()
                 slot = self._slot(key)
             self._keys[slot] = key
             self._count += 1
         self._values[slot] = value
 
-    def clear_bits(self, bits: int) -> None:
-        """Clear these bits in every value."""
-        for slot, value in enumerate(self._values):
-            if value & bits:
-                self._values[slot] = value & ~bits
-
     def _slot(self, key: int) -> int:
+        """Where a key is, or would be: the first free slot from its own place on."""
         keys, mask = self._keys, self._mask
         slot = key & mask
         while (held := keys[slot]) and held != key:
@@ -74,9 +73,8 @@ class IdTable:
 
     def _allocate(self, capacity: int) -> None:
         self._keys = array("Q", bytes(8)) * capacity
-        self._values = array(self._type, [0]) * capacity
+        self._values = array("Q", bytes(8)) * capacity
         self._mask = capacity - 1
-        self._most = capacity * 3 // 4
 
     def _grow(self) -> None:
         keys, values = self._keys, self._values
@@ -88,129 +86,107 @@ class IdTable:
                 self._values[slot] = value
 
 
-Retry = Literal["retryable", "all", "none"]
-Decision = Literal["send", "skip", "changed"]
-
-_CLASSES = (OK, *(error.name for error in ERRORS))
-# Of two classes the error decides whether a rerun helps, against the rule of the class. No row
-# ends as the two whose places they take.
-_EXCEPTIONS = {"below": ("incomplete", False), "partial": ("invalid_answer", True)}
-_SLOTS = tuple(_EXCEPTIONS.get(name, (name, name in RETRYABLE)) for name in _CLASSES)
-_GOOD = 1
-_HASH_BITS = 60
-_HASH = (1 << _HASH_BITS) - 1
-_SHORT_BITS = 28
-_SHORT = (1 << _SHORT_BITS) - 1
-
-
-@dataclass(frozen=True)
-class State:
-    """A finished row; `sha256` is cut to 28 bits, 0 if unknown."""
-
-    kind: str
-    sha256: int
-    retryable: bool = False
-
-    @property
-    def good(self) -> bool:
-        return self.kind == OK
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What an output row says about its row.
+class FinishedRow(NamedTuple):
+    """What an output says of a row.
 
     Attributes:
-        rerun_helps: of a failure; None leaves it to the class.
+        kind: `ok`, or the class of the failure.
+        sha256: of the request, in hex digits; empty if it is unknown.
+        rerun_helps: a plain `--resume` sends it again.
         unknown_reason: the finish_reason of an answer, where it is not known.
         unanswered: attempts before the last that may have been charged without an answer.
     """
 
     id: str
     kind: str
-    sha256: str
-    rerun_helps: bool | None = None
+    sha256: str = ""
+    rerun_helps: bool = False
     unknown_reason: str | None = None
     unanswered: int = 0
 
+    @property
+    def good(self) -> bool:
+        return self.kind == OK
 
-class States:
-    """Of every id that the output holds; success wins, else the last row."""
+
+class FinishedRows:
+    """Of all rows of an id a success counts, else the last one.
+
+    Attributes:
+        repeated: where rows start that are not the first of their id.
+        replaced: where a first row starts that does not count, and where the one that does.
+    """
 
     def __init__(self) -> None:
-        self._table = IdTable()
-        self.superseded = 0
-        self.good = 0
+        self._rows = IdTable()
+        self._starts = IdTable()  # of the first row of each id
+        self.repeated: set[int] = set()
+        self.replaced: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._rows)
 
-    def add(self, written: Written) -> None:
-        state = pack_state(written.kind, written.sha256, written.rerun_helps)
-        self.add_packed(id_key(written.id), state)
-
-    def add_packed(self, key: int, state: int) -> None:
-        old = self._table.get(key)
-        if old is not None:
-            self.superseded += 1
-            if old >> _SHORT_BITS == _GOOD:
+    def add(self, row: FinishedRow, start: int = 0) -> None:
+        """A row that starts there in its file."""
+        key = id_key(row.id)
+        old = self._rows.get(key)
+        if not old:
+            self._starts.set(key, start)
+        else:
+            self.repeated.add(start)
+            if _kind(old) == OK:
                 return
-        self.good += is_good(state)
-        number, sha256 = state >> _HASH_BITS, state & _HASH
-        self._table.set(key, number << _SHORT_BITS | _shortened(sha256))
+            self.replaced[self._starts.get(key) or 0] = start
+        number = _NUMBERS.get(row.kind, _NUMBERS["failure"])
+        packed = (number << 1 | row.rerun_helps) << _HASH_BITS | _shortened(row.sha256)
+        self._rows.set(key, packed)
 
-    def get(self, row_id: str) -> State | None:
-        found = self._table.get(id_key(row_id))
-        if found is None:
+    def get(self, row_id: str) -> FinishedRow | None:
+        """What is known of a row, but for its hash."""
+        found = self._rows.get(id_key(row_id))
+        if not found:
             return None
-        kind, retryable = _SLOTS[(found >> _SHORT_BITS) - 1]
-        return State(kind, found & _SHORT, retryable)
+        return FinishedRow(row_id, _kind(found), rerun_helps=bool(found >> _HASH_BITS & 1))
 
-    def has_key(self, key: int) -> bool:
-        return self._table.get(key) is not None
+    def is_good(self, key: int) -> bool:
+        found = self._rows.get(key)
+        return _kind(found or 0) == OK
+
+    def forget(self, key: int) -> None:
+        """The row has not been finished after all."""
+        if self._rows.get(key):
+            self._rows.set(key, 0)
+
+    def move(self, key: int, start: int) -> None:
+        """The only row of an id starts there now."""
+        self._starts.set(key, start)
+
+    def start_of(self, key: int) -> int | None:
+        """Where the row starts that counts."""
+        first = self._starts.get(key)
+        return None if first is None else self.replaced.get(first, first)
 
     def decide(self, row: Row | BadRow, sha256: str, retry: Retry) -> Decision:
         """Whether a row is sent. `changed`: it was answered, but for another request."""
-        state = self.get(row.id)
-        if state is None:
+        found = self._rows.get(id_key(row.id))
+        if not found:
             return "send"
-        same = not state.sha256 or not sha256 or state.sha256 == _shortened(_cut(sha256))
-        if state.good:
+        held, asked = found & _HASH, _shortened(sha256)
+        same = not held or not asked or held == asked
+        if _kind(found) == OK:
             return "skip" if same else "changed"
         if not same or retry == "all":
             return "send"
-        return "send" if retry == "retryable" and state.retryable else "skip"
+        return "send" if retry == "retryable" and found >> _HASH_BITS & 1 else "skip"
 
 
-def pack_state(kind: str, sha256: str, rerun_helps: bool | None = None) -> int:
-    """15 classes and 60 bits of the hash in one integer; None leaves a rerun to the class."""
-    return _numbered(kind, rerun_helps) | _cut(sha256)
+def _kind(packed: int) -> str:
+    return _KINDS[packed >> _HASH_BITS + 1]
 
 
-@lru_cache(64)  # of few classes
-def _numbered(kind: str, rerun_helps: bool | None) -> int:
-    slot = (kind, kind in RETRYABLE if rerun_helps is None else rerun_helps)
-    known = next((each for each in (slot, (kind, kind in RETRYABLE)) if each in _SLOTS), None)
-    number = _SLOTS.index(known or ("failure", False))
-    return (number + 1) << _HASH_BITS
-
-
-def is_good(state: int) -> bool:
-    return state >> _HASH_BITS == _GOOD
-
-
-def request_key(found: str | int) -> int:
-    """The 60 bits of a request's hash, of its digits or of a packed state; never 0."""
-    return (_cut(found) if isinstance(found, str) else found & _HASH) or 1
-
-
-def _shortened(sha256: int) -> int:
-    """From 60 bits to 28; 0 stays for what is unknown."""
-    return sha256 and (sha256 >> (_HASH_BITS - _SHORT_BITS) or 1)
-
-
-def _cut(sha256: str) -> int:
+def _shortened(sha256: str) -> int:
+    """0 if it is unknown."""
     try:
-        return int(sha256[:15], 16)
+        return int(sha256[:_HASH_DIGITS], 16)
     except ValueError:
         return 0

@@ -1,44 +1,59 @@
-"""A file that rows are appended to: one write a row, locked, lasting within about a second."""
+"""What a run keeps beside its output: which rows were sent, and rows that came.
+
+A file that is only appended to, a line a note. The order is: a row is noted, sent, written; so
+what is noted and not written is what a run that died may have paid for in vain.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
+import tempfile
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from ocx.errors import OcxError, UsageError
-from ocx.files import is_at, lock, open_beside, sync
+from ocx.files import is_at, lock, open_beside, set_mode, sync
+
+_HEADER = b"ocx batch journal 1, output "
+_ADOPTED = b"=\n"
+_ROOM = 32 * 1024
 
 
 class AppendFile:
-    """An open output of ours; a context manager.
+    """A locked file that rows are appended to, one write a row; a context manager.
 
     Args:
+        path: None for a file without a name.
         beside: the user did not name it, so nothing that others may have put there is taken.
+        new: begin with an empty one, whatever is there.
 
     Raises:
         UsageError: another run writes to it, or it cannot be opened.
     """
 
-    def __init__(self, path: Path, *, beside: bool = False) -> None:
-        # Compaction replaces the file: a link must lead to the new one afterwards.
-        self.path = path if beside else Path(os.path.realpath(path))
-        self._fd = _open_locked(self.path, open_beside if beside else _open)
-        self._size = self._synced = os.lseek(self._fd, 0, os.SEEK_END)
+    def __init__(self, path: Path | None, *, beside: bool = False, new: bool = False) -> None:
         self._syncing = threading.Lock()
-
-    @property
-    def size(self) -> int:
-        return self._size
+        self._synced = 0
+        if path is None:
+            self._fd, name = _temporary()
+            self.path = Path(name)
+        else:
+            # The file may be replaced: a link must lead to the new one afterwards.
+            self.path = path if beside else Path(os.path.realpath(path))
+            self._fd = _open_locked(self.path, beside=beside, new=new)
+        self.size = os.lseek(self._fd, 0, os.SEEK_END)
 
     def append(self, data: bytes) -> int:
-        """Write one row; where it ends. A row that does not fit is taken back.
+        """Write one row; where it starts. A row that does not fit is taken back.
 
         Raises: OcxError for a full disk and other failures of the file system.
         """
-        start = self._size
+        start = self.size
         try:
             written = os.write(self._fd, data)
             while written < len(data):  # a full disk, a quota, or a signal in a long write
@@ -46,18 +61,18 @@ class AppendFile:
         except OSError as error:
             self.truncate(start)
             raise unwritable(self.path, error) from error
-        self._size = start + len(data)
-        return self._size
+        self.size = start + len(data)
+        return start
 
     def truncate(self, size: int) -> None:
         """Cut off what is after `size` and go on there."""
         os.ftruncate(self._fd, size)
         os.lseek(self._fd, size, os.SEEK_SET)
-        self._size = size
+        self.size = size
 
     def sync(self) -> None:
         """Make everything written last through a power cut. Raises OcxError."""
-        size = self._size
+        size = self.size
         with self._syncing:
             if size == self._synced:
                 return
@@ -68,17 +83,143 @@ class AppendFile:
                     raise unwritable(self.path, error) from error
             self._synced = size
 
-    def read_at(self, start: int, end: int) -> bytes:
-        return os.pread(self._fd, end - start, start)
+    def lines(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+        """The lines from an offset on, each with where it starts."""
+        with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
+            file.seek(start)
+            for line in file:
+                yield start, line
+                start += len(line)
+
+    def line_at(self, start: int) -> bytes:
+        """The line that starts there."""
+        size = 4096
+        while True:
+            data = os.pread(self._fd, size, start)
+            end = data.find(b"\n") + 1
+            if end or len(data) < size:
+                return data[: end or None]
+            size *= 8
+
+    def replace_by(self, new: AppendFile) -> None:
+        """Have `new`, with the same mode, in this one's place. Raises OcxError."""
+        try:
+            set_mode(new._fd, stat.S_IMODE(os.fstat(self._fd).st_mode))
+            new.sync()
+            os.replace(new.path, self.path)  # noqa: PTH105 - beside the other calls of os
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        os.dup2(new._fd, self._fd, inheritable=False)  # the lock of its file goes with it
+        self.size = new.size
 
     def close(self) -> None:
         os.close(self._fd)
 
-    def __enter__(self) -> AppendFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Journal(AppendFile):
+    """Notes of what was sent, among rows that came: lines of JSON.
+
+    Args:
+        path: None for one that ends with the run.
+        output_size: of the output, if the journal is new.
+
+    Attributes:
+        base: how long the output was when the journal was begun.
+        is_new: there was none.
+        adopted: it was made from an output that had none, to the end.
+        in_flight: keys of the rows that are being sent.
+        unanswered: how often earlier runs sent a row and got no answer, by its key.
+
+    Raises:
+        UsageError: it is no journal of this version, or another run writes it.
+        OcxError: it cannot be written.
+    """
+
+    def __init__(self, path: Path | None, output_size: int = 0) -> None:
+        super().__init__(path, beside=True)
+        self.base = output_size
+        self.adopted = False
+        self.in_flight: set[int] = set()
+        self.unanswered: Counter[int] = Counter()
+        try:
+            end = self._read() if self.size else 0
+            self.is_new = not end
+            if self.is_new:
+                self.begin_anew(output_size)
+            self.truncate(end or self.size)
+        except BaseException:
+            self.close()
+            raise
+
+    def begin_anew(self, output_size: int) -> None:
+        """Drop all rows; what was not answered stays noted. Raises OcxError."""
+        self.truncate(0)
+        self.append(bytes(_ROOM))  # a disk that is full is told before anything is paid for
+        self.truncate(0)
+        notes = (_note(b">", key) for key in self.unanswered.elements())
+        self.append(b"%s%d\n%s" % (_HEADER, output_size, b"".join(notes)))
+        self.base, self.adopted = output_size, False
+
+    def rows(self) -> Iterator[tuple[int, bytes]]:
+        """Each with where it starts."""
+        return ((start, line) for start, line in self.lines() if line[:1] == b"{")
+
+    def note_sent(self, key: int) -> None:
+        """The row is about to be sent. Raises OcxError."""
+        if key not in self.in_flight:
+            self.append(_note(b">", key))
+            self.in_flight.add(key)
+
+    def note_unpaid(self, key: int) -> None:
+        """It is known that the row was not charged. Raises OcxError."""
+        if key in self.in_flight:
+            self.append(_note(b"<", key))
+            self.in_flight.remove(key)
+
+    def note_adopted(self) -> None:
+        self.append(_ADOPTED)
+        self.adopted = True
+
+    def answered_before(self, key: int) -> None:
+        """An earlier run wrote the row: one time that it was sent is explained."""
+        if key in self.unanswered:
+            self._count(key, -1)
+
+    def _read(self) -> int:
+        """Count the notes; where the torn end begins that a death or a power cut left."""
+        end = 0
+        for start, line in self.lines():
+            begun = start or line[: len(_HEADER)] == _HEADER[: len(line)]
+            if not line.strip(b"\0") or (begun and not line.endswith(b"\n")):
+                break
+            try:
+                if not start:
+                    self.base = int(line.split(_HEADER)[1])
+                elif line == _ADOPTED:
+                    self.adopted = True
+                elif line[:1] != b"{":
+                    self._count(int(line[1:], 16), {b">": 1, b"<": -1}[line[:1]])
+            except (IndexError, KeyError, ValueError):
+                raise self.unreadable() from None
+            end = start + len(line)
+        return end
+
+    def unreadable(self) -> UsageError:
+        return UsageError(
+            f"{self.path} is no journal that this version of ocx can read",
+            hint="--resume goes on with the output of an earlier run; use another -o",
+        )
+
+    def _count(self, key: int, change: int) -> None:
+        self.unanswered[key] += change
+        if not self.unanswered[key]:
+            del self.unanswered[key]
 
 
 def unwritable(path: Path, error: OSError) -> OcxError:
@@ -88,14 +229,30 @@ def unwritable(path: Path, error: OSError) -> OcxError:
     )
 
 
-def _open(path: Path, flags: int, mode: int) -> int:
-    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, mode)
+def _note(sign: bytes, key: int) -> bytes:
+    return b"%s%016x\n" % (sign, key)
 
 
-def _open_locked(path: Path, opened: Callable[[Path, int, int], int]) -> int:
+def _temporary() -> tuple[int, str]:
+    try:
+        fd, name = tempfile.mkstemp()
+        os.unlink(name)  # noqa: PTH108 - beside the other calls of os
+    except OSError as error:
+        raise OcxError(
+            f"no temporary file for --dedup: {error.strerror or error}",
+            hint="TMPDIR names a folder for temporary files",
+        ) from error
+    return fd, name
+
+
+def _open_locked(path: Path, *, beside: bool, new: bool) -> int:
+    flags = os.O_RDWR | (os.O_TRUNC if new else 0)
     while True:
         try:
-            fd = opened(path, os.O_RDWR, 0o666)
+            if beside:
+                fd = open_beside(path, flags)
+            else:
+                fd = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot write {path}: {reason}") from None

@@ -18,11 +18,12 @@ from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits
 from ocx.batch.input import Rows, unique
-from ocx.batch.output.ordered import Window
 from ocx.batch.records import Record
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Row
+from ocx.batch.store import RowOutput
+from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import OcxError
 from ocx.keys.client import open_endpoint
 from ocx.runtime import Runtime
@@ -109,7 +110,7 @@ class Pool:
             self._connection,
             self._endpoint.base_url,
             self._limits,
-            window=Window() if ordered else None,
+            RowOutput(buffer=ReorderBuffer() if ordered else None),
             before=self._before,
         )
         yield from given.results(batch, self._loop)

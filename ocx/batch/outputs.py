@@ -6,20 +6,21 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocx.batch.batch_run import Output
-from ocx.batch.input import Input
+from ocx.batch.batch_row import answer_in, kept_row
+from ocx.batch.finished_rows import IdTable, id_key
+from ocx.batch.input import FileInput, Input
+from ocx.batch.journal import Journal
+from ocx.batch.merged_file import Adoption, MergedFile
 from ocx.batch.options import RowsOut
-from ocx.batch.output.adoption import Adoption
-from ocx.batch.output.ordered import Window, spool_path
-from ocx.batch.parquet import SUFFIX, AnswerLines, answers_path
-from ocx.batch.result import Result
-from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, Renderer, TextLines
+from ocx.batch.parquet import SUFFIX, AnswerColumn, ParquetFile
+from ocx.batch.result import Answer, Result
+from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.batch.shards import Shard, output_name
-from ocx.batch.store import Store
+from ocx.batch.store import BatchFile, EndedRow, RowOutput
+from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import UsageError
 from ocx.output.answer_writers import Sink
 from ocx.output.output_file import is_device_name, open_target
@@ -31,34 +32,45 @@ if TYPE_CHECKING:
     from ocx.chat.schema import Schema
 
 
-@dataclass
-class Opened:
-    """Attributes:
-    store: the file; None for stdout.
-    window: for rows in the order of the input.
+class PrintedRows(RowOutput):
+    """Rows on stdout, or in a device or pipe. For a person control characters are written out.
+
+    Args:
+        kept: for answers to equal requests.
     """
 
-    output: Output
-    store: Store | None = None
-    window: Window | None = None
-
-
-class PrintedRows:
-    """Rows on stdout, or in a device or pipe. For a person control characters are written out."""
-
-    def __init__(self, out: Sink, renderer: Renderer, *, to_person: bool = False) -> None:
+    def __init__(
+        self,
+        out: Sink,
+        form: RowFormat,
+        buffer: ReorderBuffer[EndedRow] | None = None,
+        *,
+        to_person: bool = False,
+        kept: Journal | None = None,
+    ) -> None:
+        super().__init__(form, buffer)
         self._out = out
-        self._renderer = renderer
         self._to_person = to_person
-        if header := renderer.header():
+        self._kept = kept
+        self._answers = IdTable()
+        if header := form.header():
             out.write(header)
 
-    def append(self, results: Sequence[Result]) -> None:
-        rows = b"".join([self._renderer.row(result) for result in results])
-        self._out.write(_shown(rows) if self._to_person else rows)
+    def answer_to(self, sha256: str) -> Answer | None:
+        start = self._answers.get(id_key(sha256))
+        if start is None or self._kept is None:
+            return None
+        return answer_in(self._kept.line_at(start), sha256)
 
-    def sync(self) -> None:
-        """Nothing is held back."""
+    def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
+        if self._kept is not None and result.answer is not None:
+            start = self._kept.append(kept_row(result, b"", whole=True))
+            self._answers.set(id_key(result.sha256), start)
+
+    def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
+        if data := b"".join([row.data for row in rows]):
+            self._out.write(_shown(data) if self._to_person else data)
+        return super()._write(rows)
 
 
 def output_path(out: RowsOut, shard: Shard | None) -> Path | None:
@@ -107,16 +119,16 @@ def check_empty(path: Path, *, resume: bool) -> bool:
     return not size
 
 
-def make_renderer(out: RowsOut, rows: Input, schema: Schema | None, base_url: str) -> Renderer:
+def make_format(out: RowsOut, rows: Input, schema: Schema | None, base_url: str) -> RowFormat:
     """What makes the bytes of a row. Raises UsageError for an input that cannot be merged."""
     if out.row_format == "text":
         return TextLines()
     if is_parquet(out):
-        if not out.merge or rows.form != "parquet":
+        if not out.merge or rows.form != "parquet" or not isinstance(rows, FileInput):
             raise UsageError(
                 "a Parquet output is a Parquet input with its answers added", hint="add --merge"
             )
-        return AnswerLines()
+        return AnswerColumn(rows.path, out.field)
     if not out.merge:
         return BatchRows(base_url)
     if rows.form in {"jsonl", "text", "parquet"}:
@@ -130,34 +142,33 @@ def open_output(
     terminal: Terminal,
     path: Path | None,
     out: RowsOut,
-    renderer: Renderer,
+    form: RowFormat,
     *,
     resume: bool,
     adoption: Adoption | None = None,
-) -> Iterator[Opened]:
+) -> Iterator[RowOutput]:
     """Lock and take up the file, or print; closed at the end. Raises UsageError, OcxError."""
+    buffer: ReorderBuffer[EndedRow] | None = ReorderBuffer() if out.in_order else None
     with ExitStack() as stack:
-        if path is None:
-            window = Window() if out.in_order else None
-            rows = PrintedRows(terminal.stdout, renderer, to_person=terminal.stdout_tty)
-            yield Opened(rows, None, window)
+        if path is None or is_stream(path):
+            to: Sink = terminal.stdout
+            if path is not None:
+                if out.resume:
+                    raise UsageError(f"--resume goes on with a file, and {path} is none")
+                target = to = open_target(terminal, str(path))
+                stack.callback(target.complete)
+            kept = stack.enter_context(Journal(None)) if out.dedup else None
+            to_person = path is None and terminal.stdout_tty
+            yield PrintedRows(to, form, buffer, to_person=to_person, kept=kept)
             return
-        if is_stream(path):
-            if out.resume:
-                raise UsageError(f"--resume goes on with a file, and {path} is none")
-            target = open_target(terminal, str(path))
-            stack.callback(target.complete)
-            yield Opened(PrintedRows(target, renderer), None, Window() if out.in_order else None)
-            return
-        if is_parquet(out):
-            path = answers_path(path)
-        store = Store(path, renderer, resume=resume, by_request=out.dedup, adoption=adoption)
-        stack.callback(store.close)
-        in_order = out.in_order and not is_parquet(out)  # its order comes at the end
-        window = Window(spool_path(store.path)) if in_order else None
-        if window is not None:
-            stack.callback(window.close)
-        yield Opened(store, store, window)
+        taken = {"resume": resume, "dedup": out.dedup}
+        if form.tells_ids:
+            yield stack.enter_context(BatchFile(path, form, buffer, **taken))
+        elif isinstance(form, AnswerColumn):
+            yield stack.enter_context(ParquetFile(path, form, adoption=adoption, **taken))
+        else:
+            merged = MergedFile(path, form, buffer, adoption=adoption, **taken)
+            yield stack.enter_context(merged)
 
 
 def _properties(schema: Schema | None) -> Sequence[str]:

@@ -1,33 +1,29 @@
 """Parquet in and out, a row group at a time; pyarrow is imported only here, and only for it.
 
-An output is written at the end of a run: until then its answers are in a hidden file beside it,
-which is what `--resume` goes on from.
+An output is written at the end of a run, from its journal.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ocx.batch.batch_row import encode_row, output_row
-from ocx.batch.finished_rows import IdTable, id_key
-from ocx.batch.output.resume import read_output
+from ocx.batch.batch_row import data_of
+from ocx.batch.finished_rows import id_key
+from ocx.batch.merged_file import KeptRows
 from ocx.batch.records import Record
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Row
-from ocx.batch.row_formats import ReadBack
+from ocx.batch.row_formats import ReadBack, RowFormat, error_words
+from ocx.batch.store import not_empty
 from ocx.errors import OcxError, UsageError
 
 SUFFIX = ".parquet"
 _BATCH = 1024
 _JSON = (str, int, float, bool, type(None))
-
-
-def answers_path(output: Path) -> Path:
-    return output.with_name(f".{output.name}.answers")
 
 
 def read_parquet(stream: IO[bytes]) -> Iterator[Record]:
@@ -43,120 +39,87 @@ def read_parquet(stream: IO[bytes]) -> Iterator[Record]:
         raise UsageError(f"the Parquet file cannot be read: {error}") from None
 
 
-class AnswerLines:
-    """The answers of a run whose output is written at its end, a line each."""
+class ParquetFile(KeptRows):
+    """A Parquet file with its answers as a column, which is written when all of them are there."""
 
-    self_describing = True
+    _form: AnswerColumn
 
-    def header(self) -> bytes:
-        return b""
+    def finish(self, *, whole: bool, complete: bool) -> None:
+        if whole and self._adoption is not None:
+            pyarrow, _ = _imported()
+            try:
+                self._write_all(iter(self._adoption.rows()))
+            except (pyarrow.ArrowException, OSError) as error:
+                hint = "--resume writes it again"
+                raise OcxError(f"cannot write {self.path}: {error}", hint=hint) from None
+        self._complete = complete
 
-    def row(self, result: Result) -> bytes:
-        row = output_row(result)
-        error = result.error
-        row["response"] = {"status_code": 200, "body": {}} if error is None else row["response"]
-        words = None if error is None else f"{error.name}: {error.message}"
-        return encode_row({**row, "answer": result.text, "words": words})
+    def _open(self, path: Path, *, resume: bool) -> None:
+        size = path.stat().st_size if path.is_file() else 0
+        self._take_up(size, resume=True)
+        if (size or self._rows) and not resume:
+            raise not_empty(path)
 
-    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
-        raise NotImplementedError  # only asked of forms that do not describe themselves
+    def _write_all(self, rows: Iterator[Row | BadRow]) -> None:
+        """Write these rows of the source, in its order; their lines count its rows from 1."""
+        pyarrow, parquet = _imported()
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        writer, row, before = None, next(rows, None), 0
+        try:
+            for batch in parquet.ParquetFile(self._form.source).iter_batches(_BATCH):
+                places, answers = [], []
+                while row is not None and row.line <= before + batch.num_rows:
+                    places.append(row.line - before - 1)
+                    answers.append(self._answer_of(row))
+                    row = next(rows, None)
+                before += batch.num_rows
+                part = pyarrow.Table.from_batches([batch])
+                part = part.take(pyarrow.array(places, pyarrow.int64()))
+                for number, name in enumerate(self._form.columns):
+                    column = pyarrow.array([each[number] for each in answers], pyarrow.string())
+                    if name in part.column_names:
+                        part = part.drop_columns([name])
+                    part = part.append_column(name, column)
+                writer = writer or parquet.ParquetWriter(temporary, part.schema)
+                writer.write_table(part)
+            if writer is not None:
+                writer.close()
+                os.replace(temporary, self.path)  # noqa: PTH105 - beside the other calls of os
+        finally:
+            temporary.unlink(missing_ok=True)
 
-    def source_of(self, row: Row | BadRow) -> object:
-        raise NotImplementedError  # the same
-
-
-def adopt_parquet(
-    output: Path, rows: Iterator[Row | BadRow], sha256: Callable[[Row], str], field: str
-) -> None:
-    """Make the hidden file again from a complete output: rows are known by their columns.
-
-    Raises: UsageError if the output is of another input.
-    """
-    with output.open("rb") as file, answers_path(output).open("wb") as answers:
-        done = read_parquet(file)
-        current = next(done, None)
-        for row in rows:
-            if current is None:
-                return
-            fields = dict(current.fields)
-            answer, words = fields.pop(field, None), fields.pop(f"{field}_error", None)
-            source = {k: v for k, v in (row.source or {}).items() if k in fields}
-            if fields != source or not isinstance(row, Row):
-                continue
-            current = next(done, None)
-            if words is None:
-                ours = {"request_sha256": sha256(row), "class": "ok"}
-                response = {"status_code": 200, "body": {}}
-                line = {"custom_id": row.id, "response": response, "ocx": ours}
-                answers.write(encode_row({**line, "answer": answer, "words": None}))
-    if current is not None:
-        answers_path(output).unlink()
-        raise UsageError(
-            f"{output} does not hold answers to this input: row {current.line} is none of it",
-            hint="--resume goes on with the output of an earlier run; use another -o",
-        )
+    def _answer_of(self, row: Row | BadRow) -> Sequence[str | None]:
+        start = self.finished.start_of(id_key(row.id))
+        if start is None:
+            return (None, None)
+        answer: Sequence[str | None] = json.loads(data_of(self._journal.line_at(start)))
+        return answer
 
 
-def write_parquet(
-    output: Path, source: Path, rows: Iterator[Row | BadRow], chosen: Iterator[Row | BadRow],
-    field: str,
-) -> None:  # fmt: skip
-    """Write the chosen rows of a Parquet file with their answers, in its order.
+class AnswerColumn(RowFormat):
+    """What is added to the rows of a Parquet file: their answers, and why they failed.
 
     Args:
-        rows: all of the source, in step with it.
+        source: the file that they are added to.
         field: the new column; FIELD_error holds why a row failed.
-
-    Raises: OcxError if it cannot be written.
     """
-    pyarrow, parquet = _imported()
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    answers = _Answers(answers_path(output))
-    try:
-        given = parquet.ParquetFile(source)
-        writer, wanted = None, next(chosen, None)
-        for batch in given.iter_batches(_BATCH):
-            kept, found = [], []
-            for at, row in zip(range(batch.num_rows), rows, strict=False):
-                if wanted is not None and wanted.line == row.line:
-                    kept.append(at)
-                    found.append(answers.of(row))
-                    wanted = next(chosen, None)
-            part = pyarrow.Table.from_batches([batch]).take(pyarrow.array(kept, pyarrow.int64()))
-            for name, values in ((field, 0), (f"{field}_error", 1)):
-                column = pyarrow.array([each[values] for each in found], pyarrow.string())
-                if name in part.column_names:
-                    part = part.drop_columns([name])
-                part = part.append_column(name, column)
-            writer = writer or parquet.ParquetWriter(temporary, part.schema)
-            writer.write_table(part)
-        if writer is not None:
-            writer.close()
-            os.replace(temporary, output)  # noqa: PTH105 - beside the other calls of os
-    except (pyarrow.ArrowException, OSError) as error:
-        raise OcxError(f"cannot write {output}: {error}", hint="--resume writes it again") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
+    def __init__(self, source: Path, field: str) -> None:
+        self.source = source
+        self.columns = (field, f"{field}_error")
 
-class _Answers:
-    """Found by the id of a row; the last one counts, a good one first."""
+    def row(self, result: Result) -> bytes:
+        return json.dumps([result.text, error_words(result)]).encode()
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._places = IdTable(wide=True)
-        for line in read_output(path):
-            key = id_key(line.row.id)
-            if line.row.kind == "ok" or self._places.get(key) is None:
-                self._places.set(key, line.start + 1)
+    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
+        for record in read_parquet(file):
+            fields = dict(record.fields)
+            answer, error = (fields.pop(name, None) for name in self.columns)
+            yield ReadBack(json.dumps([answer, error]).encode(), fields, error)
 
-    def of(self, row: Row | BadRow) -> Sequence[str | None]:
-        place = self._places.get(id_key(row.id))
-        if place is None:
-            return (None, None)
-        self._file.seek(place - 1)
-        document = json.loads(self._file.readline())
-        return (document["answer"], document["words"])
+    def source_of(self, row: Row | BadRow) -> object:
+        fields = row.source or {}
+        return {name: value for name, value in fields.items() if name not in self.columns}
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-from ocx.batch.finished_rows import State
+from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.progress import amount, count, duration
 from ocx.batch.result import OK, Result
 from ocx.batch.row import BadRow, Row, line_id
@@ -174,7 +174,7 @@ class TestCases:
                 case = _Case(row.id, result.seconds, result.kind, message, text)
                 self._cases.append(case)
 
-    def skipped(self, row: Row | BadRow, state: State | None) -> None:
+    def skipped(self, row: Row | BadRow, state: FinishedRow | None) -> None:
         """Add a row that an earlier run has finished."""
         if isinstance(row, Row) and row.expect is not None:
             kind = state.kind if state is not None else OK

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple
 
 from ocx.batch.batch_row import encode_row, output_row, row_line
 from ocx.batch.records import Dialect
@@ -16,41 +16,44 @@ from ocx.batch.row import BadRow, Row
 from ocx.decoding import BOM
 
 
-class Renderer(Protocol):
-    """`self_describing` output can be resumed from itself; other needs an index beside it."""
-
-    self_describing: bool
-
-    def header(self) -> bytes: ...
-    def row(self, result: Result) -> bytes: ...
-
-    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
-        """The rows of a complete output, from behind its header."""
-        ...
-
-    def source_of(self, row: Row | BadRow) -> object:
-        """What a row of the output keeps of its row of the input."""
-        ...
-
-
 class ReadBack(NamedTuple):
-    """A row of an output: its bytes, what it keeps of its source, and whether it failed."""
+    """A row of a complete output, what it keeps of its row of the input, and why it failed."""
 
-    size: int
+    data: bytes
     source: object
-    failed: bool
+    error: str | None = None
 
 
-class BatchRows:
-    """Rows of OpenAI's Batch API; the first row of a run says where all of them were asked."""
+class RowFormat:
+    """How rows are written; this one not at all.
 
-    self_describing = True
+    Those that do not tell their ids can be read back, where the output is in the input's order.
+    """
 
-    def __init__(self, base_url: str | None = None) -> None:
-        self._untold = base_url
+    tells_ids = False
 
     def header(self) -> bytes:
         return b""
+
+    def row(self, result: Result) -> bytes:  # noqa: ARG002
+        return b""
+
+    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
+        """The rows of an output, from behind its header. Raises ValueError, csv.Error."""
+        raise NotImplementedError
+
+    def source_of(self, row: Row | BadRow) -> object:  # noqa: ARG002
+        """What a row of the output keeps of its row of the input; None if nothing."""
+        return None
+
+
+class BatchRows(RowFormat):
+    """Rows of OpenAI's Batch API; the first row of a run says where all of them were asked."""
+
+    tells_ids = True
+
+    def __init__(self, base_url: str | None = None) -> None:
+        self._untold = base_url
 
     def row(self, result: Result) -> bytes:
         if self._untold is None:
@@ -59,15 +62,9 @@ class BatchRows:
         row["ocx"]["base_url"], self._untold = self._untold, None
         return encode_row(row)
 
-    def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
-        raise NotImplementedError  # only asked of forms that do not describe themselves
-
-    def source_of(self, row: Row | BadRow) -> object:
-        raise NotImplementedError  # the same
-
 
 @dataclass(frozen=True)
-class MergedJson:
+class MergedJson(RowFormat):
     """The input's object with `field` added; null, and `FIELD_error`, if the row failed.
 
     With `parse`, the answer is JSON by a schema and is added as such.
@@ -75,10 +72,6 @@ class MergedJson:
 
     field: str = "answer"
     parse: bool = False
-    self_describing = False
-
-    def header(self) -> bytes:
-        return b""
 
     def row(self, result: Result) -> bytes:
         document = dict(result.row.source or {})
@@ -86,15 +79,15 @@ class MergedJson:
         document[self.field] = json.loads(text) if text is not None and self.parse else text
         document.pop(_error_column(self.field), None)
         if result.error is not None:
-            document[_error_column(self.field)] = _words(result)
+            document[_error_column(self.field)] = error_words(result)
         return encode_row(document)
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
         for line in file:
             document = json.loads(line)
-            failed = document.pop(_error_column(self.field), None) is not None
+            error = document.pop(_error_column(self.field), None)
             document.pop(self.field, None)
-            yield ReadBack(len(line), document, failed)
+            yield ReadBack(line, document, error)
 
     def source_of(self, row: Row | BadRow) -> object:
         added = {self.field, _error_column(self.field)}
@@ -102,7 +95,7 @@ class MergedJson:
 
 
 @dataclass(frozen=True)
-class MergedTable:
+class MergedTable(RowFormat):
     """The input's table with columns added: `field`, or one for each property of a schema.
 
     It is written as the input was: a spreadsheet that opened the one opens the other.
@@ -113,7 +106,6 @@ class MergedTable:
     dialect: Dialect = field(default_factory=Dialect)
     field: str = "answer"
     properties: Sequence[str] = ()
-    self_describing = False
 
     def header(self) -> bytes:
         begin = (BOM if self.dialect.bom else "") + self.dialect.preamble
@@ -124,23 +116,22 @@ class MergedTable:
     def row(self, result: Result) -> bytes:
         source = result.row.source or {}
         cells = [str(source.get(name, "")) for name in self._own()]
-        error = _words(result) if result.error is not None else ""
+        error = error_words(result) or ""
         return self._line([*cells, *self._answer(result.text), error])
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
-        size = 0
+        read: list[bytes] = []
 
         def lines() -> Iterator[str]:
-            nonlocal size
             for line in file:
-                size += len(line)
+                read.append(line)
                 yield line.decode()
 
         own = len(self._own())
         reader = csv.reader(lines(), delimiter=self.dialect.delimiter or ",", strict=True)
         for cells in reader:
-            yield ReadBack(size, cells[:own], bool(cells[-1:] != [""]))
-            size = 0
+            yield ReadBack(b"".join(read), cells[:own], cells[-1] or None)
+            read.clear()
 
     def source_of(self, row: Row | BadRow) -> object:
         source = row.source or {}
@@ -171,23 +162,15 @@ class MergedTable:
         return line.encode("utf-8", "replace")
 
 
-class TextLines:
+class TextLines(RowFormat):
     """One line a row, newlines and backslashes of the answer escaped; empty if it failed."""
-
-    self_describing = False
-
-    def header(self) -> bytes:
-        return b""
 
     def row(self, result: Result) -> bytes:
         return escape_line(result.text or "").encode("utf-8", "replace") + b"\n"
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
         for line in file:
-            yield ReadBack(len(line), None, failed=False)
-
-    def source_of(self, row: Row | BadRow) -> object:  # noqa: ARG002 - its place alone tells
-        return None
+            yield ReadBack(line, None)  # its place alone tells
 
 
 def escape_line(text: str) -> str:
@@ -199,9 +182,9 @@ def _error_column(field: str) -> str:
     return f"{field}_error"
 
 
-def _words(result: Result) -> str:
+def error_words(result: Result) -> str | None:
     error = result.error
-    return f"{error.name}: {error.message}" if error is not None else ""
+    return None if error is None else f"{error.name}: {error.message}"
 
 
 def _cell(value: Any) -> str:

@@ -1,266 +1,321 @@
-"""The output of a run on disk: taken up, appended to, saved, and compacted at a clean end."""
+"""Where the rows of a run go: nowhere, or into a file with a journal beside it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from ocx.batch.finished_rows import IdTable, States, id_key, is_good, pack_state, request_key
-from ocx.batch.journal import AppendFile, unwritable
-from ocx.batch.output.adoption import Adoption
-from ocx.batch.output.compaction import compact
-from ocx.batch.output.in_flight import InFlight
-from ocx.batch.output.resume import answer_at, entry_at, read_output
-from ocx.batch.output.row_index import HEADER_KEY, Entry, RowIndex, index_path, pack_entry
-from ocx.batch.result import Result
-from ocx.batch.row import Row
-from ocx.batch.row_formats import Renderer
-from ocx.errors import OcxError, UsageError
-from ocx.files import journal_path, open_beside, sync
-from ocx.owners import check_ours
+from ocx.batch.batch_row import answer_in, read_output, read_row
+from ocx.batch.finished_rows import FinishedRow, FinishedRows, IdTable, id_key
+from ocx.batch.journal import AppendFile, Journal
+from ocx.batch.result import Answer, Result
+from ocx.batch.row import BadRow, Row
+from ocx.batch.row_formats import RowFormat
+from ocx.batch.waiting import ReorderBuffer
+from ocx.errors import UsageError
+from ocx.files import journal_path
+
+T = TypeVar("T")
 
 
-class Store:
-    """An output file with its journal; a context manager.
+class EndedRow(NamedTuple):
+    """A row on its way to the output: what ended now, or where the journal has it since before."""
+
+    key: int
+    data: bytes = b""
+    result: Result | None = None
+    start: int = 0
+
+
+class RowOutput:
+    """Where the rows of a run go; here nowhere.
+
+    Args:
+        buffer: set for the order of the input.
+
+    Attributes:
+        finished: what the output held when it was opened.
+        unanswered: how often earlier runs sent a row and got no answer, by `id_key`.
+        maybe_paid: requests of earlier runs that may have been paid for in vain.
+    """
+
+    def __init__(
+        self, form: RowFormat | None = None, buffer: ReorderBuffer[EndedRow] | None = None
+    ) -> None:
+        self.finished = FinishedRows()
+        self.unanswered: dict[int, int] = {}
+        self.maybe_paid = 0
+        self._form = form if form is not None else RowFormat()
+        self._buffer = buffer
+
+    def let_in(self, rows: Iterable[T]) -> Iterator[T | None]:
+        """The rows of the input that may begin now; None while too many wait for an earlier one."""
+        return self._buffer.rows(rows) if self._buffer is not None else iter(rows)
+
+    def skip(self, row: Row | BadRow) -> None:
+        """An earlier run has finished the row. Raises OcxError."""
+
+    def append(self, results: Sequence[Result]) -> Sequence[Result]:
+        """Take what ended, and write what is next; which that was. Raises OcxError."""
+        ready: list[EndedRow] = []
+        for result in results:
+            row = EndedRow(id_key(result.id), self._form.row(result), result)
+            now = self._buffer.put(result.row.line, row) if self._buffer is not None else [row]
+            self._keep(row, result, waits=not now)
+            ready += now
+        return self._write(ready)
+
+    def rest(self) -> Sequence[Result]:
+        """After the end: what waits for rows that have not ended, where nothing else keeps it."""
+        return self._write(self._buffer.rest() if self._buffer is not None else [])
+
+    def finish(self, *, whole: bool, complete: bool) -> None:
+        """After a run that did not fail. Raises OcxError.
+
+        Args:
+            whole: every row has ended.
+            complete: nothing is left to be done, so nothing is to be left beside the output.
+        """
+
+    def note_sent(self, key: int) -> None:
+        """A row is about to be sent. Raises OcxError."""
+
+    def note_unpaid(self, key: int) -> None:
+        """It is known that it was not charged. Raises OcxError."""
+
+    def answer_to(self, sha256: str) -> Answer | None:  # noqa: ARG002
+        """A good answer to an equal request, where they are kept."""
+        return None
+
+    def sync(self) -> None:
+        """Make all rows last through a power cut. Raises OcxError."""
+
+    def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:
+        """What is to be known of a row before it is written."""
+
+    def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
+        return [row.result for row in rows if row.result is not None]
+
+
+class JournaledOutput(RowOutput):
+    """A file that can be gone on with, whatever ended the run; a context manager.
 
     Args:
         resume: go on with what is there; else a file with content is refused.
-        by_request: also find answers by their request (`answer_to`).
-        adoption: goes on with a complete output, which has no index.
-
-    Attributes:
-        complete: nothing is left to be done, so nothing is left beside the output.
-        states: what the output held when it was opened.
-        left_over: keys of rows that an earlier run was sending when it died, and that are not
-            in the output.
-        unanswered: requests that earlier runs sent again although they may have been charged.
+        dedup: keep answers for equal requests.
 
     Raises: UsageError, OcxError.
     """
 
+    _journal: Journal
+
     def __init__(
         self,
         path: Path,
-        renderer: Renderer,
+        form: RowFormat,
+        buffer: ReorderBuffer[EndedRow] | None = None,
         *,
         resume: bool,
-        by_request: bool = False,
-        adoption: Adoption | None = None,
+        dedup: bool = False,
     ) -> None:
-        self.complete = False
-        self.unanswered = 0
-        self._file = AppendFile(path)
-        self._renderer = renderer
-        self._index: AppendFile | None = None
+        super().__init__(form, buffer)
+        self.path = Path(os.path.realpath(path))
+        self._answers = IdTable() if dedup else None
+        self._complete = False
+        self._stack = ExitStack()
         try:
-            if self._file.size and not resume:
-                raise UsageError(
-                    f"{path} is not empty", hint="--resume goes on with it, or use another -o"
-                )
-            if not renderer.self_describing:
-                _recover_index(self._file)
-                adopts = self._file.size and not index_path(self._file.path).exists()
-                self._index = AppendFile(index_path(self._file.path), beside=True)
-                if adopts:
-                    self._adopt(adoption)
-            self.states = States()
-            # Other forms do not hold an answer as it came.
-            self._starts = IdTable(wide=True) if by_request and renderer.self_describing else None
-            self._take_up()
-            self.journal = InFlight(journal_path(self._file.path))
+            self._open(path, resume=resume)
         except BaseException:
-            self.close_files()
+            self._stack.close()
             raise
-        self.left_over = {key for key in self.journal.left_over if not self.states.has_key(key)}
+        counts = self._journal.unanswered
+        for key in [key for key in counts if self.finished.is_good(key)]:
+            del counts[key]  # the row itself tells it
+        self.unanswered = counts
+        self.maybe_paid += counts.total()
 
-    @property
-    def path(self) -> Path:
-        return self._file.path
+    def __enter__(self) -> JournaledOutput:
+        return self
 
-    def append(self, results: Sequence[Result]) -> None:
-        """Write rows in one go, and forget that they are on their way.
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-        Raises: OcxError; every row that fits has been written then.
-        """
-        rows = [_Written.of(result, self._renderer) for result in results]
-        try:
-            self._write(rows)
-        except OcxError:
-            if len(rows) == 1:
-                raise
-            for row in rows:  # all but the ones that the disk has no room for
-                self._write([row])
-        for row in rows:
-            self.journal.end(row.key)
+    def note_sent(self, key: int) -> None:
+        self._journal.note_sent(key)
 
-    def answer_to(self, row: Row, sha256: str) -> Result | None:
-        """The good answer of an earlier run to an equal request, as the result of this row."""
-        start = self._starts.get(request_key(sha256)) if self._starts is not None else None
-        if start is None:
-            return None
-        answered = answer_at(self._file.path, start, sha256)
-        return None if answered is None else Result(row, answered, sha256)
+    def note_unpaid(self, key: int) -> None:
+        self._journal.note_unpaid(key)
+
+    def rest(self) -> Sequence[Result]:
+        return ()
 
     def sync(self) -> None:
-        """Make all rows last through a power cut. Raises OcxError."""
-        self._file.sync()
-        if self._index is not None:
-            self._index.sync()
-
-    def compact(self, order: Iterable[int] | None = None) -> None:
-        """Drop the rows that later ones replaced; `states` is empty then. Raises OcxError.
-
-        Args:
-            order: keys of the rows as they shall stand; None leaves them where they are.
-        """
-        self.states, self._starts = States(), None  # their memory is needed
-        try:
-            self._compact(order)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
+        self._journal.sync()
 
     def close(self) -> None:
-        """Save everything and let go of the lock."""
-        try:
+        """Save everything and let go of the locks."""
+        with self._stack:
             self.sync()
-            self.journal.close(remove=not self.journal.count)
-            if self.complete and self._index is not None:
-                self._index.path.unlink(missing_ok=True)
-        finally:
-            self.close_files()
+            needed = self._journal.in_flight or self.unanswered or self._holds_rows()
+            if self._complete or not needed:
+                self._journal.path.unlink(missing_ok=True)
 
-    def close_files(self) -> None:
-        self._file.close()
-        if self._index is not None:
-            self._index.close()
+    def _open(self, path: Path, *, resume: bool) -> None:
+        """Open the files, and take up what is there."""
+        raise NotImplementedError
 
-    def _take_up(self) -> None:
-        end = records = 0
-        for entry in self._entries():
-            end = entry.end
-            records += 1
-            self.unanswered += entry.unanswered
-            if entry.key != HEADER_KEY:
-                self.states.add_packed(entry.key, entry.state)
-                if self._starts is not None and is_good(entry.state):
-                    self._starts.set(request_key(entry.state), entry.start)
-        if self._file.size > end:
-            self._file.truncate(end)
-        if self._index is not None:
-            self._cut_index(records)
-        elif end and self._file.read_at(end - 1, end) != b"\n":
+    def _holds_rows(self) -> bool:
+        """Whether the journal has rows that the output has not, or not as they came."""
+        raise NotImplementedError
+
+    def _open_file(self, path: Path, *, resume: bool) -> AppendFile:
+        file = self._stack.enter_context(AppendFile(path))
+        if file.size and not resume:
+            raise not_empty(path)
+        return file
+
+    def _open_journal(self, output_size: int, *, resume: bool) -> Journal:
+        journal = self._journal = Journal(journal_path(self.path), output_size)
+        self._stack.enter_context(journal)
+        if not resume and not journal.is_new:
+            for _ in self._rows_of_journal():
+                pass
+            journal.begin_anew(output_size)
+        return journal
+
+    def _rows_of_journal(self) -> Iterator[tuple[int, FinishedRow]]:
+        """Each with where it starts; that it was sent is explained then."""
+        for start, line in self._journal.rows():
+            try:
+                row = read_row(line)
+            except (ValueError, RecursionError):
+                raise self._journal.unreadable() from None
+            self._journal.answered_before(id_key(row.id))
+            yield start, row
+
+    def _remember(self, row: FinishedRow, place: int) -> None:
+        """Where the answer to a request is."""
+        if self._answers is not None and row.good and row.sha256:
+            self._answers.set(id_key(row.sha256), place)
+
+    def _answered(self, key: int) -> None:
+        self._journal.in_flight.discard(key)
+        self.unanswered.pop(key, None)
+
+
+class BatchFile(JournaledOutput):
+    """Rows that tell their id; the journal has only those that wait for an earlier one."""
+
+    def skip(self, row: Row | BadRow) -> None:
+        key = id_key(row.id)
+        if self._buffer is not None and key in self._waiting:
+            self._buffer.expect(row.line)
+            self._write(self._buffer.put(row.line, EndedRow(key, start=self._waiting[key])))
+
+    def finish(self, *, whole: bool, complete: bool) -> None:
+        if whole and self.finished.repeated:
+            self._compact()
+            self.unanswered.clear()
+        self._complete = complete
+
+    def answer_to(self, sha256: str) -> Answer | None:
+        place = self._answers.get(id_key(sha256)) if self._answers is not None else None
+        if place is None:
+            return None
+        file = self._journal if place & 1 else self._file
+        return answer_in(file.line_at(place >> 1), sha256)
+
+    def sync(self) -> None:
+        super().sync()
+        self._file.sync()
+
+    def _open(self, path: Path, *, resume: bool) -> None:
+        self._file = self._open_file(path, resume=resume)
+        journal = self._open_journal(self._file.size, resume=resume)
+        self._waiting: dict[int, int] = {}  # where the journal has rows that the output has not
+        rows_end = 0
+        for start, end, row in read_output(self._file.path):
+            rows_end = end
+            self.finished.add(row, start)
+            self._remember(row, 2 * start)
+            self.maybe_paid += row.unanswered
+            if start >= journal.base:
+                journal.answered_before(id_key(row.id))
+        if self._file.size > rows_end:
+            self._file.truncate(rows_end)
+        elif rows_end and self._file.line_at(rows_end - 1) != b"\n":
             self._file.append(b"\n")
+        for start, row in self._rows_of_journal():
+            self._take_up(start, row)
+        self._resumed = len(self.finished) > 0
 
-    def _cut_index(self, records: int) -> None:
-        if self._index is not None:
-            self._index.truncate(records * RowIndex.record_size)
-        if not records:
-            self._write([_Written(HEADER_KEY, 0, self._renderer.header())])
-
-    def _write(self, rows: Sequence[_Written]) -> None:
-        end = self._file.size
-        self._file.append(b"".join([row.data for row in rows]))
-        if self._index is None:
+    def _take_up(self, start: int, row: FinishedRow) -> None:
+        """A row that waited for an earlier one, and maybe was written since."""
+        key = id_key(row.id)
+        if self.finished.is_good(key):
             return
-        entries = []
-        for row in rows:
-            start, end = end, end + len(row.data)
-            entries.append(pack_entry(Entry(row.key, row.state, start, end), row.data))
-        self._index.append(b"".join(entries))
+        if self.finished.get(row.id) is None or key in self._waiting:
+            self.finished.forget(key)
+            self.finished.add(row)
+            self._waiting[key] = start
+        elif row.good:  # the failure is in the output, and so has the row's place
+            self.finished.add(row, self._file.append(self._journal.line_at(start)))
 
-    def _entries(self) -> Iterable[Entry]:
-        if self._index is not None:
-            return RowIndex(self._index.path).entries(self._file)
-        return (line.entry() for line in read_output(self._file.path))
+    def _holds_rows(self) -> bool:
+        return bool(self._waiting)
 
-    def _starting_at(self, start: int) -> Entry:
-        if self._index is not None:
-            return RowIndex(self._index.path).starting_at(start)
-        return entry_at(self._file.path, start)
+    def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:
+        if self._waiting.pop(row.key, None) is not None:  # a failure that was sent again
+            self.finished.forget(row.key)
+        if waits:
+            start = self._waiting[row.key] = self._journal.append(row.data)
+            self._answered(row.key)
+            self._remember(finished_row(result), 2 * start + 1)
 
-    def _adopt(self, adoption: Adoption | None) -> None:
-        path, index = self._file.path, self._index
-        if adoption is None or index is None:
-            raise UsageError(
-                f"{path} was not written by a run that can be resumed: it has no index",
-                hint="use another -o",
-            )
+    def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
+        for key, data, result, place in rows:
+            start = self._file.append(data or self._journal.line_at(place))
+            self._waiting.pop(key, None)
+            self._answered(key)
+            if result is None:
+                self.finished.move(key, start)
+            elif self._resumed or self._answers is not None:
+                self._note(finished_row(result), start)
+        return super()._write(rows)
+
+    def _note(self, row: FinishedRow, start: int) -> None:
+        self._remember(row, 2 * start)
+        if self._resumed:
+            self.finished.add(row, start)
+
+    def _compact(self) -> None:
+        """One row an id: the one that counts stands where the first of its id stood."""
+        repeated, replaced = self.finished.repeated, self.finished.replaced
+        with file_beside(self._file) as new:
+            for start, line in self._file.lines():
+                if start not in repeated:
+                    winner = replaced.get(start)
+                    new.append(line if winner is None else self._file.line_at(winner))
+            self._file.replace_by(new)
+
+
+@contextmanager
+def file_beside(file: AppendFile) -> Iterator[AppendFile]:
+    """A new file that may come in the place of this one; removed if it does not."""
+    path = file.path.with_name(f".{file.path.name}.new")
+    with AppendFile(path, beside=True, new=True) as new:
         try:
-            for entry, row in adoption.entries(path, self._renderer):
-                index.append(pack_entry(entry, row))
-        except BaseException:
-            index.path.unlink(missing_ok=True)
-            raise
-
-    def _compact(self, order: Iterable[int] | None) -> None:
-        path = self._file.path
-        if self._index is None:
-            new = compact(path, self._entries, self._starting_at, lambda _entry, _row: None)
-            if new is not None:
-                os.replace(new, path)  # noqa: PTH105 - beside the other calls of os
-            return
-        with os.fdopen(open_beside(_new_index(path), os.O_WRONLY | os.O_TRUNC), "wb") as index:
-            new = compact(
-                path,
-                self._entries,
-                self._starting_at,
-                lambda entry, row: index.write(pack_entry(entry, row)),
-                order,
-            )
-            index.flush()
-            sync(index.fileno())
-        if new is None:
-            _new_index(path).unlink()
-            return
-        # A run that dies between the two finds the right index by its checksums.
-        os.replace(new, path)  # noqa: PTH105
-        os.replace(_new_index(path), self._index.path)  # noqa: PTH105
+            yield new
+        finally:
+            path.unlink(missing_ok=True)
 
 
-class _Written(NamedTuple):
-    """A row as it goes to the disk."""
-
-    key: int
-    state: int
-    data: bytes
-
-    @classmethod
-    def of(cls, result: Result, renderer: Renderer) -> _Written:
-        again = None if result.error is None else result.rerun_helps
-        state = pack_state(result.kind, result.sha256, again)
-        return cls(id_key(result.id), state, renderer.row(result))
+def not_empty(path: Path) -> UsageError:
+    return UsageError(f"{path} is not empty", hint="--resume goes on with it, or use another -o")
 
 
-def _new_index(path: Path) -> Path:
-    return path.with_name(f".{path.name}.index.new")
-
-
-def _recover_index(output: AppendFile) -> None:
-    """A run that died between replacing the output and its index left the right index beside."""
-    new, old = _new_index(output.path), index_path(output.path)
-    for path in (old, new):
-        try:
-            check_ours(path.lstat(), path.parent)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            hint = "remove it, or use another -o"
-            raise UsageError(f"cannot write {path}: {error.strerror}", hint=hint) from error
-    if new.exists():
-        last = _last_end(new, output)
-        if last == output.size:
-            os.replace(new, old)  # noqa: PTH105 - beside the other calls of os
-        else:
-            new.unlink()
-
-
-def _last_end(index: Path, output: AppendFile) -> int:
-    end = 0
-    try:
-        for entry in RowIndex(index).entries(output):
-            end = entry.end
-    except UsageError:
-        return -1
-    return end
+def finished_row(result: Result) -> FinishedRow:
+    return FinishedRow(result.id, result.kind, result.sha256, result.rerun_helps)

@@ -12,7 +12,7 @@ from ocx.api.answer import ending_of, unknown_reason
 from ocx.api.usage import cached_tokens, reasoning_tokens, token_count
 from ocx.batch.batch_row import as_number
 from ocx.batch.control.settings import Stop
-from ocx.batch.finished_rows import State
+from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.result import EXIT_CODES, OK, Result
 from ocx.batch.row import Row
 
@@ -138,12 +138,12 @@ class Summary:
         if after is not None and before.is_finite() and after < before:
             self.credits_by_balance = before - after
 
-    def skip(self, state: State | None) -> None:
+    def skip(self, state: FinishedRow | None) -> None:
         """Count a row that an earlier run has finished."""
         self.skipped += 1
         if state is not None and not state.good:
             self.kept_failures[state.kind] += 1
-            self.for_good[state.kind] += not state.retryable
+            self.for_good[state.kind] += not state.rerun_helps
 
     @property
     def retryable(self) -> Counter[str]:

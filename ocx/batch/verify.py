@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ocx.batch.finished_rows import States
-from ocx.batch.output.resume import read_output
+from ocx.batch.batch_row import read_output
+from ocx.batch.finished_rows import FinishedRows
 from ocx.batch.row import BadRow, Row
 from ocx.errors import PartialError, UsageError
 
@@ -53,7 +53,7 @@ class Verification:
         self.doubled = Group()
         self.unknown = 0
         self.unknown_reasons: Counter[str] = Counter()
-        self._states = States()
+        self._finished = FinishedRows()
         for path in outputs:
             self._read(path)
 
@@ -61,7 +61,7 @@ class Verification:
         """Compare with the input: the rows that are missing or failed. Read it to its end."""
         for row in rows:
             self.rows += 1
-            state = self._states.get(row.id)
+            state = self._finished.get(row.id)
             if state is not None and state.good:
                 self.good += 1
                 continue
@@ -69,7 +69,7 @@ class Verification:
             if state is not None:
                 self.classes[state.kind] += 1
             yield row
-        self.unknown = len(self._states) - self.good - self.failed.count
+        self.unknown = len(self._finished) - self.good - self.failed.count
 
     @property
     def complete(self) -> bool:
@@ -104,9 +104,9 @@ class Verification:
     def _read(self, path: Path) -> None:
         try:
             for line in read_output(path):
-                if self._states.get(line.row.id) is not None:
+                if self._finished.get(line.row.id) is not None:
                     self.doubled.add(line.row.id)
-                self._states.add(line.row)
+                self._finished.add(line.row)
                 if line.row.unknown_reason is not None:
                     self.unknown_reasons[line.row.unknown_reason] += 1
         except OSError as error:

@@ -11,16 +11,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ocx.batch.batch_row import Written, read_row
+from ocx.batch.batch_row import read_row
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.connection import Connection
 from ocx.batch.control.settings import RunLimits
-from ocx.batch.output.adoption import Adoption
-from ocx.batch.output.ordered import Window
+from ocx.batch.finished_rows import FinishedRow
+from ocx.batch.merged_file import Adoption, MergedFile
 from ocx.batch.result import Answer, Outcome
 from ocx.batch.row import BadRow, Row
-from ocx.batch.row_formats import BatchRows, Renderer
-from ocx.batch.store import Store
+from ocx.batch.row_formats import BatchRows, RowFormat
+from ocx.batch.store import BatchFile, EndedRow, JournaledOutput
+from ocx.batch.waiting import ReorderBuffer
 
 URL = "https://host.test/v1"
 
@@ -119,6 +120,21 @@ def rows(count: int) -> Iterator[Row | BadRow]:
     return (row(number) for number in range(count))
 
 
+def opened(
+    path: Path,
+    form: RowFormat,
+    *,
+    ordered: bool = False,
+    resume: bool = False,
+    dedup: bool = False,
+    adoption: Adoption | None = None,
+) -> JournaledOutput:
+    buffer: ReorderBuffer[EndedRow] | None = ReorderBuffer(64) if ordered else None
+    if form.tells_ids:
+        return BatchFile(path, form, buffer, resume=resume, dedup=dedup)
+    return MergedFile(path, form, buffer, resume=resume, dedup=dedup, adoption=adoption)
+
+
 def run_to(
     path: Path,
     server: Server,
@@ -126,27 +142,22 @@ def run_to(
     *,
     resume: bool = False,
     ordered: bool = False,
-    renderer: Renderer | None = None,
+    form: RowFormat | None = None,
     adoption: Adoption | None = None,
     **job: Any,
 ) -> BatchRun:
     """A whole run with an output file."""
-    store = Store(path, renderer or BatchRows(), resume=resume, adoption=adoption)
-    window = None
-    if ordered:
-        window = Window(path.with_name(f".{path.name}.window"), size=64)
-    settings = job.pop("settings", RunLimits(8))
-    try:
-        batch = BatchRun(given, server.connect(), URL, settings, store=store, window=window, **job)
+    limits = job.pop("settings", RunLimits(8))
+    dedup = job.get("dedup", False)
+    with opened(
+        path, form or BatchRows(), ordered=ordered, resume=resume, dedup=dedup, adoption=adoption
+    ) as output:
+        batch = BatchRun(given, server.connect(), URL, limits, output, **job)
         batch.run()
         return batch
-    finally:
-        store.close()
-        if window is not None:
-            window.close()
 
 
-def written(path: Path) -> list[Written]:
+def written(path: Path) -> list[FinishedRow]:
     return [read_row(line) for line in path.read_bytes().splitlines()]
 
 

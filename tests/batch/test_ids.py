@@ -15,7 +15,7 @@ KEYS = st.integers(1, 2**64 - 1) | st.integers(1, 50)
 
 @given(st.lists(st.tuples(KEYS, st.integers(0, 2**64 - 1))))
 def test_it_is_a_dict(pairs: list[tuple[int, int]]) -> None:
-    table, model = IdTable(wide=True), dict[int, int]()
+    table, model = IdTable(), dict[int, int]()
     for key, value in pairs:
         assert table.get(key) == model.get(key)
         table.set(key, value)
@@ -24,16 +24,8 @@ def test_it_is_a_dict(pairs: list[tuple[int, int]]) -> None:
     assert all(table.get(key) == value for key, value in model.items())
 
 
-def test_it_grows_and_a_bit_can_be_cleared_everywhere() -> None:
-    table = IdTable(wide=True)
-    for number in range(1, 5000):
-        table.set(number, number | 1 << 63)
-    table.clear_bits(1 << 63)
-    assert all(table.get(number) == number for number in range(1, 5000))
-
-
 def test_an_id_takes_some_bytes() -> None:
-    """A million take 24 MiB, 36 while the table grows."""
+    """A million take 32 MiB, 48 while the table grows."""
     count = part(100_000)
     tracemalloc.start()
     table = IdTable()
@@ -42,4 +34,4 @@ def test_an_id_takes_some_bytes() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(table) == count
-    assert peak < 50 * count
+    assert peak < 60 * count

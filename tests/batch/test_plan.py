@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from ocx.batch.batch_row import Written
 from ocx.batch.batch_run import decider
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import Stop
 from ocx.batch.estimate import Estimate
-from ocx.batch.finished_rows import States
+from ocx.batch.finished_rows import FinishedRow, FinishedRows
 from ocx.batch.input import FileInput, Selection
 from ocx.batch.reports import summary_lines
 from ocx.batch.request_builder import RequestBuilder
@@ -66,22 +65,22 @@ def test_a_fault_of_many_lines_is_told_once_with_the_first(tmp_path: Path) -> No
 
 def test_what_an_earlier_run_finished_is_skipped(tmp_path: Path) -> None:
     given = source(tmp_path, *prompts(4))
-    states = States()
+    finished = FinishedRows()
     for found in given.rows():
         assert isinstance(found, Row)
         kind = {"r0": "ok", "r1": "rejected", "r2": "server"}.get(found.id)
         if kind:
-            states.add(Written(found.id, kind, sha256(found)))
+            finished.add(FinishedRow(found.id, kind, sha256(found), rerun_helps=kind == "server"))
     left: list[Row] = []
-    plan = given.plan(decider(states, URL, "retryable"), left.append)
+    plan = given.plan(decider(finished, URL, "retryable"), left.append)
     assert (plan.total, [found.id for found in left]) == (4, ["r2", "r3"])
 
 
 def test_an_input_that_changed_is_told_before_anything_is_sent(tmp_path: Path) -> None:
-    states = States()
-    states.add(Written("r1", "ok", "f" * 64))
+    finished = FinishedRows()
+    finished.add(FinishedRow("r1", "ok", "f" * 64))
     with pytest.raises(UsageError, match="line 2 has another request for 'r1'"):
-        source(tmp_path, *prompts(3)).plan(decider(states, URL, "retryable"))
+        source(tmp_path, *prompts(3)).plan(decider(finished, URL, "retryable"))
 
 
 @pytest.mark.parametrize("selection", [Selection(limit=3), Selection(sample=3, seed=1)])
@@ -171,9 +170,9 @@ def test_credits_that_nothing_tells_are_not_zero() -> None:
 
 def test_failures_that_a_resumed_run_leaves_count_for_the_code() -> None:
     summary = Summary(total=2)
-    states = States()
-    states.add(Written("r0", "rejected", "ab"))
-    summary.skip(states.get("r0"))
+    finished = FinishedRows()
+    finished.add(FinishedRow("r0", "rejected", "ab"))
+    summary.skip(finished.get("r0"))
     summary.add(OK)
     assert summary.exit_code() == 7
 

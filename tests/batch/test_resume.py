@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from ocx.batch.control.settings import RunLimits
-from ocx.batch.output.adoption import Adoption
-from ocx.batch.output.in_flight import InFlight
+from ocx.batch.journal import Journal
+from ocx.batch.merged_file import Adoption
 from ocx.batch.result import Failure, Outcome
 from ocx.batch.row import hash_request
-from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, Renderer, TextLines
-from ocx.batch.store import Store
+from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
-from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to, written
+from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
 
 BAD = Failure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
 DOWN = Failure(ServerError("HTTP 503", status=503))
@@ -40,7 +39,7 @@ def test_resume_without_an_output_starts_and_after_the_end_does_nothing(tmp_path
 
 def test_a_second_run_on_the_same_output_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    with_it = Store(out, TextLines(), resume=False)
+    with_it = opened(out, TextLines())
     with pytest.raises(UsageError, match="another ocx is writing"):
         run_to(out, Server(), rows(1), resume=True)
     with_it.close()
@@ -143,7 +142,7 @@ def test_a_changed_row_that_failed_is_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("renderer", "expected"),
+    ("form", "expected"),
     [
         (TextLines(), "HELLO 0\n\nHELLO 2\n"),
         (
@@ -160,18 +159,18 @@ def test_a_changed_row_that_failed_is_sent(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("cut", [0, 1, 20, 45, 60, None])
-def test_outputs_without_ids_are_resumed_by_their_index(
-    tmp_path: Path, renderer: Renderer, expected: str, cut: int | None
+def test_outputs_without_ids_are_resumed_by_their_journal(
+    tmp_path: Path, form: RowFormat, expected: str, cut: int | None
 ) -> None:
     out = tmp_path / "out"
     server = Server(lambda given: BAD if given.id == "r1" else reply_to(given))
-    run_to(out, server, rows(3), ordered=True, renderer=renderer)
+    run_to(out, server, rows(3), ordered=True, form=form)
     assert out.read_text() == expected
     out.write_bytes(out.read_bytes()[:cut])
-    run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True)
+    run_to(out, server, rows(3), ordered=True, form=form, resume=True)
     assert out.read_text() == expected
     server.answer = reply_to
-    run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True, retry="all")
+    run_to(out, server, rows(3), ordered=True, form=form, resume=True, retry="all")
     assert "HELLO 1" in out.read_text()
     assert out.read_text().count("\n") == expected.count("\n")
     assert out.read_text().index("HELLO 0") < out.read_text().index("HELLO 1")
@@ -179,20 +178,20 @@ def test_outputs_without_ids_are_resumed_by_their_index(
     before = out.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "it is complete"
     again = Adoption(lambda: rows(3), lambda row: hash_request(row, URL)[0])
-    run_to(out, server, rows(3), ordered=True, renderer=renderer, resume=True, adoption=again)
+    run_to(out, server, rows(3), ordered=True, form=form, resume=True, adoption=again)
     assert out.read_bytes() == before
 
 
 def test_an_output_that_was_edited_is_not_resumed(tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
     server = Server(lambda given: BAD if given.id == "r2" else reply_to(given))
-    run_to(out, server, rows(3), ordered=True, renderer=TextLines())
+    run_to(out, server, rows(3), ordered=True, form=TextLines())
     out.write_text(out.read_text().replace("HELLO 1", "HELLO X"))
     with pytest.raises(UsageError, match="was changed since"):
-        run_to(out, Server(), rows(3), renderer=TextLines(), resume=True)
-    (tmp_path / ".out.txt.index").unlink()
-    with pytest.raises(UsageError, match="has no index"):
-        run_to(out, Server(), rows(3), renderer=TextLines(), resume=True)
+        run_to(out, Server(), rows(3), form=TextLines(), resume=True)
+    (tmp_path / ".out.txt.journal").unlink()
+    with pytest.raises(UsageError, match="has no journal"):
+        run_to(out, Server(), rows(3), form=TextLines(), resume=True)
 
 
 def test_a_full_disk_ends_the_run_and_it_can_be_resumed(
@@ -221,38 +220,46 @@ def test_a_full_disk_ends_the_run_and_it_can_be_resumed(
 
 
 def test_rows_left_by_several_runs_that_died_are_added_up(tmp_path: Path) -> None:
-    """Until one comes to its end, and so has told how many they are."""
-    path = tmp_path / ".in-flight"
+    path = tmp_path / ".journal"
     for number in range(3):
-        died = InFlight(path)
-        assert (len(died.left_over), died.earlier) == (2 * (number > 0), max(0, 2 * (number - 1)))
-        died.begin(1)
-        died.begin(2 + number)
-    told = InFlight(path)
-    assert (told.left_over, told.earlier) == ({1, 4}, 4)
-    told.close(remove=False)
-    again = InFlight(path)
-    assert (again.left_over, again.earlier) == (set(), 0)
-    again.close(remove=True)
-    assert not path.exists()
+        died = Journal(path, 7)
+        assert died.unanswered.total() == 2 * number
+        died.note_sent(1)
+        died.note_sent(2 + number)
+        died.note_sent(9)
+        died.note_unpaid(9)
+        died.close()
+    told = Journal(path)
+    assert (told.unanswered, told.base) == ({1: 3, 2: 1, 3: 1, 4: 1}, 7)
+    told.answered_before(1)
+    assert told.unanswered[1] == 2
+    told.close()
+
+
+@pytest.mark.parametrize("content", ["mine", "mine\n", "ocx batch journal 0, output 0\n", "{}\n"])
+def test_a_journal_of_another_version_is_refused_and_left_alone(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / ".out.journal").write_text(content)
+    with pytest.raises(UsageError, match="no journal that this version"):
+        run_to(tmp_path / "out", Server(), rows(2))
+    assert (tmp_path / ".out.journal").read_text() == content
 
 
 @pytest.mark.parametrize(
-    ("name", "renderer"),
+    ("name", "form"),
     [
-        (".out.in-flight", BatchRows()),
-        (".out.index", TextLines()),
-        (".out.index.new", TextLines()),
-        (".out.window", BatchRows()),
+        (".out.journal", BatchRows()),
+        (".out.journal", TextLines()),
     ],
 )
 def test_a_link_beside_the_output_is_not_followed(
-    tmp_path: Path, name: str, renderer: Renderer
+    tmp_path: Path, name: str, form: RowFormat
 ) -> None:
     """In a folder that others may write to, it would be theirs, and lead to a file of ours."""
     precious = tmp_path / "precious"
     precious.write_text("mine")
     (tmp_path / name).symlink_to(precious)
     with pytest.raises(OcxError):
-        run_to(tmp_path / "out", Server(), rows(2), renderer=renderer, ordered=True)
+        run_to(tmp_path / "out", Server(), rows(2), form=form, ordered=True)
     assert precious.read_text() == "mine"

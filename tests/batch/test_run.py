@@ -14,7 +14,6 @@ from ocx.batch.input import RowStream
 from ocx.batch.result import Failure, Outcome, Result
 from ocx.batch.row import Row
 from ocx.batch.row_formats import TextLines
-from ocx.batch.store import Store
 from ocx.errors import (
     CreditsError,
     DeadlineError,
@@ -23,7 +22,7 @@ from ocx.errors import (
     ServerError,
     UsageError,
 )
-from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to, written
+from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
 
 BAD = Failure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
 DOWN = Failure(ServerError("HTTP 503", status=503))
@@ -88,8 +87,8 @@ class Held:
 
 def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     held, out = Held(4), tmp_path / "out.jsonl"
-    store = Store(out, TextLines(), resume=False)
-    run = BatchRun(rows(100), Server(held).connect(), URL, RunLimits(4), store=store, total=100)
+    store = opened(out, TextLines())
+    run = BatchRun(rows(100), Server(held).connect(), URL, RunLimits(4), output=store, total=100)
 
     def stop() -> None:
         assert held.full.wait(10)
@@ -107,7 +106,7 @@ def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
 
 def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    store = Store(out, TextLines(), resume=False)
+    store = opened(out, TextLines())
     held = Held(4)
     lost = Failure(NetworkError("closed"))
 
@@ -129,7 +128,7 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
         wires.append(wire)
         return wire
 
-    run = BatchRun(rows(9), connect(), URL, RunLimits(1), store=store, drain=0.0, total=9)  # type: ignore[arg-type]
+    run = BatchRun(rows(9), connect(), URL, RunLimits(1), output=store, drain=0.0, total=9)  # type: ignore[arg-type]
 
     def stop() -> None:
         assert held.full.wait(10)
@@ -142,7 +141,7 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
     store.close()
     assert run.summary.maybe_paid_twice == 1
     assert run.summary.exit_code() == 143
-    again = run_to(out, Server(), rows(9), resume=True, renderer=TextLines(), total=9)
+    again = run_to(out, Server(), rows(9), resume=True, form=TextLines(), total=9)
     assert again.summary.maybe_paid_twice == 1
 
 

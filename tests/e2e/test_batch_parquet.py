@@ -48,7 +48,7 @@ def test_a_column_is_added_and_types_stay(ocx: Ocx, rows: RowServer) -> None:
     args = ("batch", "in.parquet", "$text", "--merge", "--field", "mood", "-o", "out.parquet")
     rows.behave = lambda prompt, _: answers.error(400) if prompt == "row 3" else None
     ocx(*args).has(7)
-    assert (ocx.work / ".out.parquet.answers").exists()
+    assert (ocx.work / ".out.parquet.journal").exists()
     rows.behave = lambda *_: None
     ocx(*args).has(2)
     ocx(*args, "--resume", "--retry-errors", "all").has(0)

@@ -104,7 +104,7 @@ def test_objects_with_their_answers_go_on_too_and_failures_keep_their_index(
     args = ("batch", "in.jsonl", "--merge", "-o", "out.jsonl", "--resume")
     rows.behave = lambda prompt, _: answers.error(400) if prompt == "p2" else None
     ocx(*args).has(7)
-    assert (ocx.work / ".out.jsonl.index").exists()
+    assert (ocx.work / ".out.jsonl.journal").exists()
     rows.behave = lambda *_: None
     ocx(*args, "--retry-errors", "all").has(0)
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))

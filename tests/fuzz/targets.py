@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from ocx.api.balance import parse_balance
 from ocx.api.sse import Decoder, EventTooLarge
+from ocx.batch.batch_row import read_output
 from ocx.batch.input import read_rows
-from ocx.batch.output.resume import read_output
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
 from ocx.chat.templates import parse_template

@@ -1,1 +1,0 @@
-"""The output of a run: appended row by row, resumed after any end, compacted after a clean one."""
