@@ -203,6 +203,8 @@ def test_a_full_disk_ends_the_run_and_it_can_be_resumed(
     room = 2000
 
     def full(fd: int, data: bytes) -> int:
+        if not os.path.samestat(os.fstat(fd), out.stat()):
+            return write(fd, data)
         left = room - os.fstat(fd).st_size
         if left <= 0:
             raise OSError(28, "No space left on device")
