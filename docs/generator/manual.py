@@ -9,7 +9,8 @@ from docs.generator.prose import prose
 from docs.generator.tree import walk
 from ocx.cli.help import Command
 from ocx.cli.typer_internals import Parameter
-from ocx.config.schema import ENVIRONMENT, SETTINGS, Setting
+from ocx.config.schema import SETTINGS, Setting
+from ocx.docs import environment
 from ocx.errors import exit_code_table
 
 _SEE_ALSO = ("`ocx`(1)", "`ocx-config`(5)", "`ocx-environment`(7)", "`ocx-exit-codes`(7)")
@@ -168,7 +169,7 @@ def _own(command: Command) -> str:
 def _environment() -> tuple[tuple[str, str], ...]:
     return tuple(
         (", ".join(f"`{word.strip()}`" for word in names.split(",")), _sentence(text))
-        for names, text in ENVIRONMENT
+        for names, text in environment()
     )
 
 

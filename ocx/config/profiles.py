@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.config.paths import ELSEWHERE, Env, config_file, env_name, if_known, value_in
-from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, Choice, Source, SourceKind
+from ocx.config.schema import BY_NAME, DEFAULT_PROFILE, SANDBOX, Choice, Source
 from ocx.config.values import check_name, composed, is_name
 from ocx.errors import ConfigError, out_of_reach
 from ocx.owners import changed_by_others, is_out_of_reach, keeps_owners
@@ -171,7 +171,7 @@ def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Ch
 def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
     """The same, whether there is such a profile or not: what `config set` writes."""
     if flags.get("profile") is not None:
-        return Choice(check_name(flags["profile"], "profile"), Source(SourceKind.FLAG))
+        return Choice(check_name(flags["profile"], "profile"), Source("flag"))
     choice = _standing_profile(config, env)
     if not is_name(choice.value):
         raise ConfigError(f"{choice.source} does not hold the name of a profile", hint=EDIT_HINT)
@@ -181,10 +181,10 @@ def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Cho
 def _standing_profile(config: ConfigFile, env: Env) -> Choice:
     variable = env_name("profile")
     if name := value_in(env, variable):
-        return Choice(composed(name), Source(SourceKind.ENVIRONMENT, variable))
+        return Choice(composed(name), Source("environment", variable))
     if (default := config.default_profile()) is not None:
-        return Choice(default, Source(SourceKind.DEFAULT_PROFILE))
-    return Choice(DEFAULT_PROFILE, Source(SourceKind.DEFAULT))
+        return Choice(default, Source("default_profile"))
+    return Choice(DEFAULT_PROFILE, Source("default"))
 
 
 def _unknown_profile(choice: Choice, config: ConfigFile) -> ConfigError:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ocx.config.paths import env_name
 from ocx.config.values import (
@@ -31,34 +30,27 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
-class SourceKind(Enum):
-    """The layers of a setting, and what else can decide its value."""
-
-    FLAG = "flag"
-    ENVIRONMENT = "environment"
-    PROFILE = "profile"
-    DEFAULT_PROFILE = "default_profile"
-    SANDBOX = "sandbox"
-    DEFAULT = "default"
-
-
 class Source(NamedTuple):
-    """`detail` is the name of the variable or of the profile; as text it is shown to users."""
+    """What a value comes from; as text it is shown to users.
 
-    kind: SourceKind
+    Attributes:
+        detail: the name of the variable or of the profile.
+    """
+
+    layer: Literal["flag", "environment", "profile", "default_profile", "sandbox", "default"]
     detail: str = ""
 
     @property
     def is_flag(self) -> bool:
-        return self.kind is SourceKind.FLAG
+        return self.layer == "flag"
 
     @property
     def is_explicit(self) -> bool:
         """Whether it was given for this call, by flag or environment, and not by a file."""
-        return self.kind in {SourceKind.FLAG, SourceKind.ENVIRONMENT}
+        return self.layer in {"flag", "environment"}
 
     def __str__(self) -> str:
-        return f"{self.kind.value} {self.detail}".rstrip()
+        return f"{self.layer} {self.detail}".rstrip()
 
 
 class Choice(NamedTuple):
@@ -236,36 +228,3 @@ SETTINGS: tuple[Setting, ...] = tuple(
     item.metadata["setting"]._replace(name=item.name) for item in fields(Settings) if item.metadata
 )
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
-
-
-ENVIRONMENT: tuple[tuple[str, str], ...] = (
-    (env_name("api_key"), "the key; before OPENCODEX_API_KEY, and to whatever endpoint is in use"),
-    (
-        env_name("api_key_file"),
-        "file that holds the key, as secrets are mounted; after OCX_API_KEY",
-    ),
-    (
-        "OPENCODEX_API_KEY",
-        "the key as the provider documents it; sent only to opencodex.hk, or to a base URL given "
-        "by flag or environment in the same call",
-    ),
-    *((setting.variable, setting.help) for setting in SETTINGS if setting.variable),
-    (env_name("profile"), "profile to use; -P comes first"),
-    (env_name("sandbox"), "1 uses the built-in offline server, whatever the profile"),
-    (env_name("config"), "config file to use instead of config.toml in the config folder"),
-    ("XDG_CONFIG_HOME", "its folder ocx holds config and credentials (default ~/.config)"),
-    ("XDG_STATE_HOME", "its folder ocx holds history and sandbox ledger (default ~/.local/state)"),
-    ("XDG_CACHE_HOME", "its folder ocx holds the lists for completion (default ~/.cache)"),
-    (
-        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
-        "proxies, in upper or lower case; never used for loopback",
-    ),
-    ("SSL_CERT_FILE, SSL_CERT_DIR", "CA certificates to trust"),
-    (
-        "NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, CLICOLOR, TERM",
-        "colour, in this order; --color comes first",
-    ),
-    ("VISUAL, EDITOR", "editor for `ocx config edit` and `ocx chat -e`"),
-    ("CI", "when set, nothing is ever asked, and nothing on a terminal moves"),
-)
-"""Rows of (variable, meaning) for `ocx help environment`."""

@@ -55,23 +55,18 @@ class SettingPath(NamedTuple):
         Raises:
             UsageError: it means none; the text is not repeated.
         """
-        try:
-            return self._typed(text)
-        except values.BadValue as problem:
-            raise UsageError(f"{self} {problem}", hint=problem.hint) from None
-
-    def _typed(self, text: str) -> Any:
         if self.name == "default_profile":
             return values.check_name(text, "profile")
-        if self.name == "aliases":
-            alias = self.entry or ""
-            if not _ALIAS.fullmatch(alias) and not values.is_name(alias):
-                raise values.BadValue("is not a name for a model")
-            return BY_NAME["model"].type.check(text)
-        if self.entry is not None:
-            return values.check_header(self.entry, text)[1]
-        kind = BY_NAME[self.name].type
-        return kind.stored(kind.check(kind.parse(text)))
+        with values.bad_values_as(UsageError, str(self)):
+            if self.name == "aliases":
+                alias = self.entry or ""
+                if not _ALIAS.fullmatch(alias) and not values.is_name(alias):
+                    raise values.BadValue("is not a name for a model")
+                return BY_NAME["model"].type.check(text)
+            if self.entry is not None:
+                return values.check_header(self.entry, text)[1]
+            kind = BY_NAME[self.name].type
+            return kind.stored(kind.check(kind.parse(text)))
 
     def put(self, config: ConfigFile, profile: dict[str, Any], value: Any) -> None:
         """Write `value` where it belongs: into the file or into `profile`, one of its tables."""

@@ -22,7 +22,6 @@ from ocx.config.schema import (
     Setting,
     Settings,
     Source,
-    SourceKind,
 )
 from ocx.errors import ConfigError, UsageError
 
@@ -52,38 +51,42 @@ def resolve(flags: Mapping[str, Any], env: Env) -> Settings:
     sandbox = _sandbox_source(flags, env, profile)
     stored = _checked_profile(config, profile)
     if sandbox is not None:
-        _refuse_two_endpoints(flags)
         stored = {name: v for name, v in stored.items() if not BY_NAME[name].of_endpoint}
     chosen = {s.name: _choose(s, flags, env, stored, profile) for s in SETTINGS}
     own_url = stored.get("base_url", DEFAULT_BASE_URL)
+    sources = {"profile": profile_source}
     if sandbox is not None:
-        own_url = SANDBOX_URL
-        chosen["base_url"] = Choice(SANDBOX_URL, Source(SourceKind.SANDBOX))
-        chosen["auth"] = Choice("key", Source(SourceKind.SANDBOX))
-    sources = {"profile": profile_source, **{n: c.source for n, c in chosen.items()}}
-    if sandbox is not None:
-        sources["sandbox"] = sandbox
-    fields = {name: choice.value for name, choice in chosen.items()}
-    aliases = config.aliases()
-    fields["model"] = aliases.get(fields["model"], fields["model"])
-    fallbacks = [aliases.get(name, name) for name in fields["fallback_models"]]
-    fields["fallback_models"] = tuple(name for name in fallbacks if name != fields["model"])
-    fields["balance_scale"] = _decimal(fields["balance_scale"])
-    check_url(fields["base_url"], fields["auth"], sources["base_url"])
+        own_url, sources["sandbox"] = SANDBOX_URL, sandbox
+        chosen["base_url"] = Choice(SANDBOX_URL, Source("sandbox"))
+        chosen["auth"] = Choice("key", Source("sandbox"))
     warnings = _warnings(config, profile, env)
+    fields = {name: choice.value for name, choice in chosen.items()}
+    check_url(fields["base_url"], fields["auth"], chosen["base_url"].source)
     headers = chosen["headers"]
-    of_profile = headers.source.kind is SourceKind.PROFILE and headers.value
-    if of_profile and not _same_origin(fields["base_url"], own_url):
-        headers = Choice({}, Source(SourceKind.DEFAULT))
+    if (
+        headers.value
+        and headers.source.layer == "profile"
+        and not _same_origin(fields["base_url"], own_url)
+    ):
+        headers = Choice({}, Source("default"))
         warnings.append(f"the headers of profile {profile} go only to {own_url}")
-    fields["headers"], sources["headers"] = _with_header_flags(headers, flags)
+    chosen["headers"] = _with_header_flags(headers, flags)
+    aliases = config.aliases()
+    model = aliases.get(fields["model"], fields["model"])
+    fallbacks = [aliases.get(name, name) for name in fields["fallback_models"]]
     return Settings(
-        **fields,
+        **fields
+        | {
+            "headers": chosen["headers"].value,
+            "model": model,
+            "fallback_models": tuple(name for name in fallbacks if name != model),
+            "balance_scale": _decimal(fields["balance_scale"]),
+        },
         profile=profile,
         profile_base_url=own_url,
         sandbox=sandbox is not None,
         aliases=aliases,
-        sources=sources,
+        sources=sources | {name: choice.source for name, choice in chosen.items()},
         warnings=tuple(warnings),
     )
 
@@ -153,36 +156,28 @@ def _checked_profile(config: ConfigFile, profile: str) -> dict[str, Any]:
     """
     checked = {}
     for name, value in config.profile(profile).items():
-        if (setting := BY_NAME.get(name)) is None:
-            continue
-        try:
-            checked[name] = setting.type.check(value)
-        except values.BadValue as problem:
+        if name in BY_NAME:
             where = f"{config.path}: profiles.{profile}.{name}"
-            raise values.config_error(where, problem) from None
+            with values.bad_values_as(ConfigError, where):
+                checked[name] = BY_NAME[name].type.check(value)
     return checked
 
 
 def _choose(
     setting: Setting, flags: Mapping[str, Any], env: Env, stored: Mapping[str, Any], profile: str
 ) -> Choice:
-    name = setting.name
-    given = flags.get(name)
+    given = flags.get(setting.name)
     if given is not None and given not in ([], ()):
-        try:
-            return Choice(setting.type.check(given), Source(SourceKind.FLAG))
-        except values.BadValue as problem:
-            raise values.flag_error(name, problem) from None
+        with values.bad_values_as(UsageError, f"--{setting.name.replace('_', '-')}"):
+            return Choice(setting.type.check(given), Source("flag"))
     variable = setting.variable
     if variable and (text := value_in(env, variable)):
-        try:
+        with values.bad_values_as(ConfigError, variable):
             value = setting.type.check(setting.type.parse(text))
-        except values.BadValue as problem:
-            raise values.config_error(variable, problem) from None
-        return Choice(value, Source(SourceKind.ENVIRONMENT, variable))
-    if name in stored:
-        return Choice(stored[name], Source(SourceKind.PROFILE, profile))
-    return Choice(setting.default, Source(SourceKind.DEFAULT))
+            return Choice(value, Source("environment", variable))
+    if setting.name in stored:
+        return Choice(stored[setting.name], Source("profile", profile))
+    return Choice(setting.default, Source("default"))
 
 
 def _sandbox_source(flags: Mapping[str, Any], env: Env, profile: str) -> Source | None:
@@ -190,44 +185,42 @@ def _sandbox_source(flags: Mapping[str, Any], env: Env, profile: str) -> Source 
 
     OCX_SANDBOX holds against -P as well: a test run with play money must not turn into one with
     real money because a script names a profile.
+
+    Raises:
+        ConfigError: OCX_SANDBOX is neither true nor false.
+        UsageError: --base-url names another endpoint.
     """
     variable = env_name("sandbox")
+    word = value_in(env, variable).lower()
     if flags.get("sandbox"):
-        return Source(SourceKind.FLAG)
-    if _truth(value_in(env, variable), variable):
-        return Source(SourceKind.ENVIRONMENT, variable)
-    return Source(SourceKind.PROFILE, SANDBOX) if profile == SANDBOX else None
-
-
-def _truth(word: str, variable: str) -> bool:
-    if word.lower() in {"", "0", "false", "no", "off"}:
-        return False
-    if word.lower() in {"1", "true", "yes", "on"}:
-        return True
-    raise ConfigError(f"{variable} must be 1 or 0")
-
-
-def _refuse_two_endpoints(flags: Mapping[str, Any]) -> None:
+        source = Source("flag")
+    elif word in {"1", "true", "yes", "on"}:
+        source = Source("environment", variable)
+    elif word not in {"", "0", "false", "no", "off"}:
+        raise ConfigError(f"{variable} must be 1 or 0")
+    elif profile == SANDBOX:
+        source = Source("profile", SANDBOX)
+    else:
+        return None
     if flags.get("base_url") is not None:
         raise UsageError(
             "--base-url names one endpoint and the sandbox is another",
             hint="leave out --base-url, or the sandbox (--sandbox, OCX_SANDBOX, its profile)",
         )
+    return source
 
 
 def _with_header_flags(headers: Choice, flags: Mapping[str, Any]) -> Choice:
     """A header given twice counts once, the last one; names have no case."""
+    lines = flags.get("header") or ()
     merged = {name.lower(): (name, text) for name, text in (headers.value or {}).items()}
-    for line in flags.get("header") or ():
+    for line in lines:
         name, colon, text = line.partition(":")
-        try:
+        with values.bad_values_as(UsageError, "--header"):
             if not colon:
                 raise values.BadValue("must be NAME:VALUE")
             merged[name.strip().lower()] = values.check_header(name.strip(), text.strip())
-        except values.BadValue as problem:
-            raise values.flag_error("header", problem) from None
-    source = Source(SourceKind.FLAG) if flags.get("header") else headers.source
-    return Choice(dict(merged.values()), source)
+    return Choice(dict(merged.values()), Source("flag") if lines else headers.source)
 
 
 def _decimal(number: float | None) -> Decimal | None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ocx.config.paths import expand
-from ocx.errors import ConfigError, UsageError
+from ocx.errors import OcxError, UsageError
 from ocx.secret import word_of_argv
 
 NAME_RULE = (
@@ -295,12 +296,13 @@ def looks_like_key(text: str) -> bool:
     return bool(_KEY_WORD.fullmatch(text.strip()) or _KEY_INSIDE.search(text))
 
 
-def flag_error(name: str, problem: BadValue) -> UsageError:
-    return UsageError(f"--{name.replace('_', '-')} {problem}", hint=problem.hint)
-
-
-def config_error(where: str, problem: BadValue) -> ConfigError:
-    return ConfigError(f"{where} {problem}", hint=problem.hint)
+@contextmanager
+def bad_values_as(kind: type[OcxError], what: str) -> Iterator[None]:
+    """A BadValue in here becomes `kind`: `WHAT must be a text`."""
+    try:
+        yield
+    except BadValue as problem:
+        raise kind(f"{what} {problem}", hint=problem.hint) from None
 
 
 def _refuse_keys(texts: tuple[str, ...]) -> None:
@@ -314,8 +316,6 @@ def _json_or_toml(text: str) -> Any:
     import tomllib
 
     for read in (json.loads, lambda word: tomllib.loads(f"value = {word}")["value"]):
-        try:
+        with suppress(ValueError, RecursionError):
             return read(text)
-        except (ValueError, RecursionError):
-            continue
     raise BadValue("is neither JSON nor TOML")

@@ -9,7 +9,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from ocx.config.schema import ENVIRONMENT
+from ocx import docs
 from ocx.errors import exit_code_table
 from ocx.typography import is_break_dropped
 from ocx.wrapping import wrapped
@@ -133,6 +133,6 @@ def environment() -> str:
     indent = " " * 6
     rows = [
         f"  {name}\n" + textwrap.fill(text, 80, initial_indent=indent, subsequent_indent=indent)
-        for name, text in ENVIRONMENT
+        for name, text in docs.environment()
     ]
     return "Environment of ocx\n\n" + "\n".join(rows)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ocx.config.paths import env_name
-from ocx.config.schema import DEFAULT_PROFILE, SETTINGS, SourceKind
+from ocx.config.schema import DEFAULT_PROFILE, SETTINGS
 from ocx.config.settings import Settings
 from ocx.errors import UsageError
 from ocx.keys.lookup import KEY_VARIABLES, endpoint, find_key
@@ -62,7 +62,7 @@ def tool_environment(run: Runtime, settings: Settings) -> ToolEnvironment:
         variables |= dict.fromkeys((own, provider), key.reveal())
     else:
         removed += [own, provider, file]
-    if settings.sources["model"].kind is not SourceKind.DEFAULT:
+    if settings.sources["model"].layer != "default":
         variables |= {"OPENAI_MODEL": settings.model, env_name("model"): settings.model}
     # An `ocx` below sees what this one does: its profile, and the flags of this call.
     if settings.profile != DEFAULT_PROFILE:

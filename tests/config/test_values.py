@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from ocx.config import values
 from ocx.config.paths import env_name
-from ocx.config.schema import BY_NAME, ENVIRONMENT, SETTINGS
+from ocx.config.schema import BY_NAME, SETTINGS
 from ocx.config.values import BadValue, KeyInside
+from ocx.docs import environment
 from ocx.errors import UsageError
 
 KEY = "sk-live-abcdefgh12345678"
@@ -248,7 +249,7 @@ def test_every_default_is_valid() -> None:
 
 def test_variables_are_derived_in_one_place() -> None:
     """The documented ones, and no key of somebody else's."""
-    listed = " ".join(name for name, _ in ENVIRONMENT).replace(",", "").split()
+    listed = " ".join(name for name, _ in environment()).replace(",", "").split()
     for name in ("api_key", "base_url", "profile", "model", "timeout", "retries", "sandbox"):
         assert env_name(name) in listed
     assert "OPENCODEX_API_KEY" in listed
