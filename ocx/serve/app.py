@@ -17,20 +17,9 @@ from typing import Any, NamedTuple
 
 from ocx import __version__
 from ocx.secret import Secret, mask_all
-from ocx.serve import faults
+from ocx.serve import delivery, faults
 from ocx.serve.admission import Limiter, Log, RequestRecord, authenticate, check_head, digest
 from ocx.serve.charge import MICRO, Charge, credits_json
-from ocx.serve.delivery import (
-    Receive,
-    Send,
-    SseResponse,
-    Watch,
-    WholeResponse,
-    body,
-    json_headers,
-    send_error,
-    start,
-)
 from ocx.serve.ledger import Key, Ledger
 from ocx.serve.openai_format import ApiError, ResponseMeta, dump
 from ocx.serve.request import read
@@ -100,8 +89,8 @@ class _Call(NamedTuple):
     """One request that came in with a key."""
 
     scope: Any
-    receive: Receive
-    send: Send
+    receive: delivery.Receive
+    send: delivery.Send
     record: RequestRecord
     key: Key
 
@@ -123,7 +112,7 @@ class App:
         self._process_key = Key(None, config.ledger.account().id, "process", "")
         key = config.process_key
         self._process_hash = digest(key.reveal()) if key else None
-        self._watch: Watch | None = None
+        self._watch: delivery.Watch | None = None
         self._large: dict[int | None, asyncio.Semaphore] = {}
         self.request_timeout = settings.request_timeout
         self.abort: Callable[[Any], None] | None = None
@@ -152,14 +141,14 @@ class App:
         """Close the connections to upstreams. Call it in the event loop, at its end."""
         await self._router.close()
 
-    def _watching(self) -> Watch:
+    def _watching(self) -> delivery.Watch:
         if self._watch is None:
             # A future belongs to a loop, and there is none when the app is made.
             stop = asyncio.get_running_loop().create_future()
-            self._watch = Watch(stop, self._config.settings.send_timeout, self.abort)
+            self._watch = delivery.Watch(stop, self._config.settings.send_timeout, self.abort)
         return self._watch
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: delivery.Receive, send: delivery.Send) -> None:
         method, path = scope["method"], scope["path"]
         number = secrets.token_hex(8)
         if self._config.fixed:
@@ -187,7 +176,7 @@ class App:
                 self._config.log(record)
 
     async def _answer(
-        self, scope: Any, record: RequestRecord, receive: Receive, send: Send
+        self, scope: Any, record: RequestRecord, receive: delivery.Receive, send: delivery.Send
     ) -> None:
         check_head(scope)
         path, method = scope["path"], scope["method"]
@@ -216,8 +205,8 @@ class App:
             data = dump(make(call.scope["path"], call.key))
             call.record.rate_limit = self._limiter.enter(call.key)
             self._limiter.leave(call.key)
-            await call.send(start(200, json_headers(data)))
-            await call.send(body(data))
+            await call.send(delivery.start(200, delivery.json_headers(data)))
+            await call.send(delivery.body(data))
 
         return endpoint
 
@@ -251,7 +240,7 @@ class App:
             record.rate_limit = self._limiter.peek(key)
             raise
         try:
-            kind = SseResponse if request.stream else WholeResponse
+            kind = delivery.SseResponse if request.stream else delivery.WholeResponse
             meta, watch = self._meta(request.model, data), self._watching()
             await kind(answer, request, charge, meta, record, call.send).run(call.receive, watch)
             if record.outcome == "client_stalled" and watch.abort is not None:
@@ -279,7 +268,9 @@ class App:
         }
 
 
-async def read_body(scope: Any, receive: Receive, most: int = LARGEST_BODY) -> bytes | None:
+async def read_body(
+    scope: Any, receive: delivery.Receive, most: int = LARGEST_BODY
+) -> bytes | None:
     """Read the whole body; None if the client left before its end.
 
     Raises:
@@ -307,12 +298,12 @@ def _announced(scope: Any) -> int:
     return int(length) if length.isascii() and length.isdigit() else -1
 
 
-async def _refuse(error: ApiError, record: RequestRecord, send: Send) -> None:
+async def _refuse(error: ApiError, record: RequestRecord, send: delivery.Send) -> None:
     """Send the error, if no reply has begun."""
     record.outcome = record.outcome or error.code
     record.broken = bool(record.status)
     if not record.broken:
-        await send_error(error, send)
+        await delivery.send_error(error, send)
 
 
 def _openapi() -> Any:

@@ -145,7 +145,7 @@ class Charge:
 
     async def durable(self) -> None:
         """Return once it is on the disk that the charge has ended. Raises OSError."""
-        await self._ledger.durable()
+        await self._ledger.store.log.wait()
 
     def cancel(self) -> None:
         """End the charge of a request that was refused: nothing is kept of it."""

@@ -18,19 +18,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from ocx.api.answer import is_whole
+from ocx.serve import answer as answers
 from ocx.serve.admission import RequestRecord
-from ocx.serve.answer import (
-    AnswerStream,
-    CallToken,
-    Cut,
-    Finish,
-    ForwardedDocument,
-    ForwardedEvent,
-    Part,
-    RawBytes,
-    Token,
-    UpstreamDone,
-)
 from ocx.serve.charge import Charge
 from ocx.serve.openai_format import (
     DONE,
@@ -70,7 +59,7 @@ class Watch(NamedTuple):
 class Delivery(ABC):
     """What a streamed and a whole answer share."""
 
-    answer: AnswerStream
+    answer: answers.AnswerStream
     request: ChatRequest
     charge: Charge
     meta: ResponseMeta
@@ -104,7 +93,7 @@ class Delivery(ABC):
         error = None if writer.cancelled() else writer.exception()
         if outcome == "shutdown":
             error = ApiError(503, "the server is stopping", "shutting_down")
-        if error is None or isinstance(error, Cut):
+        if error is None or isinstance(error, answers.Cut):
             return
         if not self.started or not isinstance(error, ApiError):
             raise error
@@ -153,7 +142,7 @@ class Delivery(ABC):
         self._settle(self._broken_off() if self.failed else "finished")
         await self.charge.durable()
 
-    def _logprobs(self, tokens: Iterable[Token]) -> Logprobs:
+    def _logprobs(self, tokens: Iterable[answers.Token]) -> Logprobs:
         """The log probabilities of the text in `tokens`, if the request asks for them."""
         top = self.request.logprobs
         if top is None:
@@ -161,7 +150,7 @@ class Delivery(ABC):
         return [certain(token.text, top) for token in tokens if token.kind == "content"]
 
     @abstractmethod
-    async def _take(self, part: Part) -> None:
+    async def _take(self, part: answers.Part) -> None:
         """Send a part of the answer, or keep it for the end."""
 
     @abstractmethod
@@ -205,25 +194,25 @@ class SseResponse(Delivery):
     spoken: bool = False
     upstream_done: bool = False
 
-    async def _take(self, part: Part) -> None:
+    async def _take(self, part: answers.Part) -> None:
         match part:
-            case Token():
+            case answers.Token():
                 logprobs = self._logprobs([part])
                 await self._send(self.meta.chunk(self._delta(part), logprobs=logprobs))
                 self.charge.tokens += 1
-            case Finish(reason):
+            case answers.Finish(reason):
                 self.charge.finished = True
                 await self._send(self.meta.chunk({}, reason))
-            case ForwardedEvent():
+            case answers.ForwardedEvent():
                 await self._forward(part)
-            case RawBytes(data):
+            case answers.RawBytes(data):
                 await self._send(data)
-            case UpstreamDone():
+            case answers.UpstreamDone():
                 self.upstream_done = True
 
-    def _delta(self, token: Token) -> dict[str, Any]:
+    def _delta(self, token: answers.Token) -> dict[str, Any]:
         delta: dict[str, Any] = {} if self.spoken else {"role": "assistant"}
-        if isinstance(token, CallToken):
+        if isinstance(token, answers.CallToken):
             if not self.spoken:
                 delta["content"] = None
             delta["tool_calls"] = [token.fragment()]
@@ -232,7 +221,7 @@ class SseResponse(Delivery):
         self.spoken = True
         return delta
 
-    async def _forward(self, part: ForwardedEvent) -> None:
+    async def _forward(self, part: answers.ForwardedEvent) -> None:
         # Before sending: an upstream's usage is charged even if the client does not read it.
         self.charge.upstream = part.usage or self.charge.upstream
         if part.finish is not None:
@@ -263,23 +252,23 @@ class SseResponse(Delivery):
 class WholeResponse(Delivery):
     """`stream: false`: one JSON document, when the answer is complete."""
 
-    tokens: list[Token] = field(default_factory=list)
+    tokens: list[answers.Token] = field(default_factory=list)
     reason: str = "stop"
-    document: ForwardedDocument | None = None
+    document: answers.ForwardedDocument | None = None
     broken: bool = False
 
-    async def _take(self, part: Part) -> None:
+    async def _take(self, part: answers.Part) -> None:
         match part:
-            case Token():
+            case answers.Token():
                 self.tokens.append(part)
                 if self.request.logprobs is not None and len(self.tokens) > MOST_LISTED:
                     refuse("logprobs", f"logprobs of more than {MOST_LISTED:,} tokens need stream")
-            case Finish(reason):
+            case answers.Finish(reason):
                 self.reason = reason
-            case ForwardedDocument():
+            case answers.ForwardedDocument():
                 self.document = part
                 self.failed = not part.whole
-            case RawBytes(data):
+            case answers.RawBytes(data):
                 self.broken = self.broken or bool(data)
         # A client that left must be noticed here too.
         await asyncio.sleep(0)
@@ -287,7 +276,7 @@ class WholeResponse(Delivery):
     async def _write(self) -> None:
         try:
             await super()._write()
-        except Cut:
+        except answers.Cut:
             self.charge.tokens = len(self.tokens)
             self._settle("cut")
             await self.charge.durable()
@@ -319,7 +308,7 @@ class WholeResponse(Delivery):
         message: dict[str, Any] = {"role": "assistant", "content": texts["content"]}
         if texts["reasoning_content"]:
             message["reasoning_content"] = texts["reasoning_content"]
-        fragments = (token for token in self.tokens if isinstance(token, CallToken))
+        fragments = (token for token in self.tokens if isinstance(token, answers.CallToken))
         calls = []
         for _, (first, *others) in groupby(fragments, lambda fragment: fragment.index):
             calls.append(first.call("".join(other.text for other in others)))

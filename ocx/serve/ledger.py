@@ -183,8 +183,7 @@ class Ledger:
         A bill beyond the hold is paid from what else is left; the rest is the shortfall, noted
         on the charge. A bill of 0 releases the charge. It lasts after `durable`.
         """
-        if self.store.log is not None:
-            self.store.log.note()
+        self.store.log.note()
         with transaction(self._db, durable=False):
             row = self._db.execute(
                 "SELECT a.id, hold, balance, held FROM charge c JOIN account a ON a.id = account"
@@ -209,11 +208,6 @@ class Ledger:
             if taken:
                 self._note(account, -taken, "charge", charge, balance - taken)
             return taken
-
-    async def durable(self) -> None:
-        """Return once every charge that has ended is on the disk. Raises OSError."""
-        if self.store.log is not None:
-            await self.store.log.wait()
 
     def find_key(self, hashed: str) -> Key | None:
         """The key with this SHA-256, in use or not."""

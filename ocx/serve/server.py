@@ -1,8 +1,8 @@
-"""Run uvicorn inside another program. Only this file and `connection` know uvicorn.
+"""Serve ASGI on loopback, inside another program. Only this file and `connection` know uvicorn.
 
-It installs no signal handlers, logs nothing, binds no port and does not poll. Stopping first ends
-the running answers, so that their charges are settled, then waits for their last bytes, then breaks
-the connections that are left.
+No signal handlers, no log, no polling. Accepting is our own: asyncio spins once there is no
+descriptor left. Stopping first ends the running answers, so that their charges are settled, then
+waits for their last bytes, then breaks the connections that are left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from uvicorn import Config, Server
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from ocx.errors import UsageError
 from ocx.process import raise_file_limit
@@ -50,10 +51,11 @@ class Application(Protocol):
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None: ...
 
 
-class UvicornServer(Server):
-    """The server of one application on one listening socket."""
+class UvicornServer:
+    """Serves one application on one listening socket, by uvicorn's protocol."""
 
     def __init__(self, app: Application) -> None:
+        self.server_state = ServerState()
         self._idle: dict[DeadlineProtocol, None] = {}
         self._reading: dict[DeadlineProtocol, None] = {}
         limits = {
@@ -62,22 +64,20 @@ class UvicornServer(Server):
             "idle": self._idle,
             "reading": self._reading,
         }
-        protocol = type("Protocol", (DeadlineProtocol,), limits)
         # h11 by name: what else is installed must not change the bytes that are sent.
         config = Config(
             app,
-            loop="asyncio",
-            http=protocol,
+            http="h11",
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             proxy_headers=False,
-            server_header=False,
-            date_header=False,
             timeout_keep_alive=60,
         )
-        super().__init__(config)
+        config.load()
+        protocol: Any = type("Protocol", (DeadlineProtocol,), limits)
+        self._protocol = functools.partial(protocol, config, self.server_state, {})
         _silence()
         self._app = app
         app.abort = self._abort
@@ -93,13 +93,30 @@ class UvicornServer(Server):
             with contextlib.suppress(RuntimeError):  # the loop is closed already
                 self._loop.call_soon_threadsafe(self._stopped.set)
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, but for accepting: asyncio spins once there is no descriptor left."""
-        await self.lifespan.startup()
-        self.servers = []
-        for listener in sockets or []:
-            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
-        self.started = True
+    async def serve(self, listener: socket.socket) -> None:
+        """Accept connections until `stop`, then end the answers and break what is left."""
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._ready.set()
+        self._loop.add_reader(listener, self._accept, listener)
+        await self._stopped.wait()
+        self._loop.remove_reader(listener)
+        listener.close()
+        self._app.stop()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        # The client's leaving and the last bytes of an answer are both a turn of the loop away.
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=DRAIN_SECONDS)
+        self._abort()
+        await self._app.close()
+
+    def _abort(self, client: tuple[str, int] | None = None) -> None:
+        """Break the connection of a client, or all."""
+        for connection in list(self.server_state.connections):
+            if client is None or getattr(connection, "client", None) == client:
+                transport: Any = connection.transport
+                transport.abort()
 
     def _accept(self, listener: socket.socket) -> None:
         most, taken = self._most(), 0
@@ -124,13 +141,9 @@ class UvicornServer(Server):
             task.add_done_callback(self._accepting.discard)
 
     async def _connect(self, connection: socket.socket) -> None:
-        make: Any = self.config.http_protocol_class
-        state, app_state = self.server_state, self.lifespan.state
-        protocol = functools.partial(
-            make, config=self.config, server_state=state, app_state=app_state
-        )
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+            loop = asyncio.get_running_loop()
+            await loop.connect_accepted_socket(self._protocol, connection)
         except OSError:  # it is gone already
             connection.close()
 
@@ -159,37 +172,6 @@ class UvicornServer(Server):
     def _listen_again(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
-
-    async def main_loop(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        self._ready.set()
-        await self._stopped.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for listener in sockets or []:
-            asyncio.get_running_loop().remove_reader(listener)
-            listener.close()
-        self._app.stop()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        # The client's leaving and the last bytes of an answer are both a turn of the loop away.
-        if self.server_state.tasks:
-            await asyncio.wait(set(self.server_state.tasks), timeout=DRAIN_SECONDS)
-        for connection in list(self.server_state.connections):
-            transport: Any = connection.transport
-            transport.abort()
-        await self._app.close()
-
-    def _abort(self, client: tuple[str, int]) -> None:
-        for connection in list(self.server_state.connections):
-            if getattr(connection, "client", None) == client:
-                transport: Any = connection.transport
-                transport.abort()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def listen(port: int = 0) -> socket.socket:
@@ -240,7 +222,7 @@ def run(
         for number, handler in handlers.items():
             if handler is not signal.SIG_IGN:
                 loop.add_signal_handler(number, stop, number)
-        await server.serve(sockets=[listener])
+        await server.serve(listener)
 
     try:
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:

@@ -50,11 +50,11 @@ class Store:
         db: sqlite3.Connection,
         owner: str = "memory",
         lock: tuple[Path, int] | None = None,
-        log: WalSync | None = None,
+        path: Path | None = None,
     ) -> None:
         self.db = db
         self.owner = owner
-        self.log = log
+        self.log = WalSync(path)
         self._lock = lock
 
     @classmethod
@@ -92,7 +92,7 @@ class Store:
             db = stack.enter_context(contextlib.closing(connect(path, BUSY_SECONDS)))
             _prepare(db, path)
             owner, lock, fd = _take_lock(path.parent)
-            store = cls(db, owner, (lock, fd), WalSync(path))
+            store = cls(db, owner, (lock, fd), path)
             stack.callback(store.close)
             store.sweep()
             stack.pop_all()
@@ -108,8 +108,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database and end the ownership; calling it again does nothing."""
-        if self.log is not None:
-            self.log.close()
+        self.log.close()
         self.db.close()
         if self._lock is not None:
             (path, fd), self._lock = self._lock, None
@@ -256,10 +255,10 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
 
 
 class WalSync:
-    """The log of the database at `path`, for one event loop."""
+    """The log of the database at `path`, for one event loop; without a path there is none."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = Path(f"{path}-wal")
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
         self._fd = -1
         self._written = 0
         self._synced = 0
@@ -267,7 +266,7 @@ class WalSync:
 
     def note(self) -> None:
         """Something was committed that is to last."""
-        self._written += 1
+        self._written += self._path is not None
 
     async def wait(self) -> None:
         """Return once all that was noted until now is on the disk. Raises OSError."""
@@ -296,5 +295,5 @@ class WalSync:
 
     def _flush(self) -> None:
         if self._fd < 0:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
         sync_file(self._fd)

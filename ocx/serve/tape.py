@@ -24,11 +24,7 @@ from ocx.owners import check_folder, keeps_owners
 from ocx.secret import Secret, mask_all, mask_keys
 from ocx.serve.openai_format import dump
 
-KEPT_HEADERS = frozenset(
-    "content-type retry-after retry-after-ms x-request-id request-id location".split()
-)
 _SHOWN = 60
-_RATE_LIMITS = "x-ratelimit-"
 _ANY_KEY = r"""(?:[!#-\[\]-~…]|\\["\\]){1,600}?"""
 
 
@@ -131,12 +127,6 @@ def masked_request(
         return mask_all(text)
 
     return map_texts(request, hide), tuple(sorted(found))
-
-
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of an answer that a tape keeps; names in lower case."""
-    lower = {name.lower(): value for name, value in headers.items()}
-    return {n: v for n, v in lower.items() if n in KEPT_HEADERS or n.startswith(_RATE_LIMITS)}
 
 
 def new_tape(path: Path) -> Tape:

@@ -20,6 +20,7 @@ from ocx.api.sse import Decoder, is_done
 from ocx.api.urls import CHAT_PATH
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.secret import Secret, StreamMask, key_shaped, mask_keys
+from ocx.serve import tape as tapes
 from ocx.serve import upstream as reading
 from ocx.serve.admission import check_head, mint
 from ocx.serve.answer import AnswerSource, AnswerStream, Parts
@@ -29,17 +30,11 @@ from ocx.serve.forward import Upstream
 from ocx.serve.openai_format import ApiError, dump
 from ocx.serve.request import ChatRequest
 from ocx.serve.server import serving
-from ocx.serve.tape import (
-    Recording,
-    Tape,
-    kept_headers,
-    load_tape,
-    mask_bytes,
-    masked_request,
-    request_of,
-)
 
 MOST_BODY = 32 * 1024 * 1024
+_KEPT_HEADERS = frozenset(
+    "content-type retry-after retry-after-ms x-request-id request-id location".split()
+)
 _TRANSPORT = ("stream", "stream_options", "user")
 
 
@@ -59,7 +54,7 @@ class TapeApp:
 
     def __init__(
         self,
-        tape: Tape,
+        tape: tapes.Tape,
         key: Secret,
         upstream: Upstream | None,
         *,
@@ -103,19 +98,19 @@ class TapeApp:
         if content is None:
             raise ApiError(400, "the request broke off", "request_cut")
         query = scope["query_string"].decode("latin-1")
-        request = request_of(scope["method"], path.removeprefix(PREFIX), query, content)
+        request = tapes.request_of(scope["method"], path.removeprefix(PREFIX), query, content)
         # As the tape has it. The program's own key is another in every run.
-        known, masks = masked_request(request, [_Fixed(self._key.reveal()), *self._secrets])
+        known, masks = tapes.masked_request(request, [_Fixed(self._key.reveal()), *self._secrets])
         recording = self._tape.find(known) if self._plays else None
         if recording is not None:
             await self._play(recording, send)
         elif self._upstream is None:
             raise ApiError(404, self._tape.miss(known), "tape_miss")
         else:
-            new = Recording(known, 0, {}, [], masks)
+            new = tapes.Recording(known, 0, {}, [], masks)
             await self._pass(self._upstream, new, request, content, send)
 
-    async def _play(self, recording: Recording, send: Send) -> None:
+    async def _play(self, recording: tapes.Recording, send: Send) -> None:
         await send(start(recording.status, _fields(recording.headers)))
         began = time.monotonic()
         for at, piece in recording.pieces:
@@ -127,7 +122,7 @@ class TapeApp:
     async def _pass(
         self,
         upstream: Upstream,
-        recording: Recording,
+        recording: tapes.Recording,
         request: dict[str, Any],
         content: bytes,
         send: Send,
@@ -146,8 +141,11 @@ class TapeApp:
         begun = False
         try:
             async with asked as response:
-                kept = kept_headers(response.headers).items()
-                headers = {name: mask_keys(value, self._secrets) for name, value in kept}
+                headers = {
+                    name: mask_keys(value, self._secrets)
+                    for name, value in response.headers.items()
+                    if name in _KEPT_HEADERS or name.startswith("x-ratelimit-")
+                }
                 recording = recording._replace(status=response.status, headers=headers)
                 await send(start(response.status, _fields(headers)))
                 begun = True
@@ -155,7 +153,9 @@ class TapeApp:
                 async for piece in response.pieces():
                     milliseconds = round((time.monotonic() - began) * 1000)
                     recording.pieces.append((milliseconds, piece))
-                    await send(body(mask_bytes(hidden.feed(piece.decode("latin-1"))), more=True))
+                    await send(
+                        body(tapes.mask_bytes(hidden.feed(piece.decode("latin-1"))), more=True)
+                    )
         except OcxError as error:
             if begun:
                 raise  # the server breaks the connection: nobody takes this for an end
@@ -165,12 +165,12 @@ class TapeApp:
         # hidden where the answer repeats it.
         shaped = key_shaped(query + content.decode("latin-1"))
         self._tape.append(recording, [*self._secrets, *shaped])
-        await send(body(mask_bytes(hidden.end())))
+        await send(body(tapes.mask_bytes(hidden.end())))
 
 
 @contextmanager
 def tape_server(
-    tape: Tape, upstream: Upstream | None, **options: Any
+    tape: tapes.Tape, upstream: Upstream | None, **options: Any
 ) -> Iterator[tuple[str, Secret]]:
     """Run a tape's server while the block runs; its base URL, and the key it takes.
 
@@ -210,9 +210,9 @@ class TapePlayer(AnswerSource):
     is_local = False
 
     def __init__(self, path: Path) -> None:
-        self._tape = Tape(path)
+        self._tape = tapes.Tape(path)
         number = 0
-        for recording in load_tape(path).recordings:
+        for recording in tapes.load_tape(path).recordings:
             asked = recording.request.get("body")
             if recording.request.get("path") == CHAT_PATH and isinstance(asked, dict):
                 number += 1
@@ -224,7 +224,7 @@ class TapePlayer(AnswerSource):
         """Whatever was recorded plays."""
 
     def answer(self, request: ChatRequest) -> AnswerStream:
-        wanted, _ = masked_request(canonical(request.body), ())
+        wanted, _ = tapes.masked_request(canonical(request.body), ())
         recording = self._tape.find(wanted)
         if recording is None:
             raise ApiError(404, self._tape.miss(wanted), "tape_miss")
@@ -233,7 +233,7 @@ class TapePlayer(AnswerSource):
         return AnswerStream(_play(recording, request))
 
 
-def _is_sound(recording: Recording) -> bool:
+def _is_sound(recording: tapes.Recording) -> bool:
     try:
         if recording.status == 200:
             _chunks(recording) if _is_stream(recording) else _document(recording)
@@ -242,11 +242,11 @@ def _is_sound(recording: Recording) -> bool:
     return True
 
 
-def _is_stream(recording: Recording) -> bool:
+def _is_stream(recording: tapes.Recording) -> bool:
     return "text/event-stream" in recording.headers.get("content-type", "")
 
 
-def _chunks(recording: Recording) -> list[str]:
+def _chunks(recording: tapes.Recording) -> list[str]:
     """The events of an answer, as they came if it was streamed."""
     if not _is_stream(recording):
         return [dump(chunk).decode() for chunk in to_chunks(json.loads(recording.body))]
@@ -257,7 +257,7 @@ def _chunks(recording: Recording) -> list[str]:
     return chunks
 
 
-def _document(recording: Recording) -> bytes:
+def _document(recording: tapes.Recording) -> bytes:
     """A whole answer, as it came if it was not streamed."""
     if _is_stream(recording):
         return dump(to_completion([json.loads(data) for data in _chunks(recording)]))
@@ -265,7 +265,7 @@ def _document(recording: Recording) -> bytes:
     return recording.body
 
 
-async def _play(recording: Recording, request: ChatRequest) -> Parts:
+async def _play(recording: tapes.Recording, request: ChatRequest) -> Parts:
     reader = reading.Reader()
     if not request.stream:
         yield reader.document(_document(recording))

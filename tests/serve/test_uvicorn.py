@@ -6,50 +6,17 @@ server that does not stop fails somewhere else.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import h11
 import pytest
-from uvicorn import Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from ocx.serve.app import App
-from ocx.serve.server import UvicornServer, base_url, in_thread, listen
+from ocx.serve.server import UvicornServer
 from tests.serve.conftest import Served, request, until
-
-
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [
-        ("main_loop", ["self"]),
-        ("shutdown", ["self", "sockets"]),
-        ("capture_signals", ["self"]),
-        ("serve", ["self", "sockets"]),
-    ],
-)
-def test_a_method_that_is_overridden_is_there(name: str, parameters: list[str]) -> None:
-    assert list(inspect.signature(getattr(Server, name)).parameters) == parameters
-
-
-@pytest.mark.parametrize("name", ["main_loop", "shutdown", "capture_signals"])
-def test_serving_calls_the_method_that_is_overridden(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    called = []
-    ours = getattr(UvicornServer, name)
-
-    def noted(self: UvicornServer, *args: Any, **given: Any) -> Any:
-        called.append(name)
-        return ours(self, *args, **given)
-
-    monkeypatch.setattr(UvicornServer, name, noted)
-    components = serve().components
-    with listen() as listener, in_thread(UvicornServer(App(components)), listener):
-        assert base_url(listener).startswith("http://127.0.0.1:")
-    assert called
 
 
 @pytest.mark.parametrize("name", ["connections", "tasks"])
