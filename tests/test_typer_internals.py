@@ -24,10 +24,9 @@ def _everything(
     ctx: typer.Context,
     words: Annotated[list[str] | None, typer.Argument(help="Words.", metavar="WORD")] = None,
     switch: Annotated[bool, typer.Option("--switch/--no-switch", " /-n", help="On.")] = False,
-    many: Annotated[list[str] | None, typer.Option("--many", "-m", help="Many.")] = None,
-    loud: Annotated[int, typer.Option("--loud", "-l", count=True, help="Louder.")] = 0,
+    many: Annotated[list[str] | None, typer.Option("--many", "-m", metavar="X")] = None,
     size: Annotated[int, typer.Option("--size", metavar="N", help="Size.")] = 1,
-    share: Annotated[float, typer.Option("--share", min=0, max=2)] = 1,
+    share: Annotated[float, typer.Option("--share", metavar="X", min=0, max=2)] = 1,
 ) -> None:
     seen.append(ctx)
 
@@ -49,13 +48,10 @@ def everything() -> Any:
 
 def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
     found = {p.name: p for p in parameters(everything())}
-    words, switch, many, loud, size = (
-        found[name] for name in ("words", "switch", "many", "loud", "size")
-    )
+    words, switch, many, size = (found[name] for name in ("words", "switch", "many", "size"))
     assert words[1:] == ((), (), "Words.", "WORD", True, False, "Options", ())
     assert switch[1:5] == (("--switch",), ("--no-switch", "-n"), "On.", None)
-    assert (many.flags, many.metavar, many.repeatable) == (("--many", "-m"), "MANY", True)
-    assert (loud.metavar, loud.repeatable) == (None, True)
+    assert (many.flags, many.metavar, many.repeatable) == (("--many", "-m"), "X", True)
     assert (size.metavar, size.repeatable, size.limits) == ("N", False, ("default: 1",))
 
 

@@ -64,7 +64,7 @@ class OptionGroup:
     heading: ClassVar[str] = ""
 
     def check(self, *, json: bool) -> None:
-        """Raise UsageError for options that exclude each other, or --json."""
+        """Raise UsageError if options of this group exclude each other, or --json."""
 
 
 Text = str | None

@@ -124,9 +124,6 @@ def _refused(parameter: Parameter, message: str) -> str:
         return f"{name} takes a {_KINDS.get(found[2], found[2])}, not {found[1]}"
     if found := re.fullmatch(r"(.+) is not in the range .+", message):
         return f"{name} takes a number: {parameter.limits[-1]}, not {found[1]}"
-    if found := re.fullmatch(r"(.+) is not one of (.+)", message, re.DOTALL):
-        *first, last = found[2].replace("'", "").split(", ")
-        return f"{name} takes {', '.join(first)} or {last}, not {found[1]}"
     return f"{name}: {message}"
 
 
@@ -147,16 +144,13 @@ def _reworded(message: str) -> str:
 
 def _parameter(parameter: Any) -> Parameter:
     is_option = parameter.param_type_name == "option"
-    is_switch = is_option and (parameter.is_flag or parameter.count)
-    choices = "|".join(map(str, getattr(parameter.type, "choices", ())))
-    name = parameter.name.rstrip("_").upper().replace("_", "-")
     return Parameter(
         parameter.name,
         tuple(parameter.opts) if is_option else (),
         tuple(parameter.secondary_opts),
         (parameter.help or "").strip(),
-        None if is_switch else parameter.metavar or choices or name,
-        bool(parameter.multiple or parameter.count) if is_option else parameter.nargs != 1,
+        None if is_option and parameter.is_flag else parameter.metavar,
+        bool(parameter.multiple) if is_option else parameter.nargs != 1,
         bool(parameter.required),
         getattr(parameter, "rich_help_panel", None) or "Options",
         tuple(_limits(parameter)) if is_option else (),

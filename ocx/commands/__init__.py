@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ocx.cli.options import Option
+from ocx.errors import UsageError
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -49,3 +50,16 @@ def print_json(run: Runtime, document: Any) -> None:
     from ocx.output.results import write_json  # start-up that a script can save
 
     write_json(run.terminal, document)
+
+
+def chosen_format(run: Runtime, name: str | None, formats: Sequence[str], default: str) -> str:
+    """What --format says, or --json.
+
+    Raises:
+        UsageError: there is no such format, or they exclude each other.
+    """
+    if name is not None and name not in formats:
+        raise UsageError(f"--format takes {', '.join(formats)}")
+    if run.json and name not in {None, "json"}:
+        raise UsageError("--json is --format json, and takes no other")
+    return "json" if run.json else name or default

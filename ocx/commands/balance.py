@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.cli.options import Text, option
-from ocx.commands import waiting
+from ocx.commands import chosen_format, waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.filters import parse_age
 from ocx.history.forecast import DAY, SLACK, forecast
@@ -76,7 +76,9 @@ def balance(
     the exit code speaks. Each reading is kept in the history, unless that is off, so that --days
     knows what is spent a day; a top-up is not spending.
     """
-    form = _form(run, format_, raw)
+    form = chosen_format(run, format_, _FORMATS.split("|"), "text")
+    if raw and (run.json or format_ is not None):
+        raise UsageError("--raw is a format of its own", hint="leave out --json and --format")
     limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum))
     look = _look_back(over, days=days, least=least_days, raw=raw)
     settings = run.settings()
@@ -151,16 +153,6 @@ def _check_known(shown: Shown, *, accept_guess: bool) -> None:
             if off
             else "run `ocx balance` from cron, or look back further with --over 30d",
         )
-
-
-def _form(run: Runtime, name: str | None, raw: bool) -> str:
-    if name is not None and name not in _FORMATS.split("|"):
-        raise UsageError(f"--format takes {_FORMATS.replace('|', ', ')}")
-    if run.json and name not in {None, "json"}:
-        raise UsageError("--json is --format json, and takes no other")
-    if raw and (run.json or name is not None):
-        raise UsageError("--raw is a format of its own", hint="leave out --json and --format")
-    return "json" if run.json else name or "text"
 
 
 def _show(run: Runtime, form: str, shown: Shown, output: str | None) -> None:

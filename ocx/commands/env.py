@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from ocx.cli.options import Text, Texts, option
+from ocx.commands import chosen_format
 from ocx.errors import UsageError, cannot_run
 from ocx.keys.tool_environment import ToolEnvironment, tool_environment
 from ocx.output import environment
@@ -30,7 +31,7 @@ def env(
     .env file or the next steps of a GitHub job. On a terminal the key is masked, and with CI set
     nothing is printed, unless --reveal says so. `ocx exec` needs no printing at all.
     """
-    form = _form(run, format_)
+    form = chosen_format(run, format_, _FORMATS, "sh")
     if form != "github" and run.terminal.env.get("CI") and not reveal:
         raise UsageError(
             "with CI set the key is not printed: logs are kept",
@@ -46,14 +47,6 @@ def env(
     run.terminal.stdout.write(text.encode())
     if hide:
         run.note("the key is masked on a terminal; --reveal prints it")
-
-
-def _form(run: Runtime, name: str | None) -> str:
-    if name is not None and name not in _FORMATS:
-        raise UsageError(f"--format takes {', '.join(_FORMATS)}")
-    if run.json and name not in {None, "json"}:
-        raise UsageError("--json is --format json, and takes no other")
-    return "json" if run.json else name or "sh"
 
 
 def _write_github(run: Runtime, found: ToolEnvironment) -> None:

@@ -251,6 +251,6 @@ def _path(run: Runtime, db: Path | None) -> Path:
         UsageError: two databases are named, or words follow `--`.
     """
     if run.trailing is not None:
-        # They are split off for `serve -- CMD`; dropping them silently would be worse.
+        # Words after `--` are for `serve -- CMD`; refuse them here rather than ignore them.
         raise UsageError("nothing may follow -- here")
     return serve_database(run.terminal.env, db, sandbox=bool(run.flags.get("sandbox")))

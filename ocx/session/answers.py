@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -32,8 +32,17 @@ def copy_text(terminal: Terminal, text: str) -> None:
     terminal.stdout.write(b"\x1b]52;c;" + b64encode(data) + b"\x07")
     for command in _clipboards(terminal.env):
         encoded = text.encode("utf-16", "replace") if command[0] == "clip.exe" else data
-        if _takes(command, encoded):
-            return
+        with suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(
+                command,
+                input=encoded,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_PATIENCE,
+                check=False,
+            )
+            if done.returncode == 0:
+                return
 
 
 def _clipboards(env: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
@@ -45,23 +54,6 @@ def _clipboards(env: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     if env.get("DISPLAY"):
         yield ("xclip", "-selection", "clipboard")
     yield ("clip.exe",)  # of Windows, under WSL
-
-
-def _takes(command: tuple[str, ...], data: bytes) -> bool:
-    if shutil.which(command[0]) is None:
-        return False
-    try:
-        done = subprocess.run(
-            command,
-            input=data,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
 
 
 def pipe_text(command: str, text: str) -> None:
