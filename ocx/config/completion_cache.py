@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ocx.config.paths import Env, cache_dir, if_known
@@ -26,19 +25,9 @@ Names = Literal["profiles", "keys", "templates"]
 def write_names(env: Env, kind: Names, names: Iterable[str]) -> None:
     """Rewrite `names/KIND.txt` in the cache folder: one name a line, sorted.
 
-    Names that a shell could take for more than a name are left out. A cache that cannot be
-    written costs a completion, not the command.
+    Names that a shell could take for more than a name are left out.
     """
-    lines = sorted(f"{name}\n" for name in names if is_name(name))
-    cache = if_known(cache_dir, env)
-    if cache is None:
-        return
-    path = cache / "names" / f"{kind}.txt"
-    try:
-        make_folder(path.parent)
-        atomic_write(path, "".join(lines).encode(), 0o600)
-    except OSError:
-        return
+    _write(env, f"names/{kind}.txt", sorted(filter(is_name, names)))
 
 
 def write_models(
@@ -49,28 +38,30 @@ def write_models(
     Ids that a shell could take for more than a word are left out, and those that hold a key.
     """
     words = filter(_COMPLETABLE.fullmatch, ids)
-    lines = [f"{name}\n" for name in words if mask_all(name, secrets) == name]
-    path = _models_file(env, settings)
-    if path is None:
-        return
-    try:
-        make_folder(path.parent)
-        atomic_write(path, "".join(lines).encode(), 0o600)
-    except OSError as error:  # a command does not fail for want of it
-        logging.getLogger("ocx.models").debug("no completion cache: %s", error)
+    _write(env, _models(settings), [word for word in words if mask_all(word, secrets) == word])
 
 
 def read_models(env: Env, settings: Settings) -> list[str]:
     """The ids that were written last; empty if there are none yet."""
-    path = _models_file(env, settings)
+    cache = if_known(cache_dir, env)
     try:
-        lines = path.read_text(encoding="utf-8").split("\n") if path is not None else []
+        text = (cache / _models(settings)).read_text(encoding="utf-8") if cache else ""
     except (OSError, UnicodeDecodeError):
         return []
-    return [line for line in lines if _COMPLETABLE.fullmatch(line)]
+    return [line for line in text.split("\n") if _COMPLETABLE.fullmatch(line)]
 
 
-def _models_file(env: Env, settings: Settings) -> Path | None:
-    name = SANDBOX if settings.sandbox else settings.profile
+def _models(settings: Settings) -> str:
+    return f"models/{SANDBOX if settings.sandbox else settings.profile}.txt"
+
+
+def _write(env: Env, name: str, lines: Sequence[str]) -> None:
+    """A cache that cannot be written costs a completion, not the command."""
     cache = if_known(cache_dir, env)
-    return None if cache is None else cache / "models" / f"{name}.txt"
+    if cache is None:
+        return
+    try:
+        make_folder((cache / name).parent)
+        atomic_write(cache / name, "".join(f"{line}\n" for line in lines).encode(), 0o600)
+    except OSError as error:
+        logging.getLogger("ocx.models").debug("no completion cache: %s", error)

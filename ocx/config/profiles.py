@@ -163,42 +163,34 @@ def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Ch
         UsageError: -P is not a name.
     """
     choice = named_profile(config, flags, env)
-    if choice.value not in config.names():
-        raise _unknown_profile(choice, config)
-    return choice
+    if choice.value in config.names():
+        return choice
+    if not config.reachable:
+        raise out_of_reach(config.path, ELSEWHERE)
+    name = word_of_argv(choice.value)
+    near = nearest(choice.value, config.names())
+    guess = f"did you mean {near}? " if near else ""
+    by = "" if choice.source.is_flag else f" (from {choice.source})"
+    raise ConfigError(
+        f"no profile {name} in {config.path}{by}",
+        hint=f"{guess}create it with `ocx config set -P {name} base_url URL`",
+    )
 
 
 def named_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:
     """The same, whether there is such a profile or not: what `config set` writes."""
     if flags.get("profile") is not None:
         return Choice(check_name(flags["profile"], "profile"), Source("flag"))
-    choice = _standing_profile(config, env)
+    variable = env_name("profile")
+    if name := value_in(env, variable):
+        choice = Choice(composed(name), Source("environment", variable))
+    elif (default := config.default_profile()) is not None:
+        choice = Choice(default, Source("default_profile"))
+    else:
+        return Choice(DEFAULT_PROFILE, Source("default"))
     if not is_name(choice.value):
         raise ConfigError(f"{choice.source} does not hold the name of a profile", hint=EDIT_HINT)
     return choice
-
-
-def _standing_profile(config: ConfigFile, env: Env) -> Choice:
-    variable = env_name("profile")
-    if name := value_in(env, variable):
-        return Choice(composed(name), Source("environment", variable))
-    if (default := config.default_profile()) is not None:
-        return Choice(default, Source("default_profile"))
-    return Choice(DEFAULT_PROFILE, Source("default"))
-
-
-def _unknown_profile(choice: Choice, config: ConfigFile) -> ConfigError:
-    name, source = choice
-    near = nearest(name, config.names())
-    name = word_of_argv(name)
-    guess = f"did you mean {near}? " if near else ""
-    by = "" if source.is_flag else f" (from {source})"
-    if not config.reachable:
-        raise out_of_reach(config.path, ELSEWHERE)
-    return ConfigError(
-        f"no profile {name} in {config.path}{by}",
-        hint=f"{guess}create it with `ocx config set -P {name} base_url URL`",
-    )
 
 
 def users_of(config: ConfigFile, key: str) -> list[str]:

@@ -1,8 +1,4 @@
-"""Running `api_key_command`: a program of the user's that prints the key.
-
-A stored key as a JSON document.
-
-Stored keys: `credentials.toml`, readable by its owner only.
+"""Where keys are kept: in `credentials.toml`, readable by its owner only, or by a program.
 
 [keys.work]
 key = "sk-live-…"
@@ -17,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from ocx.config.paths import Env, credentials_file, default_credentials_file
 from ocx.config.values import check_name
@@ -73,8 +69,6 @@ def key_document(key: StoredKey, users: Sequence[str]) -> dict[str, Any]:
         "base_url": key.base_url,
     }
 
-
-T = TypeVar("T")
 
 OLD_AFTER_DAYS = 90
 OWN_KEYS = (
@@ -138,7 +132,7 @@ def is_default_key(name: str, env: Env) -> bool:
         return False
 
 
-def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
+def change_keys(env: Env, change: Callable[[Keys], object]) -> None:
     """Let `change` alter the stored keys, and save them; what it raises saves nothing.
 
     No copy is kept of the old file: it would keep keys that were removed.
@@ -156,17 +150,16 @@ def change_keys(env: Env, change: Callable[[Keys], T]) -> T:
     path = credentials_file(env)
     with locked_for_change(path, private=True):
         keys = load_keys(env)
-        result = change(keys)
-        data = {"keys": {name: _entry(key) for name, key in sorted(keys.items())}}
+        change(keys)
+        tables = {name: _entry(key) for name, key in sorted(keys.items())}
         try:
-            atomic_write(path, dump(data), 0o600, private=True)
+            atomic_write(path, dump({"keys": tables}), 0o600, private=True)
         except OpenToOthers:
             raise ConfigError(
                 f"nothing was stored: others could read {path} (its file system keeps no modes)",
                 hint=NO_MODES,
             ) from None
         write_names(env, "keys", keys)
-    return result
 
 
 def now() -> datetime:
@@ -178,7 +171,16 @@ def _private_bytes(path: Path) -> bytes | None:
     """The content, if nobody else can read it; checked on the open file, not on the name."""
     try:
         with path.open("rb") as file:
-            _check_private(os.fstat(file.fileno()), path)
+            status = os.fstat(file.fileno())
+            if status.st_mode & 0o077:
+                chmod = f"chmod 600 {path}, and rotate the keys if others use this machine"
+                raise ConfigError(
+                    f"{path} can be read by others (mode {status.st_mode & 0o777:04o})",
+                    hint=chmod if keeps_modes(path.parent) else NO_MODES,
+                )
+            if not is_ours(status, path.parent):
+                hint = f"chown it, or remove {path}"
+                raise ConfigError(f"{path} belongs to another user", hint=hint)
             check_folder(path.parent)
             return file.read()
     except FileNotFoundError:
@@ -189,37 +191,18 @@ def _private_bytes(path: Path) -> bytes | None:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _check_private(status: os.stat_result, path: Path) -> None:
-    if status.st_mode & 0o077:
-        chmod = f"chmod 600 {path}, and rotate the keys if others use this machine"
-        raise ConfigError(
-            f"{path} can be read by others (mode {status.st_mode & 0o777:04o})",
-            hint=chmod if keeps_modes(path.parent) else NO_MODES,
-        )
-    if not is_ours(status, path.parent):
-        raise ConfigError(f"{path} belongs to another user", hint=f"chown it, or remove {path}")
-
-
-def _stored_key(name: str, entry: Any, path: Path) -> StoredKey:
-    text = entry.get("key") if isinstance(entry, dict) else None
-    if not isinstance(text, str) or not Secret(text).is_valid():
-        raise ConfigError(f"{path}: keys.{name} holds no valid key", hint=f"mend or remove {path}")
-    base_url = entry.get("base_url")
-    return StoredKey(
-        name,
-        Secret(text),
-        _aware(entry.get("created")),
-        base_url if isinstance(base_url, str) else None,
-    )
-
-
 def _entry(key: StoredKey) -> dict[str, Any]:
     fields = {"key": key.secret.reveal(), "created": key.created, "base_url": key.base_url}
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _aware(created: Any) -> datetime | None:
-    """A time without an offset, written by hand, is taken as UTC."""
+def _stored_key(name: str, entry: Any, path: Path) -> StoredKey:
+    table = entry if isinstance(entry, dict) else {}
+    text, created, base_url = (table.get(field) for field in ("key", "created", "base_url"))
+    if not isinstance(text, str) or not Secret(text).is_valid():
+        raise ConfigError(f"{path}: keys.{name} holds no valid key", hint=f"mend or remove {path}")
     if not isinstance(created, datetime):
-        return None
-    return created if created.tzinfo else created.replace(tzinfo=UTC)
+        created = None
+    elif created.tzinfo is None:  # written by hand
+        created = created.replace(tzinfo=UTC)
+    return StoredKey(name, Secret(text), created, base_url if isinstance(base_url, str) else None)
