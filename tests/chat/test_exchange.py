@@ -24,7 +24,6 @@ from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.errors import (
     AuthError,
-    BelowError,
     IncompleteError,
     InvalidAnswerError,
     OcxError,
@@ -223,15 +222,6 @@ def test_a_sink_that_fails_ends_the_call(client: Client) -> None:
     assert sink.finished[0][1] is False
 
 
-def test_the_token_limit_fails_only_if_asked(client: Client, chat_server: ChatServer) -> None:
-    chat_server.answer(answers.stream("Hel", reason="length"), path=CHAT)
-    assert ChatRunner(client).send(BODY).answer.finish_reason == "length"
-    sink = Sink()
-    with pytest.raises(IncompleteError, match="token limit"):
-        ChatRunner(client, AnswerChecks(fail_on_length=True)).send(BODY, sink)
-    assert "".join(sink.pieces) == "Hel"
-
-
 def test_all_models_that_are_asked_share_one_deadline(
     chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,24 +245,6 @@ def test_all_models_that_are_asked_share_one_deadline(
         assert lefts == pytest.approx([10, 4])
         ChatRunner(client).send(BODY)
     assert lefts[2] == pytest.approx(10)
-
-
-def test_below_the_limit_nothing_is_sent(client: Client, chat_server: ChatServer) -> None:
-    credits = Credits(CreditLimits(min_balance="500"))
-    with pytest.raises(BelowError):
-        ChatRunner(client, credits=credits).send(BODY)
-    assert sent(chat_server) == []
-
-
-def test_extracted_code(client: Client, chat_server: ChatServer) -> None:
-    chat_server.answer(answers.stream("```\none\n```\n\n```\ntwo\n```\n"), path=CHAT)
-    sink = Sink()
-    result = ChatRunner(client, AnswerChecks(extract_last=True), keep_text=False).send(BODY, sink)
-    assert (result.text, sink.delivered) == ("two\n", ["two\n"])
-    assert result.answer.text.startswith("```\none")
-    chat_server.answer(answers.stream("none"), path=CHAT)
-    with pytest.raises(InvalidAnswerError):
-        ChatRunner(client, AnswerChecks(extract=True)).send(BODY)
 
 
 def test_a_server_that_refuses_response_format_is_asked_in_words(

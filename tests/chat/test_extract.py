@@ -1,3 +1,5 @@
+"""Fenced blocks, by the examples of CommonMark 0.31 and as models write them."""
+
 from __future__ import annotations
 
 import pytest
@@ -5,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocx.chat.extract import extract, fenced_blocks, only_block
-from ocx.errors import InvalidAnswerError
 from tests.support.sizes import examples
 
 
@@ -33,20 +34,6 @@ from tests.support.sizes import examples
 )
 def test_blocks_of_answers(text: str, blocks: list[str]) -> None:
     assert fenced_blocks(text) == blocks
-
-
-def test_first_and_last() -> None:
-    text = "```\none\n```\nand\n~~~\ntwo\n~~~\n"
-    assert extract(text) == "one\n"
-    assert extract(text, last=True) == "two\n"
-
-
-@pytest.mark.parametrize("last", [False, True])
-def test_no_block_is_an_invalid_answer(last: bool) -> None:
-    with pytest.raises(InvalidAnswerError) as caught:
-        extract("only\n\n    indented code\n", last=last)
-    assert caught.value.exit_code == 14
-    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -82,3 +69,59 @@ def test_code_in_a_fence_longer_than_any_inside_comes_out_unchanged(code: str, b
 def test_no_text_breaks_the_parser(text: str) -> None:
     for block in fenced_blocks(text):
         assert len(block) <= len(text) * 4 + 1
+
+
+EXAMPLES: list[tuple[int, str, list[str]]] = [
+    (119, "```\n<\n >\n```\n", ["<\n >\n"]),
+    (120, "~~~\n<\n >\n~~~\n", ["<\n >\n"]),
+    (121, "``\nfoo\n``\n", []),
+    (122, "```\naaa\n~~~\n```\n", ["aaa\n~~~\n"]),
+    (123, "~~~\naaa\n```\n~~~\n", ["aaa\n```\n"]),
+    (124, "````\naaa\n```\n``````\n", ["aaa\n```\n"]),
+    (125, "~~~~\naaa\n~~~\n~~~~\n", ["aaa\n~~~\n"]),
+    (126, "```\n", [""]),
+    (127, "`````\n\n```\naaa\n", ["\n```\naaa\n"]),
+    (128, "> ```\n> aaa\n\nbbb\n", ["aaa\n"]),
+    (129, "```\n\n  \n```\n", ["\n  \n"]),
+    (130, "```\n```\n", [""]),
+    (131, " ```\n aaa\naaa\n```\n", ["aaa\naaa\n"]),
+    (132, "  ```\naaa\n  aaa\naaa\n  ```\n", ["aaa\naaa\naaa\n"]),
+    (133, "   ```\n   aaa\n    aaa\n  aaa\n   ```\n", ["aaa\n aaa\naaa\n"]),
+    (134, "    ```\n    aaa\n    ```\n", []),
+    (135, "```\naaa\n  ```\n", ["aaa\n"]),
+    (136, "   ```\naaa\n  ```\n", ["aaa\n"]),
+    (137, "```\naaa\n    ```\n", ["aaa\n    ```\n"]),
+    (138, "``` ```\naaa\n", []),
+    (139, "~~~~~~\naaa\n~~~ ~~\n", ["aaa\n~~~ ~~\n"]),
+    (140, "foo\n```\nbar\n```\nbaz\n", ["bar\n"]),
+    (141, "foo\n---\n~~~\nbar\n~~~\n# baz\n", ["bar\n"]),
+    (142, "```ruby\ndef foo(x)\n  return 3\nend\n```\n", ["def foo(x)\n  return 3\nend\n"]),
+    (
+        143,
+        "~~~~    ruby startline=3 $%@#$\ndef foo(x)\n  return 3\nend\n~~~~~~~\n",
+        ["def foo(x)\n  return 3\nend\n"],
+    ),
+    (144, "````;\n````\n", [""]),
+    (145, "``` aa ```\nfoo\n", []),
+    (146, "~~~ aa ``` ~~~\nfoo\n~~~\n", ["foo\n"]),
+    (147, "```\n``` aaa\n```\n", ["``` aaa\n"]),
+]
+
+
+@pytest.mark.parametrize(("number", "text", "contents"), EXAMPLES)
+def test_every_fenced_code_example_of_commonmark(
+    number: int, text: str, contents: list[str]
+) -> None:
+    """Section 4.5 of CommonMark 0.31, example by example."""
+    assert fenced_blocks(text) == contents, number
+
+
+@pytest.mark.parametrize(("number", "text", "contents"), EXAMPLES)
+def test_the_examples_hold_with_crlf(number: int, text: str, contents: list[str]) -> None:
+    """Line ends come out as they stood in the answer."""
+    blocks = fenced_blocks(text.replace("\n", "\r\n"))
+    assert blocks == [c.replace("\n", "\r\n") for c in contents], number
+
+
+def test_all_examples_are_there() -> None:
+    assert [number for number, _, _ in EXAMPLES] == list(range(119, 148))
