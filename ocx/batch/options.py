@@ -82,7 +82,7 @@ class RowsIn(RowForm):
     attach_field: Text = option("--attach-field NAME", "Field that names a file or URL to attach.")
     limit: int | None = option("--limit N", "Only the first N rows.", None, 1)
     sample: int | None = option("--sample N", "Only N rows, chosen at random.", None, 1)
-    seed: int = option("--seed N", "Another choice for --sample.", 0)
+    seed: int = option("--seed N", "Seed of the random choice.", 0)
     keep_going: bool = option(
         "--keep-going", "Write error rows for input that is wrong; send the rest.", False
     )
@@ -178,13 +178,15 @@ class FailureLimits(OptionGroup):
     heading = "Failures"
 
     max_failures: Texts = option(
-        "--max-failures N|P%", "Stop after more; N-in-a-row too (repeatable).", ()
+        "--max-failures N|P%",
+        "Stop after more than N failed rows, P %, or N in a row (repeatable).",
+        (),
     )
     max_outage: float = option(
         "--max-outage SECONDS", "How long to wait for a server that is down.", MAX_OUTAGE
     )
     drain: float = option(
-        "--drain SECONDS", "What is running may take so long after Ctrl-C.", DRAIN
+        "--drain SECONDS", "Seconds that running requests may take after Ctrl-C.", DRAIN
     )
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these

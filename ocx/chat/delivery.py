@@ -57,7 +57,7 @@ def sink_with_spinner(
         # Two streams that keep their order; or somebody looks.
         yield delivery(run, options, target)
     else:
-        # In a pipe, all that one network read brought is written at once: no delay, fewer calls.
+        # In a pipe, all that one network read brought is written at once: fewer system calls.
         gathered = GatheringSink(target)
         with client.before_each_wait(gathered.pass_on):
             yield delivery(run, options, gathered)

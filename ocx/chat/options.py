@@ -90,7 +90,8 @@ class ModelOptions(OptionGroup):
     )
     tools: Text = option("--tools TOOLS", "Functions that the model may ask for: a file, or JSON.")
     tool_choice: Text = option(
-        "--tool-choice auto|none|required|NAME", "Whether it must ask for one."
+        "--tool-choice auto|none|required|NAME",
+        "Let the model choose, forbid, require or name a function.",
     )
 
     def settings(self) -> dict[str, object]:

@@ -64,7 +64,7 @@ class OptionGroup:
     heading: ClassVar[str] = ""
 
     def check(self, *, json: bool) -> None:
-        """Raise UsageError if options of this group exclude each other, or --json."""
+        """Raise UsageError if options of this group exclude each other or do not go with --json."""
 
 
 Text = str | None
