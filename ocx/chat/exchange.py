@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -113,10 +114,8 @@ def check_answer(checks: AnswerChecks, schema: Schema | None, answer: Answer) ->
     if checks.fail_on_length and was_cut(answer):
         raise IncompleteError(CUT_AT_LIMIT, hint="raise --max-tokens", rerun_helps=False)
     if checks.need_text and not answer.text and answer.tool_calls:
-        raise InvalidAnswerError(
-            "the answer is tool calls, not a text",
-            hint="leave out --tools, or -x and --schema",
-        )
+        hint = "leave out --tools, or -x and --schema"
+        raise InvalidAnswerError("the answer is tool calls, not a text", hint=hint)
     if schema is not None:
         return schema.check(answer.text)
     if not checks.extracts:
@@ -189,9 +188,7 @@ class ChatRunner:
         sink = DeltaSink() if sink is None else sink
         if self.credits is not None:
             self.credits.begin(self.client)
-        if not self.fallbacks:
-            return self._valid(body, sink)
-        with self.client.one_deadline():
+        with self.client.one_deadline() if self.fallbacks else nullcontext():
             while True:
                 try:
                     return self._valid(body, sink)
@@ -298,7 +295,7 @@ class ChatRunner:
         except OcxError as error:
             if error.reply is None:
                 raise
-            unfit, reply = error, error.reply
+            reply, unfit = error.reply, error
         trip.answer = answer = fetched(reply, split_think=self.split_think)
         if unfit is None or self._model_after(trip.body, unfit) is None:
             sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])
