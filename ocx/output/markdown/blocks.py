@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from itertools import zip_longest
 from typing import Protocol, Self
 
 from markdown_it.token import Token
@@ -240,20 +241,18 @@ class Table:
             layout.write(lines)
 
     def _row(self, row: list[Cell], widths: list[int]) -> list[list[Span]]:
-        columns = list(map(wrapped_runs, row, widths))
-        height = max([1, *map(len, columns)])
-        return [
-            self._line([column[at] if at < len(column) else [] for column in columns], widths)
-            for at in range(height)
+        columns = [
+            wrapped_runs(cell, width) or [[]] for cell, width in zip(row, widths, strict=True)
         ]
-
-    def _line(self, row: list[Cell], widths: list[int]) -> list[Span]:
-        line: list[Span] = []
-        for text, width, alignment in zip(row, widths, self._alignments, strict=True):
-            room = max(width - sum(cells(part) for part, _ in text), 0)
-            before = {"right": room, "center": room // 2}.get(alignment, 0)
-            line += [(" " * before, PLAIN), *text, (" " * (room - before + _GAP), PLAIN)]
-        return line
+        lines: list[list[Span]] = []
+        for texts in zip_longest(*columns, fillvalue=list[Span]()):
+            line: list[Span] = []
+            for text, width, alignment in zip(texts, widths, self._alignments, strict=True):
+                room = max(width - sum(cells(part) for part, _ in text), 0)
+                before = {"right": room, "center": room // 2}.get(alignment, 0)
+                line += [(" " * before, PLAIN), *text, (" " * (room - before + _GAP), PLAIN)]
+            lines.append(line)
+        return lines
 
 
 def _rows(tokens: list[Token]) -> list[list[str]]:

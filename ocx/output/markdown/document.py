@@ -9,6 +9,8 @@ two blocks of the answer; inside a list or a quote it stands where it was writte
 from __future__ import annotations
 
 import re
+from copy import copy
+from typing import NamedTuple
 
 from markdown_it.token import Token
 
@@ -48,11 +50,18 @@ class Document:
 
     def __init__(self, width: int, renderer: AnsiRenderer) -> None:
         self._layout = Layout(width, renderer)
-        self._blocks = BlockParser(self._layout)
+        self._source = ""
+        """What may change yet of what was read. It ends inside of a line if that is certain."""
         self._line = ""
-        """What has come of the line that is not whole yet, without what the parser has."""
+        """What has come after it, a part of a line."""
         self._try_at = _LONG
-        """How long it must be to be looked at again."""
+        """How long that must be to be looked at again."""
+        self._fillers = 0
+        """Lines at the beginning of the source that only open the containers."""
+        self._open: OpenBlock | None = None
+        """The block after them."""
+        self._numbers: list[int | None] = []
+        """Of the last item in each open list; None if it has bullets."""
 
     def feed(self, text: str) -> None:
         """The next piece of the answer, as it came."""
@@ -60,14 +69,17 @@ class Document:
         self._line += first
         if lines:
             *whole, last = lines
-            first = self._expanded()
-            self._blocks.read("\n".join([first, *map(_expanded, whole), ""]))
+            self._source += "\n".join([self._expanded(), *map(_expanded, whole), ""])
             self._line, self._try_at = last, _LONG
+            self._settle(_blocks(self._source))
         # Prose goes to its paragraph before its line is whole: a paragraph is often one line.
         # So does a long line of code to its block.
-        if self._blocks.in_line or len(self._line) > self._try_at:
-            if self._blocks.read_part(self._expanded()):
-                self._line = ""
+        if self._in_line or len(self._line) > self._try_at:
+            source = self._source + self._expanded()
+            blocks = _blocks(source)
+            if self._in_line or (blocks and _is_certain(blocks[-1], source)):
+                self._source, self._line = source, ""
+                self._settle(blocks)
             else:
                 self._try_at = 2 * len(self._line)
 
@@ -77,78 +89,36 @@ class Document:
 
     def tail(self, wanted: int | None = None) -> list[str]:
         """The lines that may change yet, at least the last `wanted` of them."""
-        layout = self._layout.copy(wanted)
-        line = self._expanded()
-        self._blocks.copy(layout).end(line if self._blocks.in_line else _shortened(line))
-        return layout.take()
+        twin = copy(self)
+        twin._layout = self._layout.copy(wanted)
+        twin._open = self._open and self._open.copy()
+        twin._numbers = self._numbers[:]
+        if not self._in_line and len(self._line) > _LONG + _SHOWN:
+            # Its beginning and its end: each frame lays it out anew.
+            twin._line = f"{self._line[:_LONG]} … {self._line[-_SHOWN:]}"
+        twin.end()
+        return twin.finished()
 
     def end(self) -> None:
         """No more text comes: all lines are final."""
-        self._blocks.end(self._expanded())
-        self._line = ""
-
-    def resize(self, width: int) -> None:
-        """What is not final yet goes on in another width."""
-        self._layout.width = width
-        self._blocks.resize()
-
-    def _expanded(self) -> str:
-        return self._line if self._blocks.in_line else _expanded(self._line)
-
-
-class BlockParser:
-    """Reads the source of blocks, writes to a layout, and keeps what may still change."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._source = ""
-        self._fillers = 0
-        """Lines at the beginning of the source that only open the containers."""
-        self._open: OpenBlock | None = None
-        """The block after them."""
-        self._numbers: list[int | None] = []
-        """Of the last item in each open list; None if it has bullets."""
-
-    def copy(self, layout: Layout) -> BlockParser:
-        """To see what comes of a line: writes to another layout, and leaves this one as it is."""
-        twin = BlockParser(layout)
-        twin._source, twin._fillers = self._source, self._fillers
-        twin._open = self._open.copy() if self._open else None
-        twin._numbers = self._numbers[:]
-        return twin
-
-    def resize(self) -> None:
-        if self._open:
-            self._open.resize(self._layout)
-
-    @property
-    def in_line(self) -> bool:
-        """Whether the last line that was read is not whole."""
-        return not self._source.endswith("\n") and bool(self._source)
-
-    def read(self, text: str) -> None:
-        """More lines."""
-        self._source += text
-        self._settle(_blocks(self._source))
-
-    def read_part(self, text: str) -> bool:
-        """More of a line: if it is certainly one of a paragraph, or a long one of code."""
-        source = self._source + text
-        blocks = _blocks(source)
-        if not (self.in_line or (blocks and _is_certain(*blocks[-1], source))):
-            return False
-        self._source = source
-        self._settle(blocks)
-        return True
-
-    def end(self, text: str) -> None:
-        """The rest of the text: everything is written."""
-        self._source += text
+        self._source += self._expanded()
         self._walk(_blocks(self._source), self._source.split("\n"), end=True)
         self._close()
         while self._layout.frames:
             self._layout.leave()
-        self._source = ""
+
+    def resize(self, width: int) -> None:
+        """What is not final yet goes on in another width."""
+        self._layout.width = width
+        if self._open:
+            self._open.resize(self._layout)
+
+    @property
+    def _in_line(self) -> bool:
+        return self._source[-1:] not in {"", "\n"}
+
+    def _expanded(self) -> str:
+        return self._line if self._in_line else _expanded(self._line)
 
     def _settle(self, blocks: list[_Block]) -> None:
         """Write what is final, and drop it from the source."""
@@ -157,37 +127,36 @@ class BlockParser:
         start = _start_of_kept(blocks)
         rest = lines[start:]
         if self._open:
-            start = _lines_of(blocks[-1][0])[0]
+            start = blocks[-1].start
             rest = self._open.kept(lines[start:])
-        needed = _lines_of(containers[-1])[0] - start if containers else -1
+        needed = containers[-1].start - start if containers else -1
         while len(rest) - 4 > max(needed, -1) and all(map(_is_blank, rest[-4:])):
             del rest[-4]  # two empty lines are as good as many, but those that begin a container
-        firsts = {_lines_of(token)[0]: token.meta[PREFIX] for token in containers}
+        firsts = {block.start: block.token.meta[PREFIX] for block in containers}
         fillers = [f"{prefix}#" for line, prefix in firsts.items() if line < start]
         self._fillers = len(fillers)
         self._source = "\n".join([*fillers, *rest])
 
-    def _walk(self, blocks: list[_Block], lines: list[str], *, end: bool) -> list[Token]:
+    def _walk(self, blocks: list[_Block], lines: list[str], *, end: bool) -> list[_Block]:
         """Write the blocks; the last one stays open if it may go on and this is not the end.
 
         Returns: the containers that it stands in.
         """
         entered = len(self._layout.frames)
         resumed = self._open is not None
-        containers: list[Token] = []
+        containers: list[_Block] = []
         is_first = False
         text_end = 0
-        for token, inside in blocks:
-            line = _lines_of(token)[0]
-            after_blank = line > text_end and _is_blank(lines[line - 1])
-            if inside or not token.nesting:
-                text_end = _lines_of(token)[1]
-            match token.type:
+        for block in blocks:
+            after_blank = block.start > text_end and _is_blank(lines[block.start - 1])
+            if block.is_text:
+                text_end = block.end
+            match block.kind:
                 case "bullet_list_open" | "ordered_list_open":
                     if not entered:
                         is_first = True
-                        start = int(token.attrs.get("start", 1)) - 1
-                        self._numbers.append(start if token.tag == "ol" else None)
+                        start = int(block.token.attrs.get("start", 1)) - 1
+                        self._numbers.append(start if block.token.tag == "ol" else None)
                 case "bullet_list_close" | "ordered_list_close":
                     self._numbers.pop()
                 case "list_item_close" | "blockquote_close":
@@ -195,20 +164,20 @@ class BlockParser:
                     self._layout.leave()
                     containers.pop()
                 case "list_item_open" | "blockquote_open":
-                    containers.append(token)
+                    containers.append(block)
                     if entered:
                         entered -= 1
                         continue
-                    is_item = token.type == "list_item_open"
+                    is_item = block.kind == "list_item_open"
                     self._begin(after_blank, follows=is_item and not is_first)
                     is_first = False
                     self._layout.enter(self._item_frame() if is_item else quote_frame())
-                case _ if line >= self._fillers:
+                case _ if block.start >= self._fillers:
                     if not resumed:
                         self._begin(after_blank)
                     resumed = False
-                    self._write(token, inside, whole=not lines[-1], end=end)
-        if blocks and not end and not _may_go_on(*blocks[-1], lines):
+                    self._write(block, whole=not lines[-1], end=end)
+        if blocks and not end and not _may_go_on(blocks[-1], lines):
             self._close()
         return containers
 
@@ -224,29 +193,29 @@ class BlockParser:
         if after_blank or not (self._layout.frames or follows):
             self._layout.gap()
 
-    def _write(self, token: Token, inside: list[Token], *, whole: bool, end: bool) -> None:
+    def _write(self, block: _Block, *, whole: bool, end: bool) -> None:
         layout = self._layout
-        match token.type:
+        match block.kind:
             case "hr":
                 self._open = None
                 layout.write([[("-" * layout.room, style_of("hr"))]])
             case "heading_open":
                 self._open = None
-                spans = inline_spans(inside[0].content, style_of(token.tag))
+                spans = inline_spans(block.text, style_of(block.token.tag))
                 layout.write(wrapped_runs(spans, layout.room) or [[]])
             case "paragraph_open":
                 if not isinstance(self._open, Paragraph):
                     self._open = Paragraph(layout)
-                self._open.read(layout, inside[0].content, whole=whole)
+                self._open.read(layout, block.text, whole=whole)
             case "table_open":
                 if not isinstance(self._open, Table):
-                    self._open = Table(layout, inside)
-                self._open.read(inside)
+                    self._open = Table(layout, block.inside)
+                self._open.read(block.inside)
             case kind:
                 if not isinstance(self._open, Code):
-                    language = " ".join(token.info.split()[:1])
+                    language = " ".join(block.token.info.split()[:1])
                     self._open = Code(layout, fenced=kind == "fence", language=language)
-                self._open.read(layout, token.content, end=end)
+                self._open.read(layout, block.text, end=end)
 
     def _close(self) -> None:
         if self._open:
@@ -254,8 +223,27 @@ class BlockParser:
             self._open = None
 
 
-_Block = tuple[Token, list[Token]]
-"""The beginning or the end of a container, or a block of text and the tokens inside of it."""
+class _Block(NamedTuple):
+    """The beginning or the end of a container, or a block of text.
+
+    Attributes:
+        start, end: its first line, and the one behind the last.
+        inside: the tokens of its parts.
+    """
+
+    token: Token
+    inside: list[Token]
+    kind: str
+    start: int
+    end: int
+
+    @property
+    def is_text(self) -> bool:
+        return bool(self.inside) or not self.token.nesting
+
+    @property
+    def text(self) -> str:
+        return self.inside[0].content if self.inside else self.token.content
 
 
 def _blocks(source: str) -> list[_Block]:
@@ -268,48 +256,42 @@ def _blocks(source: str) -> list[_Block]:
             close = token.type.replace("open", "close")
             while (part := next(tokens)).type != close:
                 inside.append(part)
-        blocks.append((token, inside))
-    while blocks and blocks[-1][0].nesting < 0:
+        blocks.append(_Block(token, inside, token.type, *(token.map or (0, 0))))
+    while blocks and blocks[-1].token.nesting < 0:
         blocks.pop()
     return blocks
-
-
-def _lines_of(token: Token) -> list[int]:
-    """The first line, and the one behind the last."""
-    return token.map or [0, 0]
 
 
 def _start_of_kept(blocks: list[_Block]) -> int:
     """The line after the last block of text, or of the containers that are empty yet."""
     start = 0
-    for token, inside in reversed(blocks):
-        if inside or token.nesting < 1:
-            return start or _lines_of(token)[1]
-        start = _lines_of(token)[0]
+    for block in reversed(blocks):
+        if block.is_text or block.token.nesting < 0:
+            return start or block.end
+        start = block.start
     return start
 
 
-def _may_go_on(token: Token, inside: list[Token], lines: list[str]) -> bool:
+def _may_go_on(block: _Block, lines: list[str]) -> bool:
     """Whether the last block may."""
-    start, end = _lines_of(token)
-    if token.type == "code_block":
+    if block.kind == "code_block":
         return True
-    if end < len(lines) - (not lines[-1]):
+    if block.end < len(lines) - (not lines[-1]):
         return False
-    if token.type == "fence":  # its end is one of its lines, too
-        text = token.content
-        return end - start - 1 == text.count("\n") + (text[-1:] not in {"", "\n"})
-    return bool(inside)
+    if block.kind == "fence":  # its end is one of its lines, too
+        count = block.text.count("\n") + (block.text[-1:] not in {"", "\n"})
+        return block.end - block.start - 1 == count
+    return bool(block.inside)
 
 
-def _is_certain(token: Token, inside: list[Token], source: str) -> bool:
+def _is_certain(block: _Block, source: str) -> bool:
     """Whether its last line, which is not whole, is one of a paragraph, or a long one of code."""
-    if not _may_go_on(token, inside, source.split("\n")):
+    if not _may_go_on(block, source.split("\n")):
         return False
-    if token.type == "fence":
-        return len(token.content.rpartition("\n")[2]) > LONGEST
-    is_paragraph = token.type == "paragraph_open"
-    return is_paragraph and not _UNDECIDED.match(inside[0].content.rpartition("\n")[2])
+    line = block.text.rpartition("\n")[2]
+    if block.kind == "fence":
+        return len(line) > LONGEST
+    return block.kind == "paragraph_open" and not _UNDECIDED.match(line)
 
 
 def _is_blank(line: str) -> bool:
@@ -321,8 +303,3 @@ def _expanded(line: str) -> str:
     text = _BEFORE_TEXT.sub("", line, count=1)
     before = line.removesuffix(text).expandtabs(_TAB)
     return before if text.isspace() else before + text
-
-
-def _shortened(line: str) -> str:
-    """How a line that is not whole begins, and its end: each frame lays it out anew."""
-    return line if len(line) <= _SHOWN + _LONG else f"{line[:_LONG]} … {line[-_SHOWN:]}"

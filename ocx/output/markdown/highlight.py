@@ -6,7 +6,6 @@ to itself and wants the whole text at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -79,7 +78,7 @@ def _tokens(lexer: RegexLexer, line: str, state: State) -> tuple[list[tuple[Any,
             opened = _opened(lexer, line, state.stack, (start, end))
             if opened and not _goes_on(lexer, stack, opened[1].kind):
                 return opened
-    return _without_newline(tokens), State(stack)
+    return [(kind, text) for kind, it in tokens if (text := it.replace("\n", ""))], State(stack)
 
 
 def _opened(
@@ -101,10 +100,6 @@ def _goes_on(lexer: RegexLexer, stack: _Stack, kind: Any) -> bool:
     return _lex(lexer, "x\n", stack)[0][0][0] is kind
 
 
-def _without_newline(tokens: list[tuple[Any, str]]) -> list[tuple[Any, str]]:
-    return [(kind, text) for kind, whole in tokens if (text := whole.replace("\n", ""))]
-
-
 def _lex(lexer: RegexLexer, text: str, stack: _Stack) -> tuple[list[tuple[Any, str]], _Stack]:
     """RegexLexer.get_tokens_unprocessed, which gives back its stack too."""
     states = list(stack)
@@ -114,7 +109,10 @@ def _lex(lexer: RegexLexer, text: str, stack: _Stack) -> tuple[list[tuple[Any, s
         for match_at, action, new_state in lexer._tokens[states[-1]]:
             match = match_at(text, place)
             if match:
-                tokens += _acted(lexer, action, match)
+                if type(action) is _TokenType:
+                    tokens.append((action, match.group()))
+                elif action is not None:
+                    tokens += [(kind, text) for _, kind, text in action(lexer, match)]
                 place = match.end()
                 _move(states, new_state)
                 break
@@ -124,16 +122,6 @@ def _lex(lexer: RegexLexer, text: str, stack: _Stack) -> tuple[list[tuple[Any, s
             tokens.append((Error, text[place]))
             place += 1
     return tokens, tuple(states)
-
-
-def _acted(lexer: RegexLexer, action: Any, match: Any) -> Iterator[tuple[Any, str]]:
-    if action is None:
-        return
-    if type(action) is _TokenType:
-        yield action, match.group()
-        return
-    for _, kind, text in action(lexer, match):
-        yield kind, text
 
 
 def _move(states: list[str], new_state: Any) -> None:

@@ -8,8 +8,7 @@ from functools import cache
 from itertools import groupby
 from operator import itemgetter
 
-from rich.color import ColorSystem
-from rich.console import Console
+from rich.console import COLOR_SYSTEMS, Console
 from rich.style import Style
 from rich.theme import Theme
 
@@ -20,11 +19,6 @@ Span = tuple[str, Style]
 """A text and the style it stands in."""
 PLAIN = Style()
 
-_SYSTEMS = {
-    "standard": ColorSystem.STANDARD,
-    "256": ColorSystem.EIGHT_BIT,
-    "truecolor": ColorSystem.TRUECOLOR,
-}
 _THEME = Theme()
 _LEAST = 10
 """Columns that deep nesting leaves to the text."""
@@ -42,20 +36,17 @@ class AnsiRenderer:
     """Turns styled text into what the terminal understands; without colour into plain text."""
 
     def __init__(self, *, color: bool) -> None:
-        self._system: ColorSystem | None = None
-        if color:
-            # Rich reads TERM and COLORTERM.
-            name = Console(force_terminal=True, legacy_windows=False).color_system
-            self._system = _SYSTEMS.get(name or "")
+        # Rich reads TERM and COLORTERM.
+        name = Console(force_terminal=True, legacy_windows=False).color_system if color else None
+        self._system = COLOR_SYSTEMS.get(name or "")
 
     def render(self, spans: Iterable[Span]) -> str:
         """One line. Entities and links decode to characters that were never sent: escaped here."""
-        return "".join(
-            style.render(
-                escape_control("".join(text for text, _ in group)), color_system=self._system
-            )
-            for style, group in groupby(spans, itemgetter(1))
-        )
+        line = ""
+        for style, group in groupby(spans, itemgetter(1)):
+            text = escape_control("".join(text for text, _ in group))
+            line += style.render(text, color_system=self._system)
+        return line
 
 
 @dataclass
