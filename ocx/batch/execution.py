@@ -33,7 +33,7 @@ from ocx.config.settings import Settings
 from ocx.errors import OcxError, UsageError
 from ocx.keys.balance import Dated, keep_balance
 from ocx.keys.client import advise, open_endpoint
-from ocx.output.output_file import Target, report_target
+from ocx.output.output_file import OutputFile, report_file
 from ocx.output.results import write_json
 from ocx.process import stopping
 from ocx.runtime import Runtime
@@ -169,11 +169,11 @@ def _other_url(setup: Setup) -> UsageError | None:
 
 
 def execute(ctx: Runtime, setup: Setup) -> Summary:
-    """The whole run, told at its end. Raises what `send`, `prepared` and `report_target` do."""
+    """The whole run, told at its end. Raises what `send`, `prepared` and `report_file` do."""
     with ExitStack() as stack:
         # Opened before anything is sent: a report that cannot be written costs nothing.
         report, junit = (
-            stack.enter_context(report_target(ctx.terminal, name, flag)) if name else None
+            stack.enter_context(report_file(ctx.terminal, name, flag)) if name else None
             for name, flag in ((setup.report, "--report"), (setup.junit, "--junit"))
         )
         cases = TestCases(setup.name)
@@ -208,7 +208,7 @@ def _known_balance(ready: Prepared) -> Decimal | None:
         return None
 
 
-def _write_report(ctx: Runtime, target: Target, text: str) -> None:
+def _write_report(ctx: Runtime, target: OutputFile, text: str) -> None:
     """Raises OcxError if it cannot be written."""
     target.write(mask_keys(text, ctx.terminal.stderr.keys).encode("utf-8", "replace"))
     target.complete()

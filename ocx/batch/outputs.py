@@ -23,7 +23,7 @@ from ocx.batch.store import BatchFile, EndedRow, RowOutput
 from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import UsageError
 from ocx.output.answer_writers import Sink
-from ocx.output.output_file import is_device_name, open_target
+from ocx.output.output_file import is_device_name, open_output_file
 from ocx.output.results import escaped_json
 from ocx.terminal import Terminal
 from ocx.text import CONTROL
@@ -155,7 +155,7 @@ def open_output(
             if path is not None:
                 if out.resume:
                     raise UsageError(f"--resume goes on with a file, and {path} is none")
-                target = to = open_target(terminal, str(path))
+                target = to = open_output_file(terminal, str(path))
                 stack.callback(target.complete)
             kept = stack.enter_context(Journal(None)) if out.dedup else None
             to_person = path is None and terminal.stdout_tty

@@ -19,7 +19,7 @@ from ocx.output.answer_writers import (
     Sink,
     Writer,
 )
-from ocx.output.output_file import Target, open_target
+from ocx.output.output_file import OutputFile, open_output_file
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_output(run: Runtime, output: OutputOptions) -> Iterator[Target]:
+def open_output(run: Runtime, output: OutputOptions) -> Iterator[OutputFile]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
-    target = open_target(run.terminal, "-" if output.file is None else output.file)
+    target = open_output_file(run.terminal, "-" if output.file is None else output.file)
     try:
         yield target
     except BaseException:
@@ -43,7 +43,7 @@ def open_output(run: Runtime, output: OutputOptions) -> Iterator[Target]:
 
 @contextmanager
 def sink_with_spinner(
-    run: Runtime, options: ChatOptions, client: Client, model: str, target: Target
+    run: Runtime, options: ChatOptions, client: Client, model: str, target: OutputFile
 ) -> Iterator[DeltaSink]:
     """What delivers the answer of a call that is made inside; a person sees what is waited for."""
     delivery = JsonDelivery if run.json else TextDelivery

@@ -37,7 +37,7 @@ from ocx.output.balance_formats import (
 )
 from ocx.output.environment import append, command
 from ocx.output.figures import bars, day_text, now
-from ocx.output.output_file import is_device_name, open_target
+from ocx.output.output_file import is_device_name, open_output_file
 from ocx.output.results import failure_json, json_text, write_failure
 from ocx.output.table import Cell, Column, write_table
 from ocx.runtime import Runtime
@@ -106,7 +106,7 @@ def deliver(run: Runtime, data: bytes, output: str | None) -> None:
         except OSError as error:
             raise OcxError(f"cannot write {output}: {error.strerror}") from error
     else:
-        target = open_target(run.terminal, output)
+        target = open_output_file(run.terminal, output)
         target.write(data)
         target.complete()
 

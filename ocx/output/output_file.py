@@ -24,7 +24,7 @@ from ocx.files import (
 from ocx.terminal import Output, Terminal
 
 
-class Target:
+class OutputFile:
     """A file being written; `complete()` gives it its name, `abandon()` keeps what arrived."""
 
     def __init__(
@@ -33,20 +33,15 @@ class Target:
         partial: Path | None = None,
         final: Path | None = None,
         *,
-        ours: bool = True,
+        is_stdout: bool = False,
     ) -> None:
         self._output = output
-        self._ours = ours
-        self.is_stdout = not ours
+        self.is_stdout = is_stdout
         self._partial = partial
         self._final = final
         # Not methods around them: a stream calls them once a token.
         self.write = output.write
         self.flush = output.flush
-
-    def _close(self) -> None:
-        if self._ours:
-            self._output.close()
 
     def complete(self) -> None:
         """The answer is whole: rename over the target.
@@ -55,7 +50,7 @@ class Target:
             OcxError: it cannot be written.
         """
         if self._partial is None or self._final is None:
-            self._close()
+            self.close()
             return
         fd = self._output.fileno()
         try:
@@ -72,7 +67,7 @@ class Target:
                 hint=f"the answer is in {self._partial}" if kept else None,
             ) from error
         finally:
-            self._close()
+            self.close()
             self._partial = None
 
     def abandon(self) -> str | None:
@@ -81,21 +76,22 @@ class Target:
         Nothing is done to one that was completed.
         """
         try:
-            return None if self._partial is None else self._kept(self._partial)
-        finally:
-            self._close()
-
-    def _kept(self, partial: Path) -> str | None:
-        fd = self._output.fileno()
-        if not is_at(fd, partial):
+            fd = self._output.fileno() if self._partial else -1
+            if self._partial is None or not is_at(fd, self._partial):
+                return None
+            if os.fstat(fd).st_size:
+                return str(self._partial)
+            self._partial.unlink(missing_ok=True)
             return None
-        if os.fstat(fd).st_size:
-            return str(partial)
-        partial.unlink(missing_ok=True)
-        return None
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if not self.is_stdout:
+            self._output.close()
 
 
-def open_target(terminal: Terminal, name: str, flag: str = "-o") -> Target:
+def open_output_file(terminal: Terminal, name: str, flag: str = "-o") -> OutputFile:
     """Open the file of a flag before anything is sent, so that a bad name costs nothing.
 
     Raises:
@@ -103,7 +99,7 @@ def open_target(terminal: Terminal, name: str, flag: str = "-o") -> Target:
         OcxError: it cannot be written.
     """
     if name == "-":
-        return Target(terminal.stdout, ours=False)
+        return OutputFile(terminal.stdout, is_stdout=True)
     if not name:
         raise UsageError(f"{flag} needs a file name")
     try:
@@ -117,16 +113,16 @@ def open_target(terminal: Terminal, name: str, flag: str = "-o") -> Target:
 
 
 @contextmanager
-def report_target(terminal: Terminal, name: str, flag: str = "--report") -> Iterator[Target]:
+def report_file(terminal: Terminal, name: str, flag: str = "--report") -> Iterator[OutputFile]:
     """The file of --report (or `flag`), to be completed inside; removed if it is not.
 
     Raises:
-        UsageError: its folder does not exist, or as `open_target` does.
+        UsageError: its folder does not exist, or as `open_output_file` does.
         OcxError: it cannot be written.
     """
     if not is_device_name(name) and not Path(name).parent.is_dir():
         raise UsageError(f"{flag}: there is no folder {Path(name).parent}")
-    target = open_target(terminal, name, flag)
+    target = open_output_file(terminal, name, flag)
     try:
         yield target
     except BaseException:
@@ -135,22 +131,29 @@ def report_target(terminal: Terminal, name: str, flag: str = "--report") -> Iter
         raise
 
 
-def _open(name: str, flag: str) -> Target:
+def _open(name: str, flag: str) -> OutputFile:
     # Before symlinks are resolved: /dev/fd/N and /dev/stdout are links into what is open.
     if is_device_name(name):
-        return Target(_output(name, os.O_WRONLY | os.O_APPEND))
+        return OutputFile(_device(name, os.O_WRONLY | os.O_APPEND))
     final = Path(os.path.realpath(name))
-    mode = _mode(final)
-    if mode is not None and stat.S_ISDIR(mode):
+    try:
+        mode = final.stat().st_mode
+    except FileNotFoundError:
+        mode = 0
+    if stat.S_ISDIR(mode):
         raise UsageError(f"{flag} {name} is a folder", hint="name a file in it")
-    if mode is not None and not stat.S_ISREG(mode):
-        return Target(_output(str(final), os.O_WRONLY))
+    if mode and not stat.S_ISREG(mode):
+        return OutputFile(_device(str(final), os.O_WRONLY))
     _refuse_batch(final)
     partial = final.with_name(final.name + ".partial")
-    output = _opened(open_partial(partial), str(partial))
-    if mode is not None:
+    output = Output(os.fdopen(open_partial(partial), "wb", buffering=0), str(partial))
+    if mode:
         set_mode(output.fileno(), stat.S_IMODE(mode))
-    return Target(output, partial, final)
+    return OutputFile(output, partial, final)
+
+
+def _device(path: str, flags: int) -> Output:
+    return Output(os.fdopen(os.open(path, flags | os.O_CLOEXEC), "wb", buffering=0), path)
 
 
 def is_device_name(name: str) -> bool:
@@ -170,18 +173,3 @@ def _refuse_batch(final: Path) -> None:
             lock(fd, final)
         finally:
             os.close(fd)
-
-
-def _output(path: str, flags: int) -> Output:
-    return _opened(os.open(path, flags | os.O_CLOEXEC, 0o666), path)
-
-
-def _opened(fd: int, path: str) -> Output:
-    return Output(os.fdopen(fd, "wb", buffering=0), path)
-
-
-def _mode(path: Path) -> int | None:
-    try:
-        return path.stat().st_mode
-    except FileNotFoundError:
-        return None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocx.errors import OcxError, UsageError
-from ocx.output.output_file import open_target, report_target
+from ocx.output.output_file import open_output_file, report_file
 from ocx.terminal import Output, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
@@ -25,7 +25,7 @@ def terminal(raw: MemoryRaw) -> Terminal:
 
 def test_is_partial_until_complete(terminal: Terminal, tmp_path: Path) -> None:
     name = tmp_path / "answer"
-    target = open_target(terminal, str(name))
+    target = open_output_file(terminal, str(name))
     target.write(b"hi")
     assert not name.exists()
     assert (tmp_path / "answer.partial").read_bytes() == b"hi"
@@ -37,14 +37,14 @@ def test_is_partial_until_complete(terminal: Terminal, tmp_path: Path) -> None:
 def test_abandoned_keeps_what_arrived_and_the_old_file(terminal: Terminal, tmp_path: Path) -> None:
     name = tmp_path / "answer"
     name.write_text("old")
-    target = open_target(terminal, str(name))
+    target = open_output_file(terminal, str(name))
     target.write(b"half")
     assert target.abandon() == str(name) + ".partial"
     assert name.read_text() == "old"
 
 
 def test_abandoned_empty_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
-    assert open_target(terminal, str(tmp_path / "answer")).abandon() is None
+    assert open_output_file(terminal, str(tmp_path / "answer")).abandon() is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -53,7 +53,7 @@ def test_a_symlink_stays_one_and_the_mode_stays(terminal: Terminal, tmp_path: Pa
     real.write_text("old")
     real.chmod(0o640)
     link.symlink_to(real)
-    target = open_target(terminal, str(link))
+    target = open_output_file(terminal, str(link))
     target.write(b"new")
     target.complete()
     assert link.is_symlink()
@@ -66,12 +66,12 @@ def test_a_planted_link_at_the_partial_name_is_refused(terminal: Terminal, tmp_p
     victim.write_text("precious")
     (tmp_path / "answer.partial").symlink_to(victim)
     with pytest.raises(OcxError):
-        open_target(terminal, str(tmp_path / "answer"))
+        open_output_file(terminal, str(tmp_path / "answer"))
     assert victim.read_text() == "precious"
 
 
 def test_a_device_is_written_and_stays_one(terminal: Terminal) -> None:
-    target = open_target(terminal, "/dev/null")
+    target = open_output_file(terminal, "/dev/null")
     target.write(b"x")
     target.complete()
     assert target.abandon() is None
@@ -82,7 +82,7 @@ def test_a_fifo_is_written(terminal: Terminal, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    target = open_target(terminal, str(fifo))
+    target = open_output_file(terminal, str(fifo))
     target.write(b"through")
     target.complete()
     assert os.read(reader, 20) == b"through"
@@ -90,23 +90,23 @@ def test_a_fifo_is_written(terminal: Terminal, tmp_path: Path) -> None:
 
 
 def test_dash_is_stdout(terminal: Terminal, raw: MemoryRaw) -> None:
-    open_target(terminal, "-").write(b"x")
+    open_output_file(terminal, "-").write(b"x")
     assert raw.writes == [b"x"]
 
 
 def test_a_folder_or_nothing_is_a_usage_error(terminal: Terminal, tmp_path: Path) -> None:
     for name in (str(tmp_path), ""):
         with pytest.raises(UsageError):
-            open_target(terminal, name)
+            open_output_file(terminal, name)
 
 
 def test_a_missing_folder_fails_before_anything_is_sent(terminal: Terminal, tmp_path: Path) -> None:
     with pytest.raises(OcxError, match="No such file"):
-        open_target(terminal, str(tmp_path / "none" / "answer"))
+        open_output_file(terminal, str(tmp_path / "none" / "answer"))
 
 
 def test_a_lost_folder_says_where_the_answer_is(terminal: Terminal, tmp_path: Path) -> None:
-    target = open_target(terminal, str(tmp_path / "answer"))
+    target = open_output_file(terminal, str(tmp_path / "answer"))
     target.write(b"x")
     (tmp_path / "answer").mkdir()
     (tmp_path / "answer" / "in the way").touch()
@@ -123,9 +123,9 @@ def test_the_second_writer_is_told_and_a_lock_of_flock_1_is_not_ours(
     name.write_text("old")
     with name.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        first = open_target(terminal, str(name))
+        first = open_output_file(terminal, str(name))
         with pytest.raises(UsageError, match="another ocx is writing"):
-            open_target(terminal, str(name))
+            open_output_file(terminal, str(name))
         first.write(b"new")
         first.complete()
     assert name.read_text() == "new"
@@ -135,7 +135,7 @@ def test_a_partial_that_was_replaced_by_anothers_is_not_renamed(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     name, partial = tmp_path / "answer", tmp_path / "answer.partial"
-    target = open_target(terminal, str(name))
+    target = open_output_file(terminal, str(name))
     target.write(b"ours")
     partial.unlink()
     partial.write_text("theirs")
@@ -145,7 +145,7 @@ def test_a_partial_that_was_replaced_by_anothers_is_not_renamed(
 
 
 def test_abandoned_after_somebody_removed_the_partial(terminal: Terminal, tmp_path: Path) -> None:
-    target = open_target(terminal, str(tmp_path / "answer"))
+    target = open_output_file(terminal, str(tmp_path / "answer"))
     target.write(b"half")
     (tmp_path / "answer.partial").unlink()
     assert target.abandon() is None
@@ -153,7 +153,7 @@ def test_abandoned_after_somebody_removed_the_partial(terminal: Terminal, tmp_pa
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
-    with pytest.raises(OcxError), report_target(terminal, str(tmp_path / "r.json")) as target:
+    with pytest.raises(OcxError), report_file(terminal, str(tmp_path / "r.json")) as target:
         target.write(b"half a rep")
         raise OcxError("the disk is full")
     assert list(tmp_path.iterdir()) == []
