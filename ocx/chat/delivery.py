@@ -51,8 +51,9 @@ def sink_with_spinner(
     if run.animates:
         from ocx.output.live_stderr import answer_of, spinning  # threads, only if somebody looks
 
-        with spinning(run, answer_of(client, model)) as spinner:
-            yield delivery(run, options, target, spinner)
+        sink = delivery(run, options, target)
+        with spinning(run, answer_of(client, model)) as sink.spinner:
+            yield sink
     elif output.reasoning == "show" or (run.terminal.stdout_tty and output.to_stdout):
         # Two streams that keep their order; or somebody looks.
         yield delivery(run, options, target)
@@ -64,27 +65,26 @@ def sink_with_spinner(
 
 
 class _Delivery(DeltaSink):
-    """Both ways have this in common.
+    """What both ways have in common.
 
-    Args:
+    Attributes:
         spinner: what a person sees until something is written.
     """
 
-    def __init__(
-        self, run: Runtime, options: ChatOptions, target: Sink, spinner: Spinner | None = None
-    ) -> None:
+    spinner: Spinner | None = None
+
+    def __init__(self, run: Runtime, options: ChatOptions, target: Sink) -> None:
         self._run = run
         self._output = options.output
         self._fails_on_length = options.checks.fail_on_length
         self._need_text = options.checks.need_text
         self._target = target
         self._to_person = run.terminal.stdout_tty and options.output.to_stdout
-        self._spinner = spinner
 
     def _stop_spinner(self) -> None:
-        if self._spinner is not None:
-            self._spinner.stop()
-        self._spinner = None
+        if self.spinner is not None:
+            self.spinner.stop()
+        self.spinner = None
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
         self._target.flush()
@@ -120,10 +120,8 @@ class _Delivery(DeltaSink):
 class TextDelivery(_Delivery):
     """The text as it comes; reasoning on stderr; tool calls without a text as JSON."""
 
-    def __init__(
-        self, run: Runtime, options: ChatOptions, target: Sink, spinner: Spinner | None = None
-    ) -> None:
-        super().__init__(run, options, target, spinner)
+    def __init__(self, run: Runtime, options: ChatOptions, target: Sink) -> None:
+        super().__init__(run, options, target)
         terminal = run.terminal
         self._reasoning = None
         if options.output.reasoning == "show" and not run.quiet:
@@ -164,8 +162,8 @@ class TextDelivery(_Delivery):
             spinner.update(elapsed(doing))
 
     def write(self, deltas: Sequence[Delta]) -> None:
-        if self._spinner is not None:
-            self._watch(deltas, self._spinner)
+        if self.spinner is not None:
+            self._watch(deltas, self.spinner)
         reasoning = self._reasoning
         if reasoning:
             reasoning.write("".join([delta.reasoning for delta in deltas]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ocx.api.usage import Cost, cost_by_balance, cost_in_answer, unknown
+from ocx.api.usage import Cost, cost_by_balance, cost_in_answer
 from ocx.chat.credits import Price, prices_of
 
 PRICE = Price(Decimal(5), Decimal(15))
@@ -122,8 +122,3 @@ def test_cost_by_balance(
     assert cost.source == ("balance" if credits else "unknown")
     assert not cost.exact
     assert (reason or "") in (cost.reason or "")
-
-
-def test_only_the_answer_is_exact() -> None:
-    assert Cost(Decimal(1), "response").exact
-    assert unknown("why") == Cost(None, "unknown", "why")

@@ -55,22 +55,6 @@ def test_what_excludes_each_other(group: OptionGroup, json: bool, says: str) -> 
         group.check(json=json)
 
 
-@pytest.mark.parametrize(
-    ("group", "json"),
-    [
-        *((group(), json) for group in GROUPS for json in (True, False)),
-        (AnswerChecks(schema="a", schema_retries=3, fail_on_length=True), False),
-        (AnswerChecks(fail_on_length=True), True),
-        (ConversationOptions(named="a", log=True), True),
-        (PreviewOptions(dry_run=True, snippet="curl"), False),
-        (PreviewOptions(save_template="a"), True),
-        (OutputOptions(file="out", stream=False, usage=True, reasoning="show"), True),
-    ],
-)
-def test_what_goes_together(group: OptionGroup, json: bool) -> None:
-    group.check(json=json)
-
-
 def test_an_empty_value_is_a_value() -> None:
     """`--min-balance "$MIN"` where MIN is not set lifts no limit."""
     assert CreditLimits(min_balance="").given

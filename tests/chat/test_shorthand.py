@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.chat.schema import Schema, is_strict
+from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.errors import InvalidAnswerError, UsageError
 
@@ -106,13 +106,6 @@ def test_brackets_are_a_list_of_objects() -> None:
     assert schema == {"type": "array", "items": from_shorthand("name, age int")}
     assert Schema(schema).response_format()["json_schema"]["strict"] is False
     assert from_shorthand("[tags str[]]")["items"] == from_shorthand("tags str[]")
-
-
-@pytest.mark.parametrize("text", ["name, age int", "a str[]", "x: y", "a\nb int: c, d"])
-def test_every_short_form_is_a_strict_schema(text: str) -> None:
-    """OpenAI's structured outputs accept it with strict: true."""
-    assert is_strict(from_shorthand(text))
-    assert Schema(from_shorthand(text)).response_format()["json_schema"]["strict"] is True
 
 
 @pytest.mark.parametrize(

@@ -26,16 +26,14 @@ from tests.mutants.changes import Change, changes
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "mutants"
-PACKAGES = ("api", "config", "serve", "answer", "prompt", "history", "call")
-UNIT = [f"tests/{name}" for name in (*PACKAGES, "keyring", "batch", "commands", "output")]
+PACKAGES = ("api", "chat", "config", "history", "serve")
+UNIT = [f"tests/{name}" for name in (*PACKAGES, "keys", "batch", "commands", "output")]
 END_TO_END = {
     "api": ["tests/e2e/test_outcomes.py", "tests/e2e/test_secrecy.py", "tests/e2e/test_streams.py"],
     "config": ["tests/commands/test_config.py", "tests/e2e/test_program.py"],
     "serve": ["tests/commands/test_serve.py", "tests/e2e/test_tapes.py"],
-    "answer": ["tests/e2e/test_depth.py", "tests/e2e/test_answers.py"],
-    "prompt": ["tests/e2e/test_depth.py", "tests/e2e/test_program.py"],
     "history": ["tests/e2e/test_history.py", "tests/history"],
-    "call": [
+    "chat": [
         "tests/e2e/test_answers.py", "tests/e2e/test_depth.py", "tests/e2e/test_outcomes.py",
         "tests/e2e/test_history.py", "tests/e2e/test_waiting.py", "tests/commands/test_balance.py",
         "tests/e2e/test_program.py", "tests/e2e/test_streams.py",
