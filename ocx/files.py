@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ocx.errors import OcxWarning
@@ -48,9 +48,11 @@ def atomic_write(
     temporary = target.with_name(f".{target.name}.new")
     with os.fdopen(_open_soon(temporary, 0o666 if mode is None else mode), "wb") as file:
         try:
-            kept = mode if mode is not None else _mode(target)
-            if kept is not None:
-                set_mode(file.fileno(), kept)
+            if mode is None:
+                with suppress(FileNotFoundError):
+                    mode = target.stat().st_mode & 0o777
+            if mode is not None:
+                set_mode(file.fileno(), mode)
             if private and os.fstat(file.fileno()).st_mode & 0o077:
                 raise OpenToOthers(errno.EPERM, "others could read it")
             file.write(data)
@@ -63,10 +65,10 @@ def atomic_write(
     _sync_folder(target.parent)
 
 
-def set_mode(fd: int, mode: int) -> None:
-    """Change the mode of an open file, if its file system has modes."""
+def set_mode(file: int | Path, mode: int) -> None:
+    """Change the mode of a file, by its descriptor or its path, if its file system has modes."""
     try:
-        os.fchmod(fd, mode)
+        os.chmod(file, mode)  # noqa: PTH101 - descriptors too
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
@@ -77,11 +79,9 @@ def sync(fd: int) -> None:
     if sys.platform == "darwin":
         import fcntl
 
-        try:
+        with suppress(OSError):  # not every file system there has it
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
             return
-        except OSError:  # not every file system there has it
-            pass
     os.fsync(fd)
 
 
@@ -95,7 +95,6 @@ def open_partial(path: Path, mode: int = 0o666) -> int:
         BlockingIOError: another process is writing it.
         OSError: it cannot be opened, or is no plain file of this user.
     """
-
     while True:
         fd = open_beside(path, os.O_RDWR, mode)
         try:
@@ -130,7 +129,6 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         BlockingIOError: another process holds it, and that is not to be waited for.
         OSError: the lock file cannot be made.
     """
-
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.lock")
     fd = open_beside(beside, os.O_RDWR)
@@ -242,11 +240,7 @@ def can_write(folder: Path, name: str) -> bool:
 def _close_to_others(path: Path) -> None:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
-        try:
-            path.chmod(mode & 0o700)
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                raise
+        set_mode(path, mode & 0o700)
 
 
 def _open_soon(path: Path, mode: int) -> int:
@@ -261,25 +255,15 @@ def _open_soon(path: Path, mode: int) -> int:
             time.sleep(_PAUSE)
 
 
-def _mode(path: Path) -> int | None:
-    try:
-        return path.stat().st_mode & 0o777
-    except FileNotFoundError:
-        return None
-
-
 def _sync_folder(folder: Path) -> None:
     """Make the new name last through a power cut, if the file system can."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # a folder that can be written but not listed
         return
-    try:
+    with suppress(OSError):  # some network file systems cannot
         os.fsync(fd)
-    except OSError:  # some network file systems cannot
-        pass
-    finally:
-        os.close(fd)
+    os.close(fd)
 
 
 _HELD = {errno.EWOULDBLOCK, errno.EACCES}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
-from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError
+from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError, os_errors_as
 from ocx.secret import Secret, StreamMask, mask_all
 from ocx.text import escape_control
 
@@ -238,7 +238,7 @@ class Terminal:
         """
         pieces: list[bytes] = []
         began = time.monotonic()
-        try:
+        with os_errors_as(UsageError, "cannot read stdin"):
             while self.stdin is not None:
                 # Not read(), and no call that waits for long: a signal just before it would wait
                 # for the next byte.
@@ -253,8 +253,6 @@ class Terminal:
                 if not piece:
                     break
                 pieces.append(piece)
-        except OSError as error:
-            raise UsageError(f"cannot read stdin: {error.strerror}") from error
         return b"".join(pieces)
 
     def wait_for_stdin(self, seconds: float) -> bool:

@@ -62,7 +62,7 @@ def test_symlinks_are_followed(tmp_path: Path) -> None:
     assert names(tmp_path / "dots") == ["real"]
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace", "fchmod"])
+@pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
 def test_a_failure_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from ocx.errors import OcxError, UsageError
+from ocx.errors import OcxError, UsageError, os_errors_as
 from ocx.files import is_at, lock, open_beside, set_mode, sync
 
 _HEADER = b"ocx batch journal 1, output "
@@ -234,14 +234,10 @@ def _note(sign: bytes, key: int) -> bytes:
 
 
 def _temporary() -> tuple[int, str]:
-    try:
+    hint = "TMPDIR names a folder for temporary files"
+    with os_errors_as(OcxError, "no temporary file for --dedup", hint=hint):
         fd, name = tempfile.mkstemp()
         os.unlink(name)  # noqa: PTH108 - beside the other calls of os
-    except OSError as error:
-        raise OcxError(
-            f"no temporary file for --dedup: {error.strerror or error}",
-            hint="TMPDIR names a folder for temporary files",
-        ) from error
     return fd, name
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ocx.batch.batch_row import read_output
 from ocx.batch.finished_rows import FinishedRows
 from ocx.batch.row import BadRow, Row
-from ocx.errors import PartialError, UsageError
+from ocx.errors import PartialError, UsageError, os_errors_as
 
 MOST_NAMED = 10
 
@@ -102,12 +102,10 @@ class Verification:
         )
 
     def _read(self, path: Path) -> None:
-        try:
+        with os_errors_as(UsageError, f"cannot read {path}"):
             for line in read_output(path):
                 if self._finished.get(line.row.id) is not None:
                     self.doubled.add(line.row.id)
                 self._finished.add(line.row)
                 if line.row.unknown_reason is not None:
                     self.unknown_reasons[line.row.unknown_reason] += 1
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from None

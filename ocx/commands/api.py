@@ -11,7 +11,7 @@ from ocx.api.types import CHAT_TIMEOUT
 from ocx.chat.parameters import parse_fields
 from ocx.cli.options import Option, Text, Texts, option
 from ocx.commands import print_json
-from ocx.errors import UsageError
+from ocx.errors import UsageError, os_errors_as
 from ocx.jsontext import compact
 from ocx.keys.client import open_client
 from ocx.runtime import Runtime
@@ -74,10 +74,8 @@ def _read(run: Runtime, name: str) -> bytes:
         if run.flags.get("key_file") == "-":
             raise UsageError("stdin is claimed twice: --input - and --key-file -")
         return run.read_stdin()
-    try:
+    with os_errors_as(UsageError, f"cannot read {name}"):
         return Path(name).read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}") from error
 
 
 def _print(run: Runtime, reply: Reply, include: bool) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ocx.config.paths import Env, credentials_file, default_credentials_file
 from ocx.config.values import check_name
-from ocx.errors import AuthError, ConfigError, out_of_reach
+from ocx.errors import AuthError, ConfigError, os_errors_as, out_of_reach
 from ocx.owners import NO_MODES, check_folder, is_ours, is_out_of_reach, keeps_modes
 from ocx.secret import Secret
 from ocx.text import nearest
@@ -35,19 +35,17 @@ def run_key_command(command: Sequence[str], source: str, env: Env) -> bytes:
         ConfigError: it cannot start, fails, or takes more than a minute.
     """
     try:
-        done = subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env=dict(env),
-            timeout=SECONDS,
-            check=False,
-        )
+        with os_errors_as(ConfigError, f"{source} cannot run {command[0]}"):
+            done = subprocess.run(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                env=dict(env),
+                timeout=SECONDS,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         raise ConfigError(f"{source} did not end within {SECONDS} s") from None
-    except OSError as error:
-        reason = error.strerror or error
-        raise ConfigError(f"{source} cannot run {command[0]}: {reason}") from error
     if done.returncode != 0:
         ended = f"ended with status {done.returncode}"
         if done.returncode < 0:

@@ -16,7 +16,7 @@ from ocx.config.paths import env_name
 from ocx.config.profiles import choose_profile, load
 from ocx.config.schema import DEFAULT_PROFILE, SANDBOX
 from ocx.config.settings import Settings
-from ocx.errors import BelowError, OcxError, OutputClosed
+from ocx.errors import BelowError, OcxError, OutputClosed, os_errors_as
 from ocx.files import atomic_write
 from ocx.output.balance_formats import (
     METRIC,
@@ -101,10 +101,8 @@ def deliver(run: Runtime, data: bytes, output: str | None) -> None:
     if output is None:
         run.terminal.stdout.write(data)
     elif _is_replaced(output):
-        try:
+        with os_errors_as(OcxError, f"cannot write {output}"):
             atomic_write(Path(output), data)
-        except OSError as error:
-            raise OcxError(f"cannot write {output}: {error.strerror}") from error
     else:
         target = open_output_file(run.terminal, output)
         target.write(data)

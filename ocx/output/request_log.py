@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ocx.errors import OcxError, OutputClosed
+from ocx.errors import OcxError, OutputClosed, os_errors_as
 from ocx.jsontext import compact
 from ocx.runtime import Runtime
 from ocx.secret import Secret
@@ -91,10 +91,8 @@ class RequestLog:
             line = text_line(exchange) if self._as_text else json_line(exchange)
             self._terminal.print(line)
         if self._file is not None:
-            try:
+            with os_errors_as(OcxError, "cannot write the log"):
                 os.write(self._file, json_line(exchange).encode() + b"\n")
-            except OSError as error:
-                raise OcxError(f"cannot write the log: {error.strerror}") from error
 
     def listening(self, url: str, key: Secret) -> None:
         """Say where the server is; the key only to a person, who pastes it."""
@@ -159,7 +157,5 @@ class RequestLog:
 
 
 def _append(path: Path) -> int:
-    try:
+    with os_errors_as(OcxError, f"cannot write the log {path}"):
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise OcxError(f"cannot write the log {path}: {error.strerror}") from error
