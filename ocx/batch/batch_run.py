@@ -14,14 +14,13 @@ from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import DRAIN, RunLimits, Task
 from ocx.batch.engine import RECHECK, Engine, FeedItem
-from ocx.batch.finished_rows import FinishedRow, FinishedRows, Retry, id_key
-from ocx.batch.input import ChangedInputError, Decide, RowStream
+from ocx.batch.finished_rows import FinishedRow, Retry, id_key
+from ocx.batch.input import ChangedInputError, RowStream
 from ocx.batch.progress import duration
 from ocx.batch.result import MAYBE_PAID, Result
 from ocx.batch.row import BadRow, Row, hash_request
 from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
-from ocx.batch.waiting import SOURCE as DEDUP
 from ocx.batch.waiting import Dedup
 from ocx.chat.credits import max_completion_tokens
 from ocx.errors import OcxError
@@ -34,7 +33,7 @@ _MOST_FOLLOWERS = 1024
 _LIMITS = {"max_tokens", "max_completion_tokens"}
 
 Take = Callable[[Sequence[Result]], object]
-OnSkip = Callable[[Row | BadRow, FinishedRow | None], object]
+OnSkip = Callable[[Row | BadRow, FinishedRow], object]
 
 
 @dataclass
@@ -70,9 +69,6 @@ class BatchRun:
     before: Scheduler | None = None
 
     def __post_init__(self) -> None:
-        finished = self.output.finished
-        self._finished_before = finished if len(finished) else None
-        self._decide = decider(self._finished_before, self.base_url, self.retry)
         self._dedup = Dedup(self.output.answer_to) if self.dedup else None
         self._maybe_paid = self.output.maybe_paid
         self.scheduler = Scheduler(self.limits, self.before)
@@ -121,7 +117,6 @@ class BatchRun:
                 self._take(self.output.rest())
             finally:
                 self._count(self.clock() - began)
-        self._finished_before = self._decide = None  # their memory may be needed
         whole = self.summary.stop is None and not self.summary.unsent
         self.output.finish(whole=whole, complete=whole and not self.summary.exit_code())
         return self.summary
@@ -169,34 +164,34 @@ class BatchRun:
         """The rows that an earlier run has not finished."""
         skipped = 0
         for row in self.rows:
-            if row is None or self._decide is None or self._finished_before is None:
+            earlier = self.output.finished.get(row.id) if row is not None else None
+            if row is None or earlier is None:
                 yield row
                 continue
-            decision, state = self._decide(row), self._finished_before.get(row.id)
+            decision = self.output.finished.decide(row, self.base_url, self.retry)
             if decision == "changed":
                 raise ChangedInputError(
                     f"line {row.line}: {row.id!r} was answered for another request"
                 )
             if decision == "send":
-                self._maybe_paid += state is not None and state.kind in MAYBE_PAID
+                self._maybe_paid += earlier.kind in MAYBE_PAID
                 yield row
                 continue
             self.output.skip(row)
-            self.summary.skip(state)
+            self.summary.skip(earlier)
             if self.on_skip is not None:
-                self.on_skip(row, state)
+                self.on_skip(row, earlier)
             skipped += 1
             if skipped % _SKIPPED_AT_ONCE == 0:
                 yield RECHECK
 
     def _task(self, row: Row) -> FeedItem:
         sha256, size = hash_request(row, self.base_url)
-        if self._dedup is not None and row.expect is None:  # equal rows may expect different things
-            claimed = self._dedup.claim(row, sha256)
-            if isinstance(claimed, Result):
-                return claimed
-            if not claimed:
-                return RECHECK
+        claimed = self._dedup.claim(row, sha256) if self._dedup is not None else True
+        if not isinstance(claimed, bool):
+            return claimed
+        if not claimed:
+            return RECHECK
         tokens = estimated_tokens(size)  # of the row, which is in bytes already
         if _LIMITS & row.body.keys():  # what it allows itself counts against limits of tokens
             tokens += max_completion_tokens(row.body)
@@ -204,22 +199,16 @@ class BatchRun:
 
     def _unanswered(self, row: Row) -> int:
         """How often earlier runs sent it and got no answer, or one that may be charged again."""
-        before = self._finished_before.get(row.id) if self._finished_before is not None else None
+        before = self.output.finished.get(row.id)
         failed = before is not None and before.kind in MAYBE_PAID
         return failed + self.output.unanswered.get(id_key(row.id), 0)
 
     def _finished(self, results: Sequence[Result]) -> None:
         if self._dedup is not None:
-            results = [row for result in results for row in self._with_followers(result)]
+            results = [row for result in results for row in self._dedup.finished(result)]
         for result in results:
             self.summary.add(result)
         self._take(self.output.append(results))
-
-    def _with_followers(self, result: Result) -> Iterator[Result]:
-        yield result
-        expects = isinstance(result.row, Row) and result.row.expect is not None
-        if self._dedup is not None and result.credits_source != DEDUP and not expects:
-            yield from self._dedup.finished(result)
 
     def _count(self, seconds: float) -> None:
         """Fill in what the summary says of the whole."""
@@ -236,12 +225,3 @@ class BatchRun:
             summary.unsent = max(0, summary.total - summary.skipped - finished)
         else:
             summary.unsent = scheduler.unsent + (self._dedup.waiting if self._dedup else 0)
-
-
-def decider(finished: FinishedRows | None, base_url: str, retry: Retry) -> Decide | None:
-    """What is to be done with a row, given what is in the output; None if nothing is."""
-    if finished is None or not len(finished):
-        return None
-    return lambda row: finished.decide(
-        row, hash_request(row, base_url)[0] if isinstance(row, Row) else "", retry
-    )

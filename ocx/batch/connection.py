@@ -50,7 +50,6 @@ class Connection:
         endpoint: Endpoint,
         checks: AnswerChecks | None = None,
         schema: Schema | None = None,
-        *,
         balance_path: str | None = None,
         balance_scale: Decimal | None = None,
         readings: list[Dated] | None = None,

@@ -10,15 +10,15 @@ from typing import Any, cast
 from ocx.batch.batch_row import as_number
 from ocx.batch.connection import Connection
 from ocx.batch.control.budget import BudgetLimits
-from ocx.batch.execution import Setup, prepared, raise_ending, send
+from ocx.batch.execution import prepared, raise_ending, send
 from ocx.batch.input import FileInput
 from ocx.batch.progress import amount
 from ocx.batch.result import Result
 from ocx.batch.row import Row
+from ocx.batch.setup import Setup
 from ocx.chat.credits import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.errors import BelowError
 from ocx.output.results import write_json
-from ocx.runtime import Runtime
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Estimate:
         ]
 
 
-def estimate(ctx: Runtime, setup: Setup) -> None:
+def estimate(setup: Setup) -> None:
     """Print the estimate; send nothing but the rows of --sample.
 
     Args:
@@ -97,13 +97,14 @@ def estimate(ctx: Runtime, setup: Setup) -> None:
     Raises:
         BelowError: the budget does not hold it.
     """
-    given, budget = cast(FileInput, setup.input), setup.limits.budget
+    ctx, given, budget = setup.ctx, cast(FileInput, setup.input), setup.limits.budget
     found, summary = Estimate(), None
     whole = replace(given, selection=replace(given.selection, sample=None))
-    with prepared(ctx, replace(setup, input=whole), lambda row: found.add(row, budget)) as ready:
+    with prepared(replace(setup, input=whole), lambda row: found.add(row, budget)) as ready:
         if given.selection.sample is not None:  # with -o its rows are done, and not sent again
             results: list[Result] = []
-            summary = send(ctx, setup, replace(ready, plan=given.plan()), results.extend)
+            sample = replace(ready, setup=setup, plan=given.plan())
+            summary = send(sample, results.extend)
             found.measure(results)
         balance = ready.ask(Connection.balance) if budget.min_balance is not None else None
     if summary is not None:

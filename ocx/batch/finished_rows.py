@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ocx.batch.result import OK
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import BadRow, Row, hash_request
 from ocx.errors import ERRORS
 
 Retry = Literal["retryable", "all", "none"]
@@ -166,11 +166,12 @@ class FinishedRows:
         first = self._starts.get(key)
         return None if first is None else self.replaced.get(first, first)
 
-    def decide(self, row: Row | BadRow, sha256: str, retry: Retry) -> Decision:
+    def decide(self, row: Row | BadRow, base_url: str, retry: Retry) -> Decision:
         """Whether a row is sent. `changed`: it was answered, but for another request."""
         found = self._rows.get(id_key(row.id))
         if not found:
             return "send"
+        sha256 = hash_request(row, base_url)[0] if isinstance(row, Row) else ""
         held, asked = found & _HASH, _shortened(sha256)
         same = not held or not asked or held == asked
         if _kind(found) == OK:

@@ -174,11 +174,10 @@ class TestCases:
                 case = _Case(row.id, result.seconds, result.kind, message, text)
                 self._cases.append(case)
 
-    def skipped(self, row: Row | BadRow, state: FinishedRow | None) -> None:
+    def skipped(self, row: Row | BadRow, state: FinishedRow) -> None:
         """Add a row that an earlier run has finished."""
         if isinstance(row, Row) and row.expect is not None:
-            kind = state.kind if state is not None else OK
-            self._cases.append(_Case(row.id, 0.0, kind, "in an earlier run", ""))
+            self._cases.append(_Case(row.id, 0.0, state.kind, "in an earlier run", ""))
 
     def document(self) -> str:
         """Failures are answers that are not as expected; everything else that fails is an error."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import RunLimits, parse_max_failures
-from ocx.batch.execution import Setup
-from ocx.batch.input import open_rows
+from ocx.batch.input import Input, open_rows
 from ocx.batch.options import BatchOptions
-from ocx.batch.outputs import beside_path, output_path, resumes
+from ocx.batch.outputs import output_path
 from ocx.batch.request_builder import RequestBuilder
-from ocx.batch.shards import find_shard
+from ocx.batch.row import Row, hash_request
+from ocx.batch.shards import Shard, find_shard
 from ocx.chat.credits import known_prices, refuse_play_money, threshold
 from ocx.chat.parameters import join, parse_params, reads_stdin
 from ocx.chat.request import find_template, prepare_settings
@@ -31,6 +32,28 @@ if TYPE_CHECKING:
 _OTHER_FILES = 64
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What the options mean.
+
+    Attributes:
+        path: the output; None is stdout.
+    """
+
+    ctx: Runtime
+    options: BatchOptions
+    input: Input
+    settings: Settings
+    limits: RunLimits
+    schema: Schema | None
+    shard: Shard | None
+    path: Path | None
+
+    def sha256(self, row: Row) -> str:
+        # Not the endpoint's own URL: the sandbox has another port in every run.
+        return hash_request(row, self.settings.base_url)[0]
+
+
 def make_setup(ctx: Runtime, options: BatchOptions) -> Setup:
     """What the options mean.
 
@@ -40,21 +63,10 @@ def make_setup(ctx: Runtime, options: BatchOptions) -> Setup:
     _check_stdin(ctx, options)
     schema = options.checks.read_schema(ctx.read_stdin)
     builder, settings = _builder(ctx, options, schema)
-    shard, out = find_shard(options.shards.shard, ctx.terminal.env), options.rows_out
-    return Setup(
-        open_rows(ctx, options, builder, shard),
-        settings,
-        _limits(ctx, settings, options),
-        options.checks,
-        schema,
-        out,
-        output_path(out, shard),
-        resumes(out, shard),
-        options.failures.drain,
-        beside_path(out.report, shard),
-        beside_path(out.junit, shard),
-        options.arguments.source or "stdin",
-    )
+    shard = find_shard(options.shards.shard, ctx.terminal.env)
+    given = open_rows(ctx, options, builder, shard)
+    limits, path = _limits(ctx, settings, options), output_path(options.rows_out, shard)
+    return Setup(ctx, options, given, settings, limits, schema, shard, path)
 
 
 def _limits(ctx: Runtime, settings: Settings, options: BatchOptions) -> RunLimits:

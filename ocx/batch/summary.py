@@ -138,10 +138,10 @@ class Summary:
         if after is not None and before.is_finite() and after < before:
             self.credits_by_balance = before - after
 
-    def skip(self, state: FinishedRow | None) -> None:
+    def skip(self, state: FinishedRow) -> None:
         """Count a row that an earlier run has finished."""
         self.skipped += 1
-        if state is not None and not state.good:
+        if not state.good:
             self.kept_failures[state.kind] += 1
             self.for_good[state.kind] += not state.rerun_helps
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ocx.batch.estimate import estimate
-from ocx.batch.execution import execute, raise_ending
+from ocx.batch.execution import execute
 from ocx.batch.input import FileInput
 from ocx.batch.options import BatchOptions, RowForm
 from ocx.batch.reports import unknown_reasons
@@ -30,9 +30,9 @@ def batch(run: Runtime, options: BatchOptions) -> None:
     """
     setup = make_setup(run, options)
     if options.budget.estimate:
-        estimate(run, setup)
+        estimate(setup)
     else:
-        raise_ending(setup, execute(run, setup))
+        execute(setup)
 
 
 def verify(

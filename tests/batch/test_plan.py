@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from ocx.batch.batch_run import decider
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.settings import Stop
 from ocx.batch.estimate import Estimate
 from ocx.batch.finished_rows import FinishedRow, FinishedRows
-from ocx.batch.input import FileInput, Selection
+from ocx.batch.input import Decide, FileInput, Selection
 from ocx.batch.reports import summary_lines
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.result import Answer, Failure, Result
@@ -32,6 +31,10 @@ from ocx.errors import (
     UsageError,
 )
 from tests.batch.fakes import URL, row
+
+
+def decide_by(finished: FinishedRows) -> Decide:
+    return lambda given: finished.decide(given, URL, "retryable")
 
 
 def sha256(given: Row) -> str:
@@ -72,7 +75,7 @@ def test_what_an_earlier_run_finished_is_skipped(tmp_path: Path) -> None:
         if kind:
             finished.add(FinishedRow(found.id, kind, sha256(found), rerun_helps=kind == "server"))
     left: list[Row] = []
-    plan = given.plan(decider(finished, URL, "retryable"), left.append)
+    plan = given.plan(decide_by(finished), left.append)
     assert (plan.total, [found.id for found in left]) == (4, ["r2", "r3"])
 
 
@@ -80,7 +83,7 @@ def test_an_input_that_changed_is_told_before_anything_is_sent(tmp_path: Path) -
     finished = FinishedRows()
     finished.add(FinishedRow("r1", "ok", "f" * 64))
     with pytest.raises(UsageError, match="line 2 has another request for 'r1'"):
-        source(tmp_path, *prompts(3)).plan(decider(finished, URL, "retryable"))
+        source(tmp_path, *prompts(3)).plan(decide_by(finished))
 
 
 @pytest.mark.parametrize("selection", [Selection(limit=3), Selection(sample=3, seed=1)])
