@@ -76,7 +76,6 @@ def whole_answer(reply: Reply) -> Answer:
         document,
         reply.headers,
         {} if plain else media_of(message),
-        False,
     )
 
 

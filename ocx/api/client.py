@@ -226,12 +226,8 @@ class _Call:
 
     def _httpx_request(self) -> httpx.Request:
         request = self._request
-        timeout = {
-            "connect": self._client.endpoint.connect_timeout,
-            "read": self._idle,
-            "write": self._idle,
-            "pool": None,
-        }
+        connect = self._client.endpoint.connect_timeout
+        timeout = {"connect": connect, "read": self._idle, "write": self._idle, "pool": None}
         return httpx.Request(
             request.method,
             request.url,

@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpcore
@@ -114,12 +114,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
             raise expired(self._seconds)
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *given: Any, **named: Any
     ) -> httpcore.NetworkStream:
         """Connect to the first address of `host` that answers; all share one `connect_timeout`."""
         self.connecting = True
@@ -133,9 +128,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
             share = self.limit(timeout) / (len(addresses) - index + 1)
             try:
                 with self.reasoned():
-                    stream = self._tcp.connect_tcp(
-                        address, port, share, local_address, socket_options
-                    )
+                    stream = self._tcp.connect_tcp(address, port, share, *given, **named)
                 trace.connect_seconds = time.monotonic() - began
                 return self.adopt(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):

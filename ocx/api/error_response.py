@@ -123,15 +123,11 @@ def _error(
 def incomplete(error: OcxError) -> IncompleteError:
     """The same failure, after a part of the answer had arrived."""
     again = "what arrived is incomplete; run it again for a whole answer"
-    return IncompleteError(
-        f"the answer broke off: {error.message}",
-        hint=error.hint if error.rerun_helps is False else again,
-        status=error.status,
-        api_code=error.api_code,
-        request_id=error.request_id,
-        retry_after=error.retry_after,
-        rerun_helps=error.rerun_helps,
-    )
+    hint = error.hint if error.rerun_helps is False else again
+    found = IncompleteError(f"the answer broke off: {error.message}", hint=hint)
+    for name in ("status", "api_code", "request_id", "retry_after", "rerun_helps"):
+        setattr(found, name, getattr(error, name))
+    return found
 
 
 @contextmanager

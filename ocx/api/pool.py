@@ -12,7 +12,6 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
-from types import TracebackType
 from typing import Any
 
 import aiohttp
@@ -202,12 +201,7 @@ class _Call:
             log.debug("%s %s: %s", request.method, request.url, self._response.status)
         return self._response
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
+    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
         try:
             await self._limit.__aexit__(kind, error, traceback)
         except TimeoutError as expired:
