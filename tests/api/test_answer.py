@@ -1,4 +1,4 @@
-"""One value for every answer, whole, streamed or broken off."""
+"""One value for every answer, and what its finish_reason means; halves of surrogate pairs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.answer import joined, whole_answer
+from ocx.api.answer import (
+    SurrogateJoiner,
+    ending_of,
+    fault_of,
+    joined,
+    later,
+    reason_of,
+    unknown_reason,
+    whole_answer,
+)
 from ocx.api.types import Reply
-from tests.support import answers
+from tests.support import answers, endings
 
 
 def reply(document: dict[str, Any]) -> Reply:
@@ -50,3 +59,95 @@ def test_text_cut_anywhere_is_joined(text: str, size: int) -> None:
 
 def test_half_a_pair_becomes_the_replacement_character() -> None:
     assert joined(["a\ud83d"]) == "a\ufffd"
+
+
+TABLE = {
+    **dict.fromkeys(endings.FINISHED, "finished"),
+    **dict.fromkeys(endings.LENGTH, "length"),
+    **dict.fromkeys(endings.FILTER, "filter"),
+    **dict.fromkeys(endings.FAILURE, "failure"),
+    **dict.fromkeys(endings.UNKNOWN, "unknown"),
+}
+
+
+@pytest.mark.parametrize("reason", TABLE)
+@pytest.mark.parametrize("spelt", [str, str.upper, str.title, " {} ".format])
+def test_every_reason_however_it_is_spelt(reason: str, spelt: Any) -> None:
+    assert ending_of(spelt(reason)) == TABLE[reason]
+
+
+@given(st.text())
+def test_any_other_word_is_unknown_and_named(word: str) -> None:
+    if word.strip().lower() not in TABLE:
+        assert ending_of(word) == "unknown"
+        assert fault_of(word, has_text=False) is None
+        assert unknown_reason(word) is not None
+
+
+def test_a_known_reason_needs_no_warning() -> None:
+    assert [unknown_reason(reason) for reason in (*endings.FINISHED, "STOP", None)] == [None] * 12
+
+
+@pytest.mark.parametrize("reason", [None, "", "null", "None", 0, False, [], {}])
+def test_what_is_no_reason(reason: Any) -> None:
+    assert reason_of({"finish_reason": reason}) is None
+    assert reason_of({}) is None
+
+
+@pytest.mark.parametrize("reason", endings.ALL)
+@pytest.mark.parametrize("text", [True, False])
+def test_what_an_answer_that_ended_so_comes_to(reason: str | None, text: bool) -> None:
+    fault = fault_of(reason or None, has_text=text)
+    code = 0 if fault is None else fault.exit_code
+    assert code == endings.exit_code(reason, "text" if text else None)
+    if fault is not None and reason and reason != "content_filter":
+        assert reason in fault.message
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "counts"),
+    [
+        (None, "stop", "stop"),
+        ("stop", None, "stop"),
+        ("tool_calls", "stop", "stop"),
+        ("stop", "error", "error"),
+        ("error", "stop", "error"),
+        ("length", "stop", "length"),
+        ("SAFETY", "stop", "SAFETY"),
+        ("length", "error", "error"),
+        (None, None, None),
+    ],
+)
+def test_a_plain_stop_does_not_mend_what_came_before_it(
+    first: str | None, second: str | None, counts: str | None
+) -> None:
+    assert later(first, second) == counts
+
+
+UNITS = st.text(st.characters(categories=["Cs", "Ll", "So"]) | st.characters(), max_size=8)
+
+
+@given(st.lists(UNITS, max_size=6))
+def test_joined_text_is_the_text_of_the_whole_and_can_be_encoded(pieces: list[str]) -> None:
+    joiner = SurrogateJoiner()
+    joined = "".join([*map(joiner.feed, pieces), joiner.end()])
+    whole = "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    assert joined == whole
+    joined.encode()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "texts"),
+    [
+        (["a\ud83d", "\ude00b"], ["a", "😀b", ""]),
+        (["\ud83d", "", "\ude00"], ["", "", "😀", ""]),
+        (["\ud83d", "x"], ["", "\ufffdx", ""]),
+        (["\ud83d", "\ud83d", "\ude00"], ["", "\ufffd", "😀", ""]),
+        (["\ude00"], ["\ufffd", ""]),
+        (["a\ud83d"], ["a", "\ufffd"]),
+        (["é"], ["é", ""]),
+    ],
+)
+def test_half_a_pair_waits_for_its_partner(pieces: list[str], texts: list[str]) -> None:
+    joiner = SurrogateJoiner()
+    assert [*map(joiner.feed, pieces), joiner.end()] == texts

@@ -1,4 +1,4 @@
-"""What /models says beside the id, under the names of several servers."""
+"""What /models says, under the names of several servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.models import ModelFacts, ModelPrice, model_facts
+from ocx.api.models import ModelFacts, ModelPrice, model_facts, model_ids
+from ocx.api.types import Endpoint
+from ocx.errors import ServerError
+from ocx.secret import Secret
 
 OPENROUTER = {
     "context_length": 1048576,
@@ -109,3 +112,32 @@ def test_whatever_a_row_holds(row: dict[str, Any]) -> None:
     (found,) = model_facts(json.loads(json.dumps([{"id": "m", **row}])))
     assert found.context is None or 0 < found.context < 2**53
     assert found.price is None or found.price.prompt.is_finite()
+
+
+@pytest.mark.parametrize(
+    ("document", "ids"),
+    [
+        ({"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b"}]}, ["a", "b"]),
+        ({"data": []}, []),
+        ([{"id": "a"}], ["a"]),
+        (["a", "b"], ["a", "b"]),
+        ({"models": [{"id": "a"}]}, ["a"]),
+        ({"data": [{"id": "a"}, {"id": "a"}, {"id": "b"}]}, ["a", "b"]),
+    ],
+)
+def test_model_ids(document: Any, ids: list[str]) -> None:
+    assert model_ids(document) == ids
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, 1, "a", {}, {"data": None}, {"data": {"id": "a"}}, {"data": [{}]}, [1], [{"id": 5}],
+     [{"id": ""}], [None]],
+)  # fmt: skip
+def test_no_list_of_models(document: Any) -> None:
+    with pytest.raises(ServerError):
+        model_ids(document)
+
+
+def test_an_endpoint_does_not_show_its_key() -> None:
+    assert "0123456789" not in repr(Endpoint("https://h", Secret("sk-live-0123456789abcdef")))
