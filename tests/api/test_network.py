@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
 import os
 import signal
@@ -44,7 +43,6 @@ from tests.support.raw_server import (
     FullListener,
     RawServer,
     Step,
-    closed_port,
 )
 
 KEY = Secret("sk-live-0123456789abcdefghij")
@@ -239,13 +237,8 @@ def test_a_whole_answer_may_take_longer_than_idle(raw_server: Servers) -> None:
         assert open_client.chat(BODY).attempts == 1
 
 
-def test_no_connection_in_time() -> None:
+def test_no_connection_in_the_time_of_the_call() -> None:
     listener = FullListener()
-    fails(
-        client(listener.url, connect_timeout=SHORT),
-        DeadlineError,
-        f"no connection to 127.0.0.1:{listener.port}",
-    )
     fails(client(listener.url, timeout=SHORT), DeadlineError, "--timeout")
     listener.close()
 
@@ -351,50 +344,10 @@ def test_a_stream_without_length_that_ends_is_cut_too(raw_server: Servers) -> No
     assert (text, type(error)) == ("a", IncompleteError)
 
 
-@pytest.mark.parametrize("steps", [[CLOSE], [RESET], [answer("{}")[:-1], CLOSE]])
-def test_a_whole_answer_that_is_cut(raw_server: Servers, steps: list[Step]) -> None:
+def test_a_head_that_is_too_large(raw_server: Servers) -> None:
     server = raw_server()
-    server.answer(steps)
-    fails(client(server), NetworkError, "lost", lambda c: c.chat(BODY))
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        [b"SSH-2.0-OpenSSH_9.6\r\n\r\n"],
-        [b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000 + b"\r\n\r\n"],
-        [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n"],
-    ],
-    ids=["banner", "headers", "chunk"],
-)
-def test_what_is_not_http(raw_server: Servers, steps: list[Step]) -> None:
-    server = raw_server()
-    server.answer([*steps, STALL])
+    server.answer([b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000 + b"\r\n\r\n", STALL])
     fails(client(server), ServerError, "not HTTP", lambda c: c.chat(BODY))
-
-
-@pytest.mark.parametrize("sent", [b"220 mail.example ESMTP\r\n", b"SSH-2.0-OpenSSH_9.6\r\n", b"\0"])
-def test_a_server_of_another_protocol_that_closes(raw_server: Servers, sent: bytes) -> None:
-    """Its greeting could be the first line of an answer for h11, which waits for the rest."""
-    server = raw_server()
-    server.answer([sent, CLOSE])
-    fails(client(server), ServerError, "not HTTP", lambda c: c.chat(BODY))
-
-
-@pytest.mark.parametrize("sent", [b"", b"HT", b"HTTP/1.1 200 OK\r\n"])
-def test_a_server_that_closes_before_the_answer(raw_server: Servers, sent: bytes) -> None:
-    server = raw_server()
-    server.answer([sent, CLOSE] if sent else [CLOSE])
-    fails(client(server), NetworkError, "was lost", lambda c: c.chat(BODY))
-
-
-@pytest.mark.parametrize("status", [200, 500])
-def test_a_bomb(raw_server: Servers, status: int) -> None:
-    server = raw_server()
-    packed = gzip.compress(bytes(64 * 1024 * 1024), 9)
-    server.answer(answer(packed, status, {"content-encoding": "gzip"}))
-    says = "larger than 32768 KiB" if status == 200 else "HTTP 500"
-    fails(client(server), ServerError, says, lambda c: c.chat(BODY))
 
 
 # Where the key goes
@@ -476,14 +429,7 @@ def test_the_environments_certificates(
     fails(client(server), ConfigError, "SSL_CERT_FILE")
 
 
-def test_a_ca_bundle_that_is_none(tmp_path: Path) -> None:
-    empty = tmp_path / "ca.pem"
-    empty.write_text("no certificate")
-    fails(
-        client("https://127.0.0.1:1", ca_bundle=str(empty)),
-        ConfigError,
-        f"cannot read certificates from {empty}",
-    )
+def test_a_ca_bundle_may_be_a_folder(tmp_path: Path) -> None:
     fails(client("https://127.0.0.1:1", ca_bundle=str(tmp_path)), NetworkError, "cannot connect")
 
 
@@ -590,10 +536,6 @@ def test_no_time_is_left_for_a_step_of_connecting() -> None:
     backend.start(-1)
     with pytest.raises(DeadlineError):
         backend.limit(5)
-
-
-def test_nobody_listens() -> None:
-    fails(client(f"http://127.0.0.1:{closed_port()}"), NetworkError, "refused")
 
 
 def test_ipv6(raw_server: Servers) -> None:
@@ -722,19 +664,6 @@ def test_407_to_plain_http(raw_server: Servers) -> None:
     assert len(proxy.requests) == 1
 
 
-def test_a_proxy_that_says_nothing(raw_server: Servers) -> None:
-    """The tunnel is a part of connecting, not of waiting for an answer."""
-    proxy = raw_server()
-    proxy.answer([STALL])
-    fails(
-        proxied(proxy.url, connect_timeout=SHORT),
-        DeadlineError,
-        "no connection",
-        lambda c: c.stream(BODY),
-    )
-    proxy.wait_for_close()
-
-
 @pytest.mark.parametrize(
     "reply", [b"\x05\xff", b"\x05\x00", b"HTTP/1.1 400 Bad Request\r\n\r\n", b""]
 )
@@ -750,14 +679,6 @@ def test_a_socks_proxy_that_is_none(listen: Listen, reply: bytes) -> None:
     listener = listen(serve)
     with proxied(f"socks5://{listener.address}") as open_client, pytest.raises(NetworkError):
         open_client.models()
-
-
-def test_a_proxy_that_nobody_runs() -> None:
-    fails(
-        proxied(f"http://127.0.0.1:{closed_port()}"),
-        NetworkError,
-        "cannot connect to the proxy 127.0.0.1",
-    )
 
 
 def test_a_proxy_behind_tls(raw_server: Servers) -> None:

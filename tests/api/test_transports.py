@@ -99,6 +99,8 @@ CASES: dict[str, Case] = {
     "broken gzip": Case(packed(b"\x1f\x8bnonsense", "gzip")),
     "gzip that ends early": Case(packed(GZIP[:-9], "gzip")),
     "a few bytes that stand for many": Case(packed(BOMB, "gzip")),
+    "an error of a few bytes that stand for many": Case(answers.answer(
+        BOMB, 500, {"content-encoding": "gzip"})),
     "a list that is too long": Case(answers.answer(bytes(9 * 2**20)), path="/models"),
     "repeated headers": Case(answers.error(429) .replace(
         b"content-type", b"x-request-id: one\r\nx-request-id: two\r\ncontent-type", 1)),
@@ -124,7 +126,11 @@ CASES: dict[str, Case] = {
     "no answer": Case([CLOSE]),
     "a reset": Case([RESET]),
     "half a head": Case([b"HTTP/1.1 200 OK\r\ncontent-", CLOSE]),
+    "the beginning of a head": Case([b"HT", CLOSE]),
     "not HTTP": Case([b"SSH-2.0-OpenSSH_9.2\r\n", CLOSE]),
+    "not HTTP, and open": Case([b"SSH-2.0-OpenSSH_9.6\r\n\r\n", STALL]),
+    "a greeting of mail": Case([b"220 mail.example ESMTP\r\n", CLOSE]),
+    "a zero": Case([b"\0", CLOSE]),
     "half a body": Case([answers.head(200, {"content-length": "500"}), WHOLE[:9], CLOSE]),
     "half a chunk": Case([*chunked(b"20\r\n{}"), CLOSE]),
     "no last chunk": Case([*chunked(answers.piece(WHOLE)), CLOSE]),
@@ -169,6 +175,47 @@ CASES: dict[str, Case] = {
     "a silent proxy": Case([STALL], {"proxy": "http://127.0.0.1:{port}", "connect_timeout": SHORT},
                            url="https://api.test/v1"),
 }  # fmt: skip
+
+
+ENDS = {
+    "an encoding that was not offered": "ServerError: not offered",
+    "broken gzip": "ServerError: broken",
+    "gzip that ends early": "ServerError: ends too early",
+    "a few bytes that stand for many": "ServerError: larger than 32768 KiB",
+    "an error of a few bytes that stand for many": "ServerError: HTTP 500",
+    "a list that is too long": "ServerError: larger than 8192 KiB",
+    "a stream that breaks off": "IncompleteError: broke off",
+    "an error that is large": "ServerError: HTTP 500: xxx",
+    "an error that breaks off": "ServerError: HTTP 500: half",
+    "no answer": "NetworkError: was lost",
+    "a reset": "NetworkError: was lost",
+    "half a head": "NetworkError: was lost",
+    "the beginning of a head": "NetworkError: was lost",
+    "half a body": "NetworkError: was lost",
+    "half a chunk": "NetworkError: was lost",
+    "not HTTP": "ServerError: not HTTP",
+    "not HTTP, and open": "ServerError: not HTTP",
+    "a greeting of mail": "ServerError: not HTTP",
+    "a zero": "ServerError: not HTTP",
+    "a chunk that is none": "ServerError: not HTTP",
+    "out of time before the head": "DeadlineError: --timeout",
+    "out of time in the head": "DeadlineError: --timeout",
+    "out of time in the body": "DeadlineError: --timeout",
+    "nobody listens": "NetworkError: refused",
+    "a full queue": "DeadlineError: no connection",
+    "a name that is none": "NetworkError: cannot resolve nowhere.test",
+    "clear text": "ConfigError: clear text",
+    "a user in the URL": "ConfigError: user name or password",
+    "no CA file": "ConfigError: does not exist",
+    "a CA file that is none": "ConfigError: cannot read certificates from",
+    "a certificate that is not trusted": "NetworkError: not trusted",
+    "TLS where there is none": "DeadlineError: no connection",
+    "a proxy that refuses": "NetworkError: refused: 403",
+    "a proxy that asks who": "NetworkError: asks for credentials: 407",
+    "a proxy that nobody runs": "NetworkError: cannot connect to the proxy 127.0.0.1",
+    "a silent proxy": "DeadlineError: no connection",
+}
+"""What some of the cases end with."""
 
 
 @dataclass
@@ -232,6 +279,11 @@ def test_client_and_pool_do_not_drift(
     seen = [see(call, case, raw_server(tls=case.tls), full) for call in (by_client, by_pool)]
     assert seen[0] == seen[1]
     assert seen[0].reply is not None or seen[0].error is not None
+    if name in ENDS:
+        kind, _, words = ENDS[name].partition(": ")
+        assert seen[0].error is not None
+        assert seen[0].error[0] == kind
+        assert words in seen[0].error[4]
 
 
 def see(
