@@ -51,37 +51,6 @@ def test_the_class_of_a_status(status: int, kind: type[OcxError]) -> None:
     assert error.message.startswith(f"HTTP {status}")
 
 
-@pytest.mark.parametrize("status", [200, 400, 403, 429, 500, 503])
-@pytest.mark.parametrize(
-    "code", ["insufficient_quota", "insufficient_user_quota", "pre_consume_token_quota_failed"]
-)
-@pytest.mark.parametrize("where", ["code", "type"])
-def test_a_quota_code_is_about_credits_whatever_the_status(
-    status: int, code: str, where: str
-) -> None:
-    body = {"error": {"message": "m", where: code}}
-    error = failure.from_document(body, {}) if status == 200 else of(status, body)
-    assert isinstance(error, CreditsError)
-    assert error.api_code == code
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("Insufficient balance", CreditsError),
-        ("insufficient account credits", CreditsError),
-        ("Your quota is exhausted", CreditsError),
-        ("用户额度不足", CreditsError),
-        ("餘額不足", CreditsError),
-        ("forbidden", AuthError),
-        ("this key may not use the model", AuthError),
-        ("insufficient permissions", AuthError),
-    ],
-)
-def test_a_403_is_about_credits_where_it_says_so(text: str, kind: type[OcxError]) -> None:
-    assert type(of(403, {"message": text})) is kind
-
-
 @pytest.mark.parametrize(
     ("body", "text"),
     [

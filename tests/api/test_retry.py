@@ -298,6 +298,7 @@ def test_a_code_says_it_too(status: int, code: str | int) -> None:
         (401, "该令牌已过期", AuthError),
         (401, "token tidak sah", AuthError),
         (403, "insufficient permissions", AuthError),
+        (403, "this key may not use the model", AuthError),
         (403, "insufficient credentials", AuthError),
         (429, "当前分组上游负载已饱和，请稍后再试", RateLimitError),
         (429, "每分钟请求次数已用完，请稍后再试", RateLimitError),
