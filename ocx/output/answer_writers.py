@@ -20,8 +20,8 @@ class Sink(Protocol):
 class GatheringSink:
     """Takes many small pieces and passes them on as one at each `flush`.
 
-    A failed `flush` before a wait for the network (`pass_on`) is none of the network: it is raised
-    by what comes next.
+    If `pass_on` fails (disk full), the error is raised by the next write; inside the network call
+    it would be taken for a network error.
     """
 
     def __init__(self, sink: Sink) -> None:

@@ -73,7 +73,7 @@ def as_text(run: Runtime, form: str, shown: Shown) -> bytes:
         case "json":
             sandbox, lasting = shown.settings.sandbox, shown.lasting
             document = balance_document(reading, shown.answer, sandbox=sandbox, lasting=lasting)
-            return json_text(run.terminal, document)
+            return json_text(document, to_person=run.terminal.stdout_tty)
         case "prometheus":
             return prometheus(reading, shown.profile, shown.lasting).encode()
         case "nagios":

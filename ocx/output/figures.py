@@ -19,15 +19,11 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 def bars(numbers: Sequence[int | Decimal], width: int) -> list[str]:
     """A bar for each number, the largest as wide as `width`; a small one is never invisible."""
     largest = max(numbers, default=0)
-    return [_bar(number, largest, width) for number in numbers]
-
-
-def _bar(number: int | Decimal, largest: int | Decimal, width: int) -> str:
-    if not number or not largest:
-        return ""
-    eighths = max(1, round(number * width * 8 / largest))
-    full, rest = divmod(eighths, 8)
-    return "█" * full + (_EIGHTHS[rest] if rest else "")
+    shown = []
+    for number in numbers:
+        eighths = max(1, round(number * width * 8 / largest)) if number and largest else 0
+        shown.append("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip())
+    return shown
 
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -105,7 +101,7 @@ def cost_fields(cost: Cost) -> dict[str, Any]:
     """A cost for a program: credits as a number, null if unknown, and where it is from."""
     known = cost.credits is not None
     return {
-        "credits": float(cost.credits) if cost.credits is not None else None,
+        "credits": None if cost.credits is None else float(cost.credits),
         "source": cost.source,
         "exact": known and cost.exact,
     }
@@ -124,16 +120,10 @@ def cost_line(cost: Cost) -> str:
 def _tokens(usage: Mapping[str, Any] | None) -> str:
     if not usage:
         return "tokens unknown (the server sent none)"
-    prompt, completion, total = (
-        _shown(token_count(usage, name))
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    )
+    counts = (token_count(usage, f"{kind}_tokens") for kind in ("prompt", "completion", "total"))
+    # A number or `?`: a text could be anything, commands of the terminal too.
+    prompt, completion, total = ("?" if count is None else str(count) for count in counts)
     cached, reasoning = cached_tokens(usage), reasoning_tokens(usage)
     of_prompt = f" ({cached} cached)" if cached else ""
     of_completion = f" ({reasoning} reasoning)" if reasoning else ""
     return f"{prompt} prompt{of_prompt} + {completion} completion{of_completion} = {total} tokens"
-
-
-def _shown(count: int | None) -> str:
-    """A number or `?`: a text could be anything, commands of the terminal too."""
-    return "?" if count is None else str(count)

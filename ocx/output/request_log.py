@@ -22,41 +22,41 @@ if TYPE_CHECKING:
     from ocx.serve.admission import RequestRecord
 
 
-def text_line(exchange: RequestRecord) -> str:
+def text_line(record: RequestRecord) -> str:
     """Method, path, model, status, tokens, credits, milliseconds, key."""
-    words = [exchange.method, one_line(exchange.path)]
-    if exchange.model is not None:
-        words.append(one_line(exchange.model))
-    words.append(str(exchange.status or "-"))
-    if exchange.outcome not in (None, "finished"):
-        words.append(str(exchange.outcome))
-    if exchange.micro is not None:
-        cached = f" ({exchange.cached_tokens} cached)" if exchange.cached_tokens else ""
-        words.append(f"{exchange.prompt_tokens}{cached}+{exchange.completion_tokens} tokens")
-        words.append(f"{format_credits(exchange.micro)} credits")
-    words.append(f"{exchange.milliseconds} ms")
-    if exchange.failure is not None:
-        words.append(one_line(exchange.failure))
+    words = [record.method, one_line(record.path)]
+    if record.model is not None:
+        words.append(one_line(record.model))
+    words.append(str(record.status or "-"))
+    if record.outcome not in (None, "finished"):
+        words.append(str(record.outcome))
+    if record.micro is not None:
+        cached = f" ({record.cached_tokens} cached)" if record.cached_tokens else ""
+        words.append(f"{record.prompt_tokens}{cached}+{record.completion_tokens} tokens")
+        words.append(f"{format_credits(record.micro)} credits")
+    words.append(f"{record.milliseconds} ms")
+    if record.failure is not None:
+        words.append(one_line(record.failure))
     return "  ".join(words)
 
 
-def json_line(exchange: RequestRecord) -> str:
+def json_line(record: RequestRecord) -> str:
     """The same and more as one compact document; fields that do not apply are null."""
     document: dict[str, Any] = {
         "time": int(time.time()),
-        "method": exchange.method,
-        "path": exchange.path,
-        "model": exchange.model,
-        "status": exchange.status or None,
-        "outcome": exchange.outcome,
-        "prompt_tokens": exchange.prompt_tokens,
-        "completion_tokens": exchange.completion_tokens,
-        "cached_tokens": exchange.cached_tokens,
-        "credits": None if exchange.micro is None else credits_json(exchange.micro),
-        "ms": exchange.milliseconds,
-        "key": exchange.key.hint or exchange.key.name if exchange.key else None,
-        "request_id": exchange.request_id,
-        "failure": exchange.failure,
+        "method": record.method,
+        "path": record.path,
+        "model": record.model,
+        "status": record.status or None,
+        "outcome": record.outcome,
+        "prompt_tokens": record.prompt_tokens,
+        "completion_tokens": record.completion_tokens,
+        "cached_tokens": record.cached_tokens,
+        "credits": None if record.micro is None else credits_json(record.micro),
+        "ms": record.milliseconds,
+        "key": record.key.hint or record.key.name if record.key else None,
+        "request_id": record.request_id,
+        "failure": record.failure,
     }
     return compact(document, ascii_only=True)
 
@@ -77,33 +77,31 @@ class RequestLog:
         self._error: OcxError | OutputClosed | None = None
         self.stop: Callable[[], None] = lambda: None
 
-    def __call__(self, exchange: RequestRecord) -> None:
+    def __call__(self, record: RequestRecord) -> None:
         if self._error is not None:
             return
         try:
-            self._write(exchange)
+            self._write(record)
         except (OcxError, OutputClosed) as error:
             self._error = error
             self.stop()
 
-    def _write(self, exchange: RequestRecord) -> None:
+    def _write(self, record: RequestRecord) -> None:
         if self._shown:
-            line = text_line(exchange) if self._as_text else json_line(exchange)
-            self._terminal.print(line)
+            self._terminal.print((text_line if self._as_text else json_line)(record))
         if self._file is not None:
             with os_errors_as(OcxError, "cannot write the log"):
-                os.write(self._file, json_line(exchange).encode() + b"\n")
+                os.write(self._file, json_line(record).encode() + b"\n")
 
     def listening(self, url: str, key: Secret) -> None:
         """Say where the server is; the key only to a person, who pastes it."""
         if not self._shown:
             return
-        if not self._as_text:
-            self._terminal.print(compact({"listening": url}, ascii_only=True))
-            return
-        self._terminal.print(f"Listening on {url} (Ctrl-C stops it). In another terminal:")
-        self._terminal.print(f"export OCX_BASE_URL={url}")
-        self._terminal.print(f"export OCX_API_KEY={key.reveal()}")
+        text = compact({"listening": url}, ascii_only=True)
+        if self._as_text:
+            text = f"Listening on {url} (Ctrl-C stops it). In another terminal:\n"
+            text += f"export OCX_BASE_URL={url}\nexport OCX_API_KEY={key.reveal()}"
+        self._terminal.print(text)
 
     @contextmanager
     def reopened(self) -> Iterator[None]:

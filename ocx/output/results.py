@@ -16,12 +16,16 @@ from ocx.text import CONTROL, one_line
 def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None:
     """Print exactly one JSON document and a newline, on stdout if no `sink` is given."""
     to_person = terminal.stdout_tty and sink is None
-    (sink or terminal.stdout).write(_encoded(value, indented=to_person))
+    (sink or terminal.stdout).write(json_text(value, to_person=to_person))
 
 
-def json_text(terminal: Terminal, value: Any) -> bytes:
-    """The bytes of that document, for stdout."""
-    return _encoded(value, indented=terminal.stdout_tty)
+def json_text(value: Any, *, to_person: bool) -> bytes:
+    """The bytes of that document: compact in a pipe, indented on a terminal."""
+    if to_person:
+        text = escaped_json(json.dumps(value, ensure_ascii=False, indent=2))
+    else:
+        text = compact(value)
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def write_json_line(terminal: Terminal, value: Any) -> None:
@@ -32,20 +36,7 @@ def write_json_line(terminal: Terminal, value: Any) -> None:
 
 def escaped_json(text: str) -> str:
     """JSON in which no control character stands as itself: what a person sees is JSON still."""
-    return re.sub(CONTROL, _spelled, text)
-
-
-def _encoded(value: Any, *, indented: bool) -> bytes:
-    text = _indented(value) if indented else compact(value)
-    return text.encode("utf-8", "replace") + b"\n"
-
-
-def _indented(value: Any) -> str:
-    return escaped_json(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _spelled(match: re.Match[str]) -> str:
-    return f"\\u{ord(match.group()):04x}"
+    return re.sub(CONTROL, lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def write_failure(terminal: Terminal, error: OcxError, *, as_json: bool) -> None:

@@ -179,7 +179,7 @@ _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
 _ERASE = "\x1b[J"
-_UNKNOWN = "\n"  # no line is this
+_UNKNOWN = "\n"  # never equal to a real line, so everything is redrawn
 
 
 class Screen:
