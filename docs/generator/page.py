@@ -1,4 +1,4 @@
-"""A manual page as data, before it is roff or plain text.
+"""A manual page as data, before it is roff.
 
 Texts hold one kind of markup: what stands between backticks is typed literally.
 """

@@ -77,8 +77,6 @@ def split_trailing(words: list[str]) -> tuple[list[str], tuple[str, ...] | None]
 
     Typer cannot tell `serve -- CMD` from `serve CMD`, so this comes before it.
     """
-    if "--" not in words:
-        return words, None
     argv = read_argv(words)
     if argv.dashes is None or argv.path[:1] not in _RUN_PROGRAMS:
         return words, None

@@ -32,6 +32,8 @@ _MOMENT = 0.05
 """Seconds that what is pasted may take from one line to the next."""
 _MORE = "… "
 _QUOTES = '"""'
+KEPT = 1000
+_LIBEDIT = "_HiStOrY_V2_"
 
 
 class LineEditor:
@@ -242,38 +244,25 @@ class _Suspended(Exception):
     """Ctrl-Z; its one argument is what was typed so far."""
 
 
-KEPT = 1000
-_LIBEDIT = "_HiStOrY_V2_"
-
-
 def read_entries(path: Path) -> list[str]:
     """The entries, the oldest first; none if there is no file."""
     try:
-        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+        text = path.read_bytes().decode("utf-8", "replace")
     except OSError:
         return []
-    if lines and lines[0] == _LIBEDIT:
-        return [_unvis(line) for line in lines[1:]]
-    entries: list[str] = []
-    goes_on = False
-    for line in lines:
-        if goes_on:
-            entries[-1] = f"{entries[-1][:-1]}\n{line}"
-        else:
-            entries.append(line)
-        goes_on = line.endswith("\\")
-    return entries
+    if text.startswith(_LIBEDIT):
+        return [_unvis(line) for line in text.splitlines()[1:]]
+    entries = re.split(r"(?<!\\)\n", text.removesuffix("\n")) if text else []
+    return [entry.replace("\\\n", "\n") for entry in entries]
 
 
 def write_entries(path: Path, entries: list[str]) -> None:
     """Replace the file; the lines of a session are no reason to fail at its end."""
     text = "".join(entry.replace("\n", "\\\n") + "\n" for entry in entries[-KEPT:])
-    try:
+    with suppress(OSError):
         make_folder(path.parent)
         # 0600: prompts hold what people would not show.
         atomic_write(path, text.encode("utf-8", "replace"), 0o600)
-    except OSError:
-        return
 
 
 def _unvis(line: str) -> str:
