@@ -70,7 +70,7 @@ class ForwardedEvent(NamedTuple):
 
     `text_bytes` is how many bytes of answer are in it: they are charged if the upstream sends no
     usage. `finish` is its finish_reason, which is no end if it means a failure. `hidden` events
-    are not passed on: a usage that the client did not ask for.
+    are not passed on: a usage that the client did not ask for, and the upstream's own `[DONE]`.
     """
 
     data: str
@@ -92,11 +92,7 @@ class ForwardedDocument(NamedTuple):
     whole: bool = True
 
 
-class UpstreamDone(NamedTuple):
-    """The upstream has sent its own `[DONE]`."""
-
-
-Part = Token | Finish | RawBytes | ForwardedEvent | ForwardedDocument | UpstreamDone
+Part = Token | Finish | RawBytes | ForwardedEvent | ForwardedDocument
 Parts = AsyncGenerator[Part, None]
 
 

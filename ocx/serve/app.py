@@ -162,7 +162,13 @@ class App:
             await send(message)
 
         try:
-            await self._answer(scope, record, receive, reply)
+            check_head(scope)
+            _check_api(path)
+            record.key = key = authenticate(scope, self._find_key, int(time.time()))
+            record.rate_limit = self._limiter.peek(key)
+            record.fault = _header(scope, faults.HEADER.lower().encode())
+            endpoint = self._endpoint(method, path)
+            await endpoint(_Call(scope, receive, reply, record, key))
         except ApiError as error:
             await _refuse(error, record, reply)
         except Exception as error:  # a bug of ours ends one request, never the server
@@ -175,22 +181,14 @@ class App:
             if self._config.log is not None:
                 self._config.log(record)
 
-    async def _answer(
-        self, scope: Any, record: RequestRecord, receive: delivery.Receive, send: delivery.Send
-    ) -> None:
-        check_head(scope)
-        path, method = scope["path"], scope["method"]
-        _check_api(path)
-        record.key = key = authenticate(scope, self._find_key, int(time.time()))
-        record.rate_limit = self._limiter.peek(key)
-        record.fault = _header(scope, faults.HEADER.lower().encode())
+    def _endpoint(self, method: str, path: str) -> _Endpoint:
         methods, endpoint = self._paths.get(_MODEL if path.startswith(_MODEL) else path, ((), None))
         if endpoint is None:
             raise ApiError(404, "Not Found", "not_found")
         if method not in methods:
             headers = {"allow": ", ".join(methods)}
             raise ApiError(405, "Method Not Allowed", "method_not_allowed", headers=headers)
-        await endpoint(_Call(scope, receive, send, record, key))
+        return endpoint
 
     def _find_key(self, hashed: str) -> Key | None:
         if self._process_hash and hmac.compare_digest(hashed, self._process_hash):
@@ -241,7 +239,10 @@ class App:
             raise
         try:
             kind = delivery.SseResponse if request.stream else delivery.WholeResponse
-            meta, watch = self._meta(request.model, data), self._watching()
+            number, now = secrets.token_hex(12), int(time.time())
+            if self._config.fixed:
+                number, now = hashlib.sha256(data).hexdigest()[:24], FIXED_TIME
+            meta, watch = ResponseMeta(f"chatcmpl-{number}", now, request.model), self._watching()
             await kind(answer, request, charge, meta, record, call.send).run(call.receive, watch)
             if record.outcome == "client_stalled" and watch.abort is not None:
                 # uvicorn would flush first, to a reader who does not read.
@@ -249,13 +250,6 @@ class App:
         finally:
             charge.settle("refused")
             self._limiter.leave(key)
-
-    def _meta(self, model: str, data: bytes) -> ResponseMeta:
-        if self._config.fixed:
-            number, now = hashlib.sha256(data).hexdigest()[:24], FIXED_TIME
-        else:
-            number, now = secrets.token_hex(12), int(time.time())
-        return ResponseMeta(f"chatcmpl-{number}", now, model)
 
     def _balance(self, key: Key) -> Any:
         account = self._config.ledger.balance(key.account)

@@ -7,45 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from ocx.serve.charge import credits_json
-
-_RULES = {
-    "balance is not the sum of the ledger": (
-        "SELECT name, balance, coalesce(total, 0) AS expected FROM account a LEFT JOIN"
-        " (SELECT account, sum(amount) AS total FROM ledger GROUP BY account) ON account = a.id"
-        " WHERE balance != expected"
-    ),
-    "held is not the sum of the held charges": (
-        "SELECT name, held, coalesce(total, 0) AS expected FROM account a LEFT JOIN"
-        " (SELECT account, sum(hold) AS total FROM charge WHERE state = 'held' GROUP BY account)"
-        " ON account = a.id WHERE held != expected"
-    ),
-    "a charge and its ledger entry differ": (
-        "SELECT c.id, c.cost, -l.amount FROM charge c LEFT JOIN ledger l ON l.charge = c.id"
-        " WHERE c.cost != coalesce(-l.amount, 0) OR c.account != coalesce(l.account, c.account)"
-    ),
-    "a charge that ended has no outcome": (
-        "SELECT id, state, outcome FROM charge WHERE state != 'held' AND outcome IS NULL"
-    ),
-    "a released charge cost something": (
-        "SELECT id, cost, shortfall FROM charge WHERE state = 'released' AND cost + shortfall > 0"
-    ),
-    "balance_after does not follow": (
-        "SELECT seq, balance_after, running FROM (SELECT seq, balance_after, sum(amount)"
-        " OVER (PARTITION BY account ORDER BY seq) AS running FROM ledger)"
-        " WHERE balance_after != running"
-    ),
-}
+from ocx.sqlite import read_script
 
 
 def problems(db: sqlite3.Connection) -> list[str]:
     """One line for each row that breaks a rule; empty if the ledger is sound."""
+    found = []
     db.execute("BEGIN")
     try:
-        found = [
-            f"{rule}: {', '.join(map(str, row))}"
-            for rule, query in _RULES.items()
-            for row in db.execute(query)
-        ]
+        for text in read_script(__package__, "audit.sql").split("-- rule: ")[1:]:
+            rule, _, query = text.partition("\n")
+            found += [f"{rule}: {', '.join(map(str, row))}" for row in db.execute(query)]
         damage = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
     finally:
         db.execute("ROLLBACK")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -68,20 +68,24 @@ class _Connection(h11.Connection):
         return event
 
 
+Connections = dict["DeadlineProtocol", None]
+"""In an order."""
+
+
 class DeadlineProtocol(H11Protocol):
     """A connection that waits `seconds` for a whole request; uvicorn waits for ever.
 
-    Attributes:
-        head_seconds: how long it waits for the head alone.
+    Args:
         idle: all connections that no request is begun on, the longest idle one first.
         reading: those on which a request is begun and not yet whole, the oldest first.
     """
 
-    seconds = 60.0
-    head_seconds = HEAD_SECONDS
-    idle: ClassVar[dict[DeadlineProtocol, None]] = {}
-    reading: ClassVar[dict[DeadlineProtocol, None]] = {}
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(
+        self, seconds: float, idle: Connections, reading: Connections, *given: Any
+    ) -> None:
+        super().__init__(*given)
+        self.seconds, self.idle, self.reading = seconds, idle, reading
+        self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -127,11 +131,12 @@ class DeadlineProtocol(H11Protocol):
             place.setdefault(self)
 
     def _begin(self) -> None:
-        self._deadline = self.loop.call_later(self.head_seconds, self._look)
+        seconds = min(HEAD_SECONDS, self.seconds)
+        self._deadline = self.loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
         """The time of the head is over: a body may still come for the rest of the time."""
-        left = self.seconds - self.head_seconds
+        left = self.seconds - HEAD_SECONDS
         if self.conn.their_state is h11.SEND_BODY and left > 0:
             self._deadline = self.loop.call_later(left, self._expire)
         else:

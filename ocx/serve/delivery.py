@@ -18,6 +18,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from ocx.api.answer import is_whole
+from ocx.api.sse import is_done
 from ocx.serve import answer as answers
 from ocx.serve.admission import RequestRecord
 from ocx.serve.charge import Charge
@@ -207,8 +208,6 @@ class SseResponse(Delivery):
                 await self._forward(part)
             case answers.RawBytes(data):
                 await self._send(data)
-            case answers.UpstreamDone():
-                self.upstream_done = True
 
     def _delta(self, token: answers.Token) -> dict[str, Any]:
         delta: dict[str, Any] = {} if self.spoken else {"role": "assistant"}
@@ -229,6 +228,7 @@ class SseResponse(Delivery):
             self.failed = self.failed or not is_whole(part.finish)
             self.charge.finished = not self.failed
         self.charge.text_bytes += part.text_bytes
+        self.upstream_done = is_done(part.data)
         if not part.hidden:
             # Data of several lines is sent as several `data:` lines, as it came.
             lines = part.data.encode("utf-8", "replace").split(b"\n")

@@ -121,11 +121,11 @@ def inject_fault(fault: Fault, answer: AnswerStream) -> AnswerStream:
         case "badjson":
             parts = _with_garbage(parts, fault.count)
         case "empty":
-            parts = _ended(parts, 0, "stop")
+            parts = _first(parts, 0, "stop")
         case "filter":
-            parts = _ended(parts, fault.count, "content_filter")
+            parts = _first(parts, fault.count, "content_filter")
         case "length":
-            parts = _ended(parts, None, "length")
+            parts = _first(parts, None, "length")
         case "slow":
             parts = paced(parts, fault.ttft, fault.tps)
         case "cut" | "stall" | "error":
@@ -146,22 +146,17 @@ async def _broken(parts: Parts, fault: Fault) -> Parts:
     await asyncio.Event().wait()  # until the client leaves or the server stops
 
 
-async def _first(parts: Parts, count: int | None) -> Parts:
-    """The first `count` tokens, or all, without the finish."""
+async def _first(parts: Parts, count: int | None, reason: str | None = None) -> Parts:
+    """The first `count` tokens, or all, and another finish or none."""
     async with aclosing(parts):
         seen = 0
         async for part in parts:
             if isinstance(part, Finish) or seen == count:
-                return
+                break
             seen += isinstance(part, Token)
             yield part
-
-
-async def _ended(parts: Parts, count: int | None, reason: str) -> Parts:
-    async with aclosing(_first(parts, count)) as head:
-        async for part in head:
-            yield part
-    yield Finish(reason)
+    if reason is not None:
+        yield Finish(reason)
 
 
 async def _with_garbage(parts: Parts, count: int) -> Parts:

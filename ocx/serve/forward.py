@@ -6,14 +6,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from ocx.api.sse import MAX_EVENT, Decoder, EventTooLarge, is_done
 from ocx.api.types import CHAT_TIMEOUT, Endpoint
 from ocx.api.urls import CHAT_PATH
 from ocx.errors import DeadlineError, OcxError
 from ocx.serve import upstream as reading
-from ocx.serve.answer import AnswerSource, AnswerStream, Parts, UpstreamDone
+from ocx.serve.answer import AnswerSource, AnswerStream, ForwardedEvent, Parts
 from ocx.serve.openai_format import ApiError, dump, refuse
 from ocx.serve.request import ChatRequest, content_kinds, tool_kinds
 
@@ -105,21 +105,17 @@ class Forward(AnswerSource):
     def check(self, request: ChatRequest) -> None:
         given = [name for name, value in request.body.items() if value is not None]
         unknown = [(name, name) for name in given if name not in FIELDS]
-        if request.body.get("modalities") not in (None, ["text"]):
-            self._refuse("modalities", "modalities")
         unknown += [at for at in content_kinds(request.body) if at[0] not in _TEXT_PARTS]
         unknown += [at for at in tool_kinds(request.body) if at[0] not in _TOOLS]
-        for field, param in unknown:
-            if field not in self._allowed:
-                self._refuse(param, field)
-
-    def _refuse(self, param: str, field: str) -> NoReturn:
-        refuse(
-            param,
-            f"{field[:64]} is not passed on to the upstream {self._name}: what it costs"
-            f" is not known here; allow_fields of [upstreams.{self._name}] allows it",
-            "field_not_allowed",
-        )
+        refused = [at for at in unknown if at[0] not in self._allowed]
+        if request.body.get("modalities") not in (None, ["text"]):
+            refused.append(("modalities", "modalities"))
+        for field, param in refused:
+            message = (
+                f"{field[:64]} is not passed on to the upstream {self._name}: what it costs"
+                f" is not known here; allow_fields of [upstreams.{self._name}] allows it"
+            )
+            refuse(param, message, "field_not_allowed")
 
     def answer(self, request: ChatRequest) -> AnswerStream:
         asked = asyncio.Event()
@@ -138,7 +134,7 @@ class Forward(AnswerSource):
                 async with aclosing(_events(response)) as events:
                     async for data in events:
                         if is_done(data):
-                            yield UpstreamDone()
+                            yield ForwardedEvent(data, hidden=True)
                             break
                         event = reader.event(data, usage_wanted=request.include_usage)
                         finished = finished or event.finish is not None

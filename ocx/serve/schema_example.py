@@ -116,7 +116,8 @@ class _Solver:
                 error,
                 (partial(self.solve, each, f"{there}[{at}]") for at, each in enumerate(branches)),
             )
-        kinds = schema.get("type", _implied_type(schema) if self._lenient else None)
+        implied = "array" if "items" in schema else "object" if "properties" in schema else "string"
+        kinds = schema.get("type", implied if self._lenient else None)
         kinds = kinds if isinstance(kinds, list) else [kinds]
         if not kinds or not all(isinstance(kind, str) and kind in _TYPES for kind in kinds):
             raise SchemaError(f"{where}.type must be one of {', '.join(_TYPES)}")
@@ -215,7 +216,13 @@ class _Solver:
         wanted = schema.get("format")
         known = isinstance(wanted, str) and wanted in _FORMATS
         if "pattern" in schema:
-            text = _example(schema, where)
+            # What the schema itself gives: finding a text that fits may take for ever.
+            examples = schema.get("examples")
+            given = [*(examples if isinstance(examples, list) else ()), schema.get("default")]
+            text = next((each for each in given if isinstance(each, str)), None)
+            if text is None:
+                hint = "give a text that fits it in examples"
+                raise SchemaError(f"{where}.pattern cannot be satisfied here: {hint}")
         elif wanted is not None and not known and not self._lenient:
             raise SchemaError(f"{where}.format must be one of {', '.join(_FORMATS)}")
         else:
@@ -228,33 +235,37 @@ class _Solver:
         self._length(text)
         return text
 
-    def _number(self, schema: dict[str, Any], where: str) -> Any:
-        return _nearest_to_zero(schema, where, (Fraction(1), Fraction(1, 8), Fraction(1, 10**6)))
-
-    def _integer(self, schema: dict[str, Any], where: str) -> Any:
-        return _nearest_to_zero(schema, where, (Fraction(1),))
-
     def _boolean(self, _schema: dict[str, Any], _where: str) -> Any:
         return True  # a letter shorter than false
 
     def _null(self, _schema: dict[str, Any], _where: str) -> Any:
         return None
 
+    def _integer(self, schema: dict[str, Any], where: str) -> Any:
+        return self._number(schema, where, (Fraction(1),))
 
-def _implied_type(schema: dict[str, Any]) -> str:
-    return "array" if "items" in schema else "object" if "properties" in schema else "string"
-
-
-def _example(schema: dict[str, Any], where: str) -> str:
-    """The text that the schema itself gives for its pattern: finding one may take for ever."""
-    examples = schema.get("examples")
-    given = [*(examples if isinstance(examples, list) else ()), schema.get("default")]
-    for value in given:
-        if isinstance(value, str):
-            return value
-    raise SchemaError(
-        f"{where}.pattern cannot be satisfied here: give a text that fits it in examples"
-    )
+    def _number(
+        self,
+        schema: dict[str, Any],
+        where: str,
+        steps: tuple[Fraction, ...] = (Fraction(1), Fraction(1, 8), Fraction(1, 10**6)),
+    ) -> Any:
+        """The multiple of the first step that is in the range and nearest to zero."""
+        least, above, most, below, multiple = (_bound(schema, name, where) for name in _BOUNDS)
+        if multiple is not None:
+            if multiple <= 0:
+                raise SchemaError(f"{where}.multipleOf must be above 0")
+            steps = (multiple,)
+        for step in steps:
+            lows = [] if least is None else [ceil(least / step)]
+            lows += [] if above is None else [floor(above / step) + 1]
+            highs = [] if most is None else [floor(most / step)]
+            highs += [] if below is None else [ceil(below / step) - 1]
+            at = min([max([0, *lows]), *highs])
+            if not lows or at >= max(lows):
+                value = at * step
+                return int(value) if value.denominator == 1 else float(value)
+        raise UnsatisfiableError(f"{where}: no number is in its range")
 
 
 def _count(schema: dict[str, Any], name: str, where: str, most: int | None = None) -> int:
@@ -264,28 +275,6 @@ def _count(schema: dict[str, Any], name: str, where: str, most: int | None = Non
     if most is not None and value > most:
         raise SchemaError(f"{where}.{name} is too large")
     return value
-
-
-def _nearest_to_zero(
-    schema: dict[str, Any], where: str, steps: tuple[Fraction, ...]
-) -> int | float:
-    """The multiple of the first step that is in the range and nearest to zero."""
-    bounds = {name: _bound(schema, name, where) for name in _BOUNDS}
-    least, above, most, below, multiple = bounds.values()
-    if multiple is not None:
-        if multiple <= 0:
-            raise SchemaError(f"{where}.multipleOf must be above 0")
-        steps = (multiple,)
-    for step in steps:
-        lows = [] if least is None else [ceil(least / step)]
-        lows += [] if above is None else [floor(above / step) + 1]
-        highs = [] if most is None else [floor(most / step)]
-        highs += [] if below is None else [ceil(below / step) - 1]
-        at = min([max([0, *lows]), *highs])
-        if not lows or at >= max(lows):
-            value = at * step
-            return int(value) if value.denominator == 1 else float(value)
-    raise UnsatisfiableError(f"{where}: no number is in its range")
 
 
 def _bound(schema: dict[str, Any], name: str, where: str) -> Fraction | None:

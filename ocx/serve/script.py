@@ -16,7 +16,6 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ocx.serve import faults
 from ocx.serve.answer import AnswerSource, AnswerStream
@@ -27,10 +26,7 @@ from ocx.serve.request import ChatRequest
 from ocx.serve.tool_calls import ToolCall
 from ocx.toml import Keys, TomlFile
 
-_NAMES = (
-    *("equals", "contains", "regex", "model"),
-    *("answer", "echo", "calls", "reasoning", "finish", "fault", "ttft", "tps"),
-)
+_NAMES = "equals contains regex model answer echo calls reasoning finish fault ttft tps".split()
 
 
 @dataclass(frozen=True)
@@ -71,13 +67,11 @@ class Script(AnswerSource):
         self._counters = Counters()
 
     def answer(self, request: ChatRequest) -> AnswerStream:
-        for at, rule in enumerate(self._rules):
-            if rule.matches(request):
-                return self._by(rule, at, request)
-        message = f"no rule of {self._name} matches"
-        raise ApiError(404, message, "no_rule_matches", "messages")
-
-    def _by(self, rule: Rule, at: int, request: ChatRequest) -> AnswerStream:
+        numbered = enumerate(self._rules)
+        at, rule = next(((at, rule) for at, rule in numbered if rule.matches(request)), (0, None))
+        if rule is None:
+            message = f"no rule of {self._name} matches"
+            raise ApiError(404, message, "no_rule_matches", "messages")
         fires = rule.fault is not None and self._counters.fires(at, "", rule.fault)
         fault = rule.fault if fires else None
         faults.refuse_by(fault)
@@ -141,16 +135,15 @@ def _calls(file: TomlFile, keys: Keys) -> tuple[ToolCall, ...]:
     calls, keys = file.table(keys).get("calls", []), (*keys, "calls")
     if not isinstance(calls, list):
         file.fail(keys, "must be an array of tables")
-    return tuple(_call(file, keys, call) for call in calls)
-
-
-def _call(file: TomlFile, keys: Keys, call: Any) -> ToolCall:
-    arguments = call.get("arguments", {}) if isinstance(call, dict) else None
-    if not isinstance(arguments, dict) or not isinstance(call.get("name"), str):
-        file.fail(keys, 'each must be like {name = "f", arguments = {a = 1}}')
-    if unknown := sorted(call.keys() - {"name", "arguments"}):
-        file.fail(keys, f"a call has a name and arguments, not {unknown[0]}")
-    try:
-        return ToolCall(call["name"], json.dumps(arguments, ensure_ascii=False))
-    except TypeError:
-        file.fail(keys, "arguments must be what JSON can hold")
+    found = []
+    for call in calls:
+        arguments = call.get("arguments", {}) if isinstance(call, dict) else None
+        if not isinstance(arguments, dict) or not isinstance(call.get("name"), str):
+            file.fail(keys, 'each must be like {name = "f", arguments = {a = 1}}')
+        if unknown := sorted(call.keys() - {"name", "arguments"}):
+            file.fail(keys, f"a call has a name and arguments, not {unknown[0]}")
+        try:
+            found.append(ToolCall(call["name"], json.dumps(arguments, ensure_ascii=False)))
+        except TypeError:
+            file.fail(keys, "arguments must be what JSON can hold")
+    return tuple(found)

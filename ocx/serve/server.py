@@ -26,7 +26,7 @@ from uvicorn.server import ServerState
 from ocx.errors import UsageError
 from ocx.process import raise_file_limit
 from ocx.serve.app import PREFIX
-from ocx.serve.connection import HEAD_SECONDS, DeadlineProtocol
+from ocx.serve.connection import Connections, DeadlineProtocol
 from ocx.serve.delivery import Receive, Send
 
 HOST = "127.0.0.1"
@@ -56,14 +56,8 @@ class UvicornServer:
 
     def __init__(self, app: Application) -> None:
         self.server_state = ServerState()
-        self._idle: dict[DeadlineProtocol, None] = {}
-        self._reading: dict[DeadlineProtocol, None] = {}
-        limits = {
-            "seconds": app.request_timeout,
-            "head_seconds": min(HEAD_SECONDS, app.request_timeout),
-            "idle": self._idle,
-            "reading": self._reading,
-        }
+        self._idle: Connections = {}
+        self._reading: Connections = {}
         # h11 by name: what else is installed must not change the bytes that are sent.
         config = Config(
             app,
@@ -76,8 +70,8 @@ class UvicornServer:
             timeout_keep_alive=60,
         )
         config.load()
-        protocol: Any = type("Protocol", (DeadlineProtocol,), limits)
-        self._protocol = functools.partial(protocol, config, self.server_state, {})
+        given: Any = (app.request_timeout, self._idle, self._reading, config, self.server_state, {})
+        self._protocol = functools.partial(DeadlineProtocol, *given)
         _silence()
         self._app = app
         app.abort = self._abort

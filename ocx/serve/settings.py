@@ -37,18 +37,9 @@ from ocx.serve.tape_player import TapePlayer
 from ocx.toml import Keys, TomlFile
 
 MOST_PRICE = 1_000_000
-_TOP = (
-    *("port", "database", "grant", "rpm", "concurrency", "send_timeout", "request_timeout"),
-    *("catalogue", "models", "upstreams"),
-)
-_MODEL = (
-    *("route", "upstream_model", "owner"),
-    *("prompt_price", "completion_price", "cached_prompt_price"),
-)
-_UPSTREAM = (
-    *("base_url", "api_key_env", "timeout", "connect_timeout", "idle_timeout"),
-    "allow_fields",
-)
+_TOP = "port database grant rpm concurrency send_timeout request_timeout catalogue models upstreams"
+_MODEL = "route upstream_model owner prompt_price completion_price cached_prompt_price"
+_UPSTREAM = "base_url api_key_env timeout connect_timeout idle_timeout allow_fields"
 _TAPES = 'cassettes are tapes now: `ocx serve --record FILE -- CMD`, then route = "tape:FILE"'
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -74,7 +65,7 @@ class _Reader:
 
     def settings(self) -> ServeSettings:
         file, default = self._file, ServeSettings
-        file.known((), _TOP)
+        file.known((), _TOP.split())
         self._upstreams = {name: self._upstream(name) for name in file.table(("upstreams",))}
         has_catalogue = file.flag(("catalogue",), True)
         models = {model.id: model for model in BUILT_IN} if has_catalogue else {}
@@ -98,7 +89,7 @@ class _Reader:
     def _upstream(self, name: str) -> tuple[Endpoint, frozenset[str]]:
         """Where it is, and the fields that may be passed on."""
         file, keys = self._file, ("upstreams", name)
-        file.known(keys, _UPSTREAM)
+        file.known(keys, _UPSTREAM.split())
         url = file.text((*keys, "base_url"))
         if url is None:
             file.fail(keys, "base_url is required")
@@ -139,7 +130,7 @@ class _Reader:
         file, keys = self._file, ("models", name)
         if "record_from" in file.table(keys):
             file.fail((*keys, "record_from"), _TAPES)
-        table = file.known(keys, _MODEL)
+        table = file.known(keys, _MODEL.split())
         if name.startswith(("lorem:", faults.PREFIX, "script:", "tape:", "forward:")):
             file.fail(keys, "a model cannot be called like a target")
         like = next((model for model in BUILT_IN if model.id == name), BUILT_IN[0])

@@ -76,7 +76,17 @@ class Tape:
     def append(self, recording: Recording, secrets: Sequence[Secret]) -> None:
         """Keep an answer that came whole; secrets that the server repeated are masked."""
         if self.file is not None:
-            self.file.append(dump(_document(_masked(recording, secrets))) + b"\n")
+            request, status, headers, pieces, masks = _masked(recording, secrets)
+            texts = [[at, piece.decode("utf-8", "surrogateescape")] for at, piece in pieces]
+            entry = {
+                "key": key_of(request),
+                "request": request,
+                **({"masks": masks} if masks else {}),
+                "status": status,
+                "headers": headers,
+                "pieces": texts,
+            }
+            self.file.append(dump(entry) + b"\n")
             self.add(recording)
 
     def miss(self, wanted: dict[str, Any]) -> str:
@@ -193,18 +203,6 @@ def _pattern(recording: Recording) -> re.Pattern[str]:
     inner = "".join(f"(?>{_ANY_KEY}{part})" for part in others[:-1])
     last = f"{_ANY_KEY}{others[-1]}" if others else ""
     return re.compile(f"{first}{inner}{last}")
-
-
-def _document(recording: Recording) -> dict[str, Any]:
-    request, status, headers, pieces, masks = recording
-    return {
-        "key": key_of(request),
-        "request": request,
-        **({"masks": masks} if masks else {}),
-        "status": status,
-        "headers": headers,
-        "pieces": [[at, piece.decode("utf-8", "surrogateescape")] for at, piece in pieces],
-    }
 
 
 def _recording(path: Path, number: int, line: str) -> Recording:

@@ -51,7 +51,10 @@ class Reader:
         finish, text_bytes, changed = None, 0, False
         for at, choice in enumerate(choices):
             if isinstance(choice, dict):
-                text_bytes += self._new_bytes(choice)
+                found = _text_bytes(choice.get("delta"))
+                self._spoken = self._spoken or found > 0
+                # A message that repeats what deltas said brings nothing new.
+                text_bytes += found if self._spoken else _text_bytes(choice.get("message"))
                 reason = reason_of(choice)
                 finish = later(finish, reason)
                 changed |= bool(self._keys) and self._masked(at, choice, last=reason is not None)
@@ -76,12 +79,6 @@ class Reader:
         whole = all(is_whole(reason_of_whole(choice)) for choice in spoken)
         sent = body if masked == text else masked.encode("utf-8", "replace")
         return ForwardedDocument(sent, text_bytes, read_usage(document.get("usage")), whole)
-
-    def _new_bytes(self, choice: Mapping[str, Any]) -> int:
-        """Bytes of answer in a choice; a message that repeats what deltas said brings none."""
-        found = _text_bytes(choice.get("delta"))
-        self._spoken = self._spoken or found > 0
-        return found if self._spoken else _text_bytes(choice.get("message"))
 
     def _masked(self, at: int, choice: dict[str, Any], *, last: bool) -> bool:
         """Mask the texts of a choice by what came before; whether that changed any."""
