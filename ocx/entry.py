@@ -18,8 +18,7 @@ from ocx.errors import (
     Terminated,
     not_text,
 )
-from ocx.terminal import Terminal
-from ocx.terminal import write_failure as translate_write_failure
+from ocx.terminal import Terminal, failed_write
 from ocx.text import escape_control
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def _argv(words: Sequence[str]) -> Argv | None:
 
 def _translated(error: OSError) -> Exception:
     if error.filename is None:
-        return translate_write_failure(error, "stdout")
+        return failed_write(error, "stdout")
     return OcxError(f"{error.filename}: {error.strerror}")
 
 

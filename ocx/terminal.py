@@ -29,7 +29,7 @@ _LOOK = 0.25  # seconds of one wait
 _SILENCE = 2.0  # seconds until a person is told that stdin is being waited for
 
 
-class Output:
+class FdWriter:
     """Bytes to a file descriptor: whole, unbuffered, with errors of our own.
 
     Raises, from `write`:
@@ -47,7 +47,7 @@ class Output:
             if written != len(data):
                 self._rest(memoryview(data)[written or 0 :])
         except OSError as error:
-            raise write_failure(error, self._name) from error
+            raise failed_write(error, self._name) from error
         except ValueError as error:  # closed on our side
             raise OcxError(f"cannot write to {self._name}: it is closed") from error
         return len(data)
@@ -72,7 +72,7 @@ class Output:
         self._raw.close()
 
 
-def write_failure(error: OSError, name: str) -> Exception:
+def failed_write(error: OSError, name: str) -> Exception:
     """The error of ours for a failed write: `OutputClosed` for EPIPE, else exit 1."""
     if error.errno == errno.EPIPE:
         return OutputClosed()
@@ -155,7 +155,7 @@ class Terminal:
     """Where a command reads and writes, and what it may assume about who is there."""
 
     stdin: BinaryIO | None
-    stdout: Output
+    stdout: FdWriter
     stderr: RedactingStderr
     env: Mapping[str, str] = field(default_factory=dict)
     stdin_tty: bool = False
@@ -172,7 +172,7 @@ class Terminal:
         stdin, stderr = getattr(sys.stdin, "buffer", None), sys.stderr
         return cls(
             stdin=stdin,
-            stdout=Output(_raw_stdout()),
+            stdout=FdWriter(_raw_stdout()),
             stderr=stderr if isinstance(stderr, RedactingStderr) else RedactingStderr(stderr),
             env=os.environ,
             stdin_tty=_isatty(sys.stdin),

@@ -15,7 +15,7 @@ import pytest
 
 from ocx.errors import OcxError, OutputClosed, UsageError
 from ocx.secret import Secret
-from ocx.terminal import Output, RedactingStderr, Terminal, use_color, write_failure
+from ocx.terminal import FdWriter, RedactingStderr, Terminal, failed_write, use_color
 
 KEY = "sk-live-Te5tKey0000000000000000000000a1b2"
 
@@ -71,14 +71,19 @@ def pipe() -> Iterator[Pipe]:
 
 def terminal(**fields: Any) -> Terminal:
     return Terminal(
-        **{"stdin": None, "stdout": Output(io.BytesIO()), "stderr": RedactingStderr(None), **fields}
+        **{
+            "stdin": None,
+            "stdout": FdWriter(io.BytesIO()),
+            "stderr": RedactingStderr(None),
+            **fields,
+        }
     )
 
 
 def test_a_write_is_whole_even_where_the_stream_takes_it_in_pieces(pipe: Pipe) -> None:
     """A pipe that does not block says None when it is full."""
     raw = ShortWrites(pipe.write.fileno())
-    assert Output(raw).write(b"0123456789") == 10
+    assert FdWriter(raw).write(b"0123456789") == 10
     assert raw.taken == b"0123456789"
 
 
@@ -95,11 +100,11 @@ def test_a_failed_write_is_an_error_of_ours(
     failure: Exception, kind: type[Exception], says: str
 ) -> None:
     with pytest.raises(kind, match=says):
-        Output(Failing(failure), "a.txt").write(b"x")
+        FdWriter(Failing(failure), "a.txt").write(b"x")
 
 
 def test_output_gives_its_descriptor_and_gives_it_back(pipe: Pipe) -> None:
-    output = Output(pipe.write)
+    output = FdWriter(pipe.write)
     output.flush()
     assert output.fileno() == pipe.write.fileno()
     output.close()
@@ -107,7 +112,7 @@ def test_output_gives_its_descriptor_and_gives_it_back(pipe: Pipe) -> None:
 
 
 def test_an_error_without_words_is_still_named() -> None:
-    assert "cannot write to stdout" in str(write_failure(OSError(), "stdout"))
+    assert "cannot write to stdout" in str(failed_write(OSError(), "stdout"))
 
 
 def test_messages_mask_the_key_in_use_and_what_looks_like_one() -> None:
@@ -186,7 +191,7 @@ def test_questions_need_a_person_at_both_ends(
 
 def test_print_is_utf8_and_a_lone_surrogate_cannot_break_it() -> None:
     raw = io.BytesIO()
-    terminal(stdout=Output(raw)).print("é\ud83d")
+    terminal(stdout=FdWriter(raw)).print("é\ud83d")
     assert raw.getvalue() == "é?\n".encode()
 
 
@@ -293,6 +298,6 @@ def test_a_stdin_that_cannot_be_read_is_a_usage_error() -> None:
         def readinto(self, _buffer: object) -> int:
             raise IsADirectoryError(errno.EISDIR, "Is a directory")
 
-    terminal = Terminal(io.BufferedReader(Broken()), Output(io.BytesIO()), RedactingStderr(None))
+    terminal = Terminal(io.BufferedReader(Broken()), FdWriter(io.BytesIO()), RedactingStderr(None))
     with pytest.raises(UsageError, match="cannot read stdin: Is a directory"):
         terminal.read_stdin()

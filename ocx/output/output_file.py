@@ -21,7 +21,7 @@ from ocx.files import (
     set_mode,
     sync,
 )
-from ocx.terminal import Output, Terminal
+from ocx.terminal import FdWriter, Terminal
 
 
 class OutputFile:
@@ -29,7 +29,7 @@ class OutputFile:
 
     def __init__(
         self,
-        output: Output,
+        output: FdWriter,
         partial: Path | None = None,
         final: Path | None = None,
         *,
@@ -146,14 +146,14 @@ def _open(name: str, flag: str) -> OutputFile:
         return OutputFile(_device(str(final), os.O_WRONLY))
     _refuse_batch(final)
     partial = final.with_name(final.name + ".partial")
-    output = Output(os.fdopen(open_partial(partial), "wb", buffering=0), str(partial))
+    output = FdWriter(os.fdopen(open_partial(partial), "wb", buffering=0), str(partial))
     if mode:
         set_mode(output.fileno(), stat.S_IMODE(mode))
     return OutputFile(output, partial, final)
 
 
-def _device(path: str, flags: int) -> Output:
-    return Output(os.fdopen(os.open(path, flags | os.O_CLOEXEC), "wb", buffering=0), path)
+def _device(path: str, flags: int) -> FdWriter:
+    return FdWriter(os.fdopen(os.open(path, flags | os.O_CLOEXEC), "wb", buffering=0), path)
 
 
 def is_device_name(name: str) -> bool:

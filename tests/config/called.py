@@ -11,7 +11,7 @@ from typing import Any
 
 from ocx.entry import invoke
 from ocx.errors import OcxError
-from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
 
@@ -73,7 +73,7 @@ class Caller:
         raw, messages = MemoryRaw(), io.StringIO()
         terminal = Terminal(
             stdin=io.BytesIO(stdin),
-            stdout=Output(raw),
+            stdout=FdWriter(raw),
             stderr=RedactingStderr(messages),
             env={**self.env, **env},
             stdin_tty=tty,

@@ -12,7 +12,7 @@ from ocx.errors import UsageError
 from ocx.keys.tool_environment import ToolEnvironment, tool_environment
 from ocx.runtime import Runtime
 from ocx.secret import Secret
-from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.terminal import FdWriter, RedactingStderr, Terminal
 
 KEY = Secret("sk-live-Te5tKey0000000000000000000001a2b")
 URL = "https://api.example/v1"
@@ -20,7 +20,7 @@ WITH_KEY = {"OCX_API_KEY": KEY.reveal()}
 
 
 def handed_over(flags: dict[str, Any], env: dict[str, str]) -> ToolEnvironment:
-    terminal = Terminal(None, Output(None), RedactingStderr(StringIO()), env)
+    terminal = Terminal(None, FdWriter(None), RedactingStderr(StringIO()), env)
     run = Runtime(terminal, flags)
     return tool_environment(run, run.settings(model=flags.get("model")))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ocx.output.screen_table import Table
 from ocx.output.table import GAP, Column
-from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from ocx.typography import cells, shortened
 from ocx.wrapping import wrapped
 from tests.support.memory import MemoryRaw
@@ -35,7 +35,7 @@ def table(
 ) -> tuple[list[int], list[str]]:
     """The widths of its columns, and its lines without the heading."""
     raw = MemoryRaw()
-    terminal = Terminal(None, Output(raw), RedactingStderr(None), width=width, stdout_tty=True)
+    terminal = Terminal(None, FdWriter(raw), RedactingStderr(None), width=width, stdout_tty=True)
     made = Table(terminal, columns, rows, color="never")
     made.write(rows)
     return made.widths, raw.text().splitlines()

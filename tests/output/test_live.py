@@ -29,7 +29,7 @@ from ocx.output.markdown.live import (
     markdown_writer,
     terminal_size,
 )
-from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.drawn import ANSWER, SIZES, Watched, cut, visible, whole
 from tests.support.emulator import Emulator, trimmed
 from tests.support.memory import MemoryRaw
@@ -153,7 +153,7 @@ def test_where_nothing_can_be_drawn_twice_it_is_written_once(
     with Path(os.devnull).open("wb", buffering=0) as raw:
         terminal = Terminal(
             None,
-            Output(raw),
+            FdWriter(raw),
             RedactingStderr(None),
             width=width,
             stdout_tty=True,

@@ -14,7 +14,7 @@ from ocx.api.retry import log_retry
 from ocx.errors import RateLimitError
 from ocx.output.live_stderr import Spinner, State, StatusLine, countdown, elapsed, spinning
 from ocx.runtime import Runtime
-from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.emulator import Emulator, trimmed
 from tests.support.memory import MemoryRaw
 from tests.support.waiting import Board, Collected
@@ -102,7 +102,7 @@ def test_an_answer_that_is_quick_shows_none() -> None:
 def test_only_a_person_at_a_terminal_sees_it(
     tty: bool, env: dict[str, str], expected: bool
 ) -> None:
-    terminal = Terminal(None, Output(MemoryRaw()), RedactingStderr(None), env=env, stderr_tty=tty)
+    terminal = Terminal(None, FdWriter(MemoryRaw()), RedactingStderr(None), env=env, stderr_tty=tty)
     assert terminal.can_animate() is expected
 
 
@@ -115,7 +115,7 @@ def test_nothing_moves_in_a_pipe_or_with_quiet(
 ) -> None:
     terminal = Terminal(
         None,
-        Output(MemoryRaw()),
+        FdWriter(MemoryRaw()),
         RedactingStderr(None),
         env={"TERM": "xterm"},
         stdout_tty=stdout_tty,
@@ -178,7 +178,7 @@ def test_messages_stand_above_a_line_that_stays() -> None:
 
 
 def test_a_retry_counts_down_and_then_waits_again() -> None:
-    terminal = Terminal(None, Output(MemoryRaw()), RedactingStderr(None))
+    terminal = Terminal(None, FdWriter(MemoryRaw()), RedactingStderr(None))
     error = RateLimitError("too many requests", status=429)
     with spinning(Runtime(terminal), "waiting for x") as spinner:
         seen: list[State] = []

@@ -5,14 +5,14 @@ import re
 import pytest
 
 from ocx.output.markdown import MarkdownWriter
-from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from ocx.text import CONTROL
 from tests.support.memory import MemoryRaw
 
 
 def render(*pieces: str, width: int = 40) -> str:
     raw = MemoryRaw()
-    terminal = Terminal(None, Output(raw), RedactingStderr(None), width=width, stdout_tty=True)
+    terminal = Terminal(None, FdWriter(raw), RedactingStderr(None), width=width, stdout_tty=True)
     writer = MarkdownWriter(terminal.stdout, terminal, color=False)
     for piece in pieces:
         writer.write(piece)

@@ -9,7 +9,7 @@ import pytest
 
 from ocx.errors import OcxError, UsageError
 from ocx.output.output_file import open_output_file, report_file
-from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
 
@@ -20,7 +20,7 @@ def raw() -> MemoryRaw:
 
 @pytest.fixture
 def terminal(raw: MemoryRaw) -> Terminal:
-    return Terminal(None, Output(raw), RedactingStderr(None))
+    return Terminal(None, FdWriter(raw), RedactingStderr(None))
 
 
 def test_is_partial_until_complete(terminal: Terminal, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ocx.output.live_stderr import ReasoningLines
 from ocx.secret import Secret
-from ocx.terminal import Output, RedactingStderr, Terminal
+from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.drawn import cut
 from tests.support.emulator import Emulator, trimmed
 
@@ -24,7 +24,7 @@ def drawn(text: str, columns: int, places: list[int], *keys: str) -> list[str]:
     stderr = RedactingStderr(stream)
     for key in keys:
         stderr.hide(Secret(key))
-    terminal = Terminal(None, Output(io.BytesIO()), stderr, width=columns)
+    terminal = Terminal(None, FdWriter(io.BytesIO()), stderr, width=columns)
     lines = ReasoningLines(terminal)
     for piece in cut(text, places):
         lines.write(piece)

@@ -21,7 +21,7 @@ from ocx.runtime import Runtime
 from ocx.session.answers import Totals
 from ocx.session.session import HELP, Session
 from ocx.session.typed import in_session
-from ocx.terminal import Output as Stdout
+from ocx.terminal import FdWriter as Stdout
 from ocx.terminal import RedactingStderr, Terminal
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
