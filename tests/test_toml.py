@@ -1,5 +1,6 @@
 """Every broken document is one line with file, line and column, and none of its content."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.errors import ConfigError
-from ocx.toml import TomlFile, read_bytes
+from ocx.toml import TomlFile, changed, read_bytes
 
 PATH = Path("/x/config.toml")
 
@@ -66,6 +67,26 @@ def test_a_broken_document_is_not_in_the_traceback() -> None:
         TomlFile(PATH, b'key = "sk-live-secret0001\n')
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("old", "data", "new"),
+    [
+        (b"", {"t": {"u": {"a": 1}}}, "[t.u]\na = 1\n"),
+        (b"# c\na = 1 # d\nb = 2\n", {"a": 3}, "# c\na = 3 # d\n"),
+        (b"[t.u]\r\na = 1 # d\r\n", {"t": {"u": {"a": 2}}}, "[t.u]\r\na = 2 # d\r\n"),
+        (b"t = {a = 1, b = 2}\n", {"t": {"a": 1}, "u": 1}, None),
+        (b"a.b.c = 1\n", {"a": {"b": {"d": 1}}}, None),
+        (b"[t.a]\nx = 1\n[u]\n[t.b]\ny = 1\n", {"t": {"b": {"y": 2}}}, None),
+        (b"not toml", {"a": 1}, "a = 1\n"),
+    ],
+)
+def test_a_changed_document_holds_the_data_and_keeps_what_stands_around(
+    old: bytes, data: dict[str, object], new: str | None
+) -> None:
+    text = changed(old, data).decode()
+    assert tomllib.loads(text) == data
+    assert new is None or text == new
 
 
 def test_missing_and_unreadable(tmp_path: Path) -> None:

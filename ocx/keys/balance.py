@@ -43,8 +43,17 @@ def keep_balance(run: Runtime, settings: Settings, found: Sequence[Dated]) -> No
     """
     if not found or settings.history == "off" or _is_passing_server(settings, run.terminal.env):
         return
+    from ocx.history.store import Reading, keep_readings  # sqlite3, not with the history off
+
+    readings = [
+        Reading(at, each.unit, each.amount)
+        for at, balance in found
+        for each in balance.currencies or (balance,)
+        if each.amount is not None
+    ]
     try:
-        _keep(run, settings, found)
+        if readings:
+            keep_readings(state_dir(run.terminal.env), _account(settings), readings)
     except OcxError as error:
         # sqlite3 says "readonly" and "cannot open" by these codes.
         code = getattr(error.__cause__, "sqlite_errorcode", None)
@@ -72,19 +81,6 @@ def _account(settings: Settings) -> Account:
     if settings.sandbox:
         return Account(SANDBOX, SANDBOX)
     return Account(settings.profile, settings.base_url.rstrip("/"))
-
-
-def _keep(run: Runtime, settings: Settings, found: Sequence[Dated]) -> None:
-    from ocx.history.store import Reading, keep_readings  # the same
-
-    readings = [
-        Reading(at, each.unit, each.amount)
-        for at, balance in found
-        for each in balance.currencies or (balance,)
-        if each.amount is not None
-    ]
-    if readings:
-        keep_readings(state_dir(run.terminal.env), _account(settings), readings)
 
 
 def _is_passing_server(settings: Settings, env: Env) -> bool:

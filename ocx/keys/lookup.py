@@ -242,7 +242,7 @@ def _commanded(settings: Settings, source: str, env: Env) -> FoundKey:
 def _stored(settings: Settings, name: str, env: Env) -> FoundKey:
     stored = load_keys(env).get(name)
     if stored is None:
-        # Not the next source: its key may belong to another endpoint.
+        # Do not fall through to the next source: its key may belong to another endpoint.
         own = f"`ocx keys add {name}` stores it; `ocx keys use NAME` takes another"
         raise AuthError(
             f"profile {settings.profile} uses the key {name}, and no such key is stored",
