@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ocx.cli.argv import read_argv
 from ocx.cli.table import short_help
@@ -21,89 +21,88 @@ _CLOSE = 0.8
 _PROSE = 3  # words behind the first one: it is no command then, but the beginning of a sentence
 _LONGEST = 120  # characters of a prompt that is written out
 
-_REMOVE = ("delete", "remove", "del")
 _COMMANDS: dict[str, dict[str, str]] = {
     "ocx": {
-        **dict.fromkeys(("login", "auth", "signin", "init", "setup", "key"), "ocx keys add"),
-        "logout": "ocx keys rm",
-        **dict.fromkeys(("logs", "log", "conversations", "sessions"), "ocx history list"),
-        **dict.fromkeys(("usage", "credits", "credit", "cost", "quota"), "ocx balance"),
-        **dict.fromkeys(("stats", "tokens"), "ocx history stats"),
-        **dict.fromkeys(("ask", "prompt", "run", "complete", "completions"), "ocx chat"),
-        **dict.fromkeys(("profile", "profiles"), "ocx config profiles list"),
-        **dict.fromkeys(("template", "templates"), "ocx config templates list"),
-        **{word: f"ocx config {word}" for word in ("set", "get", "unset")},
-        **dict.fromkeys(("settings", "configure"), "ocx config show"),
-        "use": "ocx config profiles use",
-        **dict.fromkeys(("server", "proxy", "mock"), "ocx serve"),
-        **dict.fromkeys(("status", "check", "diagnose", "ping", "test"), "ocx doctor"),
-        **dict.fromkeys(("list", "ls"), "ocx models"),
-        **dict.fromkeys(("man", "manual", "docs"), "ocx help"),
-        "version": "ocx --version",
+        "ocx keys add": "login auth signin init setup key",
+        "ocx keys rm": "logout",
+        "ocx history list": "logs log conversations sessions",
+        "ocx balance": "usage credits credit cost quota",
+        "ocx history stats": "stats tokens",
+        "ocx chat": "ask prompt run complete completions",
+        "ocx config profiles list": "profile profiles",
+        "ocx config templates list": "template templates",
+        "ocx config set": "set",
+        "ocx config get": "get",
+        "ocx config unset": "unset",
+        "ocx config show": "settings configure",
+        "ocx config profiles use": "use",
+        "ocx serve": "server proxy mock",
+        "ocx doctor": "status check diagnose ping test",
+        "ocx models": "list ls",
+        "ocx help": "man manual docs",
+        "ocx --version": "version",
     },
     "ocx keys": {
-        **dict.fromkeys(("set", "new", "create", "store", "import", "login"), "ocx keys add"),
-        **dict.fromkeys((*_REMOVE, "revoke", "unset"), "ocx keys rm"),
-        **dict.fromkeys(("verify", "test", "validate"), "ocx keys check"),
-        **dict.fromkeys(("get", "cat", "path"), "ocx keys show"),
-        **dict.fromkeys(("default", "select", "switch"), "ocx keys use"),
-        **dict.fromkeys(("update", "replace", "change", "edit"), "ocx keys rotate"),
-        "ls": "ocx keys list",
+        "ocx keys add": "set new create store import login",
+        "ocx keys rm": "delete remove del revoke unset",
+        "ocx keys check": "verify test validate",
+        "ocx keys show": "get cat path",
+        "ocx keys use": "default select switch",
+        "ocx keys rotate": "update replace change edit",
+        "ocx keys list": "ls",
     },
     "ocx config": {
-        **dict.fromkeys(("use", "switch", "select"), "ocx config profiles use"),
-        **dict.fromkeys(("list", "ls", "view", "cat", "print"), "ocx config show"),
-        **dict.fromkeys((*_REMOVE, "rm"), "ocx config unset"),
-        **dict.fromkeys(("add", "put"), "ocx config set"),
-        **dict.fromkeys(("open", "init"), "ocx config edit"),
-        **dict.fromkeys(("where", "file"), "ocx config path"),
-        **dict.fromkeys(("copy", "cp"), "ocx config profiles copy"),
+        "ocx config profiles use": "use switch select",
+        "ocx config show": "list ls view cat print",
+        "ocx config unset": "delete remove del rm",
+        "ocx config set": "add put",
+        "ocx config edit": "open init",
+        "ocx config path": "where file",
+        "ocx config profiles copy": "copy cp",
     },
     "ocx config profiles": {
-        **dict.fromkeys(_REMOVE, "ocx config profiles rm"),
-        **dict.fromkeys(("add", "new", "create", "set"), "ocx config set -P NAME base_url URL"),
-        **dict.fromkeys(("show", "get", "cat"), "ocx config show -P NAME"),
-        **dict.fromkeys(("switch", "select", "default"), "ocx config profiles use"),
-        **dict.fromkeys(("cp", "clone"), "ocx config profiles copy"),
-        "ls": "ocx config profiles list",
+        "ocx config profiles rm": "delete remove del",
+        "ocx config set -P NAME base_url URL": "add new create set",
+        "ocx config show -P NAME": "show get cat",
+        "ocx config profiles use": "switch select default",
+        "ocx config profiles copy": "cp clone",
+        "ocx config profiles list": "ls",
     },
     "ocx config templates": {
-        **dict.fromkeys(_REMOVE, "ocx config templates rm"),
-        **dict.fromkeys(("add", "new", "create", "set"), "ocx config templates edit"),
-        **dict.fromkeys(("get", "cat", "view"), "ocx config templates show"),
-        "ls": "ocx config templates list",
+        "ocx config templates rm": "delete remove del",
+        "ocx config templates edit": "add new create set",
+        "ocx config templates show": "get cat view",
+        "ocx config templates list": "ls",
     },
     "ocx history": {
-        **dict.fromkeys((*_REMOVE, "clear", "prune"), "ocx history rm"),
-        **dict.fromkeys(("find", "grep", "query"), "ocx history search"),
-        **dict.fromkeys(("get", "cat", "view", "last"), "ocx history show"),
-        **dict.fromkeys(("usage", "cost", "tokens"), "ocx history stats"),
-        **dict.fromkeys(("dump", "save", "backup"), "ocx history export"),
-        "ls": "ocx history list",
+        "ocx history rm": "delete remove del clear prune",
+        "ocx history search": "find grep query",
+        "ocx history show": "get cat view last",
+        "ocx history stats": "usage cost tokens",
+        "ocx history export": "dump save backup",
+        "ocx history list": "ls",
     },
 }
-"""By the group, then by the word."""
+"""By the group: what is meant, and the words that are typed for it."""
 
 _OPTIONS: dict[str, str] = {
-    **dict.fromkeys(("--format", "--output-format"), "--json"),
-    **dict.fromkeys(("--verbose", "-v", "--trace"), "--debug"),
-    **dict.fromkeys(("--silent", "-s"), "--quiet"),
-    **dict.fromkeys(("--url", "--endpoint", "--api-base", "--host"), "--base-url"),
-    **dict.fromkeys(("--no-color", "--no-colour", "--colour"), "--color"),
-    **dict.fromkeys(
-        ("--parallel", "--concurrency", "--workers", "--threads", "--max-workers"), "--jobs"
-    ),
-    **dict.fromkeys(("--image", "--attachment", "--attachments"), "--attach"),
-    **dict.fromkeys(("--force", "-f", "--no-confirm"), "--yes"),
-    **dict.fromkeys(("--fragment", "--input"), "--file"),
-    **dict.fromkeys(("--out", "--save"), "--output"),
-    **dict.fromkeys(("--budget", "--max-cost"), "--max-credits"),
-    **dict.fromkeys(("--json-schema", "--response-format"), "--schema"),
-    **dict.fromkeys(("--last", "--tail", "--count", "-n"), "--limit"),
-    **dict.fromkeys(("--threshold", "--fail-below"), "--min"),
-    "--cid": "--conversation",
+    "--json": "--format --output-format",
+    "--debug": "--verbose -v --trace",
+    "--quiet": "--silent -s",
+    "--base-url": "--url --endpoint --api-base --host",
+    "--color": "--no-color --no-colour --colour",
+    "--jobs": "--parallel --concurrency --workers --threads --max-workers",
+    "--attach": "--image --attachment --attachments",
+    "--yes": "--force -f --no-confirm",
+    "--file": "--fragment --input",
+    "--output": "--out --save",
+    "--max-credits": "--budget --max-cost",
+    "--schema": "--json-schema --response-format",
+    "--limit": "--last --tail --count -n",
+    "--min": "--threshold --fail-below",
+    "--conversation": "--cid",
 }
-"""What others call an option, and what it is called here, where the command has it."""
+"""What an option is called here, where the command has it, and what others call it."""
 _OF_CHAT = frozenset(("-m", "--model", "-s", "--system", "-f", "--file", "-t", "-c", "-a", "-x"))
 
 
@@ -127,7 +126,7 @@ def _usage_hint(found: Complaint, path: str) -> str:
         return "keys are never given on the command line; store one with `ocx keys add NAME`"
     if option[:1] == "-" and option[1:2].isdigit() and path == "ocx chat":
         return f"a prompt that starts with a dash goes after `--`: ocx chat -- {option} …"
-    if found.missing and path == "ocx api" and found.given and not found.given[0].isupper():
+    if path == "ocx api" and found.given and not found.given[0].isupper():
         return f"did you mean `ocx api GET {word_of_argv(found.given[0])}`?"
     return _option_hint(path, option, found.known) if found.known else _see(path)
 
@@ -135,7 +134,7 @@ def _usage_hint(found: Complaint, path: str) -> str:
 def command_hint(path: str, words: Sequence[str], known: Iterable[str]) -> str:
     """The next step after `words`, of which the first is no command of the group `path`."""
     word, *rest = words
-    meant = _COMMANDS.get(path, {}).get(word)
+    meant = _meant(word, _COMMANDS.get(path, {}))
     prose = path == "ocx" and sum(not each.startswith("-") for each in rest) >= _PROSE
     if meant and not prose:
         return f"did you mean `{meant}`?"
@@ -146,7 +145,7 @@ def command_hint(path: str, words: Sequence[str], known: Iterable[str]) -> str:
 
 def _option_hint(path: str, option: str, known: Sequence[str]) -> str:
     """The next step after an option that the command `path` does not have."""
-    meant = _OPTIONS.get(option)
+    meant = _meant(option, _OPTIONS)
     if meant in known:
         return f"did you mean {meant}?"
     longer = [flag for flag in known if flag.startswith(option) and option[:2] == "--"]
@@ -157,6 +156,10 @@ def _option_hint(path: str, option: str, known: Sequence[str]) -> str:
     if path == "ocx" and option in _OF_CHAT:
         return f"the command comes first: ocx chat {option} …"
     return _see(path)
+
+
+def _meant(word: str, table: Mapping[str, str]) -> str | None:
+    return next((meant for meant, words in table.items() if word in words.split()), None)
 
 
 def _see(path: str) -> str:

@@ -64,15 +64,13 @@ class Complaint(NamedTuple):
         option: the option that does not exist, if that is the complaint.
         command: the command that was read last, like `ocx keys`; None if the parser does not say.
         known: the options that there are, if one does not exist.
-        missing: what an argument that is missing is called.
-        given: the arguments that came before it.
+        given: the arguments that came before one that is missing.
     """
 
     message: str | None
     option: str
     command: str | None
     known: tuple[str, ...] = ()
-    missing: str = ""
     given: tuple[str, ...] = ()
 
 
@@ -104,8 +102,7 @@ def complaint(error: Exception) -> Complaint:
     if kind == "MissingParameter" and parameter is not None:
         arguments = [p.name for p in parameters(context.command) if not p.flags]
         given = tuple(str(context.params[n]) for n in arguments if context.params.get(n))
-        called = parameter.metavar or ""
-        return Complaint(f"missing {called}", "", command, missing=called, given=given)
+        return Complaint(f"missing {parameter.metavar}", "", command, given=given)
     if parameter is not None and kind == "BadParameter":
         return Complaint(_refused(parameter, str(getattr(error, "message", ""))), "", command)
     option = getattr(error, "option_name", None) or ""
