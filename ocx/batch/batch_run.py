@@ -63,7 +63,6 @@ class BatchRun:
     drain: float = DRAIN
     total: int | None = None
     models: Iterable[str] = ()
-    clock: Callable[[], float] = time.monotonic
     note: Callable[[str], object] | None = None
     on_skip: OnSkip | None = None
     before: Scheduler | None = None
@@ -76,9 +75,8 @@ class BatchRun:
         self.summary = Summary(total=self.total)
         self._take: Take = lambda _: None
         self.engine = Engine(
-            self._feed(), self.connection, self.scheduler, self._finished,
-            self.output, self.drain, self.clock,
-        )  # fmt: skip
+            self._feed(), self.connection, self.scheduler, self._finished, self.output, self.drain
+        )
         if isinstance(self.rows, RowStream):
             self.rows.on_row = self.engine.wake
 
@@ -103,7 +101,7 @@ class BatchRun:
     async def on_loop(self, take: Take) -> Summary:
         """The same on the loop that runs."""
         self._take = take
-        began = self.clock()
+        began = time.monotonic()
         beside = [asyncio.create_task(self._save()), asyncio.create_task(self._watch())]
         try:
             await self.engine.run()
@@ -116,7 +114,7 @@ class BatchRun:
                 self.output.sync()
                 self._take(self.output.rest())
             finally:
-                self._count(self.clock() - began)
+                self._count(time.monotonic() - began)
         whole = self.summary.stop is None and not self.summary.unsent
         self.output.finish(whole=whole, complete=whole and not self.summary.exit_code())
         return self.summary
@@ -126,7 +124,7 @@ class BatchRun:
         outage = self.scheduler.outage
         if not outage.suspected:
             return None
-        place, waited = place_of(self.base_url), outage.waited(self.clock())
+        place, waited = place_of(self.base_url), outage.waited(time.monotonic())
         reason = outage.reason.removeprefix(f"cannot connect to {place}: ")
         return f"waiting for {place}: {reason} ({duration(waited)} of {duration(outage.longest)})"
 
@@ -142,7 +140,7 @@ class BatchRun:
         told: float | None = None
         while self.note is not None:
             await asyncio.sleep(_LOOK)
-            text, now = self.waiting(), self.clock()
+            text, now = self.waiting(), time.monotonic()
             if text is not None and (told is None or now - told >= _TELL_EVERY):
                 self.note(text)
                 told = now

@@ -7,6 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -37,33 +38,26 @@ if TYPE_CHECKING:
 _MINUTE = 60.0
 
 
+@dataclass
 class Connection:
     """A pool of connections to the API.
 
-    Args:
+    Attributes:
         checks: what every answer must be; `schema` is the one they name, read.
         readings: where balances go that were read.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        checks: AnswerChecks | None = None,
-        schema: Schema | None = None,
-        balance_path: str | None = None,
-        balance_scale: Decimal | None = None,
-        readings: list[Dated] | None = None,
-    ) -> None:
-        self._pool = Pool(endpoint)
-        self._retries = endpoint.retries
-        self._secrets = endpoint.secrets
-        self._checks = checks or AnswerChecks()
-        self._schema = schema
+    endpoint: Endpoint
+    checks: AnswerChecks = field(default_factory=AnswerChecks)
+    schema: Schema | None = None
+    balance_path: str | None = None
+    balance_scale: Decimal | None = None
+    readings: list[Dated] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._pool = Pool(self.endpoint)
         self._in_words: set[str] = set()
-        self._format = schema.response_format() if schema is not None else None
-        self._balance_path = balance_path
-        self._balance_scale = balance_scale
-        self._readings = [] if readings is None else readings
+        self._format = self.schema.response_format() if self.schema is not None else None
 
     async def send(self, row: Row) -> Outcome:
         """Send the row once, without retries."""
@@ -100,8 +94,8 @@ class Connection:
         if not body:
             headers, sent = error.headers, error.sent
             body = None if error.body is None else _document(error.body, headers)
-        error.message = mask_keys(error.message, self._secrets)
-        body = map_texts(body, lambda text: mask_keys(text, self._secrets))
+        error.message = mask_keys(error.message, self.endpoint.secrets)
+        body = map_texts(body, lambda text: mask_keys(text, self.endpoint.secrets))
         return Failure(error, headers, body, sent, _credits(trips), max(1, len(trips)))
 
     async def _valid_text(self, row: Row, trips: list[Trip]) -> tuple[str, bytes]:
@@ -109,7 +103,7 @@ class Connection:
         body = dict(row.body)
         if self._format is not None and body.get("response_format") == self._format:
             del body["response_format"]  # added again, or asked for in words instead
-        steps = attempts(body, self._checks, self._schema, self._in_words)
+        steps = attempts(body, self.checks, self.schema, self._in_words)
         trips.append(next(steps))
         while True:
             try:
@@ -125,7 +119,7 @@ class Connection:
             if unfit.reply is None:
                 raise
             reply, trip.answer = unfit.reply, fetched(unfit.reply)
-            refusal = isinstance(unfit, RejectedError) and not self._checks.need_text
+            refusal = isinstance(unfit, RejectedError) and not self.checks.need_text
             if not refusal or answer_fault(reply.json) is not None:
                 raise
             return text_of(reply.json["choices"][0]["message"]["refusal"]), reply.body
@@ -133,7 +127,7 @@ class Connection:
         # All else that answer_fault looks at, the pool has.
         if answer.finish_reason is None and (fault := answer_fault(answer.fields)) is not None:
             raise fault
-        return check_answer(self._checks, self._schema, answer), reply.body
+        return check_answer(self.checks, self.schema, answer), reply.body
 
     async def _post(self, row: Row) -> Answer:
         content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -163,9 +157,9 @@ class Connection:
     async def balance(self) -> Decimal:
         """Raises: OcxError if it cannot be read for sure."""
         reply = await self._read_balance()
-        found = parse_balance(reply, path=self._balance_path, scale=self._balance_scale)
+        found = parse_balance(reply, path=self.balance_path, scale=self.balance_scale)
         # For the history: the first, the last, and one a minute between them.
-        readings = self._readings
+        readings = self.readings
         if len(readings) > 1 and readings[-1][0] - readings[-2][0] < _MINUTE:
             readings.pop()
         readings.append((time.time(), found))
@@ -186,7 +180,7 @@ class Connection:
             except OcxError as error:
                 wait = backoff(attempt, error.retry_after)
                 again = kind_of(error, sent=error.sent).again
-                if attempt > self._retries or wait > _MINUTE or not again:
+                if attempt > self.endpoint.retries or wait > _MINUTE or not again:
                     raise
             await asyncio.sleep(wait)
         raise AssertionError("it counts without end")

@@ -7,8 +7,10 @@ answer is read, so that nothing which is paid waits in memory for being written.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ocx.api.pool_connection import UnsentError
@@ -35,46 +37,38 @@ FeedItem = Task | Result | Recheck | None
 """None says that there is no row at the moment; a Result is passed on."""
 
 
+@dataclass(eq=False)
 class Engine:
-    """Args:
+    """Sends what the scheduler lets go.
+
+    Attributes:
+        items: what is to be done, in order.
         deliver: takes the results; what it raises ends the run.
         output: is told what is sent.
         drain: seconds that requests in flight may take after `stop_soon`.
-
-    Attributes:
         aborted: requests that were still running when the drain was over.
         delivered, taken: results that went to another thread, and that are safe there; what is
             between the two takes the place of requests. Each is counted by one thread.
     """
 
-    def __init__(
-        self,
-        feed: Iterator[FeedItem],
-        connection: Connection,
-        scheduler: Scheduler,
-        deliver: Callable[[Sequence[Result]], object],
-        output: RowOutput,
-        drain: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self._items = feed
-        self._connection = connection
-        self._scheduler = scheduler
-        self._deliver = deliver
-        self._output = output
-        self._drain = drain
-        self._clock = clock
-        self.aborted = 0
-        self.delivered = self.taken = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._over: asyncio.Event
-        self._running: set[asyncio.Task[None]] = set()
-        self._alarm: asyncio.TimerHandle | None = None
-        self._exhausted = False
-        self._draining = False
-        self._starving = False
-        self._stop_asked: Stop | None = None
-        self._error: BaseException | None = None
+    items: Iterator[FeedItem]
+    connection: Connection
+    scheduler: Scheduler
+    deliver: Callable[[Sequence[Result]], object]
+    output: RowOutput
+    drain: float
+    aborted: int = 0
+    delivered: int = 0
+    taken: int = 0
+    _loop: asyncio.AbstractEventLoop | None = None
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _alarm: asyncio.TimerHandle | None = None
+    _exhausted: bool = False
+    _draining: bool = False
+    _starving: bool = False
+    _stop_asked: Stop | None = None
+    _error: BaseException | None = None
 
     async def run(self) -> None:
         """Until all rows have ended, or the run has been stopped.
@@ -82,7 +76,6 @@ class Engine:
         Raises: what `deliver`, the rows or a bug raised; what is in flight is cut off then.
         """
         self._loop = asyncio.get_running_loop()
-        self._over = asyncio.Event()
         try:
             self._pump()
             if self._stop_asked:
@@ -147,8 +140,8 @@ class Engine:
         try:
             while not (isinstance(action, Wait) or action is Step.FINISHED):
                 if ended := await self._perform(action):
-                    self._deliver(ended)
-                if self._scheduler.wants() >= _LOW:
+                    self.deliver(ended)
+                if self.scheduler.wants() >= _LOW:
                     self._feed()
                 action = self._decide()
         except Exception as error:  # a bug: it must end the run, not one task alone
@@ -158,16 +151,16 @@ class Engine:
         """What may be done now; a wait sets the alarm, the end of all is told."""
         if self._error is not None:
             return Step.FINISHED
-        scheduler = self._scheduler
+        scheduler = self.scheduler
         if self.delivered > self.taken:
             self._starving = True  # before it is counted: what is let go then wakes
             held = self.delivered - self.taken
             if held + scheduler.in_flight >= scheduler.window.limit and not scheduler.stop:
                 return Wait()
             self._starving = False
-        action = scheduler.next(self._clock())
+        action = scheduler.next(time.monotonic())
         if isinstance(action, Task):
-            self._output.note_sent(id_key(action.row.id))
+            self.output.note_sent(id_key(action.row.id))
         elif isinstance(action, Wait) and action.seconds is not None:
             self._wake_in(action.seconds)
         elif action is Step.FINISHED and not scheduler.in_flight:
@@ -189,15 +182,15 @@ class Engine:
     def _feed(self) -> None:
         """Add as many rows as the scheduler wants."""
         known: list[Result] = []
-        for _ in range(0 if self._exhausted or self._stop_asked else self._scheduler.wants()):
+        for _ in range(0 if self._exhausted or self._stop_asked else self.scheduler.wants()):
             try:
-                item = next(self._items)
+                item = next(self.items)
             except StopIteration:
                 self._exhausted = True
-                self._scheduler.close_input()
+                self.scheduler.close_input()
                 break
             if isinstance(item, Task):
-                self._scheduler.add(item)
+                self.scheduler.add(item)
             elif isinstance(item, Result):
                 known.append(item)
             else:
@@ -205,49 +198,49 @@ class Engine:
                     asyncio.get_running_loop().call_soon(self._pump)
                 break
         if known:
-            self._deliver(known)
+            self.deliver(known)
 
     async def _perform(self, action: Action) -> Sequence[Result]:
         """The rows that ended by it."""
         if isinstance(action, Task):
             return await self._send(action)
         if action is Step.PROBE:
-            alive = await self._connection.probe()
-            return self._scheduler.probed(alive, self._clock())
+            alive = await self.connection.probe()
+            return self.scheduler.probed(alive, time.monotonic())
         if action is Step.READ_BALANCE:
             try:
-                self._scheduler.balance_read(await self._connection.balance())
+                self.scheduler.balance_read(await self.connection.balance())
             except OcxError as error:
-                self._scheduler.balance_unread(error)
+                self.scheduler.balance_unread(error)
         return ()
 
     async def _send(self, task: Task) -> Sequence[Result]:
         try:
-            outcome = await self._connection.send(task.row)
+            outcome = await self.connection.send(task.row)
         except UnsentError:
-            self._output.note_unpaid(id_key(task.row.id))
+            self.output.note_unpaid(id_key(task.row.id))
             raise
         if not _may_be_charged(outcome):
-            self._output.note_unpaid(id_key(task.row.id))
-        return self._scheduler.done(task, outcome, self._clock())
+            self.output.note_unpaid(id_key(task.row.id))
+        return self.scheduler.done(task, outcome, time.monotonic())
 
     def _halt(self) -> None:
         if self._stop_asked is None or self._over.is_set():
             return
         if not self._draining:
             self._draining = True
-            asyncio.get_running_loop().call_later(self._drain, self._abort)
-        self._scheduler.halt(self._stop_asked)
+            asyncio.get_running_loop().call_later(self.drain, self._abort)
+        self.scheduler.halt(self._stop_asked)
         self._pump()
 
     def _abort(self) -> None:
         """The drain is over: what still runs is cut off."""
-        self.aborted = self._scheduler.in_flight
+        self.aborted = self.scheduler.in_flight
         self._over.set()
 
     def _fail(self, error: BaseException) -> None:
         self._error = self._error or error
-        self._scheduler.halt(Stop("failure"))
+        self.scheduler.halt(Stop("failure"))
         self._over.set()
 
 

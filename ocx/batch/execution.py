@@ -15,20 +15,13 @@ from typing import TypeVar
 
 from ocx.api.retry import is_unknown_model
 from ocx.api.types import Endpoint
+from ocx.batch import outputs
 from ocx.batch.batch_row import asked_at
 from ocx.batch.batch_run import BatchRun, OnSkip, Take
 from ocx.batch.connection import Connection
 from ocx.batch.control.settings import Stop
 from ocx.batch.input import ChangedInputError, FileInput, Plan
 from ocx.batch.merged_file import Adoption
-from ocx.batch.outputs import (
-    beside_path,
-    check_empty,
-    is_stream,
-    make_format,
-    open_output,
-    resumes,
-)
 from ocx.batch.progress import Progress, form_of, showing
 from ocx.batch.reports import TestCases, ending, summary_lines
 from ocx.batch.row import Row
@@ -95,17 +88,19 @@ def prepared(setup: Setup, on_row: Callable[[Row], None] | None = None) -> Itera
         AuthError, ConfigError: of the key.
     """
     path, out, given, settings = setup.path, setup.options.rows_out, setup.input, setup.settings
-    resume = resumes(out, setup.shard)
+    resume = outputs.resumes(out, setup.shard)
     with ExitStack() as stack:
-        fresh = path is None or check_empty(path, resume=resume)
+        fresh = path is None or outputs.check_empty(path, resume=resume)
         # What is wrong with an input must not leave an empty output behind.
         plan = given.plan(None, on_row) if fresh else None
         endpoint = stack.enter_context(open_endpoint(setup.ctx, settings))
-        form = make_format(out, given, setup.schema, settings.base_url)
+        form = outputs.make_format(out, given, setup.schema, settings.base_url)
         adoption = None
         if isinstance(given, FileInput):
             adoption = Adoption(lambda: given.chosen(given.plan()), setup.sha256)
-        opened = open_output(setup.ctx.terminal, path, out, form, resume=resume, adoption=adoption)
+        opened = outputs.open_output(
+            setup.ctx.terminal, path, out, form, resume=resume, adoption=adoption
+        )
         output = stack.enter_context(opened)
         if not fresh:
             decide = partial(output.finished.decide, base_url=settings.base_url, retry=out.retry)
@@ -140,8 +135,8 @@ def execute(setup: Setup) -> None:
         report, junit = (
             stack.enter_context(report_file(ctx.terminal, name, flag)) if name else None
             for flag, name in (
-                ("--report", beside_path(out.report, setup.shard)),
-                ("--junit", beside_path(out.junit, setup.shard)),
+                ("--report", outputs.beside_path(out.report, setup.shard)),
+                ("--junit", outputs.beside_path(out.junit, setup.shard)),
             )
         )
         cases = TestCases(setup.options.arguments.source or "stdin")
@@ -233,6 +228,6 @@ def _near_model(ready: Prepared, asked: Set[str]) -> str | None:
 
 def raise_ending(setup: Setup, summary: Summary) -> None:
     """Raises: what ends the process, if not all rows are there."""
-    to_file = setup.path is not None and not is_stream(setup.path)
+    to_file = setup.path is not None and not outputs.is_stream(setup.path)
     if (event := ending(summary, to_file=to_file)) is not None:
         raise event

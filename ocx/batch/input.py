@@ -205,22 +205,18 @@ class FileInput:
         return plan
 
 
+@dataclass
 class StreamInput:
     """A pipe, whose rows can be read once."""
 
-    def __init__(
-        self,
-        stream: IO[bytes],
-        form: Format,
-        builder: RequestBuilder,
-        dialect: Dialect,
-        selection: Selection,
-    ) -> None:
-        self.form = form
-        self.dialect = dialect
-        self._builder = builder
-        self._rows = unique(read_rows(stream, form, builder, dialect))
-        self._selection = selection
+    stream: IO[bytes]
+    form: Format
+    builder: RequestBuilder
+    dialect: Dialect
+    selection: Selection
+
+    def __post_init__(self) -> None:
+        self._rows = unique(read_rows(self.stream, self.form, self.builder, self.dialect))
 
     def columns(self) -> Sequence[str]:
         """As those of a file; waits for the first row."""
@@ -235,11 +231,11 @@ class StreamInput:
     def plan(self, *_: object) -> Plan | None:
         """Waits for the first row of a table: nothing is sent before its columns are known."""
         if self.form in {"csv", "tsv"}:
-            check_columns(self._builder, self.columns(), "stdin")
+            check_columns(self.builder, self.columns(), "stdin")
         return None
 
     def chosen(self, _plan: Plan | None) -> RowStream:
-        return RowStream(self._selection.of_stream(self._rows))
+        return RowStream(self.selection.of_stream(self._rows))
 
 
 Input = FileInput | StreamInput

@@ -55,10 +55,9 @@ class Snapshot(NamedTuple):
 class Progress:
     """Called, it looks at a run that another thread works at; a number may be one row old."""
 
-    def __init__(self, run: BatchRun, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, run: BatchRun) -> None:
         self._run = run
-        self._clock = clock
-        self._seen: deque[tuple[float, int]] = deque([(clock(), 0)])
+        self._seen = deque([(time.monotonic(), 0)])
 
     def __call__(self) -> Snapshot:
         summary, scheduler = self._run.summary, self._run.scheduler
@@ -86,7 +85,7 @@ class Progress:
         )
 
     def _rate(self, finished: int) -> float:
-        now = self._clock()
+        now = time.monotonic()
         self._seen.append((now, finished))
         while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
             self._seen.popleft()

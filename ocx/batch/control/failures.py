@@ -7,19 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from ocx import errors
 from ocx.api.retry import is_unknown_model, next_model
 from ocx.batch.control.settings import Task
 from ocx.batch.row import CHAT_PATH
-from ocx.errors import (
-    AuthError,
-    CreditsError,
-    DeadlineError,
-    NetworkError,
-    OcxError,
-    RateLimitError,
-    RejectedError,
-    ServerError,
-)
 
 FAILED_ROWS = 3
 """Rows that fail, and none answered in between, before an outage is suspected."""
@@ -48,22 +39,22 @@ class Kind(NamedTuple):
     again: bool = False
 
 
-def kind_of(error: OcxError, *, sent: bool) -> Kind:
+def kind_of(error: errors.OcxError, *, sent: bool) -> Kind:
     """What a failure is.
 
     After a lost connection it is sent again: the row may have been charged already, which is
     counted and said. Not after an answer that did not come in time: the next would take as long.
     """
     status = error.status or 0
-    if isinstance(error, CreditsError | AuthError):
+    if isinstance(error, errors.CreditsError | errors.AuthError):
         return Kind("stop")
-    if isinstance(error, RateLimitError):
+    if isinstance(error, errors.RateLimitError):
         return Kind("limited", again=True)
-    if isinstance(error, NetworkError):
+    if isinstance(error, errors.NetworkError):
         return Kind("down", again=True)
-    if isinstance(error, DeadlineError):
+    if isinstance(error, errors.DeadlineError):
         return Kind("down", again=not sent)
-    if isinstance(error, ServerError) and status >= 500:
+    if isinstance(error, errors.ServerError) and status >= 500:
         return Kind("down", again=status in _UNANSWERED)
     return Kind("refused")
 
@@ -162,18 +153,18 @@ class Beginning:
         """A row has succeeded."""
         self._over = True
 
-    def refuses(self, error: OcxError) -> bool:
+    def refuses(self, error: errors.OcxError) -> bool:
         """Whether this failure, like all before it, ends the run."""
         same = (error.status, error.api_code, _NUMBERS.sub("", error.message))
         differs = self._refused and same != self._same
-        if self._over or differs or not isinstance(error, RejectedError):
+        if self._over or differs or not isinstance(error, errors.RejectedError):
             self._over = True
             return False
         self._same = same
         self._refused += 1
         return self._refused >= REFUSED_ALIKE
 
-    def lacks_the_model(self, error: OcxError) -> bool:
+    def lacks_the_model(self, error: errors.OcxError) -> bool:
         """Whether the one model that all rows ask for is not there."""
         return len(self.models) == 1 and is_unknown_model(error)
 
@@ -188,14 +179,14 @@ class Fallbacks:
     def __init__(self, models: Sequence[str], retries: int) -> None:
         self._models = models
         self._retries = retries
-        self._unknown: dict[str, OcxError] = {}
+        self._unknown: dict[str, errors.OcxError] = {}
 
     def begin(self, task: Task) -> None:
         """Choose the model of a row that is sent: not one that is known to be missing."""
         while (error := self._unknown.get(task.row.model)) and self._move(task, error):
             pass
 
-    def take_over(self, task: Task, error: OcxError, *, again: bool) -> bool:
+    def take_over(self, task: Task, error: errors.OcxError, *, again: bool) -> bool:
         """Give a row the next model, if its own has failed for good.
 
         Args:
@@ -205,11 +196,11 @@ class Fallbacks:
             return False
         if is_unknown_model(error):
             self._unknown[task.row.model] = error
-        task.refusals += isinstance(error, RateLimitError)
+        task.refusals += isinstance(error, errors.RateLimitError)
         used_up = max(task.retries, task.refusals - 1) >= self._retries
         return (used_up or not again) and self._move(task, error)
 
-    def _move(self, task: Task, error: OcxError) -> bool:
+    def _move(self, task: Task, error: errors.OcxError) -> bool:
         row = task.row
         model = next_model(row.model, self._models, error) if row.path == CHAT_PATH else None
         if model is None:
