@@ -7,8 +7,8 @@ read (testmoapp/junitxml).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from ocx.batch.finished_rows import FinishedRow
@@ -71,7 +71,7 @@ def ending(summary: Summary, *, to_file: bool) -> BaseException | None:
         return None
     kind = _BY_CODE.get(code, OcxError)
     left = _left(summary)
-    hint = _RESUME if to_file and (summary.unsent or _retryable(summary)) else None
+    hint = _RESUME if to_file and (summary.unsent or summary.retryable) else None
     if stop is None or stop.error is None:
         return kind(left, hint=hint)
     cause = stop.error
@@ -103,7 +103,9 @@ def _took(summary: Summary) -> str:
     parts.append(f"{count(summary.prompt_tokens)}+{count(summary.completion_tokens)} tokens")
     if finished and summary.spent is not None:
         parts.append(f"{amount(float(summary.spent))} credits")
-    if summary.unknown_costs and summary.credits_by_balance is None and _priceable(summary):
+    # A price could have told what the rows cost only if their tokens are known.
+    priceable = summary.prompt_tokens or summary.completion_tokens
+    if summary.unknown_costs and summary.credits_by_balance is None and priceable:
         unknown = counted(summary.unknown_costs, "row")
         parts.append(f"cost of {unknown} unknown: set [prices] in config.toml")
     if summary.credits_by_balance is not None and not summary.play_money:
@@ -125,11 +127,6 @@ def _left(summary: Summary) -> str:
     return ", ".join(parts)
 
 
-def _priceable(summary: Summary) -> bool:
-    """Whether a price could have told what the rows cost: their tokens are known."""
-    return bool(summary.prompt_tokens or summary.completion_tokens)
-
-
 def _example(example: Example) -> str:
     line = f"line {example.line}"
     if example.message.startswith(f"{line} "):
@@ -138,21 +135,9 @@ def _example(example: Example) -> str:
     return f"{line}{named}: {example.message}"
 
 
-def _retryable(summary: Summary) -> bool:
-    return bool(summary.retryable)
-
-
 _UNKNOWN = "\ufffd"
 # What XML 1.0 cannot hold, in any form (its production 2, Char).
 _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-class _Case(NamedTuple):
-    name: str
-    seconds: float
-    kind: str
-    message: str
-    text: str
 
 
 class TestCases:
@@ -161,49 +146,47 @@ class TestCases:
     """
 
     def __init__(self, suite: str) -> None:
-        self._suite = suite
-        self._cases: list[_Case] = []
+        self._suite = _attribute(suite)
+        self._cases: list[str] = []
+        self._kinds: Counter[str] = Counter()
+        self._seconds = 0.0
 
     def take(self, results: Sequence[Result]) -> None:
         """Add what ended; rows that cannot be read fail, too."""
         for result in results:
-            row = result.row
-            if isinstance(row, BadRow) or row.expect is not None:
+            if isinstance(result.row, BadRow) or result.row.expect is not None:
                 message = result.error.message if result.error is not None else ""
-                text = result.text or ""
-                case = _Case(row.id, result.seconds, result.kind, message, text)
-                self._cases.append(case)
+                self._add(result.id, result.seconds, result.kind, message, result.text or "")
 
-    def skipped(self, row: Row | BadRow, state: FinishedRow) -> None:
+    def skipped(self, row: Row | BadRow, before: FinishedRow) -> None:
         """Add a row that an earlier run has finished."""
         if isinstance(row, Row) and row.expect is not None:
-            self._cases.append(_Case(row.id, 0.0, state.kind, "in an earlier run", ""))
+            self._add(row.id, 0.0, before.kind, "in an earlier run", "")
 
     def document(self) -> str:
         """Failures are answers that are not as expected; everything else that fails is an error."""
-        failures = sum(case.kind == "invalid_answer" for case in self._cases)
-        errors = sum(case.kind not in {OK, "invalid_answer"} for case in self._cases)
-        seconds = sum(case.seconds for case in self._cases)
+        total, failures = self._kinds.total(), self._kinds[UNMET]
         counts = (
-            f'tests="{len(self._cases)}" failures="{failures}" errors="{errors}"'
-            f' time="{seconds:.3f}"'
+            f'tests="{total}" failures="{failures}" errors="{total - failures - self._kinds[OK]}"'
+            f' time="{self._seconds:.3f}"'
         )
-        suite = _attribute(self._suite)
-        cases = "".join(map(self._case, self._cases))
         return (
             f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {counts}>\n'
-            f"<testsuite name={suite} {counts}>\n{cases}</testsuite>\n</testsuites>\n"
+            f"<testsuite name={self._suite} {counts}>\n{''.join(self._cases)}"
+            "</testsuite>\n</testsuites>\n"
         )
 
-    def _case(self, case: _Case) -> str:
-        names = f"name={_attribute(case.name)} classname={_attribute(self._suite)}"
+    def _add(self, name: str, seconds: float, kind: str, message: str, text: str) -> None:
+        self._kinds[kind] += 1
+        self._seconds += seconds
         inner = ""
-        if case.kind != OK:
-            tag = "failure" if case.kind == "invalid_answer" else "error"
-            inner = f"<{tag} type={_attribute(case.kind)} message={_attribute(case.message)}/>"
-        elif case.text:
-            inner = f"<system-out>{escape(_NO_CHARACTER.sub(_UNKNOWN, case.text))}</system-out>"
-        return f'<testcase {names} time="{case.seconds:.3f}">{inner}</testcase>\n'
+        if kind != OK:
+            tag = "failure" if kind == UNMET else "error"
+            inner = f"<{tag} type={_attribute(kind)} message={_attribute(message)}/>"
+        elif text:
+            inner = f"<system-out>{escape(_NO_CHARACTER.sub(_UNKNOWN, text))}</system-out>"
+        names = f"name={_attribute(name)} classname={self._suite}"
+        self._cases.append(f'<testcase {names} time="{seconds:.3f}">{inner}</testcase>\n')
 
 
 def _attribute(text: str) -> str:

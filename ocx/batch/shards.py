@@ -15,11 +15,21 @@ _NUMBER = re.compile(r"\d{1,9}")
 
 @dataclass(frozen=True)
 class Shard:
-    """Shard `index` (from 0) of `count`; the rows whose `sha256(id) mod count` is `index`."""
+    """Shard `index` (from 0) of `count`; the rows whose `sha256(id) mod count` is `index`.
+
+    Raises: UsageError if there is none.
+    """
 
     index: int
     count: int
     source: str = "--shard"
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not 0 <= self.index < self.count:
+            raise UsageError(
+                f"{self.source}: there is no shard {self.index} of {self.count}",
+                hint="shards count from 0 to N - 1",
+            )
 
     def __contains__(self, row_id: str) -> bool:
         digest = hashlib.sha256(row_id.encode("utf-8", "surrogatepass")).digest()
@@ -35,14 +45,16 @@ def find_shard(flag: str | None, env: Mapping[str, str]) -> Shard | None:
     Raises: UsageError for what names no shard.
     """
     if flag is not None:
-        return _given(flag)
+        match = _SHARD.fullmatch(flag)
+        if match is None:
+            raise UsageError(f"--shard takes I/N, not {flag!r}", hint="for example --shard 0/8")
+        return Shard(int(match[1]), int(match[2]))
     if env.get("SLURM_ARRAY_TASK_ID"):
         return _slurm(env)
     for name in ("JOB_COMPLETION_INDEX", "AWS_BATCH_JOB_ARRAY_INDEX"):
         # An array job that is no batch of ours has no count: then every task takes all rows.
         if env.get(name) and env.get("OCX_SHARDS"):
-            index, count = _number(env, name), _number(env, "OCX_SHARDS")
-            return _checked(index, count, name)
+            return Shard(_number(env, name), _number(env, "OCX_SHARDS"), name)
     return None
 
 
@@ -60,24 +72,17 @@ def output_name(name: str, shard: Shard | None) -> str:
     return name
 
 
-def _given(flag: str) -> Shard:
-    match = _SHARD.fullmatch(flag)
-    if match is None:
-        raise UsageError(f"--shard takes I/N, not {flag!r}", hint="for example --shard 0/8")
-    return _checked(int(match[1]), int(match[2]), "--shard")
-
-
 def _slurm(env: Mapping[str, str]) -> Shard:
     name = "SLURM_ARRAY_TASK_ID"
     first = _number(env, "SLURM_ARRAY_TASK_MIN")
     count = _number(env, "SLURM_ARRAY_TASK_COUNT")
-    last = _number(env, "SLURM_ARRAY_TASK_MAX") if "SLURM_ARRAY_TASK_MAX" in env else None
-    if last is not None and last - first + 1 != count:
+    last = "SLURM_ARRAY_TASK_MAX"
+    if last in env and _number(env, last) - first + 1 != count:
         raise UsageError(
             "the Slurm array has gaps, so its tasks cannot be numbered",
             hint="use a range without a step (--array=0-7), or give --shard",
         )
-    return _checked(_number(env, name) - first, count, name)
+    return Shard(_number(env, name) - first, count, name)
 
 
 def _number(env: Mapping[str, str], name: str) -> int:
@@ -85,11 +90,3 @@ def _number(env: Mapping[str, str], name: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise UsageError(f"{name} is not a whole number", hint="or give --shard I/N")
     return int(text)
-
-
-def _checked(index: int, count: int, source: str) -> Shard:
-    if count < 1 or not 0 <= index < count:
-        raise UsageError(
-            f"{source}: there is no shard {index} of {count}", hint="shards count from 0 to N - 1"
-        )
-    return Shard(index, count, source)

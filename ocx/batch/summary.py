@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -19,16 +18,9 @@ from ocx.batch.row import Row
 UNMET = "invalid_answer"
 """The class of a row whose answer is not as it `expect`s."""
 MOST_UNMET = 20
-_PARTIAL = 13
 _BY_ERROR = {"balance", "max_credits", "min_balance", "refused"}
-_STOPS = {
-    "rate_limit": 6,
-    "auth": 4,
-    "credits": 5,
-    "network": 9,
-    "interrupted": 130,
-    "terminated": 143,
-}
+_STOPS = {name: EXIT_CODES[name] for name in ("rate_limit", "auth", "credits", "network")}
+_STOPS |= {"interrupted": 130, "terminated": 143}
 
 
 @dataclass(frozen=True)
@@ -108,42 +100,42 @@ class Summary:
         if result.error is not None and not result.rerun_helps:
             self.for_good[result.kind] += 1
         answer = result.answer
-        self._count_reason(answer.finish_reason if answer is not None else None)
         usage = answer.usage if answer is not None else None
         if usage and result.attempts:
             self.prompt_tokens += token_count(usage, "prompt_tokens") or 0
             self.completion_tokens += token_count(usage, "completion_tokens") or 0
             self.cached_tokens += cached_tokens(usage) or 0
             self.reasoning_tokens += reasoning_tokens(usage) or 0
-        if answer is not None and isinstance(result.row, Row) and result.row.instead_of:
-            self.fallbacks[result.row.model] += 1
+        row = result.row
+        if answer is not None and isinstance(row, Row) and row.instead_of:
+            self.fallbacks[row.model] += 1
+        if answer is not None and (reason := answer.finish_reason) is not None:
+            self.cut += ending_of(reason) == "length"
+            if unknown := unknown_reason(reason):
+                self.unknown_reasons[unknown] += 1
         if result.credits is None and result.attempts:
             self.unknown_costs += 1
         elif result.credits is not None:
             self.credits += result.credits
-        self._take_example(result)
-
-    def _take_example(self, result: Result) -> None:
-        if result.error is None:
-            return
-        example = Example(result.id, result.row.line, result.error.message)
-        self.examples.setdefault(result.kind, example)
-        if result.kind == UNMET and isinstance(result.row, Row) and result.row.expect is not None:
-            self.unmet_count += 1
-            if len(self.unmet) < MOST_UNMET:
-                self.unmet.append(example)
+        if result.error is not None:
+            example = Example(row.id, row.line, result.error.message)
+            self.examples.setdefault(result.kind, example)
+            if result.kind == UNMET and isinstance(row, Row) and row.expect is not None:
+                self.unmet_count += 1
+                if len(self.unmet) < MOST_UNMET:
+                    self.unmet.append(example)
 
     def spent_between(self, before: Decimal, after: Decimal | None) -> None:
         """The balance before and after the run; one that did not fall tells nothing."""
         if after is not None and before.is_finite() and after < before:
             self.credits_by_balance = before - after
 
-    def skip(self, state: FinishedRow) -> None:
+    def skip(self, before: FinishedRow) -> None:
         """Count a row that an earlier run has finished."""
         self.skipped += 1
-        if not state.good:
-            self.kept_failures[state.kind] += 1
-            self.for_good[state.kind] += not state.rerun_helps
+        if not before.good:
+            self.kept_failures[before.kind] += 1
+            self.for_good[before.kind] += not before.rerun_helps
 
     @property
     def retryable(self) -> Counter[str]:
@@ -155,31 +147,22 @@ class Summary:
     def exit_code(self) -> int:
         """0 if all is good, 13 if a rerun helps, else the class of what is left."""
         stop = self.stop
-        if stop is not None and stop.reason in _BY_ERROR:
+        reason = stop.reason if stop is not None else ""
+        if stop is not None and reason in _BY_ERROR:
             return stop.error.exit_code if stop.error is not None else 1
-        if stop is not None and stop.reason in _STOPS:
-            return _STOPS[stop.reason]
+        if reason in _STOPS:
+            return _STOPS[reason]
         permanent, retryable = +self.for_good, self.retryable.total()
-        if stop is not None and stop.reason == "failures" and permanent and not retryable:
-            return _most(permanent)
-        if retryable or self.unsent:
-            return _PARTIAL
-        return _most(permanent) if permanent else 0
-
-    def _count_reason(self, reason: str | None) -> None:
-        if reason is not None:
-            self.cut += ending_of(reason) == "length"
-            if unknown := unknown_reason(reason):
-                self.unknown_reasons[unknown] += 1
+        if retryable or (self.unsent and not (reason == "failures" and permanent)):
+            return EXIT_CODES["partial"]
+        # Of the most frequent class; of several, the lowest.
+        classes = [(-count, EXIT_CODES.get(name, 1)) for name, count in permanent.items()]
+        return min(classes)[1] if classes else 0
 
     def document(self) -> dict[str, Any]:
         """For `--report`."""
         return {
-            "total": self.total,
-            "done": self.done,
-            "failed": self.failed,
-            "skipped": self.skipped,
-            "unsent": self.unsent,
+            **self._named("total", "done", "failed", "skipped", "unsent"),
             "stopped": self.stop.reason if self.stop else None,
             "failures": {
                 name: {
@@ -192,13 +175,9 @@ class Summary:
             "cut_at_limit": self.cut,
             "unknown_finish_reasons": dict(self.unknown_reasons),
             "fallbacks": dict(self.fallbacks),
-            "maybe_paid_twice": self.maybe_paid_twice,
-            "requests": self.requests,
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "cached_tokens": self.cached_tokens,
-            "reasoning_tokens": self.reasoning_tokens,
-            "credits": None if self.spent is None else as_number(self.spent),
+            **self._named("maybe_paid_twice", "requests", "prompt_tokens", "completion_tokens"),
+            **self._named("cached_tokens", "reasoning_tokens"),
+            "credits": as_number(self.spent),
             "credits_unknown_rows": self.unknown_costs,
             "credits_by_balance": self.credits_by_balance is not None,
             "seconds": round(self.seconds, 3),
@@ -206,8 +185,5 @@ class Summary:
             "exit_code": self.exit_code(),
         }
 
-
-def _most(classes: Mapping[str, int]) -> int:
-    """The exit code of the most frequent class; of several, the lowest code."""
-    name = min(classes, key=lambda name: (-classes[name], EXIT_CODES.get(name, 1)))
-    return EXIT_CODES.get(name, 1)
+    def _named(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}

@@ -41,16 +41,16 @@ def test_what_is_missing_failed_doubled_or_unknown(tmp_path: Path) -> None:
         *["r1", "r6", "r7", "r8"]
     ]
     assert not verification.complete
-    assert verification.missing.count == 94
-    assert verification.failed.ids == ["r1"]
+    assert verification.counts["missing"] == 94
+    assert verification.named["failed"] == ["r1"]
     assert verification.classes == {"rejected": 1}
-    assert verification.doubled.ids == ["r4"]
-    assert verification.unknown == 0
+    assert verification.named["doubled"] == ["r4"]
+    assert verification.counts["not in the input"] == 0
     assert verification.error().exit_code == 13
     assert "94 missing (r6, r7, " in verification.error().message
     other = Verification(parts)
     list(other.faulty(rows(4)))
-    assert other.unknown == 2
+    assert other.counts["not in the input"] == 2
     assert "2 not in the input" in other.error().message
 
 
@@ -58,7 +58,7 @@ def test_a_failure_that_was_mended_is_doubled_but_good(tmp_path: Path) -> None:
     parts = [made(tmp_path, "a", range(3), bad="r1"), made(tmp_path, "b", range(1, 2))]
     verification = Verification(parts)
     assert list(verification.faulty(rows(3))) == []
-    assert verification.doubled.ids == ["r1"]
+    assert verification.named["doubled"] == ["r1"]
 
 
 def test_what_is_no_output(tmp_path: Path) -> None:
