@@ -10,7 +10,6 @@ import errno
 import os
 import stat
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +36,6 @@ class AppendFile:
     """
 
     def __init__(self, path: Path | None, *, beside: bool = False, new: bool = False) -> None:
-        self._syncing = threading.Lock()
         self._synced = 0
         if path is None:
             self._fd, name = _temporary()
@@ -73,20 +71,19 @@ class AppendFile:
     def sync(self) -> None:
         """Make everything written last through a power cut. Raises OcxError."""
         size = self.size
-        with self._syncing:
-            if size == self._synced:
-                return
-            try:
-                sync(self._fd)
-            except OSError as error:
-                if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # a pipe, a device
-                    raise unwritable(self.path, error) from error
-            self._synced = size
+        if size == self._synced:
+            return
+        try:
+            sync(self._fd)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # a pipe, a device
+                raise unwritable(self.path, error) from error
+        self._synced = size
 
-    def lines(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
-        """The lines from an offset on, each with where it starts."""
-        with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
-            file.seek(start)
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Each with where it starts."""
+        start = 0
+        with self.path.open("rb") as file:
             for line in file:
                 yield start, line
                 start += len(line)

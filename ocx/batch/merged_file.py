@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from ocx.batch.batch_row import answer_in, data_of, kept_row
+from ocx.batch.batch_row import data_of, kept_row
 from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.result import Answer, Failure, Result
 from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import ReadBack
 from ocx.batch.store import EndedRow, JournaledOutput, file_beside, finished_row
 from ocx.errors import ERRORS, ServerError, UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _CLASSES = {error.name: error for error in ERRORS}
 
@@ -48,9 +46,8 @@ class KeptRows(JournaledOutput):
         self._rows = self._adopted_rows = 0
         super().__init__(*args, **options)
 
-    def answer_to(self, sha256: str) -> Answer | None:
-        start = self._answers.get(id_key(sha256)) if self._answers is not None else None
-        return None if start is None else answer_in(self._journal.line_at(start), sha256)
+    def _kept_at(self, key: int) -> int | None:
+        return self.finished.start_of(key)
 
     def _holds_rows(self) -> bool:
         return self._rows > self._adopted_rows
@@ -70,7 +67,7 @@ class KeptRows(JournaledOutput):
             self._rows += 1
             self._adopted_rows += adopted
             self.finished.add(row, start)
-            self._remember(row, start)
+            self._remember(row, start, in_journal=True)
             self.maybe_paid += row.unanswered
 
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
@@ -79,7 +76,7 @@ class KeptRows(JournaledOutput):
         self._rows += 1
         self._answered(row.key)
         if whole:
-            self._remember(finished_row(result), start)
+            self._remember(finished_row(result), start, in_journal=True)
         if self._indexed:
             self.finished.add(finished_row(result), start)
 
@@ -137,13 +134,6 @@ class MergedFile(KeptRows):
     place at the end.
     """
 
-    def skip(self, row: Row | BadRow) -> None:
-        key = id_key(row.id)
-        start = self.finished.start_of(key)
-        if start and self._buffer is not None:
-            self._buffer.expect(row.line)
-            self._write(self._buffer.put(row.line, EndedRow(key, start=start)))
-
     def finish(self, *, whole: bool, complete: bool) -> None:  # noqa: ARG002
         if self._changed and self._target is not self._file:
             for start, row in self._rows_of_journal():  # not in the input, or not yet reached
@@ -151,10 +141,6 @@ class MergedFile(KeptRows):
                     self._target.append(data_of(self._journal.line_at(start)))
             self._file.replace_by(self._target)
         self._complete = complete
-
-    def sync(self) -> None:
-        super().sync()
-        self._file.sync()
 
     def _open(self, path: Path, *, resume: bool) -> None:
         self._file = self._target = self._open_file(path, resume=resume)

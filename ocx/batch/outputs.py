@@ -9,17 +9,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocx.batch.batch_row import answer_in, kept_row
-from ocx.batch.finished_rows import IdTable, id_key
+from ocx.batch.batch_row import kept_row
 from ocx.batch.input import FileInput, Input
 from ocx.batch.journal import Journal
 from ocx.batch.merged_file import Adoption, MergedFile
 from ocx.batch.options import RowsOut
 from ocx.batch.parquet import SUFFIX, AnswerColumn, ParquetFile
-from ocx.batch.result import Answer, Result
+from ocx.batch.result import Result
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.batch.shards import Shard, output_name
-from ocx.batch.store import BatchFile, EndedRow, RowOutput
+from ocx.batch.store import BatchFile, EndedRow, RowOutput, finished_row
 from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import UsageError
 from ocx.output.answer_writers import Sink
@@ -48,24 +47,19 @@ class PrintedRows(RowOutput):
         to_person: bool = False,
         kept: Journal | None = None,
     ) -> None:
-        super().__init__(form, buffer)
+        super().__init__(form, buffer, dedup=kept is not None)
         self._out = out
         self._to_person = to_person
         self._kept = kept
-        self._answers = IdTable()
+        if kept is not None:
+            self._files.append(kept)
         if header := form.header():
             out.write(header)
 
-    def answer_to(self, sha256: str) -> Answer | None:
-        start = self._answers.get(id_key(sha256))
-        if start is None or self._kept is None:
-            return None
-        return answer_in(self._kept.line_at(start), sha256)
-
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
-        if self._kept is not None and result.answer is not None:
+        if self._kept is not None:
             start = self._kept.append(kept_row(result, b"", whole=True))
-            self._answers.set(id_key(result.sha256), start)
+            self._remember(finished_row(result), start, in_journal=True)
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         if data := b"".join([row.data for row in rows]):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from ocx.batch.batch_row import answer_in, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, FinishedRows, IdTable, id_key
@@ -35,6 +35,7 @@ class RowOutput:
 
     Args:
         buffer: set for the order of the input.
+        dedup: keep answers for equal requests.
 
     Attributes:
         finished: what the output held when it was opened.
@@ -43,13 +44,19 @@ class RowOutput:
     """
 
     def __init__(
-        self, form: RowFormat | None = None, buffer: ReorderBuffer[EndedRow] | None = None
+        self,
+        form: RowFormat | None = None,
+        buffer: ReorderBuffer[EndedRow] | None = None,
+        *,
+        dedup: bool = False,
     ) -> None:
         self.finished = FinishedRows()
         self.unanswered: dict[int, int] = {}
         self.maybe_paid = 0
         self._form = form if form is not None else RowFormat()
         self._buffer = buffer
+        self._files: list[AppendFile] = []  # the output, and last its journal
+        self._answers = IdTable() if dedup else None  # twice where they start, plus 1 in the last
 
     def let_in(self, rows: Iterable[T]) -> Iterator[T | None]:
         """The rows of the input that may begin now; None while too many wait for an earlier one."""
@@ -86,12 +93,17 @@ class RowOutput:
     def note_unpaid(self, key: int) -> None:
         """It is known that it was not charged. Raises OcxError."""
 
-    def answer_to(self, sha256: str) -> Answer | None:  # noqa: ARG002
-        """A good answer to an equal request, where they are kept."""
-        return None
+    def answer_to(self, sha256: str) -> Answer | None:
+        """A good answer to an equal request."""
+        place = self._answers.get(id_key(sha256)) if self._answers is not None else None
+        if place is None:
+            return None
+        return answer_in(self._files[-(place & 1)].line_at(place >> 1), sha256)
 
     def sync(self) -> None:
         """Make all rows last through a power cut. Raises OcxError."""
+        for file in reversed(self._files):
+            file.sync()
 
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:
         """What is to be known of a row before it is written."""
@@ -99,13 +111,16 @@ class RowOutput:
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         return [row.result for row in rows if row.result is not None]
 
+    def _remember(self, row: FinishedRow, start: int, *, in_journal: bool) -> None:
+        if self._answers is not None and row.good and row.sha256:
+            self._answers.set(id_key(row.sha256), 2 * start + in_journal)
+
 
 class JournaledOutput(RowOutput):
     """A file that can be gone on with, whatever ended the run; a context manager.
 
     Args:
         resume: go on with what is there; else a file with content is refused.
-        dedup: keep answers for equal requests.
 
     Raises: UsageError, OcxError.
     """
@@ -121,9 +136,8 @@ class JournaledOutput(RowOutput):
         resume: bool,
         dedup: bool = False,
     ) -> None:
-        super().__init__(form, buffer)
+        super().__init__(form, buffer, dedup=dedup)
         self.path = Path(os.path.realpath(path))
-        self._answers = IdTable() if dedup else None
         self._complete = False
         self._stack = ExitStack()
         try:
@@ -131,29 +145,32 @@ class JournaledOutput(RowOutput):
         except BaseException:
             self._stack.close()
             raise
-        counts = self._journal.unanswered
+        self.unanswered = counts = self._journal.unanswered
         for key in [key for key in counts if self.finished.is_good(key)]:
             del counts[key]  # the row itself tells it
-        self.unanswered = counts
         self.maybe_paid += counts.total()
 
-    def __enter__(self) -> JournaledOutput:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def skip(self, row: Row | BadRow) -> None:
+        key = id_key(row.id)
+        start = self._kept_at(key)
+        if start and self._buffer is not None:
+            self._buffer.expect(row.line)
+            self._write(self._buffer.put(row.line, EndedRow(key, start=start)))
+
+    def rest(self) -> Sequence[Result]:
+        return ()
 
     def note_sent(self, key: int) -> None:
         self._journal.note_sent(key)
 
     def note_unpaid(self, key: int) -> None:
         self._journal.note_unpaid(key)
-
-    def rest(self) -> Sequence[Result]:
-        return ()
-
-    def sync(self) -> None:
-        self._journal.sync()
 
     def close(self) -> None:
         """Save everything and let go of the locks."""
@@ -167,6 +184,10 @@ class JournaledOutput(RowOutput):
         """Open the files, and take up what is there."""
         raise NotImplementedError
 
+    def _kept_at(self, key: int) -> int | None:
+        """Where the journal has a row that is still to be written."""
+        raise NotImplementedError
+
     def _holds_rows(self) -> bool:
         """Whether the journal has rows that the output has not, or not as they came."""
         raise NotImplementedError
@@ -175,11 +196,12 @@ class JournaledOutput(RowOutput):
         file = self._stack.enter_context(AppendFile(path))
         if file.size and not resume:
             raise not_empty(path)
+        self._files.append(file)
         return file
 
     def _open_journal(self, output_size: int, *, resume: bool) -> Journal:
         journal = self._journal = Journal(journal_path(self.path), output_size)
-        self._stack.enter_context(journal)
+        self._files.append(self._stack.enter_context(journal))
         if not resume and not journal.is_new:
             for _ in self._rows_of_journal():
                 pass
@@ -196,11 +218,6 @@ class JournaledOutput(RowOutput):
             self._journal.answered_before(id_key(row.id))
             yield start, row
 
-    def _remember(self, row: FinishedRow, place: int) -> None:
-        """Where the answer to a request is."""
-        if self._answers is not None and row.good and row.sha256:
-            self._answers.set(id_key(row.sha256), place)
-
     def _answered(self, key: int) -> None:
         self._journal.in_flight.discard(key)
         self.unanswered.pop(key, None)
@@ -209,28 +226,11 @@ class JournaledOutput(RowOutput):
 class BatchFile(JournaledOutput):
     """Rows that tell their id; the journal has only those that wait for an earlier one."""
 
-    def skip(self, row: Row | BadRow) -> None:
-        key = id_key(row.id)
-        if self._buffer is not None and key in self._waiting:
-            self._buffer.expect(row.line)
-            self._write(self._buffer.put(row.line, EndedRow(key, start=self._waiting[key])))
-
     def finish(self, *, whole: bool, complete: bool) -> None:
         if whole and self.finished.repeated:
             self._compact()
             self.unanswered.clear()
         self._complete = complete
-
-    def answer_to(self, sha256: str) -> Answer | None:
-        place = self._answers.get(id_key(sha256)) if self._answers is not None else None
-        if place is None:
-            return None
-        file = self._journal if place & 1 else self._file
-        return answer_in(file.line_at(place >> 1), sha256)
-
-    def sync(self) -> None:
-        super().sync()
-        self._file.sync()
 
     def _open(self, path: Path, *, resume: bool) -> None:
         self._file = self._open_file(path, resume=resume)
@@ -240,7 +240,7 @@ class BatchFile(JournaledOutput):
         for start, end, row in read_output(self._file.path):
             rows_end = end
             self.finished.add(row, start)
-            self._remember(row, 2 * start)
+            self._remember(row, start, in_journal=False)
             self.maybe_paid += row.unanswered
             if start >= journal.base:
                 journal.answered_before(id_key(row.id))
@@ -264,6 +264,9 @@ class BatchFile(JournaledOutput):
         elif row.good:  # the failure is in the output, and so has the row's place
             self.finished.add(row, self._file.append(self._journal.line_at(start)))
 
+    def _kept_at(self, key: int) -> int | None:
+        return self._waiting.get(key)
+
     def _holds_rows(self) -> bool:
         return bool(self._waiting)
 
@@ -273,7 +276,7 @@ class BatchFile(JournaledOutput):
         if waits:
             start = self._waiting[row.key] = self._journal.append(row.data)
             self._answered(row.key)
-            self._remember(finished_row(result), 2 * start + 1)
+            self._remember(finished_row(result), start, in_journal=True)
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         for key, data, result, place in rows:
@@ -282,22 +285,19 @@ class BatchFile(JournaledOutput):
             self._answered(key)
             if result is None:
                 self.finished.move(key, start)
-            elif self._resumed or self._answers is not None:
-                self._note(finished_row(result), start)
+                continue
+            if self._answers is not None:
+                self._remember(finished_row(result), start, in_journal=False)
+            if self._resumed:
+                self.finished.add(finished_row(result), start)
         return super()._write(rows)
-
-    def _note(self, row: FinishedRow, start: int) -> None:
-        self._remember(row, 2 * start)
-        if self._resumed:
-            self.finished.add(row, start)
 
     def _compact(self) -> None:
         """One row an id: the one that counts stands where the first of its id stood."""
-        repeated, replaced = self.finished.repeated, self.finished.replaced
         with file_beside(self._file) as new:
             for start, line in self._file.lines():
-                if start not in repeated:
-                    winner = replaced.get(start)
+                if start not in self.finished.repeated:
+                    winner = self.finished.replaced.get(start)
                     new.append(line if winner is None else self._file.line_at(winner))
             self._file.replace_by(new)
 
