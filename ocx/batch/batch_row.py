@@ -19,7 +19,16 @@ from ocx.api.error_response import from_document, from_response, parse, reported
 from ocx.api.message import text_of
 from ocx.api.usage import token_count
 from ocx.batch.finished_rows import FinishedRow, id_key
-from ocx.batch.result import EXIT_CODES, OK, RETRYABLE, Answer, Failure, Result, rerun_helps
+from ocx.batch.result import (
+    EXIT_CODES,
+    OK,
+    RETRYABLE,
+    Answer,
+    Failure,
+    Result,
+    finish_reason_in,
+    rerun_helps,
+)
 from ocx.batch.row import Row
 from ocx.errors import IncompleteError, OcxError, ServerError, UsageError
 from ocx.jsontext import encoder
@@ -27,35 +36,32 @@ from ocx.jsontext import encoder
 _ANSWERS = ("data", "results", "output", "embeddings", "content")  # of other paths than chat
 
 
-class Verdict(NamedTuple):
-    """Attributes:
-    kind: `ok`, or the class of the failure.
-    rerun_helps: a plain `--resume` sends it again.
-    unknown_reason: the finish_reason of an answer, where it is none of those that are known.
-    """
-
-    kind: str
-    rerun_helps: bool = False
-    unknown_reason: str | None = None
-
-
-def verdict_of(document: Mapping[str, Any]) -> Verdict:
+def finished_in(document: Mapping[str, Any]) -> FinishedRow:
     """A row is answered if it holds an answer that finished: a status of 200 alone is none.
 
     The class that a run of ours wrote stays, but for `ok`: what that meant was less once.
     """
     ours = document.get("ocx")
-    kind = ours.get("class") if isinstance(ours, dict) else None
-    response, error = document.get("response"), document.get("error")
-    if isinstance(kind, str) and kind != OK:
-        return Verdict(kind, _again(kind, _body(response)))
-    fault = _fault(response, error, trusted=kind == OK)
-    if fault is None:
-        return Verdict(OK, unknown_reason=unknown_reason(_reason(_body(response))))
-    code = error.get("code") if isinstance(error, dict) else None
-    if isinstance(code, str) and code in EXIT_CODES:
-        return Verdict(code, _again(code, _body(response)))
-    return Verdict(fault.name, rerun_helps(fault))
+    ours = ours if isinstance(ours, dict) else {}
+    row = FinishedRow(
+        str(document.get("custom_id")),
+        OK,
+        str(ours.get("request_sha256", "")),
+        unanswered=token_count(ours, "unanswered") or 0,
+    )
+    kind, response, error = ours.get("class"), document.get("response"), document.get("error")
+    response = response if isinstance(response, dict) else None
+    body = response.get("body") if response is not None else None
+    body = parse(body) if isinstance(body, str) else body
+    if not isinstance(kind, str) or kind == OK:
+        fault = _fault(response, body, error, trusted=kind == OK)
+        if fault is None:
+            reason = unknown_reason(finish_reason_in(body))
+            return row._replace(unknown_reason=reason)
+        kind = error.get("code") if isinstance(error, dict) else None
+        if not isinstance(kind, str) or kind not in EXIT_CODES:
+            return row._replace(kind=fault.name, rerun_helps=rerun_helps(fault))
+    return row._replace(kind=kind, rerun_helps=_again(kind, body))
 
 
 def answer_fault(body: Any) -> OcxError | None:
@@ -81,15 +87,17 @@ def answer_fault(body: Any) -> OcxError | None:
     return fault
 
 
-def _fault(response: Any, error: Any, *, trusted: bool) -> OcxError | None:
-    given = response.get("status_code") if isinstance(response, dict) else None
-    status, body = str(200 if given is None else given), _body(response)
+def _fault(
+    response: Mapping[str, Any] | None, body: Any, error: Any, *, trusted: bool
+) -> OcxError | None:
+    given = response.get("status_code") if response is not None else None
+    status = str(200 if given is None else given)
     refused = status[:1] != "2"
     if refused and len(status) == 3 and status.isdecimal():
         return from_response(int(status), {}, json.dumps(body).encode())
     if error:
         return reported({"error": error}, {})
-    if not isinstance(response, dict) or refused:
+    if response is None or refused:
         return ServerError("the row holds no response")
     if trusted and not (isinstance(body, dict) and "choices" in body):
         return from_document(body, {})
@@ -112,19 +120,8 @@ def _again(kind: str, body: Any) -> bool:
     if fault is not None and fault.name == kind:
         return rerun_helps(fault)
     # With --fail-on-length; the same limit would cut it again.
-    cut = kind == IncompleteError.name and ending_of(_reason(body) or "") == "length"
+    cut = kind == IncompleteError.name and ending_of(finish_reason_in(body) or "") == "length"
     return kind in RETRYABLE and not cut
-
-
-def _reason(body: Any) -> str | None:
-    choices = body.get("choices") if isinstance(body, dict) else None
-    first = choices[0] if isinstance(choices, list) and choices else None
-    return reason_of(first) if isinstance(first, dict) else None
-
-
-def _body(response: Any) -> Any:
-    body = response.get("body") if isinstance(response, dict) else None
-    return parse(body) if isinstance(body, str) else body
 
 
 ROW_PREFIX = b'{"id":"batch_req_'
@@ -231,12 +228,7 @@ def read_row(line: bytes) -> FinishedRow:
     document = json.loads(line)
     if not isinstance(document, dict) or not isinstance(document.get("custom_id"), str):
         raise ValueError(f"is no output row of a batch: {line[:_SHOWN_OF_A_LINE]!r}")
-    ours = document.get("ocx")
-    ours = ours if isinstance(ours, dict) else {}
-    verdict = verdict_of(document)
-    sha256 = str(ours.get("request_sha256", ""))
-    unanswered = token_count(ours, "unanswered") or 0
-    return FinishedRow(document["custom_id"], verdict.kind, sha256, *verdict[1:], unanswered)
+    return finished_in(document)
 
 
 class Line(NamedTuple):
@@ -300,24 +292,19 @@ def _response(status: int | None, request_id: str | None, body: Any) -> dict[str
 
 
 def _ours(result: Result) -> dict[str, Any]:
-    usage = result.outcome.usage if isinstance(result.outcome, Answer) else None
+    row, answer = result.row, result.answer
     return {
         "request_sha256": result.sha256,
         "attempts": result.attempts,
         "seconds": round(result.seconds, 3),
-        "usage": usage or None,
+        "usage": (answer.usage if answer is not None else None) or None,
         "credits": as_number(result.credits),
         "credits_source": result.credits_source,
         "class": result.kind,
         **({"unanswered": result.unanswered} if result.unanswered else {}),
-        **_model(result),
+        # The model that answered where it is not the one that was asked first.
+        **({"model": row.model} if isinstance(row, Row) and row.instead_of is not None else {}),
     }
-
-
-def _model(result: Result) -> dict[str, str]:
-    """The model that answered where it is not the one that was asked first."""
-    row = result.row
-    return {"model": row.model} if isinstance(row, Row) and row.instead_of is not None else {}
 
 
 def as_number(amount: Decimal | None) -> float | int | None:

@@ -33,17 +33,10 @@ def id_key(row_id: str) -> int:
 
 
 class IdTable:
-    """A map from keys, none of them 0, to integers; both unsigned and of 64 bits.
+    """A map from keys, none of them 0, to integers; both unsigned and of 64 bits."""
 
-    Args:
-        expected: so many keys make it grow no further.
-    """
-
-    def __init__(self, expected: int = 0) -> None:
-        capacity = 1024
-        while capacity * 3 // 4 < expected:
-            capacity *= 2
-        self._allocate(capacity)
+    def __init__(self) -> None:
+        self._allocate(1024)
         self._count = 0
 
     def __len__(self) -> int:

@@ -137,14 +137,10 @@ class FileInput:
     selection: Selection = field(default_factory=Selection)
     keep_going: bool = False
 
-    def rows(self, expected: int = 0) -> Rows:
-        """Every row from the start; a second row with an id becomes a BadRow.
-
-        Args:
-            expected: how many there are, if that is known: less memory then.
-        """
+    def rows(self) -> Rows:
+        """Every row from the start; a second row with an id becomes a BadRow."""
         with closing(open_input(self.path)) as stream:
-            yield from unique(read_rows(stream, self.form, self.builder, self.dialect), expected)
+            yield from unique(read_rows(stream, self.form, self.builder, self.dialect))
 
     def columns(self) -> Sequence[str]:
         """The names of the fields of its first row: of a table, its header."""
@@ -153,7 +149,7 @@ class FileInput:
     def chosen(self, plan: Plan | None) -> Rows:
         """The rows of this run, from the start."""
         count = plan.of_shard if plan is not None else 0
-        return self.selection.of_file(count, self.rows(count))
+        return self.selection.of_file(count, self.rows())
 
     def plan(
         self, decide: Decide | None = None, on_row: Callable[[Row], None] | None = None
@@ -318,9 +314,9 @@ def read_rows(
     return map(builder.build, read_records(stream, form, dialect))
 
 
-def unique(rows: Rows, expected: int = 0) -> Rows:
+def unique(rows: Rows) -> Rows:
     """A second row with an id becomes a BadRow with an id of its own."""
-    seen = IdTable(expected)
+    seen = IdTable()
     for row in rows:
         key = id_key(row.id)
         first = seen.get(key)

@@ -18,7 +18,7 @@ from ocx.batch.parquet import SUFFIX, AnswerColumn, ParquetFile
 from ocx.batch.result import Result
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.batch.shards import Shard, output_name
-from ocx.batch.store import BatchFile, EndedRow, RowOutput, finished_row
+from ocx.batch.store import BatchFile, EndedRow, RowOutput, finished_row, not_empty
 from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import UsageError
 from ocx.output.answer_writers import Sink
@@ -109,7 +109,7 @@ def check_empty(path: Path, *, resume: bool) -> bool:
     except OSError:
         return True
     if size and not resume:
-        raise UsageError(f"{path} is not empty", hint="--resume goes on with it, or use another -o")
+        raise not_empty(path)
     return not size
 
 

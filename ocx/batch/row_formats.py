@@ -7,10 +7,11 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from ocx.batch.batch_row import encode_row, output_row, row_line
 from ocx.batch.records import Dialect
+from ocx.batch.request_builder import as_text
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Row
 from ocx.decoding import BOM
@@ -151,7 +152,7 @@ class MergedTable(RowFormat):
             return [text]
         document = json.loads(text)
         values = document if isinstance(document, Mapping) else {}
-        return [_cell(values.get(name)) for name in self.properties]
+        return [as_text(values.get(name)) for name in self.properties]
 
     def _line(self, cells: Sequence[str]) -> bytes:
         buffer = io.StringIO()
@@ -185,9 +186,3 @@ def _error_column(field: str) -> str:
 def error_words(result: Result) -> str | None:
     error = result.error
     return None if error is None else f"{error.name}: {error.message}"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ocx.api import Client
 from ocx.api.types import Endpoint
-from ocx.batch.batch_row import output_row, read_row, verdict_of
+from ocx.batch.batch_row import finished_in, output_row, read_row
 from ocx.batch.finished_rows import FinishedRow, FinishedRows
 from ocx.batch.result import Answer, Failure, Result, rerun_helps
 from ocx.batch.verify import Verification
@@ -86,7 +86,7 @@ def test_every_reason_streamed_whole_in_a_batch_and_in_verify(
     assert isinstance(outcome, Failure if code else Answer)
     assert (0 if not code else CODES[result.kind], result.rerun_helps) == (code, again)
 
-    theirs = verdict_of(foreign(document))
+    theirs = finished_in(foreign(document))
     assert (CODES.get(theirs.kind, 0), theirs.rerun_helps) == (code, again)
     ours = read_row(json.dumps(output_row(result)).encode())
     assert (ours.kind, bool(ours.rerun_helps)) == (theirs.kind, theirs.rerun_helps)
@@ -166,7 +166,8 @@ def ended(call: Any) -> int:
     ],
 )  # fmt: skip
 def test_a_row_of_another_program(document: dict[str, Any], kind: str, again: bool) -> None:
-    assert verdict_of(document)[:2] == (kind, again)
+    found = finished_in(document)
+    assert (found.kind, found.rerun_helps) == (kind, again)
 
 
 _NAMES = st.sampled_from(
@@ -182,9 +183,8 @@ _ANYTHING = st.recursive(
 
 @given(st.dictionaries(_NAMES, _ANYTHING))
 def test_any_row_has_a_verdict(document: dict[str, Any]) -> None:
-    verdict = verdict_of(document)
     finished = FinishedRows()
-    finished.add(FinishedRow("a", verdict.kind, "", verdict.rerun_helps))
+    finished.add(finished_in(document))
     assert len(finished) == 1
 
 
@@ -206,7 +206,8 @@ def test_any_row_has_a_verdict(document: dict[str, Any]) -> None:
     ],
 )
 def test_a_row_of_ours_keeps_its_class(kind: str, answer: Any, now: tuple[str, bool]) -> None:
-    assert verdict_of({**foreign(answer), "ocx": {"class": kind}})[:2] == now
+    found = finished_in({**foreign(answer), "ocx": {"class": kind}})
+    assert (found.kind, found.rerun_helps) == now
 
 
 @pytest.mark.parametrize(
