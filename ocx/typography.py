@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
-from typing import TypeVar
 from unicodedata import category, east_asian_width
 
 _ZERO_WIDTH_JOINER = "\u200d"
@@ -37,8 +36,6 @@ _HOLDS = frozenset("'\"\\+±№＋")
 # These may begin a line after a space: `.profile`, `--flag`.
 _FREE_AT_SPACE = frozenset("'\"-/.,:;%|~·°‐")
 _POSTFIX_MONEY = "¢￠"
-
-S = TypeVar("S")
 
 
 @lru_cache(4096)

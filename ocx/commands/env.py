@@ -43,7 +43,7 @@ def env(
         return
     hide = run.terminal.stdout_tty and not reveal and found.secret is not None
     variables = found.masked() if hide else found.variables
-    text = environment.FORMATS[form](variables, found.removed)
+    text = environment.assignments(form, variables, found.removed)
     run.terminal.stdout.write(text.encode())
     if hide:
         run.note("the key is masked on a terminal; --reveal prints it")

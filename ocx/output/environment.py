@@ -16,54 +16,6 @@ from ocx.errors import OcxError
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
 
 
-def sh(variables: Mapping[str, str], removed: Iterable[str]) -> str:
-    lines = [f"export {name}={_sh_quoted(text)}" for name, text in variables.items()]
-    return _joined([*lines, *(f"unset {name}" for name in removed)])
-
-
-def fish(variables: Mapping[str, str], removed: Iterable[str]) -> str:
-    lines = [f"set -gx {name} {_fish_quoted(text)}" for name, text in variables.items()]
-    # `set -e` of a variable that is not there is an error in fish.
-    return _joined([*lines, *(f"set -q {name}; and set -e {name}" for name in removed)])
-
-
-def pwsh(variables: Mapping[str, str], removed: Iterable[str]) -> str:
-    lines = [f"$env:{name} = {_pwsh_quoted(text)}" for name, text in variables.items()]
-    gone = [f"Remove-Item Env:{name} -ErrorAction SilentlyContinue" for name in removed]
-    return _joined([*lines, *gone])
-
-
-def dotenv(variables: Mapping[str, str], removed: Iterable[str]) -> str:  # noqa: ARG001
-    """`docker run --env-file` knows no quotes, so they stand only where they must.
-
-    A file of variables cannot remove one.
-    """
-    return _joined([f"{name}={_dotenv_quoted(text)}" for name, text in variables.items()])
-
-
-def as_json(variables: Mapping[str, str], removed: Iterable[str]) -> str:
-    """null is to be removed."""
-    return json.dumps({**variables, **dict.fromkeys(removed)}, ensure_ascii=False) + "\n"
-
-
-def github_file(variables: Mapping[str, str]) -> str:
-    """Lines for the file that `$GITHUB_ENV` names."""
-    return "".join(assignment(name, text) for name, text in variables.items())
-
-
-FORMATS: dict[str, Callable[[Mapping[str, str], Iterable[str]], str]] = {
-    "sh": sh,
-    "fish": fish,
-    "pwsh": pwsh,
-    "dotenv": dotenv,
-    "json": as_json,
-}
-
-
-def _joined(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
-
-
 def _sh_quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
@@ -78,6 +30,7 @@ def _pwsh_quoted(text: str) -> str:
 
 
 def _dotenv_quoted(text: str) -> str:
+    """`docker run --env-file` knows no quotes, so they stand only where they must."""
     if _BARE.fullmatch(text):
         return text
     if not set(text) & set("'\\\n\r"):
@@ -85,6 +38,34 @@ def _dotenv_quoted(text: str) -> str:
     for character, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
         text = text.replace(character, escape)
     return f'"{text}"'
+
+
+# How a variable is set, how its text is quoted, how a variable is removed.
+_FORMS: dict[str, tuple[str, Callable[[str], str], str]] = {
+    "sh": ("export {}={}", _sh_quoted, "unset {}"),
+    # `set -e` of a variable that is not there is an error in fish.
+    "fish": ("set -gx {} {}", _fish_quoted, "set -q {0}; and set -e {0}"),
+    "pwsh": ("$env:{} = {}", _pwsh_quoted, "Remove-Item Env:{} -ErrorAction SilentlyContinue"),
+    # A file of variables cannot remove one.
+    "dotenv": ("{}={}", _dotenv_quoted, ""),
+}
+FORMATS = (*_FORMS, "json")
+
+
+def assignments(form: str, variables: Mapping[str, str], removed: Iterable[str]) -> str:
+    """Text in one of `FORMATS` that sets `variables`; in JSON null is to be removed."""
+    if form == "json":
+        return json.dumps({**variables, **dict.fromkeys(removed)}, ensure_ascii=False) + "\n"
+    setting, quoted, removing = _FORMS[form]
+    lines = [setting.format(name, quoted(text)) for name, text in variables.items()]
+    if removing:
+        lines += [removing.format(name) for name in removed]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def github_file(variables: Mapping[str, str]) -> str:
+    """Lines for the file that `$GITHUB_ENV` names."""
+    return "".join(assignment(name, text) for name, text in variables.items())
 
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~&-])")

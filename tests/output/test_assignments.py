@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.output.environment import FORMATS, github_file
+from ocx.output.environment import assignments, github_file
 from tests.support import actions
 
 VALUES = [
@@ -52,27 +52,27 @@ def shell(name: str) -> str:
 def test_shells_read_it_back(name: str) -> None:
     tell = "".join(f'printf "%s\\001" "${key}";' for key in VARIABLES)
     flags = ["-f"] if name == "zsh" else []
-    text = FORMATS["sh"](VARIABLES, ["GONE"]) + tell + 'printf "%s" "${GONE-gone}"'
+    text = assignments("sh", VARIABLES, ["GONE"]) + tell + 'printf "%s" "${GONE-gone}"'
     assert read_back([shell(name), *flags, "-c"], text).split(MARK) == [*VALUES, "gone"]
 
 
 @settings(max_examples=15)
 @given(TEXT)
 def test_sh_reads_anything_back(value: str) -> None:
-    text = FORMATS["sh"]({"V": value}, []) + 'printf "%s." "$V"'
+    text = assignments("sh", {"V": value}, []) + 'printf "%s." "$V"'
     assert read_back(["sh", "-c"], text) == f"{value}."
 
 
 @pytest.mark.shells
 def test_fish_reads_it_back() -> None:
     tell = "".join(f'printf "%s\\001" "${key}";' for key in VARIABLES)
-    text = FORMATS["fish"](VARIABLES, ["GONE", "NEVER"]) + tell + "set -q GONE; or echo -n gone"
+    text = assignments("fish", VARIABLES, ["GONE", "NEVER"]) + tell + "set -q GONE; or echo -n gone"
     assert read_back([shell("fish"), "-N", "-c"], text).split(MARK) == [*VALUES, "gone"]
 
 
 def test_pwsh_doubles_every_quote_that_powershell_knows() -> None:
     """about_Quoting_Rules; PowerShell itself is seldom there to ask."""
-    text = FORMATS["pwsh"]({"A": "it's \u2019x\u2018"}, ["B"])
+    text = assignments("pwsh", {"A": "it's \u2019x\u2018"}, ["B"])
     assert text.splitlines() == [
         "$env:A = 'it''s \u2019\u2019x\u2018\u2018'",
         "Remove-Item Env:B -ErrorAction SilentlyContinue",
@@ -82,13 +82,13 @@ def test_pwsh_doubles_every_quote_that_powershell_knows() -> None:
 def test_dotenv_quotes_only_where_it_must() -> None:
     """`docker run --env-file` takes quotes for a part of the value."""
     plain = {"A": "https://opencodex.hk/api/v1", "B": "sk-live-abc_DEF-123", "C": "gpt-4o:free"}
-    assert FORMATS["dotenv"](plain, ["X"]) == "".join(f"{k}={v}\n" for k, v in plain.items())
-    assert FORMATS["dotenv"]({"A": "a b#c$d"}, []) == "A='a b#c$d'\n"
-    assert FORMATS["dotenv"]({"A": "it's\n\"\\"}, []) == 'A="it\'s\\n\\"\\\\"\n'
+    assert assignments("dotenv", plain, ["X"]) == "".join(f"{k}={v}\n" for k, v in plain.items())
+    assert assignments("dotenv", {"A": "a b#c$d"}, []) == "A='a b#c$d'\n"
+    assert assignments("dotenv", {"A": "it's\n\"\\"}, []) == 'A="it\'s\\n\\"\\\\"\n'
 
 
 def test_json_has_null_for_what_is_removed() -> None:
-    assert json.loads(FORMATS["json"](VARIABLES, ["GONE"])) == {**VARIABLES, "GONE": None}
+    assert json.loads(assignments("json", VARIABLES, ["GONE"])) == {**VARIABLES, "GONE": None}
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z]{1,8}", fullmatch=True), TEXT))
