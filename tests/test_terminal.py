@@ -15,7 +15,7 @@ import pytest
 
 from ocx.errors import OcxError, OutputClosed, UsageError
 from ocx.secret import Secret
-from ocx.terminal import FdWriter, RedactingStderr, Terminal, failed_write, use_color
+from ocx.terminal import FdWriter, RedactingStderr, Terminal, use_color
 
 KEY = "sk-live-Te5tKey0000000000000000000000a1b2"
 
@@ -111,10 +111,6 @@ def test_output_gives_its_descriptor_and_gives_it_back(pipe: Pipe) -> None:
     assert pipe.write.closed
 
 
-def test_an_error_without_words_is_still_named() -> None:
-    assert "cannot write to stdout" in str(failed_write(OSError(), "stdout"))
-
-
 def test_messages_mask_the_key_in_use_and_what_looks_like_one() -> None:
     stream = io.StringIO()
     messages = RedactingStderr(stream)
@@ -193,12 +189,6 @@ def test_print_is_utf8_and_a_lone_surrogate_cannot_break_it() -> None:
     raw = io.BytesIO()
     terminal(stdout=FdWriter(raw)).print("é\ud83d")
     assert raw.getvalue() == "é?\n".encode()
-
-
-def test_message_is_a_line_on_stderr() -> None:
-    stream = io.StringIO()
-    terminal(stderr=RedactingStderr(stream)).message("hello")
-    assert stream.getvalue() == "hello\n"
 
 
 def test_stdin_that_is_closed_reads_as_empty() -> None:

@@ -90,37 +90,22 @@ def test_an_answer_that_is_quick_shows_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tty", "env", "expected"),
+    ("stderr_tty", "stdout_tty", "env", "quiet", "expected"),
     [
-        (True, {"TERM": "xterm"}, True),
-        (False, {"TERM": "xterm"}, False),
-        (True, {"TERM": "dumb"}, False),
-        (True, {}, False),
-        (True, {"TERM": "xterm", "CI": "true"}, False),
+        (True, True, {"TERM": "xterm"}, False, True),
+        (True, False, {"TERM": "xterm"}, False, False),
+        (False, True, {"TERM": "xterm"}, False, False),
+        (True, True, {"TERM": "dumb"}, False, False),
+        (True, True, {}, False, False),
+        (True, True, {"TERM": "xterm", "CI": "true"}, False, False),
+        (True, True, {"TERM": "xterm"}, True, False),
     ],
 )
 def test_only_a_person_at_a_terminal_sees_it(
-    tty: bool, env: dict[str, str], expected: bool
+    stderr_tty: bool, stdout_tty: bool, env: dict[str, str], quiet: bool, expected: bool
 ) -> None:
-    terminal = Terminal(None, FdWriter(MemoryRaw()), RedactingStderr(None), env=env, stderr_tty=tty)
-    assert terminal.can_animate() is expected
-
-
-@pytest.mark.parametrize(
-    ("stdout_tty", "quiet", "expected"),
-    [(True, False, True), (False, False, False), (True, True, False)],
-)
-def test_nothing_moves_in_a_pipe_or_with_quiet(
-    stdout_tty: bool, quiet: bool, expected: bool
-) -> None:
-    terminal = Terminal(
-        None,
-        FdWriter(MemoryRaw()),
-        RedactingStderr(None),
-        env={"TERM": "xterm"},
-        stdout_tty=stdout_tty,
-        stderr_tty=True,
-    )
+    streams = (None, FdWriter(MemoryRaw()), RedactingStderr(None))
+    terminal = Terminal(*streams, env=env, stdout_tty=stdout_tty, stderr_tty=stderr_tty)
     assert Runtime(terminal, {"quiet": quiet}).animates is expected
 
 

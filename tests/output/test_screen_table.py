@@ -8,26 +8,11 @@ from hypothesis import strategies as st
 from ocx.output.screen_table import Table
 from ocx.output.table import GAP, Column
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
-from ocx.typography import cells, shortened
-from ocx.wrapping import wrapped
+from ocx.typography import cells
 from tests.support.memory import MemoryRaw
 
 TEXTS = st.text(st.sampled_from("ab1 -/世界é…"), max_size=40)
 ROWS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=5)
-
-
-@given(TEXTS, st.integers(2, 40))
-def test_a_wrapped_text_fits_and_is_whole(text: str, width: int) -> None:
-    lines = wrapped(text, width)
-    assert all(cells(line) <= width for line in lines)
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-
-
-@given(TEXTS, st.integers(2, 40))
-def test_a_shortened_text_says_that_it_is(text: str, width: int) -> None:
-    short = shortened(text, width)
-    assert cells(short) <= max(width, 3)
-    assert short == text or (short.endswith("…") and text.startswith(short[:-1]))
 
 
 def table(
