@@ -1,3 +1,5 @@
+"""The history: what is kept, found, summed up and removed; times as people type them."""
+
 from __future__ import annotations
 
 import itertools
@@ -6,14 +8,15 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ocx.errors import DeadlineError
-from ocx.history.call import Call, document, request
+from ocx.errors import DeadlineError, UsageError
+from ocx.history.call import Call, Entry, by_day, document, request
 from ocx.history.database import (
     MIGRATIONS,
     PATIENCE_OF_ANSWERS,
@@ -21,7 +24,7 @@ from ocx.history.database import (
     patiently,
     writing,
 )
-from ocx.history.filters import Filters
+from ocx.history.filters import Filters, parse_age, parse_time
 from ocx.history.store import FILE, History
 from ocx.secret import Secret
 from ocx.sqlite import read_script, schema
@@ -429,3 +432,78 @@ def test_a_busy_database_is_tried_again() -> None:
     with pytest.raises(sqlite3.OperationalError):
         patiently(action)
     assert outcomes == ["never"]
+
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("15m", 900), ("12h", 43_200), ("30d", 2_592_000), ("2w", 1_209_600)],
+)
+def test_ages(text: str, seconds: float) -> None:
+    assert parse_age(text, "--older-than") == seconds
+    assert parse_time(text, "--since", NOW) == NOW - seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "d", "1.5h", "-3d", "30 d", "9999999d", "١d", "1y"])
+def test_bad_ages(text: str) -> None:
+    with pytest.raises(UsageError, match="--older-than takes an age"):
+        parse_age(text, "--older-than")
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2026-01-31", datetime(2026, 1, 31)),
+        ("2026-01-31T12:30", datetime(2026, 1, 31, 12, 30)),
+        ("2026-01-31 12:30:05", datetime(2026, 1, 31, 12, 30, 5)),
+        ("2026-01-31T12:30:00+08:00", datetime.fromisoformat("2026-01-31T12:30:00+08:00")),
+    ],
+)
+def test_dates_are_local(text: str, date: datetime) -> None:
+    assert parse_time(text, "--since", NOW) == date.timestamp()
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "31.01.2026", "2026-13-01", "0001-01-01x"])
+def test_bad_dates(text: str) -> None:
+    with pytest.raises(UsageError, match="--since takes a date"):
+        parse_time(text, "--since", NOW)
+
+
+def entry(number: int, day: int, model: str, credits: str | None) -> Entry:
+    return Entry(
+        id=number,
+        conversation=1,
+        started=datetime(2026, 1, day, 12).timestamp(),
+        profile="p",
+        base_url="u",
+        model=model,
+        outcome="finished",
+        exit_code=0,
+        seconds=1,
+        usage={"prompt_tokens": 10, "completion_tokens": 5},
+        credits=None if credits is None else Decimal(credits),
+    )
+
+
+def test_sums_by_day_and_model() -> None:
+    """Unknown credits are counted, never added as 0."""
+    rows = by_day(
+        [
+            entry(1, 2, "b", "0.1"),
+            entry(2, 2, "b", "0.2"),
+            entry(3, 2, "a", None),
+            entry(4, 1, "b", "1"),
+        ]
+    )
+    assert [(row.day, row.model, row.calls, row.tokens) for row in rows] == [
+        ("2026-01-01", "b", 1, 15),
+        ("2026-01-02", "a", 1, 15),
+        ("2026-01-02", "b", 2, 30),
+    ]
+    assert [(row.credits, row.unknown) for row in rows] == [
+        (Decimal("1"), 0),
+        (Decimal("0"), 1),
+        (Decimal("0.3"), 0),
+    ]

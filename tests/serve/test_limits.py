@@ -221,22 +221,6 @@ def test_a_head_that_drips_is_cut_off_before_a_body_would_be(serve: Callable[...
         assert until_closed(connection).startswith(b"HTTP/1.1 408 ")
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("127.0.0.1", 200),
-        ("127.255.0.9:1", 200),
-        ("[::1]:8", 200),
-        ("127.999.999.999", 400),
-        ("127.0.0.256", 400),
-        ("127.0.0.01", 400),
-        ("localhost.", 400),
-    ],
-)
-def test_only_a_loopback_host(served: Served, host: str, status: int) -> None:
-    assert served.http.get("/models", headers={"host": host}).status_code == status
-
-
 def test_a_body_of_two_lengths_is_refused(served: Served) -> None:
     given = request()
     with served.raw(given, headers="Transfer-Encoding: chunked\r\n") as connection:

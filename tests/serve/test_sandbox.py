@@ -79,11 +79,6 @@ def test_an_unreadable_database_is_a_config_error(tmp_path: Path) -> None:
         pass
 
 
-def test_an_echo_is_what_went_in(ocx: Ocx) -> None:
-    assert ocx("--sandbox", "chat", input=b"hi\n").has(0).stdout == b"hi\n"
-    assert spent(ocx) == (1, {"finished": 1})
-
-
 def test_refilled_by_grant_and_reset(ocx: Ocx) -> None:
     ocx("--sandbox", "chat", "hi").has(0)
     ocx("serve", "grant", "--sandbox", "1.5").has(0)

@@ -1,20 +1,26 @@
-"""The file of the ledger: private, shared between processes, swept of what the dead held."""
+"""The ledger file: private, swept of the dead, and on the disk before the last bytes are sent."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ocx.errors import ConfigError, OcxError
+from ocx.serve import store
 from ocx.serve.audit import problems
 from ocx.serve.ledger import Key, Ledger
-from ocx.serve.store import Store, remove
+from ocx.serve.store import Store, WalSync, remove
+from tests.serve.conftest import Served, request, until
+from tests.support.waiting import DEADLINE
 
 DIES = """
 import os, sys
@@ -222,3 +228,79 @@ def test_a_ledger_that_cannot_be_opened_leaves_nothing_open(
         Store.open(path)
     assert len(list(Path("/dev/fd").iterdir())) == before
     assert not list(path.parent.glob("boot-*"))
+
+
+class Disk:
+    """Counts syncs, and holds the first back until `go`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths: list[str] = []
+        self.begun = threading.Event()
+        self.go = threading.Event()
+        monkeypatch.setattr(store, "sync_file", self._sync)
+
+    def _sync(self, fd: int) -> None:
+        self.paths.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        self.begun.set()
+        assert self.go.wait(DEADLINE)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("no /proc: what is synced cannot be seen")
+    return Disk(monkeypatch)
+
+
+def test_many_share_a_sync(tmp_path: Path, disk: Disk) -> None:
+    (tmp_path / "db-wal").touch()
+    log = WalSync(tmp_path / "db")
+
+    async def settle() -> None:
+        log.note()
+        await log.wait()
+
+    async def all_of_them() -> None:
+        first = asyncio.create_task(settle())
+        assert await asyncio.to_thread(disk.begun.wait, DEADLINE)
+        later = [asyncio.create_task(settle()) for _ in range(20)]
+        cancelled = asyncio.create_task(settle())
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        assert not any(task.done() for task in [first, *later])
+        disk.go.set()
+        await asyncio.gather(first, *later)
+        await log.wait()
+
+    with closing(log):
+        asyncio.run(all_of_them())
+    assert disk.paths == [str(tmp_path / "db-wal")] * 2
+
+
+def test_nothing_to_wait_for(tmp_path: Path) -> None:
+    asyncio.run(WalSync(tmp_path / "db").wait())
+
+
+def test_what_nobody_waited_for_is_synced_at_the_end(tmp_path: Path, disk: Disk) -> None:
+    disk.go.set()
+    (tmp_path / "db-wal").touch()
+    log = WalSync(tmp_path / "db")
+    log.note()
+    log.close()
+    assert len(disk.paths) == 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_last_bytes_wait_for_the_disk(
+    serve: Callable[..., Served], tmp_path: Path, disk: Disk, stream: bool
+) -> None:
+    served = serve(store=Store.open(tmp_path / "serve.sqlite3"))
+    with served.raw(request("a b", stream=stream)) as connection:
+        assert disk.begun.wait(DEADLINE)
+        (charge,) = served.charges()
+        assert charge[0] == "settled"
+        if stream:
+            assert b"[DONE]" not in until(connection, b'"stop"')
+        disk.go.set()
+        until(connection, b"[DONE]" if stream else b'"usage"')
+    assert disk.paths[0] == str(tmp_path / "serve.sqlite3-wal")

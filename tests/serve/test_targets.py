@@ -1,9 +1,10 @@
-"""Scripts, tapes and serve.toml: what they do, and how every mistake in them is named."""
+"""Scripts, tapes and serve.toml; a tape that is recorded costs the old one nothing if it fails."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.errors import ConfigError
+from ocx.errors import ConfigError, OcxError
 from ocx.serve import script, settings
 from ocx.serve.builtin import Echo
 from ocx.serve.charge import MICRO
 from ocx.serve.routing import BUILT_IN, Model, Router
-from ocx.serve.tape import key_of
+from ocx.serve.tape import TapeFile, key_of, load_tape, request_of
 from ocx.serve.tape_player import TapePlayer, canonical, to_chunks, to_completion
 from ocx.toml import TomlFile, dotted
 from tests.serve.conftest import Served, events, recorded, request
@@ -468,3 +469,69 @@ def test_known_names_say_what_there_is(tmp_path: Path) -> None:
 def test_what_no_parser_follows_is_a_broken_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"serve\.toml: "):
         TomlFile(tmp_path / "serve.toml", text)
+
+
+@pytest.mark.parametrize("room", [0, 1, 9])
+def test_a_full_disk_is_told_and_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    path = tmp_path / "tape"
+    path.write_bytes(b"old\n")
+    file = TapeFile(path)
+    file.append(b"first line\n")
+    write, left = os.write, [room, 0]
+
+    def full(fd: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        return write(fd, data[: left.pop(0)])
+
+    monkeypatch.setattr(os, "write", full)
+    file.append(b"second line\n")
+    file.append(b"third line\n")
+    with pytest.raises(OcxError, match="No space left") as caught:
+        file.complete()
+    assert path.read_bytes() == b"old\n"
+    kept = tmp_path / "tape.partial"
+    assert str(kept) in str(caught.value.hint)
+    assert kept.read_bytes() == b"first line\n"
+
+
+def recording(content: str, masks: Sequence[str]) -> str:
+    request = request_of("POST", "/chat/completions", "", json.dumps({"x": content}).encode())
+    given = {"key": "", "request": request, "masks": masks}
+    return json.dumps({**given, "status": 200, "headers": {}, "pieces": [[0, "hi"]]})
+
+
+@pytest.mark.parametrize(
+    ("content", "masks", "asked", "plays"),
+    [
+        ("use sk-…abcd now", ["sk-…abcd"], "use my-key now", True),
+        ("use sk-…abcd now", ["sk-…abcd"], "use my-key", False),
+        ("use sk-…abcd now", ["sk-…abcd"], "use two words now", False),
+        ("a sk-…1111 b sk-…2222 c", ["sk-…1111", "sk-…2222"], "a one b two c", True),
+        ("a sk-…1111 b sk-…1111 c", ["sk-…1111"], "a b b b c", True),
+        ("a sk-…1111sk-…2222", ["sk-…1111", "sk-…2222"], "a onetwo", True),
+        ('a "sk-…1111"', ["sk-…1111"], 'a "one"', True),
+        # Of a tape that somebody made by hand, to stop who plays it:
+        ("hello", [""], "hallo", False),
+        ("hello", ["e", "1", "…x"], "hallo", False),
+        ("…" * 40, ["…"], "a" * 5000 + " x", False),
+        ("…a" * 40, ["…"], "a" * 5000 + " x", False),
+    ],
+)
+def test_what_is_masked_matches_any_word(
+    tmp_path: Path, content: str, masks: list[str], asked: str, plays: bool
+) -> None:
+    path = tmp_path / "tape.jsonl"
+    path.write_text(recording(content, masks) + "\n", "utf-8")
+    found = load_tape(path).find(
+        request_of("POST", "/chat/completions", "", json.dumps({"x": asked}).encode())
+    )
+    assert (found is not None) == plays
+
+
+def test_what_is_no_plain_file_is_refused(tmp_path: Path) -> None:
+    for name in (tmp_path, Path("/dev/null")):
+        with pytest.raises(OcxError, match="no plain file"):
+            TapeFile(name)

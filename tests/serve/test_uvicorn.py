@@ -12,23 +12,10 @@ from typing import Any
 import h11
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 from ocx.serve.app import App
 from ocx.serve.server import UvicornServer
 from tests.serve.conftest import Served, request, until
-
-
-@pytest.mark.parametrize("name", ["connections", "tasks"])
-def test_the_state_has(name: str) -> None:
-    assert getattr(ServerState(), name) == set()
-
-
-@pytest.mark.parametrize(
-    "name", ["shutdown", "connection_made", "data_received", "connection_lost"]
-)
-def test_a_connection_can(name: str) -> None:
-    assert callable(getattr(H11Protocol, name))
 
 
 @pytest.mark.parametrize("name", ["client", "transport", "loop", "conn", "cycle"])

@@ -1,29 +1,32 @@
-"""Tokens, keys, JSON: the small pure parts."""
+"""The small pure parts: tokens, keys, JSON, limits, and exact money."""
+
+from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.secret import Secret
-from ocx.serve import admission
+from ocx.serve import admission, answer, charge, script
 from ocx.serve.admission import Limiter, RateLimitState, RequestRecord
 from ocx.serve.answer import text_tokens
-from ocx.serve.charge import count_prompt, count_tokens
+from ocx.serve.charge import Price, count_prompt, count_tokens
 from ocx.serve.ledger import Key
 from ocx.serve.openai_format import ApiError, dump
-from ocx.serve.routing import Router
+from ocx.serve.routing import BUILT_IN, Model, Router
+from tests.serve.conftest import Served, events, request
+from tests.support.program import Ocx
 
 ONE = Key(1, 1, "one", "")
-
-
-@given(st.text())
-def test_tokens_join_to_their_text(text: str) -> None:
-    pieces = list(text_tokens(text))
-    assert "".join(pieces) == text
-    assert all(pieces)
 
 
 @given(st.text(alphabet=" a\n\té\u2028"))
@@ -152,3 +155,154 @@ def test_a_request_names_no_file_and_no_host(name: str) -> None:
 
 def test_a_record_knows_how_long_it_took() -> None:
     assert RequestRecord("GET", "/", "req-1", RateLimitState(1, 1, 0.0)).milliseconds >= 0
+
+
+PRICES = st.decimals(0, 100_000, places=4)
+TOKENS = st.integers(0, 100_000)
+
+
+@given(PRICES, PRICES, TOKENS, TOKENS)
+def test_a_cost_is_the_exact_sum_rounded_up(
+    first: Decimal, second: Decimal, prompt: int, completion: int
+) -> None:
+    exact = Fraction(first) * prompt + Fraction(second) * completion
+    assert Price(first, second).cost(prompt, completion) == ceil(exact)
+
+
+@given(PRICES, PRICES, TOKENS, TOKENS)
+def test_a_cached_part_has_its_price(
+    first: Decimal, cached: Decimal, fresh: int, found: int
+) -> None:
+    price = Price(first, Decimal(7), cached)
+    exact = Fraction(first) * fresh + Fraction(cached) * found + 7
+    assert price.cost(fresh + found, 1, found) == ceil(exact)
+    assert Price(first, Decimal(7)).cost(fresh + found, 1, found) == ceil(
+        Fraction(first) * (fresh + found) + 7
+    )
+
+
+@given(PRICES, PRICES, TOKENS, st.integers(0, 10**9))
+def test_what_fits_is_the_most_that_fits(
+    first: Decimal, second: Decimal, prompt: int, available: int
+) -> None:
+    price = Price(first, second)
+    fits = price.fitting(available, prompt)
+    if fits >= 1:
+        assert price.cost(prompt, fits) <= available or fits == charge.MOST
+        assert fits == charge.MOST or price.cost(prompt, fits + 1) > available
+    else:
+        assert price.cost(prompt, 1) > available
+
+
+def test_no_listed_model_holds_five_credits_for_a_default_request() -> None:
+    """With a long prompt still: 4,096 tokens of answer and 1,000 of question."""
+    assert all(model.price.cost(1000, 4096) < 5 * charge.MICRO for model in BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    ("micro", "number", "text"),
+    [
+        (0, 0, "0"),
+        (500_000_000, 500, "500"),
+        (499_999_937, 499.999937, "499.999937"),
+        (30_000, 0.03, "0.03"),
+        (-1, -0.000001, "-0.000001"),
+        (100_000_000_000, 100_000, "100000"),
+    ],
+)
+def test_credits_are_shown_without_loss(micro: int, number: float, text: str) -> None:
+    assert charge.credits_json(micro) == number
+    assert charge.format_credits(micro) == text
+    assert charge.parse_credits(text) == micro
+
+
+@given(st.integers(-charge.MOST, charge.MOST))
+def test_shown_credits_read_back(micro: int) -> None:
+    assert charge.parse_credits(charge.format_credits(micro)) == micro
+    assert Decimal(str(charge.credits_json(micro))) * charge.MICRO == micro or abs(micro) > 2**52
+
+
+@pytest.mark.parametrize("text", ["", "x", "NaN", "Infinity", "1e30", "0.0000001", "١٢,٣"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"number|range|decimals"):
+        charge.parse_credits(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("今天下雨", ["今", "天", "下", "雨"]),
+        ("用 Python 写", ["用 ", "Python ", "写"]),
+        ("GPT-4的价格", ["GPT-4", "的", "价", "格"]),
+        ("안녕 하세요", ["안", "녕 ", "하", "세", "요"]),
+        ("ラーメン、2杯", ["ラ", "ー", "メ", "ン", "、", "2", "杯"]),
+        ("harga nasi lemak", ["harga ", "nasi ", "lemak"]),
+        ("好。\n\n再见", ["好", "。\n\n", "再", "见"]),
+        ("  早 ", ["  早 "]),
+        ("か\u3099き", ["か\u3099", "き"]),
+        ("中\u0301文a", ["中\u0301", "文", "a"]),
+        ("go👍🏽ok", ["go", "👍🏽", "ok"]),
+        ("👩\u200d🚀来", ["👩\u200d🚀", "来"]),
+        ("ｶﾅ半角", ["ｶﾅ", "半", "角"]),
+        ("Ａ１", ["Ａ", "１"]),
+        ("\u3000全", ["\u3000全"]),
+        ("ελληνικά καφές", ["ελληνικά ", "καφές"]),
+        (" \u3000", [" \u3000"]),
+    ],
+)
+def test_the_tokens_of_a_text(text: str, parts: list[str]) -> None:
+    assert list(answer.text_tokens(text)) == parts
+
+
+@given(st.text(alphabet="a \n中文、，한👍🏽\u0301\u200d\ufe0f\u3000\ud800"))
+def test_tokens_join_to_their_text(text: str) -> None:
+    for made in (list(answer.text_tokens(text)), list(answer.json_tokens(text))):
+        assert "".join(made) == text
+        assert all(made)
+
+
+def spoken(served: Served, text: str, model: str, **given: Any) -> list[str]:
+    """The text of each event of a stream."""
+    body = request(text, model, stream=True, **given)
+    found = events(served.http.post("/chat/completions", json=body).text)
+    deltas = [each["choices"][0]["delta"] for each in found if isinstance(each, dict)]
+    return [delta["content"] for delta in deltas if delta.get("content")]
+
+
+@pytest.fixture
+def paced(serve: Callable[..., Served], tmp_path: Path) -> Served:
+    path = tmp_path / "answers.toml"
+    path.write_text('[[rule]]\nanswer = "槟城的天气 sangat panas。"\ntps = 10000\n', "utf-8")
+    model = Model("scripted", "me", BUILT_IN[0].price, "x")
+    return serve(router=Router([*BUILT_IN, model], {"scripted": script.load(path)}))
+
+
+def test_a_pace_is_of_characters(paced: Served) -> None:
+    expected = ["槟", "城", "的", "天", "气 ", "sangat ", "panas", "。"]
+    assert spoken(paced, "说说", "scripted") == expected
+    assert paced.charges()[0][3] == 8
+
+
+@pytest.mark.parametrize("count", [1, 3, 6])
+def test_a_cut_is_after_so_many_characters(ocx: Ocx, count: int) -> None:
+    """Six tokens: a cut after the last is before the finish."""
+    run = ocx("--sandbox", "chat", "-m", f"fault/cut:{count}", "四川菜很辣。")
+    assert run.status == 11
+    assert run.text.strip() == "四川菜很辣。"[:count]
+
+
+def test_a_limit_and_the_charge_count_characters(served: Served) -> None:
+    body = served.ask("我们去吃饭吧", "gpt-4o", max_tokens=3).json()
+    assert body["choices"][0]["message"]["content"] == "我们去"
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["usage"]["completion_tokens"] == 3
+    prompt = -(-18 // 4) + 4 + 3
+    assert served.charges() == [("settled", "finished", prompt, 3, prompt * 40 + 3 * 160)]
+
+
+def test_the_arguments_of_a_call_are_tokens_too(served: Served) -> None:
+    tool = {"name": "note", "parameters": {"type": "object"}}
+    whole = {"tools": [{"type": "function", "function": tool}], "tool_choice": "required"}
+    reply = served.ask('note(text="明天开会")', "gpt-4o", **whole).json()
+    assert "明天开会" in reply["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+    assert reply["usage"]["completion_tokens"] >= 5
