@@ -31,10 +31,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], before: str = ", ") -> str:
     """`, did you mean NAME?` for the end of a message; empty if no name is near."""
     near = nearest(word, known)
-    return f", did you mean {near}?" if near else ""
+    return f"{before}did you mean {near}?" if near else ""
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

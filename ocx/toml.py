@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ocx.errors import ConfigError, os_errors_as
-from ocx.text import nearest
+from ocx.text import did_you_mean
 
 Keys = tuple[str | int, ...]
 """The way to a value: names of tables, and indexes in arrays of tables."""
@@ -134,8 +134,7 @@ class TomlFile:
         found, known = self.table(keys), list(names)
         for name in found:
             if name not in known:
-                near = nearest(name, known)
-                hint = f"; did you mean {near}?" if near else f"; there are {', '.join(known)}"
+                hint = did_you_mean(name, known, "; ") or f"; there are {', '.join(known)}"
                 self.fail((*keys, name), f"unknown setting{hint}")
         return found
 

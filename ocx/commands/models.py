@@ -15,7 +15,7 @@ from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
 from ocx.output.table import GAP, Column, write_table
 from ocx.runtime import Runtime
-from ocx.text import nearest, one_line
+from ocx.text import did_you_mean, one_line
 from ocx.typography import cells
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ def matching(ids: Sequence[str], pattern: str | None) -> list[str]:
 def _check_exists(settings: Settings, name: str, ids: Sequence[str]) -> None:
     if settings.aliases.get(name, name) in ids:
         return
-    near = nearest(name, ids)
-    hint = f"did you mean {near}?" if near else "`ocx models` lists what there is"
+    hint = did_you_mean(name, ids, "") or "`ocx models` lists what there is"
     raise RejectedError(f"no model called {name!r}", hint=hint)
 
 

@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -178,16 +179,6 @@ def _draft(path: Path, text: bytes) -> Iterator[Path]:
 
 def template() -> bytes:
     """What there is to set, as comments: the text for somebody who has no config file yet."""
-    head = [
-        "# Settings of ocx. A line counts once its first # is gone.",
-        "# Keys do not belong here: `ocx keys add NAME`.",
-        "",
-        '# default_profile = "default"',
-        "",
-        "# [profiles.default]",
-    ]
-    rows = [f"# {s.name} = {s.example}  # {s.help}" for s in SETTINGS]
-    tail = ["", "# [aliases]", '# fast = "deepseek-chat"', "", '# [prices."gpt-4o"]']
-    tail += ["# prompt = 5.0  # credits per million tokens, for the budgets of ocx batch"]
-    tail += ["# completion = 15.0", "# cached_prompt = 2.5  # of tokens in the server's cache", ""]
-    return "\n".join([*head, *rows, *tail]).encode()
+    rows = "\n".join(f"# {each.name} = {each.example}  # {each.help}" for each in SETTINGS)
+    text = (files(__package__) / "template.toml").read_text("utf-8")
+    return text.replace("# SETTINGS", rows).encode()

@@ -14,7 +14,7 @@ from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, SANDBOX
 from ocx.errors import UsageError
 from ocx.secret import is_secret_header, mask_all, word_of_argv
-from ocx.text import nearest
+from ocx.text import did_you_mean
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
@@ -38,8 +38,7 @@ class SettingPath(NamedTuple):
         if word in BY_NAME or word == "default_profile":
             return cls(word)
         known = [*BY_NAME, "default_profile", "headers.NAME", "aliases.NAME"]
-        near = nearest(word, known)
-        hint = f"did you mean {near}?" if near else f"settings: {', '.join(known)}"
+        hint = did_you_mean(word, known, "") or f"settings: {', '.join(known)}"
         raise UsageError(f"no setting called {word_of_argv(word)}", hint=hint)
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError, os_errors_as, out_of_reach
 from ocx.owners import NO_MODES, check_folder, is_ours, is_out_of_reach, keeps_modes
 from ocx.secret import Secret
-from ocx.text import nearest
+from ocx.text import did_you_mean
 from ocx.toml import TomlFile
 
 SECONDS = 60  # a fingerprint prompt takes a person that long
@@ -114,9 +114,8 @@ def stored_key(keys: Keys, name: str) -> StoredKey:
     """
     if name in keys:
         return keys[name]
-    near = nearest(check_name(name, "key"), keys)
-    hint = f"did you mean {near}?" if near else f"`ocx keys add {name}` stores it"
-    raise AuthError(f"no key {name} is stored", hint=hint)
+    near = did_you_mean(check_name(name, "key"), keys, "")
+    raise AuthError(f"no key {name} is stored", hint=near or f"`ocx keys add {name}` stores it")
 
 
 def is_default_key(name: str, env: Env) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ocx.serve.answer import AnswerStream, Cut, Finish, Parts, RawBytes, Token
 from ocx.serve.builtin import paced, parse_options
 from ocx.serve.openai_format import ApiError
-from ocx.text import nearest
+from ocx.text import did_you_mean
 
 PREFIX = "fault/"
 HEADER = "X-OCX-Fault"
@@ -63,8 +63,8 @@ def parse(text: str) -> Fault:
     text = text.removeprefix(PREFIX)
     match = _FORM.fullmatch(text)
     if match is None or match["kind"] not in _KINDS:
-        near = nearest(re.split("[:,]", text[:64])[0], _KINDS)
-        hint = f"; did you mean {near}?" if near else f"; there are {', '.join(_KINDS)}"
+        near = did_you_mean(re.split("[:,]", text[:64])[0], _KINDS, "; ")
+        hint = near or f"; there are {', '.join(_KINDS)}"
         raise ValueError(f"there is no fault {text[:64]!r}{hint}")
     kind, count = match["kind"], match["count"]
     if kind in _COUNTED and count is None:

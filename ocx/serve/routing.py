@@ -15,7 +15,7 @@ from ocx.serve.charge import MICRO, Price
 from ocx.serve.faults import Counters, Fault
 from ocx.serve.openai_format import ApiError
 from ocx.serve.request import ChatRequest
-from ocx.text import nearest
+from ocx.text import did_you_mean
 
 ECHO = "echo"
 DEFAULT = "deepseek-chat"
@@ -87,8 +87,7 @@ class Router:
         if name.startswith(DIRECT):
             like = self.models.get(DEFAULT, BUILT_IN[0])
             return Model(name, "ocx", like.price, name)
-        near = nearest(name[:200], self.models)
-        hint = f"; did you mean {near}?" if near else ""
+        hint = did_you_mean(name[:200], self.models, "; ")
         raise _no_model(f"no model is called {name[:200]!r}{hint}")
 
     def choose(
