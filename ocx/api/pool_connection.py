@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import aiohttp
@@ -31,6 +31,11 @@ _SMALL = 32 * 1024  # a body that the system takes without a wait
 
 CONNECTED: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("ocx.api.pool")
 """Called once this task's call has a connection: what fails before has sent nothing."""
+
+
+@lru_cache(8)
+def _timeout(connect: float, idle: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=idle)
 
 
 class UnsentError(asyncio.CancelledError):
@@ -139,7 +144,7 @@ class Session:
         self, request: HttpRequest, connect_timeout: float, idle: float | None
     ) -> Response:
         """Raises: what aiohttp does, or an OSError as it came."""
-        timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_read=idle)
+        timeout = _timeout(connect_timeout, idle)
         way = self._way(request)
         if request.method == "POST" and len(request.content) <= _SMALL:
             return await self._exchange(request, timeout, way)
