@@ -45,6 +45,17 @@ class Decoder:
         Raises:
             EventTooLarge: a line or an event exceeds `MAX_EVENT`; all before it were given.
         """
+        # Nearly every chunk of a real stream; half the cost of the general way.
+        if (
+            piece.startswith(b"data: {")
+            and piece.find(b"\n") == len(piece) - 2
+            and piece.endswith(b"\n")
+            and b"\r" not in piece
+            and not (self._data or self._rest or self._too_large)
+            and len(piece) <= MAX_EVENT
+        ):
+            self._started, self._after_cr = True, False
+            return [piece[6:-2].decode("utf-8", "replace")]
         return self._take_all(self._lines(piece), last=False)
 
     def end(self) -> list[str]:
