@@ -141,7 +141,7 @@ class TextDelivery(_Delivery):
             return NoWriter()
         render = self._output.render
         if render or (render is None and self._to_person):
-            from ocx.output.markdown.live import markdown_writer  # rich, only if somebody looks
+            from ocx.output.markdown import markdown_writer  # rich, only if somebody looks
 
             terminal = self._run.terminal
             color = terminal.stdout_color(self._run.color)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ocx.errors import OutputClosed
 from ocx.output.answer_writers import PlainWriter
-from ocx.output.markdown import MarkdownWriter
+from ocx.output.markdown import MarkdownWriter, markdown_writer
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
 from ocx.output.markdown.live import (
@@ -26,7 +26,6 @@ from ocx.output.markdown.live import (
     HiddenEcho,
     LiveMarkdown,
     LiveView,
-    markdown_writer,
     terminal_size,
 )
 from ocx.terminal import FdWriter, RedactingStderr, Terminal

@@ -1,15 +1,22 @@
-"""Markdown rendered line by line, for where nothing can be drawn twice: a file, a dumb terminal."""
+"""An answer in Markdown, rendered as it comes."""
 
 from __future__ import annotations
 
-from ocx.output.answer_writers import Sink
+from ocx.output.answer_writers import PlainWriter, Sink, Writer
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
+from ocx.output.markdown.live import HiddenEcho, LiveMarkdown, LiveView, terminal_size
 from ocx.terminal import Terminal
+
+_NARROWEST = 20
+"""Columns below which there is no room for anything but the text itself."""
 
 
 class MarkdownWriter:
-    """Writes each line as soon as it is final: the same lines as on a terminal that draws."""
+    """Writes each line as soon as it is final, where nothing can be drawn twice.
+
+    The lines are those of a terminal that draws.
+    """
 
     def __init__(self, sink: Sink, terminal: Terminal, *, color: bool) -> None:
         self._sink = sink
@@ -26,3 +33,20 @@ class MarkdownWriter:
     def _flush(self) -> None:
         if lines := self._document.finished():
             self._sink.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+
+
+def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: bool) -> Writer:
+    """Draws on a screen that can be drawn on; else writes line by line, or as the text came.
+
+    Args:
+        to_person: whether `sink` is the terminal.
+    """
+    if not to_person:
+        return MarkdownWriter(sink, terminal, color=color)
+    if terminal.width < _NARROWEST:
+        return PlainWriter(sink, to_person=True)
+    if terminal.env.get("TERM", "dumb") == "dumb":
+        return MarkdownWriter(sink, terminal, color=color)
+    fd = terminal.stdout.fileno()
+    view = LiveView(sink, terminal_size(fd, terminal.width), color=color)
+    return LiveMarkdown(view, HiddenEcho(fd))

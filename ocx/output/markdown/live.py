@@ -13,17 +13,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ocx.errors import OcxError, OutputClosed
-from ocx.output.answer_writers import PlainWriter, Sink, Writer
+from ocx.output.answer_writers import Sink
 from ocx.output.live_stderr import Ticker
-from ocx.output.markdown import MarkdownWriter
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
-from ocx.terminal import Terminal
 
 FRAME = 0.05
 """Seconds from one frame to the next."""
-NARROWEST = 20
-"""Columns below which there is no room for anything but the text itself."""
 Size = Callable[[], tuple[int, int]]
 """Gives columns and rows of the screen."""
 
@@ -130,23 +126,6 @@ class LiveMarkdown(Ticker):
         self._echo.hide()
         with contextlib.suppress(OcxError, OutputClosed):
             self._view.draw()
-
-
-def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: bool) -> Writer:
-    """Draws on a screen that can be drawn on; else writes line by line, or as the text came.
-
-    Args:
-        to_person: whether `sink` is the terminal.
-    """
-    if not to_person:
-        return MarkdownWriter(sink, terminal, color=color)
-    if terminal.width < NARROWEST:
-        return PlainWriter(sink, to_person=True)
-    if terminal.env.get("TERM", "dumb") == "dumb":
-        return MarkdownWriter(sink, terminal, color=color)
-    fd = terminal.stdout.fileno()
-    view = LiveView(sink, terminal_size(fd, terminal.width), color=color)
-    return LiveMarkdown(view, HiddenEcho(fd))
 
 
 def terminal_size(fd: int, columns: int) -> Size:
