@@ -123,7 +123,7 @@ def _translated(error: OSError) -> Exception:
 
 
 def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
-    from ocx.output.results import write_failure  # noqa: PLC0415 - only for an error
+    from ocx.output.writers import write_failure  # noqa: PLC0415 - only for an error
 
     argv = _argv(words)
     as_json = argv.has("--json") if argv else "--json" in words

@@ -18,7 +18,7 @@ from ocx.batch.row import Row
 from ocx.batch.setup import Setup
 from ocx.chat.credits import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.errors import BelowError
-from ocx.output.results import write_json
+from ocx.output.writers import write_json
 
 
 @dataclass

@@ -33,7 +33,7 @@ from ocx.errors import OcxError, UsageError
 from ocx.keys.balance import Dated, keep_balance
 from ocx.keys.client import advise, open_endpoint
 from ocx.output.output_file import OutputFile, report_file
-from ocx.output.results import write_json
+from ocx.output.writers import write_json
 from ocx.process import stopping
 from ocx.runtime import Runtime
 from ocx.secret import mask_keys

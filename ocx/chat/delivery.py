@@ -11,7 +11,8 @@ from ocx.api.message import media_words
 from ocx.api.types import Delta
 from ocx.chat.exchange import CUT_AT_LIMIT, DeltaSink, was_cut
 from ocx.chat.options import ChatOptions, OutputOptions
-from ocx.output.answer_writers import (
+from ocx.output.output_file import OutputFile, open_output_file
+from ocx.output.writers import (
     GatheringSink,
     NoWriter,
     PlainWriter,
@@ -19,7 +20,6 @@ from ocx.output.answer_writers import (
     Sink,
     Writer,
 )
-from ocx.output.output_file import OutputFile, open_output_file
 from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _Delivery(DeltaSink):
         self._target.flush()
 
     def _write_json(self, value: Any) -> None:
-        from ocx.output.results import write_json
+        from ocx.output.writers import write_json
 
         write_json(self._run.terminal, value, None if self._output.to_stdout else self._target)
 
@@ -210,7 +210,7 @@ class JsonDelivery(_Delivery):
         ]
         text = "".join([f"{chunk}\n" for chunk in chunks])
         if self._to_person:
-            from ocx.output.results import escaped_json
+            from ocx.output.writers import escaped_json
 
             text = escaped_json(text)
         self._target.write(text.encode("utf-8", "replace"))

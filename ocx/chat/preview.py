@@ -20,7 +20,7 @@ from ocx.errors import AuthError, ConfigError, UsageError
 from ocx.keys.balance import keep_balance, read_balance
 from ocx.keys.client import open_client
 from ocx.keys.lookup import endpoint, locate_key
-from ocx.output.results import write_json
+from ocx.output.writers import write_json
 from ocx.runtime import Runtime
 from ocx.secret import Secret, is_secret_header
 from ocx.text import escape_control

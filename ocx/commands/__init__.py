@@ -47,7 +47,7 @@ def print_result(
 
 
 def print_json(run: Runtime, document: Any) -> None:
-    from ocx.output.results import write_json  # start-up that a script can save
+    from ocx.output.writers import write_json  # start-up that a script can save
 
     write_json(run.terminal, document)
 

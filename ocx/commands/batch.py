@@ -16,7 +16,7 @@ from ocx.batch.setup import make_setup
 from ocx.batch.verify import Verification
 from ocx.cli.options import Option, option
 from ocx.commands import print_json
-from ocx.output.results import write_json_line
+from ocx.output.writers import write_json_line
 from ocx.runtime import Runtime
 
 

@@ -14,7 +14,7 @@ from ocx.history.call import by_day, document, request
 from ocx.history.filters import Filters, parse_age, profile_filter, read_filters
 from ocx.history.store import open_existing
 from ocx.output.history_output import day_document, write_call, write_days, write_found
-from ocx.output.results import write_json_line
+from ocx.output.writers import write_json_line
 from ocx.runtime import Runtime
 from ocx.text import counted
 

@@ -16,8 +16,8 @@ from ocx.config.paths import serve_database
 from ocx.errors import CreditsError, OcxError, UsageError
 from ocx.output.figures import ago, now
 from ocx.output.history_output import most_decimals
-from ocx.output.results import write_json_line
 from ocx.output.table import Column
+from ocx.output.writers import write_json_line
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 from ocx.serve.app import ServeSettings

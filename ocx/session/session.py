@@ -20,7 +20,7 @@ from ocx.decoding import FLAG, check_encoding, read_file
 from ocx.editor import edit_text, editor
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.balance_formats import balance_text
-from ocx.output.results import write_failure
+from ocx.output.writers import write_failure
 from ocx.runtime import Runtime
 from ocx.session.answers import Totals, copy_text, pipe_text, save_text
 from ocx.session.line_editor import LineEditor

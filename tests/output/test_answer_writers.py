@@ -5,7 +5,7 @@ import io
 import pytest
 
 from ocx.errors import OcxError, OutputClosed
-from ocx.output.answer_writers import GatheringSink
+from ocx.output.writers import GatheringSink
 
 
 class _Failing(io.BytesIO):

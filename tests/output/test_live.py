@@ -17,7 +17,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ocx.errors import OutputClosed
-from ocx.output.answer_writers import PlainWriter
 from ocx.output.markdown import MarkdownWriter, markdown_writer
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
@@ -28,6 +27,7 @@ from ocx.output.markdown.live import (
     LiveView,
     terminal_size,
 )
+from ocx.output.writers import PlainWriter
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.drawn import ANSWER, SIZES, Watched, cut, visible, whole
 from tests.support.emulator import Emulator, trimmed

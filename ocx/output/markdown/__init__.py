@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ocx.output.answer_writers import PlainWriter, Sink, Writer
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
 from ocx.output.markdown.live import HiddenEcho, LiveMarkdown, LiveView, terminal_size
+from ocx.output.writers import PlainWriter, Sink, Writer
 from ocx.terminal import Terminal
 
 _NARROWEST = 20

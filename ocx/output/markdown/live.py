@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ocx.errors import OcxError, OutputClosed
-from ocx.output.answer_writers import Sink
 from ocx.output.live_stderr import Ticker
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
+from ocx.output.writers import Sink
 
 FRAME = 0.05
 """Seconds from one frame to the next."""
