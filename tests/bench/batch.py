@@ -118,7 +118,8 @@ class Place:
     def rows(self, count: int) -> Path:
         path = self.folder / f"rows-{count}.jsonl"
         if not path.exists():
-            path.write_text("".join(f"{json.dumps(_row(n))}\n" for n in range(count)))
+            with path.open("w") as file:  # this process stays small: see `measure.run`
+                file.writelines(f"{json.dumps(_row(n))}\n" for n in range(count))
         return path
 
     def measure(self, name: str, args: Sequence[str], count: int) -> Got:
