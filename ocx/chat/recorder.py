@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -78,16 +78,13 @@ class HistoryRecorder:
             HistoryError: the history cannot be read.
         """
         if conversation.named is not None:
-            found = self._find(conversation.named.strip())
+            self.conversation = self._find(conversation.named.strip())
         elif conversation.continue_last:
-            last_one = self._history.last_conversation(self._profile)
-            if last_one is None:
+            self.conversation = self._history.last_conversation(self._profile)
+            if self.conversation is None:
                 self._run.note("no conversation to continue yet; this starts one")
-                return
-            found = last_one
-        else:
+        if (found := self.conversation) is None:
             return
-        self.conversation = found
         messages, last = self._history.turns(found)
         if last is not None:
             said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
@@ -194,12 +191,10 @@ def open_recorder(
         run.warn(f"this call is not in the history: {problem.message}")
         yield None
         return
-    try:
+    with closing(history):
         recorder = HistoryRecorder(run, settings, history)
         recorder.choose(conversation)
         yield recorder
-    finally:
-        history.close()
 
 
 class CallReport:
