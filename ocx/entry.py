@@ -54,7 +54,9 @@ def run(argv: Sequence[str]) -> NoReturn:
         bug.__cause__ = error
         status = _report(terminal, bug, words)
     terminal.stderr.end()
-    _flush_stdout()
+    # What is left in Python's own buffer; if it failed once it fails again, and that was told.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
     # Nothing is left to clean up, and taking Python apart is an eighth of a short run.
     os._exit(status)
 
@@ -159,9 +161,3 @@ def _signal_of(event: BaseException) -> int:
     if isinstance(event, OutputClosed):
         return signal.SIGPIPE
     return signal.SIGTERM if isinstance(event, Terminated) else signal.SIGINT
-
-
-def _flush_stdout() -> None:
-    """What is left in Python's own buffer; if it failed once it fails again, and that was told."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stdout.flush()

@@ -44,7 +44,9 @@ def api(
     Fields become a JSON body, or the query of GET, HEAD and DELETE. Keys, retries, errors and
     exit codes are those of every other command; nothing but the configured base URL is reached.
     """
-    method = _checked_method(method)
+    if not (method.isascii() and method.isalpha() and len(method) <= 16):
+        raise UsageError("not a method", hint="ocx api GET models")
+    method = method.upper()
     target = below_base_url(path)
     fields = parse_fields(raw_field, field)
     if input_ is not None and fields:
@@ -61,12 +63,6 @@ def api(
         settings = replace(settings, timeout=CHAT_TIMEOUT)
     with open_client(run, settings) as client:
         _print(run, client.request(method, target, content=content), include)
-
-
-def _checked_method(word: str) -> str:
-    if not (word.isascii() and word.isalpha() and len(word) <= 16):
-        raise UsageError("not a method", hint="ocx api GET models")
-    return word.upper()
 
 
 def _read(run: Runtime, name: str) -> bytes:

@@ -73,21 +73,6 @@ def test_the_shared_options_stand_in_one_place(title: str) -> None:
     assert ("see `ocx --help`" in text) == (title != "ocx")
 
 
-def test_the_headings_of_chat() -> None:
-    lines = shown(COMMANDS["ocx chat"]).splitlines()
-    assert [line for line in lines if line.endswith(":") and line[0] != " "] == [
-        "Arguments:",
-        "Prompt:",
-        "Model and sampling:",
-        "Conversation:",
-        "Output:",
-        "Checked answers:",
-        "Credits:",
-        "Look, send nothing:",
-        "Examples:",
-    ]
-
-
 def test_the_root_shows_examples_and_commands_before_its_options() -> None:
     lines = shown(COMMANDS["ocx"]).splitlines()
     assert [line for line in lines if line.endswith(":") and line[0] != " "] == [
