@@ -215,19 +215,11 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    with writing(connection):
-        for version in range(_version(connection, path), len(MIGRATIONS)):
-            script = schema(read_script(__package__, MIGRATIONS[version]))
-            for statement in _statements(script):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {version + 1:d}")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements one by one: `executescript` would commit the transaction around it."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+    for version in range(_version(connection, path), len(MIGRATIONS)):
+        script = schema(read_script(__package__, MIGRATIONS[version]))
+        script += f"PRAGMA user_version = {version + 1:d};"
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
+        except sqlite3.Error:
+            connection.rollback()
+            raise

@@ -56,10 +56,6 @@ class Account:
     def used(self) -> int:
         return self.granted - self.balance
 
-    @property
-    def available(self) -> int:
-        return self.balance - self.held
-
 
 class Bill(NamedTuple):
     """What an answer cost, once it ended."""

@@ -31,6 +31,7 @@ _RANGES = {
     "frequency_penalty": (-2, 2),
     "presence_penalty": (-2, 2),
 }
+_ATTACHED = {"input_audio": ("data", "format"), "file": ("file_data", "filename")}
 _ASKING = ("user", "tool", "function")
 
 
@@ -262,10 +263,8 @@ def _part(part: Any, where: str) -> str | tuple[str, str]:
     if not isinstance(part, dict) or not isinstance(part.get("type"), str):
         refuse(where, f"{where} must be an object with a type")
     kind = part["type"]
-    if kind == "input_audio":
-        return _attached(part, kind, "data", "format", where)
-    if kind == "file":
-        return _attached(part, kind, "file_data", "filename", where)
+    if kind in _ATTACHED:
+        return _attached(part, kind, *_ATTACHED[kind], where)
     text = part.get("text", "")
     if not isinstance(text, str):
         refuse(f"{where}.text", f"{where}.text must be a string")
