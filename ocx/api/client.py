@@ -166,7 +166,7 @@ class Client:
 
         call = _Call(self, request, seconds, None)
         answer = call.run(read)
-        return reply_of(*answer, self.endpoint.secrets, call.started, call.attempts)
+        return reply_of(answer, self.endpoint.secrets, call.started, call.attempts)
 
 
 class _Call:

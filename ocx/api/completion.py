@@ -22,9 +22,8 @@ from ocx.api.message import (
 )
 from ocx.api.sse import Decoder
 from ocx.api.stream_state import StreamState
-from ocx.api.types import Reply
+from ocx.api.types import Headers, Reply, Secrets
 from ocx.errors import BrokenCallError, IncompleteError, OcxError, RejectedError, ServerError
-from ocx.secret import Secret
 
 _REPORTS = frozenset({"error", "success", "type", "code"})
 _CHOICE = frozenset({"index", "message", "finish_reason", "logprobs"})
@@ -116,20 +115,16 @@ class _Choice:
 
 
 def reply_of(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    keys: Sequence[Secret],
-    started: float,
-    attempts: int,
+    answer: tuple[int, Headers, bytes], keys: Secrets, started: float, attempts: int
 ) -> Reply:
-    """What came of a call that began at `started`, by the monotonic clock."""
+    """Status, headers and body of a call that began at `started`, by the monotonic clock."""
+    status, headers, body = answer
     document = parse(body, headers.get("content-type", ""))
     seconds = time.monotonic() - started
     return Reply(status, headers, body, document, request_id(headers, keys), seconds, attempts)
 
 
-def complete(reply: Reply, keys: Sequence[Secret] = ()) -> Reply:
+def complete(reply: Reply, keys: Secrets = ()) -> Reply:
     """The reply with a chat.completion in `json`, built from chunks if the server streamed.
 
     Its tool calls have ids, made up where the server gave none.
@@ -168,9 +163,7 @@ def _is_plain(document: Any) -> bool:
         return False
 
 
-def fault_in(
-    document: Any, keys: Sequence[Secret] = (), *, refusal_counts: bool = False
-) -> OcxError | None:
+def fault_in(document: Any, keys: Secrets = (), *, refusal_counts: bool = False) -> OcxError | None:
     """Why a document is no whole answer; None if it is one.
 
     Args:
@@ -186,7 +179,7 @@ def fault_in(
     return state.final_error()
 
 
-def document_of(reply: Reply, keys: Sequence[Secret] = ()) -> Any:
+def document_of(reply: Reply, keys: Secrets = ()) -> Any:
     """The reply's JSON.
 
     Raises:
@@ -200,7 +193,7 @@ def document_of(reply: Reply, keys: Sequence[Secret] = ()) -> Any:
     return reply.json
 
 
-def unexpected(body: bytes, keys: Sequence[Secret] = ()) -> ServerError:
+def unexpected(body: bytes, keys: Secrets = ()) -> ServerError:
     """The error for a 200 whose body is not what was asked for."""
     if sniff(body) == "html":
         message = "the answer is an HTML page, not JSON"
@@ -211,7 +204,7 @@ def unexpected(body: bytes, keys: Sequence[Secret] = ()) -> ServerError:
     return ServerError(message, hint="is base_url the URL of the API, with its path?")
 
 
-def _built(reply: Reply, keys: Sequence[Secret]) -> Reply:
+def _built(reply: Reply, keys: Secrets) -> Reply:
     state, builder, decoder = StreamState(reply.headers, keys), CompletionBuilder(), Decoder()
     error: OcxError | None = None
     try:

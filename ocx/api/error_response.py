@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ocx.api.types import Headers, Secrets
 from ocx.errors import (
     AuthError,
     CreditsError,
@@ -22,7 +23,7 @@ from ocx.errors import (
     ServerError,
 )
 from ocx.jsontext import loads
-from ocx.secret import Secret, mask_all
+from ocx.secret import mask_all
 
 MAX_TEXT = 500
 _MAX_RAW = 200
@@ -47,9 +48,7 @@ _NAMED = (
 _GOOD_CODES = {"0", "200", "20000", "true", "ok", "success"}
 
 
-def from_response(
-    status: int, headers: Mapping[str, str], body: bytes, *, keys: Sequence[Secret] = ()
-) -> OcxError:
+def from_response(status: int, headers: Headers, body: bytes, *, keys: Secrets = ()) -> OcxError:
     """The error that an answer with a status other than 2xx stands for.
 
     Args:
@@ -71,7 +70,7 @@ def from_response(
 
 
 def from_document(
-    document: Any, headers: Mapping[str, str], *, status: int = 200, keys: Sequence[Secret] = ()
+    document: Any, headers: Headers, *, status: int = 200, keys: Secrets = ()
 ) -> OcxError | None:
     """The error that a document with a 200, or an event of a stream, reports, if any."""
     document = first(document)
@@ -81,11 +80,7 @@ def from_document(
 
 
 def reported(
-    document: Mapping[str, Any],
-    headers: Mapping[str, str],
-    *,
-    status: int = 200,
-    keys: Sequence[Secret] = (),
+    document: Mapping[str, Any], headers: Headers, *, status: int = 200, keys: Secrets = ()
 ) -> OcxError:
     """The error of a document that is known to report one."""
     error = _error(None, document, headers, keys, "")
@@ -95,7 +90,7 @@ def reported(
 
 
 def _error(
-    status: int | None, document: Any, headers: Mapping[str, str], keys: Sequence[Secret], text: str
+    status: int | None, document: Any, headers: Headers, keys: Secrets, text: str
 ) -> OcxError:
     """The error of a refusal; its message is what the server says, maybe nothing.
 
@@ -173,7 +168,7 @@ def is_failure_code(code: Any) -> bool:
     return code is not None and str(code).lower() not in _GOOD_CODES
 
 
-def request_id(headers: Mapping[str, str], keys: Sequence[Secret]) -> str | None:
+def request_id(headers: Headers, keys: Secrets) -> str | None:
     """The id under which the provider can find the request; header names in lower case."""
     found = (headers.get(name) for name in _REQUEST_IDS)
     return next((_cut(value, _MAX_RAW, keys) for value in found if value), None)
@@ -189,7 +184,7 @@ def parse(body: bytes | str, content_type: str = "") -> Any:
         return None
 
 
-def excerpt(body: bytes | str, keys: Sequence[Secret] = ()) -> str:
+def excerpt(body: bytes | str, keys: Secrets = ()) -> str:
     """The first 200 printable characters, on one line."""
     return _cut(_text_of(body[:_EXCERPT_CAP]), _MAX_RAW, keys)
 
@@ -299,7 +294,7 @@ _HINTS: dict[type[OcxError], str] = {
 }
 
 
-def _cut(text: str, most: int, keys: Sequence[Secret]) -> str:
+def _cut(text: str, most: int, keys: Secrets) -> str:
     """Masked before it is cut: no filter knows half a key."""
     return _clean(mask_all(text, keys)[: 8 * most])[:most]
 

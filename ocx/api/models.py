@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 from ocx.api.completion import document_of
 from ocx.api.error_response import described
 from ocx.api.http import with_query
-from ocx.api.types import Reply
+from ocx.api.types import Reply, Secrets
 from ocx.api.usage import amount_in, number_in
 from ocx.errors import ServerError
-from ocx.secret import Secret
 
 _PATH = "/models"
 _PAGES = 100
@@ -47,7 +46,7 @@ _COUNTED = (
 """What a unit says it is for, as in `credits per million tokens`, and what makes it a million."""
 
 
-def all_pages(get: Callable[[str], Reply], keys: Sequence[Secret] = ()) -> Reply:
+def all_pages(get: Callable[[str], Reply], keys: Secrets = ()) -> Reply:
     """The answer to GET /models; pages are read as OpenAI's other lists have them.
 
     Args:
@@ -71,7 +70,7 @@ def all_pages(get: Callable[[str], Reply], keys: Sequence[Secret] = ()) -> Reply
     return reply._replace(json=document)
 
 
-def ids_in(reply: Reply, keys: Sequence[Secret] = ()) -> list[str]:
+def ids_in(reply: Reply, keys: Secrets = ()) -> list[str]:
     """The ids in a reply to GET /models; raises as `model_rows`, and what the reply reports."""
     with described(reply.status, reply.request_id):
         return model_ids(document_of(reply, keys))

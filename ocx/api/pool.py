@@ -108,7 +108,7 @@ class Pool:
             headers = http.joined_headers(response.headers.items())
             encoding = headers.get("content-encoding", "")
             body = http.capped(http.unpack(pieces, encoding), cap) if encoding else b"".join(pieces)
-        return reply_of(response.status, headers, body, self.secrets, started, 1)
+        return reply_of((response.status, headers, body), self.secrets, started, 1)
 
     @contextlib.asynccontextmanager
     async def stream(

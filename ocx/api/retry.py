@@ -178,23 +178,14 @@ def is_unknown_model(error: OcxError) -> bool:
     return (error.api_code or "").lower() in _CODES or bool(re.search(_NO_MODEL, error.message))
 
 
-_QUOTA_CODES = {
-    "insufficient_quota",  # OpenAI
-    "insufficient_user_quota",  # one-api, new-api
-    "insufficient_balance",
-    "insufficient_credits",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "exceeded_current_quota_error",  # Moonshot
-    "arrearage",  # DashScope
-    "accountoverdueerror",  # Volcengine
-    "prepaidbilloverdue",  # DashScope
-    "postpaidbilloverdue",
-    "allocationquota.freetieronly",
-    "1113",  # Zhipu
-    "402",  # OpenRouter
-    "payment_required",
-}
+# Of OpenAI, one-api and new-api, Moonshot (exceeded_current…), DashScope (arrearage, prepaid…,
+# postpaid…, allocation…), Volcengine (accountoverdueerror), Zhipu (1113) and OpenRouter (402).
+_QUOTA_CODES = set(
+    "insufficient_quota insufficient_user_quota insufficient_balance insufficient_credits"
+    " billing_hard_limit_reached billing_not_active exceeded_current_quota_error arrearage"
+    " accountoverdueerror prepaidbilloverdue postpaidbilloverdue allocationquota.freetieronly"
+    " 1113 402 payment_required".split()
+)
 _OTHER_CODES = {"content_filter", "context_length_exceeded"}
 """Their words may repeat the prompt."""
 

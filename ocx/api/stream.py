@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ocx.api.completion import unexpected
@@ -13,9 +13,8 @@ from ocx.api.error_response import described, parse
 from ocx.api.http import CHAT_CAP, capped, sniff
 from ocx.api.sse import TOO_LARGE_HINT, Decoder, EventTooLarge
 from ocx.api.stream_state import NotJsonError, StreamState
-from ocx.api.types import Delta
+from ocx.api.types import Delta, Headers, Secrets
 from ocx.errors import DeadlineError, OcxError, ServerError
-from ocx.secret import Secret
 
 if TYPE_CHECKING:
     from ocx.api.client import Source
@@ -46,9 +45,7 @@ class Stream(StreamState):
         OcxError: the class of the error that the server reported before any content.
     """
 
-    def __init__(
-        self, source: Source, headers: Mapping[str, str], keys: Sequence[Secret] = ()
-    ) -> None:
+    def __init__(self, source: Source, headers: Headers, keys: Secrets = ()) -> None:
         super().__init__(headers, keys)
         self._source = source
         self._error: OcxError | None = None

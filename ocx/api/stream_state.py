@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ocx.api.answer import fault_of, is_whole, later, reason_of, reason_of_whole
@@ -21,9 +21,8 @@ from ocx.api.message import (
     text_of,
 )
 from ocx.api.sse import is_done
-from ocx.api.types import Delta
+from ocx.api.types import Delta, Headers, Secrets
 from ocx.errors import OcxError, ServerError
-from ocx.secret import Secret
 
 _decode = json.JSONDecoder().raw_decode
 _CONTENT = re.compile(r'"content"[ \t\r\n]*:[ \t\r\n]*')
@@ -48,9 +47,7 @@ class StreamState:
         media: how many images, sounds and videos have come, by kind.
     """
 
-    def __init__(
-        self, headers: Mapping[str, str] | None = None, keys: Sequence[Secret] = ()
-    ) -> None:
+    def __init__(self, headers: Headers | None = None, keys: Secrets = ()) -> None:
         self.finish_reason: str | None = None
         self.usage: dict[str, Any] | None = None
         self.model: str | None = None

@@ -12,6 +12,9 @@ from ocx.secret import Secret, secrets_of
 if TYPE_CHECKING:
     from decimal import Decimal
 
+Headers = Mapping[str, str]
+Secrets = Sequence[Secret]
+
 CHAT_TIMEOUT = 600.0
 QUICK_TIMEOUT = 15.0
 
