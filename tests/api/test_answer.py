@@ -12,7 +12,6 @@ from ocx.api.answer import (
     SurrogateJoiner,
     ending_of,
     fault_of,
-    joined,
     later,
     reason_of,
     unknown_reason,
@@ -45,20 +44,6 @@ def test_fields_of_another_type_are_not_there(odd: Any) -> None:
     answer = whole_answer(reply(document))
     assert (answer.text, answer.usage, answer.model, answer.finish_reason) == ("", None, None, None)
     assert list(answer.tool_calls) == []
-
-
-@given(st.text(), st.integers(1, 5))
-def test_text_cut_anywhere_is_joined(text: str, size: int) -> None:
-    """JSON escapes cut a surrogate pair in two; the text of both deltas together has it whole."""
-    units = text.encode("utf-16-le")
-    step = 2 * size
-    cut = [units[at : at + step] for at in range(0, len(units), step)]
-    pieces = [piece.decode("utf-16-le", "surrogatepass") for piece in cut]
-    assert joined(pieces) == text
-
-
-def test_half_a_pair_becomes_the_replacement_character() -> None:
-    assert joined(["a\ud83d"]) == "a\ufffd"
 
 
 TABLE = {
