@@ -273,7 +273,7 @@ _INDENT = "\u00a0"  # the wrapper drops the spaces at the beginning of a line
 
 
 class ReasoningLines:
-    """As `answer_writers.ReasoningWriter`; only the row that is being written is written again."""
+    """As `writers.ReasoningWriter`; only the row that is being written is written again."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
