@@ -99,10 +99,7 @@ _Endpoint = Callable[[_Call], Awaitable[None]]
 
 
 class App:
-    """The application of one server.
-
-    `abort` breaks the connection of a client; the server puts its own here.
-    """
+    """The application of one server."""
 
     def __init__(self, config: ServerConfig) -> None:
         settings = config.settings
@@ -112,10 +109,9 @@ class App:
         self._process_key = Key(None, config.ledger.account().id, "process", "")
         key = config.process_key
         self._process_hash = digest(key.reveal()) if key else None
-        self._watch: delivery.Watch | None = None
+        self._stop: asyncio.Future[None] | None = None
         self._large: dict[int | None, asyncio.Semaphore] = {}
         self.request_timeout = settings.request_timeout
-        self.abort: Callable[[Any], None] | None = None
         router = self._router
         documents: dict[str, Callable[[str, Key], Any]] = {
             f"{PREFIX}/models": lambda _path, _key: {
@@ -133,7 +129,7 @@ class App:
 
     def stop(self) -> None:
         """End every running answer with what it has delivered. Call it in the event loop."""
-        stop = self._watching().stop
+        stop = self._stopping()
         if not stop.done():
             stop.set_result(None)
 
@@ -141,12 +137,11 @@ class App:
         """Close the connections to upstreams. Call it in the event loop, at its end."""
         await self._router.close()
 
-    def _watching(self) -> delivery.Watch:
-        if self._watch is None:
-            # A future belongs to a loop, and there is none when the app is made.
-            stop = asyncio.get_running_loop().create_future()
-            self._watch = delivery.Watch(stop, self._config.settings.send_timeout, self.abort)
-        return self._watch
+    def _stopping(self) -> asyncio.Future[None]:
+        """Done when the server stops. It belongs to a loop: there is none when the app is made."""
+        if self._stop is None:
+            self._stop = asyncio.get_running_loop().create_future()
+        return self._stop
 
     async def __call__(self, scope: Any, receive: delivery.Receive, send: delivery.Send) -> None:
         method, path = scope["method"], scope["path"]
@@ -242,11 +237,13 @@ class App:
             number, now = secrets.token_hex(12), int(time.time())
             if self._config.fixed:
                 number, now = hashlib.sha256(data).hexdigest()[:24], FIXED_TIME
-            meta, watch = ResponseMeta(f"chatcmpl-{number}", now, request.model), self._watching()
-            await kind(answer, request, charge, meta, record, call.send).run(call.receive, watch)
-            if record.outcome == "client_stalled" and watch.abort is not None:
+            meta = ResponseMeta(f"chatcmpl-{number}", now, request.model)
+            seconds = self._config.settings.send_timeout
+            made = kind(answer, request, charge, meta, record, call.send)
+            await made.run(call.receive, self._stopping(), seconds)
+            if record.outcome == "client_stalled":
                 # uvicorn would flush first, to a reader who does not read.
-                watch.abort(call.scope["client"])
+                call.scope["state"]["abort"]()
         finally:
             charge.settle("refused")
             self._limiter.leave(key)

@@ -91,6 +91,7 @@ class DeadlineProtocol(H11Protocol):
         super().connection_made(transport)
         self.conn = _Connection(h11.SERVER, _HEAD)
         self.transport: Any = _OneWrite(self.transport, self.loop)
+        self.app_state = {"abort": self.transport.abort}  # breaks it without flushing
         self.idle[self] = None
         self._begin()
 

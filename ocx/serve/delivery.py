@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from ocx.api.answer import is_whole
 from ocx.api.sse import is_done
@@ -42,20 +42,6 @@ MOST_LISTED = 100_000
 """Tokens whose log probabilities fit into one document; a million would take 1.3 GB."""
 
 
-class Watch(NamedTuple):
-    """What can end an answer from outside.
-
-    Attributes:
-        stop: done when the server stops.
-        send_timeout: seconds that a client may take without reading anything.
-        abort: breaks the connection of a client, named as in the ASGI scope, without flushing it.
-    """
-
-    stop: asyncio.Future[None]
-    send_timeout: float = 60.0
-    abort: Callable[[Any], None] | None = None
-
-
 @dataclass
 class Delivery(ABC):
     """What a streamed and a whole answer share."""
@@ -72,8 +58,12 @@ class Delivery(ABC):
     """An upstream has ended its answer in a failure: it goes on as it came, and is not finished."""
     waiting_since: float | None = None
 
-    async def run(self, receive: Receive, watch: Watch) -> None:
+    async def run(self, receive: Receive, stop: asyncio.Future[None], send_timeout: float) -> None:
         """Send the answer. When this returns, the charge is settled, whatever happened.
+
+        Args:
+            stop: done when the server stops.
+            send_timeout: seconds that a client may take without reading anything.
 
         Raises:
             ApiError: nothing has been sent; this is the answer.
@@ -82,7 +72,7 @@ class Delivery(ABC):
         reader = asyncio.create_task(_disconnect(receive))
         outcome = "shutdown"  # also if this task itself is cancelled
         try:
-            outcome = await self._first(writer, reader, watch)
+            outcome = await self._first(writer, reader, stop, send_timeout)
         finally:
             writer.cancel()
             reader.cancel()
@@ -101,21 +91,23 @@ class Delivery(ABC):
         await self._fail(error)
 
     async def _first(
-        self, writer: asyncio.Task[None], reader: asyncio.Task[None], watch: Watch
+        self,
+        writer: asyncio.Task[None],
+        reader: asyncio.Task[None],
+        stop: asyncio.Future[None],
+        send_timeout: float,
     ) -> str:
-        tasks = {writer, reader, watch.stop}
+        tasks = {writer, reader, stop}
         while True:
-            await asyncio.wait(
-                tasks, timeout=watch.send_timeout / 2, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(tasks, timeout=send_timeout / 2, return_when=asyncio.FIRST_COMPLETED)
             if writer.done():
                 return "finished" if writer.exception() is None else self._broken_off()
             if reader.done():
                 return "client_gone"
-            if watch.stop.done():
+            if stop.done():
                 return "shutdown"
             since = self.waiting_since
-            if since is not None and time.monotonic() - since >= watch.send_timeout:
+            if since is not None and time.monotonic() - since >= send_timeout:
                 return "client_stalled"
 
     def _broken_off(self) -> str:

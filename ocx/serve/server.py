@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from uvicorn import Config
@@ -42,7 +42,6 @@ class Application(Protocol):
     """What a server needs of the ASGI application that it runs."""
 
     request_timeout: float
-    abort: Callable[[Any], None] | None
 
     def stop(self) -> None: ...
 
@@ -74,7 +73,6 @@ class UvicornServer:
         self._protocol = functools.partial(DeadlineProtocol, *given)
         _silence()
         self._app = app
-        app.abort = self._abort
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -102,15 +100,10 @@ class UvicornServer:
         # The client's leaving and the last bytes of an answer are both a turn of the loop away.
         if self.server_state.tasks:
             await asyncio.wait(set(self.server_state.tasks), timeout=DRAIN_SECONDS)
-        self._abort()
-        await self._app.close()
-
-    def _abort(self, client: tuple[str, int] | None = None) -> None:
-        """Break the connection of a client, or all."""
         for connection in list(self.server_state.connections):
-            if client is None or getattr(connection, "client", None) == client:
-                transport: Any = connection.transport
-                transport.abort()
+            transport: Any = connection.transport
+            transport.abort()
+        await self._app.close()
 
     def _accept(self, listener: socket.socket) -> None:
         most, taken = self._most(), 0

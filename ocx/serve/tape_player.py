@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,6 @@ class TapeApp:
     """
 
     request_timeout = 60.0
-    abort: Callable[[Any], None] | None = None
 
     def __init__(
         self,

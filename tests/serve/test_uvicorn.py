@@ -18,7 +18,7 @@ from ocx.serve.server import UvicornServer
 from tests.serve.conftest import Served, request, until
 
 
-@pytest.mark.parametrize("name", ["client", "transport", "loop", "conn", "cycle"])
+@pytest.mark.parametrize("name", ["app_state", "transport", "loop", "conn", "cycle"])
 def test_a_running_connection_knows_its(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -36,8 +36,8 @@ def test_a_running_connection_knows_its(
         (running,) = servers[0].server_state.connections
         found: Any = getattr(running, name)
         match name:
-            case "client":
-                assert tuple(found) == connection.getsockname()
+            case "app_state":
+                assert running.cycle.scope["state"] == found
             case "transport":
                 assert callable(found.abort)
                 assert callable(found.close)
