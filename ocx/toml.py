@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -196,35 +196,32 @@ def dump(data: Mapping[str, Any], *, multiline: bool = False) -> bytes:
 def changed(old: bytes, data: Mapping[str, Any]) -> bytes:
     """The document `old`, changed so that it holds `data`; comments and order stay."""
     import tomlkit  # as above
-    from tomlkit.exceptions import TOMLKitError
 
-    text = ""
-    with suppress(TOMLKitError, ValueError):  # it follows less than tomllib
-        document = tomlkit.parse(old.decode("utf-8-sig"))
-        _change(document, data)
-        text = tomlkit.dumps(document)
-        if tomllib.loads(text) == data:
-            return text.encode()
+    # Beside dotted keys, and in a table on one line, a new table must be on one line, too.
+    for new_table in (tomlkit.table, tomlkit.inline_table):
+        with suppress(Exception):  # what it cannot follow loses its comments, and nothing else
+            document = tomlkit.parse(old.decode("utf-8-sig"))
+            _change(document, data, new_table)
+            text = tomlkit.dumps(document)
+            if tomllib.loads(text) == data:
+                return text.encode()
     return dump(data)
 
 
-def _change(table: MutableMapping[str, Any], data: Mapping[str, Any]) -> None:
-    import tomlkit
-
+def _change(
+    table: MutableMapping[str, Any],
+    data: Mapping[str, Any],
+    new_table: Callable[[], MutableMapping[str, Any]],
+) -> None:
     for name in [name for name in table if name not in data]:
         del table[name]
     for name, value in data.items():
-        if isinstance(value, Mapping) and isinstance(table.get(name), MutableMapping):
-            _change(table[name], value)
-        elif isinstance(value, Mapping) and value:
-            table[name] = tomlkit.table(is_super_table=all(map(_is_table, value.values())))
-            _change(table[name], value)
+        if isinstance(value, Mapping):
+            if not isinstance(table.get(name), MutableMapping):
+                table[name] = new_table()
+            _change(table[name], value, new_table)
         elif name not in table or table[name] != value:
             table[name] = value
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _names(text: str) -> Keys:

@@ -78,6 +78,8 @@ def test_a_broken_document_is_not_in_the_traceback() -> None:
         (b"t = {a = 1, b = 2}\n", {"t": {"a": 1}, "u": 1}, None),
         (b"a.b.c = 1\n", {"a": {"b": {"d": 1}}}, None),
         (b"[t.a]\nx = 1\n[u]\n[t.b]\ny = 1\n", {"t": {"b": {"y": 2}}}, None),
+        (b"t = {a = {b = 1}} # c\n", {"t": {"a": {"b": 2}, "d": {"e": 1}}}, None),
+        (b"t.a.b = 1 # c\n", {"t": {"a": {"b": 1}, "d": {"e": 1}, "f": {}}}, None),
         (b"not toml", {"a": 1}, "a = 1\n"),
     ],
 )
@@ -87,6 +89,7 @@ def test_a_changed_document_holds_the_data_and_keeps_what_stands_around(
     text = changed(old, data).decode()
     assert tomllib.loads(text) == data
     assert new is None or text == new
+    assert ("#" in text) == (b"#" in old)
 
 
 def test_missing_and_unreadable(tmp_path: Path) -> None:
