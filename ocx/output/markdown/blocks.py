@@ -1,10 +1,13 @@
-"""The blocks that hold text: what of them is final is given to the layout, the rest waits."""
+"""The blocks that hold text: what of them is final is given to the layout, the rest waits.
+
+Each may be read again with more lines; `kept` returns what of its lines in the source is needed for
+that, and `close` writes all that is left.
+"""
 
 from __future__ import annotations
 
 from copy import copy
 from itertools import zip_longest
-from typing import Protocol, Self
 
 from markdown_it.token import Token
 from rich.style import Style
@@ -18,20 +21,6 @@ from ocx.wrapping import Wrapper, parted, wrapped_runs
 
 _TAB = 4
 _GAP = 2
-
-
-class OpenBlock(Protocol):
-    """A block that may go on."""
-
-    def copy(self) -> Self: ...
-
-    def resize(self, layout: Layout) -> None: ...
-
-    def kept(self, source: list[str]) -> list[str]:
-        """The lines of the source, from its first one on, without what is not needed any more."""
-
-    def close(self, layout: Layout) -> None:
-        """Write all that is left."""
 
 
 class Paragraph:
@@ -219,6 +208,7 @@ class Table:
             self._widest = list(map(max, self._widest, map(_widest, cells_of_row)))
 
     def kept(self, source: list[str]) -> list[str]:
+        """The head, and the rule below it."""
         return [*source[:2], source[-1]]
 
     def resize(self, layout: Layout) -> None:
@@ -253,6 +243,9 @@ class Table:
                 line += [(" " * before, PLAIN), *text, (" " * (room - before + _GAP), PLAIN)]
             lines.append(line)
         return lines
+
+
+OpenBlock = Paragraph | Code | Table
 
 
 def _rows(tokens: list[Token]) -> list[list[str]]:

@@ -69,7 +69,7 @@ class Document:
         self._line += first
         if lines:
             *whole, last = lines
-            self._source += "\n".join([self._expanded(), *map(_expanded, whole), ""])
+            self._source += "\n".join([self._expanded(), *map(_with_spaces, whole), ""])
             self._line, self._try_at = last, _LONG
             self._settle(_blocks(self._source))
         # Prose goes to its paragraph before its line is whole: a paragraph is often one line.
@@ -118,7 +118,7 @@ class Document:
         return self._source[-1:] not in {"", "\n"}
 
     def _expanded(self) -> str:
-        return self._line if self._in_line else _expanded(self._line)
+        return self._line if self._in_line else _with_spaces(self._line)
 
     def _settle(self, blocks: list[_Block]) -> None:
         """Write what is final, and drop it from the source."""
@@ -130,7 +130,7 @@ class Document:
             start = blocks[-1].start
             rest = self._open.kept(lines[start:])
         needed = containers[-1].start - start if containers else -1
-        while len(rest) - 4 > max(needed, -1) and all(map(_is_blank, rest[-4:])):
+        while len(rest) - 4 > max(needed, -1) and all(map(_BLANK.match, rest[-4:])):
             del rest[-4]  # two empty lines are as good as many, but those that begin a container
         firsts = {block.start: block.token.meta[PREFIX] for block in containers}
         fillers = [f"{prefix}#" for line, prefix in firsts.items() if line < start]
@@ -148,7 +148,7 @@ class Document:
         is_first = False
         text_end = 0
         for block in blocks:
-            after_blank = block.start > text_end and _is_blank(lines[block.start - 1])
+            after_blank = block.start > text_end and bool(_BLANK.match(lines[block.start - 1]))
             if block.is_text:
                 text_end = block.end
             match block.kind:
@@ -294,12 +294,8 @@ def _is_certain(block: _Block, source: str) -> bool:
     return block.kind == "paragraph_open" and not _UNDECIDED.match(line)
 
 
-def _is_blank(line: str) -> bool:
-    return bool(_BLANK.match(line))
-
-
-def _expanded(line: str) -> str:
-    """With spaces for the tabs before its text, as wide as they are there."""
+def _with_spaces(line: str) -> str:
+    """For the tabs before its text, as wide as they are there."""
     text = _BEFORE_TEXT.sub("", line, count=1)
     before = line.removesuffix(text).expandtabs(_TAB)
     return before if text.isspace() else before + text
