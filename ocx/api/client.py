@@ -50,11 +50,11 @@ class Client:
         *,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.routes = Routes(endpoint, tls)
-        self.endpoint = endpoint
-        self.sleep = sleep
-        self.backend = DeadlineBackend(endpoint.connect_timeout)
-        self.transport = transport or Transport(self.routes, self.backend)
+        self._routes = Routes(endpoint, tls)
+        self._endpoint = endpoint
+        self._sleep = sleep
+        self._backend = DeadlineBackend(endpoint.connect_timeout)
+        self._transport = transport or Transport(self._routes, self._backend)
 
     def __enter__(self) -> Client:
         return self
@@ -64,26 +64,26 @@ class Client:
 
     def close(self) -> None:
         """Close every connection at once. From another thread, this ends the running call."""
-        self.backend.close()
-        self.transport.close()
+        self._backend.close()
+        self._transport.close()
 
     @contextlib.contextmanager
     def before_each_wait(self, call: Callable[[], object]) -> Iterator[None]:
         """Inside, call this before each wait for the server: all that came has been handed out."""
-        self.backend.before_read = call
+        self._backend.before_read = call
         try:
             yield
         finally:
-            self.backend.before_read = None
+            self._backend.before_read = None
 
     def one_deadline(self) -> contextlib.AbstractContextManager[None]:
         """Inside, all requests together have the time of the first."""
-        return self.backend.shared()
+        return self._backend.shared()
 
     @property
     def connecting(self) -> bool:
         """Whether a connection is being made now; may be asked from any thread."""
-        return self.backend.connecting
+        return self._backend.connecting
 
     def models(self) -> Reply:
         """GET /models, all its pages; `models.model_ids(reply.json)` are the ids.
@@ -96,7 +96,7 @@ class Client:
         def get(path: str) -> Reply:
             return self.request("GET", path, cap=http.QUICK_CAP)
 
-        return all_pages(get, self.endpoint.secrets)
+        return all_pages(get, self._endpoint.secrets)
 
     def balance(self) -> Reply:
         """GET /balance, as sent; `ocx.api.balance.parse_balance(reply)` reads it."""
@@ -111,17 +111,17 @@ class Client:
             RejectedError: also if the content filter left no text.
             ServerError: also for a 200 that is not a chat completion.
         """
-        request = http.chat_request(self.endpoint, body, stream=False)
-        reply = self._reply(request, self.endpoint.timeout or CHAT_TIMEOUT, http.CHAT_CAP)
+        request = http.chat_request(self._endpoint, body, stream=False)
+        reply = self._reply(request, self._endpoint.timeout or CHAT_TIMEOUT, http.CHAT_CAP)
         with described(reply.status, reply.request_id):
-            return complete(reply, self.endpoint.secrets)
+            return complete(reply, self._endpoint.secrets)
 
     def stream(self, body: Mapping[str, Any]) -> Stream:
         """POST /chat/completions with `stream: true`; to be used in a `with`.
 
         Returns when the server has begun to answer; what iterating raises is at `Stream`.
         """
-        endpoint = self.endpoint
+        endpoint = self._endpoint
         request = http.chat_request(endpoint, body, stream=True)
         call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
@@ -137,8 +137,8 @@ class Client:
         Args:
             cap: the largest answer, in bytes.
         """
-        request = http.build_request(self.endpoint, method, path, content=content)
-        return self._reply(request, self.endpoint.timeout or QUICK_TIMEOUT, cap)
+        request = http.build_request(self._endpoint, method, path, content=content)
+        return self._reply(request, self._endpoint.timeout or QUICK_TIMEOUT, cap)
 
     def probe(self, path: str) -> Probe:
         """GET `path` once and tell what came of each step; no failure is raised.
@@ -146,12 +146,12 @@ class Client:
         An answer counts whatever its status. A step that says nothing for `connect_timeout`
         has failed.
         """
-        endpoint = self.endpoint
+        endpoint = self._endpoint
         request = http.build_request(endpoint, "GET", path)
         seconds = endpoint.timeout or QUICK_TIMEOUT
         call = _Call(self, request, seconds, endpoint.connect_timeout)
         outcome = call.attempt(lambda response: (response.status_code, _headers_of(response)))
-        trace = self.backend.trace
+        trace = self._backend.trace
         if not isinstance(outcome, Failure):
             return Probe(trace, *outcome)
         if outcome.headers is not None:
@@ -166,7 +166,7 @@ class Client:
 
         call = _Call(self, request, seconds, None)
         answer = call.run(read)
-        return reply_of(answer, self.endpoint.secrets, call.started, call.attempts)
+        return reply_of(answer, self._endpoint.secrets, call.started, call.attempts)
 
 
 class _Call:
@@ -178,9 +178,9 @@ class _Call:
         self._client = client
         self._request = request
         self._idle = idle
-        self._proxy_url = client.routes.proxy_url(request.url)
-        self.secrets = client.endpoint.secrets
-        self.backend = client.backend
+        self._proxy_url = client._routes.proxy_url(request.url)
+        self.secrets = client._endpoint.secrets
+        self.backend = client._backend
         self.backend.start(seconds)
         self.started = time.monotonic()
         self.attempts = 0
@@ -206,7 +206,7 @@ class _Call:
     def attempt(self, consume: Callable[[httpx.Response], T]) -> T | Failure:
         began, request = time.monotonic(), self._request
         try:
-            response = self._client.transport.handle_request(self._httpx_request())
+            response = self._client._transport.handle_request(self._httpx_request())
             try:
                 if log.isEnabledFor(logging.DEBUG):
                     found = request_id(_headers_of(response), self.secrets)
@@ -226,7 +226,7 @@ class _Call:
 
     def _httpx_request(self) -> httpx.Request:
         request = self._request
-        connect = self._client.endpoint.connect_timeout
+        connect = self._client._endpoint.connect_timeout
         timeout = {"connect": connect, "read": self._idle, "write": self._idle, "pool": None}
         return httpx.Request(
             request.method,
@@ -247,14 +247,14 @@ class _Call:
 
     def _pause(self, failure: Failure) -> None:
         """Wait before the next attempt, or raise the failure if there is none."""
-        retries = self._client.endpoint.retries
+        retries = self._client._endpoint.retries
         if self.attempts > retries or not may_retry(self._request.method, failure):
             raise failure.error
         wait = wait_before(self.attempts, failure, self.backend.left())
         if wait is None:
             raise failure.error
         log_retry(log, self.attempts, retries, wait, failure.error)
-        self._client.sleep(wait)
+        self._client._sleep(wait)
         self.backend.check()
 
 

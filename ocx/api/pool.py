@@ -41,9 +41,9 @@ class Pool:
     """
 
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
-        self.routes = Routes(endpoint, tls)
-        self.endpoint = endpoint
-        self.secrets = endpoint.secrets
+        self._routes = Routes(endpoint, tls)
+        self._endpoint = endpoint
+        self._secrets = endpoint.secrets
         self._sessions: dict[str | None, Session] = {}
         self._chat = http.build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
 
@@ -68,14 +68,14 @@ class Pool:
         if "stream" in body:
             fields = {name: value for name, value in body.items() if name != "stream"}
         request = self._chat.with_content(http.encode(fields))
-        reply = await self.send(request, self.endpoint.timeout or CHAT_TIMEOUT, http.CHAT_CAP)
+        reply = await self.send(request, self._endpoint.timeout or CHAT_TIMEOUT, http.CHAT_CAP)
         with described(reply.status, reply.request_id):
-            return complete(reply, self.secrets)
+            return complete(reply, self._secrets)
 
     async def models(self) -> Reply:
         """GET /models, its first page."""
         reply = await self.request("GET", "/models", cap=http.QUICK_CAP)
-        ids_in(reply, self.secrets)
+        ids_in(reply, self._secrets)
         return reply
 
     async def balance(self) -> Reply:
@@ -87,8 +87,8 @@ class Pool:
         self, method: str, path: str, *, content: bytes = b"", cap: int = http.CHAT_CAP
     ) -> Reply:
         """Any request below the base URL; the body of the answer is not looked into."""
-        request = http.build_request(self.endpoint, method, path, content=content)
-        return await self.send(request, self.endpoint.timeout or QUICK_TIMEOUT, cap)
+        request = http.build_request(self._endpoint, method, path, content=content)
+        return await self.send(request, self._endpoint.timeout or QUICK_TIMEOUT, cap)
 
     async def send(self, request: http.HttpRequest, seconds: float, cap: int) -> Reply:
         """Send once and read the whole answer.
@@ -108,7 +108,7 @@ class Pool:
             headers = http.joined_headers(response.headers.items())
             encoding = headers.get("content-encoding", "")
             body = http.capped(http.unpack(pieces, encoding), cap) if encoding else b"".join(pieces)
-        return reply_of((response.status, headers, body), self.secrets, started, 1)
+        return reply_of((response.status, headers, body), self._secrets, started, 1)
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -144,13 +144,13 @@ class Pool:
         if not response.content.is_eof():
             response.close()
         body = http.beginning(pieces, headers.get("content-encoding", ""), http.ERROR_CAP)
-        return from_response(response.status, headers, body, keys=self.secrets)
+        return from_response(response.status, headers, body, keys=self._secrets)
 
-    def session(self, proxy_url: str | None, url: str) -> Session:
+    def _session(self, proxy_url: str | None, url: str) -> Session:
         """The connections through this proxy."""
         found = self._sessions.get(proxy_url)
         if found is None:
-            tls = self.routes.tls(url, proxy_url)
+            tls = self._routes.tls(url, proxy_url)
             found = self._sessions[proxy_url] = Session(proxy_url, tls)
         return found
 
@@ -185,12 +185,12 @@ class _Call:
 
     async def __aenter__(self) -> Response:
         pool, request = self._pool, self._request
-        self._proxy_url = pool.routes.proxy_url(request.url)
-        session = pool.session(self._proxy_url, request.url)
+        self._proxy_url = pool._routes.proxy_url(request.url)
+        session = pool._session(self._proxy_url, request.url)
         CONNECTED.set(self._connected)
         await self._limit.__aenter__()
         try:
-            connect = pool.endpoint.connect_timeout
+            connect = pool._endpoint.connect_timeout
             self._response = await session.send(request, connect, self._idle)
         except BaseException as error:
             if not await self.__aexit__(type(error), error, error.__traceback__):
@@ -230,9 +230,9 @@ class _Call:
         if self._limit.expired():
             found = network_errors.expired(self._seconds)
         else:
-            connect = pool.endpoint.connect_timeout if self.connecting else None
+            connect = pool._endpoint.connect_timeout if self.connecting else None
             found = translate(error, place, connect, self._proxy_url).error
-        found.message = mask_all(found.message, pool.secrets)
+        found.message = mask_all(found.message, pool._secrets)
         found.sent = not self.connecting
         log.debug("%s %s: %s", self._request.method, self._request.url, found.message)
         return found

@@ -37,7 +37,7 @@ class Routes:
     """
 
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
-        from urllib.request import getproxies  # noqa: PLC0415 - as for ssl below
+        from urllib.request import getproxies  # noqa: PLC0415 - it imports ssl
 
         check_base_url(endpoint.base_url, endpoint.allow_http)
         check_ca_bundle(endpoint.ca_bundle)
@@ -51,10 +51,8 @@ class Routes:
 
     def tls(self, url: str, proxy_url: str | None) -> ssl.SSLContext | None:
         """The certificates, if there is TLS on the way to `url`."""
-        if self._tls is None and "https" in {
-            urlsplit(url).scheme,
-            urlsplit(proxy_url or "").scheme,
-        }:
+        schemes = {urlsplit(url).scheme, urlsplit(proxy_url or "").scheme}
+        if self._tls is None and "https" in schemes:
             self._tls = tls_context(self._endpoint.ca_bundle)
         return self._tls
 

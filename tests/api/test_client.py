@@ -275,7 +275,7 @@ def test_a_sleep_that_outlasts_the_total_is_a_deadline() -> None:
     """A laptop that was closed in the meantime."""
     setup = Setup(error(503, retry_after_ms="1"), timeout=5)
     client = setup.client
-    client.sleep = lambda _: client.backend.start(-1)  # type: ignore[method-assign]
+    client._sleep = lambda _: client._backend.start(-1)  # type: ignore[method-assign]
     with pytest.raises(DeadlineError):
         client.chat(BODY)
 

@@ -236,7 +236,7 @@ def test_all_models_that_are_asked_share_one_deadline(
             try:
                 return super().stream(body)
             finally:
-                lefts.append(self.backend.left())
+                lefts.append(self._backend.left())
                 now += 6
 
     chat_server.answer(answers.error(503), answers.stream("Hello"), path=CHAT)
