@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from ocx.api.retry import backoff
 from ocx.batch.control.budget import Budget
-from ocx.batch.control.failures import Beginning, Fallbacks, Kind, Outage, kind_of
+from ocx.batch.control.failures import Beginning, Fallbacks, Outage, kind_of
 from ocx.batch.control.rates import Rates
 from ocx.batch.control.settings import Action, RunLimits, Step, Stop, Task, Wait
 from ocx.batch.control.window import Window
@@ -53,7 +53,7 @@ class Scheduler:
         self._begun = False
         self._ready: deque[Task] = deque()
         self._delayed: list[tuple[float, int, Task]] = []
-        self._parked: list[tuple[Task, Failure, Kind]] = []
+        self._parked: list[tuple[Task, Failure, bool]] = []
         self._order = itertools.count()
         self._closed = False
         self._probing = False
@@ -226,7 +226,8 @@ class Scheduler:
             return []
         if kind.what == "down":
             self.window.overload(task.cuts_before, self.in_flight + 1, now)
-            return self._unanswered(task, outcome, kind, now)
+            self._unanswered(task, outcome, now, again=kind.again)
+            return []
         ended = [*self._server_answers(now), self._finish(task, outcome, now)]
         if self.beginning.refuses(error):
             self.halt(Stop("refused", error))
@@ -244,11 +245,14 @@ class Scheduler:
         again: it was an outage, which costs no row an attempt.
         """
         parked, self._parked = self._parked, []
-        if again:
-            for task, failure, _ in parked:
+        ended = []
+        for task, failure, last in parked:
+            if last and not again and not self.stop:
+                ended.append(self._finish(task, failure, now))
+            else:
+                task.retries += not again
                 self._again(task, failure, now)
-            return []
-        return [result for each in parked for result in self._retry_or_fail(*each, now)]
+        return ended
 
     def _answered(self, task: Task, answer: Answer, now: float) -> Result:
         self._limited_since = None
@@ -284,27 +288,18 @@ class Scheduler:
         else:
             self._delay(task, now, wait)
 
-    def _unanswered(self, task: Task, failure: Failure, kind: Kind, now: float) -> list[Result]:
+    def _unanswered(self, task: Task, failure: Failure, now: float, *, again: bool) -> None:
         """Retry; a row that has no attempt left waits until it is known whose failure it is."""
         self.outage.failure(task.row.id, failure.error.message, now)
-        last = not kind.again or task.retries >= self._limits.retries
+        last = not again or task.retries >= self._limits.retries
         if (last or self.outage.suspected) and not self.stop:
-            self._parked.append((task, failure, kind))
-            return []
-        return self._retry_or_fail(task, failure, kind, now)
-
-    def _retry_or_fail(self, task: Task, failure: Failure, kind: Kind, now: float) -> list[Result]:
-        if self.stop:
-            self.unsent += 1
-        elif not kind.again or task.retries >= self._limits.retries:
-            return [self._finish(task, failure, now)]
+            self._parked.append((task, failure, last))
         else:
             task.retries += 1
             self._again(task, failure, now)
-        return []
 
     def _again(self, task: Task, failure: Failure, now: float) -> None:
-        if failure.sent and not failure.error.status:
+        if failure.sent and not failure.error.status and not self.stop:
             self.maybe_paid_twice += 1
             task.unanswered += 1
         self._delay(task, now, failure.error.retry_after)
