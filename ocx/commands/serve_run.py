@@ -22,7 +22,7 @@ from ocx.serve.server import UvicornServer, base_url, listen, serving
 from ocx.serve.server import run as serve_until
 from ocx.serve.settings import load
 from ocx.serve.store import Store
-from ocx.serve.tape import TapeFile, load_tape, new_tape
+from ocx.serve.tape import Tape, TapeFile, load_tape
 from ocx.serve.tape_player import tape_server
 from ocx.text import counted
 
@@ -124,7 +124,7 @@ def play_tape(run: Runtime, options: TapeOptions) -> None:
         upstream = Upstream(endpoint, tls_context(endpoint.ca_bundle))
         secrets = secrets_of(endpoint.headers, endpoint.proxy)
     if options.record is not None:
-        tape = new_tape(options.record)
+        tape = Tape(options.record, file=TapeFile(options.record))
     else:
         tape = load_tape(options.replay or Path(), adds=options.missing == "record")
     plays = options.record is None

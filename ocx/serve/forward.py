@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from ocx.api.http import CHAT_CAP, ERROR_CAP, build_request
 from ocx.api.sse import MAX_EVENT, Decoder, EventTooLarge, is_done
 from ocx.api.types import CHAT_TIMEOUT, Endpoint
 from ocx.api.urls import CHAT_PATH
@@ -19,9 +20,6 @@ from ocx.serve.request import ChatRequest, content_kinds, tool_kinds
 
 if TYPE_CHECKING:
     from ocx.api.pool import Pool, Streamed
-
-MOST_ERROR = 256 * 1024
-MOST_DOCUMENT = 32 * 1024 * 1024
 
 FIELDS = frozenset(
     "model messages max_tokens max_completion_tokens temperature top_p stop stream stream_options"
@@ -62,8 +60,7 @@ class Upstream:
             UsageError: the path leads elsewhere.
             OcxError: in the block.
         """
-        from ocx.api.http import build_request  # most files forward nothing
-        from ocx.api.pool import Pool
+        from ocx.api.pool import Pool  # aiohttp: most files forward nothing
 
         given = self.endpoint
         request = build_request(given, method, path, content=content, stream=True)
@@ -148,7 +145,7 @@ class Forward(AnswerSource):
 
     async def _whole(self, request: ChatRequest, asked: asyncio.Event) -> Parts:
         async with self._sent(request, asked) as response:
-            yield reading.Reader(self._keys).document(await _body(response, MOST_DOCUMENT))
+            yield reading.Reader(self._keys).document(await _body(response, CHAT_CAP))
 
     @asynccontextmanager
     async def _sent(self, request: ChatRequest, asked: asyncio.Event) -> AsyncIterator[Streamed]:
@@ -162,7 +159,7 @@ class Forward(AnswerSource):
         try:
             async with self._upstream.stream(CHAT_PATH, content, idle=idle, sent=asked) as response:
                 if response.status != 200:
-                    data = await _body(response, MOST_ERROR)
+                    data = await _body(response, ERROR_CAP)
                     raise reading.refusal(response.status, response.headers, data, self._keys)
                 yield response
         except DeadlineError as error:

@@ -46,7 +46,11 @@ class Recording(NamedTuple):
 
 
 class Tape:
-    """The recordings of one file. Equal requests play in order, then from the start again."""
+    """The recordings of one file. Equal requests play in order, then from the start again.
+
+    Args:
+        file: takes new recordings; an old tape of that name stays until they are complete.
+    """
 
     def __init__(
         self, path: Path, recordings: Sequence[Recording] = (), file: TapeFile | None = None
@@ -137,15 +141,6 @@ def masked_request(
         return mask_all(text)
 
     return map_texts(request, hide), tuple(sorted(found))
-
-
-def new_tape(path: Path) -> Tape:
-    """An empty tape; an old one of that name stays until the new one is complete.
-
-    Raises:
-        UsageError, ConfigError: it cannot be written.
-    """
-    return Tape(path, file=TapeFile(path))
 
 
 def load_tape(path: Path, *, adds: bool = False) -> Tape:

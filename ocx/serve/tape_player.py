@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ocx.api.completion import CompletionBuilder
+from ocx.api.http import CHAT_CAP
 from ocx.api.sse import Decoder, is_done
 from ocx.api.urls import CHAT_PATH
 from ocx.errors import ConfigError, OcxError, UsageError
@@ -31,7 +32,6 @@ from ocx.serve.openai_format import ApiError, dump
 from ocx.serve.request import ChatRequest
 from ocx.serve.server import serving
 
-MOST_BODY = 32 * 1024 * 1024
 _KEPT_HEADERS = frozenset(
     "content-type retry-after retry-after-ms x-request-id request-id location".split()
 )
@@ -93,7 +93,7 @@ class TapeApp:
         path = scope["path"]
         if not path.startswith(f"{PREFIX}/"):
             raise ApiError(404, f"no such path; the base URL ends in {PREFIX}", "not_found")
-        content = await read_body(scope, receive, MOST_BODY)
+        content = await read_body(scope, receive, CHAT_CAP)
         if content is None:
             raise ApiError(400, "the request broke off", "request_cut")
         query = scope["query_string"].decode("latin-1")

@@ -23,7 +23,7 @@ from ocx.serve.forward import Upstream
 from ocx.serve.ledger import Account, Key, Ledger
 from ocx.serve.server import serving
 from ocx.serve.store import Store
-from ocx.serve.tape import new_tape
+from ocx.serve.tape import Tape, TapeFile
 from ocx.serve.tape_player import tape_server
 from tests.support.waiting import DEADLINE, Board
 
@@ -173,7 +173,7 @@ def until(connection: socket.socket, marker: bytes) -> bytes:
 
 def recorded(path: Path, back: Served, *asked: dict[str, Any]) -> list[httpx.Response]:
     """The answers of `back`, which are on a tape at `path` now."""
-    tape = new_tape(path)
+    tape = Tape(path, file=TapeFile(path))
     with tape_server(tape, Upstream(Endpoint(back.url, back.key)), plays=False) as (url, key):
         headers = {"authorization": f"Bearer {key.reveal()}"}
         replies = [
