@@ -240,8 +240,8 @@ class Terminal:
         began = time.monotonic()
         with os_errors_as(UsageError, "cannot read stdin"):
             while self.stdin is not None:
-                # Not read(), and no call that waits for long: a signal just before it would wait
-                # for the next byte.
+                # Poll instead of blocking: a signal just before read() would be handled only at
+                # the next byte.
                 while not self.wait_for_stdin(_LOOK):
                     waited = time.monotonic() - began
                     _check_time(waited, seconds)

@@ -53,7 +53,7 @@ FORMATS = (*_FORMS, "json")
 
 
 def assignments(form: str, variables: Mapping[str, str], removed: Iterable[str]) -> str:
-    """Text in one of `FORMATS` that sets `variables`; in JSON null is to be removed."""
+    """Text in one of `FORMATS` that sets `variables`; in JSON null means that it is removed."""
     if form == "json":
         return json.dumps({**variables, **dict.fromkeys(removed)}, ensure_ascii=False) + "\n"
     setting, quoted, removing = _FORMS[form]

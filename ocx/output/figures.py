@@ -17,7 +17,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def bars(numbers: Sequence[int | Decimal], width: int) -> list[str]:
-    """A bar for each number, the largest as wide as `width`; a small one is never invisible."""
+    """A bar for each number, the largest as wide as `width`; a small one can still be seen."""
     largest = max(numbers, default=0)
     shown = []
     for number in numbers:

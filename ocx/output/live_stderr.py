@@ -50,8 +50,8 @@ def answer_of(client: Client, what: str) -> State:
 class Ticker:
     """Calls `draw` every so many seconds in a thread of its own, and at the end `draw_last`.
 
-    So Ctrl-C, which Python gives to the main thread, never breaks into a frame. Before Ctrl-Z stops
-    the process `pause` is called, and `resume` when it goes on; nothing is drawn in between.
+    So Ctrl-C, which Python gives to the main thread, never breaks into a frame. `pause` is called
+    before Ctrl-Z stops the process, and `resume` when it goes on; nothing is drawn in between.
 
     Attributes:
         failure: what ended the drawing.

@@ -23,7 +23,7 @@ class Column(NamedTuple):
     Attributes:
         right: it holds numbers.
         cut: a long text is shortened with `…`; in other columns it continues on the next line.
-        whole: it is neither cut nor continued; so are numbers unless it says otherwise.
+        whole: it is always as wide as its widest text; None: so it is if it holds numbers.
         optional: left out where the screen is too narrow for all, the highest first; 0 is never.
     """
 

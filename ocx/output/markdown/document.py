@@ -1,9 +1,11 @@
 """An answer in Markdown as it comes: its finished lines, and what its last lines look like now.
 
-markdown-it parses a whole text, and what its last block is may change with the next line. So only
-the end of the answer is parsed, again and again: as soon as a part of it cannot change any more,
-it goes to the layout, and in the source `#` or `LAID` stands for it. An empty line stands between
-two blocks of the answer; inside a list or a quote it stands where it was written.
+markdown-it parses a whole text, and the next line may change what its last block is. So only the
+end of the answer is parsed, again and again. As soon as a part of it cannot change any more, it
+goes to the layout, and a filler takes its place in the source: `#` in the containers that are open,
+`LAID` in a paragraph or in code. So the work does not grow with the length of a list or a block.
+An empty line stands between two blocks of the answer; inside a list or a quote it stands where it
+was written.
 """
 
 from __future__ import annotations

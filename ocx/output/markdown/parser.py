@@ -1,8 +1,8 @@
 """markdown-it as it is used here: a few rules less, a few that are narrower.
 
-Three rules are narrower than CommonMark's, so that what came is final soon: a heading that is
-underlined has at most 150 characters; within the first 72 stands the first bar in the head of a
-table; emphasis, code and links reach no further than about 1,000.
+Three rules are narrower than CommonMark's, so that text becomes final soon: an underlined heading
+has at most 150 characters; the head of a table has its first bar within its first 72 characters;
+emphasis, code and links reach no further than about 1,000 characters.
 """
 
 from __future__ import annotations
