@@ -116,7 +116,12 @@ def build_request(
         fields["content-type"] = ("Content-Type", "application/json")
     fields |= _checked(endpoint.headers)
     if endpoint.key is not None:
-        fields["authorization"] = ("Authorization", f"Bearer {_key(endpoint)}")
+        if not endpoint.key.is_valid():
+            raise ConfigError(
+                "the key holds a character that cannot stand in a header",
+                hint="a key is 1 to 512 printable ASCII characters, without spaces or newlines",
+            )
+        fields["authorization"] = ("Authorization", f"Bearer {endpoint.key.reveal()}")
     return HttpRequest(method, url, tuple(fields.values()), content)
 
 
@@ -245,15 +250,6 @@ def _checked(headers: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         if not _VALUE.fullmatch(value):
             raise ConfigError(f"the value of the header {name} holds a control character")
     return {name.lower(): (name, value) for name, value in headers.items()}
-
-
-def _key(endpoint: Endpoint) -> str:
-    if endpoint.key is None or not endpoint.key.is_valid():
-        raise ConfigError(
-            "the key holds a character that cannot stand in a header",
-            hint="a key is 1 to 512 printable ASCII characters, without spaces or newlines",
-        )
-    return endpoint.key.reveal()
 
 
 def _deflate(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -20,7 +20,6 @@ import pytest
 from ocx.api import Client, Endpoint
 from ocx.api.deadlines import DeadlineBackend
 from ocx.api.http import request_preview
-from ocx.api.proxy import tls_context
 from ocx.errors import (
     ConfigError,
     DeadlineError,
@@ -377,15 +376,6 @@ def test_tls_with_a_ca_bundle(raw_server: Servers, host: str) -> None:
     url = server.url.replace("127.0.0.1", host)
     with client(url, ca_bundle=str(CERTIFICATE)) as open_client:
         assert open_client.models().status == 200
-
-
-def test_one_tls_context_can_serve_many_clients(raw_server: Servers) -> None:
-    server = raw_server(tls=True)
-    server.answer(answer({"data": []}))
-    shared = tls_context(str(CERTIFICATE))
-    for _ in range(2):
-        with Client(Endpoint(server.url), tls=shared) as open_client:
-            assert open_client.models().status == 200
 
 
 def test_an_unknown_authority(raw_server: Servers) -> None:

@@ -22,7 +22,6 @@ from ocx.errors import (
     RateLimitError,
     ServerError,
 )
-from tests.api.test_sse import DOCUMENTED
 from tests.support.answers import chunk, completion
 
 BODY = {"model": "m", "messages": []}
@@ -88,14 +87,6 @@ FAILED = event({"error": {"message": "slow down", "code": 429}})
 def test_one_list_a_piece() -> None:
     deltas, error = read(A + B, B[:9], B[9:], STOP + DONE)
     assert (texts(deltas), error) == (["ab", "b", ""], None)
-
-
-def test_the_documented_stream_is_two_deltas_and_an_end() -> None:
-    for pieces in ([DOCUMENTED.encode()], [bytes([byte]) for byte in DOCUMENTED.encode()]):
-        deltas, error = read(*pieces)
-        assert "".join(texts(deltas)) == "Hello!"
-        assert [d.finish_reason for each in deltas for d in each] == [None, None, "stop"]
-        assert error is None
 
 
 def test_what_is_known_at_the_end() -> None:
@@ -221,13 +212,6 @@ def test_a_stream_that_is_compressed_all_the_same() -> None:
     stream, _ = opened(packed[:15], packed[15:], headers={"content-encoding": "gzip"})
     with stream:
         assert "".join(texts(list(stream))) == "ab"
-
-
-def test_a_stream_in_an_unknown_encoding() -> None:
-    stream, body = opened(A, headers={"content-encoding": "br"})
-    with pytest.raises(ServerError, match="not offered"), stream:
-        list(stream)
-    assert body.closed
 
 
 def test_nothing_is_read_before_it_is_asked_for() -> None:
