@@ -8,12 +8,8 @@ from typing import Annotated, Any
 import pytest
 import typer
 
-from ocx.cli.typer_internals import (
-    Group,
-    command_of,
-    parameters,
-    value_flags,
-)
+from ocx.cli.table import LazyGroup
+from ocx.cli.typer_internals import Group, command_of, parameters
 
 
 def _group(name: Annotated[str, typer.Option("--name")] = "") -> None:
@@ -34,20 +30,16 @@ def _everything(
 seen: list[typer.Context] = []
 
 
-def program(*, bare: bool = False) -> Any:
-    app = typer.Typer(rich_markup_mode=None, add_completion=False, invoke_without_command=bare)
+def program() -> Any:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
     app.command("everything")(_everything)
     app.command("other")(lambda: None)
     app.callback()(_group)
     return command_of(app)
 
 
-def everything() -> Any:
-    return program().get_command(None, "everything")
-
-
 def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
-    found = {p.name: p for p in parameters(everything())}
+    found = {p.name: p for p in parameters(program().get_command(None, "everything"))}
     words, switch, many, size = (found[name] for name in ("words", "switch", "many", "size"))
     assert words[1:] == ((), (), "Words.", "WORD", True, False, "Options", ())
     assert switch[1:5] == (("--switch",), ("--no-switch", "-n"), "On.", None)
@@ -55,22 +47,10 @@ def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
     assert (size.metavar, size.repeatable, size.limits) == ("N", False, ("default: 1",))
 
 
-def test_value_flags_are_those_with_a_value() -> None:
-    assert value_flags(everything()) == {"--many", "-m", "--size", "--share"}
-
-
-@pytest.mark.parametrize("bare", [True, False])
-def test_a_group_says_whether_it_runs_alone(bare: bool) -> None:
-    assert isinstance(program(), Group)
-    assert program(bare=bare).invoke_without_command is bare
-
-
 @pytest.mark.parametrize(
     "method", ["list_commands", "get_command", "format_commands", "resolve_command"]
 )
 def test_a_group_has_the_method_that_the_lazy_one_overrides(method: str) -> None:
-    from ocx.cli.table import LazyGroup
-
     overridden = list(inspect.signature(getattr(LazyGroup, method)).parameters)
     assert list(inspect.signature(getattr(Group, method)).parameters) == overridden
 
