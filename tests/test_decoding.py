@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.charsets import guess
-from ocx.decoding import check_encoding, decode
+from ocx.decoding import check_encoding, decode, guess
 from ocx.errors import UsageError
 
 TEXTS = {

@@ -14,7 +14,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 
 FLOORS = """
-    charsets decoding editor errors files jsontext owners process secret sqlite text toml \
+    decoding editor errors files jsontext owners process secret sqlite text toml \
     typography wrapping
     api terminal
     config snippet history

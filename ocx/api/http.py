@@ -298,7 +298,7 @@ def decoded(body: bytes, content_type: str = "") -> str:
     with contextlib.suppress(ValueError):
         # It may have been cut inside a character.
         return codecs.utf_8_decode(body, "strict", fits_all)[0].removeprefix("\ufeff")
-    from ocx.charsets import guess  # noqa: PLC0415 - only for a body that is not UTF-8
+    from ocx.decoding import guess  # noqa: PLC0415 - only for a body that is not UTF-8
 
     guessed = guess(body)
     if guessed is None or guessed.startswith("utf-16"):  # a message has no need of that

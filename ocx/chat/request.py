@@ -12,7 +12,14 @@ from ocx.chat.parameters import join, parse_options, parse_params, reads_stdin
 from ocx.config.schema import BY_NAME, SETTINGS
 from ocx.config.settings import Settings
 from ocx.config.values import BadValue
-from ocx.decoding import FLAG, STDIN, check_claims, check_encoding, decode, read_file
+from ocx.decoding import (
+    FLAG,
+    STDIN,
+    check_claims,
+    check_encoding,
+    decode,
+    read_file,
+)
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 

@@ -11,8 +11,8 @@ from ocx.chat.credits import check_known, check_minimum, refuse_play_money, thre
 from ocx.cli.options import Text, option
 from ocx.commands import chosen_format, waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
+from ocx.history.call import DAY, SLACK, forecast
 from ocx.history.filters import parse_age
-from ocx.history.forecast import DAY, SLACK, forecast
 from ocx.keys.balance import Dated, balance_in, keep_balance, kept_points
 from ocx.keys.client import open_client
 from ocx.output.balance_formats import (

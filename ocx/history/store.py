@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.errors import out_of_reach
-from ocx.history.call import Call, Entry, Message, prompt_of, without_keys
+from ocx.history.call import DAY, Call, Entry, Message, Point, prompt_of, without_keys
 from ocx.history.database import (
     ELSEWHERE,
     PATIENCE,
@@ -25,7 +25,6 @@ from ocx.history.database import (
     writing,
 )
 from ocx.history.filters import Filters
-from ocx.history.forecast import DAY, Point
 from ocx.jsontext import compact, loads
 from ocx.owners import is_out_of_reach
 from ocx.secret import Secret

@@ -11,7 +11,7 @@ from ocx.config.paths import Env, env_name, state_dir
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
 from ocx.errors import OcxError
-from ocx.history.forecast import Point
+from ocx.history.call import Point
 from ocx.keys.lookup import PROVIDER_VARIABLE
 from ocx.runtime import Runtime
 

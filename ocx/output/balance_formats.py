@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ocx.api.balance import Balance
 from ocx.errors import OcxError
-from ocx.history.forecast import DAY, Forecast
+from ocx.history.call import DAY, Forecast
 from ocx.output.environment import assignment, table
 from ocx.output.figures import now
 from ocx.text import one_line

@@ -22,20 +22,23 @@ from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.balance_formats import balance_text
 from ocx.output.writers import write_failure
 from ocx.runtime import Runtime
-from ocx.session.answers import Totals, copy_text, pipe_text, save_text
-from ocx.session.line_editor import LineEditor
-from ocx.session.typed import (
+from ocx.session.commands import (
     Candidates,
     Models,
+    Totals,
     as_typed_in_ascii,
     completions,
+    copy_text,
     files,
     in_session,
     no_argument,
     one_of,
+    pipe_text,
+    save_text,
     split_encoding,
     split_names,
 )
+from ocx.session.line_editor import LineEditor
 from ocx.text import did_you_mean, one_line
 
 HELP = '''\

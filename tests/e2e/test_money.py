@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ocx.history.forecast import DAY
+from ocx.history.call import DAY
 from ocx.history.store import FILE, Account, Reading, keep_readings
 from tests.support import actions, answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer

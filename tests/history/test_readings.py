@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.history.call import Call
+from ocx.history.call import DAY, SLACK, Call, Forecast, Point, forecast
 from ocx.history.filters import Filters
-from ocx.history.forecast import DAY, SLACK, Forecast, Point, forecast
 from ocx.history.store import FILE, Account, History, Reading, keep_readings, points
 from tests.support.sizes import part
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ocx.session.typed import completions, files, no_argument, one_of
+from ocx.session.commands import completions, files, no_argument, one_of
 
 COMMANDS = {
     "/model": one_of(lambda: ["gpt-4o", "gpt-4o-mini", "deepseek-chat"]),

@@ -18,9 +18,8 @@ from ocx.chat.request import Request
 from ocx.config.settings import resolve
 from ocx.errors import BelowError, OcxError, UsageError
 from ocx.runtime import Runtime
-from ocx.session.answers import Totals
+from ocx.session.commands import Totals, in_session
 from ocx.session.session import HELP, Session
-from ocx.session.typed import in_session
 from ocx.terminal import FdWriter as Stdout
 from ocx.terminal import RedactingStderr, Terminal
 from tests.support import answers

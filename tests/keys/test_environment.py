@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from ocx.commands.env import ToolEnvironment, tool_environment
 from ocx.config.settings import resolve
 from ocx.errors import UsageError
-from ocx.keys.tool_environment import ToolEnvironment, tool_environment
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
