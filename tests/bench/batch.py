@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.bench import free_server
 from tests.bench.measure import Program, run
 from tests.bench.rows import Rows
 from tests.bench.tools import HOW, find, find_python
@@ -183,7 +184,15 @@ class Place:
 
 def measure(rows: Rows) -> None:
     """Each ratio against the pool is the median of three rounds."""
-    with _place() as place:
+    try:
+        _against_peers(rows)
+    except RuntimeError as error:
+        rows.skip("ocx batch against a server that costs nothing", str(error))
+    _slow(rows)
+
+
+def _against_peers(rows: Rows) -> None:
+    with free_server.running() as (server, url), _folder_on(url, server) as place:
         rounds = [(place.batch(ROWS), place.pool()) for _ in range(ROUNDS)]
         ours, pool = rounds[-1]
         ratio = sorted(mine.rate / theirs.rate for mine, theirs in rounds)[ROUNDS // 2]
@@ -204,8 +213,6 @@ def measure(rows: Rows) -> None:
         what = f"ocx batch: memory of {ROWS:,} rows above {FEW:,}"
         rows.add(what, more, f"{ours.peak / MIB:.0f} MiB", unit=" MiB", most=8)
 
-    _slow(rows)
-
 
 def _cpu(rows: Rows, place: Place, jobs: int) -> None:
     """CPU of the whole run against the script, the median of three rounds in turn."""
@@ -224,9 +231,7 @@ def _slow(rows: Rows) -> None:
         if shutil.which("node") is None:
             rows.skip(what, "no node")
             continue
-        with _place(
-            ("node", "--input-type=module", "-e", SLOW, str(milliseconds)), "node"
-        ) as place:
+        with _slow_place(milliseconds) as place:
             mine, theirs = place.batch(count, jobs), place.aiohttp(count, jobs)
             detail = f"{mine.wall:.1f}/{theirs.wall:.1f} s, {mine.peak / MIB:.0f} MiB"
             rows.add(what, mine.wall / theirs.wall, detail, most=most)
@@ -236,11 +241,10 @@ def _slow(rows: Rows) -> None:
 def _memory(rows: Rows) -> None:
     """Of 4,000 answers at once, and of a million ids that are known to be there once."""
     if shutil.which("node") is not None:
-        slow = ("node", "--input-type=module", "-e", SLOW, "2000")
-        with _place(slow, "node") as place:
+        with _slow_place(2000) as place:
             peak = place.batch(8_000, 4_000).peak / MIB
             rows.add("ocx batch -j 4000: memory", peak, unit=" MiB", most=150)
-    with _place() as place:
+    with _folder_on("http://127.0.0.1:9/v1", "none") as place:
         few, many = place.estimate(10), place.estimate(1_000_000)
         name = "ocx batch: memory of 1,000,000 ids above 10"
         rows.add(name, (many.peak - few.peak) / MIB, unit=" MiB", most=256)
@@ -268,40 +272,31 @@ def _prompt(number: int) -> str:
     return f"A question of about one line, number {number}; what do you say?"
 
 
-def _server(folder: Path) -> tuple[str, Sequence[str]]:
-    """The server that costs least here, and its name: nginx, C, or Python."""
-    here = Path(__file__).parent
-    if (nginx := shutil.which("nginx")) is not None:
-        return "nginx", (sys.executable, str(here / "nginx_server.py"), nginx, str(folder))
-    compiled = folder / "free_server"
-    if (cc := shutil.which("cc")) is not None:
-        words = [cc, "-D_GNU_SOURCE", "-O2", "-o", str(compiled), str(here / "free_server.c")]
-        if subprocess.run(words, check=False, capture_output=True).returncode == 0:
-            return "free_server.c", (str(compiled),)
-    return "row_server.py", (sys.executable, str(here / "row_server.py"))
-
-
 @contextmanager
-def _place(command: Sequence[str] | None = None, name: str = "") -> Iterator[Place]:
-    folder = Path(tempfile.mkdtemp())
-    if command is None:
-        name, command = _server(folder)
+def _slow_place(milliseconds: int) -> Iterator[Place]:
+    command = ["node", "--input-type=module", "-e", SLOW, str(milliseconds)]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
         url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
+        with _folder_on(url, "node") as place:
+            yield place
+    finally:
+        server.communicate()
+
+
+@contextmanager
+def _folder_on(url: str, server: str) -> Iterator[Place]:
+    with tempfile.TemporaryDirectory() as folder:
         env = {
             "PATH": os.environ["PATH"],
-            "HOME": str(folder),
+            "HOME": folder,
             "LANG": "C.UTF-8",
             "OCX_BASE_URL": url,
             "OCX_API_KEY": KEY,
             "OPENAI_API_KEY": KEY,
         }
-        yield Place(folder, env, name)
-    finally:
-        server.communicate()
-        shutil.rmtree(folder)
+        yield Place(Path(folder), env, server)
 
 
 if __name__ == "__main__":

@@ -61,9 +61,9 @@ def _compiled(compiler: str, folder: Path) -> Iterator[int]:
 def _nginx(program: str, folder: Path) -> Iterator[int]:
     port = free_port()
     source = _SOURCE.read_text()
-    answer = "".join(re.findall(r'^ +"(.*)"', source[source.index("BODY[]") :], re.MULTILINE))
+    body = source.partition("BODY[] =")[2].partition('}}";')[0] + '}}"'
+    answer = "".join(re.findall(r'^ +"(.*)"', body, re.MULTILINE)).replace('\\"', '"')
     config = folder / "nginx.conf"
-    answer = answer.replace('\\"', '"')
     config.write_text(_NGINX.format(folder=folder, port=port, answer=answer))
     server = subprocess.Popen([program, "-p", str(folder), "-c", str(config)])
     try:

@@ -28,22 +28,8 @@ RPM, SECONDS = 300, 240
 FIXED = (4, 8, 16, 32, 64)
 ROWS = 4_000
 
-_ANSWER = json.dumps(
-    {
-        "id": "a",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "yes"},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
-    }
-).encode()
+_MESSAGE = {"role": "assistant", "content": "yes"}
+_ANSWER = json.dumps({"choices": [{"message": _MESSAGE, "finish_reason": "stop"}]}).encode()
 _REFUSAL = b'{"error": {"message": "slow down", "type": "rate_limit"}}'
 
 
@@ -207,14 +193,13 @@ def _rate(server: Server, folder: str, args: list[str]) -> float:
 
 
 def main() -> None:
-    together = [
-        threading.Thread(target=limited, args=("no headers", Server(RPM))),
-        threading.Thread(target=limited, args=("Retry-After", Server(RPM, retry_after=True))),
-        threading.Thread(target=limited, args=("x-ratelimit headers", Server(RPM, headers=True))),
-        threading.Thread(
-            target=limited, args=("no headers, burst of a minute", Server(RPM, burst=RPM))
-        ),
-    ]
+    servers = {
+        "no headers": Server(RPM),
+        "Retry-After": Server(RPM, retry_after=True),
+        "x-ratelimit headers": Server(RPM, headers=True),
+        "no headers, burst of a minute": Server(RPM, burst=RPM),
+    }
+    together = [threading.Thread(target=limited, args=each) for each in servers.items()]
     for thread in together:
         thread.start()
     for thread in together:
