@@ -32,8 +32,7 @@ from ocx.config.completion_cache import read_models
 from ocx.errors import OcxError, UsageError
 from ocx.keys.balance import Dated, keep_balance
 from ocx.keys.client import advise, open_endpoint
-from ocx.output.output_file import OutputFile, report_file
-from ocx.output.writers import write_json
+from ocx.output.writers import OutputFile, report_file, write_json
 from ocx.process import stopping
 from ocx.runtime import Runtime
 from ocx.secret import mask_keys

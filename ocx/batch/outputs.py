@@ -21,8 +21,7 @@ from ocx.batch.shards import Shard, output_name
 from ocx.batch.store import BatchFile, EndedRow, RowOutput, finished_row, not_empty
 from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import UsageError
-from ocx.output.output_file import is_device_name, open_output_file
-from ocx.output.writers import Sink, escaped_json
+from ocx.output.writers import Sink, escaped_json, is_device_name, open_output_file
 from ocx.terminal import Terminal
 from ocx.text import CONTROL
 

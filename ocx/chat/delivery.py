@@ -11,14 +11,15 @@ from ocx.api.message import media_words
 from ocx.api.types import Delta
 from ocx.chat.exchange import CUT_AT_LIMIT, DeltaSink, was_cut
 from ocx.chat.options import ChatOptions, OutputOptions
-from ocx.output.output_file import OutputFile, open_output_file
 from ocx.output.writers import (
     GatheringSink,
     NoWriter,
+    OutputFile,
     PlainWriter,
     ReasoningWriter,
     Sink,
     Writer,
+    open_output_file,
 )
 from ocx.runtime import Runtime
 

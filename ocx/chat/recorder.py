@@ -27,7 +27,7 @@ from ocx.history.call import Call, Message, Outcome
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
 from ocx.jsontext import compact
-from ocx.output.output_file import report_file
+from ocx.output.writers import report_file
 from ocx.runtime import Runtime
 from ocx.secret import mask_keys
 from ocx.text import counted, one_line

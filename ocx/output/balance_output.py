@@ -37,9 +37,14 @@ from ocx.output.balance_formats import (
 )
 from ocx.output.environment import append, command
 from ocx.output.figures import bars, day_text, now
-from ocx.output.output_file import is_device_name, open_output_file
 from ocx.output.table import Cell, Column, write_table
-from ocx.output.writers import failure_json, json_text, write_failure
+from ocx.output.writers import (
+    failure_json,
+    is_device_name,
+    json_text,
+    open_output_file,
+    write_failure,
+)
 from ocx.runtime import Runtime
 from ocx.secret import mask_all
 from ocx.terminal import Terminal

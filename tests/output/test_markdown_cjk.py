@@ -12,10 +12,10 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from rich.style import Style
 
-from ocx.output.markdown import inline
+from ocx.output.markdown import parser as inline
 from ocx.output.markdown.document import Document
-from ocx.output.markdown.inline import inline_spans
 from ocx.output.markdown.layout import AnsiRenderer, style_of
+from ocx.output.markdown.parser import inline_spans
 from tests.support.drawn import cut
 from tests.support.prose import SENTENCES, paragraphs
 from tests.support.sizes import examples

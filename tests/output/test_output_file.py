@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocx.errors import OcxError, UsageError
-from ocx.output.output_file import open_output_file, report_file
+from ocx.output.writers import open_output_file, report_file
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 

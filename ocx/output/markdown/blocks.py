@@ -13,9 +13,8 @@ from markdown_it.token import Token
 from rich.style import Style
 
 from ocx.output.markdown.highlight import State, highlight, lexer_of
-from ocx.output.markdown.inline import inline_spans, settled
 from ocx.output.markdown.layout import PLAIN, Layout, Span, style_of
-from ocx.output.markdown.parser import BAR, HEADING, LAID, REACH
+from ocx.output.markdown.parser import BAR, HEADING, LAID, REACH, inline_spans, settled
 from ocx.typography import cells, folds
 from ocx.wrapping import Wrapper, parted, wrapped_runs
 

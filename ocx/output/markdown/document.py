@@ -18,7 +18,6 @@ from markdown_it.token import Token
 
 from ocx.output.markdown.blocks import Code, OpenBlock, Paragraph, Table
 from ocx.output.markdown.highlight import LONGEST
-from ocx.output.markdown.inline import inline_spans
 from ocx.output.markdown.layout import (
     AnsiRenderer,
     Frame,
@@ -27,7 +26,7 @@ from ocx.output.markdown.layout import (
     quote_frame,
     style_of,
 )
-from ocx.output.markdown.parser import PREFIX, parse
+from ocx.output.markdown.parser import PREFIX, inline_spans, parse
 from ocx.text import escape_control
 from ocx.wrapping import wrapped_runs
 
