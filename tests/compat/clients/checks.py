@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
@@ -25,6 +29,55 @@ def raises(kind: type[BaseException], run: Callable[[], object]) -> bool:
     except kind:
         return True
     return False
+
+
+def at_home(
+    words: list[str], files: Mapping[str, str] | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in a folder of its own, which is its HOME too, with these files.
+
+    `~` at the beginning of a word or of a variable is that folder. The variables come to those of
+    this process, unless there is a PATH among them. What it said goes to stderr.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+
+        def placed(text: str) -> str:
+            return folder + text[1:] if text.startswith("~") else text
+
+        for name, text in (files or {}).items():
+            path = Path(folder, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        named = {name: placed(value) for name, value in env.items()}
+        done = subprocess.run(
+            list(map(placed, words)),
+            cwd=folder,
+            env={**({} if "PATH" in env else os.environ), **named, "HOME": folder},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    print(done, file=sys.stderr)
+    return done
+
+
+def answer_and_no_credits(
+    name: str, ask: Callable[[str], subprocess.CompletedProcess[str]]
+) -> None:
+    """Two checks of a program that is asked by the model: it answers, and tells of no credits."""
+
+    def answered() -> bool:
+        done = ask("deepseek-chat")
+        return done.returncode == 0 and "say hello to me" in done.stdout
+
+    def told() -> bool:
+        done = ask("fault/402")
+        return "credits" in done.stdout + done.stderr
+
+    check(name, answered)
+    check("no credits", told)
 
 
 def example(language: str) -> str:

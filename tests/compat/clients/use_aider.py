@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from checks import check
+from checks import at_home, check
+
+AIDER = str(Path(sys.executable).with_name("aider"))
+OPTIONS = (
+    "--model openai/gpt-4o --no-git --yes-always --no-show-model-warnings --no-check-update"
+    " --analytics-disable --no-pretty --no-stream"
+)
 
 
-def aider(message: str) -> str:
-    program = Path(sys.executable).with_name("aider")
-    words = [
-        program, "--message", message, "--model", "openai/gpt-4o", "--no-git", "--yes-always",
-        "--no-show-model-warnings", "--no-check-update", "--analytics-disable", "--no-pretty",
-        "--no-stream",
-    ]  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, "HOME": folder}
-        done = subprocess.run(
-            words, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=True
-        )
-    return done.stdout
+def answered() -> bool:
+    done = at_home([AIDER, "--message", "say hello to me", *OPTIONS.split()])
+    return done.returncode == 0 and "say hello to me" in done.stdout
 
 
-check("--message", lambda: "say hello to me" in aider("say hello to me"))
+check("--message", answered)

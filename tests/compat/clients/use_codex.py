@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from checks import check
+from checks import at_home, check
 
 CONFIG = """model = "gpt-4o"
 model_provider = "ocx"
@@ -21,21 +18,9 @@ wire_api = "{api}"
 
 
 def codex(api: str) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder, ".codex")
-        home.mkdir()
-        (home / "config.toml").write_text(CONFIG.format(url=os.environ["OPENAI_BASE_URL"], api=api))
-        done = subprocess.run(
-            [sys.argv[1], "exec", "--skip-git-repo-check", "say hello to me"],
-            cwd=folder,
-            env={**os.environ, "HOME": folder, "CODEX_HOME": str(home)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    print(done, file=sys.stderr)
+    words = [sys.argv[1], "exec", "--skip-git-repo-check", "say hello to me"]
+    config = CONFIG.format(url=os.environ["OPENAI_BASE_URL"], api=api)
+    done = at_home(words, {".codex/config.toml": config}, CODEX_HOME="~/.codex")
     assert done.returncode, "it worked"
     return done.stdout + done.stderr
 
