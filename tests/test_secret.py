@@ -177,14 +177,13 @@ def test_what_is_no_key_passes_whole(data: st.DataObject, text: str) -> None:
     assert "".join(map(stream.feed, pieces)) + stream.end() == text
 
 
-@pytest.mark.parametrize("cut", range(1, 20))
-def test_what_has_the_shape_of_a_key_is_masked_in_pieces(cut: int) -> None:
+def test_what_has_the_shape_of_a_key_is_masked_in_pieces() -> None:
     key = "sk-proj-AbCdEf0123456789xyz"
-    stream = StreamMask([], shaped=True)
     said = f"it is {key}, and tasks-list is no key\n"
-    at = said.index(key) + cut
-    out = stream.feed(said[:at]) + stream.feed(said[at:]) + stream.end()
-    assert out == f"it is {Secret(key).masked()}, and tasks-list is no key\n"
+    for at in range(said.index(key) + 1, said.index(key) + 20):
+        stream = StreamMask([], shaped=True)
+        out = stream.feed(said[:at]) + stream.feed(said[at:]) + stream.end()
+        assert out == f"it is {Secret(key).masked()}, and tasks-list is no key\n"
 
 
 def test_nothing_is_held_back_for_longer_than_a_line() -> None:
@@ -234,16 +233,16 @@ def test_a_word_of_argv_that_may_be_a_key_is_cut(word: str, shown: str) -> None:
     assert word_of_argv(word) == shown
 
 
-@pytest.mark.parametrize("cut", range(1, 17))
 @pytest.mark.parametrize("again", range(0, 17, 5))
-def test_what_goes_on_after_an_end_is_still_no_key(cut: int, again: int) -> None:
+def test_what_goes_on_after_an_end_is_still_no_key(again: int) -> None:
     key = "gsk_0123456789abc"
-    stream = StreamMask([Secret(key)])
-    out = stream.feed(f"a {key[:cut]}") + stream.end()
-    assert out == f"a {key[:cut]}"
-    middle = max(cut, again)
-    out += stream.feed(key[cut:middle]) + stream.end()
-    out += stream.feed(f"{key[middle:]} b") + stream.end()
-    assert key not in out
-    assert out.endswith(f"{Secret(key).masked()} b")
-    assert stream.feed("c") == "c"
+    for cut in range(1, 17):
+        stream = StreamMask([Secret(key)])
+        out = stream.feed(f"a {key[:cut]}") + stream.end()
+        assert out == f"a {key[:cut]}"
+        middle = max(cut, again)
+        out += stream.feed(key[cut:middle]) + stream.end()
+        out += stream.feed(f"{key[middle:]} b") + stream.end()
+        assert key not in out
+        assert out.endswith(f"{Secret(key).masked()} b")
+        assert stream.feed("c") == "c"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -758,13 +757,6 @@ def test_closing_from_another_thread_ends_the_call(raw_server: Servers, tls: boo
         open_client.chat(BODY)
     with pytest.raises(NetworkError):
         open_client.chat(BODY)
-
-
-def test_a_stream_that_is_no_stream(raw_server: Servers) -> None:
-    server = raw_server()
-    server.answer(answer(answers.completion("Hello!")))
-    assert collect(client(server)) == ("Hello!", None)
-    assert json.loads(server.requests[0].body) == {**BODY, "stream": True}
 
 
 class Slow(httpcore.NetworkStream):
