@@ -227,6 +227,8 @@ class BatchFile(JournaledOutput):
     """Rows that tell their id; the journal has only those that wait for an earlier one."""
 
     def finish(self, *, whole: bool, complete: bool) -> None:
+        if whole:
+            self._write_waiting()  # they are not in the input any more
         if whole and self.finished.repeated:
             self._compact()
             self.unanswered.clear()
@@ -251,6 +253,8 @@ class BatchFile(JournaledOutput):
         for start, row in self._rows_of_journal():
             self._take_up(start, row)
         self._resumed = len(self.finished) > 0
+        if self._buffer is None:
+            self._write_waiting()
 
     def _take_up(self, start: int, row: FinishedRow) -> None:
         """A row that waited for an earlier one, and maybe was written since."""
@@ -261,6 +265,7 @@ class BatchFile(JournaledOutput):
             self.finished.forget(key)
             self.finished.add(row)
             self._waiting[key] = start
+            self._remember(row, start, in_journal=True)
         elif row.good:  # the failure is in the output, and so has the row's place
             self.finished.add(row, self._file.append(self._journal.line_at(start)))
 
@@ -291,6 +296,9 @@ class BatchFile(JournaledOutput):
             if self._resumed:
                 self.finished.add(finished_row(result), start)
         return super()._write(rows)
+
+    def _write_waiting(self) -> None:
+        self._write([EndedRow(key, start=start) for key, start in self._waiting.items()])
 
     def _compact(self) -> None:
         """One row an id: the one that counts stands where the first of its id stood."""

@@ -1,0 +1,188 @@
+"""The journal beside an output: what a death at any moment leaves, and what is made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ocx.batch.finished_rows import id_key
+from ocx.batch.journal import Journal
+from ocx.batch.merged_file import Adoption
+from ocx.batch.result import Failure, Result
+from ocx.batch.row import hash_request
+from ocx.batch.row_formats import BatchRows, MergedJson, RowFormat, TextLines
+from ocx.errors import CreditsError, NetworkError, RejectedError, UsageError
+from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
+
+BAD = Failure(RejectedError("no", status=400))
+LOST = Failure(NetworkError("closed"))
+MERGED = MergedJson()
+
+
+def result(number: int, failure: Failure | None = None) -> Result:
+    given = row(number)
+    return Result(given, failure or reply_to(given), hash_request(given, URL)[0], 1)
+
+
+def died(
+    path: Path,
+    *ended: Result,
+    form: RowFormat,
+    in_flight: tuple[int, ...] = (),
+    dedup: bool = False,
+) -> None:
+    """A run that was killed after these rows, and with others in flight."""
+    output = opened(path, form, ordered=True, resume=True, dedup=dedup)
+    for _ in output.let_in(rows(10)):
+        pass
+    for number in in_flight:
+        output.note_sent(id_key(f"r{number}"))
+    for each in ended:
+        output.note_sent(id_key(each.id))
+        output.append([each])
+    output._stack.close()
+
+
+def in_order(path: Path, *numbers: int) -> bool:
+    lines = path.read_text().splitlines()
+    return len(lines) == len(numbers) and all(
+        f"HELLO {number}" in line for number, line in zip(numbers, lines, strict=True)
+    )
+
+
+def hidden(path: Path) -> list[str]:
+    return [each.name for each in path.parent.iterdir() if each.name.startswith(".")]
+
+
+@pytest.mark.parametrize("form", [BatchRows(), MERGED, TextLines()])
+def test_rows_that_waited_are_written_in_their_turn_and_not_sent_again(
+    tmp_path: Path, form: RowFormat
+) -> None:
+    out, server = tmp_path / "out", Server()
+    died(out, result(2), result(3), result(1, BAD), form=form, in_flight=(0,))
+    assert out.read_bytes() == b""
+    run = run_to(out, server, rows(5), form=form, ordered=True, resume=True, total=5)
+    assert (set(server.asked), run.summary.skipped) == ({"r0", "r4"}, 3)
+    assert run.summary.maybe_paid_twice == 1
+    lines = out.read_text().splitlines()
+    assert [f"HELLO {n}" in lines[n] for n in range(5)] == [True, False, True, True, True]
+
+
+def test_a_failure_that_waited_is_sent_again(tmp_path: Path) -> None:
+    out, server = tmp_path / "out", Server()
+    died(out, result(1, LOST), result(2), form=BatchRows(), in_flight=(0,))
+    died(out, result(1, LOST), form=BatchRows(), in_flight=(0,))
+    run = run_to(out, server, rows(3), ordered=True, resume=True, total=3)
+    assert set(server.asked) == {"r0", "r1"}
+    assert ids(out) == ["r0", "r1", "r2"]
+    assert [found.unanswered for found in written(out)] == [2, 1, 0]
+    assert run.summary.maybe_paid_twice == 3
+    assert not hidden(out)
+
+
+@pytest.mark.parametrize("cut", [0, 5, 30, 60, None])
+def test_an_output_that_lacks_rows_of_its_journal_gets_them_without_a_request(
+    tmp_path: Path, cut: int | None
+) -> None:
+    out, server = tmp_path / "out", Server()
+    died(out, *(result(number) for number in range(4)), form=MERGED)
+    whole = out.read_bytes()
+    assert whole.count(b"\n") == 4
+    out.write_bytes(whole[:cut])
+    run_to(out, server, rows(4), form=MERGED, ordered=True, resume=True, total=4)
+    assert not server.asked
+    assert out.read_bytes() == whole
+    assert not hidden(out)
+
+
+def test_rows_that_left_the_input_stay_in_the_output(tmp_path: Path) -> None:
+    out, server = tmp_path / "out", Server()
+    died(out, *(result(number) for number in range(3)), form=MERGED, in_flight=(7,))
+    given = iter([row(5), row(1)])
+    run_to(out, server, given, form=MERGED, ordered=True, resume=True, total=2)
+    assert [
+        f"r{n}" in line for n, line in zip((5, 1, 0, 2), out.read_text().splitlines(), strict=True)
+    ] == [True] * 4
+
+
+def test_a_run_that_is_stopped_leaves_what_is_done_in_the_output(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    died(out, *(result(number) for number in range(3)), form=MERGED, in_flight=(7,))
+    broke = Failure(CreditsError("no credits", status=402))
+    server = Server(lambda given: broke if given.id == "r4" else reply_to(given))
+    run = run_to(out, server, rows(9), form=MERGED, ordered=True, resume=True, total=9)
+    assert run.summary.exit_code() == 5
+    assert out.read_text().count("\n") >= 4
+    server.answer = reply_to
+    run_to(out, server, rows(9), form=MERGED, ordered=True, resume=True, total=9)
+    assert [f"HELLO {n}" in line for n, line in enumerate(out.read_text().splitlines())] == [
+        True
+    ] * 9
+
+
+def test_the_making_of_a_journal_that_died_is_begun_again(tmp_path: Path) -> None:
+    out, server = tmp_path / "out", Server()
+    run_to(out, server, rows(3), form=MERGED, ordered=True, total=3)
+    adoption = Adoption(lambda: rows(4), lambda given: hash_request(given, URL)[0])
+    with opened(out, MERGED, ordered=True, resume=True, adoption=adoption) as output:
+        assert len(output.finished) == 3
+    assert not hidden(out), "nothing was to be done"
+    path = tmp_path / ".out.journal"
+    torn = Journal(path, out.stat().st_size)
+    torn.append(b'{"custom_id":"r0","response":null,"error":{"code":"server"}}\n')
+    torn.close()
+    run_to(out, server, rows(4), form=MERGED, ordered=True, resume=True, total=4, adoption=adoption)
+    assert server.asked == {"r0": 1, "r1": 1, "r2": 1, "r3": 1}
+    assert [f"HELLO {n}" in line for n, line in enumerate(out.read_text().splitlines())] == [
+        True
+    ] * 4
+
+
+def test_without_resume_an_empty_output_begins_anew_and_tells_what_was_in_flight(
+    tmp_path: Path,
+) -> None:
+    out, server = tmp_path / "out", Server()
+    died(out, result(1), form=MERGED, in_flight=(0,))
+    run = run_to(out, server, rows(2), form=MERGED, ordered=True, total=2)
+    assert set(server.asked) == {"r0", "r1"}
+    assert run.summary.maybe_paid_twice == 1
+
+
+@pytest.mark.parametrize("end", [b"", b">00000000", bytes(600), b">0000000000000009"])
+def test_a_torn_end_of_the_journal_is_cut_off(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / ".journal"
+    journal = Journal(path)
+    journal.note_sent(5)
+    size = journal.size
+    journal.append(end)
+    journal.close()
+    again = Journal(path)
+    assert (dict(again.unanswered), again.size) == ({5: 1}, size)
+    again.close()
+
+
+@pytest.mark.parametrize("form", [BatchRows(), MERGED])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_equal_requests_are_sent_once_whatever_the_form(
+    tmp_path: Path, form: RowFormat, ordered: bool
+) -> None:
+    """Also while the answer waits for an earlier row, and by a run that died before."""
+    out, server = tmp_path / "out", Server()
+    same = [type(row(0))(f"s{n}", n + 1, row(0).body, source={"id": f"s{n}"}) for n in range(30)]
+    run_to(out, server, iter(same), form=form, ordered=ordered, dedup=True)
+    assert out.read_text().count("HELLO 0") == 30
+    left = tmp_path / "left"
+    died(left, result(1), form=form, dedup=True)
+    equal = [row(0), *(type(row(0))(f"s{n}", n, row(1).body, source={}) for n in range(2, 5))]
+    run_to(left, server, iter(equal), form=form, ordered=ordered, dedup=True, resume=True)
+    assert left.read_text().count("HELLO 1") == 4
+    assert server.asked == {"s0": 1, "r0": 1}
+
+
+def test_a_journal_that_is_none_of_rows(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / ".out.journal")
+    journal.append(b'{"a": 1}\n')
+    journal.close()
+    with pytest.raises(UsageError, match="no journal that this version"):
+        opened(tmp_path / "out", MERGED, resume=True)
