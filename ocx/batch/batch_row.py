@@ -156,21 +156,13 @@ def output_row(result: Result) -> dict[str, Any]:
 
 def row_line(result: Result) -> bytes:
     """The row as one line; an answer's body stands in it as it came, where that is possible."""
-    answer = result.answer
+    answer, document = result.answer, output_row(result)
     raw = _one_line(answer.raw) if answer is not None and answer.raw is not None else None
-    if answer is None or raw is None:
-        return encode_row(output_row(result))
-    try:
-        head = (
-            f'{{"id":"batch_req_{id_key(result.id):016x}","custom_id":{_encode(result.id)},'
-            f'"response":{{"status_code":{answer.status},'
-            f'"request_id":{_encode(answer.request_id or "")},"body":'
-        ).encode()
-        return b"%s%s},\"error\":null,\"ocx\":%s}\n" % (
-            head, raw, _encode(_ours(result)).encode()
-        )  # fmt: skip
-    except UnicodeEncodeError:
-        return encode_row(output_row(result))
+    if raw is None:
+        return encode_row(document)
+    document["response"]["body"] = None
+    # Within a text its quotes would be escaped.
+    return encode_row(document).replace(b'"body":null}', b'"body":%s}' % raw, 1)
 
 
 def _one_line(raw: bytes) -> bytes | None:

@@ -61,7 +61,9 @@ class PrintedRows(RowOutput):
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         if data := b"".join([row.data for row in rows]):
-            self._out.write(_shown(data) if self._to_person else data)
+            if self._to_person and re.search(CONTROL, text := data.decode("utf-8", "replace")):
+                data = escaped_json(text).encode()
+            self._out.write(data)
         return super()._write(rows)
 
 
@@ -70,11 +72,6 @@ def output_path(out: RowsOut, shard: Shard | None) -> Path | None:
     if out.output is None or out.to_stdout:
         return None
     return Path(output_name(out.output, shard))
-
-
-def is_parquet(out: RowsOut) -> bool:
-    """The output is a Parquet file."""
-    return out.output is not None and out.output.lower().endswith(SUFFIX)
 
 
 def is_stream(path: Path) -> bool:
@@ -90,9 +87,7 @@ def is_stream(path: Path) -> bool:
 
 def beside_path(name: str | None, shard: Shard | None) -> str | None:
     """The file of --report or --junit, with `{shard}` filled in."""
-    if name is None or shard is None:
-        return name
-    return name.replace("{shard}", str(shard.index))
+    return shard.fill_in(name) if name is not None and shard is not None else name
 
 
 def resumes(out: RowsOut, shard: Shard | None) -> bool:
@@ -115,7 +110,7 @@ def make_format(out: RowsOut, rows: Input, schema: Schema | None, base_url: str)
     """What makes the bytes of a row. Raises UsageError for an input that cannot be merged."""
     if out.row_format == "text":
         return TextLines()
-    if is_parquet(out):
+    if out.output is not None and out.output.lower().endswith(SUFFIX):
         if not out.merge or rows.form != "parquet" or not isinstance(rows, FileInput):
             raise UsageError(
                 "a Parquet output is a Parquet input with its answers added", hint="add --merge"
@@ -125,8 +120,9 @@ def make_format(out: RowsOut, rows: Input, schema: Schema | None, base_url: str)
         return BatchRows(base_url)
     if rows.form in {"jsonl", "text", "parquet"}:
         return MergedJson(out.field, parse=schema is not None)
-    properties = _properties(schema)
-    return MergedTable(tuple(rows.columns()), rows.dialect, out.field, properties)
+    properties = schema.document.get("properties") if schema is not None else None
+    added = tuple(properties) if isinstance(properties, dict) else ()
+    return MergedTable(tuple(rows.columns()), rows.dialect, out.field, added)
 
 
 @contextmanager
@@ -161,13 +157,3 @@ def open_output(
         else:
             merged = MergedFile(path, form, buffer, adoption=adoption, **taken)
             yield stack.enter_context(merged)
-
-
-def _properties(schema: Schema | None) -> Sequence[str]:
-    found = schema.document.get("properties") if schema is not None else None
-    return tuple(found) if isinstance(found, dict) else ()
-
-
-def _shown(row: bytes) -> bytes:
-    text = row.decode("utf-8", "replace")
-    return (escaped_json(text) if re.search(CONTROL, text) else text).encode()

@@ -75,7 +75,7 @@ class ParquetFile(KeptRows):
                 before += batch.num_rows
                 part = pyarrow.Table.from_batches([batch])
                 part = part.take(pyarrow.array(places, pyarrow.int64()))
-                for number, name in enumerate(self._form.columns):
+                for number, name in enumerate((self._form.field, self._form.error_field)):
                     column = pyarrow.array([each[number] for each in answers], pyarrow.string())
                     if name in part.column_names:
                         part = part.drop_columns([name])
@@ -106,7 +106,7 @@ class AnswerColumn(RowFormat):
 
     def __init__(self, source: Path, field: str) -> None:
         self.source = source
-        self.columns = (field, f"{field}_error")
+        self.field = field
 
     def row(self, result: Result) -> bytes:
         return json.dumps([result.text, error_words(result)]).encode()
@@ -114,12 +114,8 @@ class AnswerColumn(RowFormat):
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
         for record in read_parquet(file):
             fields = dict(record.fields)
-            answer, error = (fields.pop(name, None) for name in self.columns)
+            answer, error = fields.pop(self.field, None), fields.pop(self.error_field, None)
             yield ReadBack(json.dumps([answer, error]).encode(), fields, error)
-
-    def source_of(self, row: Row | BadRow) -> object:
-        fields = row.source or {}
-        return {name: value for name, value in fields.items() if name not in self.columns}
 
 
 def _plain(value: Any) -> Any:

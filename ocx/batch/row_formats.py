@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, NamedTuple
 
 from ocx.batch.batch_row import encode_row, output_row, row_line
@@ -29,9 +30,17 @@ class RowFormat:
     """How rows are written; this one not at all.
 
     Those that do not tell their ids can be read back, where the output is in the input's order.
+
+    Attributes:
+        field: the answer's, if the fields of the input stand beside it.
     """
 
     tells_ids = False
+    field: str = ""
+
+    @property
+    def error_field(self) -> str:
+        return f"{self.field}_error"
 
     def header(self) -> bytes:
         return b""
@@ -43,9 +52,12 @@ class RowFormat:
         """The rows of an output, from behind its header. Raises ValueError, csv.Error."""
         raise NotImplementedError
 
-    def source_of(self, row: Row | BadRow) -> object:  # noqa: ARG002
+    def source_of(self, row: Row | BadRow) -> object:
         """What a row of the output keeps of its row of the input; None if nothing."""
-        return None
+        if not self.field:
+            return None
+        added = {self.field, self.error_field}
+        return {name: value for name, value in (row.source or {}).items() if name not in added}
 
 
 class BatchRows(RowFormat):
@@ -78,21 +90,17 @@ class MergedJson(RowFormat):
         document = dict(result.row.source or {})
         text = result.text
         document[self.field] = json.loads(text) if text is not None and self.parse else text
-        document.pop(_error_column(self.field), None)
+        document.pop(self.error_field, None)
         if result.error is not None:
-            document[_error_column(self.field)] = error_words(result)
+            document[self.error_field] = error_words(result)
         return encode_row(document)
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
         for line in file:
             document = json.loads(line)
-            error = document.pop(_error_column(self.field), None)
+            error = document.pop(self.error_field, None)
             document.pop(self.field, None)
             yield ReadBack(line, document, error)
-
-    def source_of(self, row: Row | BadRow) -> object:
-        added = {self.field, _error_column(self.field)}
-        return {name: value for name, value in (row.source or {}).items() if name not in added}
 
 
 @dataclass(frozen=True)
@@ -104,15 +112,13 @@ class MergedTable(RowFormat):
     """
 
     columns: Sequence[str]
-    dialect: Dialect = field(default_factory=Dialect)
+    dialect: Dialect = dataclasses.field(default_factory=Dialect)
     field: str = "answer"
     properties: Sequence[str] = ()
 
     def header(self) -> bytes:
         begin = (BOM if self.dialect.bom else "") + self.dialect.preamble
-        return begin.encode() + self._line(
-            [*self._own(), *self._added(), _error_column(self.field)]
-        )
+        return begin.encode() + self._line([*self._own(), *self._added(), self.error_field])
 
     def row(self, result: Result) -> bytes:
         source = result.row.source or {}
@@ -139,7 +145,7 @@ class MergedTable(RowFormat):
         return [str(source.get(name, "")) for name in self._own()]
 
     def _own(self) -> list[str]:
-        added = {*self._added(), _error_column(self.field)}
+        added = {*self._added(), self.error_field}
         return [name for name in self.columns if name not in added]
 
     def _added(self) -> list[str]:
@@ -177,10 +183,6 @@ class TextLines(RowFormat):
 def escape_line(text: str) -> str:
     r"""`text` on one line: `\n`, `\r` and `\\` as C writes them."""
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-
-
-def _error_column(field: str) -> str:
-    return f"{field}_error"
 
 
 def error_words(result: Result) -> str | None:

@@ -35,6 +35,9 @@ class Shard:
         digest = hashlib.sha256(row_id.encode("utf-8", "surrogatepass")).digest()
         return int.from_bytes(digest, "big") % self.count == self.index
 
+    def fill_in(self, name: str) -> str:
+        return name.replace("{shard}", str(self.index))
+
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
@@ -63,7 +66,7 @@ def output_name(name: str, shard: Shard | None) -> str:
     if "{shard}" in name:
         if shard is None:
             raise UsageError("{shard} in -o, but there is no shard", hint="add --shard I/N")
-        return name.replace("{shard}", str(shard.index))
+        return shard.fill_in(name)
     if shard is not None and shard.source != "--shard":
         raise UsageError(
             f"the tasks of {shard.source} would share the output {name}",

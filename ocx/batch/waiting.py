@@ -31,18 +31,12 @@ class ReorderBuffer(Generic[T]):
 
     def rows(self, rows: Iterable[U]) -> Iterator[U | None]:
         """The rows as they are let in; None while it is full."""
-        rows = iter(rows)
-        while True:
-            if len(self._expected) >= self._size:
-                yield None
-                continue
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
+        for row in rows:
             if isinstance(row, Row | BadRow):
                 self.expect(row.line)
             yield row
+            while len(self._expected) >= self._size:
+                yield None
 
     def expect(self, line: int) -> None:
         """This row of the input is next."""
