@@ -141,8 +141,10 @@ _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 class TestCases:
-    """Args:
-    suite: what the cases belong to: the input.
+    """The rows with `expect`, as XML.
+
+    Args:
+        suite: what the cases belong to: the input.
     """
 
     def __init__(self, suite: str) -> None:

@@ -34,21 +34,23 @@ class Example:
 
 @dataclass
 class Summary:
-    """Attributes:
-    total: rows that the run was about, None for a stream that was not read to its end.
-    cached_tokens, reasoning_tokens: those among the tokens of prompts and of answers.
-    skipped: rows that an earlier run had finished; `kept_failures` of them had failed.
-    for_good: failures that a rerun does not mend, by class; those that were kept, too.
-    cut: answers that the token limit ended.
-    unknown_reasons: the finish_reasons of answers that are not known, and how often.
-    unmet: the first rows whose answers are not as they `expect`, of `unmet_count`.
-    fallbacks: rows answered by another model than they asked for, by model.
-    unsent: rows without a result.
-    waiting: for whom it waited at the end, and why, if nothing was answered then.
-    maybe_paid_twice: rows at most whose request may have been charged more than once.
-    credits: the costs that are known by row.
-    credits_by_balance: what the run took, where the balance had to tell a part of it;
-        `play_money` if it is the sandbox's, which nobody else spends.
+    """What a run has come to so far.
+
+    Attributes:
+        total: rows that the run was about, None for a stream that was not read to its end.
+        cached_tokens, reasoning_tokens: those among the tokens of prompts and of answers.
+        skipped: rows that an earlier run had finished; `kept_failures` of them had failed.
+        for_good: failures that a rerun does not mend, by class; those that were kept, too.
+        cut: answers that the token limit ended.
+        unknown_reasons: the finish_reasons of answers that are not known, and how often.
+        unmet: the first rows whose answers are not as they `expect`, of `unmet_count`.
+        fallbacks: rows answered by another model than they asked for, by model.
+        unsent: rows without a result.
+        waiting: for whom it waited at the end, and why, if nothing was answered then.
+        maybe_paid_twice: rows at most whose request may have been charged more than once.
+        credits: the costs that are known by row.
+        credits_by_balance: what the run took, where the balance had to tell a part of it;
+            `play_money` if it is the sandbox's, which nobody else spends.
     """
 
     total: int | None = None
