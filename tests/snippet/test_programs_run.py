@@ -7,15 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ocx.snippet import SnippetRequest, snippet
-from tests.support.recorder import ANSWER, Recorder, recorder
+from tests.support import answers
+from tests.support.chat_server import CHAT, ChatServer
 
+ANSWER = "Hello, 世界!"
 KEY = "sk-live-snippet$`\"'\\0123456789"
 HOSTILE = {
     "quotes": "it's \"quoted\" ''' \"\"\" '\\'' \u2018\u2019",
@@ -43,12 +44,6 @@ def programs() -> list[Any]:
     return found
 
 
-@pytest.fixture
-def server() -> Iterator[Recorder]:
-    with recorder() as running:
-        yield running
-
-
 def run(
     command: list[str], language: str, call: SnippetRequest, folder: Path, key: str | None = KEY
 ) -> subprocess.CompletedProcess[bytes]:
@@ -62,26 +57,33 @@ def run(
     )
 
 
+@pytest.fixture
+def server(chat_server: ChatServer) -> ChatServer:
+    chat_server.answer(answers.answer(answers.completion(ANSWER)), path=CHAT)
+    return chat_server
+
+
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize(("language", "command"), programs())
 def test_hostile_prompts_arrive_unchanged(
-    language: str, command: list[str], streams: bool, server: Recorder, tmp_path: Path
+    language: str, command: list[str], streams: bool, server: ChatServer, tmp_path: Path
 ) -> None:
     """Quotes, `$`, backticks, newlines, emoji, 100 KiB, a leading dash, in one conversation."""
     messages = [{"role": "user", "content": prompt} for prompt in HOSTILE.values()]
     body: dict[str, Any] = {"model": "m'$x", "messages": messages, **FIELDS}
     if streams:
         body["stream"] = True
+        server.answer(answers.stream(*ANSWER), path=CHAT)
     headers = {"X-Team": 'it\'s $HOME `id` "q"'}
-    done = run(command, language, SnippetRequest(server.url, body, headers), tmp_path)
+    done = run(command, language, SnippetRequest(server.base_url + CHAT, body, headers), tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     assert not done.stderr
-    (seen,) = server.seen
+    (seen,) = server.requests
     assert json.loads(seen.body) == body
-    assert seen.path == "/api/v1/chat/completions"
-    assert seen.headers["authorization"] == f"Bearer {KEY}"
-    assert seen.headers["content-type"] == "application/json"
-    assert seen.headers["x-team"] == headers["X-Team"]
+    assert seen.target == "/api/v1/chat/completions"
+    assert seen.header("authorization") == f"Bearer {KEY}"
+    assert seen.header("content-type") == "application/json"
+    assert seen.header("x-team") == headers["X-Team"]
     if language == "curl":
         assert b"data:" in done.stdout if streams else json.loads(done.stdout)
     else:
@@ -90,30 +92,33 @@ def test_hostile_prompts_arrive_unchanged(
 
 @pytest.mark.parametrize(("language", "command"), programs())
 def test_no_key_no_request(
-    language: str, command: list[str], server: Recorder, tmp_path: Path
+    language: str, command: list[str], server: ChatServer, tmp_path: Path
 ) -> None:
     """Without the variable the program fails; with an endpoint that takes no key it does not."""
-    body = {"model": "m", "messages": []}
-    assert run(command, language, SnippetRequest(server.url, body), tmp_path, None).returncode != 0
-    assert not server.seen
-    done = run(command, language, SnippetRequest(server.url, body, with_key=False), tmp_path, None)
+    url, body = server.base_url + CHAT, {"model": "m", "messages": []}
+    assert run(command, language, SnippetRequest(url, body), tmp_path, None).returncode != 0
+    assert not server.requests
+    done = run(command, language, SnippetRequest(url, body, with_key=False), tmp_path, None)
     assert done.returncode == 0, done.stderr.decode()
-    assert "authorization" not in server.seen[-1].headers
+    assert server.requests[-1].header("authorization") is None
 
 
 @pytest.mark.parametrize(("language", "command"), programs())
 def test_a_redirect_is_not_followed(
-    language: str, command: list[str], server: Recorder, tmp_path: Path
+    language: str, command: list[str], server: ChatServer, tmp_path: Path
 ) -> None:
     """The key goes to the one host that the program names."""
-    call = SnippetRequest(f"{server.base}/redirect", {"model": "m", "messages": []})
+    elsewhere = {"location": f"{server.url}/elsewhere"}
+    server.answer(answers.answer(b"", 302, elsewhere), path=CHAT)
+    call = SnippetRequest(server.base_url + CHAT, {"model": "m", "messages": []})
     run(command, language, call, tmp_path)
-    assert [seen.path for seen in server.seen] == ["/redirect"]
+    assert [seen.target for seen in server.requests] == ["/api/v1/chat/completions"]
 
 
-def test_javascripts_prototype_is_an_ordinary_name(server: Recorder, tmp_path: Path) -> None:
+def test_javascripts_prototype_is_an_ordinary_name(server: ChatServer, tmp_path: Path) -> None:
     if not shutil.which("node"):
         pytest.skip("node is not installed")
     body = json.loads('{"model": "m", "messages": [], "__proto__": {"a": 1}, "seed": 5}')
-    assert run(["node"], "node", SnippetRequest(server.url, body), tmp_path).returncode == 0
-    assert json.loads(server.seen[0].body) == body
+    call = SnippetRequest(server.base_url + CHAT, body)
+    assert run(["node"], "node", call, tmp_path).returncode == 0
+    assert json.loads(server.requests[0].body) == body
