@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import rows
 from tests.support.program import Ocx
 from tests.support.waiting import Collected
+
+__all__ = ["rows"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "batch"
 SHARDS = 8

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.unmeasured]
 COUNT = 300
 DEADLINE = 240
 """Seconds. Each starts a cluster of its own on this machine."""
-
-
-@pytest.fixture
-def rows() -> Iterator[RowServer]:
-    with RowServer() as server:
-        yield server
-    assert not server.faults
 
 
 @pytest.mark.parametrize(

@@ -180,26 +180,22 @@ _WORDS = st.lists(
     max_size=12,
 )  # fmt: skip
 
+_EVENTS = _words(
+    "data:", "data: ", "\n", "\r", "\r\n", "event: x", ":", "{}", "[DONE]", "\ufeff", "id: 1",
+    "retry: 2", '{"a": "b"}',
+)  # fmt: skip
+_OUTPUT = _words(
+    '{"id":"batch_req_', '"custom_id":"a"', "{", "}", ",", '"ocx":{"class":"ok"}', "\n",
+    '{"custom_id": "a", "error": null}\n',
+)  # fmt: skip
+
+
+def _template(path: Path) -> object:
+    return parse_template(path.read_bytes().decode("utf-8", "replace"), "x")
+
+
 TARGETS = [
-    Target(
-        "event streams",
-        _words(
-            "data:",
-            "data: ",
-            "\n",
-            "\r",
-            "\r\n",
-            "event: x",
-            ":",
-            "{}",
-            "[DONE]",
-            "\ufeff",
-            "id: 1",
-            "retry: 2",
-            '{"a": "b"}',
-        ),
-        _sse,
-    ),
+    Target("event streams", _EVENTS, _sse),
     Target("balances", st.one_of(JSON, st.binary(max_size=60)), _balance),
     Target("config.toml", _TOML, _in_a_file(_config, "config.toml")),
     Target(
@@ -208,29 +204,10 @@ TARGETS = [
         _in_a_file(lambda path: load_keys(_env(path)), "credentials.toml"),
     ),
     Target("serve.toml", _TOML, _in_a_file(lambda path: settings.load(path, {}), "serve.toml")),
-    Target(
-        "templates",
-        _TOML,
-        _in_a_file(
-            lambda path: parse_template(path.read_bytes().decode("utf-8", "replace"), "x"), "x.toml"
-        ),
-    ),
+    Target("templates", _TOML, _in_a_file(_template, "x.toml")),
     Target("tapes, scripts", st.one_of(_ROWS, _TOML), _in_a_file(_tape, "x.jsonl")),
     Target("batch inputs", st.tuples(_FORMS, _ROWS, st.booleans()), _batch),
-    Target(
-        "batch outputs",
-        _words(
-            '{"id":"batch_req_',
-            '"custom_id":"a"',
-            "{",
-            "}",
-            ",",
-            '"ocx":{"class":"ok"}',
-            "\n",
-            '{"custom_id": "a", "error": null}\n',
-        ),
-        _in_a_file(_output, "out.jsonl"),
-    ),
+    Target("batch outputs", _OUTPUT, _in_a_file(_output, "out.jsonl")),
     Target(
         "Markdown cut anywhere",
         st.tuples(MARKDOWN, st.lists(st.integers(0, 600), max_size=12), st.sampled_from(SIZES)),

@@ -64,22 +64,11 @@ def test_nagios_usage_errors_are_unknown(online: Ocx, words: tuple[str, ...]) ->
     assert nagios(online, *words).status == 3
 
 
-@pytest.mark.parametrize("status", [401, 402, 429, 500])
-def test_nagios_failures_are_unknown(online: Ocx, chat_server: ChatServer, status: int) -> None:
-    chat_server.answer_all(answers.error(status, message="a|b\nc"))
-    assert nagios(online, "--retries", "0", "--min", "1").status == 3
-
-
 def test_nagios_does_not_trust_a_guess(online: Ocx, chat_server: ChatServer) -> None:
     chat_server.answer(answers.answer({"left": 5}), path=BALANCE)
     assert nagios(online, "--min", "1").status == 3
     assert nagios(online, "--min", "1", "--accept-guess").status == 0
     assert nagios(online, "--min", "9", "--accept-guess").status == 2
-
-
-def test_nagios_without_a_network(online: Ocx) -> None:
-    online.env["OCX_BASE_URL"] = f"http://127.0.0.1:{closed_port()}/v1"
-    assert nagios(online, "--retries", "0").status == 3
 
 
 def test_other_commands_know_no_nagios(online: Ocx) -> None:
@@ -108,16 +97,6 @@ def test_a_file_is_replaced_in_one_step(online: Ocx, tmp_path: Path) -> None:
     assert file.stat().st_ino != before
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["ocx.prom"]
-
-
-def test_the_old_file_stays_where_nothing_is_known(
-    online: Ocx, chat_server: ChatServer, tmp_path: Path
-) -> None:
-    file = tmp_path / "ocx.prom"
-    file.write_text("old\n")
-    chat_server.answer_all(answers.error(500))
-    online("balance", "--format", "prometheus", "-o", str(file), "--retries", "0").has(8)
-    assert file.read_text() == "old\n"
 
 
 class TestFilesOfFailures:

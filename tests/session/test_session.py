@@ -18,7 +18,7 @@ from ocx.chat.request import Request
 from ocx.config.settings import resolve
 from ocx.errors import BelowError, OcxError, UsageError
 from ocx.runtime import Runtime
-from ocx.session.commands import Totals, in_session
+from ocx.session.commands import Totals, completions, files, in_session, no_argument, one_of
 from ocx.session.session import HELP, Session
 from ocx.terminal import FdWriter as Stdout
 from ocx.terminal import RedactingStderr, Terminal
@@ -281,3 +281,46 @@ def test_a_command_of_a_chinese_keyboard(make: Make, chat_server: ChatServer, li
     assert chat_server.body()["model"] == "gpt-4o"
     assert contents(chat_server) == [["brief", "／路径"]]
     assert session.complete("／mo") == ["/model "]
+
+
+COMMANDS = {
+    "/model": one_of(lambda: ["gpt-4o", "gpt-4o-mini", "deepseek-chat"]),
+    "/system": no_argument,
+    "/file": files,
+    "/save": files,
+    "/exit": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", []),
+        ("mod", []),
+        ("/m", ["/model "]),
+        ("/s", ["/system ", "/save "]),
+        ("/e", ["/exit"]),
+        ("//m", []),
+        ("/model g", ["/model gpt-4o", "/model gpt-4o-mini"]),
+        ("/model x", []),
+        ("/system m", []),
+        ("/exit ", []),
+        ("/unknown g", []),
+    ],
+)
+def test_commands_and_names(line: str, found: list[str]) -> None:
+    assert completions(line, COMMANDS) == found
+
+
+def test_files_also_with_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "my notes").mkdir()
+    for name in ("a b.txt", "a\nb", ".hidden", "my notes/one.txt"):
+        (tmp_path / name).touch()
+    assert completions("/file ", COMMANDS) == ["/file a b.txt", "/file my notes/"]
+    assert completions("/file a b", COMMANDS) == ["/file a b.txt"]
+    assert completions("/file .", COMMANDS) == ["/file .hidden"]
+    assert completions("/save my notes/o", COMMANDS) == ["/save my notes/one.txt"]
+    assert completions("/file ~/a", COMMANDS) == ["/file ~/a b.txt"]
+    assert completions("/file nowhere/x", COMMANDS) == []

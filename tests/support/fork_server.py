@@ -91,7 +91,7 @@ class ForkServer:
         stdin: int,
         stdout: int,
         stderr: int,
-        new_session: bool = False,
+        start_new_session: bool = False,
     ) -> ForkedProcess:
         """Fork a child; `subprocess.PIPE` and `DEVNULL` mean what they mean there."""
         given: list[int] = []
@@ -110,7 +110,7 @@ class ForkServer:
             given.append(theirs)
             to_close.append(theirs)
         ours_end, theirs_end = socket.socketpair()
-        request = {"args": list(args), "env": dict(env), "cwd": cwd, "new_session": new_session}
+        request = {"args": list(args), "env": dict(env), "cwd": cwd, "session": start_new_session}
         _send(self._channel, request, [*given, theirs_end.fileno()])
         theirs_end.close()
         for descriptor in to_close:

@@ -231,26 +231,8 @@ class Ocx:
     ) -> Process:
         """Start it; what it prints can be waited for. Killed at the end of the test."""
         given = {**self.env, **(env or {})}
-        if prefix or popen or not self._can_fork(given):
-            command: Any = subprocess.Popen(
-                [*prefix, *self.program, *args],
-                stdin=stdin,
-                stdout=stdout,
-                stderr=subprocess.PIPE,
-                env=given,
-                cwd=self.work,
-                **popen,
-            )
-        else:
-            command = _fork_server().start(
-                args,
-                env=given,
-                cwd=str(self.work),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=subprocess.PIPE,
-            )
-        return self._keep(Process(args, command))
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": subprocess.PIPE}
+        return self._keep(Process(args, self._start(args, given, prefix, **streams, **popen)))
 
     def in_terminal(
         self,
@@ -272,21 +254,19 @@ class Ocx:
             "stdout": theirs if stdout is None else stdout,
             "stderr": theirs,
         }
-        command: Any
-        if self._can_fork(given):
-            command = _fork_server().start(
-                args, env=given, cwd=str(self.work), new_session=True, **streams
-            )
-        else:
-            command = subprocess.Popen(
-                [*self.program, *args],
-                env=given,
-                cwd=self.work,
-                start_new_session=True,
-                **streams,
-            )
+        command = self._start(args, given, start_new_session=True, **streams)
         os.close(theirs)
         return self._keep(Process(args, command, ours))
+
+    def _start(
+        self, args: tuple[str, ...], env: dict[str, str], prefix: tuple[str, ...] = (), **popen: Any
+    ) -> Any:
+        """A child of the fork server where that can start it."""
+        of_both = {"stdin", "stdout", "stderr", "start_new_session"}
+        if prefix or popen.keys() - of_both or not self._can_fork(env):
+            words = [*prefix, *self.program, *args]
+            return subprocess.Popen(words, env=env, cwd=self.work, **popen)
+        return _fork_server().start(args, env=env, cwd=str(self.work), **popen)
 
     def fresh(self) -> Ocx:
         """From now on each run starts an interpreter of its own: for what happens before `main`."""

@@ -96,7 +96,7 @@ def become(message, descriptors):
     """Be the program, as if the interpreter had just started."""
     MEASURING.begin_child(measured="COVERAGE_PROCESS_CONFIG" in message["env"])
     try:
-        if message["new_session"]:
+        if message["session"]:
             os.setsid()
         for number in range(3):
             os.dup2(descriptors[number], number)
