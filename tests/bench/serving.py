@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -16,9 +14,10 @@ from pathlib import Path
 
 from ocx.serve.ledger import Bill, Key, Ledger
 from ocx.serve.store import Store
+from tests.bench.load import Request
+from tests.support.serving import OCX, run, serving
 
 STREAMS, TOKENS, ROUNDS, TRANSACTIONS = 200, 100, 3, 2_000
-OCX = (sys.executable, "-m", "ocx", "serve")
 
 
 @dataclass(frozen=True)
@@ -35,20 +34,12 @@ def measure() -> Serving:
     """Run the server in a process of its own, in an empty home."""
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder}
-        key = _run(env, "keys", "add", "bench").strip()
-        _run(env, "grant", "5000")
-        with open(Path(folder) / "log", "wb") as log:  # noqa: PTH123 - a file for the child
-            server = subprocess.Popen([*OCX, "--port", "0"], env=env, stdout=subprocess.PIPE)
-            assert server.stdout is not None
-            listening = json.loads(server.stdout.readline())["listening"]
-            drain = subprocess.Popen(["cat"], stdin=server.stdout, stdout=log)
-            port = int(re.search(r":(\d+)/", listening)[1])  # type: ignore[index]
+        key = run(env, "serve", "keys", "add", "bench").strip()
+        run(env, "serve", "grant", "5000")
+        with serving(env) as (_, port):
             rates = [asyncio.run(_streams(port, key)) for _ in range(ROUNDS)]
-            server.terminate()
-            server.wait()
-            server.stdout.close()
-            drain.wait()
-        checked = subprocess.run([*OCX, "check"], env=env, check=False, capture_output=True)
+        command = [*OCX, "serve", "check"]
+        checked = subprocess.run(command, env=env, check=False, capture_output=True)
         times = sorted(_transactions(Path(folder) / "bench.sqlite3"))
     return Serving(
         statistics.median(rates),
@@ -58,29 +49,18 @@ def measure() -> Serving:
     )
 
 
-def _run(env: dict[str, str], *args: str) -> str:
-    done = subprocess.run([*OCX, *args], env=env, capture_output=True, text=True, check=True)
-    return done.stdout
-
-
 async def _streams(port: int, key: str) -> float:
     body = {
         "model": f"lorem:{TOKENS}",
         "stream": True,
         "messages": [{"role": "user", "content": "x"}],
     }
-    request = _request(json.dumps(body).encode(), key)
+    headers = {"Connection": "close", "Authorization": f"Bearer {key}"}
+    url = f"http://localhost:{port}/api/v1/chat/completions"
+    request = Request.post(url, json.dumps(body).encode(), headers).data
     start = time.perf_counter()
     counts = await asyncio.gather(*(_stream(port, request) for _ in range(STREAMS)))
     return sum(counts) / (time.perf_counter() - start)
-
-
-def _request(body: bytes, key: str) -> bytes:
-    head = (
-        "POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
 
 
 async def _stream(port: int, request: bytes) -> int:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
-import re
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 import traceback
 import urllib.error
 import urllib.request
+
+from tests.support.serving import serving
 
 _PIECES = [
     b"GET /api/v1/models HTTP/1.1\r\n", b"POST /api/v1/chat/completions HTTP/1.1\r\n",
@@ -33,27 +30,20 @@ def fuzz_server(seconds: float) -> tuple[int, str]:
     """Requests sent, and what went wrong."""
     with tempfile.TemporaryDirectory() as folder:
         env = {"PATH": os.environ["PATH"], "HOME": folder, "LANG": "C.UTF-8"}
-        words = [sys.executable, "-m", "ocx", "serve", "--ephemeral", "--port", "0"]
-        with open(os.path.join(folder, "err"), "w+b") as errors:  # noqa: PTH118, PTH123
-            server = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=errors)
-            assert server.stdout is not None
+        with tempfile.TemporaryFile() as errors:
             try:
-                port = _port(server.stdout.readline())
-                # Nobody else reads the log of requests, and a full pipe stops the server.
-                threading.Thread(target=server.stdout.read, daemon=True).start()
-                # It says where it listens before its event loop is there, with three descriptors.
-                _ask(port)
-                time.sleep(0.5)
-                before = _descriptors(server.pid)
-                count = _send(port, seconds)
-                _ask(port)
-                left = _open(server.pid, before)
-                status = server.poll()
+                with serving(env, "--ephemeral", log=errors) as (server, port):
+                    # It says where it listens before its event loop is there, with three
+                    # descriptors.
+                    _ask(port)
+                    time.sleep(0.5)
+                    before = _descriptors(server.pid)
+                    count = _send(port, seconds)
+                    _ask(port)
+                    left = _open(server.pid, before)
+                    status = server.poll()
             except Exception as error:
                 return 0, "".join(traceback.format_exception(error))
-            finally:
-                server.terminate()
-                server.wait()
             errors.seek(0)
             said = errors.read().decode("utf-8", "replace")
         if left:
@@ -71,12 +61,6 @@ def _open(pid: int, before: int) -> int:
 
 def _descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
-
-
-def _port(line: bytes) -> int:
-    found = re.search(r":(\d+)/", json.loads(line)["listening"])
-    assert found is not None
-    return int(found[1])
 
 
 def _send(port: int, seconds: float) -> int:

@@ -7,7 +7,6 @@ left at the end (a held credit, a descriptor, a temporary file, a lock, a proces
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import random
 import re
@@ -24,7 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-OCX = (sys.executable, "-m", "ocx")
+from tests.support.serving import OCX, run, serving
+
 WORKERS = 3
 ROWS = "".join(f'{{"id": "{n}", "prompt": "row {n}"}}\n' for n in range(30))
 FEW = ROWS[: len(ROWS) // 6]
@@ -61,24 +61,15 @@ class Soak:
         self.looks: list[Look] = []
         self.over = threading.Event()
         self._numbers = itertools.count()
-        key = self._out("serve", "keys", "add", "soak").strip()
-        self._out("serve", "grant", "5000")
-        self._log = (folder / "server.log").open("wb")
-        self.server = subprocess.Popen(
-            [*OCX, "serve", "--port", "0"], env=self.env, stdout=subprocess.PIPE, stderr=self._log
-        )
-        assert self.server.stdout is not None
-        url = json.loads(self.server.stdout.readline())["listening"]
-        subprocess.Popen(["cat"], stdin=self.server.stdout, stdout=self._log)
-        port = re.search(r":(\d+)/", url)
-        assert port is not None
-        self.env |= {"OCX_BASE_URL": f"http://127.0.0.1:{port[1]}/api/v1", "OCX_API_KEY": key}
+        key = run(self.env, "serve", "keys", "add", "soak").strip()
+        run(self.env, "serve", "grant", "5000")
+        self.env["OCX_API_KEY"] = key
+        self.server: subprocess.Popen[bytes]
 
-    def _out(self, *words: str) -> str:
-        done = subprocess.run(
-            [*OCX, *words], env=self.env, capture_output=True, text=True, check=True
-        )
-        return done.stdout
+    def find(self, server: subprocess.Popen[bytes], port: int) -> None:
+        self.server = server
+        self.env["OCX_BASE_URL"] = f"http://127.0.0.1:{port}/api/v1"
+        self.looks.append(self.look())
 
     def look(self) -> Look:
         proc = Path(f"/proc/{self.server.pid}")
@@ -199,8 +190,8 @@ class Soak:
     def _locks(self) -> object:
         """Every output can be gone on with, and every file of ours written."""
         for number in range(4):
-            self._out(*self._batch(number))
-        self._out("config", "set", "temperature", "0.5")
+            run(self.env, *self._batch(number))
+        run(self.env, "config", "set", "temperature", "0.5")
         for journal in self.folder.glob(".out-*"):
             return journal.name
         return None
@@ -233,14 +224,14 @@ class Soak:
                 return said
         return None
 
-    def end(self) -> str:
+    def end(self, log: Path) -> str:
         """Stop the server, and have its ledger checked."""
         self.server.terminate()
         status = self.server.wait(30)
         checked = subprocess.run(
             [*OCX, "serve", "check"], env=self.env, check=False, capture_output=True, text=True
         )
-        said = Path(self._log.name).read_text("utf-8", "replace")
+        said = log.read_text("utf-8", "replace")
         if status not in {-signal.SIGTERM, 0}:
             return f"the server ended with {status}"
         if "Traceback" in said:
@@ -251,20 +242,18 @@ class Soak:
 def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 900.0
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder))
-        try:
+        soak, log = Soak(Path(folder)), Path(folder, "server.log")
+        with log.open("wb") as file, serving(soak.env, log=file) as (server, port):
+            soak.find(server, port)
             workers = [threading.Thread(target=soak.work) for _ in range(WORKERS)]
-            soak.looks.append(soak.look())
             for worker in workers:
                 worker.start()
             soak.watch(seconds)
             for worker in workers:
                 worker.join()
             problems = soak.left()
-            if said := soak.end():
+            if said := soak.end(log):
                 problems.append(said)
-        finally:
-            soak.server.kill()
     print("\nby command and exit status:")
     for name, count in sorted(soak.ended.items()):
         print(f"  {name:<16} {count:6,}")
