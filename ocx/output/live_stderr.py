@@ -63,8 +63,8 @@ class Ticker:
         # Ctrl-Z may come while the main thread has it.
         self._lock = threading.RLock()
         self._suspension = Suspension(self._hold, self._go_on)
-        # Its `put` is one step that no signal breaks into.
-        self._end: SimpleQueue[None] = SimpleQueue()
+        # Its `put` is one step that no signal breaks into; None is the end.
+        self._queue: SimpleQueue[str | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def draw(self) -> None: ...
@@ -95,7 +95,7 @@ class Ticker:
     def stop(self) -> None:
         """When this returns, all is drawn. Does nothing the second time."""
         if self._thread:
-            self._end.put(None)
+            self._queue.put(None)
             self._thread.join()
             self._thread = None
             self._suspension.release()
@@ -112,7 +112,7 @@ class Ticker:
 
     def _is_over(self) -> bool:
         try:
-            self._end.get(timeout=self._seconds)
+            self._queue.get(timeout=self._seconds)
         except Empty:
             return False
         return True

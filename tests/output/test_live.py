@@ -33,6 +33,7 @@ from tests.support.drawn import ANSWER, SIZES, Watched, cut, visible, whole
 from tests.support.emulator import Emulator, trimmed
 from tests.support.memory import MemoryRaw
 from tests.support.sizes import examples, step
+from tests.support.waiting import DEADLINE
 
 # Many runs through lines that tests/e2e/test_live.py measures, at twice the cost if traced.
 pytestmark = pytest.mark.no_cover
@@ -59,6 +60,8 @@ def test_each_frame_shows_all_that_has_come(columns: int, rows: int, at_once: in
     for place in range(0, len(tokens), at_once):
         for token in tokens[place : place + at_once]:
             writer.write(token)
+            writer._next = 0.0
+            assert not writer._is_over()
         writer.draw()
         assert visible(token) in "".join(emulator.shown())
     writer.draw_last()
@@ -115,6 +118,23 @@ def test_what_goes_wrong_while_drawing_is_raised_where_text_is_written() -> None
         writer.finish(complete=False)
     with pytest.raises(OutputClosed):
         writer.write("b")
+
+
+def test_the_first_piece_waits_for_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocx.output.markdown.live.FRAME", 60)
+    emulator, drawn = Emulator(40, 10), threading.Event()
+
+    class Sink:
+        def write(self, data: bytes) -> int:
+            written = emulator.write(data)
+            drawn.set()
+            return written
+
+    writer = LiveMarkdown(LiveView(Sink(), lambda: (40, 10), color=False))
+    writer.write("first")
+    assert drawn.wait(DEADLINE)
+    assert trimmed(emulator.shown()) == ["first"]
+    writer.finish(complete=True)
 
 
 def test_the_writer_leaves_what_was_shown_and_the_cursor_below_it() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import termios
-from collections import deque
+import time
 from collections.abc import Callable, Sequence
+from queue import Empty
 from typing import Any
 
 from ocx.errors import OcxError, OutputClosed
@@ -79,7 +80,8 @@ class LiveMarkdown(Ticker):
         super().__init__(FRAME)
         self._view = view
         self._echo = echo or HiddenEcho(None)
-        self._pieces: deque[str] = deque()
+        self._next = 0.0
+        """When a frame may be drawn again: the first one, and one after a pause, at once."""
 
     def write(self, text: str) -> None:
         """Show `text` with the next frame.
@@ -91,7 +93,7 @@ class LiveMarkdown(Ticker):
         if self.failure:
             raise self.failure
         if text:
-            self._pieces.append(text)
+            self._queue.put(text)
             if not self.running:
                 self._echo.hide()
                 self.start()
@@ -104,17 +106,26 @@ class LiveMarkdown(Ticker):
             raise self.failure
 
     def draw(self) -> None:
-        if self._pieces:
-            self._feed()
-            self._view.draw()
+        self._view.draw()
+        self._next = time.monotonic() + FRAME
 
     def draw_last(self) -> None:
-        self._feed()
         self._view.end()
 
-    def _feed(self) -> None:
-        while self._pieces:
-            self._view.feed(self._pieces.popleft())
+    def _is_over(self) -> bool:
+        """Wait for a piece, then for the time of the next frame, and take what comes till then."""
+        piece = self._queue.get()
+        while piece is not None:
+            with self._lock:
+                self._view.feed(piece)
+            wait = self._next - time.monotonic()
+            if wait <= 0:
+                return False
+            try:
+                piece = self._queue.get(timeout=wait)
+            except Empty:
+                return False
+        return True
 
     def pause(self) -> None:
         with contextlib.suppress(OcxError, OutputClosed):  # the next frame meets it again
