@@ -52,7 +52,7 @@ MOST = 6
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The gate runs a part of what is dear, always the same one; `--full` runs all.
 
-    Of a table whose rows each start a process a third, `MOST` at least, from all over it.
+    Of a table whose rows each start a process a quarter, `MOST` at least, from all over it.
     """
     if config.getoption("--full"):
         return
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             tables.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left_out: set[pytest.Item] = set()
     for rows in tables.values():
-        kept = max(MOST, len(rows) // 3)
+        kept = max(MOST, len(rows) // 4)
         if kept < len(rows):
             left_out |= set(rows) - {rows[at * len(rows) // kept] for at in range(kept)}
     if left_out:

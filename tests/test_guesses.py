@@ -12,50 +12,51 @@ from docs.generator.tree import tree, walk
 from ocx.cli import guesses
 from ocx.cli.table import COMMANDS, root
 from tests.support.program import Ocx
+from tests.support.sizes import some
 
 TITLES = {command.title for command in walk(tree(root()))}
 
 
-@pytest.mark.parametrize(
-    ("typed", "hint"),
-    [
-        ("login", "did you mean `ocx keys add`?"),
-        ("auth login", "did you mean `ocx keys add`?"),
-        ("logs -n 3", "did you mean `ocx history list`?"),
-        ("usage", "did you mean `ocx balance`?"),
-        ("credits", "did you mean `ocx balance`?"),
-        ("version", "did you mean `ocx --version`?"),
-        ("config use local", "did you mean `ocx config profiles use`?"),
-        ("config list", "did you mean `ocx config show`?"),
-        ("config profiles delete x", "did you mean `ocx config profiles rm`?"),
-        ("keys set main", "did you mean `ocx keys add`?"),
-        ("keys delete main", "did you mean `ocx keys rm`?"),
-        ("keys remove main", "did you mean `ocx keys rm`?"),
-        ("history ls", "did you mean `ocx history list`?"),
-        ("chatt hi", "did you mean `ocx chat`?"),
-        ("comfig show", "did you mean `ocx config`?"),
-        ("config profile list", "did you mean `ocx config profiles`?"),
-        ("keys frobnicate", "see `ocx keys --help`"),
-        ("hello", 'to ask a model: ocx chat "hello"'),
-        ("hi there", 'to ask a model: ocx chat "hi there"'),
-        ("usage of awk in a script", 'to ask a model: ocx chat "usage of awk in a script"'),
-        ("what is $HOME", "to ask a model: ocx chat 'what is $HOME'"),
-        ("hi -m gpt-4o", "to ask a model: ocx chat hi -m gpt-4o"),
-        ("-m gpt-4o hi", "the command comes first: ocx chat -m …"),
-        ("--format json models", "did you mean --json?"),
-        ("models --format json", "did you mean --json?"),
-        ("models --output-format json", "did you mean --json?"),
-        ("chat --modle x hi", "did you mean --model?"),
-        ("chat --verbose hi", "did you mean --debug?"),
-        ("chat --system-prompt x hi", "see `ocx chat --help`"),
-        ("batch --workers 8 x.jsonl", "did you mean --jobs?"),
-        ("keys rm main --force", "did you mean --yes?"),
-        ("chat --contin hi", "did you mean --continue?"),
-        ("api models", "did you mean `ocx api GET models`?"),
-        ("api chat/completions", "did you mean `ocx api GET chat/completions`?"),
-        ("api GET", "see `ocx api --help`"),
-    ],
-)
+HINTS = [
+    ("login", "did you mean `ocx keys add`?"),
+    ("auth login", "did you mean `ocx keys add`?"),
+    ("logs -n 3", "did you mean `ocx history list`?"),
+    ("usage", "did you mean `ocx balance`?"),
+    ("credits", "did you mean `ocx balance`?"),
+    ("version", "did you mean `ocx --version`?"),
+    ("config use local", "did you mean `ocx config profiles use`?"),
+    ("config list", "did you mean `ocx config show`?"),
+    ("config profiles delete x", "did you mean `ocx config profiles rm`?"),
+    ("keys set main", "did you mean `ocx keys add`?"),
+    ("keys delete main", "did you mean `ocx keys rm`?"),
+    ("keys remove main", "did you mean `ocx keys rm`?"),
+    ("history ls", "did you mean `ocx history list`?"),
+    ("chatt hi", "did you mean `ocx chat`?"),
+    ("comfig show", "did you mean `ocx config`?"),
+    ("config profile list", "did you mean `ocx config profiles`?"),
+    ("keys frobnicate", "see `ocx keys --help`"),
+    ("hello", 'to ask a model: ocx chat "hello"'),
+    ("hi there", 'to ask a model: ocx chat "hi there"'),
+    ("usage of awk in a script", 'to ask a model: ocx chat "usage of awk in a script"'),
+    ("what is $HOME", "to ask a model: ocx chat 'what is $HOME'"),
+    ("hi -m gpt-4o", "to ask a model: ocx chat hi -m gpt-4o"),
+    ("-m gpt-4o hi", "the command comes first: ocx chat -m …"),
+    ("--format json models", "did you mean --json?"),
+    ("models --format json", "did you mean --json?"),
+    ("models --output-format json", "did you mean --json?"),
+    ("chat --modle x hi", "did you mean --model?"),
+    ("chat --verbose hi", "did you mean --debug?"),
+    ("chat --system-prompt x hi", "see `ocx chat --help`"),
+    ("batch --workers 8 x.jsonl", "did you mean --jobs?"),
+    ("keys rm main --force", "did you mean --yes?"),
+    ("chat --contin hi", "did you mean --continue?"),
+    ("api models", "did you mean `ocx api GET models`?"),
+    ("api chat/completions", "did you mean `ocx api GET chat/completions`?"),
+    ("api GET", "see `ocx api --help`"),
+]
+
+
+@pytest.mark.parametrize(("typed", "hint"), some(HINTS, 12))
 def test_one_hint(ocx: Ocx, typed: str, hint: str) -> None:
     said = ocx(*typed.split()).has(2)
     assert said.text == ""

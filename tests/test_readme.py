@@ -61,7 +61,7 @@ def _in_a_shell(ocx: Ocx, line: str) -> Run:
     return ocx.spawn(prefix=("bash", "-c", script)).finish()
 
 
-@pytest.mark.parametrize("line", some(EXAMPLES, 12))
+@pytest.mark.parametrize("line", some(EXAMPLES, 8))
 def test_every_example_runs_in_the_sandbox(ocx: Ocx, line: str) -> None:
     """Each in a real shell, where `ocx` is the program; a gate may say no (12)."""
     if "jq" in line and not shutil.which("jq"):

@@ -24,6 +24,7 @@ from ocx.commands.help import SCRIPTS
 from ocx.docs import samples, texts
 from ocx.docs.viewer import page_text
 from tests.support.program import Ocx
+from tests.support.sizes import some
 
 ROOT = Path(__file__).parents[2]
 TREE = tree(cli.root())
@@ -175,7 +176,7 @@ def _groff_man() -> bool:
 @pytest.mark.skipif(not _groff_man(), reason="no man-db with groff: apt-get install man-db groff")
 def test_man_warns_of_nothing() -> None:
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}
-    for page in PAGES:
+    for page in some(PAGES, 8):
         done = subprocess.run(
             ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(page)],
             capture_output=True,
