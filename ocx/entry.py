@@ -100,7 +100,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
         if exit_.exit_code:
             raise ChildExit(exit_.exit_code) from None
     except typer.TyperException as error:
-        from ocx.cli.guesses import usage_error  # noqa: PLC0415 - only for an error
+        from ocx.cli.argv import usage_error  # noqa: PLC0415 - only for an error
 
         raise usage_error(error, words, terminal) from error
     except OSError as error:
@@ -134,7 +134,7 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
         text = escape_control("".join(traceback.format_exception(error)))
         if as_json:
-            from ocx.jsontext import compact  # noqa: PLC0415 - the same
+            from ocx.text import compact  # noqa: PLC0415 - the same
 
             text = compact({"debug": text}, ascii_only=True) + "\n"
         terminal.stderr.write(text)

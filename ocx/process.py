@@ -1,4 +1,4 @@
-"""What the system does with this process: its signals, and its limit of open files.
+"""This process: its signals, its limit of open files, and the editor that it starts.
 
 Signals are exceptions on the way in, and real deaths on the way out. A process that exits 130 lets
 a shell loop go on; one that dies by SIGINT stops it (https://www.cons.org/cracauer/sigint.html).
@@ -10,12 +10,15 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from ocx.errors import Interrupted, Terminated
+from ocx.errors import Interrupted, OcxError, Terminated, UsageError, os_errors_as
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
 
@@ -160,3 +163,63 @@ def raise_file_limit(wanted: int) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
             return target
     return soft
+
+
+def editor(env: Mapping[str, str], *, terminal: bool) -> list[str]:
+    """$VISUAL, else $EDITOR, split as a shell would, else vi if a person can use it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    import shlex  # noqa: PLC0415 - every start loads this file, few edit
+
+    for variable in ("VISUAL", "EDITOR"):
+        try:
+            words = shlex.split(env.get(variable, ""))
+        except ValueError as error:
+            raise UsageError(f"${variable} cannot be split into words: {error}") from error
+        if words:
+            return words
+    if not terminal:
+        raise UsageError("no editor: this is not a terminal", hint="set $VISUAL or $EDITOR")
+    return ["vi"]
+
+
+def run_editor(command: list[str], path: Path) -> None:
+    """Let the user edit `path`.
+
+    Raises:
+        OcxError: the editor fails or cannot be started.
+    """
+    import subprocess  # noqa: PLC0415 - the same
+
+    what = f"cannot start the editor {command[0]}"
+    with ignoring_interrupts(), os_errors_as(OcxError, what, hint="set $VISUAL or $EDITOR"):
+        status = subprocess.run([*command, str(path)], check=False).returncode
+    if status != 0:
+        raise OcxError(f"the editor {command[0]} failed (status {status}); nothing was changed")
+
+
+def edit_text(command: list[str], text: str, suffix: str = ".md") -> str:
+    """What the user makes of `text`, as of a prompt for `-e/--editor`.
+
+    Raises:
+        UsageError: the text is not UTF-8.
+        OcxError: the editor fails.
+    """
+    import tempfile  # noqa: PLC0415 - the same
+    from pathlib import Path  # noqa: PLC0415 - the same
+
+    from ocx.decoding import decode  # noqa: PLC0415 - the same
+
+    hint = "TMPDIR names a folder for temporary files"
+    with os_errors_as(OcxError, "cannot edit the text", hint=hint):
+        fd, name = tempfile.mkstemp(prefix="ocx-", suffix=suffix)  # 0600: prompts hold secrets
+        draft = Path(name)
+        with os.fdopen(fd, "wb") as file:
+            file.write(text.encode())
+        try:
+            run_editor(command, draft)
+            return decode(draft.read_bytes(), "the edited text")
+        finally:
+            draft.unlink(missing_ok=True)

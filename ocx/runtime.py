@@ -74,7 +74,7 @@ class Runtime:
         if self.quiet:
             return
         if self.json:
-            from ocx.jsontext import compact
+            from ocx.text import compact
 
             self.terminal.exact_message(compact({kind: value}, ascii_only=True))
         else:
@@ -146,7 +146,7 @@ class Runtime:
 
 def _json_record(record: Any) -> str:
     """A line of the log as JSON: a retry as its numbers, all else as its text."""
-    from ocx.jsontext import compact
+    from ocx.text import compact
 
     retry = getattr(record, "retry", None)
     if retry is not None:

@@ -1,9 +1,12 @@
-"""Texts for people: made safe to show, counted, and the name that was probably meant."""
+"""Texts: made safe to show, counted, the name that was probably meant; JSON read strictly."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 # C0 but tab and newline, DEL, C1; and the characters that reorder what is read (bidi controls).
 # Texts, not compiled: few runs need them, and compiling at import is paid by all.
@@ -43,3 +46,100 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
     found = get_close_matches(word, list(known), 1, cutoff)
     return found[0] if found else None
+
+
+_DEEPEST = 500
+"""Levels. How many Python's own parser follows depends on its version, from 900 to 100,000."""
+
+
+class TooDeep(ValueError):
+    """The document is nested more deeply than it is followed."""
+
+
+def loads(text: str | bytes, **hooks: Any) -> Any:
+    """`json.loads`, which raises RecursionError too.
+
+    Raises:
+        ValueError: it is not JSON.
+        TooDeep: it may be.
+    """
+    try:
+        return json.loads(text, **hooks)
+    except RecursionError:
+        raise TooDeep("nested too deeply") from None
+
+
+def parse(text: str, **hooks: Any) -> Any:
+    """JSON by RFC 8259 and nothing more: NaN and Infinity are refused.
+
+    Args:
+        hooks: as `json.loads` takes them.
+
+    Raises:
+        ValueError: it is not JSON.
+        TooDeep: it is nested deeper than 500 levels.
+    """
+    value = loads(text, parse_constant=_refuse, **hooks)
+    if text.count("[") + text.count("{") > _DEEPEST and _is_too_deep(value):
+        raise TooDeep(f"more than {_DEEPEST} levels")
+    return value
+
+
+def compact(value: Any, *, ascii_only: bool = False) -> str:
+    """`value` without spaces; letters as they are, or all beyond ASCII escaped.
+
+    An infinite number (a server may send 1e999) becomes null: JSON has none.
+    """
+    try:
+        return _dump(value, ascii_only)
+    except ValueError:
+        return _dump(_finite(value), ascii_only)
+
+
+def encoder(*, sort_keys: bool = False) -> Callable[[Any], str]:
+    """`compact` for many small values that are finite: what the encoder needs is made once."""
+    own = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # PyPy
+        return own.encode
+    texts = json.encoder.encode_basestring
+    pieces = make(None, own.default, texts, None, ":", ",", sort_keys, False, True)
+    return lambda value: "".join(pieces(value, 0))
+
+
+def _dump(value: Any, ascii_only: bool) -> str:
+    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        lists = [item for item in level if isinstance(item, list)]
+        lists += [list(item.values()) for item in level if isinstance(item, dict)]
+        if not lists:
+            return False
+        level = [item for each in lists for item in each]
+    return True
+
+
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """`value` with `change` made to all its texts, names of fields too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {change(str(name)): map_texts(item, change) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [map_texts(item, change) for item in value]
+    return value

@@ -14,7 +14,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 
 FLOORS = """
-    decoding editor errors files jsontext owners process secret sqlite text toml \
+    decoding errors files owners process secret sqlite text toml \
     typography wrapping
     api terminal
     config snippet history
@@ -36,12 +36,12 @@ FLOOR_OF = {
 TOP = max(FLOOR_OF.values())
 
 SERVE_MAY_IMPORT = """
-    errors files jsontext owners process secret sqlite text toml typography
-    api.answer api.completion api.http api.pool api.proxy api.sse api.types api.urls api.usage
+    errors files owners process secret sqlite text toml typography
+    api.answer api.completion api.http api.pool api.proxy api.sse api.types api.urls
 """
 """The words and rules that both ends of the wire share, all of them pure, and the ground floor."""
 
-MAY_IMPORT_SERVE = "commands.serve_ledger commands.serve_run keys.client output.request_log"
+MAY_IMPORT_SERVE = "commands.serve_ledger commands.serve_run keys.client"
 
 FOREIGN = {
     "httpx": "api.connection api.client",
@@ -51,12 +51,12 @@ FOREIGN = {
     "uvicorn": "serve.server serve.connection",
     "typer": "cli entry",
     "rich": "output",
-    "markdown_it": "chat.extract output.markdown",
+    "markdown_it": "chat.text_blocks output.markdown",
     "pygments": "output.markdown.highlight",
     "jsonschema referencing": "chat.schema",
     "pyarrow": "batch.parquet",
-    "sqlite3": "serve history sqlite doctor.machine",
-    "readline": "session.line_editor doctor.machine",
+    "sqlite3": "serve history sqlite doctor",
+    "readline": "session.line_editor doctor",
     "tomli_w tomlkit": "toml",
     "click pydantic requests": "",
 }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.generator.tree import tree, walk
-from ocx.cli import guesses
+from ocx.cli import argv
 from ocx.cli.table import COMMANDS, root
 from tests.support.program import Ocx
 from tests.support.sizes import some
@@ -82,7 +82,7 @@ def test_the_parser_speaks_to_a_person(ocx: Ocx, typed: str, message: str) -> No
 
 
 def test_every_guess_of_the_tables_leads_to_a_command_or_an_option() -> None:
-    for path, table in guesses._COMMANDS.items():
+    for path, table in argv._COMMANDS.items():
         assert path in TITLES
         for meant, words in table.items():
             command = re.match(r"ocx(?: [a-z]+)*", meant)
@@ -96,12 +96,12 @@ def test_every_guess_of_the_tables_leads_to_a_command_or_an_option() -> None:
         for option in command.options
         for flag in (*option.flags, *option.off)
     }
-    assert set(guesses._OPTIONS) <= every
+    assert set(argv._OPTIONS) <= every
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
 def test_any_words_get_one_line(words: list[str]) -> None:
-    hint = guesses.command_hint("ocx", words, COMMANDS)
+    hint = argv.command_hint("ocx", words, COMMANDS)
     assert hint
     assert hint.startswith(("did you mean", "to ask a model: ocx chat "))
 

@@ -24,13 +24,12 @@ NETWORK = {"httpx", "httpcore", "h11", "ssl", "socket"}
 WRITERS = {"tomli_w", "tomlkit"}
 DEPTH = {
     "readline",
-    "ocx.chat.extract",
     "ocx.chat.schema",
     "ocx.chat.recorder",
     "ocx.chat.credits",
     "ocx.chat.preview",
     "ocx.output.live_stderr",
-    "ocx.session.session",
+    "ocx.session",
     "ocx.history",
     "ocx.chat.attach",
     "ocx.chat.messages",
@@ -131,7 +130,7 @@ def test_the_library_does_not_import_httpx_before_it_is_used(
     ("flags", "own"),
     some(
         [
-            (("-x",), {"ocx.chat.extract", "markdown_it"}),
+            (("-x",), {"markdown_it"}),
             (("--schema", "a"), {"ocx.chat.schema", "jsonschema"}),
             (("--log",), {"ocx.history", "sqlite3"}),
             (("-a", "-"), {"ocx.chat.attach"}),

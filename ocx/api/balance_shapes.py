@@ -14,8 +14,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from ocx.api.error_response import first, is_failure_code, reported, reports_failure
-from ocx.api.types import Balance, Confidence
-from ocx.api.usage import Number, number_in
+from ocx.api.types import Balance, Confidence, Number, number_in
 from ocx.errors import ServerError
 
 Fields = Mapping[str, Any]

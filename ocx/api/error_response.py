@@ -22,8 +22,8 @@ from ocx.errors import (
     RejectedError,
     ServerError,
 )
-from ocx.jsontext import loads
 from ocx.secret import mask_all
+from ocx.text import loads
 
 MAX_TEXT = 500
 _MAX_RAW = 200

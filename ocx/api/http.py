@@ -20,7 +20,7 @@ from ocx.api.sse import TOO_LARGE_HINT
 from ocx.api.types import Endpoint
 from ocx.api.urls import CHAT_PATH, check_base_url, join, origin
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
-from ocx.jsontext import encoder
+from ocx.text import encoder
 
 USER_AGENT = f"opencodex-cli/{__version__}"
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ocx.jsontext import parse
+from ocx.text import parse
 
 _REASONING = ("reasoning_content", "reasoning")
 _MEDIA = ("image", "audio", "video")

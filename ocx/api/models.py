@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from ocx.api.completion import document_of
 from ocx.api.error_response import described
 from ocx.api.http import with_query
-from ocx.api.types import Reply, Secrets
-from ocx.api.usage import amount_in, number_in
+from ocx.api.types import Reply, Secrets, amount_in, number_in
 from ocx.errors import ServerError
 
 _PATH = "/models"

@@ -7,7 +7,7 @@ which may stand raw inside JSON.
 
 from __future__ import annotations
 
-from ocx.jsontext import loads
+from ocx.text import loads
 
 MAX_EVENT = 32 * 1024 * 1024
 TOO_LARGE_HINT = "ask for fewer or smaller images, or for links to them"

@@ -1,9 +1,16 @@
-"""What goes into the API and what comes out of it, as plain values; nothing here knows HTTP."""
+"""What goes into the API and what comes out of it: plain values, tokens and credits; pure.
+
+The API documents no field for the cost of a call. Some gateways put one into `usage`; else the
+balance before and after tells, as far as nobody else spends on the same key. What is not known is
+unknown, never 0.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ocx.errors import OcxError
@@ -147,3 +154,181 @@ class Balance:
     confidence: Confidence
     currency: str | None = None
     currencies: tuple[Balance, ...] = ()
+
+
+Usage = Mapping[str, Any] | None
+
+_LARGEST = 2**63  # what SQLite holds
+_CACHED = ("prompt_tokens_details cached_tokens", "prompt_cache_hit_tokens", "cached_tokens")
+
+
+def token_count(usage: Usage, *path: str) -> int | None:
+    """A count that stands at `path`; None if the server sent none, or what no count can be."""
+    if type(usage) is dict and path[0] not in usage:
+        return None
+    value: Any = usage
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < _LARGEST else None
+
+
+def cached_tokens(usage: Usage) -> int | None:
+    """Tokens of the prompt that the server had in its cache.
+
+    OpenAI's name, DeepSeek's, Moonshot's; None if there are more of them than of the prompt.
+    """
+    found = _first_count(usage, *_CACHED)
+    prompt = token_count(usage, "prompt_tokens")
+    return None if found is None or prompt is None or found > prompt else found
+
+
+def estimated_tokens(size: int) -> int:
+    """Tokens in that many bytes of UTF-8: one for every four, since there is no tokenizer."""
+    return -(-size // 4)
+
+
+def reasoning_tokens(usage: Usage) -> int | None:
+    """Tokens that the model thought with; most servers count them in `completion_tokens` too."""
+    return _first_count(usage, "completion_tokens_details reasoning_tokens", "reasoning_tokens")
+
+
+def _first_count(usage: Usage, *paths: str) -> int | None:
+    counts = (token_count(usage, *path.split()) for path in paths)
+    return next((count for count in counts if count is not None), None)
+
+
+Source = Literal["response", "balance", "unknown"]
+
+# usage.cost: OpenRouter, LiteLLM; the others are what gateways of credits call it.
+_USAGE_FIELDS = ("cost", "credits", "credits_used", "credit_cost", "total_cost")
+_TOP_FIELDS = ("credits_used", "credit_cost", "cost")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Credits of one call.
+
+    Attributes:
+        credits: the amount, None if it is unknown.
+        source: `response` is exact, `balance` is not.
+        reason: why it is unknown, for a person.
+    """
+
+    credits: Decimal | None
+    source: Source
+    reason: str | None = None
+
+    @property
+    def exact(self) -> bool:
+        return self.source == "response"
+
+
+def unknown(reason: str) -> Cost:
+    return Cost(None, "unknown", reason)
+
+
+def cost_in_answer(answer: Mapping[str, Any] | None) -> Cost | None:
+    """The cost as the answer (or its last chunk) names it, None if it does not."""
+    if not answer:
+        return None
+    usage = answer.get("usage")
+    for holder, names in ((usage, _USAGE_FIELDS), (answer, _TOP_FIELDS)):
+        if isinstance(holder, Mapping):
+            for name in names:
+                value = holder.get(name)
+                if (amount := amount_in(value)) is not None:
+                    return Cost(amount, "response")
+    return None
+
+
+def cost_by_balance(before: Decimal | None, after: Decimal | None) -> Cost:
+    """The difference of two balances in one unit.
+
+    A balance that did not fall says nothing: the charge may be booked later, or credits were
+    added meanwhile.
+    """
+    if before is None or after is None:
+        return unknown("the balance could not be read")
+    if after > before:
+        return unknown("the balance rose during the call")
+    if after == before:
+        return unknown("the balance did not change")
+    return Cost(before - after, "balance")
+
+
+# Named, since `5 RPM`, `30 days` and `1.5万` are no amounts of money.
+_CODES = "USD|EUR|GBP|CNY|RMB|JPY|KRW|HKD|TWD|SGD|MYR|INR|AUD|CAD|CHF|BRL|RUB|THB|IDR|VND|PHP|AED"
+_UNIT = (
+    rf"(?:US|HK|NT|S|A|C|NZ)?\$|[€£¥₩฿₫₹元圆圓円원]|港元|美元|日元|人民[币幣]|港[币幣]|令吉|RM|{_CODES}"
+    r"|[Cc]redits?|[Kk]redit|积分|積分|[点點]"
+)
+_NUMBER = (
+    rf"(?P<sign>[-+]?)(?P<before>{_UNIT})? ?(?P<sign2>[-+]?)"
+    r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,30})(?P<fraction>\.[0-9]{1,30})?"
+    rf" ?(?P<after>{_UNIT})?"
+)
+_LONE_GROUP = r"[0-9]{1,3},[0-9]{3}"
+_LARGEST_EXPONENT = 30  # a hostile 1e999999999 would be printed in full
+
+# The full-width forms of ASCII that Chinese and Japanese keyboards write, spaces that do not break
+# and the minus of a typesetter. Not NFKC: it would read 10² as 102.
+_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    0x3000: " ", 0x00A0: " ", 0x202F: " ", 0xFFE1: "£", 0xFFE5: "¥", 0xFFE6: "₩", 0x2212: "-",
+}  # fmt: skip
+
+
+class Number(NamedTuple):
+    """An amount.
+
+    Attributes:
+        sure: False for 1,234, which is 1234 in London and 1.234 in Berlin.
+        symbol: the unit that stands beside it: `$`, `元`, `credits`; "" without one.
+    """
+
+    value: Decimal
+    sure: bool = True
+    symbol: str = ""
+
+    @property
+    def currency(self) -> str | None:
+        """The ISO code that stands beside it."""
+        return self.symbol if re.fullmatch(_CODES, self.symbol) else None
+
+
+def number_in(value: Any) -> Number | None:
+    """The number that a JSON value is, or that a string holds: `"110.00"`, `"88.50元"`."""
+    if isinstance(value, str):
+        return _written(value.translate(_ASCII).strip())
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    fine = number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT
+    return Number(number) if fine or number == 0 else None
+
+
+def amount_in(value: Any) -> Decimal | None:
+    """A cost or price: a number, or a text of nothing else, as `2.5e-06`; not negative."""
+    try:
+        number = number_in(Decimal(value.strip()) if isinstance(value, str) else value)
+    except ArithmeticError:
+        return None
+    # 50 digits: written out, a text of a million would fill the memory.
+    fine = number is not None and number.value >= 0 and len(number.value.as_tuple().digits) <= 50
+    return number.value if number and fine else None
+
+
+def _written(text: str) -> Number | None:
+    match = re.fullmatch(_NUMBER, text)
+    if not match or (match["sign"] and match["sign2"]) or (match["sign2"] and not match["before"]):
+        return None
+    sign = match["sign"] or match["sign2"]
+    digits = sign + match["whole"].replace(",", "") + (match["fraction"] or "")
+    lone = re.fullmatch(_LONE_GROUP, match["whole"]) and not match["fraction"]
+    # `¥88.50 CNY` names its unit twice: the code says more.
+    units = [unit for unit in (match["after"], match["before"]) if unit]
+    code = next((unit for unit in units if re.fullmatch(_CODES, unit)), None)
+    return Number(Decimal(digits), not lone, code or next(iter(units), ""))

@@ -17,7 +17,7 @@ from ocx.api.answer import ending_of, fault_of, reason_of, unknown_reason
 from ocx.api.completion import fault_in
 from ocx.api.error_response import from_document, from_response, parse, reported
 from ocx.api.message import text_of
-from ocx.api.usage import token_count
+from ocx.api.types import token_count
 from ocx.batch.finished_rows import FinishedRow, id_key
 from ocx.batch.result import (
     EXIT_CODES,
@@ -31,7 +31,7 @@ from ocx.batch.result import (
 )
 from ocx.batch.row import Row
 from ocx.errors import IncompleteError, OcxError, ServerError, UsageError
-from ocx.jsontext import encoder
+from ocx.text import encoder
 
 _ANSWERS = ("data", "results", "output", "embeddings", "content")  # of other paths than chat
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ocx.api.types import estimated_tokens
 from ocx.api.urls import place_of
-from ocx.api.usage import estimated_tokens
 from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import DRAIN, RunLimits, Task

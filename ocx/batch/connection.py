@@ -19,8 +19,7 @@ from ocx.api.message import text_of
 from ocx.api.models import model_ids
 from ocx.api.pool import Pool
 from ocx.api.retry import backoff
-from ocx.api.types import Endpoint, Reply
-from ocx.api.usage import Cost, cost_in_answer
+from ocx.api.types import Cost, Endpoint, Reply, cost_in_answer
 from ocx.batch.batch_row import answer_fault
 from ocx.batch.control.failures import kind_of
 from ocx.batch.result import Answer, Failure, Outcome
@@ -28,8 +27,8 @@ from ocx.batch.row import CHAT_PATH, Row, check_expectation
 from ocx.chat.exchange import NOTHING, Trip, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
-from ocx.jsontext import map_texts
 from ocx.secret import mask_keys
+from ocx.text import map_texts
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema  # jsonschema, only for --schema

@@ -17,7 +17,7 @@ from ocx.chat.options import (
     check_output_name,
     check_report,
 )
-from ocx.cli.options import OptionGroup, Text, Texts, option
+from ocx.cli import OptionGroup, Text, Texts, option
 from ocx.decoding import STDIN, check_encoding
 from ocx.errors import UsageError
 

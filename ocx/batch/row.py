@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ocx.errors import InvalidAnswerError, UsageError
-from ocx.jsontext import encoder
+from ocx.text import encoder
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema

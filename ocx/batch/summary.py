@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.api.answer import ending_of, unknown_reason
-from ocx.api.usage import cached_tokens, reasoning_tokens, token_count
+from ocx.api.types import cached_tokens, reasoning_tokens, token_count
 from ocx.batch.batch_row import as_number
 from ocx.batch.control.settings import Stop
 from ocx.batch.finished_rows import FinishedRow

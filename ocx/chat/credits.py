@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.api.models import ModelPrice, model_facts
-from ocx.api.usage import (
+from ocx.api.types import (
     Cost,
     cached_tokens,
     cost_by_balance,

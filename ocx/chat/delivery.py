@@ -25,7 +25,7 @@ from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Client
-    from ocx.api.usage import Cost
+    from ocx.api.types import Cost
     from ocx.output.live_stderr import Spinner
 
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ocx.api.answer import Answer, ending_of, joined, streamed_answer, whole_answer
 from ocx.api.types import Delta, Reply
 from ocx.chat.options import AnswerChecks
-from ocx.chat.think import Thinking, without_think
+from ocx.chat.text_blocks import Thinking, without_think
 from ocx.errors import IncompleteError, InvalidAnswerError, OcxError, RejectedError
 from ocx.text import one_line
 
 if TYPE_CHECKING:
     from ocx.api import Client, Stream
-    from ocx.api.usage import Cost
+    from ocx.api.types import Cost
     from ocx.chat.credits import Credits
     from ocx.chat.schema import Schema
 
@@ -120,7 +120,7 @@ def check_answer(checks: AnswerChecks, schema: Schema | None, answer: Answer) ->
         return schema.check(answer.text)
     if not checks.extracts:
         return answer.text
-    from ocx.chat.extract import extract  # markdown-it, only for -x
+    from ocx.chat.text_blocks import extract
 
     return extract(answer.text, last=checks.extract_last)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ocx.decoding import read_file
 from ocx.errors import UsageError
-from ocx.jsontext import TooDeep, parse
+from ocx.text import TooDeep, parse
 
 Message = dict[str, Any]
 

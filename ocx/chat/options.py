@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ocx.cli.options import OptionGroup, Switch, Text, Texts, option
+from ocx.cli import OptionGroup, Switch, Text, Texts, option
 from ocx.decoding import STDIN
 from ocx.errors import UsageError
 

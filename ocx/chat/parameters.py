@@ -19,7 +19,7 @@ from typing import Any
 from ocx.config.values import composed
 from ocx.decoding import STDIN, read_file
 from ocx.errors import UsageError
-from ocx.jsontext import TooDeep, parse
+from ocx.text import TooDeep, parse
 
 _PLACE = r"\$(?:(?P<dollar>\$)|\{(?P<braced>[^{}\r\n]+)\}|(?P<word>[^\W\d][\w%s]*))"
 _ASCII = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

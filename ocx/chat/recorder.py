@@ -26,11 +26,10 @@ from ocx.history import store
 from ocx.history.call import Call, Message, Outcome
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
-from ocx.jsontext import compact
 from ocx.output.writers import report_file
 from ocx.runtime import Runtime
 from ocx.secret import mask_keys
-from ocx.text import counted, one_line
+from ocx.text import compact, counted, one_line
 from ocx.typography import cut
 
 _DIGITS = 19  # SQLite's numbers have no more

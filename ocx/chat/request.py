@@ -125,7 +125,7 @@ def prepare(run: Runtime, options: ChatOptions) -> Request:
     files = [read_file(name, run.read_stdin, encoding, flag=FLAG) for name in prompt.files]
     text = join([before, words, *files, stdin(announce=bool(prompt.words)) or ""])
     if prompt.edit:
-        from ocx.editor import edit_text, editor  # only for -e
+        from ocx.process import edit_text, editor  # only for -e
 
         text = edit_text(editor(run.terminal.env, terminal=run.terminal.can_ask()), text)
     content: Any = text

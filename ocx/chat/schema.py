@@ -18,11 +18,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ocx.chat.extract import only_block
 from ocx.chat.shorthand import from_shorthand
+from ocx.chat.text_blocks import only_block
 from ocx.decoding import decode
 from ocx.errors import InvalidAnswerError, UsageError, os_errors_as
-from ocx.jsontext import TooDeep, parse
+from ocx.text import TooDeep, parse
 
 try:
     from jsonschema import exceptions

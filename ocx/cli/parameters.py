@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 import typer
 
-from ocx.cli.options import Option
+from ocx.cli import Option
 from ocx.errors import OcxWarning, UsageError
 from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
-    from ocx.cli.options import OptionGroup
+    from ocx.cli import OptionGroup
 
 _PYTHON_SHOWS = warnings.showwarning
 _ENDPOINT, _OUTPUT, _NETWORK = "Endpoint and key", "Output", "Network"

@@ -177,7 +177,7 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.table:
-            from ocx.cli.guesses import command_hint  # only on the way to an error
+            from ocx.cli.argv import command_hint  # only on the way to an error
 
             message = f"no such command: {word_of_argv(args[0])}"
             raise UsageError(message, hint=command_hint(ctx.command_path, args, self.table))

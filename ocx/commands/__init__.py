@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ocx.cli.options import Option
+from ocx.cli import Option
 from ocx.errors import UsageError
 
 if TYPE_CHECKING:

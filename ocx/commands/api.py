@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
 from ocx.chat.parameters import parse_fields
-from ocx.cli.options import Option, Text, Texts, option
+from ocx.cli import Option, Text, Texts, option
 from ocx.commands import print_json
 from ocx.errors import UsageError, os_errors_as
-from ocx.jsontext import compact
 from ocx.keys.client import open_client
 from ocx.runtime import Runtime
+from ocx.text import compact
 
 if TYPE_CHECKING:
     from ocx.api import Reply

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
-from ocx.cli.options import Text, option
+from ocx.cli import Text, option
 from ocx.commands import chosen_format, waiting
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.call import DAY, SLACK, forecast

@@ -14,7 +14,7 @@ from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
 from ocx.batch.setup import make_setup
 from ocx.batch.verify import Verification
-from ocx.cli.options import Option, option
+from ocx.cli import Option, option
 from ocx.commands import print_json
 from ocx.output.writers import write_json_line
 from ocx.runtime import Runtime

@@ -40,7 +40,7 @@ def _chat(run: Runtime, options: ChatOptions, report: CallReport | None = None) 
         return
     interactive = terminal.stdin_tty and terminal.stdout_tty and not preview.dry_run
     if interactive and not options.has_prompt:
-        from ocx.session.session import session  # readline, only if a person types
+        from ocx.session import session  # readline, only if a person types
 
         session(run, prepare_settings(run, options.instructions, options.model), options)
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from ocx.cli.options import Option
+from ocx.cli import Option
 from ocx.commands import print_json, print_result
 from ocx.config.paths import cache_dir, config_file, credentials_file, env_name, if_known, state_dir
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
@@ -174,7 +174,7 @@ def edit(run: Runtime) -> None:
     The text is checked before it replaces the old one, and kept where it is refused.
     """
     from ocx.config.saving import edit_config
-    from ocx.editor import editor
+    from ocx.process import editor
 
     command = editor(run.terminal.env, terminal=run.terminal.can_ask())
     warnings = edit_config(run.terminal.env, command, lambda error: _edit_again(run, error))

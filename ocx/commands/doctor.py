@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ocx.cli.options import option
+from ocx import doctor as machine
+from ocx.cli import option
 from ocx.commands import print_json, waiting
-from ocx.doctor import machine
-from ocx.doctor.machine import Check, failed, ok, skipped, system, warning
+from ocx.doctor import Check, failed, ok, skipped, system, warning
 from ocx.errors import OcxError
 from ocx.output.screen_table import check_writer
 from ocx.runtime import Runtime

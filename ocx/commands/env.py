@@ -12,7 +12,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-from ocx.cli.options import Text, Texts, option
+from ocx.cli import Text, Texts, option
 from ocx.commands import chosen_format
 from ocx.config.paths import env_name
 from ocx.config.schema import DEFAULT_PROFILE, SETTINGS

@@ -8,7 +8,7 @@ from importlib.resources import as_file
 from importlib.resources.abc import Traversable
 from typing import Annotated
 
-from ocx.cli.options import Option, Texts, option
+from ocx.cli import Option, Texts, option
 from ocx.docs.viewer import environment, exit_codes, guide, page_text, shipped
 from ocx.errors import UsageError
 from ocx.process import ignoring_interrupts

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from ocx.cli.options import Option, OptionGroup, Text, Texts, option
+from ocx.cli import Option, OptionGroup, Text, Texts, option
 from ocx.commands import Yes, print_json
 from ocx.config.paths import state_dir
 from ocx.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ocx.cli.options import Option, option
+from ocx.cli import Option, option
 from ocx.commands import Yes, print_json, print_result
 from ocx.config.profiles import load, users_of
 from ocx.config.values import composed

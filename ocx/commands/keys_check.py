@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ocx.cli.options import Text, option
+from ocx.cli import Text, option
 from ocx.commands import print_json, print_result, waiting
 from ocx.commands.keys import KeyName
 from ocx.config.profiles import load, users_of

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.models import ModelFacts, model_facts, model_ids
-from ocx.cli.options import Text, option
+from ocx.cli import Text, option
 from ocx.commands import print_json, waiting
 from ocx.config.completion_cache import write_models
 from ocx.errors import RejectedError, UsageError

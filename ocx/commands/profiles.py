@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ocx.cli.options import Option
+from ocx.cli import Option
 from ocx.commands import Yes, print_result
 from ocx.config.paths import env_name
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocx.cli.options import OptionGroup, option
+from ocx.cli import OptionGroup, option
 from ocx.errors import UsageError
 from ocx.runtime import Runtime
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-from ocx.cli.options import Option, Text, option
+from ocx.cli import Option, Text, option
 from ocx.commands import Yes, print_json, print_result
 from ocx.config.paths import serve_database
 from ocx.errors import CreditsError, OcxError, UsageError
@@ -21,8 +21,7 @@ from ocx.output.writers import write_json_line
 from ocx.runtime import Runtime
 from ocx.secret import Secret
 from ocx.serve.app import ServeSettings
-from ocx.serve.audit import entries, problems, totals
-from ocx.serve.charge import credits_json, format_credits, parse_credits
+from ocx.serve.charge import credits_json, entries, format_credits, parse_credits, problems, totals
 from ocx.serve.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, Overdrawn, open_ledger
 from ocx.serve.store import Store, remove
 

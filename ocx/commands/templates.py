@@ -12,13 +12,13 @@ from ocx.chat.templates import (
     template_path,
     write_template,
 )
-from ocx.cli.options import Option
+from ocx.cli import Option
 from ocx.commands import Yes, print_json, print_result
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import templates_dir
-from ocx.editor import edit_text, editor
 from ocx.errors import ConfigError, OcxError
 from ocx.output.table import Column
+from ocx.process import edit_text, editor
 from ocx.runtime import Runtime
 from ocx.text import escape_control
 

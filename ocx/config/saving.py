@@ -16,10 +16,10 @@ from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import SANDBOX, SETTINGS
 from ocx.config.setting_path import SettingPath
 from ocx.config.settings import check_file
-from ocx.editor import run_editor
 from ocx.errors import ConfigError, OcxError, os_errors_as
 from ocx.files import atomic_write, locked, make_folder
 from ocx.owners import is_out_of_reach
+from ocx.process import run_editor
 from ocx.toml import TomlFile, changed, read_bytes
 
 Change = Callable[[ConfigFile, dict[str, Any]], None]

@@ -107,7 +107,7 @@ def as_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, (int, float)):
         return str(value)
-    from ocx.jsontext import compact  # only for lists and tables
+    from ocx.text import compact  # only for lists and tables
 
     return compact(value)
 

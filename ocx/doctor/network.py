@@ -17,7 +17,7 @@ from ocx.api.models import model_ids
 from ocx.api.types import ConnectionTrace, Probe
 from ocx.api.urls import origin
 from ocx.config.settings import Settings
-from ocx.doctor.machine import Check, failed, ok, skipped, warning
+from ocx.doctor import Check, failed, ok, skipped, warning
 from ocx.errors import AuthError, CreditsError, DeadlineError, NetworkError, OcxError, ServerError
 from ocx.keys.balance import keep_balance, read_balance
 from ocx.keys.lookup import endpoint

@@ -10,9 +10,9 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from ocx.api.usage import token_count
-from ocx.jsontext import map_texts
+from ocx.api.types import token_count
 from ocx.secret import Secret, mask_keys
+from ocx.text import map_texts
 
 Outcome = Literal["finished", "cancelled", "failed"]
 Message = dict[str, Any]
@@ -32,7 +32,7 @@ class Call:
         model: the id asked for.
         options: every field of the body but model, messages and stream.
         answer: all text that arrived, even if the answer broke off.
-        credits: as `ocx.api.usage` found them, None if unknown.
+        credits: as `ocx.api.types` found them, None if unknown.
         seconds: from sending to the end; `first_token_seconds` to the first text.
         outcome: `finished` if the answer came whole: only such calls are continued.
     """

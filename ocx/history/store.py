@@ -25,9 +25,9 @@ from ocx.history.database import (
     writing,
 )
 from ocx.history.filters import Filters
-from ocx.jsontext import compact, loads
 from ocx.owners import is_out_of_reach
 from ocx.secret import Secret
+from ocx.text import compact, loads
 
 FILE = "history.sqlite3"
 _KEPT_DAYS = 400  # a check every five minutes would otherwise fill the disk in the end

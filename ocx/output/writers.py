@@ -25,9 +25,8 @@ from ocx.files import (
     set_mode,
     sync,
 )
-from ocx.jsontext import compact
 from ocx.terminal import FdWriter, Terminal
-from ocx.text import CONTROL, escape_control, one_line
+from ocx.text import CONTROL, compact, escape_control, one_line
 
 
 class OutputFile:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from itertools import chain, cycle, islice
 from typing import Any
 
-from ocx.jsontext import compact, loads
 from ocx.serve.answer import AnswerSource, AnswerStream, Finish, Parts, Token, text_tokens
 from ocx.serve.openai_format import ApiError
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, smallest_instance
 from ocx.serve.tool_calls import ToolCall, call_tokens, plan, quoted
+from ocx.text import compact, loads
 
 _LOREM = (
     "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut"

@@ -1,4 +1,4 @@
-"""What a request costs, and its charge from the reservation to the end.
+"""What a request costs, its charge from the reservation to the end, and the audit of all of them.
 
 Money is whole micro-credits, a price is credits per million tokens: one token at a price of `p`
 costs `p` micro-credits.
@@ -6,16 +6,18 @@ costs `p` micro-credits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from ocx.api.usage import estimated_tokens
-from ocx.jsontext import compact
+from ocx.api.types import estimated_tokens
 from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn, Source
 from ocx.serve.openai_format import ApiError, Usage
 from ocx.serve.request import ChatRequest
+from ocx.sqlite import read_script
+from ocx.text import compact
 
 MICRO = 1_000_000
 MOST = 2**53
@@ -181,3 +183,50 @@ def prompt_bytes(body: Mapping[str, Any]) -> int:
     """UTF-8 bytes of all that an upstream counts: a token of any tokenizer has at least one."""
     read = {name: body[name] for name in _COUNTED if name in body}
     return len(compact(read).encode("utf-8", "surrogatepass"))
+
+
+def problems(db: sqlite3.Connection) -> list[str]:
+    """One line for each row that breaks a rule; empty if the ledger is sound."""
+    found = []
+    db.execute("BEGIN")
+    try:
+        for text in read_script(__package__, "audit.sql").split("-- rule: ")[1:]:
+            rule, _, query = text.partition("\n")
+            found += [f"{rule}: {', '.join(map(str, row))}" for row in db.execute(query)]
+        damage = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    finally:
+        db.execute("ROLLBACK")
+    return found + damage
+
+
+def totals(db: sqlite3.Connection) -> dict[str, Any]:
+    """Totals: micro-credits of all accounts, charges by state and by outcome."""
+    balance, held = db.execute(
+        "SELECT coalesce(sum(balance), 0), coalesce(sum(held), 0) FROM account"
+    ).fetchone()
+    states = dict(db.execute("SELECT state, count(*) FROM charge GROUP BY state"))
+    outcomes = dict(
+        db.execute("SELECT outcome, count(*) FROM charge WHERE outcome NOT NULL GROUP BY outcome")
+    )
+    return {"balance": balance, "held": held, "charges": states, "outcomes": outcomes}
+
+
+_ROWS = """
+SELECT l.seq, l.at AS time, a.name AS account, l.kind, l.amount, l.balance_after, c.id AS charge,
+  c.model, c.outcome, c.prompt_tokens, c.completion_tokens, c.source, c.shortfall, k.name AS key
+FROM ledger l JOIN account a ON a.id = l.account
+LEFT JOIN charge c ON c.id = l.charge LEFT JOIN key k ON k.id = c.key
+WHERE :account IS NULL OR a.name = :account ORDER BY l.seq
+"""
+_AMOUNTS = ("amount", "balance_after", "shortfall")
+
+
+def entries(db: sqlite3.Connection, account: str | None = None) -> Iterator[dict[str, Any]]:
+    """Every entry, oldest first; amounts in credits, times in seconds since the epoch."""
+    found = db.execute(_ROWS, {"account": account})
+    names = [column[0] for column in found.description]
+    for values in found:
+        row = dict(zip(names, values, strict=True))
+        for name in _AMOUNTS:
+            row[name] = None if row[name] is None else credits_json(row[name])
+        yield row

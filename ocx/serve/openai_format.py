@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from ocx.jsontext import compact
+from ocx.text import compact
 
 Logprobs = list[dict[str, Any]] | None
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ocx.jsontext import compact, parse
 from ocx.serve.openai_format import ApiError, refuse
+from ocx.text import compact, parse
 
 MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1

@@ -15,7 +15,7 @@ from functools import partial
 from math import ceil, floor
 from typing import Any
 
-from ocx.jsontext import compact
+from ocx.text import compact
 
 MOST_STEPS = 10_000
 MOST_ITEMS = 1000

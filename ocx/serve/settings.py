@@ -26,7 +26,7 @@ from ocx.api.types import Endpoint
 from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
 from ocx.secret import Secret
-from ocx.serve import faults, script
+from ocx.serve import faults, routing
 from ocx.serve.answer import AnswerSource
 from ocx.serve.app import ServeSettings
 from ocx.serve.builtin import Echo, parse_lorem
@@ -164,7 +164,7 @@ class _Reader:
                 upstream_model = file.text((*keys[:-1], "upstream_model"))
                 return Forward(rest, endpoint, upstream_model, allowed)
             if kind == "script":
-                return script.load(file.folder / rest)
+                return routing.load(file.folder / rest)
             if kind == "tape":
                 return TapePlayer(file.folder / rest)
             if kind == "cassette":

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.files import is_at, open_partial, sync
-from ocx.jsontext import loads, map_texts
 from ocx.owners import check_folder, keeps_owners
 from ocx.secret import Secret, mask_all, mask_keys
 from ocx.serve.openai_format import dump
+from ocx.text import loads, map_texts
 
 _SHOWN = 60
 _ANY_KEY = r"""(?:[!#-\[\]-~…]|\\["\\]){1,600}?"""

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ocx.jsontext import compact
 from ocx.serve.answer import CallToken, json_tokens
 from ocx.serve.openai_format import refuse
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, Work, smallest_instance
+from ocx.text import compact
 
 MOST_CALLS = 128
 MOST_TEXT = 100_000

@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
-from ocx.api.usage import cached_tokens, token_count
-from ocx.jsontext import compact, loads
+from ocx.api.types import cached_tokens, token_count
 from ocx.secret import Secret, StreamMask, mask_all, mask_keys
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
 from ocx.serve.openai_format import ApiError, Usage
+from ocx.text import compact, loads
 
 # What the client did wrong is told to the client; what we did wrong at the upstream, its refusing
 # our key or our empty account there, is a fault of this gateway.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.usage import number_in
+from ocx.api.types import number_in
 
 WIDE = {ord(char): ord(char) + 0xFEE0 for char in "0123456789.,-+"}
 BEFORE = ["", "$", "US$", "HK$", "€", "£", "¥", "￥", "RM", "RM ", "CNY ", "人民币", "₩ "]

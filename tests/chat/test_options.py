@@ -17,7 +17,7 @@ from ocx.chat.options import (
     PreviewOptions,
     PromptOptions,
 )
-from ocx.cli.options import OptionGroup
+from ocx.cli import OptionGroup
 from ocx.errors import UsageError
 
 GROUPS = (

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ocx.config.schema import SETTINGS
-from ocx.editor import editor
 from ocx.errors import ConfigError, DeclinedError, OcxError, UsageError
+from ocx.process import editor
 from tests.config.called import Caller
 from tests.support.program import Ocx
 

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from ocx.chat.options import AnswerChecks, ModelOptions, PromptOptions
-from ocx.cli.options import Option, OptionGroup, Switch, Texts
+from ocx.cli import Option, OptionGroup, Switch, Texts
 from ocx.cli.parameters import SHARED, with_options
 from ocx.cli.table import COMMANDS, build
 from ocx.errors import UsageError

@@ -31,7 +31,7 @@ from ocx.errors import OcxError
 from ocx.keys.credentials import load_keys
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
-from ocx.serve import script, settings, tape, tape_player
+from ocx.serve import routing, settings, tape, tape_player
 from tests.output.test_live import MARKDOWN
 from tests.support.drawn import SIZES, Watched, cut, whole
 from tests.support.emulator import trimmed
@@ -118,7 +118,7 @@ def _config(path: Path) -> None:
 
 
 def _tape(path: Path) -> None:
-    for read in (tape_player.TapePlayer, tape.load_tape, script.load):
+    for read in (tape_player.TapePlayer, tape.load_tape, routing.load):
         with contextlib.suppress(OcxError):
             read(path)
 

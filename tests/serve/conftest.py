@@ -17,8 +17,7 @@ from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.admission import RequestRecord, mint
 from ocx.serve.app import App, ServerConfig, ServeSettings
-from ocx.serve.audit import problems
-from ocx.serve.charge import MICRO
+from ocx.serve.charge import MICRO, problems
 from ocx.serve.forward import Upstream
 from ocx.serve.ledger import Account, Key, Ledger
 from ocx.serve.server import serving

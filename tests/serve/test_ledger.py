@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from ocx.serve.admission import digest
-from ocx.serve.audit import problems, totals
+from ocx.serve.charge import problems, totals
 from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn
 from ocx.serve.store import Store
 

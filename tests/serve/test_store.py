@@ -16,7 +16,7 @@ import pytest
 
 from ocx.errors import ConfigError, OcxError
 from ocx.serve import store
-from ocx.serve.audit import problems
+from ocx.serve.charge import problems
 from ocx.serve.ledger import Key, Ledger
 from ocx.serve.store import Store, WalSync, remove
 from tests.serve.conftest import Served, request, until

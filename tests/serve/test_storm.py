@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ocx.serve.audit import problems, totals
+from ocx.serve.charge import problems, totals
 from ocx.serve.ledger import Ledger
 from ocx.serve.store import Store
 from tests.serve.conftest import request

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.errors import ConfigError, OcxError
-from ocx.serve import script, settings
+from ocx.serve import routing, settings
 from ocx.serve.builtin import Echo
 from ocx.serve.charge import MICRO
 from ocx.serve.routing import BUILT_IN, Model, Router
@@ -65,7 +65,7 @@ def routed(serve: Callable[..., Served], target: Any, **given: Any) -> Served:
 def scripted(serve: Callable[..., Served], tmp_path: Path) -> Served:
     path = tmp_path / "answers.toml"
     path.write_text(SCRIPT)
-    return routed(serve, script.load(path))
+    return routed(serve, routing.load(path))
 
 
 def choice(served: Served, text: str, **given: Any) -> Any:
@@ -117,17 +117,17 @@ def test_a_wrong_script_is_refused_with_its_line(tmp_path: Path, text: str, comp
     path = tmp_path / "s.toml"
     path.write_text(text)
     with pytest.raises(ConfigError) as refused:
-        script.load(path)
+        routing.load(path)
     assert complaint in refused.value.message
     assert str(path) in refused.value.message
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
-        script.load(tmp_path / "none")
+        routing.load(tmp_path / "none")
     (tmp_path / "b").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="not UTF-8"):
-        script.load(tmp_path / "b")
+        routing.load(tmp_path / "b")
     with pytest.raises(ConfigError, match="cannot read the tape"):
         TapePlayer(tmp_path / "b")
     with pytest.raises(ConfigError, match="no tape at"):

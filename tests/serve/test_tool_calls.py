@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.errors import ConfigError
-from ocx.serve import script
+from ocx.serve import routing
 from ocx.serve.builtin import Echo
 from ocx.serve.request import read
 from ocx.serve.routing import BUILT_IN, Model, Router
@@ -252,7 +252,7 @@ calls = [{name = "add", arguments = {a = 1, b = 2}}, {name = "noop"}]
 
 def test_a_script_calls(serve: Callable[..., Served], tmp_path: Path) -> None:
     (tmp_path / "answers.toml").write_text(CALLING)
-    served = routed(serve, script.load(tmp_path / "answers.toml"))
+    served = routed(serve, routing.load(tmp_path / "answers.toml"))
     choice = served.ask("the sum", "scripted").json()["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] == "Let me add."
@@ -280,7 +280,7 @@ def test_a_wrong_call_is_named(tmp_path: Path, rule: str, complaint: str) -> Non
     path = tmp_path / "answers.toml"
     path.write_text(f"[[rule]]\n{rule}\n")
     with pytest.raises(ConfigError) as refused:
-        script.load(path)
+        routing.load(path)
     assert complaint in refused.value.message
 
 

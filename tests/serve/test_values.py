@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.secret import Secret
-from ocx.serve import admission, answer, charge, script
+from ocx.serve import admission, answer, charge, routing
 from ocx.serve.admission import Limiter, RateLimitState, RequestRecord
 from ocx.serve.answer import text_tokens
 from ocx.serve.charge import Price, count_prompt, count_tokens
@@ -274,7 +274,7 @@ def paced(serve: Callable[..., Served], tmp_path: Path) -> Served:
     path = tmp_path / "answers.toml"
     path.write_text('[[rule]]\nanswer = "槟城的天气 sangat panas。"\ntps = 10000\n', "utf-8")
     model = Model("scripted", "me", BUILT_IN[0].price, "x")
-    return serve(router=Router([*BUILT_IN, model], {"scripted": script.load(path)}))
+    return serve(router=Router([*BUILT_IN, model], {"scripted": routing.load(path)}))
 
 
 def test_a_pace_is_of_characters(paced: Served) -> None:

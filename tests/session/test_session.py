@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ocx.api import Client, Endpoint
-from ocx.api.usage import Cost
+from ocx.api.types import Cost
 from ocx.chat.credits import Credits
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import ChatOptions, CreditLimits
@@ -18,8 +18,8 @@ from ocx.chat.request import Request
 from ocx.config.settings import resolve
 from ocx.errors import BelowError, OcxError, UsageError
 from ocx.runtime import Runtime
+from ocx.session import HELP, Session
 from ocx.session.commands import Totals, completions, files, in_session, no_argument, one_of
-from ocx.session.session import HELP, Session
 from ocx.terminal import FdWriter as Stdout
 from ocx.terminal import RedactingStderr, Terminal
 from tests.support import answers
