@@ -7,7 +7,15 @@ import re
 import pytest
 
 from ocx import errors
-from ocx.errors import ERRORS, CannotRunError, NotFoundError, OcxError, exit_code_table
+from ocx.entry import _translated
+from ocx.errors import (
+    ERRORS,
+    CannotRunError,
+    NotFoundError,
+    OcxError,
+    OutputClosed,
+    exit_code_table,
+)
 
 FROZEN = {
     0: "ok", 1: "failure", 2: "usage", 3: "config", 4: "auth", 5: "credits", 6: "rate_limit",
@@ -77,3 +85,15 @@ def test_a_child_keeps_its_status() -> None:
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     drawn = re.findall(r"^(?:[├└]── )?(\w+) +(\d+)  (\w+)$", errors.__doc__ or "", re.MULTILINE)
     assert drawn == [(each.__name__, str(each.exit_code), each.name) for each in ERRORS]
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    assert isinstance(_translated(BrokenPipeError(32, "Broken pipe")), OutputClosed)
+
+
+def test_another_failed_write_names_stdout_or_the_file() -> None:
+    full = _translated(OSError(28, "No space left on device"))
+    assert str(full) == "cannot write to stdout: No space left on device"
+    missing = _translated(FileNotFoundError(2, "No such file", "x"))
+    assert isinstance(missing, OcxError)
+    assert str(missing) == "x: No such file"

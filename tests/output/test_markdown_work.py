@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
 import pytest
 
 from ocx.chat import text_blocks
@@ -9,7 +14,6 @@ from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
 from ocx.wrapping import wrapped
 from tests.support.sizes import some
-from tests.support.steps import steps
 
 SIZE = 4000
 LINES = {
@@ -26,6 +30,27 @@ LINES = {
     "nothing but marks": ("", "*_`[("),
     "a line that may be a rule": ("", "- - -"),
 }
+
+
+def steps(work: Callable[[], object]) -> int:
+    """How many lines of Python run in `work` and all that it calls; a turn of a loop is one.
+
+    They are counted, since a clock would depend on the machine.
+    """
+    count = 0
+
+    def trace(_frame: FrameType, event: str, _arg: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
 
 
 def drawn(start: str, text: str, size: int, piece: int) -> None:

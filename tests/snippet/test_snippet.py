@@ -1,5 +1,8 @@
+"""The printed programs as texts; those of the official SDKs are run by tests/serve/test_sdk.py."""
+
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -71,3 +74,62 @@ def test_every_program_reads_the_key_from_the_environment(language: str, streams
 def test_unknown_language() -> None:
     with pytest.raises(UsageError, match="curl, powershell, python, node"):
         snippet("ruby", SnippetRequest(URL, {}))
+
+
+BODY = {
+    "model": "deepseek-chat",
+    "messages": [{"role": "user", "content": "Hello!"}],
+    "stream": False,
+}
+
+
+def arguments(program: str, function: str) -> dict[str, Any]:
+    """The literal keyword arguments of the one call of `function` in a Python program."""
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(program))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(function)
+    ]
+    given = {word.arg: word.value for word in call.keywords}
+    given.pop("api_key", None)
+    return {str(name): ast.literal_eval(value) for name, value in given.items()}
+
+
+def test_python_reads_as_the_provider_writes_it() -> None:
+    program = snippet("openai-python", SnippetRequest(URL, BODY))
+    assert program.startswith("import os\n\nfrom openai import OpenAI\n\nclient = OpenAI(\n")
+    assert 'api_key=os.environ["OPENCODEX_API_KEY"],' in program
+    assert arguments(program, "OpenAI") == {"base_url": "https://opencodex.hk/api/v1"}
+    assert arguments(program, "create") == BODY
+
+
+def test_node_reads_as_the_provider_writes_it() -> None:
+    program = snippet("openai-node", SnippetRequest(URL, BODY))
+    assert 'import OpenAI from "openai";' in program
+    assert "apiKey: process.env.OPENCODEX_API_KEY," in program
+    assert 'baseURL: "https://opencodex.hk/api/v1",' in program
+    begin, end = "completions.create(", ");\nconst message"
+    assert json.loads(program[program.index(begin) + len(begin) : program.index(end)]) == BODY
+
+
+@given(st.dictionaries(st.text(min_size=1), VALUES, max_size=3))
+def test_fields_the_sdk_has_no_argument_for_go_in_extra_body(extra: dict[str, Any]) -> None:
+    given = arguments(snippet("openai-python", SnippetRequest(URL, {**extra, **BODY})), "create")
+    assert {**given.pop("extra_body", {}), **given} == {**extra, **BODY}
+
+
+def test_numbers_that_javascript_would_round_are_sent_as_text() -> None:
+    program = snippet("openai-node", SnippetRequest(URL, {**BODY, "seed": 2**60}))
+    assert 'create(JSON.parse("' in program
+    assert str(2**60) in program
+
+
+@pytest.mark.parametrize("language", ["openai-python", "openai-node"])
+def test_headers_and_no_key(language: str) -> None:
+    call = SnippetRequest(
+        "http://localhost:1/v1/chat/completions", BODY, {"X-Team": "a'b"}, with_key=False
+    )
+    program = snippet(language, call)
+    assert "OPENCODEX_API_KEY" not in program
+    assert '"none"' in program
+    assert "X-Team" in program
