@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from ocx.batch.result import OK
+from ocx.batch.result import OK, Result
 from ocx.batch.row import BadRow, Row, hash_request
 from ocx.errors import ERRORS
 
@@ -46,6 +47,9 @@ class IdTable:
         slot = self._slot(key)
         return self._values[slot] if self._keys[slot] else None
 
+    def items(self) -> Iterator[tuple[int, int]]:
+        return ((key, value) for key, value in zip(self._keys, self._values, strict=True) if key)
+
     def set(self, key: int, value: int) -> None:
         slot = self._slot(key)
         if not self._keys[slot]:
@@ -70,13 +74,12 @@ class IdTable:
         self._mask = capacity - 1
 
     def _grow(self) -> None:
-        keys, values = self._keys, self._values
-        self._allocate(2 * len(keys))
-        for key, value in zip(keys, values, strict=True):
-            if key:
-                slot = self._slot(key)
-                self._keys[slot] = key
-                self._values[slot] = value
+        items = self.items()  # of the arrays that are left
+        self._allocate(2 * len(self._keys))
+        for key, value in items:
+            slot = self._slot(key)
+            self._keys[slot] = key
+            self._values[slot] = value
 
 
 class FinishedRow(NamedTuple):
@@ -119,7 +122,7 @@ class FinishedRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, row: FinishedRow, start: int = 0) -> None:
+    def add(self, row: FinishedRow | Result, start: int = 0) -> None:
         """A row that starts there in its file."""
         key = id_key(row.id)
         old = self._rows.get(key)
@@ -153,11 +156,6 @@ class FinishedRows:
     def move(self, key: int, start: int) -> None:
         """The only row of an id starts there now."""
         self._starts.set(key, start)
-
-    def start_of(self, key: int) -> int | None:
-        """Where the row starts that counts."""
-        first = self._starts.get(key)
-        return None if first is None else self.replaced.get(first, first)
 
     def decide(self, row: Row | BadRow, base_url: str, retry: Retry) -> Decision:
         """Whether a row is sent. `changed`: it was answered, but for another request."""

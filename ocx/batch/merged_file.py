@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ocx.batch.batch_row import data_of, kept_row
-from ocx.batch.finished_rows import IdTable, id_key
+from ocx.batch.finished_rows import IdTable
 from ocx.batch.result import Answer, Failure, Result
 from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import ReadBack
-from ocx.batch.store import EndedRow, JournaledOutput, file_beside, finished_row
+from ocx.batch.store import BatchFile, EndedRow, RowOutput, file_beside
 from ocx.errors import ERRORS, ServerError, UsageError
 
 _CLASSES = {error.name: error for error in ERRORS}
@@ -32,27 +32,38 @@ class Adoption:
     sha256: Callable[[Row], str]
 
 
-class KeptRows(JournaledOutput):
-    """What such outputs have in common.
+class MergedFile(BatchFile):
+    """Rows of the input with their answers, in its order; the journal has them all.
+
+    A run that goes on with earlier ones writes them anew beside the output, and puts that in its
+    place at the end.
 
     Args:
         adoption: None for an input that can be read once.
     """
 
-    _indexed = True
-
     def __init__(self, *args: Any, adoption: Adoption | None = None, **options: Any) -> None:
         self._adoption = adoption
-        self._rows = self._adopted_rows = 0
         super().__init__(*args, **options)
 
-    def _kept_at(self, key: int) -> int | None:
-        return self.finished.start_of(key)
+    def finish(self, *, whole: bool, complete: bool) -> None:  # noqa: ARG002
+        if self._changed and self._target is not self._file:
+            self._write_held()  # not in the input, or not yet reached
+            self._file.replace_by(self._target)
+        self._complete = complete
 
-    def _holds_rows(self) -> bool:
-        return self._rows > self._adopted_rows
+    def _open(self, path: Path, *, resume: bool) -> None:
+        self._file = self._target = self._open_file(path, resume=resume)
+        self._take_up_all(self._file.size, resume=resume)
+        self._changed = not self._is_intact()
+        if self._indexed:
+            self._target = self._stack.enter_context(file_beside(self._file))
+        else:
+            self._file.truncate(0)
+        if header := self._form.header():
+            self._target.append(header)
 
-    def _take_up(self, output_size: int, *, resume: bool) -> None:
+    def _take_up_all(self, output_size: int, *, resume: bool) -> None:
         journal = self._open_journal(output_size, resume=resume)
         # A journal that was begun after the output is of use once it has adopted all of that.
         if output_size and journal.base and not journal.adopted:
@@ -62,23 +73,26 @@ class KeptRows(JournaledOutput):
             except BaseException:
                 journal.path.unlink(missing_ok=True)
                 raise
-        adopted = journal.is_new and journal.adopted
-        for start, row in self._rows_of_journal():
-            self._rows += 1
-            self._adopted_rows += adopted
-            self.finished.add(row, start)
-            self._remember(row, start, in_journal=True)
-            self.maybe_paid += row.unanswered
+        if journal.is_new and journal.adopted:
+            self._adopted_to = journal.size
+        self._take_up()
+        self._indexed = len(self.finished) > 0
 
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
+        self._changed = True
         whole = self._answers is not None
         start = self._journal.append(kept_row(result, row.data, whole=whole))
-        self._rows += 1
         self._answered(row.key)
-        if whole:
-            self._remember(finished_row(result), start, in_journal=True)
+        self._remember(result, start, in_journal=True)
         if self._indexed:
-            self.finished.add(finished_row(result), start)
+            self._hold(row.key, result, start)
+
+    def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
+        for key, data, _, place in rows:
+            self._target.append(data or data_of(self._journal.line_at(place)))
+            if self._held.get(key):
+                self._held.set(key, 0)
+        return RowOutput._write(self, rows)
 
     def _adopt(self) -> None:
         """Make the journal from an output that is in the order of its input.
@@ -126,52 +140,13 @@ class KeptRows(JournaledOutput):
             hint="--resume goes on with the output of an earlier run; use another -o",
         )
 
-
-class MergedFile(KeptRows):
-    """Rows of the input with their answers, in its order.
-
-    A run that goes on with earlier ones writes them anew beside the output, and puts that in its
-    place at the end.
-    """
-
-    def finish(self, *, whole: bool, complete: bool) -> None:  # noqa: ARG002
-        if self._changed and self._target is not self._file:
-            for start, row in self._rows_of_journal():  # not in the input, or not yet reached
-                if self.finished.start_of(id_key(row.id)) == start:
-                    self._target.append(data_of(self._journal.line_at(start)))
-            self._file.replace_by(self._target)
-        self._complete = complete
-
-    def _open(self, path: Path, *, resume: bool) -> None:
-        self._file = self._target = self._open_file(path, resume=resume)
-        self._take_up(self._file.size, resume=resume)
-        self._indexed = self._rows > 0
-        self._changed = not self._is_intact()
-        if self._indexed:
-            self._target = self._stack.enter_context(file_beside(self._file))
-        else:
-            self._file.truncate(0)
-        if header := self._form.header():
-            self._target.append(header)
-
-    def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:
-        self._changed = True
-        super()._keep(row, result, waits=waits)
-
-    def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
-        for key, data, _, place in rows:
-            self._target.append(data or data_of(self._journal.line_at(place)))
-            if self._indexed:
-                self.finished.move(key, 0)
-        return super()._write(rows)
-
     def _is_intact(self) -> bool:
         """Whether the output has all rows of the journal. Raises UsageError if it has others."""
-        known, longest = IdTable(), 0
+        known, count, longest = IdTable(), 0, 0
         for _, line in self._journal.rows():
             data = data_of(line)
             known.set(_content_key(data), 1)
-            longest = max(longest, len(data))
+            count, longest = count + 1, max(longest, len(data))
         found, rest, header = 0, b"", self._form.header()
         with self.path.open("rb") as file:
             begin = file.read(len(header))
@@ -188,7 +163,7 @@ class MergedFile(KeptRows):
                 f"{self.path} was changed since its last run, so it cannot be resumed",
                 hint="use another -o; nothing was changed",
             )
-        return not rest and begin == header and found == self._rows == len(self.finished)
+        return not rest and begin == header and found == count == len(self.finished)
 
 
 def _content_key(data: bytes) -> int:

@@ -18,7 +18,7 @@ from ocx.batch.parquet import SUFFIX, AnswerColumn, ParquetFile
 from ocx.batch.result import Result
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.batch.shards import Shard, output_name
-from ocx.batch.store import BatchFile, EndedRow, RowOutput, finished_row, not_empty
+from ocx.batch.store import BatchFile, EndedRow, RowOutput, not_empty
 from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import UsageError
 from ocx.output.writers import Sink, escaped_json, is_device_name, open_output_file
@@ -57,7 +57,7 @@ class PrintedRows(RowOutput):
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
         if self._kept is not None:
             start = self._kept.append(kept_row(result, b"", whole=True))
-            self._remember(finished_row(result), start, in_journal=True)
+            self._remember(result, start, in_journal=True)
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         if data := b"".join([row.data for row in rows]):

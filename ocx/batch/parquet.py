@@ -13,12 +13,12 @@ from typing import IO, Any
 
 from ocx.batch.batch_row import data_of
 from ocx.batch.finished_rows import id_key
-from ocx.batch.merged_file import KeptRows
+from ocx.batch.merged_file import MergedFile
 from ocx.batch.records import Record
 from ocx.batch.result import Result
 from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import ReadBack, RowFormat, error_words
-from ocx.batch.store import not_empty
+from ocx.batch.store import EndedRow, RowOutput, not_empty
 from ocx.errors import OcxError, UsageError
 
 SUFFIX = ".parquet"
@@ -39,7 +39,7 @@ def read_parquet(stream: IO[bytes]) -> Iterator[Record]:
         raise UsageError(f"the Parquet file cannot be read: {error}") from None
 
 
-class ParquetFile(KeptRows):
+class ParquetFile(MergedFile):
     """A Parquet file with its answers as a column, which is written when all of them are there."""
 
     _form: AnswerColumn
@@ -56,9 +56,13 @@ class ParquetFile(KeptRows):
 
     def _open(self, path: Path, *, resume: bool) -> None:
         size = path.stat().st_size if path.is_file() else 0
-        self._take_up(size, resume=True)
-        if (size or self._rows) and not resume:
+        self._take_up_all(size, resume=True)
+        if (size or self._indexed) and not resume:
             raise not_empty(path)
+        self._indexed = True
+
+    def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
+        return RowOutput._write(self, rows)
 
     def _write_all(self, rows: Iterator[Row | BadRow]) -> None:
         """Write these rows of the source, in its order; their lines count its rows from 1."""
@@ -89,7 +93,7 @@ class ParquetFile(KeptRows):
             temporary.unlink(missing_ok=True)
 
     def _answer_of(self, row: Row | BadRow) -> Sequence[str | None]:
-        start = self.finished.start_of(id_key(row.id))
+        start = self._held.get(id_key(row.id))
         if start is None:
             return (None, None)
         answer: Sequence[str | None] = json.loads(data_of(self._journal.line_at(start)))

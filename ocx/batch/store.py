@@ -11,7 +11,7 @@ from typing import NamedTuple, Self, TypeVar
 from ocx.batch.batch_row import answer_in, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, FinishedRows, IdTable, id_key
 from ocx.batch.journal import AppendFile, Journal
-from ocx.batch.result import Answer, Result
+from ocx.batch.result import OK, Answer, Result
 from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import RowFormat
 from ocx.batch.waiting import ReorderBuffer
@@ -111,21 +111,21 @@ class RowOutput:
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         return [row.result for row in rows if row.result is not None]
 
-    def _remember(self, row: FinishedRow, start: int, *, in_journal: bool) -> None:
-        if self._answers is not None and row.good and row.sha256:
+    def _remember(self, row: FinishedRow | Result, start: int, *, in_journal: bool) -> None:
+        if self._answers is not None and row.kind == OK and row.sha256:
             self._answers.set(id_key(row.sha256), 2 * start + in_journal)
 
 
-class JournaledOutput(RowOutput):
+class BatchFile(RowOutput):
     """A file that can be gone on with, whatever ended the run; a context manager.
+
+    Its rows tell their ids; the journal has only those that wait for an earlier one.
 
     Args:
         resume: go on with what is there; else a file with content is refused.
 
     Raises: UsageError, OcxError.
     """
-
-    _journal: Journal
 
     def __init__(
         self,
@@ -139,6 +139,9 @@ class JournaledOutput(RowOutput):
         super().__init__(form, buffer, dedup=dedup)
         self.path = Path(os.path.realpath(path))
         self._complete = False
+        self._held = IdTable()  # where the journal has a row that the output has not, 0 if nowhere
+        self._indexed = False  # what is written is entered in `finished`, too
+        self._adopted_to = 0  # the journal's rows before stand in the output as they came
         self._stack = ExitStack()
         try:
             self._open(path, resume=resume)
@@ -158,13 +161,21 @@ class JournaledOutput(RowOutput):
 
     def skip(self, row: Row | BadRow) -> None:
         key = id_key(row.id)
-        start = self._kept_at(key)
+        start = self._held.get(key)
         if start and self._buffer is not None:
             self._buffer.expect(row.line)
             self._write(self._buffer.put(row.line, EndedRow(key, start=start)))
 
     def rest(self) -> Sequence[Result]:
         return ()
+
+    def finish(self, *, whole: bool, complete: bool) -> None:
+        if whole:
+            self._write_held()  # they are not in the input any more
+        if whole and self.finished.repeated:
+            self._compact()
+            self.unanswered.clear()
+        self._complete = complete
 
     def note_sent(self, key: int) -> None:
         self._journal.note_sent(key)
@@ -176,68 +187,15 @@ class JournaledOutput(RowOutput):
         """Save everything and let go of the locks."""
         with self._stack:
             self.sync()
-            needed = self._journal.in_flight or self.unanswered or self._holds_rows()
-            if self._complete or not needed:
-                self._journal.path.unlink(missing_ok=True)
+            journal = self._journal
+            holds_rows = any(start >= self._adopted_to for start, _ in journal.rows())
+            if self._complete or not (journal.in_flight or self.unanswered or holds_rows):
+                journal.path.unlink(missing_ok=True)
 
     def _open(self, path: Path, *, resume: bool) -> None:
         """Open the files, and take up what is there."""
-        raise NotImplementedError
-
-    def _kept_at(self, key: int) -> int | None:
-        """Where the journal has a row that is still to be written."""
-        raise NotImplementedError
-
-    def _holds_rows(self) -> bool:
-        """Whether the journal has rows that the output has not, or not as they came."""
-        raise NotImplementedError
-
-    def _open_file(self, path: Path, *, resume: bool) -> AppendFile:
-        file = self._stack.enter_context(AppendFile(path))
-        if file.size and not resume:
-            raise not_empty(path)
-        self._files.append(file)
-        return file
-
-    def _open_journal(self, output_size: int, *, resume: bool) -> Journal:
-        journal = self._journal = Journal(journal_path(self.path), output_size)
-        self._files.append(self._stack.enter_context(journal))
-        if not resume and not journal.is_new:
-            for _ in self._rows_of_journal():
-                pass
-            journal.begin_anew(output_size)
-        return journal
-
-    def _rows_of_journal(self) -> Iterator[tuple[int, FinishedRow]]:
-        """Each with where it starts; that it was sent is explained then."""
-        for start, line in self._journal.rows():
-            try:
-                row = read_row(line)
-            except (ValueError, RecursionError):
-                raise self._journal.unreadable() from None
-            self._journal.answered_before(id_key(row.id))
-            yield start, row
-
-    def _answered(self, key: int) -> None:
-        self._journal.in_flight.discard(key)
-        self.unanswered.pop(key, None)
-
-
-class BatchFile(JournaledOutput):
-    """Rows that tell their id; the journal has only those that wait for an earlier one."""
-
-    def finish(self, *, whole: bool, complete: bool) -> None:
-        if whole:
-            self._write_waiting()  # they are not in the input any more
-        if whole and self.finished.repeated:
-            self._compact()
-            self.unanswered.clear()
-        self._complete = complete
-
-    def _open(self, path: Path, *, resume: bool) -> None:
         self._file = self._open_file(path, resume=resume)
         journal = self._open_journal(self._file.size, resume=resume)
-        self._waiting: dict[int, int] = {}  # where the journal has rows that the output has not
         rows_end = 0
         for start, end, row in read_output(self._file.path):
             rows_end = end
@@ -250,55 +208,87 @@ class BatchFile(JournaledOutput):
             self._file.truncate(rows_end)
         elif rows_end and self._file.line_at(rows_end - 1) != b"\n":
             self._file.append(b"\n")
-        for start, row in self._rows_of_journal():
-            self._take_up(start, row)
-        self._resumed = len(self.finished) > 0
+        self._take_up()
+        self._indexed = len(self.finished) > 0
         if self._buffer is None:
-            self._write_waiting()
+            self._write_held()
 
-    def _take_up(self, start: int, row: FinishedRow) -> None:
-        """A row that waited for an earlier one, and maybe was written since."""
-        key = id_key(row.id)
-        if self.finished.is_good(key):
-            return
-        if self.finished.get(row.id) is None or key in self._waiting:
-            self.finished.forget(key)
-            self.finished.add(row)
-            self._waiting[key] = start
-            self._remember(row, start, in_journal=True)
-        elif row.good:  # the failure is in the output, and so has the row's place
-            self.finished.add(row, self._file.append(self._journal.line_at(start)))
+    def _open_file(self, path: Path, *, resume: bool) -> AppendFile:
+        file = self._stack.enter_context(AppendFile(path))
+        if file.size and not resume:
+            raise not_empty(path)
+        self._files.append(file)
+        return file
 
-    def _kept_at(self, key: int) -> int | None:
-        return self._waiting.get(key)
+    def _open_journal(self, output_size: int, *, resume: bool) -> Journal:
+        journal = self._journal = Journal(journal_path(self.path), output_size)
+        self._files.append(self._stack.enter_context(journal))
+        if not resume and not journal.is_new:
+            for _, row in self._rows_of_journal():
+                journal.answered_before(id_key(row.id))
+            journal.begin_anew(output_size)
+        return journal
 
-    def _holds_rows(self) -> bool:
-        return bool(self._waiting)
+    def _rows_of_journal(self) -> Iterator[tuple[int, FinishedRow]]:
+        """Each with where it starts."""
+        for start, line in self._journal.rows():
+            try:
+                row = read_row(line)
+            except (ValueError, RecursionError):
+                raise self._journal.unreadable() from None
+            yield start, row
+
+    def _take_up(self) -> None:
+        """Take up the rows of the journal, which maybe were written since."""
+        for start, row in self._rows_of_journal():
+            key = id_key(row.id)
+            self._journal.answered_before(key)
+            if self.finished.is_good(key):
+                continue
+            if self.finished.get(row.id) is None or self._held.get(key):
+                self._hold(key, row, start)
+                self._remember(row, start, in_journal=True)
+            elif row.good:  # the failure is in the output, and so has the row's place
+                self.finished.add(row, self._file.append(self._journal.line_at(start)))
+
+    def _hold(self, key: int, row: FinishedRow | Result, start: int) -> None:
+        """The journal has a row there, in the place of one that it had."""
+        self.finished.forget(key)
+        self.finished.add(row)
+        self._held.set(key, start)
+
+    def _write_held(self) -> None:
+        """Write what the journal alone has, in the order in which it came."""
+        for start, key in sorted((start, key) for key, start in self._held.items() if start):
+            self._write([EndedRow(key, start=start)])
 
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:
-        if self._waiting.pop(row.key, None) is not None:  # a failure that was sent again
+        if self._held.get(row.key):  # a failure that was sent again
+            self._held.set(row.key, 0)
             self.finished.forget(row.key)
         if waits:
-            start = self._waiting[row.key] = self._journal.append(row.data)
+            start = self._journal.append(row.data)
+            self._held.set(row.key, start)
             self._answered(row.key)
-            self._remember(finished_row(result), start, in_journal=True)
+            self._remember(result, start, in_journal=True)
+
+    def _answered(self, key: int) -> None:
+        self._journal.in_flight.discard(key)
+        self.unanswered.pop(key, None)
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         for key, data, result, place in rows:
             start = self._file.append(data or self._journal.line_at(place))
-            self._waiting.pop(key, None)
+            if self._held.get(key):
+                self._held.set(key, 0)
             self._answered(key)
             if result is None:
                 self.finished.move(key, start)
                 continue
-            if self._answers is not None:
-                self._remember(finished_row(result), start, in_journal=False)
-            if self._resumed:
-                self.finished.add(finished_row(result), start)
+            self._remember(result, start, in_journal=False)
+            if self._indexed:
+                self.finished.add(result, start)
         return super()._write(rows)
-
-    def _write_waiting(self) -> None:
-        self._write([EndedRow(key, start=start) for key, start in self._waiting.items()])
 
     def _compact(self) -> None:
         """One row an id: the one that counts stands where the first of its id stood."""
@@ -323,7 +313,3 @@ def file_beside(file: AppendFile) -> Iterator[AppendFile]:
 
 def not_empty(path: Path) -> UsageError:
     return UsageError(f"{path} is not empty", hint="--resume goes on with it, or use another -o")
-
-
-def finished_row(result: Result) -> FinishedRow:
-    return FinishedRow(result.id, result.kind, result.sha256, result.rerun_helps)

@@ -20,7 +20,7 @@ from ocx.batch.merged_file import Adoption, MergedFile
 from ocx.batch.result import Answer, Outcome
 from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import BatchRows, RowFormat
-from ocx.batch.store import BatchFile, EndedRow, JournaledOutput
+from ocx.batch.store import BatchFile, EndedRow
 from ocx.batch.waiting import ReorderBuffer
 
 URL = "https://host.test/v1"
@@ -128,7 +128,7 @@ def opened(
     resume: bool = False,
     dedup: bool = False,
     adoption: Adoption | None = None,
-) -> JournaledOutput:
+) -> BatchFile:
     buffer: ReorderBuffer[EndedRow] | None = ReorderBuffer(64) if ordered else None
     if form.tells_ids:
         return BatchFile(path, form, buffer, resume=resume, dedup=dedup)
