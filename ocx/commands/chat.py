@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
@@ -44,6 +45,10 @@ def _chat(run: Runtime, options: ChatOptions, report: CallReport | None = None) 
 
         session(run, prepare_settings(run, options.instructions, options.model), options)
         return
+    if preview.snippet == "curl" and output.stream is None:
+        # curl prints what comes as it is, and nobody reads the events of a stream.
+        output = replace(output, stream=False)
+        options = replace(options, output=output)
     request = prepare(run, options)
     # The tokens of a stream that is kept could not be known otherwise.
     kept = options.conversation.kept(run, request.settings)

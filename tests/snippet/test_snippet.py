@@ -19,6 +19,7 @@ from ocx.snippet import (
     literal,
     snippet,
 )
+from tests.support.program import Ocx
 from tests.support.sizes import examples
 
 URL = "https://opencodex.hk/api/v1/chat/completions"
@@ -133,3 +134,15 @@ def test_headers_and_no_key(language: str) -> None:
     assert "OPENCODEX_API_KEY" not in program
     assert '"none"' in program
     assert "X-Team" in program
+
+
+def test_curl_asks_for_the_answer_whole_unless_a_stream_is_wanted(ocx: Ocx) -> None:
+    """It prints what comes, and a person cannot read the events of a stream."""
+    ask = ("chat", "hi", "--snippet")
+    whole = ocx(*ask, "curl", "--log").has(0).text
+    assert "stream" not in whole
+    assert "jq -r '.choices[0].message.content'" in whole
+    streamed = ocx(*ask, "curl", "--stream").has(0).text
+    assert '"stream": true' in streamed
+    assert "jq" not in streamed
+    assert "'stream': True" in ocx(*ask, "python").has(0).text
