@@ -24,9 +24,9 @@ from ocx.typography import cells
 _CALLS = (
     Column("ID", "accent", right=True),
     Column("WHEN", "dim", whole=True, optional=1),
-    Column("MODEL", optional=3),
-    Column("PROFILE", optional=4),
-    Column("CONV", optional=2),
+    Column("MODEL", short=True, optional=3),
+    Column("PROFILE", short=True, optional=4),
+    Column("CONV", short=True, optional=2),
     Column("TOKENS", right=True, optional=6),
     Column("CREDITS", right=True, optional=5),
     Column("OUTCOME", "bad", whole=True),

@@ -50,7 +50,7 @@ class Table:
     def _write(self, row: list[Cell]) -> None:
         texts = [
             [shortened(one_line(cell.text), width)]
-            if column.cut
+            if column.cut or column.short
             else wrapped(one_line(cell.text), width)
             for cell, column, width in zip(row, self._columns, self.widths, strict=True)
         ]

@@ -22,7 +22,9 @@ class Column(NamedTuple):
 
     Attributes:
         right: it holds numbers.
-        cut: a long text is shortened with `…`; in other columns it continues on the next line.
+        cut: a long text is shortened with `…`, and gives way first.
+        short: a long text is shortened, too, but gives way after those; in columns that are
+            neither it continues on the next line.
         whole: it is always as wide as its widest text; None: so it is if it holds numbers.
         optional: left out where the screen is too narrow for all, the highest first; 0 is never.
     """
@@ -31,6 +33,7 @@ class Column(NamedTuple):
     style: Style = "plain"
     right: bool = False
     cut: bool = False
+    short: bool = False
     whole: bool | None = None
     optional: int = 0
 

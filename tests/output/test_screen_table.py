@@ -46,6 +46,13 @@ def test_a_column_is_as_wide_as_its_widest_text() -> None:
     assert lines == ["10  gpt", " 9  世界世界"]
 
 
+def test_a_short_one_ends_in_an_ellipsis_but_gives_way_after_what_is_cut() -> None:
+    rows = [("a-rather-long-name-of-a-model", "w" * 60)]
+    columns = [Column("", short=True), Column("", cut=True)]
+    assert table(columns, rows, 50)[0] == [29, 19]
+    assert table(columns, rows, 30)[1] == [f"a-rather-lo…  {'w' * 15}…"]
+
+
 def test_what_may_be_cut_gives_way_first() -> None:
     rows = [("a-rather-long-name-of-a-model", "w" * 60)]
     columns = [Column(""), Column("", cut=True)]
