@@ -260,8 +260,14 @@ def use_where_none(run: Runtime, settings: Settings, key: StoredKey) -> list[str
     if used:
         run.note(f"profile {settings.profile} uses it from now on")
         _note_variables(run)
-    else:
+    elif own:
         run.note(f"`ocx keys use {key.name} -P PROFILE` makes a profile use it")
+    else:
+        run.note(f"it goes only to {settings.base_url}, and profile {settings.profile} does not")
+        run.note(
+            f"for a profile that does: `ocx -P NAME config set base_url URL`, then "
+            f"`ocx -P NAME keys use {key.name}`"
+        )
     return used
 
 

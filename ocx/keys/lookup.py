@@ -253,7 +253,8 @@ def _stored(settings: Settings, name: str, env: Env) -> FoundKey:
         raise AuthError(
             f"the key {name} was stored for {stored.base_url}, and profile {settings.profile} goes"
             f" to {settings.base_url}",
-            hint=f"for one of its own: `{keys} add NAME`, then `{keys} use NAME`",
+            hint=f"`ocx -P {settings.profile} config set base_url URL` if the first is meant; "
+            f"else a key of its own: `{keys} add NAME`, then `{keys} use NAME`",
         )
     return FoundKey(stored.secret, f"key {name}")
 
@@ -267,8 +268,9 @@ def _missing_hint(settings: Settings, env: Env) -> str:
         settings.key_name or settings.api_key_command
     ):
         return (
-            f"the key of profile {settings.profile} goes only to {settings.profile_base_url}; "
-            "use --key-file, OCX_API_KEY, or a profile for this endpoint"
+            f"profile {settings.profile} has another endpoint, {settings.profile_base_url}, and "
+            "sends its key nowhere else; use --key-file, OCX_API_KEY, or a profile for this one: "
+            "`ocx -P NAME config set base_url URL`"
         )
     for variable in KEY_VARIABLES:
         if variable in env and not value_in(env, variable):

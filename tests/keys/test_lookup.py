@@ -211,7 +211,9 @@ def test_a_profiles_key_goes_only_to_its_own_origin(
         everything.env["OCX_BASE_URL"] = "https://third.example/v1"
     with pytest.raises(AuthError, match="no key for") as caught:
         everything.find(**flags)
-    assert "goes only to https://" in (caught.value.hint or "")
+    hint = caught.value.hint or ""
+    assert f"profile {profile} has another endpoint, https://" in hint
+    assert "config set base_url URL" in hint
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ocx.keys.adding import validate_key
 from ocx.secret import Secret
 from tests.support import answers
 from tests.support.chat_server import BALANCE, MODELS, ChatServer
+from tests.support.program import Ocx
 
 KEY = Secret("sk-live-abcdefgh12345678")
 
@@ -120,3 +121,11 @@ def test_nobody_there() -> None:
 def test_classes(chat_server: ChatServer) -> None:
     chat_server.answer_all(answers.error(401))
     assert type(asked(chat_server).error) is AuthError
+
+
+def test_a_key_for_another_endpoint_than_the_profiles_is_told_the_way_to_one(ocx: Ocx) -> None:
+    url = "http://127.0.0.1:1/v1"
+    words = ("keys", "add", "work", "--no-check", "--base-url", url)
+    said = " ".join(ocx(*words, input=KEY.reveal().encode()).has(0).stderr.split())
+    assert f"it goes only to {url}, and profile default does not" in said
+    assert "`ocx -P NAME config set base_url URL`, then `ocx -P NAME keys use work`" in said
