@@ -242,7 +242,9 @@ def command_hint(path: str, words: Sequence[str], known: Iterable[str]) -> str:
     prose = path == "ocx" and sum(not each.startswith("-") for each in rest) >= _PROSE
     if meant and not prose:
         return f"did you mean `{meant}`?"
-    if near := nearest(word, known, _CLOSE):
+    known = list(known)
+    swapped = next((each for each in known if sorted(each) == sorted(word)), None)
+    if near := swapped or nearest(word, known, _CLOSE):
         return f"did you mean `{path} {near}`?"
     return f"to ask a model: ocx chat {_prompt(words)}" if path == "ocx" else _see(path)
 

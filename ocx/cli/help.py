@@ -112,10 +112,10 @@ def help_text(command: Command, width: int, *, color: bool = False) -> str:
 
 
 def short_help(command: Command, width: int, *, color: bool = False) -> str:
-    """What a group without a command is answered with: it fits on a screen of 24 lines."""
+    """What a group without a command is answered with: 24 lines with the prompt after it."""
     lines = [*_usage(command, width), "", "Examples:"]
     lines += [f"  {sample.code.splitlines()[0]}" for sample in _samples(command)]
-    lines += [*_commands(command, width), "", f"More: `{command.title} --help`"]
+    lines += [*_commands(command, width), f"More: `{command.title} --help`"]
     return _joined(lines, color=color)
 
 
