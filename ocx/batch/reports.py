@@ -89,6 +89,8 @@ def _counts(summary: Summary) -> str:
     parts = [f"{summary.done:,} done", f"{summary.failed:,} failed"]
     if summary.skipped:
         parts.append(f"{summary.skipped:,} done before")
+    if failed_before := summary.kept_failures.total():
+        parts.append(f"{failed_before:,} of them failed")
     if summary.unsent:
         parts.append(f"{summary.unsent:,} unsent")
     rows = f"{counted(summary.total, 'row')}: " if summary.total is not None else ""

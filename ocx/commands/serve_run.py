@@ -256,7 +256,7 @@ class RequestLog:
             return
         text = compact({"listening": url}, ascii_only=True)
         if self._as_text:
-            text = f"Listening on {url} (Ctrl-C stops it). In another terminal:\n"
+            text = f"Listening on {url} until Ctrl-C. In another terminal:\n"
             text += f"export OCX_BASE_URL={url}\nexport OCX_API_KEY={key.reveal()}"
         self._terminal.print(text)
 

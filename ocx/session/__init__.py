@@ -54,7 +54,7 @@ Tab completes commands, models and files.
   /copy            copy the last answer to the clipboard, if the terminal allows it
   /pipe COMMAND    run a shell command with the last answer as its input
   /save FILE       write the last answer to a new file
-  /usage           tokens and credits so far; also after each answer, or stop that
+  /usage           tokens and credits so far; also after each answer, or stop that; /cost, too
   /help  /exit     exit, quit, /quit and /q leave, too; // at the beginning sends one slash'''
 
 _LEAVE = frozenset(("exit", "quit"))
@@ -149,6 +149,7 @@ class Session:
             "/model": (self._model, one_of(self._model_names)),
             "/system": (self._system, no_argument),
             "/usage": (self._usage, None),
+            "/cost": (self._usage, None),
             "/save": (self._save, files),
             "/file": (self._file, files),
             "/edit": (self._edit, None),

@@ -249,6 +249,14 @@ def test_the_end_counts_in_words() -> None:
     )
 
 
+def test_what_an_earlier_run_left_failed_is_told_apart() -> None:
+    summary = Summary(total=3)
+    for kind in ("ok", "rejected", "ok"):
+        summary.skip(FinishedRow("x", kind))
+    line, *_ = summary_lines(summary)
+    assert line.startswith("3 rows: 0 done, 0 failed, 3 done before, 1 of them failed; ")
+
+
 def test_a_cost_that_nothing_could_tell_is_not_spoken_of() -> None:
     summary = Summary(total=2)
     summary.add(Result(row(0), Answer("x", {}), attempts=1))

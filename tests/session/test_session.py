@@ -72,13 +72,14 @@ def test_another_system_prompt_and_model_from_the_next_turn(
     assert chat_server.body()["model"] == "gpt-4o"
 
 
+@pytest.mark.parametrize("typed", ["/usage", "/cost"])
 def test_a_stream_is_asked_for_its_usage_only_while_it_is_shown(
-    make: Make, chat_server: ChatServer
+    make: Make, chat_server: ChatServer, typed: str
 ) -> None:
     session = make()
     session.handle_line("one")
     assert "stream_options" not in chat_server.body()
-    session.handle_line("/usage")
+    session.handle_line(typed)
     session.handle_line("two")
     chats = [request for request in chat_server.requests if request.target.endswith(CHAT)]
     assert chat_server.body(chats[-1])["stream_options"] == {"include_usage": True}
