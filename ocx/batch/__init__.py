@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(library, name)
     if name == "Result":
-        from ocx.batch.result import Result
+        from ocx.batch.row import Result
 
         return Result
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

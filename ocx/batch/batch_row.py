@@ -19,17 +19,17 @@ from ocx.api.error_response import from_document, from_response, parse, reported
 from ocx.api.message import text_of
 from ocx.api.types import token_count
 from ocx.batch.finished_rows import FinishedRow, id_key
-from ocx.batch.result import (
+from ocx.batch.row import (
     EXIT_CODES,
     OK,
     RETRYABLE,
-    Answer,
-    Failure,
     Result,
+    Row,
+    RowAnswer,
+    RowFailure,
     finish_reason_in,
     rerun_helps,
 )
-from ocx.batch.row import Row
 from ocx.errors import IncompleteError, OcxError, ServerError, UsageError
 from ocx.text import encoder
 
@@ -137,7 +137,7 @@ def output_row(result: Result) -> dict[str, Any]:
     """
     outcome = result.outcome
     response, error = None, None
-    if isinstance(outcome, Answer):
+    if isinstance(outcome, RowAnswer):
         response = _response(outcome.status, outcome.request_id, outcome.body)
     else:
         if _is_refusal(outcome) or outcome.body is not None:
@@ -205,14 +205,14 @@ def data_of(line: bytes) -> bytes:
     return line if kept is None else str(kept).encode()
 
 
-def answer_in(line: bytes, sha256: str) -> Answer | None:
+def answer_in(line: bytes, sha256: str) -> RowAnswer | None:
     """The answer that a row holds; None if it is not there, or answers another request."""
     document = json.loads(line)
     response = document["response"]
     if document["ocx"]["request_sha256"] != sha256 or not response["body"]:
         return None
     text = document.get("answer", "")
-    return Answer(text, response["body"], response["status_code"], response["request_id"])
+    return RowAnswer(text, response["body"], response["status_code"], response["request_id"])
 
 
 def read_row(line: bytes) -> FinishedRow:
@@ -274,7 +274,7 @@ def _is_torn(line: bytes, *, first: bool) -> bool:
     return not first or line.startswith(ROW_PREFIX) or ROW_PREFIX.startswith(line)
 
 
-def _is_refusal(outcome: Failure) -> bool:
+def _is_refusal(outcome: RowFailure) -> bool:
     status = outcome.error.status
     return status is not None and status >= 300 and outcome.error.name != "invalid_answer"
 

@@ -17,8 +17,7 @@ from ocx.batch.engine import RECHECK, Engine, FeedItem
 from ocx.batch.finished_rows import FinishedRow, Retry, id_key
 from ocx.batch.input import ChangedInputError, RowStream
 from ocx.batch.progress import duration
-from ocx.batch.result import MAYBE_PAID, Result
-from ocx.batch.row import BadRow, Row, hash_request
+from ocx.batch.row import MAYBE_PAID, BadRow, Result, Row, hash_request
 from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
 from ocx.batch.waiting import Dedup

@@ -22,8 +22,7 @@ from ocx.api.retry import backoff
 from ocx.api.types import Cost, Endpoint, Reply, cost_in_answer
 from ocx.batch.batch_row import answer_fault
 from ocx.batch.control.failures import kind_of
-from ocx.batch.result import Answer, Failure, Outcome
-from ocx.batch.row import CHAT_PATH, Row, check_expectation
+from ocx.batch.row import CHAT_PATH, Outcome, Row, RowAnswer, RowFailure, check_expectation
 from ocx.chat.exchange import NOTHING, Trip, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
@@ -70,7 +69,7 @@ class Connection:
         except OcxError as error:
             return self._failure(error, trips)
         answer, credits = trips[-1].answer, _credits(trips)
-        return Answer(
+        return RowAnswer(
             text,
             answer.fields,
             request_id=answer.request_id,
@@ -82,7 +81,7 @@ class Connection:
             raw=None if answer.tool_calls else raw,
         )
 
-    def _failure(self, error: OcxError, trips: Sequence[Trip]) -> Failure:
+    def _failure(self, error: OcxError, trips: Sequence[Trip]) -> RowFailure:
         """With the answer that came, else with the server's own words, if it had any.
 
         No key that the server repeats stands in an output.
@@ -95,7 +94,7 @@ class Connection:
             body = None if error.body is None else _document(error.body, headers)
         error.message = mask_keys(error.message, self.endpoint.secrets)
         body = map_texts(body, lambda text: mask_keys(text, self.endpoint.secrets))
-        return Failure(error, headers, body, sent, _credits(trips), max(1, len(trips)))
+        return RowFailure(error, headers, body, sent, _credits(trips), max(1, len(trips)))
 
     async def _valid_text(self, row: Row, trips: list[Trip]) -> tuple[str, bytes]:
         """With the body that it came in; the requests that it took are added to `trips`."""
@@ -128,11 +127,11 @@ class Connection:
             raise fault
         return check_answer(self.checks, self.schema, answer), reply.body
 
-    async def _post(self, row: Row) -> Answer:
+    async def _post(self, row: Row) -> RowAnswer:
         content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
         reply = await self._pool.request("POST", row.path, content=content)
         cost = _cost(document_of(reply))
-        return Answer(
+        return RowAnswer(
             "", reply.json, reply.status, reply.request_id, reply.headers, cost.credits, cost.source
         )
 

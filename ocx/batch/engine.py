@@ -18,7 +18,7 @@ from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Action, Step, Stop, Task, Wait
 from ocx.batch.finished_rows import id_key
-from ocx.batch.result import Answer, Outcome, Result
+from ocx.batch.row import Outcome, Result, RowAnswer
 from ocx.batch.store import RowOutput
 from ocx.errors import OcxError
 
@@ -245,6 +245,6 @@ class Engine:
 
 
 def _may_be_charged(outcome: Outcome) -> bool:
-    if isinstance(outcome, Answer):
+    if isinstance(outcome, RowAnswer):
         return True
     return outcome.sent and (outcome.error.status or 0) < 300

@@ -13,8 +13,7 @@ from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.execution import prepared, raise_ending, send
 from ocx.batch.input import FileInput
 from ocx.batch.progress import amount
-from ocx.batch.result import Result
-from ocx.batch.row import Row
+from ocx.batch.row import Result, Row
 from ocx.batch.setup import Setup
 from ocx.chat.credits import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.errors import BelowError

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from ocx.batch.result import OK, Result
-from ocx.batch.row import BadRow, Row, hash_request
+from ocx.batch.row import OK, BadRow, Result, Row, hash_request
 from ocx.errors import ERRORS
 
 Retry = Literal["retryable", "all", "none"]

@@ -20,8 +20,7 @@ from ocx.batch.control.settings import RunLimits
 from ocx.batch.input import Rows, unique
 from ocx.batch.records import Record
 from ocx.batch.request_builder import RequestBuilder
-from ocx.batch.result import Result
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import BadRow, Result, Row
 from ocx.batch.store import RowOutput
 from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import OcxError

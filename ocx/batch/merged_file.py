@@ -10,8 +10,7 @@ from typing import Any
 
 from ocx.batch.batch_row import data_of, kept_row
 from ocx.batch.finished_rows import IdTable
-from ocx.batch.result import Answer, Failure, Result
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import BadRow, Result, Row, RowAnswer, RowFailure
 from ocx.batch.row_formats import ReadBack
 from ocx.batch.store import BatchFile, EndedRow, RowOutput, file_beside
 from ocx.errors import ERRORS, ServerError, UsageError
@@ -127,10 +126,10 @@ class MergedFile(BatchFile):
 
     @staticmethod
     def _adopted(row: Row | BadRow, found: ReadBack, adoption: Adoption) -> bytes:
-        outcome: Answer | Failure = Answer("", {})
+        outcome: RowAnswer | RowFailure = RowAnswer("", {})
         if found.error:
             name, _, message = found.error.partition(": ")
-            outcome = Failure(_CLASSES.get(name, ServerError)(message))
+            outcome = RowFailure(_CLASSES.get(name, ServerError)(message))
         sha256 = adoption.sha256(row) if isinstance(row, Row) else ""
         return kept_row(Result(row, outcome, sha256), found.data, whole=False)
 

@@ -15,7 +15,7 @@ from ocx.batch.journal import Journal
 from ocx.batch.merged_file import Adoption, MergedFile
 from ocx.batch.options import RowsOut
 from ocx.batch.parquet import SUFFIX, AnswerColumn, ParquetFile
-from ocx.batch.result import Result
+from ocx.batch.row import Result
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.batch.shards import Shard, output_name
 from ocx.batch.store import BatchFile, EndedRow, RowOutput, not_empty

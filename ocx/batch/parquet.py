@@ -15,8 +15,7 @@ from ocx.batch.batch_row import data_of
 from ocx.batch.finished_rows import id_key
 from ocx.batch.merged_file import MergedFile
 from ocx.batch.records import Record
-from ocx.batch.result import Result
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import BadRow, Result, Row
 from ocx.batch.row_formats import ReadBack, RowFormat, error_words
 from ocx.batch.store import EndedRow, RowOutput, not_empty
 from ocx.errors import OcxError, UsageError

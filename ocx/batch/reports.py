@@ -13,8 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.progress import amount, count, duration
-from ocx.batch.result import OK, Result
-from ocx.batch.row import BadRow, Row, line_id
+from ocx.batch.row import OK, BadRow, Result, Row, line_id
 from ocx.batch.summary import UNMET, Example, Summary
 from ocx.errors import ERRORS, Interrupted, OcxError, Terminated
 from ocx.text import counted

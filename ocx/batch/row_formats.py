@@ -13,8 +13,7 @@ from typing import IO, NamedTuple
 from ocx.batch.batch_row import encode_row, output_row, row_line
 from ocx.batch.records import Dialect
 from ocx.batch.request_builder import as_text
-from ocx.batch.result import Result
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import BadRow, Result, Row
 from ocx.decoding import BOM
 
 

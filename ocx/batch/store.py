@@ -11,8 +11,7 @@ from typing import NamedTuple, Self, TypeVar
 from ocx.batch.batch_row import answer_in, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, FinishedRows, IdTable, id_key
 from ocx.batch.journal import AppendFile, Journal
-from ocx.batch.result import OK, Answer, Result
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import OK, BadRow, Result, Row, RowAnswer
 from ocx.batch.row_formats import RowFormat
 from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import UsageError
@@ -93,7 +92,7 @@ class RowOutput:
     def note_unpaid(self, key: int) -> None:
         """It is known that it was not charged. Raises OcxError."""
 
-    def answer_to(self, sha256: str) -> Answer | None:
+    def answer_to(self, sha256: str) -> RowAnswer | None:
         """A good answer to an equal request."""
         place = self._answers.get(id_key(sha256)) if self._answers is not None else None
         if place is None:

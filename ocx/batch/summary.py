@@ -12,8 +12,7 @@ from ocx.api.types import cached_tokens, reasoning_tokens, token_count
 from ocx.batch.batch_row import as_number
 from ocx.batch.control.settings import Stop
 from ocx.batch.finished_rows import FinishedRow
-from ocx.batch.result import EXIT_CODES, OK, Result
-from ocx.batch.row import Row
+from ocx.batch.row import EXIT_CODES, OK, Result, Row
 
 UNMET = "invalid_answer"
 """The class of a row whose answer is not as it `expect`s."""

@@ -8,8 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Generic, TypeVar
 
-from ocx.batch.result import Answer, Result
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import BadRow, Result, Row, RowAnswer
 
 SOURCE = "dedup"
 
@@ -65,7 +64,7 @@ class Dedup:
         waiting: rows whose equal is being sent.
     """
 
-    def __init__(self, find: Callable[[str], Answer | None]) -> None:
+    def __init__(self, find: Callable[[str], RowAnswer | None]) -> None:
         self._find = find
         self._followers: dict[str, list[Row]] = {}
         self.waiting = 0

@@ -17,8 +17,7 @@ from ocx.batch.connection import Connection
 from ocx.batch.control.settings import RunLimits
 from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.merged_file import Adoption, MergedFile
-from ocx.batch.result import Answer, Outcome
-from ocx.batch.row import BadRow, Row
+from ocx.batch.row import BadRow, Outcome, Row, RowAnswer
 from ocx.batch.row_formats import BatchRows, RowFormat
 from ocx.batch.store import BatchFile, EndedRow
 from ocx.batch.waiting import ReorderBuffer
@@ -26,14 +25,16 @@ from ocx.batch.waiting import ReorderBuffer
 URL = "https://host.test/v1"
 
 
-def reply_to(row: Row) -> Answer:
+def reply_to(row: Row) -> RowAnswer:
     """The last word of the prompt, and what it took."""
     text = str(row.body["messages"][-1]["content"]).upper()
     body = {
         "choices": [{"index": 0, "message": {"content": text}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
     }
-    return Answer(text, body, request_id="req-1", credits=Decimal("0.5"), credits_source="response")
+    return RowAnswer(
+        text, body, request_id="req-1", credits=Decimal("0.5"), credits_source="response"
+    )
 
 
 class Server:
@@ -71,7 +72,7 @@ class Wire:
         with self._server.lock:
             self._server.asked[row.id] += 1
         outcome = self._server.answer(row)
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, RowAnswer):
             with self._server.lock:
                 self._server.finished[row.id] += 1
         return outcome

@@ -10,27 +10,26 @@ from decimal import Decimal
 
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Step, Task, Wait
-from ocx.batch.result import Answer, Failure, Outcome, Result
-from ocx.batch.row import Row
+from ocx.batch.row import Outcome, Result, Row, RowAnswer, RowFailure
 from ocx.errors import NetworkError, OcxError, RateLimitError, ServerError
 
-ANSWER = Answer("ok", {"usage": {"prompt_tokens": 10, "completion_tokens": 10}})
+ANSWER = RowAnswer("ok", {"usage": {"prompt_tokens": 10, "completion_tokens": 10}})
 
 
-def answer(credits: str | None = None, **headers: str) -> Answer:
+def answer(credits: str | None = None, **headers: str) -> RowAnswer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     amount = None if credits is None else Decimal(credits)
-    return Answer("ok", {}, headers=named, credits=amount, credits_source="response")
+    return RowAnswer("ok", {}, headers=named, credits=amount, credits_source="response")
 
 
-def refusal(status: int, retry_after: float | None = None, **headers: str) -> Failure:
+def refusal(status: int, retry_after: float | None = None, **headers: str) -> RowFailure:
     kind: type[OcxError] = RateLimitError if status == 429 else ServerError
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Failure(kind(f"HTTP {status}", status=status, retry_after=retry_after), named)
+    return RowFailure(kind(f"HTTP {status}", status=status, retry_after=retry_after), named)
 
 
-def lost(*, sent: bool = True) -> Failure:
-    return Failure(NetworkError("lost"), sent=sent)
+def lost(*, sent: bool = True) -> RowFailure:
+    return RowFailure(NetworkError("lost"), sent=sent)
 
 
 def rows(count: int, **body: object) -> list[Row]:

@@ -12,8 +12,7 @@ import pytest
 from ocx.batch.control.budget import READ_AFTER, READ_EVERY, BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits, Step, Task, Wait
-from ocx.batch.result import Outcome
-from ocx.batch.row import Row
+from ocx.batch.row import Outcome, Row
 from ocx.chat.credits import Price
 from ocx.errors import NetworkError
 from tests.batch.simulation import Simulation, answer, lost, rows

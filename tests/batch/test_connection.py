@@ -15,8 +15,7 @@ import pytest
 
 import ocx.batch
 from ocx.api.types import Endpoint
-from ocx.batch.result import Answer, Failure
-from ocx.batch.row import Row
+from ocx.batch.row import Row, RowAnswer, RowFailure
 from ocx.chat.options import AnswerChecks
 from ocx.chat.schema import Schema
 from ocx.errors import CreditsError, OcxError
@@ -51,7 +50,7 @@ def completion(text: str, **more: object) -> bytes:
 def test_an_answer_with_its_cost_and_headers(server: ChatServer, connection: Waiting) -> None:
     server.answer([completion("Hi", usage={"prompt_tokens": 1, "cost": 0.25})], path=CHAT)
     found = connection.send(row(0))
-    assert isinstance(found, Answer)
+    assert isinstance(found, RowAnswer)
     assert (found.text, found.credits, found.credits_source) == ("Hi", Decimal("0.25"), "response")
     assert (found.request_id, found.headers["x-request-id"]) == ("q", "q")
     assert found.usage == {"prompt_tokens": 1, "cost": 0.25}
@@ -64,7 +63,7 @@ def test_a_refusal_with_its_body_and_headers(server: ChatServer, connection: Wai
         path=CHAT,
     )
     found = connection.send(row(0))
-    assert isinstance(found, Failure)
+    assert isinstance(found, RowFailure)
     assert found.error.name == "rate_limit"
     assert found.error.retry_after == 7
     assert found.body["error"]["code"] == "slow_down"
@@ -75,11 +74,11 @@ def test_a_refusal_with_its_body_and_headers(server: ChatServer, connection: Wai
 def test_whether_a_request_went_out(server: ChatServer, connection: Waiting) -> None:
     server.answer([RESET], path=CHAT)
     lost = connection.send(row(0))
-    assert isinstance(lost, Failure)
+    assert isinstance(lost, RowFailure)
     assert (lost.error.name, lost.sent) == ("network", True)
     nowhere = Waiting(Endpoint("http://127.0.0.1:9/v1", KEY, retries=0))
     unsent = nowhere.send(row(0))
-    assert isinstance(unsent, Failure)
+    assert isinstance(unsent, RowFailure)
     assert (unsent.error.name, unsent.sent) == ("network", False)
     assert nowhere.probe() is False
     nowhere.close()
@@ -88,7 +87,7 @@ def test_whether_a_request_went_out(server: ChatServer, connection: Waiting) -> 
 def test_another_path_is_sent_below_the_base_url(server: ChatServer, connection: Waiting) -> None:
     server.answer([answers.answer({"data": [1]})], path="/embeddings")
     found = connection.send(Row("a", 1, {"input": "x"}, "/embeddings"))
-    assert isinstance(found, Answer)
+    assert isinstance(found, RowAnswer)
     assert found.body == {"data": [1]}
 
 
@@ -97,7 +96,7 @@ def test_a_cut_answer_is_incomplete_with_what_arrived(
 ) -> None:
     server.answer([answers.STREAM_HEAD, answers.delta("Hel"), answers.LAST_PIECE], path=CHAT)
     found = connection.send(row(0))
-    assert isinstance(found, Failure)
+    assert isinstance(found, RowFailure)
     assert found.error.name == "incomplete"
     assert found.body["choices"][0]["message"]["content"] == "Hel"
 
@@ -136,7 +135,7 @@ def checked(
     given: Row | None = None,
     schema: dict[str, Any] | None = None,
     **checks: Any,
-) -> Answer | Failure:
+) -> RowAnswer | RowFailure:
     """The outcome of one row whose answer is checked."""
     endpoint = Endpoint(server.base_url, KEY, retries=0)
     made = Waiting(endpoint, AnswerChecks(**checks), Schema(schema) if schema else None)
@@ -149,26 +148,26 @@ def checked(
 def test_code_is_extracted_then_expected(server: ChatServer) -> None:
     server.answer([completion("Here:\n```\n3\n```\nand\n```\n4\n```\n")], path=CHAT)
     found = checked(server, extract=True)
-    assert isinstance(found, Answer)
+    assert isinstance(found, RowAnswer)
     assert found.text == "3\n"
     found = checked(server, row(0, expect={"equals": "4"}), extract_last=True)
-    assert isinstance(found, Answer)
+    assert isinstance(found, RowAnswer)
     found = checked(server, row(0, expect={"equals": "4"}), extract=True)
-    assert isinstance(found, Failure)
+    assert isinstance(found, RowFailure)
     assert found.error.name == "invalid_answer"
 
 
 def test_an_invalid_answer_is_asked_for_again_and_both_are_paid(server: ChatServer) -> None:
     server.answer(completion("nope", cost=2), completion("{}", cost=3), path=CHAT)
     found = checked(server, schema=OBJECT, schema_retries=1)
-    assert isinstance(found, Answer)
+    assert isinstance(found, RowAnswer)
     assert (found.text, found.credits, found.requests) == ("{}", 5, 2)
 
 
 def test_the_cost_of_two_requests_is_unknown_if_one_does_not_tell(server: ChatServer) -> None:
     server.answer(completion("nope"), completion("{}", cost=3), path=CHAT)
     found = checked(server, schema=OBJECT, schema_retries=1)
-    assert isinstance(found, Answer)
+    assert isinstance(found, RowAnswer)
     assert (found.credits, found.credits_source) == (None, "unknown")
 
 
@@ -177,7 +176,7 @@ def test_a_server_that_refuses_response_format_is_asked_in_words(server: ChatSer
     server.answer(refused, completion("{}", cost=3), path=CHAT)
     given = Row("a", 1, {**row(0).body, "response_format": Schema(OBJECT).response_format()})
     found = checked(server, given, schema=OBJECT)
-    assert isinstance(found, Answer)
+    assert isinstance(found, RowAnswer)
     assert (found.credits, found.requests) == (3, 2)
     assert "response_format" in server.body(server.requests[0])
     assert "response_format" not in server.body()
@@ -187,14 +186,14 @@ def test_a_server_that_refuses_response_format_is_asked_in_words(server: ChatSer
 def test_a_refusal_after_an_invalid_answer_keeps_what_was_paid(server: ChatServer) -> None:
     server.answer(completion("nope", cost=2), answers.error(429), path=CHAT)
     found = checked(server, schema=OBJECT, schema_retries=1)
-    assert isinstance(found, Failure)
+    assert isinstance(found, RowFailure)
     assert (found.error.name, found.credits, found.requests) == ("rate_limit", 2, 2)
 
 
 def test_an_answer_that_fails_its_check_keeps_its_body(server: ChatServer) -> None:
     server.answer([completion("nope", credits_used=2)], path=CHAT)
     found = checked(server, schema=OBJECT)
-    assert isinstance(found, Failure)
+    assert isinstance(found, RowFailure)
     assert (found.error.name, found.credits) == ("invalid_answer", 2)
     assert found.body["choices"][0]["message"]["content"] == "nope"
 

@@ -9,18 +9,17 @@ import pytest
 from ocx.batch.finished_rows import id_key
 from ocx.batch.journal import Journal
 from ocx.batch.merged_file import Adoption
-from ocx.batch.result import Failure, Result
-from ocx.batch.row import hash_request
+from ocx.batch.row import Result, RowFailure, hash_request
 from ocx.batch.row_formats import BatchRows, MergedJson, RowFormat, TextLines
 from ocx.errors import CreditsError, NetworkError, RejectedError, UsageError
 from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
 
-BAD = Failure(RejectedError("no", status=400))
-LOST = Failure(NetworkError("closed"))
+BAD = RowFailure(RejectedError("no", status=400))
+LOST = RowFailure(NetworkError("closed"))
 MERGED = MergedJson()
 
 
-def result(number: int, failure: Failure | None = None) -> Result:
+def result(number: int, failure: RowFailure | None = None) -> Result:
     given = row(number)
     return Result(given, failure or reply_to(given), hash_request(given, URL)[0], 1)
 
@@ -109,7 +108,7 @@ def test_rows_that_left_the_input_stay_in_the_output(tmp_path: Path) -> None:
 def test_a_run_that_is_stopped_leaves_what_is_done_in_the_output(tmp_path: Path) -> None:
     out = tmp_path / "out"
     died(out, *(result(number) for number in range(3)), form=MERGED, in_flight=(7,))
-    broke = Failure(CreditsError("no credits", status=402))
+    broke = RowFailure(CreditsError("no credits", status=402))
     server = Server(lambda given: broke if given.id == "r4" else reply_to(given))
     run = run_to(out, server, rows(9), form=MERGED, ordered=True, resume=True, total=9)
     assert run.summary.exit_code() == 5

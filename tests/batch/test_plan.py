@@ -17,8 +17,7 @@ from ocx.batch.finished_rows import FinishedRow, FinishedRows
 from ocx.batch.input import Decide, FileInput, Selection
 from ocx.batch.reports import summary_lines
 from ocx.batch.request_builder import RequestBuilder
-from ocx.batch.result import Answer, Failure, Result
-from ocx.batch.row import Row, hash_request
+from ocx.batch.row import Result, Row, RowAnswer, RowFailure, hash_request
 from ocx.batch.summary import Summary
 from ocx.chat.credits import Price
 from ocx.errors import (
@@ -105,7 +104,7 @@ def test_the_hash_is_of_body_path_and_url_and_not_of_the_order() -> None:
 
 
 def result(error: OcxError | None = None, credits: str | None = "1") -> Result:
-    outcome = Failure(error) if error else Answer("x", {})
+    outcome = RowFailure(error) if error else RowAnswer("x", {})
     amount = None if credits is None else Decimal(credits)
     return Result(row(0), outcome, "ab", 1, 0.1, amount)
 
@@ -227,7 +226,7 @@ def test_without_a_price_there_is_no_worst_case() -> None:
 
 def unmet(number: int, **fields: object) -> Result:
     given = replace(row(number), line=number, expect={"contains": "x"})
-    return Result(given, Failure(InvalidAnswerError(f"expected {number}")), **fields)  # type: ignore[arg-type]
+    return Result(given, RowFailure(InvalidAnswerError(f"expected {number}")), **fields)  # type: ignore[arg-type]
 
 
 def test_each_answer_that_is_not_as_expected_is_named_up_to_twenty() -> None:
@@ -242,7 +241,7 @@ def test_each_answer_that_is_not_as_expected_is_named_up_to_twenty() -> None:
 
 def test_the_end_counts_in_words() -> None:
     summary = Summary(total=1)
-    summary.add(Result(row(0), Answer("x", {"usage": {"prompt_tokens": 3}}), attempts=1))
+    summary.add(Result(row(0), RowAnswer("x", {"usage": {"prompt_tokens": 3}}), attempts=1))
     (line,) = summary_lines(summary)
     assert line.startswith(
         "1 row: 1 done, 0 failed; 0:00, 3+0 tokens, cost of 1 row unknown: set [prices]"
@@ -259,5 +258,5 @@ def test_what_an_earlier_run_left_failed_is_told_apart() -> None:
 
 def test_a_cost_that_nothing_could_tell_is_not_spoken_of() -> None:
     summary = Summary(total=2)
-    summary.add(Result(row(0), Answer("x", {}), attempts=1))
+    summary.add(Result(row(0), RowAnswer("x", {}), attempts=1))
     assert "cost" not in " ".join(summary_lines(summary))

@@ -9,14 +9,13 @@ import pytest
 from ocx.batch.control.settings import RunLimits
 from ocx.batch.journal import Journal
 from ocx.batch.merged_file import Adoption
-from ocx.batch.result import Failure, Outcome
-from ocx.batch.row import hash_request
+from ocx.batch.row import Outcome, RowFailure, hash_request
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
 from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
 
-BAD = Failure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
-DOWN = Failure(ServerError("HTTP 503", status=503))
+BAD = RowFailure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
+DOWN = RowFailure(ServerError("HTTP 503", status=503))
 
 
 def test_without_resume_an_output_with_content_is_refused(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ import pytest
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control.settings import RunLimits, Stop
 from ocx.batch.input import RowStream
-from ocx.batch.result import Failure, Outcome, Result
-from ocx.batch.row import Row
+from ocx.batch.row import Outcome, Result, Row, RowFailure
 from ocx.batch.row_formats import TextLines
 from ocx.errors import (
     CreditsError,
@@ -24,8 +23,8 @@ from ocx.errors import (
 )
 from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
 
-BAD = Failure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
-DOWN = Failure(ServerError("HTTP 503", status=503))
+BAD = RowFailure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
+DOWN = RowFailure(ServerError("HTTP 503", status=503))
 
 
 def test_every_row_is_sent_once_and_written_once(tmp_path: Path) -> None:
@@ -59,7 +58,7 @@ def test_an_output_row_is_openai_s_with_ours_beside(tmp_path: Path) -> None:
 
 def test_a_failure_without_an_answer_is_an_error(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    lost = Failure(NetworkError("cannot connect"), sent=False)
+    lost = RowFailure(NetworkError("cannot connect"), sent=False)
     run = run_to(out, Server(lambda _row: lost), rows(1), settings=RunLimits(1, retries=0))
     line = json.loads(out.read_text())
     assert line["response"] is None
@@ -108,7 +107,7 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
     out = tmp_path / "out.jsonl"
     store = opened(out, TextLines())
     held = Held(4)
-    lost = Failure(NetworkError("closed"))
+    lost = RowFailure(NetworkError("closed"))
 
     class Server4(Server):
         pass
@@ -156,7 +155,7 @@ class Losing(Server):
         if given.id in self._lost:
             return reply_to(given)
         self._lost.add(given.id)
-        return Failure(NetworkError("closed", retry_after=0.001))
+        return RowFailure(NetworkError("closed", retry_after=0.001))
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -174,7 +173,7 @@ def test_what_one_run_may_have_paid_twice_the_next_one_still_tells(
 
 def test_a_row_sent_again_by_the_next_run_says_so(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    late = Failure(DeadlineError("too slow"))
+    late = RowFailure(DeadlineError("too slow"))
     run_to(out, Server(lambda _row: late), rows(2), total=2)
     again = run_to(out, Server(), rows(2), resume=True, total=2)
     assert again.summary.maybe_paid_twice == 2
@@ -207,7 +206,7 @@ def test_ordered_output_is_in_the_order_of_the_input_in_a_window(tmp_path: Path)
 
 def test_what_waited_in_the_window_is_not_paid_again(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    broke = Failure(CreditsError("no credits", status=402))
+    broke = RowFailure(CreditsError("no credits", status=402))
     gate = threading.Semaphore(0)
 
     def answer(given: Row) -> Outcome:

@@ -10,7 +10,7 @@ import pytest
 
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits, Task, parse_max_failures
-from ocx.batch.result import Answer, Failure, Outcome
+from ocx.batch.row import Outcome, RowAnswer, RowFailure
 from ocx.errors import AuthError, CreditsError, DeadlineError, RejectedError
 from tests.batch.simulation import ANSWER, Simulation, lost, refusal, rows
 
@@ -40,7 +40,7 @@ class Gcra:
             "x-ratelimit-remaining-requests": str(math.floor((60 - reset) * self.rpm / 60)),
             "x-ratelimit-reset-requests": f"{reset:.3f}s",
         }
-        return Answer("ok", {}, headers=headers if self.tell else {}), self.seconds
+        return RowAnswer("ok", {}, headers=headers if self.tell else {}), self.seconds
 
 
 class FixedWindow:
@@ -61,7 +61,7 @@ class FixedWindow:
             "x-ratelimit-remaining-requests": str(self.rpm - self.used),
             "x-ratelimit-reset-requests": f"{left:.3f}",
         }
-        return Answer("ok", {}, headers=headers if self.tell else {}), 0.2
+        return RowAnswer("ok", {}, headers=headers if self.tell else {}), 0.2
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.5, 5.0])
@@ -73,7 +73,7 @@ def test_at_300_a_minute_nine_tenths_are_used_and_few_are_refused(
     run = Simulation(Scheduler(RunLimits(32)), Gcra(300, seconds, tell=tell))
     run.run(rows(5000), until=600)
     later = [outcome for at, outcome in run.outcomes if at > 60]
-    refused = sum(isinstance(outcome, Failure) for outcome in later)
+    refused = sum(isinstance(outcome, RowFailure) for outcome in later)
     assert len(later) - refused >= 0.9 * 300 * 9
     assert refused < 0.01 * len(later)
 
@@ -81,7 +81,7 @@ def test_at_300_a_minute_nine_tenths_are_used_and_few_are_refused(
 def test_a_fixed_window_is_used_up_and_waited_for() -> None:
     run = Simulation(Scheduler(RunLimits(32)), FixedWindow(300, tell=True)).run(rows(5000), 600)
     later = [outcome for at, outcome in run.outcomes if at > 60]
-    refused = sum(isinstance(outcome, Failure) for outcome in later)
+    refused = sum(isinstance(outcome, RowFailure) for outcome in later)
     assert len(later) - refused >= 0.9 * 300 * 9
     assert refused < 0.01 * len(later)
 
@@ -95,7 +95,7 @@ def test_a_limit_that_falls_is_followed() -> None:
 
     run = Simulation(Scheduler(RunLimits(32)), serve).run(rows(5000), until=900)
     later = [outcome for at, outcome in run.outcomes if at > 300]
-    refused = sum(isinstance(outcome, Failure) for outcome in later)
+    refused = sum(isinstance(outcome, RowFailure) for outcome in later)
     assert refused < 0.05 * len(later)
     assert len(later) - refused >= 0.8 * 60 * 10
 
@@ -228,9 +228,9 @@ def test_a_server_that_answers_probes_but_nothing_else_ends_with_failures() -> N
 
 
 def test_a_timeout_is_not_sent_again() -> None:
-    run = Simulation(Scheduler(RunLimits(1)), always(Failure(DeadlineError("too slow")), 1.0)).run(
-        rows(3)
-    )
+    run = Simulation(
+        Scheduler(RunLimits(1)), always(RowFailure(DeadlineError("too slow")), 1.0)
+    ).run(rows(3))
     assert run.kinds == {"timeout": 3}
     assert len(run.sent) == 3
 
@@ -253,7 +253,7 @@ def test_a_refused_key_or_no_credits_leave_the_rest_unsent(
 ) -> None:
     run = Simulation(
         Scheduler(RunLimits(4)),
-        lambda task, _now: (ANSWER if int(task.row.id[1:]) < 50 else Failure(error), 0.1),
+        lambda task, _now: (ANSWER if int(task.row.id[1:]) < 50 else RowFailure(error), 0.1),
     ).run(rows(500))
     assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == reason
@@ -263,7 +263,7 @@ def test_a_refused_key_or_no_credits_leave_the_rest_unsent(
 
 def test_too_many_failures_stop_the_run() -> None:
     settings = RunLimits(4, max_failures=[parse_max_failures("5")])
-    bad = Failure(RejectedError("no", status=400))
+    bad = RowFailure(RejectedError("no", status=400))
     run = Simulation(Scheduler(settings), always(bad, 0.1)).run(rows(500))
     assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == "failures"

@@ -15,7 +15,7 @@ from ocx.api import Client
 from ocx.api.types import Endpoint
 from ocx.batch.batch_row import finished_in, output_row, read_row
 from ocx.batch.finished_rows import FinishedRow, FinishedRows
-from ocx.batch.result import Answer, Failure, Result, rerun_helps
+from ocx.batch.row import Result, RowAnswer, RowFailure, rerun_helps
 from ocx.batch.verify import Verification
 from ocx.chat.options import AnswerChecks
 from ocx.errors import ERRORS, OcxError
@@ -89,7 +89,7 @@ def comes_to_the_same(
     given = row(0)
     outcome = connection.send(given)
     result = Result(given, outcome, "ab" * 32, 1)
-    assert isinstance(outcome, Failure if code else Answer)
+    assert isinstance(outcome, RowFailure if code else RowAnswer)
     assert (0 if not code else CODES[result.kind], result.rerun_helps) == (code, again)
 
     theirs = finished_in(foreign(document))
@@ -265,12 +265,12 @@ def test_a_refusal_is_an_answer_unless_its_text_is_checked(
 ) -> None:
     server.answer(answers.answer(body("stop", content=None, refusal="I cannot")), path=CHAT)
     found = connection.send(row(0))
-    assert isinstance(found, Answer)
+    assert isinstance(found, RowAnswer)
     assert found.text == "I cannot"
     checked = Waiting(Endpoint(server.base_url, retries=0), AnswerChecks(extract=True))
     refused = checked.send(row(0))
     checked.close()
-    assert isinstance(refused, Failure)
+    assert isinstance(refused, RowFailure)
     assert (refused.error.name, rerun_helps(refused.error)) == ("rejected", False)
 
 
@@ -279,7 +279,7 @@ def test_a_200_of_another_path_that_reports_a_failure(
 ) -> None:
     server.answer(answers.answer({"error": {"message": "no"}}), path="/embeddings")
     found = connection.send(type(row(0))("a", 1, {"input": "x"}, "/embeddings"))
-    assert isinstance(found, Failure)
+    assert isinstance(found, RowFailure)
     assert found.error.name == "server"
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ocx.batch.result import Failure
+from ocx.batch.row import RowFailure
 from ocx.batch.verify import Verification
 from ocx.errors import RejectedError, UsageError
 from tests.batch.fakes import Server, reply_to, rows, run_to
 
-BAD = Failure(RejectedError("no", status=400))
+BAD = RowFailure(RejectedError("no", status=400))
 
 
 def made(tmp_path: Path, name: str, numbers: range, bad: str = "") -> Path:

@@ -15,7 +15,7 @@ from ocx.batch.control.failures import Beginning
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits, Task
 from ocx.batch.control.window import Window
-from ocx.batch.result import Failure, Outcome
+from ocx.batch.row import Outcome, RowFailure
 from ocx.errors import RejectedError, ServerError
 from tests.batch.simulation import ANSWER, Simulation, lost, refusal, rows
 from tests.support.sizes import some
@@ -181,7 +181,7 @@ def hour(
 def after(run: Simulation, start: float) -> tuple[int, float]:
     """Answers after a time, and the share of refusals among the outcomes."""
     later = [outcome for at, outcome in run.outcomes if at > start]
-    refused = sum(isinstance(outcome, Failure) for outcome in later)
+    refused = sum(isinstance(outcome, RowFailure) for outcome in later)
     return len(later) - refused, refused / len(later)
 
 
@@ -274,7 +274,7 @@ def test_the_model_that_all_ask_for_is_missing() -> None:
     error = RejectedError(
         "HTTP 404: no such model: not found", status=404, api_code="model_not_found"
     )
-    run = Simulation(Scheduler(RunLimits(1)), lambda *_: (Failure(error), 0.1)).run(rows(500))
+    run = Simulation(Scheduler(RunLimits(1)), lambda *_: (RowFailure(error), 0.1)).run(rows(500))
     assert run.scheduler.stop is not None
     assert run.scheduler.stop.error is error
     assert (len(run.sent), run.results) == (1, [])

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from ocx.batch.result import Answer
+from ocx.batch.row import RowAnswer
 from ocx.chat.credits import Price, worst_of
 
 MARGIN = Decimal("1.5")
@@ -61,7 +61,7 @@ class BudgetLimits:
         """The most that a request may cost, with the dearest model that may be asked."""
         return worst_of(body, self.fallbacks, self.prices or {}, self.requests)
 
-    def cost(self, body: Mapping[str, Any], answer: Answer) -> tuple[Decimal | None, str]:
+    def cost(self, body: Mapping[str, Any], answer: RowAnswer) -> tuple[Decimal | None, str]:
         """What an answer cost, None if that is unknown, and who says so."""
         if answer.credits is not None:
             return answer.credits, answer.credits_source

@@ -18,8 +18,7 @@ from ocx.batch.control.failures import Beginning, Fallbacks, Outage, kind_of
 from ocx.batch.control.rates import Rates
 from ocx.batch.control.settings import Action, RunLimits, Step, Stop, Task, Wait
 from ocx.batch.control.window import Window
-from ocx.batch.result import Answer, Failure, Outcome, Result
-from ocx.batch.row import BadRow
+from ocx.batch.row import BadRow, Outcome, Result, RowAnswer, RowFailure
 from ocx.errors import BelowError, OcxError, PartialError, UsageError
 
 LONGEST_WAIT = 600.0
@@ -53,7 +52,7 @@ class Scheduler:
         self._begun = False
         self._ready: deque[Task] = deque()
         self._delayed: list[tuple[float, int, Task]] = []
-        self._parked: list[tuple[Task, Failure, bool]] = []
+        self._parked: list[tuple[Task, RowFailure, bool]] = []
         self._order = itertools.count()
         self._closed = False
         self._probing = False
@@ -138,7 +137,7 @@ class Scheduler:
 
     def refuse(self, row: BadRow) -> Result:
         """A row that cannot be sent."""
-        failure = Failure(UsageError(f"line {row.line} {row.message}"), sent=False)
+        failure = RowFailure(UsageError(f"line {row.line} {row.message}"), sent=False)
         self._count(failed=True)
         return Result(row, failure)
 
@@ -209,7 +208,7 @@ class Scheduler:
 
     def _ended(self, task: Task, outcome: Outcome, now: float) -> list[Result]:
         task.attempts += outcome.requests - 1
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, RowAnswer):
             self.beginning.answered()
             return [*self._server_answers(now), self._answered(task, outcome, now)]
         error, kind = outcome.error, kind_of(outcome.error, sent=outcome.sent)
@@ -254,7 +253,7 @@ class Scheduler:
                 self._again(task, failure, now)
         return ended
 
-    def _answered(self, task: Task, answer: Answer, now: float) -> Result:
+    def _answered(self, task: Task, answer: RowAnswer, now: float) -> Result:
         self._limited_since = None
         self.rates.answered(task, answer.headers, answer.usage, now)
         cost, source = self._limits.budget.cost(task.row.body, answer)
@@ -265,7 +264,7 @@ class Scheduler:
             task.credits += cost
         return self._finish(task, answer, now, source)
 
-    def _settle_failure(self, task: Task, failure: Failure) -> None:
+    def _settle_failure(self, task: Task, failure: RowFailure) -> None:
         refused = (failure.error.status or 0) >= 300
         # Of several requests, for a schema, an earlier one was answered.
         charged = failure.sent and (not refused or failure.requests > 1)
@@ -275,7 +274,7 @@ class Scheduler:
         elif charged:
             task.cost_known = False
 
-    def _limited(self, task: Task, failure: Failure, now: float) -> None:
+    def _limited(self, task: Task, failure: RowFailure, now: float) -> None:
         wait = failure.error.retry_after
         if self.rates.refused(task, failure.headers, wait, now):
             self.window.overload(task.cuts_before, self.in_flight + 1, now)
@@ -288,7 +287,7 @@ class Scheduler:
         else:
             self._delay(task, now, wait)
 
-    def _unanswered(self, task: Task, failure: Failure, now: float, *, again: bool) -> None:
+    def _unanswered(self, task: Task, failure: RowFailure, now: float, *, again: bool) -> None:
         """Retry; a row that has no attempt left waits until it is known whose failure it is."""
         self.outage.failure(task.row.id, failure.error.message, now)
         last = not again or task.retries >= self._limits.retries
@@ -298,7 +297,7 @@ class Scheduler:
             task.retries += 1
             self._again(task, failure, now)
 
-    def _again(self, task: Task, failure: Failure, now: float) -> None:
+    def _again(self, task: Task, failure: RowFailure, now: float) -> None:
         if failure.sent and not failure.error.status and not self.stop:
             self.maybe_paid_twice += 1
             task.unanswered += 1
@@ -312,7 +311,7 @@ class Scheduler:
         heapq.heappush(self._delayed, (due, next(self._order), task))
 
     def _finish(self, task: Task, outcome: Outcome, now: float, source: str = "unknown") -> Result:
-        failed = isinstance(outcome, Failure)
+        failed = isinstance(outcome, RowFailure)
         self._count(failed=failed)
         credits = task.credits if task.cost_known else None
         if source == "unknown" and credits is not None and failed:
