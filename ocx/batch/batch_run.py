@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from ocx.api.types import estimated_tokens
 from ocx.api.urls import place_of
@@ -17,10 +18,9 @@ from ocx.batch.engine import RECHECK, Engine, FeedItem
 from ocx.batch.finished_rows import FinishedRow, Retry, id_key
 from ocx.batch.input import ChangedInputError, RowStream
 from ocx.batch.progress import duration
-from ocx.batch.row import MAYBE_PAID, BadRow, Result, Row, hash_request
+from ocx.batch.row import MAYBE_PAID, BadRow, Result, Row, RowAnswer, hash_request
 from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
-from ocx.batch.waiting import Dedup
 from ocx.chat.credits import max_completion_tokens
 from ocx.errors import OcxError
 
@@ -30,6 +30,8 @@ _TELL_EVERY = 30.0
 _SKIPPED_AT_ONCE = 256
 _MOST_FOLLOWERS = 1024
 _LIMITS = {"max_tokens", "max_completion_tokens"}
+
+_BY_DEDUP = "dedup"
 
 Take = Callable[[Sequence[Result]], object]
 OnSkip = Callable[[Row | BadRow, FinishedRow], object]
@@ -222,3 +224,51 @@ class BatchRun:
             summary.unsent = max(0, summary.total - summary.skipped - finished)
         else:
             summary.unsent = scheduler.unsent + (self._dedup.waiting if self._dedup else 0)
+
+
+class Dedup:
+    """Equal requests are sent once, and every row gets the answer.
+
+    Args:
+        find: the answer to a request that is in the output, or kept for it.
+
+    Attributes:
+        waiting: rows whose equal is being sent.
+    """
+
+    def __init__(self, find: Callable[[str], RowAnswer | None]) -> None:
+        self._find = find
+        self._followers: dict[str, list[Row]] = {}
+        self.waiting = 0
+
+    def claim(self, row: Row, sha256: str) -> Result | bool:
+        """The result of an equal row as this one's; else whether this row is to be sent now.
+
+        False: an equal one is being sent, and `finished` will bring this row's result.
+        """
+        if row.expect is not None:
+            return True  # an answer that one row expects may be wrong for another
+        if sha256 in self._followers:
+            self._followers[sha256].append(row)
+            self.waiting += 1
+            return False
+        known = self._find(sha256)
+        if known is not None:
+            return _unpaid(Result(row, known, sha256))
+        self._followers[sha256] = []
+        return True
+
+    def finished(self, result: Result) -> Iterator[Result]:
+        """It, and the results of the rows that waited for it."""
+        yield result
+        expects = isinstance(result.row, Row) and result.row.expect is not None
+        if expects or result.credits_source == _BY_DEDUP:
+            return
+        followers = self._followers.pop(result.sha256, [])
+        self.waiting -= len(followers)
+        for row in followers:
+            yield _unpaid(replace(result, row=row))
+
+
+def _unpaid(result: Result) -> Result:
+    return replace(result, attempts=0, credits=Decimal(0), credits_source=_BY_DEDUP)

@@ -12,6 +12,7 @@ import stat
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -217,6 +218,17 @@ class Journal(AppendFile):
         self.unanswered[key] += change
         if not self.unanswered[key]:
             del self.unanswered[key]
+
+
+@contextmanager
+def file_beside(file: AppendFile) -> Iterator[AppendFile]:
+    """A new file that may come in the place of this one; removed if it does not."""
+    path = file.path.with_name(f".{file.path.name}.new")
+    with AppendFile(path, beside=True, new=True) as new:
+        try:
+            yield new
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> OcxError:

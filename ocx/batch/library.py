@@ -21,8 +21,7 @@ from ocx.batch.input import Rows, unique
 from ocx.batch.records import Record
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Result, Row
-from ocx.batch.store import RowOutput
-from ocx.batch.waiting import ReorderBuffer
+from ocx.batch.store import ReorderBuffer, RowOutput
 from ocx.errors import OcxError
 from ocx.keys.client import open_endpoint
 from ocx.runtime import Runtime

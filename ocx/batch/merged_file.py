@@ -10,9 +10,10 @@ from typing import Any
 
 from ocx.batch.batch_row import data_of, kept_row
 from ocx.batch.finished_rows import IdTable
+from ocx.batch.journal import file_beside
 from ocx.batch.row import BadRow, Result, Row, RowAnswer, RowFailure
 from ocx.batch.row_formats import ReadBack
-from ocx.batch.store import BatchFile, EndedRow, RowOutput, file_beside
+from ocx.batch.store import BatchFile, EndedRow, RowOutput
 from ocx.errors import ERRORS, ServerError, UsageError
 
 _CLASSES = {error.name: error for error in ERRORS}

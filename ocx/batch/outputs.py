@@ -18,8 +18,7 @@ from ocx.batch.parquet import SUFFIX, AnswerColumn, ParquetFile
 from ocx.batch.row import Result
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.batch.shards import Shard, output_name
-from ocx.batch.store import BatchFile, EndedRow, RowOutput, not_empty
-from ocx.batch.waiting import ReorderBuffer
+from ocx.batch.store import BatchFile, EndedRow, ReorderBuffer, RowOutput, not_empty
 from ocx.errors import UsageError
 from ocx.output.writers import Sink, escaped_json, is_device_name, open_output_file
 from ocx.terminal import Terminal
@@ -40,7 +39,7 @@ class PrintedRows(RowOutput):
         self,
         out: Sink,
         form: RowFormat,
-        buffer: ReorderBuffer[EndedRow] | None = None,
+        buffer: ReorderBuffer | None = None,
         *,
         to_person: bool = False,
         kept: Journal | None = None,
@@ -136,7 +135,7 @@ def open_output(
     adoption: Adoption | None = None,
 ) -> Iterator[RowOutput]:
     """Lock and take up the file, or print; closed at the end. Raises UsageError, OcxError."""
-    buffer: ReorderBuffer[EndedRow] | None = ReorderBuffer() if out.in_order else None
+    buffer: ReorderBuffer | None = ReorderBuffer() if out.in_order else None
     with ExitStack() as stack:
         if path is None or is_stream(path):
             to: Sink = terminal.stdout

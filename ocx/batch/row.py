@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from ocx.chat.schema import Schema
 
 CHAT_PATH = "/chat/completions"
+OK = "ok"
+RETRYABLE = frozenset({"rate_limit", "server", "network", "timeout", "incomplete"})
+"""Classes of failure that a rerun can mend; the others stay what they are."""
+
+MAYBE_PAID = frozenset({"network", "timeout", "incomplete"})
+"""Classes of failure of a request that may have been charged all the same."""
+
+EXIT_CODES = {error.name: error.exit_code for error in ERRORS}
+
 _SHOWN = 80
 _encode = encoder(sort_keys=True)
 
@@ -154,16 +163,6 @@ def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     line = " ".join(text.split())
     return repr(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")
-
-
-OK = "ok"
-RETRYABLE = frozenset({"rate_limit", "server", "network", "timeout", "incomplete"})
-"""Classes of failure that a rerun can mend; the others stay what they are."""
-
-MAYBE_PAID = frozenset({"network", "timeout", "incomplete"})
-"""Classes of failure of a request that may have been charged all the same."""
-
-EXIT_CODES = {error.name: error.exit_code for error in ERRORS}
 
 
 def rerun_helps(error: OcxError) -> bool:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from ocx.batch.batch_row import answer_in, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, FinishedRows, IdTable, id_key
-from ocx.batch.journal import AppendFile, Journal
+from ocx.batch.journal import AppendFile, Journal, file_beside
 from ocx.batch.row import OK, BadRow, Result, Row, RowAnswer
 from ocx.batch.row_formats import RowFormat
-from ocx.batch.waiting import ReorderBuffer
 from ocx.errors import UsageError
 from ocx.files import journal_path
 
@@ -27,6 +27,44 @@ class EndedRow(NamedTuple):
     data: bytes = b""
     result: Result | None = None
     start: int = 0
+
+
+class ReorderBuffer:
+    """Rows that ended, given out in the order of the input.
+
+    Args:
+        size: rows between the oldest that has not ended and the newest that is let in.
+    """
+
+    def __init__(self, size: int = 1024) -> None:
+        self._size = size
+        self._expected: deque[int] = deque()
+        self._early: dict[int, EndedRow] = {}
+
+    def rows(self, rows: Iterable[T]) -> Iterator[T | None]:
+        """The rows as they are let in; None while it is full."""
+        for row in rows:
+            if isinstance(row, Row | BadRow):
+                self.expect(row.line)
+            yield row
+            while len(self._expected) >= self._size:
+                yield None
+
+    def expect(self, line: int) -> None:
+        """This row of the input is next."""
+        self._expected.append(line)
+
+    def put(self, line: int, ended: EndedRow) -> list[EndedRow]:
+        """Those whose turn it is, now that this one is here."""
+        self._early[line] = ended
+        ready = []
+        while self._expected and self._expected[0] in self._early:
+            ready.append(self._early.pop(self._expected.popleft()))
+        return ready
+
+    def rest(self) -> list[EndedRow]:
+        """After the end: what is left, once rows that have not ended are passed over."""
+        return [self._early.pop(line) for line in self._expected if line in self._early]
 
 
 class RowOutput:
@@ -45,7 +83,7 @@ class RowOutput:
     def __init__(
         self,
         form: RowFormat | None = None,
-        buffer: ReorderBuffer[EndedRow] | None = None,
+        buffer: ReorderBuffer | None = None,
         *,
         dedup: bool = False,
     ) -> None:
@@ -130,7 +168,7 @@ class BatchFile(RowOutput):
         self,
         path: Path,
         form: RowFormat,
-        buffer: ReorderBuffer[EndedRow] | None = None,
+        buffer: ReorderBuffer | None = None,
         *,
         resume: bool,
         dedup: bool = False,
@@ -297,17 +335,6 @@ class BatchFile(RowOutput):
                     winner = self.finished.replaced.get(start)
                     new.append(line if winner is None else self._file.line_at(winner))
             self._file.replace_by(new)
-
-
-@contextmanager
-def file_beside(file: AppendFile) -> Iterator[AppendFile]:
-    """A new file that may come in the place of this one; removed if it does not."""
-    path = file.path.with_name(f".{file.path.name}.new")
-    with AppendFile(path, beside=True, new=True) as new:
-        try:
-            yield new
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def not_empty(path: Path) -> UsageError:

@@ -19,8 +19,7 @@ from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.merged_file import Adoption, MergedFile
 from ocx.batch.row import BadRow, Outcome, Row, RowAnswer
 from ocx.batch.row_formats import BatchRows, RowFormat
-from ocx.batch.store import BatchFile, EndedRow
-from ocx.batch.waiting import ReorderBuffer
+from ocx.batch.store import BatchFile, ReorderBuffer
 
 URL = "https://host.test/v1"
 
@@ -130,7 +129,7 @@ def opened(
     dedup: bool = False,
     adoption: Adoption | None = None,
 ) -> BatchFile:
-    buffer: ReorderBuffer[EndedRow] | None = ReorderBuffer(64) if ordered else None
+    buffer: ReorderBuffer | None = ReorderBuffer(64) if ordered else None
     if form.tells_ids:
         return BatchFile(path, form, buffer, resume=resume, dedup=dedup)
     return MergedFile(path, form, buffer, resume=resume, dedup=dedup, adoption=adoption)
