@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 from ocx import process
+from ocx.errors import OcxError
 from ocx.files import atomic_write, make_folder
 from ocx.terminal import Terminal
 
@@ -136,7 +137,8 @@ class LineEditor:
                 line = self._input(prompt, begun)
                 return self._with_pasted(line) if self._is_libedit else line
             except EOFError:
-                self._terminal.stdout.write(b"\n")
+                with suppress(OcxError):  # nobody is there any more: the terminal was closed
+                    self._terminal.stdout.write(b"\n")
                 return None
             except UnicodeDecodeError:
                 self._terminal.message("that is not UTF-8 text")

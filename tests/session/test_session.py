@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from ocx.errors import BelowError, OcxError, UsageError
 from ocx.runtime import Runtime
 from ocx.session import HELP, Session
 from ocx.session.commands import Totals, completions, files, in_session, no_argument, one_of
+from ocx.session.line_editor import LineEditor
 from ocx.terminal import FdWriter as Stdout
 from ocx.terminal import RedactingStderr, Terminal
 from tests.support import answers
@@ -70,6 +72,21 @@ def test_another_system_prompt_and_model_from_the_next_turn(
     session.handle_line("two")
     assert contents(chat_server)[1] == ["long", "one", "Hello!", "two"]
     assert chat_server.body()["model"] == "gpt-4o"
+
+
+def test_a_terminal_that_is_gone_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under nohup no SIGHUP ends it: each read is the end, each write an error, for ever."""
+
+    class Gone(MemoryRaw):
+        def write(self, data: memoryview | bytes) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def read(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", read)
+    terminal = Terminal(None, Stdout(Gone()), RedactingStderr(None), {})
+    assert LineEditor(terminal, None, lambda _: []).read("> ") is None
 
 
 @pytest.mark.parametrize("typed", ["/usage", "/cost"])
