@@ -80,7 +80,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
     import typer  # noqa: PLC0415 - see above
 
     from ocx.cli.table import root  # noqa: PLC0415 - the same
-    from ocx.runtime import Runtime  # noqa: PLC0415 - the same
+    from ocx.context import Context  # noqa: PLC0415 - the same
 
     command = root()
     ours: list[str] = words
@@ -93,7 +93,7 @@ def invoke(words: list[str], terminal: Terminal) -> None:
         # Not command.main(), which turns Ctrl-C into 130 and a closed pipe into 1. The parser
         # takes words out of the list it is given; what reports errors needs all of them.
         with command.make_context(
-            "ocx", list(ours), obj=Runtime(terminal, {}, trailing)
+            "ocx", list(ours), obj=Context(terminal, {}, trailing)
         ) as context:
             command.invoke(context)
     except typer.Exit as exit_:

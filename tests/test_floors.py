@@ -18,7 +18,7 @@ FLOORS = """
     typography wrapping
     api terminal
     config snippet history
-    docs runtime
+    docs context
     cli keys
     doctor output
     chat

@@ -29,12 +29,12 @@ from ocx.batch.setup import Setup
 from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
 from ocx.config.completion_cache import read_models
+from ocx.context import Context
 from ocx.errors import OcxError, UsageError
 from ocx.keys.balance import Dated, keep_balance
 from ocx.keys.client import advise, open_endpoint
 from ocx.output.writers import OutputFile, report_file, write_json
 from ocx.process import stopping
-from ocx.runtime import Runtime
 from ocx.secret import mask_keys
 from ocx.text import nearest
 
@@ -170,7 +170,7 @@ def _known_balance(ready: Prepared) -> Decimal | None:
         return None
 
 
-def _write_report(ctx: Runtime, target: OutputFile, text: str) -> None:
+def _write_report(ctx: Context, target: OutputFile, text: str) -> None:
     """Raises OcxError if it cannot be written."""
     target.write(mask_keys(text, ctx.terminal.stderr.keys).encode("utf-8", "replace"))
     target.complete()

@@ -18,9 +18,9 @@ from ocx.batch.records import Dialect, Format, open_input, read_records
 from ocx.batch.request_builder import RequestBuilder, check_columns
 from ocx.batch.row import BadRow, Row, line_id
 from ocx.batch.shards import Shard
+from ocx.context import Context
 from ocx.decoding import STDIN
 from ocx.errors import UsageError
-from ocx.runtime import Runtime
 
 Rows = Iterator[Row | BadRow]
 Decide = Callable[[Row | BadRow], Literal["send", "skip", "changed"]]
@@ -278,7 +278,7 @@ class RowStream:
 
 
 def open_rows(
-    ctx: Runtime, options: BatchOptions, builder: RequestBuilder, shard: Shard | None
+    ctx: Context, options: BatchOptions, builder: RequestBuilder, shard: Shard | None
 ) -> Input:
     """The input that the arguments name.
 

@@ -22,9 +22,9 @@ from ocx.batch.records import Record
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Result, Row
 from ocx.batch.store import ReorderBuffer, RowOutput
+from ocx.context import Context
 from ocx.errors import OcxError
 from ocx.keys.client import open_endpoint
-from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -223,9 +223,9 @@ def _found(endpoint: Endpoint | None) -> Iterator[tuple[Endpoint, str | None]]:
     if endpoint is not None:
         yield endpoint, None
         return
-    runtime = Runtime(Terminal.from_process())
-    settings = runtime.settings()
-    with open_endpoint(runtime, settings) as where:
+    context = Context(Terminal.from_process())
+    settings = context.settings()
+    with open_endpoint(context, settings) as where:
         yield where, settings.model
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ocx.context import Context
 from ocx.output.figures import bars
 from ocx.output.live_stderr import StatusLine, Ticker
-from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Progress:
         return (finished - before) / (now - then) if now > then else 0.0
 
 
-def form_of(ctx: Runtime, wanted: str) -> Form | None:
+def form_of(ctx: Context, wanted: str) -> Form | None:
     """How the progress is shown; None for not at all. With --json all of stderr is JSON."""
     if ctx.quiet or wanted == "off" or (ctx.json and wanted == "auto"):
         return None

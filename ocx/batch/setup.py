@@ -20,10 +20,10 @@ from ocx.chat.parameters import join, parse_params, reads_stdin
 from ocx.chat.request import find_template, prepare_settings
 from ocx.chat.templates import STDIN_NAME, Template
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.decoding import STDIN, check_claims
 from ocx.errors import UsageError
 from ocx.process import raise_file_limit
-from ocx.runtime import Runtime
 from ocx.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Setup:
         path: the output; None is stdout.
     """
 
-    ctx: Runtime
+    ctx: Context
     options: BatchOptions
     input: Input
     settings: Settings
@@ -54,7 +54,7 @@ class Setup:
         return hash_request(row, self.settings.base_url)[0]
 
 
-def make_setup(ctx: Runtime, options: BatchOptions) -> Setup:
+def make_setup(ctx: Context, options: BatchOptions) -> Setup:
     """What the options mean.
 
     Raises:
@@ -69,7 +69,7 @@ def make_setup(ctx: Runtime, options: BatchOptions) -> Setup:
     return Setup(ctx, options, given, settings, limits, schema, shard, path)
 
 
-def _limits(ctx: Runtime, settings: Settings, options: BatchOptions) -> RunLimits:
+def _limits(ctx: Context, settings: Settings, options: BatchOptions) -> RunLimits:
     """What the scheduler keeps to; prices are asked from the endpoint only if they matter."""
     budget, failures, rates = options.budget, options.failures, options.rates
     if budget.min_balance is not None:
@@ -91,7 +91,7 @@ def _limits(ctx: Runtime, settings: Settings, options: BatchOptions) -> RunLimit
     )
 
 
-def _possible_jobs(ctx: Runtime, jobs: int) -> int:
+def _possible_jobs(ctx: Context, jobs: int) -> int:
     """So many requests at once, or as many as this process may have connections."""
     room = raise_file_limit(jobs + _OTHER_FILES) - _OTHER_FILES
     if room >= jobs:
@@ -102,7 +102,7 @@ def _possible_jobs(ctx: Runtime, jobs: int) -> int:
 
 
 def _builder(
-    ctx: Runtime, options: BatchOptions, schema: Schema | None
+    ctx: Context, options: BatchOptions, schema: Schema | None
 ) -> tuple[RequestBuilder, Settings]:
     """What makes the rows requests, and the settings of the run."""
     template = _row_template(ctx, options)
@@ -119,7 +119,7 @@ def _builder(
     return RequestBuilder(defaults, request.system, template, *columns), request.settings
 
 
-def _check_stdin(ctx: Runtime, options: BatchOptions) -> None:
+def _check_stdin(ctx: Context, options: BatchOptions) -> None:
     """Raise UsageError if two things are to be read from stdin."""
     source = options.arguments.source
     piped = source is None and ctx.terminal.stdin_piped
@@ -134,7 +134,7 @@ def _check_stdin(ctx: Runtime, options: BatchOptions) -> None:
     check_claims([flag for flag, value in named.items() if value == STDIN])
 
 
-def _row_template(ctx: Runtime, options: BatchOptions) -> Template | None:
+def _row_template(ctx: Context, options: BatchOptions) -> Template | None:
     """The prompt of every row: that of -t, then the words; None if the rows have their own."""
     given, words = options.instructions, options.arguments.words
     if given.template is None and words:

@@ -30,8 +30,8 @@ from ocx.output.balance_formats import balance_text
 
 if TYPE_CHECKING:
     from ocx.api import Client
+    from ocx.context import Context
     from ocx.keys.balance import Dated
-    from ocx.runtime import Runtime
 
 DEFAULT_MAX_TOKENS = 4096
 """What the API generates at most if a request does not say."""
@@ -112,12 +112,12 @@ class Credits:
         self.readings.append((time.time(), found))
         return found
 
-    def keep(self, run: Runtime, settings: Settings) -> None:
+    def keep(self, ctx: Context, settings: Settings) -> None:
         """Keep what was read in the history. Never raises an OcxError."""
         if self.readings:
             from ocx.keys.balance import keep_balance  # sqlite3, only if one was read
 
-            keep_balance(run, settings, self.readings)
+            keep_balance(ctx, settings, self.readings)
 
 
 def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | None:
@@ -259,28 +259,28 @@ def prompt_tokens(body: Mapping[str, Any]) -> int:
     return estimated_tokens(prompt_bytes(body))
 
 
-def known_prices(run: Runtime, settings: Settings, models: Collection[str]) -> dict[str, Price]:
+def known_prices(ctx: Context, settings: Settings, models: Collection[str]) -> dict[str, Price]:
     """Prices by model id; the endpoint is asked only if the configuration lacks one of `models`.
 
     Raises:
         ConfigError: the prices of the configuration are none.
     """
-    table = profiles.load(run.terminal.env).prices()
+    table = profiles.load(ctx.terminal.env).prices()
     configured = prices_of(table, settings.aliases)
     # Not by itself where the key can be read only once, or is asked for each time.
-    asks_for_key = settings.api_key_command or run.flags.get("key_file") == STDIN
+    asks_for_key = settings.api_key_command or ctx.flags.get("key_file") == STDIN
     if configured.keys() >= {*models} or (asks_for_key and settings.price_scale is None):
         return configured
-    return {**_of_endpoint(run, settings), **configured}
+    return {**_of_endpoint(ctx, settings), **configured}
 
 
-def _of_endpoint(run: Runtime, settings: Settings) -> dict[str, Price]:
+def _of_endpoint(ctx: Context, settings: Settings) -> dict[str, Price]:
     """The prices that GET /models names in a known unit; none if it cannot be asked."""
     brief = replace(settings, retries=0, timeout=min(settings.timeout or _SECONDS, _SECONDS))
     from ocx.keys.client import open_client  # httpx, only if it is asked
 
     try:
-        with open_client(run.with_flags(quiet=True), brief) as client:
+        with open_client(ctx.with_flags(quiet=True), brief) as client:
             models = model_facts(client.models().json)
     except OcxError:
         return {}

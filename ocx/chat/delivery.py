@@ -11,6 +11,7 @@ from ocx.api.message import media_words
 from ocx.api.types import Delta
 from ocx.chat.exchange import CUT_AT_LIMIT, DeltaSink, was_cut
 from ocx.chat.options import ChatOptions, OutputOptions
+from ocx.context import Context
 from ocx.output.writers import (
     GatheringSink,
     NoWriter,
@@ -21,7 +22,6 @@ from ocx.output.writers import (
     Writer,
     open_output_file,
 )
-from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -30,39 +30,39 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_output(run: Runtime, output: OutputOptions) -> Iterator[OutputFile]:
+def open_output(ctx: Context, output: OutputOptions) -> Iterator[OutputFile]:
     """Opened before anything is sent; completed at the end, kept as FILE.partial on the way."""
-    target = open_output_file(run.terminal, "-" if output.file is None else output.file)
+    target = open_output_file(ctx.terminal, "-" if output.file is None else output.file)
     try:
         yield target
     except BaseException:
         if kept := target.abandon():
-            run.note(f"what arrived is in {kept}")
+            ctx.note(f"what arrived is in {kept}")
         raise
     target.complete()
 
 
 @contextmanager
 def sink_with_spinner(
-    run: Runtime, options: ChatOptions, client: Client, model: str, target: OutputFile
+    ctx: Context, options: ChatOptions, client: Client, model: str, target: OutputFile
 ) -> Iterator[DeltaSink]:
     """What delivers the answer of a call that is made inside; a person sees what is waited for."""
-    delivery = JsonDelivery if run.json else TextDelivery
+    delivery = JsonDelivery if ctx.json else TextDelivery
     output = options.output
-    if run.animates:
+    if ctx.animates:
         from ocx.output.live_stderr import answer_of, spinning  # threads, only if somebody looks
 
-        sink = delivery(run, options, target)
-        with spinning(run, answer_of(client, model)) as sink.spinner:
+        sink = delivery(ctx, options, target)
+        with spinning(ctx, answer_of(client, model)) as sink.spinner:
             yield sink
-    elif output.reasoning == "show" or (run.terminal.stdout_tty and output.to_stdout):
+    elif output.reasoning == "show" or (ctx.terminal.stdout_tty and output.to_stdout):
         # Two streams that keep their order; or somebody looks.
-        yield delivery(run, options, target)
+        yield delivery(ctx, options, target)
     else:
         # In a pipe, all that one network read brought is written at once: fewer system calls.
         gathered = GatheringSink(target)
         with client.before_each_wait(gathered.pass_on):
-            yield delivery(run, options, gathered)
+            yield delivery(ctx, options, gathered)
 
 
 class _Delivery(DeltaSink):
@@ -74,13 +74,13 @@ class _Delivery(DeltaSink):
 
     spinner: Spinner | None = None
 
-    def __init__(self, run: Runtime, options: ChatOptions, target: Sink) -> None:
-        self._run = run
+    def __init__(self, ctx: Context, options: ChatOptions, target: Sink) -> None:
+        self._ctx = ctx
         self._output = options.output
         self._fails_on_length = options.checks.fail_on_length
         self._need_text = options.checks.need_text
         self._target = target
-        self._to_person = run.terminal.stdout_tty and options.output.to_stdout
+        self._to_person = ctx.terminal.stdout_tty and options.output.to_stdout
 
     def _stop_spinner(self) -> None:
         if self.spinner is not None:
@@ -92,17 +92,17 @@ class _Delivery(DeltaSink):
         if not complete:
             return
         if reason := unknown_reason(answer.finish_reason):
-            self._run.warn(f"the finish_reason {reason} is not known; it counts as finished")
+            self._ctx.warn(f"the finish_reason {reason} is not known; it counts as finished")
         if was_cut(answer):
             if self._fails_on_length:
                 return
             hint = "raise --max-tokens, or use --fail-on-length to fail"
-            self._run.warn(f"{CUT_AT_LIMIT}; {hint}")
+            self._ctx.warn(f"{CUT_AT_LIMIT}; {hint}")
         if self._output.usage:
             from ocx.output.figures import usage_fields, usage_line
 
             took = (answer.usage, answer.seconds, answer.first_token_seconds)
-            self._run.tell("usage", usage_line(*took), usage_fields(*took))
+            self._ctx.tell("usage", usage_line(*took), usage_fields(*took))
 
     def deliver(self, text: str) -> None:
         """Print what the checks made of an answer. Code is code: it is never rendered."""
@@ -115,17 +115,17 @@ class _Delivery(DeltaSink):
     def _write_json(self, value: Any) -> None:
         from ocx.output.writers import write_json
 
-        write_json(self._run.terminal, value, None if self._output.to_stdout else self._target)
+        write_json(self._ctx.terminal, value, None if self._output.to_stdout else self._target)
 
 
 class TextDelivery(_Delivery):
     """The text as it comes; reasoning on stderr; tool calls without a text as JSON."""
 
-    def __init__(self, run: Runtime, options: ChatOptions, target: Sink) -> None:
-        super().__init__(run, options, target)
-        terminal = run.terminal
+    def __init__(self, ctx: Context, options: ChatOptions, target: Sink) -> None:
+        super().__init__(ctx, options, target)
+        terminal = ctx.terminal
         self._reasoning = None
-        if options.output.reasoning == "show" and not run.quiet:
+        if options.output.reasoning == "show" and not ctx.quiet:
             kind: Any = ReasoningWriter
             if terminal.stderr_tty and terminal.env.get("TERM") != "dumb":
                 from ocx.output.live_stderr import ReasoningLines as kind  # wrapping
@@ -144,8 +144,8 @@ class TextDelivery(_Delivery):
         if render or (render is None and self._to_person):
             from ocx.output.markdown import markdown_writer  # rich, only if somebody looks
 
-            terminal = self._run.terminal
-            color = terminal.stdout_color(self._run.color)
+            terminal = self._ctx.terminal
+            color = terminal.stdout_color(self._ctx.color)
             return markdown_writer(self._target, terminal, color=color, to_person=self._to_person)
         return PlainWriter(self._target, to_person=self._to_person)
 
@@ -189,11 +189,11 @@ class TextDelivery(_Delivery):
                 self._write_json(answer.tool_calls)
             if media := media_words(answer.media):
                 more = "also holds" if self._wrote else "holds no text but"
-                self._run.note(f"the answer {more} {media}; --json shows all of it")
+                self._ctx.note(f"the answer {more} {media}; --json shows all of it")
             elif not (self._wrote or answer.tool_calls):
-                self._run.warn("the answer is empty")
+                self._ctx.warn("the answer is empty")
         if answer.late_think and not self._need_text:
-            self._run.warn(
+            self._ctx.warn(
                 "what stands before </think> was reasoning; --no-stream tells it from the answer"
             )
         super().finish(answer, complete=complete)
@@ -204,7 +204,7 @@ class JsonDelivery(_Delivery):
 
     def write(self, deltas: Sequence[Delta]) -> None:
         self._stop_spinner()
-        if not self._output.streams(self._run):
+        if not self._output.streams(self._ctx):
             return
         chunks = [
             delta.data.replace("\r", " ").replace("\n", " ") for delta in deltas if delta.data
@@ -218,14 +218,14 @@ class JsonDelivery(_Delivery):
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
         self._stop_spinner()
-        if not self._output.streams(self._run):
+        if not self._output.streams(self._ctx):
             self._write_json(answer.fields)
         super().finish(answer, complete=complete)
 
 
-def show_cost(run: Runtime, cost: Cost | None) -> None:
+def show_cost(ctx: Context, cost: Cost | None) -> None:
     """`--cost`, on stderr."""
     if cost is not None:
         from ocx.output.figures import cost_fields, cost_line
 
-        run.tell("cost", cost_line(cost), cost_fields(cost))
+        ctx.tell("cost", cost_line(cost), cost_fields(cost))

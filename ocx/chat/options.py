@@ -17,7 +17,7 @@ from ocx.errors import UsageError
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema
     from ocx.config.settings import Settings
-    from ocx.runtime import Runtime
+    from ocx.context import Context
 
 ENCODING = ("--encoding NAME", "Encoding of files and stdin, if not UTF-8: gb18030, utf-16.")
 
@@ -121,7 +121,7 @@ class ConversationOptions(OptionGroup):
     def continues(self) -> bool:
         return self.continue_last or self.named is not None
 
-    def kept(self, run: Runtime, settings: Settings) -> bool:
+    def kept(self, ctx: Context, settings: Settings) -> bool:
         """Whether the call goes into the history.
 
         Never by itself in a pipe: people pipe secrets, and opening the history costs start-up.
@@ -130,7 +130,7 @@ class ConversationOptions(OptionGroup):
             return self.log
         if settings.history != "auto":
             return settings.history == "on"
-        return self.continues or run.terminal.stdout_tty
+        return self.continues or ctx.terminal.stdout_tty
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - nothing here is about --json
         if self.continue_last and self.named is not None:
@@ -165,8 +165,8 @@ class OutputOptions(OptionGroup):
     def to_stdout(self) -> bool:
         return self.file in {None, "-"}
 
-    def streams(self, run: Runtime) -> bool:
-        return self.stream if self.stream is not None else not run.json
+    def streams(self, ctx: Context) -> bool:
+        return self.stream if self.stream is not None else not ctx.json
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         check_output_name(self.file)

@@ -16,37 +16,37 @@ from ocx.chat.request import Request
 from ocx.chat.templates import Template, dump, parse_template, template_path, write_template
 from ocx.config.paths import templates_dir
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.errors import AuthError, ConfigError, UsageError
 from ocx.keys.balance import keep_balance, read_balance
 from ocx.keys.client import open_client
 from ocx.keys.lookup import endpoint, locate_key
 from ocx.output.writers import write_json
-from ocx.runtime import Runtime
 from ocx.secret import Secret, is_secret_header
 from ocx.text import escape_control
 
 Body = dict[str, Any]
 
 
-def show_request(run: Runtime, request: Request, body: Body, options: ChatOptions) -> None:
+def show_request(ctx: Context, request: Request, body: Body, options: ChatOptions) -> None:
     """Print the request with the body, as it would be sent or as a program; needs no key.
 
     Raises:
         UsageError: the program goes to the sandbox, or is in a language that is not known.
     """
-    stream, language = options.output.streams(run), options.preview.snippet
+    stream, language = options.output.streams(ctx), options.preview.snippet
     show = _as_sent if language is None else partial(_as_program, language)
-    with open_output(run, options.output) as target:
-        data = show(run, request.settings, body, stream)
-        if target.is_stdout and run.terminal.stdout_tty:
+    with open_output(ctx, options.output) as target:
+        data = show(ctx, request.settings, body, stream)
+        if target.is_stdout and ctx.terminal.stdout_tty:
             # What others wrote is no command to the terminal.
             data = escape_control(data.decode("utf-8", "replace")).encode()
         target.write(data)
 
 
-def _as_sent(run: Runtime, settings: Settings, body: Body, stream: bool) -> bytes:
+def _as_sent(ctx: Context, settings: Settings, body: Body, stream: bool) -> bytes:
     """Method and URL, headers (key masked), an empty line, the exact body, a newline."""
-    secret, authorization = _authorization(run, settings)
+    secret, authorization = _authorization(ctx, settings)
     place = endpoint(settings, secret)
     method, url, headers, content = request_preview(place, body, stream=stream)
     if secret is None and authorization:
@@ -56,10 +56,10 @@ def _as_sent(run: Runtime, settings: Settings, body: Body, stream: bool) -> byte
     return "\n".join([*lines, "", ""]).encode() + content + b"\n"
 
 
-def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str]:
+def _authorization(ctx: Context, settings: Settings) -> tuple[Secret | None, str]:
     """The key if reading it is harmless, else what would stand in the header."""
     try:
-        source = locate_key(run, settings)
+        source = locate_key(ctx, settings)
         if not source.has_side_effects:
             default = "Bearer (made by the sandbox)" if settings.sandbox else ""
             return source.read(settings).secret, default
@@ -68,7 +68,7 @@ def _authorization(run: Runtime, settings: Settings) -> tuple[Secret | None, str
     return None, f"Bearer (from {source.name})"
 
 
-def _as_program(language: str, run: Runtime, settings: Settings, body: Body, stream: bool) -> bytes:
+def _as_program(language: str, ctx: Context, settings: Settings, body: Body, stream: bool) -> bytes:
     from ocx.snippet import SnippetRequest, snippet  # four languages, only for --snippet
 
     if settings.sandbox:
@@ -83,18 +83,18 @@ def _as_program(language: str, run: Runtime, settings: Settings, body: Body, str
         with_key=settings.auth != "none",
     )
     for name in filter(is_secret_header, settings.headers):
-        run.warn(f"the header {name} stands in the program as it is")
+        ctx.warn(f"the header {name} stands in the program as it is")
     encode(body)  # a program could hold what no request can
     return snippet(language, call).encode()
 
 
-def save_template(run: Runtime, options: ChatOptions, name: str) -> None:
+def save_template(ctx: Context, options: ChatOptions, name: str) -> None:
     """Keep the options of a call as a template; files and stdin are not part of it.
 
     Raises:
         UsageError: there is one of that name: it may hold more than the options say.
     """
-    path = template_path(templates_dir(run.terminal.env), name)
+    path = template_path(templates_dir(ctx.terminal.env), name)
     if path.exists():
         raise UsageError(
             f"there is a template {name} already",
@@ -111,11 +111,11 @@ def save_template(run: Runtime, options: ChatOptions, name: str) -> None:
         parse_params(instructions.params),
     )
     checked = parse_template(dump(template).decode(), name)
-    write_template(run.terminal.env, path, dump(checked))
-    run.note(f"saved {path}; use it with: ocx chat -t {name}")
+    write_template(ctx.terminal.env, path, dump(checked))
+    ctx.note(f"saved {path}; use it with: ocx chat -t {name}")
 
 
-def estimate(run: Runtime, request: Request, min_balance: str | None) -> None:
+def estimate(ctx: Context, request: Request, min_balance: str | None) -> None:
     """Print the tokens and the worst cost, and hold that against --min-balance.
 
     Raises:
@@ -126,21 +126,21 @@ def estimate(run: Runtime, request: Request, min_balance: str | None) -> None:
     settings, body = request.settings, request.body()
     prompt, completion = credits.prompt_tokens(body), credits.max_completion_tokens(body)
     models = (str(body["model"]), *settings.fallback_models)
-    prices = credits.known_prices(run, settings, models)
+    prices = credits.known_prices(ctx, settings, models)
     worst = credits.worst_of(body, settings.fallback_models, prices)
     unpriced = next((each for each in models if each not in prices), None)
-    if run.json:
+    if ctx.json:
         document = {
             "model": body["model"],
             "prompt_tokens": prompt,
             "max_completion_tokens": completion,
             "worst_credits": None if worst is None else float(worst),
         }
-        write_json(run.terminal, document)
+        write_json(ctx.terminal, document)
     else:
         cost = f"at most {worst:f} credits" if worst is not None else f"no price for {unpriced}"
         about = f"about {prompt} prompt tokens ({credits.ESTIMATED})"
-        run.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
+        ctx.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
     minimum = credits.threshold("--min-balance", min_balance)
     if minimum is None:
         return
@@ -150,7 +150,7 @@ def estimate(run: Runtime, request: Request, min_balance: str | None) -> None:
             f"--min-balance needs a price for {unpriced}",
             hint=f'add [prices."{unpriced}"] with prompt and completion to config.toml',
         )
-    with open_client(run, settings) as client:
+    with open_client(ctx, settings) as client:
         reading = read_balance(client, settings)
-    keep_balance(run, settings, [(time.time(), reading)])
+    keep_balance(ctx, settings, [(time.time(), reading)])
     credits.check_minimum(reading, minimum + worst, accept_guess=False)

@@ -13,6 +13,7 @@ from ocx.chat.request import Request
 from ocx.config.paths import state_dir
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.errors import (
     BrokenCallError,
     ConfigError,
@@ -27,7 +28,6 @@ from ocx.history.call import Call, Message, Outcome
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
 from ocx.output.writers import report_file
-from ocx.runtime import Runtime
 from ocx.secret import mask_keys
 from ocx.text import compact, counted, one_line
 from ocx.typography import cut
@@ -60,8 +60,8 @@ class HistoryRecorder:
     A history that cannot be written costs a warning, never the answer.
     """
 
-    def __init__(self, run: Runtime, settings: Settings, history: History) -> None:
-        self._run = run
+    def __init__(self, ctx: Context, settings: Settings, history: History) -> None:
+        self._ctx = ctx
         self._settings = settings
         # Play must not turn up in, or go on with, what was said to the real endpoint.
         self._profile = SANDBOX if settings.sandbox else settings.profile
@@ -81,14 +81,14 @@ class HistoryRecorder:
         elif conversation.continue_last:
             self.conversation = self._history.last_conversation(self._profile)
             if self.conversation is None:
-                self._run.note("no conversation to continue yet; this starts one")
+                self._ctx.note("no conversation to continue yet; this starts one")
         if (found := self.conversation) is None:
             return
         messages, last = self._history.turns(found)
         if last is not None:
             said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
             count = counted(len(messages), "message")
-            self._run.note(f"continuing {found.name or found.id} ({count}): {said}")
+            self._ctx.note(f"continuing {found.name or found.id} ({count}): {said}")
 
     def _find(self, name: str) -> store.Conversation:
         if not name or not name.isprintable():
@@ -122,7 +122,7 @@ class HistoryRecorder:
             yield request, []
             return
         wait = self._settings.timeout or _WAIT
-        note = partial(self._run.note, "waiting for another ocx in the same conversation")
+        note = partial(self._ctx.note, "waiting for another ocx in the same conversation")
         with self._history.locked(self.conversation, wait, note):
             messages, last = self._history.turns(self.conversation)
             # Another profile's model may not be there.
@@ -164,16 +164,16 @@ class HistoryRecorder:
             request_id=answer.request_id or getattr(error, "request_id", None),
             error=getattr(error, "message", None),
         )
-        keys = self._run.terminal.stderr.keys
+        keys = self._ctx.terminal.stderr.keys
         try:
             self.conversation = self._history.record(call, messages, self.conversation, keys)
         except HistoryError as problem:
-            self._run.warn(f"this call is not in the history: {problem.message}")
+            self._ctx.warn(f"this call is not in the history: {problem.message}")
 
 
 @contextmanager
 def open_recorder(
-    run: Runtime, settings: Settings, conversation: ConversationOptions
+    ctx: Context, settings: Settings, conversation: ConversationOptions
 ) -> Iterator[HistoryRecorder | None]:
     """An open history and its conversation; None with a warning if it cannot be opened.
 
@@ -183,15 +183,15 @@ def open_recorder(
     """
     patience = PATIENCE if conversation.continues else PATIENCE_OF_ANSWERS
     try:
-        history = History(state_dir(run.terminal.env), patience)
+        history = History(state_dir(ctx.terminal.env), patience)
     except (HistoryError, ConfigError) as problem:
         if conversation.continues:
             raise
-        run.warn(f"this call is not in the history: {problem.message}")
+        ctx.warn(f"this call is not in the history: {problem.message}")
         yield None
         return
     with closing(history):
-        recorder = HistoryRecorder(run, settings, history)
+        recorder = HistoryRecorder(ctx, settings, history)
         recorder.choose(conversation)
         yield recorder
 
@@ -237,20 +237,20 @@ class CallReport:
 
 
 @contextmanager
-def reported(run: Runtime, name: str) -> Iterator[CallReport]:
+def reported(ctx: Context, name: str) -> Iterator[CallReport]:
     """Write a report of what happens inside to a file, without the keys that stderr hides.
 
     Raises:
         UsageError, OcxError: the file cannot be written.
     """
     report, ended = CallReport(), None
-    with report_file(run.terminal, name) as target:
+    with report_file(ctx.terminal, name) as target:
         try:
             yield report
         except BaseException as error:
             ended = error
             raise
         finally:
-            document = mask_keys(compact(report.document(ended)), run.terminal.stderr.keys)
+            document = mask_keys(compact(report.document(ended)), ctx.terminal.stderr.keys)
             target.write(document.encode() + b"\n")
             target.complete()

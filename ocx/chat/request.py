@@ -12,6 +12,7 @@ from ocx.chat.parameters import join, parse_options, parse_params, reads_stdin
 from ocx.config.schema import BY_NAME, SETTINGS
 from ocx.config.settings import Settings
 from ocx.config.values import BadValue
+from ocx.context import Context
 from ocx.decoding import (
     FLAG,
     STDIN,
@@ -21,7 +22,6 @@ from ocx.decoding import (
     read_file,
 )
 from ocx.errors import UsageError
-from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.chat.messages import Message
@@ -97,7 +97,7 @@ def _check_ranges(body: Mapping[str, Any]) -> None:
         raise UsageError(f"max_tokens is {limit!r}, but must be a whole number from 1")
 
 
-def prepare(run: Runtime, options: ChatOptions) -> Request:
+def prepare(ctx: Context, options: ChatOptions) -> Request:
     """Read files, stdin and templates, and resolve the settings.
 
     Raises:
@@ -106,9 +106,9 @@ def prepare(run: Runtime, options: ChatOptions) -> Request:
     """
     prompt, instructions = options.prompt, options.instructions
     encoding = check_encoding(prompt.encoding)
-    stdin = _stdin_of_prompt(run, options, encoding)
-    template = find_template(run, instructions)
-    request = prepare_settings(run, instructions, options.model, template)
+    stdin = _stdin_of_prompt(ctx, options, encoding)
+    template = find_template(ctx, instructions)
+    request = prepare_settings(ctx, instructions, options.model, template)
     before = ""
     if template is not None:
         from ocx.chat.templates import STDIN_NAME, render
@@ -120,20 +120,20 @@ def prepare(run: Runtime, options: ChatOptions) -> Request:
             request = request.with_system(filled.system)
     messages: list[Message] = []
     if prompt.messages is not None:
-        request, messages = _read_messages(run, prompt.messages, request)
+        request, messages = _read_messages(ctx, prompt.messages, request)
     words = "" if prompt.is_stdin else " ".join(prompt.words)
-    files = [read_file(name, run.read_stdin, encoding, flag=FLAG) for name in prompt.files]
+    files = [read_file(name, ctx.read_stdin, encoding, flag=FLAG) for name in prompt.files]
     text = join([before, words, *files, stdin(announce=bool(prompt.words)) or ""])
     if prompt.edit:
         from ocx.process import edit_text, editor  # only for -e
 
-        text = edit_text(editor(run.terminal.env, terminal=run.terminal.can_ask()), text)
+        text = edit_text(editor(ctx.terminal.env, terminal=ctx.terminal.can_ask()), text)
     content: Any = text
     if prompt.attach or prompt.attach_types:
         from ocx.chat import attach  # with base64
 
         parts = attach.read_attachments(
-            prompt.attach, prompt.attach_types, run.read_stdin, encoding=encoding
+            prompt.attach, prompt.attach_types, ctx.read_stdin, encoding=encoding
         )
         content = attach.content(text, parts)
     if content if isinstance(content, list) else content.strip():
@@ -144,7 +144,7 @@ def prepare(run: Runtime, options: ChatOptions) -> Request:
 
 
 def prepare_settings(
-    run: Runtime, given: Instructions, chosen: ModelOptions, template: Template | None = None
+    ctx: Context, given: Instructions, chosen: ModelOptions, template: Template | None = None
 ) -> Request:
     """The same without a message: what a session begins with, and what the rows of a batch share.
 
@@ -153,9 +153,9 @@ def prepare_settings(
     """
     flags = chosen.settings()
     model = chosen.model or (template.model if template else None)
-    settings = run.settings(model=model, fallback_models=chosen.fallback_models, **flags)
-    tools = _tools(chosen, run.read_stdin)
-    options = {**parse_options(chosen.options, {**flags, **tools}, run.read_stdin), **tools}
+    settings = ctx.settings(model=model, fallback_models=chosen.fallback_models, **flags)
+    tools = _tools(chosen, ctx.read_stdin)
+    options = {**parse_options(chosen.options, {**flags, **tools}, ctx.read_stdin), **tools}
     if template is not None:
         kept = {k: v for k, v in template.options.items() if flags.get(k) is None}
         options = {**kept, **options}
@@ -164,11 +164,11 @@ def prepare_settings(
         return request.with_system(given.system)
     if given.system is not None:
         raise UsageError("--system and --system-file exclude each other")
-    return request.with_system(read_file(given.system_file, run.read_stdin))
+    return request.with_system(read_file(given.system_file, ctx.read_stdin))
 
 
 def _stdin_of_prompt(
-    run: Runtime, options: ChatOptions, encoding: str | None
+    ctx: Context, options: ChatOptions, encoding: str | None
 ) -> Callable[..., str | None]:
     """What reads stdin as the prompt or a part of it: None if it is not meant so, or was read.
 
@@ -185,11 +185,11 @@ def _stdin_of_prompt(
         "--messages": prompt.messages,
         "--schema": options.checks.schema,
         "--tools": model.tools,
-        "--key-file": run.flags.get("key_file"),
+        "--key-file": ctx.flags.get("key_file"),
     }
     claims += [f"{flag} -" for flag, value in named.items() if value == STDIN]
     check_claims(claims)
-    piped = run.terminal.stdin_piped and not prompt.ignore_stdin
+    piped = ctx.terminal.stdin_piped and not prompt.ignore_stdin
     meant = prompt.is_stdin or (piped and not claims)
 
     def read(*, announce: bool) -> str | None:
@@ -197,8 +197,8 @@ def _stdin_of_prompt(
         if not meant:
             return None
         meant = False
-        note = partial(run.note, "waiting for stdin; use -I to ignore it")
-        return decode(run.read_stdin(note if announce else None), "stdin", encoding, flag=FLAG)
+        note = partial(ctx.note, "waiting for stdin; use -I to ignore it")
+        return decode(ctx.read_stdin(note if announce else None), "stdin", encoding, flag=FLAG)
 
     return read
 
@@ -217,24 +217,24 @@ def _tools(chosen: ModelOptions, read_stdin: Callable[[], bytes]) -> dict[str, A
     return {"tools": tools, "tool_choice": tool_choice(chosen.tool_choice, tools)}
 
 
-def refuse_several(run: Runtime, options: Mapping[str, Any]) -> None:
+def refuse_several(ctx: Context, options: Mapping[str, Any]) -> None:
     """Refuse to ask for answers of which only the first could be printed.
 
     Raises:
         UsageError: `n` is more than one, without --json.
     """
-    if options.get("n") not in {None, 1} and not run.json:
+    if options.get("n") not in {None, 1} and not ctx.json:
         raise UsageError(
             "n asks for several answers, and only one can be printed as text",
             hint="--json prints all of them, as sent",
         )
 
 
-def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, list[Message]]:
+def _read_messages(ctx: Context, name: str, request: Request) -> tuple[Request, list[Message]]:
     """The messages of a file; its other fields hold if no option does."""
     from ocx.chat.messages import parse_messages  # only for --messages
 
-    messages, fields = parse_messages(read_file(name, run.read_stdin), name)
+    messages, fields = parse_messages(read_file(name, ctx.read_stdin), name)
     model = fields.pop("model", None)
     if isinstance(model, str) and not request.model_given:
         request = request.with_model(model)._replace(model_given=True)
@@ -246,7 +246,7 @@ def _read_messages(run: Runtime, name: str, request: Request) -> tuple[Request, 
     return request._replace(options=options, system=system), messages
 
 
-def find_template(run: Runtime, given: Instructions) -> Template | None:
+def find_template(ctx: Context, given: Instructions) -> Template | None:
     """The template of -t.
 
     Raises:
@@ -260,4 +260,4 @@ def find_template(run: Runtime, given: Instructions) -> Template | None:
     from ocx.chat.templates import load_template  # tomllib, only for -t
     from ocx.config.paths import templates_dir
 
-    return load_template(templates_dir(run.terminal.env), given.template)
+    return load_template(templates_dir(ctx.terminal.env), given.template)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 import typer
 
 from ocx.cli import Option
+from ocx.context import Context
 from ocx.errors import OcxWarning, UsageError
-from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ SHARED = {
         (_NETWORK, str, "--ca-bundle FILE", "File with the CA certificates to trust."),
     )
 }
-"""The options that every command knows, by the names they have in `Runtime.flags`."""
+"""The options that every command knows, by the names they have in `Context.flags`."""
 VALUE_FLAGS = frozenset(
     flag for _, option in SHARED.values() if option.metavar for flag in option.flags
 )
@@ -53,7 +53,7 @@ Command = Callable[..., None]
 
 
 def with_options(command: Command, *, hidden: bool = True) -> Command:
-    """`command` as Typer is to see it: options instead of its groups and its `Runtime`."""
+    """`command` as Typer is to see it: options instead of its groups and its `Context`."""
     signature = inspect.signature(command, eval_str=True)
     own = [_with_default(each) for each in list(signature.parameters.values())[1:]]
     # Not issubclass: what a group is made of is imported by those who have one.
@@ -75,12 +75,12 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     def run(ctx: typer.Context, **given: Any) -> None:
         if ctx.invoked_subcommand is not None:
             return  # a group's own command, called on the way to the one below it
-        runtime = replace(runtime_of(ctx), flags=_merged_flags(ctx))
-        warnings.showwarning = functools.partial(_show, runtime)
+        context = replace(context_of(ctx), flags=_merged_flags(ctx))
+        warnings.showwarning = functools.partial(_show, context)
         values = {p.name: _value(given.get(p.name), p.default) for p in own}
         for name, group in groups.items():
-            values[name] = _filled(group, given, json=runtime.json)
-        command(runtime, **values)
+            values[name] = _filled(group, given, json=context.json)
+        command(context, **values)
 
     context = inspect.Parameter(
         "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
@@ -168,17 +168,17 @@ def _value(given: Any, default: Any) -> Any:
     return tuple(given or ()) if default == () or isinstance(given, list) else given
 
 
-def _show(run: Runtime, message: Warning | str, category: type[Warning], *place: Any) -> None:
-    """A warning from below, which knows no `Runtime`, in the form of all others."""
+def _show(ctx: Context, message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """A warning from below, which knows no `Context`, in the form of all others."""
     if issubclass(category, OcxWarning):
-        run.warn(str(message))
+        ctx.warn(str(message))
     else:
         _PYTHON_SHOWS(message, category, *place)
 
 
-def runtime_of(ctx: typer.Context) -> Runtime:
+def context_of(ctx: typer.Context) -> Context:
     """What `main` handed down, or the process itself under typer.testing."""
-    return ctx.obj if isinstance(ctx.obj, Runtime) else Runtime(Terminal.from_process())
+    return ctx.obj if isinstance(ctx.obj, Context) else Context(Terminal.from_process())
 
 
 def _merged_flags(ctx: typer.Context) -> dict[str, Any]:
@@ -192,9 +192,9 @@ def _merged_flags(ctx: typer.Context) -> dict[str, Any]:
         # Typed as the class below typer.Context, whose name is private; its params are the same.
         contexts.append(parent)  # type: ignore[arg-type]
     flags: dict[str, Any] = {}
-    for context in reversed(contexts):
+    for level in reversed(contexts):
         for name in SHARED:
-            value = context.params.get(name)
+            value = level.params.get(name)
             if value is None or value == []:
                 continue
             flags[name] = [*flags.get(name, ()), *value] if name == "header" else value

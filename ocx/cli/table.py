@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from ocx import __version__
-from ocx.cli.parameters import runtime_of, with_options
+from ocx.cli.parameters import context_of, with_options
 from ocx.cli.typer_internals import Group as TyperGroup
 from ocx.cli.typer_internals import SingleCommand as TyperCommand
 from ocx.cli.typer_internals import command_of
+from ocx.context import Context
 from ocx.errors import UsageError
-from ocx.runtime import Runtime
 from ocx.secret import word_of_argv
 from ocx.terminal import Terminal, use_color
 
@@ -187,7 +187,7 @@ class LazyGroup(TyperGroup):
 def _write_help(command: Any, ctx: Any, formatter: Any) -> None:
     from ocx.cli.help import help_text  # a run that shows no help pays for none of it
 
-    terminal = runtime_of(ctx).terminal
+    terminal = context_of(ctx).terminal
     # Typer takes colours out where stdout is no terminal, unless it is told that they are meant.
     ctx.color = terminal.stdout_color(terminal.color)
     read = _read(command, tuple(ctx.command_path.split()))
@@ -255,19 +255,19 @@ def build(path: tuple[str, ...], entry: str | Group) -> Any:
     return command
 
 
-def _nothing(run: Runtime) -> None:
+def _nothing(ctx: Context) -> None:
     """A group does nothing by itself."""
 
 
 def _print_version(ctx: typer.Context, asked: bool) -> None:
     if asked:
         # Not typer.echo, which says nothing if stdout is closed.
-        runtime_of(ctx).terminal.print(f"ocx {__version__}")
+        context_of(ctx).terminal.print(f"ocx {__version__}")
         raise typer.Exit
 
 
 def _root(
-    run: Runtime,
+    ctx: Context,
     version: Annotated[
         bool,
         typer.Option(

@@ -11,48 +11,48 @@ from ocx.errors import UsageError
 
 if TYPE_CHECKING:
     from ocx.api import Client
+    from ocx.context import Context
     from ocx.output.table import Column, Row
-    from ocx.runtime import Runtime
 
 Yes = Annotated[bool, Option("--yes -y", "Do not ask.")]
 
 
 @contextmanager
-def waiting(run: Runtime, what: str, client: Client | None = None) -> Iterator[None]:
+def waiting(ctx: Context, what: str, client: Client | None = None) -> Iterator[None]:
     """Show a person at a terminal that the block waits for `what`.
 
     Args:
         client: the one that asks; then it is also shown that it connects.
     """
-    if not run.animates:
+    if not ctx.animates:
         yield
         return
     from ocx.output.live_stderr import answer_of, elapsed, spinning  # only if somebody looks
 
     state = elapsed(f"waiting for {what}") if client is None else answer_of(client, what)
-    with spinning(run, state):
+    with spinning(ctx, state):
         yield
 
 
 def print_result(
-    run: Runtime, document: Any, columns: Sequence[str | Column], rows: Iterable[Row]
+    ctx: Context, document: Any, columns: Sequence[str | Column], rows: Iterable[Row]
 ) -> None:
     """Print a result: `document` with --json, else a table."""
-    if run.json:
-        print_json(run, document)
+    if ctx.json:
+        print_json(ctx, document)
         return
     from ocx.output.table import write_table  # not for every command
 
-    write_table(run.terminal, columns, list(rows), color=run.color)
+    write_table(ctx.terminal, columns, list(rows), color=ctx.color)
 
 
-def print_json(run: Runtime, document: Any) -> None:
+def print_json(ctx: Context, document: Any) -> None:
     from ocx.output.writers import write_json  # start-up that a script can save
 
-    write_json(run.terminal, document)
+    write_json(ctx.terminal, document)
 
 
-def chosen_format(run: Runtime, name: str | None, formats: Sequence[str], default: str) -> str:
+def chosen_format(ctx: Context, name: str | None, formats: Sequence[str], default: str) -> str:
     """What --format says, or --json.
 
     Raises:
@@ -60,6 +60,6 @@ def chosen_format(run: Runtime, name: str | None, formats: Sequence[str], defaul
     """
     if name is not None and name not in formats:
         raise UsageError(f"--format takes {', '.join(formats)}")
-    if run.json and name not in {None, "json"}:
+    if ctx.json and name not in {None, "json"}:
         raise UsageError("--json is --format json, and takes no other")
-    return "json" if run.json else name or default
+    return "json" if ctx.json else name or default

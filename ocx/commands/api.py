@@ -11,9 +11,9 @@ from ocx.api.types import CHAT_TIMEOUT
 from ocx.chat.parameters import parse_fields
 from ocx.cli import Option, Text, Texts, option
 from ocx.commands import print_json
+from ocx.context import Context
 from ocx.errors import UsageError, os_errors_as
 from ocx.keys.client import open_client
-from ocx.runtime import Runtime
 from ocx.text import compact
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _BODY = "Fields and body"
 
 
 def api(
-    run: Runtime,
+    ctx: Context,
     method: Annotated[str, Option("METHOD", "GET, POST, …")],
     path: Annotated[str, Option("PATH", "Below the base URL: models, chat/completions, …")],
     raw_field: Texts = option(
@@ -53,35 +53,35 @@ def api(
         raise UsageError("--input is the whole body, so it excludes -f and -F")
     content = b""
     if input_ is not None:
-        content = _read(run, input_)
+        content = _read(ctx, input_)
     elif fields and method in _IN_QUERY:
         target = with_query(target, fields)
     elif fields:
         content = compact(fields).encode()
-    settings = run.settings()
+    settings = ctx.settings()
     if settings.timeout is None and method != "GET":  # a chat, for all that we know
         settings = replace(settings, timeout=CHAT_TIMEOUT)
-    with open_client(run, settings) as client:
-        _print(run, client.request(method, target, content=content), include)
+    with open_client(ctx, settings) as client:
+        _print(ctx, client.request(method, target, content=content), include)
 
 
-def _read(run: Runtime, name: str) -> bytes:
+def _read(ctx: Context, name: str) -> bytes:
     if name == "-":
-        if run.flags.get("key_file") == "-":
+        if ctx.flags.get("key_file") == "-":
             raise UsageError("stdin is claimed twice: --input - and --key-file -")
-        return run.read_stdin()
+        return ctx.read_stdin()
     with os_errors_as(UsageError, f"cannot read {name}"):
         return Path(name).read_bytes()
 
 
-def _print(run: Runtime, reply: Reply, include: bool) -> None:
+def _print(ctx: Context, reply: Reply, include: bool) -> None:
     if include:
         lines = [f"HTTP {reply.status}", *(f"{k}: {v}" for k, v in reply.headers.items()), ""]
         for line in lines:
-            run.terminal.print(line)
-    if not run.terminal.stdout_tty:
-        run.terminal.stdout.write(reply.body)
+            ctx.terminal.print(line)
+    if not ctx.terminal.stdout_tty:
+        ctx.terminal.stdout.write(reply.body)
     elif reply.json is not None:
-        print_json(run, reply.json)
+        print_json(ctx, reply.json)
     elif reply.body:
-        run.terminal.print(reply.body.decode("utf-8", "replace").rstrip("\n"))
+        ctx.terminal.print(reply.body.decode("utf-8", "replace").rstrip("\n"))

@@ -10,6 +10,7 @@ from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.cli import Text, option
 from ocx.commands import chosen_format, waiting
+from ocx.context import Context
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.call import DAY, SLACK, forecast
 from ocx.history.filters import parse_age
@@ -33,7 +34,6 @@ from ocx.output.balance_output import (
     write_github,
     write_screen,
 )
-from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -45,7 +45,7 @@ _OVER = "7d"
 
 
 def balance(
-    run: Runtime,
+    ctx: Context,
     minimum: Text = option("--min N", "Exit 12 where fewer credits are left.", heading=_LIMITS),
     warn: Text = option("--warn N", "Warn on stderr where fewer are left.", heading=_LIMITS),
     days: bool = option(
@@ -76,33 +76,33 @@ def balance(
     the exit code speaks. Each reading is kept in the history, unless that is off, so that --days
     knows what is spent a day; a top-up is not spending.
     """
-    form = chosen_format(run, format_, _FORMATS.split("|"), "text")
-    if raw and (run.json or format_ is not None):
+    form = chosen_format(ctx, format_, _FORMATS.split("|"), "text")
+    if raw and (ctx.json or format_ is not None):
         raise UsageError("--raw is a format of its own", hint="leave out --json and --format")
     limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum))
     look = _look_back(over, days=days, least=least_days, raw=raw)
-    settings = run.settings()
+    settings = ctx.settings()
     for flag, asked in (("--min", minimum), ("--min-days", least_days)):
         if asked is not None:
             refuse_play_money(settings, flag)
-    with annotated(run, settings, form), open_client(run, settings) as client:
-        with waiting(run, "the balance", client):
+    with annotated(ctx, settings, form), open_client(ctx, settings) as client:
+        with waiting(ctx, "the balance", client):
             reply = client.balance()
         if raw:
-            deliver(run, raw_text(run.terminal, reply.body), output)
+            deliver(ctx, raw_text(ctx.terminal, reply.body), output)
             if limits == Thresholds():
                 return
         read = (time.time(), balance_in(reply, settings, currency))
         try:
-            lasting = _lasting(run, settings, read, look) if look else None
+            lasting = _lasting(ctx, settings, read, look) if look else None
             shown = Shown(read[1], reply.json, settings, limits, lasting)
             if form == "nagios":
                 _check_known(shown, accept_guess=accept_guess)
             if not raw:
-                _show(run, form, shown, output)
-            _judge(run, form, shown, accept_guess=accept_guess)
+                _show(ctx, form, shown, output)
+            _judge(ctx, form, shown, accept_guess=accept_guess)
         finally:
-            keep_balance(run, settings, [read])
+            keep_balance(ctx, settings, [read])
 
 
 class _Look(NamedTuple):
@@ -125,7 +125,7 @@ def _look_back(over: str | None, *, days: bool, least: str | None, raw: bool) ->
     return _Look(seconds, threshold("--min-days", least, "days"))
 
 
-def _lasting(run: Runtime, settings: Settings, read: Dated, look: _Look) -> Lasting:
+def _lasting(ctx: Context, settings: Settings, read: Dated, look: _Look) -> Lasting:
     """What the kept readings and this one tell.
 
     Raises:
@@ -134,7 +134,7 @@ def _lasting(run: Runtime, settings: Settings, read: Dated, look: _Look) -> Last
     """
     at, reading = read
     check_known(reading, accept_guess=True)
-    kept = kept_points(run.terminal.env, settings, reading.unit, at - look.over - SLACK)
+    kept = kept_points(ctx.terminal.env, settings, reading.unit, at - look.over - SLACK)
     return Lasting(forecast(kept, reading.amount, at, look.over), look.least)
 
 
@@ -155,31 +155,31 @@ def _check_known(shown: Shown, *, accept_guess: bool) -> None:
         )
 
 
-def _show(run: Runtime, form: str, shown: Shown, output: str | None) -> None:
-    if form == "text" and output is None and run.terminal.stdout_tty and not run.quiet:
-        write_screen(run, shown)
-    elif not run.quiet or output is not None:
-        deliver(run, as_text(run, form, shown), output)
+def _show(ctx: Context, form: str, shown: Shown, output: str | None) -> None:
+    if form == "text" and output is None and ctx.terminal.stdout_tty and not ctx.quiet:
+        write_screen(ctx, shown)
+    elif not ctx.quiet or output is not None:
+        deliver(ctx, as_text(ctx, form, shown), output)
     if form == "github":
-        write_github(run, shown)
+        write_github(ctx, shown)
     if form == "text" and shown.reading.confidence == "guessed":
-        run.warn("this is a guess: the answer may mean another number; see --raw")
+        ctx.warn("this is a guess: the answer may mean another number; see --raw")
     if form == "text" and shown.lasting is not None and shown.lasting.unknown:
-        run.note(
+        ctx.note(
             "the history is off, so no balance is kept: `ocx config set history auto`"
             if shown.settings.history == "off"
             else "each `ocx balance` keeps what it reads; ask again tomorrow, or see --over"
         )
 
 
-def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None:
+def _judge(ctx: Context, form: str, shown: Shown, *, accept_guess: bool) -> None:
     reading, limits = shown.reading, shown.limits
     if form == "nagios":
         if state := nagios_state(reading, limits, shown.lasting):
             raise ChildExit(state)
         return
     if limits.warning is not None:
-        _warn(run, form, reading, limits.warning)
+        _warn(ctx, form, reading, limits.warning)
     try:
         _check_known(shown, accept_guess=accept_guess)
         if limits.critical is not None:
@@ -190,17 +190,17 @@ def _judge(run: Runtime, form: str, shown: Shown, *, accept_guess: bool) -> None
                 hint="top up",
             )
     except BelowError as below:
-        if run.quiet:  # like grep -q: the answer "no" is no error
+        if ctx.quiet:  # like grep -q: the answer "no" is no error
             raise ChildExit(below.exit_code) from None
         raise
 
 
-def _warn(run: Runtime, form: str, reading: Balance, low: Decimal) -> None:
+def _warn(ctx: Context, form: str, reading: Balance, low: Decimal) -> None:
     """With -q too: it is what was asked for, and all that a cron job should say."""
     for each in each_of(reading):
         if each.amount is not None and each.amount < low:
             text = f"{balance_text(each)} left, fewer than {low:f}"
             if form != "github":
-                run.with_flags(quiet=False).warn(text)
+                ctx.with_flags(quiet=False).warn(text)
             else:
-                run.terminal.exact_message(annotation("warning", text))
+                ctx.terminal.exact_message(annotation("warning", text))

@@ -16,11 +16,11 @@ from ocx.batch.setup import make_setup
 from ocx.batch.verify import Verification
 from ocx.cli import Option, option
 from ocx.commands import print_json
+from ocx.context import Context
 from ocx.output.writers import write_json_line
-from ocx.runtime import Runtime
 
 
-def batch(run: Runtime, options: BatchOptions) -> None:
+def batch(ctx: Context, options: BatchOptions) -> None:
     """Send many prompts in one run, each paid once, within credits.
 
     IN is JSON Lines (requests as OpenAI's Batch API has them, chat bodies, or objects with a
@@ -28,7 +28,7 @@ def batch(run: Runtime, options: BatchOptions) -> None:
     `.gz` is unpacked. A file is checked whole before anything is sent. Rows are written as they
     end; the same command with --resume goes on where a run was ended, however that was.
     """
-    setup = make_setup(run, options)
+    setup = make_setup(ctx, options)
     if options.budget.estimate:
         estimate(setup)
     else:
@@ -36,7 +36,7 @@ def batch(run: Runtime, options: BatchOptions) -> None:
 
 
 def verify(
-    run: Runtime,
+    ctx: Context,
     source: Annotated[str, Option("IN", "The rows of the run.")],
     outputs: Annotated[tuple[Path, ...], Option("OUT", "Its output, or those of all shards.")],
     *,
@@ -53,14 +53,14 @@ def verify(
     found = Verification(outputs)
     for row in found.faulty(rows.rows()):
         if failed:
-            write_json_line(run.terminal, _fields(row, form))
+            write_json_line(ctx.terminal, _fields(row, form))
     for warning in unknown_reasons(found.unknown_reasons):
-        run.warn(warning)
-    if run.json and not failed:
-        print_json(run, found.document())
-    elif not run.quiet and not failed and found.complete:
+        ctx.warn(warning)
+    if ctx.json and not failed:
+        print_json(ctx, found.document())
+    elif not ctx.quiet and not failed and found.complete:
         counted = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-        run.note(f"{counted}, each there once and answered")
+        ctx.note(f"{counted}, each there once and answered")
     if not found.complete:
         raise found.error()
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ocx import doctor as machine
 from ocx.cli import option
 from ocx.commands import print_json, waiting
+from ocx.context import Context
 from ocx.doctor import Check, failed, ok, skipped, system, warning
 from ocx.errors import OcxError
 from ocx.output.screen_table import check_writer
-from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
@@ -23,7 +23,7 @@ _ACCOUNT = ("models", "balance")
 
 
 def doctor(
-    run: Runtime,
+    ctx: Context,
     chat: bool = option("--chat", "Ask a model one tiny thing, too; it costs credits.", False),
 ) -> None:
     """Find out what is wrong, and what to do about it.
@@ -33,27 +33,27 @@ def doctor(
     """
     found = []
     write = None
-    if not (run.json or run.quiet):
-        write = check_writer(run.terminal, (*_FIRST, *_NETWORK, *_ACCOUNT), color=run.color)
-    for check in _checks(run, chat):
+    if not (ctx.json or ctx.quiet):
+        write = check_writer(ctx.terminal, (*_FIRST, *_NETWORK, *_ACCOUNT), color=ctx.color)
+    for check in _checks(ctx, chat):
         found.append(check)
         if write:
             write(check.state, check.name, check.detail, check.hint)
     failures = [check for check in found if check.error is not None]
-    if run.json:
+    if ctx.json:
         checks = [check.as_json() for check in found]
-        print_json(run, {"ok": not failures, "checks": checks})
+        print_json(ctx, {"ok": not failures, "checks": checks})
     if failures:
         raise _verdict(failures)
 
 
-def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
-    env = run.terminal.env
+def _checks(ctx: Context, chat: bool) -> Iterator[Check]:
+    env = ctx.terminal.env
     yield machine.version()
     yield machine.programs(env)
     yield system(env)
     try:
-        settings = run.with_flags(quiet=True).settings()
+        settings = ctx.with_flags(quiet=True).settings()
     except OcxError as error:
         yield failed("config", error)
         yield machine.credentials(env)
@@ -61,7 +61,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
         return
     yield machine.config(settings, env)
     yield machine.credentials(env)
-    key, secret = _key(run, settings)
+    key, secret = _key(ctx, settings)
     yield key
     if settings.sandbox:
         yield ok("network", "not needed: the sandbox runs in this process")
@@ -69,7 +69,7 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
         # The HTTP library takes longer to import than everything above takes to run.
         from ocx.doctor.network import network
 
-        for check in _awaited(run, "the network", network(settings)):
+        for check in _awaited(ctx, "the network", network(settings)):
             yield check
             if check.error is not None:
                 yield from _not_tried(f"{check.name} failed", chat, _ACCOUNT)
@@ -81,27 +81,27 @@ def _checks(run: Runtime, chat: bool) -> Iterator[Check]:
     from ocx.keys.client import open_client
 
     # With the key that was found: no file or program is asked a second time.
-    with open_client(run.with_flags(quiet=True), settings, secret) as client:
-        yield from _awaited(run, "the account", account(run, client, settings, chat=chat))
+    with open_client(ctx.with_flags(quiet=True), settings, secret) as client:
+        yield from _awaited(ctx, "the account", account(ctx, client, settings, chat=chat))
 
 
-def _awaited(run: Runtime, what: str, checks: Iterator[Check]) -> Iterator[Check]:
+def _awaited(ctx: Context, what: str, checks: Iterator[Check]) -> Iterator[Check]:
     """The checks; a person sees that each is waited for."""
     while True:
-        with waiting(run, what):
+        with waiting(ctx, what):
             check = next(checks, None)
         if check is None:
             return
         yield check
 
 
-def _key(run: Runtime, settings: Settings) -> tuple[Check, Secret | None]:
+def _key(ctx: Context, settings: Settings) -> tuple[Check, Secret | None]:
     from ocx.keys.lookup import endpoint, locate_key
 
     try:
-        found = locate_key(run, settings).read(settings)
+        found = locate_key(ctx, settings).read(settings)
         if found.secret is not None:
-            run.terminal.stderr.hide(found.secret)
+            ctx.terminal.stderr.hide(found.secret)
         endpoint(settings, found.secret)
     except OcxError as error:
         return failed("key", error), None

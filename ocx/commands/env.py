@@ -17,11 +17,11 @@ from ocx.commands import chosen_format
 from ocx.config.paths import env_name
 from ocx.config.schema import DEFAULT_PROFILE, SETTINGS
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.errors import UsageError, cannot_run
 from ocx.keys.lookup import KEY_VARIABLES, endpoint, find_key
 from ocx.output import environment
 from ocx.output.environment import append, command
-from ocx.runtime import Runtime
 from ocx.secret import Secret
 
 _FORMATS = (*environment.FORMATS, "github")
@@ -29,7 +29,7 @@ _FORMAT = f"--format {'|'.join(_FORMATS)}"
 
 
 def env(
-    run: Runtime,
+    ctx: Context,
     format_: Text = option(_FORMAT, "How to write them; sh is the default."),
     model: Text = option("--model -m ID", "Model id or alias."),
     reveal: bool = option("--reveal", "Print the key, on a terminal and in CI too.", False),
@@ -40,39 +40,39 @@ def env(
     .env file or the next steps of a GitHub job. On a terminal the key is masked, and with CI set
     nothing is printed, unless --reveal says so. `ocx exec` needs no printing at all.
     """
-    form = chosen_format(run, format_, _FORMATS, "sh")
-    if form != "github" and run.terminal.env.get("CI") and not reveal:
+    form = chosen_format(ctx, format_, _FORMATS, "sh")
+    if form != "github" and ctx.terminal.env.get("CI") and not reveal:
         raise UsageError(
             "with CI set the key is not printed: logs are kept",
             hint="`ocx exec -- CMD` prints nothing, --format github masks the key; or --reveal",
         )
-    found = tool_environment(run, run.settings(model=model))
+    found = tool_environment(ctx, ctx.settings(model=model))
     if form == "github":
-        _write_github(run, found)
+        _write_github(ctx, found)
         return
-    hide = run.terminal.stdout_tty and not reveal and found.secret is not None
+    hide = ctx.terminal.stdout_tty and not reveal and found.secret is not None
     variables = found.masked() if hide else found.variables
     text = environment.assignments(form, variables, found.removed)
-    run.terminal.stdout.write(text.encode())
+    ctx.terminal.stdout.write(text.encode())
     if hide:
-        run.note("the key is masked on a terminal; --reveal prints it")
+        ctx.note("the key is masked on a terminal; --reveal prints it")
 
 
-def _write_github(run: Runtime, found: ToolEnvironment) -> None:
-    if not run.terminal.env.get("GITHUB_ENV"):
+def _write_github(ctx: Context, found: ToolEnvironment) -> None:
+    if not ctx.terminal.env.get("GITHUB_ENV"):
         raise UsageError(
             "--format github is for a job of GitHub Actions: GITHUB_ENV is not set",
             hint="--format sh, or dotenv, works anywhere",
         )
     if found.secret is not None:  # before anything else could print it
-        run.terminal.print(command("add-mask", found.secret.reveal()))
+        ctx.terminal.print(command("add-mask", found.secret.reveal()))
     # A file of variables cannot remove one, and most tools take an empty one for none.
-    emptied = {name: "" for name in found.removed if run.terminal.env.get(name)}
-    append(run.terminal.env, "GITHUB_ENV", environment.github_file({**found.variables, **emptied}))
+    emptied = {name: "" for name in found.removed if ctx.terminal.env.get(name)}
+    append(ctx.terminal.env, "GITHUB_ENV", environment.github_file({**found.variables, **emptied}))
 
 
 def exec_(
-    run: Runtime,
+    ctx: Context,
     words: Texts = option("-- CMD", "The program and its arguments, after `--`.", ()),
     model: Text = option("--model -m ID", "Model id or alias."),
 ) -> None:
@@ -81,11 +81,11 @@ def exec_(
     The program takes the place of ocx: its exit code, its signals and its terminal are its own.
     The key stands in its environment only, never in an argument or a file.
     """
-    if words or not run.trailing:
+    if words or not ctx.trailing:
         raise UsageError("the program to run goes after `--`", hint="ocx exec -- CMD [ARG]...")
-    found = tool_environment(run, run.settings(model=model))
-    env = {name: text for name, text in run.terminal.env.items() if name not in found.removed}
-    replace_process(run.trailing, {**env, **found.variables})
+    found = tool_environment(ctx, ctx.settings(model=model))
+    env = {name: text for name, text in ctx.terminal.env.items() if name not in found.removed}
+    replace_process(ctx.trailing, {**env, **found.variables})
 
 
 def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
@@ -124,7 +124,7 @@ class ToolEnvironment(NamedTuple):
         return {name: shown if text == key else text for name, text in self.variables.items()}
 
 
-def tool_environment(run: Runtime, settings: Settings) -> ToolEnvironment:
+def tool_environment(ctx: Context, settings: Settings) -> ToolEnvironment:
     """What a tool needs to use this call's endpoint, after every check that a request would pass.
 
     Raises:
@@ -136,7 +136,7 @@ def tool_environment(run: Runtime, settings: Settings) -> ToolEnvironment:
             "the sandbox lives only as long as one command of ocx, and other tools cannot reach it",
             hint="`ocx serve -- CMD` runs a tool against the same server",
         )
-    key = find_key(run, settings).secret
+    key = find_key(ctx, settings).secret
     url = endpoint(settings, key).base_url
     variables = {
         "OPENAI_BASE_URL": url,

@@ -9,10 +9,10 @@ from importlib.resources.abc import Traversable
 from typing import Annotated
 
 from ocx.cli import Option, Texts, option
+from ocx.context import Context
 from ocx.docs.viewer import environment, exit_codes, guide, page_text, shipped
 from ocx.errors import UsageError
 from ocx.process import ignoring_interrupts
-from ocx.runtime import Runtime
 
 _PAGES = {
     "exit-codes": "ocx-exit-codes.7",
@@ -31,14 +31,14 @@ SCRIPTS = {"bash": "ocx.bash", "zsh": "_ocx", "fish": "ocx.fish"}
 
 
 def help_(
-    run: Runtime,
+    ctx: Context,
     topic: Texts = option("[TOPIC]...", _TOPIC, ()),
 ) -> None:
     """Show the manual of a command or a topic.
 
     On a terminal man shows it, where there is one; else it is printed as plain text.
     """
-    terminal = run.terminal
+    terminal = ctx.terminal
     name = " ".join(topic)
     man = shutil.which("man") if terminal.stdout_tty and terminal.stdin_tty else None
     if name in GUIDES:
@@ -52,7 +52,7 @@ def help_(
 
 
 def completion(
-    run: Runtime,
+    ctx: Context,
     shell: Annotated[str, Option("bash|zsh|fish", "The shell.")],
 ) -> None:
     """Print the completion script of a shell.
@@ -62,7 +62,7 @@ def completion(
     """
     if shell not in SCRIPTS:
         raise UsageError(f"no completion for {shell!r}", hint=f"there is {', '.join(SCRIPTS)}")
-    run.terminal.stdout.write(shipped(f"completions/{SCRIPTS[shell]}").read_bytes())
+    ctx.terminal.stdout.write(shipped(f"completions/{SCRIPTS[shell]}").read_bytes())
 
 
 def _page(name: str, words: Texts) -> Traversable:

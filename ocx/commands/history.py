@@ -9,13 +9,13 @@ from typing import Annotated
 from ocx.cli import Option, OptionGroup, Text, Texts, option
 from ocx.commands import Yes, print_json
 from ocx.config.paths import state_dir
+from ocx.context import Context
 from ocx.errors import UsageError
 from ocx.history.call import by_day, document, request
 from ocx.history.filters import Filters, parse_age, profile_filter, read_filters
 from ocx.history.store import open_existing
 from ocx.output.history_output import day_document, write_call, write_days, write_found
 from ocx.output.writers import write_json_line
-from ocx.runtime import Runtime
 from ocx.text import counted
 
 _FILTERS = "Filters"
@@ -36,9 +36,9 @@ class CallFilters(OptionGroup):
     model: _Model = None
     conversation: _Conversation = None
 
-    def read(self, run: Runtime) -> Filters:
+    def read(self, ctx: Context) -> Filters:
         """Raises UsageError: a time is none."""
-        return read_filters(self.since, self.until, self.model, self.conversation, run.flags)
+        return read_filters(self.since, self.until, self.model, self.conversation, ctx.flags)
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,25 @@ class FirstCalls(CallFilters):
     limit: int = option("--limit N", "How many at most.", 20, minimum=1)
 
 
-def list_(run: Runtime, chosen: FirstCalls) -> None:
+def list_(ctx: Context, chosen: FirstCalls) -> None:
     """List the calls that were kept, newest first.
 
     -P NAME shows one profile's.
     """
-    write_found(run, chosen.read(run), chosen.limit)
+    write_found(ctx, chosen.read(ctx), chosen.limit)
 
 
 def show(
-    run: Runtime,
+    ctx: Context,
     id_: int | None = option("ID", "Id from `ocx history list`; without one, the last call."),
     as_request: bool = option(
         "--request", "Print the request, as --messages and `ocx batch` read it.", False
     ),
 ) -> None:
     """Show one call: what was sent, what came, what it took."""
-    if as_request and run.json:
+    if as_request and ctx.json:
         raise UsageError("--request prints JSON already; leave out --json")
-    with open_existing(state_dir(run.terminal.env), run.note) as history:
+    with open_existing(state_dir(ctx.terminal.env), ctx.note) as history:
         filters = Filters() if id_ is None else Filters(ids=(id_,))
         entry = next(history.entries(filters, limit=1), None) if history else None
         if history is None or entry is None:
@@ -72,15 +72,15 @@ def show(
             raise UsageError(what, hint="`ocx history list` shows the ids")
         messages = history.messages(entry.id)
     if as_request:
-        write_json_line(run.terminal, request(entry, messages))
-    elif run.json:
-        print_json(run, document(entry, messages))
+        write_json_line(ctx.terminal, request(entry, messages))
+    elif ctx.json:
+        print_json(ctx, document(entry, messages))
     else:
-        write_call(run.terminal, entry, messages, color=run.color)
+        write_call(ctx.terminal, entry, messages, color=ctx.color)
 
 
 def search(
-    run: Runtime,
+    ctx: Context,
     words: Annotated[Texts, Option("WORDS", "Words of the prompt or the answer.")],
     chosen: FirstCalls,
 ) -> None:
@@ -88,11 +88,11 @@ def search(
 
     All the words must be there; the newest call comes first.
     """
-    write_found(run, chosen.read(run).with_text(" ".join(words)), chosen.limit)
+    write_found(ctx, chosen.read(ctx).with_text(" ".join(words)), chosen.limit)
 
 
 def rm(
-    run: Runtime,
+    ctx: Context,
     ids: tuple[int, ...] = option("[ID]...", "Calls to remove.", ()),
     older_than: Text = option("--older-than AGE", "All that are older (30d, 12h, 2w)."),
     model: _Model = None,
@@ -108,7 +108,7 @@ def rm(
     filters = Filters(
         until=until,
         model=model,
-        profile=profile_filter(run.flags),
+        profile=profile_filter(ctx.flags),
         conversation=conversation,
         ids=ids or None,
     )
@@ -117,39 +117,39 @@ def rm(
             "--all excludes every other choice" if everything else "nothing was chosen",
             hint="give ids, or --older-than, --model, --conversation, -P; or --all",
         )
-    with open_existing(state_dir(run.terminal.env), run.note) as history:
+    with open_existing(state_dir(ctx.terminal.env), ctx.note) as history:
         if history is None:
             return
         found = history.count(filters)
         readings = history.count_readings() if everything else 0
         if not found + readings:
-            run.note("nothing matches")
+            ctx.note("nothing matches")
             return
         what = " and ".join(
             counted(number, name)
             for number, name in ((found, "call"), (readings, "balance"))
             if number
         )
-        run.confirm(f"Remove {what} from the history?", yes)
+        ctx.confirm(f"Remove {what} from the history?", yes)
         history.remove(filters)
-        run.note(f"removed {what}")
+        ctx.note(f"removed {what}")
 
 
-def export(run: Runtime, chosen: CallFilters) -> None:
+def export(ctx: Context, chosen: CallFilters) -> None:
     """Print the calls as JSON Lines, oldest first."""
-    with open_existing(state_dir(run.terminal.env), run.note) as history:
+    with open_existing(state_dir(ctx.terminal.env), ctx.note) as history:
         if history is None:
             return
-        for entry in history.entries(chosen.read(run), oldest_first=True):
-            write_json_line(run.terminal, document(entry, history.messages(entry.id)))
+        for entry in history.entries(chosen.read(ctx), oldest_first=True):
+            write_json_line(ctx.terminal, document(entry, history.messages(entry.id)))
 
 
-def stats(run: Runtime, chosen: CallFilters) -> None:
+def stats(ctx: Context, chosen: CallFilters) -> None:
     """Sum up tokens and credits by day and model."""
-    with open_existing(state_dir(run.terminal.env), run.note) as history:
-        filters = chosen.read(run)
+    with open_existing(state_dir(ctx.terminal.env), ctx.note) as history:
+        filters = chosen.read(ctx)
         days = by_day(history.entries(filters)) if history else []
-    if run.json:
-        print_json(run, [day_document(day) for day in days])
+    if ctx.json:
+        print_json(ctx, [day_document(day) for day in days])
     else:
-        write_days(run.terminal, days, run.color)
+        write_days(ctx.terminal, days, ctx.color)

@@ -9,6 +9,7 @@ from ocx.cli import Option, option
 from ocx.commands import Yes, print_json, print_result
 from ocx.config.profiles import load, users_of
 from ocx.config.values import composed
+from ocx.context import Context
 from ocx.keys.credentials import (
     OLD_AFTER_DAYS,
     Keys,
@@ -18,7 +19,6 @@ from ocx.keys.credentials import (
     stored_key,
 )
 from ocx.output.table import Column
-from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.config.profiles import ConfigFile
@@ -33,20 +33,20 @@ _COLUMNS = (
 )
 
 
-def list_(run: Runtime) -> None:
+def list_(ctx: Context) -> None:
     """List the stored keys.
 
     They are masked, with their age in days and the profiles that use them. A key older than 90
     days is marked: the provider advises to rotate keys regularly.
     """
-    keys = sorted(load_keys(run.terminal.env).values())
-    config = load(run.terminal.env)
+    keys = sorted(load_keys(ctx.terminal.env).values())
+    config = load(ctx.terminal.env)
     documents = [key_document(key, users_of(config, key.name)) for key in keys]
-    if not keys and not run.json:
-        run.note("no keys are stored; `ocx keys add NAME` stores one")
+    if not keys and not ctx.json:
+        ctx.note("no keys are stored; `ocx keys add NAME` stores one")
         return
-    rows = (_row(each, short=run.terminal.stdout_tty) for each in documents)
-    print_result(run, documents, _COLUMNS, rows)
+    rows = (_row(each, short=ctx.terminal.stdout_tty) for each in documents)
+    print_result(ctx, documents, _COLUMNS, rows)
 
 
 def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
@@ -66,39 +66,39 @@ def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
 
 
 def show(
-    run: Runtime,
+    ctx: Context,
     name: KeyName,
     reveal: bool = option("--reveal", "Print the key itself.", False),
 ) -> None:
     """Show a key, masked unless --reveal is given."""
-    key = stored_key(load_keys(run.terminal.env), name)
+    key = stored_key(load_keys(ctx.terminal.env), name)
     text = key.secret.reveal() if reveal else key.secret.masked()
-    if run.json:
-        users = users_of(load(run.terminal.env), name)
-        print_json(run, {**key_document(key, users), "key": text})
+    if ctx.json:
+        users = users_of(load(ctx.terminal.env), name)
+        print_json(ctx, {**key_document(key, users), "key": text})
     else:
-        run.terminal.print(text)
+        ctx.terminal.print(text)
 
 
-def use(run: Runtime, name: KeyName) -> None:
+def use(ctx: Context, name: KeyName) -> None:
     """Use this key in a profile: of -P, else the default one."""
     from ocx.config.saving import change_profile  # as above
     from ocx.keys.adding import warn_of_use
 
-    key = stored_key(load_keys(run.terminal.env), name)
+    key = stored_key(load_keys(ctx.terminal.env), name)
     table: dict[str, Any] = {}
 
     def change(_: ConfigFile, profile: dict[str, Any]) -> None:
         profile["key_name"] = name
         table.update(profile)
 
-    changed = change_profile(run.terminal.env, run.flags, change, create=False)
-    run.note(f"profile {changed} uses the key {name} now")
-    warn_of_use(run, key, table)
+    changed = change_profile(ctx.terminal.env, ctx.flags, change, create=False)
+    ctx.note(f"profile {changed} uses the key {name} now")
+    warn_of_use(ctx, key, table)
 
 
 def rm(
-    run: Runtime,
+    ctx: Context,
     name: KeyName,
     yes: Yes = False,
 ) -> None:
@@ -106,15 +106,15 @@ def rm(
 
     It still works until it is revoked in the dashboard.
     """
-    stored_key(load_keys(run.terminal.env), name)
-    users = users_of(load(run.terminal.env), name)
+    stored_key(load_keys(ctx.terminal.env), name)
+    users = users_of(load(ctx.terminal.env), name)
     used = f" Used by: {', '.join(users)}." if users else ""
-    run.confirm(f"Remove the key {name}?{used}", yes)
+    ctx.confirm(f"Remove the key {name}?{used}", yes)
 
     def change(keys: Keys) -> None:
         del keys[stored_key(keys, name).name]
 
-    change_keys(run.terminal.env, change)
-    run.note(f"key {name} is removed; it still works until it is revoked in the dashboard")
+    change_keys(ctx.terminal.env, change)
+    ctx.note(f"key {name} is removed; it still works until it is revoked in the dashboard")
     for profile in users:
-        run.warn(f"profile {profile} still uses this key: `ocx keys use NAME -P {profile}`")
+        ctx.warn(f"profile {profile} still uses this key: `ocx keys use NAME -P {profile}`")

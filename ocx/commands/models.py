@@ -11,10 +11,10 @@ from ocx.api.models import ModelFacts, model_facts, model_ids
 from ocx.cli import Text, option
 from ocx.commands import print_json, waiting
 from ocx.config.completion_cache import write_models
+from ocx.context import Context
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
 from ocx.output.table import GAP, Column, write_table
-from ocx.runtime import Runtime
 from ocx.text import did_you_mean, one_line
 from ocx.typography import cells
 
@@ -34,7 +34,7 @@ _FIRST_TO_GO = ("MODALITIES", "OWNER", "PRICE/M", "CONTEXT", "SHUTDOWN")
 
 
 def models(
-    run: Runtime,
+    ctx: Context,
     filter_: Text = option("[FILTER]", "Part of an id, or a glob."),
     exists: bool = option("--exists", "Print nothing; exit 7 where FILTER is no model id.", False),
     columns: bool = option("--columns", "In a pipe, all that is said of each, as TSV.", False),
@@ -44,26 +44,26 @@ def models(
     A terminal shows context length, prices of a million tokens, owner, modalities and the day of
     the shutdown where the endpoint names them for any model; a pipe gets one id a line.
     """
-    if columns and run.json:
+    if columns and ctx.json:
         raise UsageError("--json is the answer as it was sent; leave out --columns")
     if exists and not filter_:
         raise UsageError("--exists needs a model id", hint="ocx models gpt-4o --exists")
-    settings = run.settings()
-    with open_client(run, settings) as client, waiting(run, "the models", client):
+    settings = ctx.settings()
+    with open_client(ctx, settings) as client, waiting(ctx, "the models", client):
         reply = client.models()
     ids = model_ids(reply.json)
-    write_models(run.terminal.env, settings, ids, run.terminal.stderr.keys)
+    write_models(ctx.terminal.env, settings, ids, ctx.terminal.stderr.keys)
     if exists:
         _check_exists(settings, filter_ or "", ids)
         return
     chosen = matching(ids, filter_)
-    if run.json:
-        print_json(run, _filtered(reply.json, set(chosen)) if filter_ else reply.json)
+    if ctx.json:
+        print_json(ctx, _filtered(reply.json, set(chosen)) if filter_ else reply.json)
     else:
         facts = [each for each in model_facts(reply.json) if each.id in set(chosen)]
-        _write(run, settings, facts, columns=columns)
+        _write(ctx, settings, facts, columns=columns)
     if filter_ and not chosen:
-        run.note(f"no model matches {filter_!r}; `ocx models` lists all {len(ids)}")
+        ctx.note(f"no model matches {filter_!r}; `ocx models` lists all {len(ids)}")
 
 
 def matching(ids: Sequence[str], pattern: str | None) -> list[str]:
@@ -91,17 +91,17 @@ def _filtered(document: Any, chosen: set[str]) -> Any:
 
 
 def _write(
-    run: Runtime, settings: Settings, models: Sequence[ModelFacts], *, columns: bool
+    ctx: Context, settings: Settings, models: Sequence[ModelFacts], *, columns: bool
 ) -> None:
-    if not run.terminal.stdout_tty:
+    if not ctx.terminal.stdout_tty:
         for each in models:
             told = (each.id, *_cells(each)) if columns else (each.id,)
-            run.terminal.print("\t".join(map(one_line, told)))
+            ctx.terminal.print("\t".join(map(one_line, told)))
     elif models:
-        _write_table(run, settings, models)
+        _write_table(ctx, settings, models)
 
 
-def _write_table(run: Runtime, settings: Settings, models: Sequence[ModelFacts]) -> None:
+def _write_table(ctx: Context, settings: Settings, models: Sequence[ModelFacts]) -> None:
     """Whole ids on any screen: what else does not fit beside them is left out, and said."""
     rows = []
     for each in models:
@@ -113,14 +113,14 @@ def _write_table(run: Runtime, settings: Settings, models: Sequence[ModelFacts])
     left_out = []
     for title in _FIRST_TO_GO:
         taken = sum(max(map(cells, (title, *texts))) for title, texts in columns.items())
-        if taken + GAP * (len(columns) - 1) <= run.terminal.width:
+        if taken + GAP * (len(columns) - 1) <= ctx.terminal.width:
             break
         if columns.pop(title, None):
             left_out.append(title.lower())
     shown = [each for each in _COLUMNS if each.title in columns]
-    write_table(run.terminal, shown, list(zip(*columns.values(), strict=True)), color=run.color)
+    write_table(ctx.terminal, shown, list(zip(*columns.values(), strict=True)), color=ctx.color)
     if left_out:
-        run.note(f"no room for {', '.join(left_out)}: `ocx models --columns | cat` has them")
+        ctx.note(f"no room for {', '.join(left_out)}: `ocx models --columns | cat` has them")
 
 
 def _cells(model: ModelFacts) -> tuple[str, ...]:

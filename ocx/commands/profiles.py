@@ -12,26 +12,26 @@ from ocx.config.saving import change_config, refuse_sandbox
 from ocx.config.schema import DEFAULT_PROFILE
 from ocx.config.setting_path import summary
 from ocx.config.values import check_name, composed
+from ocx.context import Context
 from ocx.errors import UsageError
 from ocx.output.table import Column
-from ocx.runtime import Runtime
 
 
-def list_(run: Runtime) -> None:
+def list_(ctx: Context) -> None:
     """List the profiles; the one in force is marked."""
-    config = load(run.terminal.env)
-    current = named_profile(config, run.flags, run.terminal.env).value
+    config = load(ctx.terminal.env)
+    current = named_profile(config, ctx.flags, ctx.terminal.env).value
     profiles = [summary(config, name, current) for name in config.names()]
     rows = (
         (p["name"], "*" if p["current"] else "", p["base_url"], p["model"], p["key"] or "")
         for p in profiles
     )
     columns = (Column("PROFILE", "accent"), "", "BASE URL", "MODEL", Column("KEY", "dim"))
-    print_result(run, profiles, columns, rows)
+    print_result(ctx, profiles, columns, rows)
 
 
 def use(
-    run: Runtime,
+    ctx: Context,
     name: Annotated[str, Option("NAME", "A profile.", convert=composed)],
 ) -> None:
     """Use this profile wherever none is named."""
@@ -40,13 +40,13 @@ def use(
         choose_profile(config, {"profile": name}, {})
         config.data["default_profile"] = name
 
-    change_config(run.terminal.env, change)
-    run.note(f"{name} is the default profile now")
-    run.note_override(env_name("profile"))
+    change_config(ctx.terminal.env, change)
+    ctx.note(f"{name} is the default profile now")
+    ctx.note_override(env_name("profile"))
 
 
 def copy(
-    run: Runtime,
+    ctx: Context,
     source: Annotated[str, Option("FROM", "The profile to copy.", convert=composed)],
     name: Annotated[str, Option("TO", "The name of the copy.", convert=composed)],
 ) -> None:
@@ -63,25 +63,25 @@ def copy(
             )
         config.data.setdefault("profiles", {})[name] = dict(config.profile(source))
 
-    change_config(run.terminal.env, change)
-    run.note(f"profile {name} is a copy of {source}")
+    change_config(ctx.terminal.env, change)
+    ctx.note(f"profile {name} is a copy of {source}")
 
 
 def rm(
-    run: Runtime,
+    ctx: Context,
     name: Annotated[str, Option("NAME", "The profile to remove.", convert=composed)],
     yes: Yes = False,
 ) -> None:
     """Remove a profile; stored keys stay."""
-    _check_removable(load(run.terminal.env), name)
-    run.confirm(f"Remove the profile {name}?", yes)
+    _check_removable(load(ctx.terminal.env), name)
+    ctx.confirm(f"Remove the profile {name}?", yes)
 
     def change(config: ConfigFile) -> None:
         _check_removable(config, name)
         del config.profiles()[name]
 
-    change_config(run.terminal.env, change)
-    run.note(f"profile {name} is removed")
+    change_config(ctx.terminal.env, change)
+    ctx.note(f"profile {name} is removed")
 
 
 def _check_removable(config: ConfigFile, name: str) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ocx.cli import OptionGroup, option
+from ocx.context import Context
 from ocx.errors import UsageError
-from ocx.runtime import Runtime
 
 _File = Path | None
 
@@ -48,7 +48,7 @@ class TapeOptions(OptionGroup):
 
 
 def serve(
-    run: Runtime,
+    ctx: Context,
     *,
     port: int | None = option(
         "--port N", "Listen here; 0 is any free port.", minimum=0, maximum=65535
@@ -71,13 +71,13 @@ def serve(
     may name `lorem:20,tps=5` or a fault: `fault/429,first=2`, `fault/cut:3`, `fault/stall:3`,
     `fault/error:3`, `fault/slow`; the header X-OCX-Fault does the same for any model.
     """
-    if ephemeral and (db is not None or run.flags.get("sandbox")):
+    if ephemeral and (db is not None or ctx.flags.get("sandbox")):
         raise UsageError("--ephemeral keeps its ledger in memory: leave out --db and --sandbox")
-    if run.trailing is not None and not run.trailing:
+    if ctx.trailing is not None and not ctx.trailing:
         raise UsageError("no command after --", hint="ocx serve -- sh -c 'ocx chat hi'")
     from ocx.commands.serve_run import play_tape, run_server  # see above
 
     if tape.given:
-        play_tape(run, tape)
+        play_tape(ctx, tape)
     else:
-        run_server(run, port, db, config, log, ephemeral=ephemeral)
+        run_server(ctx, port, db, config, log, ephemeral=ephemeral)

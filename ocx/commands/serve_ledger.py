@@ -13,12 +13,12 @@ from typing import Annotated, Any
 from ocx.cli import Option, Text, option
 from ocx.commands import Yes, print_json, print_result
 from ocx.config.paths import serve_database
+from ocx.context import Context
 from ocx.errors import CreditsError, OcxError, UsageError
 from ocx.output.figures import ago, now
 from ocx.output.history_output import most_decimals
 from ocx.output.table import Column
 from ocx.output.writers import write_json_line
-from ocx.runtime import Runtime
 from ocx.secret import Secret
 from ocx.serve.app import ServeSettings
 from ocx.serve.charge import credits_json, entries, format_credits, parse_credits, problems, totals
@@ -51,7 +51,7 @@ _ENTRIES = (
 
 
 def keys(
-    run: Runtime,
+    ctx: Context,
     action: str = option("[list|add|rotate|revoke]", "What to do.", "list"),
     name: Text = option("[NAME]", "Name of the key."),
     account: _Owner = "default",
@@ -72,33 +72,33 @@ def keys(
     if (name is None) != (action == "list"):
         wants = "takes no name" if action == "list" else "needs the name of a key"
         raise UsageError(f"serve keys {action} {wants}")
-    with open_ledger(_path(run, db), make=action == "add") as ledger:
+    with open_ledger(_path(ctx, db), make=action == "add") as ledger:
         if name is None:
-            _list_keys(run, ledger)
+            _list_keys(ctx, ledger)
         elif action == "add":
-            owner = _account(run, ledger, account, grant)
+            owner = _account(ctx, ledger, account, grant)
             if any(key.name == name and key.revoked is None for key, _, _ in ledger.list_keys()):
                 hint = "revoke it first, or take another"
                 raise UsageError(f"there is a key called {name!r}", hint=hint)
             until = None if expires is None else int(time.time()) + expires * DAY
             secret = ledger.add_key(owner.id, name, expires=until, rpm=rpm, concurrency=concurrency)
-            _show_once(run, name, owner.name, secret)
+            _show_once(ctx, name, owner.name, secret)
         elif action == "rotate" and (new := ledger.rotate(name)) is not None:
             found = reversed(ledger.list_keys())
-            _show_once(run, name, next(owner for key, owner, _ in found if key.name == name), new)
+            _show_once(ctx, name, next(owner for key, owner, _ in found if key.name == name), new)
         elif action == "rotate" or not ledger.revoke(name):
             raise OcxError(f"no key called {name!r} is in use")
 
 
-def _show_once(run: Runtime, name: str, account: str, secret: Secret) -> None:
-    if run.json:
-        print_json(run, {"name": name, "account": account, "key": secret.reveal()})
+def _show_once(ctx: Context, name: str, account: str, secret: Secret) -> None:
+    if ctx.json:
+        print_json(ctx, {"name": name, "account": account, "key": secret.reveal()})
     else:
-        run.terminal.print(secret.reveal())
-    run.note("this key is shown once; it works only here")
+        ctx.terminal.print(secret.reveal())
+    ctx.note("this key is shown once; it works only here")
 
 
-def _account(run: Runtime, ledger: Ledger, name: str, grant: str | None) -> Account:
+def _account(ctx: Context, ledger: Ledger, name: str, grant: str | None) -> Account:
     """The account; a new one is granted what every new account is, and that is told."""
     if ledger.knows(name):
         if grant is not None:
@@ -114,11 +114,11 @@ def _account(run: Runtime, ledger: Ledger, name: str, grant: str | None) -> Acco
     found = ledger.account(name, grant=micro)
     if name != DEFAULT_ACCOUNT:
         amount = format_credits(micro)
-        run.note(f"a new account {name} with {amount} credits (--grant N gives it N)")
+        ctx.note(f"a new account {name} with {amount} credits (--grant N gives it N)")
     return found
 
 
-def _list_keys(run: Runtime, ledger: Ledger) -> None:
+def _list_keys(ctx: Context, ledger: Ledger) -> None:
     documents, rows = [], []
     for key, owner, made in ledger.list_keys():
         documents.append(
@@ -136,7 +136,7 @@ def _list_keys(run: Runtime, ledger: Ledger) -> None:
         date = datetime.fromtimestamp(made, UTC).strftime("%Y-%m-%d")
         limits = (str(key.rpm or ""), str(key.concurrency or ""))
         rows.append((key.name, key.hint, owner, date, state, *limits))
-    print_result(run, documents, _KEYS, rows)
+    print_result(ctx, documents, _KEYS, rows)
 
 
 def _state(key: Key) -> str:
@@ -146,7 +146,7 @@ def _state(key: Key) -> str:
 
 
 def grant(
-    run: Runtime,
+    ctx: Context,
     amount: str = option("[CREDITS]", "How many, with up to six decimals.", "500"),
     take: bool = option("--take", "Take them away instead.", False),
     account: _Owner = "default",
@@ -159,7 +159,7 @@ def grant(
         raise UsageError(str(error)) from error
     if amount.startswith("-") or micro == 0:
         raise UsageError("the number of credits must be above 0", hint="--take takes some away")
-    with open_ledger(_path(run, db), make=True) as ledger:
+    with open_ledger(_path(ctx, db), make=True) as ledger:
         # A new account gets exactly this amount, without the usual 500 starting credits.
         wanted = ledger.account(account)
         try:
@@ -169,28 +169,28 @@ def grant(
                 f"{account} has {format_credits(error.available)} credits that can be taken",
                 hint="credits that running requests hold come back when they end",
             ) from error
-    if run.json:
-        print_json(run, {"account": account, "balance": credits_json(after.balance)})
-    elif not run.quiet:
-        run.terminal.print(f"{account}\t{format_credits(after.balance)}")
+    if ctx.json:
+        print_json(ctx, {"account": account, "balance": credits_json(after.balance)})
+    elif not ctx.quiet:
+        ctx.terminal.print(f"{account}\t{format_credits(after.balance)}")
 
 
 def ledger(
-    run: Runtime,
+    ctx: Context,
     account: Text = option("--account NAME", "Only this account."),
     jsonl: bool = option("--jsonl", "One JSON document a line: the export.", False),
     db: _Db = None,
 ) -> None:
     """Show every movement of credits, oldest first."""
-    with open_ledger(_path(run, db)) as book:
+    with open_ledger(_path(ctx, db)) as book:
         rows = entries(book.store.db, account)
         if jsonl:
             for row in rows:
-                write_json_line(run.terminal, row)
+                write_json_line(ctx.terminal, row)
         else:
             found = list(rows)
-            cells = _cells(found, short=run.terminal.stdout_tty)
-            print_result(run, found, _ENTRIES, cells)
+            cells = _cells(found, short=ctx.terminal.stdout_tty)
+            print_result(ctx, found, _ENTRIES, cells)
 
 
 def _cells(rows: Sequence[dict[str, Any]], *, short: bool) -> Iterator[tuple[str, ...]]:
@@ -212,20 +212,20 @@ def _cells(rows: Sequence[dict[str, Any]], *, short: bool) -> Iterator[tuple[str
         yield tuple(texts.values())
 
 
-def check(run: Runtime, db: _Db = None) -> None:
+def check(ctx: Context, db: _Db = None) -> None:
     """Check that every balance is the sum of its entries and nothing stays held.
 
     Charges that a killed server left behind are released first. Exit 1 names what is wrong.
     """
-    with open_ledger(_path(run, db)) as book:
+    with open_ledger(_path(ctx, db)) as book:
         wrong = problems(book.store.db)
         found = totals(book.store.db)
-    if run.json:
+    if ctx.json:
         amounts = {name: credits_json(found[name]) for name in ("balance", "held")}
-        print_json(run, {**found, **amounts, "findings": wrong})
-    elif not run.quiet and not wrong:
+        print_json(ctx, {**found, **amounts, "findings": wrong})
+    elif not ctx.quiet and not wrong:
         ended = ", ".join(f"{count} {name}" for name, count in sorted(found["outcomes"].items()))
-        run.terminal.print(
+        ctx.terminal.print(
             f"sound: balance {format_credits(found['balance'])},"
             f" held {format_credits(found['held'])}; charges: {ended or 'none'}"
         )
@@ -233,23 +233,23 @@ def check(run: Runtime, db: _Db = None) -> None:
         raise OcxError(f"the ledger is not sound: {wrong[0]}", hint=f"{len(wrong)} findings in all")
 
 
-def reset(run: Runtime, yes: Yes = False, db: _Db = None) -> None:
+def reset(ctx: Context, yes: Yes = False, db: _Db = None) -> None:
     """Delete the ledger, keys and all, and begin a new one with its first credits."""
-    path = _path(run, db)
-    run.confirm(f"Delete the ledger {path}?", yes)
+    path = _path(ctx, db)
+    ctx.confirm(f"Delete the ledger {path}?", yes)
     remove(path)
     with contextlib.closing(Store.open(path)) as store:
         Ledger(store).account(grant=ServeSettings.grant)
-    run.note(f"a new ledger, 500 credits: {path}")
+    ctx.note(f"a new ledger, 500 credits: {path}")
 
 
-def _path(run: Runtime, db: Path | None) -> Path:
+def _path(ctx: Context, db: Path | None) -> Path:
     """The database that a command is about.
 
     Raises:
         UsageError: two databases are named, or words follow `--`.
     """
-    if run.trailing is not None:
+    if ctx.trailing is not None:
         # Words after `--` are for `serve -- CMD`; refuse them here rather than ignore them.
         raise UsageError("nothing may follow -- here")
-    return serve_database(run.terminal.env, db, sandbox=bool(run.flags.get("sandbox")))
+    return serve_database(ctx.terminal.env, db, sandbox=bool(ctx.flags.get("sandbox")))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.commands.serve import TapeOptions
 from ocx.config.paths import config_dir, if_known, serve_database
+from ocx.context import Context
 from ocx.errors import (
     ChildExit,
     Interrupted,
@@ -23,7 +24,6 @@ from ocx.errors import (
     os_errors_as,
 )
 from ocx.keys.client import sandbox_folder
-from ocx.runtime import Runtime
 from ocx.secret import Secret, secrets_of
 from ocx.serve.app import App, ServeSettings
 from ocx.serve.charge import credits_json, format_credits
@@ -45,7 +45,7 @@ CONFIG = "serve.toml"
 
 
 def run_server(
-    run: Runtime,
+    ctx: Context,
     port: int | None,
     db: Path | None,
     config: Path | None,
@@ -59,20 +59,20 @@ def run_server(
         ChildExit: the command did not end with 0.
         UsageError, ConfigError: it cannot begin.
     """
-    settings = _settings(run, config, ephemeral)
+    settings = _settings(ctx, config, ephemeral)
     with (
-        closing(_store(run, db, settings, ephemeral)) as store,
-        closing(RequestLog(run, log)) as writer,
+        closing(_store(ctx, db, settings, ephemeral)) as store,
+        closing(RequestLog(ctx, log)) as writer,
         writer.reopened(),
     ):
         served, key = build_server(store, settings, ephemeral=ephemeral, log=writer)
         app = App(served)
-        if run.trailing is None:
+        if ctx.trailing is None:
             _foreground(app, key, writer, settings.port if port is None else port)
             return
         with serving(app) as url:
-            env = child_environment(run.terminal.env, url, key, settings.key_names)
-            status = run_child(run.trailing, env)
+            env = child_environment(ctx.terminal.env, url, key, settings.key_names)
+            status = run_child(ctx.trailing, env)
     _exit_as(status)
 
 
@@ -87,14 +87,14 @@ def _foreground(app: App, key: Secret, writer: RequestLog, port: int) -> None:
         raise Terminated if caught == signal.SIGTERM else Interrupted
 
 
-def _settings(run: Runtime, config: Path | None, ephemeral: bool) -> ServeSettings:
-    folder = if_known(config_dir, run.terminal.env)
+def _settings(ctx: Context, config: Path | None, ephemeral: bool) -> ServeSettings:
+    folder = if_known(config_dir, ctx.terminal.env)
     path = config or (folder / CONFIG if folder else None)
     # Golden files and play credits must not depend on what lies in a home folder.
-    unasked = ephemeral or run.flags.get("sandbox") or path is None or not os.path.exists(path)  # noqa: PTH110 - Path's own fails where a folder cannot be searched
+    unasked = ephemeral or ctx.flags.get("sandbox") or path is None or not os.path.exists(path)  # noqa: PTH110 - Path's own fails where a folder cannot be searched
     if path is None or (config is None and unasked):
         return ServeSettings()
-    settings = load(path, run.terminal.env)
+    settings = load(path, ctx.terminal.env)
     if ephemeral and settings.spends:
         raise UsageError(
             f"everybody knows the keys of --ephemeral, and {path} forwards with a key of yours",
@@ -103,23 +103,23 @@ def _settings(run: Runtime, config: Path | None, ephemeral: bool) -> ServeSettin
     return settings
 
 
-def _store(run: Runtime, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
-    sandbox = bool(run.flags.get("sandbox"))
-    unnamed = run.trailing is not None and db is None and not sandbox
-    homeless = sandbox and db is None and sandbox_folder(run) is None
+def _store(ctx: Context, db: Path | None, settings: ServeSettings, ephemeral: bool) -> Store:
+    sandbox = bool(ctx.flags.get("sandbox"))
+    unnamed = ctx.trailing is not None and db is None and not sandbox
+    homeless = sandbox and db is None and sandbox_folder(ctx) is None
     if ephemeral or unnamed or homeless:
         return Store.memory()
-    env, configured = run.terminal.env, settings.database
+    env, configured = ctx.terminal.env, settings.database
     return Store.open(serve_database(env, db, sandbox=sandbox, configured=configured))
 
 
-def play_tape(run: Runtime, options: TapeOptions) -> None:
+def play_tape(ctx: Context, options: TapeOptions) -> None:
     """`--record` and `--replay`: the profile's own endpoint behind a tape.
 
     Raises:
         ChildExit: the command did not end with 0.
     """
-    if run.trailing is None:
+    if ctx.trailing is None:
         raise UsageError(
             "a tape is for one command", hint="ocx serve --record tape.jsonl -- ./pipeline.sh"
         )
@@ -129,10 +129,10 @@ def play_tape(run: Runtime, options: TapeOptions) -> None:
         from ocx.api.proxy import tls_context  # noqa: PLC0415 - only if a request is passed on
         from ocx.keys import lookup  # noqa: PLC0415 - the same
 
-        settings = run.settings()
+        settings = ctx.settings()
         if settings.sandbox:
             raise UsageError("the sandbox is not an endpoint", hint="name a profile with -P")
-        endpoint = lookup.endpoint(settings, lookup.find_key(run, settings).secret)
+        endpoint = lookup.endpoint(settings, lookup.find_key(ctx, settings).secret)
         upstream = Upstream(endpoint, tls_context(endpoint.ca_bundle))
         secrets = secrets_of(endpoint.headers, endpoint.proxy)
     if options.record is not None:
@@ -147,27 +147,27 @@ def play_tape(run: Runtime, options: TapeOptions) -> None:
             url,
             key,
         ):
-            status = run_child(run.trailing, child_environment(run.terminal.env, url, key))
+            status = run_child(ctx.trailing, child_environment(ctx.terminal.env, url, key))
         if tape.file is not None:
-            _end_tape(run, tape.file, status, on_failure=options.record_on_failure)
+            _end_tape(ctx, tape.file, status, on_failure=options.record_on_failure)
     _exit_as(status)
 
 
-def _end_tape(run: Runtime, file: TapeFile, status: int, *, on_failure: bool) -> None:
+def _end_tape(ctx: Context, file: TapeFile, status: int, *, on_failure: bool) -> None:
     """Replace the old tape if the command did what it should. Raises OcxError if it cannot."""
     old = "is as it was" if file.path.exists() else "was not written"
     if status == 0 or on_failure:
         if not (file.recorded or file.adds):
-            run.warn(f"nothing was recorded: {file.path} {old}")
+            ctx.warn(f"nothing was recorded: {file.path} {old}")
         elif cut := file.asked - file.recorded:
             verb = "is" if cut == 1 else "are"
-            run.warn(f"{counted(cut, 'request')} got no whole answer and {verb} not on {file.path}")
+            ctx.warn(f"{counted(cut, 'request')} got no whole answer and {verb} not on {file.path}")
         if not file.adds and 0 < file.recorded < (held := file.held()):
             adds = f"--replay {file.path} --missing record keeps what is there and adds to it"
-            run.warn(f"{file.path} held {held} answers and now holds {file.recorded}; {adds}")
+            ctx.warn(f"{file.path} held {held} answers and now holds {file.recorded}; {adds}")
         file.complete()
     elif kept := file.abandon():
-        run.warn(
+        ctx.warn(
             f"the command failed, so {file.path} {old}; what was recorded is in {kept}"
             " (--record-on-failure takes it)"
         )
@@ -224,12 +224,12 @@ class RequestLog:
     `stop` is what stops it; `check` raises what went wrong, once it has stopped.
     """
 
-    def __init__(self, run: Runtime, path: Path | None) -> None:
-        self._run = run
-        self._terminal = run.terminal
+    def __init__(self, ctx: Context, path: Path | None) -> None:
+        self._ctx = ctx
+        self._terminal = ctx.terminal
         self._path = path
-        self._shown = run.trailing is None and not run.quiet
-        self._as_text = run.terminal.stdout_tty and not run.json
+        self._shown = ctx.trailing is None and not ctx.quiet
+        self._as_text = ctx.terminal.stdout_tty and not ctx.json
         self._file = _append(path) if path is not None else None
         self._error: OcxError | OutputClosed | None = None
         self.stop: Callable[[], None] = lambda: None
@@ -284,7 +284,7 @@ class RequestLog:
         try:
             new = _append(self._path)
         except OcxError as error:  # the lines go where they went
-            self._run.warn(error.message)
+            self._ctx.warn(error.message)
             return
         # The number stays: another thread, or the frame that this interrupts, may be writing to it.
         os.dup2(new, self._file, inheritable=False)

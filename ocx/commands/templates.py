@@ -16,30 +16,30 @@ from ocx.cli import Option
 from ocx.commands import Yes, print_json, print_result
 from ocx.config.completion_cache import write_names
 from ocx.config.paths import templates_dir
+from ocx.context import Context
 from ocx.errors import ConfigError, OcxError
 from ocx.output.table import Column
 from ocx.process import edit_text, editor
-from ocx.runtime import Runtime
 from ocx.text import escape_control
 
 _Name = Annotated[str, Option("NAME", "The template's name.")]
 
 
-def list_(run: Runtime) -> None:
+def list_(ctx: Context) -> None:
     """List the templates and their parameters."""
-    folder = templates_dir(run.terminal.env)
+    folder = templates_dir(ctx.terminal.env)
     templates = []
     for name in template_names(folder):
         try:
             templates.append(load_template(folder, name))
         except ConfigError as error:  # it must not hide the others
-            run.warn(error.message)
-    if not templates and not run.json:
-        run.note("there are no templates yet; `ocx config templates edit NAME` makes one")
+            ctx.warn(error.message)
+    if not templates and not ctx.json:
+        ctx.note("there are no templates yet; `ocx config templates edit NAME` makes one")
         return
     rows = ((t.name, t.model or "", " ".join(t.places), _line(t)) for t in templates)
     columns = (Column("NAME", "accent"), "MODEL", "PARAMETERS", Column("PROMPT", "dim", cut=True))
-    print_result(run, [template.as_json() for template in templates], columns, rows)
+    print_result(ctx, [template.as_json() for template in templates], columns, rows)
 
 
 def _line(template: Template) -> str:
@@ -47,42 +47,42 @@ def _line(template: Template) -> str:
     return text.strip().partition("\n")[0][:60]
 
 
-def show(run: Runtime, name: _Name) -> None:
+def show(ctx: Context, name: _Name) -> None:
     """Print a template's TOML."""
-    template = load_template(templates_dir(run.terminal.env), name)
-    if run.json:
-        print_json(run, template.as_json())
+    template = load_template(templates_dir(ctx.terminal.env), name)
+    if ctx.json:
+        print_json(ctx, template.as_json())
         return
-    text = template_path(templates_dir(run.terminal.env), name).read_text("utf-8-sig")
-    run.terminal.print((escape_control(text) if run.terminal.stdout_tty else text).rstrip("\n"))
+    text = template_path(templates_dir(ctx.terminal.env), name).read_text("utf-8-sig")
+    ctx.terminal.print((escape_control(text) if ctx.terminal.stdout_tty else text).rstrip("\n"))
 
 
-def edit(run: Runtime, name: _Name) -> None:
+def edit(ctx: Context, name: _Name) -> None:
     """Edit a template, or begin a new one.
 
     It is checked before it is saved.
     """
-    path = template_path(templates_dir(run.terminal.env), name)
+    path = template_path(templates_dir(ctx.terminal.env), name)
     try:
         old = path.read_text("utf-8-sig")
     except FileNotFoundError:
         old = None
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read the template {name}: it is not UTF-8") from None
-    command = editor(run.terminal.env, terminal=run.terminal.can_ask())
+    command = editor(ctx.terminal.env, terminal=ctx.terminal.can_ask())
     text = edit_text(command, _NEW if old is None else old, suffix=".toml")
     if text == (_NEW if old is None else old):
-        run.note("nothing changed")
+        ctx.note("nothing changed")
         return
     try:
         parse_template(text, name)
     except OcxError as error:
         draft = path.with_suffix(".rejected")
-        write_template(run.terminal.env, draft, text.encode())
+        write_template(ctx.terminal.env, draft, text.encode())
         error.hint = f"your text is kept in {draft}"
         raise
-    write_template(run.terminal.env, path, text.encode())
-    run.note(f"saved {path}")
+    write_template(ctx.terminal.env, path, text.encode())
+    ctx.note(f"saved {path}")
 
 
 _NEW = """\
@@ -100,15 +100,15 @@ prompt = ""
 
 
 def rm(
-    run: Runtime,
+    ctx: Context,
     name: _Name,
     yes: Yes = False,
 ) -> None:
     """Remove a template."""
-    folder = templates_dir(run.terminal.env)
+    folder = templates_dir(ctx.terminal.env)
     path = template_path(folder, name)
     if not path.is_file():
         load_template(folder, name)  # says what there is instead
-    run.confirm(f"Remove the template {name}?", yes)
+    ctx.confirm(f"Remove the template {name}?", yes)
     path.unlink(missing_ok=True)
-    write_names(run.terminal.env, "templates", template_names(folder))
+    write_names(ctx.terminal.env, "templates", template_names(folder))

@@ -17,11 +17,11 @@ from ocx.api.models import model_ids
 from ocx.api.types import ConnectionTrace, Probe
 from ocx.api.urls import origin
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.doctor import Check, failed, ok, skipped, warning
 from ocx.errors import AuthError, CreditsError, DeadlineError, NetworkError, OcxError, ServerError
 from ocx.keys.balance import keep_balance, read_balance
 from ocx.keys.lookup import endpoint
-from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -174,7 +174,7 @@ def _clock(ahead: float) -> Check:
     return warning("clock", f"this machine's clock is {span} {where} the server's", hint)
 
 
-def account(run: Runtime, client: Client, settings: Settings, *, chat: bool) -> Iterator[Check]:
+def account(ctx: Context, client: Client, settings: Settings, *, chat: bool) -> Iterator[Check]:
     """Models, balance and, if asked for, one tiny chat; a refused key ends it."""
     refused = False
     for name in ("models", "balance", "chat") if chat else ("models", "balance"):
@@ -185,7 +185,7 @@ def account(run: Runtime, client: Client, settings: Settings, *, chat: bool) -> 
             if name == "models":
                 yield _models(client, settings)
             elif name == "balance":
-                yield _balance(run, client, settings)
+                yield _balance(ctx, client, settings)
             else:
                 yield _chat(client, settings)
         except OcxError as error:
@@ -203,14 +203,14 @@ def _models(client: Client, settings: Settings) -> Check:
     return ok("models", f"{len(ids)}, {settings.model} is one of them")
 
 
-def _balance(run: Runtime, client: Client, settings: Settings) -> Check:
+def _balance(ctx: Context, client: Client, settings: Settings) -> Check:
     try:
         found = read_balance(client, settings)
     except OcxError as error:
         if error.status == 404:
             return warning("balance", "this endpoint has none", "`ocx balance` is not for it")
         raise
-    keep_balance(run, settings, [(time.time(), found)])
+    keep_balance(ctx, settings, [(time.time(), found)])
     each = found.currencies or (found,)
     detail = ", ".join(f"{b.amount:f} {b.unit}" for b in each if b.amount is not None)
     if found.unlimited or not detail:

@@ -11,11 +11,11 @@ from ocx.config.profiles import ConfigFile, choose_profile, load, users_of
 from ocx.config.saving import change_profile
 from ocx.config.schema import DEFAULT_BASE_URL
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.errors import AuthError, ConfigError, CreditsError, OcxError, ServerError, UsageError
 from ocx.keys.client import open_client
 from ocx.keys.credentials import Keys, StoredKey, change_keys, stored_key
 from ocx.keys.lookup import KEY_VARIABLES, FoundKey, check_key, key_from, read_key_file
-from ocx.runtime import Runtime
 from ocx.secret import Secret
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def validate_key(client: Client, path: str | None = None, scale: Decimal | None 
         return _from_error(error)
 
 
-def ask_endpoint(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
+def ask_endpoint(ctx: Context, settings: Settings, secret: Secret) -> Verdict:
     """Ask the endpoint of `settings` about a key that need not be stored.
 
     Raises:
         ConfigError: the key must not go there.
     """
-    with open_client(run, settings, secret) as client:
+    with open_client(ctx, settings, secret) as client:
         return validate_key(client, settings.balance_path, settings.balance_scale)
 
 
@@ -87,7 +87,7 @@ def refuse_keyless(settings: Settings) -> None:
         )
 
 
-def settings_of(run: Runtime, key: StoredKey) -> Settings:
+def settings_of(ctx: Context, key: StoredKey) -> Settings:
     """The settings under which a stored key may be sent: of a profile that uses it.
 
     That is the profile in force if it uses the key, else the first that does; -P chooses among
@@ -98,18 +98,18 @@ def settings_of(run: Runtime, key: StoredKey) -> Settings:
         ConfigError: flags or environment name another endpoint.
         UsageError: the endpoint takes no key of ours.
     """
-    config = load(run.terminal.env)
+    config = load(ctx.terminal.env)
     users = users_of(config, key.name)
-    profile: str = choose_profile(config, run.flags, run.terminal.env).value
+    profile: str = choose_profile(config, ctx.flags, ctx.terminal.env).value
     if users and profile not in users:
-        if run.flags.get("profile") is not None:
+        if ctx.flags.get("profile") is not None:
             used = f"used by: {', '.join(users)}"
             raise ConfigError(
                 f"profile {profile} does not use the key {key.name}",
                 hint=f"{used}; `ocx keys use {key.name} -P {profile}` changes it",
             )
         profile = users[0]
-    settings = run.with_flags(profile=profile).settings()
+    settings = ctx.with_flags(profile=profile).settings()
     refuse_keyless(settings)
     home = settings.profile_base_url
     if profile not in users and key.base_url is not None:
@@ -172,7 +172,7 @@ def refuse_stored(keys: Keys, name: str) -> None:
         )
 
 
-def read(run: Runtime, settings: Settings, name: str) -> Secret:
+def read(ctx: Context, settings: Settings, name: str) -> Secret:
     """The key from --key-file, stdin or a hidden prompt, hidden from stderr from now on.
 
     Raises:
@@ -180,20 +180,20 @@ def read(run: Runtime, settings: Settings, name: str) -> Secret:
         ConfigError: it is not a key, or must not go to the endpoint.
     """
     refuse_keyless(settings)
-    path = run.flags.get("key_file")
-    if path is None and run.terminal.stdin_tty:
-        found = FoundKey(key_from(_prompt(run, name), "the key"), "the prompt")
+    path = ctx.flags.get("key_file")
+    if path is None and ctx.terminal.stdin_tty:
+        found = FoundKey(key_from(_prompt(ctx, name), "the key"), "the prompt")
     else:
-        found = read_key_file(path or "-", run.read_stdin)
+        found = read_key_file(path or "-", ctx.read_stdin)
     assert found.secret is not None  # noqa: S101 - each of them holds a key, told to mypy
-    run.terminal.stderr.hide(found.secret)
+    ctx.terminal.stderr.hide(found.secret)
     for warning in found.warnings + check_key(found.secret, "the key", settings.base_url):
-        run.warn(warning)
+        ctx.warn(warning)
     return found.secret
 
 
-def _prompt(run: Runtime, name: str) -> str:
-    if not run.terminal.can_ask():
+def _prompt(ctx: Context, name: str) -> str:
+    if not ctx.terminal.can_ask():
         raise UsageError(
             "nobody can be asked for the key here",
             hint=f"pipe it in: ocx keys add {name} < FILE, or use --key-file",
@@ -206,13 +206,13 @@ def _prompt(run: Runtime, name: str) -> str:
         raise UsageError("no key was given; nothing is stored") from None
 
 
-def ask(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
+def ask(ctx: Context, settings: Settings, secret: Secret) -> Verdict:
     """What the endpoint says about the key; one without credits is still a key.
 
     Raises:
         OcxError: the endpoint refuses the key, or cannot be asked.
     """
-    verdict = ask_endpoint(run, settings, secret)
+    verdict = ask_endpoint(ctx, settings, secret)
     if verdict.state in {"invalid", "failed"} and verdict.error is not None:
         verdict.error.hint = "nothing was changed; " + (
             "copy the key from the dashboard again"
@@ -222,30 +222,30 @@ def ask(run: Runtime, settings: Settings, secret: Secret) -> Verdict:
         raise verdict.error
     if verdict.state != "valid":
         known = "could not check the key" if verdict.state == "could not tell" else verdict.state
-        run.warn(f"{known}: {verdict.detail}")
+        ctx.warn(f"{known}: {verdict.detail}")
     return verdict
 
 
-def store(run: Runtime, key: StoredKey) -> None:
+def store(ctx: Context, key: StoredKey) -> None:
     def change(keys: Keys) -> None:
         refuse_stored(keys, key.name)  # another process may have been faster
         keys[key.name] = key
 
-    change_keys(run.terminal.env, change)
-    run.note(f"key {key.name} ({key.secret.masked()}) is stored")
+    change_keys(ctx.terminal.env, change)
+    ctx.note(f"key {key.name} ({key.secret.masked()}) is stored")
 
 
-def replace_key(run: Runtime, old: StoredKey, new: StoredKey) -> None:
+def replace_key(ctx: Context, old: StoredKey, new: StoredKey) -> None:
     def change(keys: Keys) -> None:
         if stored_key(keys, old.name).secret != old.secret:
             raise ConfigError(f"another process changed the key {old.name} meanwhile")
         keys[old.name] = new
 
-    change_keys(run.terminal.env, change)
-    run.note(f"key {new.name} is {new.secret.masked()} now")
+    change_keys(ctx.terminal.env, change)
+    ctx.note(f"key {new.name} is {new.secret.masked()} now")
 
 
-def use_where_none(run: Runtime, settings: Settings, key: StoredKey) -> list[str]:
+def use_where_none(ctx: Context, settings: Settings, key: StoredKey) -> list[str]:
     """Let the profile in force use a new key, if it has none; the profiles that use it now."""
     used: list[str] = []
     own = origin(settings.base_url) == origin(settings.profile_base_url)
@@ -256,31 +256,31 @@ def use_where_none(run: Runtime, settings: Settings, key: StoredKey) -> list[str
             used.append(settings.profile)
 
     flags = {"profile": settings.profile}
-    change_profile(run.terminal.env, flags, change, create=False)
+    change_profile(ctx.terminal.env, flags, change, create=False)
     if used:
-        run.note(f"profile {settings.profile} uses it from now on")
-        _note_variables(run)
+        ctx.note(f"profile {settings.profile} uses it from now on")
+        _note_variables(ctx)
     elif own:
-        run.note(f"`ocx keys use {key.name} -P PROFILE` makes a profile use it")
+        ctx.note(f"`ocx keys use {key.name} -P PROFILE` makes a profile use it")
     else:
-        run.note(f"it goes only to {settings.base_url}, and profile {settings.profile} does not")
-        run.note(
+        ctx.note(f"it goes only to {settings.base_url}, and profile {settings.profile} does not")
+        ctx.note(
             f"for a profile that does: `ocx -P NAME config set base_url URL`, then "
             f"`ocx -P NAME keys use {key.name}`"
         )
     return used
 
 
-def warn_of_use(run: Runtime, key: StoredKey, profile: dict[str, Any]) -> None:
+def warn_of_use(ctx: Context, key: StoredKey, profile: dict[str, Any]) -> None:
     if profile.get("api_key_command"):
-        run.warn("its api_key_command comes first: `ocx config unset api_key_command`")
+        ctx.warn("its api_key_command comes first: `ocx config unset api_key_command`")
     url = str(profile.get("base_url", DEFAULT_BASE_URL))
     if key.base_url is not None and origin(key.base_url) != origin(url):
-        run.warn(f"the key was stored for {key.base_url}: it is not sent to {url} of this profile")
-    _note_variables(run)
+        ctx.warn(f"the key was stored for {key.base_url}: it is not sent to {url} of this profile")
+    _note_variables(ctx)
 
 
-def _note_variables(run: Runtime) -> None:
+def _note_variables(ctx: Context) -> None:
     for variable in KEY_VARIABLES:
-        if run.terminal.env.get(variable) and run.flags.get("profile") is None:
-            run.note(f"{variable} is set, and comes first unless -P names the profile")
+        if ctx.terminal.env.get(variable) and ctx.flags.get("profile") is None:
+            ctx.note(f"{variable} is set, and comes first unless -P names the profile")

@@ -10,10 +10,10 @@ from ocx.api.types import Reply
 from ocx.config.paths import Env, env_name, state_dir
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.errors import OcxError
 from ocx.history.call import Point
 from ocx.keys.lookup import PROVIDER_VARIABLE
-from ocx.runtime import Runtime
 
 if TYPE_CHECKING:
     from ocx.api import Client
@@ -35,13 +35,13 @@ def balance_in(reply: Reply, settings: Settings, currency: str | None = None) ->
     )
 
 
-def keep_balance(run: Runtime, settings: Settings, found: Sequence[Dated]) -> None:
+def keep_balance(ctx: Context, settings: Settings, found: Sequence[Dated]) -> None:
     """Add balances to the history, for `ocx balance --days`, unless it is off.
 
     Never raises an OcxError: what was asked for is there. A history that is locked or damaged is
     worth a warning; a container whose folders are read-only is not, at every call.
     """
-    if not found or settings.history == "off" or _is_passing_server(settings, run.terminal.env):
+    if not found or settings.history == "off" or _is_passing_server(settings, ctx.terminal.env):
         return
     from ocx.history.store import Reading, keep_readings  # sqlite3, not with the history off
 
@@ -53,12 +53,12 @@ def keep_balance(run: Runtime, settings: Settings, found: Sequence[Dated]) -> No
     ]
     try:
         if readings:
-            keep_readings(state_dir(run.terminal.env), _account(settings), readings)
+            keep_readings(state_dir(ctx.terminal.env), _account(settings), readings)
     except OcxError as error:
         # sqlite3 says "readonly" and "cannot open" by these codes.
         code = getattr(error.__cause__, "sqlite_errorcode", None)
         if code is not None and code & 0xFF not in {8, 14}:
-            run.warn(f"this balance is not in the history: {error.message}")
+            ctx.warn(f"this balance is not in the history: {error.message}")
 
 
 def kept_points(env: Env, settings: Settings, unit: str, since: float) -> list[Point]:

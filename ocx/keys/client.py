@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ocx.api.types import Endpoint
 from ocx.config.paths import SANDBOX_FILE, if_known, state_dir
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.errors import AuthError, NetworkError, OcxError
 from ocx.keys.lookup import endpoint, find_key
-from ocx.runtime import Runtime
 from ocx.secret import Secret
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ def advise(error: OcxError, settings: Settings) -> None:
 
 
 @contextmanager
-def open_client(run: Runtime, settings: Settings, key: Secret | None = None) -> Iterator[Client]:
+def open_client(ctx: Context, settings: Settings, key: Secret | None = None) -> Iterator[Client]:
     """An open client for the endpoint that `settings` mean; as `open_endpoint`."""
     from ocx.api import Client  # httpx: a batch opens the endpoint alone
 
-    with open_endpoint(run, settings, key) as found, Client(found) as client:
+    with open_endpoint(ctx, settings, key) as found, Client(found) as client:
         yield client
 
 
 @contextmanager
 def open_endpoint(
-    run: Runtime, settings: Settings, key: Secret | None = None
+    ctx: Context, settings: Settings, key: Secret | None = None
 ) -> Iterator[Endpoint]:
     """The endpoint that `settings` mean, with its key, which stderr hides from now on.
 
@@ -57,15 +57,15 @@ def open_endpoint(
         AuthError: there is no key.
         ConfigError: the URL is refused, the key cannot be read, or must not go there.
     """
-    run.start_logging()
+    ctx.start_logging()
     if settings.sandbox:
-        with _sandbox(run, settings) as found:
+        with _sandbox(ctx, settings) as found:
             yield found
         return
     if key is None:
-        key = find_key(run, settings).secret
+        key = find_key(ctx, settings).secret
     else:
-        run.terminal.stderr.hide(key)
+        ctx.terminal.stderr.hide(key)
     try:
         yield endpoint(settings, key)
     except OcxError as error:
@@ -74,20 +74,20 @@ def open_endpoint(
 
 
 @contextmanager
-def _sandbox(run: Runtime, settings: Settings) -> Iterator[Endpoint]:
+def _sandbox(ctx: Context, settings: Settings) -> Iterator[Endpoint]:
     from ocx.serve.launch import sandbox  # a whole HTTP server, only if it is asked for
 
     by_flag = settings.from_flag("sandbox")
-    if run.terminal.stderr_tty or not by_flag:
+    if ctx.terminal.stderr_tty or not by_flag:
         chosen = "" if by_flag else f" (chosen by {settings.sources['sandbox']})"
         does = "the built-in server repeats your prompt and charges play credits"
-        run.note(f"sandbox{chosen}: {does}")
-    with sandbox(sandbox_folder(run)) as (base_url, key):
-        run.terminal.stderr.hide(key)
+        ctx.note(f"sandbox{chosen}: {does}")
+    with sandbox(sandbox_folder(ctx)) as (base_url, key):
+        ctx.terminal.stderr.hide(key)
         yield endpoint(settings, key, base_url)
 
 
-def sandbox_folder(run: Runtime) -> Path | None:
+def sandbox_folder(ctx: Context) -> Path | None:
     """Where the sandbox keeps its ledger; None, and a note, if it must stay in memory."""
     from ocx.files import (
         can_write,  # as in open_endpoint
@@ -95,7 +95,7 @@ def sandbox_folder(run: Runtime) -> Path | None:
     )
     from ocx.owners import keeps_modes
 
-    folder = if_known(state_dir, run.terminal.env)
+    folder = if_known(state_dir, ctx.terminal.env)
     if folder is None:
         why = "there is no home folder"
     elif not can_write(folder, SANDBOX_FILE):
@@ -106,5 +106,5 @@ def sandbox_folder(run: Runtime) -> Path | None:
         why = f"the file system of {folder} has no locks"
     else:
         return folder
-    run.note(f"the sandbox's credits are kept in memory only: {why} (XDG_STATE_HOME)")
+    ctx.note(f"the sandbox's credits are kept in memory only: {why} (XDG_STATE_HOME)")
     return None

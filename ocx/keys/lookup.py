@@ -19,7 +19,7 @@ from ocx.owners import is_out_of_reach
 from ocx.secret import Secret, word_of_argv
 
 if TYPE_CHECKING:
-    from ocx.runtime import Runtime
+    from ocx.context import Context
 
 PROVIDER_VARIABLE = "OPENCODEX_API_KEY"
 KEY_VARIABLES = (env_name("api_key"), env_name("api_key_file"), PROVIDER_VARIABLE)
@@ -69,20 +69,20 @@ class KeySource(NamedTuple):
         return found._replace(warnings=found.warnings + warnings)
 
 
-def find_key(run: Runtime, settings: Settings) -> FoundKey:
+def find_key(ctx: Context, settings: Settings) -> FoundKey:
     """The key for `settings.base_url`, which stderr hides from now on; its warnings are shown.
 
     Raises: as `locate_key` and `KeySource.read`.
     """
-    found = locate_key(run, settings).read(settings)
+    found = locate_key(ctx, settings).read(settings)
     for warning in found.warnings:
-        run.warn(warning)
+        ctx.warn(warning)
     if found.secret is not None:
-        run.terminal.stderr.hide(found.secret)
+        ctx.terminal.stderr.hide(found.secret)
     return found
 
 
-def locate_key(run: Runtime, settings: Settings) -> KeySource:
+def locate_key(ctx: Context, settings: Settings) -> KeySource:
     """Where the key for `settings.base_url` comes from; the first source that has one wins.
 
     Raises:
@@ -93,14 +93,14 @@ def locate_key(run: Runtime, settings: Settings) -> KeySource:
     if settings.sandbox:  # a real key never goes there; it makes its own
         return KeySource("sandbox", lambda: FoundKey(None, "sandbox"))
     if settings.auth == "none":
-        if run.flags.get("key_file") is not None:
+        if ctx.flags.get("key_file") is not None:
             raise UsageError(
                 f"--key-file is given, but profile {settings.profile} has auth = none",
                 hint="leave it out, or use another profile with -P",
             )
         return KeySource("auth = none", lambda: FoundKey(None, "auth = none"))
-    env = run.terminal.env
-    for source in _sources(run, settings, env):
+    env = ctx.terminal.env
+    for source in _sources(ctx, settings, env):
         return source
     config = if_known(config_file, env)
     if config is not None and is_out_of_reach(config):
@@ -197,12 +197,12 @@ def _is_mounted_secret(path: str, mode: int) -> bool:
     return not mode & 0o022 and any(real.startswith(f"{folder}/") for folder in _MOUNTED)
 
 
-def _sources(run: Runtime, settings: Settings, env: Env) -> Iterator[KeySource]:
+def _sources(ctx: Context, settings: Settings, env: Env) -> Iterator[KeySource]:
     """Every source that has a key, the first to be asked first."""
     own, file, provider = KEY_VARIABLES
-    path = run.flags.get("key_file")
+    path = ctx.flags.get("key_file")
     if path is not None:
-        yield KeySource("--key-file", lambda: read_key_file(path, run.read_stdin), path == "-")
+        yield KeySource("--key-file", lambda: read_key_file(path, ctx.read_stdin), path == "-")
     if settings.from_flag("profile"):
         yield from _profile_sources(settings, env)
     if env.get(own):

@@ -16,6 +16,7 @@ from ocx.config.paths import env_name
 from ocx.config.profiles import choose_profile, load
 from ocx.config.schema import DEFAULT_PROFILE, SANDBOX
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.errors import BelowError, OcxError, OutputClosed, os_errors_as
 from ocx.files import atomic_write
 from ocx.output.balance_formats import (
@@ -45,7 +46,6 @@ from ocx.output.writers import (
     open_output_file,
     write_failure,
 )
-from ocx.runtime import Runtime
 from ocx.secret import mask_all
 from ocx.terminal import Terminal
 from ocx.text import escape_control, one_line
@@ -71,14 +71,14 @@ def profile_of(settings: Settings) -> str:
     return SANDBOX if settings.sandbox else settings.profile
 
 
-def as_text(run: Runtime, form: str, shown: Shown) -> bytes:
+def as_text(ctx: Context, form: str, shown: Shown) -> bytes:
     """What is printed in one of the forms."""
     reading = shown.reading
     match form:
         case "json":
             sandbox, lasting = shown.settings.sandbox, shown.lasting
             document = balance_document(reading, shown.answer, sandbox=sandbox, lasting=lasting)
-            return json_text(document, to_person=run.terminal.stdout_tty)
+            return json_text(document, to_person=ctx.terminal.stdout_tty)
         case "prometheus":
             return prometheus(reading, shown.profile, shown.lasting).encode()
         case "nagios":
@@ -96,7 +96,7 @@ def raw_text(terminal: Terminal, body: bytes) -> bytes:
     return body if body.endswith(b"\n") else body + b"\n"
 
 
-def deliver(run: Runtime, data: bytes, output: str | None) -> None:
+def deliver(ctx: Context, data: bytes, output: str | None) -> None:
     """To stdout, or to the file of -o, which is replaced in one step.
 
     Raises:
@@ -104,12 +104,12 @@ def deliver(run: Runtime, data: bytes, output: str | None) -> None:
         OcxError: it cannot be written.
     """
     if output is None:
-        run.terminal.stdout.write(data)
+        ctx.terminal.stdout.write(data)
     elif _is_replaced(output):
         with os_errors_as(OcxError, f"cannot write {output}"):
             atomic_write(Path(output), data)
     else:
-        target = open_output_file(run.terminal, output)
+        target = open_output_file(ctx.terminal, output)
         target.write(data)
         target.complete()
 
@@ -124,15 +124,15 @@ def _is_replaced(name: str) -> bool:
         return True
 
 
-def write_github(run: Runtime, shown: Shown) -> None:
+def write_github(ctx: Context, shown: Shown) -> None:
     """Write the step's outputs and a table in its summary.
 
     Raises:
         OcxError: a file of the job cannot be written.
     """
-    env = run.terminal.env
+    env = ctx.terminal.env
     if not append(env, "GITHUB_OUTPUT", github_output(shown.reading, shown.lasting)):
-        run.note("GITHUB_OUTPUT is not set: no outputs outside of GitHub Actions")
+        ctx.note("GITHUB_OUTPUT is not set: no outputs outside of GitHub Actions")
     summary = github_summary(shown.reading, shown.limits, shown.profile)
     append(env, "GITHUB_STEP_SUMMARY", summary)
 
@@ -142,28 +142,28 @@ def annotation(level: str, text: str) -> str:
 
 
 @contextmanager
-def annotated(run: Runtime, settings: Settings, form: str) -> Iterator[None]:
+def annotated(ctx: Context, settings: Settings, form: str) -> Iterator[None]:
     """Errors as annotations of the job and in its summary, too, if the form is GitHub's."""
     try:
         yield
     except OcxError as error:
-        if form == "github" and not run.quiet:
-            run.terminal.exact_message(annotation("error", error.message))
+        if form == "github" and not ctx.quiet:
+            ctx.terminal.exact_message(annotation("error", error.message))
         if form == "github" and not isinstance(error, BelowError):
             summary = github_summary(None, Thresholds(), profile_of(settings))
             with suppress(OcxError):
-                append(run.terminal.env, "GITHUB_STEP_SUMMARY", summary)
+                append(ctx.terminal.env, "GITHUB_STEP_SUMMARY", summary)
         raise
 
 
-def write_screen(run: Runtime, shown: Shown) -> None:
+def write_screen(ctx: Context, shown: Shown) -> None:
     """The balance for a person: with whose it is, or what was spent day by day."""
-    terminal, lasting = run.terminal, shown.lasting
+    terminal, lasting = ctx.terminal, shown.lasting
     if lasting is None:
         columns = (Column("BALANCE", "accent", right=True), "PROFILE", Column("ENDPOINT", "dim"))
         where = (shown.profile, shown.settings.base_url)
         rows = [(balance_text(each), *where) for each in each_of(shown.reading)]
-        write_table(terminal, columns, rows, color=run.color)
+        write_table(terminal, columns, rows, color=ctx.color)
         return
     days = lasting.forecast.by_day
     if days and not lasting.unknown:
@@ -175,7 +175,7 @@ def write_screen(run: Runtime, shown: Shown) -> None:
             for (day, spent), bar in zip(days, lengths, strict=True)
         ]
         headings = (Column("DAY", "dim"), Column("SPENT", right=True), Column(""))
-        write_table(terminal, headings, spending, color=run.color)
+        write_table(terminal, headings, spending, color=ctx.color)
     terminal.print(one_line(days_text(shown.reading, lasting)))
 
 
@@ -194,7 +194,7 @@ def tell_monitor(terminal: Terminal, given: Given, error: OcxError) -> int | Non
     if given.monitor == "nagios":
         line = mask_all(nagios_line("UNKNOWN", error.message), terminal.stderr.keys)
         try:
-            deliver(Runtime(terminal), f"{line}\n".encode("utf-8", "replace"), file)
+            deliver(Context(terminal), f"{line}\n".encode("utf-8", "replace"), file)
         except OcxError as failure:
             write_failure(terminal, failure, as_json=False)
         except OutputClosed:
@@ -206,7 +206,7 @@ def tell_monitor(terminal: Terminal, given: Given, error: OcxError) -> int | Non
         text = f"{failure_json(error)}\n" if as_json else prometheus_unknown(error, profile)
         text = mask_all(text, terminal.stderr.keys)
         with suppress(OcxError, OutputClosed):  # the error itself is told on stderr
-            deliver(Runtime(terminal), text.encode(), file)
+            deliver(Context(terminal), text.encode(), file)
     return None
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from ocx.api.types import cached_tokens, reasoning_tokens
 from ocx.config.paths import state_dir
+from ocx.context import Context
 from ocx.history.call import DayTotals, Entry, document, text_of
 from ocx.history.filters import Filters
 from ocx.history.store import open_existing
 from ocx.output.figures import ago, bars, day_text, now
 from ocx.output.table import GAP, Cell, Column, Row, styled_text, write_table
 from ocx.output.writers import write_json
-from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 from ocx.text import counted, one_line
 from ocx.typography import cells
@@ -45,19 +45,19 @@ _LONGEST_BAR = 20
 _ANSWER = "assistant"
 
 
-def write_found(run: Runtime, filters: Filters, limit: int) -> None:
+def write_found(ctx: Context, filters: Filters, limit: int) -> None:
     """Print the calls that `filters` select, newest first: a table, or JSON."""
-    with open_existing(state_dir(run.terminal.env), run.note) as history:
+    with open_existing(state_dir(ctx.terminal.env), ctx.note) as history:
         entries = list(history.entries(filters, limit=limit)) if history else []
-        if run.json:
+        if ctx.json:
             found = [document(e, history.messages(e.id)) for e in entries] if history else []
-            write_json(run.terminal, found)
+            write_json(ctx.terminal, found)
             return
     if entries:
-        rows = list((_screen_rows if run.terminal.stdout_tty else _rows)(entries))
-        write_table(run.terminal, _CALLS, rows, color=run.color)
+        rows = list((_screen_rows if ctx.terminal.stdout_tty else _rows)(entries))
+        write_table(ctx.terminal, _CALLS, rows, color=ctx.color)
     elif history is not None:
-        run.note("nothing matches")
+        ctx.note("nothing matches")
 
 
 def _rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
+from ocx.context import Context
 from ocx.process import Suspension
-from ocx.runtime import Runtime
 from ocx.secret import StreamMask
 from ocx.terminal import RedactingStderr, Terminal
 from ocx.text import escape_control, one_line
@@ -200,7 +200,7 @@ class StatusLine(Ticker):
 class Spinner(StatusLine):
     """What is waited for, from the first 300 ms to `stop`, which leaves no trace of it.
 
-    Only for a terminal: who makes one has asked `Runtime.animates`.
+    Only for a terminal: who makes one has asked `Context.animates`.
     """
 
     def __init__(
@@ -230,10 +230,10 @@ class Spinner(StatusLine):
 
 
 @contextmanager
-def spinning(run: Runtime, text: str | State) -> Iterator[Spinner]:
+def spinning(ctx: Context, text: str | State) -> Iterator[Spinner]:
     """Show what is waited for while the block runs, its retries too. Only if `run.animates`."""
     state = _state(text)
-    spinner = Spinner(run.terminal.stderr, state, columns=run.terminal.width)
+    spinner = Spinner(ctx.terminal.stderr, state, columns=ctx.terminal.width)
     retries = _Retries(spinner, state)
     log = logging.getLogger("ocx.api")
     log.addHandler(retries)

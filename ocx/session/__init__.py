@@ -16,12 +16,12 @@ from ocx.chat.parameters import join
 from ocx.chat.recorder import HistoryRecorder, open_recorder
 from ocx.chat.request import Request, refuse_several
 from ocx.config.paths import expand, if_known, state_dir
+from ocx.context import Context
 from ocx.decoding import FLAG, check_encoding, read_file
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.output.balance_formats import balance_text
 from ocx.output.writers import write_failure
 from ocx.process import edit_text, editor
-from ocx.runtime import Runtime
 from ocx.session.commands import (
     Candidates,
     Models,
@@ -60,7 +60,7 @@ Tab completes commands, models and files.
 _LEAVE = frozenset(("exit", "quit"))
 
 
-def session(run: Runtime, request: Request, options: ChatOptions) -> None:
+def session(ctx: Context, request: Request, options: ChatOptions) -> None:
     """Read and answer until Ctrl-D or /exit; an error ends the turn, not the session.
 
     Raises:
@@ -70,37 +70,37 @@ def session(run: Runtime, request: Request, options: ChatOptions) -> None:
     if not output.to_stdout:
         raise UsageError("-o needs a prompt", hint="in a session, /save FILE keeps an answer")
     settings = request.settings
-    schema = options.checks.read_schema(run.read_stdin)
+    schema = options.checks.read_schema(ctx.read_stdin)
     credits = Credits(options.credits, settings)
     with ExitStack() as stack:
         if conversation.log is not False:
-            stack.callback(credits.keep, run, settings)
+            stack.callback(credits.keep, ctx, settings)
         recorder = None
-        if conversation.kept(run, settings):
-            recorder = stack.enter_context(open_recorder(run, settings, conversation))
+        if conversation.kept(ctx, settings):
+            recorder = stack.enter_context(open_recorder(ctx, settings, conversation))
         from ocx.keys.client import open_client  # httpx, only if something is sent
 
-        client = stack.enter_context(open_client(run, settings))
-        state = if_known(state_dir, run.terminal.env)
+        client = stack.enter_context(open_client(ctx, settings))
+        state = if_known(state_dir, ctx.terminal.env)
         history = state / "prompts" if state and conversation.log is not False else None
-        refuse_several(run, request.options)
+        refuse_several(ctx, request.options)
         runner = ChatRunner(
             client,
             options.checks,
             schema,
             credits,
             recorder,
-            output.streams(run),
+            output.streams(ctx),
             split_think=output.reasoning != "raw",
             fallbacks=settings.fallback_models,
         )
-        talk = Session(run, request, options, runner, recorder)
-        lines = stack.enter_context(LineEditor(run.terminal, history, talk.complete))
-        run.note(f"{settings.model}; /help for help, Ctrl-D to leave")
-        _loop(run, lines, talk)
+        talk = Session(ctx, request, options, runner, recorder)
+        lines = stack.enter_context(LineEditor(ctx.terminal, history, talk.complete))
+        ctx.note(f"{settings.model}; /help for help, Ctrl-D to leave")
+        _loop(ctx, lines, talk)
 
 
-def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
+def _loop(ctx: Context, lines: LineEditor, talk: Session) -> None:
     while talk.open:
         text = None
         try:
@@ -110,10 +110,10 @@ def _loop(run: Runtime, lines: LineEditor, talk: Session) -> None:
             talk.handle_line(text)
         except (Interrupted, KeyboardInterrupt):
             process.install()  # the handler that raised has removed itself
-            run.terminal.message("" if text is None else "\n(cancelled)")
+            ctx.terminal.message("" if text is None else "\n(cancelled)")
         except OcxError as error:
             error.hint = in_session(error.hint)
-            write_failure(run.terminal, error, as_json=False)
+            write_failure(ctx.terminal, error, as_json=False)
 
 
 @dataclass
@@ -128,7 +128,7 @@ class Session:
         left: the credits that are left, as text; empty if they are not looked at.
     """
 
-    run: Runtime
+    ctx: Context
     request: Request
     options: ChatOptions
     runner: ChatRunner
@@ -143,7 +143,7 @@ class Session:
     left: str = ""
 
     def __post_init__(self) -> None:
-        self.models = Models(self.run, self.runner.client)
+        self.models = Models(self.ctx, self.runner.client)
         self.commands: dict[str, tuple[Callable[[str], None], Candidates | None]] = {
             "/help": (lambda _: self.tell(HELP), None),
             "/model": (self._model, one_of(self._model_names)),
@@ -175,7 +175,7 @@ class Session:
         return one_line(f"{self.request.settings.model}{left}> ")
 
     def tell(self, text: str) -> None:
-        self.run.terminal.message(text)
+        self.ctx.terminal.message(text)
 
     def handle_line(self, text: str) -> None:
         """One entry: a command, or a message to send.
@@ -216,7 +216,7 @@ class Session:
 
     def _ask(self, request: Request, previous: list[Message]) -> None:
         body = request.body(previous)
-        run, client, model = self.run, self.runner.client, request.settings.model
+        run, client, model = self.ctx, self.runner.client, request.settings.model
         with open_output(run, self.options.output) as target:
             self.asked = body["messages"]
             with sink_with_spinner(run, self.options, client, model, target) as sink:
@@ -264,7 +264,7 @@ class Session:
 
     def _edit(self, text: str) -> None:
         draft = text or self.typed
-        terminal = self.run.terminal
+        terminal = self.ctx.terminal
         command = editor(terminal.env, terminal=terminal.can_ask())
         edited = edit_text(command, draft).removesuffix("\n")
         if not edited.strip() or edited == draft:
@@ -279,7 +279,7 @@ class Session:
 
     def _copy(self, _rest: str) -> None:
         text = self._last_answer("copy")
-        copy_text(self.run.terminal, text)
+        copy_text(self.ctx.terminal, text)
         self.tell(f"sent {len(text)} characters to the clipboard")
 
     def _pipe(self, command: str) -> None:

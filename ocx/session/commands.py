@@ -19,11 +19,11 @@ from ocx.api.types import Cost
 from ocx.config.completion_cache import read_models, write_models
 from ocx.config.paths import expand
 from ocx.config.settings import Settings
+from ocx.context import Context
 from ocx.decoding import FLAG
 from ocx.errors import OcxError, UsageError
 from ocx.files import atomic_write
 from ocx.process import ignoring_interrupts
-from ocx.runtime import Runtime
 from ocx.terminal import Terminal
 from ocx.text import counted, did_you_mean, one_line
 
@@ -137,19 +137,19 @@ def _exists(name: str) -> bool:
 class Models:
     """The ids of the account's models, asked for if none are known yet."""
 
-    def __init__(self, run: Runtime, client: Client) -> None:
-        self._run = run
+    def __init__(self, ctx: Context, client: Client) -> None:
+        self._ctx = ctx
         self._client = client
 
     def known(self, settings: Settings) -> list[str]:
         """Those that were listed before, as TAB offers them in the shell."""
-        return read_models(self._run.terminal.env, settings)
+        return read_models(self._ctx.terminal.env, settings)
 
     def show(self, settings: Settings) -> None:
         """List them, the one in use marked."""
         for number, name in enumerate(self._all(settings), 1):
             mark = "*" if name == settings.model else " "
-            self._run.terminal.message(f"{mark}{number:>3}  {one_line(name)}")
+            self._ctx.terminal.message(f"{mark}{number:>3}  {one_line(name)}")
 
     def chosen(self, settings: Settings, name: str) -> str:
         """The id with this number in the list, or the name itself, if there is such a model.
@@ -179,9 +179,9 @@ class Models:
         try:
             ids = model_ids(self._client.models().json)
         except OcxError as error:
-            self._run.note(f"the models cannot be listed: {error.message}")
+            self._ctx.note(f"the models cannot be listed: {error.message}")
             return []
-        write_models(self._run.terminal.env, settings, ids, self._run.terminal.stderr.keys)
+        write_models(self._ctx.terminal.env, settings, ids, self._ctx.terminal.stderr.keys)
         return ids
 
 

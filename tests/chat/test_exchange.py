@@ -132,7 +132,7 @@ with Client(Endpoint(sys.argv[1])) as client:
         {"model": "m", "messages": [{"role": "user", "content": "go"}]}
     )
 late = [name for name in opened if not str(name).endswith((".py", ".pyc"))]
-foreign = {"typer", "click", "rich", "sqlite3", "ocx.terminal", "ocx.runtime", "ocx.commands"}
+foreign = {"typer", "click", "rich", "sqlite3", "ocx.terminal", "ocx.context", "ocx.commands"}
 print(result.text, late, sorted(foreign & sys.modules.keys()))
 """
     done = subprocess.run(

@@ -13,8 +13,8 @@ from ocx.chat.options import AnswerChecks, ModelOptions, PromptOptions
 from ocx.cli import Option, OptionGroup, Switch, Texts
 from ocx.cli.parameters import SHARED, with_options
 from ocx.cli.table import COMMANDS, build
+from ocx.context import Context
 from ocx.errors import UsageError
-from ocx.runtime import Runtime
 
 HEADINGS = {
     "Prompt": "file attach attach-type messages editor encoding ignore-stdin system system-file"
@@ -48,11 +48,11 @@ def called(*words: str) -> Any:
     got: list[Any] = []
 
     def command(
-        run: Runtime,
+        ctx: Context,
         colours: Colours,
         own: Annotated[str, typer.Option("--own", help="Of the command alone.")] = "x",
     ) -> None:
-        got.extend([run.json, colours, own])
+        got.extend([ctx.json, colours, own])
 
     app = typer.Typer(rich_markup_mode=None)
     app.command()(with_options(command))
@@ -82,7 +82,7 @@ def test_limits_are_the_parsers() -> None:
 
 
 def test_two_options_of_one_name_are_refused() -> None:
-    def command(run: Runtime, one: Colours, two: Colours) -> None: ...
+    def command(ctx: Context, one: Colours, two: Colours) -> None: ...
 
     with pytest.raises(ValueError, match="duplicate parameter name"):
         with_options(command)
@@ -91,7 +91,7 @@ def test_two_options_of_one_name_are_refused() -> None:
 def test_another_command_takes_some_of_the_groups() -> None:
     """Each group stands alone: a batch has no prompt of its own."""
 
-    def command(run: Runtime, sampling: ModelOptions, checks: AnswerChecks) -> None: ...
+    def command(ctx: Context, sampling: ModelOptions, checks: AnswerChecks) -> None: ...
 
     app = typer.Typer(rich_markup_mode=None)
     app.command()(with_options(command))

@@ -9,8 +9,8 @@ import pytest
 
 from ocx.commands.env import ToolEnvironment, tool_environment
 from ocx.config.settings import resolve
+from ocx.context import Context
 from ocx.errors import UsageError
-from ocx.runtime import Runtime
 from ocx.secret import Secret
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
 
@@ -21,7 +21,7 @@ WITH_KEY = {"OCX_API_KEY": KEY.reveal()}
 
 def handed_over(flags: dict[str, Any], env: dict[str, str]) -> ToolEnvironment:
     terminal = Terminal(None, FdWriter(None), RedactingStderr(StringIO()), env)
-    run = Runtime(terminal, flags)
+    run = Context(terminal, flags)
     return tool_environment(run, run.settings(model=flags.get("model")))
 
 

@@ -11,9 +11,9 @@ from io import StringIO
 import pytest
 
 from ocx.api.retry import log_retry
+from ocx.context import Context
 from ocx.errors import RateLimitError
 from ocx.output.live_stderr import Spinner, State, StatusLine, countdown, elapsed, spinning
-from ocx.runtime import Runtime
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.emulator import Emulator, trimmed
 from tests.support.memory import MemoryRaw
@@ -106,7 +106,7 @@ def test_only_a_person_at_a_terminal_sees_it(
 ) -> None:
     streams = (None, FdWriter(MemoryRaw()), RedactingStderr(None))
     terminal = Terminal(*streams, env=env, stdout_tty=stdout_tty, stderr_tty=stderr_tty)
-    assert Runtime(terminal, {"quiet": quiet}).animates is expected
+    assert Context(terminal, {"quiet": quiet}).animates is expected
 
 
 class Log:
@@ -165,7 +165,7 @@ def test_messages_stand_above_a_line_that_stays() -> None:
 def test_a_retry_counts_down_and_then_waits_again() -> None:
     terminal = Terminal(None, FdWriter(MemoryRaw()), RedactingStderr(None))
     error = RateLimitError("too many requests", status=429)
-    with spinning(Runtime(terminal), "waiting for x") as spinner:
+    with spinning(Context(terminal), "waiting for x") as spinner:
         seen: list[State] = []
         spinner.update = seen.append  # type: ignore[method-assign,assignment]
         log_retry(logging.getLogger("ocx.api"), 1, 2, 3.0, error)

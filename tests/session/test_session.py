@@ -17,8 +17,8 @@ from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import ChatOptions, CreditLimits
 from ocx.chat.request import Request
 from ocx.config.settings import resolve
+from ocx.context import Context
 from ocx.errors import BelowError, OcxError, UsageError
-from ocx.runtime import Runtime
 from ocx.session import HELP, Session
 from ocx.session.commands import Totals, completions, files, in_session, no_argument, one_of
 from ocx.session.line_editor import LineEditor
@@ -42,7 +42,7 @@ def make(chat_server: ChatServer, tmp_path: Path) -> Iterator[Make]:
             terminal = Terminal(None, Stdout(MemoryRaw()), RedactingStderr(None), env)
             request = Request(settings, (), "brief", True, False, {})
             runner = ChatRunner(client, credits=Credits(CreditLimits(**limits)))
-            return Session(Runtime(terminal), request, ChatOptions(), runner, None)
+            return Session(Context(terminal), request, ChatOptions(), runner, None)
 
         yield made
 

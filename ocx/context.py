@@ -14,7 +14,7 @@ from ocx.text import one_line
 
 
 @dataclass(frozen=True)
-class Runtime:
+class Context:
     """One run of one command.
 
     Attributes:
@@ -140,7 +140,7 @@ class Runtime:
         quiet = logging.ERROR if self.quiet else logging.WARNING
         logger.setLevel(logging.DEBUG if self.debug else quiet)
 
-    def with_flags(self, **flags: Any) -> Runtime:
+    def with_flags(self, **flags: Any) -> Context:
         return replace(self, flags={**self.flags, **flags})
 
 
