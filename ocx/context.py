@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from ocx.config.settings import Settings, resolve
 from ocx.errors import DeclinedError, UsageError
+from ocx.record import record
 from ocx.secret import secrets_of
 from ocx.terminal import Terminal
 from ocx.text import one_line
 
 
-@dataclass(frozen=True)
+@record
 class Context:
     """One run of one command.
 

@@ -14,10 +14,11 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from ocx.errors import DeadlineError, OcxError, OutputClosed, UsageError, os_errors_as
+from ocx.record import record
 from ocx.secret import Secret, StreamMask, mask_all
 from ocx.text import escape_control
 
@@ -150,7 +151,7 @@ class RedactingStderr(io.TextIOBase):
         return self._stream.fileno()
 
 
-@dataclass(frozen=True)
+@record
 class Terminal:
     """Where a command reads and writes, and what it may assume about who is there."""
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 
 FLOORS = """
-    decoding errors files owners process secret sqlite text toml \
+    decoding errors files record owners process secret sqlite text toml \
     typography wrapping
     api terminal
     config snippet history
@@ -36,7 +36,7 @@ FLOOR_OF = {
 TOP = max(FLOOR_OF.values())
 
 SERVE_MAY_IMPORT = """
-    errors files owners process secret sqlite text toml typography
+    errors files owners process record secret sqlite text toml typography
     api.answer api.completion api.http api.pool api.proxy api.sse api.types api.urls
 """
 """The words and rules that both ends of the wire share, all of them pure, and the ground floor."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ocx.api.error_response import excerpt
 from ocx.api.message import broken_call, calls_of, media_of, readable_calls, reasoning_of, text_of
 from ocx.errors import BrokenCallError, IncompleteError, OcxError, RejectedError, ServerError
+from ocx.record import record
 
 if TYPE_CHECKING:
     from ocx.api.stream import Stream
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _PLAIN = frozenset({"role", "content"})
 
 
-@dataclass(frozen=True)
+@record
 class Answer:
     """A whole answer, or what arrived of one that broke off.
 

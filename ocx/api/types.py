@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ocx.errors import OcxError
+from ocx.record import record
 from ocx.secret import Secret, secrets_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ Confidence = Literal["exact", "derived", "guessed"]
 Step = Literal["dns", "tcp", "proxy", "tls", "http"]
 
 
-@dataclass(frozen=True)
+@record
 class Endpoint:
     """Where to send requests, and how long and how often to try.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 from ocx.batch.control.settings import DRAIN, MAX_OUTAGE
@@ -20,6 +20,7 @@ from ocx.chat.options import (
 from ocx.cli import OptionGroup, Text, Texts, option
 from ocx.decoding import STDIN, check_encoding
 from ocx.errors import UsageError
+from ocx.record import record
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 MOST_JOBS = 10_000
@@ -27,7 +28,7 @@ MOST_JOBS = 10_000
 _FORMATS = ("jsonl", "csv", "tsv", "text", "parquet")
 
 
-@dataclass(frozen=True)
+@record
 class RowForm(OptionGroup):
     """How the rows of an input are read."""
 
@@ -63,7 +64,7 @@ class RowForm(OptionGroup):
             raise UsageError("--text and --input-format exclude each other")
 
 
-@dataclass(frozen=True)
+@record
 class InputArguments(OptionGroup):
     """The arguments."""
 
@@ -75,7 +76,7 @@ class InputArguments(OptionGroup):
     )
 
 
-@dataclass(frozen=True)
+@record
 class RowsIn(RowForm):
     """Which rows there are, and what they ask."""
 
@@ -88,7 +89,7 @@ class RowsIn(RowForm):
     )
 
 
-@dataclass(frozen=True)
+@record
 class RowsOut(OptionGroup):
     """What is written, and what an earlier run has written already."""
 
@@ -140,7 +141,7 @@ class RowsOut(OptionGroup):
             raise UsageError("--json prints the summary on stdout", hint="-o FILE takes the rows")
 
 
-@dataclass(frozen=True)
+@record
 class RateOptions(OptionGroup):
     """How fast the rows are sent, at most."""
 
@@ -158,7 +159,7 @@ class RateOptions(OptionGroup):
                 raise UsageError(f"{flag} must be above 0")
 
 
-@dataclass(frozen=True)
+@record
 class BatchBudget(OptionGroup):
     """What the run may cost. Unknown counts as too much: nothing is sent then."""
 
@@ -171,7 +172,7 @@ class BatchBudget(OptionGroup):
     )
 
 
-@dataclass(frozen=True)
+@record
 class FailureLimits(OptionGroup):
     """When the run gives up."""
 
@@ -195,7 +196,7 @@ class FailureLimits(OptionGroup):
                 raise UsageError(f"{flag} takes seconds from 0")
 
 
-@dataclass(frozen=True)
+@record
 class ShardOption(OptionGroup):
     """Which of the rows are this machine's."""
 
@@ -206,7 +207,7 @@ class ShardOption(OptionGroup):
     )
 
 
-@dataclass(frozen=True)
+@record
 class BatchOptions(OptionGroup):
     """All options of one run."""
 

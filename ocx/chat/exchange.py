@@ -18,6 +18,7 @@ from ocx.api.types import Delta, Reply
 from ocx.chat.options import AnswerChecks
 from ocx.chat.text_blocks import Thinking, without_think
 from ocx.errors import IncompleteError, InvalidAnswerError, OcxError, RejectedError
+from ocx.record import record
 from ocx.text import one_line
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Recorder(Protocol):
         """Keep a request that ended, however it ended; its answer holds the text."""
 
 
-@dataclass(frozen=True)
+@record
 class ChatRunner:
     """How calls are made over one client.
 

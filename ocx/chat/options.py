@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ocx.cli import OptionGroup, Switch, Text, Texts, option
 from ocx.decoding import STDIN
 from ocx.errors import UsageError
+from ocx.record import record
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema
@@ -31,7 +32,7 @@ API_FIELDS = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@record
 class PromptOptions(OptionGroup):
     """What is asked."""
 
@@ -57,7 +58,7 @@ class PromptOptions(OptionGroup):
         return self.words == (STDIN,)
 
 
-@dataclass(frozen=True)
+@record
 class Instructions(OptionGroup):
     """What stands around a prompt, or around the prompts of many rows."""
 
@@ -69,7 +70,7 @@ class Instructions(OptionGroup):
     params: Texts = option("--param -p NAME=VALUE", "Parameter of the template (repeatable).", ())
 
 
-@dataclass(frozen=True)
+@record
 class ModelOptions(OptionGroup):
     """Which model answers, and how it chooses its words."""
 
@@ -100,7 +101,7 @@ class ModelOptions(OptionGroup):
         return {**numbers, "stop": list(self.stop) or None}
 
 
-@dataclass(frozen=True)
+@record
 class ConversationOptions(OptionGroup):
     """What the call continues, and whether it is kept."""
 
@@ -142,7 +143,7 @@ class ConversationOptions(OptionGroup):
             )
 
 
-@dataclass(frozen=True)
+@record
 class OutputOptions(OptionGroup):
     """Where the answer goes, and what is told about it."""
 
@@ -174,7 +175,7 @@ class OutputOptions(OptionGroup):
         check_choice("--reasoning", self.reasoning, ("hide", "show", "raw"))
 
 
-@dataclass(frozen=True)
+@record
 class AnswerChecks(OptionGroup):
     """What the answer must be; nothing of one that is not reaches stdout."""
 
@@ -222,7 +223,7 @@ class AnswerChecks(OptionGroup):
             raise UsageError("--schema-retries is about --schema, which is missing")
 
 
-@dataclass(frozen=True)
+@record
 class CreditLimits(OptionGroup):
     """What the call may cost, and what it did."""
 
@@ -239,7 +240,7 @@ class CreditLimits(OptionGroup):
         return self.cost or self.min_balance is not None
 
 
-@dataclass(frozen=True)
+@record
 class PreviewOptions(OptionGroup):
     """What is done with the request instead of sending it."""
 
@@ -262,7 +263,7 @@ class PreviewOptions(OptionGroup):
         return self.dry_run or self.snippet is not None
 
 
-@dataclass(frozen=True)
+@record
 class ChatOptions(OptionGroup):
     """All options of one call."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, NamedTuple
+
+from ocx.record import record
 
 
 class Option(NamedTuple):
@@ -54,7 +56,7 @@ def option(
     return field(default=default, metadata={"option": declared})
 
 
-@dataclass(frozen=True)
+@record
 class OptionGroup:
     """Options under one heading of the help, or several such groups.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Annotated
 
 from ocx.cli import Option, OptionGroup, Text, Texts, option
@@ -16,6 +15,7 @@ from ocx.history.filters import Filters, parse_age, profile_filter, read_filters
 from ocx.history.store import open_existing
 from ocx.output.history_output import day_document, write_call, write_days, write_found
 from ocx.output.writers import write_json_line
+from ocx.record import record
 from ocx.text import counted
 
 _FILTERS = "Filters"
@@ -25,7 +25,7 @@ _Conversation = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@record
 class CallFilters(OptionGroup):
     """Which calls are meant; -P NAME takes one profile's."""
 
@@ -41,7 +41,7 @@ class CallFilters(OptionGroup):
         return read_filters(self.since, self.until, self.model, self.conversation, ctx.flags)
 
 
-@dataclass(frozen=True)
+@record
 class FirstCalls(CallFilters):
     limit: int = option("--limit N", "How many at most.", 20, minimum=1)
 

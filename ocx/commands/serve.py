@@ -5,17 +5,17 @@ This module is loaded for `ocx serve grant`, too, which needs no HTTP server.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ocx.cli import OptionGroup, option
 from ocx.context import Context
 from ocx.errors import UsageError
+from ocx.record import record
 
 _File = Path | None
 
 
-@dataclass(frozen=True)
+@record
 class TapeOptions(OptionGroup):
     """A recording of the profile's own endpoint: made, or played."""
 

@@ -7,7 +7,7 @@ Every list of settings is derived from these declarations: the config file and i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ocx.config.paths import env_name
@@ -25,6 +25,7 @@ from ocx.config.values import (
     Url,
     ValueType,
 )
+from ocx.record import record
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -107,7 +108,7 @@ def _setting(
     return field(metadata={"setting": Setting("", type_, help_, default, shown, **flags)})
 
 
-@dataclass(frozen=True)
+@record
 class Settings:
     """The settings of one call, and where each comes from.
 
@@ -202,7 +203,7 @@ class Settings:
         example='"data.balance"',
         of_endpoint=True,
     )
-    balance_scale: Decimal | None = _setting(  # noqa: RUF009 - it is a field
+    balance_scale: Decimal | None = _setting(
         Number(1e-12, 1e12), "what to multiply that number by", example="0.000002", of_endpoint=True
     )
     price_scale: float | None = _setting(

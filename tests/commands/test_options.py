@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
@@ -15,6 +14,7 @@ from ocx.cli.parameters import SHARED, with_options
 from ocx.cli.table import COMMANDS, build
 from ocx.context import Context
 from ocx.errors import UsageError
+from ocx.record import record
 
 HEADINGS = {
     "Prompt": "file attach attach-type messages editor encoding ignore-stdin system system-file"
@@ -29,7 +29,7 @@ HEADINGS = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class Colours(OptionGroup):
     heading = "Colours"
 
