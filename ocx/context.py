@@ -130,6 +130,7 @@ class Context:
 
         handler = logging.StreamHandler(self.terminal.stderr)
         text = logging.Formatter("ocx: %(message)s")
+        # On this one handler: a subclass would need `logging` when this file is imported.
         handler.format = (  # type: ignore[method-assign]
             _json_record
             if self.json

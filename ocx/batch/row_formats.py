@@ -49,6 +49,7 @@ class RowFormat:
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
         """The rows of an output, from behind its header. Raises ValueError, csv.Error."""
+        # Asked only of a form whose rows do not tell their ids; each of those has its own.
         raise NotImplementedError
 
     def source_of(self, row: Row | BadRow) -> object:
