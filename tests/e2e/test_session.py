@@ -355,6 +355,7 @@ def test_an_answer_that_is_cancelled_says_so(online: Ocx, chat_server: ChatServe
     talk.say("two", "works")
     talk.process.send("half a line")
     talk.shown.until(b"half a line")
+    talk.idle()
     talk.process.send(b"\x03")
     talk.ready()
     assert talk.leave().count("(cancelled)") == 1

@@ -44,7 +44,8 @@ def test_the_answer_goes_to_the_clipboard_and_to_a_command(online: Ocx) -> None:
     talk = begin(online, "-n")
     talk.say("one", "Hello!")
     talk.say("/copy", "sent 6 characters")
-    talk.say("/pipe tr a-z A-Z | cat > out.txt; echo pi''ped", "piped\r\n")
+    # No blank behind the `>`: it would be counted as the next prompt.
+    talk.say("/pipe tr a-z A-Z | cat >out.txt; echo pi''ped", "piped\r\n")
     talk.say("/pipe exit 3", "the command failed (status 3)")
     copied = base64.b64encode(b"Hello!").decode()
     assert f"\x1b]52;c;{copied}\x07" in talk.leave()
