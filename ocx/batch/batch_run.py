@@ -11,7 +11,6 @@ from decimal import Decimal
 
 from ocx.api.types import estimated_tokens
 from ocx.api.urls import place_of
-from ocx.batch.connection import Connection
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import DRAIN, RunLimits, Task
 from ocx.batch.engine import RECHECK, Engine, FeedItem
@@ -19,6 +18,7 @@ from ocx.batch.finished_rows import FinishedRow, Retry, id_key
 from ocx.batch.input import ChangedInputError, RowStream
 from ocx.batch.progress import duration
 from ocx.batch.row import MAYBE_PAID, BadRow, Result, Row, RowAnswer, hash_request
+from ocx.batch.row_sender import RowSender
 from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
 from ocx.chat.credits import max_completion_tokens
@@ -43,7 +43,7 @@ class BatchRun:
 
     Attributes:
         rows: those of this run, chosen already; None is no row yet.
-        connection: closed by `run`, and left open by `on_loop`.
+        sender: closed by `run`, and left open by `on_loop`.
         base_url: a part of what makes two requests the same.
         output: where results go.
         total: how many rows there are; None for a stream.
@@ -55,7 +55,7 @@ class BatchRun:
     """
 
     rows: Iterable[Row | BadRow | None]
-    connection: Connection
+    sender: RowSender
     base_url: str
     limits: RunLimits = field(default_factory=RunLimits)
     output: RowOutput = field(default_factory=RowOutput)
@@ -76,7 +76,7 @@ class BatchRun:
         self.summary = Summary(total=self.total)
         self._take: Take = lambda _: None
         self.engine = Engine(
-            self._feed(), self.connection, self.scheduler, self._finished, self.output, self.drain
+            self._feed(), self.sender, self.scheduler, self._finished, self.output, self.drain
         )
         if isinstance(self.rows, RowStream):
             self.rows.on_row = self.engine.wake
@@ -95,7 +95,7 @@ class BatchRun:
             try:
                 return await self.on_loop(take)
             finally:
-                await self.connection.close()
+                await self.sender.close()
 
         return asyncio.run(whole())
 

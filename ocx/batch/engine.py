@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ocx.api.pool_connection import UnsentError
-from ocx.batch.connection import Connection
+from ocx.api.aiohttp_session import UnsentError
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import Action, Step, Stop, Task, Wait
 from ocx.batch.finished_rows import id_key
 from ocx.batch.row import Outcome, Result, RowAnswer
+from ocx.batch.row_sender import RowSender
 from ocx.batch.store import RowOutput
 from ocx.errors import OcxError
 
@@ -52,7 +52,7 @@ class Engine:
     """
 
     items: Iterator[FeedItem]
-    connection: Connection
+    sender: RowSender
     scheduler: Scheduler
     deliver: Callable[[Sequence[Result]], object]
     output: RowOutput
@@ -205,18 +205,18 @@ class Engine:
         if isinstance(action, Task):
             return await self._send(action)
         if action is Step.PROBE:
-            alive = await self.connection.probe()
+            alive = await self.sender.probe()
             return self.scheduler.probed(alive, time.monotonic())
         if action is Step.READ_BALANCE:
             try:
-                self.scheduler.balance_read(await self.connection.balance())
+                self.scheduler.balance_read(await self.sender.balance())
             except OcxError as error:
                 self.scheduler.balance_unread(error)
         return ()
 
     async def _send(self, task: Task) -> Sequence[Result]:
         try:
-            outcome = await self.connection.send(task.row)
+            outcome = await self.sender.send(task.row)
         except UnsentError:
             self.output.note_unpaid(id_key(task.row.id))
             raise

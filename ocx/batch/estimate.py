@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Any, cast
 
 from ocx.batch.batch_row import as_number
-from ocx.batch.connection import Connection
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.execution import prepared, raise_ending, send
 from ocx.batch.input import FileInput
 from ocx.batch.progress import amount
 from ocx.batch.row import Result, Row
+from ocx.batch.row_sender import RowSender
 from ocx.batch.setup import Setup
 from ocx.chat.credits import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.errors import BelowError
@@ -105,7 +105,7 @@ def estimate(setup: Setup) -> None:
             sample = replace(ready, setup=setup, plan=given.plan())
             summary = send(sample, results.extend)
             found.measure(results)
-        balance = ready.ask(Connection.balance) if budget.min_balance is not None else None
+        balance = ready.ask(RowSender.balance) if budget.min_balance is not None else None
     if summary is not None:
         raise_ending(setup, summary)
     if ctx.json:

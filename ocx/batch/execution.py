@@ -18,13 +18,13 @@ from ocx.api.types import Endpoint
 from ocx.batch import outputs
 from ocx.batch.batch_row import asked_at
 from ocx.batch.batch_run import BatchRun, OnSkip, Take
-from ocx.batch.connection import Connection
 from ocx.batch.control.settings import Stop
 from ocx.batch.input import ChangedInputError, FileInput, Plan
 from ocx.batch.merged_file import Adoption
 from ocx.batch.progress import Progress, form_of, showing
 from ocx.batch.reports import TestCases, ending, summary_lines
 from ocx.batch.row import Row
+from ocx.batch.row_sender import RowSender
 from ocx.batch.setup import Setup
 from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
@@ -57,20 +57,20 @@ class Prepared:
     plan: Plan | None
     readings: list[Dated] = field(default_factory=list)
 
-    def connect(self) -> Connection:
+    def connect(self) -> RowSender:
         settings, checks = self.setup.settings, self.setup.options.checks
         balance = (settings.balance_path, settings.balance_scale, self.readings)
-        return Connection(self.endpoint, checks, self.setup.schema, *balance)
+        return RowSender(self.endpoint, checks, self.setup.schema, *balance)
 
-    def ask(self, question: Callable[[Connection], Awaitable[T]]) -> T:
+    def ask(self, question: Callable[[RowSender], Awaitable[T]]) -> T:
         """One question to the server, before or after the run. Raises OcxError."""
 
         async def answer() -> T:
-            connection = self.connect()
+            sender = self.connect()
             try:
-                return await question(connection)
+                return await question(sender)
             finally:
-                await connection.close()
+                await sender.close()
 
         return asyncio.run(answer())
 
@@ -165,7 +165,7 @@ def execute(setup: Setup) -> None:
 
 def _known_balance(ready: Prepared) -> Decimal | None:
     try:
-        return ready.ask(Connection.balance)
+        return ready.ask(RowSender.balance)
     except OcxError:
         return None
 
@@ -219,7 +219,7 @@ def send(ready: Prepared, take: Take = lambda _: None, on_skip: OnSkip | None = 
 def _near_model(ready: Prepared, asked: Set[str]) -> str | None:
     """The model that was probably meant: of those that the server has, else had."""
     try:
-        known = ready.ask(Connection.model_ids)
+        known = ready.ask(RowSender.model_ids)
     except OcxError:
         known = read_models(ready.setup.ctx.terminal.env, ready.setup.settings)
     return next((near for model in asked if (near := nearest(model, known)) is not None), None)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Endpoint
 from ocx.batch.batch_run import BatchRun
-from ocx.batch.connection import Connection
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.settings import RunLimits
@@ -21,6 +20,7 @@ from ocx.batch.input import Rows, unique
 from ocx.batch.records import Record
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Result, Row
+from ocx.batch.row_sender import RowSender
 from ocx.batch.store import ReorderBuffer, RowOutput
 from ocx.context import Context
 from ocx.errors import OcxError
@@ -77,7 +77,7 @@ class Pool:
             defaults.setdefault("response_format", schema.response_format())
         self._builder = RequestBuilder(defaults, system)
         self._limits = RunLimits(workers, retries, budget=BudgetLimits(max_credits, min_balance))
-        self._connection = Connection(self._endpoint, schema=schema)
+        self._sender = RowSender(self._endpoint, schema=schema)
         self._before: Scheduler | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -105,7 +105,7 @@ class Pool:
         given = _Handover(unique(_composed(rows, self._builder)), ahead)
         batch = BatchRun(
             given,
-            self._connection,
+            self._sender,
             self._endpoint.base_url,
             self._limits,
             RowOutput(buffer=ReorderBuffer() if ordered else None),
@@ -121,7 +121,7 @@ class Pool:
         """Close every connection."""
         if self._loop.is_closed():
             return
-        closing = asyncio.run_coroutine_threadsafe(self._connection.close(), self._loop)
+        closing = asyncio.run_coroutine_threadsafe(self._sender.close(), self._loop)
         with suppress(TimeoutError):
             closing.result(_FAREWELL)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -16,7 +16,7 @@ from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import Row, hash_request
 from ocx.batch.shards import Shard, find_shard
 from ocx.chat.credits import known_prices, refuse_play_money, threshold
-from ocx.chat.parameters import join, parse_params, reads_stdin
+from ocx.chat.placeholders import join, parse_params, reads_stdin
 from ocx.chat.request import find_template, prepare_settings
 from ocx.chat.templates import STDIN_NAME, Template
 from ocx.config.settings import Settings

@@ -13,12 +13,12 @@ from typing import Any
 
 from ocx.batch.batch_row import read_row
 from ocx.batch.batch_run import BatchRun
-from ocx.batch.connection import Connection
 from ocx.batch.control.settings import RunLimits
 from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.merged_file import Adoption, MergedFile
 from ocx.batch.row import BadRow, Outcome, Row, RowAnswer
 from ocx.batch.row_formats import BatchRows, RowFormat
+from ocx.batch.row_sender import RowSender
 from ocx.batch.store import BatchFile, ReorderBuffer
 
 URL = "https://host.test/v1"
@@ -95,19 +95,19 @@ class Waiting:
 
     def __init__(self, *args: Any) -> None:
         self._runner = asyncio.Runner()
-        self._connection = Connection(*args)
+        self._sender = RowSender(*args)
 
     def send(self, row: Row) -> Outcome:
-        return self._runner.run(self._connection.send(row))
+        return self._runner.run(self._sender.send(row))
 
     def probe(self) -> bool:
-        return self._runner.run(self._connection.probe())
+        return self._runner.run(self._sender.probe())
 
     def balance(self) -> Decimal:
-        return self._runner.run(self._connection.balance())
+        return self._runner.run(self._sender.balance())
 
     def close(self) -> None:
-        self._runner.run(self._connection.close())
+        self._runner.run(self._sender.close())
         self._runner.close()
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from ocx.api.retry import backoff
 from ocx.batch.control.budget import Budget
-from ocx.batch.control.failures import Beginning, Fallbacks, Outage, kind_of
+from ocx.batch.control.failures import Beginning, Fallbacks, Outage, policy_for
 from ocx.batch.control.rates import Rates
 from ocx.batch.control.settings import Action, RunLimits, Step, Stop, Task, Wait
 from ocx.batch.control.window import Window
@@ -28,7 +28,9 @@ _AHEAD = 64
 
 
 class Scheduler:
-    """Args:
+    """Says what is done next: send a row, wait, probe, read the balance, or end the run.
+
+    Args:
         before: of an earlier run; its speed, and what is left of its budget, go on.
 
     Attributes:
@@ -211,21 +213,21 @@ class Scheduler:
         if isinstance(outcome, RowAnswer):
             self.beginning.answered()
             return [*self._server_answers(now), self._answered(task, outcome, now)]
-        error, kind = outcome.error, kind_of(outcome.error, sent=outcome.sent)
+        error, policy = outcome.error, policy_for(outcome.error, sent=outcome.sent)
         self._settle_failure(task, outcome)
-        if not self.stop and self._fallbacks.take_over(task, error, again=kind.again):
+        if not self.stop and self._fallbacks.take_over(task, error, again=policy.again):
             self._ready.appendleft(task)
             return []
-        if kind.what == "stop" or self.beginning.lacks_the_model(error):
+        if policy.action == "stop" or self.beginning.lacks_the_model(error):
             self.unsent += 1
-            self.halt(Stop(error.name if kind.what == "stop" else "refused", error))
+            self.halt(Stop(error.name if policy.action == "stop" else "refused", error))
             return []
-        if kind.what == "limited":
+        if policy.action == "limited":
             self._limited(task, outcome, now)
             return []
-        if kind.what == "down":
+        if policy.action == "down":
             self.window.overload(task.cuts_before, self.in_flight + 1, now)
-            self._unanswered(task, outcome, now, again=kind.again)
+            self._unanswered(task, outcome, now, again=policy.again)
             return []
         ended = [*self._server_answers(now), self._finish(task, outcome, now)]
         if self.beginning.refuses(error):
