@@ -25,8 +25,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ocx.batch.progress import Snapshot, bar_line
-from ocx.batch.reports import summary_lines
-from ocx.batch.summary import Example, Summary
+from ocx.batch.summary import Example, Summary, summary_lines
 from ocx.history.call import Call
 from ocx.history.store import History
 

@@ -36,7 +36,7 @@ from ocx.text import encoder
 _ANSWERS = ("data", "results", "output", "embeddings", "content")  # of other paths than chat
 
 
-def finished_in(document: Mapping[str, Any]) -> FinishedRow:
+def to_finished_row(document: Mapping[str, Any]) -> FinishedRow:
     """A row is answered if it holds an answer that finished: a status of 200 alone is none.
 
     The class that a run of ours wrote stays, but for `ok`: what that meant was less once.
@@ -220,7 +220,7 @@ def read_row(line: bytes) -> FinishedRow:
     document = json.loads(line)
     if not isinstance(document, dict) or not isinstance(document.get("custom_id"), str):
         raise ValueError(f"is no output row of a batch: {line[:_SHOWN_OF_A_LINE]!r}")
-    return finished_in(document)
+    return to_finished_row(document)
 
 
 class Line(NamedTuple):

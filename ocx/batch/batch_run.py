@@ -11,15 +11,15 @@ from decimal import Decimal
 
 from ocx.api.types import estimated_tokens
 from ocx.api.urls import place_of
+from ocx.batch.control import DRAIN, RunLimits, Task
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import DRAIN, RunLimits, Task
 from ocx.batch.engine import RECHECK, Engine, FeedItem
 from ocx.batch.finished_rows import FinishedRow, Retry, id_key
 from ocx.batch.input import ChangedInputError, RowStream
 from ocx.batch.progress import duration
 from ocx.batch.row import MAYBE_PAID, BadRow, Result, Row, RowAnswer, hash_request
+from ocx.batch.row_output import RowOutput
 from ocx.batch.row_sender import RowSender
-from ocx.batch.store import RowOutput
 from ocx.batch.summary import Summary
 from ocx.chat.credits import max_completion_tokens
 from ocx.errors import OcxError
@@ -72,7 +72,7 @@ class BatchRun:
         self._dedup = Dedup(self.output.answer_to) if self.dedup else None
         self._maybe_paid = self.output.maybe_paid
         self.scheduler = Scheduler(self.limits, self.before)
-        self.scheduler.beginning.models |= {*self.models}
+        self.scheduler.early_refusals.models |= {*self.models}
         self.summary = Summary(total=self.total)
         self._take: Take = lambda _: None
         self.engine = Engine(

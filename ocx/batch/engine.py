@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ocx.api.aiohttp_session import UnsentError
+from ocx.api.pool_connection import UnsentError
+from ocx.batch.control import Action, Step, Stop, Task, Wait
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import Action, Step, Stop, Task, Wait
 from ocx.batch.finished_rows import id_key
 from ocx.batch.row import Outcome, Result, RowAnswer
+from ocx.batch.row_output import RowOutput
 from ocx.batch.row_sender import RowSender
-from ocx.batch.store import RowOutput
 from ocx.errors import OcxError
 
 _LOW = 32  # rows that are wanted before it is worth reading on

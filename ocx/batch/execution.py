@@ -1,126 +1,40 @@
-"""A run of the command: the input checked, the output taken up, the rows sent, the end told."""
+"""The runs of the command: rows sent and the end told, or an estimate of what that will cost."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Set
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Set
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
-from typing import TypeVar
+from typing import Any, cast
 
 from ocx.api.retry import is_unknown_model
-from ocx.api.types import Endpoint
-from ocx.batch import outputs
-from ocx.batch.batch_row import asked_at
+from ocx.batch.batch_row import as_number
 from ocx.batch.batch_run import BatchRun, OnSkip, Take
-from ocx.batch.control.settings import Stop
-from ocx.batch.input import ChangedInputError, FileInput, Plan
-from ocx.batch.merged_file import Adoption
-from ocx.batch.progress import Progress, form_of, showing
-from ocx.batch.reports import TestCases, ending, summary_lines
-from ocx.batch.row import Row
+from ocx.batch.control import Stop
+from ocx.batch.control.budget import BudgetLimits
+from ocx.batch.input import FileInput
+from ocx.batch.options import beside_path
+from ocx.batch.progress import Progress, amount, form_of, showing
+from ocx.batch.row import Result, Row
+from ocx.batch.row_formats import TestCases
 from ocx.batch.row_sender import RowSender
-from ocx.batch.setup import Setup
-from ocx.batch.store import RowOutput
-from ocx.batch.summary import Summary
+from ocx.batch.setup import Prepared, Setup, is_stream, prepared
+from ocx.batch.summary import Summary, ending, summary_lines
+from ocx.chat.credits import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.config.completion_cache import read_models
 from ocx.context import Context
-from ocx.errors import OcxError, UsageError
-from ocx.keys.balance import Dated, keep_balance
-from ocx.keys.client import advise, open_endpoint
+from ocx.errors import BelowError, OcxError
+from ocx.keys.client import advise
 from ocx.output.writers import OutputFile, report_file, write_json
 from ocx.process import stopping
 from ocx.secret import mask_keys
 from ocx.text import nearest
 
-T = TypeVar("T")
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run whose input is checked and whose output is locked.
-
-    Attributes:
-        plan: of the input; None for a stream.
-        readings: the balances that were read, for the history.
-    """
-
-    setup: Setup
-    endpoint: Endpoint
-    output: RowOutput
-    plan: Plan | None
-    readings: list[Dated] = field(default_factory=list)
-
-    def connect(self) -> RowSender:
-        settings, checks = self.setup.settings, self.setup.options.checks
-        balance = (settings.balance_path, settings.balance_scale, self.readings)
-        return RowSender(self.endpoint, checks, self.setup.schema, *balance)
-
-    def ask(self, question: Callable[[RowSender], Awaitable[T]]) -> T:
-        """One question to the server, before or after the run. Raises OcxError."""
-
-        async def answer() -> T:
-            sender = self.connect()
-            try:
-                return await question(sender)
-            finally:
-                await sender.close()
-
-        return asyncio.run(answer())
-
-
-@contextmanager
-def prepared(setup: Setup, on_row: Callable[[Row], None] | None = None) -> Iterator[Prepared]:
-    """Check the input, find the key, take up the output; in this order.
-
-    Args:
-        on_row: told of each row that is left to be sent.
-
-    Raises:
-        UsageError: of the input or the output.
-        AuthError, ConfigError: of the key.
-    """
-    path, out, given, settings = setup.path, setup.options.rows_out, setup.input, setup.settings
-    resume = outputs.resumes(out, setup.shard)
-    with ExitStack() as stack:
-        fresh = path is None or outputs.check_empty(path, resume=resume)
-        # What is wrong with an input must not leave an empty output behind.
-        plan = given.plan(None, on_row) if fresh else None
-        endpoint = stack.enter_context(open_endpoint(setup.ctx, settings))
-        form = outputs.make_format(out, given, setup.schema, settings.base_url)
-        adoption = None
-        if isinstance(given, FileInput):
-            adoption = Adoption(lambda: given.chosen(given.plan()), setup.sha256)
-        opened = outputs.open_output(
-            setup.ctx.terminal, path, out, form, resume=resume, adoption=adoption
-        )
-        output = stack.enter_context(opened)
-        if not fresh:
-            decide = partial(output.finished.decide, base_url=settings.base_url, retry=out.retry)
-            try:
-                plan = given.plan(decide, on_row)
-            except ChangedInputError as error:
-                raise _other_url(setup) or error from None
-        ready = Prepared(setup, endpoint, output, plan)
-        stack.callback(keep_balance, setup.ctx, settings, ready.readings)
-        yield ready
-
-
-def _other_url(setup: Setup) -> UsageError | None:
-    """The error of a resume that asks another endpoint than the rows that are there, said once."""
-    asked, now = setup.path and asked_at(setup.path), setup.settings.base_url
-    if not asked or asked.rstrip("/") == now.rstrip("/"):
-        return None
-    return UsageError(
-        f"{setup.path} was answered by {asked}, and this run would ask {now}",
-        hint="--resume goes on with the same base URL; use another -o for this one",
-    )
 
 
 def execute(setup: Setup) -> None:
@@ -134,8 +48,8 @@ def execute(setup: Setup) -> None:
         report, junit = (
             stack.enter_context(report_file(ctx.terminal, name, flag)) if name else None
             for flag, name in (
-                ("--report", outputs.beside_path(out.report, setup.shard)),
-                ("--junit", outputs.beside_path(out.junit, setup.shard)),
+                ("--report", beside_path(out.report, setup.shard)),
+                ("--junit", beside_path(out.junit, setup.shard)),
             )
         )
         cases = TestCases(setup.options.arguments.source or "stdin")
@@ -189,7 +103,7 @@ def send(ready: Prepared, take: Take = lambda _: None, on_skip: OnSkip | None = 
     form = form_of(ctx, out.progress)
     batch = BatchRun(
         setup.input.chosen(plan),
-        ready.connect(),
+        ready.sender(),
         settings.base_url,
         setup.limits,
         ready.output,
@@ -211,7 +125,7 @@ def send(ready: Prepared, take: Take = lambda _: None, on_skip: OnSkip | None = 
     if error is not None:
         advise(error, settings)
         if is_unknown_model(error):
-            near = _near_model(ready, batch.scheduler.beginning.models)
+            near = _near_model(ready, batch.scheduler.early_refusals.models)
             error.hint = f"did you mean -m {near}?" if near else error.hint
     return summary
 
@@ -227,6 +141,105 @@ def _near_model(ready: Prepared, asked: Set[str]) -> str | None:
 
 def raise_ending(setup: Setup, summary: Summary) -> None:
     """Raises: what ends the process, if not all rows are there."""
-    to_file = setup.path is not None and not outputs.is_stream(setup.path)
+    to_file = setup.path is not None and not is_stream(setup.path)
     if (event := ending(summary, to_file=to_file)) is not None:
         raise event
+
+
+@dataclass
+class Estimate:
+    """Tokens are estimated by `prompt_tokens`; what may be spent takes one a byte.
+
+    Attributes:
+        worst: credits if every answer is as long as it may be; None without a price.
+        likely: credits by a sample that was sent; None without one.
+    """
+
+    rows: int = 0
+    prompt_tokens: int = 0
+    most_completion_tokens: int = 0
+    worst: Decimal | None = Decimal(0)
+    likely: Decimal | None = None
+
+    def add(self, row: Row, limits: BudgetLimits) -> None:
+        """Count a row that is left."""
+        self.rows += 1
+        self.prompt_tokens += prompt_tokens(row.body)
+        self.most_completion_tokens += max_completion_tokens(row.body)
+        worst = limits.worst(row.body)
+        self.worst = None if worst is None or self.worst is None else self.worst + worst
+
+    def measure(self, sample: Iterable[Result]) -> None:
+        """Extrapolate what a sample of the rows cost; `likely` stays None if that is unknown."""
+        costs = [result.credits for result in sample if result.answer is not None]
+        known = [cost for cost in costs if cost is not None]
+        if known and len(known) == len(costs):
+            self.likely = sum(known, Decimal(0)) / len(known) * self.rows
+
+    @property
+    def need(self) -> Decimal | None:
+        """The likely credits, else those of the worst case."""
+        return self.worst if self.likely is None else self.likely
+
+    def exceeds(self, limits: BudgetLimits, balance: Decimal | None) -> bool:
+        """Whether the budget cannot hold what the rows need."""
+        need, most, least = self.need, limits.max_credits, limits.min_balance
+        if need is None:
+            return False
+        below = least is not None and balance is not None and balance - need < least
+        return below or (most is not None and need > most)
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "prompt_tokens": self.prompt_tokens,
+            "most_completion_tokens": self.most_completion_tokens,
+            "worst_credits": as_number(self.worst),
+            "likely_credits": as_number(self.likely),
+        }
+
+    def lines(self) -> list[str]:
+        """The same for a person."""
+        worst, likely = (
+            "unknown" if number is None else amount(float(number))
+            for number in (self.worst, self.likely)
+        )
+        return [
+            f"rows\t{self.rows}",
+            f"prompt tokens ({ESTIMATED})\t{self.prompt_tokens}",
+            f"completion tokens at most\t{self.most_completion_tokens}",
+            f"credits at most\t{worst}",
+            f"credits likely\t{likely}",
+        ]
+
+
+def estimate(setup: Setup) -> None:
+    """Print the estimate; send nothing but the rows of --sample.
+
+    Args:
+        setup: of a file, which can be read again.
+
+    Raises:
+        BelowError: the budget does not hold it.
+    """
+    ctx, given, budget = setup.ctx, cast(FileInput, setup.input), setup.limits.budget
+    found, summary = Estimate(), None
+    whole = replace(given, selection=replace(given.selection, sample=None))
+    with prepared(replace(setup, input=whole), lambda row: found.add(row, budget)) as ready:
+        if given.selection.sample is not None:  # with -o its rows are done, and not sent again
+            results: list[Result] = []
+            sample = replace(ready, setup=setup, plan=given.plan())
+            summary = send(sample, results.extend)
+            found.measure(results)
+        balance = ready.ask(RowSender.balance) if budget.min_balance is not None else None
+    if summary is not None:
+        raise_ending(setup, summary)
+    if ctx.json:
+        write_json(ctx.terminal, found.document())
+    else:
+        for line in found.lines():
+            ctx.terminal.print(line)
+    if found.exceeds(budget, balance):
+        kind = "worst-case" if found.likely is None else "likely"
+        need = amount(float(found.need or 0))
+        raise BelowError(f"the budget does not hold the {kind} {need} credits")

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import IO, Literal
 
 from ocx.batch.finished_rows import IdTable, id_key
-from ocx.batch.options import BatchOptions
+from ocx.batch.options import BatchOptions, Shard
 from ocx.batch.records import Dialect, Format, open_input, read_records
 from ocx.batch.request_builder import RequestBuilder, check_columns
 from ocx.batch.row import BadRow, Row, line_id
-from ocx.batch.shards import Shard
 from ocx.context import Context
 from ocx.decoding import STDIN
 from ocx.errors import UsageError

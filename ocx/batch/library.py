@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Endpoint
 from ocx.batch.batch_run import BatchRun
+from ocx.batch.control import RunLimits
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import RunLimits
 from ocx.batch.input import Rows, unique
 from ocx.batch.records import Record
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Result, Row
+from ocx.batch.row_output import ReorderBuffer, RowOutput
 from ocx.batch.row_sender import RowSender
-from ocx.batch.store import ReorderBuffer, RowOutput
 from ocx.context import Context
 from ocx.errors import OcxError
 from ocx.keys.client import open_endpoint

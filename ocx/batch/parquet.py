@@ -13,11 +13,11 @@ from typing import IO, Any
 
 from ocx.batch.batch_row import data_of
 from ocx.batch.finished_rows import id_key
-from ocx.batch.merged_file import MergedFile
+from ocx.batch.output_files import MergedFile, not_empty
 from ocx.batch.records import Record
 from ocx.batch.row import BadRow, Result, Row
 from ocx.batch.row_formats import ReadBack, RowFormat, error_words
-from ocx.batch.store import EndedRow, RowOutput, not_empty
+from ocx.batch.row_output import EndedRow, RowOutput
 from ocx.errors import OcxError, UsageError
 
 SUFFIX = ".parquet"

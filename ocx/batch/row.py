@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CHAT_PATH = "/chat/completions"
 OK = "ok"
+UNMET = "invalid_answer"
+"""The class of a row whose answer is not as it `expect`s."""
 RETRYABLE = frozenset({"rate_limit", "server", "network", "timeout", "incomplete"})
 """Classes of failure that a rerun can mend; the others stay what they are."""
 

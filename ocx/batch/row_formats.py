@@ -6,14 +6,18 @@ import csv
 import dataclasses
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
+from xml.sax.saxutils import escape, quoteattr
 
 from ocx.batch.batch_row import encode_row, output_row, row_line
+from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.records import Dialect
 from ocx.batch.request_builder import as_text
-from ocx.batch.row import BadRow, Result, Row
+from ocx.batch.row import OK, UNMET, BadRow, Result, Row
 from ocx.decoding import BOM
 
 
@@ -188,3 +192,65 @@ def escape_line(text: str) -> str:
 def error_words(result: Result) -> str | None:
     error = result.error
     return None if error is None else f"{error.name}: {error.message}"
+
+
+_UNKNOWN = "\ufffd"
+# What XML 1.0 cannot hold, in any form (its production 2, Char).
+_NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class TestCases:
+    """The rows with `expect` as test cases, for `--junit FILE`.
+
+    In the form that Jenkins, GitLab and GitHub's actions read (testmoapp/junitxml).
+
+    Args:
+        suite: what the cases belong to: the input.
+    """
+
+    def __init__(self, suite: str) -> None:
+        self._suite = _attribute(suite)
+        self._cases: list[str] = []
+        self._kinds: Counter[str] = Counter()
+        self._seconds = 0.0
+
+    def take(self, results: Sequence[Result]) -> None:
+        """Add what ended; rows that cannot be read fail, too."""
+        for result in results:
+            if isinstance(result.row, BadRow) or result.row.expect is not None:
+                message = result.error.message if result.error is not None else ""
+                self._add(result.id, result.seconds, result.kind, message, result.text or "")
+
+    def skipped(self, row: Row | BadRow, before: FinishedRow) -> None:
+        """Add a row that an earlier run has finished."""
+        if isinstance(row, Row) and row.expect is not None:
+            self._add(row.id, 0.0, before.kind, "in an earlier run", "")
+
+    def document(self) -> str:
+        """Failures are answers that are not as expected; everything else that fails is an error."""
+        total, failures = self._kinds.total(), self._kinds[UNMET]
+        counts = (
+            f'tests="{total}" failures="{failures}" errors="{total - failures - self._kinds[OK]}"'
+            f' time="{self._seconds:.3f}"'
+        )
+        return (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {counts}>\n'
+            f"<testsuite name={self._suite} {counts}>\n{''.join(self._cases)}"
+            "</testsuite>\n</testsuites>\n"
+        )
+
+    def _add(self, name: str, seconds: float, kind: str, message: str, text: str) -> None:
+        self._kinds[kind] += 1
+        self._seconds += seconds
+        inner = ""
+        if kind != OK:
+            tag = "failure" if kind == UNMET else "error"
+            inner = f"<{tag} type={_attribute(kind)} message={_attribute(message)}/>"
+        elif text:
+            inner = f"<system-out>{escape(_NO_CHARACTER.sub(_UNKNOWN, text))}</system-out>"
+        names = f"name={_attribute(name)} classname={self._suite}"
+        self._cases.append(f'<testcase {names} time="{seconds:.3f}">{inner}</testcase>\n')
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_NO_CHARACTER.sub(_UNKNOWN, text))

@@ -1,34 +1,50 @@
-"""From the options to what makes each row a request, and to what the scheduler keeps to."""
+"""From the options to a run that can begin: its requests, its limits, its input, its output."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import dataclass, replace
+import stat
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ocx.api.types import Endpoint
+from ocx.batch.batch_row import asked_at
+from ocx.batch.control import RunLimits, parse_max_failures
 from ocx.batch.control.budget import BudgetLimits
-from ocx.batch.control.settings import RunLimits, parse_max_failures
-from ocx.batch.input import Input, open_rows
-from ocx.batch.options import BatchOptions
-from ocx.batch.outputs import output_path
+from ocx.batch.input import ChangedInputError, FileInput, Input, Plan, open_rows
+from ocx.batch.journal import Journal
+from ocx.batch.options import BatchOptions, RowsOut, Shard, find_shard, output_path, resumes
+from ocx.batch.output_files import Adoption, BatchFile, MergedFile, not_empty
+from ocx.batch.parquet import SUFFIX, AnswerColumn, ParquetFile
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import Row, hash_request
-from ocx.batch.shards import Shard, find_shard
+from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
+from ocx.batch.row_output import PrintedRows, ReorderBuffer, RowOutput
+from ocx.batch.row_sender import RowSender
 from ocx.chat.credits import known_prices, refuse_play_money, threshold
-from ocx.chat.placeholders import join, parse_params, reads_stdin
+from ocx.chat.parameters import join, parse_params, reads_stdin
 from ocx.chat.request import find_template, prepare_settings
 from ocx.chat.templates import STDIN_NAME, Template
 from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.decoding import STDIN, check_claims
 from ocx.errors import UsageError
+from ocx.keys.balance import Dated, keep_balance
+from ocx.keys.client import open_endpoint
+from ocx.output.writers import Sink, is_device_name, open_output_file
 from ocx.process import raise_file_limit
+from ocx.terminal import Terminal
 from ocx.text import did_you_mean
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema
 
+T = TypeVar("T")
 _OTHER_FILES = 64
 
 
@@ -154,3 +170,157 @@ def _row_template(ctx: Context, options: BatchOptions) -> Template | None:
                 hint=f"it has {', '.join(known)}" if known else "it has no $NAME",
             )
     return template
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose input is checked and whose output is locked.
+
+    Attributes:
+        plan: of the input; None for a stream.
+        readings: the balances that were read, for the history.
+    """
+
+    setup: Setup
+    endpoint: Endpoint
+    output: RowOutput
+    plan: Plan | None
+    readings: list[Dated] = field(default_factory=list)
+
+    def sender(self) -> RowSender:
+        settings, checks = self.setup.settings, self.setup.options.checks
+        balance = (settings.balance_path, settings.balance_scale, self.readings)
+        return RowSender(self.endpoint, checks, self.setup.schema, *balance)
+
+    def ask(self, question: Callable[[RowSender], Awaitable[T]]) -> T:
+        """One question to the server, before or after the run. Raises OcxError."""
+
+        async def answer() -> T:
+            sender = self.sender()
+            try:
+                return await question(sender)
+            finally:
+                await sender.close()
+
+        return asyncio.run(answer())
+
+
+@contextmanager
+def prepared(setup: Setup, on_row: Callable[[Row], None] | None = None) -> Iterator[Prepared]:
+    """Check the input, find the key, take up the output; in this order.
+
+    Args:
+        on_row: told of each row that is left to be sent.
+
+    Raises:
+        UsageError: of the input or the output.
+        AuthError, ConfigError: of the key.
+    """
+    path, out, given, settings = setup.path, setup.options.rows_out, setup.input, setup.settings
+    resume = resumes(out, setup.shard)
+    with ExitStack() as stack:
+        fresh = path is None or check_empty(path, resume=resume)
+        # What is wrong with an input must not leave an empty output behind.
+        plan = given.plan(None, on_row) if fresh else None
+        endpoint = stack.enter_context(open_endpoint(setup.ctx, settings))
+        form = make_format(out, given, setup.schema, settings.base_url)
+        adoption = None
+        if isinstance(given, FileInput):
+            adoption = Adoption(lambda: given.chosen(given.plan()), setup.sha256)
+        opened = open_output(setup.ctx.terminal, path, out, form, resume=resume, adoption=adoption)
+        output = stack.enter_context(opened)
+        if not fresh:
+            decide = partial(output.finished.decide, base_url=settings.base_url, retry=out.retry)
+            try:
+                plan = given.plan(decide, on_row)
+            except ChangedInputError as error:
+                raise _other_url(setup) or error from None
+        ready = Prepared(setup, endpoint, output, plan)
+        stack.callback(keep_balance, setup.ctx, settings, ready.readings)
+        yield ready
+
+
+def _other_url(setup: Setup) -> UsageError | None:
+    """The error of a resume that asks another endpoint than the rows that are there, said once."""
+    asked, now = setup.path and asked_at(setup.path), setup.settings.base_url
+    if not asked or asked.rstrip("/") == now.rstrip("/"):
+        return None
+    return UsageError(
+        f"{setup.path} was answered by {asked}, and this run would ask {now}",
+        hint="--resume goes on with the same base URL; use another -o for this one",
+    )
+
+
+def is_stream(path: Path) -> bool:
+    """A device, a pipe or what is open already: written row by row, and never resumed."""
+    if is_device_name(str(path)):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def check_empty(path: Path, *, resume: bool) -> bool:
+    """Whether there is nothing to go on with. Raises UsageError for a file with content."""
+    try:
+        size = path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return True
+    if size and not resume:
+        raise not_empty(path)
+    return not size
+
+
+def make_format(out: RowsOut, rows: Input, schema: Schema | None, base_url: str) -> RowFormat:
+    """What makes the bytes of a row. Raises UsageError for an input that cannot be merged."""
+    if out.row_format == "text":
+        return TextLines()
+    if out.output is not None and out.output.lower().endswith(SUFFIX):
+        if not out.merge or rows.form != "parquet" or not isinstance(rows, FileInput):
+            raise UsageError(
+                "a Parquet output is a Parquet input with its answers added", hint="add --merge"
+            )
+        return AnswerColumn(rows.path, out.field)
+    if not out.merge:
+        return BatchRows(base_url)
+    if rows.form in {"jsonl", "text", "parquet"}:
+        return MergedJson(out.field, parse=schema is not None)
+    properties = schema.document.get("properties") if schema is not None else None
+    added = tuple(properties) if isinstance(properties, dict) else ()
+    return MergedTable(tuple(rows.columns()), rows.dialect, out.field, added)
+
+
+@contextmanager
+def open_output(
+    terminal: Terminal,
+    path: Path | None,
+    out: RowsOut,
+    form: RowFormat,
+    *,
+    resume: bool,
+    adoption: Adoption | None = None,
+) -> Iterator[RowOutput]:
+    """Lock and take up the file, or print; closed at the end. Raises UsageError, OcxError."""
+    buffer: ReorderBuffer | None = ReorderBuffer() if out.in_order else None
+    with ExitStack() as stack:
+        if path is None or is_stream(path):
+            to: Sink = terminal.stdout
+            if path is not None:
+                if out.resume:
+                    raise UsageError(f"--resume goes on with a file, and {path} is none")
+                target = to = open_output_file(terminal, str(path))
+                stack.callback(target.complete)
+            kept = stack.enter_context(Journal(None)) if out.dedup else None
+            to_person = path is None and terminal.stdout_tty
+            yield PrintedRows(to, form, buffer, to_person=to_person, kept=kept)
+            return
+        taken = {"resume": resume, "dedup": out.dedup}
+        if form.tells_ids:
+            yield stack.enter_context(BatchFile(path, form, buffer, **taken))
+        elif isinstance(form, AnswerColumn):
+            yield stack.enter_context(ParquetFile(path, form, adoption=adoption, **taken))
+        else:
+            merged = MergedFile(path, form, buffer, adoption=adoption, **taken)
+            yield stack.enter_context(merged)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from ocx.batch.estimate import estimate
-from ocx.batch.execution import execute
+from ocx.batch.execution import estimate, execute
 from ocx.batch.input import FileInput
 from ocx.batch.options import BatchOptions, RowForm
-from ocx.batch.reports import unknown_reasons
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
 from ocx.batch.setup import make_setup
+from ocx.batch.summary import unknown_reasons
 from ocx.batch.verify import Verification
 from ocx.cli import Option, option
 from ocx.commands import print_json

@@ -13,13 +13,13 @@ from typing import Any
 
 from ocx.batch.batch_row import read_row
 from ocx.batch.batch_run import BatchRun
-from ocx.batch.control.settings import RunLimits
+from ocx.batch.control import RunLimits
 from ocx.batch.finished_rows import FinishedRow
-from ocx.batch.merged_file import Adoption, MergedFile
+from ocx.batch.output_files import Adoption, BatchFile, MergedFile
 from ocx.batch.row import BadRow, Outcome, Row, RowAnswer
 from ocx.batch.row_formats import BatchRows, RowFormat
+from ocx.batch.row_output import ReorderBuffer
 from ocx.batch.row_sender import RowSender
-from ocx.batch.store import BatchFile, ReorderBuffer
 
 URL = "https://host.test/v1"
 

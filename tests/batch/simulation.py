@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from ocx.batch.control import Step, Task, Wait
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import Step, Task, Wait
 from ocx.batch.row import Outcome, Result, Row, RowAnswer, RowFailure
 from ocx.errors import NetworkError, OcxError, RateLimitError, ServerError
 

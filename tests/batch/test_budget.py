@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
+from ocx.batch.control import RunLimits, Step, Task, Wait
 from ocx.batch.control.budget import READ_AFTER, READ_EVERY, BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import RunLimits, Step, Task, Wait
 from ocx.batch.row import Outcome, Row
 from ocx.chat.credits import Price
 from ocx.errors import NetworkError

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.api.retry import backoff
+from ocx.batch.control import parse_max_failures
 from ocx.batch.control.failures import FAILED_ROWS, Outage
 from ocx.batch.control.rates import AdaptiveRate, FixedRate, ServerLimit, duration
-from ocx.batch.control.settings import parse_max_failures
 from ocx.errors import UsageError
 
 

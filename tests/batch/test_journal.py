@@ -8,7 +8,7 @@ import pytest
 
 from ocx.batch.finished_rows import id_key
 from ocx.batch.journal import Journal
-from ocx.batch.merged_file import Adoption
+from ocx.batch.output_files import Adoption
 from ocx.batch.row import Result, RowFailure, hash_request
 from ocx.batch.row_formats import BatchRows, MergedJson, RowFormat, TextLines
 from ocx.errors import CreditsError, NetworkError, RejectedError, UsageError

@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
+from ocx.batch.control import Stop
 from ocx.batch.control.budget import BudgetLimits
-from ocx.batch.control.settings import Stop
-from ocx.batch.estimate import Estimate
+from ocx.batch.execution import Estimate
 from ocx.batch.finished_rows import FinishedRow, FinishedRows
 from ocx.batch.input import Decide, FileInput, Selection
-from ocx.batch.reports import summary_lines
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import Result, Row, RowAnswer, RowFailure, hash_request
-from ocx.batch.summary import Summary
+from ocx.batch.summary import Summary, summary_lines
 from ocx.chat.credits import Price
 from ocx.errors import (
     BelowError,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ocx.batch.control.settings import RunLimits
+from ocx.batch.control import RunLimits
 from ocx.batch.journal import Journal
-from ocx.batch.merged_file import Adoption
+from ocx.batch.output_files import Adoption
 from ocx.batch.row import Outcome, RowFailure, hash_request
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError

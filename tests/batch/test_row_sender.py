@@ -35,7 +35,7 @@ def server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def connection(server: ChatServer) -> Iterator[Waiting]:
+def sender(server: ChatServer) -> Iterator[Waiting]:
     made = Waiting(Endpoint(server.base_url, KEY, retries=0))
     yield made
     made.close()
@@ -47,9 +47,9 @@ def completion(text: str, **more: object) -> bytes:
     return answers.answer({"id": "c", "choices": [choice], **more}, headers={"x-request-id": "q"})
 
 
-def test_an_answer_with_its_cost_and_headers(server: ChatServer, connection: Waiting) -> None:
+def test_an_answer_with_its_cost_and_headers(server: ChatServer, sender: Waiting) -> None:
     server.answer([completion("Hi", usage={"prompt_tokens": 1, "cost": 0.25})], path=CHAT)
-    found = connection.send(row(0))
+    found = sender.send(row(0))
     assert isinstance(found, RowAnswer)
     assert (found.text, found.credits, found.credits_source) == ("Hi", Decimal("0.25"), "response")
     assert (found.request_id, found.headers["x-request-id"]) == ("q", "q")
@@ -57,12 +57,12 @@ def test_an_answer_with_its_cost_and_headers(server: ChatServer, connection: Wai
     assert server.body()["messages"] == row(0).body["messages"]
 
 
-def test_a_refusal_with_its_body_and_headers(server: ChatServer, connection: Waiting) -> None:
+def test_a_refusal_with_its_body_and_headers(server: ChatServer, sender: Waiting) -> None:
     server.answer(
         [answers.error(429, "slow_down", retry_after="7", x_ratelimit_remaining_requests="0")],
         path=CHAT,
     )
-    found = connection.send(row(0))
+    found = sender.send(row(0))
     assert isinstance(found, RowFailure)
     assert found.error.name == "rate_limit"
     assert found.error.retry_after == 7
@@ -71,9 +71,9 @@ def test_a_refusal_with_its_body_and_headers(server: ChatServer, connection: Wai
     assert len(server.requests) == 1
 
 
-def test_whether_a_request_went_out(server: ChatServer, connection: Waiting) -> None:
+def test_whether_a_request_went_out(server: ChatServer, sender: Waiting) -> None:
     server.answer([RESET], path=CHAT)
-    lost = connection.send(row(0))
+    lost = sender.send(row(0))
     assert isinstance(lost, RowFailure)
     assert (lost.error.name, lost.sent) == ("network", True)
     nowhere = Waiting(Endpoint("http://127.0.0.1:9/v1", KEY, retries=0))
@@ -84,18 +84,16 @@ def test_whether_a_request_went_out(server: ChatServer, connection: Waiting) -> 
     nowhere.close()
 
 
-def test_another_path_is_sent_below_the_base_url(server: ChatServer, connection: Waiting) -> None:
+def test_another_path_is_sent_below_the_base_url(server: ChatServer, sender: Waiting) -> None:
     server.answer([answers.answer({"data": [1]})], path="/embeddings")
-    found = connection.send(Row("a", 1, {"input": "x"}, "/embeddings"))
+    found = sender.send(Row("a", 1, {"input": "x"}, "/embeddings"))
     assert isinstance(found, RowAnswer)
     assert found.body == {"data": [1]}
 
 
-def test_a_cut_answer_is_incomplete_with_what_arrived(
-    server: ChatServer, connection: Waiting
-) -> None:
+def test_a_cut_answer_is_incomplete_with_what_arrived(server: ChatServer, sender: Waiting) -> None:
     server.answer([answers.STREAM_HEAD, answers.delta("Hel"), answers.LAST_PIECE], path=CHAT)
-    found = connection.send(row(0))
+    found = sender.send(row(0))
     assert isinstance(found, RowFailure)
     assert found.error.name == "incomplete"
     assert found.body["choices"][0]["message"]["content"] == "Hel"
@@ -113,17 +111,17 @@ def test_a_cut_answer_is_incomplete_with_what_arrived(
     ],
 )
 def test_who_answers_a_probe_is_there(
-    server: ChatServer, connection: Waiting, script: list[object], alive: bool
+    server: ChatServer, sender: Waiting, script: list[object], alive: bool
 ) -> None:
     server.answer(script, path=MODELS)
-    assert connection.probe() is alive
+    assert sender.probe() is alive
 
 
-def test_a_balance_that_is_a_guess_keeps_no_budget(server: ChatServer, connection: Waiting) -> None:
-    assert connection.balance() == Decimal("499.5")
+def test_a_balance_that_is_a_guess_keeps_no_budget(server: ChatServer, sender: Waiting) -> None:
+    assert sender.balance() == Decimal("499.5")
     server.answer([answers.answer({"something": 4})], path=BALANCE)
     with pytest.raises(OcxError) as caught:
-        connection.balance()
+        sender.balance()
     assert caught.value.exit_code == 8
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ocx.batch.batch_run import BatchRun
-from ocx.batch.control.settings import RunLimits, Stop
+from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import RowStream
 from ocx.batch.row import Outcome, Result, Row, RowFailure
 from ocx.batch.row_formats import TextLines

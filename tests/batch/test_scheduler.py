@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from ocx.batch.control import RunLimits, Task, parse_max_failures
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import RunLimits, Task, parse_max_failures
 from ocx.batch.row import Outcome, RowAnswer, RowFailure
 from ocx.errors import AuthError, CreditsError, DeadlineError, RejectedError
 from tests.batch.simulation import ANSWER, Simulation, lost, refusal, rows

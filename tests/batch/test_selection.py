@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.batch.input import Selection
+from ocx.batch.options import Shard, find_shard, output_name
 from ocx.batch.row import BadRow, Row
-from ocx.batch.shards import Shard, find_shard, output_name
 from ocx.errors import UsageError
 
 SLURM = {

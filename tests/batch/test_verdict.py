@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ocx.api import Client
 from ocx.api.types import Endpoint
-from ocx.batch.batch_row import finished_in, output_row, read_row
+from ocx.batch.batch_row import output_row, read_row, to_finished_row
 from ocx.batch.finished_rows import FinishedRow, FinishedRows
 from ocx.batch.row import Result, RowAnswer, RowFailure, rerun_helps
 from ocx.batch.verify import Verification
@@ -41,7 +41,7 @@ def client(server: ChatServer) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def connection(server: ChatServer) -> Iterator[Waiting]:
+def sender(server: ChatServer) -> Iterator[Waiting]:
     made = Waiting(Endpoint(server.base_url, retries=0))
     yield made
     made.close()
@@ -66,14 +66,14 @@ def streamed(reason: Any, text: str) -> bytes:
 
 @pytest.mark.parametrize("text", ["half", ""])
 def test_every_reason_streamed_whole_in_a_batch_and_in_verify(
-    server: ChatServer, client: Client, connection: Waiting, text: str
+    server: ChatServer, client: Client, sender: Waiting, text: str
 ) -> None:
     for reason in endings.ALL:
-        comes_to_the_same(server, client, connection, reason, text)
+        comes_to_the_same(server, client, sender, reason, text)
 
 
 def comes_to_the_same(
-    server: ChatServer, client: Client, connection: Waiting, reason: str | None, text: str
+    server: ChatServer, client: Client, sender: Waiting, reason: str | None, text: str
 ) -> None:
     code, again = endings.exit_code(reason, text), endings.sent_again(reason)
 
@@ -87,12 +87,12 @@ def comes_to_the_same(
     assert ended(lambda: client.chat({"model": "m", "messages": []})) == code
 
     given = row(0)
-    outcome = connection.send(given)
+    outcome = sender.send(given)
     result = Result(given, outcome, "ab" * 32, 1)
     assert isinstance(outcome, RowFailure if code else RowAnswer)
     assert (0 if not code else CODES[result.kind], result.rerun_helps) == (code, again)
 
-    theirs = finished_in(foreign(document))
+    theirs = to_finished_row(foreign(document))
     assert (CODES.get(theirs.kind, 0), theirs.rerun_helps) == (code, again)
     ours = read_row(json.dumps(output_row(result)).encode())
     assert (ours.kind, bool(ours.rerun_helps)) == (theirs.kind, theirs.rerun_helps)
@@ -172,7 +172,7 @@ def ended(call: Any) -> int:
     ],
 )  # fmt: skip
 def test_a_row_of_another_program(document: dict[str, Any], kind: str, again: bool) -> None:
-    found = finished_in(document)
+    found = to_finished_row(document)
     assert (found.kind, found.rerun_helps) == (kind, again)
 
 
@@ -190,7 +190,7 @@ _ANYTHING = st.recursive(
 @given(st.dictionaries(_NAMES, _ANYTHING))
 def test_any_row_has_a_verdict(document: dict[str, Any]) -> None:
     finished = FinishedRows()
-    finished.add(finished_in(document))
+    finished.add(to_finished_row(document))
     assert len(finished) == 1
 
 
@@ -212,7 +212,7 @@ def test_any_row_has_a_verdict(document: dict[str, Any]) -> None:
     ],
 )
 def test_a_row_of_ours_keeps_its_class(kind: str, answer: Any, now: tuple[str, bool]) -> None:
-    found = finished_in({**foreign(answer), "ocx": {"class": kind}})
+    found = to_finished_row({**foreign(answer), "ocx": {"class": kind}})
     assert (found.kind, found.rerun_helps) == now
 
 
@@ -248,10 +248,10 @@ def test_what_is_kept_of_a_row(kind: str, again: bool, kept: tuple[str, bool]) -
     ],
 )
 def test_broken_tool_calls_of_a_row(
-    server: ChatServer, connection: Waiting, calls: Any, reason: str, kind: str, again: bool
+    server: ChatServer, sender: Waiting, calls: Any, reason: str, kind: str, again: bool
 ) -> None:
     server.answer(answers.answer(body(reason, content=None, tool_calls=calls)), path=CHAT)
-    result = Result(row(0), connection.send(row(0)))
+    result = Result(row(0), sender.send(row(0)))
     assert (result.kind, result.rerun_helps) == (kind, again)
     finished = FinishedRows()
     finished.add(read_row(json.dumps(output_row(result)).encode()))
@@ -261,10 +261,10 @@ def test_broken_tool_calls_of_a_row(
 
 
 def test_a_refusal_is_an_answer_unless_its_text_is_checked(
-    server: ChatServer, connection: Waiting
+    server: ChatServer, sender: Waiting
 ) -> None:
     server.answer(answers.answer(body("stop", content=None, refusal="I cannot")), path=CHAT)
-    found = connection.send(row(0))
+    found = sender.send(row(0))
     assert isinstance(found, RowAnswer)
     assert found.text == "I cannot"
     checked = Waiting(Endpoint(server.base_url, retries=0), AnswerChecks(extract=True))
@@ -274,11 +274,9 @@ def test_a_refusal_is_an_answer_unless_its_text_is_checked(
     assert (refused.error.name, rerun_helps(refused.error)) == ("rejected", False)
 
 
-def test_a_200_of_another_path_that_reports_a_failure(
-    server: ChatServer, connection: Waiting
-) -> None:
+def test_a_200_of_another_path_that_reports_a_failure(server: ChatServer, sender: Waiting) -> None:
     server.answer(answers.answer({"error": {"message": "no"}}), path="/embeddings")
-    found = connection.send(type(row(0))("a", 1, {"input": "x"}, "/embeddings"))
+    found = sender.send(type(row(0))("a", 1, {"input": "x"}, "/embeddings"))
     assert isinstance(found, RowFailure)
     assert found.error.name == "server"
 

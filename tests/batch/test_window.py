@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.api.retry import is_unknown_model
-from ocx.batch.control.failures import Beginning
+from ocx.batch.control import RunLimits, Task
+from ocx.batch.control.failures import EarlyRefusals
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.control.settings import RunLimits, Task
 from ocx.batch.control.window import Window
 from ocx.batch.row import Outcome, RowFailure
 from ocx.errors import RejectedError, ServerError
@@ -111,7 +111,7 @@ def test_the_limit_stays_between_one_and_the_ceiling(
 
 
 def test_the_first_twenty_rows_refused_alike_are_the_end() -> None:
-    beginning = Beginning(patient=False)
+    beginning = EarlyRefusals(patient=False)
     errors = [RejectedError(f"HTTP 400: bad field in row {n}", status=400) for n in range(20)]
     assert [beginning.refuses(error) for error in errors] == [*[False] * 19, True]
 
@@ -119,7 +119,7 @@ def test_the_first_twenty_rows_refused_alike_are_the_end() -> None:
 @pytest.mark.parametrize("at", [0, 7, 18])
 @pytest.mark.parametrize("other", ["success", "another refusal", "an outage", "patience"])
 def test_anything_else_among_them_is_not(at: int, other: str) -> None:
-    beginning = Beginning(patient=other == "patience")
+    beginning = EarlyRefusals(patient=other == "patience")
     for number in range(40):
         if number == at and other == "success":
             beginning.answered()
@@ -146,7 +146,7 @@ def test_a_model_that_does_not_exist(
 ) -> None:
     error = RejectedError(message, status=status, api_code=code)
     assert is_unknown_model(error) is unknown
-    beginning = Beginning(patient=True)
+    beginning = EarlyRefusals(patient=True)
     beginning.models.add("m")
     assert beginning.lacks_the_model(error) is unknown
     beginning.models.add("other")

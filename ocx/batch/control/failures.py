@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from ocx import errors
 from ocx.api.retry import is_unknown_model, next_model
-from ocx.batch.control.settings import Task
+from ocx.batch.control import Task
 from ocx.batch.row import CHAT_PATH
 
 FAILED_ROWS = 3
@@ -26,37 +26,37 @@ _NUMBERS = re.compile(r"\d+")
 Verdict = Literal["alive", "false_alarm", "down", "over"]
 
 
-class FailurePolicy(NamedTuple):
-    """What is done about a failure, and whether its row may be sent again.
+class Kind(NamedTuple):
+    """A failure as the controls see it.
 
     Attributes:
-        action: `limited`: the server asks for fewer requests; `down`: it, or the way to it, cannot
+        what: `limited`: the server asks for fewer requests; `down`: it, or the way to it, cannot
             take so many at once, or is not there.
         again: the same request may be sent once more in this run.
     """
 
-    action: Literal["stop", "limited", "down", "refused"]
+    what: Literal["stop", "limited", "down", "refused"]
     again: bool = False
 
 
-def policy_for(error: errors.OcxError, *, sent: bool) -> FailurePolicy:
-    """What is done about a failure.
+def kind_of(error: errors.OcxError, *, sent: bool) -> Kind:
+    """What a failure is.
 
     After a lost connection it is sent again: the row may have been charged already, which is
     counted and said. Not after an answer that did not come in time: the next would take as long.
     """
     status = error.status or 0
     if isinstance(error, errors.CreditsError | errors.AuthError):
-        return FailurePolicy("stop")
+        return Kind("stop")
     if isinstance(error, errors.RateLimitError):
-        return FailurePolicy("limited", again=True)
+        return Kind("limited", again=True)
     if isinstance(error, errors.NetworkError):
-        return FailurePolicy("down", again=True)
+        return Kind("down", again=True)
     if isinstance(error, errors.DeadlineError):
-        return FailurePolicy("down", again=not sent)
+        return Kind("down", again=not sent)
     if isinstance(error, errors.ServerError) and status >= 500:
-        return FailurePolicy("down", again=status in _UNANSWERED)
-    return FailurePolicy("refused")
+        return Kind("down", again=status in _UNANSWERED)
+    return Kind("refused")
 
 
 class Outage:
@@ -133,8 +133,8 @@ class Outage:
         return verdict
 
 
-class Beginning:
-    """A beginning in which nothing succeeds: what is wrong with every row is told once.
+class EarlyRefusals:
+    """The first rows, if all are refused alike: what is wrong with every row is told once.
 
     Args:
         patient: refusals do not end the run; a model that is not there does.

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from ocx.batch.control.settings import Task
+from ocx.batch.control import Task
 
 _MINUTE = 60.0
 _NUMBER = re.compile(r"\d{1,15}(\.\d+)?")

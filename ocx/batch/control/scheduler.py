@@ -13,10 +13,10 @@ from collections import deque
 from decimal import Decimal
 
 from ocx.api.retry import backoff
+from ocx.batch.control import Action, RunLimits, Step, Stop, Task, Wait
 from ocx.batch.control.budget import Budget
-from ocx.batch.control.failures import Beginning, Fallbacks, Outage, policy_for
+from ocx.batch.control.failures import EarlyRefusals, Fallbacks, Outage, kind_of
 from ocx.batch.control.rates import Rates
-from ocx.batch.control.settings import Action, RunLimits, Step, Stop, Task, Wait
 from ocx.batch.control.window import Window
 from ocx.batch.row import BadRow, Outcome, Result, RowAnswer, RowFailure
 from ocx.errors import BelowError, OcxError, PartialError, UsageError
@@ -28,9 +28,7 @@ _AHEAD = 64
 
 
 class Scheduler:
-    """Says what is done next: send a row, wait, probe, read the balance, or end the run.
-
-    Args:
+    """Args:
         before: of an earlier run; its speed, and what is left of its budget, go on.
 
     Attributes:
@@ -44,7 +42,7 @@ class Scheduler:
         self.window: Window = before.window if before else Window(limits.workers)
         self.rates: Rates = before.rates if before else Rates(limits.rpm, limits.tpm)
         self.budget: Budget = before.budget if before else Budget(limits.budget, limits.workers)
-        self.beginning = Beginning(patient=bool(limits.max_failures))
+        self.early_refusals = EarlyRefusals(patient=bool(limits.max_failures))
         self.outage = Outage(limits.max_outage)
         self._fallbacks = Fallbacks(limits.fallbacks, limits.retries)
         self.stop: Stop | None = None
@@ -83,8 +81,8 @@ class Scheduler:
         if self.stop:
             self.unsent += 1
         else:
-            if len(self.beginning.models) < 2:
-                self.beginning.models.add(task.row.model)
+            if len(self.early_refusals.models) < 2:
+                self.early_refusals.models.add(task.row.model)
             self._ready.append(task)
 
     def close_input(self) -> None:
@@ -211,26 +209,26 @@ class Scheduler:
     def _ended(self, task: Task, outcome: Outcome, now: float) -> list[Result]:
         task.attempts += outcome.requests - 1
         if isinstance(outcome, RowAnswer):
-            self.beginning.answered()
+            self.early_refusals.answered()
             return [*self._server_answers(now), self._answered(task, outcome, now)]
-        error, policy = outcome.error, policy_for(outcome.error, sent=outcome.sent)
+        error, kind = outcome.error, kind_of(outcome.error, sent=outcome.sent)
         self._settle_failure(task, outcome)
-        if not self.stop and self._fallbacks.take_over(task, error, again=policy.again):
+        if not self.stop and self._fallbacks.take_over(task, error, again=kind.again):
             self._ready.appendleft(task)
             return []
-        if policy.action == "stop" or self.beginning.lacks_the_model(error):
+        if kind.what == "stop" or self.early_refusals.lacks_the_model(error):
             self.unsent += 1
-            self.halt(Stop(error.name if policy.action == "stop" else "refused", error))
+            self.halt(Stop(error.name if kind.what == "stop" else "refused", error))
             return []
-        if policy.action == "limited":
+        if kind.what == "limited":
             self._limited(task, outcome, now)
             return []
-        if policy.action == "down":
+        if kind.what == "down":
             self.window.overload(task.cuts_before, self.in_flight + 1, now)
-            self._unanswered(task, outcome, now, again=policy.again)
+            self._unanswered(task, outcome, now, again=kind.again)
             return []
         ended = [*self._server_answers(now), self._finish(task, outcome, now)]
-        if self.beginning.refuses(error):
+        if self.early_refusals.refuses(error):
             self.halt(Stop("refused", error))
         return ended
 

@@ -1,156 +1,25 @@
-"""Where the rows of a run go: nowhere, or into a file with a journal beside it."""
+"""Outputs that can be gone on with: files with a journal beside them."""
 
 from __future__ import annotations
 
+import csv
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, Self
 
-from ocx.batch.batch_row import answer_in, read_output, read_row
-from ocx.batch.finished_rows import FinishedRow, FinishedRows, IdTable, id_key
+from ocx.batch.batch_row import data_of, kept_row, read_output, read_row
+from ocx.batch.finished_rows import FinishedRow, IdTable, id_key
 from ocx.batch.journal import AppendFile, Journal, file_beside
-from ocx.batch.row import OK, BadRow, Result, Row, RowAnswer
-from ocx.batch.row_formats import RowFormat
-from ocx.errors import UsageError
+from ocx.batch.row import BadRow, Result, Row, RowAnswer, RowFailure
+from ocx.batch.row_formats import ReadBack, RowFormat
+from ocx.batch.row_output import EndedRow, ReorderBuffer, RowOutput
+from ocx.errors import ERRORS, ServerError, UsageError
 from ocx.files import journal_path
 
-T = TypeVar("T")
-
-
-class EndedRow(NamedTuple):
-    """A row on its way to the output: what ended now, or where the journal has it since before."""
-
-    key: int
-    data: bytes = b""
-    result: Result | None = None
-    start: int = 0
-
-
-class ReorderBuffer:
-    """Rows that ended, given out in the order of the input.
-
-    Args:
-        size: rows between the oldest that has not ended and the newest that is let in.
-    """
-
-    def __init__(self, size: int = 1024) -> None:
-        self._size = size
-        self._expected: deque[int] = deque()
-        self._early: dict[int, EndedRow] = {}
-
-    def rows(self, rows: Iterable[T]) -> Iterator[T | None]:
-        """The rows as they are let in; None while it is full."""
-        for row in rows:
-            if isinstance(row, Row | BadRow):
-                self.expect(row.line)
-            yield row
-            while len(self._expected) >= self._size:
-                yield None
-
-    def expect(self, line: int) -> None:
-        """This row of the input is next."""
-        self._expected.append(line)
-
-    def put(self, line: int, ended: EndedRow) -> list[EndedRow]:
-        """Those whose turn it is, now that this one is here."""
-        self._early[line] = ended
-        ready = []
-        while self._expected and self._expected[0] in self._early:
-            ready.append(self._early.pop(self._expected.popleft()))
-        return ready
-
-    def rest(self) -> list[EndedRow]:
-        """After the end: what is left, once rows that have not ended are passed over."""
-        return [self._early.pop(line) for line in self._expected if line in self._early]
-
-
-class RowOutput:
-    """Where the rows of a run go; here nowhere.
-
-    Args:
-        buffer: set for the order of the input.
-        dedup: keep answers for equal requests.
-
-    Attributes:
-        finished: what the output held when it was opened.
-        unanswered: how often earlier runs sent a row and got no answer, by `id_key`.
-        maybe_paid: requests of earlier runs that may have been paid for in vain.
-    """
-
-    def __init__(
-        self,
-        form: RowFormat | None = None,
-        buffer: ReorderBuffer | None = None,
-        *,
-        dedup: bool = False,
-    ) -> None:
-        self.finished = FinishedRows()
-        self.unanswered: dict[int, int] = {}
-        self.maybe_paid = 0
-        self._form = form if form is not None else RowFormat()
-        self._buffer = buffer
-        self._files: list[AppendFile] = []  # the output, and last its journal
-        self._answers = IdTable() if dedup else None  # twice where they start, plus 1 in the last
-
-    def let_in(self, rows: Iterable[T]) -> Iterator[T | None]:
-        """The rows of the input that may begin now; None while too many wait for an earlier one."""
-        return self._buffer.rows(rows) if self._buffer is not None else iter(rows)
-
-    def skip(self, row: Row | BadRow) -> None:
-        """An earlier run has finished the row. Raises OcxError."""
-
-    def append(self, results: Sequence[Result]) -> Sequence[Result]:
-        """Take what ended, and write what is next; which that was. Raises OcxError."""
-        ready: list[EndedRow] = []
-        for result in results:
-            row = EndedRow(id_key(result.id), self._form.row(result), result)
-            now = self._buffer.put(result.row.line, row) if self._buffer is not None else [row]
-            self._keep(row, result, waits=not now)
-            ready += now
-        return self._write(ready)
-
-    def rest(self) -> Sequence[Result]:
-        """After the end: what waits for rows that have not ended, where nothing else keeps it."""
-        return self._write(self._buffer.rest() if self._buffer is not None else [])
-
-    def finish(self, *, whole: bool, complete: bool) -> None:
-        """After a run that did not fail. Raises OcxError.
-
-        Args:
-            whole: every row has ended.
-            complete: nothing is left to be done, so nothing is to be left beside the output.
-        """
-
-    def note_sent(self, key: int) -> None:
-        """A row is about to be sent. Raises OcxError."""
-
-    def note_unpaid(self, key: int) -> None:
-        """It is known that it was not charged. Raises OcxError."""
-
-    def answer_to(self, sha256: str) -> RowAnswer | None:
-        """A good answer to an equal request."""
-        place = self._answers.get(id_key(sha256)) if self._answers is not None else None
-        if place is None:
-            return None
-        return answer_in(self._files[-(place & 1)].line_at(place >> 1), sha256)
-
-    def sync(self) -> None:
-        """Make all rows last through a power cut. Raises OcxError."""
-        for file in reversed(self._files):
-            file.sync()
-
-    def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:
-        """What is to be known of a row before it is written."""
-
-    def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
-        return [row.result for row in rows if row.result is not None]
-
-    def _remember(self, row: FinishedRow | Result, start: int, *, in_journal: bool) -> None:
-        if self._answers is not None and row.kind == OK and row.sha256:
-            self._answers.set(id_key(row.sha256), 2 * start + in_journal)
+_CLASSES = {error.name: error for error in ERRORS}
 
 
 class BatchFile(RowOutput):
@@ -339,3 +208,154 @@ class BatchFile(RowOutput):
 
 def not_empty(path: Path) -> UsageError:
     return UsageError(f"{path} is not empty", hint="--resume goes on with it, or use another -o")
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """How to go on with a complete output: by comparing it with its input.
+
+    Attributes:
+        rows: those of the input that the run is about, from the start.
+        sha256: of a row's request.
+    """
+
+    rows: Callable[[], Iterable[Row | BadRow]]
+    sha256: Callable[[Row], str]
+
+
+class MergedFile(BatchFile):
+    """Rows of the input with their answers, in its order; the journal has them all.
+
+    A run that goes on with earlier ones writes them anew beside the output, and puts that in its
+    place at the end.
+
+    Args:
+        adoption: None for an input that can be read once.
+    """
+
+    def __init__(self, *args: Any, adoption: Adoption | None = None, **options: Any) -> None:
+        self._adoption = adoption
+        super().__init__(*args, **options)
+
+    def finish(self, *, whole: bool, complete: bool) -> None:  # noqa: ARG002
+        if self._changed and self._target is not self._file:
+            self._write_held()  # not in the input, or not yet reached
+            self._file.replace_by(self._target)
+        self._complete = complete
+
+    def _open(self, path: Path, *, resume: bool) -> None:
+        self._file = self._target = self._open_file(path, resume=resume)
+        self._take_up_all(self._file.size, resume=resume)
+        self._changed = not self._is_intact()
+        if self._indexed:
+            self._target = self._stack.enter_context(file_beside(self._file))
+        else:
+            self._file.truncate(0)
+        if header := self._form.header():
+            self._target.append(header)
+
+    def _take_up_all(self, output_size: int, *, resume: bool) -> None:
+        journal = self._open_journal(output_size, resume=resume)
+        # A journal that was begun after the output is of use once it has adopted all of that.
+        if output_size and journal.base and not journal.adopted:
+            journal.begin_anew(output_size)
+            try:
+                self._adopt()
+            except BaseException:
+                journal.path.unlink(missing_ok=True)
+                raise
+        if journal.is_new and journal.adopted:
+            self._adopted_to = journal.size
+        self._take_up()
+        self._indexed = len(self.finished) > 0
+
+    def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
+        self._changed = True
+        whole = self._answers is not None
+        start = self._journal.append(kept_row(result, row.data, whole=whole))
+        self._answered(row.key)
+        self._remember(result, start, in_journal=True)
+        if self._indexed:
+            self._hold(row.key, result, start)
+
+    def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
+        for key, data, _, place in rows:
+            self._target.append(data or data_of(self._journal.line_at(place)))
+            if self._held.get(key):
+                self._held.set(key, 0)
+        return RowOutput._write(self, rows)
+
+    def _adopt(self) -> None:
+        """Make the journal from an output that is in the order of its input.
+
+        A row of the input that is not next in the output is new.
+
+        Raises: UsageError if the output is of another input.
+        """
+        if self._adoption is None:
+            raise UsageError(
+                f"{self.path} was not written by a run that can be resumed: it has no journal",
+                hint="use another -o",
+            )
+        number, header = 1, self._form.header()
+        try:
+            with self.path.open("rb") as file:
+                if file.read(len(header)) != header:
+                    raise self._foreign("its header is another")
+                found = self._form.read_back(file)
+                current = next(found, None)
+                for row in self._adoption.rows():
+                    if current is None:
+                        break
+                    if current.source == self._form.source_of(row):
+                        self._journal.append(self._adopted(row, current, self._adoption))
+                        current, number = next(found, None), number + 1
+        except (ValueError, csv.Error) as error:
+            raise self._foreign(f"it cannot be read: {error}") from None
+        if current is not None:
+            raise self._foreign(f"its row {number:,} is none of the input, or out of order")
+        self._journal.note_adopted()
+
+    @staticmethod
+    def _adopted(row: Row | BadRow, found: ReadBack, adoption: Adoption) -> bytes:
+        outcome: RowAnswer | RowFailure = RowAnswer("", {})
+        if found.error:
+            name, _, message = found.error.partition(": ")
+            outcome = RowFailure(_CLASSES.get(name, ServerError)(message))
+        sha256 = adoption.sha256(row) if isinstance(row, Row) else ""
+        return kept_row(Result(row, outcome, sha256), found.data, whole=False)
+
+    def _foreign(self, reason: str) -> UsageError:
+        return UsageError(
+            f"{self.path} does not hold answers to this input: {reason}",
+            hint="--resume goes on with the output of an earlier run; use another -o",
+        )
+
+    def _is_intact(self) -> bool:
+        """Whether the output has all rows of the journal. Raises UsageError if it has others."""
+        known, count, longest = IdTable(), 0, 0
+        for _, line in self._journal.rows():
+            data = data_of(line)
+            known.set(_content_key(data), 1)
+            count, longest = count + 1, max(longest, len(data))
+        found, rest, header = 0, b"", self._form.header()
+        with self.path.open("rb") as file:
+            begin = file.read(len(header))
+            for line in file:
+                rest += line
+                if known.get(_content_key(rest)):
+                    found, rest = found + 1, b""
+                elif len(rest) > longest:
+                    break
+        rest = rest.rstrip(b"\0")  # of a power cut
+        rows = (data_of(line) for _, line in self._journal.rows())
+        if not header.startswith(begin) or (rest and not any(row.startswith(rest) for row in rows)):
+            raise UsageError(
+                f"{self.path} was changed since its last run, so it cannot be resumed",
+                hint="use another -o; nothing was changed",
+            )
+        return not rest and begin == header and found == count == len(self.finished)
+
+
+def _content_key(data: bytes) -> int:
+    return hash(data) & (1 << 64) - 1 or 1
