@@ -37,15 +37,15 @@ TOP = max(FLOOR_OF.values())
 
 SERVE_MAY_IMPORT = """
     errors files owners process record secret sqlite text toml typography
-    api.answer api.completion api.http api.pool api.proxy api.sse api.types api.urls
+    api.answer api.completion api.http api.async_client api.proxy api.sse api.types api.urls
 """
 """The words and rules that both ends of the wire share, all of them pure, and the ground floor."""
 
 MAY_IMPORT_SERVE = "commands.serve_ledger commands.serve_run keys.client"
 
 FOREIGN = {
-    "httpx": "api.connection api.client",
-    "httpcore": "api.connection api.deadlines",
+    "httpx": "api.httpx_transport api.client",
+    "httpcore": "api.httpx_transport api.httpcore_backend",
     "aiohttp": "api",
     "h11": "api serve.connection",
     "uvicorn": "serve.server serve.connection",

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from ocx.api import http
 from ocx.api.completion import complete, reply_of
-from ocx.api.connection import Transport, httpx, pieces_of, translate
-from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import about_balance, described, from_response, request_id
+from ocx.api.httpcore_backend import DeadlineBackend
+from ocx.api.httpx_transport import Transport, httpx, pieces_of, translate
 from ocx.api.proxy import Routes, tls_context
 from ocx.api.retry import Failure, log_retry, may_retry, wait_before
 from ocx.api.stream import Stream

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ocx.api.pool_connection import UnsentError
+from ocx.api.aiohttp_session import UnsentError
 from ocx.batch.control import Action, Step, Stop, Task, Wait
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.finished_rows import id_key

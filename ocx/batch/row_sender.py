@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ocx.api.async_client import AsyncClient
 from ocx.api.balance import parse_balance
 from ocx.api.completion import document_of
 from ocx.api.error_response import parse
 from ocx.api.http import decoded
 from ocx.api.message import text_of
 from ocx.api.models import model_ids
-from ocx.api.pool import Pool
 from ocx.api.retry import backoff
 from ocx.api.types import Cost, Endpoint, Reply, cost_in_answer
 from ocx.batch.batch_row import answer_fault
-from ocx.batch.control.failures import kind_of
+from ocx.batch.control.failures import policy_for
 from ocx.batch.row import CHAT_PATH, Outcome, Row, RowAnswer, RowFailure, check_expectation
-from ocx.chat.exchange import NOTHING, Trip, attempts, check_answer, fetched
+from ocx.chat.exchange import NOTHING, Exchange, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
 from ocx.secret import mask_keys
@@ -53,22 +53,22 @@ class RowSender:
     readings: list[Dated] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._pool = Pool(self.endpoint)
+        self._client = AsyncClient(self.endpoint)
         self._in_words: set[str] = set()
         self._format = self.schema.response_format() if self.schema is not None else None
 
     async def send(self, row: Row) -> Outcome:
         """Send the row once, without retries."""
-        trips: list[Trip] = []
+        exchanges: list[Exchange] = []
         try:
             if row.path != CHAT_PATH:
                 return await self._post(row)
-            text, raw = await self._valid_text(row, trips)
+            text, raw = await self._valid_text(row, exchanges)
             if row.expect is not None:
                 check_expectation(row.expect, text)
         except OcxError as error:
-            return self._failure(error, trips)
-        answer, credits = trips[-1].answer, _credits(trips)
+            return self._failure(error, exchanges)
+        answer, credits = exchanges[-1].answer, _credits(exchanges)
         return RowAnswer(
             text,
             answer.fields,
@@ -76,17 +76,17 @@ class RowSender:
             headers=answer.headers,
             credits=credits,
             credits_source="unknown" if credits is None else "response",
-            requests=len(trips),
+            requests=len(exchanges),
             # Calls get ids where the server gave none, so their document may not be what came.
             raw=None if answer.tool_calls else raw,
         )
 
-    def _failure(self, error: OcxError, trips: Sequence[Trip]) -> RowFailure:
+    def _failure(self, error: OcxError, exchanges: Sequence[Exchange]) -> RowFailure:
         """With the answer that came, else with the server's own words, if it had any.
 
         No key that the server repeats stands in an output.
         """
-        answer, sent = trips[-1].answer if trips else NOTHING, True
+        answer, sent = exchanges[-1].answer if exchanges else NOTHING, True
         headers: Mapping[str, str] = answer.headers
         body: Any = answer.fields
         if not body:
@@ -94,34 +94,34 @@ class RowSender:
             body = None if error.body is None else _document(error.body, headers)
         error.message = mask_keys(error.message, self.endpoint.secrets)
         body = map_texts(body, lambda text: mask_keys(text, self.endpoint.secrets))
-        return RowFailure(error, headers, body, sent, _credits(trips), max(1, len(trips)))
+        return RowFailure(error, headers, body, sent, _credits(exchanges), max(1, len(exchanges)))
 
-    async def _valid_text(self, row: Row, trips: list[Trip]) -> tuple[str, bytes]:
-        """With the body that it came in; the requests that it took are added to `trips`."""
+    async def _valid_text(self, row: Row, exchanges: list[Exchange]) -> tuple[str, bytes]:
+        """With the body that it came in; the requests that it took are added to `exchanges`."""
         body = dict(row.body)
         if self._format is not None and body.get("response_format") == self._format:
             del body["response_format"]  # added again, or asked for in words instead
         steps = attempts(body, self.checks, self.schema, self._in_words)
-        trips.append(next(steps))
+        exchanges.append(next(steps))
         while True:
             try:
-                return await self._text(trips[-1])
+                return await self._text(exchanges[-1])
             except OcxError as error:
-                trips.append(steps.throw(error))
+                exchanges.append(steps.throw(error))
 
-    async def _text(self, trip: Trip) -> tuple[str, bytes]:
+    async def _text(self, exchange: Exchange) -> tuple[str, bytes]:
         """The answer's text; a refusal of the model is one, unless its text is checked."""
         try:
-            reply = await self._pool.chat(trip.body)
+            reply = await self._client.chat(exchange.body)
         except OcxError as unfit:
             if unfit.reply is None:
                 raise
-            reply, trip.answer = unfit.reply, fetched(unfit.reply)
+            reply, exchange.answer = unfit.reply, fetched(unfit.reply)
             refusal = isinstance(unfit, RejectedError) and not self.checks.need_text
             if not refusal or answer_fault(reply.json) is not None:
                 raise
             return text_of(reply.json["choices"][0]["message"]["refusal"]), reply.body
-        trip.answer = answer = fetched(reply)
+        exchange.answer = answer = fetched(reply)
         # All else that answer_fault looks at, the pool has.
         if answer.finish_reason is None and (fault := answer_fault(answer.fields)) is not None:
             raise fault
@@ -129,7 +129,7 @@ class RowSender:
 
     async def _post(self, row: Row) -> RowAnswer:
         content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
-        reply = await self._pool.request("POST", row.path, content=content)
+        reply = await self._client.request("POST", row.path, content=content)
         cost = _cost(document_of(reply))
         return RowAnswer(
             "", reply.json, reply.status, reply.request_id, reply.headers, cost.credits, cost.source
@@ -138,7 +138,7 @@ class RowSender:
     async def probe(self) -> bool:
         """Whether the server answers at all, by a request that costs nothing."""
         try:
-            await self._pool.models()
+            await self._client.models()
         except (NetworkError, DeadlineError):
             return False
         except ServerError as error:
@@ -150,7 +150,7 @@ class RowSender:
 
     async def model_ids(self) -> list[str]:
         """Raises: OcxError if they cannot be read."""
-        return model_ids((await self._pool.models()).json)
+        return model_ids((await self._client.models()).json)
 
     async def balance(self) -> Decimal:
         """Raises: OcxError if it cannot be read for sure."""
@@ -174,10 +174,10 @@ class RowSender:
         """One lost answer ends no run."""
         for attempt in itertools.count(1):
             try:
-                return await self._pool.balance()
+                return await self._client.balance()
             except OcxError as error:
                 wait = backoff(attempt, error.retry_after)
-                again = kind_of(error, sent=error.sent).again
+                again = policy_for(error, sent=error.sent).again
                 if attempt > self.endpoint.retries or wait > _MINUTE or not again:
                     raise
             await asyncio.sleep(wait)
@@ -185,12 +185,12 @@ class RowSender:
 
     async def close(self) -> None:
         """End what is running."""
-        await self._pool.close()
+        await self._client.close()
 
 
-def _credits(trips: Sequence[Trip]) -> Decimal | None:
+def _credits(exchanges: Sequence[Exchange]) -> Decimal | None:
     """Of all requests that were answered; None if one of them does not tell, or there is none."""
-    costs = [_cost(trip.answer.fields).credits for trip in trips if trip.answer is not NOTHING]
+    costs = [_cost(one.answer.fields).credits for one in exchanges if one.answer is not NOTHING]
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(costs) else None
 

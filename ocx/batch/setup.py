@@ -27,7 +27,7 @@ from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat,
 from ocx.batch.row_output import PrintedRows, ReorderBuffer, RowOutput
 from ocx.batch.row_sender import RowSender
 from ocx.chat.credits import known_prices, refuse_play_money, threshold
-from ocx.chat.parameters import join, parse_params, reads_stdin
+from ocx.chat.placeholders import join, parse_params, reads_stdin
 from ocx.chat.request import find_template, prepare_settings
 from ocx.chat.templates import STDIN_NAME, Template
 from ocx.config.settings import Settings

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ocx.chat.parameters import join
+from ocx.chat.placeholders import join
 from ocx.decoding import FLAG, PDF, STDIN, decode, looks_like, sniff
 from ocx.errors import UsageError
 

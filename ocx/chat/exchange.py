@@ -35,7 +35,7 @@ NOTHING = Answer()
 
 
 @dataclass
-class Trip:
+class Exchange:
     """One request of a call, and what came of it: filled by who sends it.
 
     Attributes:
@@ -57,14 +57,14 @@ class Trip:
 
 def attempts(
     body: Body, checks: AnswerChecks, schema: Schema | None, in_words: set[str]
-) -> Generator[Trip]:
+) -> Generator[Exchange]:
     """The requests that it takes to get a valid answer: throw each one's error into it.
 
     Nothing is sent here: a call that waits and one on an event loop share it.
     An error that is final comes out again; an answer that is valid is the end.
     """
     if schema is None:
-        yield Trip(body)
+        yield Exchange(body)
         return
     model = str(body.get("model"))
     if model not in in_words or "response_format" in body:
@@ -79,11 +79,11 @@ def attempts(
     yield from _until_valid(schema.in_words(body), checks)
 
 
-def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
+def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Exchange]:
     for left in range(checks.schema_retries, -1, -1):
-        trip = Trip(body)
+        exchange = Exchange(body)
         try:
-            yield trip
+            yield exchange
             return
         except InvalidAnswerError as error:
             if not left:
@@ -91,7 +91,7 @@ def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Trip]:
             log.warning("%s; asking again", one_line(error.message))
             wrong = f"That was not valid: {error.message}."
             turns = [
-                {"role": "assistant", "content": trip.answer.text},
+                {"role": "assistant", "content": exchange.answer.text},
                 {"role": "user", "content": f"{wrong} Answer again, with the corrected JSON only."},
             ]
             body = {**body, "messages": [*body["messages"], *turns]}
@@ -146,7 +146,7 @@ class DeltaSink:
 
 
 class Recorder(Protocol):
-    def record(self, trip: Trip) -> None:
+    def record(self, exchange: Exchange) -> None:
         """Keep a request that ended, however it ended; its answer holds the text."""
 
 
@@ -177,7 +177,7 @@ class ChatRunner:
     in_words: set[str] = field(default_factory=set)
     uncounted: set[str] = field(default_factory=set)
 
-    def send(self, body: Body, sink: DeltaSink | None = None) -> Trip:
+    def send(self, body: Body, sink: DeltaSink | None = None) -> Exchange:
         """Make a call with the body of POST /chat/completions, without `stream`.
 
         Raises:
@@ -208,39 +208,39 @@ class ChatRunner:
 
         return next_model(str(body.get("model")), self.fallbacks, error)
 
-    def _valid(self, body: Body, sink: DeltaSink) -> Trip:
+    def _valid(self, body: Body, sink: DeltaSink) -> Exchange:
         """One model's answer that satisfies the checks."""
         steps = attempts(body, self.checks, self.schema, self.in_words)
-        trip = next(steps)
+        exchange = next(steps)
         while True:
             try:
-                self._make(trip, sink)
-                return trip
+                self._make(exchange, sink)
+                return exchange
             except OcxError as error:
-                trip = steps.throw(error)
+                exchange = steps.throw(error)
 
-    def _make(self, trip: Trip, sink: DeltaSink) -> None:
+    def _make(self, exchange: Exchange, sink: DeltaSink) -> None:
         """Send one request and hear the answer; it is recorded whether or not it ends well."""
-        trip.started, clock = time.time(), time.monotonic()
+        exchange.started, clock = time.time(), time.monotonic()
         try:
-            (self._stream if self.stream else self._fetch)(trip, sink)
-            trip.text = check_answer(self.checks, self.schema, trip.answer)
+            (self._stream if self.stream else self._fetch)(exchange, sink)
+            exchange.text = check_answer(self.checks, self.schema, exchange.answer)
             if self.checks.need_text:
-                sink.deliver(trip.text)
+                sink.deliver(exchange.text)
             if self.credits is not None:
-                trip.cost = self.credits.end(self.client, trip.answer.fields)
+                exchange.cost = self.credits.end(self.client, exchange.answer.fields)
         except BaseException as error:
-            if trip.answer is NOTHING:
-                trip.answer = Answer(seconds=time.monotonic() - clock)
-            trip.error = error
+            if exchange.answer is NOTHING:
+                exchange.answer = Answer(seconds=time.monotonic() - clock)
+            exchange.error = error
             if self.credits is not None:
-                trip.cost = self.credits.lost(trip.answer.fields)
+                exchange.cost = self.credits.lost(exchange.answer.fields)
             raise
         finally:
             if self.recorder is not None:
-                self.recorder.record(trip)
+                self.recorder.record(exchange)
 
-    def _stream(self, trip: Trip, sink: DeltaSink) -> None:
+    def _stream(self, exchange: Exchange, sink: DeltaSink) -> None:
         text: list[str] = []
         reasoning: list[str] = []
 
@@ -255,50 +255,50 @@ class ChatRunner:
         thinking = Thinking(hear) if self.split_think else None
         take = thinking.take if thinking else hear
         complete = given_up = False
-        with self._opened(trip) as stream:
+        with self._opened(exchange) as stream:
             try:
                 for deltas in stream:
                     take(deltas)
                 complete = True
             except OcxError as error:
                 # Another model is asked: this answer is nothing to the sink, which waits for that.
-                given_up = self._model_after(trip.body, error) is not None
+                given_up = self._model_after(exchange.body, error) is not None
                 raise
             finally:
                 if thinking:
                     thinking.end()
                 answer = streamed_answer(stream, joined(text), joined(reasoning))
-                trip.answer = thinking.of(answer) if thinking else answer
+                exchange.answer = thinking.of(answer) if thinking else answer
                 if not given_up:
-                    sink.finish(trip.answer, complete=complete)
+                    sink.finish(exchange.answer, complete=complete)
 
-    def _opened(self, trip: Trip) -> Stream:
+    def _opened(self, exchange: Exchange) -> Stream:
         """The answer as it begins; without stream_options where the server refuses them."""
-        model = str(trip.body.get("model"))
+        model = str(exchange.body.get("model"))
         if model in self.uncounted:
-            trip.body = _uncounted(trip.body)
+            exchange.body = _uncounted(exchange.body)
         try:
-            return self.client.stream(trip.body)
+            return self.client.stream(exchange.body)
         except RejectedError as error:
             from ocx.api.retry import names_field
 
-            if "stream_options" not in trip.body or not names_field(error, "stream_options"):
+            if "stream_options" not in exchange.body or not names_field(error, "stream_options"):
                 raise
             log.warning("the server refuses stream_options; asking without, tokens are unknown")
             self.uncounted.add(model)
-            trip.body = _uncounted(trip.body)
-            return self.client.stream(trip.body)
+            exchange.body = _uncounted(exchange.body)
+            return self.client.stream(exchange.body)
 
-    def _fetch(self, trip: Trip, sink: DeltaSink) -> None:
+    def _fetch(self, exchange: Exchange, sink: DeltaSink) -> None:
         unfit: OcxError | None = None
         try:
-            reply = self.client.chat(trip.body)
+            reply = self.client.chat(exchange.body)
         except OcxError as error:
             if error.reply is None:
                 raise
             reply, unfit = error.reply, error
-        trip.answer = answer = fetched(reply, split_think=self.split_think)
-        if unfit is None or self._model_after(trip.body, unfit) is None:
+        exchange.answer = answer = fetched(reply, split_think=self.split_think)
+        if unfit is None or self._model_after(exchange.body, unfit) is None:
             sink.write([Delta(answer.text, answer.reasoning, "", answer.finish_reason)])
             sink.finish(answer, complete=unfit is None)
         if unfit is not None:

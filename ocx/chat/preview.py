@@ -11,7 +11,7 @@ from ocx.api.urls import CHAT_PATH, join
 from ocx.chat import credits
 from ocx.chat.delivery import open_output
 from ocx.chat.options import ChatOptions
-from ocx.chat.parameters import parse_options, parse_params
+from ocx.chat.placeholders import parse_options, parse_params
 from ocx.chat.request import Request
 from ocx.chat.templates import Template, dump, parse_template, template_path, write_template
 from ocx.config.paths import templates_dir

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
-from ocx.chat.exchange import Recorder, Trip
+from ocx.chat.exchange import Exchange, Recorder
 from ocx.chat.options import ConversationOptions
 from ocx.chat.request import Request
 from ocx.config.paths import state_dir
@@ -137,20 +137,20 @@ class HistoryRecorder:
         _messages, last = self._history.turns(self.conversation)
         return self._history.messages(last.id) if last else None
 
-    def record(self, trip: Trip) -> None:
+    def record(self, exchange: Exchange) -> None:
         """Keep a request that ended, however it ended."""
-        answer, error, cost = trip.answer, trip.error, trip.cost
+        answer, error, cost = exchange.answer, exchange.error, exchange.cost
         outcome, exit_code = outcome_and_exit_code(error)
-        messages = trip.body["messages"]
+        messages = exchange.body["messages"]
         call = Call(
-            started=trip.started,
+            started=exchange.started,
             profile=self._profile,
             base_url=self._settings.base_url,
-            model=trip.body["model"],
+            model=exchange.body["model"],
             outcome=outcome,
             exit_code=exit_code,
             seconds=answer.seconds,
-            options={k: v for k, v in trip.body.items() if k not in {"model", "messages"}},
+            options={k: v for k, v in exchange.body.items() if k not in {"model", "messages"}},
             answer=answer.text,
             reasoning=answer.reasoning,
             model_returned=answer.model,
@@ -202,13 +202,13 @@ class CallReport:
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
         self._attempts = 0
-        self._last = Trip({})
+        self._last = Exchange({})
 
-    def record(self, trip: Trip) -> None:
-        self._attempts += trip.answer.attempts
-        self._last = trip
+    def record(self, exchange: Exchange) -> None:
+        self._attempts += exchange.answer.attempts
+        self._last = exchange
         if self.recorder is not None:
-            self.recorder.record(trip)
+            self.recorder.record(exchange)
 
     def document(self, error: BaseException | None) -> dict[str, Any]:
         """What the file holds; of several requests the last one counts.

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.chat.options import ChatOptions, Instructions, ModelOptions
-from ocx.chat.parameters import join, parse_options, parse_params, reads_stdin
+from ocx.chat.placeholders import join, parse_options, parse_params, reads_stdin
 from ocx.config.schema import BY_NAME, SETTINGS
 from ocx.config.settings import Settings
 from ocx.config.values import BadValue

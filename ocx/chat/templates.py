@@ -8,8 +8,8 @@
     [options]
     temperature = 0.2
 
-`$name` and `${any name}` stand for a parameter (`ocx.chat.parameters`), `$stdin` for what is piped
-in. Values are put in as they are, never expanded again.
+`$name` and `${any name}` stand for a parameter (`ocx.chat.placeholders`), `$stdin` for what is
+piped in. Values are put in as they are, never expanded again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ocx.chat.parameters import RESERVED, fill, is_parameter, place_names
+from ocx.chat.placeholders import RESERVED, fill, is_parameter, place_names
 from ocx.config.completion_cache import write_names
 from ocx.config.values import NAME_RULE, composed, is_name
 from ocx.decoding import decode

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ocx.api.http import below_base_url, with_query
 from ocx.api.types import CHAT_TIMEOUT
-from ocx.chat.parameters import parse_fields
+from ocx.chat.placeholders import parse_fields
 from ocx.cli import Option, Text, Texts, option
 from ocx.commands import print_json
 from ocx.context import Context

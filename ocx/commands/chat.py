@@ -96,9 +96,9 @@ def _call(ctx: Context, request: Request, options: ChatOptions, report: CallRepo
             fallbacks=settings.fallback_models,
         )
         with sink_with_spinner(ctx, options, client, settings.model, target) as sink:
-            trip = runner.send(body, sink)
+            exchange = runner.send(body, sink)
         if options.credits.cost:
-            show_cost(ctx, trip.cost)
+            show_cost(ctx, exchange.cost)
 
 
 def _show(ctx: Context, request: Request, options: ChatOptions) -> None:

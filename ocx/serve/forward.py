@@ -19,7 +19,7 @@ from ocx.serve.openai_format import ApiError, dump, refuse
 from ocx.serve.request import ChatRequest, content_kinds, tool_kinds
 
 if TYPE_CHECKING:
-    from ocx.api.pool import Pool, Streamed
+    from ocx.api.async_client import AsyncClient, Streamed
 
 FIELDS = frozenset(
     "model messages max_tokens max_completion_tokens temperature top_p stop stream stream_options"
@@ -39,7 +39,7 @@ class Upstream:
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
         self.endpoint = endpoint
         self._tls = tls
-        self._pool: Pool | None = None
+        self._client: AsyncClient | None = None
 
     def stream(
         self,
@@ -60,19 +60,19 @@ class Upstream:
             UsageError: the path leads elsewhere.
             OcxError: in the block.
         """
-        from ocx.api.pool import Pool  # aiohttp: most files forward nothing
+        from ocx.api.async_client import AsyncClient  # aiohttp: most files forward nothing
 
         given = self.endpoint
         request = build_request(given, method, path, content=content, stream=True)
-        if self._pool is None:
-            self._pool = Pool(given, self._tls)
+        if self._client is None:
+            self._client = AsyncClient(given, self._tls)
         seconds = given.timeout or CHAT_TIMEOUT
-        return self._pool.stream(request, seconds, idle=idle or given.idle_timeout, sent=sent)
+        return self._client.stream(request, seconds, idle=idle or given.idle_timeout, sent=sent)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._pool is not None:
-            await self._pool.close()
+        if self._client is not None:
+            await self._client.close()
 
 
 class Forward(AnswerSource):

@@ -12,7 +12,7 @@ from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.messages import Message
 from ocx.chat.options import ChatOptions
-from ocx.chat.parameters import join
+from ocx.chat.placeholders import join
 from ocx.chat.recorder import HistoryRecorder, open_recorder
 from ocx.chat.request import Request, refuse_several
 from ocx.config.paths import expand, if_known, state_dir
@@ -220,12 +220,12 @@ class Session:
         with open_output(run, self.options.output) as target:
             self.asked = body["messages"]
             with sink_with_spinner(run, self.options, client, model, target) as sink:
-                trip = self.runner.send(body, sink)
+                exchange = self.runner.send(body, sink)
             if self.options.credits.cost:
-                show_cost(run, trip.cost)
-        self.answer = trip.answer.text
+                show_cost(run, exchange.cost)
+        self.answer = exchange.answer.text
         self.memory = [*body["messages"], {"role": "assistant", "content": self.answer}]
-        self.totals.add(trip.answer.usage, trip.cost)
+        self.totals.add(exchange.answer.usage, exchange.cost)
         if self.left:
             self._look_at_credits()
 

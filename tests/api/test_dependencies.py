@@ -17,10 +17,10 @@ import httpcore
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
-from ocx.api.connection import _LOST
-from ocx.api.deadlines import REQUEST_BEGINS
+from ocx.api.aiohttp_session import CONNECTED, make_connector
+from ocx.api.httpcore_backend import REQUEST_BEGINS
+from ocx.api.httpx_transport import _LOST
 from ocx.api.network_errors import _PROXY_LOGIN
-from ocx.api.pool_connection import CONNECTED, connector
 from tests.support.answers import answer
 from tests.support.raw_server import CLOSE, RawServer
 from tests.support.waiting import DEADLINE
@@ -102,10 +102,10 @@ def _trusting() -> Any:
     return tls_context(str(CERTIFICATE))
 
 
-def test_aiohttp_makes_its_connections_by_the_factory_that_the_pool_replaces(
+def test_aiohttp_makes_its_connections_by_the_factory_that_we_replace(
     raw_server: Servers,
 ) -> None:
-    """And a broken body is told to the protocol: the pool hands that on to who reads the body."""
+    """And a broken body is told to the protocol: ours hands that on to who reads the body."""
     server = raw_server()
     server.answer(
         [
@@ -118,7 +118,7 @@ def test_aiohttp_makes_its_connections_by_the_factory_that_the_pool_replaces(
     told = threading.Event()
 
     async def call() -> None:
-        made = connector(None, None)
+        made = make_connector(None, None)
         assert isinstance(made._factory(), ResponseHandler)
         CONNECTED.set(lambda: None)
         async with (

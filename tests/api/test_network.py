@@ -17,8 +17,8 @@ import httpcore
 import pytest
 
 from ocx.api import Client, Endpoint
-from ocx.api.deadlines import DeadlineBackend
 from ocx.api.http import request_preview
+from ocx.api.httpcore_backend import DeadlineBackend
 from ocx.errors import (
     ConfigError,
     DeadlineError,

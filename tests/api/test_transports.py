@@ -1,5 +1,5 @@
-"""Every case of a connection, an answer and an error, once through the client and once through the
-pool: the same bytes are sent, and the same class, code and words come of it.
+"""Every case of a connection, an answer and an error, once through each of the two
+clients: the same bytes are sent, and the same class, code and words come of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from ocx.api import Client, Endpoint, pool
+from ocx.api import Client, Endpoint, async_client
+from ocx.api.async_client import AsyncClient
 from ocx.api.types import Reply
 from ocx.errors import OcxError
 from ocx.secret import Secret
@@ -261,9 +262,9 @@ def by_client(endpoint: Endpoint, case: Case) -> Reply:
         )
 
 
-def by_pool(endpoint: Endpoint, case: Case) -> Reply:
+def by_async(endpoint: Endpoint, case: Case) -> Reply:
     async def call() -> Reply:
-        async with pool.Pool(endpoint) as many:
+        async with AsyncClient(endpoint) as many:
             if case.path is None:
                 return await many.chat(case.body)
             return await many.request("GET", case.path, cap=8 * 2**20)
@@ -272,11 +273,11 @@ def by_pool(endpoint: Endpoint, case: Case) -> Reply:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_client_and_pool_do_not_drift(
+def test_the_two_clients_do_not_drift(
     raw_server: Callable[..., RawServer], full: FullListener, name: str
 ) -> None:
     case = CASES[name]
-    seen = [see(call, case, raw_server(tls=case.tls), full) for call in (by_client, by_pool)]
+    seen = [see(call, case, raw_server(tls=case.tls), full) for call in (by_client, by_async)]
     assert seen[0] == seen[1]
     assert seen[0].reply is not None or seen[0].error is not None
     if name in ENDS:
@@ -350,7 +351,7 @@ def test_whether_a_request_went_out_is_told(
     server = raw_server()
     server.answer([script] if isinstance(script, bytes) else script or [CLOSE])
     url = server.url if script is not None else f"http://127.0.0.1:{closed_port()}"
-    for call in (by_client, by_pool):
+    for call in (by_client, by_async):
         with pytest.raises(OcxError) as caught:
             call(Endpoint(url, KEY, retries=0, **settings), Case())
         assert caught.value.sent is sent
@@ -361,7 +362,7 @@ def test_a_connection_is_kept_for_the_next_call(raw_server: Callable[..., RawSer
     server.answer([answers.answer(HELLO)])
 
     async def calls() -> None:
-        async with pool.Pool(Endpoint(server.url, KEY)) as many:
+        async with AsyncClient(Endpoint(server.url, KEY)) as many:
             for _ in range(3):
                 await many.chat(Case().body)
             await asyncio.gather(*(many.chat(Case().body) for _ in range(5)))
@@ -384,17 +385,17 @@ KEPT = {
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_the_pool_keeps_a_connection_that_has_nothing_left_to_say(
+def test_the_async_client_keeps_a_connection_that_has_nothing_left_to_say(
     raw_server: Callable[..., RawServer], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "_ERROR_BODY", SHORT)
+    monkeypatch.setattr(async_client, "_ERROR_BODY", SHORT)
     script, connections = KEPT[name]
     server = raw_server()
     server.answer(script, GOOD)
     endpoint = Endpoint(f"{server.url}/v1", KEY)
 
     async def two() -> Reply:
-        async with pool.Pool(endpoint) as many:
+        async with AsyncClient(endpoint) as many:
             with contextlib.suppress(OcxError):
                 await many.chat(Case().body)
             return await many.chat(Case().body)
@@ -411,7 +412,7 @@ def test_a_call_that_is_cancelled_leaves_no_connection(
     endpoint = Endpoint(f"{server.url}/v1", KEY)
 
     async def cut_off() -> Reply:
-        async with pool.Pool(endpoint) as many:
+        async with AsyncClient(endpoint) as many:
             first = asyncio.create_task(many.chat(Case().body))
             await asyncio.to_thread(server.wait_for_requests, 1)
             first.cancel()

@@ -18,7 +18,7 @@ from ocx.api import Client, Delta, Endpoint
 from ocx.api.answer import Answer
 from ocx.api.types import Cost
 from ocx.chat.credits import Credits
-from ocx.chat.exchange import ChatRunner, DeltaSink, Trip
+from ocx.chat.exchange import ChatRunner, DeltaSink, Exchange
 from ocx.chat.options import AnswerChecks, CreditLimits
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
@@ -57,11 +57,11 @@ class Sink(DeltaSink):
 
 class Recorder:
     def __init__(self) -> None:
-        self.kept: list[Trip] = []
+        self.kept: list[Exchange] = []
 
-    def record(self, trip: Trip) -> None:
-        assert trip.started > 1_700_000_000
-        self.kept.append(trip)
+    def record(self, exchange: Exchange) -> None:
+        assert exchange.started > 1_700_000_000
+        self.kept.append(exchange)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ import sys
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.api import Client, Endpoint
-from ocx.chat.exchange import Trip
+from ocx.chat.exchange import Exchange
 from ocx.chat.credits import Credits
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import AnswerChecks, CreditLimits
@@ -227,7 +227,7 @@ def test_all_models_that_are_asked_share_one_deadline(
 ) -> None:
     """The first takes six of the ten seconds."""
     now = time.monotonic()
-    monkeypatch.setattr("ocx.api.deadlines.time.monotonic", lambda: now)
+    monkeypatch.setattr("ocx.api.httpcore_backend.time.monotonic", lambda: now)
     lefts: list[float] = []
 
     class Slow(Client):

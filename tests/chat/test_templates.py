@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ocx.chat.parameters import parse_params
+from ocx.chat.placeholders import parse_params
 from ocx.chat.templates import (
     Template,
     dump,

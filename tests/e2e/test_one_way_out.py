@@ -140,10 +140,10 @@ CONNECTS = {
 }  # fmt: skip
 MAY_CONNECT = {
     "api/client.py",
-    "api/connection.py",
-    "api/deadlines.py",
-    "api/pool.py",
-    "api/pool_connection.py",
+    "api/httpx_transport.py",
+    "api/httpcore_backend.py",
+    "api/async_client.py",
+    "api/aiohttp_session.py",
 }
 
 

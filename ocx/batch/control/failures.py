@@ -26,37 +26,37 @@ _NUMBERS = re.compile(r"\d+")
 Verdict = Literal["alive", "false_alarm", "down", "over"]
 
 
-class Kind(NamedTuple):
-    """A failure as the controls see it.
+class FailurePolicy(NamedTuple):
+    """What is done about a failure, and whether its row may be sent again.
 
     Attributes:
-        what: `limited`: the server asks for fewer requests; `down`: it, or the way to it, cannot
+        action: `limited`: the server asks for fewer requests; `down`: it, or the way to it, cannot
             take so many at once, or is not there.
         again: the same request may be sent once more in this run.
     """
 
-    what: Literal["stop", "limited", "down", "refused"]
+    action: Literal["stop", "limited", "down", "refused"]
     again: bool = False
 
 
-def kind_of(error: errors.OcxError, *, sent: bool) -> Kind:
-    """What a failure is.
+def policy_for(error: errors.OcxError, *, sent: bool) -> FailurePolicy:
+    """What is done about a failure.
 
     After a lost connection it is sent again: the row may have been charged already, which is
     counted and said. Not after an answer that did not come in time: the next would take as long.
     """
     status = error.status or 0
     if isinstance(error, errors.CreditsError | errors.AuthError):
-        return Kind("stop")
+        return FailurePolicy("stop")
     if isinstance(error, errors.RateLimitError):
-        return Kind("limited", again=True)
+        return FailurePolicy("limited", again=True)
     if isinstance(error, errors.NetworkError):
-        return Kind("down", again=True)
+        return FailurePolicy("down", again=True)
     if isinstance(error, errors.DeadlineError):
-        return Kind("down", again=not sent)
+        return FailurePolicy("down", again=not sent)
     if isinstance(error, errors.ServerError) and status >= 500:
-        return Kind("down", again=status in _UNANSWERED)
-    return Kind("refused")
+        return FailurePolicy("down", again=status in _UNANSWERED)
+    return FailurePolicy("refused")
 
 
 class Outage:

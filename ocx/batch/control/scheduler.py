@@ -15,7 +15,7 @@ from decimal import Decimal
 from ocx.api.retry import backoff
 from ocx.batch.control import Action, RunLimits, Step, Stop, Task, Wait
 from ocx.batch.control.budget import Budget
-from ocx.batch.control.failures import EarlyRefusals, Fallbacks, Outage, kind_of
+from ocx.batch.control.failures import EarlyRefusals, Fallbacks, Outage, policy_for
 from ocx.batch.control.rates import Rates
 from ocx.batch.control.window import Window
 from ocx.batch.row import BadRow, Outcome, Result, RowAnswer, RowFailure
@@ -211,21 +211,21 @@ class Scheduler:
         if isinstance(outcome, RowAnswer):
             self.early_refusals.answered()
             return [*self._server_answers(now), self._answered(task, outcome, now)]
-        error, kind = outcome.error, kind_of(outcome.error, sent=outcome.sent)
+        error, policy = outcome.error, policy_for(outcome.error, sent=outcome.sent)
         self._settle_failure(task, outcome)
-        if not self.stop and self._fallbacks.take_over(task, error, again=kind.again):
+        if not self.stop and self._fallbacks.take_over(task, error, again=policy.again):
             self._ready.appendleft(task)
             return []
-        if kind.what == "stop" or self.early_refusals.lacks_the_model(error):
+        if policy.action == "stop" or self.early_refusals.lacks_the_model(error):
             self.unsent += 1
-            self.halt(Stop(error.name if kind.what == "stop" else "refused", error))
+            self.halt(Stop(error.name if policy.action == "stop" else "refused", error))
             return []
-        if kind.what == "limited":
+        if policy.action == "limited":
             self._limited(task, outcome, now)
             return []
-        if kind.what == "down":
+        if policy.action == "down":
             self.window.overload(task.cuts_before, self.in_flight + 1, now)
-            self._unanswered(task, outcome, now, again=kind.again)
+            self._unanswered(task, outcome, now, again=policy.again)
             return []
         ended = [*self._server_answers(now), self._finish(task, outcome, now)]
         if self.early_refusals.refuses(error):

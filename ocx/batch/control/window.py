@@ -27,9 +27,11 @@ _FASTER = 1.5
 
 
 class Window:
-    """Attributes:
-    limit: requests that may be in flight now, at least 1.
-    cuts: how often it was cut; a request remembers how often before it was sent.
+    """How many requests may be in flight: it grows while they are answered, and is cut if not.
+
+    Attributes:
+        limit: requests that may be in flight now, at least 1.
+        cuts: how often it was cut; a request remembers how often before it was sent.
     """
 
     def __init__(self, ceiling: int) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocx.chat.options import check_output_name
-from ocx.chat.parameters import (
+from ocx.chat.placeholders import (
     fill,
     is_parameter,
     join,

@@ -17,10 +17,10 @@ from typing import Any
 import aiohttp
 
 from ocx.api import http, network_errors
+from ocx.api.aiohttp_session import CONNECTED, AiohttpSession, Response, UnsentError, translate
 from ocx.api.completion import complete, reply_of
 from ocx.api.error_response import about_balance, described, from_response
 from ocx.api.models import ids_in
-from ocx.api.pool_connection import CONNECTED, Response, Session, UnsentError, translate
 from ocx.api.proxy import Routes
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply
 from ocx.api.urls import CHAT_PATH, place_of
@@ -33,7 +33,7 @@ _ERROR_BODY = 5.0
 """Seconds: the status says enough, a body that does not come is not worth waiting for."""
 
 
-class Pool:
+class AsyncClient:
     """The API over many connections; an async context manager, for one event loop.
 
     Each call is one attempt: who makes many decides what is sent again. The errors are those of
@@ -44,10 +44,10 @@ class Pool:
         self._routes = Routes(endpoint, tls)
         self._endpoint = endpoint
         self._secrets = endpoint.secrets
-        self._sessions: dict[str | None, Session] = {}
+        self._sessions: dict[str | None, AiohttpSession] = {}
         self._chat = http.build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
 
-    async def __aenter__(self) -> Pool:
+    async def __aenter__(self) -> AsyncClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -146,12 +146,12 @@ class Pool:
         body = http.beginning(pieces, headers.get("content-encoding", ""), http.ERROR_CAP)
         return from_response(response.status, headers, body, keys=self._secrets)
 
-    def _session(self, proxy_url: str | None, url: str) -> Session:
+    def _session(self, proxy_url: str | None, url: str) -> AiohttpSession:
         """The connections through this proxy."""
         found = self._sessions.get(proxy_url)
         if found is None:
             tls = self._routes.tls(url, proxy_url)
-            found = self._sessions[proxy_url] = Session(proxy_url, tls)
+            found = self._sessions[proxy_url] = AiohttpSession(proxy_url, tls)
         return found
 
 
@@ -167,13 +167,13 @@ class _Call:
 
     def __init__(
         self,
-        pool: Pool,
+        client: AsyncClient,
         request: http.HttpRequest,
         seconds: float,
         idle: float | None = None,
         sent: asyncio.Event | None = None,
     ) -> None:
-        self._pool = pool
+        self._client = client
         self._request = request
         self._seconds = seconds
         self._idle = idle
@@ -184,13 +184,13 @@ class _Call:
         self.connecting = True
 
     async def __aenter__(self) -> Response:
-        pool, request = self._pool, self._request
-        self._proxy_url = pool._routes.proxy_url(request.url)
-        session = pool._session(self._proxy_url, request.url)
+        client, request = self._client, self._request
+        self._proxy_url = client._routes.proxy_url(request.url)
+        session = client._session(self._proxy_url, request.url)
         CONNECTED.set(self._connected)
         await self._limit.__aenter__()
         try:
-            connect = pool._endpoint.connect_timeout
+            connect = client._endpoint.connect_timeout
             self._response = await session.send(request, connect, self._idle)
         except BaseException as error:
             if not await self.__aexit__(type(error), error, error.__traceback__):
@@ -225,14 +225,14 @@ class _Call:
             self._sent.set()
 
     def _failure(self, error: Exception) -> OcxError:
-        pool, place = self._pool, place_of(self._request.url)
+        client, place = self._client, place_of(self._request.url)
         found: OcxError
         if self._limit.expired():
             found = network_errors.expired(self._seconds)
         else:
-            connect = pool._endpoint.connect_timeout if self.connecting else None
+            connect = client._endpoint.connect_timeout if self.connecting else None
             found = translate(error, place, connect, self._proxy_url).error
-        found.message = mask_all(found.message, pool._secrets)
+        found.message = mask_all(found.message, client._secrets)
         found.sent = not self.connecting
         log.debug("%s %s: %s", self._request.method, self._request.url, found.message)
         return found

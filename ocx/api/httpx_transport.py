@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ocx.api import network_errors, proxy
-from ocx.api.deadlines import DeadlineBackend
 from ocx.api.error_response import reason_of
+from ocx.api.httpcore_backend import DeadlineBackend
 from ocx.api.retry import Failure
 from ocx.api.urls import place_of
 from ocx.errors import OcxError

@@ -1,4 +1,4 @@
-"""Connections of the pool, by aiohttp: which addresses, which proxy, what went wrong."""
+"""Connections of the async client, by aiohttp: which addresses, which proxy, what went wrong."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KEEP_ALIVE = 5.0
 _BUFFER = 2**16
 _SMALL = 32 * 1024  # a body that the system takes without a wait
 
-CONNECTED: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("ocx.api.pool")
+CONNECTED: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("ocx.api.connected")
 """Called once this task's call has a connection: what fails before has sent nothing."""
 
 
@@ -42,7 +42,7 @@ class UnsentError(asyncio.CancelledError):
     """The call was cancelled before anything was sent."""
 
 
-def connector(proxy_url: str | None, tls: ssl.SSLContext | None) -> aiohttp.BaseConnector:
+def make_connector(proxy_url: str | None, tls: ssl.SSLContext | None) -> aiohttp.BaseConnector:
     common: dict[str, Any] = {
         "limit": 0,
         "keepalive_timeout": _KEEP_ALIVE,
@@ -115,7 +115,7 @@ class _Resolver(aiohttp.abc.AbstractResolver):
         """Nothing is held."""
 
 
-class Session:
+class AiohttpSession:
     """All requests through one proxy, or through none; an answer comes once its head is there.
 
     A session of aiohttp makes a URL, a dictionary of headers, a payload, a task that writes and a
@@ -126,7 +126,7 @@ class Session:
     def __init__(self, proxy_url: str | None, tls: ssl.SSLContext | None) -> None:
         self._proxy_url = proxy_url
         self._session = aiohttp.ClientSession(
-            connector=connector(proxy_url, tls),
+            connector=make_connector(proxy_url, tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
             auto_decompress=False,
@@ -147,7 +147,7 @@ class Session:
         timeout = _timeout(connect_timeout, idle)
         way = self._way(request)
         if request.method == "POST" and len(request.content) <= _SMALL:
-            return await self._exchange(request, timeout, way)
+            return await self._send_small(request, timeout, way)
         return await self._session.request(
             request.method,
             yarl.URL(request.url, encoded=True),
@@ -173,15 +173,15 @@ class Session:
         host, *others = request.headers  # RFC 9110, 7.2: Host comes first
         return {**found, "headers": (host, *login.items(), *others)}
 
-    async def _exchange(
+    async def _send_small(
         self, request: HttpRequest, timeout: aiohttp.ClientTimeout, way: Mapping[str, Any]
-    ) -> Exchange:
+    ) -> RawResponse:
         asked, line = self._places.get(request.url) or self._place(request, way)
-        pool = self._session.connector
-        if pool is None:
+        connector = self._session.connector
+        if connector is None:
             raise RuntimeError("the session is closed")
         try:
-            connection = await pool.connect(asked, [], timeout)
+            connection = await connector.connect(asked, [], timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(str(error)) from error
         try:
@@ -208,7 +208,7 @@ class Session:
         except BaseException:
             connection.close()
             raise
-        return Exchange(connection, message, content)
+        return RawResponse(connection, message, content)
 
     def _place(
         self, request: HttpRequest, way: Mapping[str, Any]
@@ -229,7 +229,7 @@ class Session:
         return found
 
 
-class Exchange:
+class RawResponse:
     """An answer whose body is still to be read.
 
     Attributes:
@@ -245,7 +245,7 @@ class Exchange:
         content.on_eof(connection.release)
 
 
-Response = aiohttp.ClientResponse | Exchange
+Response = aiohttp.ClientResponse | RawResponse
 
 
 def translate(
