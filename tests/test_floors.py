@@ -37,7 +37,8 @@ TOP = max(FLOOR_OF.values())
 
 SERVE_MAY_IMPORT = """
     errors files owners process record secret sqlite text toml typography
-    api.answer api.completion api.http api.async_client api.proxy api.sse api.types api.urls
+    api.answer api.async_client api.completion api.http api.prices api.proxy api.sse api.types
+    api.urls
 """
 """The words and rules that both ends of the wire share, all of them pure, and the ground floor."""
 
@@ -51,7 +52,7 @@ FOREIGN = {
     "uvicorn": "serve.server serve.connection",
     "typer": "cli entry",
     "rich": "output",
-    "markdown_it": "chat.text_blocks output.markdown",
+    "markdown_it": "chat.think_and_fences output.markdown",
     "pygments": "output.markdown.highlight",
     "jsonschema referencing": "chat.schema",
     "pyarrow": "batch.parquet",

@@ -98,7 +98,7 @@ def _error(
         status: None if the body alone tells what happened.
         text: all of the body, if it is no more than text.
     """
-    from ocx.api.retry import asked_wait, used_up  # noqa: PLC0415 - only for an error
+    from ocx.api.error_words import asked_wait, used_up  # noqa: PLC0415 - only for an error
 
     said = _words(document, _DEPTH)
     shown = _cut(said, MAX_TEXT, keys) or excerpt(text, keys)

@@ -1,9 +1,4 @@
-"""What goes into the API and what comes out of it: plain values, tokens and credits; pure.
-
-The API documents no field for the cost of a call. Some gateways put one into `usage`; else the
-balance before and after tells, as far as nobody else spends on the same key. What is not known is
-unknown, never 0.
-"""
+"""What goes into the API and what comes out of it: plain values, and amounts of money; pure."""
 
 from __future__ import annotations
 
@@ -11,14 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ocx.errors import OcxError
 from ocx.record import record
 from ocx.secret import Secret, secrets_of
-
-if TYPE_CHECKING:
-    from decimal import Decimal
 
 Headers = Mapping[str, str]
 Secrets = Sequence[Secret]
@@ -155,110 +147,6 @@ class Balance:
     confidence: Confidence
     currency: str | None = None
     currencies: tuple[Balance, ...] = ()
-
-
-Usage = Mapping[str, Any] | None
-
-_LARGEST = 2**63  # what SQLite holds
-_CACHED = ("prompt_tokens_details cached_tokens", "prompt_cache_hit_tokens", "cached_tokens")
-
-
-def token_count(usage: Usage, *path: str) -> int | None:
-    """A count that stands at `path`; None if the server sent none, or what no count can be."""
-    if type(usage) is dict and path[0] not in usage:
-        return None
-    value: Any = usage
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value < _LARGEST else None
-
-
-def cached_tokens(usage: Usage) -> int | None:
-    """Tokens of the prompt that the server had in its cache.
-
-    OpenAI's name, DeepSeek's, Moonshot's; None if there are more of them than of the prompt.
-    """
-    found = _first_count(usage, *_CACHED)
-    prompt = token_count(usage, "prompt_tokens")
-    return None if found is None or prompt is None or found > prompt else found
-
-
-def estimated_tokens(size: int) -> int:
-    """Tokens in that many bytes of UTF-8: one for every four, since there is no tokenizer."""
-    return -(-size // 4)
-
-
-def reasoning_tokens(usage: Usage) -> int | None:
-    """Tokens that the model thought with; most servers count them in `completion_tokens` too."""
-    return _first_count(usage, "completion_tokens_details reasoning_tokens", "reasoning_tokens")
-
-
-def _first_count(usage: Usage, *paths: str) -> int | None:
-    counts = (token_count(usage, *path.split()) for path in paths)
-    return next((count for count in counts if count is not None), None)
-
-
-Source = Literal["response", "balance", "unknown"]
-
-# usage.cost: OpenRouter, LiteLLM; the others are what gateways of credits call it.
-_USAGE_FIELDS = ("cost", "credits", "credits_used", "credit_cost", "total_cost")
-_TOP_FIELDS = ("credits_used", "credit_cost", "cost")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Credits of one call.
-
-    Attributes:
-        credits: the amount, None if it is unknown.
-        source: `response` is exact, `balance` is not.
-        reason: why it is unknown, for a person.
-    """
-
-    credits: Decimal | None
-    source: Source
-    reason: str | None = None
-
-    @property
-    def exact(self) -> bool:
-        return self.source == "response"
-
-
-def unknown(reason: str) -> Cost:
-    return Cost(None, "unknown", reason)
-
-
-def cost_in_answer(answer: Mapping[str, Any] | None) -> Cost | None:
-    """The cost as the answer (or its last chunk) names it, None if it does not."""
-    if not answer:
-        return None
-    usage = answer.get("usage")
-    for holder, names in ((usage, _USAGE_FIELDS), (answer, _TOP_FIELDS)):
-        if isinstance(holder, Mapping):
-            for name in names:
-                value = holder.get(name)
-                if (amount := amount_in(value)) is not None:
-                    return Cost(amount, "response")
-    return None
-
-
-def cost_by_balance(before: Decimal | None, after: Decimal | None) -> Cost:
-    """The difference of two balances in one unit.
-
-    A balance that did not fall says nothing: the charge may be booked later, or credits were
-    added meanwhile.
-    """
-    if before is None or after is None:
-        return unknown("the balance could not be read")
-    if after > before:
-        return unknown("the balance rose during the call")
-    if after == before:
-        return unknown("the balance did not change")
-    return Cost(before - after, "balance")
 
 
 # Named, since `5 RPM`, `30 days` and `1.5万` are no amounts of money.

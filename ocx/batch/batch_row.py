@@ -17,7 +17,7 @@ from ocx.api.answer import ending_of, fault_of, reason_of, unknown_reason
 from ocx.api.completion import fault_in
 from ocx.api.error_response import from_document, from_response, parse, reported
 from ocx.api.message import text_of
-from ocx.api.types import token_count
+from ocx.api.prices import token_count
 from ocx.batch.finished_rows import FinishedRow, id_key
 from ocx.batch.row import (
     EXIT_CODES,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from ocx.api.types import estimated_tokens
+from ocx.api.prices import estimated_tokens, max_completion_tokens
 from ocx.api.urls import place_of
 from ocx.batch.control import DRAIN, RunLimits, Task
 from ocx.batch.control.scheduler import Scheduler
@@ -21,7 +21,6 @@ from ocx.batch.row import MAYBE_PAID, BadRow, Result, Row, RowAnswer, hash_reque
 from ocx.batch.row_output import RowOutput
 from ocx.batch.row_sender import RowSender
 from ocx.batch.summary import Summary
-from ocx.chat.credits import max_completion_tokens
 from ocx.errors import OcxError
 
 _SYNC_EVERY = 1.0

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, cast
 
-from ocx.api.retry import is_unknown_model
+from ocx.api.error_words import is_unknown_model
+from ocx.api.prices import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.batch.batch_row import as_number
 from ocx.batch.batch_run import BatchRun, OnSkip, Take
 from ocx.batch.control import Stop
@@ -24,7 +25,6 @@ from ocx.batch.row_formats import TestCases
 from ocx.batch.row_sender import RowSender
 from ocx.batch.setup import Prepared, Setup, is_stream, prepared
 from ocx.batch.summary import Summary, ending, summary_lines
-from ocx.chat.credits import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.config.completion_cache import read_models
 from ocx.context import Context
 from ocx.errors import BelowError, OcxError

@@ -18,8 +18,9 @@ from ocx.api.error_response import parse
 from ocx.api.http import decoded
 from ocx.api.message import text_of
 from ocx.api.models import model_ids
+from ocx.api.prices import Cost, cost_in_answer
 from ocx.api.retry import backoff
-from ocx.api.types import Cost, Endpoint, Reply, cost_in_answer
+from ocx.api.types import Endpoint, Reply
 from ocx.batch.batch_row import answer_fault
 from ocx.batch.control.failures import policy_for
 from ocx.batch.row import CHAT_PATH, Outcome, Row, RowAnswer, RowFailure, check_expectation

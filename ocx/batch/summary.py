@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from ocx.api.answer import ending_of, unknown_reason
-from ocx.api.types import cached_tokens, reasoning_tokens, token_count
+from ocx.api.prices import cached_tokens, reasoning_tokens, token_count
 from ocx.batch.batch_row import as_number
 from ocx.batch.control import Stop
 from ocx.batch.finished_rows import FinishedRow

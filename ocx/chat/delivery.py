@@ -25,7 +25,7 @@ from ocx.output.writers import (
 
 if TYPE_CHECKING:
     from ocx.api import Client
-    from ocx.api.types import Cost
+    from ocx.api.prices import Cost
     from ocx.output.live_stderr import Spinner
 
 

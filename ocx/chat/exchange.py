@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ocx.api.answer import Answer, ending_of, joined, streamed_answer, whole_answer
 from ocx.api.types import Delta, Reply
 from ocx.chat.options import AnswerChecks
-from ocx.chat.text_blocks import Thinking, without_think
+from ocx.chat.think_and_fences import Thinking, without_think
 from ocx.errors import IncompleteError, InvalidAnswerError, OcxError, RejectedError
 from ocx.record import record
 from ocx.text import one_line
 
 if TYPE_CHECKING:
     from ocx.api import Client, Stream
-    from ocx.api.types import Cost
+    from ocx.api.prices import Cost
     from ocx.chat.credits import Credits
     from ocx.chat.schema import Schema
 
@@ -99,7 +99,7 @@ def _until_valid(body: Body, checks: AnswerChecks) -> Generator[Exchange]:
 
 def refuses_format(error: OcxError) -> bool:
     """Whether it is response_format, or the schema in it, that the server does not take."""
-    from ocx.api.retry import names_field  # only if there is an error
+    from ocx.api.error_words import names_field  # only if there is an error
 
     return names_field(error, r"(?i)response.?format|schema|structured.?output|grammar")
 
@@ -121,7 +121,7 @@ def check_answer(checks: AnswerChecks, schema: Schema | None, answer: Answer) ->
         return schema.check(answer.text)
     if not checks.extracts:
         return answer.text
-    from ocx.chat.text_blocks import extract
+    from ocx.chat.think_and_fences import extract
 
     return extract(answer.text, last=checks.extract_last)
 
@@ -280,7 +280,7 @@ class ChatRunner:
         try:
             return self.client.stream(exchange.body)
         except RejectedError as error:
-            from ocx.api.retry import names_field
+            from ocx.api.error_words import names_field
 
             if "stream_options" not in exchange.body or not names_field(error, "stream_options"):
                 raise

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from ocx.api.http import encode, request_preview
+from ocx.api.prices import ESTIMATED, max_completion_tokens, prompt_tokens, worst_of
 from ocx.api.urls import CHAT_PATH, join
 from ocx.chat import credits
 from ocx.chat.delivery import open_output
@@ -124,10 +125,10 @@ def estimate(ctx: Context, request: Request, min_balance: str | None) -> None:
         OcxError: the balance cannot be read.
     """
     settings, body = request.settings, request.body()
-    prompt, completion = credits.prompt_tokens(body), credits.max_completion_tokens(body)
+    prompt, completion = prompt_tokens(body), max_completion_tokens(body)
     models = (str(body["model"]), *settings.fallback_models)
     prices = credits.known_prices(ctx, settings, models)
-    worst = credits.worst_of(body, settings.fallback_models, prices)
+    worst = worst_of(body, settings.fallback_models, prices)
     unpriced = next((each for each in models if each not in prices), None)
     if ctx.json:
         document = {
@@ -139,7 +140,7 @@ def estimate(ctx: Context, request: Request, min_balance: str | None) -> None:
         write_json(ctx.terminal, document)
     else:
         cost = f"at most {worst:f} credits" if worst is not None else f"no price for {unpriced}"
-        about = f"about {prompt} prompt tokens ({credits.ESTIMATED})"
+        about = f"about {prompt} prompt tokens ({ESTIMATED})"
         ctx.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
     minimum = credits.threshold("--min-balance", min_balance)
     if minimum is None:

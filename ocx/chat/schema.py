@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ocx.chat.shorthand import from_shorthand
-from ocx.chat.text_blocks import only_block
+from ocx.chat.think_and_fences import only_block
 from ocx.decoding import decode
 from ocx.errors import InvalidAnswerError, UsageError, os_errors_as
 from ocx.text import TooDeep, parse

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from ocx.api.types import token_count
+from ocx.api.prices import token_count
 from ocx.secret import Secret, mask_keys
 from ocx.text import map_texts
 

@@ -8,10 +8,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.types import cached_tokens, reasoning_tokens, token_count
+from ocx.api.prices import cached_tokens, reasoning_tokens, token_count
 
 if TYPE_CHECKING:
-    from ocx.api.types import Cost
+    from ocx.api.prices import Cost
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 

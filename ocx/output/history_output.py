@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from ocx.api.types import cached_tokens, reasoning_tokens
+from ocx.api.prices import cached_tokens, reasoning_tokens
 from ocx.config.paths import state_dir
 from ocx.context import Context
 from ocx.history.call import DayTotals, Entry, document, text_of

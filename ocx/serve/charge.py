@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from ocx.api.types import estimated_tokens
+from ocx.api.prices import estimated_tokens
 from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn, Source
 from ocx.serve.openai_format import ApiError, Usage
 from ocx.serve.request import ChatRequest

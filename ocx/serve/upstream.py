@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
-from ocx.api.types import cached_tokens, token_count
+from ocx.api.prices import cached_tokens, token_count
 from ocx.secret import Secret, StreamMask, mask_all, mask_keys
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
 from ocx.serve.openai_format import ApiError, Usage

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from ocx.api.models import model_ids
-from ocx.api.types import Cost
+from ocx.api.prices import Cost
 from ocx.config.completion_cache import read_models, write_models
 from ocx.config.paths import expand
 from ocx.config.settings import Settings

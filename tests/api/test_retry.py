@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from ocx.api import error_response, retry
 from ocx.api.error_response import from_response
+from ocx.api.error_words import asked_wait, retry_after
 from ocx.api.http import decoded
-from ocx.api.retry import Failure, Phase, asked_wait, next_model
+from ocx.api.retry import Failure, Phase, next_model
 from ocx.errors import (
     AuthError,
     CreditsError,
@@ -99,18 +100,18 @@ def test_no_time_left_for_a_wait() -> None:
     ],
 )
 def test_how_long_the_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry.retry_after(headers, now=1_700_000_000) == seconds
+    assert retry_after(headers, now=1_700_000_000) == seconds
 
 
 def test_a_date_is_measured_against_the_clock() -> None:
-    seconds = retry.retry_after({"retry-after": formatdate(time.time() + 100, usegmt=True)})
+    seconds = retry_after({"retry-after": formatdate(time.time() + 100, usegmt=True)})
     assert seconds is not None
     assert 60 < seconds <= 101
 
 
 @given(st.text(max_size=40), st.text(max_size=10))
 def test_no_header_breaks_it(value: str, milliseconds: str) -> None:
-    retry.retry_after({"retry-after": value, "retry-after-ms": milliseconds})
+    retry_after({"retry-after": value, "retry-after-ms": milliseconds})
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 import pytest
 
+from ocx.api.prices import Price
 from ocx.batch.control import RunLimits, Step, Task, Wait
 from ocx.batch.control.budget import READ_AFTER, READ_EVERY, BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.row import Outcome, Row
-from ocx.chat.credits import Price
 from ocx.errors import NetworkError
 from tests.batch.simulation import Simulation, answer, lost, rows
 

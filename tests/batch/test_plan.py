@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ocx.api.prices import Price
 from ocx.batch.control import Stop
 from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.execution import Estimate
@@ -18,7 +19,6 @@ from ocx.batch.input import Decide, FileInput, Selection
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import Result, Row, RowAnswer, RowFailure, hash_request
 from ocx.batch.summary import Summary, summary_lines
-from ocx.chat.credits import Price
 from ocx.errors import (
     BelowError,
     InvalidAnswerError,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.retry import is_unknown_model
+from ocx.api.error_words import is_unknown_model
 from ocx.batch.control import RunLimits, Task
 from ocx.batch.control.failures import EarlyRefusals
 from ocx.batch.control.scheduler import Scheduler

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from ocx.api.types import Cost, cost_by_balance, cost_in_answer
-from ocx.chat.credits import Price, prices_of
+from ocx.api.prices import Cost, Price, cost_by_balance, cost_in_answer, prices_of
 
 PRICE = Price(Decimal(5), Decimal(15))
 

@@ -16,7 +16,7 @@ import pytest
 
 from ocx.api import Client, Delta, Endpoint
 from ocx.api.answer import Answer
-from ocx.api.types import Cost
+from ocx.api.prices import Cost
 from ocx.chat.credits import Credits
 from ocx.chat.exchange import ChatRunner, DeltaSink, Exchange
 from ocx.chat.options import AnswerChecks, CreditLimits

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.chat.text_blocks import extract, fenced_blocks, only_block
+from ocx.chat.think_and_fences import extract, fenced_blocks, only_block
 from tests.support.sizes import examples
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.chat.text_blocks import LateThink, Split, ThinkSplitter, split_think, split_whole
+from ocx.chat.think_and_fences import LateThink, Split, ThinkSplitter, split_think, split_whole
 
 TABLE = {
     "<think>why</think>42": Split("42", "why"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ocx.chat import text_blocks
+from ocx.chat import think_and_fences
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
 from ocx.wrapping import wrapped
@@ -103,12 +103,12 @@ class Counted(list[str]):
 )
 def test_extracting_from_many_blocks(monkeypatch: pytest.MonkeyPatch, fences: str) -> None:
     """The copies of a list are no lines of Python, so they are counted apart."""
-    line_ends = text_blocks._line_ends
-    monkeypatch.setattr(text_blocks, "_line_ends", lambda text: Counted(line_ends(text)))
+    line_ends = think_and_fences._line_ends
+    monkeypatch.setattr(think_and_fences, "_line_ends", lambda text: Counted(line_ends(text)))
     counts = []
     for blocks in (100, 200):
         Counted.copied = 0
-        taken = steps(lambda blocks=blocks: text_blocks.fenced_blocks(fences * blocks))
+        taken = steps(lambda blocks=blocks: think_and_fences.fenced_blocks(fences * blocks))
         counts.append(taken + Counted.copied)
     assert counts[1] < 2.2 * counts[0]
     assert Counted.copied <= 2 * len((fences * 200).split("\n"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ocx.api import Client, Endpoint
-from ocx.api.types import Cost
+from ocx.api.prices import Cost
 from ocx.chat.credits import Credits
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import ChatOptions, CreditLimits

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from ocx.api.prices import Price, worst_of
 from ocx.batch.row import RowAnswer
-from ocx.chat.credits import Price, worst_of
 
 MARGIN = Decimal("1.5")
 _SHARE = 8

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from ocx import errors
-from ocx.api.retry import is_unknown_model, next_model
+from ocx.api.error_words import is_unknown_model
+from ocx.api.retry import next_model
 from ocx.batch.control import Task
 from ocx.batch.row import CHAT_PATH
 
