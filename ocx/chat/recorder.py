@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
@@ -95,8 +95,7 @@ class HistoryRecorder:
             raise UsageError("--conversation needs a name, or a number of `ocx history list`")
         if not name.isdecimal():
             return self._history.conversation(name, self._profile)
-        number = int(name) if len(name) < _DIGITS else -1
-        found = self._history.numbered_conversation(number)
+        found = self._numbered(name)
         if found is None:
             raise UsageError(
                 f"there is no conversation {name}",
@@ -108,6 +107,17 @@ class HistoryRecorder:
                 hint=f"add -P {found.profile}",
             )
         return found
+
+    def _numbered(self, digits: str) -> store.Conversation | None:
+        return self._history.numbered_conversation(int(digits) if len(digits) < _DIGITS else -1)
+
+    def note_number(self, words: Sequence[str]) -> None:
+        """Say so where `-c 5 question` may have meant the conversation 5: -c takes no number."""
+        if len(words) > 1 and words[0].isdecimal() and self._numbered(words[0]):
+            self._ctx.note(
+                f"{words[0]} is sent as part of the prompt;"
+                f" to continue that conversation: --conversation {words[0]}"
+            )
 
     @contextmanager
     def turn(self, request: Request) -> Iterator[tuple[Request, list[Message]]]:

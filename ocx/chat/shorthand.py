@@ -95,8 +95,14 @@ def _field(part: str) -> tuple[str, dict[str, Any]]:
     found = _DECLARATION.fullmatch(declaration.strip())
     if found is None:
         raise _not_a_field(part)
-    schema = _type(found[2].strip() or "str", part)
+    typed = found[2].strip()
+    schema = _type(typed or "str", part)
     if text := part[len(declaration) + 1 :].strip() if description else "":
+        if not typed and text.removesuffix("[]") in _TYPES:
+            raise UsageError(
+                f"--schema: {part!r} has its type after a colon, where the description stands",
+                hint=f'write "{found[1]} {text}"',
+            )
         schema["description"] = text
     return found[1].translate(_ASCII), schema
 

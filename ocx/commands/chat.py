@@ -124,5 +124,7 @@ def _continued(
     recorder = stack.enter_context(open_recorder(ctx, request.settings, options.conversation))
     if recorder is None:
         return None, request.body()
+    if options.conversation.continue_last:
+        recorder.note_number(options.prompt.words)
     request, previous = stack.enter_context(recorder.turn(request))
     return recorder, request.body(previous)

@@ -129,12 +129,22 @@ def test_brackets_are_a_list_of_objects() -> None:
         ("?", "NAME [TYPE]"),
         ("{a}", "NAME [TYPE]"),
         ("a {b}c", "unknown type"),
+        ("age:int", "type after a colon"),
+        ("name, tags: str[]", "type after a colon"),
     ],
 )
 def test_bad_short_forms_are_usage_errors(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         from_shorthand(text)
     assert message in caught.value.message
+
+
+def test_a_type_after_a_colon_is_told_where_it_goes() -> None:
+    """Python and TypeScript write `age: int`; a description of one such word says nothing."""
+    with pytest.raises(UsageError) as caught:
+        from_shorthand("name, age: int")
+    assert caught.value.hint == 'write "age int"'
+    assert from_shorthand("age int: number")["properties"]["age"]["description"] == "number"
 
 
 @settings(deadline=None)

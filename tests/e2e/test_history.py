@@ -207,6 +207,21 @@ def test_nothing_kept_yet(ocx: Ocx) -> None:
     assert not ocx.state.exists()
 
 
+def test_a_number_after_c_is_told_to_be_a_part_of_the_prompt(online: Ocx) -> None:
+    """Some think that -c takes a number; `-c 5 "more"` is a prompt all the same.
+
+    Nothing is said where no conversation has that number, nor of a number that is quoted or alone.
+    """
+    online("chat", "--log", "first").has(0)
+    noted = online("chat", "-c", "1", "and then?").has(0)
+    assert "1 is sent as part of the prompt" in noted.stderr
+    assert "--conversation 1" in noted.stderr
+    for words in (["-c", "99", "more"], ["-c", "1 more"], ["-c", "1"], ["--log", "1", "more"]):
+        assert "as part of the prompt" not in online("chat", *words).has(0).stderr
+    last = online("history", "show", "2", "--json").json["messages"][-1]["content"]
+    assert last == "1 and then?"
+
+
 @pytest.mark.slow
 def test_many_programs_in_one_conversation(online: Ocx, full_size: Callable[[int], int]) -> None:
     """Fifty (in full) `ocx chat` at once: nothing lost, nothing mixed, no lock shown."""
