@@ -15,8 +15,7 @@ from ocx.api.error_words import is_unknown_model
 from ocx.api.prices import ESTIMATED, max_completion_tokens, prompt_tokens
 from ocx.batch.batch_row import as_number
 from ocx.batch.batch_run import BatchRun, OnSkip, Take
-from ocx.batch.control import Stop
-from ocx.batch.control.budget import BudgetLimits
+from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import FileInput
 from ocx.batch.options import beside_path
 from ocx.batch.progress import Progress, amount, form_of, showing
@@ -56,8 +55,8 @@ def execute(setup: Setup) -> None:
         with prepared(setup) as ready:
             # A report, or play money, should tell credits that no answer and no price may name.
             # With a budget the run reads the balance itself.
-            budget, sandbox = setup.limits.budget, setup.settings.sandbox
-            wanted = (report is not None or sandbox) and not budget.any and not budget.prices
+            limits, sandbox = setup.limits, setup.settings.sandbox
+            wanted = (report is not None or sandbox) and not limits.has_budget and not limits.prices
             before = _known_balance(ready) if wanted else None
             if junit is None:
                 summary = send(ready)
@@ -161,7 +160,7 @@ class Estimate:
     worst: Decimal | None = Decimal(0)
     likely: Decimal | None = None
 
-    def add(self, row: Row, limits: BudgetLimits) -> None:
+    def add(self, row: Row, limits: RunLimits) -> None:
         """Count a row that is left."""
         self.rows += 1
         self.prompt_tokens += prompt_tokens(row.body)
@@ -181,7 +180,7 @@ class Estimate:
         """The likely credits, else those of the worst case."""
         return self.worst if self.likely is None else self.likely
 
-    def exceeds(self, limits: BudgetLimits, balance: Decimal | None) -> bool:
+    def exceeds(self, limits: RunLimits, balance: Decimal | None) -> bool:
         """Whether the budget cannot hold what the rows need."""
         need, most, least = self.need, limits.max_credits, limits.min_balance
         if need is None:
@@ -222,16 +221,16 @@ def estimate(setup: Setup) -> None:
     Raises:
         BelowError: the budget does not hold it.
     """
-    ctx, given, budget = setup.ctx, cast(FileInput, setup.input), setup.limits.budget
+    ctx, given, limits = setup.ctx, cast(FileInput, setup.input), setup.limits
     found, summary = Estimate(), None
     whole = replace(given, selection=replace(given.selection, sample=None))
-    with prepared(replace(setup, input=whole), lambda row: found.add(row, budget)) as ready:
+    with prepared(replace(setup, input=whole), lambda row: found.add(row, limits)) as ready:
         if given.selection.sample is not None:  # with -o its rows are done, and not sent again
             results: list[Result] = []
             sample = replace(ready, setup=setup, plan=given.plan())
             summary = send(sample, results.extend)
             found.measure(results)
-        balance = ready.ask(RowSender.balance) if budget.min_balance is not None else None
+        balance = ready.ask(RowSender.balance) if limits.min_balance is not None else None
     if summary is not None:
         raise_ending(setup, summary)
     if ctx.json:
@@ -239,7 +238,7 @@ def estimate(setup: Setup) -> None:
     else:
         for line in found.lines():
             ctx.terminal.print(line)
-    if found.exceeds(budget, balance):
+    if found.exceeds(limits, balance):
         kind = "worst-case" if found.likely is None else "likely"
         need = amount(float(found.need or 0))
         raise BelowError(f"the budget does not hold the {kind} {need} credits")

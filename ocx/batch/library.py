@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.types import Endpoint
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits
-from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.input import Rows, unique
 from ocx.batch.records import Record
@@ -76,7 +75,7 @@ class Pool:
         if schema is not None:
             defaults.setdefault("response_format", schema.response_format())
         self._builder = RequestBuilder(defaults, system)
-        self._limits = RunLimits(workers, retries, budget=BudgetLimits(max_credits, min_balance))
+        self._limits = RunLimits(workers, retries, max_credits=max_credits, min_balance=min_balance)
         self._sender = RowSender(self._endpoint, schema=schema)
         self._before: Scheduler | None = None
         self._loop = asyncio.new_event_loop()

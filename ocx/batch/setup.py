@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ocx.api.types import Endpoint
 from ocx.batch.batch_row import asked_at
 from ocx.batch.control import RunLimits, parse_max_failures
-from ocx.batch.control.budget import BudgetLimits
 from ocx.batch.input import ChangedInputError, FileInput, Input, Plan, open_rows
 from ocx.batch.journal import Journal
 from ocx.batch.options import BatchOptions, RowsOut, Shard, find_shard, output_path, resumes
@@ -94,16 +93,18 @@ def _limits(ctx: Context, settings: Settings, options: BatchOptions) -> RunLimit
     least = threshold("--min-balance", budget.min_balance)
     priced = budget.estimate or most is not None or least is not None
     models = (settings.model, *settings.fallback_models) if priced else ()
-    prices, requests = known_prices(ctx, settings, models), 1 + options.checks.schema_retries
     return RunLimits(
         _possible_jobs(ctx, rates.jobs),
         settings.retries,
         rates.rpm,
         rates.tpm,
         failures.max_outage,
-        BudgetLimits(most, least, prices, requests, settings.fallback_models),
         tuple(parse_max_failures(text) for text in failures.max_failures),
         settings.fallback_models,
+        most,
+        least,
+        known_prices(ctx, settings, models),
+        1 + options.checks.schema_retries,
     )
 
 

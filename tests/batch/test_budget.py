@@ -11,7 +11,7 @@ import pytest
 
 from ocx.api.prices import Price
 from ocx.batch.control import RunLimits, Step, Task, Wait
-from ocx.batch.control.budget import READ_AFTER, READ_EVERY, BudgetLimits
+from ocx.batch.control.budget import READ_AFTER, READ_EVERY
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.row import Outcome, Row
 from ocx.errors import NetworkError
@@ -51,7 +51,7 @@ def varied(task: Task) -> Decimal:
 def test_a_budget_is_kept_within_its_bound(workers: int, tell: bool) -> None:
     """The largest cost is 1.5, and a row holds at least 1.5 times the smallest, 0.75."""
     account = Account("1000", varied, tell=tell)
-    settings = RunLimits(workers, budget=BudgetLimits(max_credits=Decimal(50)))
+    settings = RunLimits(workers, max_credits=Decimal(50))
     run = Simulation(Scheduler(settings), account, balance=lambda: account.balance)
     run.run(rows(5000))
     assert run.scheduler.stop is not None
@@ -64,15 +64,15 @@ def test_a_budget_is_kept_within_its_bound(workers: int, tell: bool) -> None:
 def test_a_budget_with_a_price_is_never_exceeded() -> None:
     price = Price(Decimal(0), Decimal(1_000_000))
     account = Account("1000", lambda task: Decimal(1 + int(task.row.id[1:]) % 3), tell=True)
-    limits = BudgetLimits(max_credits=Decimal(50), prices={"m": price})
-    run = Simulation(Scheduler(RunLimits(32, budget=limits)), account)
+    limits = RunLimits(32, max_credits=Decimal(50), prices={"m": price})
+    run = Simulation(Scheduler(limits), account)
     run.run(rows(500, max_tokens=3))
     assert 45 <= account.spent <= 50
 
 
 def test_the_first_rows_go_one_at_a_time() -> None:
     account = Account("1000", lambda _task: Decimal(40), tell=True)
-    settings = RunLimits(32, budget=BudgetLimits(max_credits=Decimal(50)))
+    settings = RunLimits(32, max_credits=Decimal(50))
     run = Simulation(Scheduler(settings), account).run(rows(500))
     assert account.spent == 40
     assert len(run.sent) == 1
@@ -80,12 +80,14 @@ def test_the_first_rows_go_one_at_a_time() -> None:
 
 def test_a_lost_answer_counts_with_its_worst_case() -> None:
     """What may have been charged is not spent again."""
-    limits = BudgetLimits(Decimal(10), prices={"m": Price(Decimal(0), Decimal(1_000_000))})
+    limits = RunLimits(
+        4, max_credits=Decimal(10), prices={"m": Price(Decimal(0), Decimal(1_000_000))}
+    )
 
     def serve(task: Task, now: float) -> tuple[Outcome, float]:
         return (lost(), 0.1) if task.attempts == 1 else (answer("1"), 0.1)
 
-    run = Simulation(Scheduler(RunLimits(4, budget=limits)), serve).run(rows(50, max_tokens=1))
+    run = Simulation(Scheduler(limits), serve).run(rows(50, max_tokens=1))
     assert len(run.sent) <= 10
 
 
@@ -95,11 +97,9 @@ def test_the_least_balance_holds_over_runs_that_know_nothing_of_each_other(
     shards: int, workers: int
 ) -> None:
     account = Account("100", varied, tell=True)
-    limits = BudgetLimits(min_balance=Decimal(20))
+    limits = RunLimits(workers, min_balance=Decimal(20))
     runs = [
-        Simulation(
-            Scheduler(RunLimits(workers, budget=limits)), account, balance=lambda: account.balance
-        )
+        Simulation(Scheduler(limits), account, balance=lambda: account.balance)
         for _ in range(shards)
     ]
     given = [[*rows(1000)] for _ in runs]
@@ -113,8 +113,10 @@ def test_the_least_balance_holds_over_runs_that_know_nothing_of_each_other(
 
 def test_a_balance_that_never_changes_is_not_asked_for_without_end() -> None:
     """Costs that are booked a day later, or a model that is free."""
-    limits = BudgetLimits(Decimal(1000), prices={"m": Price(Decimal(0), Decimal(1_000_000))})
-    run = Simulation(Scheduler(RunLimits(4, budget=limits)), always(answer(), 1.0))
+    limits = RunLimits(
+        4, max_credits=Decimal(1000), prices={"m": Price(Decimal(0), Decimal(1_000_000))}
+    )
+    run = Simulation(Scheduler(limits), always(answer(), 1.0))
     run.scheduler.budget.worst({"model": "m"})
     run.run([*rows(100, max_tokens=1)])
     assert run.kinds == {"ok": 100}
@@ -123,7 +125,7 @@ def test_a_balance_that_never_changes_is_not_asked_for_without_end() -> None:
 
 def test_a_balance_that_is_below_already_sends_nothing() -> None:
     account = Account("10", varied, tell=True)
-    settings = RunLimits(4, budget=BudgetLimits(min_balance=Decimal(20)))
+    settings = RunLimits(4, min_balance=Decimal(20))
     run = Simulation(Scheduler(settings), account, balance=lambda: account.balance).run(rows(5))
     assert run.sent == []
     assert run.scheduler.unsent == 5
@@ -140,7 +142,7 @@ def test_a_floor_is_looked_at_whatever_the_answers_say_they_cost(
         account(task, now)
         return answer("0"), seconds
 
-    scheduler = Scheduler(RunLimits(workers, budget=BudgetLimits(min_balance=Decimal(500))))
+    scheduler = Scheduler(RunLimits(workers, min_balance=Decimal(500)))
     run = Simulation(scheduler, lies, balance=lambda: account.balance).run(rows(3000))
     assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == "min_balance"
@@ -152,7 +154,7 @@ def test_a_floor_is_looked_at_whatever_the_answers_say_they_cost(
 def test_a_floor_is_looked_at_in_good_time_and_not_more_often() -> None:
     account = Account("1000", lambda _task: Decimal(0), tell=True)
     at: list[float] = []
-    scheduler = Scheduler(RunLimits(4, budget=BudgetLimits(min_balance=Decimal(1))))
+    scheduler = Scheduler(RunLimits(4, min_balance=Decimal(1)))
     run = Simulation(scheduler, account)
 
     def read() -> Decimal:
@@ -174,7 +176,7 @@ def test_the_balance_is_read_before_the_end(tell: bool) -> None:
         account(task, now)
         return answer("0" if tell else None), 0.5
 
-    scheduler = Scheduler(RunLimits(4, budget=BudgetLimits(min_balance=Decimal(60))))
+    scheduler = Scheduler(RunLimits(4, min_balance=Decimal(60)))
     run = Simulation(scheduler, once, balance=lambda: account.balance).run(rows(1))
     assert run.kinds == {"ok": 1}
     assert run.readings == 2
@@ -184,7 +186,7 @@ def test_the_balance_is_read_before_the_end(tell: bool) -> None:
 
 def test_a_floor_that_cannot_be_looked_at_stops_the_run() -> None:
     """No more is sent than between two readings while the one under way does not end."""
-    scheduler = Scheduler(RunLimits(50, budget=BudgetLimits(min_balance=Decimal(1))))
+    scheduler = Scheduler(RunLimits(50, min_balance=Decimal(1)))
     scheduler.budget.begin_reading(0.0)
     scheduler.balance_read(Decimal(100))
     for number in range(2000):

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ocx.api.prices import Price
-from ocx.batch.control import Stop
-from ocx.batch.control.budget import BudgetLimits
+from ocx.batch.control import RunLimits, Stop
 from ocx.batch.execution import Estimate
 from ocx.batch.finished_rows import FinishedRow, FinishedRows
 from ocx.batch.input import Decide, FileInput, Selection
@@ -188,7 +187,7 @@ def test_an_example_of_each_class() -> None:
     assert document["server"]["retryable"] is True
 
 
-PRICE = BudgetLimits(max_credits=Decimal(1), prices={"m": Price(Decimal(10), Decimal(20))})
+PRICE = RunLimits(max_credits=Decimal(1), prices={"m": Price(Decimal(10), Decimal(20))})
 
 
 def test_an_estimate_counts_four_bytes_a_token_and_the_worst_case() -> None:
@@ -210,7 +209,7 @@ def test_a_sample_says_what_is_likely() -> None:
     estimate.measure([result(credits="0.001"), result(credits="0.003"), BAD])
     assert estimate.likely == Decimal("0.2")
     assert not estimate.exceeds(PRICE, None)
-    assert estimate.exceeds(BudgetLimits(min_balance=Decimal(5)), Decimal("5.1"))
+    assert estimate.exceeds(RunLimits(min_balance=Decimal(5)), Decimal("5.1"))
     estimate.likely = None
     estimate.measure([result(credits=None)])
     assert estimate.likely is None
@@ -218,7 +217,7 @@ def test_a_sample_says_what_is_likely() -> None:
 
 def test_without_a_price_there_is_no_worst_case() -> None:
     estimate = Estimate()
-    estimate.add(row(1), BudgetLimits())
+    estimate.add(row(1), RunLimits())
     assert estimate.document()["worst_credits"] is None
     assert not estimate.exceeds(PRICE, None)
 

@@ -6,13 +6,14 @@ Here: what a run keeps to, a row on its way, and what the scheduler asks to be d
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 
-from ocx.batch.control.budget import BudgetLimits
-from ocx.batch.row import Row
+from ocx.batch.row import Row, RowAnswer
+from ocx.api.prices import Price, worst_of
 from ocx.errors import OcxError, UsageError
 
 MAX_OUTAGE = 600.0
@@ -66,6 +67,8 @@ class RunLimits:
         retries: attempts of a row after the first; 429 answers and outages do not count.
         fallbacks: models that a row is sent to in turn if its own cannot answer.
         max_outage: seconds without the server, or of nothing but 429, until the run stops.
+        prices: by model.
+        requests: for one row, at most: a schema may ask again.
     """
 
     workers: int = 32
@@ -73,9 +76,28 @@ class RunLimits:
     rpm: float | None = None
     tpm: float | None = None
     max_outage: float = MAX_OUTAGE
-    budget: BudgetLimits = field(default_factory=BudgetLimits)
     max_failures: Sequence[MaxFailures] = ()
     fallbacks: Sequence[str] = ()
+    max_credits: Decimal | None = None
+    min_balance: Decimal | None = None
+    prices: Mapping[str, Price] | None = None
+    requests: int = 1
+
+    @property
+    def has_budget(self) -> bool:
+        return self.max_credits is not None or self.min_balance is not None
+
+    def worst(self, body: Mapping[str, Any]) -> Decimal | None:
+        """The most that a request may cost, with the dearest model that may be asked."""
+        return worst_of(body, self.fallbacks, self.prices or {}, self.requests)
+
+    def cost(self, body: Mapping[str, Any], answer: RowAnswer) -> tuple[Decimal | None, str]:
+        """What an answer cost, None if that is unknown, and who says so."""
+        if answer.credits is not None:
+            return answer.credits, answer.credits_source
+        price = (self.prices or {}).get(str(body.get("model")))
+        cost = price.of_usage(answer.usage) if price else None
+        return cost, "unknown" if cost is None else "price"
 
 
 @dataclass(frozen=True)

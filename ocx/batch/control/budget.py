@@ -18,13 +18,11 @@ How far it can go over:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from ocx.api.prices import Price, worst_of
-from ocx.batch.row import RowAnswer
+from ocx.batch.control import RunLimits
 
 MARGIN = Decimal("1.5")
 _SHARE = 8
@@ -35,39 +33,6 @@ _PLENTY = Decimal("Infinity")
 
 Admission = Literal["go", "wait", "read", "over"]
 Limit = Literal["max_credits", "min_balance"]
-
-
-@dataclass(frozen=True)
-class BudgetLimits:
-    """What was asked for.
-
-    Attributes:
-        prices: by model.
-        requests: for one row, at most: a schema may ask again.
-        fallbacks: models that may be asked in the place of a row's own.
-    """
-
-    max_credits: Decimal | None = None
-    min_balance: Decimal | None = None
-    prices: Mapping[str, Price] | None = None
-    requests: int = 1
-    fallbacks: Sequence[str] = ()
-
-    @property
-    def any(self) -> bool:
-        return self.max_credits is not None or self.min_balance is not None
-
-    def worst(self, body: Mapping[str, Any]) -> Decimal | None:
-        """The most that a request may cost, with the dearest model that may be asked."""
-        return worst_of(body, self.fallbacks, self.prices or {}, self.requests)
-
-    def cost(self, body: Mapping[str, Any], answer: RowAnswer) -> tuple[Decimal | None, str]:
-        """What an answer cost, None if that is unknown, and who says so."""
-        if answer.credits is not None:
-            return answer.credits, answer.credits_source
-        price = (self.prices or {}).get(str(body.get("model")))
-        cost = price.of_usage(answer.usage) if price else None
-        return cost, "unknown" if cost is None else "price"
 
 
 class _Reading(NamedTuple):
@@ -89,10 +54,9 @@ class Budget:
         by_balance: a cost was read from the balance, which others may spend too.
     """
 
-    def __init__(self, limits: BudgetLimits, workers: int) -> None:
+    def __init__(self, limits: RunLimits) -> None:
         self._limits = limits
-        self._workers = workers
-        self.binds = limits.any
+        self.binds = limits.has_budget
         self.has_floor = limits.min_balance is not None
         self.spent = self.assumed = self.held = _NONE
         self.balance: Decimal | None = None
@@ -223,11 +187,11 @@ class Budget:
 
     def _current(self, worst: Decimal) -> Admission:
         """Go, unless too much has happened since the balance was read."""
-        allowance = max(self._above_floor() / _SHARE, worst * self._workers)
+        allowance = max(self._above_floor() / _SHARE, worst * self._limits.workers)
         too_much = self._committed + worst > allowance
         if self._reading:
-            return "wait" if too_much or self._unknown_rows >= 2 * self._workers else "go"
-        if self._news and (too_much or self._unknown_rows >= self._workers):
+            return "wait" if too_much or self._unknown_rows >= 2 * self._limits.workers else "go"
+        if self._news and (too_much or self._unknown_rows >= self._limits.workers):
             return "read"
         return "wait" if too_much and self._in_flight else "go"
 

@@ -41,7 +41,7 @@ class Scheduler:
         self._limits = limits
         self.window: Window = before.window if before else Window(limits.workers)
         self.rates: Rates = before.rates if before else Rates(limits.rpm, limits.tpm)
-        self.budget: Budget = before.budget if before else Budget(limits.budget, limits.workers)
+        self.budget: Budget = before.budget if before else Budget(limits)
         self.early_refusals = EarlyRefusals(patient=bool(limits.max_failures))
         self.outage = Outage(limits.max_outage)
         self._fallbacks = Fallbacks(limits.fallbacks, limits.retries)
@@ -256,7 +256,7 @@ class Scheduler:
     def _answered(self, task: Task, answer: RowAnswer, now: float) -> Result:
         self._limited_since = None
         self.rates.answered(task, answer.headers, answer.usage, now)
-        cost, source = self._limits.budget.cost(task.row.body, answer)
+        cost, source = self._limits.cost(task.row.body, answer)
         self.budget.settle(task.hold, cost)
         if cost is None:
             task.cost_known = False
