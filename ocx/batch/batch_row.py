@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ocx.api.answer import ending_of, fault_of, reason_of, unknown_reason
 from ocx.api.completion import fault_in
@@ -19,6 +18,7 @@ from ocx.api.error_response import from_document, from_response, parse, reported
 from ocx.api.message import text_of
 from ocx.api.prices import token_count
 from ocx.batch.finished_rows import FinishedRow, id_key
+from ocx.batch.journal import ForeignOutputError
 from ocx.batch.row import (
     EXIT_CODES,
     OK,
@@ -30,7 +30,8 @@ from ocx.batch.row import (
     finish_reason_in,
     rerun_helps,
 )
-from ocx.errors import IncompleteError, OcxError, ServerError, UsageError
+from ocx.errors import IncompleteError, OcxError, ServerError
+from ocx.output.balance_formats import as_number
 from ocx.text import encoder
 
 _ANSWERS = ("data", "results", "output", "embeddings", "content")  # of other paths than chat
@@ -223,16 +224,10 @@ def read_row(line: bytes) -> FinishedRow:
     return to_finished_row(document)
 
 
-class Line(NamedTuple):
-    """A row of an output, from `start` to `end` in bytes."""
+def read_output(path: Path) -> Iterator[tuple[int, int, FinishedRow]]:
+    """Where each row begins and ends, in bytes, and the row; but for a torn last one.
 
-    start: int
-    end: int
-    row: FinishedRow
-
-
-def read_output(path: Path) -> Iterator[Line]:
-    """Every row but a torn last one; one that only misses its line end counts, it was paid for.
+    One that only misses its line end counts: it was paid for.
 
     Raises: UsageError, naming the line that is no output row.
     """
@@ -244,11 +239,9 @@ def read_output(path: Path) -> Iterator[Line]:
             except (ValueError, RecursionError) as error:
                 if _is_torn(line, first=number == 1):
                     return
-                raise UsageError(
-                    f"{path}, line {number}, is no output row of a batch: {error}",
-                    hint="--resume goes on with the output of an earlier run; use another -o",
-                ) from None
-            yield Line(start, start + len(line), row)
+                message = f"{path}, line {number}, is no output row of a batch: {error}"
+                raise ForeignOutputError(message) from None
+            yield start, start + len(line), row
             start += len(line)
 
 
@@ -297,10 +290,3 @@ def _ours(result: Result) -> dict[str, Any]:
         # The model that answered where it is not the one that was asked first.
         **({"model": row.model} if isinstance(row, Row) and row.instead_of is not None else {}),
     }
-
-
-def as_number(amount: Decimal | None) -> float | int | None:
-    """A sum of money for JSON."""
-    if amount is None:
-        return None
-    return int(amount) if amount == amount.to_integral_value() else float(amount)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -91,10 +91,8 @@ class BatchRun:
         """
 
         async def whole() -> Summary:
-            try:
+            async with aclosing(self.sender):
                 return await self.on_loop(take)
-            finally:
-                await self.sender.close()
 
         return asyncio.run(whole())
 

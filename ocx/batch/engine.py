@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum
 
 from ocx.api.aiohttp_session import UnsentError
 from ocx.batch.control import Action, Step, Stop, Task, Wait
@@ -25,15 +24,10 @@ from ocx.errors import OcxError
 _LOW = 32  # rows that are wanted before it is worth reading on
 
 
-class Recheck(Enum):
-    """In place of a task: there are more, but the network should be looked after first."""
+RECHECK = Wait(0)
+"""In place of a task: there are more, but the network should be looked after first."""
 
-    RECHECK = 0
-
-
-RECHECK = Recheck.RECHECK
-
-FeedItem = Task | Result | Recheck | None
+FeedItem = Task | Result | Wait | None
 """None says that there is no row at the moment; a Result is passed on."""
 
 

@@ -13,11 +13,10 @@ from typing import Any, cast
 
 from ocx.api.error_words import is_unknown_model
 from ocx.api.prices import ESTIMATED, max_completion_tokens, prompt_tokens
-from ocx.batch.batch_row import as_number
 from ocx.batch.batch_run import BatchRun, OnSkip, Take
 from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import FileInput
-from ocx.batch.options import beside_path
+from ocx.batch.options import with_shard
 from ocx.batch.progress import Progress, amount, form_of, showing
 from ocx.batch.row import Result, Row
 from ocx.batch.row_formats import TestCases
@@ -28,6 +27,7 @@ from ocx.config.completion_cache import read_models
 from ocx.context import Context
 from ocx.errors import BelowError, OcxError
 from ocx.keys.client import advise
+from ocx.output.balance_formats import as_number
 from ocx.output.writers import OutputFile, report_file, write_json
 from ocx.process import stopping
 from ocx.secret import mask_keys
@@ -45,11 +45,10 @@ def execute(setup: Setup) -> None:
     with ExitStack() as stack:
         # Opened before anything is sent: a report that cannot be written costs nothing.
         report, junit = (
-            stack.enter_context(report_file(ctx.terminal, name, flag)) if name else None
-            for flag, name in (
-                ("--report", beside_path(out.report, setup.shard)),
-                ("--junit", beside_path(out.junit, setup.shard)),
-            )
+            stack.enter_context(report_file(ctx.terminal, with_shard(name, setup.shard), flag))
+            if name
+            else None
+            for flag, name in (("--report", out.report), ("--junit", out.junit))
         )
         cases = TestCases(setup.options.arguments.source or "stdin")
         with prepared(setup) as ready:

@@ -24,6 +24,12 @@ _ADOPTED = b"=\n"
 _ROOM = 32 * 1024
 
 
+class ForeignOutputError(UsageError):
+    """What is there is not of an earlier run."""
+
+    default_hint = "--resume goes on with the output of an earlier run; use another -o"
+
+
 class AppendFile:
     """A locked file that rows are appended to, one write a row; a context manager.
 
@@ -209,10 +215,7 @@ class Journal(AppendFile):
         return end
 
     def unreadable(self) -> UsageError:
-        return UsageError(
-            f"{self.path} is no journal that this version of ocx can read",
-            hint="--resume goes on with the output of an earlier run; use another -o",
-        )
+        return ForeignOutputError(f"{self.path} is no journal that this version of ocx can read")
 
     def _count(self, key: int, change: int) -> None:
         self.unanswered[key] += change

@@ -120,7 +120,7 @@ class Pool:
         """Close every connection."""
         if self._loop.is_closed():
             return
-        closing = asyncio.run_coroutine_threadsafe(self._sender.close(), self._loop)
+        closing = asyncio.run_coroutine_threadsafe(self._sender.aclose(), self._loop)
         with suppress(TimeoutError):
             closing.result(_FAREWELL)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -127,6 +127,23 @@ class RowsOut(OptionGroup):
         """A table stays as it was; lines of text have no id, so that their order must tell."""
         return self.ordered or self.merge or self.row_format == "text"
 
+    def path(self, shard: Shard | None) -> Path | None:
+        """The file that the rows go to, None for stdout.
+
+        Raises: UsageError if shards would share it.
+        """
+        if self.output is None or self.to_stdout:
+            return None
+        if "{shard}" in self.output:
+            if shard is None:
+                raise UsageError("{shard} in -o, but there is no shard", hint="add --shard I/N")
+        elif shard is not None and shard.source != "--shard":
+            raise UsageError(
+                f"the tasks of {shard.source} would share the output {self.output}",
+                hint="use a name with {shard}: -o out-{shard}.jsonl",
+            )
+        return Path(with_shard(self.output, shard))
+
     @property
     def to_stdout(self) -> bool:
         return self.output in {None, "-", "/dev/stdout"}
@@ -263,12 +280,6 @@ class Shard:
         digest = hashlib.sha256(row_id.encode("utf-8", "surrogatepass")).digest()
         return int.from_bytes(digest, "big") % self.count == self.index
 
-    def fill_in(self, name: str) -> str:
-        return name.replace("{shard}", str(self.index))
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
-
 
 def find_shard(flag: str | None, env: Mapping[str, str]) -> Shard | None:
     """The shard of `--shard`, else of Slurm, Kubernetes or AWS Batch; None means all rows.
@@ -287,20 +298,6 @@ def find_shard(flag: str | None, env: Mapping[str, str]) -> Shard | None:
         if env.get(name) and env.get("OCX_SHARDS"):
             return Shard(_number(env, name), _number(env, "OCX_SHARDS"), name)
     return None
-
-
-def output_name(name: str, shard: Shard | None) -> str:
-    """`name` with `{shard}` filled in. Raises UsageError if shards would share an output."""
-    if "{shard}" in name:
-        if shard is None:
-            raise UsageError("{shard} in -o, but there is no shard", hint="add --shard I/N")
-        return shard.fill_in(name)
-    if shard is not None and shard.source != "--shard":
-        raise UsageError(
-            f"the tasks of {shard.source} would share the output {name}",
-            hint="use a name with {shard}: -o out-{shard}.jsonl",
-        )
-    return name
 
 
 def _slurm(env: Mapping[str, str]) -> Shard:
@@ -323,18 +320,6 @@ def _number(env: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def output_path(out: RowsOut, shard: Shard | None) -> Path | None:
-    """The file that the rows go to, None for stdout. Raises UsageError."""
-    if out.output is None or out.to_stdout:
-        return None
-    return Path(output_name(out.output, shard))
-
-
-def beside_path(name: str | None, shard: Shard | None) -> str | None:
-    """The file of --report or --junit, with `{shard}` filled in."""
-    return shard.fill_in(name) if name is not None and shard is not None else name
-
-
-def resumes(out: RowsOut, shard: Shard | None) -> bool:
-    """Whether to go on with what is there: a task that a cluster restarts runs the same command."""
-    return out.resume or (shard is not None and shard.source != "--shard")
+def with_shard(name: str, shard: Shard | None) -> str:
+    """The name of a file with `{shard}` filled in."""
+    return name if shard is None else name.replace("{shard}", str(shard.index))

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from ocx.batch.batch_row import data_of, kept_row, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, IdTable, id_key
-from ocx.batch.journal import AppendFile, Journal, file_beside
-from ocx.batch.row import BadRow, Result, Row, RowAnswer, RowFailure
+from ocx.batch.journal import AppendFile, ForeignOutputError, Journal, file_beside
+from ocx.batch.row import BadRow, Result, Row, RowAnswer, RowFailure, hash_request
 from ocx.batch.row_formats import ReadBack, RowFormat
 from ocx.batch.row_output import EndedRow, ReorderBuffer, RowOutput
 from ocx.errors import ERRORS, ServerError, UsageError
@@ -216,11 +216,10 @@ class Adoption:
 
     Attributes:
         rows: those of the input that the run is about, from the start.
-        sha256: of a row's request.
     """
 
     rows: Callable[[], Iterable[Row | BadRow]]
-    sha256: Callable[[Row], str]
+    base_url: str
 
 
 class MergedFile(BatchFile):
@@ -322,14 +321,11 @@ class MergedFile(BatchFile):
         if found.error:
             name, _, message = found.error.partition(": ")
             outcome = RowFailure(_CLASSES.get(name, ServerError)(message))
-        sha256 = adoption.sha256(row) if isinstance(row, Row) else ""
+        sha256 = hash_request(row, adoption.base_url)[0] if isinstance(row, Row) else ""
         return kept_row(Result(row, outcome, sha256), found.data, whole=False)
 
     def _foreign(self, reason: str) -> UsageError:
-        return UsageError(
-            f"{self.path} does not hold answers to this input: {reason}",
-            hint="--resume goes on with the output of an earlier run; use another -o",
-        )
+        return ForeignOutputError(f"{self.path} does not hold answers to this input: {reason}")
 
     def _is_intact(self) -> bool:
         """Whether the output has all rows of the journal. Raises UsageError if it has others."""

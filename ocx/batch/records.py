@@ -219,22 +219,20 @@ def _table_records(lines: Iterator[Line], dialect: Dialect) -> Iterator[Record |
     """The rows below the header; what the header shows is kept in `dialect`."""
     csv.field_size_limit(LINE_LIMIT)
     begun = _from_header(lines, dialect)
-    numbers: list[int] = []  # of the first and the last line of the row that is being read
-    problems: list[BadRow] = []
+    above = 1 if dialect.preamble else 0  # lines that the reader does not see
+    problems: list[BadRow] = []  # of the row that is being read
 
     def texts() -> Iterator[str]:
-        """The lines for csv.reader, which cannot carry numbers and problems itself."""
+        """The lines for csv.reader, which cannot carry problems itself."""
         for line in begun:
             if isinstance(line, BadRow):
                 problems.append(line)
-            number, text = (line.line, "\n") if isinstance(line, BadRow) else line
-            numbers[1:] = [number]
-            yield text
+            yield "\n" if isinstance(line, BadRow) else line[1]
 
     reader = csv.reader(texts(), delimiter=dialect.delimiter or ",", strict=True)
     header: list[str] = []
     while True:
-        numbers.clear()
+        number = above + reader.line_num + 1
         problems.clear()
         try:
             cells = next(reader)
@@ -243,22 +241,22 @@ def _table_records(lines: Iterator[Line], dialect: Dialect) -> Iterator[Record |
             return
         except csv.Error as error:
             cells = []
-            problems.append(bad_line(numbers[0], _csv_problem(error, numbers[-1])))
+            problems.append(bad_line(number, _csv_problem(error, above + reader.line_num)))
         if cells and not header and not problems:
             problem = _header_problem(cells)
             if problem is None:
                 header = cells
                 continue
-            problems.append(bad_line(numbers[0], problem))
+            problems.append(bad_line(number, problem))
         if problems:
             yield problems[0]
             if not header:
                 return
         elif cells and len(cells) == len(header):
-            yield Record(numbers[0], dict(zip(header, cells, strict=True)))
+            yield Record(number, dict(zip(header, cells, strict=True)))
         elif cells:
             message = f"has {len(cells)} fields, the header has {len(header)}"
-            yield bad_line(numbers[0], message)
+            yield bad_line(number, message)
 
 
 def _from_header(lines: Iterator[Line], dialect: Dialect) -> Iterator[Line]:

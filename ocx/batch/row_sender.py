@@ -184,7 +184,7 @@ class RowSender:
             await asyncio.sleep(wait)
         raise AssertionError("it counts without end")
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """End what is running."""
         await self._client.close()
 

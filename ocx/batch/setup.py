@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,11 @@ from ocx.batch.batch_row import asked_at
 from ocx.batch.control import RunLimits, parse_max_failures
 from ocx.batch.input import ChangedInputError, FileInput, Input, Plan, open_rows
 from ocx.batch.journal import Journal
-from ocx.batch.options import BatchOptions, RowsOut, Shard, find_shard, output_path, resumes
+from ocx.batch.options import BatchOptions, Shard, find_shard
 from ocx.batch.output_files import Adoption, BatchFile, MergedFile, not_empty
 from ocx.batch.parquet import SUFFIX, AnswerColumn, ParquetFile
 from ocx.batch.request_builder import RequestBuilder
-from ocx.batch.row import Row, hash_request
+from ocx.batch.row import Row
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.batch.row_output import PrintedRows, ReorderBuffer, RowOutput
 from ocx.batch.row_sender import RowSender
@@ -37,7 +37,6 @@ from ocx.keys.balance import Dated, keep_balance
 from ocx.keys.client import open_endpoint
 from ocx.output.writers import Sink, is_device_name, open_output_file
 from ocx.process import raise_file_limit
-from ocx.terminal import Terminal
 from ocx.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -64,10 +63,6 @@ class Setup:
     shard: Shard | None
     path: Path | None
 
-    def sha256(self, row: Row) -> str:
-        # Not the endpoint's own URL: the sandbox has another port in every run.
-        return hash_request(row, self.settings.base_url)[0]
-
 
 def make_setup(ctx: Context, options: BatchOptions) -> Setup:
     """What the options mean.
@@ -80,7 +75,7 @@ def make_setup(ctx: Context, options: BatchOptions) -> Setup:
     builder, settings = _builder(ctx, options, schema)
     shard = find_shard(options.shards.shard, ctx.terminal.env)
     given = open_rows(ctx, options, builder, shard)
-    limits, path = _limits(ctx, settings, options), output_path(options.rows_out, shard)
+    limits, path = _limits(ctx, settings, options), options.rows_out.path(shard)
     return Setup(ctx, options, given, settings, limits, schema, shard, path)
 
 
@@ -197,11 +192,8 @@ class Prepared:
         """One question to the server, before or after the run. Raises OcxError."""
 
         async def answer() -> T:
-            sender = self.sender()
-            try:
+            async with aclosing(self.sender()) as sender:
                 return await question(sender)
-            finally:
-                await sender.close()
 
         return asyncio.run(answer())
 
@@ -218,18 +210,14 @@ def prepared(setup: Setup, on_row: Callable[[Row], None] | None = None) -> Itera
         AuthError, ConfigError: of the key.
     """
     path, out, given, settings = setup.path, setup.options.rows_out, setup.input, setup.settings
-    resume = resumes(out, setup.shard)
+    # A task that a cluster restarts runs the same command.
+    resume = out.resume or (setup.shard is not None and setup.shard.source != "--shard")
     with ExitStack() as stack:
         fresh = path is None or check_empty(path, resume=resume)
         # What is wrong with an input must not leave an empty output behind.
         plan = given.plan(None, on_row) if fresh else None
         endpoint = stack.enter_context(open_endpoint(setup.ctx, settings))
-        form = make_format(out, given, setup.schema, settings.base_url)
-        adoption = None
-        if isinstance(given, FileInput):
-            adoption = Adoption(lambda: given.chosen(given.plan()), setup.sha256)
-        opened = open_output(setup.ctx.terminal, path, out, form, resume=resume, adoption=adoption)
-        output = stack.enter_context(opened)
+        output = stack.enter_context(_opened(setup, resume=resume))
         if not fresh:
             decide = partial(output.finished.decide, base_url=settings.base_url, retry=out.retry)
             try:
@@ -274,37 +262,31 @@ def check_empty(path: Path, *, resume: bool) -> bool:
     return not size
 
 
-def make_format(out: RowsOut, rows: Input, schema: Schema | None, base_url: str) -> RowFormat:
+def _row_format(setup: Setup) -> RowFormat:
     """What makes the bytes of a row. Raises UsageError for an input that cannot be merged."""
+    out, given, schema = setup.options.rows_out, setup.input, setup.schema
     if out.row_format == "text":
         return TextLines()
     if out.output is not None and out.output.lower().endswith(SUFFIX):
-        if not out.merge or rows.form != "parquet" or not isinstance(rows, FileInput):
+        if not out.merge or given.form != "parquet" or not isinstance(given, FileInput):
             raise UsageError(
                 "a Parquet output is a Parquet input with its answers added", hint="add --merge"
             )
-        return AnswerColumn(rows.path, out.field)
+        return AnswerColumn(given.path, out.field)
     if not out.merge:
-        return BatchRows(base_url)
-    if rows.form in {"jsonl", "text", "parquet"}:
+        return BatchRows(setup.settings.base_url)
+    if given.form in {"jsonl", "text", "parquet"}:
         return MergedJson(out.field, parse=schema is not None)
     properties = schema.document.get("properties") if schema is not None else None
     added = tuple(properties) if isinstance(properties, dict) else ()
-    return MergedTable(tuple(rows.columns()), rows.dialect, out.field, added)
+    return MergedTable(tuple(given.columns()), given.dialect, out.field, added)
 
 
 @contextmanager
-def open_output(
-    terminal: Terminal,
-    path: Path | None,
-    out: RowsOut,
-    form: RowFormat,
-    *,
-    resume: bool,
-    adoption: Adoption | None = None,
-) -> Iterator[RowOutput]:
+def _opened(setup: Setup, *, resume: bool) -> Iterator[RowOutput]:
     """Lock and take up the file, or print; closed at the end. Raises UsageError, OcxError."""
-    buffer: ReorderBuffer | None = ReorderBuffer() if out.in_order else None
+    terminal, path, given, out = setup.ctx.terminal, setup.path, setup.input, setup.options.rows_out
+    form, buffer = _row_format(setup), ReorderBuffer() if out.in_order else None
     with ExitStack() as stack:
         if path is None or is_stream(path):
             to: Sink = terminal.stdout
@@ -318,6 +300,10 @@ def open_output(
             yield PrintedRows(to, form, buffer, to_person=to_person, kept=kept)
             return
         taken = {"resume": resume, "dedup": out.dedup}
+        adoption = None
+        if isinstance(given, FileInput):
+            # Not the endpoint's own URL: the sandbox has another port in every run.
+            adoption = Adoption(lambda: given.chosen(given.plan()), setup.settings.base_url)
         if form.tells_ids:
             yield stack.enter_context(BatchFile(path, form, buffer, **taken))
         elif isinstance(form, AnswerColumn):

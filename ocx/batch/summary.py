@@ -10,12 +10,12 @@ from typing import Any
 
 from ocx.api.answer import ending_of, unknown_reason
 from ocx.api.prices import cached_tokens, reasoning_tokens, token_count
-from ocx.batch.batch_row import as_number
 from ocx.batch.control import Stop
 from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.progress import amount, count, duration
 from ocx.batch.row import EXIT_CODES, OK, UNMET, Result, Row, line_id
 from ocx.errors import ERRORS, Interrupted, OcxError, Terminated
+from ocx.output.balance_formats import as_number
 from ocx.text import counted
 
 MOST_UNMET = 20

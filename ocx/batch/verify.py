@@ -29,15 +29,20 @@ class Verification:
 
     def __init__(self, outputs: Iterable[Path]) -> None:
         """Raises: UsageError for a file that is no output of a batch."""
-        self.rows = 0
-        self.good = 0
+        self.rows = self.good = 0
         self.counts: Counter[str] = Counter()
         self.named: defaultdict[str, list[str]] = defaultdict(list)
         self.classes: Counter[str] = Counter()
         self.unknown_reasons: Counter[str] = Counter()
         self._finished = FinishedRows()
         for path in outputs:
-            self._read(path)
+            with os_errors_as(UsageError, f"cannot read {path}"):
+                for _, _, row in read_output(path):
+                    if self._finished.get(row.id) is not None:
+                        self._add("doubled", row.id)
+                    self._finished.add(row)
+                    if row.unknown_reason is not None:
+                        self.unknown_reasons[row.unknown_reason] += 1
 
     def faulty(self, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
         """Compare with the input: the rows that are missing or failed. Read it to its end."""
@@ -87,12 +92,3 @@ class Verification:
         count, ids = self.counts[fault], self.named[fault]
         more = ", …" if count > len(ids) else ""
         return f"{count} {fault}" + (f" ({', '.join(ids)}{more})" if ids else "")
-
-    def _read(self, path: Path) -> None:
-        with os_errors_as(UsageError, f"cannot read {path}"):
-            for line in read_output(path):
-                if self._finished.get(line.row.id) is not None:
-                    self._add("doubled", line.row.id)
-                self._finished.add(line.row)
-                if line.row.unknown_reason is not None:
-                    self.unknown_reasons[line.row.unknown_reason] += 1

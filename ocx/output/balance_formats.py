@@ -89,7 +89,7 @@ def balance_document(
     Of the days, null is unknown, or, where nothing was spent, no end.
     """
     document: dict[str, Any] = {
-        "balance": _number(reading.amount),
+        "balance": as_number(reading.amount),
         "unit": reading.unit,
         "unlimited": reading.unlimited,
         "path": reading.path,
@@ -97,7 +97,7 @@ def balance_document(
         "sandbox": sandbox,
     }
     if reading.currencies:
-        document["currencies"] = {c.unit: _number(c.amount) for c in reading.currencies}
+        document["currencies"] = {c.unit: as_number(c.amount) for c in reading.currencies}
     if lasting is not None:
         found, days = lasting.forecast, lasting.forecast.days
         ends = None if days is None or days > _LONGEST else now() + timedelta(days=float(days))
@@ -242,7 +242,8 @@ def _without_zeros(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _number(amount: Decimal | None) -> int | float | None:
+def as_number(amount: Decimal | None) -> int | float | None:
+    """A sum for JSON."""
     if amount is None:
         return None
     return int(amount) if amount == amount.to_integral_value() else float(amount)

@@ -85,7 +85,7 @@ class Wire:
     async def model_ids(self) -> list[str]:
         return ["m"]
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         self.closed.set()
         self._threads.shutdown(wait=False)
 
@@ -107,7 +107,7 @@ class Waiting:
         return self._runner.run(self._sender.balance())
 
     def close(self) -> None:
-        self._runner.run(self._sender.close())
+        self._runner.run(self._sender.aclose())
         self._runner.close()
 
 

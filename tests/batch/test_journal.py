@@ -123,7 +123,7 @@ def test_a_run_that_is_stopped_leaves_what_is_done_in_the_output(tmp_path: Path)
 def test_the_making_of_a_journal_that_died_is_begun_again(tmp_path: Path) -> None:
     out, server = tmp_path / "out", Server()
     run_to(out, server, rows(3), form=MERGED, ordered=True, total=3)
-    adoption = Adoption(lambda: rows(4), lambda given: hash_request(given, URL)[0])
+    adoption = Adoption(lambda: rows(4), URL)
     with opened(out, MERGED, ordered=True, resume=True, adoption=adoption) as output:
         assert len(output.finished) == 3
     assert not hidden(out), "nothing was to be done"

@@ -9,7 +9,7 @@ import pytest
 from ocx.batch.control import RunLimits
 from ocx.batch.journal import Journal
 from ocx.batch.output_files import Adoption
-from ocx.batch.row import Outcome, RowFailure, hash_request
+from ocx.batch.row import Outcome, RowFailure
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
 from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
@@ -176,7 +176,7 @@ def test_outputs_without_ids_are_resumed_by_their_journal(
     assert out.read_text().index("HELLO 1") < out.read_text().index("HELLO 2")
     before = out.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "it is complete"
-    again = Adoption(lambda: rows(3), lambda row: hash_request(row, URL)[0])
+    again = Adoption(lambda: rows(3), URL)
     run_to(out, server, rows(3), ordered=True, form=form, resume=True, adoption=again)
     assert out.read_bytes() == before
 

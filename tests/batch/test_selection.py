@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.batch.input import Selection
-from ocx.batch.options import Shard, find_shard, output_name
+from ocx.batch.options import RowsOut, Shard, find_shard
 from ocx.batch.row import BadRow, Row
 from ocx.errors import UsageError
 
@@ -67,7 +69,7 @@ def test_the_shard_is_the_flag_s_or_the_engine_s(
     flag: str | None, env: dict[str, str], expected: str | None
 ) -> None:
     found = find_shard(flag, env)
-    assert (str(found) if found else None) == expected
+    assert (f"{found.index}/{found.count}" if found else None) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,9 +89,12 @@ def test_what_names_no_shard(flag: str | None, env: dict[str, str], message: str
 
 
 def test_shards_never_share_an_output() -> None:
-    assert output_name("out-{shard}.jsonl", Shard(3, 8)) == "out-3.jsonl"
-    assert output_name("out.jsonl", Shard(3, 8)) == "out.jsonl"
+    def path(name: str, shard: Shard | None) -> Path | None:
+        return RowsOut(output=name).path(shard)
+
+    assert path("out-{shard}.jsonl", Shard(3, 8)) == Path("out-3.jsonl")
+    assert path("out.jsonl", Shard(3, 8)) == Path("out.jsonl")
     with pytest.raises(UsageError, match="share the output"):
-        output_name("out.jsonl", find_shard(None, SLURM))
+        path("out.jsonl", find_shard(None, SLURM))
     with pytest.raises(UsageError, match="no shard"):
-        output_name("out-{shard}.jsonl", None)
+        path("out-{shard}.jsonl", None)

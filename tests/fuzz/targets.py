@@ -135,8 +135,8 @@ def _batch(given: tuple[str, bytes, bool]) -> None:
 
 
 def _output(path: Path) -> None:
-    for line in read_output(path):
-        assert line.row.id is not None
+    for _, _, row in read_output(path):
+        assert row.id is not None
 
 
 def _markdown(given: tuple[str, list[int], tuple[int, int]]) -> None:

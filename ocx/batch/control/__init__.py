@@ -12,8 +12,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from ocx.batch.row import Row, RowAnswer
 from ocx.api.prices import Price, worst_of
+from ocx.batch.row import Row, RowAnswer
 from ocx.errors import OcxError, UsageError
 
 MAX_OUTAGE = 600.0
