@@ -121,7 +121,7 @@ def send(ready: Prepared, take: Take = lambda _: None, on_skip: OnSkip | None = 
         summary = batch.run(take)
     error = summary.stop.error if summary.stop is not None else None
     if error is not None:
-        advise(error, settings)
+        advise(ctx, error, settings)
         if is_unknown_model(error):
             near = _near_model(ready, batch.scheduler.early_refusals.models)
             error.hint = f"did you mean -m {near}?" if near else error.hint

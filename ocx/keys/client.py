@@ -12,20 +12,29 @@ from ocx.config.paths import SANDBOX_FILE, if_known, state_dir
 from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.errors import AuthError, NetworkError, OcxError
-from ocx.keys.lookup import endpoint, find_key
+from ocx.keys.lookup import endpoint, find_key, locate_key
 from ocx.secret import Secret
 
 if TYPE_CHECKING:
     from ocx.api import Client
 
 
-def advise(error: OcxError, settings: Settings) -> None:
+def advise(ctx: Context, error: OcxError, settings: Settings) -> None:
     """Give `error` the hint that fits the endpoint of `settings`, if there is a better one."""
-    if isinstance(error, AuthError) and error.status is not None and settings.auth == "none":
-        error.hint = (
-            f"no key was sent: profile {settings.profile} has auth = none; if it needs one:"
-            f" `ocx -P {settings.profile} config unset auth`, then `ocx keys add`"
-        )
+    if isinstance(error, AuthError) and error.status is not None and not settings.sandbox:
+        source = locate_key(ctx, settings).name
+        if settings.auth == "none":
+            error.hint = (
+                f"no key was sent: profile {settings.profile} has auth = none; if it needs one:"
+                f" `ocx -P {settings.profile} config unset auth`, then `ocx keys add`"
+            )
+        elif source.startswith("environment "):
+            variable = source.removeprefix("environment ")
+            error.hint = (
+                f"the key is that of {variable}: set another, or unset it to use a stored one"
+            )
+        elif not source.startswith("key "):
+            error.hint = f"the key came from {source}: is it the right one?"
     elif isinstance(error, NetworkError) and "Connection refused" in error.message:
         same = ""
         if settings.from_flag("base_url"):
@@ -69,7 +78,7 @@ def open_endpoint(
     try:
         yield endpoint(settings, key)
     except OcxError as error:
-        advise(error, settings)
+        advise(ctx, error, settings)
         raise
 
 

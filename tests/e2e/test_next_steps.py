@@ -32,6 +32,20 @@ def test_a_server_that_wants_a_key_that_is_not_sent(keyless: Ocx, chat_server: C
     assert "ocx -P local config unset auth" in said
 
 
+def test_a_key_that_is_refused_and_is_not_a_stored_one(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """`ocx keys check` knows stored keys alone."""
+    chat_server.answer(answers.error(401), path=CHAT)
+    said = hint(online, "chat", "hi", status=4)
+    assert said == "the key is that of OCX_API_KEY: set another, or unset it to use a stored one"
+    file = online.work / "key"
+    file.write_text("sk-live-Te5tKey0000000000000000000009z8y")
+    file.chmod(0o600)
+    said = hint(online, "--key-file", str(file), "chat", "hi", status=4)
+    assert said == "the key came from --key-file: is it the right one?"
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_an_endpoint_without_a_balance(keyless: Ocx, chat_server: ChatServer, status: int) -> None:
     chat_server.answer(answers.error(status), path=BALANCE)

@@ -86,6 +86,7 @@ def test_hostile_prompts_arrive_unchanged(
     assert seen.header("x-team") == headers["X-Team"]
     if language == "curl":
         assert b"data:" in done.stdout if streams else json.loads(done.stdout)
+        assert done.stdout.endswith(b"\n")  # the prompt of a shell begins a line of its own
     else:
         assert done.stdout.decode() == ANSWER + "\n"
 
