@@ -64,7 +64,7 @@ class HistoryRecorder:
         self._ctx = ctx
         self._settings = settings
         # Play must not turn up in, or go on with, what was said to the real endpoint.
-        self._profile = SANDBOX if settings.sandbox else settings.profile
+        self._profile = settings.profile_in_use
         self._history = history
         self.conversation: store.Conversation | None = None
         """What the next call goes on with."""

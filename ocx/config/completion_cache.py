@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ocx.config.paths import Env, cache_dir, if_known
-from ocx.config.schema import SANDBOX
 from ocx.config.values import is_name
 from ocx.files import atomic_write, make_folder
 from ocx.secret import Secret, mask_all
@@ -52,7 +51,7 @@ def read_models(env: Env, settings: Settings) -> list[str]:
 
 
 def _models(settings: Settings) -> str:
-    return f"models/{SANDBOX if settings.sandbox else settings.profile}.txt"
+    return f"models/{settings.profile_in_use}.txt"
 
 
 def _write(env: Env, name: str, lines: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ocx.config.values import expand
 from ocx.errors import ConfigError, UsageError
 
 Env = Mapping[str, str]
@@ -78,11 +79,6 @@ def credentials_file(env: Env) -> Path:
 def default_credentials_file(env: Env) -> Path:
     """The keys of the default configuration."""
     return config_dir(env) / "credentials.toml"
-
-
-def expand(path: str) -> str:
-    """`path` with the home folder for its `~`; unchanged if there is no such user."""
-    return os.path.expanduser(path)  # noqa: PTH111 - Path's own raises RuntimeError there
 
 
 def if_known(place: Callable[[Env], Path], env: Env) -> Path | None:

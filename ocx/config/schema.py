@@ -220,6 +220,11 @@ class Settings:
         env=True,
     )
 
+    @property
+    def profile_in_use(self) -> str:
+        """The profile that a call belongs to: with --sandbox the built-in one."""
+        return SANDBOX if self.sandbox else self.profile
+
     def from_flag(self, name: str) -> bool:
         """Whether a flag of this call gave the setting."""
         return name in self.sources and self.sources[name].is_flag

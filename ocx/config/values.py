@@ -5,6 +5,7 @@ Messages never repeat a text value: it may be a key in the wrong place.
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ocx.config.paths import expand
 from ocx.errors import OcxError, UsageError
 from ocx.secret import word_of_argv
 
@@ -294,6 +294,11 @@ def looks_like_key(text: str) -> bool:
     if "sk-" not in text:
         return False
     return bool(_KEY_WORD.fullmatch(text.strip()) or _KEY_INSIDE.search(text))
+
+
+def expand(path: str) -> str:
+    """`path` with the home folder for its `~`; unchanged if there is no such user."""
+    return os.path.expanduser(path)  # noqa: PTH111 - Path's own raises RuntimeError there
 
 
 @contextmanager

@@ -12,11 +12,11 @@ from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.errors import OcxError
-from ocx.history.call import Point
 from ocx.keys.lookup import PROVIDER_VARIABLE
 
 if TYPE_CHECKING:
     from ocx.api import Client
+    from ocx.history.call import Point
     from ocx.history.store import Account
 
 Dated = tuple[float, Balance]
@@ -78,9 +78,8 @@ def _account(settings: Settings) -> Account:
     """Whose balances are compared. The sandbox's endpoint is another one in each run."""
     from ocx.history.store import Account  # the same
 
-    if settings.sandbox:
-        return Account(SANDBOX, SANDBOX)
-    return Account(settings.profile, settings.base_url.rstrip("/"))
+    url = SANDBOX if settings.sandbox else settings.base_url.rstrip("/")
+    return Account(settings.profile_in_use, url)
 
 
 def _is_passing_server(settings: Settings, env: Env) -> bool:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ocx.api.types import Endpoint
 from ocx.api.urls import is_loopback, origin
-from ocx.config.paths import ELSEWHERE, Env, config_file, env_name, expand, if_known, value_in
+from ocx.config.paths import ELSEWHERE, Env, config_file, env_name, if_known, value_in
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL
 from ocx.config.settings import Settings, check_url
+from ocx.config.values import expand
 from ocx.errors import AuthError, ConfigError, UsageError, out_of_reach
 from ocx.keys.credentials import OWN_KEYS, is_default_key, load_keys, run_key_command
 from ocx.owners import is_out_of_reach

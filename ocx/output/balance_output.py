@@ -62,14 +62,6 @@ class Shown(NamedTuple):
     limits: Thresholds
     lasting: Lasting | None = None
 
-    @property
-    def profile(self) -> str:
-        return profile_of(self.settings)
-
-
-def profile_of(settings: Settings) -> str:
-    return SANDBOX if settings.sandbox else settings.profile
-
 
 def as_text(ctx: Context, form: str, shown: Shown) -> bytes:
     """What is printed in one of the forms."""
@@ -80,7 +72,7 @@ def as_text(ctx: Context, form: str, shown: Shown) -> bytes:
             document = balance_document(reading, shown.answer, sandbox=sandbox, lasting=lasting)
             return json_text(document, to_person=ctx.terminal.stdout_tty)
         case "prometheus":
-            return prometheus(reading, shown.profile, shown.lasting).encode()
+            return prometheus(reading, shown.settings.profile_in_use, shown.lasting).encode()
         case "nagios":
             return f"{nagios(reading, shown.limits, shown.lasting)}\n".encode()
     lines = [balance_text(each) for each in each_of(reading)]
@@ -133,7 +125,7 @@ def write_github(ctx: Context, shown: Shown) -> None:
     env = ctx.terminal.env
     if not append(env, "GITHUB_OUTPUT", github_output(shown.reading, shown.lasting)):
         ctx.note("GITHUB_OUTPUT is not set: no outputs outside of GitHub Actions")
-    summary = github_summary(shown.reading, shown.limits, shown.profile)
+    summary = github_summary(shown.reading, shown.limits, shown.settings.profile_in_use)
     append(env, "GITHUB_STEP_SUMMARY", summary)
 
 
@@ -150,7 +142,7 @@ def annotated(ctx: Context, settings: Settings, form: str) -> Iterator[None]:
         if form == "github" and not ctx.quiet:
             ctx.terminal.exact_message(annotation("error", error.message))
         if form == "github" and not isinstance(error, BelowError):
-            summary = github_summary(None, Thresholds(), profile_of(settings))
+            summary = github_summary(None, Thresholds(), settings.profile_in_use)
             with suppress(OcxError):
                 append(ctx.terminal.env, "GITHUB_STEP_SUMMARY", summary)
         raise
@@ -161,7 +153,7 @@ def write_screen(ctx: Context, shown: Shown) -> None:
     terminal, lasting = ctx.terminal, shown.lasting
     if lasting is None:
         columns = (Column("BALANCE", "accent", right=True), "PROFILE", Column("ENDPOINT", "dim"))
-        where = (shown.profile, shown.settings.base_url)
+        where = (shown.settings.profile_in_use, shown.settings.base_url)
         rows = [(balance_text(each), *where) for each in each_of(shown.reading)]
         write_table(terminal, columns, rows, color=ctx.color)
         return

@@ -15,7 +15,8 @@ from ocx.chat.options import ChatOptions
 from ocx.chat.placeholders import join
 from ocx.chat.recorder import HistoryRecorder, open_recorder
 from ocx.chat.request import Request, refuse_several
-from ocx.config.paths import expand, if_known, state_dir
+from ocx.config.paths import if_known, state_dir
+from ocx.config.values import expand
 from ocx.context import Context
 from ocx.decoding import FLAG, check_encoding, read_file
 from ocx.errors import Interrupted, OcxError, UsageError

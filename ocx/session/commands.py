@@ -17,8 +17,8 @@ from unicodedata import normalize
 from ocx.api.models import model_ids
 from ocx.api.prices import Cost
 from ocx.config.completion_cache import read_models, write_models
-from ocx.config.paths import expand
 from ocx.config.settings import Settings
+from ocx.config.values import expand
 from ocx.context import Context
 from ocx.decoding import FLAG
 from ocx.errors import OcxError, UsageError
