@@ -1,6 +1,6 @@
 """A page as roff in the man(7) macros, which groff and mandoc both read.
 
-`ocx help` reads it as well: a macro or an escape that is new here is new in `ocx/docs/viewer.py`.
+`ocx help` reads it as well: a macro or an escape that is new here is new in `ocx/docs`.
 
 https://man.openbsd.org/man.7, https://man7.org/linux/man-pages/man7/groff_man.7.html
 """

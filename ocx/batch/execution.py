@@ -23,7 +23,7 @@ from ocx.batch.row_formats import TestCases
 from ocx.batch.row_sender import RowSender
 from ocx.batch.setup import Prepared, Setup, is_stream, prepared
 from ocx.batch.summary import Summary, ending, summary_lines
-from ocx.config.completion_cache import read_models
+from ocx.config.paths import read_models
 from ocx.context import Context
 from ocx.errors import BelowError, OcxError
 from ocx.keys.client import advise

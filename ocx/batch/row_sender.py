@@ -32,7 +32,7 @@ from ocx.text import map_texts
 
 if TYPE_CHECKING:
     from ocx.chat.schema import Schema  # jsonschema, only for --schema
-    from ocx.keys.balance import Dated
+    from ocx.keys.client import Dated
 
 _MINUTE = 60.0
 

@@ -33,8 +33,7 @@ from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.decoding import STDIN, check_claims
 from ocx.errors import UsageError
-from ocx.keys.balance import Dated, keep_balance
-from ocx.keys.client import open_endpoint
+from ocx.keys.client import Dated, keep_balance, open_endpoint
 from ocx.output.writers import Sink, is_device_name, open_output_file
 from ocx.process import raise_file_limit
 from ocx.text import did_you_mean

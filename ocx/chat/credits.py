@@ -29,7 +29,7 @@ from ocx.output.balance_formats import balance_text
 if TYPE_CHECKING:
     from ocx.api import Client
     from ocx.context import Context
-    from ocx.keys.balance import Dated
+    from ocx.keys.client import Dated
 
 
 _SECONDS = 5.0  # prices are worth a short question, not a wait
@@ -108,7 +108,7 @@ class Credits:
     def keep(self, ctx: Context, settings: Settings) -> None:
         """Keep what was read in the history. Never raises an OcxError."""
         if self.readings:
-            from ocx.keys.balance import keep_balance  # sqlite3, only if one was read
+            from ocx.keys.client import keep_balance  # sqlite3, only if one was read
 
             keep_balance(ctx, settings, self.readings)
 

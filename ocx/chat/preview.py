@@ -19,8 +19,7 @@ from ocx.config.paths import templates_dir
 from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.errors import AuthError, ConfigError, UsageError
-from ocx.keys.balance import keep_balance, read_balance
-from ocx.keys.client import open_client
+from ocx.keys.client import keep_balance, open_client, read_balance
 from ocx.keys.lookup import endpoint, locate_key
 from ocx.output.writers import write_json
 from ocx.secret import Secret, is_secret_header

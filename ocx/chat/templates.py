@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ocx.chat.placeholders import RESERVED, fill, is_parameter, place_names
-from ocx.config.completion_cache import write_names
+from ocx.config.paths import write_names
 from ocx.config.values import NAME_RULE, composed, is_name
 from ocx.decoding import decode
 from ocx.errors import ConfigError, OcxError, UsageError, os_errors_as

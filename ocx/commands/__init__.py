@@ -12,7 +12,7 @@ from ocx.errors import UsageError
 if TYPE_CHECKING:
     from ocx.api import Client
     from ocx.context import Context
-    from ocx.output.table import Column, Row
+    from ocx.output.columns import Column, Row
 
 Yes = Annotated[bool, Option("--yes -y", "Do not ask.")]
 
@@ -41,7 +41,7 @@ def print_result(
     if ctx.json:
         print_json(ctx, document)
         return
-    from ocx.output.table import write_table  # not for every command
+    from ocx.output.columns import write_table  # not for every command
 
     write_table(ctx.terminal, columns, list(rows), color=ctx.color)
 

@@ -14,8 +14,7 @@ from ocx.context import Context
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.call import DAY, SLACK, forecast
 from ocx.history.filters import parse_age
-from ocx.keys.balance import Dated, balance_in, keep_balance, kept_points
-from ocx.keys.client import open_client
+from ocx.keys.client import Dated, balance_in, keep_balance, kept_points, open_client
 from ocx.output.balance_formats import (
     Lasting,
     Thresholds,

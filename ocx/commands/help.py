@@ -10,7 +10,7 @@ from typing import Annotated
 
 from ocx.cli import Option, Texts, option
 from ocx.context import Context
-from ocx.docs.viewer import environment, exit_codes, guide, page_text, shipped
+from ocx.docs import environment_text, exit_codes, guide, page_text, shipped
 from ocx.errors import UsageError
 from ocx.process import ignoring_interrupts
 
@@ -20,7 +20,7 @@ _PAGES = {
     "config-file": "ocx-config.5",
 }
 """The pages of the manual beside those of the commands."""
-_TABLES = {"exit-codes": exit_codes, "environment": environment}
+_TABLES = {"exit-codes": exit_codes, "environment": environment_text}
 """What says as much as the page in fewer lines."""
 GUIDES = ("zh", "ms")
 """Short guides in other languages."""

@@ -18,7 +18,7 @@ from ocx.keys.credentials import (
     load_keys,
     stored_key,
 )
-from ocx.output.table import Column
+from ocx.output.columns import Column
 
 if TYPE_CHECKING:
     from ocx.config.profiles import ConfigFile

@@ -18,7 +18,7 @@ from ocx.keys.adding import Verdict, ask_endpoint, refuse_keyless, settings_of, 
 from ocx.keys.client import open_client
 from ocx.keys.credentials import StoredKey, key_document, load_keys, now, stored_key
 from ocx.keys.lookup import find_key
-from ocx.output.table import Column
+from ocx.output.columns import Column
 from ocx.secret import Secret
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.models import ModelFacts, model_facts, model_ids
 from ocx.cli import Text, option
 from ocx.commands import print_json, waiting
-from ocx.config.completion_cache import write_models
+from ocx.config.paths import write_models
 from ocx.context import Context
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
-from ocx.output.table import GAP, Column, write_table
+from ocx.output.columns import GAP, Column, write_table
 from ocx.text import did_you_mean, one_line
 from ocx.typography import cells
 

@@ -14,7 +14,7 @@ from ocx.config.setting_path import summary
 from ocx.config.values import check_name, composed
 from ocx.context import Context
 from ocx.errors import UsageError
-from ocx.output.table import Column
+from ocx.output.columns import Column
 
 
 def list_(ctx: Context) -> None:

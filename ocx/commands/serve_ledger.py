@@ -15,9 +15,9 @@ from ocx.commands import Yes, print_json, print_result
 from ocx.config.paths import serve_database
 from ocx.context import Context
 from ocx.errors import CreditsError, OcxError, UsageError
+from ocx.output.columns import Column
 from ocx.output.figures import ago, now
 from ocx.output.history_output import most_decimals
-from ocx.output.table import Column
 from ocx.output.writers import write_json_line
 from ocx.secret import Secret
 from ocx.serve.app import ServeSettings

@@ -14,11 +14,10 @@ from ocx.chat.templates import (
 )
 from ocx.cli import Option
 from ocx.commands import Yes, print_json, print_result
-from ocx.config.completion_cache import write_names
-from ocx.config.paths import templates_dir
+from ocx.config.paths import templates_dir, write_names
 from ocx.context import Context
 from ocx.errors import ConfigError, OcxError
-from ocx.output.table import Column
+from ocx.output.columns import Column
 from ocx.process import edit_text, editor
 from ocx.text import escape_control
 

@@ -1,17 +1,25 @@
-"""Where files live: the XDG folders, on macOS too, and the two files of the config folder.
+"""Where files live: the XDG folders, on macOS too, and the files in them that `ocx` knows.
 
 A user may have no home (containers, cron), or one that cannot be searched (`sudo -E`). Each place
 raises NoHomeError then, and only what needs a file there is to fail.
+
+In the cache folder are the lists that completion scripts read on TAB, without a Python process.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from ocx.config.values import expand
+from ocx.config.values import expand, is_name
 from ocx.errors import ConfigError, UsageError
+from ocx.secret import Secret, mask_all
+
+if TYPE_CHECKING:
+    from ocx.config.settings import Settings
 
 Env = Mapping[str, str]
 
@@ -69,7 +77,7 @@ def credentials_file(env: Env) -> Path:
     if value_in(env, env_name("config")):
         named, usual = os.path.realpath(config_file(env)), config_dir(env) / "config.toml"
         if named != os.path.realpath(usual):
-            from hashlib import sha256  # noqa: PLC0415 - only for such a file
+            from hashlib import sha256  # only for such a file
 
             name = sha256(os.fsencode(named)).hexdigest()
             return config_dir(env) / "credentials" / f"{name}.toml"
@@ -108,7 +116,7 @@ def _home(env: Env) -> Path | None:
     if named.startswith("/"):
         return Path(named)
     try:
-        import pwd  # noqa: PLC0415 - not on Windows; Path.home() would take an empty HOME for /
+        import pwd  # not on Windows; Path.home() would take an empty HOME for /
     except ImportError:
         return Path.home()
     try:
@@ -133,3 +141,58 @@ def serve_database(
     if configured is not None and not sandbox:
         return configured
     return state_dir(env) / (SANDBOX_FILE if sandbox else "serve.sqlite3")
+
+
+# What a shell may be offered on TAB: an id comes from a server and must hold nothing special.
+_COMPLETABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
+
+Names = Literal["profiles", "keys", "templates"]
+
+
+def write_names(env: Env, kind: Names, names: Iterable[str]) -> None:
+    """Rewrite `names/KIND.txt` in the cache folder: one name a line, sorted.
+
+    Names that a shell could take for more than a name are left out.
+    """
+    _write(env, f"names/{kind}.txt", sorted(filter(is_name, names)))
+
+
+def write_models(
+    env: Env, settings: Settings, ids: Iterable[str], secrets: Sequence[Secret]
+) -> None:
+    """Rewrite the ids of the profile's models, in the server's order, one a line.
+
+    Ids that a shell could take for more than a word are left out, and those that hold a key.
+    """
+    words = filter(_COMPLETABLE.fullmatch, ids)
+    _write(env, _models(settings), [word for word in words if mask_all(word, secrets) == word])
+
+
+def read_models(env: Env, settings: Settings) -> list[str]:
+    """The ids that were written last; empty if there are none yet."""
+    cache = if_known(cache_dir, env)
+    try:
+        text = (cache / _models(settings)).read_text(encoding="utf-8") if cache else ""
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [line for line in text.split("\n") if _COMPLETABLE.fullmatch(line)]
+
+
+def _models(settings: Settings) -> str:
+    return f"models/{settings.profile_in_use}.txt"
+
+
+def _write(env: Env, name: str, lines: Sequence[str]) -> None:
+    """A cache that cannot be written costs a completion, not the command."""
+    cache = if_known(cache_dir, env)
+    if cache is None:
+        return
+    import logging  # every command looks for files, few write these
+
+    from ocx.files import atomic_write, make_folder
+
+    try:
+        make_folder((cache / name).parent)
+        atomic_write(cache / name, "".join(f"{line}\n" for line in lines).encode(), 0o600)
+    except OSError as error:
+        logging.getLogger("ocx.models").debug("no completion cache: %s", error)

@@ -10,8 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ocx.config.completion_cache import write_names
-from ocx.config.paths import ELSEWHERE, Env, config_file
+from ocx.config.paths import ELSEWHERE, Env, config_file, write_names
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import SANDBOX, SETTINGS
 from ocx.config.setting_path import SettingPath

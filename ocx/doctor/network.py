@@ -20,7 +20,7 @@ from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.doctor import Check, failed, ok, skipped, warning
 from ocx.errors import AuthError, CreditsError, DeadlineError, NetworkError, OcxError, ServerError
-from ocx.keys.balance import keep_balance, read_balance
+from ocx.keys.client import keep_balance, read_balance
 from ocx.keys.lookup import endpoint
 
 if TYPE_CHECKING:

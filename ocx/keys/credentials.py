@@ -139,7 +139,7 @@ def change_keys(env: Env, change: Callable[[Keys], object]) -> None:
         OcxError: the file cannot be written.
     """
     # Every call reads keys, few write them.
-    from ocx.config.completion_cache import write_names
+    from ocx.config.paths import write_names
     from ocx.config.saving import locked_for_change
     from ocx.files import OpenToOthers, atomic_write
     from ocx.toml import dump

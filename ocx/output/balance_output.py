@@ -36,9 +36,9 @@ from ocx.output.balance_formats import (
     prometheus_unknown,
     rounded,
 )
+from ocx.output.columns import Cell, Column, write_table
 from ocx.output.environment import append, command
 from ocx.output.figures import bars, day_text, now
-from ocx.output.table import Cell, Column, write_table
 from ocx.output.writers import (
     failure_json,
     is_device_name,

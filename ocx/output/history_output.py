@@ -14,8 +14,8 @@ from ocx.context import Context
 from ocx.history.call import DayTotals, Entry, document, text_of
 from ocx.history.filters import Filters
 from ocx.history.store import open_existing
+from ocx.output.columns import GAP, Cell, Column, Row, styled_text, write_table
 from ocx.output.figures import ago, bars, day_text, now
-from ocx.output.table import GAP, Cell, Column, Row, styled_text, write_table
 from ocx.output.writers import write_json
 from ocx.terminal import Terminal
 from ocx.text import counted, one_line

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import compress, zip_longest
 
-from ocx.output.table import GAP, Cell, Column, Row, Style, styled_text, text_of
+from ocx.output.columns import GAP, Cell, Column, Row, Style, styled_text, text_of
 from ocx.terminal import Terminal
 from ocx.text import one_line
 from ocx.typography import cells, shortened

@@ -16,7 +16,7 @@ from unicodedata import normalize
 
 from ocx.api.models import model_ids
 from ocx.api.prices import Cost
-from ocx.config.completion_cache import read_models, write_models
+from ocx.config.paths import read_models, write_models
 from ocx.config.settings import Settings
 from ocx.config.values import expand
 from ocx.context import Context

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.config.completion_cache import write_names
+from ocx.config.paths import write_names
 
 
 def test_sorted_one_a_line(tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from docs.generator.roff import roff
 from docs.generator.tree import check, tree, walk
 from ocx.cli import table as cli
 from ocx.commands.help import SCRIPTS
-from ocx.docs import samples, texts
-from ocx.docs.viewer import page_text
+from ocx.docs import page_text, samples, texts
 from tests.support.program import Ocx
 from tests.support.sizes import some
 

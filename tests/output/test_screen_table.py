@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ocx.output.columns import GAP, Column
 from ocx.output.screen_table import Table
-from ocx.output.table import GAP, Column
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from ocx.typography import cells
 from tests.support.memory import MemoryRaw
