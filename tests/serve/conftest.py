@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.admission import RequestRecord, mint
 from ocx.serve.app import App, ServerConfig, ServeSettings
-from ocx.serve.charge import MICRO, problems
-from ocx.serve.forward import Upstream
+from ocx.serve.charge import MICRO, Price, problems
+from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger import Account, Key, Ledger
+from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.server import serving
 from ocx.serve.store import Store
 from ocx.serve.tape import Tape, TapeFile
@@ -27,6 +30,7 @@ from ocx.serve.tape_player import tape_server
 from tests.support.waiting import DEADLINE, Board
 
 GRANT = 500 * MICRO
+PRICE = Price(Decimal(10), Decimal(100))
 
 
 class Watched(Ledger):
@@ -102,8 +106,17 @@ def request(text: str = "hi", model: str = "gpt-4o", **given: Any) -> dict[str, 
     return {"model": model, "messages": [{"role": "user", "content": text}], **given}
 
 
+Serve = Callable[..., Served]
+ASK = request("one two three", "front")
+
+
+def forwarded(gateway: Served, **given: Any) -> httpx.Response:
+    """What the model `front` answers, which another stands behind."""
+    return gateway.ask("one two three", "front", **given)
+
+
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Served]]:
+def serve() -> Iterator[Serve]:
     """Start servers; at the end each stops, and its ledger must be sound with nothing held."""
     with ExitStack() as stack:
         ledgers: list[Ledger] = []
@@ -132,6 +145,81 @@ def serve() -> Iterator[Callable[..., Served]]:
         yield start
 
 
+@dataclass
+class Told:
+    """An upstream that sends given bytes, and keeps what it was sent."""
+
+    answer: bytes
+    listener: socket.socket = field(
+        default_factory=lambda: socket.create_server(("127.0.0.1", 0)), repr=False
+    )
+    heard: list[bytes] = field(default_factory=list)
+    board: Board = field(default_factory=Board)
+    closed: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(DEADLINE)
+                head, _, body = until(connection, b"\r\n\r\n").partition(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                while len(body) < length:
+                    body += connection.recv(65536)
+                self.heard.append(head + b"\r\n\r\n" + body)
+                connection.sendall(self.answer)
+
+
+Tell = Callable[[bytes], Told]
+
+
+@pytest.fixture
+def told() -> Iterator[Tell]:
+    made = []
+
+    def make(answer: bytes) -> Told:
+        made.append(Told(answer))
+        thread = threading.Thread(target=made[-1].run, daemon=True)
+        thread.start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.listener.shutdown(socket.SHUT_RDWR)
+        one.listener.close()
+
+
+@pytest.fixture
+def front(serve: Serve, told: Tell) -> Serve:
+    """Start gateways whose model `front` is a model of what stands behind.
+
+    That is a server of ours, an upstream that sends these bytes, or a URL.
+    """
+
+    def start(back: Served | Told | bytes | str, model: str | None = "m", **given: Any) -> Served:
+        if isinstance(back, Served):
+            given["key"] = back.key
+        url = (
+            back if isinstance(back, str) else (told(back) if isinstance(back, bytes) else back).url
+        )
+        price = given.pop("price", PRICE)
+        more = {"grant": given.pop("grant")} if "grant" in given else {}
+        allowed = given.pop("allow_fields", frozenset())
+        endpoint = Endpoint(url, proxy="", allow_http="key" not in given, **given)
+        routed = Model("front", "me", price, "forward:up")
+        router = Router([*BUILT_IN, routed], {"front": Forward("up", endpoint, model, allowed)})
+        return serve(router=router, **more)
+
+    return start
+
+
 def check(ledger: Ledger) -> None:
     assert problems(ledger.store.db) == []
     assert ledger.account().held == 0
@@ -140,7 +228,7 @@ def check(ledger: Ledger) -> None:
 
 
 @pytest.fixture
-def served(serve: Callable[..., Served]) -> Served:
+def served(serve: Serve) -> Served:
     return serve()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +14,7 @@ from ocx import __version__
 from ocx.serve.admission import digest, mint
 from ocx.serve.openai_format import dump
 from ocx.serve.routing import BUILT_IN, Router
-from tests.serve.conftest import Served, events, request, until, until_closed
+from tests.serve.conftest import Serve, Served, events, request, until, until_closed
 
 REAL = "sk-live-Te5tKey0000000000000000000000a1b2"
 
@@ -471,7 +470,7 @@ def test_every_reply_has_its_id_and_its_limits(served: Served) -> None:
     assert set(ids) == {reply.headers["x-request-id"] for reply in replies}
 
 
-def test_too_many_requests_are_429_with_a_time(serve: Callable[..., Served]) -> None:
+def test_too_many_requests_are_429_with_a_time(serve: Serve) -> None:
     served = serve(rpm=1, concurrency=5)
     assert served.http.get("/balance").headers["x-ratelimit-remaining-requests"] == "0"
     for reply in (served.ask(), served.http.get("/models")):
@@ -480,7 +479,7 @@ def test_too_many_requests_are_429_with_a_time(serve: Callable[..., Served]) -> 
         assert 0 < int(reply.headers["retry-after-ms"]) <= 60_000
 
 
-def test_refusals_come_in_the_documented_order(serve: Callable[..., Served]) -> None:
+def test_refusals_come_in_the_documented_order(serve: Serve) -> None:
     """401, 400 and 404 use up nothing; 429 comes before 402, which is never sent as 429."""
     served = serve(grant=0, rpm=2, concurrency=5)
     error(served.ask(headers={"authorization": "Bearer x"}), 401)
@@ -493,7 +492,7 @@ def test_refusals_come_in_the_documented_order(serve: Callable[..., Served]) -> 
     error(served.ask(), 429)
 
 
-def test_requests_at_once_are_limited_per_key(serve: Callable[..., Served]) -> None:
+def test_requests_at_once_are_limited_per_key(serve: Serve) -> None:
     served = serve(rpm=1000, concurrency=1)
     with served.raw(request(model="fault/stall:1", stream=True)) as connection:
         until(connection, b"data:")
@@ -503,7 +502,7 @@ def test_requests_at_once_are_limited_per_key(serve: Callable[..., Served]) -> N
     assert served.ask().status_code == 200
 
 
-def test_402_says_what_would_fit(serve: Callable[..., Served]) -> None:
+def test_402_says_what_would_fit(serve: Serve) -> None:
     served = serve(grant=100_000)
     found = error(served.ask("hi", "gpt-4", max_tokens=1000), 402)
     assert found["message"] == (
@@ -541,7 +540,7 @@ def test_it_describes_itself(served: Served) -> None:
     assert models["anyOf"][0]["enum"] == [model.id for model in BUILT_IN]
 
 
-def test_fixed_ids_follow_from_the_request(serve: Callable[..., Served]) -> None:
+def test_fixed_ids_follow_from_the_request(serve: Serve) -> None:
     one, two = serve(fixed=True), serve(fixed=True)
     first, second = one.ask("a"), two.ask("a")
     assert first.content == second.content
@@ -550,7 +549,7 @@ def test_fixed_ids_follow_from_the_request(serve: Callable[..., Served]) -> None
     assert first.json()["created"] == 1_700_000_000
 
 
-def test_a_model_may_be_priced_at_nothing(serve: Callable[..., Served]) -> None:
+def test_a_model_may_be_priced_at_nothing(serve: Serve) -> None:
     from dataclasses import replace
 
     from ocx.serve.charge import Price

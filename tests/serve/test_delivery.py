@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from ocx.serve.app import App, ServerConfig
 from ocx.serve.server import serving
 from ocx.serve.store import Store
-from tests.serve.conftest import Served, Watched, request, until, until_closed
+from tests.serve.conftest import Serve, Served, Watched, request, until, until_closed
 
 
 def test_a_client_that_leaves_pays_what_it_got(served: Served) -> None:
@@ -51,7 +50,7 @@ def test_others_are_served_while_one_streams(served: Served) -> None:
     served.wait_for(2)
 
 
-def test_a_reader_that_stands_still_is_left(serve: Callable[..., Served]) -> None:
+def test_a_reader_that_stands_still_is_left(serve: Serve) -> None:
     served = serve(send_timeout=0.2)
     body = request("x", "lorem:1000000", stream=True, max_tokens=1_000_000)
     with served.raw(body) as connection:
@@ -86,7 +85,7 @@ def test_a_client_that_leaves_within_its_body_is_forgotten(served: Served) -> No
     ],
 )
 def test_a_stop_settles_what_runs(
-    serve: Callable[..., Served],
+    serve: Serve,
     model: str,
     stream: bool,
     marker: bytes,
@@ -154,7 +153,7 @@ def connect(served: Served) -> socket.socket:
 
 
 @pytest.mark.parametrize("begun", [b"", HEAD + b"X-Slow: "])
-def test_a_head_that_drips_is_timed_out(serve: Callable[..., Served], begun: bytes) -> None:
+def test_a_head_that_drips_is_timed_out(serve: Serve, begun: bytes) -> None:
     served = serve(request_timeout=0.2)
     with connect(served) as connection:
         connection.sendall(begun)
@@ -164,7 +163,7 @@ def test_a_head_that_drips_is_timed_out(serve: Callable[..., Served], begun: byt
     assert served.log == []
 
 
-def test_a_body_that_drips_is_timed_out(serve: Callable[..., Served]) -> None:
+def test_a_body_that_drips_is_timed_out(serve: Serve) -> None:
     served = serve(request_timeout=0.2)
     with connect(served) as connection:
         key = served.key.reveal().encode()
@@ -176,7 +175,7 @@ def test_a_body_that_drips_is_timed_out(serve: Callable[..., Served]) -> None:
     assert served.charges() == []
 
 
-def test_a_body_that_nobody_reads_is_timed_out(serve: Callable[..., Served]) -> None:
+def test_a_body_that_nobody_reads_is_timed_out(serve: Serve) -> None:
     served = serve(request_timeout=0.2)
     with connect(served) as connection:
         connection.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n")
@@ -186,7 +185,7 @@ def test_a_body_that_nobody_reads_is_timed_out(serve: Callable[..., Served]) -> 
     assert b" 408 " not in data
 
 
-def test_nobody_who_sends_a_request_in_time_is_timed_out(serve: Callable[..., Served]) -> None:
+def test_nobody_who_sends_a_request_in_time_is_timed_out(serve: Serve) -> None:
     """Neither a long answer nor a connection that is kept counts as a slow request."""
     served = serve(request_timeout=0.2)
     slow = served.ask("a b c", "fault/slow,ttft=0.3,tps=100", stream=True)

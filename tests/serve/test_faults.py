@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ocx.serve import faults
 from ocx.serve.routing import BUILT_IN, Router
-from tests.serve.conftest import Served, request, until, until_closed
+from tests.serve.conftest import Serve, Served, request, until, until_closed
 from tests.support.program import Ocx
 
 pytestmark = pytest.mark.unmeasured
@@ -283,7 +283,7 @@ CHAT = [
 
 
 @pytest.fixture
-def here(ocx: Ocx, serve: Callable[..., Served]) -> Iterator[Ocx]:
+def here(ocx: Ocx, serve: Serve) -> Iterator[Ocx]:
     """The program, pointed at a server of this test by the default profile."""
     served = serve(router=Router(BUILT_IN))
     ocx.profile(base_url=served.url, idle_timeout=2)

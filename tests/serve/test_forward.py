@@ -4,47 +4,41 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from ocx.api.sse import MAX_EVENT
-from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.charge import Price
-from ocx.serve.forward import Forward
 from ocx.serve.openai_format import Usage
-from ocx.serve.routing import BUILT_IN, Model, Router
+from ocx.serve.routing import Model, Router
 from ocx.serve.upstream import error_text, read_usage
-from tests.serve.conftest import Served, events, request, until, until_closed
-from tests.support.waiting import DEADLINE, Board
+from tests.serve.conftest import (
+    ASK,
+    PRICE,
+    Serve,
+    Served,
+    Tell,
+    events,
+    forwarded,
+    until,
+    until_closed,
+)
+from tests.support.waiting import DEADLINE
 
-PRICE = Price(Decimal(10), Decimal(100))
-ASK = request("one two three", "front")
-
-
-def front(serve: Callable[..., Served], url: str, model: str | None, **given: Any) -> Served:
-    """A gateway whose model `front` is `model` at `url`."""
-    price = given.pop("price", PRICE)
-    more = {"grant": given.pop("grant")} if "grant" in given else {}
-    allowed = given.pop("allow_fields", frozenset())
-    endpoint = Endpoint(url, proxy="", allow_http="key" not in given, **given)
-    routed = Model("front", "me", price, "forward:up")
-    router = Router([*BUILT_IN, routed], {"front": Forward("up", endpoint, model, allowed)})
-    return serve(router=router, **more)
+Chain = Callable[[str], tuple[Served, Served]]
 
 
 @pytest.fixture
-def chain(serve: Callable[..., Served]) -> Callable[..., tuple[Served, Served]]:
+def chain(serve: Serve, front: Serve) -> Chain:
     """A gateway and the real server behind it, which answers as `model`."""
 
     def make(model: str) -> tuple[Served, Served]:
         back = serve()
-        return front(serve, back.url, model, key=back.key), back
+        return front(back, model), back
 
     return make
 
@@ -64,7 +58,7 @@ def text_of(found: list[Any]) -> str:
     ],
 )
 def test_a_byte_may_be_a_token_of_an_upstream(
-    serve: Callable[..., Served], given: dict[str, Any]
+    serve: Serve, front: Serve, given: dict[str, Any]
 ) -> None:
     """What is held is enough for any tokenizer; what we count ourselves needs a quarter."""
     body = {**ASK, **given, "max_tokens": 5}
@@ -73,21 +67,17 @@ def test_a_byte_may_be_a_token_of_an_upstream(
     hold = len(compact.encode()) * 10 + 5 * 100
     back = serve()
     for grant, status in ((hold - 1, 402), (hold, 200)):
-        gateway = front(serve, back.url, "gpt-4o", key=back.key, grant=grant)
+        gateway = front(back, "gpt-4o", grant=grant)
         assert gateway.http.post("/chat/completions", json=body).status_code == status
     local = Router([Model("front", "me", PRICE)])
     assert serve(grant=hold // 2, router=local).http.post("/chat/completions", json=body).is_success
 
 
 @pytest.mark.parametrize("usage", [True, False])
-def test_a_stream_passes_through_and_is_charged_by_the_upstream(
-    chain: Callable[..., tuple[Served, Served]], usage: bool
-) -> None:
+def test_a_stream_passes_through_and_is_charged_by_the_upstream(chain: Chain, usage: bool) -> None:
     gateway, back = chain("gpt-4o")
     options = {"include_usage": True} if usage else None
-    reply = gateway.http.post(
-        "/chat/completions", json={**ASK, "stream": True, "stream_options": options}
-    )
+    reply = forwarded(gateway, stream=True, stream_options=options)
     found = events(reply.text)
     assert text_of(found) == "one two three"
     assert found[-1] == "[DONE]"
@@ -98,9 +88,7 @@ def test_a_stream_passes_through_and_is_charged_by_the_upstream(
 
 
 @pytest.mark.parametrize("streams", [True, False])
-def test_cached_tokens_are_charged_by_their_price(
-    serve: Callable[..., Served], told: Callable[[bytes], Told], streams: bool
-) -> None:
+def test_cached_tokens_are_charged_by_their_price(front: Serve, streams: bool) -> None:
     usage = {
         "prompt_tokens": 10,
         "completion_tokens": 2,
@@ -109,30 +97,28 @@ def test_cached_tokens_are_charged_by_their_price(
     choice = {"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}
     last = {"choices": [], "usage": usage}
     answer = whole({"choices": [choice], "usage": usage})
-    up = told(sse(chunk("hi", finish="stop"), last) if streams else answer)
+    up = sse(chunk("hi", finish="stop"), last) if streams else answer
     price = Price(Decimal(10), Decimal(100), Decimal(1))
-    gateway = front(serve, up.url, "m", price=price)
-    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": streams})
+    gateway = front(up, price=price)
+    reply = forwarded(gateway, stream=streams)
     assert reply.status_code == 200
     assert gateway.charges() == [("settled", "finished", 10, 2, 2 * 10 + 8 * 1 + 2 * 100)]
     assert gateway.wait_for(1)[0].cached_tokens == 8
 
 
-def test_a_whole_answer_passes_through(chain: Callable[..., tuple[Served, Served]]) -> None:
+def test_a_whole_answer_passes_through(chain: Chain) -> None:
     gateway, _ = chain("deepseek-reasoner")
-    reply = gateway.http.post("/chat/completions", json=ASK).json()
+    reply = forwarded(gateway).json()
     assert reply["choices"][0]["message"]["content"] == "one two three"
     assert reply["choices"][0]["message"]["reasoning_content"]
     assert gateway.charges()[0][4] == 11 * 10 + reply["usage"]["completion_tokens"] * 100
 
 
-def test_a_chain_of_three_answers(serve: Callable[..., Served]) -> None:
+def test_a_chain_of_three_answers(serve: Serve, front: Serve) -> None:
     back = serve()
-    middle = front(serve, back.url, "gpt-4o", key=back.key)
-    gateway = front(serve, middle.url, "front", key=middle.key)
-    assert text_of(
-        events(gateway.http.post("/chat/completions", json={**ASK, "stream": True}).text)
-    )
+    middle = front(back, "gpt-4o")
+    gateway = front(middle, "front")
+    assert text_of(events(stream(gateway).text))
     assert [served.charges()[0][1] for served in (gateway, middle, back)] == ["finished"] * 3
 
 
@@ -150,10 +136,10 @@ def test_a_chain_of_three_answers(serve: Callable[..., Served]) -> None:
 )
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_refusal_is_mapped_and_free(
-    chain: Callable[..., tuple[Served, Served]], model: str, status: int, code: str, stream: bool
+    chain: Chain, model: str, status: int, code: str, stream: bool
 ) -> None:
     gateway, _ = chain(model)
-    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": stream})
+    reply = forwarded(gateway, stream=stream)
     assert reply.status_code == status
     error = reply.json()["error"]
     assert error["code"] == code
@@ -163,11 +149,9 @@ def test_a_refusal_is_mapped_and_free(
 
 
 @pytest.mark.parametrize("fault", ["cut:2", "error:2", "badjson:2"])
-def test_a_break_after_tokens_is_an_error_event_and_charged(
-    chain: Callable[..., tuple[Served, Served]], fault: str
-) -> None:
+def test_a_break_after_tokens_is_an_error_event_and_charged(chain: Chain, fault: str) -> None:
     gateway, _ = chain(f"fault/{fault}")
-    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": True})
+    reply = stream(gateway)
     found = events(reply.text)
     assert text_of(found) == "one two "
     assert found[-1]["error"]["type"] == "upstream_error"
@@ -176,33 +160,27 @@ def test_a_break_after_tokens_is_an_error_event_and_charged(
 
 
 @pytest.mark.parametrize("fault", ["cut:0", "error:0"])
-def test_a_break_before_tokens_is_a_status_and_free(
-    chain: Callable[..., tuple[Served, Served]], fault: str
-) -> None:
+def test_a_break_before_tokens_is_a_status_and_free(chain: Chain, fault: str) -> None:
     gateway, _ = chain(f"fault/{fault}")
-    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": True})
+    reply = stream(gateway)
     assert reply.status_code == 502
     assert gateway.charges()[0][1:] == ("refused", 11, 0, 0)
 
 
-def test_an_upstream_without_done_has_finished(
-    chain: Callable[..., tuple[Served, Served]],
-) -> None:
+def test_an_upstream_without_done_has_finished(chain: Chain) -> None:
     gateway, _ = chain("fault/nodone")
-    found = events(gateway.http.post("/chat/completions", json={**ASK, "stream": True}).text)
+    found = events(stream(gateway).text)
     assert found[-1] == "[DONE]"
 
 
-def test_an_upstream_without_usage_is_counted(
-    chain: Callable[..., tuple[Served, Served]],
-) -> None:
+def test_an_upstream_without_usage_is_counted(chain: Chain) -> None:
     gateway, _ = chain("fault/nousage")
     options = {"include_usage": True}
     body = {**ASK, "stream": True, "stream_options": options}
     found = events(gateway.http.post("/chat/completions", json=body).text)
     counted = {"prompt_tokens": 11, "completion_tokens": 4, "total_tokens": 15}
     assert found[-2]["usage"] == counted
-    whole = gateway.http.post("/chat/completions", json=ASK)
+    whole = forwarded(gateway)
     assert "usage" not in whole.json()
     assert [charge[3] for charge in gateway.charges()] == [4, 4]
     sources = gateway.ledger.store.db.execute("SELECT source FROM charge").fetchall()
@@ -210,9 +188,7 @@ def test_an_upstream_without_usage_is_counted(
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_leaves_closes_the_upstream(
-    chain: Callable[..., tuple[Served, Served]], stream: bool
-) -> None:
+def test_a_client_that_leaves_closes_the_upstream(chain: Chain, stream: bool) -> None:
     gateway, back = chain("fault/stall:2")
     with gateway.raw({**ASK, "stream": stream}) as connection:
         if stream:
@@ -223,54 +199,6 @@ def test_a_client_that_leaves_closes_the_upstream(
     gateway.wait_for(1)
     cost = 11 * 10 + (2 * 100 if stream else 0)
     assert gateway.charges()[0][1:] == ("client_gone", 11, 2 if stream else 0, cost)
-
-
-@dataclass
-class Told:
-    """An upstream that sends given bytes, and keeps what it was sent."""
-
-    answer: bytes
-    listener: socket.socket = field(
-        default_factory=lambda: socket.create_server(("127.0.0.1", 0)), repr=False
-    )
-    heard: list[bytes] = field(default_factory=list)
-    board: Board = field(default_factory=Board)
-    closed: bool = False
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
-
-    def run(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(DEADLINE)
-                head, _, body = until(connection, b"\r\n\r\n").partition(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                while len(body) < length:
-                    body += connection.recv(65536)
-                self.heard.append(head + b"\r\n\r\n" + body)
-                connection.sendall(self.answer)
-
-
-@pytest.fixture
-def told() -> Iterator[Callable[[bytes], Told]]:
-    made = []
-
-    def make(answer: bytes) -> Told:
-        made.append(Told(answer))
-        thread = threading.Thread(target=made[-1].run, daemon=True)
-        thread.start()
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.listener.shutdown(socket.SHUT_RDWR)
-        one.listener.close()
 
 
 def sse(
@@ -293,34 +221,28 @@ def whole(document: Any, status: int = 200) -> bytes:
 
 
 def stream(gateway: Served, **given: Any) -> Any:
-    return gateway.http.post("/chat/completions", json={**ASK, "stream": True, **given})
+    return forwarded(gateway, stream=True, **given)
 
 
-def test_large_events_and_line_separators_pass_unharmed(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_large_events_and_line_separators_pass_unharmed(front: Serve) -> None:
     texts = ["x" * 200 * 1024, "a\u2028b\u2029c\u0085d\u000be", "end"]
-    up = told(sse(*(chunk(text) for text in texts), chunk(finish="stop")))
-    reply = stream(front(serve, up.url, "m"))
+    up = sse(*(chunk(text) for text in texts), chunk(finish="stop"))
+    reply = stream(front(up))
     assert text_of(events(reply.text)) == "".join(texts)
     assert "\u2028" in reply.text
 
 
-def test_an_event_of_several_lines_stays_one(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_an_event_of_several_lines_stays_one(front: Serve) -> None:
     pretty = json.dumps(chunk("hi"), indent=1).replace("\n", "\ndata: ")
     end = f"data: {pretty}\n\n".encode() + sse(chunk(finish="stop")).partition(b"\r\n\r\n")[2]
-    reply = stream(front(serve, told(sse(end=end)).url, "m"))
+    reply = stream(front(sse(end=end)))
     assert reply.text.startswith('data: {\ndata:  "choices": [\n')
 
 
-def test_nothing_of_the_client_goes_on_but_its_request(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_nothing_of_the_client_goes_on_but_its_request(front: Serve, told: Tell) -> None:
     up = told(sse(chunk("hi"), chunk(finish="stop")))
     key = Secret("sk-upstream-000000000000")
-    gateway = front(serve, up.url, "real", key=key)
+    gateway = front(up.url, "real", key=key)
     headers = {"x-private": "mine", "cookie": "a=b"}
     body = {**ASK, "stream": True, "seed": 7, "stream_options": {"other": 1}}
     gateway.http.post("/chat/completions", json=body, headers=headers)
@@ -337,12 +259,10 @@ def test_nothing_of_the_client_goes_on_but_its_request(
     }
 
 
-def test_an_upstream_without_a_key_gets_none(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_an_upstream_without_a_key_gets_none(front: Serve, told: Tell) -> None:
     up = told(whole({"choices": [{"message": {"content": "x"}}]}))
-    gateway = front(serve, up.url, None)
-    gateway.http.post("/chat/completions", json={**ASK, "max_completion_tokens": 5})
+    gateway = front(up.url, None)
+    forwarded(gateway, max_completion_tokens=5)
     assert b"authorization" not in up.heard[0].lower()
     assert b'"max_tokens"' not in up.heard[0]
     assert b'"model":"front"' in up.heard[0]
@@ -366,13 +286,9 @@ def test_an_upstream_without_a_key_gets_none(
     ],
 )
 def test_a_bad_stream_is_a_502_and_free(
-    serve: Callable[..., Served],
-    told: Callable[[bytes], Told],
-    answer: bytes,
-    status: int,
-    word: str,
+    front: Serve, answer: bytes, status: int, word: str
 ) -> None:
-    gateway = front(serve, told(answer).url, "m")
+    gateway = front(answer)
     reply = stream(gateway)
     assert reply.status_code == status
     assert word in reply.json()["error"]["message"]
@@ -390,20 +306,18 @@ def test_a_bad_stream_is_a_502_and_free(
         ({"error": {"message": "quota", "code": 1}}, "failed: quota"),
     ],
 )
-def test_a_bad_document_is_a_502_and_free(
-    serve: Callable[..., Served], told: Callable[[bytes], Told], document: Any, word: str
-) -> None:
-    gateway = front(serve, told(whole(document)).url, "m")
-    reply = gateway.http.post("/chat/completions", json=ASK)
+def test_a_bad_document_is_a_502_and_free(front: Serve, document: Any, word: str) -> None:
+    gateway = front(whole(document))
+    reply = forwarded(gateway)
     assert reply.status_code == 502
     assert word in reply.json()["error"]["message"]
     assert gateway.charges()[0][4] == 0
 
 
-def test_nobody_listens(serve: Callable[..., Served]) -> None:
+def test_nobody_listens(front: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    gateway = front(serve, f"http://127.0.0.1:{port}/v1", "m")
+    gateway = front(f"http://127.0.0.1:{port}/v1")
     reply = stream(gateway)
     assert reply.status_code == 502
     assert reply.json()["error"]["message"] == (
@@ -412,24 +326,17 @@ def test_nobody_listens(serve: Callable[..., Served]) -> None:
 
 
 @pytest.mark.parametrize(("streamed", "limit"), [(True, "idle_timeout"), (False, "timeout")])
-def test_silence_is_a_504(
-    chain: Callable[..., tuple[Served, Served]],
-    serve: Callable[..., Served],
-    streamed: bool,
-    limit: str,
-) -> None:
+def test_silence_is_a_504(front: Serve, serve: Serve, streamed: bool, limit: str) -> None:
     back = serve()
-    gateway = front(serve, back.url, "fault/slow,ttft=60", key=back.key, **{limit: 0.2})
-    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": streamed})
+    gateway = front(back, "fault/slow,ttft=60", **{limit: 0.2})
+    reply = forwarded(gateway, stream=streamed)
     assert reply.status_code == 504
     assert reply.json()["error"]["code"] == "upstream_timeout"
 
 
-def test_a_break_after_the_finish_is_no_error(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
-    up = told(sse(chunk("hi"), chunk(finish="stop"), end=b"data: {oops\n\n"))
-    gateway = front(serve, up.url, "m")
+def test_a_break_after_the_finish_is_no_error(front: Serve) -> None:
+    up = sse(chunk("hi"), chunk(finish="stop"), end=b"data: {oops\n\n")
+    gateway = front(up)
     assert events(stream(gateway).text)[-1] == "[DONE]"
     assert gateway.charges()[0][1] == "finished"
 
@@ -441,17 +348,12 @@ def test_a_break_after_the_finish_is_no_error(
     [("half", ("settled", "cut", 11, 1, 11 * 10 + 100)), (None, ("released", "refused", 11, 0, 0))],
 )
 def test_a_failure_by_finish_reason_goes_on_as_it_came_and_is_no_end(
-    serve: Callable[..., Served],
-    told: Callable[[bytes], Told],
-    reason: str,
-    done: bytes,
-    text: str | None,
-    charge: tuple[Any, ...],
+    front: Serve, reason: str, done: bytes, text: str | None, charge: tuple[Any, ...]
 ) -> None:
     """Charged are the prompt and the tokens that came, whatever usage the upstream reports."""
     usage = {"usage": {"prompt_tokens": 999, "completion_tokens": 999}}
     sent = sse(*([chunk(text)] if text else []), chunk(finish=reason, **usage), end=done)
-    gateway = front(serve, told(sent).url, "m")
+    gateway = front(sent)
     reply = stream(gateway, stream_options={"include_usage": True})
     assert reply.content == sent.partition(b"\r\n\r\n")[2]
     assert gateway.charges() == [charge]
@@ -459,64 +361,54 @@ def test_a_failure_by_finish_reason_goes_on_as_it_came_and_is_no_end(
 
 @pytest.mark.parametrize("reason", ["error", "canceled", None])
 def test_a_whole_answer_that_failed_goes_on_as_it_came_and_is_no_end(
-    serve: Callable[..., Served], told: Callable[[bytes], Told], reason: str | None
+    front: Serve, reason: str | None
 ) -> None:
     usage = {"prompt_tokens": 999, "completion_tokens": 999}
     choice = {"index": 0, "message": {"content": "half"}, "finish_reason": reason}
     document = {"choices": [choice], "usage": usage}
-    gateway = front(serve, told(whole(document)).url, "m")
-    assert gateway.http.post("/chat/completions", json=ASK).json() == document
+    gateway = front(whole(document))
+    assert forwarded(gateway).json() == document
     assert gateway.charges() == [("settled", "cut", 11, 1, 11 * 10 + 100)]
 
 
-def test_a_message_in_a_stream_is_charged_once(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_a_message_in_a_stream_is_charged_once(front: Serve) -> None:
     """After deltas it says nothing new; without them it is the answer."""
     whole_message = {"choices": [{"index": 0, "message": {"content": "halfhalf"}}]}
     end = chunk(finish="stop")
     for sent in (sse(chunk("halfhalf"), whole_message, end), sse(whole_message, end)):
-        gateway = front(serve, told(sent).url, "m")
+        gateway = front(sent)
         stream(gateway)
         assert gateway.charges() == [("settled", "finished", 11, 2, 11 * 10 + 2 * 100)]
 
 
-def test_a_filter_and_a_reason_that_is_not_known_are_ends(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_a_filter_and_a_reason_that_is_not_known_are_ends(front: Serve) -> None:
     for reason in ("SAFETY", "load_shed"):
         usage = {"usage": {"prompt_tokens": 5, "completion_tokens": 2}}
-        gateway = front(serve, told(sse(chunk("half"), chunk(finish=reason, **usage))).url, "m")
+        gateway = front(sse(chunk("half"), chunk(finish=reason, **usage)))
         stream(gateway)
         assert gateway.charges() == [("settled", "finished", 5, 2, 250)]
 
 
 @pytest.mark.parametrize("end", [b'data: "[DONE]"\n\n', b"data: [done]\n\n", b"data: data: [DONE]"])
-def test_an_end_that_is_spelt_otherwise(
-    serve: Callable[..., Served], told: Callable[[bytes], Told], end: bytes
-) -> None:
-    up = told(sse(chunk("hi"), chunk(finish="stop"), end=end))
-    assert events(stream(front(serve, up.url, "m")).text)[-1] == "[DONE]"
+def test_an_end_that_is_spelt_otherwise(front: Serve, end: bytes) -> None:
+    up = sse(chunk("hi"), chunk(finish="stop"), end=end)
+    assert events(stream(front(up)).text)[-1] == "[DONE]"
 
 
-def test_tool_calls_and_reasoning_count(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_tool_calls_and_reasoning_count(front: Serve) -> None:
     calls = [{"index": 0, "function": {"name": "f", "arguments": "1234567"}}, "odd"]
     delta = {"tool_calls": calls, "reasoning": "12345678"}
     first = {"choices": [{"delta": delta}, "odd"], "usage": {"prompt_tokens": True}}
-    up = told(sse(first, chunk(finish="tool_calls")))
-    gateway = front(serve, up.url, "m")
+    up = sse(first, chunk(finish="tool_calls"))
+    gateway = front(up)
     stream(gateway)
     assert gateway.charges()[0][3] == 4
 
 
-def test_a_fault_never_reaches_the_upstream(
-    chain: Callable[..., tuple[Served, Served]],
-) -> None:
+def test_a_fault_never_reaches_the_upstream(chain: Chain) -> None:
     gateway, back = chain("gpt-4o")
     headers = {"x-ocx-fault": "length"}
-    reply = gateway.http.post("/chat/completions", json=ASK, headers=headers).json()
+    reply = forwarded(gateway, headers=headers).json()
     assert reply["choices"][0]["finish_reason"] == "length"
     assert back.charges() == []
 
@@ -560,12 +452,10 @@ def test_error_text_is_short_and_printable(body: bytes, text: str) -> None:
     assert error_text(body.decode("utf-8", "replace")) == text
 
 
-def test_a_reader_gone_is_noticed_before_the_first_byte(
-    serve: Callable[..., Served],
-) -> None:
+def test_a_reader_gone_is_noticed_before_the_first_byte(front: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE)
-        gateway = front(serve, f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "m")
+        gateway = front(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
         with gateway.raw({**ASK, "stream": True}):
             connection, _ = listener.accept()
             connection.settimeout(DEADLINE)

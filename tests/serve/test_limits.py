@@ -22,14 +22,19 @@ from ocx.serve.request import MOST_PARTS, read
 from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
 from ocx.serve.server import UvicornServer, in_thread, listen
 from ocx.serve.tool_calls import plan
-from tests.serve import test_forward
-from tests.serve.conftest import Served, request, until, until_closed
-from tests.serve.test_forward import ASK, Told, front
+from tests.serve.conftest import (
+    ASK,
+    Serve,
+    Served,
+    forwarded,
+    request,
+    until,
+    until_closed,
+)
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
 from tests.support.waiting import DEADLINE
 
-told = test_forward.told
 POINT = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 
 
@@ -58,7 +63,7 @@ def ask(connection: socket.socket, key: str) -> None:
 
 @pytest.fixture
 def server(
-    serve: Callable[..., Served],
+    serve: Serve,
 ) -> Iterator[tuple[UvicornServer, int, Served]]:
     """A server that a test can look into, and its port."""
     served = serve()
@@ -145,7 +150,7 @@ CRUMB = b"1\r\n \r\n"
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["no key", "a key"])
-def test_a_body_of_crumbs_is_given_up(serve: Callable[..., Served], known: bool) -> None:
+def test_a_body_of_crumbs_is_given_up(serve: Serve, known: bool) -> None:
     """A megabyte of chunks of one byte would keep the server busy for five seconds."""
     served = serve()
     key = served.key.reveal() if known else "nobody"
@@ -161,7 +166,7 @@ def test_a_body_of_crumbs_is_given_up(serve: Callable[..., Served], known: bool)
     assert served.ask().is_success
 
 
-def test_a_body_that_goes_on_after_its_answer_is_given_up(serve: Callable[..., Served]) -> None:
+def test_a_body_that_goes_on_after_its_answer_is_given_up(serve: Serve) -> None:
     served = serve()
     head = b"POST /api/v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port_of(served)), DEADLINE) as endless:
@@ -178,7 +183,7 @@ def ends_after(connection: socket.socket, piece: bytes, most: int) -> None:
             pass
 
 
-def test_a_body_of_a_few_hundred_pieces_is_read(serve: Callable[..., Served]) -> None:
+def test_a_body_of_a_few_hundred_pieces_is_read(serve: Serve) -> None:
     served = serve()
     data = json.dumps(request("a" * 800)).encode()
     pieces = (data[at : at + 1] for at in range(len(data)))
@@ -213,7 +218,7 @@ def test_no_descriptor_is_left(
         new.close()
 
 
-def test_a_head_that_drips_is_cut_off_before_a_body_would_be(serve: Callable[..., Served]) -> None:
+def test_a_head_that_drips_is_cut_off_before_a_body_would_be(serve: Serve) -> None:
     served = serve(request_timeout=0.2)
     port = int(served.url.split(":")[2].split("/")[0])
     with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
@@ -312,7 +317,7 @@ def test_parts_of_a_schema_that_are_no_names(schema: Any) -> None:
     ],
 )
 def test_no_answer_is_made_without_credits(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, grant: int, given: dict[str, Any]
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, grant: int, given: dict[str, Any]
 ) -> None:
     """A grant of one micro-credit holds not even a prompt."""
     served = serve(grant=grant)
@@ -326,9 +331,7 @@ def test_no_answer_is_made_without_credits(
     assert reply.status_code == 402
 
 
-def test_no_answer_is_made_beyond_the_rate(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_answer_is_made_beyond_the_rate(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
 
     served = serve(rpm=1, concurrency=1)
     assert served.ask().status_code == 200
@@ -357,32 +360,27 @@ ANSWER = (
         "x_new",
     ],
 )
-def test_a_field_of_unknown_cost_goes_to_no_upstream(
-    serve: Callable[..., Served], told: Callable[[bytes], Told], name: str
-) -> None:
-    gateway = front(serve, told(ANSWER).url, "m")
-    reply = gateway.http.post("/chat/completions", json={**ASK, name: 5})
+def test_a_field_of_unknown_cost_goes_to_no_upstream(front: Serve, name: str) -> None:
+    gateway = front(ANSWER)
+    reply = forwarded(gateway, **{name: 5})
     assert reply.status_code == 400
     error = reply.json()["error"]
     assert error["param"] == name
     assert "allow_fields of [upstreams.up]" in error["message"]
-    assert gateway.http.post("/chat/completions", json={**ASK, name: None}).status_code == 200
+    assert forwarded(gateway, **{name: None}).status_code == 200
     assert [charge[1] for charge in gateway.charges()] == ["finished"]
 
 
-def test_a_part_of_unknown_cost_needs_leave(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_a_part_of_unknown_cost_needs_leave(front: Serve) -> None:
     picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     body = {
         **ASK,
         "messages": [{"role": "user", "content": [{"type": "text", "text": "what?"}, picture]}],
     }
-    upstream = told(ANSWER)
-    closed = front(serve, upstream.url, "m")
+    closed = front(ANSWER)
     reply = closed.http.post("/chat/completions", json=body)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages[0].content[1]")
-    opened = front(serve, upstream.url, "m", allow_fields=frozenset({"image_url"}))
+    opened = front(ANSWER, allow_fields=frozenset({"image_url"}))
     assert opened.http.post("/chat/completions", json=body).status_code == 200
 
 
@@ -397,20 +395,17 @@ def test_a_part_of_unknown_cost_needs_leave(
         5,
     ],
 )
-def test_a_tool_that_the_upstream_runs_needs_leave(
-    serve: Callable[..., Served], told: Callable[[bytes], Told], tool: Any
-) -> None:
+def test_a_tool_that_the_upstream_runs_needs_leave(front: Serve, tool: Any) -> None:
     """What it finds is read as prompt, and often paid by the call: nothing here holds that."""
-    upstream = told(ANSWER)
-    closed = front(serve, upstream.url, "m")
-    reply = closed.http.post("/chat/completions", json={**ASK, "tools": [TOOL, tool]})
+    closed = front(ANSWER)
+    reply = forwarded(closed, tools=[TOOL, tool])
     assert reply.status_code == 400
     assert reply.json()["error"]["param"].startswith("tools[1]")
     for mine in (TOOL, {"function": TOOL["function"]}, {"type": "custom", "custom": {"name": "c"}}):
-        assert closed.http.post("/chat/completions", json={**ASK, "tools": [mine]}).is_success
+        assert forwarded(closed, tools=[mine]).is_success
     if isinstance(tool, dict) and "type" in tool:
-        opened = front(serve, upstream.url, "m", allow_fields=frozenset({tool["type"]}))
-        assert opened.http.post("/chat/completions", json={**ASK, "tools": [tool]}).is_success
+        opened = front(ANSWER, allow_fields=frozenset({tool["type"]}))
+        assert forwarded(opened, tools=[tool]).is_success
 
 
 @pytest.mark.parametrize(
@@ -422,21 +417,19 @@ def test_a_tool_that_the_upstream_runs_needs_leave(
         ({}, 4096),
     ],
 )
-def test_the_greater_limit_is_held(
-    serve: Callable[..., Served], given: dict[str, Any], tokens: int
-) -> None:
-    gateway = front(serve, "http://127.0.0.1:1/v1", "m", grant=100)
-    reply = gateway.http.post("/chat/completions", json={**ASK, **given})
+def test_the_greater_limit_is_held(front: Serve, given: dict[str, Any], tokens: int) -> None:
+    gateway = front("http://127.0.0.1:1/v1", grant=100)
+    reply = forwarded(gateway, **given)
     assert reply.status_code == 402
     holds = float(reply.json()["error"]["message"].split("up to ")[1].split()[0])
     assert tokens * 100 / 1e6 <= holds < (tokens * 100 + 10_000) / 1e6
 
 
-def test_an_upstream_that_drips_is_cut_off_in_the_end(serve: Callable[..., Served]) -> None:
+def test_an_upstream_that_drips_is_cut_off_in_the_end(front: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        gateway = front(serve, url, "m", timeout=0.3, idle_timeout=30.0)
+        gateway = front(url, timeout=0.3, idle_timeout=30.0)
         with gateway.raw({**ASK, "stream": True}) as client:
             connection, _ = listener.accept()
             with connection:
@@ -464,7 +457,7 @@ def connection_closed(connection: socket.socket) -> bool:
         return True
 
 
-def test_large_bodies_of_one_key_are_read_a_few_at_a_time(serve: Callable[..., Served]) -> None:
+def test_large_bodies_of_one_key_are_read_a_few_at_a_time(serve: Serve) -> None:
     """Who has a key, and no credits, may have many connections; others are not kept waiting."""
     served = serve()
     body = json.dumps(request("a" * SMALL_BODY)).encode()
@@ -534,7 +527,7 @@ def test_of_tool_calls_only_what_is_sent_is_made(monkeypatch: pytest.MonkeyPatch
 
 
 def test_log_probabilities_of_a_long_answer_are_streamed(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ocx.serve.delivery.MOST_LISTED", 10)
     served = serve()
@@ -547,7 +540,7 @@ def test_log_probabilities_of_a_long_answer_are_streamed(
     assert served.ask("hi", "lorem:11").is_success
 
 
-def test_a_long_answer_in_single_bytes_keeps_nobody_waiting(serve: Callable[..., Served]) -> None:
+def test_a_long_answer_in_single_bytes_keeps_nobody_waiting(serve: Serve) -> None:
     served = serve()
     long = request("a" * 300_000, "fault/split", stream=True)
     with served.raw(long) as connection:
@@ -588,11 +581,11 @@ COSTLY: dict[str, Any] = {
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_fifty_clients_race_for_ten_answers(
-    serve: Callable[..., Served], chat_server: ChatServer, streamed: bool
+    front: Serve, chat_server: ChatServer, streamed: bool
 ) -> None:
     """Each field that may cost is there; the upstream takes all that was held."""
     body = {**ASK, **COSTLY, "stream": streamed}
-    poor = front(serve, chat_server.base_url, "m", grant=1)
+    poor = front(chat_server.base_url, grant=1)
     refused = poor.http.post("/chat/completions", json=body)
     assert refused.status_code == 402
     hold = round(float(refused.json()["error"]["message"].split("up to ")[1].split()[0]) * 1e6)
@@ -603,7 +596,7 @@ def test_fifty_clients_race_for_ten_answers(
     chat_server.answer(
         *[events + answers.LAST_PIECE if streamed else answers.answer(document)] * 50, path=CHAT
     )
-    gateway = front(serve, chat_server.base_url, "m", grant=10 * hold)
+    gateway = front(chat_server.base_url, grant=10 * hold)
 
     def ask(_: int) -> int:
         return gateway.http.post("/chat/completions", json=body).status_code

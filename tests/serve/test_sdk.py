@@ -10,14 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ocx.serve.routing import BUILT_IN
-from tests.serve.conftest import Served
+from tests.serve.conftest import Serve, Served
 from tests.support.program import Ocx
 
 MESSAGES: Any = [{"role": "user", "content": "one two three"}]
@@ -251,7 +250,7 @@ def node_tour(node_modules: Path) -> Path:
     return tour
 
 
-def test_the_npm_package(node_tour: Path, serve: Callable[..., Served]) -> None:
+def test_the_npm_package(node_tour: Path, serve: Serve) -> None:
     served = serve()
     env = {
         "PATH": os.environ["PATH"],

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from ocx.serve import store
 from ocx.serve.charge import problems
 from ocx.serve.ledger import Key, Ledger
 from ocx.serve.store import Store, WalSync, remove
-from tests.serve.conftest import Served, request, until
+from tests.serve.conftest import Serve, request, until
 from tests.support.waiting import DEADLINE
 
 DIES = """
@@ -292,7 +291,7 @@ def test_what_nobody_waited_for_is_synced_at_the_end(tmp_path: Path, disk: Disk)
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_last_bytes_wait_for_the_disk(
-    serve: Callable[..., Served], tmp_path: Path, disk: Disk, stream: bool
+    serve: Serve, tmp_path: Path, disk: Disk, stream: bool
 ) -> None:
     served = serve(store=Store.open(tmp_path / "serve.sqlite3"))
     with served.raw(request("a b", stream=stream)) as connection:

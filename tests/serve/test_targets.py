@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.tape import TapeFile, key_of, load_tape, request_of
 from ocx.serve.tape_player import TapePlayer, canonical, to_chunks, to_completion
 from ocx.toml import TomlFile, dotted
-from tests.serve.conftest import Served, events, recorded, request
+from tests.serve.conftest import Serve, Served, events, recorded, request
 
 SCRIPT = """
 [[rule]]
@@ -56,13 +56,13 @@ answer = ""
 """
 
 
-def routed(serve: Callable[..., Served], target: Any, **given: Any) -> Served:
+def routed(serve: Serve, target: Any, **given: Any) -> Served:
     model = Model("scripted", "me", BUILT_IN[0].price, "x")
     return serve(router=Router([*BUILT_IN, model], {"scripted": target}), **given)
 
 
 @pytest.fixture
-def scripted(serve: Callable[..., Served], tmp_path: Path) -> Served:
+def scripted(serve: Serve, tmp_path: Path) -> Served:
     path = tmp_path / "answers.toml"
     path.write_text(SCRIPT)
     return routed(serve, routing.load(path))
@@ -134,7 +134,7 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
         TapePlayer(tmp_path / "none")
 
 
-def test_a_recording_replays_both_ways(serve: Callable[..., Served], tmp_path: Path) -> None:
+def test_a_recording_replays_both_ways(serve: Serve, tmp_path: Path) -> None:
     """Recorded as a stream or whole, asked for as a stream or whole."""
     back = routed(serve, Echo(reasons=True))
     streamed, document = recorded(
@@ -175,7 +175,7 @@ def document_of(text: str) -> dict[str, Any]:
 
 
 def test_equal_requests_replay_in_order_and_from_the_start_again(
-    serve: Callable[..., Served], tmp_path: Path
+    serve: Serve, tmp_path: Path
 ) -> None:
     wanted = request("q", "scripted")
     lines = [line(wanted, document_of(text)) for text in ("first", "second")]
@@ -185,7 +185,7 @@ def test_equal_requests_replay_in_order_and_from_the_start_again(
     assert said == ["first", "second", "first"]
 
 
-def test_a_refusal_that_was_recorded_is_free(serve: Callable[..., Served], tmp_path: Path) -> None:
+def test_a_refusal_that_was_recorded_is_free(serve: Serve, tmp_path: Path) -> None:
     refusal = {"error": {"message": "slow down", "type": "rate_limit"}}
     text = line(request("q", "scripted"), refusal, 429, **{"retry-after": "7"})
     (tmp_path / "tape").write_text(text)
@@ -197,7 +197,7 @@ def test_a_refusal_that_was_recorded_is_free(serve: Callable[..., Served], tmp_p
     assert served.charges() == []
 
 
-def test_other_paths_of_a_tape_are_not_played(serve: Callable[..., Served], tmp_path: Path) -> None:
+def test_other_paths_of_a_tape_are_not_played(serve: Serve, tmp_path: Path) -> None:
     other = json.loads(line(request("q", "scripted"), {"object": "list"}))
     other["request"] = {"method": "GET", "path": "/models", "query": "", "body": None}
     lines = [json.dumps(other) + "\n", line(request("q", "scripted"), document_of("yes"))]
@@ -206,9 +206,7 @@ def test_other_paths_of_a_tape_are_not_played(serve: Callable[..., Served], tmp_
     assert choice(served, "q")["message"]["content"] == "yes"
 
 
-def test_a_miss_names_the_nearest_and_the_difference(
-    serve: Callable[..., Served], tmp_path: Path
-) -> None:
+def test_a_miss_names_the_nearest_and_the_difference(serve: Serve, tmp_path: Path) -> None:
     far = line(request("far", "scripted", temperature=1, top_p=0.5), document_of("a"))
     near = line(request("near", "scripted", temperature=1), document_of("b"))
     (tmp_path / "tape").write_text(far + near)
@@ -377,7 +375,7 @@ def test_the_catalogue_can_be_left_out(folder: Path) -> None:
     assert list(settings.load(folder / "serve.toml", {}).router.models) == ["only"]
 
 
-def test_routes_of_settings_answer(serve: Callable[..., Served], folder: Path) -> None:
+def test_routes_of_settings_answer(serve: Serve, folder: Path) -> None:
     found = settings.load(folder / "serve.toml", ENV)
     served = serve(router=found.router)
     assert served.ask("ping", "talk").json()["choices"][0]["message"]["content"] == "pong"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from ocx.serve.request import read
 from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.tape_player import TapePlayer, to_completion
 from ocx.serve.tool_calls import plan, quoted
-from tests.serve.conftest import Served, events, recorded, request
+from tests.serve.conftest import Serve, Served, events, recorded, request
 from tests.serve.test_schema_example import SCHEMAS, obj
 
 WEATHER = {
@@ -233,7 +232,7 @@ def test_faults_break_calls_off(served: Served) -> None:
     assert [len(found), found[-1]["error"]["code"]] == [3, "internal"]
 
 
-def routed(serve: Callable[..., Served], target: Any) -> Served:
+def routed(serve: Serve, target: Any) -> Served:
     model = Model("scripted", "me", BUILT_IN[0].price, "x")
     return serve(router=Router([*BUILT_IN, model], {"scripted": target}))
 
@@ -250,7 +249,7 @@ calls = [{name = "add", arguments = {a = 1, b = 2}}, {name = "noop"}]
 """
 
 
-def test_a_script_calls(serve: Callable[..., Served], tmp_path: Path) -> None:
+def test_a_script_calls(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "answers.toml").write_text(CALLING)
     served = routed(serve, routing.load(tmp_path / "answers.toml"))
     choice = served.ask("the sum", "scripted").json()["choices"][0]
@@ -285,7 +284,7 @@ def test_a_wrong_call_is_named(tmp_path: Path, rule: str, complaint: str) -> Non
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_tape_calls(serve: Callable[..., Served], tmp_path: Path, stream: bool) -> None:
+def test_a_tape_calls(serve: Serve, tmp_path: Path, stream: bool) -> None:
     asked = {"tools": TOOLS, "stream": stream}
     back = routed(serve, Echo())
     (first,) = recorded(tmp_path / "tape", back, request("add(1, 2)", "scripted", **asked))

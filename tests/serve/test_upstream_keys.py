@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from ocx.secret import Secret
 from ocx.serve.upstream import Reader, refusal
-from tests.serve import test_forward
-from tests.serve.conftest import Served
-from tests.serve.test_forward import ASK, Told, front, text_of
+from tests.serve.conftest import Serve, Tell, events, forwarded
+from tests.serve.test_forward import text_of
 
-told = test_forward.told
 KEYS = ["gsk_Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8", "AIzaSyD0123456789abcdefghi", "0123456789abcdef0123456789"]
 
 
@@ -44,56 +42,42 @@ def message(text: str) -> bytes:
     "status", ["400 Bad", "401 No", "404 No", "429 Slow", "500 Oh", "503 Busy", "200 OK"]
 )
 def test_an_error_that_repeats_the_key(
-    serve: Callable[..., Served],
-    told: Callable[[bytes], Told],
-    key: str,
-    streamed: bool,
-    status: str,
+    front: Serve, told: Tell, key: str, streamed: bool, status: str
 ) -> None:
     error = json.dumps({"error": {"message": f"bad key {key}"}}).encode()
     up = told(answer(status, "application/json", error))
-    gateway = front(serve, up.url, "m", key=Secret(key))
-    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": streamed})
+    gateway = front(up.url, key=Secret(key))
+    reply = forwarded(gateway, stream=streamed)
     assert key not in reply.text
     assert key.encode() in up.heard[0]
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_an_answer_that_repeats_the_key(
-    serve: Callable[..., Served], told: Callable[[bytes], Told], key: str
-) -> None:
+def test_an_answer_that_repeats_the_key(front: Serve, key: str) -> None:
     spelled = "".join(f"\\u{ord(char):04x}" for char in key)
     body = message("KEY").replace(b"KEY", spelled.encode())
-    gateway = front(
-        serve, told(answer("200 OK", "application/json", body)).url, "m", key=Secret(key)
-    )
-    assert key not in gateway.http.post("/chat/completions", json=ASK).text
+    gateway = front(answer("200 OK", "application/json", body), key=Secret(key))
+    assert key not in forwarded(gateway).text
 
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
-def test_a_stream_that_repeats_the_key_in_pieces(
-    serve: Callable[..., Served], told: Callable[[bytes], Told], key: str, size: int
-) -> None:
+def test_a_stream_that_repeats_the_key_in_pieces(front: Serve, key: str, size: int) -> None:
     said = f"your key is {key}, is it not? {key[:5]}"
     pieces = [said[at : at + size] for at in range(0, len(said), size)]
-    events = [delta(content=piece) for piece in pieces] + [delta("stop")]
-    up = told(answer("200 OK", "text/event-stream", stream_of(*events) + b"data: [DONE]\n\n"))
-    gateway = front(serve, up.url, "m", key=Secret(key))
-    reply = gateway.http.post("/chat/completions", json={**ASK, "stream": True})
-    text = text_of(test_forward.events(reply.text))
+    sent = [delta(content=piece) for piece in pieces] + [delta("stop")]
+    up = answer("200 OK", "text/event-stream", stream_of(*sent) + b"data: [DONE]\n\n")
+    gateway = front(up, key=Secret(key))
+    reply = forwarded(gateway, stream=True)
+    text = text_of(events(reply.text))
     assert text == f"your key is {Secret(key).masked()}, is it not? {key[:5]}"
     assert 0 < gateway.charges()[0][3] <= -(-len(said) // 4)
 
 
-def test_an_error_event_that_repeats_the_key(
-    serve: Callable[..., Served], told: Callable[[bytes], Told]
-) -> None:
+def test_an_error_event_that_repeats_the_key(front: Serve) -> None:
     events = stream_of(delta(content="hm"), {"error": {"message": f"expired: {KEYS[0]}"}})
-    gateway = front(
-        serve, told(answer("200 OK", "text/event-stream", events)).url, "m", key=Secret(KEYS[0])
-    )
-    text = gateway.http.post("/chat/completions", json={**ASK, "stream": True}).text
+    gateway = front(answer("200 OK", "text/event-stream", events), key=Secret(KEYS[0]))
+    text = forwarded(gateway, stream=True).text
     assert "expired" in text
     assert KEYS[0] not in text
 

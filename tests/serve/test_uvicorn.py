@@ -6,7 +6,6 @@ server that does not stop fails somewhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -15,12 +14,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ocx.serve.app import App
 from ocx.serve.server import UvicornServer
-from tests.serve.conftest import Served, request, until
+from tests.serve.conftest import Serve, request, until
 
 
 @pytest.mark.parametrize("name", ["app_state", "transport", "loop", "conn", "cycle"])
 def test_a_running_connection_knows_its(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, name: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     servers: list[UvicornServer] = []
     begin = UvicornServer.__init__
@@ -52,7 +51,7 @@ def test_a_running_connection_knows_its(
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/balance"])
 def test_head_and_body_are_sent_in_one_write(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, path: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """uvicorn writes them one after the other; each write is a system call and a packet."""
     written: list[bytes] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -23,7 +22,7 @@ from ocx.serve.charge import Price, count_prompt, count_tokens
 from ocx.serve.ledger import Key
 from ocx.serve.openai_format import ApiError, dump
 from ocx.serve.routing import BUILT_IN, Model, Router
-from tests.serve.conftest import Served, events, request
+from tests.serve.conftest import Serve, Served, events, request
 from tests.support.program import Ocx
 
 ONE = Key(1, 1, "one", "")
@@ -270,7 +269,7 @@ def spoken(served: Served, text: str, model: str, **given: Any) -> list[str]:
 
 
 @pytest.fixture
-def paced(serve: Callable[..., Served], tmp_path: Path) -> Served:
+def paced(serve: Serve, tmp_path: Path) -> Served:
     path = tmp_path / "answers.toml"
     path.write_text('[[rule]]\nanswer = "槟城的天气 sangat panas。"\ntps = 10000\n', "utf-8")
     model = Model("scripted", "me", BUILT_IN[0].price, "x")
