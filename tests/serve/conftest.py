@@ -26,9 +26,10 @@ from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.server import serving
 from ocx.serve.store import Store
 from ocx.serve.tape import Tape, TapeFile
-from ocx.serve.tape_player import tape_server
+from ocx.serve.tape_player import tape_server, to_completion
 from tests.support.waiting import DEADLINE, Board
 
+REQUEST_LINE = "POST /api/v1/chat/completions HTTP/1.1"
 GRANT = 500 * MICRO
 PRICE = Price(Decimal(10), Decimal(100))
 
@@ -75,19 +76,25 @@ class Served:
         body = {"model": model, "messages": messages, **given}
         return self.http.post("/chat/completions", json=body, headers=headers)
 
-    def raw(self, body: Any, *, headers: str = "", host: str = "127.0.0.1") -> socket.socket:
+    def connect(self) -> socket.socket:
+        """A connection on which nothing has been sent."""
+        return socket.create_connection(("127.0.0.1", httpx.URL(self.url).port), DEADLINE)
+
+    def head(self, *headers: str) -> bytes:
+        """That of a chat request with the key, and with these headers."""
+        lines = (
+            REQUEST_LINE,
+            "Host: localhost",
+            f"Authorization: Bearer {self.key.reveal()}",
+            *headers,
+        )
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    def raw(self, body: Any, *headers: str) -> socket.socket:
         """A connection on which a chat request has been sent."""
         data = json.dumps(body).encode()
-        port = int(self.url.split(":")[2].split("/")[0])
-        connection = socket.create_connection(("127.0.0.1", port), DEADLINE)
-        connection.sendall(
-            (
-                f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: {host}\r\n"
-                f"Authorization: Bearer {self.key.reveal()}\r\n{headers}"
-                f"Content-Length: {len(data)}\r\n\r\n"
-            ).encode()
-            + data
-        )
+        connection = self.connect()
+        connection.sendall(self.head(*headers, f"Content-Length: {len(data)}") + data)
         return connection
 
     def wait_for(self, count: int) -> list[RequestRecord]:
@@ -236,6 +243,36 @@ def events(text: str) -> list[Any]:
     """The events of a stream: documents, and "[DONE]"."""
     found = [line.removeprefix("data: ") for line in text.split("\n") if line]
     return [line if line == "[DONE]" else json.loads(line) for line in found]
+
+
+def error(reply: httpx.Response, status: int) -> dict[str, Any]:
+    """The error of a reply, which has exactly the four documented fields."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/json"
+    body = reply.json()
+    assert list(body) == ["error"]
+    assert list(body["error"]) == ["message", "type", "param", "code"]
+    found: dict[str, Any] = body["error"]
+    return found
+
+
+def choice(reply: httpx.Response) -> Any:
+    """The first choice of a whole answer, or what the chunks of a stream make of it."""
+    if reply.headers["content-type"] == "application/json":
+        return reply.json()["choices"][0]
+    *chunks, done = events(reply.text)
+    assert done == "[DONE]"
+    return to_completion(chunks)["choices"][0]
+
+
+def said(reply: httpx.Response) -> Any:
+    return choice(reply)["message"]["content"]
+
+
+def routed(serve: Serve, target: Any, **given: Any) -> Served:
+    """A server whose model `scripted` is `target`."""
+    model = Model("scripted", "me", BUILT_IN[0].price, "x")
+    return serve(router=Router([*BUILT_IN, model], {"scripted": target}), **given)
 
 
 def until_closed(connection: socket.socket) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,22 +13,22 @@ import pytest
 
 from ocx import __version__
 from ocx.serve.admission import digest, mint
+from ocx.serve.charge import Price
 from ocx.serve.openai_format import dump
 from ocx.serve.routing import BUILT_IN, Router
-from tests.serve.conftest import Serve, Served, events, request, until, until_closed
+from tests.serve.conftest import (
+    Serve,
+    Served,
+    choice,
+    error,
+    events,
+    request,
+    said,
+    until,
+    until_closed,
+)
 
 REAL = "sk-live-Te5tKey0000000000000000000000a1b2"
-
-
-def error(reply: httpx.Response, status: int) -> dict[str, Any]:
-    """The error of a reply, which has exactly the four documented fields."""
-    assert reply.status_code == status, reply.text
-    assert reply.headers["content-type"] == "application/json"
-    body = reply.json()
-    assert list(body) == ["error"]
-    assert list(body["error"]) == ["message", "type", "param", "code"]
-    found: dict[str, Any] = body["error"]
-    return found
 
 
 def test_an_answer_is_the_documented_document(served: Served) -> None:
@@ -87,34 +88,22 @@ def test_a_charge_is_read_by_whoever_read_the_answer(served: Served) -> None:
 
 
 def test_the_reasoner_says_its_reasoning_apart(served: Served) -> None:
-    message = served.ask("x", "deepseek-reasoner").json()["choices"][0]["message"]
+    message = choice(served.ask("x", "deepseek-reasoner"))["message"]
     assert message["content"] == "x"
     assert message["reasoning_content"]
-    chunks = events(served.ask("x", "deepseek-reasoner", stream=True).text)
-    deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1]]
-    reasoning = "".join(delta.get("reasoning_content", "") for delta in deltas)
-    assert reasoning == message["reasoning_content"]
-    assert "".join(delta.get("content", "") for delta in deltas) == "x"
+    assert choice(served.ask("x", "deepseek-reasoner", stream=True))["message"] == message
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_max_tokens_cuts_with_length(served: Served, stream: bool) -> None:
-    reply = served.ask("a b c d", max_tokens=2, stream=stream)
-    if stream:
-        chunks = events(reply.text)[:-1]
-        text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
-        reason = chunks[-1]["choices"][0]["finish_reason"]
-    else:
-        choice = reply.json()["choices"][0]
-        text, reason = choice["message"]["content"], choice["finish_reason"]
-    assert (text, reason) == ("a b ", "length")
+    found = choice(served.ask("a b c d", max_tokens=2, stream=stream))
+    assert (found["message"]["content"], found["finish_reason"]) == ("a b ", "length")
 
 
 @pytest.mark.parametrize(("stop", "text"), [("c", "a b "), (["z", "b c", "d"], "a "), ("q", None)])
 def test_stop_cuts_before_the_first_of_them(served: Served, stop: Any, text: str | None) -> None:
-    choice = served.ask("a b c d", stop=stop).json()["choices"][0]
-    assert choice["message"]["content"] == (text or "a b c d")
-    assert choice["finish_reason"] == "stop"
+    found = choice(served.ask("a b c d", stop=stop))
+    assert (found["message"]["content"], found["finish_reason"]) == (text or "a b c d", "stop")
 
 
 def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> None:
@@ -123,26 +112,15 @@ def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> No
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
         {"type": "text", "text": "done"},
     ]
-    body = request(
-        seed=1,
-        logprobs=False,
-        tools=[{"type": "function", "function": {"name": "f"}}],
-        made_up=None,
-    )
-    body["messages"] = [
+    messages = [
         {"role": "user", "content": parts},
         {"role": "assistant", "content": None, "tool_calls": []},
         {"role": "tool", "content": "42", "tool_call_id": "c"},
     ]
-    assert served.http.post("/chat/completions", json=body).json()["choices"][0]["message"] == {
-        "role": "assistant",
-        "content": "42",
-    }
-    body["messages"].pop()
-    assert served.http.post("/chat/completions", json=body).json()["choices"][0]["message"] == {
-        "role": "assistant",
-        "content": "look: done",
-    }
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    for asked, answer in ((messages, "42"), (messages[:2], "look: done")):
+        reply = served.ask(messages=asked, seed=1, logprobs=False, tools=tools, made_up=None)
+        assert choice(reply)["message"] == {"role": "assistant", "content": answer}
 
 
 @pytest.mark.parametrize(
@@ -159,26 +137,19 @@ def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> No
 def test_files_and_audio_are_echoed_as_notes(served: Served, part: Any, note: str | None) -> None:
     content = [{"type": "text", "text": "look "}, part]
     asked = [{"role": "developer", "content": "x"}, {"role": "user", "content": content}]
-    reply = served.ask(messages=asked)
-    found = reply.json()["choices"][0]["message"]["content"]
-    assert found == f"look {note or '[input_audio wav: 1 bytes]'}"
+    assert said(served.ask(messages=asked)) == f"look {note or '[input_audio wav: 1 bytes]'}"
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_json_mode_answers_with_json(served: Served, stream: bool) -> None:
     wanted = {"response_format": {"type": "json_object"}, "stream": stream}
-
-    def said(text: str) -> Any:
-        reply = served.ask(text, **wanted)
-        if not stream:
-            return json.loads(reply.json()["choices"][0]["message"]["content"])
-        deltas = [chunk["choices"][0]["delta"] for chunk in events(reply.text)[:-1]]
-        return json.loads("".join(delta.get("content", "") for delta in deltas))
-
-    assert said("hi") == {"echo": "hi"}
-    assert said('{"a": [1]}') == {"a": [1]}
-    assert said("JSON with 'setup' and \"end\" keys") == {"setup": "", "end": ""}
-    assert said("say 'hi'") == {"echo": "say 'hi'"}
+    for text, answer in (
+        ("hi", {"echo": "hi"}),
+        ('{"a": [1]}', {"a": [1]}),
+        ("JSON with 'setup' and \"end\" keys", {"setup": "", "end": ""}),
+        ("say 'hi'", {"echo": "say 'hi'"}),
+    ):
+        assert json.loads(said(served.ask(text, **wanted))) == answer
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -550,10 +521,6 @@ def test_fixed_ids_follow_from_the_request(serve: Serve) -> None:
 
 
 def test_a_model_may_be_priced_at_nothing(serve: Serve) -> None:
-    from dataclasses import replace
-
-    from ocx.serve.charge import Price
-
     free = replace(BUILT_IN[0], price=Price(Decimal(0), Decimal(0)))
     served = serve(grant=0, router=Router([free]))
     assert served.ask(model=free.id).status_code == 200
@@ -561,9 +528,6 @@ def test_a_model_may_be_priced_at_nothing(serve: Serve) -> None:
 
 
 def test_what_is_no_http_gets_400(served: Served) -> None:
-    import socket
-
-    port = int(served.url.split(":")[2].split("/")[0])
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with served.connect() as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         assert b" 400 " in until_closed(connection)

@@ -10,7 +10,7 @@ import pytest
 from ocx.serve.app import App, ServerConfig
 from ocx.serve.server import serving
 from ocx.serve.store import Store
-from tests.serve.conftest import Serve, Served, Watched, request, until, until_closed
+from tests.serve.conftest import REQUEST_LINE, Serve, Served, Watched, request, until, until_closed
 
 
 def test_a_client_that_leaves_pays_what_it_got(served: Served) -> None:
@@ -62,14 +62,10 @@ def test_a_reader_that_stands_still_is_left(serve: Serve) -> None:
 
 
 def test_a_client_that_leaves_within_its_body_is_forgotten(served: Served) -> None:
-    with served.raw(request(), headers="Expect: 100-continue\r\n") as connection:
+    with served.raw(request(), "Expect: 100-continue") as connection:
         until(connection, b"100 Continue")
-    port = int(served.url.split(":")[2].split("/")[0])
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
-        connection.sendall(
-            f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
-            f"Authorization: Bearer {served.key.reveal()}\r\nContent-Length: 9\r\n\r\n{{".encode()
-        )
+    with served.connect() as connection:
+        connection.sendall(served.head("Content-Length: 9") + b"{")
         connection.shutdown(socket.SHUT_WR)
         until_closed(connection)
     served.wait_for(2)
@@ -127,9 +123,6 @@ def test_a_client_gone_after_the_finish_pays_in_full(served: Served) -> None:
     assert charge[3:] == (2, 8 * 40 + 2 * 160)
 
 
-HEAD = b"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
-
-
 def drip(connection: socket.socket) -> bytes:
     """Send a byte whenever nothing comes, until the server closes; what it said."""
     connection.settimeout(0.01)
@@ -147,15 +140,10 @@ def drip(connection: socket.socket) -> bytes:
         data += piece
 
 
-def connect(served: Served) -> socket.socket:
-    port = int(served.url.split(":")[2].split("/")[0])
-    return socket.create_connection(("127.0.0.1", port), 10)
-
-
-@pytest.mark.parametrize("begun", [b"", HEAD + b"X-Slow: "])
+@pytest.mark.parametrize("begun", [b"", f"{REQUEST_LINE}\r\nHost: localhost\r\nX-Slow: ".encode()])
 def test_a_head_that_drips_is_timed_out(serve: Serve, begun: bytes) -> None:
     served = serve(request_timeout=0.2)
-    with connect(served) as connection:
+    with served.connect() as connection:
         connection.sendall(begun)
         data = drip(connection)
     assert data.startswith(b"HTTP/1.1 408 ")
@@ -165,10 +153,8 @@ def test_a_head_that_drips_is_timed_out(serve: Serve, begun: bytes) -> None:
 
 def test_a_body_that_drips_is_timed_out(serve: Serve) -> None:
     served = serve(request_timeout=0.2)
-    with connect(served) as connection:
-        key = served.key.reveal().encode()
-        connection.sendall(HEAD + b"Authorization: Bearer %b\r\n" % key)
-        connection.sendall(b"Content-Length: 1000000\r\n\r\n{")
+    with served.connect() as connection:
+        connection.sendall(served.head("Content-Length: 1000000") + b"{")
         data = drip(connection)
     assert data.startswith(b"HTTP/1.1 408 ")
     assert served.wait_for(1)[0].outcome == "request_timeout"
@@ -177,7 +163,7 @@ def test_a_body_that_drips_is_timed_out(serve: Serve) -> None:
 
 def test_a_body_that_nobody_reads_is_timed_out(serve: Serve) -> None:
     served = serve(request_timeout=0.2)
-    with connect(served) as connection:
+    with served.connect() as connection:
         connection.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n")
         connection.sendall(b"Content-Length: 1000000\r\n\r\n{")
         data = drip(connection)

@@ -18,7 +18,7 @@ from tests.support.program import Ocx
 pytestmark = pytest.mark.unmeasured
 
 TEXT = "eins zwei drei vier"
-CLOSE = "Connection: close\r\n"
+CLOSE = "Connection: close"
 
 
 def body_of(data: bytes) -> bytes:
@@ -35,9 +35,9 @@ def body_of(data: bytes) -> bytes:
     return body
 
 
-def got(served: Served, model: str, *, stream: bool = True, headers: str = "") -> bytes:
+def got(served: Served, model: str, *, stream: bool = True, headers: tuple[str, ...] = ()) -> bytes:
     body = request(TEXT, model, stream=stream, stream_options={"include_usage": True})
-    with served.raw(body, headers=CLOSE + headers) as connection:
+    with served.raw(body, CLOSE, *headers) as connection:
         return until_closed(connection)
 
 
@@ -100,7 +100,7 @@ def test_a_header_lays_a_fault_over_any_model(served: Served) -> None:
     assert reply.status_code == 400
     assert reply.json()["error"]["param"] == "X-OCX-Fault"
     assert "did you mean cut?" in reply.json()["error"]["message"]
-    data = got(served, "lorem:5", headers="X-OCX-Fault: cut:2\r\n")
+    data = got(served, "lorem:5", headers=("X-OCX-Fault: cut:2",))
     assert spoken(data) == "Lorem ipsum "
 
 
@@ -185,7 +185,7 @@ def test_an_empty_answer(served: Served) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_split_sends_every_byte_alone(served: Served, stream: bool) -> None:
     body = request("ein Fläschchen", "fault/split", stream=stream)
-    with served.raw(body, headers=CLOSE) as connection:
+    with served.raw(body, CLOSE) as connection:
         data = until_closed(connection)
     assert "Fläschchen" in body_of(data).decode()
     if stream:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ocx.secret import Secret
 from ocx.serve.app import LARGE_AT_ONCE, SMALL_BODY, App
 from ocx.serve.builtin import Echo
 from ocx.serve.openai_format import ApiError
@@ -24,6 +25,7 @@ from ocx.serve.server import UvicornServer, in_thread, listen
 from ocx.serve.tool_calls import plan
 from tests.serve.conftest import (
     ASK,
+    REQUEST_LINE,
     Serve,
     Served,
     forwarded,
@@ -48,93 +50,91 @@ def connections(server: UvicornServer) -> list[Any]:
     return list(server.server_state.connections)
 
 
-def connect(port: int, key: str) -> socket.socket:
+def connect(served: Served) -> socket.socket:
     """A kept connection on which one request has been answered."""
-    connection = socket.create_connection(("127.0.0.1", port), DEADLINE)
-    ask(connection, key)
+    connection = served.connect()
+    ask(connection, served)
     return connection
 
 
-def ask(connection: socket.socket, key: str) -> None:
-    head = f"GET /api/v1/balance HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
-    connection.sendall(head.encode())
+def ask(connection: socket.socket, served: Served) -> None:
+    head = served.head().replace(REQUEST_LINE.encode(), b"GET /api/v1/balance HTTP/1.1")
+    connection.sendall(head)
     assert until(connection, b'"used"').startswith(b"HTTP/1.1 200 ")
 
 
+def refused(connection: socket.socket) -> None:
+    """Ask without a key."""
+    connection.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert until(connection, b"invalid_api_key").startswith(b"HTTP/1.1 401 ")
+
+
+Server = tuple[UvicornServer, Served]
+
+
 @pytest.fixture
-def server(
-    serve: Serve,
-) -> Iterator[tuple[UvicornServer, int, Served]]:
-    """A server that a test can look into, and its port."""
-    served = serve()
+def server(served: Served) -> Iterator[Server]:
+    """A server that a test can look into."""
     made = UvicornServer(App(served.components))
     with listen() as listener, in_thread(made, listener):
-        yield made, listener.getsockname()[1], served
+        served.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+        yield made, served
 
 
 def test_an_accepted_connection_waits_for_no_acknowledgement(
-    server: tuple[UvicornServer, int, Served],
+    server: Server,
 ) -> None:
-    made, port, served = server
-    with connect(port, served.key.reveal()):
+    made, served = server
+    with connect(served):
         (accepted,) = connections(made)
         found = accepted.transport.get_extra_info("socket")
         assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_the_longest_idle_connection_makes_room_for_a_new_one(
-    server: tuple[UvicornServer, int, Served], monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, port, served = server
+    made, served = server
     monkeypatch.setattr(made, "_most", lambda: 3)
-    key = served.key.reveal()
-    idle = [connect(port, key) for _ in range(3)]
-    with connect(port, key):
+    idle = [connect(served) for _ in range(3)]
+    with connect(served):
         assert until_closed(idle[0]) == b""
         for kept in idle[1:]:
-            ask(kept, key)
+            ask(kept, served)
     for each in idle:
         each.close()
 
 
 def test_a_running_answer_is_not_closed_for_a_new_connection(
-    server: tuple[UvicornServer, int, Served], monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, port, served = server
+    made, served = server
     monkeypatch.setattr(made, "_most", lambda: 1)
-    data = json.dumps(request("a b", "fault/stall:1", stream=True)).encode()
-    head = (
-        f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
-        f"Authorization: Bearer {served.key.reveal()}\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", port), DEADLINE) as running:
-        running.sendall(head.encode() + data)
+    with served.raw(request("a b", "fault/stall:1", stream=True)) as running:
         until(running, b"data:")
-        waiting = socket.create_connection(("127.0.0.1", port), DEADLINE)
-        waiting.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        waiting = served.connect()
     with waiting:
-        assert until(waiting, b"invalid_api_key").startswith(b"HTTP/1.1 401 ")
+        refused(waiting)
 
 
 def test_half_a_request_makes_room_if_nothing_is_idle(
-    server: tuple[UvicornServer, int, Served], monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else who has a key, and no credits, shuts out everybody for as long as a body may take."""
-    made, port, served = server
+    made, served = server
     monkeypatch.setattr(made, "_most", lambda: 3)
-    key = served.key.reveal()
-    half = [socket.create_connection(("127.0.0.1", port), DEADLINE) for _ in range(3)]
+    half = [served.connect() for _ in range(3)]
     for number, each in enumerate(half):
-        each.sendall(head_of(served, 5) + b"{")
+        each.sendall(served.head("Content-Length: 5") + b"{")
         wait_until(lambda number=number: len(made._reading) > number)
-    with connect(port, key) as idle:
+    with connect(served) as idle:
         assert until_closed(half[0]) == b""
-        with connect(port, key):
+        with connect(served):
             assert until_closed(idle) == b"", "what is idle goes first"
     for each in half[1:]:
         each.sendall(b"}   ")
         assert until(each, b"}").startswith(b"HTTP/1.1 400 "), "and the others go on"
-        ask(each, key)
+        ask(each, served)
     for each in half:
         each.close()
 
@@ -153,13 +153,10 @@ CRUMB = b"1\r\n \r\n"
 def test_a_body_of_crumbs_is_given_up(serve: Serve, known: bool) -> None:
     """A megabyte of chunks of one byte would keep the server busy for five seconds."""
     served = serve()
-    key = served.key.reveal() if known else "nobody"
-    head = (
-        "POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
-        f"Authorization: Bearer {key}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", port_of(served)), DEADLINE) as crumbs:
-        crumbs.sendall(head.encode())
+    if not known:
+        served.key = Secret("nobody")
+    with served.connect() as crumbs:
+        crumbs.sendall(served.head("Transfer-Encoding: chunked"))
         if not known:
             until(crumbs, b"invalid_api_key")
         ends_after(crumbs, CRUMB * 1000, most=100)
@@ -169,7 +166,7 @@ def test_a_body_of_crumbs_is_given_up(serve: Serve, known: bool) -> None:
 def test_a_body_that_goes_on_after_its_answer_is_given_up(serve: Serve) -> None:
     served = serve()
     head = b"POST /api/v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port_of(served)), DEADLINE) as endless:
+    with served.connect() as endless:
         endless.sendall(head)
         until(endless, b"invalid_api_key")
         ends_after(endless, b" " * 1_000_000, most=100)
@@ -193,12 +190,10 @@ def test_a_body_of_a_few_hundred_pieces_is_read(serve: Serve) -> None:
     assert served.http.post("/chat/completions", content=lines).is_success
 
 
-def test_no_descriptor_is_left(
-    server: tuple[UvicornServer, int, Served], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, port, served = server
+def test_no_descriptor_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, served = server
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    first = connect(port, served.key.reveal())
+    first = connect(served)
     new = socket.socket()
     new.settimeout(DEADLINE)
     highest = max(
@@ -208,27 +203,18 @@ def test_no_descriptor_is_left(
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
         monkeypatch.setattr(made, "_most", lambda: 1000)
-        new.connect(("127.0.0.1", port))
-        new.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        new.connect(first.getpeername())
         assert until_closed(first) == b""
-        assert until(new, b"invalid_api_key").startswith(b"HTTP/1.1 401 ")
+        refused(new)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         first.close()
         new.close()
 
 
-def test_a_head_that_drips_is_cut_off_before_a_body_would_be(serve: Serve) -> None:
-    served = serve(request_timeout=0.2)
-    port = int(served.url.split(":")[2].split("/")[0])
-    with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
-        connection.sendall(b"POST /api/v1/chat/completions HTTP/1.1\r\nHost: local")
-        assert until_closed(connection).startswith(b"HTTP/1.1 408 ")
-
-
 def test_a_body_of_two_lengths_is_refused(served: Served) -> None:
     given = request()
-    with served.raw(given, headers="Transfer-Encoding: chunked\r\n") as connection:
+    with served.raw(given, "Transfer-Encoding: chunked") as connection:
         assert until(connection, b"ambiguous_length").startswith(b"HTTP/1.1 400 ")
 
 
@@ -463,8 +449,8 @@ def test_large_bodies_of_one_key_are_read_a_few_at_a_time(serve: Serve) -> None:
     body = json.dumps(request("a" * SMALL_BODY)).encode()
     begun = []
     for _ in range(LARGE_AT_ONCE + 2):
-        connection = socket.create_connection(("127.0.0.1", port_of(served)), DEADLINE)
-        connection.sendall(head_of(served, len(body)) + body[:-1])
+        connection = served.connect()
+        connection.sendall(served.head(f"Content-Length: {len(body)}") + body[:-1])
         begun.append(connection)
     assert served.ask().status_code == 200, "a small one of the same key"
     last = begun[-1]
@@ -548,17 +534,6 @@ def test_a_long_answer_in_single_bytes_keeps_nobody_waiting(serve: Serve) -> Non
         assert served.ask().is_success
         (first,) = served.wait_for(1)
         assert first.model == "gpt-4o", "the long one still goes on"
-
-
-def port_of(served: Served) -> int:
-    return int(served.url.split(":")[2].split("/")[0])
-
-
-def head_of(served: Served, length: int) -> bytes:
-    return (
-        f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
-        f"Authorization: Bearer {served.key.reveal()}\r\nContent-Length: {length}\r\n\r\n"
-    ).encode()
 
 
 TOOL = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
