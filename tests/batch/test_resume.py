@@ -1,18 +1,26 @@
-"""An output that is taken up again: torn, foreign, edited, changed, full."""
+"""An output that is taken up again: torn, foreign, edited, changed, full.
+
+The table of ids against a dict, and its size.
+"""
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocx.batch.control import RunLimits
+from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.journal import Journal
 from ocx.batch.output_files import Adoption
 from ocx.batch.row import Outcome, RowFailure
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
 from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
+from tests.support.sizes import part
 
 BAD = RowFailure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
 DOWN = RowFailure(ServerError("HTTP 503", status=503))
@@ -264,3 +272,30 @@ def test_a_link_beside_the_output_is_not_followed(
     with pytest.raises(OcxError):
         run_to(tmp_path / "out", Server(), rows(2), form=form, ordered=True)
     assert precious.read_text() == "mine"
+
+
+KEYS = st.integers(1, 2**64 - 1) | st.integers(1, 50)
+
+
+@given(st.lists(st.tuples(KEYS, st.integers(0, 2**64 - 1))))
+def test_it_is_a_dict(pairs: list[tuple[int, int]]) -> None:
+    table, model = IdTable(), dict[int, int]()
+    for key, value in pairs:
+        assert table.get(key) == model.get(key)
+        table.set(key, value)
+        model[key] = value
+    assert len(table) == len(model)
+    assert all(table.get(key) == value for key, value in model.items())
+
+
+def test_an_id_takes_some_bytes() -> None:
+    """A million take 32 MiB, 48 while the table grows."""
+    count = part(100_000)
+    tracemalloc.start()
+    table = IdTable()
+    for number in range(count):
+        table.set(id_key(f"row-{number}"), number)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(table) == count
+    assert peak < 60 * count

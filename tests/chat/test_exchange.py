@@ -1,4 +1,7 @@
-"""The seam below every call: no terminal, no Typer, no files, against a real server."""
+"""The seam below every call: no terminal, no Typer, no files, against a real server.
+
+What the history keeps of a call, through the real program.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ from ocx.errors import (
 )
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, ChatServer
+from tests.support.program import Ocx
 from tests.support.raw_server import CLOSE
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "go"}]}
@@ -279,3 +283,19 @@ def test_only_a_schema_is_asked_for_again(client: Client, chat_server: ChatServe
     with pytest.raises(InvalidAnswerError):
         ChatRunner(client, AnswerChecks(extract=True, schema_retries=3)).send(BODY)
     assert len(sent(chat_server)) == 1
+
+
+def test_the_pieces_of_a_streamed_tool_call_leave_no_index(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """`index` joins the pieces of a stream; sent back in a message, strict servers refuse it."""
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    events = answers.event(answers.chunk(tool_calls=[call])) + answers.finish("tool_calls")
+    end = answers.event(answers.DONE) + answers.LAST_PIECE
+    chat_server.answer(answers.STREAM_HEAD + events + end, path=CHAT)
+    online("chat", "--log", "hi").has(0)
+    (kept,) = online("history", "show", "--json").json["tool_calls"]
+    assert kept == {"type": "function", "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    chat_server.answer(answers.stream("done"), path=CHAT)
+    online("chat", "-c", "and?").has(0)
+    assert chat_server.body()["messages"][1]["tool_calls"] == [kept]

@@ -1,14 +1,17 @@
 """-o FILE: a regular file appears whole or not at all, anything else is just written."""
 
+from __future__ import annotations
+
 import fcntl
+import io
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from ocx.errors import OcxError, UsageError
-from ocx.output.writers import open_output_file, report_file
+from ocx.errors import OcxError, OutputClosed, UsageError
+from ocx.output.writers import GatheringSink, open_output_file, report_file
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
@@ -157,3 +160,41 @@ def test_a_report_that_cannot_be_written_leaves_nothing(terminal: Terminal, tmp_
         target.write(b"half a rep")
         raise OcxError("the disk is full")
     assert list(tmp_path.iterdir()) == []
+
+
+class _Failing(io.BytesIO):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def write(self, _data: object) -> int:
+        raise self._error
+
+
+def test_nothing_is_written_before_the_flush_and_nothing_twice() -> None:
+    sink = io.BytesIO()
+    gathered = GatheringSink(sink)
+    assert gathered.write(b"one ") == 4
+    gathered.write(b"two")
+    assert sink.getvalue() == b""
+    gathered.flush()
+    gathered.pass_on()
+    assert sink.getvalue() == b"one two"
+
+
+def test_a_full_disk_before_a_wait_is_told_by_the_next_call() -> None:
+    full = OcxError("No space left")
+    gathered = GatheringSink(_Failing(full))
+    gathered.write(b"one")
+    gathered.pass_on()
+    with pytest.raises(OcxError, match="No space"):
+        gathered.write(b"two")
+    with pytest.raises(OcxError, match="No space"):
+        gathered.flush()
+
+
+def test_a_reader_that_left_is_told_at_once() -> None:
+    gathered = GatheringSink(_Failing(OutputClosed()))
+    gathered.write(b"one")
+    with pytest.raises(OutputClosed):
+        gathered.pass_on()

@@ -1,16 +1,21 @@
-"""Variables come back as they went out, from whatever reads them."""
+"""Variables come back as they went out, from whatever reads them.
+
+Nothing that is written for the runner of GitHub Actions can say more than it should.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.output.environment import assignments, github_file
+from ocx.errors import OcxError
+from ocx.output.environment import append, assignment, assignments, command, github_file, table
 from tests.support import actions
 
 VALUES = [
@@ -94,3 +99,48 @@ def test_json_has_null_for_what_is_removed() -> None:
 @given(st.dictionaries(st.from_regex(r"[A-Z]{1,8}", fullmatch=True), TEXT))
 def test_the_file_of_github_reads_back(variables: dict[str, str]) -> None:
     assert actions.variables(github_file(variables)) == variables
+
+
+HOSTILE = st.text(st.characters(codec="utf-8", exclude_characters="\r"))
+
+
+@given(HOSTILE)
+def test_a_value_cannot_name_another_variable(value: str) -> None:
+    text = assignment("before", "1") + assignment("balance", value) + assignment("after", "2")
+    assert actions.variables(text) == {"before": "1", "balance": value, "after": "2"}
+
+
+def test_a_delimiter_is_never_the_same() -> None:
+    assert assignment("a", "b") != assignment("a", "b")
+
+
+@given(st.text(), st.text())
+def test_a_message_cannot_begin_a_command(message: str, title: str) -> None:
+    line = command("warning", message, title=title)
+    assert "\n" not in line
+    assert "\r" not in line
+    assert actions.commands(line) == [("warning", {"title": title}, message)]
+
+
+def test_no_properties() -> None:
+    assert command("add-mask", "x") == "::add-mask::x"
+
+
+@given(st.text())
+def test_a_cell_is_one_line_and_no_markup(text: str) -> None:
+    lines = table(("A",), [(text,)]).splitlines()
+    assert len(lines) == 3
+    row = lines[-1].removeprefix("| ").removesuffix(" |")
+    plain = row.replace("\\\\", "")
+    for mark in "|<>`*[]":
+        assert plain.count(mark) == plain.count(f"\\{mark}")
+
+
+def test_append_keeps_what_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    file.write_text("a=1\n")
+    assert append({"F": str(file)}, "F", "b=2\n")
+    assert file.read_text() == "a=1\nb=2\n"
+    assert not append({}, "F", "c=3\n")
+    with pytest.raises(OcxError, match="GITHUB_OUTPUT"):
+        append({"GITHUB_OUTPUT": str(tmp_path)}, "GITHUB_OUTPUT", "x")
