@@ -58,7 +58,7 @@ EXAMPLES = [
 
 def _in_a_shell(ocx: Ocx, line: str) -> Run:
     script = f'program=("$0" "$@"); ocx() {{ "${{program[@]}}" "$@"; }}; set -o pipefail\n{line}\n'
-    return ocx.spawn(prefix=("bash", "-c", script)).finish()
+    return ocx.forked().spawn(prefix=("bash", "-c", script)).finish()
 
 
 @pytest.mark.parametrize("line", some(EXAMPLES, 8))

@@ -170,5 +170,5 @@ def test_a_key_from_stdin_is_used_up(ocx: Ocx) -> None:
 
 def test_an_ocx_below_sees_the_same(online: Ocx, chat_server: ChatServer) -> None:
     del online.env["OCX_BASE_URL"]
-    words = ("--base-url", chat_server.base_url, "exec", "--", *online.program, "balance")
+    words = ("--base-url", chat_server.base_url, "exec", "--", *online.forked().program, "balance")
     assert online(*words).has(0).text == "499.5 credits\n"

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -19,7 +20,10 @@ import pytest
 
 from tests.support.program import KEY, Ocx, Process
 
-OCX = f"{sys.executable} -m ocx"
+
+def called(ocx: Ocx) -> str:
+    """The program, for a shell."""
+    return shlex.join(ocx.forked().program)
 
 
 def url_of(process: Process) -> str:
@@ -42,13 +46,15 @@ def taken() -> Iterator[int]:
 
 def test_a_program_finds_the_server(ocx: Ocx) -> None:
     """The first promise of the README, with nothing else running."""
-    run = ocx("serve", "--", "sh", "-c", f"{OCX} chat hi && {OCX} balance --min 499").has(0)
+    program = called(ocx)
+    run = ocx("serve", "--", "sh", "-c", f"{program} chat hi && {program} balance --min 499").has(0)
     assert run.text.startswith("hi\n")
     assert not ocx.state.exists(), "the ledger is in memory"
 
 
 def test_two_ephemeral_runs_are_byte_identical(ocx: Ocx) -> None:
-    shell = f"{OCX} chat --json hi; {OCX} chat --json --stream hi; {OCX} balance --json"
+    calls = ("chat --json hi", "chat --json --stream hi", "balance --json")
+    shell = "; ".join(f"{called(ocx)} {words}" for words in calls)
     one, two = (ocx("serve", "--ephemeral", "--", "sh", "-c", shell).has(0) for _ in range(2))
     assert one.stdout == two.stdout
     assert b'"created":1700000000' in one.stdout
@@ -57,9 +63,9 @@ def test_two_ephemeral_runs_are_byte_identical(ocx: Ocx) -> None:
 def test_ephemeral_keys_are_fixed(ocx: Ocx) -> None:
     shell = (
         "echo $OCX_API_KEY;"
-        f" OCX_API_KEY=sk-live-local-empty {OCX} chat --retries 0 hi; echo $?;"
-        f" OCX_API_KEY=sk-live-local-limited {OCX} chat --retries 0 hi; echo $?;"
-        f" OCX_API_KEY=sk-live-local-limited {OCX} chat --retries 0 hi; echo $?"
+        f" OCX_API_KEY=sk-live-local-empty {called(ocx)} chat --retries 0 hi; echo $?;"
+        f" OCX_API_KEY=sk-live-local-limited {called(ocx)} chat --retries 0 hi; echo $?;"
+        f" OCX_API_KEY=sk-live-local-limited {called(ocx)} chat --retries 0 hi; echo $?"
     )
     run = ocx("serve", "--ephemeral", "--", "sh", "-c", shell).has(0)
     assert run.text.split() == ["sk-live-local-full", "5", "hi", "0", "6"]
@@ -239,7 +245,7 @@ def test_sighup_without_a_log_and_of_a_lost_terminal_ends_the_server(
 
 def test_a_log_file_gets_json_lines_around_a_program_too(ocx: Ocx, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    run = ocx("serve", "--log", str(log), "--", "sh", "-c", f"{OCX} chat hi").has(0)
+    run = ocx("serve", "--log", str(log), "--", "sh", "-c", f"{called(ocx)} chat hi").has(0)
     assert run.stdout == b"hi\n"
     (line,) = log.read_text().splitlines()
     found = json.loads(line)
@@ -295,7 +301,7 @@ def test_serve_toml_routes_models(ocx: Ocx) -> None:
         'grant = 3\ndatabase = "its.sqlite3"\n[models.talk]\nroute = "script:s.toml"\n'
     )
     (ocx.config / "s.toml").write_text('[[rule]]\nanswer = "scripted"\n')
-    shell = f"{OCX} chat -m talk hi; {OCX} balance --json"
+    shell = f"{called(ocx)} chat -m talk hi; {called(ocx)} balance --json"
     run = ocx("serve", "--", "sh", "-c", shell).has(0)
     assert run.text.startswith("scripted\n")
     assert json.loads(run.text.splitlines()[1])["balance"] < 3
@@ -416,7 +422,7 @@ def test_a_grant_beside_a_running_server_counts_at_once(ocx: Ocx) -> None:
 
 
 def test_the_ledger_is_shown(ocx: Ocx) -> None:
-    shell = f"{OCX} chat hi"
+    shell = f"{called(ocx)} chat hi"
     ocx("serve", "--db", "l.sqlite3", "--", "sh", "-c", shell).has(0)
     run = ocx("serve", "ledger", "--db", "l.sqlite3").has(0)
     grant, charge = (line.split("\t") for line in run.text.splitlines())
@@ -433,7 +439,7 @@ def test_the_ledger_is_shown(ocx: Ocx) -> None:
 
 @pytest.mark.parametrize("columns", [30, 36, 80])
 def test_the_ledger_fits_the_screen_with_plain_decimals(ocx: Ocx, columns: int) -> None:
-    ocx("serve", "--db", "l.sqlite3", "--", "sh", "-c", f"{OCX} chat hi").has(0)
+    ocx("serve", "--db", "l.sqlite3", "--", "sh", "-c", f"{called(ocx)} chat hi").has(0)
     shown = ocx.in_terminal("serve", "ledger", "--db", "l.sqlite3", size=(24, columns))
     lines = re.sub(r"\x1b\[\d*m", "", shown.finish().text).splitlines()
     assert max(map(len, lines)) <= columns

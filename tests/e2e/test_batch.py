@@ -314,6 +314,6 @@ def test_the_examples_of_the_readme_run_in_their_order(ocx: Ocx, rows: RowServer
     put(ocx, "评论.csv", "编号,评论\n1,好吃\n")
     for line in EXAMPLES:
         script = f'program=("$0" "$@"); ocx() {{ "${{program[@]}}" "$@"; }}\n{line}\n'
-        ocx.spawn(prefix=("bash", "-c", script)).finish().has(0)
+        ocx.forked().spawn(prefix=("bash", "-c", script)).finish().has(0)
     assert (ocx.work / "moods.csv").read_text().splitlines()[0] == "text,mood,mood_error"
     assert "1,好吃,这条评论的语气，一个词：好吃," in (ocx.work / "语气.csv").read_text()

@@ -24,7 +24,6 @@ PASSWORD = "Pr0xyP4ssw0rdOfMine77"
 SECRETS = (KEY, TOKEN, PASSWORD)
 WINDOW = 10
 """So many characters of a secret, of those that its mask does not show, are too many."""
-OCX = (sys.executable, "-m", "ocx")
 
 
 def error(status: int, text: str, **headers: str) -> bytes:
@@ -117,7 +116,7 @@ def secretive(ocx: Ocx, chat_server: ChatServer) -> Ocx:
     ocx.env |= {"OCX_API_KEY": KEY}
     (ocx.work / "in.txt").write_text("one\n")
     (ocx.work / "in.csv").write_text("id,text\n1,one\n")
-    return ocx.unmeasured()
+    return ocx.forked().unmeasured()
 
 
 SOME = ["400", "503", "no JSON", "broken", "a field"]
@@ -170,8 +169,8 @@ def test_no_exit_of_the_other_commands(secretive: Ocx, chat_server: ChatServer, 
         secretive("keys", "check"),
         secretive("doctor", "--json"),
         secretive("--debug", "models"),
-        secretive("serve", "--record", "tape.jsonl", "--", *OCX, *chat),
-        secretive("serve", "--replay", "tape.jsonl", "--", *OCX, *chat),
+        secretive("serve", "--record", "tape.jsonl", "--", *secretive.program, *chat),
+        secretive("serve", "--replay", "tape.jsonl", "--", *secretive.program, *chat),
     ]
     assert len(chat_server.requests) >= 8
     check(secretive, *(run.stderr for run in runs), *(run.text for run in runs))
@@ -210,7 +209,8 @@ def test_a_gateway_keeps_its_upstreams_key(ocx: Ocx, chat_server: ChatServer, wa
     whole = ("--no-stream",) if len(way) % 2 else ()
     words = ("chat", "--retries", "0", "--json", *whole, "-m", "front", "hi")
     ocx.env |= {"UP_KEY": KEY}
-    run = ocx("serve", "--config", "serve.toml", "--log", "log.jsonl", "--", *OCX, *words)
+    serve = ("serve", "--config", "serve.toml", "--log", "log.jsonl")
+    run = ocx(*serve, "--", *ocx.forked().program, *words)
     assert chat_server.requests
     check(ocx, run.stderr, run.text, Path(ocx.work / "log.jsonl").read_text())
 

@@ -14,7 +14,9 @@ from tests.support.chat_server import ChatServer
 from tests.support.program import KEY, Ocx
 from tests.support.sizes import some
 
-OCX = f"{sys.executable} -m ocx"
+OCX = "OCX"
+"""Stands for the program, where the server starts it."""
+
 FORWARD = """
 [upstreams.up]
 base_url = "{url}"
@@ -31,8 +33,8 @@ WAYS: dict[str, tuple[str, ...]] = {
     "batch": ("batch", "--text", "rows.txt", "-o", "out.jsonl", "--retries", "0"),
     "keys add": ("keys", "add", "main"),
     "doctor": ("doctor",),
-    "tape": ("serve", "--record", "tape.jsonl", "--", *OCX.split(), "models"),
-    "gateway": ("serve", "--config", "serve.toml", "--", *OCX.split(), "chat", "-m", "front", "hi"),
+    "tape": ("serve", "--record", "tape.jsonl", "--", OCX, "models"),
+    "gateway": ("serve", "--config", "serve.toml", "--", OCX, "chat", "-m", "front", "hi"),
 }
 NAMES = ("evil.localhost", "localhost.", "LOCALHOST")
 ELSEWHERE = "0.0.0.0"
@@ -45,10 +47,15 @@ def ways(ocx: Ocx, chat_server: ChatServer) -> Ocx:
     return ocx
 
 
+def words_of(ocx: Ocx, way: str) -> list[str]:
+    program = ocx.forked().program
+    return [each for word in WAYS[way] for each in (program if word == OCX else (word,))]
+
+
 def go(ocx: Ocx, way: str, url: str, **env: str) -> str:
     (ocx.work / "serve.toml").write_text(FORWARD.format(url=url))
     given = {"OCX_BASE_URL": url, **env}
-    run = ocx(*WAYS[way], env=given, input=KEY.encode() if way == "keys add" else None)
+    run = ocx(*words_of(ocx, way), env=given, input=KEY.encode() if way == "keys add" else None)
     assert run.status != 0, f"{way} went on: {run}"
     assert KEY not in run.stderr + run.text
     return run.stderr
@@ -108,7 +115,7 @@ def test_loopback_goes_through_no_proxy(
     names = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY")
     (ways.work / "serve.toml").write_text(FORWARD.format(url=chat_server.base_url))
     given = {"OCX_BASE_URL": chat_server.base_url, **dict.fromkeys(names, url)}
-    ways(*WAYS[way], env=given, input=KEY.encode() if way == "keys add" else None)
+    ways(*words_of(ways, way), env=given, input=KEY.encode() if way == "keys add" else None)
     assert proxy.requests == []
     assert chat_server.requests
 

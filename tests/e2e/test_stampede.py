@@ -50,7 +50,7 @@ def test_parallel_calls_against_a_limit_are_all_answered(
     calls = max(8, full_size(48))
     limit = Limit(4)
     chat_server.answer([limit], path=CHAT)
-    command = [*online.program, "chat", "-I", "--no-stream", "--retries", "8", "hi"]
+    command = [*online.forked().program, "chat", "-I", "--no-stream", "--retries", "8", "hi"]
     done = subprocess.run(
         ["xargs", "-P", "16", "-n", "1", *command],
         input="\n".join(map(str, range(calls))),

@@ -29,7 +29,7 @@ needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /
 
 def shell(ocx: Ocx, script: str) -> None:
     """Run `script` in place of the program; in it, "$@" is the program."""
-    ocx.program = ("bash", "-o", "pipefail", "-c", script, "bash", *ocx.program)
+    ocx.program = ("bash", "-o", "pipefail", "-c", script, "bash", *ocx.forked().program)
 
 
 def test_a_pipe_gets_the_answer_and_nothing_else(ocx: Ocx) -> None:

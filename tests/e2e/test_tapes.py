@@ -31,6 +31,11 @@ printf seven | {ocx} chat -I eight
 """
 
 
+@pytest.fixture(autouse=True)
+def many_calls(ocx: Ocx) -> None:
+    ocx.forked()
+
+
 @pytest.fixture
 def script(ocx: Ocx) -> Path:
     path = ocx.work / "pipeline.sh"

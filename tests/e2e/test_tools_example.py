@@ -22,7 +22,7 @@ def test_the_example_runs_as_it_stands(ocx: Ocx) -> None:
         pytest.skip("no jq: the README's tools example did not run")
     ocx.env["OCX_SANDBOX"] = "1"
     program = 'program=("$0" "$@"); ocx() { "${program[@]}" "$@"; }; set -euo pipefail\n'
-    done = ocx.spawn(prefix=("bash", "-c", program + EXAMPLE)).finish()
+    done = ocx.forked().spawn(prefix=("bash", "-c", program + EXAMPLE)).finish()
     assert done.has(0).text == "42\n"
 
 

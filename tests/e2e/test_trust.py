@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import sys
 from pathlib import Path
 
 import pytest
@@ -151,7 +150,7 @@ def test_a_tape_is_kept_in_no_folder_that_others_may_write_to(
     folder.mkdir()
     folder.chmod(mode)
     tape = folder / "tape.jsonl"
-    child = (sys.executable, "-m", "ocx", "models")
+    child = (*online.forked().program, "models")
     refused = not mode & 0o1000
     run = online("serve", "--record", str(tape), "--", *child).has(3 if refused else 0)
     assert (f"chmod go-w {folder}" in run.stderr) is refused
@@ -174,7 +173,7 @@ def test_a_link_that_is_planted_where_a_tape_grows_is_not_followed(
     victim.write_text("mine")
     (folder / name).symlink_to(victim)
     tape = folder / "tape.jsonl"
-    online("serve", "--record", str(tape), "--", sys.executable, "-m", "ocx", "models")
+    online("serve", "--record", str(tape), "--", *online.forked().program, "models")
     assert victim.read_text() == "mine"
 
 

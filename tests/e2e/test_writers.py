@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
-from tests.support.program import PROGRAM, Ocx, Process
+from tests.support.program import Ocx, Process
 from tests.support.raw_server import STALL
 from tests.support.row_server import RowServer, write_rows
 from tests.support.sizes import part
@@ -132,7 +132,7 @@ STORMS = {
     "--report": ("chat", "-m", "{}", "--report", FILE, "{}"),
     "status": ("balance", "--format", "nagios", "--min", "1", "-o", FILE),
     "cache": ("models",),
-    "tape": ("serve", "--record", FILE, "--", *PROGRAM, "chat", "--retries", "0", "{}"),
+    "tape": ("serve", "--record", FILE, "--", "OCX", "chat", "--retries", "0", "{}"),
     "batch": ("batch", "in.jsonl", "-o", FILE, "--resume", "-q"),
 }
 
@@ -166,7 +166,9 @@ def test_a_storm_of_writers_that_are_killed(
 
 
 def writer(online: Ocx, kind: str, number: int) -> Process:
-    return online.spawn(*(word.format(f"m{number}") for word in STORMS[kind]))
+    program = online.forked().program
+    words = (each for word in STORMS[kind] for each in (program if word == "OCX" else (word,)))
+    return online.spawn(*(word.format(f"m{number}") for word in words))
 
 
 def check_whole(kind: str, file: Path) -> None:

@@ -108,7 +108,7 @@ def test_twenty_at_once_share_the_ledger(ocx: Ocx, full_size: Callable[[int], in
 
 
 def command(ocx: Ocx) -> str:
-    return " ".join([*ocx.program, "--sandbox"])
+    return " ".join([*ocx.forked().program, "--sandbox"])
 
 
 def test_a_reader_that_closes_early_leaves_a_sound_ledger(ocx: Ocx) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.fork_server import ForkServer
+from tests.support.fork_server import FORKED, ForkServer
 from tests.support.waiting import DEADLINE, Collected
 
 CHILD = Path(__file__).with_name("child")
@@ -32,15 +32,15 @@ _INTERPRETER = tuple(_PLAIN)
 
 
 @functools.cache
-def _fork_server() -> ForkServer:
+def fork_server() -> ForkServer:
     return ForkServer()
 
 
 def end_fork_server() -> None:
     """Wait until it has written what its children covered."""
-    if _fork_server.cache_info().currsize:
-        _fork_server().close()
-        _fork_server.cache_clear()
+    if fork_server.cache_info().currsize:
+        fork_server().close()
+        fork_server.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -266,18 +266,27 @@ class Ocx:
         if prefix or popen.keys() - of_both or not self._can_fork(env):
             words = [*prefix, *self.program, *args]
             return subprocess.Popen(words, env=env, cwd=self.work, **popen)
-        return _fork_server().start(args, env=env, cwd=str(self.work), **popen)
+        return fork_server().start(args, env=env, cwd=str(self.work), **popen)
 
     def fresh(self) -> Ocx:
         """From now on each run starts an interpreter of its own: for what happens before `main`."""
         self._forks = False
         return self
 
+    def forked(self) -> Ocx:
+        """From now on what calls `program` gets a child of the fork server as well.
+
+        For scripts that call it often. It inherits no limit, no umask and no ignored signal.
+        """
+        self.program = fork_server().program
+        return self
+
     def _can_fork(self, env: Mapping[str, str]) -> bool:
         """Whether nothing is asked for that only the start of an interpreter can give."""
         plain = {name: env.get(name) for name in _INTERPRETER} == _PLAIN
         extra = any(name.startswith(("PYTHON", "LC_")) for name in env if name not in _INTERPRETER)
-        return self._forks and self.program == PROGRAM and plain and not extra
+        ours = self.program == PROGRAM or self.program[:-1] == FORKED
+        return self._forks and ours and plain and not extra
 
     def release(self) -> None:
         for process in self._running:

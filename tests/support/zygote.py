@@ -4,7 +4,7 @@ import array
 import contextlib
 import gc
 import importlib
-import json
+import marshal
 import os
 import pkgutil
 import select
@@ -13,8 +13,14 @@ import socket
 import sys
 from pathlib import Path
 
-_DESCRIPTORS = 4  # stdin, stdout, stderr, and the channel of the run
+_DESCRIPTORS = 3  # stdin, stdout, stderr
 _NUMBER = 8
+
+# What each child would import later, by itself.
+LATE = (
+    "concurrent.futures.thread encodings.ascii encodings.idna encodings.utf_8_sig tomli_w "
+    "tomlkit.api typer._click.decorators uvicorn.lifespan.off"
+).split()
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -26,40 +32,41 @@ from tests.support.measuring import Measuring  # noqa: E402
 
 for module in pkgutil.walk_packages(ocx.__path__, "ocx."):
     importlib.import_module(module.name)
+for name in LATE:
+    importlib.import_module(name)
 gc.freeze()  # else the first collection of a child would copy all of it
 MEASURING = Measuring()
 
 
-def serve(channel):
-    """Fork a child for each request until the test process is gone; report each one's end."""
+def serve(listener):
+    """Fork a child for each connection until the test process is gone; report each one's end."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake)
     running = {}
     while True:
-        ready, _, _ = select.select([channel, woken], [], [])
+        ready, _, _ = select.select([0, listener, woken], [], [])
         if woken in ready:
             os.read(woken, 4096)
             reap(running)
-        if channel in ready:
-            request = receive(channel)
-            if request is None:
-                return
-            message, descriptors = request
+        if 0 in ready:
+            return
+        if listener in ready:
+            run, _ = listener.accept()
+            message, descriptors = receive(run)
             pid = os.fork()
             if pid == 0:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 os.close(woken)
                 os.close(wake)
-                channel.close()
-                for run in running.values():
-                    run.close()
+                for each in (listener, run, *running.values()):
+                    each.close()
                 become(message, descriptors)
-            for descriptor in descriptors[:3]:
+            for descriptor in descriptors:
                 os.close(descriptor)
-            running[pid] = run = socket.socket(fileno=descriptors[3])
+            running[pid] = run
             tell(run, pid)
 
 
@@ -78,18 +85,14 @@ def tell(run, number):
         run.sendall(number.to_bytes(_NUMBER, "big", signed=True))
 
 
-def receive(channel):
+def receive(run):
     space = socket.CMSG_SPACE(_DESCRIPTORS * array.array("i").itemsize)
-    head, rights, _, _ = channel.recvmsg(_NUMBER, space)
-    if not head:
-        return None
+    head, rights, _, _ = run.recvmsg(_NUMBER, space)
     descriptors = array.array("i")
     for _, _, data in rights:
-        descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-    length, data = int.from_bytes(head, "big"), b""
-    while len(data) < length:
-        data += channel.recv(length - len(data))
-    return json.loads(data), list(descriptors)
+        descriptors.frombytes(data)
+    length = int.from_bytes(head, "big")
+    return marshal.loads(run.recv(length, socket.MSG_WAITALL)), list(descriptors)
 
 
 def become(message, descriptors):
