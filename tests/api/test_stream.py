@@ -23,6 +23,7 @@ from ocx.errors import (
     ServerError,
 )
 from tests.support.answers import chunk, completion
+from tests.support.sizes import size
 
 BODY = {"model": "m", "messages": []}
 Piece = bytes | Exception
@@ -249,4 +250,4 @@ def test_memory_does_not_grow_with_the_answer() -> None:
         return size
 
     peak(20)
-    assert peak(5000) < peak(20) + 100_000
+    assert peak(size(5000, 1000)) < peak(20) + 100_000

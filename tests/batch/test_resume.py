@@ -20,7 +20,7 @@ from ocx.batch.row import Outcome, RowFailure
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
 from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
-from tests.support.sizes import part
+from tests.support.sizes import size
 
 BAD = RowFailure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
 DOWN = RowFailure(ServerError("HTTP 503", status=503))
@@ -290,7 +290,7 @@ def test_it_is_a_dict(pairs: list[tuple[int, int]]) -> None:
 
 def test_an_id_takes_some_bytes() -> None:
     """A million take 32 MiB, 48 while the table grows."""
-    count = part(100_000)
+    count = size(100_000, 10_000)
     tracemalloc.start()
     table = IdTable()
     for number in range(count):

@@ -13,6 +13,7 @@ from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.row import Outcome, RowAnswer, RowFailure
 from ocx.errors import AuthError, CreditsError, DeadlineError, RejectedError
 from tests.batch.simulation import ANSWER, Simulation, lost, refusal, rows
+from tests.support.sizes import size
 
 Serve = Callable[[Task, float], tuple[Outcome, float]]
 
@@ -117,14 +118,15 @@ def test_a_storm_of_429_fails_no_row() -> None:
 
 def test_429s_that_have_nothing_to_do_with_the_rate_do_not_slow_it_down() -> None:
     """One answer in five hundred, by chance, of a server as fast as it is asked."""
+    count = size(20_000, 5_000)
     chance = random.Random(7)
 
     def serve(_task: Task, _now: float) -> tuple[Outcome, float]:
         return (refusal(429), 0.01) if chance.random() < 1 / 500 else (ANSWER, 0.05)
 
-    run = Simulation(Scheduler(RunLimits(32)), serve).run(rows(20_000))
-    assert run.kinds == {"ok": 20_000}
-    assert run.now < 4 * 20_000 * 0.05 / 32
+    run = Simulation(Scheduler(RunLimits(32)), serve).run(rows(count))
+    assert run.kinds == {"ok": count}
+    assert run.now < 4 * count * 0.05 / 32
 
 
 @pytest.mark.parametrize("retry_after", [None, 0.0])

@@ -16,7 +16,7 @@ from tests.ci.conftest import EXAMPLES, Site
 from tests.support import answers
 from tests.support.raw_server import CLOSE
 from tests.support.row_server import good, prompt_of, read_rows, write_rows
-from tests.support.sizes import some
+from tests.support.sizes import only_in_full, some
 
 PRICE = 0.5
 
@@ -155,6 +155,7 @@ def test_prompts_are_tested_live_and_on_a_tape(site: Site) -> None:
     assert (site.folder / "tape.jsonl").read_bytes() == tape, "a red run replaces no tape"
 
 
+@only_in_full
 def test_pytest_on_a_tape(site: Site) -> None:
     site.server.behave = lambda *_: answers.answer(answers.completion("Hello, hello."))
     tested = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_replay.py")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sizes import only_in_full
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(
@@ -74,6 +76,7 @@ def test_contents_of_the_sdist(wheel: Path) -> None:
     }  # fmt: skip
 
 
+@only_in_full
 def test_prefix(wheel: Path, tmp_path: Path) -> None:
     """Pages and scripts are where man and the shells look below a prefix like /usr/local."""
     # Without --ignore-installed pip would first remove the package under test from here.
@@ -110,4 +113,5 @@ def test_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
     assert "Examples:" in ocx("chat", "--help"), "manual_text.toml is in the wheel"
     assert ocx("help", "ms").startswith("Panduan ringkas ocx")
     assert (tmp_path / "share/man/man1/ocx.1").is_file()
+    assert (tmp_path / "share/bash-completion/completions/ocx").is_file()
     assert (site / "ocx/serve/openapi.json").is_file()

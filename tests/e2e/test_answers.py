@@ -12,6 +12,7 @@ from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.emulator import Emulator
 from tests.support.program import KEY, Ocx, Run
+from tests.support.sizes import step
 
 THINKING = "<think>Two and two.\n</think>\n\n4"
 CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
@@ -33,7 +34,7 @@ def lines(run: Run) -> list[dict[str, Any]]:
 class TestThink:
     def test_every_cut_gives_the_same(self, online: Ocx, chat_server: ChatServer) -> None:
         """Reasoning never reaches stdout, wherever the network cuts it."""
-        for cut in range(len(THINKING) + 1):
+        for cut in range(0, len(THINKING) + 1, step(5)):
             chat_server.answer(answers.stream(THINKING[:cut], THINKING[cut:]), path=CHAT)
             run = online("chat", "2+2", "--reasoning", "show").has(0)
             assert (run.text, run.stderr) == ("4\n", "Two and two.\n\n"), cut

@@ -19,6 +19,7 @@ from tests.support import answers
 from tests.support.program import KEY, Ocx
 from tests.support.raw_server import CLOSE, RESET, STALL, closed_port
 from tests.support.row_server import RowServer, good, read_rows, write_rows
+from tests.support.sizes import some
 from tests.support.waiting import DEADLINE
 
 SIZE = 40
@@ -121,7 +122,7 @@ def test_a_server_that_stays_down_is_one_outage(ocx: Ocx, rows: RowServer, work:
 
 
 @pytest.mark.parametrize("models", [answers.error(501), [CLOSE]], ids=["501", "nothing"])
-@pytest.mark.parametrize("jobs", [1, 32])
+@pytest.mark.parametrize("jobs", some([32, 1], 1))
 def test_a_row_that_loses_its_connection_is_that_row_s_failure(
     ocx: Ocx, rows: RowServer, work: Path, jobs: int, models: Any
 ) -> None:
@@ -271,7 +272,7 @@ def test_a_network_that_is_off_for_a_while_fails_no_row(
     assert len(read_rows(work / "out.jsonl")) == SIZE
 
 
-@pytest.mark.parametrize("room", [8, 40], ids=["for nothing", "for some rows"])
+@pytest.mark.parametrize("room", some([40, 8], 1), ids="{} KiB".format)
 def test_a_disk_that_is_full(ocx: Ocx, rows: RowServer, work: Path, room: int) -> None:
     """A limit of the file's size, in KiB, stands for it: no root, no mount."""
     write_rows(work / "in.jsonl", 100)

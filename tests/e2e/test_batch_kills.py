@@ -27,7 +27,7 @@ MAYBE = re.compile(r"(\d+) rows? at most may have been paid twice")
 
 @pytest.fixture
 def deaths(request: pytest.FixtureRequest) -> int:
-    return DEATHS if request.config.getoption("--full") else 3
+    return DEATHS if request.config.getoption("--full") else 2
 
 
 def content(path: Path) -> list[tuple[str, str | None]]:

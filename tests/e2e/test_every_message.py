@@ -110,7 +110,7 @@ def new(ocx: Ocx) -> Ocx:
 def test_every_message_on_a_screen_and_in_a_pipe(new: Ocx, full_size: Callable[[int], int]) -> None:
     """No line wider than the screen, colour there and none in a pipe, one hint, no traceback."""
     lines = LINES.strip().splitlines()
-    for line in lines[:: max(1, len(lines) // full_size(400))]:
+    for line in lines[:: max(1, len(lines) // full_size(240))]:
         words = shlex.split(line)[1:]
         process = new.in_terminal(*words, size=(24, 80), env={"CI": "1"})
         written = process.finish().text.replace("\r", "")

@@ -15,6 +15,7 @@ from tests.support.drawn import ANSWER, visible, whole
 from tests.support.emulator import Emulator, trimmed
 from tests.support.program import Ocx, Process
 from tests.support.raw_server import STALL
+from tests.support.sizes import some
 
 
 class Seen:
@@ -72,7 +73,7 @@ def begin(ocx: Ocx, columns: int, rows: int, *args: str, **options) -> Seen:
     return Seen(ocx.in_terminal(*args, size=(rows, columns), **options), columns, rows)
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (200, 50)])
+@pytest.mark.parametrize(("columns", "rows"), some([(80, 24), (40, 10), (200, 50)], 1))
 def test_each_token_is_on_the_screen_before_the_next_is_sent(
     online: Ocx, chat_server: ChatServer, columns: int, rows: int
 ) -> None:

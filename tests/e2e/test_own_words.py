@@ -10,6 +10,7 @@ from tests.support.chat_server import CHAT, MODELS, ChatServer
 from tests.support.emulator import Emulator, trimmed
 from tests.support.program import Ocx
 from tests.support.prose import paragraphs, wrong_breaks
+from tests.support.sizes import some
 
 LOCALES = [
     {"LC_ALL": "C"},
@@ -20,7 +21,7 @@ LOCALES = [
 ]
 
 
-@pytest.mark.parametrize("env", LOCALES, ids=str)
+@pytest.mark.parametrize("env", some(LOCALES, 3), ids=str)
 def test_what_is_typed_is_sent_whatever_the_locale(
     online: Ocx, chat_server: ChatServer, env: dict[str, str]
 ) -> None:

@@ -33,16 +33,12 @@ def test_whatever_the_umask_folders_are_closed_to_others(
     home.mkdir()
     given = {"HOME": str(home), "OPENCODEX_API_KEY": KEY}
     given |= dict.fromkeys(("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"), "")
-    fresh = ocx.fresh()  # the umask of this process, not of the one that the others are forked from
-    before = os.umask(mask)
-    try:
-        fresh("config", "set", "base_url", chat_server.base_url, env=given).has(0)
-        fresh("models", env={**given, "OCX_API_KEY": KEY}).has(0)
-        fresh("keys", "add", "main", input=KEY.encode(), env=given).has(0)
-        fresh("chat", "--log", "hi", env=given).has(0)
-        fresh("--sandbox", "chat", "hi", env=given).has(0)
-    finally:
-        os.umask(before)
+    ocx.env["TEST_UMASK"] = f"{mask:o}"
+    ocx("config", "set", "base_url", chat_server.base_url, env=given).has(0)
+    ocx("models", env={**given, "OCX_API_KEY": KEY}).has(0)
+    ocx("keys", "add", "main", input=KEY.encode(), env=given).has(0)
+    ocx("chat", "--log", "hi", env=given).has(0)
+    ocx("--sandbox", "chat", "hi", env=given).has(0)
     found = modes(home)
     folders = {name for name in found if (home / name).is_dir()}
     assert {".config", ".config/ocx", ".local", ".local/state", ".cache/ocx/models"} <= folders

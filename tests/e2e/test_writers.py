@@ -15,7 +15,7 @@ from tests.support.chat_server import CHAT, ChatServer
 from tests.support.program import Ocx, Process
 from tests.support.raw_server import STALL
 from tests.support.row_server import RowServer, write_rows
-from tests.support.sizes import part
+from tests.support.sizes import size
 from tests.support.waiting import DEADLINE
 
 FILE = "report.md"
@@ -148,7 +148,7 @@ def test_a_storm_of_writers_that_are_killed(
     file = folder / ("default.txt" if kind == "cache" else FILE)
     if kind == "batch":
         write_rows(folder / "in.jsonl", 20)
-    for count in (2, part(20)):
+    for count in (2, size(20, 4)):
         writers = [writer(online, kind, number) for number in range(count)]
         killed = chance.sample(writers, count // 2)
         for process in killed:

@@ -9,9 +9,9 @@ from pathlib import Path
 from ocx.errors import DeadlineError
 from ocx.history.filters import Filters
 from ocx.history.store import FILE, History
-from tests.support.sizes import part
+from tests.support.sizes import size
 
-PROCESSES = part(50)
+PROCESSES = size(50, 8)
 
 # A call as `chat` makes it: the conversation is held from reading it to storing the answer.
 WRITER = """

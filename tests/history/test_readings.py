@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from ocx.history.call import DAY, SLACK, Call, Forecast, Point, forecast
 from ocx.history.filters import Filters
 from ocx.history.store import FILE, Account, History, Reading, keep_readings, points
-from tests.support.sizes import part
+from tests.support.sizes import size
 
 HERE = Account("default", "https://opencodex.hk/api/v1")
-PROCESSES = part(40)
+PROCESSES = size(40, 6)
 EACH = 25
 
 WRITER = """

@@ -21,9 +21,9 @@ from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from ocx.text import CONTROL
 from ocx.wrapping import wrapped
 from tests.support.memory import MemoryRaw
-from tests.support.sizes import some
+from tests.support.sizes import size, some
 
-SIZE = 4000
+SIZE = size(4000, 1600)
 LINES = {
     "code": ("```\n", "x = [1, 2] # "),
     "highlighted code": ("```python\n", "x = 'a' + \\"),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.program import KEY, Ocx
 from tests.support.row_server import RowServer
-from tests.support.sabotage import without
+from tests.support.sabotage import changed
 
 NO_LOCKS = """
 import errno, fcntl
@@ -19,12 +19,12 @@ WARNING = "has no locks: let only one ocx at a time write there"
 
 @pytest.fixture
 def lockless(ocx: Ocx) -> Ocx:
-    return without(ocx, NO_LOCKS.format(name="ENOLCK"))
+    return changed(ocx, NO_LOCKS.format(name="ENOLCK"))
 
 
 @pytest.mark.parametrize("code", ["EOPNOTSUPP", "ENOSYS", "EINVAL"])
 def test_each_file_system_says_it_in_its_own_way(ocx: Ocx, code: str) -> None:
-    without(ocx, NO_LOCKS.format(name=code))
+    changed(ocx, NO_LOCKS.format(name=code))
     assert WARNING in ocx("config", "set", "retries", "1").has(0).stderr
 
 

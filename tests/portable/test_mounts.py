@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.program import KEY, Ocx
 from tests.support.row_server import RowServer
-from tests.support.sabotage import without
+from tests.support.sabotage import changed
 
 # Everything below {folder} seems to have this owner and, where it is not None, this mode; chmod
 # fails or does nothing.
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="emul
 
 def mounted(ocx: Ocx, owner: int | None, mode: int | None = None, error: int = 0) -> Ocx:
     folder = os.path.realpath(ocx.home.parent)
-    return without(ocx, MOUNT.format(folder=folder, owner=owner, mode=mode, error=error))
+    return changed(ocx, MOUNT.format(folder=folder, owner=owner, mode=mode, error=error))
 
 
 def test_a_mount_that_gives_every_file_to_another(ocx: Ocx, rows: RowServer) -> None:
@@ -77,7 +77,7 @@ def test_a_file_of_somebody_else_is_refused_as_before(ocx: Ocx, rows: RowServer)
     planted = ocx.work / "answer.partial"
     planted.write_text("theirs")
     code = MOUNT.format(folder=os.path.realpath(planted), owner=12345, mode=None, error=0)
-    run = without(ocx, code)("chat", "-o", "answer", "hi").has(1)
+    run = changed(ocx, code)("chat", "-o", "answer", "hi").has(1)
     assert "not a file of yours" in run.stderr
     assert planted.read_text() == "theirs"
 

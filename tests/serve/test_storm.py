@@ -11,7 +11,6 @@ import json
 import random
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +21,7 @@ from ocx.serve.ledger import Ledger
 from ocx.serve.store import Store
 from tests.serve.conftest import request
 from tests.support.program import Ocx, Process
+from tests.support.sizes import size
 
 STREAMS = 200
 RACING = 5000
@@ -139,15 +139,13 @@ def test_cuts_sigterm_and_kill(ocx: Ocx, key: str, full_size: Callable[[int], in
 
 
 @pytest.mark.slow
-def test_racing_requests_never_overdraw(
-    ocx: Ocx, full_size: Callable[[int], int], tmp_path: Path
-) -> None:
-    """Each reserves 0.0034 credits of the 0.1; they end in 402, and the sum is exact.
+def test_racing_requests_never_overdraw(ocx: Ocx) -> None:
+    """Each reserves 0.0034 credits of the 0.05; they end in 402, and the sum is exact.
 
     Every other one is Chinese: a token is a character of the answer.
     """
-    count = full_size(RACING)
-    ocx("serve", "grant", "0.1").has(0)
+    count = size(RACING, 120)
+    ocx("serve", "grant", "0.05").has(0)
     process, url, headers = start(ocx, ocx("serve", "keys", "add", "race").has(0).text.strip())
     costs = {"race": 8 * 40 + 160, "快跑吧": (3 + 7) * 40 + 3 * 160}
     bodies = {text: request(text, "gpt-4o", max_tokens=20) for text in costs}

@@ -13,3 +13,9 @@ def without(ocx: Ocx, code: str) -> Ocx:
     """From now on `ocx` runs after `code`, in an interpreter of its own."""
     ocx.program = (sys.executable, "-c", code + _RUN)
     return ocx
+
+
+def changed(ocx: Ocx, code: str) -> Ocx:
+    """The same where `code` replaces functions that are called through their module."""
+    ocx.env["TEST_BEFORE"] = code
+    return ocx

@@ -2,8 +2,9 @@
 
 Coverage writes its data when a process ends by itself; `ocx` really dies by signals, so the data
 is written just before it sends itself one. The resolver can be replaced: tests need a name that
-does not resolve, and a machine without a network has no other way to answer quickly. And the
-program can be given a controlling terminal, whose Ctrl-C then reaches it.
+does not resolve, and a machine without a network has no other way to answer quickly. The
+program can be given a controlling terminal, whose Ctrl-C then reaches it, a umask, and code that
+runs before it.
 """
 
 import os
@@ -46,6 +47,10 @@ def apply():
         _save_coverage_before_death()
     if "TEST_RESOLVER" in os.environ:
         _replace_resolver(os.environ["TEST_RESOLVER"])
+    if "TEST_UMASK" in os.environ:
+        os.umask(int(os.environ.pop("TEST_UMASK"), 8))
+    if "TEST_BEFORE" in os.environ:
+        exec(os.environ.pop("TEST_BEFORE"), {})
     if "TEST_TERMINAL" in os.environ:
         import fcntl
         import termios
