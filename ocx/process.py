@@ -37,7 +37,13 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
-    raise Terminated
+    raise Terminated(number)
+
+
+def catch_hangup() -> None:
+    """From now on SIGHUP ends the program as SIGTERM does: what arrived is kept."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminate)
 
 
 @contextmanager
