@@ -118,9 +118,6 @@ COMMANDS: dict[str, str | Group] = {
 `ocx keys list` is the function `list` or `list_` of `ocx/commands/keys.py`.
 """
 _MODULES = {
-    "keys add": "keys_check",
-    "keys rotate": "keys_check",
-    "keys check": "keys_check",
     "config profiles": "profiles",
     "config templates": "templates",
     "serve keys": "serve_ledger",
