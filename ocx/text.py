@@ -6,7 +6,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 # C0 but tab and newline, DEL, C1; and the characters that reorder what is read (bidi controls).
 # Texts, not compiled: few runs need them, and compiling at import is paid by all.
@@ -32,6 +35,12 @@ def _written(match: re.Match[str]) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 row`, `0 rows`, `1,234 rows`; a noun with another plural than -s does not go in here."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def plain_number(number: Decimal) -> str:
+    """`0.31`, `10`: written out, without needless zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def did_you_mean(word: str, known: Iterable[str], before: str = ", ") -> str:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ocx.api.completion import document_of
 from ocx.api.error_response import described
 from ocx.api.http import with_query
+from ocx.api.prices import Price
 from ocx.api.types import Reply, Secrets, amount_in, number_in
 from ocx.errors import ServerError
 
@@ -75,21 +76,6 @@ def ids_in(reply: Reply, keys: Secrets = ()) -> list[str]:
         return model_ids(document_of(reply, keys))
 
 
-class ModelPrice(NamedTuple):
-    """What a million tokens cost.
-
-    Attributes:
-        in_credits: the endpoint says that these are credits; else the unit is not known.
-        more: each request is charged too.
-    """
-
-    prompt: Decimal
-    completion: Decimal
-    cached_prompt: Decimal | None = None
-    in_credits: bool = False
-    more: bool = False
-
-
 class ModelFacts(NamedTuple):
     """One model; what is not said is None or empty.
 
@@ -97,14 +83,18 @@ class ModelFacts(NamedTuple):
         context: tokens of prompt and answer together.
         modalities: what goes in and comes out, as OpenRouter writes it: `text+image->text`.
         shutdown: the day it goes away, ISO 8601 where the server says it so.
+        in_credits: the endpoint says that the price is in credits; else the unit is not known.
+        more_charged: each request is charged, too.
     """
 
     id: str
     context: int | None = None
-    price: ModelPrice | None = None
+    price: Price | None = None
     owner: str = ""
     modalities: str = ""
     shutdown: str = ""
+    in_credits: bool = False
+    more_charged: bool = False
 
 
 def model_ids(document: Any) -> list[str]:
@@ -154,13 +144,15 @@ def _facts(name: str, row: Mapping[str, Any]) -> ModelFacts:
         values = (scope[name] for name in names for scope in scopes if name in scope)
         return next(filter(None, map(read, values)), None)
 
+    price, *charged = next(filter(None, map(_price, scopes)), (None, False, False))
     return ModelFacts(
         name,
         first_of(_count, _CONTEXT),
-        next(filter(None, map(_price, scopes)), None),
+        price,
         first_of(_text, _OWNER) or "",
         next(filter(None, map(_modalities, scopes)), ""),
         first_of(_day, _SHUTDOWN) or "",
+        *charged,
     )
 
 
@@ -187,7 +179,7 @@ def _day(value: Any) -> str:
     return at.date().isoformat() if seconds else ""
 
 
-def _price(scope: Mapping[str, Any]) -> ModelPrice | None:
+def _price(scope: Mapping[str, Any]) -> tuple[Price, bool, bool] | None:
     """OpenRouter and LiteLLM say what a token costs, Together (in numbers) what a million does."""
     table = _mapping(scope.get("pricing"))
     unit = str(table.get("unit") or table.get("currency")).lower()
@@ -200,13 +192,8 @@ def _price(scope: Mapping[str, Any]) -> ModelPrice | None:
     ):
         prompt, completion, cached = (amount_in(source.get(name)) for name in names)
         if prompt is not None and completion is not None:
-            return ModelPrice(
-                prompt * factor,
-                completion * factor,
-                None if cached is None else cached * factor,
-                _IN_CREDITS.match(unit) is not None,
-                bool(amount_in(table.get("request"))),
-            )
+            price = Price(prompt, completion, cached).times(factor)
+            return price, bool(_IN_CREDITS.match(unit)), bool(amount_in(table.get("request")))
     return None
 
 

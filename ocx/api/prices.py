@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ocx.api.types import amount_in
 
@@ -25,6 +24,7 @@ CostSource = Literal["response", "balance", "unknown"]
 
 _LARGEST = 2**63  # what SQLite holds
 _CACHED = ("prompt_tokens_details cached_tokens", "prompt_cache_hit_tokens", "cached_tokens")
+_READ = ("messages", "tools", "functions", "response_format")
 _MILLION = Decimal(1_000_000)
 # usage.cost: OpenRouter, LiteLLM; the others are what gateways of credits call it.
 _USAGE_FIELDS = ("cost", "credits", "credits_used", "credit_cost", "total_cost")
@@ -72,7 +72,11 @@ def estimated_tokens(size: int) -> int:
 
 def prompt_bytes(body: Mapping[str, Any]) -> int:
     """UTF-8 bytes of everything that the model reads, the frame of each message included."""
-    read = {name: body[name] for name in ("messages", "tools", "response_format") if name in body}
+    read = {
+        name: body[name]
+        for name in ("messages", "tools", "functions", "response_format")
+        if name in body
+    }
     return len(json.dumps(read, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
@@ -88,8 +92,7 @@ def max_completion_tokens(body: Mapping[str, Any]) -> int:
     return most * (answers if isinstance(answers, int) and answers > 0 else 1)
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(NamedTuple):
     """Credits per million tokens of a model.
 
     Attributes:
@@ -105,6 +108,10 @@ class Price:
         cached = self.prompt if self.cached_prompt is None else self.cached_prompt
         prompt = self.prompt * (prompt_tokens - cached_tokens) + cached * cached_tokens
         return (prompt + self.completion * completion_tokens) / _MILLION
+
+    def times(self, factor: Decimal) -> Price:
+        cached = None if self.cached_prompt is None else self.cached_prompt * factor
+        return Price(self.prompt * factor, self.completion * factor, cached)
 
     def of_usage(self, usage: Mapping[str, Any] | None) -> Decimal | None:
         """The credits of an answer, None if it does not count its tokens."""
@@ -148,8 +155,7 @@ def worst_of(
     return max(worst) * requests if len(worst) == len(found) else None
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """Credits of one call.
 
     Attributes:

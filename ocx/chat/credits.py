@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.balance import Balance, parse_balance
-from ocx.api.models import ModelPrice, model_facts
+from ocx.api.models import ModelFacts, model_facts
 from ocx.api.prices import (
     Cost,
     Price,
@@ -199,15 +199,14 @@ def _of_endpoint(ctx: Context, settings: Settings) -> dict[str, Price]:
             models = model_facts(client.models().json)
     except OcxError:
         return {}
-    scale = settings.price_scale
-    found = {each.id: _in_credits(each.price, scale) for each in models if each.price}
+    found = {each.id: _in_credits(each, settings.price_scale) for each in models}
     return {name: price for name, price in found.items() if price is not None}
 
 
-def _in_credits(price: ModelPrice, scale: float | None) -> Price | None:
+def _in_credits(model: ModelFacts, scale: float | None) -> Price | None:
     """None if the unit is not known, or if tokens are not all that is charged."""
-    if price.more or not (price.in_credits or scale is not None):
+    if model.price is None or model.more_charged:
         return None
-    factor = Decimal(1) if price.in_credits or scale is None else Decimal(str(scale))
-    cached = None if price.cached_prompt is None else price.cached_prompt * factor
-    return Price(price.prompt * factor, price.completion * factor, cached)
+    if model.in_credits:
+        return model.price
+    return None if scale is None else model.price.times(Decimal(str(scale)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from ocx.context import Context
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
 from ocx.output.columns import GAP, Column, write_table
-from ocx.text import did_you_mean, one_line
+from ocx.text import did_you_mean, one_line, plain_number
 from ocx.typography import cells
 
 if TYPE_CHECKING:
@@ -128,17 +127,12 @@ def _cells(model: ModelFacts) -> tuple[str, ...]:
     price = model.price
     return (
         "" if model.context is None else str(model.context),
-        "" if price is None else _plain(price.prompt),
-        "" if price is None else _plain(price.completion),
+        "" if price is None else plain_number(price.prompt),
+        "" if price is None else plain_number(price.completion),
         model.owner,
         model.modalities,
         model.shutdown,
     )
-
-
-def _plain(price: Decimal) -> str:
-    text = f"{price:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _marks(settings: Settings, name: str) -> str:

@@ -13,7 +13,7 @@ from ocx.errors import OcxError
 from ocx.history.call import DAY, Forecast
 from ocx.output.environment import assignment, table
 from ocx.output.figures import now
-from ocx.text import one_line
+from ocx.text import one_line, plain_number
 
 METRIC = "ocx_balance"
 UNKNOWN = 3
@@ -227,19 +227,14 @@ def rounded(amount: Decimal | None) -> str:
     """Two decimals, or three figures of what is smaller than one."""
     if not amount:
         return "0"
-    return _without_zeros(round(amount, 2 if abs(amount) >= 1 else 2 - amount.adjusted()))
+    return plain_number(round(amount, 2 if abs(amount) >= 1 else 2 - amount.adjusted()))
 
 
 def whole_tenths(days: Decimal) -> str:
     """Rounded down: 6.99 days are not the 7 that were asked for."""
     if days >= _LONGEST:
         return f"{days:.0f}"
-    return _without_zeros(days.quantize(Decimal("0.1"), ROUND_DOWN))
-
-
-def _without_zeros(amount: Decimal) -> str:
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return plain_number(days.quantize(Decimal("0.1"), ROUND_DOWN))
 
 
 def as_number(amount: Decimal | None) -> int | float | None:

@@ -8,49 +8,34 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from ocx.api.prices import estimated_tokens
+from ocx.api.prices import Price, estimated_tokens
 from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn, Source
 from ocx.serve.openai_format import ApiError, Usage
 from ocx.serve.request import ChatRequest
 from ocx.sqlite import read_script
-from ocx.text import compact
+from ocx.text import compact, plain_number
 
 MICRO = 1_000_000
 MOST = 2**53
 """The largest amount, in micro-credits: exact in SQLite, in JSON and in a double."""
 
 
-@dataclass(frozen=True)
-class Price:
-    """Credits per million tokens, for what goes in and what comes out.
+def micro_cost(price: Price, *tokens: int) -> int:
+    """`price.cost` in micro-credits, rounded up once for the whole charge."""
+    return min(int((price.cost(*tokens) * MICRO).to_integral_value(ROUND_CEILING)), MOST)
 
-    Attributes:
-        cached_prompt: for what an upstream had in its cache; None: as all else that goes in.
-    """
 
-    prompt: Decimal
-    completion: Decimal
-    cached_prompt: Decimal | None = None
-
-    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> int:
-        """Micro-credits, rounded up once for the whole charge; of the prompt some are cached."""
-        cached = self.prompt if self.cached_prompt is None else self.cached_prompt
-        exact = self.prompt * (prompt_tokens - cached_tokens) + cached * cached_tokens
-        exact += self.completion * completion_tokens
-        return min(int(exact.to_integral_value(ROUND_CEILING)), MOST)
-
-    def fitting(self, micro: int, prompt_tokens: int) -> int:
-        """The largest number of completion tokens that `micro` micro-credits pay; below 1: none."""
-        left = micro - self.prompt * prompt_tokens
-        if left < 0:
-            return 0
-        if not self.completion:
-            return MOST
-        return int((left / self.completion).to_integral_value(ROUND_FLOOR))
+def fitting(price: Price, micro: int, prompt_tokens: int) -> int:
+    """The largest number of completion tokens that `micro` micro-credits pay; below 1: none."""
+    left = micro - price.prompt * prompt_tokens
+    if left < 0:
+        return 0
+    if not price.completion:
+        return MOST
+    return int((left / price.completion).to_integral_value(ROUND_FLOOR))
 
 
 def credits_json(micro: int) -> int | float:
@@ -60,8 +45,7 @@ def credits_json(micro: int) -> int | float:
 
 def format_credits(micro: int) -> str:
     """Credits for a person: `499.999937`, without needless zeros."""
-    text = f"{Decimal(micro) / MICRO:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return plain_number(Decimal(micro) / MICRO)
 
 
 def parse_credits(text: str) -> int:
@@ -119,11 +103,11 @@ class Charge:
         self.taken: int | None = None
         """Micro-credits, once settled."""
         most = prompt_bytes(request.body) if by_upstream else self._prompt
-        hold = price.cost(most, request.max_tokens)
+        hold = micro_cost(price, most, request.max_tokens)
         try:
             self._id = ledger.reserve(key, request.model, hold)
         except Overdrawn as error:
-            fits = price.fitting(error.available, most)
+            fits = fitting(price, error.available, most)
             advice = "not even its prompt fits: top up the account"
             if fits >= 1:
                 advice = f"top up the account, or set max_tokens to at most {fits}"
@@ -165,7 +149,7 @@ class Charge:
         source: Source = "upstream" if usage is self.upstream else "counted"
         free = not (self.finished or self.delivered or self.asked)
         counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-        cost = 0 if free else self._price.cost(*counts)
+        cost = 0 if free else micro_cost(self._price, *counts)
         bill = Bill(cost, usage.prompt_tokens, usage.completion_tokens, source, outcome)
         self.taken = self._ledger.settle(self._id, bill)
 

@@ -22,11 +22,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ocx.api.prices import Price
 from ocx.serve import faults
 from ocx.serve.admission import RequestRecord
 from ocx.serve.answer import AnswerSource, AnswerStream
 from ocx.serve.builtin import Echo, make_answer, parse_lorem, until_stop
-from ocx.serve.charge import MICRO, Price
+from ocx.serve.charge import MICRO
 from ocx.serve.faults import Counters, Fault
 from ocx.serve.openai_format import ApiError
 from ocx.serve.request import ChatRequest

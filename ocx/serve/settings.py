@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from ocx.api.prices import Price
 from ocx.api.types import Endpoint
 from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
@@ -30,7 +31,7 @@ from ocx.serve import faults, routing
 from ocx.serve.answer import AnswerSource
 from ocx.serve.app import ServeSettings
 from ocx.serve.builtin import Echo, parse_lorem
-from ocx.serve.charge import MICRO, Price
+from ocx.serve.charge import MICRO
 from ocx.serve.forward import Forward
 from ocx.serve.routing import BUILT_IN, ECHO, Model, Router
 from ocx.serve.tape_player import TapePlayer

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.models import ModelFacts, ModelPrice, model_facts, model_ids
+from ocx.api.models import ModelFacts, model_facts, model_ids
+from ocx.api.prices import Price
 from ocx.api.types import Endpoint
 from ocx.errors import ServerError
 from ocx.secret import Secret
@@ -40,18 +41,18 @@ LITELLM = {
         ({"owned_by": "openai", "shutdown_date": None}, {"owner": "openai"}),
         (OPENROUTER, {
             "context": 1048576, "modalities": "text+image->text", "shutdown": "2026-12-31",
-            "price": ModelPrice(Decimal("1.25"), Decimal(10), Decimal("0.31")),
+            "price": Price(Decimal("1.25"), Decimal(10), Decimal("0.31")),
         }),
         # vLLM
         ({"owned_by": "vllm", "max_model_len": 32768, "root": "x"},
          {"owner": "vllm", "context": 32768}),
         (LITELLM, {
             "owner": "openai", "context": 128000, "modalities": "text+image",
-            "price": ModelPrice(Decimal("2.5"), Decimal(10)), "shutdown": "2027-01-01",
+            "price": Price(Decimal("2.5"), Decimal(10)), "shutdown": "2027-01-01",
         }),
         ({"model_info": LITELLM}, {
             "owner": "openai", "context": 128000, "modalities": "text+image",
-            "price": ModelPrice(Decimal("2.5"), Decimal(10)), "shutdown": "2027-01-01",
+            "price": Price(Decimal("2.5"), Decimal(10)), "shutdown": "2027-01-01",
         }),
         # Groq, Mistral, llama.cpp, Together, Vercel
         ({"context_window": 8192}, {"context": 8192}),
@@ -59,24 +60,24 @@ LITELLM = {
          {"context": 131072, "shutdown": "2026-12-01"}),
         ({"meta": {"n_ctx_train": 8192}}, {"context": 8192}),
         ({"pricing": {"input": 0.3, "output": 0.6, "hourly": 0}},
-         {"price": ModelPrice(Decimal("0.3"), Decimal("0.6"))}),
+         {"price": Price(Decimal("0.3"), Decimal("0.6"))}),
         ({"pricing": {"input": "0.0000003", "output": "0.0000006"}},
-         {"price": ModelPrice(Decimal("0.3"), Decimal("0.6"))}),
+         {"price": Price(Decimal("0.3"), Decimal("0.6"))}),
         ({"modalities": {"input": ["text", "audio"], "output": ["text"]}},
          {"modalities": "text+audio->text"}),
         # credits, and what else is charged
         ({"pricing": {"unit": "credits", "prompt": "0.000005", "completion": "0"}},
-         {"price": ModelPrice(Decimal(5), Decimal(0), None, True)}),
+         {"price": Price(Decimal(5), Decimal(0)), "in_credits": True}),
         ({"pricing": {"unit": "credits per million tokens", "prompt": "3", "completion": 6}},
-         {"price": ModelPrice(Decimal(3), Decimal(6), None, True)}),
+         {"price": Price(Decimal(3), Decimal(6)), "in_credits": True}),
         ({"pricing": {"unit": "Credits/1K tokens", "prompt": "0.003", "completion": "0.006"}},
-         {"price": ModelPrice(Decimal(3), Decimal(6), None, True)}),
+         {"price": Price(Decimal(3), Decimal(6)), "in_credits": True}),
         ({"pricing": {"unit": "USD/Mtok", "input": "3", "output": "6"}},
-         {"price": ModelPrice(Decimal(3), Decimal(6))}),
+         {"price": Price(Decimal(3), Decimal(6))}),
         ({"pricing": {"unit": "credits per token", "input": "0.000003", "output": "0"}},
-         {"price": ModelPrice(Decimal(3), Decimal(0), None, True)}),
+         {"price": Price(Decimal(3), Decimal(0)), "in_credits": True}),
         ({"pricing": {"currency": "USD", "prompt": "0.000005", "completion": "0", "request": "1"}},
-         {"price": ModelPrice(Decimal(5), Decimal(0), None, False, True)}),
+         {"price": Price(Decimal(5), Decimal(0)), "more_charged": True}),
         # no facts
         ({"pricing": {"prompt": "-1", "completion": "-1"}}, {}),
         ({"pricing": {"prompt": "0.1"}}, {}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -44,14 +43,20 @@ def test_of_usage(usage: dict[str, Any] | None, credits: str | None) -> None:
 )
 def test_cached_tokens_have_a_price_of_their_own(details: dict[str, Any], credits: str) -> None:
     usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, **details}
-    assert replace(PRICE, cached_prompt=Decimal(1)).of_usage(usage) == Decimal(credits)
+    assert PRICE._replace(cached_prompt=Decimal(1)).of_usage(usage) == Decimal(credits)
     assert PRICE.of_usage(usage) == 5, "without one they count as all others"
 
 
 def test_the_worst_case_is_a_cached_prompt_where_that_is_dearer() -> None:
     body = {"messages": [{"role": "user", "content": "four"}], "max_tokens": 1}
-    assert replace(PRICE, cached_prompt=Decimal(50)).worst(body) > 5 * PRICE.worst(body)
-    assert replace(PRICE, cached_prompt=Decimal(1)).worst(body) == PRICE.worst(body)
+    assert PRICE._replace(cached_prompt=Decimal(50)).worst(body) > 5 * PRICE.worst(body)
+    assert PRICE._replace(cached_prompt=Decimal(1)).worst(body) == PRICE.worst(body)
+
+
+def test_all_that_the_model_reads_counts() -> None:
+    few = {"messages": [{"role": "user", "content": "four"}], "max_tokens": 1}
+    for name in ("tools", "functions", "response_format"):
+        assert PRICE.worst({**few, name: [{"name": "weather"}]}) > PRICE.worst(few)
 
 
 def test_the_worst_case_is_a_byte_a_token_and_the_whole_limit() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from ocx.api.prices import Price
 from ocx.api.sse import MAX_EVENT
 from ocx.secret import Secret
-from ocx.serve.charge import Price
 from ocx.serve.openai_format import Usage
 from ocx.serve.routing import Model, Router
 from ocx.serve.upstream import error_text, read_usage

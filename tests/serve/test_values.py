@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocx.api.prices import Price
 from ocx.secret import Secret
 from ocx.serve import admission, answer, charge, routing
 from ocx.serve.admission import Limiter, RateLimitState, RequestRecord
 from ocx.serve.answer import text_tokens
-from ocx.serve.charge import Price, count_prompt, count_tokens
+from ocx.serve.charge import count_prompt, count_tokens, fitting, micro_cost
 from ocx.serve.ledger import Key
 from ocx.serve.openai_format import ApiError, dump
 from ocx.serve.routing import BUILT_IN, Model, Router
@@ -165,7 +166,7 @@ def test_a_cost_is_the_exact_sum_rounded_up(
     first: Decimal, second: Decimal, prompt: int, completion: int
 ) -> None:
     exact = Fraction(first) * prompt + Fraction(second) * completion
-    assert Price(first, second).cost(prompt, completion) == ceil(exact)
+    assert micro_cost(Price(first, second), prompt, completion) == ceil(exact)
 
 
 @given(PRICES, PRICES, TOKENS, TOKENS)
@@ -174,8 +175,8 @@ def test_a_cached_part_has_its_price(
 ) -> None:
     price = Price(first, Decimal(7), cached)
     exact = Fraction(first) * fresh + Fraction(cached) * found + 7
-    assert price.cost(fresh + found, 1, found) == ceil(exact)
-    assert Price(first, Decimal(7)).cost(fresh + found, 1, found) == ceil(
+    assert micro_cost(price, fresh + found, 1, found) == ceil(exact)
+    assert micro_cost(Price(first, Decimal(7)), fresh + found, 1, found) == ceil(
         Fraction(first) * (fresh + found) + 7
     )
 
@@ -185,12 +186,12 @@ def test_what_fits_is_the_most_that_fits(
     first: Decimal, second: Decimal, prompt: int, available: int
 ) -> None:
     price = Price(first, second)
-    fits = price.fitting(available, prompt)
+    fits = fitting(price, available, prompt)
     if fits >= 1:
-        assert price.cost(prompt, fits) <= available or fits == charge.MOST
-        assert fits == charge.MOST or price.cost(prompt, fits + 1) > available
+        assert micro_cost(price, prompt, fits) <= available or fits == charge.MOST
+        assert fits == charge.MOST or micro_cost(price, prompt, fits + 1) > available
     else:
-        assert price.cost(prompt, 1) > available
+        assert micro_cost(price, prompt, 1) > available
 
 
 def test_no_listed_model_holds_five_credits_for_a_default_request() -> None:
