@@ -154,8 +154,8 @@ class Client:
         trace = self._backend.trace
         if not isinstance(outcome, Failure):
             return Probe(trace, *outcome)
-        if outcome.headers is not None:
-            return Probe(trace, outcome.error.status, outcome.headers)
+        if outcome.phase == "status":
+            return Probe(trace, outcome.error.status, outcome.error.headers)
         return Probe(trace, None, {}, outcome.error)
 
     def _reply(self, request: http.HttpRequest, seconds: float, cap: int) -> Reply:
@@ -243,7 +243,7 @@ class _Call:
         response.close()
         headers = _headers_of(response)
         error = from_response(response.status_code, headers, body, keys=self.secrets)
-        return Failure(error, "status", headers)
+        return Failure(error, "status")
 
     def _pause(self, failure: Failure) -> None:
         """Wait before the next attempt, or raise the failure if there is none."""

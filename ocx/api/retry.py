@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from logging import Logger
 from typing import Literal, NamedTuple
 
-from ocx.api.error_words import is_unknown_model, retry_after
+from ocx.api.error_words import is_unknown_model
 from ocx.errors import CreditsError, OcxError, RateLimitError, ServerError
 
 MAX_WAIT = 60.0
@@ -30,12 +30,10 @@ class Failure(NamedTuple):
     Attributes:
         phase: "connect": nothing was sent; "silent": sent, and no byte came in time; "status":
             the server answered with an error; "final": everything that a retry cannot mend.
-        headers: of the answer, names in lower case.
     """
 
     error: OcxError
     phase: Phase = "final"
-    headers: Mapping[str, str] | None = None
 
 
 def may_retry(method: str, failure: Failure) -> bool:
@@ -60,9 +58,7 @@ def wait_before(attempt: int, failure: Failure, left: float) -> float | None:
     Raises:
         RateLimitError: the server asks for more than 60 s, or than is left.
     """
-    asked = retry_after(failure.headers or {})
-    if asked is None:
-        asked = failure.error.retry_after  # it may stand in the body
+    asked = failure.error.retry_after
     if asked is None:
         wait = backoff(attempt)
         return wait if wait < left else None
