@@ -23,7 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+Phase = Literal["connect", "silent"]
 
 
 class OcxError(Exception):
@@ -37,6 +39,8 @@ class OcxError(Exception):
         request_id: the id under which the provider can find the request.
         retry_after: seconds until a retry can help.
         rerun_helps: whether the same request may succeed later; None leaves it to the class.
+        phase: of a request that the server did not answer: `connect`, nothing was sent; `silent`,
+            it was, and no byte came in time. None is everything else.
 
     Attributes:
         sent: the request may have reached the server.
@@ -61,6 +65,7 @@ class OcxError(Exception):
         request_id: str | None = None,
         retry_after: float | None = None,
         rerun_helps: bool | None = None,
+        phase: Phase | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -70,6 +75,7 @@ class OcxError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.rerun_helps = rerun_helps
+        self.phase = phase
         self.sent = True
         self.headers: Mapping[str, str] = {}
         self.body: bytes | None = None

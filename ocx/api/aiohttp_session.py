@@ -20,10 +20,10 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
 from ocx.api import network_errors, proxy
-from ocx.api.error_response import reason_of
+from ocx.api.error_response import exception_text
 from ocx.api.http import USER_AGENT, HttpRequest
-from ocx.api.retry import Failure
 from ocx.api.urls import usable_addresses
+from ocx.errors import OcxError
 
 _KEEP_ALIVE = 5.0
 _BUFFER = 2**16
@@ -250,7 +250,7 @@ Response = aiohttp.ClientResponse | RawResponse
 
 def translate(
     error: Exception, place: str, connect_timeout: float | None, proxy_url: str | None
-) -> Failure:
+) -> OcxError:
     """Translate an exception of aiohttp.
 
     Args:
@@ -279,13 +279,13 @@ def translate(
     raise error
 
 
-def _unconnected(error: Exception, place: str, seconds: float, proxy_url: str | None) -> Failure:
+def _unconnected(error: Exception, place: str, seconds: float, proxy_url: str | None) -> OcxError:
     name = type(error).__name__ if "_socks" in type(error).__module__ else ""
     timed_out = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientOSError)
     if timed_out or name == "ProxyTimeoutError":
         return network_errors.connecting_too_long(place, seconds)
     if name == "ProxyError":
-        return network_errors.proxy_refused(reason_of(error), proxy_url)
+        return network_errors.proxy_refused(exception_text(error), proxy_url)
     if not name and not isinstance(error, aiohttp.ClientError | OSError | UnicodeError):
         raise error
     cause: BaseException = getattr(error, "certificate_error", None) or error

@@ -231,7 +231,7 @@ class _Call:
             found = network_errors.expired(self._seconds)
         else:
             connect = client._endpoint.connect_timeout if self.connecting else None
-            found = translate(error, place, connect, self._proxy_url).error
+            found = translate(error, place, connect, self._proxy_url)
         found.message = mask_all(found.message, client._secrets)
         found.sent = not self.connecting
         log.debug("%s %s: %s", self._request.method, self._request.url, found.message)

@@ -15,9 +15,10 @@ from ocx.api.error_response import about_balance, described, from_response, requ
 from ocx.api.httpcore_backend import DeadlineBackend
 from ocx.api.httpx_transport import Transport, httpx, pieces_of, translate
 from ocx.api.proxy import Routes, tls_context
-from ocx.api.retry import Failure, log_retry, may_retry, wait_before
+from ocx.api.retry import log_retry, may_retry, wait_before
 from ocx.api.stream import Stream
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Probe, Reply
+from ocx.errors import OcxError
 from ocx.secret import mask_all
 
 __all__ = ["Client", "Stream", "tls_context"]
@@ -152,11 +153,11 @@ class Client:
         call = _Call(self, request, seconds, endpoint.connect_timeout)
         outcome = call.attempt(lambda response: (response.status_code, _headers_of(response)))
         trace = self._backend.trace
-        if not isinstance(outcome, Failure):
+        if not isinstance(outcome, OcxError):
             return Probe(trace, *outcome)
-        if outcome.phase == "status":
-            return Probe(trace, outcome.error.status, outcome.error.headers)
-        return Probe(trace, None, {}, outcome.error)
+        if outcome.status is not None:
+            return Probe(trace, outcome.status, outcome.headers)
+        return Probe(trace, None, {}, outcome)
 
     def _reply(self, request: http.HttpRequest, seconds: float, cap: int) -> Reply:
         def read(response: httpx.Response) -> tuple[int, dict[str, str], bytes]:
@@ -190,20 +191,20 @@ class _Call:
         while True:
             self.attempts += 1
             outcome = self.attempt(consume)
-            if not isinstance(outcome, Failure):
+            if not isinstance(outcome, OcxError):
                 return outcome
             self._pause(outcome)
 
-    def failed(self, error: Exception) -> Failure:
+    def failed(self, error: Exception) -> OcxError:
         """Translate an exception from below into one of ours."""
-        failure = translate(error, self._request.url, self.backend, self._proxy_url)
-        failure.error.message = mask_all(failure.error.message, self.secrets)
-        failure.error.sent = not self.backend.connecting
-        if failure.error is not error:
-            failure.error.__cause__ = error
-        return failure
+        found = translate(error, self._request.url, self.backend, self._proxy_url)
+        found.message = mask_all(found.message, self.secrets)
+        found.sent = not self.backend.connecting
+        if found is not error:
+            found.__cause__ = error
+        return found
 
-    def attempt(self, consume: Callable[[httpx.Response], T]) -> T | Failure:
+    def attempt(self, consume: Callable[[httpx.Response], T]) -> T | OcxError:
         began, request = time.monotonic(), self._request
         try:
             response = self._client._transport.handle_request(self._httpx_request())
@@ -221,7 +222,7 @@ class _Call:
                 raise
         except Exception as error:  # of httpx, httpcore, ssl, socks: `failed` raises all others
             failure = self.failed(error)
-            log.debug("%s %s: %s", request.method, request.url, failure.error.message)
+            log.debug("%s %s: %s", request.method, request.url, failure.message)
             return failure
 
     def _httpx_request(self) -> httpx.Request:
@@ -236,24 +237,23 @@ class _Call:
             extensions={"timeout": timeout, "trace": self.backend.on_event},
         )
 
-    def _refused(self, response: httpx.Response) -> Failure:
+    def _refused(self, response: httpx.Response) -> OcxError:
         # The status says enough: a body that does not come is not worth waiting for.
         with self.backend.within(5):
             body = http.beginning(pieces_of(response), _encoding_of(response), http.ERROR_CAP)
         response.close()
         headers = _headers_of(response)
-        error = from_response(response.status_code, headers, body, keys=self.secrets)
-        return Failure(error, "status")
+        return from_response(response.status_code, headers, body, keys=self.secrets)
 
-    def _pause(self, failure: Failure) -> None:
+    def _pause(self, failure: OcxError) -> None:
         """Wait before the next attempt, or raise the failure if there is none."""
         retries = self._client._endpoint.retries
         if self.attempts > retries or not may_retry(self._request.method, failure):
-            raise failure.error
+            raise failure
         wait = wait_before(self.attempts, failure, self.backend.left())
         if wait is None:
-            raise failure.error
-        log_retry(log, self.attempts, retries, wait, failure.error)
+            raise failure
+        log_retry(log, self.attempts, retries, wait, failure)
         self._client._sleep(wait)
         self.backend.check()
 
@@ -276,7 +276,7 @@ class Source:
             self._raw = iter(pieces_of(self._response))
             yield from http.unpack(self._raw, _encoding_of(self._response))
         except Exception as error:  # of httpx, httpcore, ssl: `failed` raises all others
-            failure = self._call.failed(error).error
+            failure = self._call.failed(error)
             raise failure from failure.__cause__
 
     def drain(self) -> None:

@@ -189,7 +189,7 @@ def excerpt(body: bytes | str, keys: Secrets = ()) -> str:
     return _cut(_text_of(body[:_EXCERPT_CAP]), _MAX_RAW, keys)
 
 
-def reason_of(error: BaseException) -> str:
+def exception_text(error: BaseException) -> str:
     """What an exception of TLS, a socket or a proxy says, as a few words on one line."""
     reason = getattr(error, "reason", None) if isinstance(error, OSError) else None
     if isinstance(reason, str) and reason:  # of an ssl.SSLError

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ocx.api import network_errors, proxy
-from ocx.api.error_response import reason_of
+from ocx.api.error_response import exception_text
 from ocx.api.httpcore_backend import DeadlineBackend
-from ocx.api.retry import Failure
 from ocx.api.urls import place_of
 from ocx.errors import OcxError
 
@@ -115,7 +114,7 @@ _LOST = re.compile(r"closed connection|disconnected", re.IGNORECASE)
 
 def translate(
     error: Exception, url: str, backend: DeadlineBackend, proxy_url: str | None = None
-) -> Failure:
+) -> OcxError:
     """Translate an exception of the HTTP libraries.
 
     Args:
@@ -125,7 +124,7 @@ def translate(
         error: it is not one of theirs.
     """
     if isinstance(error, OcxError):
-        return Failure(error)
+        return error
     if isinstance(error, httpx.InvalidURL | httpcore.UnsupportedProtocol):
         return network_errors.unusable_url()
     if isinstance(error, httpcore.LocalProtocolError):
@@ -141,9 +140,9 @@ def translate(
 
 def _network(
     error: Exception, place: str, backend: DeadlineBackend, proxy_url: str | None
-) -> Failure:
+) -> OcxError:
     if isinstance(error, httpcore.ProxyError):
-        return network_errors.proxy_refused(reason_of(error), proxy_url)
+        return network_errors.proxy_refused(exception_text(error), proxy_url)
     foreign = isinstance(error, httpcore.NetworkError | httpcore.ProtocolError | OSError)
     # On a SOCKS proxy that speaks something else, httpcore fails with socksio's errors and asserts.
     through_socks = proxy_url is not None and proxy_url.startswith("socks")

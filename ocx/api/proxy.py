@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ocx.api.error_response import reason_of
+from ocx.api.error_response import exception_text
 from ocx.api.types import Endpoint
 from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
@@ -194,7 +194,8 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=file, capath=folder, cadata=data)
     except (OSError, ssl.SSLError) as error:
         name = ca_bundle or "the file or folder that SSL_CERT_FILE or SSL_CERT_DIR names"
-        raise ConfigError(f"cannot read certificates from {name}: {reason_of(error)}") from error
+        reason = exception_text(error)
+        raise ConfigError(f"cannot read certificates from {name}: {reason}") from error
     context.set_alpn_protocols(["http/1.1"])
     return context
 

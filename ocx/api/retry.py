@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Sequence
 from logging import Logger
-from typing import Literal, NamedTuple
 
 from ocx.api.error_words import is_unknown_model
 from ocx.errors import CreditsError, OcxError, RateLimitError, ServerError
@@ -21,35 +20,16 @@ _MAX_BACKOFF = 8.0
 _UNANSWERED = frozenset({429, 500, 502, 503, 522, 529})
 _HARMLESS_TOO = frozenset({408, 504, 524})
 
-Phase = Literal["connect", "silent", "status", "final"]
 
-
-class Failure(NamedTuple):
-    """One attempt that failed.
-
-    Attributes:
-        phase: "connect": nothing was sent; "silent": sent, and no byte came in time; "status":
-            the server answered with an error; "final": everything that a retry cannot mend.
-    """
-
-    error: OcxError
-    phase: Phase = "final"
-
-
-def may_retry(method: str, failure: Failure) -> bool:
+def may_retry(method: str, error: OcxError) -> bool:
     """Whether sending the request once more is right."""
     harmless = method in {"GET", "HEAD"}
-    if failure.phase == "connect":
-        return True
-    if failure.phase == "silent":
-        return harmless
-    if failure.phase != "status" or isinstance(failure.error, CreditsError):
-        return False
-    status = failure.error.status
-    return status in _UNANSWERED or (harmless and status in _HARMLESS_TOO)
+    if error.phase is not None or isinstance(error, CreditsError):
+        return error.phase == "connect" or (error.phase == "silent" and harmless)
+    return error.status in _UNANSWERED or (harmless and error.status in _HARMLESS_TOO)
 
 
-def wait_before(attempt: int, failure: Failure, left: float) -> float | None:
+def wait_before(attempt: int, error: OcxError, left: float) -> float | None:
     """Seconds to wait after attempt number `attempt` (from 1); None: no time is left for it.
 
     Args:
@@ -58,12 +38,12 @@ def wait_before(attempt: int, failure: Failure, left: float) -> float | None:
     Raises:
         RateLimitError: the server asks for more than 60 s, or than is left.
     """
-    asked = failure.error.retry_after
+    asked = error.retry_after
     if asked is None:
         wait = backoff(attempt)
         return wait if wait < left else None
     if asked > MAX_WAIT or asked >= left:
-        raise _too_long(asked, left, failure.error)
+        raise _too_long(asked, left, error)
     # Half of what is left beyond the wait stays for the answer.
     return backoff(attempt, asked, (left - asked) / 2)
 

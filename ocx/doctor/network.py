@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 from ocx.api import Client, proxy
-from ocx.api.error_response import reason_of
+from ocx.api.error_response import exception_text
 from ocx.api.models import model_ids
 from ocx.api.types import ConnectionTrace, Probe
 from ocx.api.urls import origin
@@ -109,7 +109,12 @@ def _explain(
     else:
         return error
     place = f"{(trace.addresses or reached)[-1]}, port {reached[1]}"
-    words = {"host": reached[0], "place": place, "why": reason_of(cause), "error": error.message}
+    words = {
+        "host": reached[0],
+        "place": place,
+        "why": exception_text(cause),
+        "error": error.message,
+    }
     seconds = f"{settings.connect_timeout:g} s"
     return type(error)(message.format(seconds=seconds, **words), hint=hint)
 

@@ -15,7 +15,7 @@ from ocx.api import error_response, retry
 from ocx.api.error_response import from_response
 from ocx.api.error_words import asked_wait, retry_after
 from ocx.api.http import decoded
-from ocx.api.retry import Failure, Phase, next_model
+from ocx.api.retry import next_model
 from ocx.errors import (
     AuthError,
     CreditsError,
@@ -24,6 +24,7 @@ from ocx.errors import (
     InvalidAnswerError,
     NetworkError,
     OcxError,
+    Phase,
     RateLimitError,
     RejectedError,
     ServerError,
@@ -32,14 +33,14 @@ from ocx.errors import (
 SERVER = ServerError("HTTP 503: busy", status=503, request_id="r")
 
 
-def failed(status: int, code: str = "") -> Failure:
+def failed(status: int, code: str = "") -> OcxError:
     body = b'{"error":{"message":"m","code":"%s"}}' % code.encode()
-    return Failure(from_response(status, {}, body), "status")
+    return from_response(status, {}, body)
 
 
-def busy(asked: str) -> Failure:
+def busy(asked: str) -> OcxError:
     headers = {"retry-after": asked, "x-request-id": "r"}
-    return Failure(from_response(503, headers, b"busy"), "status")
+    return from_response(503, headers, b"busy")
 
 
 POST = {429, 500, 502, 503, 522, 529}
@@ -62,10 +63,10 @@ def test_a_used_up_quota_is_never_tried_again(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("phase", "post", "get"),
-    [("connect", True, True), ("silent", False, True), ("final", False, False)],
+    [("connect", True, True), ("silent", False, True), (None, False, False)],
 )
-def test_what_failed_without_a_status(phase: Phase, post: bool, get: bool) -> None:
-    failure = Failure(NetworkError("m"), phase)
+def test_what_failed_without_a_status(phase: Phase | None, post: bool, get: bool) -> None:
+    failure = NetworkError("m", phase=phase)
     assert (retry.may_retry("POST", failure), retry.may_retry("GET", failure)) == (post, get)
 
 
@@ -73,13 +74,13 @@ def test_what_failed_without_a_status(phase: Phase, post: bool, get: bool) -> No
 def test_without_a_wish_of_the_server_the_wait_doubles_with_jitter(
     attempt: int, left: float
 ) -> None:
-    wait = retry.wait_before(attempt, Failure(SERVER), left)
+    wait = retry.wait_before(attempt, SERVER, left)
     assert wait is None or 0 <= wait <= min(8.0, 0.5 * 2 ** (attempt - 1))
     assert wait is None or wait < left
 
 
 def test_no_time_left_for_a_wait() -> None:
-    assert all(retry.wait_before(1, Failure(SERVER), -1) is None for _ in range(20))
+    assert all(retry.wait_before(1, SERVER, -1) is None for _ in range(20))
 
 
 @pytest.mark.parametrize(
@@ -137,9 +138,9 @@ def test_the_servers_wish_is_honoured_and_never_exactly(
 
 def test_a_wait_that_only_the_body_names_is_one() -> None:
     error = ServerError("HTTP 503: busy", status=503, retry_after=5.0)
-    assert 5 <= (retry.wait_before(1, Failure(error, "status"), 600) or 0) <= 5.5
+    assert 5 <= (retry.wait_before(1, error, 600) or 0) <= 5.5
     with pytest.raises(RateLimitError, match="more than is left"):
-        retry.wait_before(1, Failure(error, "status"), 4)
+        retry.wait_before(1, error, 4)
 
 
 @pytest.mark.parametrize(
