@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ocx.api.error_response import excerpt
+from ocx.api.error_response import AGAIN, excerpt
 from ocx.api.message import broken_call, calls_of, media_of, readable_calls, reasoning_of, text_of
 from ocx.errors import BrokenCallError, IncompleteError, OcxError, RejectedError, ServerError
 from ocx.record import record
@@ -121,7 +121,6 @@ _WORDS: dict[Ending, str] = {
 }
 _ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
 _LONGEST = 200
-_AGAIN = "what arrived is incomplete; run it again for a whole answer"
 
 
 def ending_of(reason: str) -> Ending:
@@ -161,9 +160,7 @@ def later(before: str | None, reason: str | None) -> str | None:
 
 def unknown_reason(reason: str | None) -> str | None:
     """The reason on one line, if it is none of those that are known."""
-    if reason is None or ending_of(reason) != "unknown":
-        return None
-    return _shown(reason)
+    return _shown(reason) if reason is not None and ending_of(reason) == "unknown" else None
 
 
 def fault_of(
@@ -188,7 +185,7 @@ def fault_of(
         if reason is not None:
             said = f"the server ended it with the finish_reason {_shown(reason)}"
         if has_text:
-            return IncompleteError(f"the answer broke off: {said}", hint=_AGAIN)
+            return IncompleteError(f"the answer broke off: {said}", hint=AGAIN)
         return ServerError(f"no answer came: {said}")
     if ending == "filter":
         return _filtered(reason, has_text=has_text)

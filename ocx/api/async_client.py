@@ -19,7 +19,7 @@ import aiohttp
 from ocx.api import http, network_errors
 from ocx.api.aiohttp_session import CONNECTED, AiohttpSession, Response, UnsentError, translate
 from ocx.api.completion import complete, reply_of
-from ocx.api.error_response import about_balance, described, from_response
+from ocx.api.error_response import about_balance, from_response
 from ocx.api.models import ids_in
 from ocx.api.proxy import Routes
 from ocx.api.types import CHAT_TIMEOUT, QUICK_TIMEOUT, Endpoint, Reply
@@ -69,8 +69,7 @@ class AsyncClient:
             fields = {name: value for name, value in body.items() if name != "stream"}
         request = self._chat.with_content(http.encode(fields))
         reply = await self.send(request, self._endpoint.timeout or CHAT_TIMEOUT, http.CHAT_CAP)
-        with described(reply.status, reply.request_id):
-            return complete(reply, self._secrets)
+        return complete(reply, self._secrets)
 
     async def models(self) -> Reply:
         """GET /models, its first page."""

@@ -19,11 +19,7 @@ _STEP = re.compile(r"[^.\[\]]+")
 
 
 def parse_balance(
-    body: Any,
-    *,
-    path: str | None = None,
-    scale: Decimal | None = None,
-    currency: str | None = None,
+    body: Any, *, path: str | None = None, scale: Decimal | None = None, currency: str | None = None
 ) -> Balance:
     """Read the balance in an answer to GET /balance.
 

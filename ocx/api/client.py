@@ -7,11 +7,12 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from ocx.api import http
 from ocx.api.completion import complete, reply_of
-from ocx.api.error_response import about_balance, described, from_response, request_id
+from ocx.api.error_response import about_balance, from_response, request_id
 from ocx.api.httpcore_backend import DeadlineBackend
 from ocx.api.httpx_transport import Transport, httpx, pieces_of, translate
 from ocx.api.proxy import Routes, tls_context
@@ -94,10 +95,7 @@ class Client:
         """
         from ocx.api.models import all_pages  # noqa: PLC0415 - a chat does without
 
-        def get(path: str) -> Reply:
-            return self.request("GET", path, cap=http.QUICK_CAP)
-
-        return all_pages(get, self._endpoint.secrets)
+        return all_pages(partial(self.request, "GET", cap=http.QUICK_CAP), self._endpoint.secrets)
 
     def balance(self) -> Reply:
         """GET /balance, as sent; `ocx.api.balance.parse_balance(reply)` reads it."""
@@ -114,8 +112,7 @@ class Client:
         """
         request = http.chat_request(self._endpoint, body, stream=False)
         reply = self._reply(request, self._endpoint.timeout or CHAT_TIMEOUT, http.CHAT_CAP)
-        with described(reply.status, reply.request_id):
-            return complete(reply, self._endpoint.secrets)
+        return complete(reply, self._endpoint.secrets)
 
     def stream(self, body: Mapping[str, Any]) -> Stream:
         """POST /chat/completions with `stream: true`; to be used in a `with`.

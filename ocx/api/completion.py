@@ -9,17 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocx.api.answer import later, reason_of
-from ocx.api.error_response import excerpt, from_document, parse, request_id
+from ocx.api.error_response import described, excerpt, from_document, parse, request_id
 from ocx.api.http import sniff
-from ocx.api.message import (
-    add_calls,
-    index_of,
-    joined_fields,
-    new_text,
-    spoken,
-    text_of,
-    with_ids,
-)
+from ocx.api.message import add_calls, index_of, joined_fields, new_text, spoken, text_of, with_ids
 from ocx.api.sse import Decoder
 from ocx.api.stream_state import StreamState
 from ocx.api.types import Headers, Reply, Secrets
@@ -136,13 +128,14 @@ def complete(reply: Reply, keys: Secrets = ()) -> Reply:
     """
     if _is_plain(reply.json):
         return reply
-    if sniff(reply.body) == "events":
-        return _built(reply, keys)
-    document = document_of(reply, keys)
-    error = fault_in(document, keys)
-    if _name_calls(document["choices"]):
-        reply = reply._replace(body=json.dumps(document).encode())
-    return _judged(reply, error)
+    with described(reply.status, reply.request_id):
+        if sniff(reply.body) == "events":
+            return _built(reply, keys)
+        document = document_of(reply, keys)
+        error = fault_in(document, keys)
+        if _name_calls(document["choices"]):
+            reply = reply._replace(body=json.dumps(document).encode())
+        return _judged(reply, error)
 
 
 def _is_plain(document: Any) -> bool:

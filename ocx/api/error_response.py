@@ -25,6 +25,7 @@ from ocx.errors import (
 from ocx.secret import mask_all
 from ocx.text import loads
 
+AGAIN = "what arrived is incomplete; run it again for a whole answer"
 MAX_TEXT = 500
 _MAX_RAW = 200
 _EXCERPT_CAP = 64 * 1024
@@ -117,8 +118,7 @@ def _error(
 
 def incomplete(error: OcxError) -> IncompleteError:
     """The same failure, after a part of the answer had arrived."""
-    again = "what arrived is incomplete; run it again for a whole answer"
-    hint = error.hint if error.rerun_helps is False else again
+    hint = error.hint if error.rerun_helps is False else AGAIN
     found = IncompleteError(f"the answer broke off: {error.message}", hint=hint)
     for name in ("status", "api_code", "request_id", "retry_after", "rerun_helps"):
         setattr(found, name, getattr(error, name))

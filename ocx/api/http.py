@@ -44,7 +44,7 @@ _CHARSET = r"""(?i)charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})"""
 _ANY_BYTES = {"ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1", "windows-1252", "cp1252"}
 """What servers write who do not know what they send."""
 
-Kind = Literal["json", "events", "html", "other"]
+BodyKind = Literal["json", "events", "html", "other"]
 
 
 class HttpRequest(NamedTuple):
@@ -226,7 +226,7 @@ def too_large(cap: int) -> ServerError:
     return ServerError(message, hint=hint, rerun_helps=False)
 
 
-def sniff(head: bytes) -> Kind | None:
+def sniff(head: bytes) -> BodyKind | None:
     """The kind of a body that begins with `head`; None while it could be anything.
 
     The content type does not count: servers label streams as text/plain and errors as text/html.

@@ -115,12 +115,16 @@ class StreamState:
             OcxError: the document is an error, or no answer.
         """
         self._note(document)
-        check_completion(document)
+        try:
+            choice, *others = document["choices"]
+            message = choice["message"]
+        except (TypeError, KeyError, ValueError):
+            message = None
+        if not isinstance(message, dict):
+            raise ServerError("the answer is JSON, but not a chat completion")
         self._end = "it came"
-        choice, *others = document["choices"]
         more = [each for each in others if isinstance(each, dict)]
         self._others = {at: reason_of_whole(each) for at, each in enumerate(more, 1)}
-        message = choice["message"]
         self._end_choice(choice, reason_of_whole(choice))
         self.tool_calls = calls_of(message)
         self.refusal = text_of(message.get("refusal"))
@@ -234,13 +238,3 @@ def _content_between(data: str, start: int, end: int) -> str | None:
     except (ValueError, RecursionError):
         return None
     return content if content.__class__ is str and at == end else None
-
-
-def check_completion(document: Any) -> None:
-    """Raise `ServerError` unless this is a chat completion with at least one message."""
-    try:
-        fine = isinstance(document["choices"][0]["message"], dict)
-    except (TypeError, KeyError, IndexError):
-        fine = False
-    if not fine:
-        raise ServerError("the answer is JSON, but not a chat completion")

@@ -68,16 +68,6 @@ def check_base_url(url: str, allow_http: bool = False) -> None:
             f"the base URL ends in {CHAT_PATH}, which is added to it",
             hint=f"use {trimmed[: -len(CHAT_PATH)].rstrip('/')}",
         )
-    check_scheme(url, allow_http)
-
-
-@_remembered
-def check_scheme(url: str, allow_http: bool = False) -> None:
-    """Refuse clear text over a network.
-
-    Raises:
-        ConfigError: http to a host that is not loopback, unless `allow_http`.
-    """
     scheme, host, _ = origin(url)
     if scheme == "http" and not allow_http and not is_loopback(host):
         raise ConfigError(

@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.api.models import ModelFacts, model_facts
-from ocx.api.prices import (
-    Cost,
-    Price,
-    cost_by_balance,
-    cost_in_answer,
-    prices_of,
-    unknown,
-)
+from ocx.api.prices import Cost, Price, cost_by_balance, cost_in_answer, prices_of, unknown
 from ocx.chat.options import CreditLimits
 from ocx.config import profiles
 from ocx.config.settings import Settings

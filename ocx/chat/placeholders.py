@@ -138,9 +138,7 @@ def name_value_pairs(
 
 
 def parse_options(
-    given: Sequence[str],
-    flags: Mapping[str, Any],
-    read_stdin: Callable[[], bytes] = bytes,
+    given: Sequence[str], flags: Mapping[str, Any], read_stdin: Callable[[], bytes] = bytes
 ) -> dict[str, Any]:
     """The fields of `-O`, V as JSON if it parses, else a string; `@FILE` is read, `@@` is `@`.
 

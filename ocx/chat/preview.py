@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any
 
 from ocx.api.http import encode, request_preview
 from ocx.api.prices import ESTIMATED, max_completion_tokens, prompt_tokens, worst_of
 from ocx.api.urls import CHAT_PATH, join
 from ocx.chat import credits
 from ocx.chat.delivery import open_output
+from ocx.chat.exchange import Body
 from ocx.chat.options import ChatOptions
 from ocx.chat.placeholders import parse_options, parse_params
 from ocx.chat.request import Request
@@ -24,8 +24,6 @@ from ocx.keys.lookup import endpoint, locate_key
 from ocx.output.writers import write_json
 from ocx.secret import Secret, is_secret_header
 from ocx.text import escape_control
-
-Body = dict[str, Any]
 
 
 def show_request(ctx: Context, request: Request, body: Body, options: ChatOptions) -> None:

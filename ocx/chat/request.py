@@ -13,14 +13,7 @@ from ocx.config.schema import BY_NAME, SETTINGS
 from ocx.config.settings import Settings
 from ocx.config.values import BadValue
 from ocx.context import Context
-from ocx.decoding import (
-    FLAG,
-    STDIN,
-    check_claims,
-    check_encoding,
-    decode,
-    read_file,
-)
+from ocx.decoding import FLAG, STDIN, check_claims, check_encoding, decode, read_file
 from ocx.errors import UsageError
 
 if TYPE_CHECKING:

@@ -94,13 +94,6 @@ class ThinkSplitter:
         return text
 
 
-def split_think(text: str) -> Split:
-    """Divide a whole answer."""
-    splitter = ThinkSplitter()
-    before, reasoning = splitter.feed(text)
-    return Split(before + splitter.end(), reasoning)
-
-
 def split_whole(text: str) -> Split:
     """Divide an answer of which nothing has been shown.
 
@@ -109,10 +102,12 @@ def split_whole(text: str) -> Split:
     """
     if "think>" not in text:  # almost always, and many rows are read
         return Split(text, "")
-    split = split_think(text)
+    splitter = ThinkSplitter()
+    before, reasoning = splitter.feed(text)
+    before += splitter.end()
     end = _lone_end(text)
-    if split.text != text or end is None:
-        return split
+    if before != text or end is None:
+        return Split(before, reasoning)
     return Split(text[end + len(CLOSE) :].lstrip(), text[:end].strip())
 
 

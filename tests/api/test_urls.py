@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.urls import check_base_url, check_scheme, is_loopback, join, origin
+from ocx.api.urls import check_base_url, is_loopback, join, origin
 from ocx.errors import ConfigError
 
 
@@ -92,7 +92,7 @@ def test_http_off_loopback_needs_a_profile_without_a_key() -> None:
         check_base_url("http://192.168.0.7:11434/v1")
     check_base_url("http://192.168.0.7:11434/v1", allow_http=True)
     with pytest.raises(ConfigError):
-        check_scheme("http://opencodex.hk/api/v1")
+        check_base_url("http://opencodex.hk/api/v1")
 
 
 @pytest.mark.parametrize("part", ["user@", "user:pa55word@", "sk-live-secret@", ":@", "@"])

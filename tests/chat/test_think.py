@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.chat.think_and_fences import LateThink, Split, ThinkSplitter, split_think, split_whole
+from ocx.chat.think_and_fences import LateThink, Split, ThinkSplitter, split_whole
 
 TABLE = {
     "<think>why</think>42": Split("42", "why"),
@@ -37,7 +37,7 @@ def pieces(*parts: str, begun_before: bool = False) -> Split:
 
 @pytest.mark.parametrize("answer", TABLE)
 def test_whole(answer: str) -> None:
-    assert split_think(answer) == TABLE[answer]
+    assert pieces(answer) == TABLE[answer]
 
 
 @pytest.mark.parametrize("answer", TABLE)
@@ -49,13 +49,13 @@ def test_cut_anywhere_it_is_the_same(answer: str) -> None:
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "<thi", "nk>", "\n", " ", "a", "<"])))
 def test_the_cuts_never_matter(parts: list[str]) -> None:
-    assert pieces(*parts) == split_think("".join(parts))
+    assert pieces(*parts) == pieces("".join(parts))
 
 
 @given(st.text())
 def test_text_without_a_block_is_untouched(text: str) -> None:
     if not text.lstrip().startswith("<think>"):
-        assert split_think(text) == Split(text, "")
+        assert pieces(text) == Split(text, "")
 
 
 def test_text_flows_as_soon_as_it_is_certain() -> None:
