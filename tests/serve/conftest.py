@@ -15,11 +15,12 @@ from typing import Any
 import httpx
 import pytest
 
+from ocx.api.prices import Price
 from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.admission import RequestRecord, mint
 from ocx.serve.app import App, ServerConfig, ServeSettings
-from ocx.serve.charge import MICRO, Price, problems
+from ocx.serve.charge import MICRO, problems
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger import Account, Key, Ledger
 from ocx.serve.routing import BUILT_IN, Model, Router

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from ocx import __version__
-from ocx.serve.admission import digest, mint
 from ocx.api.prices import Price
+from ocx.serve.admission import digest, mint
 from ocx.serve.openai_format import dump
 from ocx.serve.routing import BUILT_IN, Router
 from tests.serve.conftest import (
