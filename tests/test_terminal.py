@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import io
 import os
@@ -273,11 +272,6 @@ def test_width_is_80_where_nothing_is_a_terminal(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(os, "get_terminal_size", not_a_terminal)
     assert Terminal.from_process().width == 80
-
-
-def test_the_world_is_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        terminal().width = 1  # type: ignore[misc]
 
 
 def test_a_stdin_that_cannot_be_read_is_a_usage_error() -> None:

@@ -41,7 +41,6 @@ MOST_PRICE = 1_000_000
 _TOP = "port database grant rpm concurrency send_timeout request_timeout catalogue models upstreams"
 _MODEL = "route upstream_model owner prompt_price completion_price cached_prompt_price"
 _UPSTREAM = "base_url api_key_env timeout connect_timeout idle_timeout allow_fields"
-_TAPES = 'cassettes are tapes now: `ocx serve --record FILE -- CMD`, then route = "tape:FILE"'
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -129,8 +128,6 @@ class _Reader:
 
     def _model(self, name: str) -> Model:
         file, keys = self._file, ("models", name)
-        if "record_from" in file.table(keys):
-            file.fail((*keys, "record_from"), _TAPES)
         table = file.known(keys, _MODEL.split())
         if name.startswith(("lorem:", faults.PREFIX, "script:", "tape:", "forward:")):
             file.fail(keys, "a model cannot be called like a target")
@@ -168,8 +165,6 @@ class _Reader:
                 return routing.load(file.folder / rest)
             if kind == "tape":
                 return TapePlayer(file.folder / rest)
-            if kind == "cassette":
-                file.fail(keys, _TAPES)
             if kind == "lorem":
                 return parse_lorem(model.route)
             if model.route.startswith(faults.PREFIX):

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from ocx import sqlite
 from ocx.errors import ConfigError, OcxError, os_errors_as
-from ocx.files import NoLocks, hold, make_folder, open_beside, sync
+from ocx.files import NoLocks, hold, make_folder, open_beside
 from ocx.owners import check_folder
-from ocx.sqlite import connect, read_script, reason_of, schema
+from ocx.sqlite import connect, read_script, reason_of, schema, sync_file
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
 VERSION = 1
@@ -166,7 +166,6 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application == APPLICATION_ID and version == VERSION:
         db.execute(_INDEX)
-        db.execute("DROP INDEX IF EXISTS ledger_account")  # of an older ocx
     elif application == APPLICATION_ID:
         raise ConfigError(
             f"the ledger {path} is of version {version}; this ocx reads version {VERSION}",
@@ -296,4 +295,4 @@ class WalSync:
     def _flush(self) -> None:
         if self._fd < 0:
             self._fd = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
-        sync(self._fd)
+        sync_file(self._fd)

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from ocx.errors import (
     NetworkError,
     OcxError,
     ServerError,
-    UsageError,
 )
 from ocx.secret import Secret
 from tests.support import answers
@@ -154,36 +152,7 @@ def test_deltas_come_while_the_server_still_thinks(raw_server: Servers) -> None:
         assert [d.text for deltas in pieces for d in deltas] == ["b", ""]
 
 
-def test_a_client_each_for_many_threads(chat_server: ChatServer, endpoint: Endpoint) -> None:
-    chat_server.answer(answer(answers.completion("x")), path="/chat/completions")
-
-    def ask(_: int) -> str:
-        with Client(endpoint) as client:
-            text: str = client.chat(BODY).json["choices"][0]["message"]["content"]
-            return text
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(ask, range(32))) == ["x"] * 32
-
-
 # Deadlines
-
-
-def test_idle_before_the_first_byte(raw_server: Servers) -> None:
-    server = raw_server()
-    server.answer([STALL])
-    text, error = collect(client(server, idle_timeout=SHORT))
-    assert (text, type(error)) == ("", DeadlineError)
-    assert "idle_timeout" in str(error)
-    server.wait_for_close()
-
-
-def test_idle_in_the_middle(raw_server: Servers) -> None:
-    server = raw_server()
-    server.answer(stream(delta("a"), STALL))
-    text, error = collect(client(server, idle_timeout=SHORT))
-    assert (text, type(error)) == ("a", DeadlineError)
-    server.wait_for_close()
 
 
 def test_comments_are_bytes_and_the_total_holds_all_the_same(raw_server: Servers) -> None:
@@ -334,14 +303,6 @@ def test_a_cut(raw_server: Servers, end: Step, tls: bool) -> None:
     assert ask(STREAM_HEAD, delta("a") + finish()) == ("a", type(None))
 
 
-def test_a_stream_without_length_that_ends_is_cut_too(raw_server: Servers) -> None:
-    """Connection: close looks like a clean end; only a finish_reason is one."""
-    server = raw_server()
-    server.answer([answers.head(200) + b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', CLOSE])
-    text, error = collect(client(server))
-    assert (text, type(error)) == ("a", IncompleteError)
-
-
 def test_a_head_that_is_too_large(raw_server: Servers) -> None:
     server = raw_server()
     server.answer([b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000 + b"\r\n\r\n", STALL])
@@ -349,20 +310,6 @@ def test_a_head_that_is_too_large(raw_server: Servers) -> None:
 
 
 # Where the key goes
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(raw_server: Servers, status: int) -> None:
-    server, other = raw_server(), raw_server()
-    server.answer(answer(b"", status, {"location": f"{other.url}/chat/completions"}))
-    fails(client(server), ServerError, other.url, lambda c: c.chat(BODY))
-    assert other.connections == 0
-
-
-def test_another_origin_is_not_reached(raw_server: Servers) -> None:
-    server, other = raw_server(), raw_server()
-    fails(client(server), UsageError, "the base URL", lambda c: c.request("GET", other.url))
-    assert (server.connections, other.connections) == (0, 0)
 
 
 # TLS
@@ -375,16 +322,6 @@ def test_tls_with_a_ca_bundle(raw_server: Servers, host: str) -> None:
     url = server.url.replace("127.0.0.1", host)
     with client(url, ca_bundle=str(CERTIFICATE)) as open_client:
         assert open_client.models().status == 200
-
-
-def test_an_unknown_authority(raw_server: Servers) -> None:
-    server = raw_server(tls=True)
-    server.answer(answer({}))
-    with client(server, retries=5) as open_client, pytest.raises(NetworkError) as caught:
-        open_client.models()
-    assert "not trusted" in caught.value.message
-    assert "--ca-bundle" in (caught.value.hint or "")
-    assert server.connections == 1
 
 
 def test_a_certificate_for_another_name(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.sse import DONE, MAX_EVENT, Decoder, EventTooLarge, is_done
+from ocx.api.sse import MAX_EVENT, Decoder, EventTooLarge, is_done
 
 DOCUMENTED = """\
 data: {"id":"chatcmpl-xxx","object":"chat.completion.chunk","created":1700000000,"model":"deepseek-chat","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}
@@ -108,12 +108,6 @@ def test_a_valid_stream_gives_its_events_wherever_it_is_cut(
 def test_examples(stream: bytes, events: list[str]) -> None:
     """The standard's own, and one for each rule."""
     assert decode(stream) == one_by_one(stream) == events
-
-
-def test_the_documentations_own_stream_is_two_deltas_and_an_end() -> None:
-    lines = [line.removeprefix("data: ") for line in DOCUMENTED.splitlines()]
-    assert decode(DOCUMENTED.encode()) == one_by_one(DOCUMENTED.encode()) == lines
-    assert lines[-1] == DONE
 
 
 def test_adjacent_json_lines_are_given_as_they_come() -> None:

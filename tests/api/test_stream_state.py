@@ -109,12 +109,6 @@ def test_the_last_usage_that_is_not_null_is_kept() -> None:
     assert state.usage == {"total_tokens": 3}
 
 
-def test_an_unknown_finish_reason_passes_through() -> None:
-    state = StreamState()
-    assert read(state, chunk("eos")).finish_reason == "eos"
-    assert state.final_error() is None
-
-
 def test_tool_calls_are_joined_by_index() -> None:
     state = StreamState()
     pieces: list[list[dict[str, Any]]] = [

@@ -19,7 +19,7 @@ from ocx.batch.output_files import Adoption
 from ocx.batch.row import Outcome, RowFailure
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
-from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
+from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to, written
 from tests.support.sizes import size
 
 BAD = RowFailure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
@@ -42,14 +42,6 @@ def test_resume_without_an_output_starts_and_after_the_end_does_nothing(tmp_path
     assert out.read_bytes() == before
     assert set(server.asked.values()) == {1}
     assert (again.summary.skipped, again.summary.exit_code()) == (20, 0)
-
-
-def test_a_second_run_on_the_same_output_is_refused(tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    with_it = opened(out, TextLines())
-    with pytest.raises(UsageError, match="another ocx is writing"):
-        run_to(out, Server(), rows(1), resume=True)
-    with_it.close()
 
 
 @pytest.mark.parametrize("cut", range(0, 400, 23))

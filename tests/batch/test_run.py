@@ -227,19 +227,6 @@ def test_what_waited_in_the_window_is_not_paid_again(tmp_path: Path) -> None:
     assert set(server.finished.values()) == {1}
 
 
-def test_equal_requests_are_sent_once(tmp_path: Path) -> None:
-    out, server = tmp_path / "out.jsonl", Server()
-    given = (
-        Row(f"r{number}", number + 1, {"model": "m", "messages": [{"content": number % 7}]})
-        for number in range(200)
-    )
-    run = run_to(out, server, given, dedup=True)
-    assert len(ids(out)) == 200
-    assert sum(server.asked.values()) == 7
-    assert run.summary.requests == 7
-    assert run.summary.credits == 3.5
-
-
 def test_an_answer_is_not_taken_from_a_row_that_expects_something_else(tmp_path: Path) -> None:
     body = {"model": "m", "messages": [{"content": "hello"}]}
     expecting = [Row(f"e{n}", n + 3, body, expect={"contains": str(n)}) for n in range(2)]

@@ -26,8 +26,6 @@ from ocx.chat.options import AnswerChecks, CreditLimits
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
 from ocx.errors import (
-    AuthError,
-    IncompleteError,
     InvalidAnswerError,
     OcxError,
     RejectedError,
@@ -35,7 +33,6 @@ from ocx.errors import (
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, ChatServer
 from tests.support.program import Ocx
-from tests.support.raw_server import CLOSE
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "go"}]}
 SCHEMA = Schema(from_shorthand("a"))
@@ -177,39 +174,6 @@ def test_text_is_kept_only_for_who_asks(client: Client) -> None:
     assert (answer.text, answer.finish_reason) == ("", "stop")
     assert "".join(sink.pieces) == "Hello!"
     assert ChatRunner(client, keep_text=False, recorder=Recorder()).send(BODY).text == "Hello!"
-
-
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_broken_answer_is_recorded_as_far_as_it_came(
-    client: Client, chat_server: ChatServer, stream: bool
-) -> None:
-    cut = answers.answer(answers.completion("Hel", "content_filter"))
-    chat_server.answer(
-        [answers.STREAM_HEAD + answers.delta("Hel"), CLOSE] if stream else cut, path=CHAT
-    )
-    sink, recorder = Sink(), Recorder()
-    with pytest.raises(IncompleteError):
-        ChatRunner(client, recorder=recorder, stream=stream).send(BODY, sink)
-    assert (sink.pieces, sink.finished[0][1]) == (["Hel"], False)
-    (kept,) = recorder.kept
-    assert kept.answer.text == "Hel"
-    assert isinstance(kept.error, IncompleteError)
-
-
-def test_a_refused_request_is_recorded_without_an_answer(
-    client: Client, chat_server: ChatServer
-) -> None:
-    chat_server.answer(answers.error(401, "invalid_key"), path=CHAT)
-    sink, recorder = Sink(), Recorder()
-    credits = Credits(CreditLimits(cost=True))
-    with pytest.raises(AuthError):
-        ChatRunner(client, credits=credits, recorder=recorder).send(BODY, sink)
-    (kept,) = recorder.kept
-    assert (kept.answer.text, kept.answer.finish_reason) == ("", None)
-    assert kept.answer.seconds > 0
-    assert kept.cost is not None
-    assert kept.cost.source == "unknown"
-    assert sink.finished == []
 
 
 def test_a_sink_that_fails_ends_the_call(client: Client) -> None:

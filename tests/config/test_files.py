@@ -68,20 +68,6 @@ def test_a_config_that_ocx_config_names_has_credentials_of_its_own(tmp_path: Pat
     assert paths.config_file({"HOME": "/h", "OCX_CONFIG": ""}) == Path("/h/.config/ocx/config.toml")
 
 
-@pytest.mark.parametrize(
-    ("source", "text"),
-    [
-        (Source("flag"), "flag"),
-        (Source("environment", "OCX_MODEL"), "environment OCX_MODEL"),
-        (Source("profile", "work"), "profile work"),
-        (Source("default_profile"), "default_profile"),
-        (Source("default"), "default"),
-    ],
-)
-def test_as_text(source: Source, text: str) -> None:
-    assert f"{source}" == text
-
-
 @pytest.mark.parametrize("layer", get_args(get_type_hints(Source)["layer"]))
 def test_only_flags_and_variables_are_of_this_call(layer: Any) -> None:
     """This decides where a key may go: a profile named `flag` must not pass for one."""

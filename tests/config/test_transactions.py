@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from ocx.config.profiles import ConfigFile, load
 from ocx.config.saving import change_config, change_profile
 from ocx.errors import ConfigError, OcxError
 from ocx.keys.credentials import change_keys, load_keys
+from tests.support.processes import all_at_once
 
 
 @pytest.fixture
@@ -172,27 +171,7 @@ for i in range(15):
 
 
 def test_processes_that_write_at_once_lose_nothing(env: dict[str, str]) -> None:
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, env["HOME"], who],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for who in "abc"
-    ]
-    try:
-        for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == b"ready\n"
-        for writer in writers:
-            assert writer.stdin is not None
-            writer.stdin.write(b"go\n")
-            writer.stdin.flush()
-        assert [writer.wait(60) for writer in writers] == [0, 0, 0]
-    finally:
-        for writer in writers:
-            writer.kill()
-            writer.communicate()
+    all_at_once(WRITER, *((env["HOME"], who) for who in "abc"))
     names = sorted(f"{who}{i}" for who in "abc" for i in range(15))
     assert sorted(load_keys(env)) == names
     assert {name: load(env).profile(name) for name in names} == {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import sqlite3
 from pathlib import Path
 
 from ocx.errors import DeadlineError
 from ocx.history.filters import Filters
 from ocx.history.store import FILE, History
+from ocx.sqlite import schema
+from tests.support.processes import all_at_once, start
 from tests.support.sizes import size
 
 PROCESSES = size(50, 8)
@@ -58,29 +59,9 @@ with history.locked(talk, 1, lambda: None), writing(history._connection):
 """
 
 
-def start(program: str, *args: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *args],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_many_processes_at_once(tmp_path: Path) -> None:
     """Nothing lost, nothing mixed, no "database is locked"; the file is new for all of them."""
-    writers = [start(WRITER, str(tmp_path), str(number)) for number in range(PROCESSES)]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("\n")
-        writer.stdin.flush()
-    for writer in writers:
-        _out, errors = writer.communicate(timeout=120)
-        assert (writer.returncode, errors) == (0, "")
+    all_at_once(WRITER, *((tmp_path, number) for number in range(PROCESSES)))
     numbers = set(map(str, range(PROCESSES)))
     with History(tmp_path) as history:
         assert history.count(Filters()) == 2 * PROCESSES
@@ -100,8 +81,6 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
 def test_kill_9_loses_only_the_call_in_flight(tmp_path: Path) -> None:
     """Killed inside the transaction, with the conversation locked: both are free at once."""
     child = start(HANGING, str(tmp_path))
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
     child.kill()
     child.communicate()
     with History(tmp_path) as history:
@@ -128,8 +107,6 @@ with history.locked(history.conversation("talk", "p"), 1, lambda: None):
 def test_a_second_writer_waits_or_is_refused(tmp_path: Path) -> None:
     """Another conversation is not in its way."""
     child = start(HOLDING, str(tmp_path))
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
     told: list[str] = []
     with History(tmp_path) as history:
         talk = history.conversation("talk", "p")
@@ -156,18 +133,11 @@ def test_a_second_writer_waits_or_is_refused(tmp_path: Path) -> None:
 
 def test_version_1_migrates_while_many_open_it(tmp_path: Path) -> None:
     """Ten processes meet an old file: one migrates it, the others wait."""
-    import sqlite3
-
-    from ocx.sqlite import schema
-
     old = sqlite3.connect(tmp_path / FILE)
     old.executescript(schema(Path(__file__).with_name("version1.sql").read_text("utf-8")))
     old.execute("PRAGMA user_version = 1")
     old.close()
-    writers = [start(WRITER, str(tmp_path), str(number)) for number in range(10)]
-    for writer in writers:
-        _out, errors = writer.communicate("\n", timeout=120)
-        assert (writer.returncode, errors) == (0, "")
+    all_at_once(WRITER, *((tmp_path, number) for number in range(10)))
     with History(tmp_path) as history:
         assert history.count(Filters()) == 22
         assert history.count(Filters(text="harbour")) == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 from ocx.history.call import DAY, SLACK, Call, Forecast, Point, forecast
 from ocx.history.filters import Filters
 from ocx.history.store import FILE, Account, History, Reading, keep_readings, points
+from tests.support.processes import all_at_once
 from tests.support.sizes import size
 
 HERE = Account("default", "https://opencodex.hk/api/v1")
@@ -26,6 +25,7 @@ from decimal import Decimal
 from pathlib import Path
 from ocx.history.store import Account, Reading, keep_readings
 
+print("ready", flush=True)
 sys.stdin.readline()
 for turn in range(int(sys.argv[3])):
     at = float(sys.argv[2]) * 1000 + turn
@@ -70,20 +70,7 @@ def test_removing_all_calls_removes_them(tmp_path: Path) -> None:
 
 def test_many_processes_at_once(tmp_path: Path) -> None:
     """Into a file that is new for all of them; none is lost."""
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path), str(number), str(EACH)],
-            stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for number in range(PROCESSES)
-    ]  # fmt: skip
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("\n")
-        writer.stdin.flush()
-    for writer in writers:
-        _out, errors = writer.communicate(timeout=120)
-        assert (writer.returncode, errors) == (0, "")
+    all_at_once(WRITER, *((tmp_path, number, EACH) for number in range(PROCESSES)))
     found = points(tmp_path, Account("p", "u"), "credits", 0)
     assert len({at for at, _ in found}) == len(found) == PROCESSES * EACH
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600

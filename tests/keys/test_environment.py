@@ -5,12 +5,9 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
-import pytest
-
 from ocx.commands.env import ToolEnvironment, tool_environment
 from ocx.config.settings import resolve
 from ocx.context import Context
-from ocx.errors import UsageError
 from ocx.secret import Secret
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
 
@@ -61,15 +58,3 @@ def test_an_endpoint_without_keys_gets_none_of_ours(tmp_path) -> None:  # type: 
     assert not {"OCX_API_KEY", "OPENCODEX_API_KEY"} & found.variables.keys()
     assert {"OCX_API_KEY", "OPENCODEX_API_KEY"} <= set(found.removed)
     assert found.masked() == found.variables
-
-
-def test_masked() -> None:
-    found = handed_over({}, WITH_KEY).masked()
-    assert KEY.reveal() not in found.values()
-    assert found["OPENAI_API_KEY"] == KEY.masked()
-
-
-def test_the_sandbox_is_not_for_others() -> None:
-    with pytest.raises(UsageError, match="sandbox") as error:
-        handed_over({"sandbox": True}, {})
-    assert "ocx serve -- CMD" in str(error.value.hint)

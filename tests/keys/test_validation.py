@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ocx.api import Client, Endpoint
-from ocx.errors import AuthError, CreditsError, NetworkError, OcxError, ServerError
+from ocx.errors import CreditsError, NetworkError, OcxError, ServerError
 from ocx.keys.adding import validate_key
 from ocx.secret import Secret
 from tests.support import answers
@@ -116,11 +116,6 @@ def test_nobody_there() -> None:
         verdict = validate_key(client)
     assert verdict.state == "failed"
     assert type(verdict.error) is NetworkError
-
-
-def test_classes(chat_server: ChatServer) -> None:
-    chat_server.answer_all(answers.error(401))
-    assert type(asked(chat_server).error) is AuthError
 
 
 def test_a_key_for_another_endpoint_than_the_profiles_is_told_the_way_to_one(ocx: Ocx) -> None:

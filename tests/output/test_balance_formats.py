@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import stat
 from pathlib import Path
 
 import pytest
@@ -84,19 +82,6 @@ def test_prometheus(online: Ocx) -> None:
         ("ocx_balance", {"profile": "default", "unit": "credits"}, 499.5),
         ("ocx_balance_unlimited", {"profile": "default"}, 0),
     ]
-
-
-def test_a_file_is_replaced_in_one_step(online: Ocx, tmp_path: Path) -> None:
-    file = tmp_path / "ocx.prom"
-    file.write_text("old\n")
-    file.chmod(0o640)
-    before = file.stat().st_ino
-    done = online("balance", "--format", "prometheus", "-o", str(file)).has(0)
-    assert done.stdout == b""
-    assert "ocx_balance{" in file.read_text()
-    assert file.stat().st_ino != before
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["ocx.prom"]
 
 
 class TestFilesOfFailures:
@@ -230,20 +215,6 @@ def test_where_output_may_go(online: Ocx, tmp_path: Path) -> None:
     assert (tmp_path / "raw").read_text() == '{"balance":499.5}\n'
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk(online: Ocx) -> None:
-    online("balance", "-o", "/dev/full").has(1)
-
-
-def test_a_named_pipe_stays_one(online: Ocx, tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    process = online.spawn("balance", "-o", str(pipe))
-    assert pipe.read_text() == "499.5 credits\n"
-    process.finish().has(0)
-    assert pipe.is_fifo()
-
-
 @pytest.fixture
 def job(online: Ocx, tmp_path: Path) -> Ocx:
     online.env |= {
@@ -261,12 +232,6 @@ def test_github(job: Ocx, tmp_path: Path) -> None:
     assert actions.commands(done.stderr) == [("warning", {"title": "ocx balance"}, warning)]
     assert actions.variables((tmp_path / "output").read_text())["balance"] == "499.5"
     assert "| default | 499.5 credits | 500 | 20 | low |" in (tmp_path / "summary.md").read_text()
-
-
-def test_github_below(job: Ocx, tmp_path: Path) -> None:
-    done = job("balance", "--format", "github", "--min", "500").has(12)
-    assert ("error", {"title": "ocx balance"}) in [c[:2] for c in actions.commands(done.stderr)]
-    assert actions.variables((tmp_path / "output").read_text())["balance"] == "499.5"
 
 
 def test_github_hostile_answer(job: Ocx, chat_server: ChatServer, tmp_path: Path) -> None:

@@ -44,49 +44,33 @@ def test_days(day: str, text: str) -> None:
     assert day_text(date.fromisoformat(day), NOW.date()) == text
 
 
+def used(*counts: object, cached: object = None, reasoning: object = None) -> dict[str, Any]:
+    """A usage of as many of its three counts as are given."""
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    details = {
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+    return {**dict(zip(names, counts, strict=False)), **details}
+
+
+UNKNOWN = "? prompt + ? completion = ? tokens, 2.00 s"
+
+
 @pytest.mark.parametrize(
     ("usage", "first", "line"),
     [
-        (None, None, "usage: tokens unknown (the server sent none), 2.00 s"),
-        (
-            {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30},
-            0.5,
-            "usage: 20 prompt + 10 completion = 30 tokens, first token after 0.50 s, 2.00 s,"
-            " 5 tokens/s",
-        ),
-        (
-            {
-                "prompt_tokens": 20,
-                "completion_tokens": 10,
-                "total_tokens": 30,
-                "prompt_tokens_details": {"cached_tokens": 15},
-                "completion_tokens_details": {"reasoning_tokens": 4},
-            },
-            None,
-            "usage: 20 prompt (15 cached) + 10 completion (4 reasoning) = 30 tokens, 2.00 s,"
-            " 5 tokens/s",
-        ),
-        (
-            {
-                "prompt_tokens": 20,
-                "prompt_tokens_details": {"cached_tokens": 0},
-                "completion_tokens_details": {"reasoning_tokens": "\x1b[2J"},
-            },
-            None,
-            "usage: 20 prompt + ? completion = ? tokens, 2.00 s",
-        ),
-        ({"prompt_tokens": 20}, None, "usage: 20 prompt + ? completion = ? tokens, 2.00 s"),
-        (
-            {"prompt_tokens": float("inf"), "completion_tokens": 10**400, "total_tokens": -1},
-            None,
-            "usage: ? prompt + ? completion = ? tokens, 2.00 s",
-        ),
-        (
-            {"prompt_tokens": "\x1b[2J", "completion_tokens": True, "total_tokens": [1]},
-            None,
-            "usage: ? prompt + ? completion = ? tokens, 2.00 s",
-        ),
+        (None, None, "tokens unknown (the server sent none), 2.00 s"),
+        ({"prompt_tokens": 20}, None, "20 prompt + ? completion = ? tokens, 2.00 s"),
+        (used(20, 10, 30), 0.5, "20 prompt + 10 completion = 30 tokens, first token after 0.50 s,"
+         " 2.00 s, 5 tokens/s"),
+        (used(20, 10, 30, cached=15, reasoning=4), None, "20 prompt (15 cached) + 10 completion"
+         " (4 reasoning) = 30 tokens, 2.00 s, 5 tokens/s"),
+        (used(20, cached=0, reasoning="\x1b[2J"), None,
+         "20 prompt + ? completion = ? tokens, 2.00 s"),
+        (used(float("inf"), 10**400, -1), None, UNKNOWN),
+        (used("\x1b[2J", True, [1]), None, UNKNOWN),
     ],
-)
+)  # fmt: skip
 def test_usage_line(usage: dict[str, Any] | None, first: float | None, line: str) -> None:
-    assert usage_line(usage, 2.0, first) == line
+    assert usage_line(usage, 2.0, first) == f"usage: {line}"

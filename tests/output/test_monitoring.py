@@ -88,13 +88,6 @@ def test_nagios_states(
     assert balance_formats.nagios(reading, limits).startswith(f"OCX {word} - ")
 
 
-def test_nagios_line() -> None:
-    limits = Thresholds(Decimal(100), Decimal(20))
-    line = balance_formats.nagios(CREDITS, limits)
-    assert line == "OCX OK - 499.5 credits left | 'credits'=499.5;100:;20:"
-    assert balance_formats.nagios(UNLIMITED, limits) == "OCX OK - unlimited left"
-
-
 @given(st.text(), AMOUNTS, st.none() | AMOUNTS, st.none() | AMOUNTS)
 def test_nagios_output_follows_the_grammar(
     unit: str, amount: Decimal, low: Decimal | None, least: Decimal | None

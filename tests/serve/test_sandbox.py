@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -88,13 +87,6 @@ def test_refilled_by_grant_and_reset(ocx: Ocx) -> None:
     assert ocx("--sandbox", "balance", "--json").has(0).json["balance"] == 500
 
 
-def test_two_in_a_pipe_share_the_ledger(ocx: Ocx) -> None:
-    shell = f"printf 'a b c' | {command(ocx)} chat | {command(ocx)} chat"
-    run = subprocess.run(["sh", "-c", shell], env=ocx.env, capture_output=True, check=True)
-    assert run.stdout == b"a b c\n"
-    assert spent(ocx) == (2, {"finished": 2})
-
-
 @pytest.mark.slow
 def test_twenty_at_once_share_the_ledger(ocx: Ocx, full_size: Callable[[int], int]) -> None:
     """The first of them all make the database together."""
@@ -143,22 +135,3 @@ def test_a_real_key_in_the_environment_stays_there(ocx: Ocx) -> None:
     for folder, _, names in os.walk(ocx.home):
         for name in names:
             assert KEY.encode() not in (Path(folder) / name).read_bytes()
-
-
-def test_tools_are_called_and_charged(ocx: Ocx) -> None:
-    """Through the real program, whole and streamed."""
-    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
-    function = {"name": "get_weather", "parameters": parameters}
-    tools = f"tools={json.dumps([{'type': 'function', 'function': function}])}"
-    ask = ("--sandbox", "chat", "--json", "-O", tools, 'get_weather("Paris")')
-    whole = ocx(*ask).has(0).json["choices"][0]
-    assert whole["finish_reason"] == "tool_calls"
-    (call,) = whole["message"]["tool_calls"]
-    assert call["function"] == {"name": "get_weather", "arguments": '{"city":"Paris"}'}
-    lines = ocx(*ask, "--stream").has(0).text.splitlines()
-    deltas = [json.loads(line)["choices"][0]["delta"] for line in lines if '"delta"' in line]
-    pieces = [delta["tool_calls"][0] for delta in deltas if "tool_calls" in delta]
-    assert [piece["id"] for piece in pieces if "id" in piece] == [call["id"]]
-    joined = "".join(piece["function"]["arguments"] for piece in pieces)
-    assert joined == '{"city":"Paris"}'
-    assert spent(ocx) == (2, {"finished": 2})

@@ -174,22 +174,6 @@ def test_an_error_in_the_stream(openai: Any, client: Any) -> None:
         list(chunks)
 
 
-def test_a_schema_is_parsed(client: Any) -> None:
-    schema = {
-        "type": "object",
-        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    }
-    named = {"name": "person", "strict": True, "schema": schema}
-    answer = client.chat.completions.create(
-        model="gpt-4o",
-        messages=MESSAGES,
-        response_format={"type": "json_schema", "json_schema": named},
-    )
-    assert json.loads(answer.choices[0].message.content) == {"name": "", "age": 0}
-
-
 PROMPT = 'it\'s "quoted" $HOME `id` \\ \u2028 🙂'
 
 

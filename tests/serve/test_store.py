@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -15,10 +13,10 @@ import pytest
 
 from ocx.errors import ConfigError, OcxError
 from ocx.serve import store
-from ocx.serve.charge import problems
 from ocx.serve.ledger import Key, Ledger
 from ocx.serve.store import Store, WalSync, remove
 from tests.serve.conftest import Serve, request, until
+from tests.support.processes import start
 from tests.support.waiting import DEADLINE
 
 DIES = """
@@ -29,7 +27,7 @@ from ocx.serve.store import Store
 ledger = Ledger(Store.open(Path(sys.argv[1])))
 account = ledger.account(grant=100)
 ledger.reserve(Key(None, account.id, "k", ""), "m", 40)
-print("held", flush=True)
+print("ready", flush=True)
 if sys.argv[2] == "stays":
     sys.stdin.read()
 os._exit(1)
@@ -39,21 +37,6 @@ os._exit(1)
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "made" / "ledger.sqlite3"
-
-
-def holder(path: Path, then: str) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", DIES, str(path), then],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"held\n"
-    return process
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.communicate()
 
 
 def test_the_file_and_its_folder_are_private(path: Path) -> None:
@@ -73,22 +56,8 @@ def test_what_is_written_is_read_again(path: Path) -> None:
         assert Ledger(store).account().balance == 7
 
 
-def test_a_file_of_an_older_ocx_gets_the_index_of_this_one(path: Path) -> None:
-    with closing(Store.open(path)) as store:
-        Ledger(store).account(grant=7)
-        store.db.execute("DROP INDEX ledger_granted")
-        store.db.execute("CREATE INDEX ledger_account ON ledger (account)")
-    with closing(Store.open(path)) as store:
-        assert Ledger(store).account().granted == 7
-        assert problems(store.db) == []
-        query = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'ledger'"
-        names = {row[0] for row in store.db.execute(query)}
-    assert "ledger_granted" in names
-    assert "ledger_account" not in names
-
-
 def test_a_dead_process_holds_nothing(path: Path) -> None:
-    end(holder(path, "dies"))
+    start(DIES, str(path), "dies").communicate()
     with closing(Store.open(path)) as store:
         assert Ledger(store).account().held == 0
         row = store.db.execute("SELECT state, outcome, cost FROM charge").fetchone()
@@ -97,17 +66,17 @@ def test_a_dead_process_holds_nothing(path: Path) -> None:
 
 
 def test_a_living_process_keeps_what_it_holds(path: Path) -> None:
-    process = holder(path, "stays")
+    process = start(DIES, str(path), "stays")
     with closing(Store.open(path)) as store:
         assert Ledger(store).account().held == 40
         assert store.sweep() == 0
-        end(process)
+        process.communicate()
         assert store.sweep() == 1
         assert Ledger(store).account().held == 0
 
 
 def test_a_boot_whose_lock_was_deleted_is_dead(path: Path) -> None:
-    end(holder(path, "dies"))
+    start(DIES, str(path), "dies").communicate()
     for lock in path.parent.glob("boot-*"):
         lock.unlink()
     with closing(Store.open(path)) as store:
@@ -236,7 +205,7 @@ class Disk:
         self.paths: list[str] = []
         self.begun = threading.Event()
         self.go = threading.Event()
-        monkeypatch.setattr(store, "sync", self._sync)
+        monkeypatch.setattr(store, "sync_file", self._sync)
 
     def _sync(self, fd: int) -> None:
         self.paths.append(str(Path(f"/proc/self/fd/{fd}").readlink()))

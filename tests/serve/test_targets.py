@@ -19,7 +19,7 @@ from ocx.serve.charge import MICRO
 from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.tape import TapeFile, key_of, load_tape, request_of
 from ocx.serve.tape_player import TapePlayer, canonical, to_chunks, to_completion
-from ocx.toml import TomlFile, dotted
+from ocx.toml import TomlFile
 from tests.serve.conftest import Serve, Served, events, recorded, request
 
 SCRIPT = """
@@ -406,8 +406,6 @@ def test_routes_of_settings_answer(serve: Serve, folder: Path) -> None:
             ":3: models.x.cached_prompt_price: must be from 0 to 1",
         ),
         ("[models.'fault/x']", ":1: models.fault/x: a model cannot be called like a target"),
-        ("[models.x]\nroute = 'cassette:tape'", ":2: models.x.route: cassettes are tapes now"),
-        ("[models.x]\nroute = 'tape:tape'\nrecord_from = 'no'", ":3: models.x.record_from: cass"),
         ("[upstreams.u]", ":1: upstreams.u: base_url is required"),
         ("[upstreams.u]\nbase_url = 'ftp://x'", ":2: upstreams.u.base_url:"),
         ("[upstreams.u]\nbase_url = 'https://a:b@x'", ":2: upstreams.u.base_url: the base URL"),
@@ -448,11 +446,6 @@ def test_a_lan_upstream_needs_no_key(folder: Path) -> None:
     text = "[upstreams.u]\nbase_url = 'http://10.0.0.1/v1'\n[models.x]\nroute = 'forward:u'"
     (folder / "serve.toml").write_text(text)
     assert "x" in settings.load(folder / "serve.toml", {}).router.sources
-
-
-def test_paths_are_written_as_people_count() -> None:
-    assert dotted(("rule", 1, "answer")) == "rule[2].answer"
-    assert dotted(()) == ""
 
 
 def test_known_names_say_what_there_is(tmp_path: Path) -> None:

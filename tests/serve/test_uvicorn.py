@@ -6,6 +6,7 @@ server that does not stop fails somewhere else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -16,8 +17,16 @@ from ocx.serve.app import App
 from ocx.serve.server import UvicornServer
 from tests.serve.conftest import Serve, request, until
 
+USED: dict[str, Callable[[Any, Any], object]] = {
+    "app_state": lambda running, state: running.cycle.scope["state"] == state,
+    "transport": lambda _, transport: callable(transport.abort) and callable(transport.close),
+    "loop": lambda _, loop: callable(loop.call_later),
+    "conn": lambda _, conn: isinstance(conn, h11.Connection),
+    "cycle": lambda _, cycle: cycle.scope["path"].endswith("/chat/completions"),
+}
 
-@pytest.mark.parametrize("name", ["app_state", "transport", "loop", "conn", "cycle"])
+
+@pytest.mark.parametrize("name", USED)
 def test_a_running_connection_knows_its(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -34,18 +43,7 @@ def test_a_running_connection_knows_its(
         until(connection, b"data:")
         (running,) = servers[0].server_state.connections
         found: Any = getattr(running, name)
-        match name:
-            case "app_state":
-                assert running.cycle.scope["state"] == found
-            case "transport":
-                assert callable(found.abort)
-                assert callable(found.close)
-            case "loop":
-                assert callable(found.call_later)
-            case "conn":
-                assert isinstance(found, h11.Connection)
-            case "cycle":
-                assert found.scope["path"].endswith("/chat/completions")
+        assert USED[name](running, found)
     served.wait_for(1)
 
 

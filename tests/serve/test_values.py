@@ -7,8 +7,6 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,15 +14,14 @@ from hypothesis import strategies as st
 
 from ocx.api.prices import Price
 from ocx.secret import Secret
-from ocx.serve import admission, answer, charge, routing
-from ocx.serve.admission import Limiter, RateLimitState, RequestRecord
+from ocx.serve import admission, answer, charge
+from ocx.serve.admission import Limiter, RateLimitState
 from ocx.serve.answer import text_tokens
 from ocx.serve.charge import count_prompt, count_tokens, fitting, micro_cost
 from ocx.serve.ledger import Key
 from ocx.serve.openai_format import ApiError, dump
-from ocx.serve.routing import BUILT_IN, Model, Router
-from tests.serve.conftest import Serve, Served, events, request
-from tests.support.program import Ocx
+from ocx.serve.routing import BUILT_IN, Router
+from tests.serve.conftest import Served
 
 ONE = Key(1, 1, "one", "")
 
@@ -56,10 +53,6 @@ def test_a_minted_key_is_whole_and_a_changed_one_is_not() -> None:
     assert not admission.is_whole(key[:20] + other + key[21:])
     assert not admission.is_whole(key[:-1])
     assert not admission.is_whole("sk-live-" + key[14:])
-
-
-def test_two_keys_differ() -> None:
-    assert admission.mint() != admission.mint()
 
 
 @given(st.recursive(st.text(st.characters()), lambda inner: st.lists(inner, max_size=3)))
@@ -151,10 +144,6 @@ def test_a_request_names_no_file_and_no_host(name: str) -> None:
     with pytest.raises(ApiError) as refused:
         Router().find(name)
     assert (refused.value.status, refused.value.code) == (404, "model_not_found")
-
-
-def test_a_record_knows_how_long_it_took() -> None:
-    assert RequestRecord("GET", "/", "req-1", RateLimitState(1, 1, 0.0)).milliseconds >= 0
 
 
 PRICES = st.decimals(0, 100_000, places=4)
@@ -261,36 +250,6 @@ def test_tokens_join_to_their_text(text: str) -> None:
         assert all(made)
 
 
-def spoken(served: Served, text: str, model: str, **given: Any) -> list[str]:
-    """The text of each event of a stream."""
-    body = request(text, model, stream=True, **given)
-    found = events(served.http.post("/chat/completions", json=body).text)
-    deltas = [each["choices"][0]["delta"] for each in found if isinstance(each, dict)]
-    return [delta["content"] for delta in deltas if delta.get("content")]
-
-
-@pytest.fixture
-def paced(serve: Serve, tmp_path: Path) -> Served:
-    path = tmp_path / "answers.toml"
-    path.write_text('[[rule]]\nanswer = "槟城的天气 sangat panas。"\ntps = 10000\n', "utf-8")
-    model = Model("scripted", "me", BUILT_IN[0].price, "x")
-    return serve(router=Router([*BUILT_IN, model], {"scripted": routing.load(path)}))
-
-
-def test_a_pace_is_of_characters(paced: Served) -> None:
-    expected = ["槟", "城", "的", "天", "气 ", "sangat ", "panas", "。"]
-    assert spoken(paced, "说说", "scripted") == expected
-    assert paced.charges()[0][3] == 8
-
-
-@pytest.mark.parametrize("count", [1, 3, 6])
-def test_a_cut_is_after_so_many_characters(ocx: Ocx, count: int) -> None:
-    """Six tokens: a cut after the last is before the finish."""
-    run = ocx("--sandbox", "chat", "-m", f"fault/cut:{count}", "四川菜很辣。")
-    assert run.status == 11
-    assert run.text.strip() == "四川菜很辣。"[:count]
-
-
 def test_a_limit_and_the_charge_count_characters(served: Served) -> None:
     body = served.ask("我们去吃饭吧", "gpt-4o", max_tokens=3).json()
     assert body["choices"][0]["message"]["content"] == "我们去"
@@ -298,11 +257,3 @@ def test_a_limit_and_the_charge_count_characters(served: Served) -> None:
     assert body["usage"]["completion_tokens"] == 3
     prompt = -(-18 // 4) + 4 + 3
     assert served.charges() == [("settled", "finished", prompt, 3, prompt * 40 + 3 * 160)]
-
-
-def test_the_arguments_of_a_call_are_tokens_too(served: Served) -> None:
-    tool = {"name": "note", "parameters": {"type": "object"}}
-    whole = {"tools": [{"type": "function", "function": tool}], "tool_choice": "required"}
-    reply = served.ask('note(text="明天开会")', "gpt-4o", **whole).json()
-    assert "明天开会" in reply["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
-    assert reply["usage"]["completion_tokens"] >= 5

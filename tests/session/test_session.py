@@ -288,19 +288,6 @@ def test_help_the_readme_and_the_manual_name_every_command(make: Make) -> None:
         assert command in readme or command in {"/help", "/exit", "/quit", "/q", "/clear"}
 
 
-@pytest.mark.parametrize("line", ["／model　２", "／ｍｏｄｅｌ 2", "/model ０２", "／model gpt-4o"])
-def test_a_command_of_a_chinese_keyboard(make: Make, chat_server: ChatServer, line: str) -> None:
-    chat_server.answer(
-        answers.answer({"data": [{"id": "deepseek-chat"}, {"id": "gpt-4o"}]}), path=MODELS
-    )
-    session = make()
-    session.handle_line(line)
-    session.handle_line("／／路径")
-    assert chat_server.body()["model"] == "gpt-4o"
-    assert contents(chat_server) == [["brief", "／路径"]]
-    assert session.complete("／mo") == ["/model "]
-
-
 COMMANDS = {
     "/model": one_of(lambda: ["gpt-4o", "gpt-4o-mini", "deepseek-chat"]),
     "/system": no_argument,
