@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from ocx.api.prices import estimated_tokens, max_completion_tokens
 from ocx.api.urls import place_of
-from ocx.batch.control import DRAIN, RunLimits, Task
+from ocx.batch.control import DRAIN, RunLimits, Task, Wait
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.engine import RECHECK, Engine, FeedItem
 from ocx.batch.finished_rows import FinishedRow, Retry, id_key
@@ -183,21 +183,16 @@ class BatchRun:
 
     def _task(self, row: Row) -> FeedItem:
         sha256, size = hash_request(row, self.base_url)
-        claimed = self._dedup.claim(row, sha256) if self._dedup is not None else True
-        if not isinstance(claimed, bool):
-            return claimed
-        if not claimed:
-            return RECHECK
+        if self._dedup is not None and (known := self._dedup.claim(row, sha256)) is not None:
+            return known
         tokens = estimated_tokens(size)  # of the row, which is in bytes already
         if _LIMITS & row.body.keys():  # what it allows itself counts against limits of tokens
             tokens += max_completion_tokens(row.body)
-        return Task(row, sha256, tokens, unanswered=self._unanswered(row))
-
-    def _unanswered(self, row: Row) -> int:
-        """How often earlier runs sent it and got no answer, or one that may be charged again."""
+        # How often earlier runs sent it and got no answer, or one that may be charged again.
         before = self.output.finished.get(row.id)
-        failed = before is not None and before.kind in MAYBE_PAID
-        return failed + self.output.unanswered.get(id_key(row.id), 0)
+        unanswered = self.output.unanswered.get(id_key(row.id), 0)
+        unanswered += before is not None and before.kind in MAYBE_PAID
+        return Task(row, sha256, tokens, unanswered=unanswered)
 
     def _finished(self, results: Sequence[Result]) -> None:
         if self._dedup is not None:
@@ -238,22 +233,22 @@ class Dedup:
         self._followers: dict[str, list[Row]] = {}
         self.waiting = 0
 
-    def claim(self, row: Row, sha256: str) -> Result | bool:
-        """The result of an equal row as this one's; else whether this row is to be sent now.
+    def claim(self, row: Row, sha256: str) -> Result | Wait | None:
+        """The result of an equal row as this one's; None: this row is to be sent.
 
-        False: an equal one is being sent, and `finished` will bring this row's result.
+        RECHECK: an equal one is being sent, and `finished` will bring this row's result.
         """
         if row.expect is not None:
-            return True  # an answer that one row expects may be wrong for another
+            return None  # an answer that one row expects may be wrong for another
         if sha256 in self._followers:
             self._followers[sha256].append(row)
             self.waiting += 1
-            return False
+            return RECHECK
         known = self._find(sha256)
         if known is not None:
             return _unpaid(Result(row, known, sha256))
         self._followers[sha256] = []
-        return True
+        return None
 
     def finished(self, result: Result) -> Iterator[Result]:
         """It, and the results of the rows that waited for it."""

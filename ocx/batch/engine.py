@@ -16,7 +16,7 @@ from ocx.api.aiohttp_session import UnsentError
 from ocx.batch.control import Action, Step, Stop, Task, Wait
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.finished_rows import id_key
-from ocx.batch.row import Outcome, Result, RowAnswer
+from ocx.batch.row import Result, RowFailure
 from ocx.batch.row_output import RowOutput
 from ocx.batch.row_sender import RowSender
 from ocx.errors import OcxError
@@ -214,7 +214,11 @@ class Engine:
         except UnsentError:
             self.output.note_unpaid(id_key(task.row.id))
             raise
-        if not _may_be_charged(outcome):
+        # What was refused, or never went out, costs nothing.
+        unpaid = isinstance(outcome, RowFailure) and (
+            not outcome.sent or (outcome.error.status or 0) >= 300
+        )
+        if unpaid:
             self.output.note_unpaid(id_key(task.row.id))
         return self.scheduler.done(task, outcome, time.monotonic())
 
@@ -236,9 +240,3 @@ class Engine:
         self._error = self._error or error
         self.scheduler.halt(Stop("failure"))
         self._over.set()
-
-
-def _may_be_charged(outcome: Outcome) -> bool:
-    if isinstance(outcome, RowAnswer):
-        return True
-    return outcome.sent and (outcome.error.status or 0) < 300

@@ -7,7 +7,8 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent import futures
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +69,13 @@ class Pool:
         min_balance: Decimal | None = None,
     ) -> None:
         self._stack = ExitStack()
-        self._endpoint, default_model = self._stack.enter_context(_found(endpoint))
-        defaults: dict[str, Any] = {"model": model or default_model, **(options or {})}
+        if endpoint is None:
+            context = Context(Terminal.from_process())
+            settings = context.settings()
+            endpoint = self._stack.enter_context(open_endpoint(context, settings))
+            model = model or settings.model
+        self._endpoint = endpoint
+        defaults: dict[str, Any] = {"model": model, **(options or {})}
         if defaults["model"] is None:
             del defaults["model"]
         if schema is not None:
@@ -101,7 +107,11 @@ class Pool:
             OcxError: what ended the run early: no credits, a refused key, an outage, the budget.
         """
         ahead = 2 * self._limits.workers
-        given = _Handover(unique(_composed(rows, self._builder)), ahead)
+        records = (
+            Record(number, {"prompt": row} if isinstance(row, str) else row)
+            for number, row in enumerate(rows, 1)
+        )
+        given = _Handover(unique(map(self._builder.build, records)), ahead)
         batch = BatchRun(
             given,
             self._sender,
@@ -149,9 +159,8 @@ class _Handover:
         self._ready: deque[Row | BadRow] = deque()
         self._exhausted = False
         self._hungry = False
-        self._over = False
-        # A list of results, an error that ended the run, or None: rows are wanted, or it is over.
-        self._news: queue.SimpleQueue[Sequence[Result] | BaseException | None] = queue.SimpleQueue()
+        # None: rows are wanted, or it is over.
+        self._news: queue.SimpleQueue[Sequence[Result] | None] = queue.SimpleQueue()
 
     def __iter__(self) -> Iterator[Row | BadRow | None]:
         return self
@@ -178,25 +187,16 @@ class _Handover:
             run.engine.delivered += len(results)
             self._news.put(results)
 
-        async def work() -> None:
-            try:
-                await run.on_loop(take)
-            except BaseException as error:  # handed to the caller
-                self._news.put(error)
-            finally:
-                self._over = True
-                self._news.put(None)
-
         self._fill()
-        running = asyncio.run_coroutine_threadsafe(work(), loop)
+        running = asyncio.run_coroutine_threadsafe(run.on_loop(take), loop)
+        running.add_done_callback(lambda _: self._news.put(None))
         try:
             while True:
-                news = self._news.get()
-                if isinstance(news, BaseException):
-                    raise news
-                if news is None and self._over and self._news.empty():
+                results = self._news.get()
+                if results is None and running.done() and self._news.empty():
+                    running.result()  # raises what ended the run
                     return
-                for result in news or ():
+                for result in results or ():
                     yield result
                     run.engine.let_go()
                 self._fill()
@@ -205,8 +205,7 @@ class _Handover:
                     run.engine.wake()
         finally:
             run.engine.cut()
-            with suppress(TimeoutError):
-                running.result(_FAREWELL)
+            futures.wait([running], _FAREWELL)
 
     def _fill(self) -> None:
         while not self._exhausted and len(self._ready) < self._ahead:
@@ -214,21 +213,3 @@ class _Handover:
                 self._ready.append(next(self._rows))
             except StopIteration:
                 self._exhausted = True
-
-
-@contextmanager
-def _found(endpoint: Endpoint | None) -> Iterator[tuple[Endpoint, str | None]]:
-    """Where to send, and the model for rows that name none."""
-    if endpoint is not None:
-        yield endpoint, None
-        return
-    context = Context(Terminal.from_process())
-    settings = context.settings()
-    with open_endpoint(context, settings) as where:
-        yield where, settings.model
-
-
-def _composed(rows: Iterable[Given], builder: RequestBuilder) -> Rows:
-    for number, row in enumerate(rows, 1):
-        fields = {"prompt": row} if isinstance(row, str) else row
-        yield builder.build(Record(number, fields))

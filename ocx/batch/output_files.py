@@ -48,12 +48,10 @@ class BatchFile(RowOutput):
         self._held = IdTable()  # where the journal has a row that the output has not, 0 if nowhere
         self._indexed = False  # what is written is entered in `finished`, too
         self._adopted_to = 0  # the journal's rows before stand in the output as they came
-        self._stack = ExitStack()
-        try:
+        with ExitStack() as self._stack:  # closed if it cannot be opened
             self._open(path, resume=resume)
-        except BaseException:
-            self._stack.close()
-            raise
+            opened = self._stack.pop_all()
+        self._stack = opened
         self.unanswered = counts = self._journal.unanswered
         for key in [key for key in counts if self.finished.is_good(key)]:
             del counts[key]  # the row itself tells it

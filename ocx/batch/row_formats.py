@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
@@ -107,7 +106,6 @@ class MergedJson(RowFormat):
             yield ReadBack(line, document, error)
 
 
-@dataclass(frozen=True)
 class MergedTable(RowFormat):
     """The input's table with columns added: `field`, or one for each property of a schema.
 
@@ -115,20 +113,25 @@ class MergedTable(RowFormat):
     A column `FIELD_error` at the end is empty but for rows that failed.
     """
 
-    columns: Sequence[str]
-    dialect: Dialect = dataclasses.field(default_factory=Dialect)
-    field: str = "answer"
-    properties: Sequence[str] = ()
+    def __init__(
+        self,
+        columns: Iterable[str],
+        dialect: Dialect,
+        field: str = "answer",
+        properties: Sequence[str] = (),
+    ) -> None:
+        self.field, self._dialect, self._properties = field, dialect, properties
+        self._added = [*properties] or [field]
+        added = {*self._added, self.error_field}
+        self._own = [name for name in columns if name not in added]
 
     def header(self) -> bytes:
-        begin = (BOM if self.dialect.bom else "") + self.dialect.preamble
-        return begin.encode() + self._line([*self._own(), *self._added(), self.error_field])
+        begin = (BOM if self._dialect.bom else "") + self._dialect.preamble
+        return begin.encode() + self._line([*self._own, *self._added, self.error_field])
 
     def row(self, result: Result) -> bytes:
-        source = result.row.source or {}
-        cells = [str(source.get(name, "")) for name in self._own()]
         error = error_words(result) or ""
-        return self._line([*cells, *self._answer(result.text), error])
+        return self._line([*self.source_of(result.row), *self._answer(result.text), error])
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
         read: list[bytes] = []
@@ -138,38 +141,31 @@ class MergedTable(RowFormat):
                 read.append(line)
                 yield line.decode()
 
-        own = len(self._own())
-        reader = csv.reader(lines(), delimiter=self.dialect.delimiter or ",", strict=True)
+        own = len(self._own)
+        reader = csv.reader(lines(), delimiter=self._dialect.delimiter or ",", strict=True)
         for cells in reader:
             yield ReadBack(b"".join(read), cells[:own], cells[-1] or None)
             read.clear()
 
-    def source_of(self, row: Row | BadRow) -> object:
+    def source_of(self, row: Row | BadRow) -> list[str]:
         source = row.source or {}
-        return [str(source.get(name, "")) for name in self._own()]
-
-    def _own(self) -> list[str]:
-        added = {*self._added(), self.error_field}
-        return [name for name in self.columns if name not in added]
-
-    def _added(self) -> list[str]:
-        return list(self.properties) or [self.field]
+        return [str(source.get(name, "")) for name in self._own]
 
     def _answer(self, text: str | None) -> list[str]:
         if text is None:
-            return [""] * len(self._added())
-        if not self.properties:
+            return [""] * len(self._added)
+        if not self._properties:
             return [text]
         document = json.loads(text)
         values = document if isinstance(document, Mapping) else {}
-        return [as_text(values.get(name)) for name in self.properties]
+        return [as_text(values.get(name)) for name in self._properties]
 
     def _line(self, cells: Sequence[str]) -> bytes:
         buffer = io.StringIO()
         # With "\n" as its line end, the writer of Python 3.11 leaves a bare CR unquoted.
-        writer = csv.writer(buffer, delimiter=self.dialect.delimiter or ",", lineterminator="\r\n")
+        writer = csv.writer(buffer, delimiter=self._dialect.delimiter or ",", lineterminator="\r\n")
         writer.writerow(cells)
-        line = buffer.getvalue().removesuffix("\r\n") + self.dialect.line_end
+        line = buffer.getvalue().removesuffix("\r\n") + self._dialect.line_end
         return line.encode("utf-8", "replace")
 
 

@@ -278,7 +278,7 @@ def _row_format(setup: Setup) -> RowFormat:
         return MergedJson(out.field, parse=schema is not None)
     properties = schema.document.get("properties") if schema is not None else None
     added = tuple(properties) if isinstance(properties, dict) else ()
-    return MergedTable(tuple(given.columns()), given.dialect, out.field, added)
+    return MergedTable(given.columns(), given.dialect, out.field, added)
 
 
 @contextmanager

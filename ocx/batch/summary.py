@@ -193,6 +193,7 @@ class Summary:
 
 
 _BY_CODE = {error.exit_code: error for error in ERRORS}
+_SIGNALS = {"interrupted": Interrupted, "terminated": Terminated}
 _RESUME = "the same command with --resume sends what is left"
 
 
@@ -235,10 +236,8 @@ def ending(summary: Summary, *, to_file: bool) -> BaseException | None:
         to_file: there is an output that can be resumed.
     """
     stop = summary.stop
-    if stop is not None and stop.reason == "interrupted":
-        return Interrupted()
-    if stop is not None and stop.reason == "terminated":
-        return Terminated()
+    if stop is not None and stop.reason in _SIGNALS:
+        return _SIGNALS[stop.reason]()
     code = summary.exit_code()
     if not code:
         return None

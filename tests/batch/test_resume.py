@@ -16,6 +16,7 @@ from ocx.batch.control import RunLimits
 from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.journal import Journal
 from ocx.batch.output_files import Adoption
+from ocx.batch.records import Dialect
 from ocx.batch.row import Outcome, RowFailure
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, RejectedError, ServerError, UsageError
@@ -151,7 +152,7 @@ def test_a_changed_row_that_failed_is_sent(tmp_path: Path) -> None:
             '{"id":"r2","text":"hello","answer":"HELLO 2"}\n',
         ),
         (
-            MergedTable(["id", "text"]),
+            MergedTable(["id", "text"], Dialect()),
             "id,text,answer,answer_error\n"
             "r0,hello,HELLO 0,\nr1,hello,,rejected: no such model\nr2,hello,HELLO 2,\n",
         ),
