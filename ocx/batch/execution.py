@@ -50,7 +50,7 @@ def execute(setup: Setup) -> None:
             else None
             for flag, name in (("--report", out.report), ("--junit", out.junit))
         )
-        cases = TestCases(setup.options.arguments.source or "stdin")
+        cases = TestCases(setup.options.rows_in.source or "stdin")
         with prepared(setup) as ready:
             # A report, or play money, should tell credits that no answer and no price may name.
             # With a budget the run reads the balance itself.

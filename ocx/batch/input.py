@@ -284,7 +284,7 @@ def open_rows(
     Raises:
         UsageError: there is none, or its form is unknown.
     """
-    name, rows_in = options.arguments.source, options.rows_in
+    name, rows_in = options.rows_in.source, options.rows_in
     if name is None and ctx.terminal.stdin_piped:
         name = STDIN
     if name is None:

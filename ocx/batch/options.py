@@ -72,21 +72,13 @@ class RowForm(OptionGroup):
 
 
 @record
-class InputArguments(OptionGroup):
-    """The arguments."""
-
-    heading = "Rows in"
+class RowsIn(RowForm):
+    """Which rows there are, and what they ask."""
 
     source: Text = option("[IN]", "File of the rows, or - for stdin.")
     words: Texts = option(
         "[PROMPT]...", "Prompt for each row; $NAME stands for its field NAME.", ()
     )
-
-
-@record
-class RowsIn(RowForm):
-    """Which rows there are, and what they ask."""
-
     attach_field: Text = option("--attach-field NAME", "Field that names a file or URL to attach.")
     limit: int | None = option("--limit N", "Only the first N rows.", None, 1)
     sample: int | None = option("--sample N", "Only N rows, chosen at random.", None, 1)
@@ -235,7 +227,6 @@ class ShardOption(OptionGroup):
 class BatchOptions(OptionGroup):
     """All options of one run."""
 
-    arguments: InputArguments = field(default_factory=InputArguments)
     rows_in: RowsIn = field(default_factory=RowsIn)
     instructions: Instructions = field(default_factory=Instructions)
     model: ModelOptions = field(default_factory=ModelOptions)

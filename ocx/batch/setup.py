@@ -132,7 +132,7 @@ def _builder(
 
 def _check_stdin(ctx: Context, options: BatchOptions) -> None:
     """Raise UsageError if two things are to be read from stdin."""
-    source = options.arguments.source
+    source = options.rows_in.source
     piped = source is None and ctx.terminal.stdin_piped
     named = {
         "the rows": STDIN if piped else source,
@@ -147,7 +147,7 @@ def _check_stdin(ctx: Context, options: BatchOptions) -> None:
 
 def _row_template(ctx: Context, options: BatchOptions) -> Template | None:
     """The prompt of every row: that of -t, then the words; None if the rows have their own."""
-    given, words = options.instructions, options.arguments.words
+    given, words = options.instructions, options.rows_in.words
     if given.template is None and words:
         template = Template("PROMPT")
     elif (stored := find_template(ctx, given)) is not None:  # refuses a -p that sets nothing
