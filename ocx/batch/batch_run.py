@@ -69,10 +69,9 @@ class BatchRun:
 
     def __post_init__(self) -> None:
         self._dedup = Dedup(self.output.answer_to) if self.dedup else None
-        self._maybe_paid = self.output.maybe_paid
         self.scheduler = Scheduler(self.limits, self.before)
         self.scheduler.early_refusals.models |= {*self.models}
-        self.summary = Summary(total=self.total)
+        self.summary = Summary(self.total, maybe_paid_twice=self.output.maybe_paid)
         self._take: Take = lambda _: None
         self.engine = Engine(
             self._feed(), self.sender, self.scheduler, self._finished, self.output, self.drain
@@ -170,7 +169,7 @@ class BatchRun:
                     f"line {row.line}: {row.id!r} was answered for another request"
                 )
             if decision == "send":
-                self._maybe_paid += earlier.kind in MAYBE_PAID
+                self.summary.maybe_paid_twice += earlier.kind in MAYBE_PAID
                 yield row
                 continue
             self.output.skip(row)
@@ -209,8 +208,7 @@ class BatchRun:
         summary.outage_seconds = scheduler.outage.seconds
         if scheduler.budget.by_balance:
             summary.credits_by_balance = scheduler.budget.spent
-        paid_twice = scheduler.maybe_paid_twice + self.engine.aborted + self._maybe_paid
-        summary.maybe_paid_twice = paid_twice
+        summary.maybe_paid_twice += scheduler.maybe_paid_twice + self.engine.aborted
         if summary.total is not None:
             finished = summary.done + summary.failed
             summary.unsent = max(0, summary.total - summary.skipped - finished)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain, compress, islice
+from itertools import compress, islice, tee
 from pathlib import Path
 from typing import IO, Literal
 
@@ -143,7 +143,7 @@ class FileInput:
 
     def columns(self) -> Sequence[str]:
         """The names of the fields of its first row: of a table, its header."""
-        return next((tuple(row.source) for row in self.rows() if row.source), ())
+        return _columns(self.rows())
 
     def chosen(self, plan: Plan | None) -> Rows:
         """The rows of this run, from the start."""
@@ -215,13 +215,8 @@ class StreamInput:
 
     def columns(self) -> Sequence[str]:
         """As those of a file; waits for the first row."""
-        read: list[Row | BadRow] = []
-        for row in self._rows:
-            read.append(row)
-            if row.source:
-                break
-        self._rows = chain(read, self._rows)
-        return tuple(read[-1].source or ()) if read else ()
+        ahead, self._rows = tee(self._rows)
+        return _columns(ahead)
 
     def plan(self, *_: object) -> Plan | None:
         """Waits for the first row of a table: nothing is sent before its columns are known."""
@@ -234,6 +229,10 @@ class StreamInput:
 
 
 Input = FileInput | StreamInput
+
+
+def _columns(rows: Rows) -> Sequence[str]:
+    return next((tuple(row.source) for row in rows if row.source), ())
 
 
 class RowStream:

@@ -6,9 +6,8 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ocx.batch.batch_row import data_of, kept_row, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, IdTable, id_key
@@ -208,8 +207,7 @@ def not_empty(path: Path) -> UsageError:
     return UsageError(f"{path} is not empty", hint="--resume goes on with it, or use another -o")
 
 
-@dataclass(frozen=True)
-class Adoption:
+class Adoption(NamedTuple):
     """How to go on with a complete output: by comparing it with its input.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocx.api.answer import ending_of, unknown_reason
 from ocx.api.prices import cached_tokens, reasoning_tokens, token_count
@@ -24,8 +24,7 @@ _STOPS = {name: EXIT_CODES[name] for name in ("rate_limit", "auth", "credits", "
 _STOPS |= {"interrupted": 130, "terminated": 143}
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     """The first failure of its class."""
 
     id: str
@@ -171,7 +170,7 @@ class Summary:
                 name: {
                     "count": self.classes[name],
                     "retryable": name in self.retryable,
-                    "example": vars(example),
+                    "example": example._asdict(),
                 }
                 for name, example in self.examples.items()
             },

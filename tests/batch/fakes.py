@@ -37,9 +37,11 @@ def reply_to(row: Row) -> RowAnswer:
 
 
 class Server:
-    """Attributes:
-    asked: how often each row was sent.
-    finished: how often each row was answered well.
+    """Answers rows, or fails as it is told.
+
+    Attributes:
+        asked: how often each row was sent.
+        finished: how often each row was answered well.
     """
 
     def __init__(self, answer: Callable[[Row], Outcome] = reply_to) -> None:

@@ -38,10 +38,12 @@ def rows(count: int, **body: object) -> list[Row]:
 
 @dataclass
 class Simulation:
-    """Attributes:
-    serve: what becomes of a request that is sent at a time, and how long that takes.
-    alive: whether a probe is answered at a time.
-    balance: what a reading at a time shows.
+    """Rows, a scheduler and a server, in time that does not pass.
+
+    Attributes:
+        serve: what becomes of a request that is sent at a time, and how long that takes.
+        alive: whether a probe is answered at a time.
+        balance: what a reading at a time shows.
     """
 
     scheduler: Scheduler

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ocx.api.retry import backoff
 from ocx.batch.control import parse_max_failures
 from ocx.batch.control.failures import FAILED_ROWS, Outage
-from ocx.batch.control.rates import AdaptiveRate, FixedRate, ServerLimit, duration
+from ocx.batch.control.rates import AdaptiveRate, FixedRate, ServerLimit, seconds_in
 from ocx.errors import UsageError
 
 
@@ -52,11 +52,11 @@ def test_tokens_that_were_not_used_are_given_back() -> None:
     ],
 )
 def test_durations_as_servers_write_them(text: str, seconds: float | None) -> None:
-    assert duration(text) == seconds
+    assert seconds_in(text) == seconds
 
 
 def test_a_reset_may_be_a_time() -> None:
-    assert duration(f"{time.time() + 100:.0f}") == pytest.approx(100, abs=2)
+    assert seconds_in(f"{time.time() + 100:.0f}") == pytest.approx(100, abs=2)
 
 
 def limits(remaining: int, reset: str, limit: int = 10) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocx.api.prices import Price, worst_of
 from ocx.batch.row import Row, RowAnswer
@@ -100,8 +100,7 @@ class RunLimits:
         return cost, "unknown" if cost is None else "price"
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(NamedTuple):
     """Why a run ended early; `error` is what the user is told."""
 
     reason: str
@@ -139,8 +138,7 @@ class Task:
     unanswered: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Nothing may be sent for so many seconds, None until something else happens."""
 
     seconds: float | None = None

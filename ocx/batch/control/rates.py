@@ -26,7 +26,7 @@ _EPOCH = 1e9  # seconds; no duration is that long
 _LONGEST = 24 * 3600.0
 
 
-def duration(text: str) -> float | None:
+def seconds_in(text: str) -> float | None:
     """Seconds of `1.5s`, `6m0s`, `200ms`, a plain number, or a time since the epoch."""
     text = text.strip().lower()
     if _NUMBER.fullmatch(text):
@@ -98,7 +98,7 @@ class ServerLimit:
         if self._names[1] not in headers:
             return
         limit, remaining, reset = (headers.get(name, "").strip() for name in self._names)
-        seconds = duration(reset)
+        seconds = seconds_in(reset)
         if not _NUMBER.fullmatch(remaining) or seconds is None or seconds > _LONGEST:
             return
         said = float(limit) if _NUMBER.fullmatch(limit) else 0.0

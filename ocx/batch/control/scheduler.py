@@ -28,7 +28,9 @@ _AHEAD = 64
 
 
 class Scheduler:
-    """Args:
+    """Says what to do next, and takes what came of it.
+
+    Args:
         before: of an earlier run; its speed, and what is left of its budget, go on.
 
     Attributes:
@@ -240,8 +242,10 @@ class Scheduler:
         return self._unpark(now, again=again) if self._parked else []
 
     def _unpark(self, now: float, *, again: bool) -> list[Result]:
-        """Args:
-        again: it was an outage, which costs no row an attempt.
+        """Send those that wait once more, or let them fail.
+
+        Args:
+            again: it was an outage, which costs no row an attempt.
         """
         parked, self._parked = self._parked, []
         ended = []
