@@ -192,7 +192,6 @@ class Summary:
 
 
 _BY_CODE = {error.exit_code: error for error in ERRORS}
-_SIGNALS = {"interrupted": Interrupted, "terminated": Terminated}
 _RESUME = "the same command with --resume sends what is left"
 
 
@@ -235,9 +234,11 @@ def ending(summary: Summary, *, to_file: bool) -> BaseException | None:
         to_file: there is an output that can be resumed.
     """
     stop = summary.stop
-    if stop is not None and stop.reason in _SIGNALS:
-        return _SIGNALS[stop.reason]()
     code = summary.exit_code()
+    if code == _STOPS["interrupted"]:
+        return Interrupted()
+    if code == _STOPS["terminated"]:
+        return Terminated()
     if not code:
         return None
     kind = _BY_CODE.get(code, OcxError)
