@@ -31,16 +31,16 @@ def decode(data: bytes, name: str, encoding: str | None = None, *, flag: str | N
     Raises:
         UsageError: names the offset of the first invalid byte, and what the bytes look like.
     """
-    try:
-        if encoding is None and b"\0" in data:
-            _check_zeros(data, name, flag)
-        return data.decode(encoding or "utf-8").removeprefix(BOM)
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{name} is not {(encoding or 'utf-8').upper()} text:"
-            f" invalid byte at offset {error.start}",
-            hint=_advice(data, name, flag),
-        ) from None
+    # ASCII text as UTF-16 is valid UTF-8, with a zero behind each letter.
+    if encoding is None and b"\0" in data and utf_16(data[:_SAMPLE]):
+        problem = f"a zero at offset {data.index(0)}"
+    else:
+        try:
+            return data.decode(encoding or "utf-8").removeprefix(BOM)
+        except UnicodeDecodeError as error:
+            problem = f"invalid byte at offset {error.start}"
+    what = f"{name} is not {(encoding or 'utf-8').upper()} text"
+    raise UsageError(f"{what}: {problem}", hint=_advice(data, name, flag))
 
 
 def read_file(
@@ -80,7 +80,6 @@ def check_claims(claims: Sequence[str]) -> None:
 
 def looks_like(data: bytes, flag: str = FLAG, *, whole: bool = False) -> str | None:
     """`it looks like GB18030; try --encoding gb18030`; None if the bytes look like no text."""
-
     found = guess(data, whole=whole)
     return f"it looks like {found.upper()}; try {flag} {found}" if found else None
 
@@ -109,17 +108,7 @@ def check_encoding(name: str | None) -> str | None:
     return None if codec in {"utf-8", "utf-8-sig"} else SUPERSETS.get(codec, codec)
 
 
-def _check_zeros(data: bytes, name: str, flag: str | None) -> None:
-    """ASCII text as UTF-16 is valid UTF-8, with a zero behind each letter. Raises UsageError."""
-
-    if utf_16(data[:_SAMPLE]):
-        offset = data.index(0)
-        hint = _advice(data, name, flag)
-        raise UsageError(f"{name} is not UTF-8 text: a zero at offset {offset}", hint=hint)
-
-
 def _advice(data: bytes, name: str, flag: str | None) -> str:
-
     media_type = sniff(data)
     if media_type == "text/plain" and b"\0" not in data:
         return f"it is UTF-8: leave {flag} out"
@@ -147,14 +136,10 @@ def sniff(data: bytes) -> str | None:
             return media_type
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
-    return "text/plain" if _is_text(data) else None
-
-
-def _is_text(data: bytes) -> bool:
     try:
-        return "\x00" not in data.decode("utf-8")
+        return None if "\0" in data.decode("utf-8") else "text/plain"
     except UnicodeDecodeError:
-        return False
+        return None
 
 
 ENCODINGS = ("gb18030", "big5", "shift_jis", "euc-jp", "euc-kr", "cp1252")

@@ -160,4 +160,4 @@ def _stopped(terminal: Terminal, number: int, words: Sequence[str]) -> None:
 def _signal_of(event: BaseException) -> int:
     if isinstance(event, OutputClosed):
         return signal.SIGPIPE
-    return signal.SIGTERM if isinstance(event, Terminated) else signal.SIGINT
+    return event.number if isinstance(event, Terminated) else signal.SIGINT

@@ -266,7 +266,11 @@ class Interrupted(BaseException):
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived."""
+    """SIGTERM arrived, or another signal of this `number` that ends a program."""
+
+    def __init__(self, number: int = 15) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class CannotRunError(OcxError):

@@ -37,7 +37,13 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
-    raise Terminated
+    raise Terminated(number)
+
+
+def catch_hangup() -> None:
+    """From now on SIGHUP ends the program as SIGTERM does: what arrived is kept."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminate)
 
 
 @contextmanager
@@ -148,19 +154,15 @@ def raise_file_limit(wanted: int) -> int:
 
     A higher one stays, and the hard limit is left alone.
     """
-    try:
-        import resource  # noqa: PLC0415 - Windows has none
-    except ImportError:
-        return sys.maxsize
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return sys.maxsize
-    for most in (wanted, _MOST_ON_A_MAC):
-        target = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    soft, hard = file_limits()
+    for target in (min(wanted, hard), min(_MOST_ON_A_MAC, hard)):
         if target <= soft:
             break
+        import resource  # noqa: PLC0415 - it is there: else no limit is
+
+        kind = resource.RLIMIT_NOFILE
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            resource.setrlimit(kind, (target, resource.getrlimit(kind)[1]))
             return target
     return soft
 

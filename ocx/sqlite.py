@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pkgutil
 import re
 import sqlite3
@@ -34,16 +33,6 @@ def sync_to_disk(connection: sqlite3.Connection) -> None:
     if sys.platform == "darwin":
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
-
-
-def sync_file(fd: int) -> None:
-    """The same for a file. Raises OSError."""
-    if sys.platform == "darwin":
-        import fcntl  # noqa: PLC0415 - not on Windows
-
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(fd)
 
 
 def connect(name: Path | str, patience: float) -> sqlite3.Connection:

@@ -51,7 +51,7 @@ def outcome_and_exit_code(error: BaseException | None) -> tuple[Outcome, int]:
         return "cancelled", 141
     if isinstance(error, Exception):
         return "failed", 1
-    return "cancelled", 143 if isinstance(error, Terminated) else 130
+    return "cancelled", 128 + error.number if isinstance(error, Terminated) else 130
 
 
 class HistoryRecorder:

@@ -118,9 +118,6 @@ COMMANDS: dict[str, str | Group] = {
 `ocx keys list` is the function `list` or `list_` of `ocx/commands/keys.py`.
 """
 _MODULES = {
-    "keys add": "keys_check",
-    "keys rotate": "keys_check",
-    "keys check": "keys_check",
     "config profiles": "profiles",
     "config templates": "templates",
     "serve keys": "serve_ledger",
@@ -136,11 +133,20 @@ _MODULES = {
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+def _write_help(command: Any, ctx: Any, formatter: Any) -> None:
+    from ocx.cli.help import help_text  # a run that shows no help pays for none of it
+
+    terminal = context_of(ctx).terminal
+    # Typer takes colours out where stdout is no terminal, unless it is told that they are meant.
+    ctx.color = terminal.stdout_color(terminal.color)
+    read = _read(command, tuple(ctx.command_path.split()))
+    formatter.write(help_text(read, formatter.width, color=ctx.color))
+
+
 class Verb(TyperCommand):
     """A command whose help stands under headings, with examples at its end."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        _write_help(self, ctx, formatter)
+    format_help = _write_help
 
 
 class LazyGroup(TyperGroup):
@@ -148,6 +154,7 @@ class LazyGroup(TyperGroup):
 
     table: Mapping[str, str | Group]
     path: tuple[str, ...]
+    format_help = _write_help
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """A group with arguments of its own takes any first word but a command's as the first."""
@@ -172,9 +179,6 @@ class LazyGroup(TyperGroup):
         entry = self.table.get(cmd_name)
         return build((*self.path, cmd_name), entry) if entry is not None else None
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        _write_help(self, ctx, formatter)
-
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.table:
             from ocx.cli.argv import command_hint  # only on the way to an error
@@ -182,16 +186,6 @@ class LazyGroup(TyperGroup):
             message = f"no such command: {word_of_argv(args[0])}"
             raise UsageError(message, hint=command_hint(ctx.command_path, args, self.table))
         return super().resolve_command(ctx, args)
-
-
-def _write_help(command: Any, ctx: Any, formatter: Any) -> None:
-    from ocx.cli.help import help_text  # a run that shows no help pays for none of it
-
-    terminal = context_of(ctx).terminal
-    # Typer takes colours out where stdout is no terminal, unless it is told that they are meant.
-    ctx.color = terminal.stdout_color(terminal.color)
-    read = _read(command, tuple(ctx.command_path.split()))
-    formatter.write(help_text(read, formatter.width, color=ctx.color))
 
 
 def short_help(path: tuple[str, ...], terminal: Terminal) -> str:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ocx import process
 from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
 from ocx.chat.exchange import Body, ChatRunner
 from ocx.chat.options import ChatOptions
@@ -23,6 +24,7 @@ def chat(ctx: Context, options: ChatOptions) -> None:
     file, each part after an empty line. Without one, on a terminal, an interactive session
     begins; /help there says more.
     """
+    process.catch_hangup()
     if options.output.report is None:
         _chat(ctx, options)
         return

@@ -38,7 +38,6 @@ from ocx.serve.tape_player import tape_server
 from ocx.text import compact, counted, one_line
 
 if TYPE_CHECKING:
-    from ocx.secret import Secret
     from ocx.serve.admission import RequestRecord
 
 CONFIG = "serve.toml"
@@ -238,17 +237,14 @@ class RequestLog:
         if self._error is not None:
             return
         try:
-            self._write(record)
+            if self._shown:
+                self._terminal.print((text_line if self._as_text else json_line)(record))
+            if self._file is not None:
+                with os_errors_as(OcxError, "cannot write the log"):
+                    os.write(self._file, json_line(record).encode() + b"\n")
         except (OcxError, OutputClosed) as error:
             self._error = error
             self.stop()
-
-    def _write(self, record: RequestRecord) -> None:
-        if self._shown:
-            self._terminal.print((text_line if self._as_text else json_line)(record))
-        if self._file is not None:
-            with os_errors_as(OcxError, "cannot write the log"):
-                os.write(self._file, json_line(record).encode() + b"\n")
 
     def listening(self, url: str, key: Secret) -> None:
         """Say where the server is; the key only to a person, who pastes it."""

@@ -9,6 +9,7 @@ base_url = "https://opencodex.hk/api/v1"     # where it was checked when it was 
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -124,7 +125,8 @@ def is_default_key(name: str, env: Env) -> bool:
     if path == credentials_file(env):
         return False
     try:
-        return name in (TomlFile(path, path.read_bytes()).data.get("keys") or {})
+        data = path.read_bytes() if path.is_file() else b""
+        return name in (TomlFile(path, data).data.get("keys") or {})
     except (OSError, ConfigError, TypeError):
         return False
 
@@ -167,8 +169,11 @@ def now() -> datetime:
 def _private_bytes(path: Path) -> bytes | None:
     """The content, if nobody else can read it; checked on the open file, not on the name."""
     try:
-        with path.open("rb") as file:
+        # Opening a FIFO would wait for a writer.
+        with open(path, "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ConfigError(f"{path} is no regular file", hint=f"remove {path}")
             if status.st_mode & 0o077:
                 chmod = f"chmod 600 {path}, and rotate the keys if others use this machine"
                 raise ConfigError(
@@ -186,6 +191,10 @@ def _private_bytes(path: Path) -> bytes | None:
         if is_out_of_reach(path):
             raise out_of_reach(path, "XDG_CONFIG_HOME names another place") from error
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _entry(key: StoredKey) -> dict[str, Any]:

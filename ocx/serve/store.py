@@ -22,9 +22,9 @@ from pathlib import Path
 
 from ocx import sqlite
 from ocx.errors import ConfigError, OcxError, os_errors_as
-from ocx.files import NoLocks, hold, make_folder, open_beside
+from ocx.files import NoLocks, hold, make_folder, open_beside, sync
 from ocx.owners import check_folder
-from ocx.sqlite import connect, read_script, reason_of, schema, sync_file
+from ocx.sqlite import connect, read_script, reason_of, schema
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
 VERSION = 1
@@ -295,4 +295,4 @@ class WalSync:
     def _flush(self) -> None:
         if self._fd < 0:
             self._fd = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
-        sync_file(self._fd)
+        sync(self._fd)

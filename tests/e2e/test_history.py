@@ -259,11 +259,14 @@ def test_kill_9_loses_only_the_call_in_flight(online: Ocx, chat_server: Any) -> 
 def test_how_a_call_ended_is_kept(online: Ocx, chat_server: Any) -> None:
     """Stopped by a signal, and by a reader that went away: cancelled, with what had arrived."""
     chat_server.answer([answers.STREAM_HEAD + answers.delta("half"), STALL], path=CHAT)
-    process = online.spawn("chat", "--log", "one")
-    assert process.stdout is not None
-    process.stdout.until(b"half")
-    process.signal(signal.SIGTERM)
-    assert process.wait() == -signal.SIGTERM
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        process = online.spawn("chat", "--log", "one", "--report", "report.json")
+        assert process.stdout is not None
+        process.stdout.until(b"half")
+        process.signal(number)
+        assert process.wait() == -number
+        report = json.loads((online.work / "report.json").read_text())
+        assert (report["outcome"], report["exit_code"]) == ("cancelled", 128 + number)
     read, write = os.pipe()
     os.close(read)
     closed = online.spawn("chat", "--log", "two", stdout=write)
@@ -273,4 +276,5 @@ def test_how_a_call_ended_is_kept(online: Ocx, chat_server: Any) -> None:
     assert [(call["outcome"], call["exit_code"], call["answer"]) for call in kept] == [
         ("cancelled", 141, "half"),
         ("cancelled", 143, "half"),
+        ("cancelled", 129, "half"),
     ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ocx.errors import AuthError, ConfigError, OcxError
 from ocx.keys import credentials
-from ocx.keys.credentials import StoredKey, change_keys, load_keys, stored_key
+from ocx.keys.credentials import StoredKey, change_keys, is_default_key, load_keys, stored_key
 from ocx.secret import Secret
 
 KEY = "sk-live-abcdefgh12345678"
@@ -60,6 +60,17 @@ def test_a_file_that_others_can_read_is_refused(env: dict[str, str], mode: int) 
     with pytest.raises(ConfigError, match=f"mode {mode:04o}") as caught:
         load_keys(env)
     assert f"chmod 600 {path}" in (caught.value.hint or "")
+
+
+def test_what_is_no_file_is_refused_at_once(env: dict[str, str]) -> None:
+    """A FIFO would be waited for, for ever; with another configuration the default one's, too."""
+    path = write(env, "")
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ConfigError, match="is no regular file"):
+        load_keys(env)
+    elsewhere = {**env, "OCX_CONFIG": f"{env['HOME']}/elsewhere/config.toml"}
+    assert not is_default_key("work", elsewhere)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])

@@ -205,7 +205,7 @@ class Disk:
         self.paths: list[str] = []
         self.begun = threading.Event()
         self.go = threading.Event()
-        monkeypatch.setattr(store, "sync_file", self._sync)
+        monkeypatch.setattr(store, "sync", self._sync)
 
     def _sync(self, fd: int) -> None:
         self.paths.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
