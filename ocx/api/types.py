@@ -148,6 +148,11 @@ class Balance:
     currency: str | None = None
     currencies: tuple[Balance, ...] = ()
 
+    @property
+    def each(self) -> tuple[Balance, ...]:
+        """One for each currency."""
+        return self.currencies or (self,)
+
 
 # Named, since `5 RPM`, `30 days` and `1.5万` are no amounts of money.
 _CODES = "USD|EUR|GBP|CNY|RMB|JPY|KRW|HKD|TWD|SGD|MYR|INR|AUD|CAD|CHF|BRL|RUB|THB|IDR|VND|PHP|AED"

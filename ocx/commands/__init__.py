@@ -43,7 +43,7 @@ def print_result(
         return
     from ocx.output.columns import write_table  # not for every command
 
-    write_table(ctx.terminal, columns, list(rows), color=ctx.color)
+    write_table(ctx, columns, list(rows))
 
 
 def print_json(ctx: Context, document: Any) -> None:

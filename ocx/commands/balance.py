@@ -20,7 +20,6 @@ from ocx.output.balance_formats import (
     Thresholds,
     balance_text,
     days_text,
-    each_of,
     nagios_state,
 )
 from ocx.output.balance_output import (
@@ -196,7 +195,7 @@ def _judge(ctx: Context, form: str, shown: Shown, *, accept_guess: bool) -> None
 
 def _warn(ctx: Context, form: str, reading: Balance, low: Decimal) -> None:
     """With -q too: it is what was asked for, and all that a cron job should say."""
-    for each in each_of(reading):
+    for each in reading.each:
         if each.amount is not None and each.amount < low:
             text = f"{balance_text(each)} left, fewer than {low:f}"
             if form != "github":

@@ -34,7 +34,7 @@ def doctor(
     found = []
     write = None
     if not (ctx.json or ctx.quiet):
-        write = check_writer(ctx.terminal, (*_FIRST, *_NETWORK, *_ACCOUNT), color=ctx.color)
+        write = check_writer(ctx, (*_FIRST, *_NETWORK, *_ACCOUNT))
     for check in _checks(ctx, chat):
         found.append(check)
         if write:

@@ -76,7 +76,7 @@ def show(
     elif ctx.json:
         print_json(ctx, document(entry, messages))
     else:
-        write_call(ctx.terminal, entry, messages, color=ctx.color)
+        write_call(ctx, entry, messages)
 
 
 def search(
@@ -152,4 +152,4 @@ def stats(ctx: Context, chosen: CallFilters) -> None:
     if ctx.json:
         print_json(ctx, [day_document(day) for day in days])
     else:
-        write_days(ctx.terminal, days, ctx.color)
+        write_days(ctx, days)

@@ -117,7 +117,7 @@ def _write_table(ctx: Context, settings: Settings, models: Sequence[ModelFacts])
         if columns.pop(title, None):
             left_out.append(title.lower())
     shown = [each for each in _COLUMNS if each.title in columns]
-    write_table(ctx.terminal, shown, list(zip(*columns.values(), strict=True)), color=ctx.color)
+    write_table(ctx, shown, list(zip(*columns.values(), strict=True)))
     if left_out:
         ctx.note(f"no room for {', '.join(left_out)}: `ocx models --columns | cat` has them")
 

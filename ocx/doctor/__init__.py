@@ -27,6 +27,7 @@ from ocx.files import has_locks
 from ocx.keys.credentials import load_keys
 from ocx.owners import NO_MODES, is_out_of_reach, keeps_modes, keeps_owners
 from ocx.process import file_limits
+from ocx.text import counted
 
 State = Literal["ok", "warning", "failed", "skipped"]
 
@@ -126,8 +127,7 @@ def credentials(env: Env) -> Check:
     if not path.exists():
         return ok("credentials", f"{path} (not there: no stored keys)")
     mode = path.stat().st_mode & 0o777
-    count = "1 key" if len(keys) == 1 else f"{len(keys)} keys"
-    return ok("credentials", f"{path}, mode {mode:04o}, {count}")
+    return ok("credentials", f"{path}, mode {mode:04o}, {counted(len(keys), 'key')}")
 
 
 _FEW = 1024

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 from urllib.request import getproxies
 
 from ocx.api import Client, proxy
@@ -22,9 +23,6 @@ from ocx.doctor import Check, failed, ok, skipped, warning
 from ocx.errors import AuthError, CreditsError, DeadlineError, NetworkError, OcxError, ServerError
 from ocx.keys.client import keep_balance, read_balance
 from ocx.keys.lookup import endpoint
-
-if TYPE_CHECKING:
-    from ocx.api import Client
 
 _CLOCK_SLACK = 300
 _EXPIRES_SOON = 14
@@ -182,17 +180,16 @@ def _clock(ahead: float) -> Check:
 def account(ctx: Context, client: Client, settings: Settings, *, chat: bool) -> Iterator[Check]:
     """Models, balance and, if asked for, one tiny chat; a refused key ends it."""
     refused = False
-    for name in ("models", "balance", "chat") if chat else ("models", "balance"):
+    checks: dict[str, Callable[[Client, Settings], Check]]
+    checks = {"models": _models, "balance": partial(_balance, ctx)}
+    if chat:
+        checks["chat"] = _chat
+    for name, check in checks.items():
         if refused:
             yield skipped(name, "the key was refused")
             continue
         try:
-            if name == "models":
-                yield _models(client, settings)
-            elif name == "balance":
-                yield _balance(ctx, client, settings)
-            else:
-                yield _chat(client, settings)
+            yield check(client, settings)
         except OcxError as error:
             refused = isinstance(error, AuthError)
             yield failed(name, error)
@@ -216,13 +213,12 @@ def _balance(ctx: Context, client: Client, settings: Settings) -> Check:
             return warning("balance", "this endpoint has none", "`ocx balance` is not for it")
         raise
     keep_balance(ctx, settings, [(time.time(), found)])
-    each = found.currencies or (found,)
-    detail = ", ".join(f"{b.amount:f} {b.unit}" for b in each if b.amount is not None)
+    detail = ", ".join(f"{b.amount:f} {b.unit}" for b in found.each if b.amount is not None)
     if found.unlimited or not detail:
         return ok("balance", "unlimited")
     if found.confidence == "guessed":
         return warning("balance", f"{detail}, a guess", "the setting balance_path makes it sure")
-    if all(b.amount is not None and b.amount <= 0 for b in each):
+    if all(b.amount is not None and b.amount <= 0 for b in found.each):
         raise CreditsError(f"no credits are left: the balance is {detail}")
     return ok("balance", detail)
 

@@ -157,7 +157,7 @@ def keep_balance(ctx: Context, settings: Settings, found: Sequence[Dated]) -> No
     readings = [
         Reading(at, each.unit, each.amount)
         for at, balance in found
-        for each in balance.currencies or (balance,)
+        for each in balance.each
         if each.amount is not None
     ]
     try:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ocx.api.balance import Balance
 from ocx.errors import OcxError
 from ocx.history.call import DAY, Forecast
-from ocx.output.environment import assignment, table
+from ocx.output.environment import github_file, table
 from ocx.output.figures import now
 from ocx.text import one_line, plain_number
 
@@ -20,6 +20,7 @@ UNKNOWN = 3
 """The exit code of a Nagios plugin that cannot tell."""
 _LONGEST = 36_500  # days; a date beyond is no help, and some are none
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 _SUMMARY = ("Profile", "Balance", "Warn below", "Fail below", "State")
 
 
@@ -31,7 +32,7 @@ class Thresholds(NamedTuple):
 
     def state(self, reading: Balance) -> int:
         """0 enough, 1 below `warning`, 2 below `critical`; of several balances the worst."""
-        amounts = [each.amount for each in each_of(reading) if each.amount is not None]
+        amounts = [each.amount for each in reading.each if each.amount is not None]
         if self.critical is not None and any(amount < self.critical for amount in amounts):
             return 2
         return int(self.warning is not None and any(amount < self.warning for amount in amounts))
@@ -52,6 +53,16 @@ class Lasting(NamedTuple):
     def unknown(self) -> bool:
         return self.forecast.days is None and not self.forecast.endless
 
+    @property
+    def tenths(self) -> str:
+        """The days, rounded down: 6.99 are not the 7 that were asked for. Empty if unknown."""
+        days = self.forecast.days
+        if days is None:
+            return ""
+        if days >= _LONGEST:
+            return f"{days:.0f}"
+        return plain_number(days.quantize(Decimal("0.1"), ROUND_DOWN))
+
 
 def days_text(reading: Balance, lasting: Lasting) -> str:
     """`40.6 days: 499.5 credits, 12.3 a day`: the number first, for scripts."""
@@ -65,7 +76,7 @@ def days_text(reading: Balance, lasting: Lasting) -> str:
     if found.days is None:
         return f"no end in sight: {left}, and nothing spent {over}"
     spent = f", {rounded(found.a_day)} a day {over}" if found.a_day else ""
-    return f"{whole_tenths(found.days)} days: {left}{spent}"
+    return f"{lasting.tenths} days: {left}{spent}"
 
 
 def balance_text(reading: Balance) -> str:
@@ -74,11 +85,6 @@ def balance_text(reading: Balance) -> str:
         return "unlimited"
     amount = "unknown" if reading.amount is None else f"{reading.amount:f}"
     return f"{amount} {reading.unit}".rstrip()
-
-
-def each_of(reading: Balance) -> tuple[Balance, ...]:
-    """One for each currency."""
-    return reading.currencies or (reading,)
 
 
 def balance_document(
@@ -119,30 +125,17 @@ def prometheus(reading: Balance, profile: str, lasting: Lasting | None = None) -
     https://prometheus.io/docs/instrumenting/exposition_formats/
     """
     labels = {"profile": profile}
-    text = _metric(
-        METRIC,
-        "Credits, or money, left on the account.",
-        [
-            ({**labels, "unit": each.unit}, f"{each.amount:f}")
-            for each in each_of(reading)
-            if each.amount is not None
-        ],
-    )
+    left = [({**labels, "unit": each.unit}, _plain(each.amount)) for each in reading.each]
     unlimited = [(labels, str(int(reading.unlimited)))]
-    text += _metric(f"{METRIC}_unlimited", "Whether the account has no limit.", unlimited)
+    text = _metric("", "Credits, or money, left on the account.", left)
+    text += _metric("_unlimited", "Whether the account has no limit.", unlimited)
     if lasting is not None:
         found, labels = lasting.forecast, {**labels, "unit": reading.unit}
-        days = None if found.days is None else whole_tenths(found.days)
-        spent = None if found.a_day is None else rounded(found.a_day)
-        for name, meaning, value in (
-            (
-                "days_left",
-                "For how many days the balance lasts.",
-                "+Inf" if found.endless else days,
-            ),
-            ("spent_per_day", "What was spent a day, by earlier readings.", spent),
-        ):
-            text += _metric(f"{METRIC}_{name}", meaning, [(labels, value)] if value else [])
+        days = "+Inf" if found.endless else lasting.tenths
+        spent = "" if found.a_day is None else rounded(found.a_day)
+        text += _metric("_days_left", "For how many days the balance lasts.", [(labels, days)])
+        meaning = "What was spent a day, by earlier readings."
+        text += _metric("_spent_per_day", meaning, [(labels, spent)])
     return text
 
 
@@ -150,19 +143,17 @@ def prometheus_unknown(error: OcxError, profile: str) -> str:
     """The same without a balance: why there is none."""
     meaning = "Why the balance is not known, by the name of the exit code."
     labels = {"profile": profile, "type": error.name}
-    return _metric(f"{METRIC}_error", meaning, [(labels, str(error.exit_code))])
+    return _metric("_error", meaning, [(labels, str(error.exit_code))])
 
 
-def _metric(name: str, meaning: str, samples: Iterable[tuple[dict[str, str], str]]) -> str:
+def _metric(suffix: str, meaning: str, samples: Iterable[tuple[dict[str, str], str]]) -> str:
+    """A metric with its samples; one without a value is left out."""
+    name = METRIC + suffix
     lines = [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
     for labels, value in samples:
-        pairs = ",".join(f'{key}="{_label_value(text)}"' for key, text in labels.items())
-        lines.append(f"{name}{{{pairs}}} {value}")
+        pairs = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
+        lines += [f"{name}{{{pairs}}} {value}"] if value else []
     return "".join(f"{line}\n" for line in lines)
-
-
-def _label_value(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def nagios_state(reading: Balance, limits: Thresholds, lasting: Lasting | None = None) -> int:
@@ -176,19 +167,18 @@ def nagios(reading: Balance, limits: Thresholds, lasting: Lasting | None = None)
     https://nagios-plugins.org/doc/guidelines.html: `100:` alerts below 100.
     """
     state = ("OK", "WARNING", "CRITICAL")[nagios_state(reading, limits, lasting)]
-    warning, critical = ("" if n is None else f"{n:f}:" for n in limits)
+    warning, critical = (_plain(limit, ":") for limit in limits)
     data = []
-    for each in each_of(reading):
+    for each in reading.each:
         if each.amount is not None:
             label = each.unit if _LABEL.fullmatch(each.unit) else "balance"
             data.append(f"'{label}'={each.amount:f};{warning};{critical}")
     if lasting is None:
-        said = f"{', '.join(map(balance_text, each_of(reading)))} left"
+        said = f"{', '.join(map(balance_text, reading.each))} left"
     else:
         said = days_text(reading, lasting)
-        if lasting.forecast.days is not None:
-            least = "" if lasting.least is None else f"{lasting.least:f}:"
-            data.append(f"'days'={whole_tenths(lasting.forecast.days)};;{least}")
+        if lasting.tenths:
+            data.append(f"'days'={lasting.tenths};;{_plain(lasting.least, ':')}")
     line = nagios_line(state, said)
     return f"{line} | {' '.join(data)}" if data else line
 
@@ -200,26 +190,23 @@ def nagios_line(state: str, text: str) -> str:
 
 def github_output(reading: Balance, lasting: Lasting | None = None) -> str:
     """Lines for the file that $GITHUB_OUTPUT names: balance, unit, unlimited, maybe days."""
-    amount = "" if reading.amount is None else f"{reading.amount:f}"
     values = {
-        "balance": "unlimited" if reading.unlimited else amount,
+        "balance": "unlimited" if reading.unlimited else _plain(reading.amount),
         "unit": reading.unit,
         "unlimited": str(reading.unlimited).lower(),
     }
     if lasting is not None:
-        days = lasting.forecast.days
-        values["days"] = "" if days is None else whole_tenths(days)
-    return "".join(assignment(name, value) for name, value in values.items())
+        values["days"] = lasting.tenths
+    return github_file(values)
 
 
 def github_summary(reading: Balance | None, limits: Thresholds, profile: str) -> str:
     """A table for the file that $GITHUB_STEP_SUMMARY names; None could not be read."""
-    rows = [(profile, "not read", "", "", "unknown")]
+    rows: list[tuple[str, ...]] = [(profile, "not read", "", "", "unknown")]
     if reading is not None:
         state = ("enough", "low", "too low")[limits.state(reading)]
-        warning, critical = ("" if n is None else f"{n:f}" for n in limits)
-        texts = map(balance_text, each_of(reading))
-        rows = [(profile, text, warning, critical, state) for text in texts]
+        texts = map(balance_text, reading.each)
+        rows = [(profile, text, *map(_plain, limits), state) for text in texts]
     return f"\n{table(_SUMMARY, rows)}\n"
 
 
@@ -230,11 +217,9 @@ def rounded(amount: Decimal | None) -> str:
     return plain_number(round(amount, 2 if abs(amount) >= 1 else 2 - amount.adjusted()))
 
 
-def whole_tenths(days: Decimal) -> str:
-    """Rounded down: 6.99 days are not the 7 that were asked for."""
-    if days >= _LONGEST:
-        return f"{days:.0f}"
-    return plain_number(days.quantize(Decimal("0.1"), ROUND_DOWN))
+def _plain(amount: Decimal | None, end: str = "") -> str:
+    """Without an exponent; empty if there is none."""
+    return "" if amount is None else f"{amount:f}{end}"
 
 
 def as_number(amount: Decimal | None) -> int | float | None:

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.api.balance import Balance
 from ocx.config.paths import env_name
@@ -27,7 +27,6 @@ from ocx.output.balance_formats import (
     balance_document,
     balance_text,
     days_text,
-    each_of,
     github_output,
     github_summary,
     nagios,
@@ -49,6 +48,9 @@ from ocx.output.writers import (
 from ocx.secret import mask_all
 from ocx.terminal import Terminal
 from ocx.text import escape_control, one_line
+
+if TYPE_CHECKING:
+    from ocx.cli.argv import Argv
 
 _LONGEST_BAR = 40
 
@@ -75,7 +77,7 @@ def as_text(ctx: Context, form: str, shown: Shown) -> bytes:
             return prometheus(reading, shown.settings.profile_in_use, shown.lasting).encode()
         case "nagios":
             return f"{nagios(reading, shown.limits, shown.lasting)}\n".encode()
-    lines = [balance_text(each) for each in each_of(reading)]
+    lines = [balance_text(each) for each in reading.each]
     if shown.lasting is not None:
         lines = [days_text(reading, shown.lasting)]
     return "".join(f"{one_line(line)}\n" for line in lines).encode()
@@ -154,8 +156,8 @@ def write_screen(ctx: Context, shown: Shown) -> None:
     if lasting is None:
         columns = (Column("BALANCE", "accent", right=True), "PROFILE", Column("ENDPOINT", "dim"))
         where = (shown.settings.profile_in_use, shown.settings.base_url)
-        rows = [(balance_text(each), *where) for each in each_of(shown.reading)]
-        write_table(terminal, columns, rows, color=ctx.color)
+        rows = [(balance_text(each), *where) for each in shown.reading.each]
+        write_table(ctx, columns, rows)
         return
     days = lasting.forecast.by_day
     if days and not lasting.unknown:
@@ -167,21 +169,16 @@ def write_screen(ctx: Context, shown: Shown) -> None:
             for (day, spent), bar in zip(days, lengths, strict=True)
         ]
         headings = (Column("DAY", "dim"), Column("SPENT", right=True), Column(""))
-        write_table(terminal, headings, spending, color=ctx.color)
+        write_table(ctx, headings, spending)
     terminal.print(one_line(days_text(shown.reading, lasting)))
 
 
-class Given(Protocol):
-    """The command line, which may be one that could not be parsed (`ocx.cli.argv.Argv`)."""
+def tell_monitor(terminal: Terminal, given: Argv, error: OcxError) -> int | None:
+    """Tell why, on stdout or in the file of -o. The exit code if that is all there is to say.
 
-    @property
-    def monitor(self) -> str | None: ...
-    def value(self, *names: str) -> str | None: ...
-    def has(self, flag: str) -> bool: ...
-
-
-def tell_monitor(terminal: Terminal, given: Given, error: OcxError) -> int | None:
-    """Tell why, on stdout or in the file of -o. The exit code if that is all there is to say."""
+    Args:
+        given: the command line, which may be one that could not be parsed.
+    """
     file = given.value("-o", "--output")
     if given.monitor == "nagios":
         line = mask_all(nagios_line("UNKNOWN", error.message), terminal.stderr.keys)
@@ -213,7 +210,7 @@ def _is_ours(file: str) -> bool:
     return any(name in data for name in (METRIC.encode(), b'"balance"', b'"exit_code"'))
 
 
-def _profile_label(terminal: Terminal, given: Given) -> str:
+def _profile_label(terminal: Terminal, given: Argv) -> str:
     """The label of the metric, as far as it can be known."""
     env = terminal.env
     named = given.value("-P", "--profile")

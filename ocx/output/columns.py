@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Literal, NamedTuple
 
-from ocx.terminal import Terminal
+from ocx.context import Context
 
 GAP = 2
 """Columns between two of a table."""
@@ -52,24 +52,18 @@ class Cell(NamedTuple):
 Row = Sequence[str | Cell]
 
 
-def write_table(
-    terminal: Terminal,
-    columns: Sequence[str | Column],
-    rows: Sequence[Row],
-    *,
-    color: str = "auto",
-) -> None:
+def write_table(ctx: Context, columns: Sequence[str | Column], rows: Sequence[Row]) -> None:
     """Print `rows`; headings only on a terminal, where a column without any text is left out."""
-    if not terminal.stdout_tty:
+    if not ctx.terminal.stdout_tty:
         for row in rows:
-            terminal.print("\t".join(_field(text_of(cell)) for cell in row))
+            ctx.terminal.print("\t".join(_field(text_of(cell)) for cell in row))
         return
     from ocx.output.screen_table import Table  # what wraps texts is not for a pipe
 
     named = [column if isinstance(column, Column) else Column(column) for column in columns]
     used = [any(map(text_of, cells)) for cells in zip(*rows, strict=True)] or [True] * len(named)
     rows = [list(compress(row, used)) for row in rows]
-    table = Table(terminal, list(compress(named, used)), rows, color=color)
+    table = Table(ctx, list(compress(named, used)), rows)
     table.write_heading()
     table.write(rows)
 

@@ -17,7 +17,6 @@ from ocx.history.store import open_existing
 from ocx.output.columns import GAP, Cell, Column, Row, styled_text, write_table
 from ocx.output.figures import ago, bars, day_text, now
 from ocx.output.writers import write_json
-from ocx.terminal import Terminal
 from ocx.text import counted, one_line
 from ocx.typography import cells
 
@@ -55,7 +54,7 @@ def write_found(ctx: Context, filters: Filters, limit: int) -> None:
             return
     if entries:
         rows = list((_screen_rows if ctx.terminal.stdout_tty else _rows)(entries))
-        write_table(ctx.terminal, _CALLS, rows, color=ctx.color)
+        write_table(ctx, _CALLS, rows)
     elif history is not None:
         ctx.note("nothing matches")
 
@@ -93,22 +92,26 @@ def _screen_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
         )
 
 
-def write_days(terminal: Terminal, days: list[DayTotals], color: str) -> None:
+def write_days(ctx: Context, days: list[DayTotals]) -> None:
     """Print tokens and credits a day: with bars on a terminal, all the numbers in a pipe."""
+    terminal = ctx.terminal
     if not terminal.stdout_tty:
-        write_table(terminal, (), list(map(_day_row, days)))
+        write_table(ctx, (), list(map(_day_row, days)))
         return
-    write_table(terminal, _DAYS, _bar_rows(days, terminal.width), color=color)
+    write_table(ctx, _DAYS, _bar_rows(days, terminal.width))
     unknown = {"tokens": sum(d.uncounted for d in days), "credits": sum(d.unknown for d in days)}
     missing = [f"{what} of {counted(number, 'call')}" for what, number in unknown.items() if number]
     if missing:  # what the sums above do not hold
         line = f"unknown: {', '.join(missing)}"
-        terminal.print(styled_text(line, "dim", color=terminal.stdout_color(color)), styled=True)
+        terminal.print(
+            styled_text(line, "dim", color=terminal.stdout_color(ctx.color)), styled=True
+        )
 
 
 def _day_row(day: DayTotals) -> tuple[str, ...]:
-    tokens = ("" if count is None else str(count) for count in _day_tokens(day))
-    return (day.day, day.model, str(day.calls), *tokens, _day_credits(day), str(day.unknown))
+    """The numbers of its document, but for how many calls have unknown tokens."""
+    values = (value for name, value in day_document(day).items() if name != "unknown_tokens")
+    return tuple("" if value is None else str(value) for value in values)
 
 
 def day_document(day: DayTotals) -> dict[str, Any]:
@@ -160,10 +163,9 @@ def _day_credits(day: DayTotals) -> str:
     return "" if day.unknown == day.calls else f"{day.credits:f}"
 
 
-def write_call(
-    terminal: Terminal, entry: Entry, messages: list[dict[str, Any]], *, color: str
-) -> None:
+def write_call(ctx: Context, entry: Entry, messages: list[dict[str, Any]]) -> None:
     """Print a call for a person; on a terminal the answer is rendered as `ocx chat` did."""
+    terminal = ctx.terminal
     facts = [(name, value) for name, value in _facts(entry) if value]
     if not terminal.stdout_tty:
         head = "\n".join(f"{name}: {value}" for name, value in facts)
@@ -174,13 +176,13 @@ def write_call(
     from ocx.output.markdown import MarkdownWriter  # rich, only if somebody looks
     from ocx.output.screen_table import Table
 
-    with_color = terminal.stdout_color(color)
-    Table(terminal, (Column("", "dim"), Column("")), facts, color=color).write(facts)
+    color = terminal.stdout_color(ctx.color)
+    Table(ctx, (Column("", "dim"), Column("")), facts).write(facts)
     for name, text in _texts(entry, messages):
-        title = styled_text(one_line(name), "bold", color=with_color)
+        title = styled_text(one_line(name), "bold", color=color)
         terminal.print(f"\n{title}\n", styled=True)
         if name == _ANSWER:
-            writer = MarkdownWriter(terminal.stdout, terminal, color=with_color)
+            writer = MarkdownWriter(terminal.stdout, terminal, color=color)
             writer.write(text)
             writer.finish(complete=True)
         else:

@@ -36,9 +36,18 @@ def elapsed(text: str) -> State:
     return lambda seconds: f"{text}, {int(seconds)} s" if seconds >= 1 else text
 
 
-def countdown(text: str, seconds: float, reason: str) -> State:
-    """`retry 2 of 2 in 3 s: HTTP 429`, down to 0."""
-    return lambda gone: f"{text} in {max(round(seconds - gone), 0)} s: {reason}"
+def countdown(retry: Mapping[str, Any], after: State) -> State:
+    """`retry 2 of 2 in 3 s: HTTP 429`, down to 0; then `after`.
+
+    Args:
+        retry: as `ocx.api` logs it.
+    """
+    text = f"retry {retry['number']} of {retry['of']}"
+    reason = f"HTTP {retry['status']}" if retry["status"] else str(retry["message"])
+    wait = float(retry["seconds"])
+    return lambda gone: (
+        after(gone - wait) if gone >= wait else f"{text} in {round(wait - gone)} s: {reason}"
+    )
 
 
 def answer_of(client: Client, what: str) -> State:
@@ -206,7 +215,7 @@ class Spinner(StatusLine):
     def __init__(
         self,
         stderr: RedactingStderr,
-        text: str | State = "connecting",
+        state: State,
         *,
         columns: int = 80,
         clock: Callable[[], float] = time.monotonic,
@@ -214,11 +223,11 @@ class Spinner(StatusLine):
         super().__init__(stderr, self._turning, columns, _FRAME)
         self._clock = clock
         self._start = clock()
-        self.update(text)
+        self.update(state)
 
-    def update(self, text: str | State) -> None:
+    def update(self, state: State) -> None:
         """Something else is waited for from now on."""
-        self._waiting = _state(text), self._clock()
+        self._waiting = state, self._clock()
 
     def _turning(self) -> str:
         now = self._clock()
@@ -230,9 +239,8 @@ class Spinner(StatusLine):
 
 
 @contextmanager
-def spinning(ctx: Context, text: str | State) -> Iterator[Spinner]:
+def spinning(ctx: Context, state: State) -> Iterator[Spinner]:
     """Show what is waited for while the block runs, its retries too. Only if `run.animates`."""
-    state = _state(text)
     spinner = Spinner(ctx.terminal.stderr, state, columns=ctx.terminal.width)
     retries = _Retries(spinner, state)
     log = logging.getLogger("ocx.api")
@@ -255,18 +263,7 @@ class _Retries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         retry = getattr(record, "retry", None)
         if retry is not None:
-            self._spinner.update(_then(retry, self._state))
-
-
-def _then(retry: Mapping[str, Any], state: State) -> State:
-    reason = f"HTTP {retry['status']}" if retry["status"] else str(retry["message"])
-    wait = float(retry["seconds"])
-    before = countdown(f"retry {retry['number']} of {retry['of']}", wait, reason)
-    return lambda seconds: before(seconds) if seconds < wait else state(seconds - wait)
-
-
-def _state(text: str | State) -> State:
-    return text if callable(text) else lambda _: text
+            self._spinner.update(countdown(retry, self._state))
 
 
 _INDENT = "\u00a0"  # the wrapper drops the spaces at the beginning of a line

@@ -5,11 +5,11 @@ Widths are cells of a terminal: a wide character takes two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, zip_longest
 
+from ocx.context import Context
 from ocx.output.columns import GAP, Cell, Column, Row, Style, styled_text, text_of
-from ocx.terminal import Terminal
 from ocx.text import one_line
 from ocx.typography import cells, shortened
 from ocx.wrapping import wrapped
@@ -25,11 +25,9 @@ class Table:
     More rows can be written as they come.
     """
 
-    def __init__(
-        self, terminal: Terminal, columns: Sequence[Column], rows: Sequence[Row], *, color: str
-    ) -> None:
-        self._terminal = terminal
-        self._color = terminal.stdout_color(color)
+    def __init__(self, ctx: Context, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+        self._terminal = terminal = ctx.terminal
+        self._color = terminal.stdout_color(ctx.color)
         texts = zip([column.title for column in columns], *rows, strict=True)
         widths = [max(cells(one_line(text_of(cell))) for cell in column) for column in texts]
         self._kept = _kept(columns, widths, terminal.width)
@@ -87,19 +85,35 @@ def _shrunk(columns: Sequence[Column], widths: list[int], room: int) -> list[int
 
     Never numbers, nor what must be whole.
     """
-    over = sum(widths) + GAP * (len(widths) - 1) - room
     steps = ((True, max(_NARROWEST_CUT, room // 4)), (False, _NARROWEST), (True, _NARROWEST))
     for cut, least in (*steps, (False, _LEAST), (True, _LEAST)):
-        while over > 0:
-            may_shrink = [
-                place
-                for place, column in enumerate(columns)
-                if column.cut is cut and not column.is_fixed and widths[place] > least
-            ]
-            if not may_shrink:
-                break
-            widths[max(may_shrink, key=widths.__getitem__)] -= 1
-            over -= 1
+        over = max(sum(widths) + GAP * (len(widths) - 1) - room, 0)
+        wide = {
+            place: widths[place]
+            for place, column in enumerate(columns)
+            if column.cut is cut and not column.is_fixed and widths[place] > least
+        }
+        narrower = shrunk(wide.values(), max(sum(wide.values()) - over, least * len(wide)))
+        for place, width in zip(wide, narrower, strict=True):
+            widths[place] = width
+    return widths
+
+
+def shrunk(widths: Iterable[int], room: int) -> list[int]:
+    """Column widths that fit into `room`, at the cost of the widest; none becomes nothing."""
+    widths = [max(width, 1) for width in widths]
+    room = max(room, len(widths))
+    for number, width in enumerate(sorted(widths)):
+        most, left = divmod(room, len(widths) - number)
+        if width > most:
+            break
+        room -= width
+    else:
+        return widths
+    for place in range(len(widths) - 1, -1, -1):
+        if widths[place] > most:
+            widths[place] = most + (left > 0)
+            left -= 1
     return widths
 
 
@@ -107,15 +121,14 @@ _STYLES: dict[str, Style] = {"ok": "good", "warning": "warning", "failed": "bad"
 _CHECKS = (Column("STATE"), Column("CHECK", "accent"), Column("DETAIL"))
 
 
-def check_writer(
-    terminal: Terminal, names: Sequence[str], *, color: str
-) -> Callable[[str, str, str, str | None], None]:
+def check_writer(ctx: Context, names: Sequence[str]) -> Callable[[str, str, str, str | None], None]:
     """What prints a check of `ocx doctor`: its state, name, what was found, the next step.
 
     In columns on a terminal, wide enough for `names`; else as a line.
     """
+    terminal = ctx.terminal
     widest = [(state, name, "-" * terminal.width) for state in _STYLES for name in names]
-    table = Table(terminal, _CHECKS, widest, color=color)
+    table = Table(ctx, _CHECKS, widest)
     if terminal.stdout_tty:
         table.write_heading()
 
@@ -126,7 +139,7 @@ def check_writer(
             if hint:
                 table.write([("", "", Cell(f"-> {hint}", "dim"))])
             return
-        shown = styled_text(f"{state:<8}", style, color=terminal.stdout_color(color))
+        shown = styled_text(f"{state:<8}", style, color=terminal.stdout_color(ctx.color))
         terminal.print(f"{shown} {name}: {one_line(detail)}", styled=True)
         if hint:
             terminal.print(f"{'':8} -> {one_line(hint)}")

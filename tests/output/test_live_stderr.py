@@ -11,6 +11,7 @@ import os
 import pty
 import threading
 from io import StringIO
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -44,9 +45,17 @@ class Clock:
         return self.now
 
 
+def says(text: str) -> State:
+    return lambda _: text
+
+
+def retry(number: int, seconds: float) -> dict[str, Any]:
+    return {"number": number, "of": 2, "status": 429, "seconds": seconds}
+
+
 def test_it_says_nothing_before_300_ms() -> None:
     clock = Clock()
-    spinner = Spinner(RedactingStderr(StringIO()), "connecting", clock=clock)
+    spinner = Spinner(RedactingStderr(StringIO()), says("connecting"), clock=clock)
     clock.now = 0.299
     assert spinner.frame() == ""
     clock.now = 0.35
@@ -58,8 +67,8 @@ def test_it_says_nothing_before_300_ms() -> None:
     [
         (elapsed("waiting for deepseek-chat"), 0.9, "waiting for deepseek-chat"),
         (elapsed("waiting for deepseek-chat"), 4.2, "waiting for deepseek-chat, 4 s"),
-        (countdown("retry 2 of 2", 3.0, "HTTP 429"), 0.2, "retry 2 of 2 in 3 s: HTTP 429"),
-        (countdown("retry 2 of 2", 3.0, "HTTP 429"), 9, "retry 2 of 2 in 0 s: HTTP 429"),
+        (countdown(retry(2, 3.0), says("then")), 0.2, "retry 2 of 2 in 3 s: HTTP 429"),
+        (countdown(retry(2, 3.0), says("then")), 2.9, "retry 2 of 2 in 0 s: HTTP 429"),
     ],
 )
 def test_what_it_says_counts(state, seconds: float, text: str) -> None:
@@ -72,7 +81,7 @@ def test_what_it_says_counts(state, seconds: float, text: str) -> None:
 )
 def test_it_is_one_line_that_fits_and_no_code(text: str, shown: str) -> None:
     clock = Clock()
-    spinner = Spinner(RedactingStderr(StringIO()), text, columns=20, clock=clock)
+    spinner = Spinner(RedactingStderr(StringIO()), says(text), columns=20, clock=clock)
     clock.now = 1.0
     assert spinner.frame() == f"\r⠋ {shown}\x1b[K"
 
@@ -83,11 +92,11 @@ def test_on_a_terminal_it_follows_what_is_waited_for_and_leaves_no_trace() -> No
     with os.fdopen(theirs, "w", encoding="utf-8", closefd=True) as stream:
         stream.write("before\n")
         stream.flush()
-        with Spinner(RedactingStderr(stream), "connecting") as spinner:
+        with Spinner(RedactingStderr(stream), says("connecting")) as spinner:
             shown.until(b"connecting")
             spinner.update(elapsed("waiting for deepseek-chat"))
             shown.until(b"waiting for deepseek-chat")
-            spinner.update(countdown("retry 1 of 2", 2, "HTTP 429"))
+            spinner.update(countdown(retry(1, 2.0), says("then")))
             shown.until(b"retry 1 of 2 in 2 s: HTTP 429")
             spinner.stop()
         stream.write("after")
@@ -100,7 +109,7 @@ def test_on_a_terminal_it_follows_what_is_waited_for_and_leaves_no_trace() -> No
 
 def test_an_answer_that_is_quick_shows_none() -> None:
     stream = StringIO()
-    with Spinner(RedactingStderr(stream), "connecting", clock=Clock()):
+    with Spinner(RedactingStderr(stream), says("connecting"), clock=Clock()):
         pass
     assert stream.getvalue() == ""
 
@@ -152,7 +161,7 @@ class Log:
 def test_messages_stand_above_it_also_those_in_two_writes() -> None:
     log = Log()
     stderr = RedactingStderr(log)  # type: ignore[arg-type]
-    with Spinner(stderr, "connecting"):
+    with Spinner(stderr, says("connecting")):
         log.until("connecting")
         stderr.write("one\n")
         log.until("connecting", log.text.count("connecting") + 1)
@@ -181,7 +190,7 @@ def test_messages_stand_above_a_line_that_stays() -> None:
 def test_a_retry_counts_down_and_then_waits_again() -> None:
     terminal = Terminal(None, FdWriter(MemoryRaw()), RedactingStderr(None))
     error = RateLimitError("too many requests", status=429)
-    with spinning(Context(terminal), "waiting for x") as spinner:
+    with spinning(Context(terminal), says("waiting for x")) as spinner:
         seen: list[State] = []
         spinner.update = seen.append  # type: ignore[method-assign,assignment]
         log_retry(logging.getLogger("ocx.api"), 1, 2, 3.0, error)

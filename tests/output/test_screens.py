@@ -15,6 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
+from ocx.context import Context
 from ocx.history.call import Call
 from ocx.history.store import History
 from ocx.output.columns import GAP, Column
@@ -251,7 +252,7 @@ def table(
     """The widths of its columns, and its lines without the heading."""
     raw = MemoryRaw()
     terminal = Terminal(None, FdWriter(raw), RedactingStderr(None), width=width, stdout_tty=True)
-    made = Table(terminal, columns, rows, color="never")
+    made = Table(Context(terminal, {"color": "never"}), columns, rows)
     made.write(rows)
     return made.widths, raw.text().splitlines()
 

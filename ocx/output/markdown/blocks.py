@@ -15,6 +15,7 @@ from rich.style import Style
 from ocx.output.markdown.highlight import State, highlight, lexer_of
 from ocx.output.markdown.layout import PLAIN, Layout, Span, style_of
 from ocx.output.markdown.parser import BAR, HEADING, LAID, REACH, inline_spans, settled
+from ocx.output.screen_table import shrunk
 from ocx.typography import cells, folds
 from ocx.wrapping import Wrapper, parted, wrapped_runs
 
@@ -262,21 +263,3 @@ def _widest(cell: Cell) -> int:
     """In one line, but for its hard line breaks."""
     text = "".join(part for part, _ in cell)
     return max(map(cells, text.split("\n")))
-
-
-def shrunk(widths: list[int], room: int) -> list[int]:
-    """Column widths that fit into `room`, at the cost of the widest; none becomes nothing."""
-    widths = [max(width, 1) for width in widths]
-    room = max(room, len(widths))
-    for number, width in enumerate(sorted(widths)):
-        most, left = divmod(room, len(widths) - number)
-        if width > most:
-            break
-        room -= width
-    else:
-        return widths
-    for place in range(len(widths) - 1, -1, -1):
-        if widths[place] > most:
-            widths[place] = most + (left > 0)
-            left -= 1
-    return widths

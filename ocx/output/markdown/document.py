@@ -172,7 +172,7 @@ class Document:
                     is_item = block.kind == "list_item_open"
                     self._begin(after_blank, follows=is_item and not is_first)
                     is_first = False
-                    self._layout.enter(self._item_frame() if is_item else quote_frame())
+                    self._layout.frames.append(self._item_frame() if is_item else quote_frame())
                 case _ if block.start >= self._fillers:
                     if not resumed:
                         self._begin(after_blank)

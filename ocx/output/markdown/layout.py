@@ -108,9 +108,6 @@ class Layout:
         lines, self._lines = self._lines, []
         return lines
 
-    def enter(self, frame: Frame) -> None:
-        self.frames.append(frame)
-
     def leave(self) -> None:
         self.fill()
         self.frames.pop()

@@ -10,6 +10,7 @@ import os
 import termios
 import time
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from queue import Empty
 from typing import Any
 
@@ -74,12 +75,16 @@ class LiveView:
 
 
 class LiveMarkdown(Ticker):
-    """The writer of an answer that is rendered as it comes, with at most 20 frames a second."""
+    """The writer of an answer that is rendered as it comes, with at most 20 frames a second.
 
-    def __init__(self, view: LiveView, echo: HiddenEcho | None = None) -> None:
+    Args:
+        fd: of the terminal, on which nothing that is typed shows meanwhile; -1 if it is none.
+    """
+
+    def __init__(self, view: LiveView, fd: int = -1) -> None:
         super().__init__(FRAME)
         self._view = view
-        self._echo = echo or HiddenEcho(None)
+        self._echo = HiddenEcho(fd)
         self._next = 0.0
         """When a frame may be drawn again: the first one, and one after a pause, at once."""
 
@@ -242,10 +247,7 @@ class Screen:
 
 def _common(old: Sequence[str], new: Sequence[str]) -> int:
     """How many lines at the beginning are the same."""
-    count = 0
-    while count < min(len(old), len(new)) and old[count] == new[count]:
-        count += 1
-    return count
+    return sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(old, new, strict=False)))
 
 
 def _move(direction: str, lines: int) -> str:
@@ -262,13 +264,11 @@ class HiddenEcho:
     who changes it from the background.
     """
 
-    def __init__(self, fd: int | None) -> None:
+    def __init__(self, fd: int) -> None:
         self._fd = fd
         self._before: list[Any] | None = None
 
     def hide(self) -> None:
-        if self._fd is None:
-            return
         with contextlib.suppress(OSError, termios.error):
             if os.tcgetpgrp(self._fd) == os.getpgrp():
                 before = termios.tcgetattr(self._fd)
@@ -279,7 +279,7 @@ class HiddenEcho:
 
     def restore(self) -> None:
         """As it was before."""
-        if self._fd is not None and self._before is not None:
+        if self._before is not None:
             with contextlib.suppress(OSError, termios.error):
                 termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
             self._before = None

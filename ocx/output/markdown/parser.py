@@ -8,7 +8,7 @@ emphasis, code and links reach no further than about 1,000 characters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar
@@ -76,12 +76,9 @@ def _table_with_early_bar(state: StateBlock, start: int, end: int, silent: bool)
     return is_head and table(state, start, end, silent)
 
 
-def _shallow_list(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    return state.level < _DEEPEST and list_block(state, start, end, silent)
-
-
-def _shallow_quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    return state.level < _DEEPEST and blockquote(state, start, end, silent)
+def _shallow(rule: Callable[..., bool]) -> Callable[..., bool]:
+    """The rule of a container, where not too many are open."""
+    return lambda state, *lines: state.level < _DEEPEST and rule(state, *lines)
 
 
 def _text(state: StateBlock, line: int) -> str:
@@ -98,8 +95,8 @@ PARSER = (
 _RULES = PARSER.block.ruler
 _RULES.at("table", _table_with_early_bar, {"alt": ["paragraph"]})
 _RULES.at("lheading", _short_heading)
-_RULES.at("blockquote", _shallow_quote, {"alt": ["paragraph", "blockquote", "list"]})
-_RULES.at("list", _shallow_list, {"alt": ["paragraph", "blockquote"]})
+_RULES.at("blockquote", _shallow(blockquote), {"alt": ["paragraph", "blockquote", "list"]})
+_RULES.at("list", _shallow(list_block), {"alt": ["paragraph", "blockquote"]})
 
 
 def parse(source: str) -> list[Token]:
