@@ -8,25 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ocx.errors import OcxError
 
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
-
-
-def _sh_quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
-def _fish_quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _pwsh_quoted(text: str) -> str:
-    # PowerShell takes the typographic single quotes for quotes, too.
-    return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", text) + "'"
 
 
 def _dotenv_quoted(text: str) -> str:
@@ -35,30 +22,35 @@ def _dotenv_quoted(text: str) -> str:
         return text
     if not set(text) & set("'\\\n\r"):
         return f"'{text}'"
-    for character, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
-        text = text.replace(character, escape)
-    return f'"{text}"'
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"}
+    return f'"{text.translate(str.maketrans(escapes))}"'
 
 
-# How a variable is set, how its text is quoted, how a variable is removed.
-_FORMS: dict[str, tuple[str, Callable[[str], str], str]] = {
-    "sh": ("export {}={}", _sh_quoted, "unset {}"),
+# How a variable is set, what is escaped between single quotes, how a variable is removed.
+_FORMS: dict[str, tuple[str, dict[str, str], str]] = {
+    "sh": ("export {}={}", {"'": "'\\''"}, "unset {}"),
     # `set -e` of a variable that is not there is an error in fish.
-    "fish": ("set -gx {} {}", _fish_quoted, "set -q {0}; and set -e {0}"),
-    "pwsh": ("$env:{} = {}", _pwsh_quoted, "Remove-Item Env:{} -ErrorAction SilentlyContinue"),
-    # A file of variables cannot remove one.
-    "dotenv": ("{}={}", _dotenv_quoted, ""),
+    "fish": ("set -gx {} {}", {"\\": "\\\\", "'": "\\'"}, "set -q {0}; and set -e {0}"),
+    # PowerShell takes the typographic single quotes for quotes, too.
+    "pwsh": (
+        "$env:{} = {}",
+        {quote: quote * 2 for quote in "'\u2018\u2019\u201a\u201b"},
+        "Remove-Item Env:{} -ErrorAction SilentlyContinue",
+    ),
 }
-FORMATS = (*_FORMS, "json")
+FORMATS = (*_FORMS, "dotenv", "json")
 
 
 def assignments(form: str, variables: Mapping[str, str], removed: Iterable[str]) -> str:
     """Text in one of `FORMATS` that sets `variables`; in JSON null means that it is removed."""
     if form == "json":
         return json.dumps({**variables, **dict.fromkeys(removed)}, ensure_ascii=False) + "\n"
-    setting, quoted, removing = _FORMS[form]
-    lines = [setting.format(name, quoted(text)) for name, text in variables.items()]
-    if removing:
+    if form == "dotenv":  # a file of variables cannot remove one
+        lines = [f"{name}={_dotenv_quoted(text)}" for name, text in variables.items()]
+    else:
+        setting, escapes, removing = _FORMS[form]
+        quoted = ((n, t.translate(str.maketrans(escapes))) for n, t in variables.items())
+        lines = [setting.format(name, f"'{text}'") for name, text in quoted]
         lines += [removing.format(name) for name in removed]
     return "".join(f"{line}\n" for line in lines)
 
