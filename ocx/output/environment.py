@@ -22,19 +22,23 @@ def _dotenv_quoted(text: str) -> str:
         return text
     if not set(text) & set("'\\\n\r"):
         return f"'{text}'"
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"}
-    return f'"{text.translate(str.maketrans(escapes))}"'
+    escapes = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
+    return f'"{text.translate(escapes)}"'
 
 
 # How a variable is set, what is escaped between single quotes, how a variable is removed.
-_FORMS: dict[str, tuple[str, dict[str, str], str]] = {
-    "sh": ("export {}={}", {"'": "'\\''"}, "unset {}"),
+_FORMS: dict[str, tuple[str, dict[int, str], str]] = {
+    "sh": ("export {}={}", str.maketrans({"'": "'\\''"}), "unset {}"),
     # `set -e` of a variable that is not there is an error in fish.
-    "fish": ("set -gx {} {}", {"\\": "\\\\", "'": "\\'"}, "set -q {0}; and set -e {0}"),
+    "fish": (
+        "set -gx {} {}",
+        str.maketrans({"\\": "\\\\", "'": "\\'"}),
+        "set -q {0}; and set -e {0}",
+    ),
     # PowerShell takes the typographic single quotes for quotes, too.
     "pwsh": (
         "$env:{} = {}",
-        {quote: quote * 2 for quote in "'\u2018\u2019\u201a\u201b"},
+        {ord(quote): quote * 2 for quote in "'\u2018\u2019\u201a\u201b"},
         "Remove-Item Env:{} -ErrorAction SilentlyContinue",
     ),
 }
@@ -49,8 +53,8 @@ def assignments(form: str, variables: Mapping[str, str], removed: Iterable[str])
         lines = [f"{name}={_dotenv_quoted(text)}" for name, text in variables.items()]
     else:
         setting, escapes, removing = _FORMS[form]
-        quoted = ((n, t.translate(str.maketrans(escapes))) for n, t in variables.items())
-        lines = [setting.format(name, f"'{text}'") for name, text in quoted]
+        quoted = (f"'{text.translate(escapes)}'" for text in variables.values())
+        lines = list(map(setting.format, variables, quoted))
         lines += [removing.format(name) for name in removed]
     return "".join(f"{line}\n" for line in lines)
 
