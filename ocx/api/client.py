@@ -123,7 +123,7 @@ class Client:
         request = http.chat_request(endpoint, body, stream=True)
         call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
-        return Stream(Source(call, response), _headers_of(response), endpoint.secrets)
+        return Stream(Source(call, response))
 
     def request(
         self, method: str, path: str, *, content: bytes = b"", cap: int = http.CHAT_CAP
@@ -259,13 +259,11 @@ class Source:
     """The body of an answer that is being streamed."""
 
     def __init__(self, call: _Call, response: httpx.Response) -> None:
-        self._call = call
+        self.call = call
+        self.status = response.status_code
+        self.headers = _headers_of(response)
         self._response = response
         self._raw: Iterator[bytes] = iter(())
-        self.attempts = call.attempts
-        self.started = call.started
-        self.status = response.status_code
-        self.request_id = request_id(_headers_of(response), call.secrets)
 
     def pieces(self) -> Iterator[bytes]:
         """The body, decompressed, as it comes; raises errors of ours only."""
@@ -273,12 +271,12 @@ class Source:
             self._raw = iter(pieces_of(self._response))
             yield from http.unpack(self._raw, _encoding_of(self._response))
         except Exception as error:  # of httpx, httpcore, ssl: `failed` raises all others
-            failure = self._call.failed(error)
+            failure = self.call.failed(error)
             raise failure from failure.__cause__
 
     def drain(self) -> None:
         """Read what follows the answer, if it comes at once: the connection can serve again."""
-        with contextlib.suppress(Exception), self._call.backend.within(0.1):
+        with contextlib.suppress(Exception), self.call.backend.within(0.1):
             for _ in self._raw:
                 pass
 

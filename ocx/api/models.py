@@ -116,13 +116,12 @@ def model_rows(document: Any) -> list[tuple[str, Mapping[str, Any]]]:
         rows = document.get("data", document.get("models"))
     if not isinstance(rows, list):
         raise ServerError("the answer to GET /models is not a list of models")
-    found = [(row.get("id"), row) if isinstance(row, dict) else (row, {}) for row in rows]
-    named: list[tuple[str, Mapping[str, Any]]] = [
-        (name, row) for name, row in found if isinstance(name, str) and name
+    found: list[tuple[Any, Mapping[str, Any]]] = [
+        (row.get("id"), row) if isinstance(row, dict) else (row, {}) for row in rows
     ]
-    if len(named) < len(found):
+    if not all(isinstance(name, str) and name for name, _ in found):
         raise ServerError("the answer to GET /models holds a model without an id")
-    return named
+    return found
 
 
 def model_facts(document: Any) -> list[ModelFacts]:

@@ -164,17 +164,13 @@ class Cost(NamedTuple):
         reason: why it is unknown, for a person.
     """
 
-    credits: Decimal | None
-    source: CostSource
+    credits: Decimal | None = None
+    source: CostSource = "unknown"
     reason: str | None = None
 
     @property
     def exact(self) -> bool:
         return self.source == "response"
-
-
-def unknown(reason: str) -> Cost:
-    return Cost(None, "unknown", reason)
 
 
 def cost_in_answer(answer: Mapping[str, Any] | None) -> Cost | None:
@@ -198,9 +194,9 @@ def cost_by_balance(before: Decimal | None, after: Decimal | None) -> Cost:
     added meanwhile.
     """
     if before is None or after is None:
-        return unknown("the balance could not be read")
+        return Cost(reason="the balance could not be read")
     if after > before:
-        return unknown("the balance rose during the call")
+        return Cost(reason="the balance rose during the call")
     if after == before:
-        return unknown("the balance did not change")
+        return Cost(reason="the balance did not change")
     return Cost(before - after, "balance")

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ocx.api.completion import unexpected
-from ocx.api.error_response import described, parse
+from ocx.api.error_response import described, parse, request_id
 from ocx.api.http import CHAT_CAP, capped, sniff
 from ocx.api.sse import TOO_LARGE_HINT, Decoder, EventTooLarge
 from ocx.api.stream_state import NotJsonError, StreamState
-from ocx.api.types import Delta, Headers, Secrets
+from ocx.api.types import Delta
 from ocx.errors import DeadlineError, OcxError, ServerError
 
 if TYPE_CHECKING:
@@ -45,20 +45,21 @@ class Stream(StreamState):
         OcxError: the class of the error that the server reported before any content.
     """
 
-    def __init__(self, source: Source, headers: Headers, keys: Secrets = ()) -> None:
-        super().__init__(headers, keys)
+    def __init__(self, source: Source) -> None:
+        super().__init__(source.headers, source.call.secrets)
         self._source = source
+        self._started = source.call.started
         self._error: OcxError | None = None
         self._ended: float | None = None
         self._any = False
-        self.request_id = source.request_id
-        self.attempts = source.attempts
+        self.request_id = request_id(source.headers, self.keys)
+        self.attempts = source.call.attempts
         self.first_token_seconds: float | None = None
 
     @property
     def seconds(self) -> float:
         """From the call to the end of the answer, or to now."""
-        return (self._ended or time.monotonic()) - self._source.started
+        return (self._ended or time.monotonic()) - self._started
 
     def __enter__(self) -> Stream:
         return self
@@ -170,4 +171,4 @@ class Stream(StreamState):
     def _mark(self, deltas: list[Delta]) -> None:
         self._any = self._any or bool(deltas)
         if any(delta.text or delta.reasoning for delta in deltas):
-            self.first_token_seconds = time.monotonic() - self._source.started
+            self.first_token_seconds = time.monotonic() - self._started

@@ -198,7 +198,7 @@ def _credits(exchanges: Sequence[Exchange]) -> Decimal | None:
 
 def _cost(document: Any) -> Cost:
     found = cost_in_answer(document if isinstance(document, Mapping) else None)
-    return found or Cost(None, "unknown")
+    return found or Cost()
 
 
 def _document(body: bytes, headers: Mapping[str, str]) -> Any:

@@ -157,7 +157,7 @@ def _row_template(ctx: Context, options: BatchOptions) -> Template | None:
     prompt = join([template.prompt or "", " ".join(words)])
     params = parse_params(given.params)
     template = replace(template, prompt=prompt or None, defaults={**template.defaults, **params})
-    known = [name for name in template.places if name != STDIN_NAME]
+    known = [name for name in template.places_of() if name != STDIN_NAME]
     for name in params:
         if name not in known:
             raise UsageError(

@@ -84,7 +84,8 @@ def _data_part(source: str, data: bytes, media_type: str | None, encoding: str |
             f"the attachment {name} is not PNG, JPEG, GIF, WebP, PDF or UTF-8 text",
             hint=looks_like(data) or "convert it, or say what it is: --attach-type image/…",
         )
-    if _means_text(kind):
+    of_text = kind.startswith("application/") and kind.endswith(("+json", "+xml"))
+    if of_text or kind in _TEXT_TYPES or kind.startswith("text/"):
         return {"type": "text", "text": decode(data, name, encoding, flag=FLAG)}
     encoded = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
     if kind.startswith("image/"):
@@ -96,11 +97,6 @@ def _data_part(source: str, data: bytes, media_type: str | None, encoding: str |
         f"{name} cannot be sent as {kind}",
         hint="--attach-type takes image/…, application/pdf, text/… and types of text like JSON",
     )
-
-
-def _means_text(media_type: str) -> bool:
-    of_text = media_type.startswith("application/") and media_type.endswith(("+json", "+xml"))
-    return media_type.startswith("text/") or media_type in _TEXT_TYPES or of_text
 
 
 def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:

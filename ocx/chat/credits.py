@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.api.models import ModelFacts, model_facts
-from ocx.api.prices import Cost, Price, cost_by_balance, cost_in_answer, prices_of, unknown
+from ocx.api.prices import Cost, Price, cost_by_balance, cost_in_answer, prices_of
 from ocx.chat.options import CreditLimits
 from ocx.config import profiles
 from ocx.config.settings import Settings
@@ -73,12 +73,12 @@ class Credits:
         if named := cost_in_answer(fields):
             return named
         if not self._by_balance:
-            return unknown("the answer does not say")
+            return Cost(reason="the answer does not say")
         return cost_by_balance(self._before, self._amount(client))
 
     def lost(self, fields: Mapping[str, Any]) -> Cost:
         """The same for a call that failed: the balance is not asked for again."""
-        return cost_in_answer(fields) or unknown("the call did not end well")
+        return cost_in_answer(fields) or Cost(reason="the call did not end well")
 
     def left(self, client: Client) -> Balance | None:
         """What is left now; None if that cannot be read."""

@@ -275,19 +275,19 @@ class ChatRunner:
     def _opened(self, exchange: Exchange) -> Stream:
         """The answer as it begins; without stream_options where the server refuses them."""
         model = str(exchange.body.get("model"))
-        if model in self.uncounted:
-            exchange.body = _uncounted(exchange.body)
-        try:
-            return self.client.stream(exchange.body)
-        except RejectedError as error:
-            from ocx.api.error_words import names_field
+        while True:
+            if model in self.uncounted:
+                exchange.body = {k: v for k, v in exchange.body.items() if k != "stream_options"}
+            try:
+                return self.client.stream(exchange.body)
+            except RejectedError as error:
+                from ocx.api.error_words import names_field
 
-            if "stream_options" not in exchange.body or not names_field(error, "stream_options"):
-                raise
-            log.warning("the server refuses stream_options; asking without, tokens are unknown")
-            self.uncounted.add(model)
-            exchange.body = _uncounted(exchange.body)
-            return self.client.stream(exchange.body)
+                given = "stream_options" in exchange.body
+                if not given or not names_field(error, "stream_options"):
+                    raise
+                log.warning("the server refuses stream_options; asking without, tokens are unknown")
+                self.uncounted.add(model)
 
     def _fetch(self, exchange: Exchange, sink: DeltaSink) -> None:
         unfit: OcxError | None = None
@@ -303,7 +303,3 @@ class ChatRunner:
             sink.finish(answer, complete=unfit is None)
         if unfit is not None:
             raise unfit
-
-
-def _uncounted(body: Body) -> Body:
-    return {name: value for name, value in body.items() if name != "stream_options"}

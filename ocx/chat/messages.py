@@ -60,13 +60,10 @@ def _problem(message: Any) -> str | None:
     may_be_empty = content is None and any(message.get(key) for key in _EMPTY_ALLOWED)
     if may_be_empty or isinstance(content, str):
         return None
-    if isinstance(content, list) and content and all(map(_is_part, content)):
+    parts = content if isinstance(content, list) else []
+    if parts and all(isinstance(p, dict) and isinstance(p.get("type"), str) for p in parts):
         return None
     return "has no content: a text, or a list of parts with a type"
-
-
-def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("type"), str)
 
 
 def read_tools(given: str, read_stdin: Callable[[], bytes]) -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ def prepare(ctx: Context, options: ChatOptions) -> Request:
     if template is not None:
         from ocx.chat.templates import STDIN_NAME, render
 
-        piped = stdin(announce=True) if STDIN_NAME in template.places else None
+        piped = stdin(announce=True) if STDIN_NAME in template.places_of() else None
         filled = render(template, parse_params(instructions.params), piped)
         before = filled.prompt or ""
         if not request.system_given:

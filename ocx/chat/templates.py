@@ -51,13 +51,12 @@ class Template:
     options: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The names of all parameters in the order of their first use, `stdin` too."""
-        return self.places_of(())
+    def places_of(self, known: Iterable[str] = ()) -> tuple[str, ...]:
+        """The names of all parameters in the order of their first use, `stdin` too.
 
-    def places_of(self, known: Iterable[str]) -> tuple[str, ...]:
-        """The same where `known` names have values."""
+        Args:
+            known: names that have values, besides those with a default.
+        """
         names = {*known, *self.defaults}
         texts = (self.system or "", self.prompt or "")
         found = (name for text in texts for name in place_names(text, names))
@@ -67,7 +66,7 @@ class Template:
         """The template as `ocx config templates --json` prints it."""
         names = ("name", "model", "system", "prompt", "options", "defaults")
         fields = {name: getattr(self, name) for name in names}
-        return {**fields, "parameters": list(self.places)}
+        return {**fields, "parameters": list(self.places_of())}
 
 
 def parse_template(text: str, name: str) -> Template:

@@ -36,7 +36,7 @@ def list_(ctx: Context) -> None:
     if not templates and not ctx.json:
         ctx.note("there are no templates yet; `ocx config templates edit NAME` makes one")
         return
-    rows = ((t.name, t.model or "", " ".join(t.places), _line(t)) for t in templates)
+    rows = ((t.name, t.model or "", " ".join(t.places_of()), _line(t)) for t in templates)
     columns = (Column("NAME", "accent"), "MODEL", "PARAMETERS", Column("PROMPT", "dim", cut=True))
     print_result(ctx, [template.as_json() for template in templates], columns, rows)
 

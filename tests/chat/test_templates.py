@@ -45,7 +45,7 @@ def test_a_whole_template() -> None:
         {"temperature": 0.2, "logit_bias": {"a": 1}},
         {"language": "Malay", "formal": "true", "size": "3"},
     )
-    assert template.places == ("language", "stdin")
+    assert template.places_of() == ("language", "stdin")
 
 
 @pytest.mark.parametrize(
