@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from ocx.api.error_response import first, is_failure_code, reported, reports_failure
-from ocx.api.types import Balance, Confidence, Number, number_in
+from ocx.api.types import Amount, Balance, Confidence, number_in
 from ocx.errors import ServerError
 
 Fields = Mapping[str, Any]
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
     path: str
     name: str
-    number: Number
+    number: Amount
     fields: Fields
 
     @property
@@ -216,7 +216,7 @@ def _derived(scopes: list[tuple[str, Fields]]) -> Balance | None:
                 continue
             whole, part = numbers[names[0]], numbers[names[1]]
             value, sure = whole.number.value - part.number.value, part.number.sure
-            number = Number(value, whole.number.sure and sure, whole.number.symbol)
+            number = Amount(value, whole.number.sure and sure, whole.number.symbol)
             found.append(Found(f"{whole.path} - {part.path}", "", number, fields))
     _refuse_disagreement(found)
     return found[0].as_balance("derived") if found else None

@@ -123,7 +123,7 @@ class Client:
         request = http.chat_request(endpoint, body, stream=True)
         call = _Call(self, request, endpoint.timeout or CHAT_TIMEOUT, endpoint.idle_timeout)
         response = call.run(lambda response: response)
-        return Stream(Source(call, response))
+        return Stream(StreamedBody(call, response))
 
     def request(
         self, method: str, path: str, *, content: bytes = b"", cap: int = http.CHAT_CAP
@@ -255,7 +255,7 @@ class _Call:
         self.backend.check()
 
 
-class Source:
+class StreamedBody:
     """The body of an answer that is being streamed."""
 
     def __init__(self, call: _Call, response: httpx.Response) -> None:

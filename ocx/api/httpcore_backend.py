@@ -148,12 +148,12 @@ class DeadlineBackend(httpcore.NetworkBackend):
             self.trace.reason = error.__cause__
             raise
 
-    def adopt(self, stream: httpcore.NetworkStream) -> _Stream:
+    def adopt(self, stream: httpcore.NetworkStream) -> _DeadlineStream:
         still_open = [s for s in self._open if s.get_extra_info("socket").fileno() >= 0]
         self._open = [*still_open, stream]
         if self._closed:
             self.close()
-        return _Stream(stream, self)
+        return _DeadlineStream(stream, self)
 
     def close(self) -> None:
         """Close every socket. From another thread, this wakes the thread that waits."""
@@ -181,7 +181,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         return usable_addresses(host, [str(row[4][0]) for row in found])
 
 
-class _Stream(httpcore.NetworkStream):
+class _DeadlineStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, backend: DeadlineBackend) -> None:
         self._stream = stream
         self._backend = backend

@@ -17,7 +17,7 @@ from ocx.api.types import Delta
 from ocx.errors import DeadlineError, OcxError, ServerError
 
 if TYPE_CHECKING:
-    from ocx.api.client import Source
+    from ocx.api.client import StreamedBody
 
 log = logging.getLogger("ocx.api")
 
@@ -45,7 +45,7 @@ class Stream(StreamState):
         OcxError: the class of the error that the server reported before any content.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: StreamedBody) -> None:
         super().__init__(source.headers, source.call.secrets)
         self._source = source
         self._started = source.call.started

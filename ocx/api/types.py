@@ -175,7 +175,7 @@ _ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
 }  # fmt: skip
 
 
-class Number(NamedTuple):
+class Amount(NamedTuple):
     """An amount.
 
     Attributes:
@@ -193,7 +193,7 @@ class Number(NamedTuple):
         return self.symbol if re.fullmatch(_CODES, self.symbol) else None
 
 
-def number_in(value: Any) -> Number | None:
+def number_in(value: Any) -> Amount | None:
     """The number that a JSON value is, or that a string holds: `"110.00"`, `"88.50元"`."""
     if isinstance(value, str):
         return _written(value.translate(_ASCII).strip())
@@ -201,7 +201,7 @@ def number_in(value: Any) -> Number | None:
         return None
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     fine = number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT
-    return Number(number) if fine or number == 0 else None
+    return Amount(number) if fine or number == 0 else None
 
 
 def amount_in(value: Any) -> Decimal | None:
@@ -215,7 +215,7 @@ def amount_in(value: Any) -> Decimal | None:
     return number.value if number and fine else None
 
 
-def _written(text: str) -> Number | None:
+def _written(text: str) -> Amount | None:
     match = re.fullmatch(_NUMBER, text)
     if not match or (match["sign"] and match["sign2"]) or (match["sign2"] and not match["before"]):
         return None
@@ -225,4 +225,4 @@ def _written(text: str) -> Number | None:
     # `¥88.50 CNY` names its unit twice: the code says more.
     units = [unit for unit in (match["after"], match["before"]) if unit]
     code = next((unit for unit in units if re.fullmatch(_CODES, unit)), None)
-    return Number(Decimal(digits), not lone, code or next(iter(units), ""))
+    return Amount(Decimal(digits), not lone, code or next(iter(units), ""))
