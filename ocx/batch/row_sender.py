@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -173,7 +172,9 @@ class RowSender:
 
     async def _read_balance(self) -> Reply:
         """One lost answer ends no run."""
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return await self._client.balance()
             except OcxError as error:
@@ -182,7 +183,6 @@ class RowSender:
                 if attempt > self.endpoint.retries or wait > _MINUTE or not again:
                     raise
             await asyncio.sleep(wait)
-        raise AssertionError("it counts without end")
 
     async def aclose(self) -> None:
         """End what is running."""

@@ -148,11 +148,10 @@ def _check_stdin(ctx: Context, options: BatchOptions) -> None:
 def _row_template(ctx: Context, options: BatchOptions) -> Template | None:
     """The prompt of every row: that of -t, then the words; None if the rows have their own."""
     given, words = options.instructions, options.rows_in.words
-    if given.template is None and words:
-        template = Template("PROMPT")
-    elif (stored := find_template(ctx, given)) is not None:  # refuses a -p that sets nothing
-        template = stored
-    else:
+    bare = words and given.template is None
+    # `find_template` refuses a -p that sets nothing.
+    template = Template("PROMPT") if bare else find_template(ctx, given)
+    if template is None:
         return None
     prompt = join([template.prompt or "", " ".join(words)])
     params = parse_params(given.params)
@@ -216,7 +215,7 @@ def prepared(setup: Setup, on_row: Callable[[Row], None] | None = None) -> Itera
         # What is wrong with an input must not leave an empty output behind.
         plan = given.plan(None, on_row) if fresh else None
         endpoint = stack.enter_context(open_endpoint(setup.ctx, settings))
-        output = stack.enter_context(_opened(setup, resume=resume))
+        output = _open_output(setup, stack, resume=resume)
         if not fresh:
             decide = partial(output.finished.decide, base_url=settings.base_url, retry=out.retry)
             try:
@@ -281,32 +280,27 @@ def _row_format(setup: Setup) -> RowFormat:
     return MergedTable(given.columns(), given.dialect, out.field, added)
 
 
-@contextmanager
-def _opened(setup: Setup, *, resume: bool) -> Iterator[RowOutput]:
-    """Lock and take up the file, or print; closed at the end. Raises UsageError, OcxError."""
+def _open_output(setup: Setup, stack: ExitStack, *, resume: bool) -> RowOutput:
+    """Lock and take up the file, or print; closed with `stack`. Raises UsageError, OcxError."""
     terminal, path, given, out = setup.ctx.terminal, setup.path, setup.input, setup.options.rows_out
     form, buffer = _row_format(setup), ReorderBuffer() if out.in_order else None
-    with ExitStack() as stack:
-        if path is None or is_stream(path):
-            to: Sink = terminal.stdout
-            if path is not None:
-                if out.resume:
-                    raise UsageError(f"--resume goes on with a file, and {path} is none")
-                target = to = open_output_file(terminal, str(path))
-                stack.callback(target.complete)
-            kept = stack.enter_context(Journal(None)) if out.dedup else None
-            to_person = path is None and terminal.stdout_tty
-            yield PrintedRows(to, form, buffer, to_person=to_person, kept=kept)
-            return
-        taken = {"resume": resume, "dedup": out.dedup}
-        adoption = None
-        if isinstance(given, FileInput):
-            # Not the endpoint's own URL: the sandbox has another port in every run.
-            adoption = Adoption(lambda: given.chosen(given.plan()), setup.settings.base_url)
-        if form.tells_ids:
-            yield stack.enter_context(BatchFile(path, form, buffer, **taken))
-        elif isinstance(form, AnswerColumn):
-            yield stack.enter_context(ParquetFile(path, form, adoption=adoption, **taken))
-        else:
-            merged = MergedFile(path, form, buffer, adoption=adoption, **taken)
-            yield stack.enter_context(merged)
+    if path is None or is_stream(path):
+        to: Sink = terminal.stdout
+        if path is not None:
+            if out.resume:
+                raise UsageError(f"--resume goes on with a file, and {path} is none")
+            target = to = open_output_file(terminal, str(path))
+            stack.callback(target.complete)
+        kept = stack.enter_context(Journal(None)) if out.dedup else None
+        to_person = path is None and terminal.stdout_tty
+        return PrintedRows(to, form, buffer, to_person=to_person, kept=kept)
+    taken = {"resume": resume, "dedup": out.dedup}
+    if form.tells_ids:
+        return stack.enter_context(BatchFile(path, form, buffer, **taken))
+    adoption = None
+    if isinstance(given, FileInput):
+        # Not the endpoint's own URL: the sandbox has another port in every run.
+        adoption = Adoption(lambda: given.chosen(given.plan()), setup.settings.base_url)
+    if isinstance(form, AnswerColumn):
+        return stack.enter_context(ParquetFile(path, form, adoption=adoption, **taken))
+    return stack.enter_context(MergedFile(path, form, buffer, adoption=adoption, **taken))

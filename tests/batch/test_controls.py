@@ -181,16 +181,15 @@ def test_probes_go_on_with_pauses_until_the_outage_is_over_or_too_long() -> None
     outage = Outage(60)
     failures(outage, "a", "b", "c", now=10.0)
     now, pauses = 10.0, list[float]()
-    while (verdict := outage.probed(now, alive=False)) == "down":
+    while not outage.probe_failed(now):
         pauses.append(outage.probe_in(now))
         now += pauses[-1]
-    assert verdict == "over"
     assert pauses[:5] == [1, 2, 4, 8, 15]
     assert now == 70
     other = Outage(60)
     failures(other, "a", "b", "c")
-    assert other.probed(0.0, alive=False) == "down"
-    assert other.probed(30.0, alive=True) == "alive"
+    assert not other.probe_failed(0.0)
+    assert other.end(30.0), "it was an outage"
     assert other.seconds == 30
 
 
@@ -202,7 +201,7 @@ def test_false_alarms_become_rarer() -> None:
             failures(outage, str(count))
             count += 1
         assert count == expected
-        outage.probed(0.0, alive=True)
+        assert not outage.end(0.0)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,6 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
 _NUMBERS = re.compile(r"\d+")
 
-Verdict = Literal["alive", "false_alarm", "down", "over"]
-
 
 class FailurePolicy(NamedTuple):
     """What is done about a failure, and whether its row may be sent again.
@@ -110,28 +108,26 @@ class Outage:
         """Seconds until the next probe."""
         return self._next_probe - now
 
-    def probed(self, now: float, *, alive: bool) -> Verdict:
-        """What the probe's answer means; after "alive" and "false_alarm" admission goes on."""
-        if alive:
-            return self.end(now)
+    def probe_failed(self, now: float) -> bool:
+        """No answer to a probe; whether the outage has lasted too long."""
         self.confirmed = True
         if now - self._since >= self.longest:
             self.seconds += now - self._since
-            return "over"
+            return True
         self._next_probe = min(now + self._pause, self._since + self.longest)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        return "down"
+        return False
 
-    def end(self, now: float) -> Verdict:
-        """Somebody answers."""
-        verdict: Verdict = "alive" if self.confirmed else "false_alarm"
-        if self.confirmed:
+    def end(self, now: float) -> bool:
+        """Somebody answers: admission goes on. Whether it was an outage, and no false alarm."""
+        confirmed = self.confirmed
+        if confirmed:
             self.seconds += now - self._since
         # Rows that fail while the server answers must not cause a probe each.
-        self._doubt = 1 if self.confirmed else 2 * self._doubt
+        self._doubt = 1 if confirmed else 2 * self._doubt
         self._rows.clear()
         self.suspected = self.confirmed = False
-        return verdict
+        return confirmed
 
 
 class EarlyRefusals:

@@ -119,10 +119,11 @@ class Scheduler:
         self._probing = False
         if not self.outage.suspected:
             return []  # a row was answered meanwhile
-        verdict = self.outage.probed(now, alive=alive)
-        if verdict == "over":
+        if alive:
+            return self._unpark(now, again=self.outage.end(now))
+        if self.outage.probe_failed(now):
             self.halt(Stop("network", self._parked[0][1].error if self._parked else None))
-        return self._unpark(now, again=verdict == "alive") if alive else []
+        return []
 
     def balance_read(self, amount: Decimal) -> None:
         """The balance as it was asked for."""
@@ -236,7 +237,7 @@ class Scheduler:
 
     def _server_answers(self, now: float) -> list[Result]:
         """A row was answered: those that were not, and have no attempt left, have failed."""
-        again = self.outage.suspected and self.outage.end(now) == "alive"
+        again = self.outage.suspected and self.outage.end(now)
         self.outage.answered()
         self.window.answered()
         return self._unpark(now, again=again) if self._parked else []
