@@ -10,14 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from ocx import process
-from ocx.errors import (
-    ChildExit,
-    Interrupted,
-    OcxError,
-    OutputClosed,
-    Terminated,
-    not_text,
-)
+from ocx.errors import ChildExit, Interrupted, OcxError, OutputClosed, Terminated, not_text
 from ocx.terminal import Terminal, failed_write
 from ocx.text import escape_control
 

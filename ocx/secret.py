@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 _PREFIX = re.compile(r"sk-(?:live-(?:local-)?)?")
 _KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{8,}+(?!…)")  # not a mask again
@@ -103,7 +103,7 @@ def mask_keys(text: str, keys: Sequence[Secret]) -> str:
             continue
         text = text.replace(key.reveal(), key.masked())
         if "\\" in text or "\0" in text or "%" in text:
-            text = re.sub(_spelled(key.reveal()), _masks(key), text)
+            text = re.sub(_spelled(key.reveal()), key.masked().replace("\\", r"\\"), text)
     return text
 
 
@@ -117,10 +117,6 @@ def _spelled(key: str) -> str:
         for char in key
     )
     return r"\0*".join(one)
-
-
-def _masks(key: Secret) -> Callable[[re.Match[str]], str]:
-    return lambda _: key.masked()
 
 
 def mask_all(text: str, keys: Sequence[Secret] = ()) -> str:

@@ -28,13 +28,6 @@ def schema(script: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) 
     return re.sub(r"\) STRICT\b,?", ")", script)
 
 
-def sync_to_disk(connection: sqlite3.Connection) -> None:
-    """On macOS an fsync ends in the disk's cache, unless it is told to go on."""
-    if sys.platform == "darwin":
-        connection.execute("PRAGMA fullfsync = ON")
-        connection.execute("PRAGMA checkpoint_fullfsync = ON")
-
-
 def connect(name: Path | str, patience: float) -> sqlite3.Connection:
     """The database called `name`, in autocommit mode: transactions are explicit.
 
@@ -50,7 +43,9 @@ def connect(name: Path | str, patience: float) -> sqlite3.Connection:
         name, timeout=patience, isolation_level=None, check_same_thread=False
     )
     connection.execute("PRAGMA foreign_keys = ON")
-    sync_to_disk(connection)
+    if sys.platform == "darwin":  # else an fsync ends in the disk's cache
+        connection.execute("PRAGMA fullfsync = ON")
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
     return connection
 
 
@@ -77,15 +72,13 @@ def reason_of(error: Exception) -> str:
     """Why a database cannot be used, for a message."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return TOO_NEW if is_too_new(error) else str(error)
+    if not is_too_new(error):
+        return str(error)
+    oldest = ".".join(map(str, _STRICT))
+    here = f"the Python that runs ocx here has {sqlite3.sqlite_version}"
+    return f"it was made by SQLite {oldest} or newer, and {here}"
 
 
 def is_too_new(error: Exception) -> bool:
     """Whether the file has strict tables and this SQLite does not know them."""
     return 'near "STRICT"' in str(error)
-
-
-TOO_NEW = (
-    f"it was made by SQLite {'.'.join(map(str, _STRICT))} or newer,"
-    f" and the Python that runs ocx here has {sqlite3.sqlite_version}"
-)

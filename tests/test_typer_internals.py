@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from ocx.cli.table import LazyGroup
-from ocx.cli.typer_internals import Group, command_of, parameters
+from ocx.cli.typer_internals import TyperGroup, command_of, parameters
 
 
 def _group(name: Annotated[str, typer.Option("--name")] = "") -> None:
@@ -52,7 +52,7 @@ def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
 )
 def test_a_group_has_the_method_that_the_lazy_one_overrides(method: str) -> None:
     overridden = list(inspect.signature(getattr(LazyGroup, method)).parameters)
-    assert list(inspect.signature(getattr(Group, method)).parameters) == overridden
+    assert list(inspect.signature(getattr(TyperGroup, method)).parameters) == overridden
 
 
 def test_a_context_has_what_the_shared_options_are_read_from() -> None:

@@ -14,9 +14,7 @@ import typer
 
 from ocx import __version__
 from ocx.cli.parameters import context_of, with_options
-from ocx.cli.typer_internals import Group as TyperGroup
-from ocx.cli.typer_internals import SingleCommand as TyperCommand
-from ocx.cli.typer_internals import command_of
+from ocx.cli.typer_internals import TyperCommand, TyperGroup, command_of
 from ocx.context import Context
 from ocx.errors import UsageError
 from ocx.secret import word_of_argv

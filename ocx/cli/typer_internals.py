@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import typer.core
 import typer.main
 
-SingleCommand = typer.core.TyperCommand
+TyperCommand = typer.core.TyperCommand
 """The class of a command without any below it. `ocx.cli.table` overrides how it writes its help."""
 
-Group = typer.core.TyperGroup
+TyperGroup = typer.core.TyperGroup
 """The class of a command with commands below it. `ocx.cli.table` overrides four of its methods."""
 
 
@@ -75,7 +75,7 @@ class Complaint(NamedTuple):
 
 
 def command_of(app: typer.Typer) -> Any:
-    """The command object that an app describes; a `Group` if its `cls` is one."""
+    """The command object that an app describes; a `TyperGroup` if its `cls` is one."""
     return typer.main.get_command(app)
 
 

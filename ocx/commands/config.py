@@ -9,22 +9,10 @@ from typing import Annotated, Any
 
 from ocx.cli import Option
 from ocx.commands import print_json, print_result
-from ocx.config.paths import (
-    cache_dir,
-    config_file,
-    credentials_file,
-    env_name,
-    if_known,
-    state_dir,
-)
+from ocx.config.paths import cache_dir, config_file, credentials_file, env_name, if_known, state_dir
 from ocx.config.profiles import ConfigFile, choose_profile, load, named_profile
 from ocx.config.schema import BY_NAME, DEFAULT_PROFILE
-from ocx.config.setting_path import (
-    SettingPath,
-    as_text,
-    masked_value,
-    to_json,
-)
+from ocx.config.setting_path import SettingPath, as_text, masked_value, to_json
 from ocx.config.settings import Settings, check_url_and_auth
 from ocx.context import Context
 from ocx.errors import AuthError, ConfigError, OcxError, UsageError

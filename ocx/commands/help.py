@@ -30,10 +30,7 @@ SCRIPTS = {"bash": "ocx.bash", "zsh": "_ocx", "fish": "ocx.fish"}
 """The shells, and the files of their scripts in `completions/`."""
 
 
-def help_(
-    ctx: Context,
-    topic: Texts = option("[TOPIC]...", _TOPIC, ()),
-) -> None:
+def help_(ctx: Context, topic: Texts = option("[TOPIC]...", _TOPIC, ())) -> None:
     """Show the manual of a command or a topic.
 
     On a terminal man shows it, where there is one; else it is printed as plain text.
@@ -51,10 +48,7 @@ def help_(
             terminal.print(page_text(page.read_text("utf-8"), terminal.width))
 
 
-def completion(
-    ctx: Context,
-    shell: Annotated[str, Option("bash|zsh|fish", "The shell.")],
-) -> None:
+def completion(ctx: Context, shell: Annotated[str, Option("bash|zsh|fish", "The shell.")]) -> None:
     """Print the completion script of a shell.
 
     The script is the one in the package's share folder, where shells find it by themselves once

@@ -76,9 +76,7 @@ def _row(document: dict[str, Any], *, short: bool) -> tuple[str, ...]:
 
 
 def show(
-    ctx: Context,
-    name: _KeyName,
-    reveal: bool = option("--reveal", "Print the key itself.", False),
+    ctx: Context, name: _KeyName, reveal: bool = option("--reveal", "Print the key itself.", False)
 ) -> None:
     """Show a key, masked unless --reveal is given."""
     key = stored_key(load_keys(ctx.terminal.env), name)
@@ -107,11 +105,7 @@ def use(ctx: Context, name: _KeyName) -> None:
     warn_of_use(ctx, key, table)
 
 
-def rm(
-    ctx: Context,
-    name: _KeyName,
-    yes: Yes = False,
-) -> None:
+def rm(ctx: Context, name: _KeyName, yes: Yes = False) -> None:
     """Remove a stored key.
 
     It still works until it is revoked in the dashboard.

@@ -30,10 +30,7 @@ def list_(ctx: Context) -> None:
     print_result(ctx, profiles, columns, rows)
 
 
-def use(
-    ctx: Context,
-    name: Annotated[str, Option("NAME", "A profile.", convert=composed)],
-) -> None:
+def use(ctx: Context, name: Annotated[str, Option("NAME", "A profile.", convert=composed)]) -> None:
     """Use this profile wherever none is named."""
 
     def change(config: ConfigFile) -> None:

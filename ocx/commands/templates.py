@@ -98,11 +98,7 @@ prompt = ""
 """
 
 
-def rm(
-    ctx: Context,
-    name: _Name,
-    yes: Yes = False,
-) -> None:
+def rm(ctx: Context, name: _Name, yes: Yes = False) -> None:
     """Remove a template."""
     folder = templates_dir(ctx.terminal.env)
     path = template_path(folder, name)
