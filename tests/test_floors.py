@@ -47,11 +47,11 @@ MAY_IMPORT_SERVE = "commands.serve_ledger commands.serve_run keys.client"
 FOREIGN = {
     "httpx": "api.httpx_transport api.client",
     "httpcore": "api.httpx_transport api.httpcore_backend",
-    "aiohttp": "api",
-    "h11": "api serve.connection",
+    "aiohttp": "api.aiohttp_session api.async_client",
+    "h11": "serve.connection",
     "uvicorn": "serve.server serve.connection",
     "typer": "cli entry",
-    "rich": "output",
+    "rich": "output.markdown",
     "markdown_it": "chat.think_and_fences output.markdown",
     "pygments": "output.markdown.highlight",
     "jsonschema referencing": "chat.schema",
@@ -61,8 +61,8 @@ FOREIGN = {
     "tomli_w tomlkit": "toml",
     "click pydantic requests": "",
 }
-"""Who may know a foreign package, so that replacing it stays a small change. `connection`
-imports httpx without its command line, and hands it on to `client`."""
+"""Who may know a foreign package, so that replacing it stays a small change.
+`httpx_transport` imports httpx without its command line, and hands it on to `client`."""
 
 
 class Import(NamedTuple):
@@ -182,6 +182,20 @@ def test_foreign_packages_stay_where_they_are_known() -> None:
 
 def test_nobody_reaches_into_the_private_parts_of_typer() -> None:
     none(found for found in imports() if found.imported.startswith("typer._"))
+
+
+def test_each_file_that_contributing_names_is_there() -> None:
+    """Below the root or `ocx/`, and of the two ways below `ocx/` or beside the line above."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = {
+        name for name in re.findall(r"`([\w./-]+\.(?:py|toml|md))`", text) if "NOUN" not in name
+    }
+    ways = re.findall(
+        r"^ *(\w+(?:/\w+)?) {2,}\S", text.partition("## The way of a prompt")[2], re.M
+    )
+    named |= {f"{way}.py" for way in ways}
+    folders = [ROOT, ROOT / "ocx", ROOT / "ocx" / "batch"]
+    assert not [name for name in named if not any((each / name).exists() for each in folders)]
 
 
 def test_what_is_imported_is_declared() -> None:

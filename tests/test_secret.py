@@ -41,7 +41,9 @@ def test_the_mask_keeps_the_prefix_and_from_20_characters_on_the_last_four(
     assert secret.reveal() == text
 
 
-@pytest.mark.parametrize("key", [LONG, 'odd"and\\slashed/key', "a+b.c*d^e"])
+@pytest.mark.parametrize(
+    "key", [LONG, 'odd"and\\slashed/key', "a+b.c*d^e", "its-mask-shows-a-group-\\1"]
+)
 def test_every_spelling_of_a_key_is_masked(key: str) -> None:
     secret = Secret(key)
     spelled = [
