@@ -179,7 +179,6 @@ def test_every_guess_of_the_tables_leads_to_a_command_or_an_option() -> None:
         assert path in TITLES
         for meant, words in table.items():
             command = re.match(r"ocx(?: [a-z]+)*", meant)
-            assert command is not None
             assert command.group() in TITLES
             known = {f"{path} {word}" for word in words.split()} & TITLES
             assert not known, "what is a command needs no guess"

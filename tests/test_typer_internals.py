@@ -63,7 +63,6 @@ def test_a_context_has_what_the_shared_options_are_read_from() -> None:
         command.invoke(context)
     (inner,) = seen
     assert inner.params["size"] == 3
-    assert inner.parent is not None
     assert inner.parent.params == {"name": "x"}
     assert inner.find_root().command is command
     assert (inner.invoked_subcommand, inner.parent.invoked_subcommand) == (None, "everything")

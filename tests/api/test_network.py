@@ -36,7 +36,6 @@ from tests.support.raw_server import (
     CLOSE,
     RESET,
     STALL,
-    FullListener,
     RawServer,
     Step,
 )
@@ -204,12 +203,6 @@ def test_a_whole_answer_may_take_longer_than_idle(raw_server: Servers) -> None:
         assert open_client.chat(BODY).attempts == 1
 
 
-def test_no_connection_in_the_time_of_the_call() -> None:
-    listener = FullListener()
-    fails(client(listener.url, timeout=SHORT), DeadlineError, "--timeout")
-    listener.close()
-
-
 class Listener:
     """Accepts one connection and leaves it to `serve`: for what is not HTTP."""
 
@@ -246,13 +239,6 @@ def listen() -> Iterator[Callable[[Callable[[socket.socket], None]], Listener]]:
 Listen = Callable[[Callable[[socket.socket], None]], Listener]
 
 
-def hold(connection: socket.socket) -> None:
-    """Read nothing, say nothing, until the client goes away."""
-    connection.settimeout(10)
-    while connection.recv(1, socket.MSG_PEEK):
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize(
     ("settings", "says"), [({"idle_timeout": SHORT}, "idle"), ({"timeout": SHORT}, "--timeout")]
 )
@@ -267,19 +253,6 @@ def test_a_server_that_does_not_read(listen: Listen, settings: dict[str, Any], s
         lambda c: c.stream(large),
     )
     stop.set()
-
-
-def test_a_handshake_that_never_comes(listen: Listen) -> None:
-    listener = listen(hold_open)
-    fails(
-        client(f"https://{listener.address}", connect_timeout=SHORT), DeadlineError, "no connection"
-    )
-
-
-def hold_open(connection: socket.socket) -> None:
-    connection.settimeout(10)
-    while connection.recv(65536):
-        pass
 
 
 # Cuts and garbage
@@ -313,15 +286,6 @@ def test_a_head_that_is_too_large(raw_server: Servers) -> None:
 
 
 # TLS
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_tls_with_a_ca_bundle(raw_server: Servers, host: str) -> None:
-    server = raw_server(tls=True)
-    server.answer(answer({"data": []}))
-    url = server.url.replace("127.0.0.1", host)
-    with client(url, ca_bundle=str(CERTIFICATE)) as open_client:
-        assert open_client.models().status == 200
 
 
 def test_a_certificate_for_another_name(
@@ -498,20 +462,6 @@ def pump(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def test_loopback_never_goes_through_a_proxy(
-    chat_server: ChatServer, raw_server: Servers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = raw_server()
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, elsewhere.url)
-    for proxy in (None, elsewhere.url):
-        endpoint = Endpoint(chat_server.base_url, KEY, proxy=proxy)
-        with Client(endpoint) as open_client:
-            open_client.models()
-    assert elsewhere.connections == 0
-    assert len(chat_server.requests) == 2
-
-
 def test_plain_http_through_a_proxy(raw_server: Servers) -> None:
     proxy = raw_server()
     proxy.answer(answer({"data": []}))
@@ -671,17 +621,6 @@ def test_an_interrupt_of_a_whole_answer(raw_server: Servers, interrupting: Step)
     with pytest.raises(Interrupted):
         open_client.chat(BODY)
     server.wait_for_close()
-
-
-def test_leaving_a_stream_early_closes_the_connection(raw_server: Servers) -> None:
-    server = raw_server()
-    server.answer(stream(delta("a"), STALL))
-    open_client = client(server)
-    with open_client.stream(BODY) as answer:
-        pieces = iter(answer)
-        next(pieces)
-    server.wait_for_close()
-    assert pieces is not None
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -282,7 +282,6 @@ def test_the_two_clients_do_not_drift(
     assert seen[0].reply is not None or seen[0].error is not None
     if name in ENDS:
         kind, _, words = ENDS[name].partition(": ")
-        assert seen[0].error is not None
         assert seen[0].error[0] == kind
         assert words in seen[0].error[4]
 

@@ -127,3 +127,16 @@ class Simulation:
     def kinds(self) -> dict[str, int]:
         found = [result.kind for result in self.results]
         return {kind: found.count(kind) for kind in sorted(set(found))}
+
+
+def always(
+    outcome: Outcome, seconds: float = 1.0
+) -> Callable[[Task, float], tuple[Outcome, float]]:
+    return lambda _task, _now: (outcome, seconds)
+
+
+def after(run: Simulation, start: float) -> tuple[int, float]:
+    """Answers after a time, and the share of refusals among the outcomes."""
+    later = [outcome for at, outcome in run.outcomes if at > start]
+    refused = sum(isinstance(outcome, RowFailure) for outcome in later)
+    return len(later) - refused, refused / len(later)

@@ -15,13 +15,7 @@ from ocx.batch.control.budget import READ_AFTER, READ_EVERY
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.row import Outcome, Row
 from ocx.errors import NetworkError
-from tests.batch.simulation import Simulation, answer, lost, rows
-
-Serve = Callable[[Task, float], tuple[Outcome, float]]
-
-
-def always(outcome: Outcome, seconds: float = 1.0) -> Serve:
-    return lambda _task, _now: (outcome, seconds)
+from tests.batch.simulation import Simulation, always, answer, lost, rows
 
 
 class Account:
@@ -54,7 +48,6 @@ def test_a_budget_is_kept_within_its_bound(workers: int, tell: bool) -> None:
     settings = RunLimits(workers, max_credits=Decimal(50))
     run = Simulation(Scheduler(settings), account, balance=lambda: account.balance)
     run.run(rows(5000))
-    assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == "max_credits"
     assert account.spent <= 50 + (1 if tell else 3) * workers * Decimal("0.75")
     assert account.spent >= 40
@@ -144,7 +137,6 @@ def test_a_floor_is_looked_at_whatever_the_answers_say_they_cost(
 
     scheduler = Scheduler(RunLimits(workers, min_balance=Decimal(500)))
     run = Simulation(scheduler, lies, balance=lambda: account.balance).run(rows(3000))
-    assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == "min_balance"
     between = min(READ_AFTER, workers * math.ceil(READ_EVERY / seconds)) + 2 * workers
     assert 500 - between <= account.balance <= 500
@@ -180,7 +172,6 @@ def test_the_balance_is_read_before_the_end(tell: bool) -> None:
     run = Simulation(scheduler, once, balance=lambda: account.balance).run(rows(1))
     assert run.kinds == {"ok": 1}
     assert run.readings == 2
-    assert run.scheduler.stop is not None
     assert run.scheduler.stop.reason == "min_balance"
 
 
@@ -205,5 +196,4 @@ def test_a_floor_that_cannot_be_looked_at_stops_the_run() -> None:
             break
     assert (sent, readings) == (2 * READ_AFTER, 1)
     scheduler.balance_unread(NetworkError("lost"))
-    assert scheduler.stop is not None
     assert scheduler.stop.reason == "balance"

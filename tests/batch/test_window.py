@@ -17,7 +17,7 @@ from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.control.window import Window
 from ocx.batch.row import Outcome, RowFailure
 from ocx.errors import RejectedError, ServerError
-from tests.batch.simulation import ANSWER, Simulation, lost, refusal, rows
+from tests.batch.simulation import ANSWER, Simulation, after, lost, refusal, rows
 from tests.support.sizes import some
 
 
@@ -178,13 +178,6 @@ def hour(
     return Simulation(Scheduler(RunLimits(jobs)), server).run(rows(count), until=HOUR)
 
 
-def after(run: Simulation, start: float) -> tuple[int, float]:
-    """Answers after a time, and the share of refusals among the outcomes."""
-    later = [outcome for at, outcome in run.outcomes if at > start]
-    refused = sum(isinstance(outcome, RowFailure) for outcome in later)
-    return len(later) - refused, refused / len(later)
-
-
 def test_long_answers_are_all_on_their_way_within_seconds() -> None:
     chance = random.Random(1)
     run = Simulation(Scheduler(RunLimits(64)), lambda *_: (ANSWER, chance.uniform(4, 12)))
@@ -275,6 +268,5 @@ def test_the_model_that_all_ask_for_is_missing() -> None:
         "HTTP 404: no such model: not found", status=404, api_code="model_not_found"
     )
     run = Simulation(Scheduler(RunLimits(1)), lambda *_: (RowFailure(error), 0.1)).run(rows(500))
-    assert run.scheduler.stop is not None
     assert run.scheduler.stop.error is error
     assert (len(run.sent), run.results) == (1, [])

@@ -180,7 +180,6 @@ def test_text_where_man_fails_or_is_missing(ocx: Ocx, tmp_path: Path) -> None:
 def test_ctrl_c_is_for_the_pager(ocx: Ocx, tmp_path: Path) -> None:
     path = a_man(tmp_path / "bin", "trap 'echo interrupted' INT; echo ready; read line; read line")
     process = ocx.in_terminal("help", "chat", env={"PATH": path})
-    assert process.stdout is not None
     process.stdout.until(b"ready")
     process.send(b"\x03")
     process.stdout.until(b"interrupted")

@@ -179,7 +179,6 @@ def test_only_whole_answers_are_continued(tmp_path: Path) -> None:
         history.record(call(answer="tw", outcome="cancelled", exit_code=130), user("2"), talk)
         messages, last = history.turns(talk)
         assert messages == [*user("1"), {"role": "assistant", "content": "one"}]
-        assert last is not None
         assert last.conversation_name == "plan"
         assert history.conversation("plan", "other") == talk
         assert history.last_conversation("work") == talk

@@ -29,7 +29,6 @@ def libedit(online: Ocx, request: pytest.FixtureRequest) -> Ocx:
 def test_pasted_lines_are_one_message(libedit: Ocx, chat_server: ChatServer, end: str) -> None:
     """Also if the last one is not ended: then Enter ends it."""
     session = libedit.in_terminal("chat")
-    assert session.stdout is not None
     session.stdout.until(b"> ")
     session.send(f"eins 一\nzwei 二\ndrei 三{end}")
     if not end:
@@ -54,7 +53,6 @@ def test_ctrl_z_keeps_what_was_typed(online: Ocx, chat_server: ChatServer) -> No
     shell = Shell(online)
     try:
         shell.start("chat", "-n")
-        assert shell.shown is not None
         shell.shown.until(b"deepseek-chat> ")
         shell.process.send("half a ")
         shell.shown.until(b"half a ")

@@ -111,7 +111,6 @@ def test_a_key_is_stored_as_its_hash_alone(ledger: Ledger) -> None:
     dump = "\n".join(ledger.store.db.iterdump())
     assert secret.reveal() not in dump
     found = ledger.find_key(digest(secret.reveal()))
-    assert found is not None
     assert (found.name, found.rpm, found.hint) == ("bob", 3, secret.masked())
     assert ledger.find_key(digest("another")) is None
 
@@ -121,7 +120,6 @@ def test_a_key_is_revoked_once(ledger: Ledger) -> None:
     assert ledger.revoke("bob") == 1
     assert ledger.revoke("bob") == 0
     found = ledger.find_key(digest(secret.reveal()))
-    assert found is not None
     assert found.revoked is not None
 
 
@@ -155,16 +153,13 @@ def test_a_rotated_key_keeps_all_but_its_secret(ledger: Ledger) -> None:
     new = ledger.rotate("ci")
     assert new is not None
     before, after = (ledger.find_key(digest(key.reveal())) for key in (old, new))
-    assert before is not None
     assert before.revoked is not None
-    assert after is not None
     assert after.revoked is None
     assert (after.account, after.name, after.rpm, after.concurrency) == (account.id, "ci", 5, 2)
     assert after.expires is not None
     assert after.expires >= 2**40
     assert after.hint == new.masked()
     untouched = ledger.find_key(digest(other.reveal()))
-    assert untouched is not None
     assert untouched.revoked is None
 
 

@@ -113,7 +113,6 @@ def test_a_reader_that_closes_early_leaves_a_sound_ledger(ocx: Ocx) -> None:
 
 def test_ctrl_c_pays_for_what_came(ocx: Ocx) -> None:
     process = ocx.spawn("--sandbox", "chat", "-m", "fault/stall:2", "a b c")
-    assert process.stdout is not None
     process.stdout.until(b"a b ")
     process.signal(signal.SIGINT)
     assert process.wait() == -signal.SIGINT

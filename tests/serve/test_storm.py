@@ -30,7 +30,6 @@ RUNNERS = 64
 
 def start(ocx: Ocx, key: str) -> tuple[Process, str, dict[str, str]]:
     process = ocx.spawn("serve", "--port", "0")
-    assert process.stdout is not None
     line = process.stdout.until(b"\n").partition(b"\n")[0]
     return process, json.loads(line)["listening"], {"authorization": f"Bearer {key}"}
 
