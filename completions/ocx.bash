@@ -75,7 +75,7 @@ __ocx_option_value() {
         'ocx chat --option'|'ocx chat -O') kind='text' ;;
         'ocx chat --tools') kind='text' ;;
         'ocx chat --tool-choice') kind='words auto none required NAME' ;;
-        'ocx chat --conversation') kind='text' ;;
+        'ocx chat --conversation') kind='conversations' ;;
         'ocx chat --output'|'ocx chat -o') kind='files' ;;
         'ocx chat --reasoning') kind='words hide show raw' ;;
         'ocx chat --report') kind='files' ;;
@@ -137,24 +137,24 @@ __ocx_option_value() {
         'ocx history list --since') kind='text' ;;
         'ocx history list --until') kind='text' ;;
         'ocx history list --model'|'ocx history list -m') kind='models' ;;
-        'ocx history list --conversation') kind='text' ;;
+        'ocx history list --conversation') kind='conversations' ;;
         'ocx history list --limit') kind='text' ;;
         'ocx history search --since') kind='text' ;;
         'ocx history search --until') kind='text' ;;
         'ocx history search --model'|'ocx history search -m') kind='models' ;;
-        'ocx history search --conversation') kind='text' ;;
+        'ocx history search --conversation') kind='conversations' ;;
         'ocx history search --limit') kind='text' ;;
         'ocx history rm --older-than') kind='text' ;;
         'ocx history rm --model'|'ocx history rm -m') kind='models' ;;
-        'ocx history rm --conversation') kind='text' ;;
+        'ocx history rm --conversation') kind='conversations' ;;
         'ocx history export --since') kind='text' ;;
         'ocx history export --until') kind='text' ;;
         'ocx history export --model'|'ocx history export -m') kind='models' ;;
-        'ocx history export --conversation') kind='text' ;;
+        'ocx history export --conversation') kind='conversations' ;;
         'ocx history stats --since') kind='text' ;;
         'ocx history stats --until') kind='text' ;;
         'ocx history stats --model'|'ocx history stats -m') kind='models' ;;
-        'ocx history stats --conversation') kind='text' ;;
+        'ocx history stats --conversation') kind='conversations' ;;
         'ocx serve --port') kind='text' ;;
         'ocx serve --db') kind='files' ;;
         'ocx serve --config') kind='files' ;;
@@ -333,7 +333,7 @@ __ocx_offer_files() {
 
 __ocx_offer_kind() {
     case $1 in
-        models | profiles | keys | templates) __ocx_offer_cached "$1" ;;
+        models | profiles | keys | templates | conversations) __ocx_offer_cached "$1" ;;
         files | folders) __ocx_offer_files "$1" ;;
         words*) __ocx_offer ${1#words} ;;
     esac

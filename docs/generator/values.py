@@ -12,7 +12,9 @@ from ocx.cli.typer_internals import Parameter
 from ocx.commands.help import TOPICS
 from ocx.config.schema import SETTINGS
 
-Kind = Literal["text", "words", "files", "folders", "models", "profiles", "keys", "templates"]
+Kind = Literal[
+    "text", "words", "files", "folders", "models", "profiles", "keys", "templates", "conversations"
+]
 
 
 class Values(NamedTuple):
@@ -38,6 +40,8 @@ _OPTIONS: dict[str, Values] = {
     "model": Values("models"),
     "template": Values("templates"),
     "save_template": Values("templates"),
+    "named": Values("conversations"),
+    "conversation": Values("conversations"),
 }
 _SETTINGS = Values("words", tuple(setting.name for setting in SETTINGS))
 _METHODS = Values("words", ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))

@@ -10,7 +10,7 @@ from typing import Any
 from ocx.chat.exchange import Exchange, Recorder
 from ocx.chat.options import ConversationOptions
 from ocx.chat.request import Request
-from ocx.config.paths import state_dir
+from ocx.config.paths import state_dir, write_names
 from ocx.config.schema import SANDBOX
 from ocx.config.settings import Settings
 from ocx.context import Context
@@ -177,6 +177,9 @@ class HistoryRecorder:
         keys = self._ctx.terminal.stderr.keys
         try:
             self.conversation = self._history.record(call, messages, self.conversation, keys)
+            if self.conversation.name is not None:
+                env, names = self._ctx.terminal.env, self._history.conversation_names()
+                write_names(env, "conversations", names)
         except HistoryError as problem:
             self._ctx.warn(f"this call is not in the history: {problem.message}")
 

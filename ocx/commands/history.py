@@ -7,7 +7,7 @@ from typing import Annotated
 
 from ocx.cli import Option, OptionGroup, Text, Texts, option
 from ocx.commands import Yes, print_json
-from ocx.config.paths import state_dir
+from ocx.config.paths import state_dir, write_names
 from ocx.context import Context
 from ocx.errors import UsageError
 from ocx.history.call import by_day, document, request
@@ -132,6 +132,7 @@ def rm(
         )
         ctx.confirm(f"Remove {what} from the history?", yes)
         history.remove(filters)
+        write_names(ctx.terminal.env, "conversations", history.conversation_names())
         ctx.note(f"removed {what}")
 
 

@@ -146,15 +146,16 @@ def serve_database(
 # What a shell may be offered on TAB: an id comes from a server and must hold nothing special.
 _COMPLETABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
-Names = Literal["profiles", "keys", "templates"]
+Names = Literal["profiles", "keys", "templates", "conversations"]
 
 
 def write_names(env: Env, kind: Names, names: Iterable[str]) -> None:
     """Rewrite `names/KIND.txt` in the cache folder: one name a line, sorted.
 
-    Names that a shell could take for more than a name are left out.
+    Names that a shell could take for more than a name are left out, and those that hold a key.
     """
-    _write(env, f"names/{kind}.txt", sorted(filter(is_name, names)))
+    lines = sorted(name for name in names if is_name(name) and mask_all(name) == name)
+    _write(env, f"names/{kind}.txt", lines)
 
 
 def write_models(
@@ -191,8 +192,10 @@ def _write(env: Env, name: str, lines: Sequence[str]) -> None:
 
     from ocx.files import atomic_write, make_folder
 
+    path, data = cache / name, "".join(f"{line}\n" for line in lines).encode()
     try:
-        make_folder((cache / name).parent)
-        atomic_write(cache / name, "".join(f"{line}\n" for line in lines).encode(), 0o600)
+        make_folder(path.parent)
+        if not (path.is_file() and path.read_bytes() == data):
+            atomic_write(path, data, 0o600)
     except OSError as error:
         logging.getLogger("ocx.models").debug("no completion cache: %s", error)

@@ -92,6 +92,13 @@ class History:
             )
         return self._conversations("WHERE name = ?", (name,))[0]
 
+    def conversation_names(self) -> list[str]:
+        """Of those that have one, and a call."""
+        chosen = self._conversations(
+            "WHERE name NOT NULL AND id IN (SELECT conversation FROM call)", ()
+        )
+        return [each.name for each in chosen if each.name is not None]
+
     def numbered_conversation(self, number: int) -> Conversation | None:
         """The one with this number, else that of the call with it; `history list` shows both."""
         found = self._conversations(

@@ -81,6 +81,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
             path.parent.mkdir(parents=True)
             path.write_text(content, "utf-8")
         (cache / "names" / "keys.txt").write_text("main\nspare")  # the last line is not ended
+        (cache / "names" / "conversations.txt").write_text("plan\ntrip\n")
         started.append(Shell(name, tmp_path, COMPLETIONS, prefix))
         return started[-1]
 
@@ -99,6 +100,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         ("ocx chat --no-st\t", "ocx chat --no-stream "),
         ("ocx models --prof\t", "ocx models --profile "),
         ("ocx -P w\t", "ocx -P work "),
+        ("ocx chat --conversation t\t", "ocx chat --conversation trip "),
         ("ocx chat --profile w\t", "ocx chat --profile work "),
         ("ocx chat --profile=w\t", "ocx chat --profile=work "),
         ("ocx chat -m c\t", "ocx chat -m claude-3-sonnet "),

@@ -159,6 +159,15 @@ def test_rm(kept: Ocx) -> None:
     kept("history", "rm", "--older-than", "1y", "-y").has(2)
 
 
+def test_names_of_conversations_are_there_for_tab(kept: Ocx) -> None:
+    names = kept.home / "cache/ocx/names/conversations.txt"
+    for name in ("two words", "$(id)", "a-trip"):
+        kept("--sandbox", "chat", "--conversation", name, "hi").has(0)
+    assert names.read_text() == "a-trip\nplan\n"
+    kept("history", "rm", "--conversation", "plan", "-y").has(0)
+    assert names.read_text() == "a-trip\n"
+
+
 def test_rm_asks(kept: Ocx) -> None:
     process = kept.in_terminal("history", "rm", "--all")
     process.stdout.until(b"Remove 4 calls")

@@ -146,7 +146,7 @@ __ocx_offer_files() {
 
 __ocx_offer_kind() {
     case $1 in
-        models | profiles | keys | templates) __ocx_offer_cached "$1" ;;
+        models | profiles | keys | templates | conversations) __ocx_offer_cached "$1" ;;
         files | folders) __ocx_offer_files "$1" ;;
         words*) __ocx_offer ${1#words} ;;
     esac
