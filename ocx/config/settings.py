@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocx.config import values
 from ocx.config.paths import ELSEWHERE, Env, env_name, value_in
-from ocx.config.profiles import (
-    ConfigFile,
-    choose_profile,
-    load,
-    unknown_keys,
-)
+from ocx.config.profiles import ConfigFile, choose_profile, load, unknown_keys
 from ocx.config.schema import (
     BY_NAME,
     DEFAULT_BASE_URL,

@@ -13,14 +13,7 @@ from sqlite3 import sqlite_version
 from typing import Any, Literal
 
 from ocx import __version__
-from ocx.config.paths import (
-    Env,
-    config_dir,
-    config_file,
-    credentials_file,
-    if_known,
-    state_dir,
-)
+from ocx.config.paths import Env, config_dir, config_file, credentials_file, if_known, state_dir
 from ocx.config.settings import Settings
 from ocx.errors import ConfigError, OcxError
 from ocx.files import has_locks

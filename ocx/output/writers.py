@@ -17,14 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ocx.errors import DeclinedError, NoCommandError, OcxError, UsageError
-from ocx.files import (
-    atomic_write,
-    is_at,
-    journal_path,
-    open_partial,
-    set_mode,
-    sync,
-)
+from ocx.files import atomic_write, is_at, journal_path, open_partial, set_mode, sync
 from ocx.terminal import FdWriter, Terminal
 from ocx.text import CONTROL, compact, escape_control, one_line
 
