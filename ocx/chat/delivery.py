@@ -101,8 +101,7 @@ class _Delivery(DeltaSink):
         if self._output.usage:
             from ocx.output.figures import usage_fields, usage_line
 
-            took = (answer.usage, answer.seconds, answer.first_token_seconds)
-            self._ctx.tell("usage", usage_line(*took), usage_fields(*took))
+            self._ctx.tell("usage", usage_line(answer), usage_fields(answer))
 
     def deliver(self, text: str) -> None:
         """Print what the checks made of an answer. Code is code: it is never rendered."""

@@ -15,13 +15,7 @@ from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.call import DAY, SLACK, forecast
 from ocx.history.filters import parse_age
 from ocx.keys.client import Dated, balance_in, keep_balance, kept_points, open_client
-from ocx.output.balance_formats import (
-    Lasting,
-    Thresholds,
-    balance_text,
-    days_text,
-    nagios_state,
-)
+from ocx.output.balance_formats import Lasting, Thresholds, balance_text, days_text, nagios_state
 from ocx.output.balance_output import (
     Shown,
     annotated,

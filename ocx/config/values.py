@@ -108,7 +108,6 @@ class OneOf(Text):
 
     def __init__(self, *words: str) -> None:
         super().__init__("|".join(words), f"must be {' or '.join(words)}")
-        self.words = words
         self.allowed = f"One of: {', '.join(words)}."
 
 

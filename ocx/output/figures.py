@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.prices import cached_tokens, reasoning_tokens, token_count
 
 if TYPE_CHECKING:
+    from ocx.api.answer import Answer
     from ocx.api.prices import Cost
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -66,33 +67,24 @@ def _days(days: int, day: date) -> str:
     return "1 day ago" if days == 1 else f"{days} days ago"
 
 
-def usage_line(
-    usage: Mapping[str, Any] | None, seconds: float, first_token: float | None = None
-) -> str:
-    """Tokens as the API counted them, cached and reasoning ones too, seconds, tokens a second.
-
-    Args:
-        usage: the API's `usage` object, or None if it sent none.
-        seconds: from sending to the end.
-        first_token: seconds to the first token, for a stream.
-    """
-    parts = [_tokens(usage)]
-    if first_token is not None:
-        parts.append(f"first token after {first_token:.2f} s")
-    parts.append(f"{seconds:.2f} s")
-    completion = token_count(usage, "completion_tokens")
-    if completion and seconds > 0:
-        parts.append(f"{completion / seconds:.0f} tokens/s")
+def usage_line(answer: Answer) -> str:
+    """Tokens as the API counted them, cached and reasoning ones too, seconds, tokens a second."""
+    parts = [_tokens(answer.usage)]
+    if answer.first_token_seconds is not None:
+        parts.append(f"first token after {answer.first_token_seconds:.2f} s")
+    parts.append(f"{answer.seconds:.2f} s")
+    completion = token_count(answer.usage, "completion_tokens")
+    if completion and answer.seconds > 0:
+        parts.append(f"{completion / answer.seconds:.0f} tokens/s")
     return "usage: " + ", ".join(parts)
 
 
-def usage_fields(
-    usage: Mapping[str, Any] | None, seconds: float, first_token: float | None = None
-) -> dict[str, Any]:
+def usage_fields(answer: Answer) -> dict[str, Any]:
     """The same for a program: the API's own object, null if it sent none, and the seconds."""
+    first_token = answer.first_token_seconds
     return {
-        "tokens": usage,
-        "seconds": round(seconds, 3),
+        "tokens": answer.usage,
+        "seconds": round(answer.seconds, 3),
         "first_token_seconds": first_token if first_token is None else round(first_token, 3),
     }
 

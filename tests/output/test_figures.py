@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ocx.api.answer import Answer
 from ocx.output.figures import ago, day_text, usage_line
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
@@ -73,4 +74,5 @@ UNKNOWN = "? prompt + ? completion = ? tokens, 2.00 s"
     ],
 )  # fmt: skip
 def test_usage_line(usage: dict[str, Any] | None, first: float | None, line: str) -> None:
-    assert usage_line(usage, 2.0, first) == f"usage: {line}"
+    answer = Answer(usage=usage, seconds=2.0, first_token_seconds=first)
+    assert usage_line(answer) == f"usage: {line}"
