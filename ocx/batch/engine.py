@@ -58,7 +58,6 @@ class Engine:
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _alarm: asyncio.TimerHandle | None = None
-    _exhausted: bool = False
     _draining: bool = False
     _starving: bool = False
     _stop_asked: Stop | None = None
@@ -176,11 +175,10 @@ class Engine:
     def _feed(self) -> None:
         """Add as many rows as the scheduler wants."""
         known: list[Result] = []
-        for _ in range(0 if self._exhausted or self._stop_asked else self.scheduler.wants()):
+        for _ in range(0 if self._stop_asked else self.scheduler.wants()):
             try:
                 item = next(self.items)
             except StopIteration:
-                self._exhausted = True
                 self.scheduler.close_input()
                 break
             if isinstance(item, Task):

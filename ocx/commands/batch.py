@@ -17,6 +17,7 @@ from ocx.cli import Option, option
 from ocx.commands import print_json
 from ocx.context import Context
 from ocx.output.writers import write_json_line
+from ocx.text import counted
 
 
 def batch(ctx: Context, options: BatchOptions) -> None:
@@ -58,8 +59,7 @@ def verify(
     if ctx.json and not failed:
         print_json(ctx, found.document())
     elif not ctx.quiet and not failed and found.complete:
-        counted = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-        ctx.note(f"{counted}, each there once and answered")
+        ctx.note(f"{counted(found.rows, 'row')}, each there once and answered")
     if not found.complete:
         raise found.error()
 
