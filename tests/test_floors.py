@@ -47,7 +47,7 @@ MAY_IMPORT_SERVE = "commands.serve_ledger commands.serve_run keys.client"
 FOREIGN = {
     "httpx": "api.httpx_transport api.client",
     "httpcore": "api.httpx_transport api.httpcore_backend",
-    "aiohttp": "api.aiohttp_session api.async_client",
+    "aiohttp": "api.aiohttp_session",
     "h11": "serve.connection",
     "uvicorn": "serve.server serve.connection",
     "typer": "cli entry",

@@ -14,7 +14,6 @@ from typing import Any
 
 import aiohttp
 import aiohttp.abc
-import aiohttp.http_exceptions
 import yarl
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
@@ -29,6 +28,8 @@ _KEEP_ALIVE = 5.0
 _BUFFER = 2**16
 _SMALL = 32 * 1024  # a body that the system takes without a wait
 
+BROKEN = (aiohttp.ClientError, TimeoutError)
+"""What reading a body may raise."""
 CONNECTED: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("ocx.api.connected")
 """Called once this task's call has a connection: what fails before has sent nothing."""
 

@@ -1,7 +1,7 @@
-"""Many calls at once on one event loop, by aiohttp; the client's rules, and none of its retries.
+"""Many calls at once on one event loop; the client's rules, and none of its retries.
 
 What is sent, what an answer or an error means and which proxy is taken is decided by the same pure
-functions as in the client; here they meet aiohttp.
+functions as in the client; `aiohttp_session` has the connections.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import aiohttp
-
 from ocx.api import http, network_errors
-from ocx.api.aiohttp_session import CONNECTED, AiohttpSession, Response, UnsentError, translate
+from ocx.api.aiohttp_session import (
+    BROKEN,
+    CONNECTED,
+    AiohttpSession,
+    Response,
+    UnsentError,
+    translate,
+)
 from ocx.api.completion import complete, reply_of
 from ocx.api.error_response import about_balance, from_response
 from ocx.api.models import ids_in
@@ -134,7 +139,7 @@ class AsyncClient:
     async def _refused(self, response: Response) -> OcxError:
         headers = http.joined_headers(response.headers.items())
         pieces: list[bytes] = []
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        with contextlib.suppress(*BROKEN):
             async with asyncio.timeout(_ERROR_BODY):
                 while sum(map(len, pieces)) <= http.ERROR_CAP:
                     pieces.append(await response.content.readany())

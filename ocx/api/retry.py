@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from logging import Logger
 
-from ocx.api.error_words import is_unknown_model
 from ocx.errors import CreditsError, OcxError, RateLimitError, ServerError
 
 MAX_WAIT = 60.0
@@ -107,6 +106,8 @@ def may_fall_back(error: OcxError) -> bool:
 
     A redirect is a wrong base URL, and credits, keys and the network are those of every model.
     """
+    from ocx.api.error_words import is_unknown_model  # noqa: PLC0415 - only for an error
+
     if isinstance(error, ServerError):
         return not 300 <= (error.status or 0) < 400
     return isinstance(error, RateLimitError) or is_unknown_model(error)

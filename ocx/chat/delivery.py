@@ -20,7 +20,9 @@ from ocx.output.writers import (
     ReasoningWriter,
     Sink,
     Writer,
+    escaped_json,
     open_output_file,
+    write_json,
 )
 
 if TYPE_CHECKING:
@@ -96,8 +98,7 @@ class _Delivery(DeltaSink):
         if was_cut(answer):
             if self._fails_on_length:
                 return
-            hint = "raise --max-tokens, or use --fail-on-length to fail"
-            self._ctx.warn(f"{CUT_AT_LIMIT}; {hint}")
+            self._ctx.warn(f"{CUT_AT_LIMIT}; raise --max-tokens, or use --fail-on-length to fail")
         if self._output.usage:
             from ocx.output.figures import usage_fields, usage_line
 
@@ -112,8 +113,6 @@ class _Delivery(DeltaSink):
         self._target.flush()
 
     def _write_json(self, value: Any) -> None:
-        from ocx.output.writers import write_json
-
         write_json(self._ctx.terminal, value, None if self._output.to_stdout else self._target)
 
 
@@ -210,8 +209,6 @@ class JsonDelivery(_Delivery):
         ]
         text = "".join([f"{chunk}\n" for chunk in chunks])
         if self._to_person:
-            from ocx.output.writers import escaped_json
-
             text = escaped_json(text)
         self._target.write(text.encode("utf-8", "replace"))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ocx.api.answer import Answer, ending_of, joined, streamed_answer, whole_answer
 from ocx.api.types import Delta, Reply
 from ocx.chat.options import AnswerChecks
-from ocx.chat.think_and_fences import Thinking, without_think
+from ocx.chat.think_and_fences import Thinking, extract, without_think
 from ocx.errors import IncompleteError, InvalidAnswerError, OcxError, RejectedError
 from ocx.record import record
 from ocx.text import one_line
@@ -121,8 +121,6 @@ def check_answer(checks: AnswerChecks, schema: Schema | None, answer: Answer) ->
         return schema.check(answer.text)
     if not checks.extracts:
         return answer.text
-    from ocx.chat.think_and_fences import extract
-
     return extract(answer.text, last=checks.extract_last)
 
 
