@@ -95,7 +95,7 @@ def test_a_reply_says_what_it_took() -> None:
     assert (reply.status, reply.attempts, reply.request_id) == (200, 2, "r")
     assert reply.json == completion("x") == json.loads(reply.body)
     assert reply.headers["cf-ray"] == "r"
-    assert reply.seconds > 0
+    assert 0 < reply.seconds < 100
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,8 @@ HALVES = [part('{"city":', id="a", index=0, name="f"), part('"Oslo"}', index=0)]
           [part(OSLO[1:], index=0), part(BERGEN[1:], index=1)]], TWO),
         ([[part("{", id="a", name="f"), part("{", id="b", name="f")],
           [part(OSLO[1:]), part(BERGEN[1:])]], TWO),
+        ([[part("{", id=id, name="f") for id in "abc"],
+          [part(OSLO[1:]), part(BERGEN[1:]), part("}")]], [*TWO, ("c", "f", "{}")]),
         # An index that drifts without an id or a name.
         ([[part('{"city":', id="a", index=0, name="f")], [part('"Oslo"}', index=1)]], TWO[:1]),
         # An empty id is none; one that comes late is the call's.

@@ -210,6 +210,7 @@ def test_strict_is_claimed_only_where_it_holds(schema: dict[str, Any], strict: b
 
 
 def test_instruction_is_added_to_the_system_message() -> None:
+    assert "名" in Schema(from_shorthand("名")).in_words({"messages": []})["messages"][0]["content"]
     user = {"role": "user", "content": "hi"}
     (alone,) = PERSON.in_words({"messages": []})["messages"]
     text = alone["content"]
