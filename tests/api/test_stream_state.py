@@ -244,38 +244,31 @@ def test_whatever_json_comes_there_is_a_delta_or_an_error_of_ours(documents: lis
     state.final_error()
 
 
-FIELDS = st.fixed_dictionaries(
-    {"content": st.text(max_size=3) | st.sampled_from([None, 'a"', "\\", '"content":"x"'])},
-    optional={
-        "role": st.just("assistant"),
-        "reasoning": st.sampled_from(["r", None]),
-        "tool_calls": st.just([{"index": 0, "function": {"arguments": "1"}}]),
-    },
-)
-CHUNKS = st.fixed_dictionaries(
-    {
-        "choices": st.lists(
-            st.fixed_dictionaries(
-                {"delta": FIELDS},
-                optional={
-                    "index": st.integers(0, 1),
-                    "finish_reason": st.sampled_from([None, "stop"]),
-                    "message": st.just({"content": "b"}),
-                },
-            ),
-            min_size=1,
-            max_size=2,
-        )
-    },
-    optional={
-        "content": st.just("c"),
-        "created": st.integers(0, 1),
-        "usage": st.sampled_from([None, {"total_tokens": 1}]),
-    },
+_FRAGMENTS = st.fixed_dictionaries(
+    {"function": st.fixed_dictionaries({}, optional={
+        "name": st.sampled_from(["", "f", "g"]),
+        "arguments": st.sampled_from(["", "{", "}", '"x":1', "{}", {"y": 2}]),
+    })},
+    optional={"id": st.sampled_from(["", None, "a", "b"]), "index": st.sampled_from([0, 1, None])},
+)  # fmt: skip
+_SPOKEN = st.fixed_dictionaries({}, optional={
+    "content": st.sampled_from(["", None, "a", 'a"', "\\", '"content":"x"']) | st.text(max_size=3),
+    "reasoning": st.sampled_from(["", "r"]),
+    "tool_calls": st.lists(_FRAGMENTS, max_size=3),
+    "images": st.lists(st.just({"type": "image_url"}), max_size=2),
+})  # fmt: skip
+_CHOICES = st.fixed_dictionaries({"index": st.just(0)}, optional={
+    "delta": _SPOKEN | st.none(),
+    "message": _SPOKEN,
+    "finish_reason": st.sampled_from([None, "", "stop", "length", "error"]),
+})  # fmt: skip
+_CHUNKS = st.fixed_dictionaries(
+    {"choices": st.lists(_CHOICES, min_size=1, max_size=2)},
+    optional={"content": st.just("c"), "usage": st.sampled_from([None, {"total_tokens": 1}])},
 )
 
 
-@given(st.lists(st.tuples(CHUNKS, st.booleans()), max_size=12))
+@given(st.lists(st.tuples(_CHUNKS, st.booleans()), max_size=12))
 def test_a_chunk_like_the_one_before_is_read_as_if_it_were_the_first(
     chunks: list[tuple[dict[str, Any], bool]],
 ) -> None:
@@ -310,26 +303,6 @@ def test_what_the_shortcut_is_not_for(data: str) -> None:
         except OcxError as error:
             outcomes.append((type(error), error.message))
     assert outcomes[0] == outcomes[1]
-
-
-_FRAGMENTS = st.fixed_dictionaries(
-    {"function": st.fixed_dictionaries({}, optional={
-        "name": st.sampled_from(["", "f", "g"]),
-        "arguments": st.sampled_from(["", "{", "}", '"x":1', "{}", {"y": 2}]),
-    })},
-    optional={"id": st.sampled_from(["", None, "a", "b"]), "index": st.sampled_from([0, 1, None])},
-)  # fmt: skip
-_SPOKEN = st.fixed_dictionaries({}, optional={
-    "content": st.sampled_from(["", None, "a", "b"]),
-    "reasoning": st.sampled_from(["", "r"]),
-    "tool_calls": st.lists(_FRAGMENTS, max_size=3),
-    "images": st.lists(st.just({"type": "image_url"}), max_size=2),
-})  # fmt: skip
-_CHOICES = st.fixed_dictionaries({"index": st.just(0)}, optional={
-    "delta": _SPOKEN | st.none(),
-    "message": _SPOKEN,
-    "finish_reason": st.sampled_from([None, "", "stop", "length", "error"]),
-})  # fmt: skip
 
 
 @given(st.lists(_CHOICES, min_size=1, max_size=8))

@@ -356,21 +356,6 @@ def test_whether_a_request_went_out_is_told(
         assert caught.value.sent is sent
 
 
-def test_a_connection_is_kept_for_the_next_call(raw_server: Callable[..., RawServer]) -> None:
-    server = raw_server()
-    server.answer([answers.answer(HELLO)])
-
-    async def calls() -> None:
-        async with AsyncClient(Endpoint(server.url, KEY)) as many:
-            for _ in range(3):
-                await many.chat(Case().body)
-            await asyncio.gather(*(many.chat(Case().body) for _ in range(5)))
-
-    asyncio.run(calls())
-    assert len(server.requests) == 8
-    assert server.connections <= 5
-
-
 KEPT = {
     "an answer": (GOOD, 1),
     "an answer in pieces": ([*chunked(answers.piece(WHOLE)), b"0\r\n\r\n"], 1),

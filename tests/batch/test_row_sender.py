@@ -87,13 +87,6 @@ def test_another_path_is_sent_below_the_base_url(server: ChatServer, sender: Wai
     assert found.body == {"data": [1]}
 
 
-def test_a_cut_answer_is_incomplete_with_what_arrived(server: ChatServer, sender: Waiting) -> None:
-    server.answer([answers.STREAM_HEAD, answers.delta("Hel"), answers.LAST_PIECE], path=CHAT)
-    found = sender.send(row(0))
-    assert found.error.name == "incomplete"
-    assert found.body["choices"][0]["message"]["content"] == "Hel"
-
-
 @pytest.mark.parametrize(
     ("script", "alive"),
     [
@@ -251,16 +244,6 @@ def test_threads_and_spawned_processes_have_pools_of_their_own(
         [sys.executable, str(path)], capture_output=True, text=True, timeout=60, check=True
     )
     assert run.stdout == "[['Hi'], ['Hi']]\n"
-
-
-def test_leaving_the_loop_ends_the_run(server: ChatServer) -> None:
-    server.answer([completion("Hi")], path=CHAT)
-    endpoint = Endpoint(server.base_url, KEY)
-    prompts = (str(number) for number in range(10_000))
-    for found in ocx.batch.run(prompts, endpoint, workers=2):
-        assert found.text == "Hi"
-        break
-    assert len(server.requests) < 1000
 
 
 def test_the_library_raises_what_stopped_it(server: ChatServer) -> None:

@@ -182,11 +182,8 @@ def test_an_empty_text_is_a_value(env: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"temperature": 3.0}, "--temperature must be a number from 0 to 2, not 3.0"),
-        ({"max_tokens": 0}, "--max-tokens must be a whole number from 1 to 2147483647, not 0"),
         ({"timeout": -1.0}, "--timeout must be a number from 0.001 to 86400, not -1.0"),
         ({"header": ["X-Foo"]}, "--header must be NAME:VALUE"),
-        ({"header": ["Authorization: Bearer x"]}, "--header cannot set Authorization"),
         ({"header": [f"X-Api-Key: {KEY}"]}, "--header holds a key as X-Api-Key"),
         ({"model": KEY}, "--model looks like a key itself"),
         ({"profile": "no/name"}, "not a name for a profile"),
@@ -204,7 +201,6 @@ def test_bad_flags_are_usage_errors(
     ("variable", "word", "message"),
     [
         ("OCX_TIMEOUT", "soon", "OCX_TIMEOUT must be a number from 0.001 to 86400"),
-        ("OCX_RETRIES", "101", "OCX_RETRIES must be a whole number from 0 to 100, not 101"),
         ("OCX_SANDBOX", "perhaps", "OCX_SANDBOX must be 1 or 0"),
         ("OCX_PROFILE", "no name", "environment OCX_PROFILE does not hold the name of a profile"),
         ("OCX_MODEL", KEY, "OCX_MODEL looks like a key itself"),

@@ -137,9 +137,6 @@ def a_man(folder: Path, script: str) -> str:
         (("exec",), "    ocx exec [OPTION]... -- CMD [ARGUMENT]..."),
         (("completion",), "    ocx completion [OPTION]... {bash|zsh|fish}"),
         (("config-file",), "ocx-config - the settings"),
-        (("exit-codes",), "Exit codes of ocx"),
-        (("environment",), "OPENCODEX_API_KEY"),
-        ((), "ocx - the command line of OpenCodex"),
     ],
 )
 def test_plain_text_in_a_pipe(ocx: Ocx, words: tuple[str, ...], expected: str) -> None:

@@ -104,40 +104,31 @@ class TestFilesOfFailures:
         words = {"usage": ("--nope",), "profile": ("-P", "missing")}.get(request.param, ())
         return online, ("balance", "--retries", "0", "--min", "1", *words)
 
-    def test_nagios(self, failing: tuple[Ocx, tuple[str, ...]], tmp_path: Path) -> None:
+    @pytest.mark.parametrize("form", ["nagios", "prometheus", "json"])
+    def test_it_is_told(
+        self, failing: tuple[Ocx, tuple[str, ...]], tmp_path: Path, form: str
+    ) -> None:
         ocx, words = failing
-        file = tmp_path / "ocx.status"
+        file = tmp_path / "ocx"
+        before = {"nagios": "OCX OK - 499.5 credits left", "json": '{"balance":499.5}'}
         for given in (("-o", str(file)), (f"--output={file}",), (f"-o{file}",)):
-            file.write_text("OCX OK - 499.5 credits left\n")
-            done = ocx(*words, "--format", "nagios", *given).has(3)
-            assert (done.stdout, done.stderr) == (b"", "")
-            assert NAGIOS.fullmatch(file.read_text())
-            assert file.read_text().startswith("OCX UNKNOWN - ")
-
-    def test_prometheus(self, failing: tuple[Ocx, tuple[str, ...]], tmp_path: Path) -> None:
-        ocx, words = failing
-        file = tmp_path / "ocx.prom"
-        for before in ('ocx_balance{profile="default",unit="credits"} 499.5\n', None):
-            if before is None:
-                file.unlink()
+            file.write_text(before.get(form, 'ocx_balance{profile="default"} 499.5') + "\n")
+            done = ocx(*words, "--format", form, *given)
+            text = file.read_text()
+            assert done.stdout == b""
+            assert "499.5" not in text
+            if form == "nagios":
+                assert (done.status, done.stderr) == (3, "")
+                assert NAGIOS.fullmatch(text)
+                assert text.startswith("OCX UNKNOWN - ")
+            elif form == "json":
+                assert json.loads(text)["error"]["exit_code"] == done.status
             else:
-                file.write_text(before)
-            done = ocx(*words, "--format", "prometheus", "-o", str(file))
-            assert done.stdout == b""
-            assert done.stderr.startswith("ocx: error: ")
-            (family,) = text_string_to_metric_families(file.read_text())
-            (sample,) = family.samples
-            assert (sample.name, sample.value) == ("ocx_balance_error", done.status)
-            assert sample.labels["type"]
-
-    def test_json(self, failing: tuple[Ocx, tuple[str, ...]], tmp_path: Path) -> None:
-        ocx, words = failing
-        file = tmp_path / "ocx.json"
-        for given in (("--json",), ("--format", "json")):
-            file.write_text('{"balance":499.5}\n')
-            done = ocx(*words, *given, "-o", str(file))
-            assert done.stdout == b""
-            assert json.loads(file.read_text())["error"]["exit_code"] == done.status
+                assert done.stderr.startswith("ocx: error: ")
+                (family,) = text_string_to_metric_families(text)
+                (sample,) = family.samples
+                assert (sample.name, sample.value) == ("ocx_balance_error", done.status)
+                assert sample.labels["type"]
 
     def test_another_file_is_left_alone(self, online: Ocx, tmp_path: Path) -> None:
         file = tmp_path / "notes"

@@ -257,6 +257,14 @@ def error(reply: httpx.Response, status: int) -> dict[str, Any]:
     return found
 
 
+def refused(served: Served, change: dict[str, Any], param: str) -> dict[str, Any]:
+    """The error of a chat request with this change: it names the parameter, and nothing is charged."""
+    found = error(served.http.post("/chat/completions", json={**request(), **change}), 400)
+    assert (found["param"], found["type"]) == (param, "invalid_request_error")
+    assert served.charges() == []
+    return found
+
+
 def choice(reply: httpx.Response) -> Any:
     """The first choice of a whole answer, or what the chunks of a stream make of it."""
     if reply.headers["content-type"] == "application/json":

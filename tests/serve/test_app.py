@@ -22,6 +22,7 @@ from tests.serve.conftest import (
     choice,
     error,
     events,
+    refused,
     request,
     said,
     until,
@@ -234,10 +235,7 @@ def test_a_lone_surrogate_comes_back(served: Served) -> None:
     ],
 )
 def test_a_bad_parameter_is_named(served: Served, change: dict[str, Any], param: str) -> None:
-    found = error(served.http.post("/chat/completions", json={**request(), **change}), 400)
-    assert found["param"] == param
-    assert found["type"] == "invalid_request_error"
-    assert served.charges() == []
+    refused(served, change, param)
 
 
 @pytest.mark.parametrize(

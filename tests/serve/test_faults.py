@@ -174,14 +174,6 @@ def test_no_usage(served: Served) -> None:
     assert b'"usage"' in body_of(got(served, "gpt-4o"))
 
 
-def test_an_empty_answer(served: Served) -> None:
-    data = got(served, "fault/empty")
-    assert spoken(data) == ""
-    assert b'"finish_reason":"stop"' in data
-    assert b"[DONE]" in data
-    assert served.ask(model="fault/empty").json()["choices"][0]["message"]["content"] == ""
-
-
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_split_sends_every_byte_alone(served: Served, stream: bool) -> None:
     body = request("ein Fläschchen", "fault/split", stream=stream)
@@ -190,21 +182,6 @@ def test_a_split_sends_every_byte_alone(served: Served, stream: bool) -> None:
     assert "Fläschchen" in body_of(data).decode()
     if stream:
         assert data.count(b"\r\n1\r\n") > 100
-
-
-def test_slow_waits(served: Served) -> None:
-    data = got(served, "fault/slow,ttft=0.05,tps=100")
-    assert spoken(data) == TEXT
-
-
-def test_length_and_filter(served: Served) -> None:
-    data = got(served, "fault/length")
-    assert b'"finish_reason":"length"' in data
-    assert spoken(data) == TEXT
-    data = got(served, "fault/filter")
-    assert b'"finish_reason":"content_filter"' in data
-    assert spoken(data) == ""
-    assert spoken(got(served, "fault/filter:2")).split() == TEXT.split()[:2]
 
 
 @pytest.mark.parametrize(

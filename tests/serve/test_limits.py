@@ -29,6 +29,7 @@ from tests.serve.conftest import (
     Serve,
     Served,
     forwarded,
+    refused,
     request,
     until,
     until_closed,
@@ -63,7 +64,7 @@ def ask(connection: socket.socket, served: Served) -> None:
     assert until(connection, b'"used"').startswith(b"HTTP/1.1 200 ")
 
 
-def refused(connection: socket.socket) -> None:
+def ask_without_a_key(connection: socket.socket) -> None:
     """Ask without a key."""
     connection.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert until(connection, b"invalid_api_key").startswith(b"HTTP/1.1 401 ")
@@ -114,7 +115,7 @@ def test_a_running_answer_is_not_closed_for_a_new_connection(
         until(running, b"data:")
         waiting = served.connect()
     with waiting:
-        refused(waiting)
+        ask_without_a_key(waiting)
 
 
 def test_half_a_request_makes_room_if_nothing_is_idle(
@@ -205,7 +206,7 @@ def test_no_descriptor_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(made, "_most", lambda: 1000)
         new.connect(first.getpeername())
         assert until_closed(first) == b""
-        refused(new)
+        ask_without_a_key(new)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         first.close()
@@ -232,11 +233,7 @@ def test_a_body_of_two_lengths_is_refused(served: Served) -> None:
     ],
 )
 def test_a_request_beyond_the_limits(served: Served, given: dict[str, Any], param: str) -> None:
-    body = {**request(), **given}
-    reply = served.http.post("/chat/completions", json=body)
-    assert reply.status_code == 400
-    assert reply.json()["error"]["param"] == param
-    assert served.charges() == []
+    refused(served, given, param)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from ocx.errors import ConfigError, OcxError
 from ocx.serve import routing, settings
 from ocx.serve.builtin import Echo
 from ocx.serve.charge import MICRO
-from ocx.serve.routing import BUILT_IN, Model, Router
+from ocx.serve.routing import BUILT_IN
 from ocx.serve.tape import TapeFile, key_of, load_tape, request_of
 from ocx.serve.tape_player import TapePlayer, canonical, to_chunks, to_completion
 from ocx.toml import TomlFile
-from tests.serve.conftest import Serve, Served, events, recorded, request
+from tests.serve.conftest import Serve, Served, events, recorded, request, routed
 
 SCRIPT = """
 [[rule]]
@@ -54,11 +54,6 @@ answer = "one two"
 contains = "nothing"
 answer = ""
 """
-
-
-def routed(serve: Serve, target: Any, **given: Any) -> Served:
-    model = Model("scripted", "me", BUILT_IN[0].price, "x")
-    return serve(router=Router([*BUILT_IN, model], {"scripted": target}), **given)
 
 
 @pytest.fixture

@@ -15,10 +15,9 @@ from ocx.errors import ConfigError
 from ocx.serve import routing
 from ocx.serve.builtin import Echo
 from ocx.serve.request import read
-from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.tape_player import TapePlayer, to_completion
 from ocx.serve.tool_calls import plan, quoted
-from tests.serve.conftest import Serve, Served, events, recorded, request
+from tests.serve.conftest import Serve, Served, events, recorded, refused, request, routed
 from tests.serve.test_schema_example import SCHEMAS, obj
 
 WEATHER = {
@@ -158,10 +157,7 @@ def test_what_is_quoted_is_found(text: str) -> None:
     ],
 )
 def test_what_cannot_be_called_is_refused(served: Served, change: Any, param: str) -> None:
-    reply = served.ask("hello", **change)
-    assert reply.status_code == 400
-    assert reply.json()["error"]["param"] == param
-    assert served.charges() == []
+    refused(served, {"messages": request("hello")["messages"], **change}, param)
 
 
 def test_a_whole_answer_of_calls(served: Served) -> None:
@@ -230,11 +226,6 @@ def test_faults_break_calls_off(served: Served) -> None:
     body = {**request("add(1, 2)", "fault/error:2"), "tools": TOOLS, "stream": True}
     found = events(served.http.post("/chat/completions", json=body).text)
     assert [len(found), found[-1]["error"]["code"]] == [3, "internal"]
-
-
-def routed(serve: Serve, target: Any) -> Served:
-    model = Model("scripted", "me", BUILT_IN[0].price, "x")
-    return serve(router=Router([*BUILT_IN, model], {"scripted": target}))
 
 
 CALLING = """
