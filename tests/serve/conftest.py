@@ -258,7 +258,7 @@ def error(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def refused(served: Served, change: dict[str, Any], param: str) -> dict[str, Any]:
-    """The error of a chat request with this change: it names the parameter, and nothing is charged."""
+    """The error of a chat request with this change: it names `param`, and nothing is charged."""
     found = error(served.http.post("/chat/completions", json={**request(), **change}), 400)
     assert (found["param"], found["type"]) == (param, "invalid_request_error")
     assert served.charges() == []
