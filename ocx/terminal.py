@@ -243,13 +243,18 @@ class Terminal:
             while self.stdin is not None:
                 # Poll instead of blocking: a signal just before read() would be handled only at
                 # the next byte.
-                while not self.wait_for_stdin(_LOOK):
-                    waited = time.monotonic() - began
-                    _check_time(waited, seconds)
+                is_ready, waited = self.wait_for_stdin(_LOOK), time.monotonic() - began
+                if seconds is not None and waited > seconds:
+                    raise DeadlineError(
+                        f"stdin did not end within --timeout ({seconds:g} s)",
+                        hint="leave --timeout out to wait as long as it takes;"
+                        " `ocx chat -I` ignores stdin",
+                    )
+                if not is_ready:
                     if on_silence is not None and not pieces and waited > _SILENCE:
                         on_silence()
                         on_silence = None
-                _check_time(time.monotonic() - began, seconds)
+                    continue
                 piece = self.stdin.read1(_PIECE)  # type: ignore[attr-defined]
                 if not piece:
                     break
@@ -266,14 +271,6 @@ class Terminal:
 
     def stdout_color(self, choice: str = "auto") -> bool:
         return use_color(choice, self.stdout_tty, self.env)
-
-
-def _check_time(waited: float, seconds: float | None) -> None:
-    if seconds is not None and waited > seconds:
-        raise DeadlineError(
-            f"stdin did not end within --timeout ({seconds:g} s)",
-            hint="leave --timeout out to wait as long as it takes; `ocx chat -I` ignores stdin",
-        )
 
 
 def use_color(choice: str, tty: bool, env: Mapping[str, str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated
 
 from ocx.cli import Option, OptionGroup, Text, Texts, option
@@ -11,7 +12,7 @@ from ocx.config.paths import state_dir, write_names
 from ocx.context import Context
 from ocx.errors import UsageError
 from ocx.history.call import by_day, document, request
-from ocx.history.filters import Filters, parse_age, profile_filter, read_filters
+from ocx.history.filters import Filters, parse_age, read_filters
 from ocx.history.store import open_existing
 from ocx.output.history_output import day_document, write_call, write_days, write_found
 from ocx.output.writers import write_json_line
@@ -105,13 +106,8 @@ def rm(
     What is removed is overwritten in the file.
     """
     until = None if older_than is None else time.time() - parse_age(older_than, "--older-than")
-    filters = Filters(
-        until=until,
-        model=model,
-        profile=profile_filter(ctx.flags),
-        conversation=conversation,
-        ids=ids or None,
-    )
+    filters = read_filters(None, None, model, conversation, ctx.flags)
+    filters = replace(filters, until=until, ids=ids or None)
     if filters.selects == everything:
         raise UsageError(
             "--all excludes every other choice" if everything else "nothing was chosen",
@@ -121,19 +117,16 @@ def rm(
         if history is None:
             return
         found = history.count(filters)
-        readings = history.count_readings() if everything else 0
-        if not found + readings:
+        what = [counted(found, "call")] if found else []
+        if everything and (readings := history.count_readings()):
+            what.append(counted(readings, "balance"))
+        if not what:
             ctx.note("nothing matches")
             return
-        what = " and ".join(
-            counted(number, name)
-            for number, name in ((found, "call"), (readings, "balance"))
-            if number
-        )
-        ctx.confirm(f"Remove {what} from the history?", yes)
+        ctx.confirm(f"Remove {' and '.join(what)} from the history?", yes)
         history.remove(filters)
         write_names(ctx.terminal.env, "conversations", history.conversation_names())
-        ctx.note(f"removed {what}")
+        ctx.note(f"removed {' and '.join(what)}")
 
 
 def export(ctx: Context, chosen: CallFilters) -> None:

@@ -180,20 +180,15 @@ def _exit_as(status: int) -> None:
 
 def text_line(record: RequestRecord) -> str:
     """Method, path, model, status, tokens, credits, milliseconds, key."""
-    words = [record.method, one_line(record.path)]
-    if record.model is not None:
-        words.append(one_line(record.model))
-    words.append(str(record.status or "-"))
-    if record.outcome not in (None, "finished"):
-        words.append(str(record.outcome))
+    words = [record.method, record.path, record.model, record.status or "-"]
+    if record.outcome != "finished":
+        words.append(record.outcome)
     if record.micro is not None:
         cached = f" ({record.cached_tokens} cached)" if record.cached_tokens else ""
         words.append(f"{record.prompt_tokens}{cached}+{record.completion_tokens} tokens")
         words.append(f"{format_credits(record.micro)} credits")
-    words.append(f"{record.milliseconds} ms")
-    if record.failure is not None:
-        words.append(one_line(record.failure))
-    return "  ".join(words)
+    words += [f"{record.milliseconds} ms", record.failure]
+    return "  ".join(one_line(str(word)) for word in words if word is not None)
 
 
 def json_line(record: RequestRecord) -> str:
