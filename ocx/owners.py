@@ -107,8 +107,6 @@ def is_out_of_reach(path: Path) -> bool:
     """Whether a folder on the way to it cannot be searched, or is none (HOME=/dev/null)."""
     try:
         path.stat()
-    except (PermissionError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, PermissionError | NotADirectoryError)
     return False

@@ -14,6 +14,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
@@ -299,10 +300,9 @@ def _raw_stdout() -> Any:
 
 
 def _isatty(stream: TextIO | None) -> bool:
-    try:
+    with suppress(ValueError):
         return stream is not None and stream.isatty()
-    except ValueError:
-        return False
+    return False
 
 
 def _is_piped(stream: BinaryIO) -> bool:
@@ -316,13 +316,9 @@ def _is_piped(stream: BinaryIO) -> bool:
 
 
 def _width() -> int:
+    with suppress(ValueError):
+        return int(os.environ.get("COLUMNS", "")) or 80
     for fd in (1, 2):
-        try:
-            return int(os.environ.get("COLUMNS", "")) or 80
-        except ValueError:
-            pass
-        try:
+        with suppress(OSError):
             return os.get_terminal_size(fd).columns or 80
-        except OSError:
-            continue
     return 80

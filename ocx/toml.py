@@ -138,11 +138,11 @@ class TomlFile:
                 self.fail((*keys, name), f"unknown setting{hint}")
         return found
 
-    def text(self, keys: Keys, default: str | None = None) -> str | None:
-        value = self._value(keys, str, "a string that is not empty")
+    def text(self, keys: Keys) -> str | None:
+        value: str | None = self._value(keys, str, what := "a string that is not empty")
         if value == "":
-            self.fail(keys, "must be a string that is not empty")
-        return default if value is None else value
+            self.fail(keys, f"must be {what}")
+        return value
 
     def number(self, keys: Keys, default: float, low: float, high: float) -> float:
         value: float | None = self._value(keys, (int, float), "a number")

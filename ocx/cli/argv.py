@@ -94,8 +94,6 @@ def split_trailing(words: list[str]) -> tuple[list[str], tuple[str, ...] | None]
 
 def _value_flags(path: tuple[str, ...], entry: str | Group) -> frozenset[str]:
     """The options of a command that take a value; none if the command cannot be loaded."""
-    if isinstance(entry, Group) and not entry.bare:
-        return frozenset()
     try:
         return value_flags(build(path, entry))
     except Exception:  # a broken command is the error to report, not this look at it
