@@ -39,12 +39,13 @@ def doctor(
         found.append(check)
         if write:
             write(check.state, check.name, check.detail, check.hint)
-    failures = [check for check in found if check.error is not None]
+    failures = [(check.name, check.error) for check in found if check.error is not None]
     if ctx.json:
         checks = [check.as_json() for check in found]
         print_json(ctx, {"ok": not failures, "checks": checks})
-    if failures:
-        raise _verdict(failures)
+    if failures:  # by the class of the first, so that the exit code is its own
+        names = ", ".join(name for name, _ in failures)
+        raise type(failures[0][1])(f"failed: {names}", hint="the lines above say what to do")
 
 
 def _checks(ctx: Context, chat: bool) -> Iterator[Check]:
@@ -116,11 +117,3 @@ def _not_tried(
 ) -> Iterator[Check]:
     for name in (*names, *(["chat"] if chat else [])):
         yield skipped(name, f"not tried: {why}")
-
-
-def _verdict(failures: list[Check]) -> OcxError:
-    """The first failure's class, so that the exit code is its own."""
-    first = failures[0].error
-    assert first is not None  # noqa: S101 - only failures are given, told to mypy
-    names = ", ".join(check.name for check in failures)
-    return type(first)(f"failed: {names}", hint="the lines above say what to do")

@@ -58,9 +58,13 @@ def models(
     chosen = matching(ids, filter_)
     if ctx.json:
         print_json(ctx, _filtered(reply.json, set(chosen)) if filter_ else reply.json)
-    else:
-        facts = [each for each in model_facts(reply.json) if each.id in set(chosen)]
-        _write(ctx, settings, facts, columns=columns)
+    elif facts := [each for each in model_facts(reply.json) if each.id in set(chosen)]:
+        if ctx.terminal.stdout_tty:
+            _write_table(ctx, settings, facts)
+        else:
+            for each in facts:
+                told = (each.id, *_cells(each)) if columns else (each.id,)
+                ctx.terminal.print("\t".join(map(one_line, told)))
     if filter_ and not chosen:
         ctx.note(f"no model matches {filter_!r}; `ocx models` lists all {len(ids)}")
 
@@ -87,17 +91,6 @@ def _filtered(document: Any, chosen: set[str]) -> Any:
         kept = [m for m in document["data"] if isinstance(m, Mapping) and m.get("id") in chosen]
         return {**document, "data": kept}
     return sorted(chosen)
-
-
-def _write(
-    ctx: Context, settings: Settings, models: Sequence[ModelFacts], *, columns: bool
-) -> None:
-    if not ctx.terminal.stdout_tty:
-        for each in models:
-            told = (each.id, *_cells(each)) if columns else (each.id,)
-            ctx.terminal.print("\t".join(map(one_line, told)))
-    elif models:
-        _write_table(ctx, settings, models)
 
 
 def _write_table(ctx: Context, settings: Settings, models: Sequence[ModelFacts]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from ocx.chat.templates import (
-    Template,
     load_template,
     parse_template,
     template_names,
@@ -36,14 +35,12 @@ def list_(ctx: Context) -> None:
     if not templates and not ctx.json:
         ctx.note("there are no templates yet; `ocx config templates edit NAME` makes one")
         return
-    rows = ((t.name, t.model or "", " ".join(t.places_of()), _line(t)) for t in templates)
+    rows = []
+    for each in templates:
+        first_line = (each.prompt or each.system or "").strip().partition("\n")[0]
+        rows.append((each.name, each.model or "", " ".join(each.places_of()), first_line[:60]))
     columns = (Column("NAME", "accent"), "MODEL", "PARAMETERS", Column("PROMPT", "dim", cut=True))
     print_result(ctx, [template.as_json() for template in templates], columns, rows)
-
-
-def _line(template: Template) -> str:
-    text = template.prompt or template.system or ""
-    return text.strip().partition("\n")[0][:60]
 
 
 def show(ctx: Context, name: _Name) -> None:
