@@ -63,23 +63,10 @@ def test_a_hint_given_replaces_the_one_of_the_class() -> None:
     assert errors.UsageError("no").hint is None
 
 
-def test_an_error_carries_what_the_api_said() -> None:
-    error = errors.RateLimitError(
-        "slow down", status=429, api_code="rate_limit", request_id="req-1", retry_after=2.5
-    )
-    assert (error.status, error.api_code) == (429, "rate_limit")
-    assert (error.request_id, error.retry_after) == ("req-1", 2.5)
-    assert str(error) == error.message == "slow down"
-
-
 @pytest.mark.parametrize("kind", [errors.Interrupted, errors.Terminated, errors.ChildExit])
 def test_what_ends_the_process_is_not_swallowed_on_the_way(kind: type[BaseException]) -> None:
     """`except Exception` somewhere below must not turn Ctrl-C into an error message."""
     assert not issubclass(kind, Exception)
-
-
-def test_a_child_keeps_its_status() -> None:
-    assert errors.ChildExit(-9).status == -9
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:

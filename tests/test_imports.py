@@ -113,19 +113,6 @@ def test_what_sends_nothing_imports_no_network(
     none_of(modules(*args), RICH | HEAVY | NETWORK | WRITERS)
 
 
-def test_the_library_does_not_import_httpx_before_it_is_used(
-    modules: Callable[..., set[str]], ocx: Ocx
-) -> None:
-    """`from ocx.api import Endpoint` is for everybody; `Client` is for those who connect."""
-    code = (
-        "import sys, ocx.api, ocx.api.types, ocx.api.balance, ocx.api.sse; "
-        "early = 'httpx' in sys.modules; ocx.api.Client; "
-        "print(early, 'httpx' in sys.modules)"
-    )
-    ocx.program = (ocx.program[0], "-c", code)
-    assert ocx().has(0).text == "False True\n"
-
-
 @pytest.mark.parametrize(
     ("flags", "own"),
     some(

@@ -231,8 +231,7 @@ def _read_messages(ctx: Context, name: str, request: Request) -> tuple[Request, 
     model = fields.pop("model", None)
     if isinstance(model, str) and not request.model_given:
         request = request.with_model(model)._replace(model_given=True)
-    from_flag = request.settings.from_flag
-    fields = {k: v for k, v in fields.items() if not from_flag(k) and k not in request.options}
+    fields = {k: v for k, v in fields.items() if not request.settings.from_flag(k)}
     # A stored request is complete: the profile's system prompt does not belong to it.
     system = request.system if request.system_given else None
     options = {**fields, **request.options}

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 
 from ocx.api.models import ModelFacts, model_facts, model_ids
 from ocx.api.prices import Price
-from ocx.api.types import Endpoint
 from ocx.errors import ServerError
-from ocx.secret import Secret
 
 OPENROUTER = {
     "context_length": 1048576,
@@ -138,7 +136,3 @@ def test_model_ids(document: Any, ids: list[str]) -> None:
 def test_no_list_of_models(document: Any) -> None:
     with pytest.raises(ServerError):
         model_ids(document)
-
-
-def test_an_endpoint_does_not_show_its_key() -> None:
-    assert "0123456789" not in repr(Endpoint("https://h", Secret("sk-live-0123456789abcdef")))

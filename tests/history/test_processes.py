@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ocx.errors import DeadlineError
 from ocx.history.filters import Filters
-from ocx.history.store import FILE, History
+from ocx.history.store import FILE, Account, History, points
 from ocx.sqlite import schema
 from tests.support.processes import all_at_once, start
 from tests.support.sizes import size
@@ -17,9 +17,10 @@ PROCESSES = size(50, 8)
 # A call as `chat` makes it: the conversation is held from reading it to storing the answer.
 WRITER = """
 import sys, time
+from decimal import Decimal
 from pathlib import Path
 from ocx.history.call import Call
-from ocx.history.store import History
+from ocx.history.store import Account, History, Reading, keep_readings
 
 state, number = Path(sys.argv[1]), sys.argv[2]
 
@@ -29,6 +30,7 @@ def call(answer):
 
 print("ready", flush=True)
 sys.stdin.readline()
+keep_readings(state, Account("p", "u"), [Reading(float(number), "credits", Decimal("0.1"))])
 with History(state) as history:
     history.record(call("alone " + number), [{"role": "user", "content": "alone " + number}])
     talk = history.conversation("talk", "p")
@@ -68,6 +70,7 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
         alone = {e.prompt.removeprefix("alone ") for e in history.entries(Filters(text="alone"))}
         assert alone == numbers
         turns, last = history.turns(history.conversation("talk", "p"))
+        assert len(points(tmp_path, Account("p", "u"), "credits", -1)) == PROCESSES
         (check,) = history._connection.execute("PRAGMA integrity_check").fetchone()
     assert last is not None
     assert check == "ok"

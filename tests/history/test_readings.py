@@ -11,26 +11,9 @@ from hypothesis import strategies as st
 
 from ocx.history.call import DAY, SLACK, Call, Forecast, Point, forecast
 from ocx.history.filters import Filters
-from ocx.history.store import FILE, Account, History, Reading, keep_readings, points
-from tests.support.processes import all_at_once
-from tests.support.sizes import size
+from ocx.history.store import Account, History, Reading, keep_readings, points
 
 HERE = Account("default", "https://opencodex.hk/api/v1")
-PROCESSES = size(40, 6)
-EACH = 25
-
-WRITER = """
-import sys
-from decimal import Decimal
-from pathlib import Path
-from ocx.history.store import Account, Reading, keep_readings
-
-print("ready", flush=True)
-sys.stdin.readline()
-for turn in range(int(sys.argv[3])):
-    at = float(sys.argv[2]) * 1000 + turn
-    keep_readings(Path(sys.argv[1]), Account("p", "u"), [Reading(at, "credits", Decimal("0.1"))])
-"""
 
 
 def test_each_account_and_unit_has_its_own(tmp_path: Path) -> None:
@@ -66,14 +49,6 @@ def test_removing_all_calls_removes_them(tmp_path: Path) -> None:
         assert points(tmp_path, HERE, "credits", 0)
         history.remove(Filters())
     assert not points(tmp_path, HERE, "credits", 0)
-
-
-def test_many_processes_at_once(tmp_path: Path) -> None:
-    """Into a file that is new for all of them; none is lost."""
-    all_at_once(WRITER, *((tmp_path, number, EACH) for number in range(PROCESSES)))
-    found = points(tmp_path, Account("p", "u"), "credits", 0)
-    assert len({at for at, _ in found}) == len(found) == PROCESSES * EACH
-    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
 
 
 NOW = 1_767_268_800.0

@@ -128,13 +128,6 @@ def test_no_key_is_stored(tmp_path: Path) -> None:
         assert key not in stored
 
 
-def test_words_that_only_look_like_keys_stay(tmp_path: Path) -> None:
-    text = "sk-learn-something and task-live-abcdefgh stay"
-    with History(tmp_path) as history:
-        history.record(call(), user(text))
-        assert newest(history).prompt == text
-
-
 def test_half_a_surrogate_pair_is_stored_as_a_mark(tmp_path: Path) -> None:
     with History(tmp_path) as history:
         history.record(call(tool_calls=["\ud800"], usage={"prompt_tokens": 2**80}), user("\udfff"))

@@ -17,19 +17,8 @@ from ocx.output.markdown.document import Document
 from ocx.output.markdown.highlight import State, highlight, lexer_of
 from ocx.output.markdown.layout import PLAIN, AnsiRenderer, Span
 from ocx.output.markdown.parser import HEADING, REACH
-from tests.support.drawn import cut
+from tests.support.drawn import WIDTH, cut, rendered
 from tests.support.sizes import examples
-
-WIDTH = 120
-
-
-def rendered(*pieces: str, width: int = WIDTH) -> list[str]:
-    document = Document(width, AnsiRenderer(color=False))
-    for piece in pieces:
-        document.feed(piece)
-    document.end()
-    return document.finished()
-
 
 PARTS = st.sampled_from(
     [

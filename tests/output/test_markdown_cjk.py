@@ -16,19 +16,11 @@ from ocx.output.markdown import parser as inline
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer, style_of
 from ocx.output.markdown.parser import inline_spans
-from tests.support.drawn import cut
+from tests.support.drawn import cut, rendered
 from tests.support.prose import SENTENCES, paragraphs
 from tests.support.sizes import examples
 
 EXAMPLES = json.loads(Path(__file__).with_name("commonmark_emphasis.json").read_text("utf-8"))
-
-
-def rendered(*pieces: str, width: int = 60, color: bool = False) -> list[str]:
-    document = Document(width, AnsiRenderer(color=color))
-    for piece in pieces:
-        document.feed(piece)
-    document.end()
-    return document.finished()
 
 
 def marked(text: str) -> str:

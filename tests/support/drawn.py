@@ -10,6 +10,7 @@ from ocx.output.markdown.layout import AnsiRenderer
 from ocx.output.markdown.live import LiveView
 from tests.support.emulator import Emulator, trimmed
 
+WIDTH = 120
 SIZES = [(80, 24), (40, 10), (200, 50)]
 ANSWER = """\
 # A title that is long enough to be wrapped on a narrow screen
@@ -66,12 +67,17 @@ int main(void) { return 0; }  // and a line that is longer than the screen is wi
 An end without a newline, 2 * 3, a_b, an open *asterisk, a `tick, \x1b[31m, &amp; &#x202e;."""
 
 
-def whole(text: str, columns: int) -> list[str]:
-    """All lines of the answer, rendered at once."""
-    document = Document(columns, AnsiRenderer(color=False))
-    document.feed(text)
+def rendered(*pieces: str, width: int = WIDTH, color: bool = False) -> list[str]:
+    """All lines of an answer that comes in these pieces."""
+    document = Document(width, AnsiRenderer(color=color))
+    for piece in pieces:
+        document.feed(piece)
     document.end()
     return document.finished()
+
+
+def whole(text: str, columns: int) -> list[str]:
+    return rendered(text, width=columns)
 
 
 class Watched:
