@@ -24,7 +24,6 @@ from ocx.output.markdown.live import (
     FRAME,
     HiddenEcho,
     LiveMarkdown,
-    LiveView,
     terminal_size,
 )
 from ocx.output.writers import PlainWriter
@@ -54,7 +53,7 @@ def test_each_frame_shows_all_that_has_come(columns: int, rows: int, at_once: in
     """And there are 20 frames a second, so that a token is on the screen within 100 ms."""
     assert FRAME <= 0.05
     emulator = Emulator(columns, rows)
-    writer = LiveMarkdown(LiveView(emulator, lambda: emulator.size, color=False))
+    writer = LiveMarkdown(emulator, lambda: emulator.size, color=False)
     writer._thread = threading.Thread()  # that draws nothing: the frames are the test's
     tokens = re.findall(r"\s*\S+", ANSWER)
     for place in range(0, len(tokens), at_once):
@@ -112,7 +111,7 @@ class Broken:
 
 
 def test_what_goes_wrong_while_drawing_is_raised_where_text_is_written() -> None:
-    writer = LiveMarkdown(LiveView(Broken(), lambda: (80, 24), color=False))
+    writer = LiveMarkdown(Broken(), lambda: (80, 24), color=False)
     writer.write("a")
     with pytest.raises(OutputClosed):
         writer.finish(complete=False)
@@ -130,7 +129,7 @@ def test_the_first_piece_waits_for_no_frame(monkeypatch: pytest.MonkeyPatch) -> 
             drawn.set()
             return written
 
-    writer = LiveMarkdown(LiveView(Sink(), lambda: (40, 10), color=False))
+    writer = LiveMarkdown(Sink(), lambda: (40, 10), color=False)
     writer.write("first")
     assert drawn.wait(DEADLINE)
     assert trimmed(emulator.shown()) == ["first"]
@@ -139,7 +138,7 @@ def test_the_first_piece_waits_for_no_frame(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_writer_leaves_what_was_shown_and_the_cursor_below_it() -> None:
     emulator = Emulator(40, 10)
-    writer = LiveMarkdown(LiveView(emulator, lambda: (40, 10), color=False))
+    writer = LiveMarkdown(emulator, lambda: (40, 10), color=False)
     writer.write("")
     writer.write("half of an *ans")
     writer.finish(complete=False)
@@ -149,11 +148,11 @@ def test_the_writer_leaves_what_was_shown_and_the_cursor_below_it() -> None:
 
 def test_nothing_is_written_of_an_empty_answer() -> None:
     raw = MemoryRaw()
-    writer = LiveMarkdown(LiveView(raw, lambda: (40, 10), color=False))
+    writer = LiveMarkdown(raw, lambda: (40, 10), color=False)
     writer.finish(complete=True)
-    view = LiveView(raw, lambda: (40, 10), color=False)
+    view = LiveMarkdown(raw, lambda: (40, 10), color=False)
     view.draw()
-    view.end()
+    view.draw_last()
     assert not raw.text()
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
-from ocx.output.markdown.live import LiveView
+from ocx.output.markdown.live import LiveMarkdown
 from tests.support.emulator import Emulator, trimmed
 
 WIDTH = 120
@@ -85,7 +85,7 @@ class Watched:
 
     def __init__(self, columns: int, rows: int) -> None:
         self.emulator = Emulator(columns, rows)
-        self.view = LiveView(self.emulator, lambda: self.emulator.size, color=False)
+        self.view = LiveMarkdown(self.emulator, lambda: self.emulator.size, color=False)
         self.finished: list[str] = []
         """The lines of the screen above the tail: the cursor stands at its beginning."""
 
@@ -100,7 +100,7 @@ class Watched:
         self.finished = shown[: self.emulator.screen.cursor.y]
 
     def end(self) -> list[str]:
-        self.view.end()
+        self.view.draw_last()
         cursor = self.emulator.screen.cursor
         assert cursor.x == 0
         assert not cursor.hidden

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
-from ocx.output.markdown.live import LiveMarkdown, LiveView, terminal_size
+from ocx.output.markdown.live import LiveMarkdown, terminal_size
 from ocx.output.writers import PlainWriter, Sink, Writer
 from ocx.terminal import Terminal
 
@@ -48,5 +48,4 @@ def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: b
     if terminal.env.get("TERM", "dumb") == "dumb":
         return MarkdownWriter(sink, terminal, color=color)
     fd = terminal.stdout.fileno()
-    view = LiveView(sink, terminal_size(fd, terminal.width), color=color)
-    return LiveMarkdown(view, fd)
+    return LiveMarkdown(sink, terminal_size(fd, terminal.width), color=color, fd=fd)

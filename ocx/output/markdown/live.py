@@ -26,54 +26,6 @@ Size = Callable[[], tuple[int, int]]
 """Gives columns and rows of the screen."""
 
 
-class LiveView:
-    """The answer so far on one screen."""
-
-    def __init__(self, sink: Sink, size: Size, *, color: bool) -> None:
-        self._sink = sink
-        self._size = size
-        self._columns, self._rows = size()
-        self._document = Document(self._columns, AnsiRenderer(color=color))
-        self._screen = Screen()
-
-    def feed(self, text: str) -> None:
-        """The next piece; shown with the next frame."""
-        self._follow_size()
-        self._document.feed(text)
-
-    def draw(self) -> None:
-        """Show all that is here.
-
-        Raises:
-            OutputClosed: the terminal is gone.
-            OcxError: it cannot be written to.
-        """
-        self._follow_size()
-        tail = self._document.tail(self._rows)
-        self._write(self._screen.frame(self._document.finished(), tail, self._rows))
-
-    def end(self) -> None:
-        """No more text: what is shown stays, and the cursor stands below it. Raises as `draw`."""
-        self._follow_size()
-        self._document.end()
-        self._write(self._screen.end(self._document.finished()))
-
-    def leave(self) -> None:
-        """Leave the terminal to another program until the next frame; what is shown stays."""
-        self._write(self._screen.leave())
-
-    def _follow_size(self) -> None:
-        columns, self._rows = self._size()
-        if columns != self._columns:
-            self._columns = columns
-            self._document.resize(columns)
-            self._screen.resized()
-
-    def _write(self, text: str) -> None:
-        if text:
-            self._sink.write(text.encode("utf-8", "replace"))
-
-
 class LiveMarkdown(Ticker):
     """The writer of an answer that is rendered as it comes, with at most 20 frames a second.
 
@@ -81,9 +33,13 @@ class LiveMarkdown(Ticker):
         fd: of the terminal, on which nothing that is typed shows meanwhile; -1 if it is none.
     """
 
-    def __init__(self, view: LiveView, fd: int = -1) -> None:
+    def __init__(self, sink: Sink, size: Size, *, color: bool, fd: int = -1) -> None:
         super().__init__(FRAME)
-        self._view = view
+        self._sink = sink
+        self._size = size
+        self._columns, self._rows = size()
+        self._document = Document(self._columns, AnsiRenderer(color=color))
+        self._screen = Screen()
         self._echo = HiddenEcho(fd)
         self._next = 0.0
         """When a frame may be drawn again: the first one, and one after a pause, at once."""
@@ -110,19 +66,12 @@ class LiveMarkdown(Ticker):
         if self.failure:
             raise self.failure
 
-    def draw(self) -> None:
-        self._view.draw()
-        self._next = time.monotonic() + FRAME
-
-    def draw_last(self) -> None:
-        self._view.end()
-
     def _is_over(self) -> bool:
         """Wait for a piece, then for the time of the next frame, and take what comes till then."""
         piece = self._queue.get()
         while piece is not None:
             with self._lock:
-                self._view.feed(piece)
+                self.feed(piece)
             wait = self._next - time.monotonic()
             if wait <= 0:
                 return False
@@ -132,16 +81,46 @@ class LiveMarkdown(Ticker):
                 return False
         return True
 
+    def feed(self, text: str) -> None:
+        """The next piece; shown with the next frame."""
+        self._follow_size()
+        self._document.feed(text)
+
+    def draw(self) -> None:
+        """Show all that is here. Raises as `write`."""
+        self._follow_size()
+        tail = self._document.tail(self._rows)
+        self._show(self._screen.frame(self._document.finished(), tail, self._rows))
+        self._next = time.monotonic() + FRAME
+
+    def draw_last(self) -> None:
+        """No more text: what is shown stays, and the cursor stands below it."""
+        self._follow_size()
+        self._document.end()
+        self._show(self._screen.end(self._document.finished()))
+
     def pause(self) -> None:
+        """Leave the terminal to another program; what is shown stays."""
         with contextlib.suppress(OcxError, OutputClosed):  # the next frame meets it again
-            self._view.leave()
+            self._show(self._screen.leave())
         self._echo.restore()
 
     def resume(self) -> None:
         """Draw what is not finished once more, below what the other program left."""
         self._echo.hide()
         with contextlib.suppress(OcxError, OutputClosed):
-            self._view.draw()
+            self.draw()
+
+    def _follow_size(self) -> None:
+        columns, self._rows = self._size()
+        if columns != self._columns:
+            self._columns = columns
+            self._document.resize(columns)
+            self._screen.resized()
+
+    def _show(self, text: str) -> None:
+        if text:
+            self._sink.write(text.encode("utf-8", "replace"))
 
 
 def terminal_size(fd: int, columns: int) -> Size:
