@@ -21,7 +21,7 @@ from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.doctor import Check, failed, ok, skipped, warning
 from ocx.errors import AuthError, CreditsError, DeadlineError, NetworkError, OcxError, ServerError
-from ocx.keys.client import keep_balance, read_balance
+from ocx.keys.client import advise, keep_balance, read_balance
 from ocx.keys.lookup import endpoint
 
 _CLOCK_SLACK = 300
@@ -191,7 +191,8 @@ def account(ctx: Context, client: Client, settings: Settings, *, chat: bool) -> 
         try:
             yield check(client, settings)
         except OcxError as error:
-            refused = isinstance(error, AuthError)
+            if refused := isinstance(error, AuthError):
+                advise(ctx, error, settings)
             yield failed(name, error)
 
 

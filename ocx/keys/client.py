@@ -127,9 +127,9 @@ Dated = tuple[float, "Balance"]
 """A balance, and when it was read, in seconds since the epoch."""
 
 
-def read_balance(client: Client, settings: Settings, currency: str | None = None) -> Balance:
+def read_balance(client: Client, settings: Settings) -> Balance:
     """Ask for the balance; raises as `Client.balance` and `parse_balance`."""
-    return balance_in(client.balance(), settings, currency)
+    return balance_in(client.balance(), settings)
 
 
 def balance_in(reply: Reply, settings: Settings, currency: str | None = None) -> Balance:

@@ -113,6 +113,9 @@ def _loop(ctx: Context, lines: LineEditor, talk: Session) -> None:
             process.install()  # the handler that raised has removed itself
             ctx.terminal.message("" if text is None else "\n(cancelled)")
         except OcxError as error:
+            from ocx.keys.client import advise  # as in `session`
+
+            advise(ctx, error, talk.request.settings)
             error.hint = in_session(error.hint)
             write_failure(ctx.terminal, error, as_json=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import answers
-from tests.support.chat_server import BALANCE, CHAT, ChatServer
+from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.program import Ocx
 
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -44,6 +44,21 @@ def test_a_key_that_is_refused_and_is_not_a_stored_one(
     file.chmod(0o600)
     said = hint(online, "--key-file", str(file), "chat", "hi", status=4)
     assert said == "the key came from --key-file: is it the right one?"
+
+
+def test_a_key_of_a_variable_that_is_refused_in_a_session_and_by_doctor(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    for path in (CHAT, MODELS, BALANCE):
+        chat_server.answer(answers.error(401), path=path)
+    session = online.in_terminal("chat")
+    session.stdout.until(b"> ")
+    session.send("hi\n")
+    session.stdout.until(b"the key is that of OCX_API_KEY")
+    session.stdout.until_count(b"> ", 2)
+    session.send("\x04")
+    session.finish().has(0)
+    assert "-> the key is that of OCX_API_KEY" in online("doctor").has(4).text
 
 
 @pytest.mark.parametrize("status", [404, 405])
