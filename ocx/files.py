@@ -1,7 +1,7 @@
 """Files written whole or not at all, by one writer at a time, and closed to other users.
 
-Some SMB, FUSE and NFS mounts have no locks. `hold` is for what two writers would lose money by: it
-fails there. `lock` is for what only spares people an accident: it goes on, with one warning.
+Some SMB, FUSE and NFS mounts have no locks. `lock_or_fail` is for what two writers would lose money
+by. `lock_or_warn` is for what only spares people an accident: it goes on there, with one warning.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def open_partial(path: Path, mode: int = 0o666) -> int:
     while True:
         fd = open_beside(path, os.O_RDWR, mode)
         try:
-            lock(fd, path)
+            lock_or_warn(fd, path)
             if is_at(fd, path):
                 found = os.fstat(fd)
                 if not found.st_size and found.st_nlink == 1:
@@ -133,7 +133,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     beside = target.with_name(f".{target.name}.lock")
     fd = open_beside(beside, os.O_RDWR)
     try:
-        lock(fd, beside, wait=wait)
+        lock_or_warn(fd, beside, wait=wait)
         yield
     finally:
         os.close(fd)
@@ -273,7 +273,7 @@ class NoLocks(OSError):
     """The file system has no locks."""
 
 
-def hold(fd: int, *, wait: bool = True) -> None:
+def lock_or_fail(fd: int, *, wait: bool = True) -> None:
     """Lock an open file until it is closed.
 
     Raises:
@@ -292,19 +292,19 @@ def hold(fd: int, *, wait: bool = True) -> None:
         raise NoLocks(error.errno, "its file system has no locks") from error
 
 
-def lock(fd: int, path: Path, *, wait: bool = False) -> None:
+def lock_or_warn(fd: int, path: Path, *, wait: bool = False) -> None:
     """The same, but for a file system without locks.
 
     Raises:
         BlockingIOError: another process holds it, and that is not to be waited for.
     """
     try:
-        hold(fd, wait=wait)
+        lock_or_fail(fd, wait=wait)
     except NoLocks:
-        go_on_without(path)
+        warn_of_no_locks(path)
 
 
-def go_on_without(path: Path) -> None:
+def warn_of_no_locks(path: Path) -> None:
     warnings.warn(
         f"the file system of {path.parent} has no locks: let only one ocx at a time write there",
         OcxWarning,
@@ -320,7 +320,7 @@ def has_locks(path: Path) -> bool:
     """
     fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        hold(fd, wait=False)
+        lock_or_fail(fd, wait=False)
     except BlockingIOError:
         return True
     except NoLocks:

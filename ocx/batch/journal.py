@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from ocx.errors import OcxError, UsageError, os_errors_as
-from ocx.files import is_at, lock, open_beside, set_mode, sync
+from ocx.files import is_at, lock_or_warn, open_beside, set_mode, sync
 
 _HEADER = b"ocx batch journal 1, output "
 _ADOPTED = b"=\n"
@@ -265,7 +265,7 @@ def _open_locked(path: Path, *, beside: bool, new: bool) -> int:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot write {path}: {reason}") from None
         try:
-            lock(fd, path)
+            lock_or_warn(fd, path)
             if is_at(fd, path):  # another run may have replaced it before we locked it
                 return fd
         except BlockingIOError:

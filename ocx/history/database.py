@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError, out_of_reach
-from ocx.files import go_on_without, locked, make_folder, make_private_file, open_private
+from ocx.files import locked, make_folder, make_private_file, open_private, warn_of_no_locks
 from ocx.owners import is_out_of_reach
 from ocx.sqlite import connect, is_too_new, read_script, reason_of, schema, transaction
 
@@ -162,7 +162,7 @@ def conversation_lock(
                 fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, conversation)
             except OSError as error:
                 if error.errno not in {errno.EACCES, errno.EAGAIN}:
-                    go_on_without(path)
+                    warn_of_no_locks(path)
                     break
             else:
                 break

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ocx import sqlite
 from ocx.errors import ConfigError, OcxError, os_errors_as
-from ocx.files import NoLocks, hold, make_folder, open_beside, sync
+from ocx.files import NoLocks, lock_or_fail, make_folder, open_beside, sync
 from ocx.owners import check_folder
 from ocx.sqlite import connect, read_script, reason_of, schema
 
@@ -149,7 +149,7 @@ def opening(path: Path) -> Iterator[None]:
     try:
         while True:
             try:
-                hold(fd, wait=False)
+                lock_or_fail(fd, wait=False)
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
@@ -191,7 +191,7 @@ def _take_lock(folder: Path) -> tuple[str, Path, int]:
         path = folder / f"boot-{owner}.lock"
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            hold(fd)
+            lock_or_fail(fd)
             # A sweep of another database in this folder may have deleted it before it was locked.
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_ino == os.fstat(fd).st_ino:
@@ -210,7 +210,7 @@ def _living(folder: Path) -> set[str]:
         fd = -1
         try:
             fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            hold(fd, wait=False)
+            lock_or_fail(fd, wait=False)
             path.unlink()
         except FileNotFoundError:
             pass
