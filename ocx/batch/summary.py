@@ -99,27 +99,25 @@ class Summary:
         """Count a finished row."""
         self.classes[result.kind] += 1
         self.requests += result.attempts
-        if result.error is not None and not result.rerun_helps:
-            self.for_good[result.kind] += 1
-        answer = result.answer
-        usage = answer.usage if answer is not None else None
-        if usage and result.attempts:
-            self.prompt_tokens += token_count(usage, "prompt_tokens") or 0
-            self.completion_tokens += token_count(usage, "completion_tokens") or 0
-            self.cached_tokens += cached_tokens(usage) or 0
-            self.reasoning_tokens += reasoning_tokens(usage) or 0
-        row = result.row
-        if answer is not None and isinstance(row, Row) and row.instead_of:
-            self.fallbacks[row.model] += 1
-        if answer is not None and (reason := answer.finish_reason) is not None:
-            self.cut += ending_of(reason) == "length"
-            if unknown := unknown_reason(reason):
-                self.unknown_reasons[unknown] += 1
-        if result.credits is None and result.attempts:
-            self.unknown_costs += 1
-        elif result.credits is not None:
+        if result.credits is not None:
             self.credits += result.credits
-        if result.error is not None:
+        elif result.attempts:
+            self.unknown_costs += 1
+        row, answer = result.row, result.answer
+        if answer is not None:
+            if result.attempts and (usage := answer.usage):
+                self.prompt_tokens += token_count(usage, "prompt_tokens") or 0
+                self.completion_tokens += token_count(usage, "completion_tokens") or 0
+                self.cached_tokens += cached_tokens(usage) or 0
+                self.reasoning_tokens += reasoning_tokens(usage) or 0
+            if isinstance(row, Row) and row.instead_of:
+                self.fallbacks[row.model] += 1
+            if (reason := answer.finish_reason) is not None:
+                self.cut += ending_of(reason) == "length"
+                if unknown := unknown_reason(reason):
+                    self.unknown_reasons[unknown] += 1
+        elif result.error is not None:
+            self.for_good[result.kind] += not result.rerun_helps
             example = Example(row.id, row.line, result.error.message)
             self.examples.setdefault(result.kind, example)
             if result.kind == UNMET and isinstance(row, Row) and row.expect is not None:

@@ -119,6 +119,7 @@ class Task:
         tokens: what the tokens' limits are charged for it.
         cuts_before, rate_cuts_before: cuts of the window and of the rate when it was sent.
         hold: credits that are reserved for it.
+        credits: that it took so far; None if they are not all known.
     """
 
     row: Row
@@ -133,9 +134,12 @@ class Task:
     requests_before: float = 0.0
     tokens_before: float = 0.0
     hold: Decimal = Decimal(0)
-    credits: Decimal = Decimal(0)
-    cost_known: bool = True
+    credits: Decimal | None = Decimal(0)
     unanswered: int = 0
+
+    def charge(self, cost: Decimal | None) -> None:
+        """Add what an attempt took; from one on that is unknown, so is the sum."""
+        self.credits = None if cost is None or self.credits is None else self.credits + cost
 
 
 class Wait(NamedTuple):

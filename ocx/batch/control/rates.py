@@ -12,9 +12,9 @@ import re
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
 
 from ocx.batch.control import Task
+from ocx.batch.row import RowAnswer, RowFailure
 
 _MINUTE = 60.0
 _NUMBER = re.compile(r"\d{1,15}(\.\d+)?")
@@ -41,7 +41,8 @@ def seconds_in(text: str) -> float | None:
 class FixedRate:
     """`--rpm` or `--tpm`: evenly spaced, so that no minute ever holds more than the limit."""
 
-    def __init__(self, per_minute: float) -> None:
+    def __init__(self, per_minute: float, name: str = "") -> None:
+        self.name = name
         self._spacing = _MINUTE / per_minute
         self._next = -math.inf
 
@@ -65,6 +66,7 @@ class ServerLimit:
     """
 
     def __init__(self, name: str) -> None:
+        self.name = f"the server's {name.removesuffix('s')} limit"
         self._names = [f"x-ratelimit-{part}-{name}" for part in ("limit", "remaining", "reset")]
         self.remaining: float | None = None
         self.total = 0.0
@@ -119,6 +121,7 @@ class AdaptiveRate:
     second: the refusals were about something that is over.
     """
 
+    name = "429 answers"
     _CUT, _GROWTH, _EVERY = 0.75, 1.05, 5.0
     _LEAP, _LEAP_EVERY = 1.5, 1.0
     _TOLERATED = 1 / 150
@@ -203,18 +206,12 @@ class Rates:
     """`waiting_for` names what holds the next row back, for the progress."""
 
     def __init__(self, rpm: float | None = None, tpm: float | None = None) -> None:
-        self._rpm = FixedRate(rpm or math.inf)
-        self._tpm = FixedRate(tpm or math.inf)
+        self._rpm = FixedRate(rpm or math.inf, "--rpm")
+        self._tpm = FixedRate(tpm or math.inf, "--tpm")
         self._learned = AdaptiveRate()
         self._requests = ServerLimit("requests")
         self._tokens = ServerLimit("tokens")
-        self._limits: dict[str, ServerLimit | AdaptiveRate | FixedRate] = {
-            "the server's request limit": self._requests,
-            "the server's token limit": self._tokens,
-            "429 answers": self._learned,
-            "--rpm": self._rpm,
-            "--tpm": self._tpm,
-        }
+        self._limits = (self._requests, self._tokens, self._learned, self._rpm, self._tpm)
         self._paused_until = -math.inf
         self._cuts = 0
         self.waiting_for = ""
@@ -222,9 +219,9 @@ class Rates:
     def wait(self, now: float) -> float:
         """Seconds until the next request may be sent; not positive if it may now."""
         longest, self.waiting_for = self._paused_until - now, "Retry-After"
-        for name, limit in self._limits.items():
+        for limit in self._limits:
             if (wait := limit.wait(now)) > longest:
-                longest, self.waiting_for = wait, name
+                longest, self.waiting_for = wait, limit.name
         if longest <= 0:
             self.waiting_for = ""
         return longest
@@ -239,27 +236,24 @@ class Rates:
         self._rpm.spend(now)
         self._tpm.spend(now, task.tokens)
 
-    def answered(
-        self, task: Task, headers: Mapping[str, str], usage: Mapping[str, Any] | None, now: float
-    ) -> None:
+    def answered(self, task: Task, answer: RowAnswer, now: float) -> None:
         """An answer came: what it says of the limits, and what it took of them."""
-        self._read(task, headers, now)
+        self._read(task, answer.headers, now)
         self._learned.accepted(now)
-        total = (usage or {}).get("total_tokens")
+        total = (answer.usage or {}).get("total_tokens")
         if isinstance(total, int):
             self._tpm.correct(total - task.tokens)
 
-    def refused(
-        self, task: Task, headers: Mapping[str, str], retry_after: float | None, now: float
-    ) -> bool:
+    def refused(self, task: Task, failure: RowFailure, now: float) -> bool:
         """A 429 came: wait as it says, and find the rate if the headers do not tell it.
 
         Whether the number of requests at once should be cut: if nothing is said about waiting and
         it is no chance, or the server counted requests as left, so that it means something else.
         """
+        retry_after = failure.error.retry_after
         if retry_after is not None:
             self._paused_until = max(self._paused_until, now + retry_after)
-        self._read(task, headers, now)
+        self._read(task, failure.headers, now)
         left = self._requests.remaining
         if left is None:
             new = task.rate_cuts_before == self._cuts

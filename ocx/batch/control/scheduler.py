@@ -260,13 +260,10 @@ class Scheduler:
 
     def _answered(self, task: Task, answer: RowAnswer, now: float) -> Result:
         self._limited_since = None
-        self.rates.answered(task, answer.headers, answer.usage, now)
+        self.rates.answered(task, answer, now)
         cost, source = self._limits.cost(task.row.body, answer)
         self.budget.settle(task.hold, cost)
-        if cost is None:
-            task.cost_known = False
-        else:
-            task.credits += cost
+        task.charge(cost)
         return self._finish(task, answer, now, source)
 
     def _settle_failure(self, task: Task, failure: RowFailure) -> None:
@@ -274,14 +271,12 @@ class Scheduler:
         # Of several requests, for a schema, an earlier one was answered.
         charged = failure.sent and (not refused or failure.requests > 1)
         self.budget.settle(task.hold, failure.credits, charged=charged)
-        if failure.credits is not None:
-            task.credits += failure.credits
-        elif charged:
-            task.cost_known = False
+        if failure.credits is not None or charged:
+            task.charge(failure.credits)
 
     def _limited(self, task: Task, failure: RowFailure, now: float) -> None:
         wait = failure.error.retry_after
-        if self.rates.refused(task, failure.headers, wait, now):
+        if self.rates.refused(task, failure, now):
             self.window.overload(task.cuts_before, self.in_flight + 1, now)
         if self._limited_since is None:
             self._limited_since = now
@@ -318,7 +313,7 @@ class Scheduler:
     def _finish(self, task: Task, outcome: Outcome, now: float, source: str = "unknown") -> Result:
         failed = isinstance(outcome, RowFailure)
         self._count(failed=failed)
-        credits = task.credits if task.cost_known else None
+        credits = task.credits
         if source == "unknown" and credits is not None and failed:
             source = "response"  # refused: nothing was charged
         seconds = now - task.began
