@@ -174,7 +174,6 @@ class Engine:
 
     def _feed(self) -> None:
         """Add as many rows as the scheduler wants."""
-        known: list[Result] = []
         for _ in range(0 if self._stop_asked else self.scheduler.wants()):
             try:
                 item = next(self.items)
@@ -184,13 +183,11 @@ class Engine:
             if isinstance(item, Task):
                 self.scheduler.add(item)
             elif isinstance(item, Result):
-                known.append(item)
+                self.deliver([item])
             else:
                 if item is RECHECK:
                     asyncio.get_running_loop().call_soon(self._pump)
                 break
-        if known:
-            self.deliver(known)
 
     async def _perform(self, action: Action) -> Sequence[Result]:
         """The rows that ended by it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -45,20 +46,19 @@ class Problems:
 
     count: int = 0
     _lines: dict[str, list[int]] = field(default_factory=dict)
-    _alike: dict[str, int] = field(default_factory=dict)
+    _alike: Counter[str] = field(default_factory=Counter)
 
     def add(self, line: int, message: str) -> None:
         self.count += 1
-        if message not in self._lines and len(self._lines) < MOST_SHOWN:
-            self._lines[message], self._alike[message] = [], 0
-        if message in self._lines:
+        if message in self._lines or len(self._lines) < MOST_SHOWN:
             self._alike[message] += 1
-            self._lines[message] += [line] if self._alike[message] <= _MOST_LINES else []
+            if self._alike[message] <= _MOST_LINES:
+                self._lines.setdefault(message, []).append(line)
 
     def text(self, name: str) -> str:
         """All of them in one line."""
         told = "; ".join(self._told(*fault) for fault in self._lines.items())
-        more = self.count - sum(self._alike.values())
+        more = self.count - self._alike.total()
         return f"{name}: {told}{f'; and {more} more' if more else ''}"
 
     def _told(self, message: str, lines: list[int]) -> str:

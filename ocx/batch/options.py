@@ -63,7 +63,10 @@ class RowForm(OptionGroup):
 
     def dialect(self) -> Dialect:
         """How the file is written, as far as it was told. Raises UsageError."""
-        return Dialect(_delimiter(self.delimiter), check_encoding(self.encoding))
+        sign = _DELIMITERS.get(self.delimiter or "", self.delimiter)
+        if sign is not None and (len(sign) != 1 or sign in '"\r\n'):
+            raise UsageError(f"--delimiter takes one character, or tab, not {self.delimiter!r}")
+        return Dialect(sign, check_encoding(self.encoding))
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         check_choice("--input-format", self.input_format, _FORMATS)
@@ -236,13 +239,6 @@ class BatchOptions(OptionGroup):
     budget: BatchBudget = field(default_factory=BatchBudget)
     failures: FailureLimits = field(default_factory=FailureLimits)
     shards: ShardOption = field(default_factory=ShardOption)
-
-
-def _delimiter(text: str | None) -> str | None:
-    sign = _DELIMITERS.get(text or "", text)
-    if sign is not None and (len(sign) != 1 or sign in '"\r\n'):
-        raise UsageError(f"--delimiter takes one character, or tab, not {text!r}")
-    return sign
 
 
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
