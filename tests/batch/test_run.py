@@ -106,31 +106,18 @@ def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
 def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     store = opened(out, TextLines())
-    held = Held(4)
-    lost = RowFailure(NetworkError("closed"))
+    begun = threading.Event()
 
-    class Server4(Server):
-        pass
+    def answer(_row: Row) -> Outcome:
+        begun.set()
+        wire.closed.wait(10)
+        return RowFailure(NetworkError("closed"))
 
-    server = Server4()
-
-    def answer(given: Row) -> Outcome:
-        held.full.set()
-        wires[-1].closed.wait(10)
-        return lost
-
-    server.answer = answer
-    wires = []
-
-    def connect() -> object:
-        wire = server.connect()
-        wires.append(wire)
-        return wire
-
-    run = BatchRun(rows(9), connect(), URL, RunLimits(1), output=store, drain=0.0, total=9)  # type: ignore[arg-type]
+    wire = Server(answer).connect()
+    run = BatchRun(rows(9), wire, URL, RunLimits(1), output=store, drain=0.0, total=9)
 
     def stop() -> None:
-        assert held.full.wait(10)
+        assert begun.wait(10)
         run.engine.stop_soon(Stop("terminated"))
 
     threading.Thread(target=stop).start()

@@ -6,9 +6,6 @@ What the history keeps of a call, through the real program.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -108,44 +105,6 @@ def test_a_checked_retried_costed_call(
     told = sent(chat_server)[1]["messages"]
     assert told[1] == {"role": "assistant", "content": '{"a": 1}'}
     assert "$.a" in told[2]["content"]
-
-
-def test_it_needs_no_terminal_no_typer_and_no_files(chat_server: ChatServer) -> None:
-    """In a process of its own, in which every opened file is seen."""
-    chat_server.answer(answers.stream('{"a": 1}'), answers.stream('{"a": "x"}'), path=CHAT)
-    program = """
-import sys
-from ocx.chat.schema import Schema
-from ocx.chat.shorthand import from_shorthand
-from ocx.api import Client, Endpoint
-from ocx.chat.exchange import Exchange
-from ocx.chat.credits import Credits
-from ocx.chat.exchange import ChatRunner
-from ocx.chat.options import AnswerChecks, CreditLimits
-import ocx.api.completion, socket, encodings.idna, stringprep
-
-opened = []
-sys.addaudithook(lambda name, args: opened.append(args[0]) if name == "open" else None)
-checks = AnswerChecks(schema="a", schema_retries=1)
-with Client(Endpoint(sys.argv[1])) as client:
-    credits = Credits(CreditLimits(cost=True))
-    result = ChatRunner(client, checks, Schema(from_shorthand("a")), credits).send(
-        {"model": "m", "messages": [{"role": "user", "content": "go"}]}
-    )
-late = [name for name in opened if not str(name).endswith((".py", ".pyc"))]
-foreign = {"typer", "click", "rich", "sqlite3", "ocx.terminal", "ocx.context", "ocx.commands"}
-print(result.text, late, sorted(foreign & sys.modules.keys()))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, chat_server.base_url],
-        # Coverage would bring sqlite3 along.
-        env={k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert done.stdout == '{"a": "x"} [] []\n'
 
 
 @pytest.mark.parametrize("stream", [True, False])

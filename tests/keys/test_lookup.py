@@ -399,24 +399,6 @@ class TestCommand:
 
 
 class TestEndpoint:
-    def test_everything_is_passed_on(self, setup: Setup) -> None:
-        setup.config(
-            default={
-                "headers": {"X-A": "b"},
-                "proxy": "http://proxy:1",
-                "ca_bundle": "~/ca.pem",
-                "timeout": 3,
-            }
-        )
-        settings = resolve({"retries": 5}, setup.env)
-        made = endpoint(settings, Secret(key("x")))
-        assert made.base_url == "https://opencodex.hk/api/v1"
-        assert made.key == Secret(key("x"))
-        assert made.headers == {"X-A": "b"}
-        assert (made.timeout, made.connect_timeout, made.idle_timeout) == (3, 10, 120)
-        assert (made.retries, made.proxy, made.allow_http) == (5, "http://proxy:1", False)
-        assert made.ca_bundle == str(Path("~/ca.pem").expanduser())
-
     def test_auth_none_takes_no_key(self, setup: Setup) -> None:
         setup.config(lan={"auth": "none", "base_url": "http://lan/v1"})
         settings = resolve({"profile": "lan"}, setup.env)

@@ -10,6 +10,7 @@ import pty
 import re
 import termios
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -169,14 +170,8 @@ def test_where_nothing_can_be_drawn_twice_it_is_written_once(
     width: int, term: str, to_person: bool, kind: type
 ) -> None:
     with Path(os.devnull).open("wb", buffering=0) as raw:
-        terminal = Terminal(
-            None,
-            FdWriter(raw),
-            RedactingStderr(None),
-            width=width,
-            stdout_tty=True,
-            env={"TERM": term},
-        )
+        streams = (None, FdWriter(raw), RedactingStderr(None))
+        terminal = Terminal(*streams, {"TERM": term}, width=width, stdout_tty=True)
         writer = markdown_writer(terminal.stdout, terminal, color=False, to_person=to_person)
         assert type(writer) is kind
 
@@ -186,31 +181,30 @@ def test_without_a_terminal_the_size_is_the_usual_one() -> None:
         assert terminal_size(raw.fileno(), 72)() == (72, 24)
 
 
-def test_the_echo_of_another_programs_terminal_is_left_alone() -> None:
+@pytest.fixture
+def tty() -> Iterator[int]:
+    """A terminal, which does not control the tests."""
     ours, theirs = pty.openpty()
-    try:
-        before = termios.tcgetattr(theirs)
-        echo = HiddenEcho(theirs)  # not the terminal that controls the tests
-        echo.hide()
-        assert termios.tcgetattr(theirs) == before
-        echo.restore()
-        assert termios.tcgetattr(theirs) == before
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    yield theirs
+    os.close(ours)
+    os.close(theirs)
 
 
-def test_columns_that_the_user_set_hold_until_a_resize() -> None:
-    ours, theirs = pty.openpty()
-    try:
-        termios.tcsetwinsize(theirs, (30, 100))
-        size = terminal_size(theirs, 72)
-        assert size() == (72, 30)
-        termios.tcsetwinsize(theirs, (30, 90))
-        assert size() == (90, 30)
-    finally:
-        os.close(ours)
-        os.close(theirs)
+def test_the_echo_of_another_programs_terminal_is_left_alone(tty: int) -> None:
+    before = termios.tcgetattr(tty)
+    echo = HiddenEcho(tty)
+    echo.hide()
+    assert termios.tcgetattr(tty) == before
+    echo.restore()
+    assert termios.tcgetattr(tty) == before
+
+
+def test_columns_that_the_user_set_hold_until_a_resize(tty: int) -> None:
+    termios.tcsetwinsize(tty, (30, 100))
+    size = terminal_size(tty, 72)
+    assert size() == (72, 30)
+    termios.tcsetwinsize(tty, (30, 90))
+    assert size() == (90, 30)
 
 
 BLOCKS = st.sampled_from(

@@ -250,17 +250,6 @@ def test_a_command_that_fails_is_an_error_of_the_turn(make: Make) -> None:
         session.handle_line("/pipe exit 3")
 
 
-def test_retry_asks_the_last_question_again(make: Make, chat_server: ChatServer) -> None:
-    session = make()
-    with pytest.raises(UsageError, match="nothing to ask again"):
-        session.handle_line("/retry")
-    session.handle_line("one")
-    session.handle_line("/retry")
-    assert contents(chat_server) == [["brief", "one"]] * 2
-    session.handle_line("two")
-    assert contents(chat_server)[2] == ["brief", "one", "Hello!", "two"]
-
-
 def test_retry_after_the_account_was_topped_up(make: Make, chat_server: ChatServer) -> None:
     """A question that --min-balance held back is the last question."""
     balances = [answers.answer({"balance": left}) for left in (1, 100)]
