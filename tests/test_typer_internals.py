@@ -24,10 +24,7 @@ def _everything(
     size: Annotated[int, typer.Option("--size", metavar="N", help="Size.")] = 1,
     share: Annotated[float, typer.Option("--share", metavar="X", min=0, max=2)] = 1,
 ) -> None:
-    seen.append(ctx)
-
-
-seen: list[typer.Context] = []
+    """A parameter of each kind."""
 
 
 def program() -> Any:
@@ -53,17 +50,3 @@ def test_parameters_are_described_by_the_attributes_that_we_read() -> None:
 def test_a_group_has_the_method_that_the_lazy_one_overrides(method: str) -> None:
     overridden = list(inspect.signature(getattr(LazyGroup, method)).parameters)
     assert list(inspect.signature(getattr(TyperGroup, method)).parameters) == overridden
-
-
-def test_a_context_has_what_the_shared_options_are_read_from() -> None:
-    """`ocx.cli.parameters` climbs from a command's context to the root's."""
-    command = program()
-    seen.clear()
-    with command.make_context("ocx", ["--name", "x", "everything", "--size", "3"]) as context:
-        command.invoke(context)
-    (inner,) = seen
-    assert inner.params["size"] == 3
-    assert inner.parent.params == {"name": "x"}
-    assert inner.find_root().command is command
-    assert (inner.invoked_subcommand, inner.parent.invoked_subcommand) == (None, "everything")
-    assert inner.command_path == "ocx everything"

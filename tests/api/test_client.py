@@ -247,15 +247,6 @@ def test_no_time_for_another_attempt() -> None:
     assert setup.attempts == 1
 
 
-def test_a_sleep_that_outlasts_the_total_is_a_deadline() -> None:
-    """A laptop that was closed in the meantime."""
-    setup = Setup(error(503, retry_after_ms="1"), timeout=5)
-    client = setup.client
-    client._sleep = lambda _: client._backend.start(-1)  # type: ignore[method-assign]
-    with pytest.raises(DeadlineError):
-        client.chat(BODY)
-
-
 def test_each_retry_is_one_warning_and_no_line_holds_the_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

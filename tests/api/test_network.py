@@ -392,15 +392,6 @@ def test_every_address_of_a_name_is_tried(
     fails(client("http://empty.localhost:1"), NetworkError, "cannot connect")
 
 
-def test_a_name_of_this_machine_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plain http is allowed there, so who answers lookups must not send it over the network."""
-    resolve(monkeypatch, {"x.localhost": ["192.0.2.1", "127.0.0.1", "::1"]})
-    backend = DeadlineBackend(connect_timeout=9)
-    backend.start(9)
-    backend.connecting, backend._connect_end = True, backend._end
-    assert backend._addresses("x.localhost", 80) == ["127.0.0.1", "::1"]
-
-
 def test_an_address_that_swallows_packets_leaves_time_for_the_next() -> None:
     backend = DeadlineBackend(connect_timeout=9)
     backend.start(600)

@@ -36,13 +36,8 @@ def pieces(*parts: str, begun_before: bool = False) -> Split:
 
 
 @pytest.mark.parametrize("answer", TABLE)
-def test_whole(answer: str) -> None:
-    assert pieces(answer) == TABLE[answer]
-
-
-@pytest.mark.parametrize("answer", TABLE)
 def test_cut_anywhere_it_is_the_same(answer: str) -> None:
-    assert pieces(*answer) == TABLE[answer]
+    assert pieces(answer) == pieces(*answer) == TABLE[answer]
     for cut in range(len(answer) + 1):
         assert pieces(answer[:cut], answer[cut:]) == TABLE[answer]
 

@@ -149,10 +149,6 @@ def test_zsh_finds_its_script() -> None:
     assert (ROOT / "completions/_ocx").read_text().startswith("#compdef ocx opencodex-cli\n")
 
 
-def test_another_shell_is_a_usage_error(ocx: Ocx) -> None:
-    assert "no completion for 'csh'" in ocx("completion", "csh").has(2).stderr
-
-
 @pytest.mark.shells
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc: apt-get install mandoc")
 def test_mandoc_finds_nothing() -> None:
