@@ -12,7 +12,7 @@ from ocx.config.paths import state_dir, write_names
 from ocx.context import Context
 from ocx.errors import UsageError
 from ocx.history.call import by_day, document, request
-from ocx.history.filters import Filters, parse_age, read_filters
+from ocx.history.filters import Filters, parse_age, parse_time, profile_filter
 from ocx.history.store import open_existing
 from ocx.output.history_output import day_document, write_call, write_days, write_found
 from ocx.output.writers import write_json_line
@@ -39,7 +39,14 @@ class CallFilters(OptionGroup):
 
     def read(self, ctx: Context) -> Filters:
         """Raises UsageError: a time is none."""
-        return read_filters(self.since, self.until, self.model, self.conversation, ctx.flags)
+        now = time.time()
+        return Filters(
+            since=None if self.since is None else parse_time(self.since, "--since", now),
+            until=None if self.until is None else parse_time(self.until, "--until", now),
+            model=self.model,
+            profile=profile_filter(ctx.flags),
+            conversation=self.conversation,
+        )
 
 
 @record
@@ -89,7 +96,7 @@ def search(
 
     All the words must be there; the newest call comes first.
     """
-    write_found(ctx, chosen.read(ctx).with_text(" ".join(words)), chosen.limit)
+    write_found(ctx, replace(chosen.read(ctx), text=" ".join(words)), chosen.limit)
 
 
 def rm(

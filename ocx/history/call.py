@@ -105,12 +105,9 @@ def document(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
 
     `credits` is a string, so that no reader rounds it; `started` is ISO 8601 with the offset.
     """
-    document: dict[str, Any] = {}
-    for name in ("id", "conversation", "conversation_name", *(item.name for item in fields(Call))):
-        if name == "prompt":
-            document["messages"] = list(messages)
-        else:
-            document[name] = getattr(entry, name)
+    names = ("id", "conversation", "conversation_name", *(item.name for item in fields(Call)))
+    document = {"messages" if name == "prompt" else name: getattr(entry, name) for name in names}
+    document["messages"] = list(messages)
     document["started"] = entry.when.isoformat(timespec="milliseconds")
     document["credits"] = None if entry.credits is None else str(entry.credits)
     return document

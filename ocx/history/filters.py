@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -41,9 +40,6 @@ class Filters:
         """Whether there is any condition: without one, all calls are meant."""
         return self != Filters()
 
-    def with_text(self, text: str) -> Filters:
-        return replace(self, text=text)
-
     def where(self) -> tuple[str, list[Any]]:
         """A condition on the tables `call` and `conversation`, and its values."""
         simple = (
@@ -66,28 +62,6 @@ class Filters:
             conditions.append((f"call.id IN ({marks})", list(self.ids)))
         where = " AND ".join(condition for condition, _ in conditions)
         return where, [value for _, values in conditions for value in values]
-
-
-def read_filters(
-    since: str | None,
-    until: str | None,
-    model: str | None,
-    conversation: str | None,
-    flags: Mapping[str, Any],
-) -> Filters:
-    """The filters that command-line options ask for.
-
-    Raises:
-        UsageError: a time cannot be read.
-    """
-    now = time.time()
-    return Filters(
-        since=None if since is None else parse_time(since, "--since", now),
-        until=None if until is None else parse_time(until, "--until", now),
-        model=model,
-        profile=profile_filter(flags),
-        conversation=conversation,
-    )
 
 
 def profile_filter(flags: Mapping[str, Any]) -> str | None:

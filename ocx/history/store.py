@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, NamedTuple
 
-from ocx.errors import out_of_reach
+from ocx.errors import DeadlineError, out_of_reach
+from ocx.files import warn_of_no_locks, open_private
 from ocx.history.call import DAY, Call, Entry, Message, Point, prompt_of, without_keys
 from ocx.history.database import (
     ELSEWHERE,
     PATIENCE,
     PATIENCE_OF_ANSWERS,
     HistoryError,
-    conversation_lock,
     open_database,
+    pause,
     translated,
     writing,
 )
@@ -79,7 +83,14 @@ class History:
     def close(self) -> None:
         self._connection.close()
 
-    def _read(self, query: str, values: Any = ()) -> list[Any]:
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, for an answer that is there already."""
+        with translated(self._path), writing(self._connection, PATIENCE_OF_ANSWERS):
+            yield self._connection
+
+    def read(self, query: str, values: Any = ()) -> list[Any]:
+        """Every row."""
         with translated(self._path):
             return self._connection.execute(query, values).fetchall()
 
@@ -118,23 +129,57 @@ class History:
 
     def _conversations(self, where: str, values: Any) -> list[Conversation]:
         query = f"SELECT id, name, profile FROM conversation {where}"  # noqa: S608 - constants
-        rows = self._read(query, values)
+        rows = self.read(query, values)
         return [Conversation(*row) for row in rows]
 
+    @contextmanager
     def locked(
         self, conversation: Conversation, wait: float, on_wait: Callable[[], None]
-    ) -> AbstractContextManager[None]:
-        """Nobody else writes into `conversation` inside.
+    ) -> Iterator[None]:
+        """Nobody else writes into `conversation` inside; freed with the process, by `kill -9` too.
+
+        All conversations share one file and each locks the byte at its id, so that nothing is left
+        lying about. A process can hold only one at a time: POSIX drops all locks of a file with
+        the first descriptor of it that the process closes.
+
+        Args:
+            wait: seconds to wait for another process.
+            on_wait: called once if there is something to wait for.
 
         Raises:
-            DeadlineError: another process held it for `wait` seconds.
+            DeadlineError: another process held it all the time.
+            OSError: the lock file cannot be opened.
         """
+        import fcntl  # noqa: PLC0415 - not on Windows
+
         path = self._path.with_name("conversations.lock")
-        return conversation_lock(path, conversation.id, wait, on_wait)
+        fd = open_private(path)
+        end = None
+        try:
+            while True:
+                try:
+                    fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, conversation.id)
+                    break
+                except OSError as error:
+                    if error.errno not in {errno.EACCES, errno.EAGAIN}:
+                        warn_of_no_locks(path)
+                        break
+                if end is None:
+                    end = time.monotonic() + wait
+                    on_wait()
+                if time.monotonic() > end:
+                    raise DeadlineError(
+                        "the conversation is still in use by another ocx",
+                        hint="wait for it, or start another one with --conversation NAME",
+                    )
+                pause()
+            yield
+        finally:
+            os.close(fd)
 
     def turns(self, conversation: Conversation) -> tuple[list[Message], Entry | None]:
         """The messages so far, with the last answer, and the call they come from."""
-        rows = self._read(
+        rows = self.read(
             f"SELECT {_COLUMNS}, conversation.name {_FROM}"
             " WHERE call.conversation = ? AND call.outcome = 'finished'"
             " ORDER BY call.id DESC LIMIT 1",
@@ -164,14 +209,14 @@ class History:
         values["credits"] = None if call.credits is None else str(call.credits)
         for name in ("prompt_tokens", "completion_tokens"):
             values[name] = call.tokens(name)
-        with translated(self._path), writing(self._connection, PATIENCE_OF_ANSWERS):
+        with self.writing():
             home = self._ensure(conversation, call)
             self._insert({**values, "conversation": home.id}, sent)
         return home
 
     def messages(self, call: int) -> list[Message]:
         """What was sent, in order."""
-        rows = self._read(
+        rows = self.read(
             "SELECT json FROM call_message JOIN message ON message.id = message"
             " WHERE call = ? ORDER BY position",
             (call,),
@@ -195,11 +240,11 @@ class History:
 
     def count(self, filters: Filters) -> int:
         where, values = filters.where()
-        return int(self._read(f"SELECT count(*) {_FROM} WHERE {where}", values)[0][0])
+        return int(self.read(f"SELECT count(*) {_FROM} WHERE {where}", values)[0][0])
 
     def count_readings(self) -> int:
         """How many balances are kept."""
-        return int(self._read("SELECT count(*) FROM reading")[0][0])
+        return int(self.read("SELECT count(*) FROM reading")[0][0])
 
     def remove(self, filters: Filters) -> int:
         """Delete the calls that `filters` select, and what only they used; returns how many.
@@ -227,7 +272,7 @@ class History:
         number, name = (conversation.id, conversation.name) if conversation else (None, None)
         if conversation is None:
             # That of the call to come, so that a conversation is called as its first call is.
-            free = self._read(
+            free = self.read(
                 "SELECT 1 + seq FROM sqlite_sequence WHERE name = 'call'"
                 " AND 1 + seq NOT IN (SELECT id FROM conversation)"
             )
@@ -314,21 +359,13 @@ def keep_readings(state: Path, account: Account, readings: Sequence[Reading]) ->
     Raises:
         HistoryError: it cannot be written.
     """
-    path = state / FILE
-    with (
-        closing(open_database(path, PATIENCE_OF_ANSWERS)) as connection,
-        translated(path),
-        writing(connection, PATIENCE_OF_ANSWERS),
-    ):
+    rows = [(*account, each.unit, each.at, f"{each.amount:f}") for each in readings]
+    oldest = max(each.at for each in readings) - _KEPT_DAYS * DAY
+    with History(state, PATIENCE_OF_ANSWERS) as history, history.writing() as connection:
         connection.executemany(
-            "INSERT INTO reading(profile, base_url, unit, at, amount) VALUES (?, ?, ?, ?, ?)",
-            [
-                (account.profile, account.base_url, each.unit, each.at, f"{each.amount:f}")
-                for each in readings
-            ],
+            "INSERT INTO reading(profile, base_url, unit, at, amount) VALUES (?, ?, ?, ?, ?)", rows
         )
-        newest = max(each.at for each in readings)
-        connection.execute("DELETE FROM reading WHERE at < ?", (newest - _KEPT_DAYS * DAY,))
+        connection.execute("DELETE FROM reading WHERE at < ?", (oldest,))
 
 
 def points(state: Path, account: Account, unit: str, since: float) -> list[Point]:
@@ -337,13 +374,12 @@ def points(state: Path, account: Account, unit: str, since: float) -> list[Point
     Raises:
         HistoryError: the history cannot be read.
     """
-    path = state / FILE
-    if not path.exists():
+    if not (state / FILE).exists():
         return []
-    with closing(open_database(path, PATIENCE_OF_ANSWERS)) as connection, translated(path):
-        rows = connection.execute(
+    with History(state, PATIENCE_OF_ANSWERS) as history:
+        rows = history.read(
             "SELECT at, amount FROM reading"
             " WHERE profile = ? AND base_url = ? AND unit = ? AND at >= ? ORDER BY at",
-            (account.profile, account.base_url, unit, since),
-        ).fetchall()
+            (*account, unit, since),
+        )
     return [Point(at, Decimal(amount)) for at, amount in rows]

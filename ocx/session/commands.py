@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from ocx.api.models import model_ids
-from ocx.api.prices import Cost
+from ocx.api.prices import Cost, token_count
 from ocx.config.paths import read_models, write_models
 from ocx.config.settings import Settings
 from ocx.config.values import expand
@@ -116,8 +116,9 @@ def split_names(text: str) -> list[str]:
     Raises:
         UsageError: there is none.
     """
-    if _exists(text):
-        return [text]
+    with suppress(OSError, ValueError):
+        if text and Path(expand(text)).exists():
+            return [text]
     try:
         names = shlex.split(text)
     except ValueError:  # a quote alone, as in `Ann's notes`
@@ -125,13 +126,6 @@ def split_names(text: str) -> list[str]:
     if not names or "-" in names:
         raise UsageError("/file needs the name of a file")
     return names
-
-
-def _exists(name: str) -> bool:
-    try:
-        return bool(name) and Path(expand(name)).exists()
-    except (OSError, ValueError):
-        return False
 
 
 class Models:
@@ -270,12 +264,8 @@ class Totals:
 
     def add(self, usage: Mapping[str, Any] | None, cost: Cost | None) -> None:
         """One answer more."""
-        prompt, completion = (
-            count if isinstance(count := (usage or {}).get(name), int) else 0
-            for name in ("prompt_tokens", "completion_tokens")
-        )
-        self.prompt += prompt
-        self.completion += completion
+        self.prompt += token_count(usage, "prompt_tokens") or 0
+        self.completion += token_count(usage, "completion_tokens") or 0
         self.uncounted += not usage
         credits = cost.credits if cost else None
         self.credits += credits or 0

@@ -387,7 +387,7 @@ def busy(code: int) -> sqlite3.OperationalError:
 def test_an_answer_waits_in_vain_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call and a balance of one process, or the turns of a session, are not each waited for."""
     clock = itertools.count()
-    monkeypatch.setattr("ocx.history.database._pause", lambda: None)
+    monkeypatch.setattr("ocx.history.database.pause", lambda: None)
     monkeypatch.setattr("ocx.history.database.time.monotonic", lambda: next(clock) / 10)
     tries: list[int] = []
 
