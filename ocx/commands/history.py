@@ -113,7 +113,7 @@ def rm(
     What is removed is overwritten in the file.
     """
     until = None if older_than is None else time.time() - parse_age(older_than, "--older-than")
-    filters = read_filters(None, None, model, conversation, ctx.flags)
+    filters = CallFilters(None, None, model, conversation).read(ctx)
     filters = replace(filters, until=until, ids=ids or None)
     if filters.selects == everything:
         raise UsageError(

@@ -183,9 +183,9 @@ def text_line(record: RequestRecord) -> str:
     words = [record.method, record.path, record.model, record.status or "-"]
     if record.outcome != "finished":
         words.append(record.outcome)
-    if record.micro is not None:
-        cached = f" ({record.cached_tokens} cached)" if record.cached_tokens else ""
-        words.append(f"{record.prompt_tokens}{cached}+{record.completion_tokens} tokens")
+    if record.usage is not None and record.micro is not None:
+        prompt, completion, cached = record.usage
+        words.append(f"{prompt}{f' ({cached} cached)' if cached else ''}+{completion} tokens")
         words.append(f"{format_credits(record.micro)} credits")
     words += [f"{record.milliseconds} ms", record.failure]
     return "  ".join(one_line(str(word)) for word in words if word is not None)
@@ -193,6 +193,7 @@ def text_line(record: RequestRecord) -> str:
 
 def json_line(record: RequestRecord) -> str:
     """The same and more as one compact document; fields that do not apply are null."""
+    prompt, completion, cached = record.usage or (None, None, None)
     document: dict[str, Any] = {
         "time": int(time.time()),
         "method": record.method,
@@ -200,9 +201,9 @@ def json_line(record: RequestRecord) -> str:
         "model": record.model,
         "status": record.status or None,
         "outcome": record.outcome,
-        "prompt_tokens": record.prompt_tokens,
-        "completion_tokens": record.completion_tokens,
-        "cached_tokens": record.cached_tokens,
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "cached_tokens": cached,
         "credits": None if record.micro is None else credits_json(record.micro),
         "ms": record.milliseconds,
         "key": record.key.hint or record.key.name if record.key else None,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.secret import Secret
-from ocx.serve.openai_format import ApiError
+from ocx.serve.openai_format import ApiError, Usage
 
 if TYPE_CHECKING:
     from ocx.serve.ledger import Key
@@ -45,11 +45,7 @@ def is_whole(key: str) -> bool:
 
 def _checksum(body: str) -> str:
     number = zlib.crc32(body.encode("utf-8", "surrogateescape"))
-    letters = ""
-    for _ in range(_CHECK):
-        number, rest = divmod(number, 62)
-        letters = _ALPHABET[rest] + letters
-    return letters
+    return "".join(_ALPHABET[number // 62**at % 62] for at in reversed(range(_CHECK)))
 
 
 _LOOPBACK = re.compile(
@@ -215,9 +211,7 @@ class RequestRecord:
     outcome: str | None = None
     failure: str | None = None
     broken: bool = False
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cached_tokens: int | None = None
+    usage: Usage | None = None
     micro: int | None = None
     began: float = field(default_factory=time.monotonic)
 

@@ -21,7 +21,7 @@ from ocx.serve import delivery, faults
 from ocx.serve.admission import Limiter, Log, RequestRecord, authenticate, check_head, digest
 from ocx.serve.charge import MICRO, Charge, credits_json
 from ocx.serve.ledger import Key, Ledger
-from ocx.serve.openai_format import ApiError, ResponseMeta, dump
+from ocx.serve.openai_format import ApiError, ResponseMeta
 from ocx.serve.request import read
 from ocx.serve.routing import Router
 
@@ -195,11 +195,10 @@ class App:
 
         async def endpoint(call: _Call) -> None:
             faults.refuse_by(self._router.fault("", call.record))
-            data = dump(make(call.scope["path"], call.key))
+            document = make(call.scope["path"], call.key)
             call.record.rate_limit = self._limiter.enter(call.key)
             self._limiter.leave(call.key)
-            await call.send(delivery.start(200, delivery.json_headers(data)))
-            await call.send(delivery.body(data))
+            await delivery.send_json(call.send, 200, document)
 
         return endpoint
 
@@ -222,8 +221,7 @@ class App:
         record.rate_limit = self._limiter.enter(key)
         charge = None
         try:
-            by_upstream = not source.is_local
-            charge = Charge(ledger, key, model.price, request, by_upstream=by_upstream)
+            charge = Charge(ledger, key, model.price, request, by_upstream=not source.is_local)
             answer = source.answer(request)  # no answer is made before
             answer = answer if fault is None else faults.inject_fault(fault, answer)
         except BaseException:

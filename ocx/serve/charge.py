@@ -12,7 +12,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from ocx.api.prices import Price, estimated_tokens
-from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn, Source
+from ocx.serve.ledger import Key, Ledger, Overdrawn, Source
 from ocx.serve.openai_format import ApiError, Usage
 from ocx.serve.request import ChatRequest
 from ocx.sqlite import read_script
@@ -67,47 +67,50 @@ def parse_credits(text: str) -> int:
 
 PER_MESSAGE = 4
 PER_ANSWER = 3
-_COUNTED = ("messages", "tools", "functions", "response_format")
+_DESCRIBED = ("tools", "functions", "response_format")
+"""What a model reads beside the messages."""
 
 
+@dataclass
 class Charge:
     """Counts what is delivered, and settles once.
 
-    Args:
+    Attributes:
         by_upstream: an upstream counts the tokens, by a tokenizer of its own.
+        tokens: those of a built-in answer that the client got.
+        text_bytes: bytes of answer that an upstream has sent.
+        asked: an upstream works on it, or has: the prompt is paid though nobody reads the answer.
+        taken: micro-credits, once settled.
 
     Raises:
         ApiError: 402: the credits that the request may cost at most are not there.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        key: Key,
-        price: Price,
-        request: ChatRequest,
-        *,
-        by_upstream: bool = False,
-    ) -> None:
-        self._ledger = ledger
-        self._price = price
-        self._prompt = count_prompt(request.texts) + count_tokens(request.described)
-        self.tokens = 0
-        """Tokens of a built-in answer that the client got."""
-        self.text_bytes = 0
-        """Bytes of answer that an upstream has sent."""
-        self.asked = False
-        """An upstream works on it, or has: the prompt is paid though nobody reads the answer."""
-        self.upstream: Usage | None = None
-        self.finished = False
-        self.taken: int | None = None
-        """Micro-credits, once settled."""
-        most = prompt_bytes(request.body) if by_upstream else self._prompt
-        hold = micro_cost(price, most, request.max_tokens)
+    ledger: Ledger
+    key: Key
+    price: Price
+    request: ChatRequest
+    by_upstream: bool = False
+    tokens: int = 0
+    text_bytes: int = 0
+    asked: bool = False
+    upstream: Usage | None = None
+    finished: bool = False
+    taken: int | None = None
+
+    def __post_init__(self) -> None:
+        request = self.request
+        self._prompt = count_prompt(request.texts)
+        described = [
+            request.body[name] for name in _DESCRIBED if request.body.get(name) is not None
+        ]
+        self._prompt += count_tokens(compact(described)) if described else 0
+        most = prompt_bytes(request.body) if self.by_upstream else self._prompt
+        hold = micro_cost(self.price, most, request.max_tokens)
         try:
-            self._id = ledger.reserve(key, request.model, hold)
+            self._id = self.ledger.reserve(self.key, request.model, hold)
         except Overdrawn as error:
-            fits = fitting(price, error.available, most)
+            fits = fitting(self.price, error.available, most)
             advice = "not even its prompt fits: top up the account"
             if fits >= 1:
                 advice = f"top up the account, or set max_tokens to at most {fits}"
@@ -131,11 +134,11 @@ class Charge:
 
     async def durable(self) -> None:
         """Return once it is on the disk that the charge has ended. Raises OSError."""
-        await self._ledger.store.log.wait()
+        await self.ledger.store.log.wait()
 
     def cancel(self) -> None:
         """End the charge of a request that was refused: nothing is kept of it."""
-        self._ledger.cancel(self._id)
+        self.ledger.cancel(self._id)
 
     def settle(self, outcome: str) -> None:
         """End the charge; later calls change nothing.
@@ -148,10 +151,8 @@ class Charge:
         usage = self.usage()
         source: Source = "upstream" if usage is self.upstream else "counted"
         free = not (self.finished or self.delivered or self.asked)
-        counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-        cost = 0 if free else micro_cost(self._price, *counts)
-        bill = Bill(cost, usage.prompt_tokens, usage.completion_tokens, source, outcome)
-        self.taken = self._ledger.settle(self._id, bill)
+        cost = 0 if free else micro_cost(self.price, *usage)
+        self.taken = self.ledger.settle(self._id, cost, usage, source, outcome)
 
 
 def count_tokens(text: str) -> int:
@@ -165,7 +166,7 @@ def count_prompt(texts: Iterable[str]) -> int:
 
 def prompt_bytes(body: Mapping[str, Any]) -> int:
     """UTF-8 bytes of all that an upstream counts: a token of any tokenizer has at least one."""
-    read = {name: body[name] for name in _COUNTED if name in body}
+    read = {name: body[name] for name in ("messages", *_DESCRIBED) if name in body}
     return len(compact(read).encode("utf-8", "surrogatepass"))
 
 

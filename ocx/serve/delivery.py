@@ -37,6 +37,8 @@ from ocx.serve.request import ChatRequest
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+Stop = asyncio.Future[None]
+_Task = asyncio.Task[None]
 
 MOST_LISTED = 100_000
 """Tokens whose log probabilities fit into one document; a million would take 1.3 GB."""
@@ -58,7 +60,7 @@ class Delivery(ABC):
     """An upstream has ended its answer in a failure: it goes on as it came, and is not finished."""
     waiting_since: float | None = None
 
-    async def run(self, receive: Receive, stop: asyncio.Future[None], send_timeout: float) -> None:
+    async def run(self, receive: Receive, stop: Stop, send_timeout: float) -> None:
         """Send the answer. When this returns, the charge is settled, whatever happened.
 
         Args:
@@ -90,13 +92,7 @@ class Delivery(ABC):
             raise error
         await self._fail(error)
 
-    async def _first(
-        self,
-        writer: asyncio.Task[None],
-        reader: asyncio.Task[None],
-        stop: asyncio.Future[None],
-        send_timeout: float,
-    ) -> str:
+    async def _first(self, writer: _Task, reader: _Task, stop: Stop, send_timeout: float) -> str:
         tasks = {writer, reader, stop}
         while True:
             await asyncio.wait(tasks, timeout=send_timeout / 2, return_when=asyncio.FIRST_COMPLETED)
@@ -115,12 +111,9 @@ class Delivery(ABC):
 
     def _settle(self, outcome: str) -> None:
         self.charge.settle(outcome)
-        record, usage = self.record, self.charge.usage()
-        record.outcome = record.outcome or outcome
-        record.prompt_tokens = usage.prompt_tokens
-        record.completion_tokens = usage.completion_tokens
-        record.cached_tokens = usage.cached_tokens
-        record.micro = self.charge.taken
+        self.record.outcome = self.record.outcome or outcome
+        self.record.usage = self.charge.usage()
+        self.record.micro = self.charge.taken
 
     async def _write(self) -> None:
         async with aclosing(self.answer.parts) as parts:
@@ -323,11 +316,15 @@ def json_headers(data: bytes) -> Headers:
     return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
 
 
-async def send_error(error: ApiError, send: Send) -> None:
-    data = dump(error.body())
-    headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
-    await send(start(error.status, headers + json_headers(data)))
+async def send_json(send: Send, status: int, value: Any, headers: Headers | None = None) -> None:
+    data = dump(value)
+    await send(start(status, (headers or []) + json_headers(data)))
     await send(body(data))
+
+
+async def send_error(error: ApiError, send: Send) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    await send_json(send, error.status, error.body(), headers)
 
 
 async def _disconnect(receive: Receive) -> None:

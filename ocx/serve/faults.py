@@ -42,12 +42,12 @@ class Fault:
     """
 
     kind: str
-    count: int = 0
-    first: float = 0
-    every: float = 0
-    after: float = 1.0
-    ttft: float = 3.0
-    tps: float = 5.0
+    count: int
+    first: float
+    every: float
+    after: float
+    ttft: float
+    tps: float
 
     @property
     def status(self) -> int | None:
@@ -71,9 +71,9 @@ def parse(text: str) -> Fault:
         raise ValueError(f"the fault {kind} takes a number of tokens: {kind}:3")
     if count is not None and kind not in (*_COUNTED, "filter"):
         raise ValueError(f"the fault {kind} takes no number of tokens")
-    given = parse_options(match["options"], _OPTIONS)
-    whole = {name: int(given.pop(name)) for name in ("first", "every")}
-    return Fault(kind, int(count or 0), **whole, **given)
+    options = parse_options(match["options"], _OPTIONS)
+    whole = {name: int(options[name]) for name in ("first", "every")}
+    return Fault(kind, int(count or 0), **options | whole)
 
 
 @dataclass

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.http import CHAT_CAP, ERROR_CAP, build_request
@@ -33,13 +34,13 @@ _TOOLS = ("function", "custom")
 """Tools that the client runs. Others, as a search of the web, the upstream runs, and charges."""
 
 
+@dataclass
 class Upstream:
     """The connections to one endpoint, for one event loop; its key is sent there alone."""
 
-    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
-        self.endpoint = endpoint
-        self._tls = tls
-        self._client: AsyncClient | None = None
+    endpoint: Endpoint
+    tls: ssl.SSLContext | None = None
+    _client: AsyncClient | None = None
 
     def stream(
         self,
@@ -65,7 +66,7 @@ class Upstream:
         given = self.endpoint
         request = build_request(given, method, path, content=content, stream=True)
         if self._client is None:
-            self._client = AsyncClient(given, self._tls)
+            self._client = AsyncClient(given, self.tls)
         seconds = given.timeout or CHAT_TIMEOUT
         return self._client.stream(request, seconds, idle=idle or given.idle_timeout, sent=sent)
 
@@ -75,42 +76,38 @@ class Upstream:
             await self._client.close()
 
 
+@dataclass
 class Forward(AnswerSource):
     """Answers with one model of one upstream.
 
-    Args:
+    Attributes:
         endpoint: `timeout` is for a whole answer, `idle_timeout` for a stream without a byte.
         allow_fields: parameters and kinds of content, beside `FIELDS`, that may be passed on
             though nobody here can say what they cost.
     """
 
+    name: str
+    endpoint: Endpoint
+    model: str | None = None
+    allow_fields: frozenset[str] = frozenset()
     is_local = False
 
-    def __init__(
-        self,
-        name: str,
-        endpoint: Endpoint,
-        model: str | None = None,
-        allow_fields: frozenset[str] = frozenset(),
-    ) -> None:
-        self._name = name
-        self._upstream = Upstream(endpoint)
-        self._model = model
-        self._allowed = allow_fields
-        self._keys = [endpoint.key] if endpoint.key is not None else []
+    def __post_init__(self) -> None:
+        self._upstream = Upstream(self.endpoint)
+        self._keys = [self.endpoint.key] if self.endpoint.key is not None else []
 
     def check(self, request: ChatRequest) -> None:
         given = [name for name, value in request.body.items() if value is not None]
         unknown = [(name, name) for name in given if name not in FIELDS]
         unknown += [at for at in content_kinds(request.body) if at[0] not in _TEXT_PARTS]
         unknown += [at for at in tool_kinds(request.body) if at[0] not in _TOOLS]
-        refused = [at for at in unknown if at[0] not in self._allowed]
+        refused = [at for at in unknown if at[0] not in self.allow_fields]
         if request.body.get("modalities") not in (None, ["text"]):
             refused.append(("modalities", "modalities"))
         for field, param in refused:
             message = (
-                f"{field[:64]} is not passed on to the upstream {self._name}: what it costs"
-                f" is not known here; allow_fields of [upstreams.{self._name}] allows it"
+                f"{field[:64]} is not passed on to the upstream {self.name}: what it costs"
+                f" is not known here; allow_fields of [upstreams.{self.name}] allows it"
             )
             refuse(param, message, "field_not_allowed")
 
@@ -154,7 +151,7 @@ class Forward(AnswerSource):
         Raises:
             ApiError: the upstream refused, or the network failed, in here or in the block.
         """
-        idle = None if request.stream else self._upstream.endpoint.timeout
+        idle = None if request.stream else self.endpoint.timeout
         content = dump(self._body(request))
         try:
             async with self._upstream.stream(CHAT_PATH, content, idle=idle, sent=asked) as response:
@@ -170,12 +167,12 @@ class Forward(AnswerSource):
             raise ApiError(502, text, "upstream_network") from error
 
     def _said(self, text: str) -> str:
-        return f"the upstream {self._name} {text}"
+        return f"the upstream {self.name} {text}"
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body = dict(request.body)
-        if self._model is not None:
-            body["model"] = self._model
+        if self.model is not None:
+            body["model"] = self.model
         if body.get("max_completion_tokens") is None:
             # Credits are reserved for this many tokens, also if the client names no limit.
             body["max_tokens"] = request.max_tokens

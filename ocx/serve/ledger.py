@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ocx.errors import ConfigError
 from ocx.owners import is_out_of_reach
 from ocx.secret import Secret
 from ocx.serve.admission import digest, mint
+from ocx.serve.openai_format import Usage
 from ocx.serve.store import Store, transaction
 
 DEFAULT_ACCOUNT = "default"
@@ -55,16 +56,6 @@ class Account:
     @property
     def used(self) -> int:
         return self.granted - self.balance
-
-
-class Bill(NamedTuple):
-    """What an answer cost, once it ended."""
-
-    cost: int
-    prompt_tokens: int
-    completion_tokens: int
-    source: Source
-    outcome: str
 
 
 class Overdrawn(Exception):
@@ -173,11 +164,11 @@ class Ledger:
             )
             self._db.execute("DELETE FROM charge WHERE id = ?", (charge,))
 
-    def settle(self, charge: int, bill: Bill) -> int:
+    def settle(self, charge: int, cost: int, usage: Usage, source: Source, outcome: str) -> int:
         """End a charge; returns what was taken, 0 if it had ended before.
 
-        A bill beyond the hold is paid from what else is left; the rest is the shortfall, noted
-        on the charge. A bill of 0 releases the charge. It lasts after `durable`.
+        A cost beyond the hold is paid from what else is left; the rest is the shortfall, noted
+        on the charge. A cost of 0 releases the charge. It lasts after `durable`.
         """
         self.store.log.note()
         with transaction(self._db, durable=False):
@@ -189,13 +180,13 @@ class Ledger:
             if row is None:
                 return 0
             account, hold, balance, held = row
-            taken: int = min(bill.cost, balance - held + hold)
-            state, shortfall = "settled" if bill.cost else "released", bill.cost - taken
-            usage = (bill.prompt_tokens, bill.completion_tokens, bill.source, bill.outcome)
+            taken: int = min(cost, balance - held + hold)
+            state = "settled" if cost else "released"
+            counts = (usage.prompt_tokens, usage.completion_tokens)
             self._db.execute(
                 "UPDATE charge SET state = ?, cost = ?, shortfall = ?, prompt_tokens = ?,"
                 " completion_tokens = ?, source = ?, outcome = ?, closed = ? WHERE id = ?",
-                (state, taken, shortfall, *usage, self._now(), charge),
+                (state, taken, cost - taken, *counts, source, outcome, self._now(), charge),
             )
             self._db.execute(
                 "UPDATE account SET balance = ?, held = ? WHERE id = ?",

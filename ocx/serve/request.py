@@ -6,13 +6,14 @@ import base64
 import binascii
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ocx.serve.openai_format import ApiError, refuse
-from ocx.text import compact, parse
+from ocx.text import parse
 
 MAX_TOKENS = 4096  # the documented default
 MOST_TOKENS = 2**31 - 1
@@ -24,7 +25,6 @@ MOST_PARTS = 100_000
 _UP_TO_A_PART = rb'(?s)(?:[^"\[{]++|"(?:[^"\\]++|\\.)*+"?)*+[\[{]?'
 """All before an object or a list, texts as a whole, and its bracket."""
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_READ = ("tools", "functions", "response_format")
 _RANGES = {
     "temperature": (0, 2),
     "top_p": (0, 1),
@@ -33,6 +33,8 @@ _RANGES = {
 }
 _ATTACHED = {"input_audio": ("data", "format"), "file": ("file_data", "filename")}
 _ASKING = ("user", "tool", "function")
+_LIMITS = ("max_completion_tokens", "max_tokens")
+"""OpenAI's newer name for the same limit, and the older one."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,6 @@ class ChatRequest:
     """A part of a message that a built-in answer cannot take, and why."""
     body: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    @property
-    def described(self) -> str:
-        """Beside the messages, what a model reads: functions and the form of the answer."""
-        given = [self.body[name] for name in _READ if self.body.get(name) is not None]
-        return compact(given) if given else ""
-
     def check_built_in(self) -> None:
         """Refuse what a built-in answer would have to ignore.
 
@@ -85,7 +81,7 @@ def read(data: bytes) -> ChatRequest:
     Raises:
         ApiError: 400, naming the parameter.
     """
-    body = _object(data)
+    body = _parsed(data)
     model = body.get("model")
     if not isinstance(model, str) or not model:
         refuse("model", "model is required: a string")
@@ -94,29 +90,31 @@ def read(data: bytes) -> ChatRequest:
         number = body.get(name)
         if number is not None and not (_is_number(number) and low <= number <= high):
             refuse(name, f"{name} must be a number from {low} to {high}")
-    _typed(body, "parallel_tool_calls", bool, "true or false")
+    _flag(body, "parallel_tool_calls")
     _integer(body, "seed")
     if body.get("n") not in (None, 1) or body.get("n") is True:
         refuse("n", "n must be 1")
     asking = next((each for each in reversed(messages) if each.role in _ASKING), None)
-    options = _typed(body, "stream_options", dict, "an object") or {}
+    options = _object(body, "stream_options") or {}
+    limits = (_integer(body, name, 1, MOST_TOKENS) for name in _LIMITS)
     return ChatRequest(
         model=model,
         texts=tuple(message.text for message in messages),
         question=asking.text if asking else "",
         answers_tool=asking is not None and asking.role != "user",
-        max_tokens=_max_tokens(body),
+        # Where both stand the greater counts: an upstream may know only one of them.
+        max_tokens=max((limit for limit in limits if limit is not None), default=MAX_TOKENS),
         stop=_stop(body),
-        stream=bool(_typed(body, "stream", bool, "true or false")),
-        include_usage=bool(_typed(options, "include_usage", bool, "true or false")),
-        response_format=_typed(body, "response_format", dict, "an object"),
+        stream=_flag(body, "stream"),
+        include_usage=_flag(options, "include_usage"),
+        response_format=_object(body, "response_format"),
         logprobs=_logprobs(body),
         unsupported=next((each.unsupported for each in messages if each.unsupported), None),
         body=body,
     )
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def _parsed(data: bytes) -> dict[str, Any]:
     if data.count(b"{") + data.count(b"[") > MOST_PARTS:
         found = re.finditer(_UP_TO_A_PART, data)
         if next(itertools.islice(found, MOST_PARTS + 1, None), None) is not None:
@@ -132,47 +130,40 @@ def _object(data: bytes) -> dict[str, Any]:
     return body
 
 
-def _typed(body: dict[str, Any], name: str, kind: type, wanted: str) -> Any:
+def _object(body: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = body.get(name)
-    if value is not None and not isinstance(value, kind):
-        refuse(name, f"{name} must be {wanted}")
+    if value is not None and not isinstance(value, dict):
+        refuse(name, f"{name} must be an object")
     return value
+
+
+def _flag(body: dict[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        refuse(name, f"{name} must be true or false")
+    return bool(value)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _integer(body: dict[str, Any], name: str) -> int | None:
+def _integer(
+    body: dict[str, Any], name: str, least: float = -math.inf, most: float = math.inf
+) -> int | None:
     value = body.get(name)
     if value is None:
         return None
     if not _is_number(value) or value % 1:
         refuse(name, f"{name} must be an integer")
+    if not least <= value <= most:
+        refuse(name, f"{name} must be from {least} to {most}")
     return int(value)  # 5.0 is an integer to JSON Schema
 
 
-def _max_tokens(body: dict[str, Any]) -> int:
-    # max_completion_tokens is OpenAI's newer name for the same limit. Where both stand the greater
-    # counts: an upstream may know only one of them.
-    given = []
-    for name in ("max_completion_tokens", "max_tokens"):
-        number = _integer(body, name)
-        if number is None:
-            continue
-        if not 1 <= number <= MOST_TOKENS:
-            refuse(name, f"{name} must be from 1 to {MOST_TOKENS}")
-        given.append(number)
-    return max(given, default=MAX_TOKENS)
-
-
 def _logprobs(body: dict[str, Any]) -> int | None:
-    wanted = _typed(body, "logprobs", bool, "true or false")
-    top = _integer(body, "top_logprobs")
-    if top is None:
-        return 0 if wanted else None
-    if not 0 <= top <= MOST_LOGPROBS:
-        refuse("top_logprobs", f"top_logprobs must be from 0 to {MOST_LOGPROBS}")
+    wanted = _flag(body, "logprobs")
+    top = _integer(body, "top_logprobs", 0, MOST_LOGPROBS) or 0
     return top if wanted or top else None
 
 

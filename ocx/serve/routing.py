@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,7 @@ class Rule:
 
     equals: str | None
     contains: str | None
-    regex: re.Pattern[str] | None
+    regex: re.Pattern[str]
     model: str | None
     answer: str | None
     calls: tuple[ToolCall, ...]
@@ -190,28 +190,28 @@ class Rule:
     def matches(self, request: ChatRequest) -> bool:
         asked = request.question
         return (
-            (self.equals is None or self.equals == asked.strip())
-            and (self.contains is None or self.contains in asked)
-            and (self.regex is None or self.regex.search(asked) is not None)
-            and (self.model is None or self.model == request.model)
+            self.equals in (None, asked.strip())
+            and (self.contains or "") in asked
+            and self.regex.search(asked) is not None
+            and self.model in (None, request.model)
         )
 
 
+@dataclass
 class Script(AnswerSource):
     """The rules of one file. Faults are counted per rule, for all clients together."""
 
-    def __init__(self, name: str, rules: list[Rule]) -> None:
-        self._name = name
-        self._rules = rules
-        self._counters = Counters()
+    name: str
+    rules: list[Rule]
+    counters: Counters = field(default_factory=Counters)
 
     def answer(self, request: ChatRequest) -> AnswerStream:
-        numbered = enumerate(self._rules)
+        numbered = enumerate(self.rules)
         at, rule = next(((at, rule) for at, rule in numbered if rule.matches(request)), (0, None))
         if rule is None:
-            message = f"no rule of {self._name} matches"
+            message = f"no rule of {self.name} matches"
             raise ApiError(404, message, "no_rule_matches", "messages")
-        fires = rule.fault is not None and self._counters.fires(at, "", rule.fault)
+        fires = rule.fault is not None and self.counters.fires(at, "", rule.fault)
         fault = rule.fault if fires else None
         faults.refuse_by(fault)
         echoes = rule.answer is None and not rule.calls
@@ -251,7 +251,7 @@ def _rule(file: TomlFile, keys: Keys) -> Rule:
         file.fail((*keys, "answer"), "must be a string")
     regex, fault = file.text((*keys, "regex")), file.text((*keys, "fault"))
     try:
-        pattern = None if regex is None else re.compile(regex)
+        pattern = re.compile(regex or "")
         parsed = None if fault is None else faults.parse(fault)
     except re.error as error:
         file.fail((*keys, "regex"), f"is not a regular expression: {error}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from math import ceil, floor
@@ -35,6 +35,8 @@ _UNSUPPORTED = frozenset(
     " minContains $dynamicRef $recursiveRef".split()
 )
 _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
+_ALWAYS = {"boolean": True, "null": None}
+"""true is a letter shorter than false."""
 _BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
 _FORMATS = {
     "date-time": "1970-01-01T00:00:00Z",
@@ -84,19 +86,24 @@ def smallest_instance(
         raise SchemaError("the schema is nested too deeply") from None
 
 
+@dataclass
 class _Solver:
-    def __init__(self, root: Any, strict: bool, lenient: bool, work: Work) -> None:
-        self._root = root
-        self._strict = strict
-        self._lenient = lenient
-        self._open = {"#"}
-        """The references on the way here. A smallest instance never goes through one twice."""
-        self._work = work
+    """Makes the instances of one schema.
+
+    Attributes:
+        open: the references on the way here. A smallest instance never goes through one twice.
+    """
+
+    root: Any
+    strict: bool
+    lenient: bool
+    work: Work
+    open: set[str] = field(default_factory=lambda: {"#"})
 
     def solve(self, schema: Any, where: str) -> Any:
         self._check(schema, where)
-        self._work.steps += 1
-        if self._work.steps > MOST_STEPS:
+        self.work.steps += 1
+        if self.work.steps > MOST_STEPS:
             raise SchemaError("the schema has too many branches")
         if "$ref" in schema:
             return self._refer(schema["$ref"], where)
@@ -117,12 +124,17 @@ class _Solver:
                 (partial(self.solve, each, f"{there}[{at}]") for at, each in enumerate(branches)),
             )
         implied = "array" if "items" in schema else "object" if "properties" in schema else "string"
-        kinds = schema.get("type", implied if self._lenient else None)
+        kinds = schema.get("type", implied if self.lenient else None)
         kinds = kinds if isinstance(kinds, list) else [kinds]
         if not kinds or not all(isinstance(kind, str) and kind in _TYPES for kind in kinds):
             raise SchemaError(f"{where}.type must be one of {', '.join(_TYPES)}")
-        made = (partial(getattr(self, f"_{kind}"), schema, where) for kind in dict.fromkeys(kinds))
+        made = (partial(self._make, kind, schema, where) for kind in dict.fromkeys(kinds))
         return self._shortest(None, made)
+
+    def _make(self, kind: str, schema: dict[str, Any], where: str) -> Any:
+        if kind in _ALWAYS:
+            return _ALWAYS[kind]
+        return getattr(self, f"_{kind}")(schema, where)
 
     def _shortest(self, error: UnsatisfiableError | None, ways: Iterable[Callable[[], Any]]) -> Any:
         """The shortest value of several ways to make one; if there is none, `error` or the last."""
@@ -140,26 +152,26 @@ class _Solver:
         if not isinstance(schema, dict):
             raise SchemaError(f"{where} must be an object")
         for keyword in schema:
-            refused = keyword in _UNSUPPORTED if self._lenient else keyword not in _KEYWORDS
+            refused = keyword in _UNSUPPORTED if self.lenient else keyword not in _KEYWORDS
             if refused:
                 raise SchemaError(f"{where}: the keyword {keyword[:64]!r} is not supported")
 
     def _refer(self, ref: Any, where: str) -> Any:
         if not isinstance(ref, str) or not ref.startswith("#") or len(ref) > _MOST_REF:
             raise SchemaError(f"{where}.$ref must point into the schema itself")
-        found: Any = self._root
+        found: Any = self.root
         for written in ref.removeprefix("#").split("/")[1:]:
             step = written.replace("~1", "/").replace("~0", "~")
             if not isinstance(found, dict) or step not in found:
                 raise SchemaError(f"{where}.$ref points to nothing: {ref[:64]}")
             found = found[step]
-        if ref in self._open:
+        if ref in self.open:
             raise UnsatisfiableError(f"{where}: it goes on without end")
-        self._open.add(ref)
+        self.open.add(ref)
         try:
             return self.solve(found, where)
         finally:
-            self._open.remove(ref)
+            self.open.remove(ref)
 
     def _length(self, value: Any) -> int:
         """The length of its JSON.
@@ -168,8 +180,8 @@ class _Solver:
             SchemaError: it is beyond the bounds, or what was measured on the way is.
         """
         length = len(compact(value))
-        self._work.letters += length
-        if length > MOST_BYTES or self._work.letters > _MOST_WORK:
+        self.work.letters += length
+        if length > MOST_BYTES or self.work.letters > _MOST_WORK:
             raise SchemaError("the schema asks for more than 1 MiB")
         return length
 
@@ -182,7 +194,7 @@ class _Solver:
             raise SchemaError(f"{where}.required must hold names")
         wanted = dict.fromkeys(required)
         optional = [name for name in properties if name not in wanted]
-        if self._strict:
+        if self.strict:
             if schema.get("additionalProperties") is not False:
                 raise SchemaError(f"{where}: with strict, additionalProperties must be false")
             if optional:
@@ -223,10 +235,10 @@ class _Solver:
             if text is None:
                 hint = "give a text that fits it in examples"
                 raise SchemaError(f"{where}.pattern cannot be satisfied here: {hint}")
-        elif wanted is not None and not known and not self._lenient:
+        elif wanted is not None and not known and not self.lenient:
             raise SchemaError(f"{where}.format must be one of {', '.join(_FORMATS)}")
         else:
-            if self._lenient and not fewest and most != 0:
+            if self.lenient and not fewest and most != 0:
                 fewest = 1  # few functions can do anything with an empty text
             text = _FORMATS[str(wanted)] if known else "a" * fewest
             if len(text) < fewest or (most is not None and len(text) > most):
@@ -235,34 +247,23 @@ class _Solver:
         self._length(text)
         return text
 
-    def _boolean(self, _schema: dict[str, Any], _where: str) -> Any:
-        return True  # a letter shorter than false
-
-    def _null(self, _schema: dict[str, Any], _where: str) -> Any:
-        return None
-
     def _integer(self, schema: dict[str, Any], where: str) -> Any:
-        return self._number(schema, where, (Fraction(1),))
+        return self._number(schema, where, ("1",))
 
     def _number(
-        self,
-        schema: dict[str, Any],
-        where: str,
-        steps: tuple[Fraction, ...] = (Fraction(1), Fraction(1, 8), Fraction(1, 10**6)),
+        self, schema: dict[str, Any], where: str, steps: tuple[str, ...] = ("1", "1/8", "1/1000000")
     ) -> Any:
         """The multiple of the first step that is in the range and nearest to zero."""
         least, above, most, below, multiple = (_bound(schema, name, where) for name in _BOUNDS)
-        if multiple is not None:
-            if multiple <= 0:
-                raise SchemaError(f"{where}.multipleOf must be above 0")
-            steps = (multiple,)
-        for step in steps:
-            lows = [] if least is None else [ceil(least / step)]
-            lows += [] if above is None else [floor(above / step) + 1]
-            highs = [] if most is None else [floor(most / step)]
-            highs += [] if below is None else [ceil(below / step) - 1]
+        if multiple and multiple[0] <= 0:
+            raise SchemaError(f"{where}.multipleOf must be above 0")
+        for step in multiple or map(Fraction, steps):
+            lows = [ceil(bound / step) for bound in least]
+            lows += [floor(bound / step) + 1 for bound in above]
+            highs = [floor(bound / step) for bound in most]
+            highs += [ceil(bound / step) - 1 for bound in below]
             at = min([max([0, *lows]), *highs])
-            if not lows or at >= max(lows):
+            if at >= max(lows, default=at):
                 value = at * step
                 return int(value) if value.denominator == 1 else float(value)
         raise UnsatisfiableError(f"{where}: no number is in its range")
@@ -277,11 +278,12 @@ def _count(schema: dict[str, Any], name: str, where: str, most: int | None = Non
     return value
 
 
-def _bound(schema: dict[str, Any], name: str, where: str) -> Fraction | None:
+def _bound(schema: dict[str, Any], name: str, where: str) -> list[Fraction]:
+    """The number that is given, if one is."""
     value = schema.get(name)
     if value is None:
-        return None
+        return []
     with contextlib.suppress(OverflowError, ValueError):  # 1e999 is infinite
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return Fraction(value).limit_denominator(10**9)
+            return [Fraction(value).limit_denominator(10**9)]
     raise SchemaError(f"{where}.{name} must be a number")

@@ -29,12 +29,6 @@ from ocx.sqlite import connect, read_script, reason_of, schema
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
 VERSION = 1
 
-# A charge is in no index of its account: it would cost a page of the log, and a balance that adds
-# up what was granted would pass all of them.
-_INDEX = (
-    "CREATE INDEX IF NOT EXISTS ledger_granted ON ledger (account, amount) WHERE kind != 'charge'"
-)
-
 BUSY_SECONDS = 5.0
 
 
@@ -164,13 +158,12 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA synchronous = FULL")
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if application == APPLICATION_ID and version == VERSION:
-        db.execute(_INDEX)
-    elif application == APPLICATION_ID:
-        raise ConfigError(
-            f"the ledger {path} is of version {version}; this ocx reads version {VERSION}",
-            hint="use the ocx that wrote it, or another file with --db",
-        )
+    if application == APPLICATION_ID:
+        if version != VERSION:
+            raise ConfigError(
+                f"the ledger {path} is of version {version}; this ocx reads version {VERSION}",
+                hint="use the ocx that wrote it, or another file with --db",
+            )
     elif db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise ConfigError(f"{path} is a database of another program")
     else:
@@ -181,7 +174,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 def _schema() -> str:
     tables = schema(read_script(__package__, "ledger.sql"))
     numbers = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-    return f"{tables} {_INDEX}; {numbers}"
+    return tables + numbers
 
 
 def _take_lock(folder: Path) -> tuple[str, Path, int]:

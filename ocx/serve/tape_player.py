@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,11 @@ _KEPT_HEADERS = frozenset(
 _TRANSPORT = ("stream", "stream_options", "user")
 
 
+@dataclass
 class TapeApp:
     """An ASGI application for one program.
 
-    Args:
+    Attributes:
         key: what the program must send; a real key never reaches it.
         upstream: where requests go; None only plays.
         plays: what the tape has; the upstream is asked only for what it lacks.
@@ -49,25 +51,17 @@ class TapeApp:
         secrets: what is on no tape, besides the keys, and reaches no program.
     """
 
-    request_timeout = 60.0
+    tape: tapes.Tape
+    key: Secret
+    upstream: Upstream | None
+    plays: bool
+    timing: bool = False
+    secrets: Sequence[Secret] = ()
+    request_timeout: float = 60.0
 
-    def __init__(
-        self,
-        tape: tapes.Tape,
-        key: Secret,
-        upstream: Upstream | None,
-        *,
-        plays: bool,
-        timing: bool = False,
-        secrets: Sequence[Secret] = (),
-    ) -> None:
-        self._tape = tape
-        self._key = key
-        self._upstream = upstream
-        self._plays = plays
-        self._timing = timing
-        own = upstream.endpoint.key if upstream is not None else None
-        found = (own, *secrets) if own is not None else secrets
+    def __post_init__(self) -> None:
+        own = self.upstream.endpoint.key if self.upstream is not None else None
+        found = (own, *self.secrets) if own is not None else self.secrets
         self._secrets = [secret for secret in found if secret.is_secret()]
 
     def stop(self) -> None:
@@ -75,8 +69,8 @@ class TapeApp:
 
     async def close(self) -> None:
         """Close the connections to the endpoint."""
-        if self._upstream is not None:
-            await self._upstream.close()
+        if self.upstream is not None:
+            await self.upstream.close()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         try:
@@ -86,7 +80,7 @@ class TapeApp:
 
     async def _answer(self, scope: Any, receive: Receive, send: Send) -> None:
         check_head(scope)
-        wanted = f"Bearer {self._key.reveal()}".encode()
+        wanted = f"Bearer {self.key.reveal()}".encode()
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         if len(given) != 1 or not hmac.compare_digest(given[0], wanted):
             raise ApiError(401, "the key is not the one of this tape", "invalid_api_key")
@@ -99,21 +93,21 @@ class TapeApp:
         query = scope["query_string"].decode("latin-1")
         request = tapes.request_of(scope["method"], path.removeprefix(PREFIX), query, content)
         # As the tape has it. The program's own key is another in every run.
-        known, masks = tapes.masked_request(request, [_Fixed(self._key.reveal()), *self._secrets])
-        recording = self._tape.find(known) if self._plays else None
+        known, masks = tapes.masked_request(request, [_Fixed(self.key.reveal()), *self._secrets])
+        recording = self.tape.find(known) if self.plays else None
         if recording is not None:
             await self._play(recording, send)
-        elif self._upstream is None:
-            raise ApiError(404, self._tape.miss(known), "tape_miss")
+        elif self.upstream is None:
+            raise ApiError(404, self.tape.miss(known), "tape_miss")
         else:
             new = tapes.Recording(known, 0, {}, [], masks)
-            await self._pass(self._upstream, new, request, content, send)
+            await self._pass(self.upstream, new, request, content, send)
 
     async def _play(self, recording: tapes.Recording, send: Send) -> None:
         await send(start(recording.status, _fields(recording.headers)))
         began = time.monotonic()
         for at, piece in recording.pieces:
-            if self._timing:
+            if self.timing:
                 await asyncio.sleep(max(0.0, at / 1000 - (time.monotonic() - began)))
             await send(body(piece, more=True))
         await send(body(b""))
@@ -129,8 +123,8 @@ class TapeApp:
         """Hand the answer on as it comes; add it to the tape if it came whole."""
         began = time.monotonic()
         hidden = StreamMask(self._secrets)
-        if self._tape.file is not None:
-            self._tape.file.asked += 1
+        if self.tape.file is not None:
+            self.tape.file.asked += 1
         query = request["query"]
         path = f"{request['path']}?{query}" if query else request["path"]
         try:
@@ -163,7 +157,7 @@ class TapeApp:
         # Before the end is sent: the program may end with it. What is hidden in the request is
         # hidden where the answer repeats it.
         shaped = key_shaped(query + content.decode("latin-1"))
-        self._tape.append(recording, [*self._secrets, *shaped])
+        self.tape.append(recording, [*self._secrets, *shaped])
         await send(body(tapes.mask_bytes(hidden.end())))
 
 

@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocx.serve.ledger import Bill, Key, Ledger
+from ocx.serve.ledger import Key, Ledger
+from ocx.serve.openai_format import Usage
 from ocx.serve.store import Store
 from tests.bench.load import Request
 from tests.support.serving import OCX, run, serving
@@ -81,7 +82,7 @@ def _transactions(path: Path) -> list[float]:
         start = time.perf_counter()
         charge = ledger.reserve(key, "m", 100)
         held = time.perf_counter()
-        ledger.settle(charge, Bill(10, 1, 1, "counted", "finished"))
+        ledger.settle(charge, 10, Usage(1, 1), "counted", "finished")
         times += [held - start, time.perf_counter() - held]
     store.close()
     return [seconds * 1000 for seconds in times]

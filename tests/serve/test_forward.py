@@ -103,7 +103,7 @@ def test_cached_tokens_are_charged_by_their_price(front: Serve, streams: bool) -
     reply = forwarded(gateway, stream=streams)
     assert reply.status_code == 200
     assert gateway.charges() == [("settled", "finished", 10, 2, 2 * 10 + 8 * 1 + 2 * 100)]
-    assert gateway.wait_for(1)[0].cached_tokens == 8
+    assert gateway.wait_for(1)[0].usage == Usage(10, 2, 8)
 
 
 def test_a_whole_answer_passes_through(chain: Chain) -> None:

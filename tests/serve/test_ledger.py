@@ -11,7 +11,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from ocx.serve.admission import digest
 from ocx.serve.charge import problems, totals
-from ocx.serve.ledger import Bill, Key, Ledger, Overdrawn
+from ocx.serve.ledger import Key, Ledger, Overdrawn
+from ocx.serve.openai_format import Usage
 from ocx.serve.store import Store
 
 AMOUNTS = st.integers(0, 1000)
@@ -49,13 +50,13 @@ class Movements(RuleBasedStateMachine):
     @rule(charge=consumes(charges), cost=st.integers(0, 3000), outcome=st.sampled_from("ab"))
     def settle(self, charge: int, cost: int, outcome: str) -> None:
         known = self.holds.pop(charge, None)
-        taken = self.ledger.settle(charge, Bill(cost, 1, 1, "counted", outcome))
+        taken = self.ledger.settle(charge, cost, Usage(1, 1), "counted", outcome)
         if known is None:
             assert taken == 0
             return
         assert taken == min(cost, self.balance - sum(self.holds.values()))
         self.balance -= taken
-        assert self.ledger.settle(charge, Bill(cost, 1, 1, "counted", "again")) == 0
+        assert self.ledger.settle(charge, cost, Usage(1, 1), "counted", "again") == 0
 
     @rule(amount=st.integers(-1500, 1500))
     def grant(self, amount: int) -> None:
@@ -99,7 +100,7 @@ def test_the_ledger_is_append_only(ledger: Ledger) -> None:
 def test_a_shortfall_is_noted(ledger: Ledger) -> None:
     account = ledger.account(grant=10)
     charge = ledger.reserve(Key(None, account.id, "k", ""), "m", 4)
-    assert ledger.settle(charge, Bill(25, 1, 1, "upstream", "finished")) == 10
+    assert ledger.settle(charge, 25, Usage(1, 1), "upstream", "finished") == 10
     row = ledger.store.db.execute("SELECT state, cost, shortfall FROM charge").fetchone()
     assert row == ("settled", 10, 15)
     assert problems(ledger.store.db) == []
@@ -139,7 +140,7 @@ def test_a_key_is_revoked_once(ledger: Ledger) -> None:
 def test_the_audit_finds_damage(ledger: Ledger, damage: str, finding: str) -> None:
     account = ledger.account(grant=10)
     charge = ledger.reserve(Key(None, account.id, "k", ""), "m", 4)
-    ledger.settle(charge, Bill(2, 1, 1, "counted", "finished"))
+    ledger.settle(charge, 2, Usage(1, 1), "counted", "finished")
     assert problems(ledger.store.db) == []
     assert totals(ledger.store.db)["outcomes"] == {"finished": 1}
     ledger.store.db.executescript(damage)
@@ -179,7 +180,7 @@ def test_it_costs_the_same_however_many_charges_there_were(ledger: Ledger, what:
     key = Key(None, account.id, "", "")
 
     def settle() -> None:
-        ledger.settle(ledger.reserve(key, "m", 10), Bill(1, 1, 1, "counted", "finished"))
+        ledger.settle(ledger.reserve(key, "m", 10), 1, Usage(1, 1), "counted", "finished")
 
     def steps() -> int:
         """Instructions of SQLite's virtual machine."""
