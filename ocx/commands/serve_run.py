@@ -94,7 +94,7 @@ def _settings(ctx: Context, config: Path | None, ephemeral: bool) -> ServeSettin
     if path is None or (config is None and unasked):
         return ServeSettings()
     settings = load(path, ctx.terminal.env)
-    if ephemeral and settings.spends:
+    if ephemeral and settings.key_names:
         raise UsageError(
             f"everybody knows the keys of --ephemeral, and {path} forwards with a key of yours",
             hint="leave out --ephemeral, or the api_key_env of the upstream",
@@ -135,7 +135,7 @@ def play_tape(ctx: Context, options: TapeOptions) -> None:
         upstream = Upstream(endpoint, tls_context(endpoint.ca_bundle))
         secrets = secrets_of(endpoint.headers, endpoint.proxy)
     if options.record is not None:
-        tape = Tape(options.record, file=TapeFile(options.record))
+        tape = Tape(options.record, TapeFile(options.record))
     else:
         tape = load_tape(options.replay or Path(), adds=options.missing == "record")
     plays = options.record is None

@@ -26,7 +26,8 @@ from ocx.serve.request import read
 from ocx.serve.routing import Router
 
 PREFIX = "/api/v1"
-_MODEL = f"{PREFIX}/models/"
+_MODELS, _BALANCE = f"{PREFIX}/models", f"{PREFIX}/balance"
+_CHAT, _OPENAPI = f"{PREFIX}/chat/completions", f"{PREFIX}/openapi.json"
 # Calls of other APIs, wherever a program looks for them: Codex asks only the first, Claude Code
 # only the second.
 _OTHER_APIS = re.compile(r"(?:/api)?(?:/v1)*/(responses|messages)(?:/.*)?")
@@ -62,11 +63,6 @@ class ServeSettings:
     router: Router = field(default_factory=Router)
     key_names: frozenset[str] = frozenset()
 
-    @property
-    def spends(self) -> bool:
-        """A route forwards with a key of the user."""
-        return bool(self.key_names)
-
 
 @dataclass
 class ServerConfig:
@@ -95,9 +91,6 @@ class _Call(NamedTuple):
     key: Key
 
 
-_Endpoint = Callable[[_Call], Awaitable[None]]
-
-
 class App:
     """The application of one server."""
 
@@ -112,20 +105,6 @@ class App:
         self._stop: asyncio.Future[None] | None = None
         self._large: dict[int | None, asyncio.Semaphore] = {}
         self.request_timeout = settings.request_timeout
-        router = self._router
-        documents: dict[str, Callable[[str, Key], Any]] = {
-            f"{PREFIX}/models": lambda _path, _key: {
-                "object": "list",
-                "data": [model.document() for model in router.models.values()],
-            },
-            _MODEL: lambda path, _key: router.find(path.removeprefix(_MODEL)).document(),
-            f"{PREFIX}/balance": lambda _path, key: self._balance(key),
-            f"{PREFIX}/openapi.json": lambda _path, _key: _openapi(),
-        }
-        self._paths: dict[str, tuple[tuple[str, ...], _Endpoint]] = {
-            path: (("GET", "HEAD"), self._counted(make)) for path, make in documents.items()
-        }
-        self._paths[f"{PREFIX}/chat/completions"] = (("POST",), self._chat)
 
     def stop(self) -> None:
         """End every running answer with what it has delivered. Call it in the event loop."""
@@ -162,8 +141,8 @@ class App:
             record.key = key = authenticate(scope, self._find_key, int(time.time()))
             record.rate_limit = self._limiter.peek(key)
             record.fault = _header(scope, faults.HEADER.lower().encode())
-            endpoint = self._endpoint(method, path)
-            await endpoint(_Call(scope, receive, reply, record, key))
+            answer = self._endpoint(method, path)
+            await answer(_Call(scope, receive, reply, record, key))
         except ApiError as error:
             await _refuse(error, record, reply)
         except Exception as error:  # a bug of ours ends one request, never the server
@@ -176,31 +155,37 @@ class App:
             if self._config.log is not None:
                 self._config.log(record)
 
-    def _endpoint(self, method: str, path: str) -> _Endpoint:
-        methods, endpoint = self._paths.get(_MODEL if path.startswith(_MODEL) else path, ((), None))
-        if endpoint is None:
+    def _endpoint(self, method: str, path: str) -> Callable[[_Call], Awaitable[None]]:
+        is_document = path in (_MODELS, _BALANCE, _OPENAPI) or path.startswith(f"{_MODELS}/")
+        if not is_document and path != _CHAT:
             raise ApiError(404, "Not Found", "not_found")
+        methods = ("GET", "HEAD") if is_document else ("POST",)
         if method not in methods:
             headers = {"allow": ", ".join(methods)}
             raise ApiError(405, "Method Not Allowed", "method_not_allowed", headers=headers)
-        return endpoint
+        return self._document if is_document else self._chat
 
     def _find_key(self, hashed: str) -> Key | None:
         if self._process_hash and hmac.compare_digest(hashed, self._process_hash):
             return self._process_key
         return self._config.ledger.find_key(hashed)
 
-    def _counted(self, make: Callable[[str, Key], Any]) -> _Endpoint:
-        """An endpoint that answers with a JSON document and counts for the rate limit."""
-
-        async def endpoint(call: _Call) -> None:
-            faults.refuse_by(self._router.fault("", call.record))
-            document = make(call.scope["path"], call.key)
-            call.record.rate_limit = self._limiter.enter(call.key)
-            self._limiter.leave(call.key)
-            await delivery.send_json(call.send, 200, document)
-
-        return endpoint
+    async def _document(self, call: _Call) -> None:
+        """GET: answer with a JSON document, which counts for the rate limit."""
+        faults.refuse_by(self._router.fault("", call.record))
+        path, models = call.scope["path"], self._router.models.values()
+        document: Any
+        if path == _MODELS:
+            document = {"object": "list", "data": [model.document() for model in models]}
+        elif path == _BALANCE:
+            document = self._balance(call.key)
+        elif path == _OPENAPI:
+            document = _openapi()
+        else:
+            document = self._router.find(path.removeprefix(f"{_MODELS}/")).document()
+        call.record.rate_limit = self._limiter.enter(call.key)
+        self._limiter.leave(call.key)
+        await delivery.send_json(call.send, 200, document)
 
     async def _chat(self, call: _Call) -> None:
         """POST /chat/completions: check the request, count it, hold its credits, answer, settle."""

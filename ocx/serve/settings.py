@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -56,12 +57,12 @@ def load(path: Path, env: Mapping[str, str]) -> ServeSettings:
     return _Reader(TomlFile.read(path), env).settings()
 
 
+@dataclass
 class _Reader:
-    def __init__(self, file: TomlFile, env: Mapping[str, str]) -> None:
-        self._file = file
-        self._env = env
-        self._key_names: set[str] = set()
-        self._upstreams: dict[str, tuple[Endpoint, frozenset[str]]] = {}
+    _file: TomlFile
+    _env: Mapping[str, str]
+    _key_names: set[str] = field(default_factory=set)
+    _upstreams: dict[str, tuple[Endpoint, frozenset[str]]] = field(default_factory=dict)
 
     def settings(self) -> ServeSettings:
         file, default = self._file, ServeSettings

@@ -18,6 +18,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ocx import sqlite
@@ -32,6 +33,7 @@ VERSION = 1
 BUSY_SECONDS = 5.0
 
 
+@dataclass
 class Store:
     """An open database and the process that it is open for.
 
@@ -39,24 +41,17 @@ class Store:
     "memory" holds a lock: its file and a descriptor of it.
     """
 
-    def __init__(
-        self,
-        db: sqlite3.Connection,
-        owner: str = "memory",
-        lock: tuple[Path, int] | None = None,
-        path: Path | None = None,
-    ) -> None:
-        self.db = db
-        self.owner = owner
-        self.log = WalSync(path)
-        self._lock = lock
+    db: sqlite3.Connection
+    log: WalSync
+    owner: str = "memory"
+    _lock: tuple[Path, int] | None = None
 
     @classmethod
     def memory(cls) -> Store:
         """A database that ends with the process."""
         db = connect(":memory:", BUSY_SECONDS)
         db.executescript(_schema())
-        return cls(db)
+        return cls(db, WalSync(None))
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -86,7 +81,7 @@ class Store:
             db = stack.enter_context(contextlib.closing(connect(path, BUSY_SECONDS)))
             _prepare(db, path)
             owner, lock, fd = _take_lock(path.parent)
-            store = cls(db, owner, (lock, fd), path)
+            store = cls(db, WalSync(path), owner, (lock, fd))
             stack.callback(store.close)
             store.sweep()
             stack.pop_all()
@@ -246,19 +241,19 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
             db.execute("PRAGMA synchronous = FULL")
 
 
+@dataclass
 class WalSync:
     """The log of the database at `path`, for one event loop; without a path there is none."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._fd = -1
-        self._written = 0
-        self._synced = 0
-        self._running: asyncio.Task[None] | None = None
+    path: Path | None
+    _fd: int = -1
+    _written: int = 0
+    _synced: int = 0
+    _running: asyncio.Task[None] | None = None
 
     def note(self) -> None:
         """Something was committed that is to last."""
-        self._written += self._path is not None
+        self._written += self.path is not None
 
     async def wait(self) -> None:
         """Return once all that was noted until now is on the disk. Raises OSError."""
@@ -287,5 +282,5 @@ class WalSync:
 
     def _flush(self) -> None:
         if self._fd < 0:
-            self._fd = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
         sync(self._fd)

@@ -13,7 +13,9 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,24 +47,20 @@ class Recording(NamedTuple):
         return b"".join(piece for _, piece in self.pieces)
 
 
+@dataclass
 class Tape:
     """The recordings of one file. Equal requests play in order, then from the start again.
 
-    Args:
+    Attributes:
         file: takes new recordings; an old tape of that name stays until they are complete.
     """
 
-    def __init__(
-        self, path: Path, recordings: Sequence[Recording] = (), file: TapeFile | None = None
-    ) -> None:
-        self.path = path
-        self.file = file
-        self.recordings: list[Recording] = []
-        self._by_key: dict[str, list[Recording]] = {}
-        self._played: dict[str, int] = {}
-        self._with_masks: list[tuple[re.Pattern[str], str]] = []
-        for recording in recordings:
-            self.add(recording)
+    path: Path
+    file: TapeFile | None = None
+    recordings: list[Recording] = field(default_factory=list)
+    _by_key: dict[str, list[Recording]] = field(default_factory=dict)
+    _played: Counter[str] = field(default_factory=Counter)
+    _with_masks: list[tuple[re.Pattern[str], str]] = field(default_factory=list)
 
     def find(self, request: dict[str, Any]) -> Recording | None:
         """The next recording of an equal request; what was masked there matches any word."""
@@ -73,9 +71,8 @@ class Tape:
         found = self._by_key.get(key)
         if found is None:
             return None
-        played = self._played.get(key, 0)
-        self._played[key] = played + 1
-        return found[played % len(found)]
+        self._played[key] += 1
+        return found[(self._played[key] - 1) % len(found)]
 
     def append(self, recording: Recording, secrets: Sequence[Secret]) -> None:
         """Keep an answer that came whole; secrets that the server repeated are masked."""
@@ -166,7 +163,10 @@ def load_tape(path: Path, *, adds: bool = False) -> Tape:
     lines = enumerate(text.split("\n"), 1)
     recordings = [_recording(path, number, line) for number, line in lines if line.strip()]
     old = text.rstrip("\n").encode() + b"\n" if recordings else b""
-    return Tape(path, recordings, TapeFile(path, old, adds=True) if adds else None)
+    tape = Tape(path, TapeFile(path, old, adds=True) if adds else None)
+    for recording in recordings:
+        tape.add(recording)
+    return tape
 
 
 def _masked(recording: Recording, secrets: Sequence[Secret]) -> Recording:

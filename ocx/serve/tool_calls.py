@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -149,22 +150,17 @@ def _written_arguments(text: str, at: int, function: Function) -> dict[str, Any]
     """The arguments in `a=1, b="x")` or, by position, `1, "x")`; none if it is not that."""
     positions = list(_properties(function))
     given: dict[str, Any] = {}
-    while True:
-        argument = _ARGUMENT.match(text, at)
-        assert argument is not None  # noqa: S101 - it can match nothing, told to mypy
-        if text.startswith(")", argument.end()) and not argument[1]:
-            return given
-        if not argument[1] and len(given) >= len(positions):
-            return {}
-        try:
-            value, at = _value(text, argument.end())
-        except (ValueError, RecursionError):
-            return {}
-        given[argument[1] or positions[len(given)]] = value
-        after = _AFTER.match(text, at)
-        if after is None:
-            return {}
-        at = after.end()
+    with suppress(ValueError, RecursionError, IndexError):
+        while argument := _ARGUMENT.match(text, at):  # always: it can match nothing
+            if text.startswith(")", argument.end()) and not argument[1]:
+                return given
+            name = argument[1] or positions[len(given)]
+            given[name], at = _value(text, argument.end())
+            after = _AFTER.match(text, at)
+            if after is None:
+                break
+            at = after.end()
+    return {}
 
 
 def _properties(function: Function) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from ocx.session.commands import (
     files,
     in_session,
     no_argument,
-    one_of,
     pipe_text,
     save_text,
     split_encoding,
@@ -150,21 +149,17 @@ class Session:
         self.models = Models(self.ctx, self.runner.client)
         self.commands: dict[str, tuple[Callable[[str], None], Candidates | None]] = {
             "/help": (lambda _: self.tell(HELP), None),
-            "/model": (self._model, one_of(self._model_names)),
+            "/model": (self._model, self._model_names),
             "/system": (self._system, no_argument),
-            "/usage": (self._usage, None),
-            "/cost": (self._usage, None),
+            **dict.fromkeys(("/usage", "/cost"), (self._usage, None)),
             "/save": (self._save, files),
             "/file": (self._file, files),
             "/edit": (self._edit, None),
             "/copy": (self._copy, None),
             "/pipe": (self._pipe, no_argument),
             "/retry": (self._retry, None),
-            "/new": (self._new, None),
-            "/clear": (self._new, None),
-            "/exit": (self._exit, None),
-            "/quit": (self._exit, None),
-            "/q": (self._exit, None),
+            **dict.fromkeys(("/new", "/clear"), (self._new, None)),
+            **dict.fromkeys(("/exit", "/quit", "/q"), (self._exit, None)),
         }
         """Each with what completes its argument; None if it takes none, or any text."""
 
@@ -239,9 +234,10 @@ class Session:
         left = credits.left(self.runner.client) if credits else None
         self.left = balance_text(left) if left else ""
 
-    def _model_names(self) -> list[str]:
+    def _model_names(self, begun: str) -> list[str]:
         settings = self.request.settings
-        return [*self.models.known(settings), *settings.aliases]
+        names = (*self.models.known(settings), *settings.aliases)
+        return [name for name in names if name.startswith(begun)]
 
     def _model(self, name: str) -> None:
         settings = self.request.settings

@@ -76,11 +76,6 @@ def no_argument(_begun: str) -> list[str]:
     return []
 
 
-def one_of(names: Callable[[], Iterable[str]]) -> Candidates:
-    """The names that begin so."""
-    return lambda begun: [name for name in names() if name.startswith(begun)]
-
-
 def files(begun: str) -> list[str]:
     """Files and folders, these with a slash at the end; hidden ones only if asked for."""
     folder, slash, name = begun.rpartition("/")
@@ -128,22 +123,22 @@ def split_names(text: str) -> list[str]:
     return names
 
 
+@dataclass
 class Models:
     """The ids of the account's models, asked for if none are known yet."""
 
-    def __init__(self, ctx: Context, client: Client) -> None:
-        self._ctx = ctx
-        self._client = client
+    ctx: Context
+    client: Client
 
     def known(self, settings: Settings) -> list[str]:
         """Those that were listed before, as TAB offers them in the shell."""
-        return read_models(self._ctx.terminal.env, settings)
+        return read_models(self.ctx.terminal.env, settings)
 
     def show(self, settings: Settings) -> None:
         """List them, the one in use marked."""
         for number, name in enumerate(self._all(settings), 1):
             mark = "*" if name == settings.model else " "
-            self._ctx.terminal.message(f"{mark}{number:>3}  {one_line(name)}")
+            self.ctx.terminal.message(f"{mark}{number:>3}  {one_line(name)}")
 
     def chosen(self, settings: Settings, name: str) -> str:
         """The id with this number in the list, or the name itself, if there is such a model.
@@ -171,11 +166,11 @@ class Models:
 
     def _ask(self, settings: Settings) -> list[str]:
         try:
-            ids = model_ids(self._client.models().json)
+            ids = model_ids(self.client.models().json)
         except OcxError as error:
-            self._ctx.note(f"the models cannot be listed: {error.message}")
+            self.ctx.note(f"the models cannot be listed: {error.message}")
             return []
-        write_models(self._ctx.terminal.env, settings, ids, self._ctx.terminal.stderr.keys)
+        write_models(self.ctx.terminal.env, settings, ids, self.ctx.terminal.stderr.keys)
         return ids
 
 
