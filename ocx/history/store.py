@@ -16,7 +16,7 @@ from sqlite3 import Connection
 from typing import Any, NamedTuple
 
 from ocx.errors import DeadlineError, out_of_reach
-from ocx.files import warn_of_no_locks, open_private
+from ocx.files import open_private, warn_of_no_locks
 from ocx.history.call import DAY, Call, Entry, Message, Point, prompt_of, without_keys
 from ocx.history.database import (
     ELSEWHERE,
