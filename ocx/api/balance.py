@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -104,4 +103,4 @@ def _in_currency(found: Balance, currency: str) -> Balance:
 def _scaled(found: Balance, scale: Decimal) -> Balance:
     amount = None if found.amount is None else found.amount * scale
     each = tuple(_scaled(one, scale) for one in found.currencies)
-    return replace(found, amount=amount, currencies=each)
+    return found._replace(amount=amount, currencies=each)

@@ -127,8 +127,7 @@ class Probe(NamedTuple):
     error: OcxError | None = None
 
 
-@dataclass(frozen=True)
-class Balance:
+class Balance(NamedTuple):
     """What is left on the account.
 
     Attributes:

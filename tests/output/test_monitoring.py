@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,12 +17,11 @@ from tests.support import actions
 
 CREDITS = Balance(Decimal("499.5"), "credits", False, "balance", "exact")
 UNLIMITED = Balance(None, "credits", True, "unlimited", "exact")
-SEVERAL = replace(
-    CREDITS,
+SEVERAL = CREDITS._replace(
     amount=None,
     currencies=(
-        replace(CREDITS, amount=Decimal(-1), unit="USD"),
-        replace(CREDITS, amount=Decimal("1E+3"), unit="CNY"),
+        CREDITS._replace(amount=Decimal(-1), unit="USD"),
+        CREDITS._replace(amount=Decimal("1E+3"), unit="CNY"),
     ),
 )
 HOSTILE = "a\"b\\c\nd|e='f' ::error::g <b>\u202e"
@@ -64,7 +62,7 @@ def test_one_help_and_one_type_a_metric() -> None:
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r")), AMOUNTS)
 def test_prometheus_reads_any_unit_back(unit: str, amount: Decimal) -> None:
-    reading = replace(CREDITS, unit=unit, amount=amount)
+    reading = CREDITS._replace(unit=unit, amount=amount)
     assert samples(reading)["ocx_balance", "p", unit] == float(amount)
 
 
@@ -93,7 +91,7 @@ def test_nagios_output_follows_the_grammar(
     unit: str, amount: Decimal, low: Decimal | None, least: Decimal | None
 ) -> None:
     line = balance_formats.nagios(
-        replace(CREDITS, unit=unit, amount=amount), Thresholds(low, least)
+        CREDITS._replace(unit=unit, amount=amount), Thresholds(low, least)
     )
     assert len(line.splitlines()) == 1
     text, bar, data = line.partition(" | ")
@@ -115,7 +113,7 @@ def test_unknown_is_one_line_without_data(message: str) -> None:
 
 @pytest.mark.parametrize("unit", ["credits", HOSTILE])
 def test_github_outputs(unit: str) -> None:
-    found = actions.variables(balance_formats.github_output(replace(CREDITS, unit=unit)))
+    found = actions.variables(balance_formats.github_output(CREDITS._replace(unit=unit)))
     assert found == {"balance": "499.5", "unit": unit, "unlimited": "false"}
 
 
@@ -127,5 +125,5 @@ def test_github_outputs_without_a_number() -> None:
 def test_github_summary() -> None:
     text = balance_formats.github_summary(CREDITS, Thresholds(Decimal(500), None), "main")
     assert text.strip().splitlines()[-1] == "| main | 499.5 credits | 500 |  | low |"
-    hostile = balance_formats.github_summary(replace(CREDITS, unit=HOSTILE), Thresholds(), "p")
+    hostile = balance_formats.github_summary(CREDITS._replace(unit=HOSTILE), Thresholds(), "p")
     assert len(hostile.strip().splitlines()) == 3
