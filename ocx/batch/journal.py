@@ -12,9 +12,8 @@ import stat
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
 
 from ocx.errors import OcxError, UsageError, os_errors_as
 from ocx.files import is_at, lock_or_warn, open_beside, set_mode, sync
@@ -31,7 +30,7 @@ class ForeignOutputError(UsageError):
 
 
 class AppendFile:
-    """A locked file that rows are appended to, one write a row; a context manager.
+    """A locked file that rows are appended to, one write a row; to be closed.
 
     Args:
         path: None for a file without a name.
@@ -118,12 +117,6 @@ class AppendFile:
 
     def close(self) -> None:
         os.close(self._fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Journal(AppendFile):
@@ -227,7 +220,7 @@ class Journal(AppendFile):
 def file_beside(file: AppendFile) -> Iterator[AppendFile]:
     """A new file that may come in the place of this one; removed if it does not."""
     path = file.path.with_name(f".{file.path.name}.new")
-    with AppendFile(path, beside=True, new=True) as new:
+    with closing(AppendFile(path, beside=True, new=True)) as new:
         try:
             yield new
         finally:

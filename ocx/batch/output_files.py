@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from ocx.batch.batch_row import data_of, kept_row, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, IdTable, id_key
@@ -22,7 +22,7 @@ _CLASSES = {error.name: error for error in ERRORS}
 
 
 class BatchFile(RowOutput):
-    """A file that can be gone on with, whatever ended the run; a context manager.
+    """A file that can be gone on with, whatever ended the run; to be closed.
 
     Its rows tell their ids; the journal has only those that wait for an earlier one.
 
@@ -55,12 +55,6 @@ class BatchFile(RowOutput):
         for key in [key for key in counts if self.finished.is_good(key)]:
             del counts[key]  # the row itself tells it
         self.maybe_paid += counts.total()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def skip(self, row: Row | BadRow) -> None:
         key = id_key(row.id)
@@ -117,7 +111,7 @@ class BatchFile(RowOutput):
             self._write_held()
 
     def _open_file(self, path: Path, *, resume: bool) -> AppendFile:
-        file = self._stack.enter_context(AppendFile(path))
+        file = self._stack.enter_context(closing(AppendFile(path)))
         if file.size and not resume:
             raise not_empty(path)
         self._files.append(file)
@@ -125,7 +119,7 @@ class BatchFile(RowOutput):
 
     def _open_journal(self, output_size: int, *, resume: bool) -> Journal:
         journal = self._journal = Journal(journal_path(self.path), output_size)
-        self._files.append(self._stack.enter_context(journal))
+        self._files.append(self._stack.enter_context(closing(journal)))
         if not resume and not journal.is_new:
             for _, row in self._rows_of_journal():
                 journal.answered_before(id_key(row.id))

@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, aclosing, contextmanager
+from contextlib import ExitStack, aclosing, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -291,16 +291,18 @@ def _open_output(setup: Setup, stack: ExitStack, *, resume: bool) -> RowOutput:
                 raise UsageError(f"--resume goes on with a file, and {path} is none")
             target = to = open_output_file(terminal, str(path))
             stack.callback(target.complete)
-        kept = stack.enter_context(Journal(None)) if out.dedup else None
+        kept = stack.enter_context(closing(Journal(None))) if out.dedup else None
         to_person = path is None and terminal.stdout_tty
         return PrintedRows(to, form, buffer, to_person=to_person, kept=kept)
     taken = {"resume": resume, "dedup": out.dedup}
     if form.tells_ids:
-        return stack.enter_context(BatchFile(path, form, buffer, **taken))
+        return stack.enter_context(closing(BatchFile(path, form, buffer, **taken)))
     adoption = None
     if isinstance(given, FileInput):
         # Not the endpoint's own URL: the sandbox has another port in every run.
         adoption = Adoption(lambda: given.chosen(given.plan()), setup.settings.base_url)
     if isinstance(form, AnswerColumn):
-        return stack.enter_context(ParquetFile(path, form, adoption=adoption, **taken))
-    return stack.enter_context(MergedFile(path, form, buffer, adoption=adoption, **taken))
+        output: MergedFile = ParquetFile(path, form, adoption=adoption, **taken)
+    else:
+        output = MergedFile(path, form, buffer, adoption=adoption, **taken)
+    return stack.enter_context(closing(output))

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -151,9 +152,10 @@ def run_to(
     """A whole run with an output file."""
     limits = job.pop("settings", RunLimits(8))
     dedup = job.get("dedup", False)
-    with opened(
+    output = opened(
         path, form or BatchRows(), ordered=ordered, resume=resume, dedup=dedup, adoption=adoption
-    ) as output:
+    )
+    with closing(output):
         batch = BatchRun(given, server.connect(), URL, limits, output, **job)
         batch.run()
         return batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_the_making_of_a_journal_that_died_is_begun_again(tmp_path: Path) -> Non
     out, server = tmp_path / "out", Server()
     run_to(out, server, rows(3), form=MERGED, ordered=True, total=3)
     adoption = Adoption(lambda: rows(4), URL)
-    with opened(out, MERGED, ordered=True, resume=True, adoption=adoption) as output:
+    with closing(opened(out, MERGED, ordered=True, resume=True, adoption=adoption)) as output:
         assert len(output.finished) == 3
     assert not hidden(out), "nothing was to be done"
     path = tmp_path / ".out.journal"
