@@ -23,7 +23,7 @@ from ocx.secret import Secret
 from tests.batch.fakes import Waiting, row
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
-from tests.support.raw_server import CLOSE, RESET
+from tests.support.raw_server import CLOSE
 
 KEY = Secret("sk-live-" + "k" * 40)
 
@@ -67,17 +67,6 @@ def test_a_refusal_with_its_body_and_headers(server: ChatServer, sender: Waiting
     assert found.body["error"]["code"] == "slow_down"
     assert found.headers["x-ratelimit-remaining-requests"] == "0"
     assert len(server.requests) == 1
-
-
-def test_whether_a_request_went_out(server: ChatServer, sender: Waiting) -> None:
-    server.answer([RESET], path=CHAT)
-    lost = sender.send(row(0))
-    assert (lost.error.name, lost.sent) == ("network", True)
-    nowhere = Waiting(Endpoint("http://127.0.0.1:9/v1", KEY, retries=0))
-    unsent = nowhere.send(row(0))
-    assert (unsent.error.name, unsent.sent) == ("network", False)
-    assert nowhere.probe() is False
-    nowhere.close()
 
 
 def test_another_path_is_sent_below_the_base_url(server: ChatServer, sender: Waiting) -> None:
@@ -152,18 +141,6 @@ def test_the_cost_of_two_requests_is_unknown_if_one_does_not_tell(server: ChatSe
     found = checked(server, schema=OBJECT, schema_retries=1)
     assert isinstance(found, RowAnswer)
     assert (found.credits, found.credits_source) == (None, "unknown")
-
-
-def test_a_server_that_refuses_response_format_is_asked_in_words(server: ChatServer) -> None:
-    refused = answers.error(400, message="response_format is not supported")
-    server.answer(refused, completion("{}", cost=3), path=CHAT)
-    given = Row("a", 1, {**row(0).body, "response_format": Schema(OBJECT).response_format()})
-    found = checked(server, given, schema=OBJECT)
-    assert isinstance(found, RowAnswer)
-    assert (found.credits, found.requests) == (3, 2)
-    assert "response_format" in server.body(server.requests[0])
-    assert "response_format" not in server.body()
-    assert "JSON Schema" in server.body()["messages"][0]["content"]
 
 
 def test_a_refusal_after_an_invalid_answer_keeps_what_was_paid(server: ChatServer) -> None:

@@ -77,22 +77,6 @@ def test_white_space_around_a_base_url_is_dropped(env: dict[str, str], url: str)
     assert resolve({}, env).base_url == "https://h.test/v1"
 
 
-def test_defaults(env: dict[str, str]) -> None:
-    settings = resolve({}, {"HOME": env["HOME"]})
-    assert settings.base_url == "https://opencodex.hk/api/v1"
-    assert settings.model == "deepseek-chat"
-    assert settings.profile == "default"
-    assert settings.connect_timeout == 10
-    assert settings.idle_timeout == 120
-    assert settings.timeout is None
-    assert settings.retries == 2
-    assert settings.stop == ()
-    assert settings.headers == {}
-    assert not settings.sandbox
-    assert settings.warnings == ()
-    assert set(map(str, settings.sources.values())) == {"default"}
-
-
 TEXTS = st.sampled_from(["one", "two", "three"])
 LISTS = st.lists(st.text("abc", min_size=1), min_size=1).map(tuple)
 URLS = st.sampled_from(["https://a.example", "https://b.example"])

@@ -40,15 +40,6 @@ pytestmark = pytest.mark.no_cover
 
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)
-@pytest.mark.parametrize("size", [step(3), 17, 400])
-def test_the_end_is_as_if_rendered_at_once(columns: int, rows: int, size: int) -> None:
-    watched = Watched(columns, rows)
-    for at in range(0, len(ANSWER), size):
-        watched.show(ANSWER[at : at + size])
-    assert watched.end() == whole(ANSWER, columns)
-
-
-@pytest.mark.parametrize(("columns", "rows"), SIZES)
 @pytest.mark.parametrize("at_once", [1, 3, 50])
 def test_each_frame_shows_all_that_has_come(columns: int, rows: int, at_once: int) -> None:
     """And there are 20 frames a second, so that a token is on the screen within 100 ms."""
@@ -222,6 +213,7 @@ CUTS = st.lists(st.integers(0, 600), max_size=12)
 
 @given(MARKDOWN, CUTS, st.sampled_from([*SIZES, (20, 6), (33, 4)]))
 @settings(deadline=None, max_examples=examples(150))
+@example(ANSWER, list(range(0, 2000, 17)), (40, 10))
 @example("a | b\n--|--\n" + "c | d\n" * 40, [50, 60, 100, 150], (40, 10))
 @example("- a\n" * 30 + "\n" + "x **y " * 80, [7, 60, 100, 150, 200, 300], (40, 10))
 def test_no_cut_changes_the_end_and_no_finished_line_changes(
