@@ -50,13 +50,14 @@ class Cell(NamedTuple):
 
 
 Row = Sequence[str | Cell]
+_SPACES = str.maketrans("\t\r\n", "   ")  # a field of TSV cannot hold a tab or a line break
 
 
 def write_table(ctx: Context, columns: Sequence[str | Column], rows: Sequence[Row]) -> None:
     """Print `rows`; headings only on a terminal, where a column without any text is left out."""
     if not ctx.terminal.stdout_tty:
         for row in rows:
-            ctx.terminal.print("\t".join(_field(text_of(cell)) for cell in row))
+            ctx.terminal.print("\t".join(text_of(cell).translate(_SPACES) for cell in row))
         return
     from ocx.output.screen_table import Table  # what wraps texts is not for a pipe
 
@@ -79,8 +80,3 @@ def styled_text(text: str, style: str, *, color: bool) -> str:
 
 def text_of(cell: str | Cell) -> str:
     return cell.text if isinstance(cell, Cell) else cell
-
-
-def _field(value: str) -> str:
-    """A field of TSV cannot hold a tab or a line break."""
-    return value.translate(dict.fromkeys(map(ord, "\t\r\n"), " "))

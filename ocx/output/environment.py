@@ -67,10 +67,11 @@ def github_file(variables: Mapping[str, str]) -> str:
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~&-])")
 
 
-def command(name: str, message: str, **properties: str) -> str:
+def command(name: str, message: str, title: str | None = None) -> str:
     """`::warning title=…::message`; nothing in it can begin another command."""
-    listed = ",".join(f"{key}={_property(text)}" for key, text in properties.items())
-    return f"::{name}{' ' + listed if listed else ''}::{_data(message)}"
+    if title is not None:
+        name += f" title={_data(title).replace(':', '%3A').replace(',', '%2C')}"
+    return f"::{name}::{_data(message)}"
 
 
 def assignment(name: str, value: str) -> str:
@@ -84,7 +85,9 @@ def assignment(name: str, value: str) -> str:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of GitHub's Markdown in which every cell is plain text."""
-    lines = [headers, ["---"] * len(headers), *([_cell(text) for text in row] for row in rows)]
+    lines = [headers, ["---"] * len(headers)]
+    for row in rows:
+        lines.append([_MARKUP.sub(r"\\\1", " ".join(text.split())) for text in row])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -106,11 +109,3 @@ def append(env: Mapping[str, str], variable: str, text: str) -> bool:
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _cell(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
