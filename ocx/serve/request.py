@@ -255,16 +255,16 @@ def _part(part: Any, where: str) -> str | tuple[str, str]:
         refuse(where, f"{where} must be an object with a type")
     kind = part["type"]
     if kind in _ATTACHED:
-        return _attached(part, kind, *_ATTACHED[kind], where)
+        return _attached(part, where)
     text = part.get("text", "")
     if not isinstance(text, str):
         refuse(f"{where}.text", f"{where}.text must be a string")
     return text
 
 
-def _attached(
-    part: dict[str, Any], kind: str, data_name: str, label_name: str, where: str
-) -> str | tuple[str, str]:
+def _attached(part: dict[str, Any], where: str) -> str | tuple[str, str]:
+    kind = part["type"]
+    data_name, label_name = _ATTACHED[kind]
     content = part.get(kind)
     data = content.get(data_name) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(data, str):

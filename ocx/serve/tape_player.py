@@ -229,41 +229,30 @@ class TapePlayer(AnswerSource):
 def _is_sound(recording: tapes.Recording) -> bool:
     try:
         if recording.status == 200:
-            _chunks(recording) if _is_stream(recording) else _document(recording)
+            _both_forms(recording)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return False
     return True
 
 
-def _is_stream(recording: tapes.Recording) -> bool:
-    return "text/event-stream" in recording.headers.get("content-type", "")
-
-
-def _chunks(recording: tapes.Recording) -> list[str]:
-    """The events of an answer, as they came if it was streamed."""
-    if not _is_stream(recording):
-        return [dump(chunk).decode() for chunk in to_chunks(json.loads(recording.body))]
+def _both_forms(recording: tapes.Recording) -> tuple[list[str], bytes]:
+    """The events of an answer, and the whole of it; the one that was recorded is as it came."""
+    if "text/event-stream" not in recording.headers.get("content-type", ""):
+        chunks = to_chunks(json.loads(recording.body))
+        return [dump(chunk).decode() for chunk in chunks], recording.body
     decoder = Decoder()
-    events = [*decoder.feed(recording.body), *decoder.end()]
-    chunks = [data for data in events if not is_done(data)]
-    to_completion([json.loads(data) for data in chunks])
-    return chunks
-
-
-def _document(recording: tapes.Recording) -> bytes:
-    """A whole answer, as it came if it was not streamed."""
-    if _is_stream(recording):
-        return dump(to_completion([json.loads(data) for data in _chunks(recording)]))
-    to_chunks(json.loads(recording.body))
-    return recording.body
+    found = [*decoder.feed(recording.body), *decoder.end()]
+    events = [data for data in found if not is_done(data)]
+    return events, dump(to_completion([json.loads(data) for data in events]))
 
 
 async def _play(recording: tapes.Recording, request: ChatRequest) -> Parts:
     reader = reading.Reader()
+    events, document = _both_forms(recording)
     if not request.stream:
-        yield reader.document(_document(recording))
+        yield reader.document(document)
         return
-    for data in _chunks(recording):
+    for data in events:
         yield reader.event(data, usage_wanted=request.include_usage)
         await asyncio.sleep(0)
 
