@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import sqlite3
 import threading
@@ -11,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from ocx.errors import OcxError, out_of_reach
-from ocx.files import locked, make_folder, make_private_file
+from ocx.errors import DeadlineError, OcxError, out_of_reach
+from ocx.files import locked, make_folder, make_private_file, open_private, warn_of_no_locks
 from ocx.owners import is_out_of_reach
 from ocx.sqlite import connect, is_too_new, read_script, reason_of, schema, transaction
 
@@ -130,6 +132,51 @@ def patiently(
 
 def pause() -> None:
     time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - spreads processes, hides nothing
+
+
+@contextmanager
+def conversation_lock(
+    path: Path, conversation: int, wait: float, on_wait: Callable[[], None]
+) -> Iterator[None]:
+    """Hold the conversation; the system frees it with the process, also after `kill -9`.
+
+    All conversations share one file and each locks the byte at its id, so that nothing is left
+    lying about. A process can hold only one at a time: POSIX drops all locks of a file with the
+    first descriptor of it that the process closes.
+
+    Args:
+        wait: seconds to wait for another process.
+        on_wait: called once if there is something to wait for.
+
+    Raises:
+        DeadlineError: another process held it all the time.
+        OSError: the lock file cannot be opened.
+    """
+    import fcntl
+
+    fd = open_private(path)
+    end = None
+    try:
+        while True:
+            try:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, conversation)
+                break
+            except OSError as error:
+                if error.errno not in {errno.EACCES, errno.EAGAIN}:
+                    warn_of_no_locks(path)
+                    break
+            if end is None:
+                end = time.monotonic() + wait
+                on_wait()
+            if time.monotonic() > end:
+                raise DeadlineError(
+                    "the conversation is still in use by another ocx",
+                    hint="wait for it, or start another one with --conversation NAME",
+                )
+            pause()
+        yield
+    finally:
+        os.close(fd)
 
 
 def _changes(connection: sqlite3.Connection) -> object:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
-from ocx.errors import DeadlineError, out_of_reach
-from ocx.files import open_private, warn_of_no_locks
+from ocx.errors import out_of_reach
 from ocx.history.call import DAY, Call, Entry, Message, Point, prompt_of, without_keys
 from ocx.history.database import (
     ELSEWHERE,
     PATIENCE,
     PATIENCE_OF_ANSWERS,
     HistoryError,
+    conversation_lock,
     open_database,
-    pause,
     translated,
     writing,
 )
@@ -132,50 +129,12 @@ class History:
         rows = self.read(query, values)
         return [Conversation(*row) for row in rows]
 
-    @contextmanager
     def locked(
         self, conversation: Conversation, wait: float, on_wait: Callable[[], None]
-    ) -> Iterator[None]:
-        """Nobody else writes into `conversation` inside; freed with the process, by `kill -9` too.
-
-        All conversations share one file and each locks the byte at its id, so that nothing is left
-        lying about. A process can hold only one at a time: POSIX drops all locks of a file with
-        the first descriptor of it that the process closes.
-
-        Args:
-            wait: seconds to wait for another process.
-            on_wait: called once if there is something to wait for.
-
-        Raises:
-            DeadlineError: another process held it all the time.
-            OSError: the lock file cannot be opened.
-        """
-        import fcntl  # noqa: PLC0415 - not on Windows
-
+    ) -> AbstractContextManager[None]:
+        """Nobody else writes into `conversation` inside; as `conversation_lock`."""
         path = self._path.with_name("conversations.lock")
-        fd = open_private(path)
-        end = None
-        try:
-            while True:
-                try:
-                    fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, conversation.id)
-                    break
-                except OSError as error:
-                    if error.errno not in {errno.EACCES, errno.EAGAIN}:
-                        warn_of_no_locks(path)
-                        break
-                if end is None:
-                    end = time.monotonic() + wait
-                    on_wait()
-                if time.monotonic() > end:
-                    raise DeadlineError(
-                        "the conversation is still in use by another ocx",
-                        hint="wait for it, or start another one with --conversation NAME",
-                    )
-                pause()
-            yield
-        finally:
-            os.close(fd)
+        return conversation_lock(path, conversation.id, wait, on_wait)
 
     def turns(self, conversation: Conversation) -> tuple[list[Message], Entry | None]:
         """The messages so far, with the last answer, and the call they come from."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ocx import __version__
 from ocx.secret import Secret, mask_all
-from ocx.serve import delivery, faults
+from ocx.serve import faults, responses
 from ocx.serve.admission import Limiter, Log, RequestRecord, authenticate, check_head, digest
 from ocx.serve.charge import MICRO, Charge, credits_json
 from ocx.serve.ledger import Key, Ledger
@@ -85,8 +85,8 @@ class _Call(NamedTuple):
     """One request that came in with a key."""
 
     scope: Any
-    receive: delivery.Receive
-    send: delivery.Send
+    receive: responses.Receive
+    send: responses.Send
     record: RequestRecord
     key: Key
 
@@ -122,7 +122,7 @@ class App:
             self._stop = asyncio.get_running_loop().create_future()
         return self._stop
 
-    async def __call__(self, scope: Any, receive: delivery.Receive, send: delivery.Send) -> None:
+    async def __call__(self, scope: Any, receive: responses.Receive, send: responses.Send) -> None:
         method, path = scope["method"], scope["path"]
         number = secrets.token_hex(8)
         if self._config.fixed:
@@ -185,7 +185,7 @@ class App:
             document = self._router.find(path.removeprefix(f"{_MODELS}/")).document()
         call.record.rate_limit = self._limiter.enter(call.key)
         self._limiter.leave(call.key)
-        await delivery.send_json(call.send, 200, document)
+        await responses.send_json(call.send, 200, document)
 
     async def _chat(self, call: _Call) -> None:
         """POST /chat/completions: check the request, count it, hold its credits, answer, settle."""
@@ -216,7 +216,7 @@ class App:
             record.rate_limit = self._limiter.peek(key)
             raise
         try:
-            kind = delivery.SseResponse if request.stream else delivery.WholeResponse
+            kind = responses.SseResponse if request.stream else responses.WholeResponse
             number, now = secrets.token_hex(12), int(time.time())
             if self._config.fixed:
                 number, now = hashlib.sha256(data).hexdigest()[:24], FIXED_TIME
@@ -243,7 +243,7 @@ class App:
 
 
 async def read_body(
-    scope: Any, receive: delivery.Receive, most: int = LARGEST_BODY
+    scope: Any, receive: responses.Receive, most: int = LARGEST_BODY
 ) -> bytes | None:
     """Read the whole body; None if the client left before its end.
 
@@ -272,12 +272,12 @@ def _announced(scope: Any) -> int:
     return int(length) if length.isascii() and length.isdigit() else -1
 
 
-async def _refuse(error: ApiError, record: RequestRecord, send: delivery.Send) -> None:
+async def _refuse(error: ApiError, record: RequestRecord, send: responses.Send) -> None:
     """Send the error, if no reply has begun."""
     record.outcome = record.outcome or error.code
     record.broken = bool(record.status)
     if not record.broken:
-        await delivery.send_error(error, send)
+        await responses.send_error(error, send)
 
 
 def _openapi() -> Any:

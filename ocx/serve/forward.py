@@ -14,7 +14,7 @@ from ocx.api.sse import MAX_EVENT, Decoder, EventTooLarge, is_done
 from ocx.api.types import CHAT_TIMEOUT, Endpoint
 from ocx.api.urls import CHAT_PATH
 from ocx.errors import DeadlineError, OcxError
-from ocx.serve import upstream as reading
+from ocx.serve import upstream_reader as reading
 from ocx.serve.answer import AnswerSource, AnswerStream, ForwardedEvent, Parts
 from ocx.serve.openai_format import ApiError, dump, refuse
 from ocx.serve.request import ChatRequest, content_kinds, tool_kinds

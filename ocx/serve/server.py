@@ -27,7 +27,7 @@ from ocx.errors import UsageError
 from ocx.process import raise_file_limit
 from ocx.serve.app import PREFIX
 from ocx.serve.connection import Connections, DeadlineProtocol
-from ocx.serve.delivery import Receive, Send
+from ocx.serve.responses import Receive, Send
 
 HOST = "127.0.0.1"
 DRAIN_SECONDS = 3.0

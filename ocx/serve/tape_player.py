@@ -23,14 +23,14 @@ from ocx.api.urls import CHAT_PATH
 from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.secret import Secret, StreamMask, key_shaped, mask_keys
 from ocx.serve import tape as tapes
-from ocx.serve import upstream as reading
+from ocx.serve import upstream_reader as reading
 from ocx.serve.admission import check_head, mint
 from ocx.serve.answer import AnswerSource, AnswerStream, Parts
 from ocx.serve.app import PREFIX, read_body
-from ocx.serve.delivery import Headers, Receive, Send, body, send_error, start
 from ocx.serve.forward import Upstream
 from ocx.serve.openai_format import ApiError, dump
 from ocx.serve.request import ChatRequest
+from ocx.serve.responses import Headers, Receive, Send, body, send_error, start
 from ocx.serve.server import serving
 
 _KEPT_HEADERS = frozenset(

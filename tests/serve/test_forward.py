@@ -15,7 +15,7 @@ from ocx.api.sse import MAX_EVENT
 from ocx.secret import Secret
 from ocx.serve.openai_format import Usage
 from ocx.serve.routing import Model, Router
-from ocx.serve.upstream import error_text, read_usage
+from ocx.serve.upstream_reader import error_text, read_usage
 from tests.serve.conftest import (
     ASK,
     PRICE,

@@ -512,7 +512,7 @@ def test_of_tool_calls_only_what_is_sent_is_made(monkeypatch: pytest.MonkeyPatch
 def test_log_probabilities_of_a_long_answer_are_streamed(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ocx.serve.delivery.MOST_LISTED", 10)
+    monkeypatch.setattr("ocx.serve.responses.MOST_LISTED", 10)
     served = serve()
     asked = {"model": "lorem:11", "logprobs": True}
     reply = served.ask(**asked)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.secret import Secret
-from ocx.serve.upstream import Reader, refusal
+from ocx.serve.upstream_reader import Reader, refusal
 from tests.serve.conftest import Serve, Tell, events, forwarded
 from tests.serve.test_forward import text_of
 
