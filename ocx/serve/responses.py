@@ -45,7 +45,7 @@ MOST_LISTED = 100_000
 
 
 @dataclass
-class Delivery(ABC):
+class Response(ABC):
     """What a streamed and a whole answer share."""
 
     answer: answers.AnswerStream
@@ -168,7 +168,7 @@ class Delivery(ABC):
 
 
 @dataclass
-class SseResponse(Delivery):
+class SseResponse(Response):
     """`stream: true`: each part is a server-sent event, as soon as it comes."""
 
     headers: Headers = field(
@@ -234,7 +234,7 @@ class SseResponse(Delivery):
 
 
 @dataclass
-class WholeResponse(Delivery):
+class WholeResponse(Response):
     """`stream: false`: one JSON document, when the answer is complete."""
 
     tokens: list[answers.Token] = field(default_factory=list)
