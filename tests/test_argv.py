@@ -5,7 +5,6 @@ A wrong guess gets one hint, the likeliest, and it leads to what there is.
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -92,16 +91,6 @@ def test_nagios(argv: str, nagios: bool) -> None:
 def test_any_words_are_read(words: list[str]) -> None:
     argv = read_argv(words)
     assert argv.dashes is None or words[argv.dashes] == "--"
-
-
-def test_the_hint_names_the_command_that_was_meant(ocx: Ocx) -> None:
-    assert "see `ocx chat --help`" in ocx("-P", "keys", "chat", "--snippet").has(2).stderr
-
-
-def test_a_system_prompt_called_json_leaves_errors_as_text(ocx: Ocx) -> None:
-    done = ocx("chat", "-s", "--json", "hi", "--schema").has(2)
-    assert done.stderr.startswith("ocx: error: ")
-    assert json.loads(ocx("--json", "chat", "--schema").has(2).stderr)
 
 
 TITLES = {command.title for command in walk(tree(root()))}

@@ -22,7 +22,6 @@ from ocx.errors import (
     IncompleteError,
     NetworkError,
     OcxError,
-    RateLimitError,
     RejectedError,
     ServerError,
 )
@@ -231,12 +230,6 @@ def test_retry_after_is_honoured() -> None:
     (first, second) = setup.slept
     assert 7 <= first <= 7.5
     assert 1.5 <= second <= 2.5
-
-
-def test_the_last_failure_keeps_its_retry_after() -> None:
-    with pytest.raises(RateLimitError) as caught:
-        Setup(error(429, retry_after="90"), retries=0).client.chat(BODY)
-    assert caught.value.retry_after == 90
 
 
 def test_no_time_for_another_attempt() -> None:

@@ -153,11 +153,6 @@ def test_a_key_that_cannot_stand_in_a_header_is_refused_unechoed(text: str) -> N
     assert not text or text not in f"{caught.value.message}{caught.value.hint}"
 
 
-def test_the_base_url_is_checked_before_anything() -> None:
-    with pytest.raises(ConfigError, match="user name or password"):
-        build_request(Endpoint("https://u:p@opencodex.hk"), "GET", "/x")
-
-
 def test_the_preview_is_the_request_with_the_key_masked() -> None:
     request = chat_request(HOME, BODY, stream=True)
     method, url, shown, body = request_preview(HOME, BODY)
@@ -165,10 +160,6 @@ def test_the_preview_is_the_request_with_the_key_masked() -> None:
     assert shown == {**dict(request.headers), "Authorization": f"Bearer {KEY.masked()}"}
     assert KEY.reveal() not in str(shown)
     assert request_preview(HOME, BODY, stream=False)[3] == encode(BODY)
-
-
-def test_a_preview_needs_no_key() -> None:
-    assert "Authorization" not in request_preview(Endpoint(HOME.base_url), BODY)[2]
 
 
 def raw_deflate(data: bytes) -> bytes:

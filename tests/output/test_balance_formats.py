@@ -69,12 +69,6 @@ def test_nagios_does_not_trust_a_guess(online: Ocx, chat_server: ChatServer) -> 
     assert nagios(online, "--min", "9", "--accept-guess").status == 2
 
 
-def test_other_commands_know_no_nagios(online: Ocx) -> None:
-    """A prompt may hold the words."""
-    assert online("models", "--format", "nagios").has(2).stderr.startswith("ocx: error: ")
-    online("balance", "--nope", "--", "--format", "nagios").has(2)
-
-
 def test_prometheus(online: Ocx) -> None:
     text = online("balance", "--format", "prometheus").has(0).text
     samples = [s for f in text_string_to_metric_families(text) for s in f.samples]

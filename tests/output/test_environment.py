@@ -122,10 +122,6 @@ def test_a_message_cannot_begin_a_command(message: str, title: str) -> None:
     assert actions.commands(line) == [("warning", {"title": title}, message)]
 
 
-def test_no_properties() -> None:
-    assert command("add-mask", "x") == "::add-mask::x"
-
-
 @given(st.text())
 def test_a_cell_is_one_line_and_no_markup(text: str) -> None:
     lines = table(("A",), [(text,)]).splitlines()

@@ -245,10 +245,6 @@ def test_many_share_a_sync(tmp_path: Path, disk: Disk) -> None:
     assert disk.paths == [str(tmp_path / "db-wal")] * 2
 
 
-def test_nothing_to_wait_for(tmp_path: Path) -> None:
-    asyncio.run(WalSync(tmp_path / "db").wait())
-
-
 def test_what_nobody_waited_for_is_synced_at_the_end(tmp_path: Path, disk: Disk) -> None:
     disk.go.set()
     (tmp_path / "db-wal").touch()
