@@ -18,7 +18,7 @@ from ocx.batch.control.window import Window
 from ocx.batch.row import Outcome, RowFailure
 from ocx.errors import RejectedError, ServerError
 from tests.batch.simulation import ANSWER, Simulation, after, lost, refusal, rows
-from tests.support.sizes import some
+from tests.support.sizes import size, some
 
 
 def full(window: Window, seconds: float, start: float = 0.0) -> float:
@@ -206,13 +206,14 @@ def test_a_limit_of_requests_at_once_is_found_and_kept(slots: int, seconds: floa
 
 def test_a_limit_that_falls_is_followed_and_one_that_rises_is_found() -> None:
     def slots(now: float) -> int:
-        return 64 if now < 600 else 8 if now < 1200 else 64
+        return most if now < 600 else most // 8 if now < 1200 else most
 
-    run = hour(Slots(slots, lambda _now: 4.0), 64, 60_000)
+    most = size(64, 32)
+    run = hour(Slots(slots, lambda _now: 4.0), most, 60_000)
     within = [at for at, outcome in run.outcomes if outcome is ANSWER and 700 < at < 1200]
-    assert len(within) >= 0.7 * 8 / 4 * 500
+    assert len(within) >= 0.7 * most / 8 / 4 * 500
     at_the_end = [at for at, outcome in run.outcomes if outcome is ANSWER and at > HOUR - 300]
-    assert len(at_the_end) >= 0.7 * 64 / 4 * 300
+    assert len(at_the_end) >= 0.7 * most / 4 * 300
 
 
 def test_refusals_by_chance_do_not_keep_it_small() -> None:
@@ -221,8 +222,9 @@ def test_refusals_by_chance_do_not_keep_it_small() -> None:
     def serve(_task: Task, _now: float) -> tuple[Outcome, float]:
         return (refusal(429), 0.01) if chance.random() < 1 / 400 else (ANSWER, 1.0)
 
-    run = Simulation(Scheduler(RunLimits(256)), serve).run(rows(30_000))
-    assert run.now < 1.5 * 30_000 / 256
+    count = size(30_000, 12_000)
+    run = Simulation(Scheduler(RunLimits(256)), serve).run(rows(count))
+    assert run.now < 1.5 * count / 256
 
 
 def test_a_server_that_gets_slower_is_not_taken_for_one_that_refuses() -> None:

@@ -36,8 +36,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     left_out = shutil.ignore_patterns(".*_cache", ".git", ".venv*", "__pycache__", "build", "tests")
     shutil.copytree(ROOT, folder / "source", ignore=left_out)
-    source = str(folder / "source")
-    pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder), source)
+    source = folder / "source"
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
     return next(folder.glob("*.whl"))
 
 
