@@ -101,13 +101,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.fixture(scope="session")
-def full_size(request: pytest.FixtureRequest) -> Callable[[int], int]:
-    """The size of a slow test: as given under `make test-slow`, a twentieth of it elsewhere."""
-    full = request.config.getoption("--full")
-    return lambda size: size if full else max(1, size // 20)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> Iterator[None]:
     yield

@@ -10,7 +10,6 @@ import random
 import re
 import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 
 from tests.support.program import Ocx, Process
 from tests.support.row_server import RowServer, read_rows, text_of, write_rows
+from tests.support.sizes import size
 
 DEATHS = 20
 PER_DEATH = 60
@@ -104,15 +104,13 @@ def test_a_second_signal_ends_it_at_once(ocx: Ocx, rows: RowServer) -> None:
     ocx("batch", "in.jsonl", "-o", "out.jsonl", "--resume").has(0)
 
 
-def test_the_ledger_of_the_local_server_shows_each_row_paid_once(
-    ocx: Ocx, deaths: int, full_size: Callable[[int], int]
-) -> None:
+def test_the_ledger_of_the_local_server_shows_each_row_paid_once(ocx: Ocx, deaths: int) -> None:
     """`ocx serve` charges for what it answers; a row that was written is never charged again."""
     ocx("serve", "grant", "1000000").has(0)
     key = ocx("serve", "keys", "add", "batch").has(0).text.strip()
     url = start_server(ocx)[1]
     ocx.env |= {"OCX_BASE_URL": url, "OCX_API_KEY": key}
-    count = full_size(4000)
+    count = size(4000, 150)
     write_rows(ocx.work / "in.jsonl", count)
     args = ("batch", "in.jsonl", "-o", "out.jsonl", "--resume")
     for _ in range(deaths):

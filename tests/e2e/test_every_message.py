@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable
 
 import pytest
 
 from ocx.typography import cells
 from tests.support.program import Ocx
+from tests.support.sizes import some
 
 STYLES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -107,10 +107,9 @@ def new(ocx: Ocx) -> Ocx:
     return ocx
 
 
-def test_every_message_on_a_screen_and_in_a_pipe(new: Ocx, full_size: Callable[[int], int]) -> None:
+def test_every_message_on_a_screen_and_in_a_pipe(new: Ocx) -> None:
     """No line wider than the screen, colour there and none in a pipe, one hint, no traceback."""
-    lines = LINES.strip().splitlines()
-    for line in lines[:: max(1, len(lines) // full_size(240))]:
+    for line in some(LINES.strip().splitlines(), 12):
         words = shlex.split(line)[1:]
         process = new.in_terminal(*words, size=(24, 80), env={"CI": "1"})
         # A lone \r begins another frame of the progress bar: under load there is more than one.

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +17,7 @@ from tests.support import answers
 from tests.support.chat_server import CHAT
 from tests.support.program import Ocx
 from tests.support.raw_server import STALL
+from tests.support.sizes import size
 
 DAY = 86_400.0
 START = 1_767_268_800.0  # noon of a day in January 2026, in most time zones
@@ -232,9 +232,9 @@ def test_a_number_after_c_is_told_to_be_a_part_of_the_prompt(online: Ocx) -> Non
 
 
 @pytest.mark.slow
-def test_many_programs_in_one_conversation(online: Ocx, full_size: Callable[[int], int]) -> None:
+def test_many_programs_in_one_conversation(online: Ocx) -> None:
     """Fifty (in full) `ocx chat` at once: nothing lost, nothing mixed, no lock shown."""
-    count = max(5, full_size(50))
+    count = size(50, 5)
     started = [
         online.spawn("chat", "--conversation", "all", f"turn {number}", "--timeout", "300")
         for number in range(count)

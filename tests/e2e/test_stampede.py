@@ -8,13 +8,13 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 
 import pytest
 
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
 from tests.support.program import Ocx
+from tests.support.sizes import size
 
 ANSWER = answers.answer(answers.completion("hi"))
 
@@ -44,10 +44,10 @@ class Limit:
 @pytest.mark.unmeasured
 @pytest.mark.skipif(shutil.which("xargs") is None, reason="no xargs")
 def test_parallel_calls_against_a_limit_are_all_answered(
-    online: Ocx, chat_server: ChatServer, full_size: Callable[[int], int]
+    online: Ocx, chat_server: ChatServer
 ) -> None:
     """48 calls, 16 at once, 4 a second; a part of it elsewhere."""
-    calls = max(8, full_size(48))
+    calls = size(48, 8)
     limit = Limit(4)
     chat_server.answer([limit], path=CHAT)
     command = [*online.forked().program, "chat", "-I", "--no-stream", "--retries", "8", "hi"]

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ import pytest
 from ocx.errors import ConfigError
 from ocx.serve.launch import sandbox
 from tests.support.program import KEY, Ocx
+from tests.support.sizes import size
 
 pytestmark = pytest.mark.unmeasured
 
@@ -66,9 +66,9 @@ def test_refilled_by_grant_and_reset(ocx: Ocx) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_at_once_share_the_ledger(ocx: Ocx, full_size: Callable[[int], int]) -> None:
+def test_twenty_at_once_share_the_ledger(ocx: Ocx) -> None:
     """The first of them all make the database together."""
-    count = max(full_size(20), 4)
+    count = size(20, 4)
     # A file each: on one pipe the pieces of streams would mix.
     shell = f"seq {count} | xargs -P {count} -I N {command(ocx)} chat -o N.txt 'say N'"
     subprocess.run(["sh", "-c", shell], env=ocx.env, cwd=ocx.work, capture_output=True, check=True)

@@ -99,8 +99,8 @@ def sound(ocx: Ocx, charges: int) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_cuts_sigterm_and_kill(ocx: Ocx, key: str, full_size: Callable[[int], int]) -> None:
-    count = full_size(STREAMS)
+def test_cuts_sigterm_and_kill(ocx: Ocx, key: str) -> None:
+    count = size(STREAMS, 8)
     chance = random.Random(7)
 
     # Half of the clients leave after a random number of tokens.

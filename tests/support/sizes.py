@@ -41,8 +41,3 @@ def step(gate: int) -> int:
 def size(full: int, gate: int) -> int:
     """Of rows, processes, requests or characters: all with --full."""
     return full if os.environ.get(FULL) else gate
-
-
-def part(full: int) -> int:
-    """Of rows or processes: all with --full."""
-    return full if os.environ.get(FULL) else full // PART * 2
