@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.set_threshold(100_000, 50, 50)  # what is collected stays: a tenth of the time, in vain
     full = config.getoption("--full")
     settings.load_profile("full" if full else "gate")
     if full:
@@ -46,13 +47,13 @@ DEAR = ("e2e", "commands", "serve", "snippet", "session", "docs", "output")
 """Folders whose cases mostly start a process, or draw a screen."""
 DEAREST = ("portable", "ci", "test_tapes.py", "test_no_home.py", "test_exits.py", "test_money.py")
 """Folders and files whose tests start interpreters of their own: each file is one table."""
-MOST = 4
+MOST = 3
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The gate runs a part of what is dear, always the same one; `--full` runs all.
 
-    Of a table whose rows each start a process a quarter, `MOST` at least, from all over it.
+    Of a table whose rows each start a process a fifth, `MOST` at least, from all over it.
     """
     if config.getoption("--full"):
         return
@@ -64,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             tables.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left_out: set[pytest.Item] = set()
     for rows in tables.values():
-        kept = max(MOST, len(rows) // 4)
+        kept = max(MOST, len(rows) // 5)
         if kept < len(rows):
             left_out |= set(rows) - {rows[at * len(rows) // kept] for at in range(kept)}
     if left_out:
