@@ -7,11 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 
-DEADLINE = 30.0
-"""Seconds until a test gives up: that a machine has ten times its load is no fault.
-
-No test asserts that anything is quicker or slower than this.
-"""
+DEADLINE = 10.0
+"""Seconds until a test gives up. No test asserts that anything is quicker or slower than this."""
 
 
 class Board:
