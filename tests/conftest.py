@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from tests.support.chat_server import ChatServer
 from tests.support.program import KEY, Ocx, end_fork_server
@@ -39,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("full" if full else "gate")
     if full:
         os.environ[FULL] = "1"
+    else:
+        # Each worker would read the whole program for constants (2 s), and then draw examples by
+        # what it happens to have imported.
+        providers.is_local_module_file = lambda path: False
     # One authority, whose key is lost: reading all of certifi's takes 20 ms a client.
     os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "nobody.pem")
 
