@@ -238,7 +238,7 @@ def test_it_is_a_dict(pairs: list[tuple[int, int]]) -> None:
 
 def test_an_id_takes_some_bytes() -> None:
     """A million take 32 MiB, 48 while the table grows."""
-    count = size(100_000, 40_000)
+    count = size(80_000, 40_000)
     tracemalloc.start()
     table = IdTable()
     for number in range(count):

@@ -35,7 +35,7 @@ def test_help_without_temporary_files_is_plain(ocx: Ocx, tmp_path: Path) -> None
 
 def test_dedup_without_temporary_files_names_the_variable(ocx: Ocx, rows: RowServer) -> None:
     (ocx.work / "in.jsonl").write_text('{"prompt": "a"}\n')
-    run = without(ocx, NO_TEMPORARY)("batch", "in.jsonl", "-m", "m", "--dedup", "-o", "out").has(1)
+    run = without(ocx, NO_TEMPORARY)("batch", "in.jsonl", "-m", "m", "--dedup").has(1)
     assert "no temporary file for --dedup" in run.stderr
     assert "TMPDIR" in run.stderr
     assert not rows.asked
@@ -105,13 +105,13 @@ def test_the_system_is_asked_on_a_mac_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert not proxy.exempted_by_system("inside")
 
 
-@pytest.mark.parametrize(("platform", "kind"), [("linux", "final"), ("darwin", "connect")])
+@pytest.mark.parametrize(("platform", "phase"), [("linux", None), ("darwin", "connect")])
 def test_a_mac_that_is_offline_knows_no_name(
-    monkeypatch: pytest.MonkeyPatch, platform: str, kind: str
+    monkeypatch: pytest.MonkeyPatch, platform: str, phase: str | None
 ) -> None:
     monkeypatch.setattr(network_errors, "_PLATFORM", platform)
     error = socket.gaierror(socket.EAI_NONAME, "nodename nor servname provided, or not known")
-    assert network_errors.unconnected(error, "host", None).phase == kind
+    assert network_errors.unconnected(error, "host", None).phase == phase
 
 
 def doctor(ocx: Ocx) -> str:

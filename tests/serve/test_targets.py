@@ -254,6 +254,7 @@ CALLS = st.lists(
         }
     ),
     max_size=3,
+    unique_by=lambda call: call["id"],  # pieces of one id are one call
 )
 
 
