@@ -147,10 +147,11 @@ def _without_balance(client: Client) -> Verdict:
 
 
 def _from_error(error: OcxError) -> Verdict:
-    state: State = "failed"
-    if isinstance(error, AuthError | CreditsError):
-        state = "invalid" if isinstance(error, AuthError) else "no credits"
-    return Verdict(state, error.message, error)
+    if isinstance(error, AuthError):
+        return Verdict("invalid", error.message, error)
+    if isinstance(error, CreditsError):
+        return Verdict("no credits", error.message, error)
+    return Verdict("failed", error.message, error)
 
 
 def _unknown(why: str) -> Verdict:
