@@ -44,6 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
         # Each worker would read the whole program for constants (2 s), and then draw examples by
         # what it happens to have imported.
         providers.is_local_module_file = lambda path: False
+    # Where a script starts the gate with `&`, SIGINT is ignored, and by all that the tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # One authority, whose key is lost: reading all of certifi's takes 20 ms a client.
     os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "nobody.pem")
 
