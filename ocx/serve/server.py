@@ -76,7 +76,7 @@ class UvicornServer:
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
-        self._accepting: set[asyncio.Future[None]] = set()
+        self._accepting: dict[asyncio.Future[None], DeadlineProtocol] = {}
 
     def stop(self) -> None:
         """Begin to stop. Any thread may call this, and more than once."""
@@ -108,7 +108,7 @@ class UvicornServer:
     def _accept(self, listener: socket.socket) -> None:
         most, taken = self._most(), 0
         while taken < _AT_ONCE:
-            if len(self.server_state.connections) + len(self._accepting) >= most:
+            if self._count() >= most:
                 if not taken:  # else it is not known whether another one waits
                     self._make_room(listener)
                 return
@@ -123,14 +123,20 @@ class UvicornServer:
                 return
             taken += 1
             connection.setblocking(False)
-            task = asyncio.ensure_future(self._connect(connection))
-            self._accepting.add(task)
-            task.add_done_callback(self._accepting.discard)
+            protocol = self._protocol()
+            task = asyncio.ensure_future(self._connect(connection, protocol))
+            self._accepting[task] = protocol
+            task.add_done_callback(self._accepting.pop)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    def _count(self) -> int:
+        """Connections. One may be there, and its task not be over yet."""
+        there = self.server_state.connections
+        return len(there) + sum(each not in there for each in self._accepting.values())
+
+    async def _connect(self, connection: socket.socket, protocol: DeadlineProtocol) -> None:
         try:
             loop = asyncio.get_running_loop()
-            await loop.connect_accepted_socket(self._protocol, connection)
+            await loop.connect_accepted_socket(lambda: protocol, connection)
         except OSError:  # it is gone already
             connection.close()
 

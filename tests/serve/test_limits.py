@@ -18,6 +18,7 @@ import pytest
 from ocx.secret import Secret
 from ocx.serve.app import LARGE_AT_ONCE, SMALL_BODY, App
 from ocx.serve.builtin import Echo
+from ocx.serve.connection import DeadlineProtocol
 from ocx.serve.openai_format import ApiError
 from ocx.serve.request import MOST_PARTS, read
 from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
@@ -116,6 +117,26 @@ def test_a_running_answer_is_not_closed_for_a_new_connection(
         waiting = served.connect()
     with waiting:
         ask_without_a_key(waiting)
+
+
+def test_a_connection_counts_once_while_it_is_accepted(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one that is idle is closed although there is room."""
+    made, served = server
+    monkeypatch.setattr(made, "_most", lambda: 2)
+    connection_made, second = DeadlineProtocol.connection_made, []
+
+    def while_accepting(protocol: DeadlineProtocol, transport: asyncio.Transport) -> None:
+        connection_made(protocol, transport)
+        if not second:
+            second.append(served.connect())
+
+    monkeypatch.setattr(DeadlineProtocol, "connection_made", while_accepting)
+    with connect(served) as first:
+        ask(second[0], served)
+        ask(first, served)
+        second[0].close()
 
 
 def test_half_a_request_makes_room_if_nothing_is_idle(
