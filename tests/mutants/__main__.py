@@ -1,4 +1,4 @@
-"""`python -m tests.mutants [--sample N] [--seed S]`: how many changes do the tests notice?
+"""`python -m tests.mutants [--sample N] [--seed S] [--packages NAME…]`: what do tests not notice?
 
 Two copies of the repository, one for each worker. First the unit tests that run the changed line,
 as far as coverage knows them; if they pass, the end-to-end tests of that package, then every unit
@@ -26,19 +26,34 @@ from tests.mutants.changes import Change, changes
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "mutants"
-PACKAGES = ("api", "chat", "config", "history", "serve")
-UNIT = [f"tests/{name}" for name in (*PACKAGES, "keys", "batch", "commands", "output")]
 END_TO_END = {
-    "api": ["tests/e2e/test_outcomes.py", "tests/e2e/test_secrecy.py", "tests/e2e/test_streams.py"],
-    "config": ["tests/commands/test_config.py", "tests/e2e/test_program.py"],
-    "serve": ["tests/commands/test_serve.py", "tests/e2e/test_tapes.py"],
-    "history": ["tests/e2e/test_history.py", "tests/history"],
-    "chat": [
-        "tests/e2e/test_answers.py", "tests/e2e/test_depth.py", "tests/e2e/test_outcomes.py",
-        "tests/e2e/test_history.py", "tests/e2e/test_waiting.py", "tests/commands/test_balance.py",
-        "tests/e2e/test_program.py", "tests/e2e/test_streams.py",
+    "api": ["e2e/test_outcomes.py", "e2e/test_secrecy.py", "e2e/test_streams.py"],
+    "batch": [
+        "e2e/test_batch.py", "e2e/test_batch_faults.py", "e2e/test_batch_input.py",
+        "e2e/test_batch_library.py", "e2e/test_batch_tables.py", "e2e/test_money.py",
     ],
+    "chat": [
+        "e2e/test_answers.py", "e2e/test_depth.py", "e2e/test_outcomes.py", "e2e/test_history.py",
+        "e2e/test_waiting.py", "commands/test_balance.py", "e2e/test_program.py",
+        "e2e/test_streams.py",
+    ],
+    "cli": ["e2e/test_program.py", "e2e/test_names.py", "e2e/test_next_steps.py", "docs"],
+    "commands": ["e2e/test_program.py", "e2e/test_every_message.py", "e2e/test_messages.py"],
+    "config": ["commands/test_config.py", "e2e/test_program.py"],
+    "doctor": ["commands/test_doctor.py", "e2e/test_no_home.py"],
+    "history": ["e2e/test_history.py", "history"],
+    "keys": ["commands/test_keys.py", "e2e/test_secrecy.py", "e2e/test_security.py"],
+    "output": ["e2e/test_live.py", "e2e/test_own_words.py", "e2e/test_messages.py", "docs"],
+    "serve": ["commands/test_serve.py", "e2e/test_tapes.py"],
+    "session": ["e2e/test_session.py", "e2e/test_session_tools.py"],
+    "snippet": ["e2e/test_snippets_run.py"],
 }  # fmt: skip
+"""What runs the program, by the package that a change is in, below tests/."""
+UNIT = [
+    f"tests/{name}"
+    for name in ("api", "batch", "chat", "commands", "config", "history", "keys", "output", "serve",
+                 "session", "snippet")
+]  # fmt: skip
 MOST_TESTS = 80
 PATIENCE = 120
 
@@ -80,11 +95,11 @@ def tests_by_line(folder: Path) -> dict[str, dict[int, list[str]]]:
 
 
 class Mutants:
-    def __init__(self, sample: int, seed: int) -> None:
+    def __init__(self, sample: int, seed: int, packages: list[str]) -> None:
         self.chosen: queue.SimpleQueue[tuple[Path, Change]] = queue.SimpleQueue()
         everything = [
             (path.relative_to(ROOT), change)
-            for package in PACKAGES
+            for package in packages
             for path in sorted((ROOT / "ocx" / package).rglob("*.py"))
             for change in changes(path.read_text())
         ]
@@ -120,7 +135,8 @@ class Mutants:
             some = random.Random(1).sample(tests, min(len(tests), MOST_TESTS))
             if some and not pytest(folder, some):
                 return "unit"
-            if not pytest(folder, ["-n", "2", *END_TO_END[path.parts[1]]]):
+            programs = [f"tests/{name}" for name in END_TO_END[path.parts[1]]]
+            if not pytest(folder, ["-n", "2", *programs], 3 * PATIENCE):
                 return "end to end"
             return "" if pytest(folder, ["-n", "2", *UNIT], 3 * PATIENCE) else "unit"
         finally:
@@ -155,6 +171,7 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.mutants")
     options.add_argument("--sample", type=int, default=400)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--packages", nargs="+", choices=END_TO_END, default=[*END_TO_END])
     given = options.parse_args()
     left_out = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "build", "node_modules")
     folders = [WORK / str(number) for number in range(2)]
@@ -164,7 +181,7 @@ def main() -> int:
         if kept.exists() and folder == folders[0]:
             kept.unlink()
     lines = tests_by_line(folders[0])
-    mutants = Mutants(given.sample, given.seed)
+    mutants = Mutants(given.sample, given.seed, given.packages)
     workers = [threading.Thread(target=mutants.work, args=(folder, lines)) for folder in folders]
     for worker in workers:
         worker.start()
