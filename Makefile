@@ -40,20 +40,20 @@ test-slow: $(STAMP)
 test-shells: $(STAMP)
 	@echo "Drives bash, zsh and fish, and asks mandoc, man and strace. To have them all:"
 	@echo "  apt-get install zsh fish mandoc man-db groff strace, or brew install bash zsh fish mandoc"
-	$(BIN)/python -m pytest -m shells
+	$(BIN)/python -m pytest --full -m shells
 
 # The official SDKs for Python and Node, each in a throwaway folder.
 test-sdk:
 	$(PYTHON) -m venv build/sdk
 	build/sdk/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' openai
 	npm install --no-save --silent --prefix build/sdk openai
-	OCX_NODE_MODULES=build/sdk/node_modules build/sdk/bin/python -m pytest -rA tests/serve/test_sdk.py
+	OCX_NODE_MODULES=build/sdk/node_modules build/sdk/bin/python -m pytest --full -rA tests/serve/test_sdk.py
 
 # schemathesis against the document that the server gives of itself.
 test-schema:
 	$(PYTHON) -m venv build/schema
 	build/schema/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' schemathesis
-	build/schema/bin/python -m pytest -s tests/serve/test_schema.py
+	build/schema/bin/python -m pytest --full -s tests/serve/test_schema.py
 
 # Clients against ocx serve and ocx against other servers, pinned and counted: minutes, and a page,
 # docs/compatibility.md.
@@ -64,7 +64,7 @@ test-compat: $(STAMP)
 test-data:
 	$(PYTHON) -m venv build/data
 	build/data/bin/pip install --quiet --disable-pip-version-check -e '.[dev,parquet]' duckdb pandas
-	build/data/bin/python -m pytest -rA tests/e2e/test_batch_tables.py \
+	build/data/bin/python -m pytest --full -rA tests/e2e/test_batch_tables.py \
 	  tests/e2e/test_batch_parquet.py
 
 # examples/batch on a real Slurm, GNU parallel, Ray, Dask and Spark, and its manifests against their schemas. What is
@@ -90,7 +90,7 @@ test-cluster:
 # built with -DWITH_EDITLINE -DHAVE_RL_CALLBACK and -ledit, or that of another Python.
 OLD_SQLITE = build/portable/libsqlite3.so.0
 test-portable: $(STAMP) $(OLD_SQLITE)
-	OCX_OLD_SQLITE=$(abspath $(wildcard $(OLD_SQLITE))) $(BIN)/python -m pytest -rA tests/portable
+	OCX_OLD_SQLITE=$(abspath $(wildcard $(OLD_SQLITE))) $(BIN)/python -m pytest --full -rA tests/portable
 
 # The sources of SQLite 3.34, as the npm package sqlite3 carries them.
 $(OLD_SQLITE):
@@ -107,7 +107,7 @@ test-examples:
 	$(PYTHON) -m venv build/examples
 	build/examples/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' \
 	  check-jsonschema pyyaml
-	build/examples/bin/python -m pytest -rA -m 'examples or not examples' tests/ci
+	build/examples/bin/python -m pytest --full -rA -m 'examples or not examples' tests/ci
 
 # .github/workflows and action.yml: zizmor under packaging/zizmor.yml, check-jsonschema's schemas,
 # and the steps of the action in a shell.
@@ -115,7 +115,8 @@ test-workflows:
 	$(PYTHON) -m venv build/workflows
 	build/workflows/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' \
 	  zizmor check-jsonschema pyyaml
-	build/workflows/bin/python -m pytest -rA -m 'examples or not examples' tests/ci/test_workflows.py
+	build/workflows/bin/python -m pytest --full -rA -m 'examples or not examples' \
+	  tests/ci/test_workflows.py
 
 # A sample of small changes to the program, which the tests must notice: half an hour.
 mutants: $(STAMP)

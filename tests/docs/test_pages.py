@@ -73,6 +73,13 @@ def test_each_tool_says_how_and_each_that_cannot_says_why() -> None:
         assert how.replace("|", "\\|") in row
 
 
+def test_a_target_of_its_own_runs_all_of_its_tests() -> None:
+    """The gate runs a part of what is dear; who asks for the shells wants all of them."""
+    makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", "")
+    parts = re.findall(r"^(\w\S*):.*\n(?:\t.*\n)*?\t.*-m pytest (?!.*--full)", makefile, re.M)
+    assert parts == ["test", "coverage"]
+
+
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, str]:
     return pictures()
@@ -95,10 +102,7 @@ def test_every_picture_stands_in_the_readme(drawn: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (
-            "session",
-            [QUESTION, "The ten largest files", "sort -rn", "On macOS", "cost: "],
-        ),
+        ("session", [QUESTION, "The ten largest files", "sort -rn", "On macOS", "cost: "]),
         ("batch", ["10,000", "review-4711", "credits"]),
         ("screens", ["sk-live-…a1b2", "Name three rivers", "claude-3-sonnet", "temperature"]),
     ],

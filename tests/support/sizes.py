@@ -21,7 +21,10 @@ def examples(full: int) -> int:
     return full if os.environ.get(FULL) else max(10, full // PART)
 
 
-only_in_full = pytest.mark.skipif(not os.environ.get(FULL), reason="dear: runs with --full")
+only_in_full = pytest.mark.skipif(
+    "not config.getoption('--full')",  # as a text: conftest imports this before the option is read
+    reason="dear: runs with --full",
+)
 """A test that takes seconds of processor time, and whose likes are in the gate."""
 
 
