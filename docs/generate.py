@@ -11,7 +11,6 @@ from docs.generator.completion import script
 from docs.generator.manual import manual
 from docs.generator.roff import roff
 from docs.generator.tree import check, tree
-from ocx.cli.table import root as program
 from ocx.commands.help import SCRIPTS
 
 
@@ -32,7 +31,7 @@ def main(folder: Path) -> None:
 
 def documents() -> dict[str, str]:
     """Every generated file, by its path in the repository."""
-    root = tree(program())
+    root = tree()
     check(root)
     scripts = {f"completions/{name}": script(shell, root) for shell, name in SCRIPTS.items()}
     return scripts | {f"man/{page.file}": roff(page) for page in manual(root)}

@@ -55,7 +55,7 @@ DEAR = ("e2e", "commands", "serve", "snippet", "session", "docs", "output")
 """Folders whose cases mostly start a process, or draw a screen."""
 DEAREST = ("portable", "ci", "test_tapes.py", "test_no_home.py", "test_exits.py", "test_money.py")
 """Folders and files whose tests start interpreters of their own: each file is one table."""
-MOST = 3
+MOST = 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from docs.generator.tree import tree, walk
 from ocx.cli import argv
 from ocx.cli.argv import read_argv, split_trailing
-from ocx.cli.table import COMMANDS, root
+from ocx.cli.table import COMMANDS
 from tests.support.program import Ocx
 from tests.support.sizes import some
 
@@ -93,7 +93,7 @@ def test_any_words_are_read(words: list[str]) -> None:
     assert argv.dashes is None or words[argv.dashes] == "--"
 
 
-TITLES = {command.title for command in walk(tree(root()))}
+TITLES = {command.title for command in walk(tree())}
 
 
 HINTS = [
@@ -173,7 +173,7 @@ def test_every_guess_of_the_tables_leads_to_a_command_or_an_option() -> None:
             assert not known, "what is a command needs no guess"
     every = {
         flag
-        for command in walk(tree(root()))
+        for command in walk(tree())
         for option in command.options
         for flag in (*option.flags, *option.off)
     }

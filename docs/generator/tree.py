@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from ocx.cli.help import Command, described
+from ocx.cli.table import root
 
 
-def tree(program: Any) -> Command:
+@cache
+def tree() -> Command:
     """The whole program. Imports every command."""
-    return _read(program, ("ocx",))
+    return _read(root(), ("ocx",))
 
 
 def _read(command: Any, path: tuple[str, ...]) -> Command:

@@ -26,7 +26,7 @@ from tests.support.program import Ocx
 from tests.support.sizes import some
 
 ROOT = Path(__file__).parents[2]
-TREE = tree(cli.root())
+TREE = tree()
 COMMANDS = {command.title: command for command in walk(TREE)}
 PAGES = sorted((ROOT / "man").iterdir())
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from docs.generator.tree import tree, walk
-from ocx.cli import help, table
+from ocx.cli import help
 from ocx.cli.help import EXAMPLES, Command, help_text
 from ocx.docs import Sample, samples
 from tests.support.program import Ocx
 
-COMMANDS = {command.title: command for command in walk(tree(table.root()))}
+COMMANDS = {command.title: command for command in walk(tree())}
 THREE_EXAMPLES = (
     "ocx",
     "ocx chat",

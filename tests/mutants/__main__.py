@@ -28,15 +28,10 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "mutants"
 END_TO_END = {
     "api": ["e2e/test_outcomes.py", "e2e/test_secrecy.py", "e2e/test_streams.py"],
-    "batch": [
-        "e2e/test_batch.py", "e2e/test_batch_faults.py", "e2e/test_batch_input.py",
-        "e2e/test_batch_library.py", "e2e/test_batch_tables.py", "e2e/test_money.py",
-    ],
-    "chat": [
-        "e2e/test_answers.py", "e2e/test_depth.py", "e2e/test_outcomes.py", "e2e/test_history.py",
-        "e2e/test_waiting.py", "commands/test_balance.py", "e2e/test_program.py",
-        "e2e/test_streams.py",
-    ],
+    "batch": [f"e2e/test_{name}.py" for name in (
+        "batch", "batch_faults", "batch_input", "batch_library", "batch_tables", "money")],
+    "chat": ["commands/test_balance.py", *[f"e2e/test_{name}.py" for name in (
+        "answers", "depth", "outcomes", "history", "waiting", "program", "streams")]],
     "cli": ["e2e/test_program.py", "e2e/test_names.py", "e2e/test_next_steps.py", "docs"],
     "commands": ["e2e/test_program.py", "e2e/test_every_message.py", "e2e/test_messages.py"],
     "config": ["commands/test_config.py", "e2e/test_program.py"],
@@ -49,11 +44,7 @@ END_TO_END = {
     "snippet": ["e2e/test_snippets_run.py"],
 }  # fmt: skip
 """What runs the program, by the package that a change is in, below tests/."""
-UNIT = [
-    f"tests/{name}"
-    for name in ("api", "batch", "chat", "commands", "config", "history", "keys", "output", "serve",
-                 "session", "snippet")
-]  # fmt: skip
+UNIT = [f"tests/{name}" for name in END_TO_END if (ROOT / "tests" / name).is_dir()]
 MOST_TESTS = 80
 PATIENCE = 120
 
