@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
-from collections.abc import Iterator
 from typing import NamedTuple
 
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -30,35 +28,30 @@ class Change(NamedTuple):
     source: str
 
 
-def changes(source: str) -> Iterator[Change]:
-    """Every change of a module. Texts, annotations, docstrings and logging stay as they are."""
-    tree = ast.parse(source)
-    count = _walk(copy.deepcopy(tree), -1)[0]
-    for number in range(count):
-        changed = copy.deepcopy(tree)
-        _, found = _walk(changed, number)
-        if found is not None:
-            line, before, after = found
-            yield Change(line, f"{before}  ->  {after}", ast.unparse(changed))
+def count(source: str) -> int:
+    """How many changes of a module there are; texts, annotations and logging stay as they are."""
+    walker = _Walker(-1)
+    walker.visit(ast.parse(source))
+    return walker.count
 
 
-def _walk(tree: ast.Module, wanted: int) -> tuple[int, tuple[int, str, str] | None]:
-    """Make the change with this number; how many there are, and what it was."""
-    walker = _Walker(wanted)
-    walker.visit(tree)
-    return walker.count, walker.found
+def change(source: str, number: int) -> Change:
+    """The change with this number, from 0."""
+    walker = _Walker(number)
+    changed = walker.visit(ast.parse(source))
+    return Change(*walker.found, ast.unparse(changed))
 
 
 class _Walker(ast.NodeTransformer):
     def __init__(self, wanted: int) -> None:
         self.wanted, self.count = wanted, 0
-        self.found: tuple[int, str, str] | None = None
+        self.found = (0, "")
 
     def _try(self, node: ast.expr | ast.stmt, changed: ast.AST) -> ast.AST:
         self.count += 1
         if self.count - 1 != self.wanted:
             return node
-        self.found = (node.lineno, _short(node), _short(changed))
+        self.found = (node.lineno, f"{_short(node)}  ->  {_short(changed)}")
         return ast.copy_location(changed, node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
