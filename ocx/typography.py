@@ -60,8 +60,17 @@ def cells(text: str) -> int:
         return len(text)
     count = sum(map(_width, text))
     if WIDENER in text:
-        count += sum(_width(a) == 1 for a, b in pairwise(text) if b == WIDENER)
+        count += sum(is_widened(a) for a, b in pairwise(text) if b == WIDENER)
     return count
+
+
+def is_widened(character: str) -> bool:
+    """Whether it takes two cells before `WIDENER`, and one elsewhere.
+
+    Of the letters none does; beyond them also those symbols that no emoji is made of, which nobody
+    writes so. Source: emoji-variation-sequences.txt of Unicode.
+    """
+    return _width(character) == 1 and (character >= "\u203c" or character in "#*0123456789©®")
 
 
 def is_wide(character: str) -> bool:
@@ -153,28 +162,26 @@ def folds(text: str, width: int, *, prose: bool = True) -> list[int]:
     if text.isascii():
         return list(range(width, len(text), width))
     places: list[int] = []
-    start = used = 0
-    good, good_used = 0, 0
-    flags = 0
+    used = flags = 0
+    # Where the line begins, the character, and the last good place; each with the cells before it.
+    start = start_used = one = one_used = good = good_used = 0
     before = ""
     for place, after in enumerate(text):
-        one = place > 0 and are_one(before, after)
         flag = "\U0001f1e6" <= after <= "\U0001f1ff"
-        if one and flag and before != _ZERO_WIDTH_JOINER:
-            one = flags % 2 == 1
+        joined = place > 0 and are_one(before, after)
+        if joined and flag and before != _ZERO_WIDTH_JOINER:
+            joined = flags % 2 == 1
         flags = flags + 1 if flag else 0
-        size = _width(after)
-        if after == WIDENER and before and _width(before) == 1:
-            size = 1
-        if not one and place:
-            if not (prose and _stick(before, after)):
+        if not joined:
+            one, one_used = place, used
+            if not (prose and place and _stick(before, after)):
                 good, good_used = place, used
-            while used + size > width and place > start:
-                if good <= start:
-                    good, good_used = place, used
-                places.append(good)
-                start, used = good, used - good_used
-        used += size
+        used += is_widened(before) if after == WIDENER and before else _width(after)
+        while used - start_used > width and one > start:
+            if good <= start:
+                good, good_used = one, one_used
+            places.append(good)
+            start, start_used = good, good_used
         before = after
     return places
 

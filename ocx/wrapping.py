@@ -19,7 +19,7 @@ from ocx.typography import (
     WIDENER,
     cells,
     folds,
-    is_wide,
+    is_widened,
     may_part_at_space,
     traits,
 )
@@ -31,9 +31,11 @@ S = TypeVar("S")
 def _pieces() -> re.Pattern[str]:
     """A line break, spaces, a word of a script without wide characters, or any other character.
 
+    A combining mark stands alone: it may follow a wide character.
+
     Compiled on use, which takes milliseconds.
     """
-    word = "!-~\u00a0-\u10ff\u1200-\u1fff\uac00-\ud7a3"
+    word = "!-~\u00a0-\u02ff\u0370-\u10ff\u1200-\u1fff\uac00-\ud7a3"
     return re.compile(rf"\n|[{SPACES}]+|[{word}]+|.", re.DOTALL)
 
 
@@ -77,7 +79,10 @@ class Wrapper(Generic[S]):
         self._after: list[tuple[str, S]] = []
         """The spaces after it."""
         self._after_cells = 0
-        self._last = ""
+        self._joint: tuple[int, int, int, int] | None = None
+        """The spaces in the word where it is parted if it is too long: from which run to which,
+        the cells before them, and their own."""
+        self._last = " "
         """The last character of the word, without marks."""
         self._last_traits = 0
 
@@ -100,29 +105,30 @@ class Wrapper(Generic[S]):
             first = piece[0]
             its = traits(first)
             if its & SPACE:
-                self._after.append((piece.replace("\t", " "), style))
-                self._after_cells += cells(piece)
+                spaces = piece.replace("\t", " ")
+                self._after.append((spaces, style))
+                self._after_cells += cells(spaces)
                 continue
             if first == "\n":
                 self.break_line()
                 continue
             size = cells(piece)
             if self._after:
-                self._go_on_after_space(first, size)
+                self._go_on_after_space(first)
             elif self._word:
                 # Written out here: it is done for each Chinese character.
                 last = self._last_traits
                 if (its | last) & WIDE and not (its & STAYS or last & KEEPS or its & last & FLAG):
                     self._place_word()
-                elif first == WIDENER and cells(self._last) == 1:
+                elif first == WIDENER and is_widened(self._word[-1][0][-1]):
                     size = 1
             self._word.append((piece, style))
             self._word_cells += size
-            if not its & JOINED or its & JOINER or is_wide(first):
+            if its & (JOINED | JOINER | WIDE) != JOINED:
                 self._last = piece[-1]
                 self._last_traits = its if piece == first else traits(self._last)
-            if self._word_cells > self.width and self._fold:
-                self._fold_word()
+            if self._word_cells > self.width:
+                self._part_word()
 
     def break_line(self) -> None:
         self._place_word()
@@ -142,21 +148,29 @@ class Wrapper(Generic[S]):
             self._end_line()
         return self.take()
 
-    def _go_on_after_space(self, first: str, size: int) -> None:
-        if self._word:
-            fits = self._word_cells + self._after_cells + size <= self.width
-            if fits and not may_part_at_space(self._last, first):
-                self._word += self._after
-                self._word_cells += self._after_cells
-                self._after, self._after_cells = [], 0
-                return
+    def _go_on_after_space(self, first: str) -> None:
+        if self._word and not may_part_at_space(self._last, first):
+            start = len(self._word)
+            self._word += self._after
+            self._joint = start, len(self._word), self._word_cells, self._after_cells
+            self._word_cells += self._after_cells
+        else:
             self._place_word()
-        self._gap += self._after
-        self._gap_cells += self._after_cells
+            self._gap += self._after
+            self._gap_cells += self._after_cells
         self._after, self._after_cells = [], 0
 
-    def _fold_word(self) -> None:
-        """What no line can hold begins on a line of its own and fills it."""
+    def _part_word(self) -> None:
+        """What no line can hold: parted at its last spaces, else folded from a new line on."""
+        if self._joint:
+            start, end, before, gap = self._joint
+            word, word_cells = self._word, self._word_cells
+            self._word, self._word_cells = word[:start], before
+            self._place_word()
+            self._gap, self._gap_cells = word[start:end], gap
+            self._word, self._word_cells = word[end:], word_cells - before - gap
+        if self._word_cells <= self.width or not self._fold:
+            return
         if self._line:
             self._end_line()
         self._gap, self._gap_cells = [], 0
@@ -191,6 +205,7 @@ class Wrapper(Generic[S]):
         self._used = used
         self._gap, self._gap_cells = [], 0
         self._word, self._word_cells = [], 0
+        self._joint = None
 
     def _end_line(self) -> None:
         self._lines.append(self._line)

@@ -63,14 +63,14 @@ def test_what_is_one_character_is_never_parted(whole: str, prose: bool) -> None:
 
 
 PIECES = st.lists(
-    st.sampled_from(
-        [*"ab (。，「」“”…—·,.)%￥$1っー한글ｶﾞ漢字\n ", "\u200d", "👨", "\ufe0f", "🇲", "🇾"]
-    ),
+    st.sampled_from([*"ab (。，「」“”…—·,.)%￥$1っー한글ｶﾞ漢字\n\t \u0301\u200d\ufe0f👨🇲🇾"]),
     max_size=40,
 )
 
 
 @given(PIECES, st.lists(st.integers(0, 40), max_size=8), st.integers(1, 12))
+@example(["a", " ", ")", "a"], [], 3)
+@example(["\u0301", " a"], [], 3)
 @settings(deadline=None, max_examples=examples(300))
 def test_no_cut_changes_a_line(pieces: list[str], places: list[int], width: int) -> None:
     """A character and what changes its width come together, as they do in an answer."""
@@ -87,6 +87,7 @@ def test_no_cut_changes_a_line(pieces: list[str], places: list[int], width: int)
 
 @given(PIECES.map("".join), st.integers(2, 12))
 @example("aa。", 2)
+@example("aa\ufe0f##\ufe0f\n(🇲🇾", 2)
 @settings(deadline=None, max_examples=examples(300))
 def test_no_line_is_too_wide(text: str, width: int) -> None:
     """But for one character, with all that is joined to it, on a line of its own."""
@@ -115,7 +116,7 @@ def test_widths_are_those_of_a_terminal() -> None:
             character = chr(code)
             if character.isprintable() and code != 0x3164:
                 assert cells(character) == wcwidth(character), hex(code)
-    assert cells("⚠️") == cells("⭐️") == cells("🇲🇾") == 2
+    assert cells("⚠️") == cells("⭐️") == cells("🇲🇾") == cells("1️⃣") == cells("aa\ufe0f") == 2
     assert cells("e\u0301") == 1
     assert cells("\U0001faea\U0003134f") == 4  # newer than the tables of Python 3.11
 
