@@ -210,9 +210,9 @@ class App:
             answer = source.answer(request)  # no answer is made before
             answer = answer if fault is None else faults.inject_fault(fault, answer)
         except BaseException:
+            self._limiter.leave(key, uncount=True)
             if charge is not None:
                 charge.cancel()
-            self._limiter.leave(key, uncount=True)
             record.rate_limit = self._limiter.peek(key)
             raise
         try:
@@ -228,8 +228,8 @@ class App:
                 # uvicorn would flush first, to a reader who does not read.
                 call.scope["state"]["abort"]()
         finally:
+            self._limiter.leave(key)  # first: a full disk must not take it away for ever
             charge.settle("refused")
-            self._limiter.leave(key)
 
     def _balance(self, key: Key) -> Any:
         account = self._config.ledger.balance(key.account)

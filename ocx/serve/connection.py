@@ -112,6 +112,8 @@ class DeadlineProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._sort()
+        if self._deadline is None and self._is_partial():  # it came with the request before
+            self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
@@ -131,6 +133,11 @@ class DeadlineProtocol(H11Protocol):
         if place is not None and self in self.connections:
             place.setdefault(self)
 
+    def _is_partial(self) -> bool:
+        """Whether a part of a request is here."""
+        state = self.conn.their_state
+        return state is h11.SEND_BODY or (state is h11.IDLE and bool(self.conn.trailing_data[0]))
+
     def _begin(self) -> None:
         seconds = min(HEAD_SECONDS, self.seconds)
         self._deadline = self.loop.call_later(seconds, self._look)
@@ -149,7 +156,8 @@ class DeadlineProtocol(H11Protocol):
             self._deadline = None
 
     def _expire(self) -> None:
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        asked = self.cycle is None or self._is_partial()
+        if asked and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(_TOO_SLOW)
         if self.cycle is not None:
             scope: Any = self.cycle.scope

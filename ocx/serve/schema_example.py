@@ -7,7 +7,6 @@ without a type, unknown formats and annotations, and texts have at least one let
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,6 +23,7 @@ MOST_BYTES = 1024 * 1024
 """Of the JSON of an instance; more is refused while it is made, not measured afterwards."""
 _MOST_WORK = 8 * MOST_BYTES  # letters of all the parts that are tried on the way
 _MOST_REF = 2000
+_MOST_NUMBER = 1e100
 _KEYWORDS = frozenset(
     "type enum const anyOf $ref $defs definitions properties required additionalProperties items"
     " title description default examples $schema $id $comment pattern format minLength maxLength"
@@ -283,7 +283,7 @@ def _bound(schema: dict[str, Any], name: str, where: str) -> list[Fraction]:
     value = schema.get(name)
     if value is None:
         return []
-    with contextlib.suppress(OverflowError, ValueError):  # 1e999 is infinite
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return [Fraction(value).limit_denominator(10**9)]
-    raise SchemaError(f"{where}.{name} must be a number")
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and abs(value) < _MOST_NUMBER:
+        return [Fraction(value).limit_denominator(10**9)]
+    raise SchemaError(f"{where}.{name} must be a number below {_MOST_NUMBER}")

@@ -23,6 +23,8 @@ _WHOLE = frozenset(
     "id index finish_reason format message name native_finish_reason role type".split()
 )
 """Fields that no server sends in pieces."""
+_PAID = ("content", "refusal", "tool_calls", "function_call")
+"""What a message says, beside its reasoning."""
 _DEEPEST = 16
 _WAIT = r"\d{1,9}(\.\d{1,9})?|\w{3}, \d\d? \w{3} \d{4} [\d:]{8} GMT"
 """Seconds, or a date: nothing else of a header is passed on."""
@@ -96,7 +98,9 @@ class Reader:
         return changed
 
 
-def _texts(value: Any, path: _Place) -> Iterator[tuple[_Place, Any, Any]]:
+def _texts(
+    value: Any, path: _Place, but: frozenset[str] = _WHOLE
+) -> Iterator[tuple[_Place, Any, Any]]:
     """Each text that the next event may go on with: its place, what holds it, and where."""
     if isinstance(value, dict):
         items: Iterable[tuple[Any, Any, Any]] = ((name, name, value[name]) for name in value)
@@ -105,12 +109,12 @@ def _texts(value: Any, path: _Place) -> Iterator[tuple[_Place, Any, Any]]:
     else:
         return
     for key, step, item in items:
-        if key in _WHOLE:
+        if key in but:
             continue
         if isinstance(item, str):
             yield (*path, step), value, key
         elif len(path) < _DEEPEST:
-            yield from _texts(item, (*path, step))
+            yield from _texts(item, (*path, step), but)
 
 
 def _index(item: Any, default: int) -> int:
@@ -194,11 +198,6 @@ def _text_bytes(spoken: Any) -> int:
     """Bytes of text, reasoning and tool calls in a delta or a message."""
     if not isinstance(spoken, dict):
         return 0
-    texts = [spoken.get("content"), spoken.get("reasoning_content") or spoken.get("reasoning")]
-    calls = spoken.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict):
-            texts += [function.get("name"), function.get("arguments")]
-    spelled = (text.encode("utf-8", "surrogatepass") for text in texts if isinstance(text, str))
-    return sum(map(len, spelled))
+    said = [spoken.get("reasoning_content") or spoken.get("reasoning"), *map(spoken.get, _PAID)]
+    texts = (holder[name] for _, holder, name in _texts(said, (), _WHOLE - {"name"}))
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)

@@ -387,14 +387,17 @@ def test_an_end_that_is_spelt_otherwise(front: Serve, end: bytes) -> None:
     assert events(stream(front(up)).text)[-1] == "[DONE]"
 
 
-def test_tool_calls_and_reasoning_count(front: Serve) -> None:
-    calls = [{"index": 0, "function": {"name": "f", "arguments": "1234567"}}, "odd"]
-    delta = {"tool_calls": calls, "reasoning": "12345678"}
+def test_all_that_is_said_counts(front: Serve) -> None:
+    call = {"name": "f", "arguments": "1234567"}
+    calls = [{"index": 0, "function": call}, {"custom": {"name": "c", "input": "123"}}, None]
+    content = [{"type": "text", "text": "1234"}]
+    delta = {"content": content, "tool_calls": calls, "reasoning": "1234", "refusal": "1234"}
+    delta["function_call"] = call
     first = {"choices": [{"delta": delta}, "odd"], "usage": {"prompt_tokens": True}}
     up = sse(first, chunk(finish="tool_calls"))
     gateway = front(up)
     stream(gateway)
-    assert gateway.charges()[0][3] == 4
+    assert gateway.charges()[0][3] == 8
 
 
 def test_a_fault_never_reaches_the_upstream(chain: Chain) -> None:

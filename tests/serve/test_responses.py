@@ -164,6 +164,22 @@ def test_a_body_that_nobody_reads_is_timed_out(serve: Serve) -> None:
     assert b" 408 " not in data
 
 
+def test_a_body_that_begins_behind_another_request_is_timed_out(serve: Serve) -> None:
+    served = serve(request_timeout=0.2)
+    with served.connect() as connection:
+        head = served.head("Content-Length: 2")
+        connection.sendall(head + b"{}" + head)
+        assert b"HTTP/1.1 408 " in until_closed(connection)
+
+
+def test_an_idle_connection_is_not_told_that_it_is_late(serve: Serve) -> None:
+    with serve(request_timeout=0.2).connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n")
+        until(connection, b"}}")
+        connection.sendall(b"x")
+        assert until_closed(connection) == b""
+
+
 def test_nobody_who_sends_a_request_in_time_is_timed_out(serve: Serve) -> None:
     """Neither a long answer nor a connection that is kept counts as a slow request."""
     served = serve(request_timeout=0.2)

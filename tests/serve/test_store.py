@@ -245,6 +245,20 @@ def test_many_share_a_sync(tmp_path: Path, disk: Disk) -> None:
     assert disk.paths == [str(tmp_path / "db-wal")] * 2
 
 
+def test_a_full_disk_takes_no_place_from_a_key(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    served = serve(concurrency=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(served.ledger, "settle", full)
+        assert served.ask().status_code == 500
+    assert served.ask().status_code == 200
+    served.ledger.cancel(1)
+
+
 def test_what_nobody_waited_for_is_synced_at_the_end(tmp_path: Path, disk: Disk) -> None:
     disk.go.set()
     (tmp_path / "db-wal").touch()
