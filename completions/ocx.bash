@@ -74,7 +74,7 @@ __ocx_option_value() {
         'ocx chat --stop') kind='text' ;;
         'ocx chat --option'|'ocx chat -O') kind='text' ;;
         'ocx chat --tools') kind='text' ;;
-        'ocx chat --tool-choice') kind='words auto none required NAME' ;;
+        'ocx chat --tool-choice') kind='words auto none required' ;;
         'ocx chat --conversation') kind='conversations' ;;
         'ocx chat --output'|'ocx chat -o') kind='files' ;;
         'ocx chat --reasoning') kind='words hide show raw' ;;
@@ -104,7 +104,7 @@ __ocx_option_value() {
         'ocx batch --stop') kind='text' ;;
         'ocx batch --option'|'ocx batch -O') kind='text' ;;
         'ocx batch --tools') kind='text' ;;
-        'ocx batch --tool-choice') kind='words auto none required NAME' ;;
+        'ocx batch --tool-choice') kind='words auto none required' ;;
         'ocx batch --schema') kind='files' ;;
         'ocx batch --schema-retries') kind='text' ;;
         'ocx batch --output'|'ocx batch -o') kind='files' ;;
@@ -119,7 +119,7 @@ __ocx_option_value() {
         'ocx batch --tpm') kind='text' ;;
         'ocx batch --max-credits') kind='text' ;;
         'ocx batch --min-balance') kind='text' ;;
-        'ocx batch --max-failures') kind='words N P%' ;;
+        'ocx batch --max-failures') kind='text' ;;
         'ocx batch --max-outage') kind='text' ;;
         'ocx batch --drain') kind='text' ;;
         'ocx batch --shard') kind='text' ;;

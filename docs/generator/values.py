@@ -1,6 +1,7 @@
 """What can stand after an option or as an argument, as far as a shell can know it.
 
-A new command needs nothing here as long as its metavars say it: `FILE`, or `a|b|c` for words.
+A new command needs nothing here as long as its metavars say it: `FILE`, or `a|b|NAME` for the
+words a and b, and any other.
 """
 
 from __future__ import annotations
@@ -86,6 +87,5 @@ def of_help(root: Command) -> Values:
 def _of_metavar(metavar: str) -> Values:
     if metavar in _METAVARS:
         return _METAVARS[metavar]
-    if "|" in metavar:
-        return Values("words", tuple(metavar.split("|")))
-    return TEXT
+    words = [word for word in metavar.split("|") if word.islower()]  # NAME stands for any
+    return Values("words", tuple(words)) if "|" in metavar and words else TEXT

@@ -43,7 +43,7 @@ class RowForm(OptionGroup):
 
     text: bool = option("--text", "Each line is a prompt.", False)
     input_format: Text = option(
-        "--input-format jsonl|csv|tsv|text|parquet", "What IN holds, if its name is no help."
+        "--input-format jsonl|csv|tsv|text|parquet", "What IN holds, if its name does not tell."
     )
     id_column: Text = option(
         "--id-column NAME", "Field that holds the id of a row (custom_id, id)."
@@ -198,7 +198,7 @@ class FailureLimits(OptionGroup):
     heading = "Failures"
 
     max_failures: Texts = option(
-        "--max-failures N|P%",
+        "--max-failures N|P%|N-in-a-row",
         "Stop after more than N failed rows, P %, or N in a row (repeatable).",
         (),
     )
@@ -222,7 +222,7 @@ class ShardOption(OptionGroup):
     heading = "Shards"
 
     shard: Text = option(
-        "--shard I/N", "Only the rows of shard I, from 0; else the engine's index."
+        "--shard I/N", "Only the rows of shard I of N, from 0; else the cluster's index."
     )
 
 

@@ -35,7 +35,7 @@ class Group(NamedTuple):
 COMMANDS: dict[str, str | Group] = {
     "chat": "Ask a model and print its answer as it comes.",
     "batch": Group(
-        "Send many prompts in one run, each paid once, within credits.",
+        "Send many prompts in one run: resumable, within a budget.",
         {"verify": "Check that an output holds every row of its input, once and answered."},
         bare=True,
     ),

@@ -21,7 +21,7 @@ from ocx.text import counted
 
 
 def batch(ctx: Context, options: BatchOptions) -> None:
-    """Send many prompts in one run, each paid once, within credits.
+    """Send many prompts in one run: resumable, within a budget.
 
     IN is JSON Lines (requests as OpenAI's Batch API has them, chat bodies, or objects with a
     prompt or with the fields that PROMPT names), CSV or TSV with a header, or text with --text;

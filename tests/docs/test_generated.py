@@ -19,6 +19,7 @@ from docs.generator.page import Example, Page, Paragraph, section
 from docs.generator.prose import prose
 from docs.generator.roff import roff
 from docs.generator.tree import check, tree, walk
+from docs.generator.values import of_option
 from ocx.cli import table as cli
 from ocx.commands.help import SCRIPTS
 from ocx.docs import page_text, samples, texts
@@ -133,8 +134,8 @@ def test_words_need_no_quotes_in_any_shell() -> None:
     for command in walk(TREE):
         assert WORD.fullmatch(command.name)
         for option in command.options:
-            for value in (option.metavar or "").split("|"):
-                assert not set(value) & set("$`\\'\"*?[ "), f"{command.title}: {option.metavar}"
+            for value in of_option(option).words:  # which are to be typed: `NAME` is none
+                assert re.fullmatch(r"[a-z-]+", value), f"{command.title}: {option.metavar}"
 
 
 @pytest.mark.parametrize("shell", SCRIPTS)
