@@ -1,4 +1,4 @@
-"""What went wrong on the way, in our words; pure, the same for client and pool."""
+"""The errors of connecting, TLS, proxies and lost answers in our words; pure, for both clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runs of the command: rows sent and the end told, or an estimate of what that will cost."""
+"""What `ocx batch` does: send the rows and tell how that ended, or estimate what it will cost."""
 
 from __future__ import annotations
 

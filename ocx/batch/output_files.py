@@ -1,4 +1,4 @@
-"""Outputs that can be gone on with: files with a journal beside them."""
+"""Output files that `--resume` goes on with, each with a journal beside it."""
 
 from __future__ import annotations
 

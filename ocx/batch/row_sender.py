@@ -122,7 +122,7 @@ class RowSender:
                 raise
             return text_of(reply.json["choices"][0]["message"]["refusal"]), reply.body
         exchange.answer = answer = fetched(reply)
-        # All else that answer_fault looks at, the pool has.
+        # The client has looked at all else that answer_fault looks at.
         if answer.finish_reason is None and (fault := answer_fault(answer.fields)) is not None:
             raise fault
         return check_answer(self.checks, self.schema, answer), reply.body

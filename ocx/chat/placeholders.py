@@ -1,11 +1,11 @@
-"""Texts of a prompt: joined, and with values in the places that stand for them.
+"""The parts of a prompt joined, and the values of its parameters filled in.
 
 A place is `$name` or `${any name}`; `$$` is a dollar. A bare name is the longest that is known:
 languages without spaces write `$评论的`. If none is, it ends where its ASCII letters, digits and
-`_` do (`$text好` is `text`), or else with the word. Any other dollar (`$5`) is itself. A letter
-and its accent are one, however they are stored.
+`_` do (`$text好` is `text`), or else with the word. Any other dollar (`$5`) is left alone. A
+letter and its accent are one, however they are stored.
 
-And the options that take NAME=VALUE: -O of `chat`, -p of a template, -f and -F of a raw request.
+Also the options that take NAME=VALUE: -O of `chat`, -p of a template, -f and -F of a raw request.
 """
 
 from __future__ import annotations

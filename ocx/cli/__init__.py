@@ -1,4 +1,4 @@
-"""What an option is, and a group of options: declared once, whoever reads the command line."""
+"""Options, and groups of them: each is declared once, and knows nothing of Typer."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _show(ctx: Context, message: Warning | str, category: type[Warning], *place:
 
 
 def context_of(ctx: typer.Context) -> Context:
-    """What `main` handed down, or the process itself under typer.testing."""
+    """What `ocx.entry` handed down, or the process itself under typer.testing."""
     return ctx.obj if isinstance(ctx.obj, Context) else Context(Terminal.from_process())
 
 

@@ -1,4 +1,4 @@
-"""`ocx config profiles`."""
+"""`ocx config profiles`: list, choose, copy and remove profiles."""
 
 from __future__ import annotations
 

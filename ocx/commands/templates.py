@@ -1,4 +1,4 @@
-"""`ocx config templates`."""
+"""`ocx config templates`: list, show, edit and remove the templates of `ocx chat -t`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Where files live: the XDG folders, on macOS too, and the files in them that `ocx` knows.
 
 A user may have no home (containers, cron), or one that cannot be searched (`sudo -E`). Each place
-raises NoHomeError then, and only what needs a file there is to fail.
+raises NoHomeError then, so that only what needs a file there fails.
 
 In the cache folder are the lists that completion scripts read on TAB, without a Python process.
 """

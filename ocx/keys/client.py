@@ -1,6 +1,6 @@
-"""From settings to an open client, its key or the sandbox; the account's balance asked and kept.
+"""An open client for the settings, with its key or the sandbox; reading and keeping balances.
 
-And the next step after an error.
+And hints after an error, by where the key and the URL came from.
 """
 
 from __future__ import annotations

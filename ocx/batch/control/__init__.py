@@ -1,6 +1,6 @@
 """When a row may be sent: concurrency, rates, outages and budgets. Pure: time comes in as `now`.
 
-Here: what a run keeps to, a row on its way, and what the scheduler asks to be done.
+Here: the limits of a run, a row on its way, and what the scheduler asks to be done.
 """
 
 from __future__ import annotations
