@@ -190,7 +190,8 @@ def shortened(text: str, width: int) -> str:
     """`text` in at most `width` cells, with `…` for what is left out."""
     if cells(text) <= width:
         return text
-    return f"{cut(text, width - 1).rstrip()}…"
+    kept = cut(text, width - 1)
+    return f"{kept.rstrip() if cells(kept) < width else ''}…"
 
 
 def cut(text: str, width: int) -> str:

@@ -161,7 +161,9 @@ class Wrapper(Generic[S]):
         self._after, self._after_cells = [], 0
 
     def _part_word(self) -> None:
-        """What no line can hold: parted at its last spaces, else folded from a new line on."""
+        """What no line can hold begins a new one: parted at its last spaces, else folded."""
+        if self._line:
+            self._end_line()
         if self._joint:
             start, end, before, gap = self._joint
             word, word_cells = self._word, self._word_cells

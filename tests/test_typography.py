@@ -124,6 +124,7 @@ def test_widths_are_those_of_a_terminal() -> None:
 def test_shortened_and_cut_never_part_a_character() -> None:
     assert shortened("漢字かな", 5) == "漢字…"
     assert shortened("漢字", 4) == "漢字"
+    assert shortened("漢字", 2) == "…"
     assert cut("👨‍👩‍👧家", 3) == "👨‍👩‍👧"
     assert cut("ab", 5) == "ab"
 

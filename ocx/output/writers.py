@@ -280,7 +280,8 @@ def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None
 def json_text(value: Any, *, to_person: bool) -> bytes:
     """The bytes of that document: compact in a pipe, indented on a terminal."""
     if to_person:
-        text = escaped_json(json.dumps(value, ensure_ascii=False, indent=2))
+        finite = json.loads(compact(value))
+        text = escaped_json(json.dumps(finite, ensure_ascii=False, indent=2))
     else:
         text = compact(value)
     return text.encode("utf-8", "replace") + b"\n"

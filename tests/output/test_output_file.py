@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ocx.errors import OcxError, OutputClosed, UsageError
-from ocx.output.writers import GatheringSink, open_output_file, report_file
+from ocx.output.writers import GatheringSink, json_text, open_output_file, report_file
 from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.memory import MemoryRaw
 
@@ -198,3 +198,7 @@ def test_a_reader_that_left_is_told_at_once() -> None:
     gathered.write(b"one")
     with pytest.raises(OutputClosed):
         gathered.pass_on()
+
+
+def test_json_on_a_terminal_has_no_infinity() -> None:
+    assert json_text([float("inf")], to_person=True) == b"[\n  null\n]\n"

@@ -32,6 +32,8 @@ PREFIX = "prefix"
 _DEEPEST = 18
 """Levels, two for a list; from 20 on markdown-it drops what stands in them."""
 _MARKER = re.compile(r"(?:[-+*]|\d{1,9}[.)])(?: {1,4}(?=[^ \n])| ?)")
+_NO_HEAD = re.compile(rf"{LAID}|>|(?:[-+*]|\d{{1,9}}[.)]|#{{1,6}}) |~~~|```[^`]*$")
+"""What begins another block than a table, for which markdown-it looks first."""
 
 
 class _Markdown(MarkdownIt):
@@ -72,7 +74,7 @@ def _short_heading(state: StateBlock, start: int, end: int, silent: bool) -> boo
 
 def _table_with_early_bar(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     head = _text(state, start)
-    is_head = "|" in head[:BAR] and len(head) <= REACH and not head.startswith(LAID)
+    is_head = "|" in head[:BAR] and len(head) <= REACH and not _NO_HEAD.match(head)
     return is_head and table(state, start, end, silent)
 
 
