@@ -141,8 +141,8 @@ class Number(ValueType):
 
     def __init__(self, low: float, high: float) -> None:
         self._low, self._high = low, high
-        self.allowed = f"From {low:g} to {high:g}."
-        self.range = f"{self._what} from {low:.12g} to {high:.12g}"
+        ends = f"{low:.12g} to {high:.12g}"
+        self.allowed, self.range = f"From {ends}.", f"{self._what} from {ends}"
 
     def parse(self, text: str) -> float:
         try:

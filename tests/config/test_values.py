@@ -80,8 +80,9 @@ def test_good(name: str, value: Any, checked: Any) -> None:
 )
 def test_bad(name: str, value: Any, problem: str) -> None:
     with pytest.raises(BadValue) as caught:
-        BY_NAME[name].type.check(value)
+        (kind := BY_NAME[name].type).check(value)
     assert str(caught.value) == problem
+    assert kind.allowed.removeprefix("From ").rstrip(".") in problem or "from" not in problem
 
 
 @pytest.mark.parametrize(
