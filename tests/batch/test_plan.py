@@ -78,6 +78,7 @@ def test_what_an_earlier_run_finished_is_skipped(tmp_path: Path) -> None:
 
 def test_an_input_that_changed_is_told_before_anything_is_sent(tmp_path: Path) -> None:
     finished = FinishedRows()
+    finished.add(FinishedRow("r0", "ok"))  # of another program, which does not tell its request
     finished.add(FinishedRow("r1", "ok", "f" * 64))
     with pytest.raises(UsageError, match="line 2 has another request for 'r1'"):
         source(tmp_path, *prompts(3)).plan(decide_by(finished))

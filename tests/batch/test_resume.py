@@ -198,7 +198,9 @@ def test_rows_left_by_several_runs_that_died_are_added_up(tmp_path: Path) -> Non
     assert (told.unanswered, told.base) == ({1: 3, 2: 1, 3: 1, 4: 1}, 7)
     told.answered_before(1)
     assert told.unanswered[1] == 2
+    told.note_adopted()
     told.close()
+    assert Journal(path).adopted
 
 
 @pytest.mark.parametrize("content", ["mine", "mine\n", "ocx batch journal 0, output 0\n", "{}\n"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import pytest
 
-from ocx.batch.control import RunLimits, Task
+from ocx.batch.control import Action, RunLimits, Task
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.row import Outcome, RowAnswer
-from tests.batch.simulation import ANSWER, Simulation, after, always, lost, refusal, rows
+from ocx.batch.row import Outcome, Row, RowAnswer, RowFailure
+from ocx.errors import RejectedError
+from tests.batch.simulation import ANSWER, Simulation, after, always, answer, lost, refusal, rows
 
 
 class Gcra:
@@ -132,6 +134,44 @@ def test_a_row_that_waits_gives_up_its_slot() -> None:
     assert run.kinds == {"ok": 20}
 
 
+@pytest.mark.parametrize(
+    ("limits", "outcome", "says"),
+    [
+        (RunLimits(2), ANSWER, "-j"),
+        (RunLimits(100), ANSWER, "finding the speed"),
+        (RunLimits(8, rpm=60), ANSWER, "--rpm"),
+        (RunLimits(8, max_credits=Decimal(3)), answer("1"), "the budget"),
+        (RunLimits(8), lost(), "looking for it"),
+    ],
+)
+def test_what_keeps_a_run_from_sending_more(limits: RunLimits, outcome: Outcome, says: str) -> None:
+    told = set()
+
+    def next_step(now: float) -> Action:
+        step = Scheduler.next(scheduler, now)
+        told.add(scheduler.limited_by)
+        return step
+
+    scheduler = Scheduler(limits)
+    scheduler.next = next_step
+    run = Simulation(scheduler, always(outcome, 1.0)).run(rows(9))
+    assert says in told
+    assert run.results[0].seconds >= 1
+
+
+def test_a_model_that_is_not_there_is_asked_for_once() -> None:
+    def serve(task: Task, now: float) -> tuple[Outcome, float]:
+        error = RejectedError("no such model", status=404, api_code="model_not_found")
+        return (RowFailure(error) if task.row.model == "gone" else ANSWER), 0.1
+
+    for model, sent in (("gone", 6), ("m", 5)):
+        run = Simulation(Scheduler(RunLimits(1, fallbacks=["b"])), serve)
+        run.run(rows(5, model=model))
+        assert (run.kinds, len(run.sent)) == ({"ok": 5}, sent)
+        asked = {result.row.model for result in run.results if isinstance(result.row, Row)}
+        assert asked == ({"b"} if model == "gone" else {"m"})
+
+
 def test_the_users_own_limits_hold() -> None:
     run = Simulation(Scheduler(RunLimits(32, rpm=60)), always(ANSWER, 0.1)).run(rows(100))
     times = [at for at, _ in run.sent]
@@ -175,6 +215,7 @@ def test_rows_that_always_get_500_fail_while_the_others_succeed() -> None:
 
     run = Simulation(Scheduler(RunLimits(8)), serve).run(rows(300))
     assert run.kinds == {"ok": 270, "server": 30}
+    assert run.scheduler.window.cuts
     assert all(result.attempts == 3 for result in run.results if result.kind == "server")
 
 

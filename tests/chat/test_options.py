@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ocx.batch.options import RowsOut
 from ocx.chat.options import (
     AnswerChecks,
     ChatOptions,
@@ -56,6 +57,9 @@ GROUPS = (
         (ChatOptions(preview=PreviewOptions(snippet="curl")), True, "--json excludes"),
         (OutputOptions(reasoning="maybe"), False, "hide, show or raw"),
         (OutputOptions(file="temperature"), False, "-o names the output file"),
+        (OutputOptions(file="a", report="./a"), False, "-o and --report are one file"),
+        (RowsOut(output="a", junit="./a"), False, "-o and --junit are one file"),
+        (RowsOut(report="-"), False, "--report - is stdout"),
     ],
 )
 def test_what_excludes_each_other(group: OptionGroup, json: bool, says: str) -> None:

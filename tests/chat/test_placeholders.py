@@ -15,6 +15,7 @@ from ocx.chat.placeholders import (
     fill,
     is_parameter,
     join,
+    known_as,
     parse_fields,
     parse_options,
     place_names,
@@ -75,6 +76,12 @@ def test_stdin_is_read_by_one_only() -> None:
 
 NFD = normalize("NFD", "café")
 """As a Mac stores it."""
+
+
+def test_a_column_is_found_however_it_is_composed() -> None:
+    assert [known_as(name, ["id", NFD]) for name in ("café", NFD, "cafe", "意")] == [
+        NFD, NFD, None, None
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -33,14 +33,16 @@ END_TO_END = {
         "batch_tables", "fallback", "money")],
     "chat": ["commands/test_balance.py", *[f"e2e/test_{name}.py" for name in (
         "answers", "depth", "outcomes", "history", "waiting", "program", "streams")]],
-    "cli": ["e2e/test_program.py", "e2e/test_names.py", "e2e/test_next_steps.py", "docs"],
+    "cli": ["test_argv.py", "commands", "docs", "e2e/test_names.py", "e2e/test_next_steps.py"],
     "commands": [f"e2e/test_{name}.py" for name in (
         "answers", "every_message", "fallback", "history", "messages", "program")],
     "config": ["commands/test_config.py", "e2e/test_program.py"],
     "doctor": ["commands/test_doctor.py", "e2e/test_no_home.py"],
     "history": ["e2e/test_history.py", "history"],
-    "keys": ["commands/test_keys.py", "e2e/test_secrecy.py", "e2e/test_security.py"],
-    "output": ["e2e/test_live.py", "e2e/test_own_words.py", "e2e/test_messages.py", "docs"],
+    "keys": ["commands/test_keys.py", "commands/test_balance.py", "e2e/test_secrecy.py",
+             "e2e/test_security.py", "e2e/test_no_home.py"],
+    "output": ["commands", "docs",
+               "e2e/test_live.py", "e2e/test_own_words.py", "e2e/test_money.py"],
     "serve": ["commands/test_serve.py", "e2e/test_secrecy.py", "e2e/test_tapes.py"],
     "session": ["e2e/test_session.py", "e2e/test_session_tools.py"],
     "snippet": ["e2e/test_snippets_run.py"],
@@ -72,9 +74,9 @@ def tests_by_line(folder: Path) -> dict[str, dict[int, list[str]]]:
     data = folder / ".coverage-lines"
     if not data.exists():
         env = {**os.environ, "COVERAGE_FILE": str(data), "PYTHONPATH": str(folder)}
-        words = ["--cov=ocx", "--cov-context=test", "--cov-report=", "-n", "2", *UNIT]
+        words = ["--cov=ocx", "--cov-context=test", "--cov-report=", "-n", "2", "--full", *UNIT]
         subprocess.run([*PYTEST, *words], cwd=folder, env=env, check=False, capture_output=True)
-    listing = [*PYTEST, "--collect-only", *UNIT]
+    listing = [*PYTEST, "--collect-only", "--full", *UNIT]
     listed = subprocess.run(listing, cwd=folder, capture_output=True, text=True, check=True)
     names = {*listed.stdout.splitlines()}
     read = coverage.CoverageData(str(data))

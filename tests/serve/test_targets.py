@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.errors import ConfigError, OcxError
+from ocx.secret import Secret
 from ocx.serve import routing, settings
 from ocx.serve.builtin import Echo
 from ocx.serve.charge import MICRO
 from ocx.serve.routing import BUILT_IN
-from ocx.serve.tape import TapeFile, key_of, load_tape, request_of
+from ocx.serve.tape import Recording, TapeFile, key_of, load_tape, request_of
 from ocx.serve.tape_player import TapePlayer, canonical, to_chunks, to_completion
 from ocx.toml import TomlFile
 from tests.serve.conftest import Serve, Served, events, recorded, request, routed
@@ -482,6 +483,21 @@ def test_a_full_disk_is_told_and_leaves_whole_lines(
     kept = tmp_path / "tape.partial"
     assert str(kept) in str(caught.value.hint)
     assert kept.read_bytes() == b"first line\n"
+
+
+def test_a_key_that_the_server_repeats_is_masked_in_its_recording(tmp_path: Path) -> None:
+    key = Secret("sk-live-0123456789abcdefghij")
+    request = request_of("POST", "/chat/completions", "", b"{}")
+    pieces = [(1, f"you: {key.reveal()[:9]}".encode()), (2, f"{key.reveal()[9:]} é".encode())]
+    tape = load_tape(tmp_path / "tape", adds=True)
+    tape.append(Recording(request, 401, {"x-you": key.reveal()}, pieces), [key])
+    assert tape.file is not None
+    tape.file.complete()
+    (played,) = load_tape(tmp_path / "tape").recordings
+    assert (played.body.decode(), played.headers["x-you"]) == (
+        f"you: {key.masked()} é", key.masked()
+    )  # fmt: skip
+    assert played.pieces[0][0] == 2
 
 
 def recording(content: str, masks: Sequence[str]) -> str:
