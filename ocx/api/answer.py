@@ -141,7 +141,7 @@ def reason_of(choice: Mapping[str, Any]) -> str | None:
 
 
 def reason_of_whole(choice: Mapping[str, Any]) -> str | None:
-    """Of a document: one that never speaks of a reason came to its end, one with null did not."""
+    """The reason in a whole document: `stop` if it has no such field, None if that is null."""
     return reason_of(choice) if "finish_reason" in choice else "stop"
 
 

@@ -85,7 +85,7 @@ def prompt_tokens(body: Mapping[str, Any]) -> int:
 
 
 def max_completion_tokens(body: Mapping[str, Any]) -> int:
-    """Of all answers that the request asks for."""
+    """The most tokens of all the answers that the request asks for."""
     found = (body.get("max_completion_tokens"), body.get("max_tokens"))
     most = next((n for n in found if isinstance(n, int) and n > 0), DEFAULT_MAX_TOKENS)
     answers = body.get("n")

@@ -96,7 +96,7 @@ class BatchRun:
         return asyncio.run(whole())
 
     async def on_loop(self, take: Take) -> Summary:
-        """The same on the loop that runs."""
+        """As `run`, on the event loop that is running; `sender` stays open."""
         self._take = take
         began = time.monotonic()
         beside = [asyncio.create_task(self._save()), asyncio.create_task(self._watch())]

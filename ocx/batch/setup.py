@@ -198,7 +198,7 @@ class Prepared:
 
 @contextmanager
 def prepared(setup: Setup, on_row: Callable[[Row], None] | None = None) -> Iterator[Prepared]:
-    """Check the input, find the key, take up the output; in this order.
+    """Check the input, find the key, open the output and read what is in it; in this order.
 
     Args:
         on_row: told of each row that is left to be sent.

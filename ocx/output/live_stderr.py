@@ -240,7 +240,7 @@ class Spinner(StatusLine):
 
 @contextmanager
 def spinning(ctx: Context, state: State) -> Iterator[Spinner]:
-    """Show what is waited for while the block runs, its retries too. Only if `run.animates`."""
+    """Show what is waited for while the block runs, its retries too. Only if `ctx.animates`."""
     spinner = Spinner(ctx.terminal.stderr, state, columns=ctx.terminal.width)
     retries = _Retries(spinner, state)
     log = logging.getLogger("ocx.api")
