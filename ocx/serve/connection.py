@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -105,7 +106,8 @@ class DeadlineProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
+            self.transport.write(_last_words(400, "invalid_http", msg))
+            self.transport.close()
         else:  # an answer is sent already
             self.transport.abort()
 
@@ -158,15 +160,17 @@ class DeadlineProtocol(H11Protocol):
     def _expire(self) -> None:
         asked = self.cycle is None or self._is_partial()
         if asked and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(_TOO_SLOW)
+            text = "the request did not come in time"
+            self.transport.write(_last_words(408, "request_timeout", text))
         if self.cycle is not None:
             scope: Any = self.cycle.scope
             scope[TIMED_OUT] = True
         self.transport.close()
 
 
-_LATE = dump(ApiError(408, "the request did not come in time", code="request_timeout").body())
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\n\r\n%b" % (len(_LATE), _LATE)
-)
+def _last_words(status: int, code: str, message: str) -> bytes:
+    """The reply to what no request came of."""
+    error = dump(ApiError(status, message, code).body())
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nconnection: close\r\n"
+    head += f"content-type: application/json\r\ncontent-length: {len(error)}\r\n\r\n"
+    return head.encode() + error

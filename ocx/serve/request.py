@@ -32,6 +32,8 @@ _RANGES = {
     "presence_penalty": (-2, 2),
 }
 _ATTACHED = {"input_audio": ("data", "format"), "file": ("file_data", "filename")}
+_BESIDE = ("reasoning_content", "reasoning", "refusal", "tool_calls", "function_call")
+"""What an earlier answer adds to the prompt, beside its content."""
 _ASKING = ("user", "tool", "function")
 _LIMITS = ("max_completion_tokens", "max_tokens")
 """OpenAI's newer name for the same limit, and the older one."""
@@ -235,18 +237,21 @@ def _message(message: Any, where: str) -> Message:
     role = message.get("role")
     if role not in ROLES:
         refuse(f"{where}.role", f"{where}.role must be one of {', '.join(ROLES)}")
-    calls = _calls_text(message.get("tool_calls"), f"{where}.tool_calls")
+    calls = message.get("tool_calls", [])
+    if calls and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
+        refuse(f"{where}.tool_calls", f"{where}.tool_calls must be an array of objects")
+    beside = "".join(_texts(list(map(message.get, _BESIDE))))
     content, where = message.get("content"), f"{where}.content"
     if content is None and role == "assistant":
-        return Message(role, calls)  # an answer of tool calls only
+        return Message(role, beside)  # an answer of tool calls only
     if isinstance(content, str):
-        return Message(role, content + calls)
+        return Message(role, content + beside)
     if not isinstance(content, list):
         refuse(where, f"{where} must be a string or an array of parts")
     parts = [_part(part, f"{where}[{at}]") for at, part in enumerate(content)]
     unsupported = (part for part in parts if isinstance(part, tuple))
     text = "".join(part for part in parts if isinstance(part, str))
-    return Message(role, text + calls, next(unsupported, None))
+    return Message(role, text + beside, next(unsupported, None))
 
 
 def _part(part: Any, where: str) -> str | tuple[str, str]:
@@ -256,7 +261,7 @@ def _part(part: Any, where: str) -> str | tuple[str, str]:
     kind = part["type"]
     if kind in _ATTACHED:
         return _attached(part, where)
-    text = part.get("text", "")
+    text = part.get("refusal" if kind == "refusal" else "text", "")
     if not isinstance(text, str):
         refuse(f"{where}.text", f"{where}.text must be a string")
     return text
@@ -278,12 +283,11 @@ def _attached(part: dict[str, Any], where: str) -> str | tuple[str, str]:
     return f"[{name}: {size} bytes]"
 
 
-def _calls_text(calls: Any, where: str) -> str:
-    """What the tool calls of an earlier answer add to the prompt."""
-    if calls is None:
-        return ""
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        refuse(where, f"{where} must be an array of objects")
-    functions = [call.get("function") for call in calls]
-    given = [function for function in functions if isinstance(function, dict)]
-    return "".join(f"{each.get('name') or ''}{each.get('arguments') or ''}" for each in given)
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts([value[name] for name in value if name not in {"id", "index", "type"}])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

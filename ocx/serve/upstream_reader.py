@@ -11,8 +11,8 @@ from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
 from ocx.api.prices import cached_tokens, token_count
 from ocx.secret import Secret, StreamMask, mask_all, mask_keys
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
-from ocx.serve.openai_format import ApiError, Usage
-from ocx.text import compact, loads
+from ocx.serve.openai_format import ApiError, Usage, dump
+from ocx.text import compact, loads, map_texts
 
 # What the client did wrong is told to the client; what we did wrong at the upstream, its refusing
 # our key or our empty account there, is a fault of this gateway.
@@ -45,12 +45,11 @@ class Reader:
         Raises:
             ApiError: 502: it is not a chunk, or it is an error.
         """
-        data = mask_keys(data, self._keys)
-        document = _object(data)
+        document, changed = self._read(data)
         usage = read_usage(document.get("usage"))
         choices = document.get("choices")
         choices = choices if isinstance(choices, list) else []
-        finish, text_bytes, changed = None, 0, False
+        finish, text_bytes = None, 0
         for at, choice in enumerate(choices):
             if isinstance(choice, dict):
                 found = _text_bytes(choice.get("delta"))
@@ -70,17 +69,24 @@ class Reader:
         Raises:
             ApiError: 502: it is not an answer, or it is an error inside a 200.
         """
-        text = body.decode("utf-8", "replace")
-        masked = mask_keys(text, self._keys)
-        document = _object(masked)
+        document, changed = self._read(body.decode("utf-8", "replace"))
         choices = document.get("choices")
         if not isinstance(choices, list) or not choices:
             raise broken("the upstream sent no answer: it has no choices")
         spoken = [choice for choice in choices if isinstance(choice, dict)]
         text_bytes = sum(_text_bytes(choice.get("message")) for choice in spoken)
         whole = all(is_whole(reason_of_whole(choice)) for choice in spoken)
-        sent = body if masked == text else masked.encode("utf-8", "replace")
+        sent = dump(document) if changed else body
         return ForwardedDocument(sent, text_bytes, read_usage(document.get("usage")), whole)
+
+    def _read(self, text: str) -> tuple[dict[str, Any], bool]:
+        """The document without keys, and whether there were any."""
+        masked = mask_keys(text, self._keys)
+        document = _object(text, masked)
+        if masked == text:
+            return document, False
+        # In its texts: the end of a key may be what JSON is made of, a quotation mark.
+        return map_texts(document, lambda each: mask_keys(each, self._keys)), True
 
     def _masked(self, at: int, choice: dict[str, Any], *, last: bool) -> bool:
         """Mask the texts of a choice by what came before; whether that changed any."""
@@ -182,7 +188,8 @@ def broken(message: str) -> ApiError:
     return ApiError(502, message, "upstream_broken")
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str, shown: str) -> dict[str, Any]:
+    """The JSON object that `text` is; `shown` is what may be said of it."""
     try:
         document = loads(text)
     except ValueError as error:
@@ -190,7 +197,7 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise broken("the upstream sent JSON that is no object")
     if document.get("error"):
-        raise ApiError(502, f"the upstream failed: {error_text(text)}", "upstream_error")
+        raise ApiError(502, f"the upstream failed: {error_text(shown)}", "upstream_error")
     return document
 
 

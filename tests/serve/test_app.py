@@ -132,6 +132,18 @@ def test_image_parts_tools_and_unknown_fields_are_accepted(served: Served) -> No
         assert choice(reply)["message"] == {"role": "assistant", "content": answer}
 
 
+def test_all_of_an_earlier_answer_counts(served: Served) -> None:
+    answer = {
+        "content": [{"type": "refusal", "refusal": "1234"}],
+        "reasoning_content": "1234",
+        "refusal": "1234",
+        "function_call": {"name": "f", "arguments": "123"},
+        "tool_calls": [{"type": "custom", "id": "x", "custom": {"input": "1234"}}],
+    }
+    messages = [{"role": "assistant", **answer}, *request()["messages"]]
+    assert served.ask(messages=messages).json()["usage"]["prompt_tokens"] == 5 + 4 + 1 + 4 + 3
+
+
 @pytest.mark.parametrize(
     ("part", "note"),
     [
@@ -511,4 +523,5 @@ def test_a_model_may_be_priced_at_nothing(serve: Serve) -> None:
 def test_what_is_no_http_gets_400(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(b"nonsense\r\n\r\n")
-        assert b" 400 " in until_closed(connection)
+        assert b" 400 " in (reply := until_closed(connection))
+        assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_http"
