@@ -1,4 +1,4 @@
-"""SECURITY.md names a test for each threat: they must exist.
+"""SECURITY.md names a test for each threat, CONTRIBUTING.md files and functions: they must exist.
 
 docs/compatibility.md tells of every suite of `make test-compat`, in its pinned version.
 
@@ -73,6 +73,14 @@ def test_each_tool_says_how_and_each_that_cannot_says_why() -> None:
         assert how.replace("|", "\\|") in row
 
 
+def test_what_contributing_names_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for path, names in re.findall(r"`((?:\w+/)*[a-z_0-9]+\.py)`(?: \(([^)]*)\))?", text):
+        (file,) = [each for each in (ROOT / "ocx" / path, ROOT / path) if each.is_file()]
+        there = set(re.findall(r"\w+", file.read_text("utf-8")))
+        assert {*re.findall(r"`(?:\w+\.)?(\w+)`", names)} <= there, path
+
+
 def test_a_target_of_its_own_runs_all_of_its_tests() -> None:
     """The gate runs a part of what is dear; who asks for the shells wants all of them."""
     makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", "")
@@ -92,11 +100,7 @@ def test_make_docs_changes_no_picture(drawn: dict[str, str]) -> None:
     assert there.keys() == drawn.keys()
     for path, svg in drawn.items():
         assert there[path].splitlines() == svg.splitlines(), path
-
-
-def test_every_picture_stands_in_the_readme(drawn: dict[str, str]) -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert all(f"]({path})" in readme for path in drawn)
+        assert f"]({path})" in (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
