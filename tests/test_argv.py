@@ -74,17 +74,18 @@ def test_json_that_is_a_value_asks_for_nothing(argv: str, asked: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "nagios"),
+    ("argv", "form"),
     [
-        ("balance --format nagios", True),
-        ("-P x balance --format=nagios --nope", True),
-        ("balance --format json", False),
-        ("-P balance models --format nagios", False),
-        ("balance -- --format nagios", False),
+        ("balance --format nagios", "nagios"),
+        ("-P x balance --format=nagios --nope", "nagios"),
+        ("balance --format text --json", None),
+        ("balance --json", "json"),
+        ("-P balance models --format nagios", None),
+        ("balance -- --format nagios", None),
     ],
 )
-def test_nagios(argv: str, nagios: bool) -> None:
-    assert (read_argv(argv.split()).monitor == "nagios") is nagios
+def test_the_form_of_a_monitor(argv: str, form: str | None) -> None:
+    assert read_argv(argv.split()).monitor == form
 
 
 @given(st.lists(st.sampled_from(["chat", "keys", "-s", "--", "-", "", "--json", "-P", "--x=1"])))

@@ -209,6 +209,7 @@ def test_any_row_has_a_verdict(document: dict[str, Any]) -> None:
         ("incomplete", body("length", tool_calls=[BROKEN]), ("incomplete", False)),
         ("incomplete", body("content_filter", content="x"), ("incomplete", False)),
         ("network", None, ("network", True)),
+        ("incomplete", None, ("incomplete", True)),
     ],
 )
 def test_a_row_of_ours_keeps_its_class(kind: str, answer: Any, now: tuple[str, bool]) -> None:
