@@ -7,12 +7,12 @@ unknown, never 0.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from ocx.api.types import amount_in
+from ocx.text import compact
 
 DEFAULT_MAX_TOKENS = 4096
 """What the API generates at most if a request does not say."""
@@ -72,12 +72,8 @@ def estimated_tokens(size: int) -> int:
 
 def prompt_bytes(body: Mapping[str, Any]) -> int:
     """UTF-8 bytes of everything that the model reads, the frame of each message included."""
-    read = {
-        name: body[name]
-        for name in ("messages", "tools", "functions", "response_format")
-        if name in body
-    }
-    return len(json.dumps(read, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    read = {name: body[name] for name in _READ if name in body}
+    return len(compact(read).encode("utf-8", "surrogatepass"))
 
 
 def prompt_tokens(body: Mapping[str, Any]) -> int:

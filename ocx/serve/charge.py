@@ -7,12 +7,12 @@ costs `p` micro-credits.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from ocx.api.prices import Price, estimated_tokens
+from ocx.api.prices import Price, estimated_tokens, prompt_bytes
 from ocx.serve.ledger import Key, Ledger, Overdrawn, Source
 from ocx.serve.openai_format import ApiError, Usage
 from ocx.serve.request import ChatRequest
@@ -106,6 +106,7 @@ class Charge:
             request.body[name] for name in _DESCRIBED if request.body.get(name) is not None
         ]
         self._prompt += count_tokens(compact(described)) if described else 0
+        # A token of any tokenizer has at least one byte.
         most = prompt_bytes(request.body) if self.by_upstream else self._prompt
         hold = micro_cost(self.price, most, request.max_tokens)
         try:
@@ -163,12 +164,6 @@ def count_tokens(text: str) -> int:
 def count_prompt(texts: Iterable[str]) -> int:
     """The prompt as it is charged: four a message on top of its text, three for the answer."""
     return sum(count_tokens(text) + PER_MESSAGE for text in texts) + PER_ANSWER
-
-
-def prompt_bytes(body: Mapping[str, Any]) -> int:
-    """UTF-8 bytes of all that an upstream counts: a token of any tokenizer has at least one."""
-    read = {name: body[name] for name in ("messages", *_DESCRIBED) if name in body}
-    return len(compact(read).encode("utf-8", "surrogatepass"))
 
 
 def problems(db: sqlite3.Connection) -> list[str]:

@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,8 +32,6 @@ _RANGES = {
     "presence_penalty": (-2, 2),
 }
 _ATTACHED = {"input_audio": ("data", "format"), "file": ("file_data", "filename")}
-_BESIDE = ("reasoning_content", "reasoning", "refusal", "tool_calls", "function_call")
-"""What an earlier answer adds to the prompt, beside its content."""
 _ASKING = ("user", "tool", "function")
 _LIMITS = ("max_completion_tokens", "max_tokens")
 """OpenAI's newer name for the same limit, and the older one."""
@@ -132,18 +130,15 @@ def _parsed(data: bytes) -> dict[str, Any]:
     return body
 
 
-def _object(body: dict[str, Any], name: str) -> dict[str, Any] | None:
+def _object(body: dict[str, Any], name: str, kind: type = dict, said: str = "an object") -> Any:
     value = body.get(name)
-    if value is not None and not isinstance(value, dict):
-        refuse(name, f"{name} must be an object")
+    if value is not None and not isinstance(value, kind):
+        refuse(name, f"{name} must be {said}")
     return value
 
 
 def _flag(body: dict[str, Any], name: str) -> bool:
-    value = body.get(name)
-    if value is not None and not isinstance(value, bool):
-        refuse(name, f"{name} must be true or false")
-    return bool(value)
+    return bool(_object(body, name, bool, "true or false"))
 
 
 def _is_number(value: Any) -> bool:
@@ -240,7 +235,7 @@ def _message(message: Any, where: str) -> Message:
     calls = message.get("tool_calls", [])
     if calls and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
         refuse(f"{where}.tool_calls", f"{where}.tool_calls must be an array of objects")
-    beside = "".join(_texts(list(map(message.get, _BESIDE))))
+    beside = "".join(said_beside(message))
     content, where = message.get("content"), f"{where}.content"
     if content is None and role == "assistant":
         return Message(role, beside)  # an answer of tool calls only
@@ -283,11 +278,18 @@ def _attached(part: dict[str, Any], where: str) -> str | tuple[str, str]:
     return f"[{name}: {size} bytes]"
 
 
-def _texts(value: Any) -> Iterator[str]:
+def said_beside(answer: Mapping[str, Any]) -> Iterator[str]:
+    """What an answer says beside its content; reasoning has two names."""
+    reasoning = answer.get("reasoning_content") or answer.get("reasoning")
+    yield from texts_of([reasoning, *map(answer.get, ("refusal", "tool_calls", "function_call"))])
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text in a part of an answer."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from _texts([value[name] for name in value if name not in {"id", "index", "type"}])
+        yield from texts_of([value[name] for name in value if name not in {"id", "index", "type"}])
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from texts_of(item)

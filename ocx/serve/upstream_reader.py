@@ -12,6 +12,7 @@ from ocx.api.prices import cached_tokens, token_count
 from ocx.secret import Secret, StreamMask, mask_all, mask_keys
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
 from ocx.serve.openai_format import ApiError, Usage, dump
+from ocx.serve.request import said_beside, texts_of
 from ocx.text import compact, loads, map_texts
 
 # What the client did wrong is told to the client; what we did wrong at the upstream, its refusing
@@ -23,8 +24,6 @@ _WHOLE = frozenset(
     "id index finish_reason format message name native_finish_reason role type".split()
 )
 """Fields that no server sends in pieces."""
-_PAID = ("content", "refusal", "tool_calls", "function_call")
-"""What a message says, beside its reasoning."""
 _DEEPEST = 16
 _WAIT = r"\d{1,9}(\.\d{1,9})?|\w{3}, \d\d? \w{3} \d{4} [\d:]{8} GMT"
 """Seconds, or a date: nothing else of a header is passed on."""
@@ -104,9 +103,7 @@ class Reader:
         return changed
 
 
-def _texts(
-    value: Any, path: _Place, but: frozenset[str] = _WHOLE
-) -> Iterator[tuple[_Place, Any, Any]]:
+def _texts(value: Any, path: _Place) -> Iterator[tuple[_Place, Any, Any]]:
     """Each text that the next event may go on with: its place, what holds it, and where."""
     if isinstance(value, dict):
         items: Iterable[tuple[Any, Any, Any]] = ((name, name, value[name]) for name in value)
@@ -115,12 +112,12 @@ def _texts(
     else:
         return
     for key, step, item in items:
-        if key in but:
+        if key in _WHOLE:
             continue
         if isinstance(item, str):
             yield (*path, step), value, key
         elif len(path) < _DEEPEST:
-            yield from _texts(item, (*path, step), but)
+            yield from _texts(item, (*path, step))
 
 
 def _index(item: Any, default: int) -> int:
@@ -205,6 +202,5 @@ def _text_bytes(spoken: Any) -> int:
     """Bytes of text, reasoning and tool calls in a delta or a message."""
     if not isinstance(spoken, dict):
         return 0
-    said = [spoken.get("reasoning_content") or spoken.get("reasoning"), *map(spoken.get, _PAID)]
-    texts = (holder[name] for _, holder, name in _texts(said, (), _WHOLE - {"name"}))
+    texts = (*texts_of(spoken.get("content")), *said_beside(spoken))
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
