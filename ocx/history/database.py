@@ -1,4 +1,4 @@
-"""The SQLite file of the history: its tables and versions, its mode, and many processes at once."""
+"""The SQLite file of the history: its tables and version, its mode, and many processes at once."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ PATIENCE_OF_ANSWERS = 2.0
 _in_vain = threading.Event()
 """An answer has waited in vain: what is written after it does not wait again."""
 
-MIGRATIONS = ("version1.sql", "version2.sql", "version3.sql")
-"""Script n leads from version n - 1 to n, kept in `PRAGMA user_version`; none ever changes."""
+VERSION = 3
+"""In `PRAGMA user_version`; 1 and 2 were never released."""
 
 
 class HistoryError(OcxError):
@@ -42,7 +42,7 @@ class HistoryError(OcxError):
 
 
 def open_database(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
-    """The history at `path`, made or migrated if needed; transactions are explicit (`writing`).
+    """The history at `path`, made if needed; transactions are explicit (`writing`).
 
     Args:
         patience: seconds to wait while another process holds it.
@@ -191,34 +191,35 @@ def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> Non
     # What is removed is overwritten: people remove prompts that held a secret.
     connection.execute("PRAGMA secure_delete = ON")
     end = time.monotonic() + patience
-    # Who waits for the one that migrates looks again: there may be nothing left to do.
-    while _version(connection, path) != len(MIGRATIONS):
+    # Who waits for the one that makes it looks again: there may be nothing left to do.
+    while _is_new(connection, path):
         try:
             with locked(path, wait=False):
-                _migrate(connection, path)
+                if _is_new(connection, path):
+                    _make_tables(connection)
         except BlockingIOError:
             if time.monotonic() > end:
                 raise
             pause()
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
+    if version not in {0, VERSION}:
         raise HistoryError(
-            f"the history {path} was written by a newer ocx (version {version})",
-            hint="update ocx, or move the file away",
+            f"the history {path} is of version {version}; this ocx reads version {VERSION}",
+            hint=f"use the ocx that wrote it, or begin a new one: mv {path} {path}.old",
         )
-    return version
+    return version == 0
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    for version in range(_version(connection, path), len(MIGRATIONS)):
-        script = schema(read_script(__package__, MIGRATIONS[version]))
-        script += f"PRAGMA user_version = {version + 1:d};"
-        try:
-            connection.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
-        except sqlite3.Error:
-            connection.rollback()
-            raise
+    script = schema(read_script(__package__, "history.sql"))
+    try:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    except sqlite3.Error:
+        connection.rollback()
+        raise

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from ocx.errors import DeadlineError
 from ocx.history.filters import Filters
-from ocx.history.store import FILE, Account, History, points
-from ocx.sqlite import schema
+from ocx.history.store import Account, History, points
 from tests.support.processes import all_at_once, start
 from tests.support.sizes import size
 
@@ -132,16 +130,3 @@ def test_a_second_writer_waits_or_is_refused(tmp_path: Path) -> None:
             pass
     child.communicate(timeout=10)
     assert child.returncode == 0
-
-
-def test_version_1_migrates_while_many_open_it(tmp_path: Path) -> None:
-    """Processes meet an old file: one migrates it, the others wait."""
-    count = size(10, 4)
-    old = sqlite3.connect(tmp_path / FILE)
-    old.executescript(schema(Path(__file__).with_name("version1.sql").read_text("utf-8")))
-    old.execute("PRAGMA user_version = 1")
-    old.close()
-    all_at_once(WRITER, *((tmp_path, number) for number in range(count)))
-    with History(tmp_path) as history:
-        assert history.count(Filters()) == 2 + 2 * count
-        assert history.count(Filters(text="harbour")) == 1

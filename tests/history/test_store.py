@@ -18,7 +18,6 @@ import pytest
 from ocx.errors import DeadlineError, UsageError
 from ocx.history.call import Call, Entry, by_day, document, request
 from ocx.history.database import (
-    MIGRATIONS,
     PATIENCE_OF_ANSWERS,
     HistoryError,
     patiently,
@@ -27,7 +26,6 @@ from ocx.history.database import (
 from ocx.history.filters import Filters, parse_age, parse_time
 from ocx.history.store import FILE, History
 from ocx.secret import Secret
-from ocx.sqlite import read_script, schema
 
 URL = "https://opencodex.hk/api/v1"
 KEY = "sk-live-" + "k" * 40
@@ -284,43 +282,6 @@ def test_filters(tmp_path: Path, filters: Filters, ids: list[int]) -> None:
         assert filters.selects == (filters != Filters())
 
 
-VERSION_1 = Path(__file__).with_name("version1.sql")
-
-
-def test_a_database_of_the_first_version_migrates(tmp_path: Path) -> None:
-    """Its calls stay, and can be searched, which that version could not."""
-    old = sqlite3.connect(tmp_path / FILE)
-    old.executescript(schema(VERSION_1.read_text("utf-8")))
-    old.execute("PRAGMA user_version = 1")
-    old.close()
-    with History(tmp_path) as history:
-        (entry,) = history.entries(Filters(text="harbour"))
-        assert entry.answer == "A harbour in the morning."
-        assert entry.credits == Decimal("0.5")
-        assert history.messages(entry.id)[-1] == {"role": "user", "content": "Describe it."}
-        (version,) = history._connection.execute("PRAGMA user_version").fetchone()
-        assert version == len(MIGRATIONS)
-        (mode,) = history._connection.execute("PRAGMA journal_mode").fetchone()
-        assert mode == "wal"
-        history.record(call(), user("new"), history.conversation("trip", "d"))
-        assert history.count(Filters(conversation="trip")) == 2
-        assert history.remove(Filters()) == 3
-
-
-def test_the_fixture_is_what_version_1_made() -> None:
-    """Released scripts never change."""
-    made, fixture = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
-    made.executescript(schema(read_script("ocx.history", MIGRATIONS[0])))
-    fixture.executescript(schema(VERSION_1.read_text("utf-8")))
-    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
-    rows = [dict(database.execute(query).fetchall()) for database in (made, fixture)]
-    made.close()
-    fixture.close()
-    rows[1].pop("sqlite_sequence", None)
-    rows[0].pop("sqlite_sequence", None)
-    assert rows[0] == rows[1]
-
-
 @pytest.mark.parametrize(("column", "value"), [("usage", "[[["), ("credits", "much")])
 def test_a_damaged_call_is_named(tmp_path: Path, column: str, value: str) -> None:
     with History(tmp_path) as history:
@@ -332,12 +293,14 @@ def test_a_damaged_call_is_named(tmp_path: Path, column: str, value: str) -> Non
         assert history.remove(Filters(ids=(1,))) == 1
 
 
-def test_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    newer = sqlite3.connect(tmp_path / FILE)
-    newer.execute("PRAGMA user_version = 99")
-    newer.close()
-    with pytest.raises(HistoryError, match="newer ocx"):
+@pytest.mark.parametrize("version", [1, 99])
+def test_another_version_is_left_alone(tmp_path: Path, version: int) -> None:
+    other = sqlite3.connect(tmp_path / FILE)
+    other.execute(f"PRAGMA user_version = {version}")
+    other.close()
+    with pytest.raises(HistoryError, match=f"of version {version}; this ocx reads") as caught:
         History(tmp_path)
+    assert f"mv {tmp_path / FILE} " in str(caught.value.hint)
 
 
 def test_what_cannot_be_used_is_a_history_error(tmp_path: Path) -> None:

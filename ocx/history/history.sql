@@ -47,3 +47,24 @@ CREATE TABLE call_message (
     PRIMARY KEY (call, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX call_message_by_message ON call_message(message);
+CREATE VIRTUAL TABLE call_text USING fts5(
+    prompt, answer, content = 'call', content_rowid = 'id', tokenize = 'unicode61'
+);
+CREATE TRIGGER call_text_insert AFTER INSERT ON call BEGIN
+    INSERT INTO call_text(rowid, prompt, answer) VALUES (new.id, new.prompt, new.answer);
+END;
+CREATE TRIGGER call_text_delete AFTER DELETE ON call BEGIN
+    INSERT INTO call_text(call_text, rowid, prompt, answer)
+    VALUES ('delete', old.id, old.prompt, old.answer);
+END;
+-- Amounts are decimals as text: a REAL would round them.
+CREATE TABLE reading (
+    id INTEGER PRIMARY KEY,
+    profile TEXT NOT NULL,
+    base_url TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    at REAL NOT NULL,
+    amount TEXT NOT NULL
+) STRICT;
+CREATE INDEX reading_by_account ON reading(profile, base_url, unit, at);
+CREATE INDEX reading_by_time ON reading(at);
