@@ -79,7 +79,8 @@ def _offer(values: Values) -> str:
         case "text":
             return ""
         case _:
-            return f"-a '(__ocx_cached {values.kind})'"
+            kept = "-k " if values.kind == "conversations" else ""  # their order
+            return f"{kept}-a '(__ocx_cached {values.kind})'"
 
 
 def _quoted(text: str) -> str:

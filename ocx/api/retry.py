@@ -16,7 +16,7 @@ from ocx.errors import CreditsError, OcxError, RateLimitError, ServerError
 MAX_WAIT = 60.0
 _FIRST_WAIT = 0.5
 _MAX_BACKOFF = 8.0
-_UNANSWERED = frozenset({429, 500, 502, 503, 522, 529})
+UNANSWERED = frozenset({429, 500, 502, 503, 522, 529})
 _HARMLESS_TOO = frozenset({408, 504, 524})
 
 
@@ -25,7 +25,7 @@ def may_retry(method: str, error: OcxError) -> bool:
     harmless = method in {"GET", "HEAD"}
     if error.phase is not None or isinstance(error, CreditsError):
         return error.phase == "connect" or (error.phase == "silent" and harmless)
-    return error.status in _UNANSWERED or (harmless and error.status in _HARMLESS_TOO)
+    return error.status in UNANSWERED or (harmless and error.status in _HARMLESS_TOO)
 
 
 def wait_before(attempt: int, error: OcxError, left: float) -> float | None:

@@ -150,11 +150,11 @@ Names = Literal["profiles", "keys", "templates", "conversations"]
 
 
 def write_names(env: Env, kind: Names, names: Iterable[str]) -> None:
-    """Rewrite `names/KIND.txt` in the cache folder: one name a line, sorted.
+    """Rewrite `names/KIND.txt` in the cache folder: one name a line, in the order given.
 
     Names that a shell could take for more than a name are left out, and those that hold a key.
     """
-    lines = sorted(name for name in names if is_name(name) and mask_all(name) == name)
+    lines = [name for name in names if is_name(name) and mask_all(name) == name]
     _write(env, f"names/{kind}.txt", lines)
 
 

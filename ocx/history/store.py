@@ -101,11 +101,12 @@ class History:
         return self._conversations("WHERE name = ?", (name,))[0]
 
     def conversation_names(self) -> list[str]:
-        """Of those that have one, and a call."""
-        chosen = self._conversations(
-            "WHERE name NOT NULL AND id IN (SELECT conversation FROM call)", ()
+        """Of those that have one, and a call; the last that was continued comes first."""
+        rows = self.read(
+            "SELECT name FROM conversation JOIN call ON call.conversation = conversation.id"
+            " WHERE name NOT NULL GROUP BY name ORDER BY max(call.id) DESC"
         )
-        return [each.name for each in chosen if each.name is not None]
+        return [name for (name,) in rows]
 
     def numbered_conversation(self, number: int) -> Conversation | None:
         """The one with this number, else that of the call with it; `history list` shows both."""

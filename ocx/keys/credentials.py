@@ -158,7 +158,7 @@ def change_keys(env: Env, change: Callable[[Keys], object]) -> None:
                 f"nothing was stored: others could read {path} (its file system keeps no modes)",
                 hint=NO_MODES,
             ) from None
-        write_names(env, "keys", keys)
+        write_names(env, "keys", tables)
 
 
 def now() -> datetime:

@@ -102,11 +102,11 @@ def test_prices_that_are_none(tmp_path: Path, row: str) -> None:
         read(path).prices()
 
 
-def test_sorted_one_a_line(tmp_path: Path) -> None:
+def test_one_a_line_in_their_order(tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path)}
     write_names(env, "profiles", ["b", "a"])
     path = tmp_path / ".cache/ocx/names/profiles.txt"
-    assert path.read_text() == "a\nb\n"
+    assert path.read_text() == "b\na\n"
     write_names(env, "profiles", [])
     assert path.read_text() == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -81,7 +82,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
             path.parent.mkdir(parents=True)
             path.write_text(content, "utf-8")
         (cache / "names" / "keys.txt").write_text("main\nspare")  # the last line is not ended
-        (cache / "names" / "conversations.txt").write_text("plan\ntrip\n")
+        (cache / "names" / "conversations.txt").write_text("trip\nplan\n")
         started.append(Shell(name, tmp_path, COMPLETIONS, prefix))
         return started[-1]
 
@@ -144,6 +145,13 @@ def test_no_files_where_a_model_belongs(start: Start) -> None:
     shell = start()
     (shell.work / "xyz.txt").touch()
     assert shell.press("ocx chat -m xy\t") == "ocx chat -m xy"
+
+
+def test_the_last_conversation_comes_first(start: Start) -> None:
+    shell = start()
+    shell.press("ocx chat --conversation \t")
+    shell.press("\t")
+    assert re.search("trip.+plan", shell.shown(), re.DOTALL)
 
 
 def test_all_that_fits_is_shown(start: Start) -> None:

@@ -164,6 +164,8 @@ def test_names_of_conversations_are_there_for_tab(kept: Ocx) -> None:
     for name in ("two words", "$(id)", "a-trip"):
         kept("--sandbox", "chat", "--conversation", name, "hi").has(0)
     assert names.read_text() == "a-trip\nplan\n"
+    kept("--sandbox", "chat", "--conversation", "plan", "on").has(0)
+    assert names.read_text() == "plan\na-trip\n"
     kept("history", "rm", "--conversation", "plan", "-y").has(0)
     assert names.read_text() == "a-trip\n"
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from ocx import errors
 from ocx.api.error_words import is_unknown_model
-from ocx.api.retry import next_model
+from ocx.api.retry import UNANSWERED, next_model
 from ocx.batch.control import Task
 from ocx.batch.row import CHAT_PATH
 
@@ -19,7 +19,6 @@ FAILED_ROWS = 3
 REFUSED_ALIKE = 20
 """Rows, the first ones, that are all refused for good with the same error."""
 
-_UNANSWERED = frozenset({500, 502, 503, 522, 529})
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
 _NUMBERS = re.compile(r"\d+")
@@ -54,7 +53,7 @@ def policy_for(error: errors.OcxError, *, sent: bool) -> FailurePolicy:
     if isinstance(error, errors.DeadlineError):
         return FailurePolicy("down", again=not sent)
     if isinstance(error, errors.ServerError) and status >= 500:
-        return FailurePolicy("down", again=status in _UNANSWERED)
+        return FailurePolicy("down", again=status in UNANSWERED)
     return FailurePolicy("refused")
 
 
