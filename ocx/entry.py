@@ -25,33 +25,42 @@ def run(argv: Sequence[str]) -> NoReturn:
     terminal = Terminal.from_process(_color(words))
     sys.stderr = terminal.stderr  # whatever else writes there is masked as well
     try:
-        invoke(words, terminal)
-        status = 0
+        status = _status(words, terminal)
     except (OutputClosed, Interrupted, KeyboardInterrupt, Terminated) as event:
         number = _signal_of(event)
         if "balance" in words and number != signal.SIGPIPE:
             _stopped(terminal, number, words)
         terminal.stderr.end()
         process.die_by(number)
-    except ChildExit as child:
-        if child.status < 0:
-            process.die_by(-child.status)
-        status = child.status
-    except OcxError as error:
-        status = _report(terminal, error, words)
-    except Exception as error:  # a bug: one line and exit 1, the traceback with --debug
-        bug = OcxError(
-            f"unexpected {type(error).__name__}: {error}",
-            hint="this is a bug: run it again with --debug and report what it shows",
-        )
-        bug.__cause__ = error
-        status = _report(terminal, bug, words)
     terminal.stderr.end()
     # What is left in Python's own buffer; if it failed once it fails again, and that was told.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stdout.flush()
     # Nothing is left to clean up, and taking Python apart is an eighth of a short run.
     os._exit(status)
+
+
+def _status(words: list[str], terminal: Terminal) -> int:
+    """The exit code, once every error is told. Raises the events that end it by a signal."""
+    try:
+        invoke(words, terminal)
+        return 0
+    except OutputClosed:
+        raise
+    except ChildExit as child:
+        if child.status < 0:
+            process.die_by(-child.status)
+        return child.status
+    except OcxError as error:
+        return _report(terminal, error, words)
+    except Exception as error:  # a bug: one line and exit 1, the traceback with --debug
+        process.raise_lost()
+        bug = OcxError(
+            f"unexpected {type(error).__name__}: {error}",
+            hint="this is a bug: run it again with --debug and report what it shows",
+        )
+        bug.__cause__ = error
+        return _report(terminal, bug, words)
 
 
 def _color(words: Sequence[str]) -> str:

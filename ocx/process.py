@@ -25,7 +25,7 @@ _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | N
 
 def install() -> None:
     """Make SIGINT and SIGTERM raise our own exceptions; what was ignored stays ignored."""
-    for number, handler in ((signal.SIGINT, _interrupt), (signal.SIGTERM, _terminate)):
+    for number, handler in _HANDLERS.items():
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
 
@@ -38,6 +38,19 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 def _terminate(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
     raise Terminated(number)
+
+
+_HANDLERS = {signal.SIGINT: _interrupt, signal.SIGTERM: _terminate}
+
+
+def raise_lost() -> None:
+    """Raise what a handler has raised before, and Python has made another exception of.
+
+    It does where C code imports, and in `__set_name__` up to 3.11.
+    """
+    for number, handler in _HANDLERS.items():
+        if signal.getsignal(number) is signal.SIG_DFL:  # the handler has removed itself
+            handler(number, None)
 
 
 def catch_hangup() -> None:

@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -62,6 +63,26 @@ def test_a_signal_before_the_answer(
     run = process.finish()
     assert (run.status, run.stdout, run.stderr) == (-number, b"", "")
     chat_server.wait_for_close()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "import ocx.output.writers as writers; writers.write_failure = end",
+        "import ocx.cli.table as table; table.root = lambda: type('A', (), {'b': B()})",
+    ],
+    ids=["while an error is told", "where Python wraps it"],
+)
+def test_a_signal_at_any_moment(ocx: Ocx, place: str) -> None:
+    program = f"""
+import signal, ocx.entry
+def end(*_, **__): signal.raise_signal(signal.SIGTERM)
+class B: __set_name__ = end
+{place}
+ocx.entry.run(["--nope"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, b"")
 
 
 def test_ctrl_c_while_waiting_to_try_again(online: Ocx, chat_server: ChatServer) -> None:
