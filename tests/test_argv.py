@@ -151,6 +151,8 @@ def test_one_hint(ocx: Ocx, typed: str, hint: str) -> None:
     [
         ("chat --timeout abc hi", "--timeout takes a number, not 'abc'"),
         ("chat --retries abc hi", "--retries takes a whole number, not 'abc'"),
+        ("serve --port x", "--port takes a whole number, not 'x'"),
+        ("history rm x", "ID takes a whole number, not 'x'"),
         ("serve --port 99999", "--port takes a number: 0 to 65535, not 99999"),
         ("history list --limit 0", "--limit takes a number: at least 1, not 0"),
         ("chat hi -m", "-m needs a value"),

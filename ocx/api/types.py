@@ -200,7 +200,7 @@ def number_in(value: Any) -> Amount | None:
         return None
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     fine = number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT
-    return Amount(number) if fine or number == 0 else None
+    return Amount(number) if fine else None
 
 
 def amount_in(value: Any) -> Decimal | None:

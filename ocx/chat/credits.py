@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.balance import Balance, parse_balance
 from ocx.api.models import ModelFacts, model_facts
 from ocx.api.prices import Cost, Price, cost_by_balance, cost_in_answer, prices_of
+from ocx.api.types import amount_in
 from ocx.chat.options import CreditLimits
 from ocx.config import profiles
 from ocx.config.settings import Settings
@@ -112,13 +112,10 @@ def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | Non
     Raises:
         UsageError: they are not a number.
     """
-    if text is None:
-        return None
-    with suppress(InvalidOperation):
-        number = Decimal(text)
-        if number.is_finite() and number >= 0:
-            return number
-    raise UsageError(f"{flag} takes a number of {of}, not {text!r}")
+    number = amount_in(text)
+    if number is None and text is not None:
+        raise UsageError(f"{flag} takes a number of {of}, not {text!r}")
+    return number
 
 
 def refuse_play_money(settings: Settings, flag: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from ocx.config.values import composed
 from ocx.decoding import STDIN, read_file
 from ocx.errors import UsageError
+from ocx.secret import word_of_argv
 from ocx.text import TooDeep, parse
 
 _PLACE = r"\$(?:(?P<dollar>\$)|\{(?P<braced>[^{}\r\n]+)\}|(?P<word>[^\W\d][\w%s]*))"
@@ -133,7 +134,7 @@ def name_value_pairs(
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not is_name(name):
-            raise UsageError(f"{flag} takes NAME=VALUE, not {word!r}", hint=hint)
+            raise UsageError(f"{flag} takes NAME=VALUE, not {word_of_argv(word)!r}", hint=hint)
         yield name, value
 
 

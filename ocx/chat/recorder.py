@@ -254,16 +254,22 @@ def reported(ctx: Context, name: str) -> Iterator[CallReport]:
     """Write a report of what happens inside to a file, without the keys that stderr hides.
 
     Raises:
-        UsageError, OcxError: the file cannot be written.
+        UsageError, OcxError: the file cannot be written; a warning if the call failed, too.
     """
-    report, ended = CallReport(), None
+    report = CallReport()
     with report_file(ctx.terminal, name) as target:
-        try:
-            yield report
-        except BaseException as error:
-            ended = error
-            raise
-        finally:
+
+        def write(ended: BaseException | None) -> None:
             document = mask_keys(compact(report.document(ended)), ctx.terminal.stderr.keys)
             target.write(document.encode() + b"\n")
             target.complete()
+
+        try:
+            yield report
+        except BaseException as error:
+            try:
+                write(error)
+            except OcxError as problem:
+                ctx.warn(problem.message)
+            raise
+        write(None)

@@ -26,6 +26,7 @@ from ocx.config.values import NAME_RULE, composed, is_name
 from ocx.decoding import decode
 from ocx.errors import ConfigError, OcxError, UsageError, os_errors_as
 from ocx.files import atomic_write, make_folder
+from ocx.secret import word_of_argv
 from ocx.text import did_you_mean
 from ocx.toml import TomlFile
 from ocx.toml import dump as dump_toml
@@ -189,8 +190,9 @@ def load_template(folder: Path, name: str) -> Template:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
+        near = did_you_mean(name, template_names(folder))
         raise UsageError(
-            f"there is no template {name}{did_you_mean(name, template_names(folder))}",
+            f"there is no template {word_of_argv(name)}{near}",
             hint="`ocx config templates list` shows them; --save-template NAME makes one",
         ) from None
     except OSError as error:

@@ -115,9 +115,9 @@ def complaint(error: Exception) -> Complaint:
 
 def _refused(parameter: Parameter, message: str) -> str:
     """Why the value of an option or an argument is not taken, in the words of a person."""
-    name = max(parameter.flags, key=len, default=parameter.metavar)
+    name = max(parameter.flags, key=len, default=parameter.value)
     message = message.rstrip(".")
-    if found := re.fullmatch(r"(.+) is not a valid (\w+)", message, re.DOTALL):
+    if found := re.fullmatch(r"(.+) is not a valid (\w+)(?: range)?", message, re.DOTALL):
         return f"{name} takes a {_KINDS.get(found[2], found[2])}, not {found[1]}"
     if found := re.fullmatch(r"(.+) is not in the range .+", message):
         return f"{name} takes a number: {parameter.limits[-1]}, not {found[1]}"

@@ -13,6 +13,7 @@ from ocx.context import Context
 from ocx.docs import environment_text, exit_codes, guide, page_text, shipped
 from ocx.errors import UsageError
 from ocx.process import ignoring_interrupts
+from ocx.secret import word_of_argv
 
 _PAGES = {
     "exit-codes": "ocx-exit-codes.7",
@@ -65,7 +66,7 @@ def _page(name: str, words: Texts) -> Traversable:
     if name in _PAGES or (all(map(str.isalpha, words)) and page.is_file()):
         return page
     raise UsageError(
-        f"no command or topic called {name!r}",
+        f"no command or topic called {word_of_argv(name)!r}",
         hint=f"topics: {', '.join(TOPICS)}; commands: ocx --help",
     )
 

@@ -130,7 +130,7 @@ class FilePath(Text):
     """A path, stored absolute: `./ca.pem` must mean the same file from every folder."""
 
     def stored(self, value: str) -> str:
-        return str(Path(expand(value)).absolute())
+        return value and str(Path(expand(value)).absolute())
 
 
 class Number(ValueType):

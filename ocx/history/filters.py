@@ -59,7 +59,8 @@ class Filters:
             conditions += _words(self.text)
         if self.ids is not None:
             marks = ",".join("?" * len(self.ids))
-            conditions.append((f"call.id IN ({marks})", list(self.ids)))
+            # As texts, which SQLite reads as numbers: Python's may be too large for it.
+            conditions.append((f"call.id IN ({marks})", [*map(str, self.ids)]))
         where = " AND ".join(condition for condition, _ in conditions)
         return where, [value for _, values in conditions for value in values]
 

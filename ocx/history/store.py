@@ -31,6 +31,7 @@ from ocx.secret import Secret
 from ocx.text import compact, loads
 
 FILE = "history.sqlite3"
+_MOST = 2**63 - 1  # SQLite's largest number
 _KEPT_DAYS = 400  # a check every five minutes would otherwise fill the disk in the end
 
 _JSON = ("options", "tool_calls", "usage")
@@ -193,7 +194,7 @@ class History:
             rows = self._connection.execute(
                 f"SELECT {_COLUMNS}, conversation.name, {_TURNS} {_FROM}"
                 f" WHERE {where} ORDER BY call.id {order} LIMIT ?",
-                [*values, -1 if limit is None else limit],
+                [*values, -1 if limit is None else min(limit, _MOST)],
             )
             for row in rows:
                 yield _entry(row)

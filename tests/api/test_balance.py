@@ -156,6 +156,7 @@ def test_a_body(body: Any, amount: str | None, confidence: Confidence, path: str
         b'{"balance": 1e9999999999999999999}', b'{"balance": -1e-9999999999999999999}',
         b'{"balance": 5, "code": 1e9999999999999999999}',
         b'{"balance": 1e999999999}', b'{"balance": 1e-999999999}', b'{"balance": "\xd9\xa1"}',
+        b'{"balance": 0e-999999999}',
         b'{"available_balance": 5, "total_balance": 7}',
         b'{"balance": 5, "data": {"balance": 6}}',
         b'{"balance": 5, "balance": 500}',

@@ -91,6 +91,7 @@ def test_names_may_be_aliases() -> None:
         ({"usage": {"cost": -1}}, None),
         ({"usage": {"cost": "1e9999999999"}}, None),
         ({"usage": {"cost": "1e-9999999999"}}, None),
+        ({"usage": {"cost": "0e-9999999999"}}, None),
         ({"usage": {"cost": "1" * 5000}}, None),
         ({"usage": {"cost": 10**5000}}, None),
         ({"usage": {"cost": "1e-12"}}, "1E-12"),

@@ -189,6 +189,10 @@ class TestSet:
         }
         assert call.names("profiles") == ["default", "home", "sandbox", "work"]
 
+    def test_an_empty_path_is_none(self, call: Caller) -> None:
+        call("config", "set", "ca_bundle", "").ok()
+        assert stored(call)["profiles"]["default"] == {"ca_bundle": ""}
+
     def test_a_header_has_no_case(self, call: Caller) -> None:
         call("config", "set", "headers.X-Foo", "1").ok()
         call("config", "set", "headers.x-foo", "2").ok()

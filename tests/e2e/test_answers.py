@@ -214,6 +214,8 @@ class TestReport:
     def test_of_a_call_that_was_never_made(self, ocx: Ocx) -> None:
         ocx("chat", "--report", "r.json", "hi").has(4)
         assert self.report(ocx)["exit_code"] == 4
+        if Path("/dev/full").exists():  # the error of the call matters more
+            assert "No space left" in ocx("chat", "--report", "/dev/full", "hi").has(4).stderr
 
     def test_a_folder_that_is_not_there(self, online: Ocx, chat_server: ChatServer) -> None:
         online("chat", "--report", "no/r.json", "hi").has(2)

@@ -157,6 +157,8 @@ def test_rm(kept: Ocx) -> None:
     kept("history", "rm", "--older-than", "1s", "-y").has(0)
     assert ids(kept("history", "list")) == []
     kept("history", "rm", "--older-than", "1y", "-y").has(2)
+    assert "nothing matches" in kept("history", "rm", "9" * 20, "-y").has(0).stderr
+    kept("history", "list", "--limit", "9" * 20).has(0)
 
 
 def test_names_of_conversations_are_there_for_tab(kept: Ocx) -> None:
