@@ -315,6 +315,7 @@ __ocx_offer_cached() {
     local cache=$HOME/.cache strict=
     [[ ${XDG_CACHE_HOME-} == /* ]] && cache=$XDG_CACHE_HOME
     if [[ $1 != models ]]; then
+        [[ $1 == conversations ]] && compopt -o nosort 2>/dev/null # of bash 4.4
         __ocx_offer_lines __ocx_is_name "$cache/ocx/names/$1.txt"
         return
     fi
