@@ -42,9 +42,13 @@ from tests.support.waiting import DEADLINE
 POINT = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 
 
+def array(fewest: int, items: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": fewest}
+
+
 def nested(depth: int, item: Any, fewest: int = 1000) -> dict[str, Any]:
     for _ in range(depth):
-        item = {"type": "array", "items": item, "minItems": fewest}
+        item = array(fewest, item)
     return {"type": "json_schema", "json_schema": {"name": "n", "schema": item}}
 
 
@@ -234,6 +238,9 @@ def test_no_descriptor_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) 
         new.close()
 
 
+SCHEMA = "response_format.json_schema.schema"
+
+
 def test_a_body_of_two_lengths_is_refused(served: Served) -> None:
     given = request()
     with served.raw(given, "Transfer-Encoding: chunked") as connection:
@@ -246,11 +253,8 @@ def test_a_body_of_two_lengths_is_refused(served: Served) -> None:
         ({"stop": ["a"] * 17}, "stop"),
         ({"stop": ["x"] * 20_000}, "stop"),
         ({"messages": [{"role": "user", "content": "a"}] * 10_001}, "messages"),
-        ({"response_format": nested(3, {"type": "null"})}, "response_format.json_schema.schema"),
-        (
-            {"response_format": nested(400, {"type": "null"}, 1)},
-            "response_format.json_schema.schema",
-        ),
+        ({"response_format": nested(3, {"type": "null"})}, SCHEMA),
+        ({"response_format": nested(400, {"type": "null"}, 1)}, SCHEMA),
     ],
 )
 def test_a_request_beyond_the_limits(served: Served, given: dict[str, Any], param: str) -> None:
@@ -275,39 +279,14 @@ def big(count: int) -> dict[str, Any]:
     [
         nested(2, {"const": "x" * 2000})["json_schema"]["schema"],
         big(11),
-        {
-            "$defs": {"a": {"const": "y" * 99_999}},
-            "type": "array",
-            "minItems": 11,
-            "items": {"$ref": "#/$defs/a"},
-        },
-        {
-            "type": "array",
-            "minItems": 1,
-            "items": {"anyOf": [{"type": "string", "minLength": 100_000}] * 100},
-        },
+        {**array(11, {"$ref": "#/$defs/a"}), "$defs": {"a": {"const": "y" * 99_999}}},
+        array(1, {"anyOf": [{"type": "string", "minLength": 100_000}] * 100}),
         {"const": "z" * (MOST_BYTES + 1)},
         {"enum": ["z" * 4_000_000]},
     ],
 )
 def test_an_answer_to_a_schema_is_bounded_while_it_is_made(schema: Any) -> None:
     with pytest.raises(SchemaError, match="1 MiB"):
-        smallest_instance(schema, strict=False)
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "object", "required": [[]]},
-        {"type": "object", "required": [{}], "properties": {"a": {"type": "null"}}},
-        {"type": "string", "format": ["date"]},
-        {"type": [["string"]]},
-        {"type": "string", "format": {}},
-        {"$ref": "#" + "/a" * 5000},
-    ],
-)
-def test_parts_of_a_schema_that_are_no_names(schema: Any) -> None:
-    with pytest.raises(SchemaError):
         smallest_instance(schema, strict=False)
 
 

@@ -74,11 +74,7 @@ def test_a_client_that_leaves_within_its_body_is_forgotten(served: Served) -> No
     ],
 )
 def test_a_stop_settles_what_runs(
-    serve: Serve,
-    model: str,
-    stream: bool,
-    marker: bytes,
-    charge: tuple[object, ...],
+    serve: Serve, model: str, stream: bool, marker: bytes, charge: tuple[object, ...]
 ) -> None:
     """The client is told by an error, and never by a [DONE]."""
     served = serve()

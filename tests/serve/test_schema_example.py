@@ -67,24 +67,17 @@ def test_the_smallest_instance(schema: dict[str, Any], value: Any) -> None:
     jsonschema.validate(value, schema)
 
 
+def ranged(kind: str, low: str, high: str, least: int, more: int) -> st.SearchStrategy[Any]:
+    numbers = st.tuples(st.integers(least, -least or 5), st.integers(more, 9))
+    return numbers.map(lambda both: {"type": kind, low: both[0], high: sum(both)})
+
+
 LEAVES = st.one_of(
     st.just({"type": "boolean"}),
     st.just({"type": "null"}),
-    st.builds(
-        lambda low, more: {"type": "string", "minLength": low, "maxLength": low + more},
-        st.integers(0, 5),
-        st.integers(0, 5),
-    ),
-    st.builds(
-        lambda low, more: {"type": "integer", "minimum": low, "maximum": low + more},
-        st.integers(-50, 50),
-        st.integers(0, 9),
-    ),
-    st.builds(
-        lambda low, more: {"type": "number", "exclusiveMinimum": low, "maximum": low + more},
-        st.integers(-50, 50),
-        st.integers(1, 9),
-    ),
+    ranged("string", "minLength", "maxLength", 0, 0),
+    ranged("integer", "minimum", "maximum", -50, 0),
+    ranged("number", "exclusiveMinimum", "maximum", -50, 1),
     st.builds(lambda values: {"enum": values}, st.lists(st.integers() | st.text(), min_size=1)),
 )
 SCHEMAS = st.recursive(
@@ -147,6 +140,12 @@ WIDE = {
         ({"type": "string", "pattern": "^q{77}$"}, "pattern cannot be satisfied"),
         ({"type": "string", "format": "date", "maxLength": 3}, "format and lengths"),
         ({"type": "number", "exclusiveMinimum": 1, "exclusiveMaximum": 1}, "in its range"),
+        ({"type": "object", "required": [[]]}, "must hold names"),
+        (obj({"a": {"type": "null"}}, required=[{}]), "must hold names"),
+        ({"type": "string", "format": ["date"]}, "format must be one of"),
+        ({"type": "string", "format": {}}, "format must be one of"),
+        ({"type": [["string"]]}, "type must be one of"),
+        ({"$ref": "#" + "/a" * 5000}, "must point into"),
     ],
 )
 def test_what_is_outside_the_subset_is_refused(schema: dict[str, Any], word: str) -> None:
