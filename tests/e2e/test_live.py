@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import select
 import signal
 import termios
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.support.emulator import Emulator, trimmed
 from tests.support.program import Ocx, Process
 from tests.support.raw_server import STALL
 from tests.support.sizes import some
+from tests.support.waiting import DEADLINE
 
 
 class Seen:
@@ -139,6 +142,8 @@ def test_what_is_typed_meanwhile_does_not_stand_in_the_answer(
     tokens.send(0)
     seen.until("two")
     seen.process.send("x\r\ry")
+    with Path(f"/proc/{seen.process.popen.pid}/fd/2").open("rb", buffering=0) as typed:
+        assert select.select([typed], [], [], DEADLINE)[0], "a busy kernel has it later"
     assert not termios.tcgetattr(terminal)[3] & termios.ECHO
     tokens.send(1)
     assert seen.finish(0) == ["one", "", "two three"]
