@@ -29,7 +29,11 @@ class Change(NamedTuple):
 
 
 def count(source: str) -> int:
-    """How many changes of a module there are; texts, annotations and logging stay as they are."""
+    """How many changes of a module there are.
+
+    Texts, annotations and logging stay as they are; so do the numbers of constants and caches: any
+    near them is as good, and a test could only repeat them.
+    """
     walker = _Walker(-1)
     walker.visit(ast.parse(source))
     return walker.count
@@ -53,6 +57,15 @@ class _Walker(ast.NodeTransformer):
             return node
         self.found = (node.lineno, f"{_short(node)}  ->  {_short(changed)}")
         return ast.copy_location(changed, node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        if isinstance(node.value, ast.Constant) and any(name.isupper() for name in names):
+            return node
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        return node if ast.unparse(node.func) == "lru_cache" else self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         if node.value is not None:
