@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from typing import Any
 
@@ -80,10 +80,6 @@ class Context:
             self.terminal.exact_message(compact({kind: value}, ascii_only=True))
         else:
             self.terminal.message(line)
-
-    def notes(self, texts: Iterable[str]) -> None:
-        for text in texts:
-            self.note(text)
 
     def note_override(self, variable: str) -> None:
         """Say so if an environment variable beats what was just set."""

@@ -27,7 +27,7 @@ def run(argv: Sequence[str]) -> NoReturn:
     try:
         status = _status(words, terminal)
     except (OutputClosed, Interrupted, KeyboardInterrupt, Terminated) as event:
-        number = _signal_of(event)
+        number: int = getattr(event, "number", signal.SIGINT)
         if "balance" in words and number != signal.SIGPIPE:
             _stopped(terminal, number, words)
         terminal.stderr.end()
@@ -157,9 +157,3 @@ def _stopped(terminal: Terminal, number: int, words: Sequence[str]) -> None:
         from ocx.output.balance_output import tell_monitor  # noqa: PLC0415 - only then
 
         tell_monitor(terminal, argv, OcxError(f"stopped by {signal.Signals(number).name}"))
-
-
-def _signal_of(event: BaseException) -> int:
-    if isinstance(event, OutputClosed):
-        return signal.SIGPIPE
-    return event.number if isinstance(event, Terminated) else signal.SIGINT

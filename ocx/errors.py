@@ -260,9 +260,14 @@ class OcxWarning(UserWarning):
 class OutputClosed(Exception):
     """The reader of stdout went away (EPIPE)."""
 
+    number = 13
+    """Of SIGPIPE."""
+
 
 class Interrupted(BaseException):
     """SIGINT arrived; a BaseException, so that no `except Exception` on the way swallows it."""
+
+    number = 2
 
 
 class Terminated(BaseException):

@@ -65,7 +65,8 @@ def execute(setup: Setup) -> None:
             if before is not None and summary.unknown_costs and summary.stop is None:
                 summary.spent_between(before, _known_balance(ready))
             summary.play_money = sandbox
-        ctx.notes(summary_lines(summary))
+        for line in summary_lines(summary):
+            ctx.note(line)
         document = summary.document()
         if report is not None:
             text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"

@@ -19,8 +19,6 @@ from ocx.errors import (
     ConfigError,
     InvalidAnswerError,
     OcxError,
-    OutputClosed,
-    Terminated,
     UsageError,
 )
 from ocx.history import store
@@ -47,11 +45,10 @@ def outcome_and_exit_code(error: BaseException | None) -> tuple[Outcome, int]:
     if isinstance(error, OcxError):
         whole = isinstance(error, InvalidAnswerError) and not isinstance(error, BrokenCallError)
         return ("finished" if whole else "failed"), error.exit_code
-    if isinstance(error, OutputClosed):
-        return "cancelled", 141
-    if isinstance(error, Exception):
+    number = getattr(error, "number", None)  # of the signal that this event is
+    if number is None and isinstance(error, Exception):
         return "failed", 1
-    return "cancelled", 128 + error.number if isinstance(error, Terminated) else 130
+    return "cancelled", 128 + (number or 2)
 
 
 class HistoryRecorder:

@@ -99,7 +99,7 @@ class History:
                 "INSERT OR IGNORE INTO conversation(name, profile, created) VALUES (?, ?, ?)",
                 (name, profile, time.time()),
             )
-        return self._conversations("WHERE name = ?", (name,))[0]
+            return self._conversations("WHERE name = ?", (name,))[0]
 
     def conversation_names(self) -> list[str]:
         """Of those that have one, and a call; the last that was continued comes first."""
@@ -111,20 +111,14 @@ class History:
 
     def numbered_conversation(self, number: int) -> Conversation | None:
         """The one with this number, else that of the call with it; `history list` shows both."""
-        found = self._conversations(
-            "WHERE id = :number OR id = (SELECT conversation FROM call WHERE id = :number)"
-            " ORDER BY id = :number DESC",
-            {"number": number},
-        )
-        return found[0] if found else None
+        where = "WHERE id = :number OR id = (SELECT conversation FROM call WHERE id = :number)"
+        order = "ORDER BY id = :number DESC"
+        return next(iter(self._conversations(f"{where} {order}", {"number": number})), None)
 
     def last_conversation(self, profile: str) -> Conversation | None:
         """The one with the newest call of `profile`."""
-        found = self._conversations(
-            "WHERE id = (SELECT conversation FROM call WHERE profile = ? ORDER BY id DESC LIMIT 1)",
-            (profile,),
-        )
-        return found[0] if found else None
+        newest = "SELECT conversation FROM call WHERE profile = ? ORDER BY id DESC LIMIT 1"
+        return next(iter(self._conversations(f"WHERE id = ({newest})", (profile,))), None)
 
     def _conversations(self, where: str, values: Any) -> list[Conversation]:
         query = f"SELECT id, name, profile FROM conversation {where}"  # noqa: S608 - constants

@@ -52,6 +52,7 @@ class LineEditor:
         self._history = history
         self._complete = complete
         self._found: list[str] = []
+        self._loaded = 0
         self._mode: list[Any] | None = None
         """How the terminal is where nobody types."""
         with _utf8_locale():
@@ -66,6 +67,7 @@ class LineEditor:
         if self._history is not None:
             for line in read_entries(self._history)[-KEPT:]:
                 self._readline.add_history(line)
+        self._loaded = self._readline.get_current_history_length()
         self._readline.set_completer(self._candidate)
         self._readline.set_completer_delims(" ")
         if self._is_libedit:
@@ -82,8 +84,9 @@ class LineEditor:
         if self._history is None:
             return
         count = self._readline.get_current_history_length()
-        found = map(self._readline.get_history_item, range(1, count + 1))
-        write_entries(self._history, [line for line in found if line])
+        own = map(self._readline.get_history_item, range(self._loaded + 1, count + 1))
+        # Behind what another session has kept meanwhile.
+        write_entries(self._history, [*read_entries(self._history), *filter(None, own)])
 
     def read(self, prompt: str) -> str | None:
         """One entry, several lines if it says so; None at Ctrl-D. Ctrl-Z stops the program.

@@ -218,11 +218,15 @@ def test_a_schema_holds_in_a_session(online: Ocx, chat_server: ChatServer) -> No
 
 
 def test_lines_are_kept_for_the_next_session(online: Ocx, chat_server: ChatServer) -> None:
-    """Arrow up brings back what was typed; the file is private, and -n leaves none."""
+    """Arrow up brings back what was typed; the file is private, and two sessions share it."""
+    other = begin(online)
     talk = begin(online)
+    other.say("and this", "Hello!")
     talk.say("remember this", "Hello!")
+    other.leave()
     talk.leave()
     prompts = online.state / "prompts"
+    assert prompts.read_text() == "and this\nremember this\n"
     assert prompts.stat().st_mode & 0o777 == 0o600
     chat_server.answer(answers.stream("second"), path=CHAT)
     talk = begin(online)
