@@ -126,9 +126,18 @@ class ConversationOptions(OptionGroup):
         """Whether the call goes into the history.
 
         Never by itself in a pipe: people pipe secrets, and opening the history costs start-up.
+
+        Raises:
+            UsageError: a conversation is to be continued, and the history is off.
         """
         if self.log is not None:
             return self.log
+        if settings.history == "off" and self.continues:
+            raise UsageError(
+                f"the history is off (by {settings.sources['history']}), so there is no"
+                " conversation to go on with",
+                hint="--log keeps this call, and goes on",
+            )
         if settings.history != "auto":
             return settings.history == "on"
         return self.continues or ctx.terminal.stdout_tty

@@ -113,7 +113,7 @@ def save_template(ctx: Context, options: ChatOptions, name: str) -> None:
     ctx.note(f"saved {path}; use it with: ocx chat -t {name}")
 
 
-def estimate(ctx: Context, request: Request, min_balance: str | None) -> None:
+def estimate(ctx: Context, settings: Settings, body: Body, min_balance: str | None) -> None:
     """Print the tokens and the worst cost, and hold that against --min-balance.
 
     Raises:
@@ -121,7 +121,6 @@ def estimate(ctx: Context, request: Request, min_balance: str | None) -> None:
         ConfigError: there is a minimum, and no price for one of the models.
         OcxError: the balance cannot be read.
     """
-    settings, body = request.settings, request.body()
     prompt, completion = prompt_tokens(body), max_completion_tokens(body)
     models = (str(body["model"]), *settings.fallback_models)
     prices = credits.known_prices(ctx, settings, models)

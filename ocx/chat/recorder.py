@@ -178,7 +178,12 @@ class HistoryRecorder:
                 env, names = self._ctx.terminal.env, self._history.conversation_names()
                 write_names(env, "conversations", names)
         except HistoryError as problem:
-            self._ctx.warn(f"this call is not in the history: {problem.message}")
+            _warn_of(self._ctx, problem)
+
+
+def _warn_of(ctx: Context, problem: OcxError) -> None:
+    step = f"; {problem.hint}" if problem.hint else ""
+    ctx.warn(f"this call is not in the history: {problem.message}{step}")
 
 
 @contextmanager
@@ -197,7 +202,7 @@ def open_recorder(
     except (HistoryError, ConfigError) as problem:
         if conversation.continues:
             raise
-        ctx.warn(f"this call is not in the history: {problem.message}")
+        _warn_of(ctx, problem)
         yield None
         return
     with closing(history):

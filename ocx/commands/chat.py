@@ -56,11 +56,7 @@ def _chat(ctx: Context, options: ChatOptions, report: CallReport | None = None) 
     kept = options.conversation.kept(ctx, request.settings)
     told = output.usage or options.credits.cost or kept
     request = request._replace(count_tokens=output.streams(ctx) and told)
-    if preview.estimate:
-        from ocx.chat.preview import estimate  # only for --estimate
-
-        estimate(ctx, request, options.credits.min_balance)
-    elif preview.shows_request:
+    if preview.estimate or preview.shows_request:
         _show(ctx, request, options)
     else:
         refuse_several(ctx, request.options)
@@ -104,15 +100,19 @@ def _call(ctx: Context, request: Request, options: ChatOptions, report: CallRepo
 
 
 def _show(ctx: Context, request: Request, options: ChatOptions) -> None:
-    """Print the request that `_call` would send; nothing is kept."""
-    from ocx.chat.preview import show_request
+    """Print the request that `_call` would send, or what it costs; nothing is kept."""
+    from ocx.chat.preview import estimate, show_request
 
     schema = options.checks.read_schema(ctx.read_stdin)
     body = request.body()
     if options.conversation.continues:
         with ExitStack() as stack:
             _, body = _continued(stack, ctx, request, options)
-    show_request(ctx, request, schema.in_format(body) if schema else body, options)
+    body = schema.in_format(body) if schema else body
+    if options.preview.estimate:
+        estimate(ctx, request.settings, body, options.credits.min_balance)
+    else:
+        show_request(ctx, request, body, options)
 
 
 def _continued(

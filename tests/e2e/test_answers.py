@@ -329,6 +329,11 @@ class TestEstimate:
         )
         assert not chat_server.requests
 
+    def test_with_what_was_said_before(self, online: Ocx) -> None:
+        online("chat", "--log", "word " * 400).has(0)
+        run = online("chat", "-c", "--estimate", "--json", "hi").has(0)
+        assert run.json["prompt_tokens"] > 400
+
     def test_an_unknown_price_is_unknown(self, online: Ocx) -> None:
         assert online("chat", "--estimate", "--json", "hi").has(0).json["worst_credits"] is None
         assert "no price for deepseek-chat" in online("chat", "--estimate", "hi").has(0).text

@@ -225,6 +225,7 @@ def test_a_pipe_keeps_nothing_by_itself(online: Ocx) -> None:
     online.profile(history="on")
     online("chat", "x").has(0)
     online("chat", "x", env={"OCX_HISTORY": "off"}).has(0)
+    assert "history is off" in online("chat", "-c", "x", env={"OCX_HISTORY": "off"}).has(2).stderr
     assert len(online("history", "list", "--json").json) == 3
     assert online("chat", "x", env={"OCX_HISTORY": "maybe"}).has(3)
 
