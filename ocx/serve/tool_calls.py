@@ -206,7 +206,8 @@ def _arguments(function: Function, given: dict[str, Any], work: Work) -> str:
             schema = {"type": "object", **schema}
         required = schema.get("required")
         if isinstance(required, list):
-            schema = {**schema, "required": [name for name in required if name not in given]}
+            left = [name for name in required if not (isinstance(name, str) and name in given)]
+            schema = {**schema, "required": left}
     value: Any = {}
     try:
         if schema:

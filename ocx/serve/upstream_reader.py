@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -98,7 +99,8 @@ class Reader:
         if last:
             for place, stream in self._masks.items():
                 if place[0] == _index(choice, at) and (text := stream.end()):
-                    _add(choice, place[1:], text)
+                    with suppress(AttributeError, TypeError):  # its place is no text any more
+                        _add(choice, place[1:], text)
                     changed = True
         return changed
 

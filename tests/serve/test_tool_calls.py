@@ -147,6 +147,7 @@ def test_what_is_quoted_is_found(text: str) -> None:
         ({"tools": [tool("f", [])]}, PARAMETERS),
         ({"tools": [tool("f", {"allOf": []})], "tool_choice": "required"}, PARAMETERS),
         ({"tools": [tool("f", {"type": "null"})], "tool_choice": "required"}, PARAMETERS),
+        ({"tools": [tool("f", {"required": [[]]})], "tool_choice": "required"}, PARAMETERS),
         ({"tools": [tool("f", WEATHER, strict=True)], "tool_choice": "required"}, PARAMETERS),
         ({"tools": TOOLS, "tool_choice": "some"}, "tool_choice"),
         ({"tools": TOOLS, "tool_choice": {"type": "allowed_tools"}}, "tool_choice"),

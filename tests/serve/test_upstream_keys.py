@@ -146,6 +146,14 @@ def test_a_key_in_pieces_anywhere_in_a_stream(place: str, ends: tuple[int, ...])
         assert "".join(joined.values()).count(f" or {key[:4]}") == 1
 
 
+def test_a_text_whose_place_is_gone_is_dropped() -> None:
+    reader = Reader([Secret(KEYS[0])])
+    for content, reason in ((KEYS[0][:5], None), ({"a": 1}, "stop")):
+        sent = {"choices": [{"delta": {"content": content}, "finish_reason": reason}]}
+        event = reader.event(json.dumps(sent), usage_wanted=True)
+    assert json.loads(event.data) == sent
+
+
 @pytest.mark.parametrize("name", ["retry-after", "retry-after-ms"])
 @pytest.mark.parametrize(
     ("value", "passes"),
