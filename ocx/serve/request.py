@@ -285,11 +285,13 @@ def said_beside(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Every text in a part of an answer."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from texts_of([value[name] for name in value if name not in {"id", "index", "type"}])
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts_of(item)
+    """Every text in a part of an answer, the last one first."""
+    left = [value]  # not recursive: each text would pass through all levels
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            left += [value[name] for name in value if name not in {"id", "index", "type"}]
+        elif isinstance(value, list):
+            left += value

@@ -15,6 +15,7 @@ from ocx import __version__
 from ocx.api.prices import Price
 from ocx.serve.admission import digest, mint
 from ocx.serve.openai_format import dump
+from ocx.serve.request import texts_of
 from ocx.serve.routing import BUILT_IN, Router
 from tests.serve.conftest import (
     Serve,
@@ -142,6 +143,13 @@ def test_all_of_an_earlier_answer_counts(served: Served) -> None:
     }
     messages = [{"role": "assistant", **answer}, *request()["messages"]]
     assert served.ask(messages=messages).json()["usage"]["prompt_tokens"] == 5 + 4 + 1 + 4 + 3
+
+
+def test_texts_are_found_however_deep_they_are() -> None:
+    value: Any = "x"
+    for _ in range(5000):
+        value = [value]
+    assert list(texts_of(value)) == ["x"]
 
 
 @pytest.mark.parametrize(
