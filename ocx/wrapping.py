@@ -71,19 +71,16 @@ class Wrapper(Generic[S]):
         self._lines: list[list[tuple[str, S]]] = []
         self._line: list[tuple[str, S]] = []
         self._used = 0
-        self._gap: list[tuple[str, S]] = []
-        """The spaces before the word."""
+        self._gap: list[tuple[str, S]] = []  # the spaces before the word
         self._gap_cells = 0
         self._word: list[tuple[str, S]] = []
         self._word_cells = 0
-        self._after: list[tuple[str, S]] = []
-        """The spaces after it."""
+        self._after: list[tuple[str, S]] = []  # the spaces after it
         self._after_cells = 0
+        # The spaces in the word where it is parted if it is too long: from which run to which,
+        # the cells before them, and their own.
         self._joint: tuple[int, int, int, int] | None = None
-        """The spaces in the word where it is parted if it is too long: from which run to which,
-        the cells before them, and their own."""
-        self._last = " "
-        """The last character of the word, without marks."""
+        self._last = " "  # the last character of the word, without marks
         self._last_traits = 0
 
     def copy(self) -> Wrapper[S]:

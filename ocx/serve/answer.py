@@ -18,7 +18,8 @@ from ocx.serve.request import ChatRequest
 from ocx.typography import are_one, is_wide
 
 _WORD = re.compile(r"(?:\A\s+)?\S+\s*|\s+")
-_JSON_WORD = re.compile(r"\w+\W*|\W+")
+# In JSON, punctuation parts words, too.
+JSON_WORD = re.compile(r"\w+\W*|\W+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +147,11 @@ class AnswerSource(ABC):
         """Close the connections to an upstream."""
 
 
-def text_tokens(text: str) -> Iterator[str]:
+def text_tokens(text: str, pattern: re.Pattern[str] = _WORD) -> Iterator[str]:
     """The tokens, one by one: of a long text only those that are sent are made.
 
     A space at the start of the text belongs to the first.
     """
-    return _tokens(_WORD, text)
-
-
-def json_tokens(text: str) -> Iterator[str]:
-    """The same of a document: its punctuation parts words, too."""
-    return _tokens(_JSON_WORD, text)
-
-
-def _tokens(pattern: re.Pattern[str], text: str) -> Iterator[str]:
     for match in pattern.finditer(text):
         word = match.group()
         if word.isascii():

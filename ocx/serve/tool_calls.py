@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ocx.serve.answer import CallToken, json_tokens
+from ocx.serve.answer import JSON_WORD, CallToken, text_tokens
 from ocx.serve.openai_format import refuse
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, Work, smallest_instance
@@ -81,7 +81,7 @@ def call_tokens(calls: Iterable[ToolCall], request: ChatRequest) -> Iterator[Cal
     for at, call in enumerate(calls):
         seed.update(call.name.encode("utf-8", "surrogatepass"))
         yield CallToken("", index=at, id=f"call_{seed.hexdigest()[:24]}", name=call.name)
-        for piece in json_tokens(call.arguments):
+        for piece in text_tokens(call.arguments, JSON_WORD):
             yield CallToken(piece, index=at)
 
 

@@ -329,20 +329,10 @@ ANSWER = (
 )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "models",
-        "route",
-        "best_of",
-        "options",
-        "prediction",
-        "service_tier",
-        "web_search_options",
-        "audio",
-        "x_new",
-    ],
-)
+UNKNOWN = "models route best_of options prediction service_tier web_search_options audio x_new"
+
+
+@pytest.mark.parametrize("name", UNKNOWN.split())
 def test_a_field_of_unknown_cost_goes_to_no_upstream(front: Serve, name: str) -> None:
     gateway = front(ANSWER)
     reply = forwarded(gateway, **{name: 5})
@@ -356,10 +346,8 @@ def test_a_field_of_unknown_cost_goes_to_no_upstream(front: Serve, name: str) ->
 
 def test_a_part_of_unknown_cost_needs_leave(front: Serve) -> None:
     picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
-    body = {
-        **ASK,
-        "messages": [{"role": "user", "content": [{"type": "text", "text": "what?"}, picture]}],
-    }
+    content = [{"type": "text", "text": "what?"}, picture]
+    body = {**ASK, "messages": [{"role": "user", "content": content}]}
     closed = front(ANSWER)
     reply = closed.http.post("/chat/completions", json=body)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages[0].content[1]")
@@ -497,8 +485,8 @@ def test_all_calls_of_a_request_together_are_bounded(parameters: Any, calls: int
 def test_of_tool_calls_only_what_is_sent_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(
-        "ocx.serve.tool_calls.json_tokens",
-        lambda text: (made.append(at) or "0" for at in range(10**9)),
+        "ocx.serve.tool_calls.text_tokens",
+        lambda *_: (made.append(at) or "0" for at in range(10**9)),
     )
     asked = read(json.dumps(calling({}, 2, max_tokens=5)).encode())
 

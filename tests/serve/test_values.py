@@ -244,6 +244,6 @@ def test_the_tokens_of_a_text(text: str, parts: list[str]) -> None:
 
 @given(st.text(alphabet="a \n中文、，한👍🏽\u0301\u200d\ufe0f\u3000\ud800"))
 def test_tokens_join_to_their_text(text: str) -> None:
-    for made in (list(answer.text_tokens(text)), list(answer.json_tokens(text))):
+    for made in (list(answer.text_tokens(text)), list(answer.text_tokens(text, answer.JSON_WORD))):
         assert "".join(made) == text
         assert all(made)

@@ -32,8 +32,8 @@ PREFIX = "prefix"
 _DEEPEST = 18
 """Levels, two for a list; from 20 on markdown-it drops what stands in them."""
 _MARKER = re.compile(r"(?:[-+*]|\d{1,9}[.)])(?: {1,4}(?=[^ \n])| ?)")
+# What begins another block than a table, for which markdown-it looks first.
 _NO_HEAD = re.compile(rf"{LAID}|>|(?:[-+*]|\d{{1,9}}[.)]|#{{1,6}}) |~~~|```[^`]*$")
-"""What begins another block than a table, for which markdown-it looks first."""
 
 
 class _Markdown(MarkdownIt):
