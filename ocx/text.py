@@ -128,6 +128,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def finite(text: str) -> float:
+    """A `parse_float` for what goes into a request, which cannot hold an infinite number.
+
+    Raises:
+        ValueError: it is one.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ocx.decoding import read_file
 from ocx.errors import UsageError
-from ocx.text import TooDeep, parse
+from ocx.text import TooDeep, finite, parse
 
 Message = dict[str, Any]
 
@@ -128,7 +128,7 @@ def _tool(row: Any, place: int, name: str) -> dict[str, Any]:
 
 def _parsed(text: str, name: str, hint: str) -> Any:
     try:
-        return parse(text)
+        return parse(text, parse_float=finite)
     except TooDeep:
         raise UsageError(f"{name} is nested too deeply") from None
     except ValueError as error:

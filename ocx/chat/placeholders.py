@@ -20,7 +20,7 @@ from ocx.config.values import composed
 from ocx.decoding import STDIN, read_file
 from ocx.errors import UsageError
 from ocx.secret import word_of_argv
-from ocx.text import TooDeep, parse
+from ocx.text import TooDeep, finite, parse
 
 _PLACE = r"\$(?:(?P<dollar>\$)|\{(?P<braced>[^{}\r\n]+)\}|(?P<word>[^\W\d][\w%s]*))"
 _ASCII = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -159,7 +159,7 @@ def parse_options(
         is_file = value.startswith("@") and not value.startswith("@@")
         text = read_file(value[1:], read_stdin) if is_file else value.removeprefix("@")
         try:
-            fields[name] = parse(text)
+            fields[name] = parse(text, parse_float=finite)
         except TooDeep:
             raise UsageError(f"-O {name}: the value is nested too deeply") from None
         except ValueError:
@@ -199,7 +199,7 @@ def parse_fields(texts: Iterable[str], documents: Iterable[str]) -> dict[str, An
             if name in fields:
                 raise UsageError(f"the field {name} is given twice")
             try:
-                fields[name] = value if flag == "-f" else parse(value)
+                fields[name] = value if flag == "-f" else parse(value, parse_float=finite)
             except ValueError:
                 hint = "-f sends a text as it is"
                 raise UsageError(f"the field {name} is not JSON", hint=hint) from None

@@ -10,7 +10,6 @@ readers disagree about the value, is invalid too.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from ocx.chat.shorthand import from_shorthand
 from ocx.chat.think_and_fences import only_block
 from ocx.decoding import decode
 from ocx.errors import InvalidAnswerError, UsageError, os_errors_as
-from ocx.text import TooDeep, parse
+from ocx.text import TooDeep, finite, parse
 
 try:
     from jsonschema import exceptions
@@ -169,14 +168,7 @@ def parse_json(text: str) -> Any:
         ValueError: it is not.
         TooDeep: it may be.
     """
-    return parse(text, parse_float=_finite, object_pairs_hook=_unique)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {text[:20]} is too large")
-    return number
+    return parse(text, parse_float=finite, object_pairs_hook=_unique)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

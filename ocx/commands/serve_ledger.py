@@ -55,9 +55,9 @@ def keys(
     action: str = option("[list|add|rotate|revoke]", "What to do.", "list"),
     name: Text = option("[NAME]", "Name of the key."),
     account: _Owner = "default",
-    expires: _Limit = option("--expires DAYS", "Good for so many days.", minimum=1),
-    rpm: _Limit = option("--rpm N", "Requests a minute.", minimum=1),
-    concurrency: _Limit = option("--concurrency N", "Requests at once.", minimum=1),
+    expires: _Limit = option("--expires DAYS", "Good for so many days.", None, 1, 36_500),
+    rpm: _Limit = option("--rpm N", "Requests a minute.", None, 1, 1_000_000),
+    concurrency: _Limit = option("--concurrency N", "Requests at once.", None, 1, 1_000_000),
     grant: Text = option("--grant N", "First credits of a new account."),
     db: _Db = None,
 ) -> None:

@@ -57,6 +57,7 @@ def test_messages_go_out_as_they_are(message: dict[str, Any]) -> None:
         ("", "not JSON"),
         ("[", "not JSON"),
         ("[NaN]", "not JSON"),
+        ("[1e999]", "the number 1e999 is too large"),
         ("[" * 100_000, "nested too deeply"),
         ("[]", "no message"),
         ("{}", "no array"),

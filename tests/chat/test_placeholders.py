@@ -148,6 +148,7 @@ def test_no_names_of_parameters(name: str) -> None:
         ("logprobs=true", {"logprobs": True}),
         ('response_format={"type":"json_object"}', {"response_format": {"type": "json_object"}}),
         ("user=NaN", {"user": "NaN"}),
+        ("user=1e999", {"user": "1e999"}),
         ("temperature=0.5", {"temperature": 0.5}),
     ],
 )
