@@ -320,9 +320,8 @@ def has_locks(path: Path) -> bool:
     """
     fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        lock_or_fail(fd, wait=False)
-    except BlockingIOError:
-        return True
+        with suppress(BlockingIOError):
+            lock_or_fail(fd, wait=False)
     except NoLocks:
         return False
     finally:

@@ -231,9 +231,9 @@ def edit_text(command: list[str], text: str, suffix: str = ".md") -> str:
     with os_errors_as(OcxError, "cannot edit the text", hint=hint):
         fd, name = tempfile.mkstemp(prefix="ocx-", suffix=suffix)  # 0600: prompts hold secrets
         draft = Path(name)
-        with os.fdopen(fd, "wb") as file:
-            file.write(text.encode())
         try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(text.encode())
             run_editor(command, draft)
             return decode(draft.read_bytes(), "the edited text")
         finally:

@@ -138,9 +138,8 @@ class ConversationOptions(OptionGroup):
                 " conversation to go on with",
                 hint="--log keeps this call, and goes on",
             )
-        if settings.history != "auto":
-            return settings.history == "on"
-        return self.continues or ctx.terminal.stdout_tty
+        by_itself = settings.history == "auto" and ctx.terminal.stdout_tty
+        return by_itself or self.continues or settings.history == "on"
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - nothing here is about --json
         if self.continue_last and self.named is not None:

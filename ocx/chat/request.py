@@ -77,17 +77,13 @@ class Request(NamedTuple):
 
 
 def _check_ranges(body: Mapping[str, Any]) -> None:
-    for name in ("temperature", "top_p"):
-        value = body.get(name)
+    for name in ("temperature", "top_p", "max_tokens"):
+        value, kind = body.get(name), BY_NAME[name].type
         try:
             if value is not None:
-                BY_NAME[name].type.check(value)
+                kind.check(value)
         except BadValue:
-            allowed = BY_NAME[name].type.range
-            raise UsageError(f"{name} is {value!r}, but must be {allowed}") from None
-    limit = body.get("max_tokens")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise UsageError(f"max_tokens is {limit!r}, but must be a whole number from 1")
+            raise UsageError(f"{name} is {value!r}, but must be {kind.range}") from None
 
 
 def prepare(ctx: Context, options: ChatOptions) -> Request:

@@ -146,12 +146,11 @@ def _without_balance(client: Client) -> Verdict:
     return _unknown("this server has no /balance, and its /models may be open to everybody")
 
 
+_STATES: dict[type[OcxError], State] = {AuthError: "invalid", CreditsError: "no credits"}
+
+
 def _from_error(error: OcxError) -> Verdict:
-    if isinstance(error, AuthError):
-        return Verdict("invalid", error.message, error)
-    if isinstance(error, CreditsError):
-        return Verdict("no credits", error.message, error)
-    return Verdict("failed", error.message, error)
+    return Verdict(_STATES.get(type(error), "failed"), error.message, error)
 
 
 def _unknown(why: str) -> Verdict:
