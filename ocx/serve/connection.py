@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -78,7 +79,8 @@ class DeadlineProtocol(H11Protocol):
 
     Args:
         idle: all connections that no request is begun on, the longest idle one first.
-        reading: those on which a request is begun and not yet whole, the oldest first.
+        reading: those on which a request is begun and not yet whole, or whose answer nobody
+            reads, the oldest first.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class DeadlineProtocol(H11Protocol):
         super().__init__(*given)
         self.seconds, self.idle, self.reading = seconds, idle, reading
         self._deadline: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -117,8 +120,30 @@ class DeadlineProtocol(H11Protocol):
         if self._deadline is None and self._is_partial():  # it came with the request before
             self._begin()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._look_at_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._end_stall()
+        self._sort()
+
+    def _look_at_reader(self, before: float = math.inf) -> None:
+        """Who reads nothing of an answer for long makes room for others, too."""
+        unread = self.transport.get_write_buffer_size()
+        if unread >= before:
+            self.reading.setdefault(self)
+        self._stall = self.loop.call_later(HEAD_SECONDS, self._look_at_reader, unread)
+
+    def _end_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
+        self._end_stall()
         self.idle.pop(self, None)
         self.reading.pop(self, None)
         super().connection_lost(exc)

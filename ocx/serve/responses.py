@@ -90,7 +90,11 @@ class Response(ABC):
             return
         if not self.started or not isinstance(error, ApiError):
             raise error
-        await self._fail(error)
+        try:
+            async with asyncio.timeout(send_timeout):
+                await self._fail(error)
+        except TimeoutError:
+            self.record.outcome = "client_stalled"
 
     async def _first(self, writer: _Task, reader: _Task, stop: Stop, send_timeout: float) -> str:
         tasks = {writer, reader, stop}

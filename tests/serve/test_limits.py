@@ -165,6 +165,22 @@ def test_half_a_request_makes_room_if_nothing_is_idle(
         each.close()
 
 
+def test_answers_that_nobody_reads_make_room(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sends requests without a key, and reads nothing, would keep a descriptor for ever."""
+    made, served = server
+    monkeypatch.setattr(made, "_most", lambda: 1)
+    monkeypatch.setattr("ocx.serve.connection.HEAD_SECONDS", 0.05)
+    with served.connect() as deaf:
+        deaf.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                deaf.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+        with served.connect() as waiting:
+            ask_without_a_key(waiting)
+
+
 def wait_until(holds: Callable[[], bool]) -> None:
     stop = time.monotonic() + DEADLINE
     while not holds():

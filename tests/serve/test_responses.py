@@ -54,6 +54,13 @@ def test_a_reader_that_stands_still_is_left(serve: Serve) -> None:
     assert b"[DONE]" not in data
 
 
+def test_a_reader_that_stands_still_before_an_error_is_left(serve: Serve) -> None:
+    served = serve(send_timeout=0.2)
+    body = request("x" * 4_000_000, "fault/error:1", stream=True)
+    with served.raw(body):
+        assert served.wait_for(1)[0].outcome == "client_stalled"
+
+
 def test_a_client_that_leaves_within_its_body_is_forgotten(served: Served) -> None:
     with served.raw(request(), "Expect: 100-continue") as connection:
         until(connection, b"100 Continue")
