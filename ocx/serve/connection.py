@@ -126,7 +126,8 @@ class DeadlineProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._end_stall()
+        if self._stall is not None:
+            self._stall.cancel()
         self._sort()
 
     def _look_at_reader(self, before: float = math.inf) -> None:
@@ -136,14 +137,10 @@ class DeadlineProtocol(H11Protocol):
             self.reading.setdefault(self)
         self._stall = self.loop.call_later(HEAD_SECONDS, self._look_at_reader, unread)
 
-    def _end_stall(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
-        self._end_stall()
+        for timer in (self._deadline, self._stall):
+            if timer is not None:
+                timer.cancel()
         self.idle.pop(self, None)
         self.reading.pop(self, None)
         super().connection_lost(exc)
