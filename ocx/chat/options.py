@@ -270,6 +270,10 @@ class PreviewOptions(OptionGroup):
     def shows_request(self) -> bool:
         return self.dry_run or self.snippet is not None
 
+    @property
+    def sends_nothing(self) -> bool:
+        return self.shows_request or self.estimate
+
 
 @record
 class ChatOptions(OptionGroup):

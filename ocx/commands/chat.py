@@ -41,7 +41,7 @@ def _chat(ctx: Context, options: ChatOptions, report: CallReport | None = None) 
 
         save_template(ctx, options, preview.save_template)
         return
-    interactive = terminal.stdin_tty and terminal.stdout_tty and not preview.dry_run
+    interactive = terminal.stdin_tty and terminal.stdout_tty and not preview.sends_nothing
     if interactive and not options.has_prompt:
         from ocx.session import session  # readline, only if a person types
 
@@ -56,7 +56,7 @@ def _chat(ctx: Context, options: ChatOptions, report: CallReport | None = None) 
     kept = options.conversation.kept(ctx, request.settings)
     told = output.usage or options.credits.cost or kept
     request = request._replace(count_tokens=output.streams(ctx) and told)
-    if preview.estimate or preview.shows_request:
+    if preview.sends_nothing:
         _show(ctx, request, options)
     else:
         refuse_several(ctx, request.options)

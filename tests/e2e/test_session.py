@@ -249,7 +249,8 @@ def test_term_ends_the_session(online: Ocx) -> None:
 def test_when_there_is_no_session(online: Ocx) -> None:
     """Both ends must be a terminal; without a key the session does not begin."""
     online("chat").has(2)
-    online.in_terminal("chat", "-o", "x").finish().has(2)
+    for args in (("-o", "x"), ("--dry-run",), ("--snippet", "curl"), ("--estimate",)):
+        online.in_terminal("chat", *args).finish().has(2)
     online.in_terminal("chat", env={"OCX_API_KEY": "", "OCX_BASE_URL": ""}).finish().has(4)
 
 
