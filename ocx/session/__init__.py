@@ -76,13 +76,13 @@ def session(ctx: Context, request: Request, options: ChatOptions) -> None:
         if conversation.log is not False:
             stack.callback(credits.keep, ctx, settings)
         recorder = None
-        if conversation.kept(ctx, settings):
+        if kept := conversation.kept(ctx, settings):
             recorder = stack.enter_context(open_recorder(ctx, settings, conversation))
         from ocx.keys.client import open_client  # httpx, only if something is sent
 
         client = stack.enter_context(open_client(ctx, settings))
         state = if_known(state_dir, ctx.terminal.env)
-        history = state / "prompts" if state and conversation.log is not False else None
+        history = state / "prompts" if state and kept else None
         refuse_several(ctx, request.options)
         runner = ChatRunner(
             client,

@@ -88,8 +88,11 @@ def test_a_conversation_that_goes_on_later(online: Ocx, chat_server: ChatServer)
     assert contents(chat_server)[-2:] == ["third", "four"]
 
 
-def test_without_a_history_the_session_remembers(online: Ocx, chat_server: ChatServer) -> None:
-    talk = begin(online, "-n")
+@pytest.mark.parametrize("off", [{"OCX_HISTORY": "off"}, {}], ids=["setting", "flag"])
+def test_without_a_history_the_session_remembers(
+    online: Ocx, chat_server: ChatServer, off: dict[str, str]
+) -> None:
+    talk = begin(online, *([] if off else ["-n"]), env=off)
     talk.say("one", "Hello!")
     chat_server.answer(answers.stream("again"), path=CHAT)
     talk.say("two", "again")
