@@ -78,7 +78,7 @@ def tests_by_line(folder: Path) -> dict[str, dict[int, list[str]]]:
         subprocess.run([*PYTEST, *words], cwd=folder, env=env, check=False, capture_output=True)
     listing = [*PYTEST, "--collect-only", "--full", *UNIT]
     listed = subprocess.run(listing, cwd=folder, capture_output=True, text=True, check=True)
-    names = {*listed.stdout.splitlines()}
+    names = {line for line in listed.stdout.splitlines() if "::" in line}
     read = coverage.CoverageData(str(data))
     read.read()
     found: dict[str, dict[int, list[str]]] = {}
