@@ -359,6 +359,12 @@ def test_the_chunks_build_the_completion_that_was_not_streamed() -> None:
     }  # fmt: skip
 
 
+def test_a_choice_without_an_index_is_the_first() -> None:
+    choices = ({"delta": {"content": "a"}}, {"index": 0, "delta": {"content": "b"}})
+    found = built([{"choices": [choice]} for choice in choices])["choices"]
+    assert [choice["message"]["content"] for choice in found] == ["ab"]
+
+
 def test_a_built_document_of_tool_calls_alone_has_null_content() -> None:
     call = {"index": 0, "function": {"name": "f"}}
     chunks = [chunk(content=""), chunk("tool_calls", tool_calls=[call])]

@@ -83,7 +83,8 @@ def test_another_path_is_sent_below_the_base_url(server: ChatServer, sender: Wai
         ([answers.error(404)], True),
         ([answers.error(401)], True),
         ([answers.error(429)], True),
-        ([answers.error(503)], False),
+        ([answers.error(500)], False),
+        ([answers.error(501)], True),
         ([CLOSE], False),
     ],
 )
