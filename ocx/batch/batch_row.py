@@ -220,7 +220,7 @@ def read_row(line: bytes) -> FinishedRow:
     """The row that a line of output holds. Raises ValueError if it is none of ours."""
     document = json.loads(line)
     if not isinstance(document, dict) or not isinstance(document.get("custom_id"), str):
-        raise ValueError(f"is no output row of a batch: {line[:_SHOWN_OF_A_LINE]!r}")
+        raise ValueError(repr(line[:_SHOWN_OF_A_LINE]))
     return to_finished_row(document)
 
 

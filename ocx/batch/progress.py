@@ -162,7 +162,7 @@ def _parts(snapshot: Snapshot) -> list[str]:
     return [
         *parts,
         f"{snapshot.rows_per_second:,.1f} rows/s",
-        f"{snapshot.at_once} at once{limit}",
+        *([f"{snapshot.at_once} at once{limit}"] if snapshot.at_once or limit else []),
         f"{count(snapshot.tokens)} tokens",
     ]
 

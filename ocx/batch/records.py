@@ -21,6 +21,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 from ocx.batch.row import BadRow, bad_line
 from ocx.decoding import looks_like
 from ocx.errors import UsageError
+from ocx.text import finite
 
 Format = Literal["jsonl", "csv", "tsv", "text", "parquet"]
 Line = tuple[int, str] | BadRow
@@ -208,7 +209,7 @@ def _not_json(name: str) -> Any:
 
 
 # json.loads makes a decoder for each text, where it has a hook.
-_decode = json.JSONDecoder(parse_constant=_not_json).decode
+_decode = json.JSONDecoder(parse_float=finite, parse_constant=_not_json).decode
 
 
 def _text_record(number: int, text: str) -> Record:

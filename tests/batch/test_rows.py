@@ -162,6 +162,7 @@ def test_an_expectation_is_kept_out_of_the_body() -> None:
         ('{"prompt": }', "is not JSON"),
         ("[1]", "is not a JSON object"),
         ('{"prompt": NaN}', "NaN is no JSON"),
+        ('{"prompt": "a", "temperature": 1e999}', "the number 1e999 is too large"),
         ('{"prompt": ""}', "holds no body, messages or prompt"),
         ('{"a": 1}', "holds no body, messages or prompt"),
         ('{"messages": []}', "has no messages"),

@@ -11,6 +11,7 @@ import pytest
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import RowStream
+from ocx.batch.progress import Snapshot, bar_line
 from ocx.batch.row import Outcome, Result, Row, RowFailure
 from ocx.batch.row_formats import TextLines
 from ocx.errors import (
@@ -221,6 +222,15 @@ def test_an_answer_is_not_taken_from_a_row_that_expects_something_else(tmp_path:
     others = [Row(f"r{n}", n + 1, body) for n in range(2)]
     run = run_to(tmp_path / "out", server, iter([*expecting, *others]), dedup=True)
     assert sum(server.asked.values()) == run.summary.requests == 3
+
+
+@pytest.mark.parametrize(
+    ("at_once", "limited_by", "told"),
+    [(3, "", "3 at once"), (0, "Retry-After", "0 at once (Retry-After)"), (0, "", None)],
+)
+def test_requests_at_once(at_once: int, limited_by: str, told: str | None) -> None:
+    line = bar_line(Snapshot(9, 9, 0, 0, 1.0, 5, None, None, 0.0, at_once, limited_by), 200)
+    assert next((part for part in line.split("  ") if "at once" in part), None) == told
 
 
 def test_the_rows_of_a_silent_pipe_are_sent_as_they_come(tmp_path: Path) -> None:

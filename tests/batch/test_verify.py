@@ -62,8 +62,10 @@ def test_a_failure_that_was_mended_is_doubled_but_good(tmp_path: Path) -> None:
 
 
 def test_what_is_no_output(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("hello\n")
-    with pytest.raises(UsageError, match="line 1, is no output row"):
-        Verification([tmp_path / "x"])
+    for line in ("hello", '{"answer": 1}'):
+        (tmp_path / "x").write_text(f"{line}\n")
+        with pytest.raises(UsageError, match="line 1, is no output row") as caught:
+            Verification([tmp_path / "x"])
+        assert caught.value.message.count("is no") == 1
     with pytest.raises(UsageError, match="cannot read"):
         Verification([tmp_path / "nowhere"])
