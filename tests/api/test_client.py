@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ocx.api import Client, Endpoint
-from ocx.api.http import chat_request, encode
+from ocx.api.http import encode
 from ocx.errors import (
     AuthError,
     ConfigError,
@@ -76,16 +76,6 @@ class Setup:
 def error(status: int, code: str | None = None, **headers: str) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, json={"error": {"message": "oh", "code": code}}, headers=named)
-
-
-def test_the_request_is_what_the_preview_says() -> None:
-    setup = Setup(OK)
-    setup.client.chat(BODY)
-    (request,) = setup.transport.requests
-    message = chat_request(Endpoint(BASE, KEY), BODY, stream=False)
-    assert (request.method, str(request.url)) == (message.method, message.url)
-    assert request.headers.raw == [(n.encode(), v.encode()) for n, v in message.headers]
-    assert request.read() == message.content
 
 
 def test_a_reply_says_what_it_took() -> None:

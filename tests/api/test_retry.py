@@ -63,17 +63,13 @@ def test_what_failed_without_a_status(phase: Phase | None, post: bool, get: bool
     assert (retry.may_retry("POST", failure), retry.may_retry("GET", failure)) == (post, get)
 
 
-@given(st.integers(1, 40), st.floats(0.001, 600))
+@given(st.integers(1, 40), st.floats(-1, 600))
 def test_without_a_wish_of_the_server_the_wait_doubles_with_jitter(
     attempt: int, left: float
 ) -> None:
     wait = retry.wait_before(attempt, SERVER, left)
     assert wait is None or 0 <= wait <= min(8.0, 0.5 * 2 ** (attempt - 1))
     assert wait is None or wait < left
-
-
-def test_no_time_left_for_a_wait() -> None:
-    assert all(retry.wait_before(1, SERVER, -1) is None for _ in range(20))
 
 
 @pytest.mark.parametrize(

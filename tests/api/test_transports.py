@@ -132,6 +132,7 @@ CASES: dict[str, Case] = {
     "not HTTP, and open": Case([b"SSH-2.0-OpenSSH_9.6\r\n\r\n", STALL]),
     "a greeting of mail": Case([b"220 mail.example ESMTP\r\n", CLOSE]),
     "a zero": Case([b"\0", CLOSE]),
+    "a head that is too large": Case([b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000, STALL]),
     "half a body": Case([answers.head(200, {"content-length": "500"}), WHOLE[:9], CLOSE]),
     "half a chunk": Case([*chunked(b"20\r\n{}"), CLOSE]),
     "no last chunk": Case([*chunked(answers.piece(WHOLE)), CLOSE]),
@@ -167,6 +168,9 @@ CASES: dict[str, Case] = {
     "a proxy that asks who": Case(
         [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", CLOSE],
         url="https://api.test/v1", settings={"proxy": "http://127.0.0.1:{port}"}),
+    "a proxy that asks who, in clear text": Case(
+        answers.answer(b"", 407), url="http://lan.test/v1",
+        settings={"allow_http": True, "proxy": "http://127.0.0.1:{port}"}),
     "a proxy that nobody runs": Case(url="https://api.test/v1", settings={
         "proxy": f"http://127.0.0.1:{closed_port()}"}),
     "a SOCKS proxy that nobody runs": Case(url="https://api.test/v1", settings={
@@ -198,6 +202,7 @@ ENDS = {
     "not HTTP, and open": "ServerError: not HTTP",
     "a greeting of mail": "ServerError: not HTTP",
     "a zero": "ServerError: not HTTP",
+    "a head that is too large": "ServerError: not HTTP",
     "a chunk that is none": "ServerError: not HTTP",
     "out of time before the head": "DeadlineError: --timeout",
     "out of time in the head": "DeadlineError: --timeout",
@@ -213,6 +218,7 @@ ENDS = {
     "TLS where there is none": "DeadlineError: no connection",
     "a proxy that refuses": "NetworkError: refused: 403",
     "a proxy that asks who": "NetworkError: asks for credentials: 407",
+    "a proxy that asks who, in clear text": "NetworkError: 407",
     "a proxy that nobody runs": "NetworkError: cannot connect to the proxy 127.0.0.1",
     "a silent proxy": "DeadlineError: no connection",
 }

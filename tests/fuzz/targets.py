@@ -32,9 +32,8 @@ from ocx.keys.credentials import load_keys
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.layout import AnsiRenderer
 from ocx.serve import routing, settings, tape, tape_player
-from tests.output.test_live import MARKDOWN
-from tests.support.drawn import SIZES, Watched, cut, whole
-from tests.support.emulator import trimmed
+from tests.output.test_live import CUTS, MARKDOWN, check_cuts
+from tests.support.drawn import SIZES
 
 
 class Target(NamedTuple):
@@ -139,14 +138,6 @@ def _output(path: Path) -> None:
         assert row.id is not None
 
 
-def _markdown(given: tuple[str, list[int], tuple[int, int]]) -> None:
-    text, places, size = given
-    watched = Watched(*size)
-    for piece in cut(text, places):
-        watched.show(piece)
-    assert watched.end() == trimmed(whole(text, size[0]))
-
-
 def _controls(text: str) -> None:
     document = Document(40, AnsiRenderer(color=False))
     document.feed(text)
@@ -210,8 +201,8 @@ TARGETS = [
     Target("batch outputs", _OUTPUT, _in_a_file(_output, "out.jsonl")),
     Target(
         "Markdown cut anywhere",
-        st.tuples(MARKDOWN, st.lists(st.integers(0, 600), max_size=12), st.sampled_from(SIZES)),
-        _markdown,
+        st.tuples(MARKDOWN, CUTS, st.sampled_from(SIZES)),
+        lambda given: check_cuts(*given),
     ),
     Target("control characters on a terminal", st.text(max_size=80), _controls),
     Target("command lines", _WORDS, _argv),

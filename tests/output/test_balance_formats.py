@@ -253,7 +253,6 @@ def test_json_is_a_format(online: Ocx) -> None:
     [
         ("--json", "--format", "text"),
         ("--json", "--format", "prometheus"),
-        ("--raw", "--json"),
         ("--raw", "--format", "text"),
         ("--format", "xml"),
     ],

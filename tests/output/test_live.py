@@ -219,6 +219,10 @@ CUTS = st.lists(st.integers(0, 600), max_size=12)
 def test_no_cut_changes_the_end_and_no_finished_line_changes(
     text: str, places: list[int], size: tuple[int, int]
 ) -> None:
+    check_cuts(text, places, size)
+
+
+def check_cuts(text: str, places: list[int], size: tuple[int, int]) -> None:
     watched = Watched(*size)
     for piece in cut(text, places):
         watched.show(piece)

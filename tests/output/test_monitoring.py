@@ -44,10 +44,6 @@ def samples(reading: Balance, profile: str = "p") -> dict[tuple[str, str, str], 
 
 
 def test_prometheus() -> None:
-    assert samples(CREDITS) == {
-        ("ocx_balance", "p", "credits"): 499.5,
-        ("ocx_balance_unlimited", "p", ""): 0,
-    }
     assert samples(UNLIMITED) == {("ocx_balance_unlimited", "p", ""): 1}
     assert samples(SEVERAL)["ocx_balance", "p", "CNY"] == 1000
 

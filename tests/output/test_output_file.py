@@ -17,13 +17,8 @@ from tests.support.memory import MemoryRaw
 
 
 @pytest.fixture
-def raw() -> MemoryRaw:
-    return MemoryRaw()
-
-
-@pytest.fixture
-def terminal(raw: MemoryRaw) -> Terminal:
-    return Terminal(None, FdWriter(raw), RedactingStderr(None))
+def terminal() -> Terminal:
+    return Terminal(None, FdWriter(MemoryRaw()), RedactingStderr(None))
 
 
 def test_is_partial_until_complete(terminal: Terminal, tmp_path: Path) -> None:
@@ -90,11 +85,6 @@ def test_a_fifo_is_written(terminal: Terminal, tmp_path: Path) -> None:
     target.complete()
     assert os.read(reader, 20) == b"through"
     os.close(reader)
-
-
-def test_dash_is_stdout(terminal: Terminal, raw: MemoryRaw) -> None:
-    open_output_file(terminal, "-").write(b"x")
-    assert raw.writes == [b"x"]
 
 
 def test_a_folder_or_nothing_is_a_usage_error(terminal: Terminal, tmp_path: Path) -> None:

@@ -387,7 +387,7 @@ def test_models_are_listed_and_found(served: Served) -> None:
     assert served.http.get("/models/fault/429").json()["id"] == "fault/429"
 
 
-@pytest.mark.parametrize("model", ["gpt-4oo", "script:/etc/passwd", "tape:x", "forward:y"])
+@pytest.mark.parametrize("model", ["gpt-4oo", "lorem", "script:/etc/passwd", "tape:x", "forward:y"])
 def test_an_unknown_model_is_404(served: Served, model: str) -> None:
     found = error(served.ask(model=model), 404)
     assert (found["code"], found["param"]) == ("model_not_found", "model")

@@ -445,12 +445,6 @@ def test_a_lan_upstream_needs_no_key(folder: Path) -> None:
     assert "x" in settings.load(folder / "serve.toml", {}).router.sources
 
 
-def test_known_names_say_what_there_is(tmp_path: Path) -> None:
-    file = TomlFile(tmp_path / "f", "zzz = 1")
-    with pytest.raises(ConfigError, match="there are a, b"):
-        file.known((), ["a", "b"])
-
-
 @pytest.mark.parametrize(
     "text", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "9" * 5000, "a = {b = " * 3000]
 )

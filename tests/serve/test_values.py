@@ -20,7 +20,7 @@ from ocx.serve.answer import text_tokens
 from ocx.serve.charge import count_prompt, count_tokens, fitting, micro_cost
 from ocx.serve.ledger import Key
 from ocx.serve.openai_format import ApiError, dump
-from ocx.serve.routing import BUILT_IN, Router
+from ocx.serve.routing import BUILT_IN
 
 ONE = Key(1, 1, "one", "")
 
@@ -136,13 +136,6 @@ def test_a_key_s_own_limits_replace_the_defaults() -> None:
     assert limiter.enter(replace(ONE, rpm=5, concurrency=1)).limit == 5
     with pytest.raises(ApiError, match="1 requests at once"):
         limiter.enter(replace(ONE, rpm=5, concurrency=1))
-
-
-@pytest.mark.parametrize("name", ["script:x", "tape:x", "forward:x", "gpt-5", "", "lorem"])
-def test_a_request_names_no_file_and_no_host(name: str) -> None:
-    with pytest.raises(ApiError) as refused:
-        Router().find(name)
-    assert (refused.value.status, refused.value.code) == (404, "model_not_found")
 
 
 PRICES = st.decimals(0, 100_000, places=4)
