@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from tests.support.raw_server import (
     STALL,
     RawServer,
     Step,
+    drip,
 )
 
 KEY = Secret("sk-live-0123456789abcdefghij")
@@ -94,18 +94,6 @@ def fails(
         call(client)
     assert says in caught.value.message
     return caught.value
-
-
-def drip(first: bytes, piece: bytes) -> Callable[[socket.socket], None]:
-    """Sends `first`, then `piece` again and again until the client goes away."""
-
-    def run(connection: socket.socket) -> None:
-        connection.sendall(first)
-        while True:
-            connection.sendall(piece)
-            time.sleep(0.01)
-
-    return run
 
 
 # What goes over the wire

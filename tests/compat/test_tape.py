@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.bench.free_server import free_port, wait_for
 from tests.support.program import KEY, Ocx
 
 FOLDER = Path(__file__).parent
 LITELLM = os.environ.get("OCX_LITELLM", "")
-# Seconds until its start is given up: it imports for a while.
-LONGEST_START = 120.0
 OFFLINE = ("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "-")
 
 pytestmark = pytest.mark.skipif(not LITELLM, reason="no LiteLLM: make test-compat installs it")
 
 
 @pytest.fixture
-def litellm(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def litellm(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The proxy's base URL, and its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -37,29 +32,13 @@ def litellm(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     }
     config = FOLDER / "litellm.yaml"
     command = [str(Path(LITELLM).absolute()), "--config", str(config), "--host", "127.0.0.1"]
-    process = subprocess.Popen(
-        [*command, "--port", str(port)],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process:
-        timer = threading.Timer(LONGEST_START, process.kill)
-        timer.start()
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "Uvicorn running on" in line:
-                break
-        else:
-            pytest.fail("LiteLLM did not start: " + "".join(said))
-        timer.cancel()
-        # Nobody reads on, and it must not wait for that.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
+    process = subprocess.Popen([*command, "--port", str(port)], env=env)
+    try:
+        wait_for(port, process)
         yield f"http://127.0.0.1:{port}/v1", process
+    finally:
         process.kill()
+        process.wait()
 
 
 def network_can_be_cut() -> bool:
@@ -67,7 +46,7 @@ def network_can_be_cut() -> bool:
 
 
 def test_ten_commands_print_the_same_without_a_network(
-    ocx: Ocx, litellm: tuple[str, subprocess.Popen[str]]
+    ocx: Ocx, litellm: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
     url, process = litellm
     ocx.profile(base_url=url, model="mock")

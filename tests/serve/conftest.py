@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from ocx.serve.server import serving
 from ocx.serve.store import Store
 from ocx.serve.tape import Tape, TapeFile
 from ocx.serve.tape_player import tape_server, to_completion
+from tests.support.raw_server import CLOSE, RawServer
 from tests.support.waiting import DEADLINE, Board
 
 REQUEST_LINE = "POST /api/v1/chat/completions HTTP/1.1"
@@ -153,55 +153,19 @@ def serve() -> Iterator[Serve]:
         yield start
 
 
-@dataclass
-class Told:
-    """An upstream that sends given bytes, and keeps what it was sent."""
-
-    answer: bytes
-    listener: socket.socket = field(
-        default_factory=lambda: socket.create_server(("127.0.0.1", 0)), repr=False
-    )
-    heard: list[bytes] = field(default_factory=list)
-    board: Board = field(default_factory=Board)
-    closed: bool = False
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
-
-    def run(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(DEADLINE)
-                head, _, body = until(connection, b"\r\n\r\n").partition(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                while len(body) < length:
-                    body += connection.recv(65536)
-                self.heard.append(head + b"\r\n\r\n" + body)
-                connection.sendall(self.answer)
-
-
-Tell = Callable[[bytes], Told]
+Tell = Callable[[bytes], RawServer]
 
 
 @pytest.fixture
-def told() -> Iterator[Tell]:
-    made = []
+def told(raw_server: Callable[..., RawServer]) -> Tell:
+    """Start upstreams that send these bytes, and hang up."""
 
-    def make(answer: bytes) -> Told:
-        made.append(Told(answer))
-        thread = threading.Thread(target=made[-1].run, daemon=True)
-        thread.start()
-        return made[-1]
+    def make(answer: bytes) -> RawServer:
+        made = raw_server()
+        made.answer([answer, CLOSE])
+        return made
 
-    yield make
-    for one in made:
-        one.listener.shutdown(socket.SHUT_RDWR)
-        one.listener.close()
+    return make
 
 
 @pytest.fixture
@@ -211,12 +175,11 @@ def front(serve: Serve, told: Tell) -> Serve:
     That is a server of ours, an upstream that sends these bytes, or a URL.
     """
 
-    def start(back: Served | Told | bytes | str, model: str | None = "m", **given: Any) -> Served:
+    def start(back: Served | bytes | str, model: str | None = "m", **given: Any) -> Served:
         if isinstance(back, Served):
             given["key"] = back.key
-        url = (
-            back if isinstance(back, str) else (told(back) if isinstance(back, bytes) else back).url
-        )
+        server = told(back) if isinstance(back, bytes) else back
+        url = server if isinstance(server, str) else server.url
         price = given.pop("price", PRICE)
         more = {"grant": given.pop("grant")} if "grant" in given else {}
         allowed = given.pop("allow_fields", frozenset())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -25,9 +24,8 @@ from tests.serve.conftest import (
     events,
     forwarded,
     until,
-    until_closed,
 )
-from tests.support.waiting import DEADLINE
+from tests.support.raw_server import STALL, RawServer, closed_port
 
 Chain = Callable[[str], tuple[Served, Served]]
 
@@ -234,7 +232,7 @@ def test_nothing_of_the_client_goes_on_but_its_request(front: Serve, told: Tell)
     headers = {"x-private": "mine", "cookie": "a=b"}
     body = {**ASK, "stream": True, "seed": 7, "stream_options": {"other": 1}}
     gateway.http.post("/chat/completions", json=body, headers=headers)
-    head, _, sent = up.heard[0].partition(b"\r\n\r\n")
+    head, _, sent = up.requests[0].raw.partition(b"\r\n\r\n")
     lower = head.lower()
     assert b"authorization: bearer sk-upstream-000000000000" in lower
     for private in (b"x-private", b"cookie", b"sk-live-local"):
@@ -251,9 +249,9 @@ def test_an_upstream_without_a_key_gets_none(front: Serve, told: Tell) -> None:
     up = told(whole({"choices": [{"message": {"content": "x"}}]}))
     gateway = front(up.url, None)
     forwarded(gateway, max_completion_tokens=5)
-    assert b"authorization" not in up.heard[0].lower()
-    assert b'"max_tokens"' not in up.heard[0]
-    assert b'"model":"front"' in up.heard[0]
+    assert b"authorization" not in up.requests[0].raw.lower()
+    assert b'"max_tokens"' not in up.requests[0].raw
+    assert b'"model":"front"' in up.requests[0].raw
 
 
 @pytest.mark.parametrize(
@@ -290,8 +288,7 @@ def test_a_bad_answer_is_a_502_and_free(front: Serve, answer: Any, status: int, 
 
 
 def test_nobody_listens(front: Serve) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = closed_port()
     gateway = front(f"http://127.0.0.1:{port}/v1")
     reply = stream(gateway)
     assert reply.status_code == 502
@@ -430,15 +427,14 @@ def test_error_text_is_short_and_printable(body: bytes, text: str) -> None:
     assert error_text(body.decode("utf-8", "replace")) == text
 
 
-def test_a_reader_gone_is_noticed_before_the_first_byte(front: Serve) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(DEADLINE)
-        gateway = front(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
-        with gateway.raw({**ASK, "stream": True}):
-            connection, _ = listener.accept()
-            connection.settimeout(DEADLINE)
-            assert until(connection, b"one two three").startswith(b"POST /v1/chat/completions ")
-        with connection:
-            until_closed(connection)
+def test_a_reader_gone_is_noticed_before_the_first_byte(
+    front: Serve, raw_server: Callable[..., RawServer]
+) -> None:
+    up = raw_server()
+    up.answer([STALL])
+    gateway = front(f"{up.url}/v1")
+    with gateway.raw({**ASK, "stream": True}):
+        assert up.wait_for_requests().target == "/v1/chat/completions"
+    up.wait_for_close()
     gateway.wait_for(1)
     assert gateway.charges()[0][1:] == ("client_gone", 11, 0, 110)

@@ -37,6 +37,7 @@ from tests.serve.conftest import (
 )
 from tests.support import answers
 from tests.support.chat_server import CHAT, ChatServer
+from tests.support.raw_server import RawServer, drip
 from tests.support.waiting import DEADLINE
 
 POINT = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
@@ -412,36 +413,19 @@ def test_the_greater_limit_is_held(front: Serve, given: dict[str, Any], tokens: 
     assert tokens * 100 / 1e6 <= holds < (tokens * 100 + 10_000) / 1e6
 
 
-def test_an_upstream_that_drips_is_cut_off_in_the_end(front: Serve) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(DEADLINE)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        gateway = front(url, timeout=0.3, idle_timeout=30.0)
-        with gateway.raw({**ASK, "stream": True}) as client:
-            connection, _ = listener.accept()
-            with connection:
-                connection.settimeout(DEADLINE)
-                until(connection, b"one two three")
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-                drip = b'data: {"choices":[{"index":0,"delta":{"content":"abcd"}}]}\n\n'
-                stop = time.monotonic() + DEADLINE
-                while not connection_closed(connection) and time.monotonic() < stop:
-                    connection.sendall(drip)
-            assert b"upstream_timeout" in until(client, b"upstream_timeout")
+def test_an_upstream_that_drips_is_cut_off_in_the_end(
+    front: Serve, raw_server: Callable[..., RawServer]
+) -> None:
+    piece = b'data: {"choices":[{"index":0,"delta":{"content":"abcd"}}]}\n\n'
+    up = raw_server()
+    up.answer([drip(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", piece)])
+    gateway = front(up.url, timeout=0.3, idle_timeout=30.0)
+    assert "upstream_timeout" in forwarded(gateway, stream=True).text
+    up.wait_for_close()
     gateway.wait_for(1)
     (charge,) = gateway.charges()
     assert charge[1] == "cut"
     assert charge[3] > 0
-
-
-def connection_closed(connection: socket.socket) -> bool:
-    connection.settimeout(0.02)
-    try:
-        return connection.recv(1) == b""
-    except TimeoutError:
-        return False
-    except OSError:
-        return True
 
 
 def test_large_bodies_of_one_key_are_read_a_few_at_a_time(serve: Serve) -> None:

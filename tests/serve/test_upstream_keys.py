@@ -49,7 +49,7 @@ def test_an_error_that_repeats_the_key(
     gateway = front(up.url, key=Secret(key))
     reply = forwarded(gateway, stream=streamed)
     assert key not in reply.text
-    assert key.encode() in up.heard[0]
+    assert key.encode() in up.received()
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -20,6 +20,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,6 +200,18 @@ def reset(connection: socket.socket) -> None:
     """Close with RST: what a crashed peer or a firewall does."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def drip(first: bytes, piece: bytes) -> Callable[[socket.socket], None]:
+    """Sends `first`, then `piece` again and again until the client goes away."""
+
+    def run(connection: socket.socket) -> None:
+        connection.sendall(first)
+        while True:
+            connection.sendall(piece)
+            time.sleep(0.01)
+
+    return run
 
 
 def _tls_context() -> ssl.SSLContext:
