@@ -63,26 +63,22 @@ def test_an_ssl_object_has_the_certificate_that_deadlines_reads(raw_server: Serv
 
 
 @pytest.mark.parametrize(
-    "sent",
-    [[CLOSE], [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal", CLOSE]],
-    ids=["before the answer (httpcore)", "within it (h11)"],
+    ("sent", "lost"),
+    [
+        (b"", True),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal", True),
+        (b"220 mail.example ESMTP\r\n\r\n", False),
+    ],
+    ids=["before the answer (httpcore)", "within it (h11)", "not HTTP"],
 )
-def test_a_lost_connection_has_the_words_that_exceptions_knows(
-    raw_server: Servers, sent: list[Any]
+def test_a_lost_connection_alone_has_the_words_that_exceptions_knows(
+    raw_server: Servers, sent: bytes, lost: bool
 ) -> None:
     server = raw_server()
-    server.answer(sent)
+    server.answer([sent, CLOSE])
     with httpcore.ConnectionPool() as pool, pytest.raises(httpcore.RemoteProtocolError) as caught:
         pool.request("GET", server.url)
-    assert _LOST.search(str(caught.value))
-
-
-def test_what_is_not_http_has_other_words(raw_server: Servers) -> None:
-    server = raw_server()
-    server.answer([b"220 mail.example ESMTP\r\n\r\n", CLOSE])
-    with httpcore.ConnectionPool() as pool, pytest.raises(httpcore.RemoteProtocolError) as caught:
-        pool.request("GET", server.url)
-    assert not _LOST.search(str(caught.value))
+    assert bool(_LOST.search(str(caught.value))) is lost
 
 
 def test_an_http_proxy_that_asks_for_a_login_has_the_words_that_exceptions_knows(
