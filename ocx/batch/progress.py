@@ -134,7 +134,7 @@ class _Lines(Ticker):
 def bar_line(snapshot: Snapshot, width: int) -> str:
     """One line of at most `width` columns; what matters less is left out first."""
     line, *parts = _parts(snapshot)
-    if snapshot.total:
+    if snapshot.total and not snapshot.waiting:
         finished = snapshot.done + snapshot.failed + snapshot.skipped
         share = min(1.0, finished / snapshot.total)
         bar = bars([round(share * 1000), 1000], _BAR)[0]
@@ -152,7 +152,7 @@ def _parts(snapshot: Snapshot) -> list[str]:
     of = f"/{snapshot.total:,}" if snapshot.total is not None else ""
     parts = [f"{finished:,}{of} rows", f"{snapshot.failed:,} failed"]
     if snapshot.waiting:
-        return [parts[0], snapshot.waiting, parts[1]]
+        return [snapshot.waiting, *parts]
     if snapshot.seconds_left is not None:
         parts.append(f"{duration(snapshot.seconds_left)} left")
     if snapshot.credits is not None:

@@ -195,13 +195,13 @@ def check_columns(builder: RequestBuilder, columns: Sequence[str], name: str) ->
     if template is None:
         raise UsageError(
             f"{name} has no column prompt, and there is no PROMPT; its columns: {listed}",
-            hint=f'give one that names a column, for example "Summarize: {example}"',
+            hint=f"give one that names a column, for example 'Summarize: {example}'",
         )
     if not {*columns}.intersection(_as_fields(template, columns)):
         raise UsageError(
             f"the prompt names no column of {name}, so that each row would ask the same;"
             f" its columns: {listed}",
-            hint=f'name one, for example "Summarize: {example}"',
+            hint=f"name one, for example 'Summarize: {example}'",
         )
 
 

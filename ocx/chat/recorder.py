@@ -22,7 +22,7 @@ from ocx.errors import (
     UsageError,
 )
 from ocx.history import store
-from ocx.history.call import Call, Message, Outcome
+from ocx.history.call import Call, Entry, Message, Outcome
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
 from ocx.output.writers import report_file
@@ -132,10 +132,19 @@ class HistoryRecorder:
         note = partial(self._ctx.note, "waiting for another ocx in the same conversation")
         with self._history.locked(self.conversation, wait, note):
             messages, last = self._history.turns(self.conversation)
-            # Another profile's model may not be there.
-            if last and last.profile == self._profile and not request.model_given:
-                request = request.with_model(last.model)
-            yield request, messages
+            yield self._as_before(request, last), messages
+
+    def with_its_model(self, request: Request) -> Request:
+        """The request to the model that the conversation was held with, if no other is given."""
+        if self.conversation is None:
+            return request
+        return self._as_before(request, self._history.turns(self.conversation)[1])
+
+    def _as_before(self, request: Request, last: Entry | None) -> Request:
+        # Another profile's model may not be there.
+        if last is None or last.profile != self._profile or request.model_given:
+            return request
+        return request.with_model(last.model)
 
     def repeated(self) -> list[Message] | None:
         """The messages of the last call, to send them again."""

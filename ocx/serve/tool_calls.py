@@ -130,8 +130,8 @@ def _choice(body: Mapping[str, Any], functions: Mapping[str, Function]) -> str:
 
 def _named(text: str, functions: Mapping[str, Function]) -> list[tuple[Function, dict[str, Any]]]:
     """The calls that the prompt asks for, and the arguments that it gives."""
-    longest_first = "|".join(sorted(map(re.escape, functions), key=len, reverse=True))
-    calls = re.finditer(rf"(?<![\w-])({longest_first})\(", text) if functions else ()
+    names = "|".join(map(re.escape, functions))
+    calls = re.finditer(rf"(?<![\w-])({names})\(", text) if functions else ()
     written = [
         (functions[call[1]], _written_arguments(text, call.end(), functions[call[1]]))
         for call in islice(calls, MOST_CALLS)

@@ -78,6 +78,9 @@ def session(ctx: Context, request: Request, options: ChatOptions) -> None:
         recorder = None
         if kept := conversation.kept(ctx, settings):
             recorder = stack.enter_context(open_recorder(ctx, settings, conversation))
+        if recorder is not None:
+            request = recorder.with_its_model(request)
+        request = request._replace(model_given=True)  # what the prompt shows is asked
         from ocx.keys.client import open_client  # httpx, only if something is sent
 
         client = stack.enter_context(open_client(ctx, settings))
@@ -96,7 +99,7 @@ def session(ctx: Context, request: Request, options: ChatOptions) -> None:
         )
         talk = Session(ctx, request, options, runner, recorder)
         lines = stack.enter_context(LineEditor(ctx.terminal, history, talk.complete))
-        ctx.note(f"{settings.model}; /help for help, Ctrl-D to leave")
+        ctx.note(f"{request.settings.model}; /help for help, Ctrl-D to leave")
         _loop(ctx, lines, talk)
 
 

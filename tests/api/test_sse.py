@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.sse import MAX_EVENT, Decoder, EventTooLarge, is_done
+from ocx.api.sse import Decoder, EventTooLarge, is_done
 
 DOCUMENTED = """\
 data: {"id":"chatcmpl-xxx","object":"chat.completion.chunk","created":1700000000,"model":"deepseek-chat","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}
@@ -165,10 +165,6 @@ def small_limit(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr("ocx.api.sse.MAX_EVENT", limit)
     monkeypatch.setattr("ocx.api.sse._MAX_LINE", limit + 64)
     return limit
-
-
-def test_the_limit_is_that_of_pictures_as_data() -> None:
-    assert MAX_EVENT == 32 * 1024 * 1024
 
 
 @pytest.mark.parametrize("piece", [2**30, 65_536, 4093])

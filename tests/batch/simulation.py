@@ -57,6 +57,7 @@ class Simulation:
     probes: int = 0
     readings: int = 0
     most_in_flight: int = 0
+    limited_by: set[str] = field(default_factory=set)
     _waiting: list[Row] | None = None
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=itertools.count)
@@ -68,6 +69,7 @@ class Simulation:
         while self.now < until:
             self._feed()
             action = self.scheduler.next(self.now)
+            self.limited_by.add(self.scheduler.limited_by)
             if action is Step.FINISHED and not self._events:
                 break
             if action is Step.FINISHED or isinstance(action, Wait):

@@ -174,7 +174,7 @@ def test_fields_of_objects_have_any_name_too() -> None:
             "did you mean ${Note text}?",
         ),
         ("$语气 $b $nr", ["nr"], "has no columns 语气, b; its columns: nr", "$$ stands for"),
-        ("hello", ["nr", "satz"], "the prompt names no column of t.csv", '"Summarize: $satz"'),
+        ("hello", ["nr", "satz"], "the prompt names no column of t.csv", "'Summarize: $satz'"),
         ("cost: $$5", ["nr", "内容"], "the prompt names no column of t.csv", "${内容}"),
         (None, ["nr", "satz"], "t.csv has no column prompt, and there is no PROMPT", "$satz"),
         ("$stdin", ["nr"], "has no column prompt; its columns: nr", ""),

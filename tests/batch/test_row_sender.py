@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,16 @@ def test_a_balance_that_is_a_guess_keeps_no_budget(server: ChatServer, sender: W
     with pytest.raises(OcxError) as caught:
         sender.balance()
     assert caught.value.exit_code == 8
+
+
+def test_a_lost_balance_is_asked_for_as_often_as_a_row(server: ChatServer) -> None:
+    lost = answers.error(503, retry_after_ms="1")
+    server.answer(lost, lost, answers.answer({"balance": 5}), lost, path=BALANCE)
+    with closing(Waiting(Endpoint(server.base_url, KEY, retries=2))) as sender:
+        assert sender.balance() == 5
+        with pytest.raises(OcxError):
+            sender.balance()
+    assert len(server.requests) == 3 + 3
 
 
 OBJECT = {"type": "object"}

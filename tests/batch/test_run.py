@@ -233,6 +233,12 @@ def test_requests_at_once(at_once: int, limited_by: str, told: str | None) -> No
     assert next((part for part in line.split("  ") if "at once" in part), None) == told
 
 
+def test_an_outage_is_told_on_a_narrow_screen() -> None:
+    told = "waiting for 127.0.0.1:8790: Connection refused (0:21 of 10:00)"
+    line = bar_line(Snapshot(5, 0, 0, 0, 0.0, 0, None, None, None, 3, "", told), 80)
+    assert line == f"{told}  0/5 rows"
+
+
 def test_the_rows_of_a_silent_pipe_are_sent_as_they_come(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     answered = threading.Semaphore(0)

@@ -362,6 +362,22 @@ def test_the_sandbox_says_what_chose_it(
     assert str(settings.sources["base_url"]) == "sandbox"
 
 
+def test_the_sandbox_takes_nothing_that_describes_another_endpoint(env: dict[str, str]) -> None:
+    described = {
+        "key_name": "work",
+        "api_key_command": ["pass"],
+        "headers": {"X-Team": "a"},
+        "proxy": "http://proxy.example",
+        "ca_bundle": "/ca.pem",
+        "balance_path": "a",
+        "balance_scale": 2,
+        "price_scale": 2,
+    }
+    with_profile(env, **described)
+    settings, plain = resolve({"sandbox": True}, env), resolve({"sandbox": True}, {"HOME": "/x"})
+    assert all(getattr(settings, name) == getattr(plain, name) for name in described)
+
+
 @pytest.mark.parametrize("word", ["", "0", "no", "False", "off"])
 def test_no_sandbox(env: dict[str, str], word: str) -> None:
     settings = resolve({}, {**env, "OCX_SANDBOX": word})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import pytest
@@ -35,4 +34,4 @@ def test_a_name_can_be_made_not_to_resolve(ocx: Ocx) -> None:
     )
     ocx.program = (sys.executable, "-c", look)
     seen = ocx(env={"TEST_RESOLVER": "known.test=127.0.0.2"}).has(0)
-    assert json.loads(seen.stdout) == ["127.0.0.2", None, "127.0.0.3"]
+    assert seen.json == ["127.0.0.2", None, "127.0.0.3"]

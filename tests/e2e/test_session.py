@@ -309,6 +309,22 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
 
 
+def test_the_model_of_a_conversation_is_shown_and_asked(
+    online: Ocx, chat_server: ChatServer
+) -> None:
+    """Else the prompt names one model, and another is paid."""
+    chat_server.answer(answers.stream("yes"), path=CHAT)
+    online("chat", "--log", "-m", "gpt-4o", "one").has(0)
+    talk = begin(online, "-c")
+    assert b"gpt-4o> " in talk.shown.so_far()
+    talk.say("two", "yes")
+    assert asked(chat_server)["model"] == "gpt-4o"
+    talk.say("/model deepseek-chat", "model: deepseek-chat")
+    talk.say("three")
+    assert asked(chat_server)["model"] == "deepseek-chat"
+    talk.leave()
+
+
 def test_retry_repeats_the_last_call_of_a_conversation(
     online: Ocx, chat_server: ChatServer
 ) -> None:

@@ -228,6 +228,10 @@ def drawn(text: str, columns: int, places: list[int], *keys: str) -> list[str]:
     return trimmed(screen.lines())
 
 
+def test_what_has_the_shape_of_a_key_is_masked() -> None:
+    assert drawn("a sk-live-0123456789abcdefghij b", 60, [9]) == ["a sk-live-…ghij b", "", "answer"]
+
+
 def test_words_are_whole_and_indents_stay() -> None:
     assert drawn(TEXT, 30, []) == [
         "The user wants a well-known",

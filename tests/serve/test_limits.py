@@ -88,9 +88,7 @@ def server(served: Served) -> Iterator[Server]:
         yield made, served
 
 
-def test_an_accepted_connection_waits_for_no_acknowledgement(
-    server: Server,
-) -> None:
+def test_an_accepted_connection_waits_for_no_acknowledgement(server: Server) -> None:
     made, served = server
     with connect(served):
         (accepted,) = connections(made)

@@ -485,13 +485,10 @@ def test_a_key_that_the_server_repeats_is_masked_in_its_recording(tmp_path: Path
     pieces = [(1, f"you: {key.reveal()[:9]}".encode()), (2, f"{key.reveal()[9:]} é".encode())]
     tape = load_tape(tmp_path / "tape", adds=True)
     tape.append(Recording(request, 401, {"x-you": key.reveal()}, pieces), [key])
-    assert tape.file is not None
     tape.file.complete()
     (played,) = load_tape(tmp_path / "tape").recordings
-    assert (played.body.decode(), played.headers["x-you"]) == (
-        f"you: {key.masked()} é", key.masked()
-    )  # fmt: skip
-    assert played.pieces[0][0] == 2
+    assert played.pieces == [(2, f"you: {key.masked()} é".encode())]
+    assert played.headers["x-you"] == key.masked()
 
 
 def recording(content: str, masks: Sequence[str]) -> str:
