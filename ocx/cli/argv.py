@@ -228,6 +228,8 @@ def _usage_hint(found: Complaint, path: str) -> str:
         return "keys are never given on the command line; store one with `ocx keys add NAME`"
     if option[:1] == "-" and option[1:2].isdigit() and path == "ocx chat":
         return f"a prompt that starts with a dash goes after `--`: ocx chat -- {option} …"
+    if path == "ocx exec" and len(option) == len("-x"):
+        return "the program and its options come after `--`: ocx exec -- PROGRAM …"
     if path == "ocx api" and found.given and not found.given[0].isupper():
         return f"did you mean `ocx api GET {word_of_argv(found.given[0])}`?"
     return _option_hint(path, option, found.known) if found.known else _see(path)

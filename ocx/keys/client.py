@@ -40,7 +40,10 @@ def advise(ctx: Context, error: OcxError, settings: Settings) -> None:
             error.hint = (
                 f"the key is that of {variable}: set another, or unset it to use a stored one"
             )
-        elif not source.startswith("key "):
+        elif source.startswith("key "):
+            name = source.removeprefix("key ")
+            error.hint = f"`ocx keys rotate {name}` stores another in its place"
+        else:
             error.hint = f"the key came from {source}: is it the right one?"
     elif isinstance(error, NetworkError) and "Connection refused" in error.message:
         same = ""
@@ -49,6 +52,8 @@ def advise(ctx: Context, error: OcxError, settings: Settings) -> None:
         elif settings.profile != "default":
             same = f"-P {settings.profile} "
         error.hint = f"is the server running? `ocx {same}doctor` tells more"
+    elif settings.from_flag("profile") and error.hint:
+        error.hint = error.hint.replace("`ocx ", f"`ocx -P {settings.profile} ")
 
 
 @contextmanager

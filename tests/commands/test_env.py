@@ -96,6 +96,7 @@ def test_a_key_goes_only_to_its_endpoint(keyed: Ocx) -> None:
 
 
 def test_exec_hands_over(keyed: Ocx) -> None:
+    assert "ocx exec -- PROGRAM" in keyed("exec", "curl", "-s", "https://x.example").has(2).stderr
     done = keyed("exec", "-m", "gpt-4o", "--", *PYTHON, TELL).has(0)
     assert done.json[0] == KEY
     assert done.json[3:] == [None, None]

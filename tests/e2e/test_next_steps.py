@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import answers
 from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
-from tests.support.program import Ocx
+from tests.support.program import KEY, Ocx
 
 NOWHERE = "http://127.0.0.1:9/v1"
 
@@ -74,6 +74,20 @@ def test_a_server_that_is_not_running(keyless: Ocx, words: tuple[str, ...]) -> N
     keyless("config", "set", "-P", "local", "base_url", NOWHERE).has(0)
     said = hint(keyless, "-P", "local", "--retries", "0", *words, status=9)
     assert said == "is the server running? `ocx -P local doctor` tells more"
+
+
+def test_the_profile_of_the_call_goes_into_the_hint(keyless: Ocx, chat_server: ChatServer) -> None:
+    chat_server.answer(answers.error(404), path=CHAT)
+    said = hint(keyless, "-P", "local", "chat", "hi", status=7)
+    assert "`ocx -P local config get base_url` shows it, `ocx -P local doctor` tries it" in said
+
+
+def test_a_stored_key_that_is_refused_is_rotated(ocx: Ocx, chat_server: ChatServer) -> None:
+    ocx.profile(base_url=chat_server.base_url, key_name="main")
+    ocx.write_credentials(main=KEY)
+    chat_server.answer(answers.error(401), path=CHAT)
+    said = hint(ocx, "chat", "hi", status=4)
+    assert said == "`ocx keys rotate main` stores another in its place"
 
 
 def test_an_url_of_the_call_goes_into_the_hint(online: Ocx) -> None:
