@@ -191,6 +191,7 @@ class Summary:
 
 _BY_CODE = {error.exit_code: error for error in ERRORS}
 _RESUME = "the same command with --resume sends what is left"
+_AGAIN = "with --resume --retry-errors all the same command sends what failed for good, too"
 
 
 def summary_lines(summary: Summary) -> Iterator[str]:
@@ -241,7 +242,11 @@ def ending(summary: Summary, *, to_file: bool) -> BaseException | None:
         return None
     kind = _BY_CODE.get(code, OcxError)
     left = _left(summary)
-    hint = _RESUME if to_file and (summary.unsent or summary.retryable) else None
+    hint = None
+    if to_file and (summary.unsent or summary.retryable):
+        hint = _RESUME
+    elif to_file and +summary.for_good:
+        hint = _AGAIN
     if stop is None or stop.error is None:
         return kind(left, hint=hint)
     cause = stop.error

@@ -17,7 +17,7 @@ from ocx.batch.finished_rows import FinishedRow, FinishedRows
 from ocx.batch.input import Decide, FileInput, Selection
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import Result, Row, RowAnswer, RowFailure, hash_request
-from ocx.batch.summary import Summary, summary_lines
+from ocx.batch.summary import Summary, ending, summary_lines
 from ocx.errors import (
     BelowError,
     InvalidAnswerError,
@@ -143,6 +143,18 @@ def test_the_exit_code_says_whether_a_rerun_helps(
     assert summary.exit_code() == code
     assert summary.document()["exit_code"] == code
     json.dumps(summary.document())
+
+
+@pytest.mark.parametrize(
+    ("results", "hint"), [([OK, BAD], "--retry-errors all"), ([BAD, DOWN], "sends what is left")]
+)
+def test_the_next_step_after_failures(results: list[Result], hint: str) -> None:
+    summary = Summary()
+    for found in results:
+        summary.add(found)
+    end = ending(summary, to_file=True)
+    assert hint in end.hint
+    assert hint not in (ending(summary, to_file=False).hint or "")
 
 
 @pytest.mark.parametrize(
