@@ -105,14 +105,16 @@ def compact(value: Any, *, ascii_only: bool = False) -> str:
         return _dump(_finite(value), ascii_only)
 
 
-def encoder(*, sort_keys: bool = False) -> Callable[[Any], str]:
+def encoder(*, sort_keys: bool = False, allow_nan: bool = True) -> Callable[[Any], str]:
     """`compact` for many small values that are finite: what the encoder needs is made once."""
-    own = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
+    own = json.JSONEncoder(
+        ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys, allow_nan=allow_nan
+    )
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # PyPy
         return own.encode
     texts = json.encoder.encode_basestring
-    pieces = make(None, own.default, texts, None, ":", ",", sort_keys, False, True)
+    pieces = make(None, own.default, texts, None, ":", ",", sort_keys, False, allow_nan)
     return lambda value: "".join(pieces(value, 0))
 
 

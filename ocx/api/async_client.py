@@ -92,7 +92,8 @@ class AsyncClient:
     ) -> Reply:
         """Any request below the base URL; the body of the answer is not looked into."""
         request = http.build_request(self._endpoint, method, path, content=content)
-        return await self.send(request, self._endpoint.timeout or QUICK_TIMEOUT, cap)
+        longest = CHAT_TIMEOUT if method == "POST" else QUICK_TIMEOUT  # a model may answer it
+        return await self.send(request, self._endpoint.timeout or longest, cap)
 
     async def send(self, request: http.HttpRequest, seconds: float, cap: int) -> Reply:
         """Send once and read the whole answer.

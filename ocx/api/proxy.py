@@ -140,12 +140,12 @@ def _matches(scheme: str, host: str, port: int, entry: str) -> bool:
     if entry in {"", "*"}:
         return entry == "*"
     if "://" in entry:
-        parts = urlsplit(entry)
-        return (
-            parts.scheme in {scheme, "all"}
-            and (parts.hostname or "") in {host, ""}
-            and (parts.port or port) == port
-        )
+        try:
+            parts = urlsplit(entry)
+            named = (parts.hostname or host, parts.port or port)
+        except ValueError:
+            return False
+        return parts.scheme in {scheme, "all"} and named == (host, port)
     name, _, wanted = entry.rpartition(":")
     if name and wanted.isdecimal() and ":" not in name:
         return int(wanted) == port and _matches(scheme, host, port, name)

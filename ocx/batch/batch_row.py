@@ -32,7 +32,7 @@ from ocx.batch.row import (
 )
 from ocx.errors import IncompleteError, OcxError, ServerError
 from ocx.output.balance_formats import as_number
-from ocx.text import encoder
+from ocx.text import compact, encoder
 
 _ANSWERS = ("data", "results", "output", "embeddings", "content")  # of other paths than chat
 
@@ -75,7 +75,7 @@ def answer_fault(body: Any) -> OcxError | None:
         return failure
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list):
-        return _fault_of_another(body)
+        return _without_choices(body)
     first = choices[0] if choices and isinstance(choices[0], dict) else {}
     if "text" in first and "message" not in first:  # of /completions
         return fault_of(reason_of(first), has_text=bool(first["text"]))
@@ -100,16 +100,26 @@ def _fault(
         return reported({"error": error}, {})
     if response is None or refused:
         return ServerError("the row holds no response")
-    if trusted and not (isinstance(body, dict) and "choices" in body):
-        return from_document(body, {})
-    return answer_fault(body)
+    return fault_of_another(body) if trusted else answer_fault(body)
 
 
-def _fault_of_another(body: Any) -> OcxError | None:
-    """Of an answer that is no chat: embeddings, OpenAI's responses, a ranking."""
+def fault_of_another(body: Any) -> OcxError | None:
+    """Of an answer to any path, whose form may be one that is not known here."""
+    if isinstance(body, dict) and "choices" in body:
+        return answer_fault(body)
+    return from_document(body, {}) or _broken_off(body)
+
+
+def _without_choices(body: Any) -> OcxError | None:
+    """Of embeddings, a ranking, OpenAI's responses."""
     if not isinstance(body, dict) or not any(body.get(name) for name in _ANSWERS):
         return ServerError("the response holds no answer")
-    status = body.get("status")
+    return _broken_off(body)
+
+
+def _broken_off(body: Any) -> OcxError | None:
+    """Of one of OpenAI's responses."""
+    status = body.get("status") if isinstance(body, dict) else None
     if isinstance(status, str) and (status == "incomplete" or ending_of(status) == "failure"):
         return IncompleteError(f"the answer broke off: its status is {status}")
     return None
@@ -128,7 +138,7 @@ def _again(kind: str, body: Any) -> bool:
 ROW_PREFIX = b'{"id":"batch_req_'
 
 _SHOWN_OF_A_LINE = 60
-_encode = encoder()
+_encode = encoder(allow_nan=False)
 
 
 def output_row(result: Result) -> dict[str, Any]:
@@ -183,8 +193,8 @@ def encode_row(document: Mapping[str, Any]) -> bytes:
     """One line of JSON with its line end."""
     try:
         return _encode(document).encode() + b"\n"
-    except UnicodeEncodeError:  # half a surrogate pair from the server: escaped, it is valid JSON
-        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    except ValueError:  # half a surrogate pair or 1e999 from the server
+        return compact(document, ascii_only=True).encode() + b"\n"
 
 
 def kept_row(result: Result, data: bytes, *, whole: bool) -> bytes:

@@ -261,4 +261,4 @@ class Dedup:
 
 
 def _unpaid(result: Result) -> Result:
-    return replace(result, attempts=0, credits=Decimal(0), credits_source=_BY_DEDUP)
+    return replace(result, attempts=0, credits=Decimal(0), credits_source=_BY_DEDUP, unanswered=0)

@@ -211,7 +211,7 @@ class FailureLimits(OptionGroup):
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         for flag, value in (("--max-outage", self.max_outage), ("--drain", self.drain)):
-            if not value >= 0:
+            if not 0 <= value < float("inf"):
                 raise UsageError(f"{flag} takes seconds from 0")
 
 

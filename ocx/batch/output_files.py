@@ -43,6 +43,7 @@ class BatchFile(RowOutput):
     ) -> None:
         super().__init__(form, buffer, dedup=dedup)
         self.path = Path(os.path.realpath(path))
+        self._was_there = self.path.exists()  # else it was deleted, to begin anew
         self._complete = False
         self._held = IdTable()  # where the journal has a row that the output has not, 0 if nowhere
         self._indexed = False  # what is written is entered in `finished`, too
@@ -121,6 +122,11 @@ class BatchFile(RowOutput):
         journal = self._journal = Journal(journal_path(self.path), output_size)
         self._files.append(self._stack.enter_context(closing(journal)))
         if not resume and not journal.is_new:
+            if self._was_there and next(journal.rows(), None) is not None:
+                raise UsageError(
+                    f"{journal.path} holds answers of an earlier run to {self.path.name}",
+                    hint="--resume goes on with them, or use another -o",
+                )
             for _, row in self._rows_of_journal():
                 journal.answered_before(id_key(row.id))
             journal.begin_anew(output_size)

@@ -101,6 +101,8 @@ class MergedJson(RowFormat):
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
         for line in file:
             document = json.loads(line)
+            if not isinstance(document, dict):
+                raise ValueError("a line is no JSON object")
             error = document.pop(self.error_field, None)
             document.pop(self.field, None)
             yield ReadBack(line, document, error)
@@ -144,7 +146,8 @@ class MergedTable(RowFormat):
         own = len(self._own)
         reader = csv.reader(lines(), delimiter=self._dialect.delimiter or ",", strict=True)
         for cells in reader:
-            yield ReadBack(b"".join(read), cells[:own], cells[-1] or None)
+            if cells:  # else an empty line, which a spreadsheet left
+                yield ReadBack(b"".join(read), cells[:own], cells[-1] or None)
             read.clear()
 
     def source_of(self, row: Row | BadRow) -> list[str]:

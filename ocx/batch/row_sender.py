@@ -20,7 +20,7 @@ from ocx.api.models import model_ids
 from ocx.api.prices import Cost, cost_in_answer
 from ocx.api.retry import backoff
 from ocx.api.types import Endpoint, Reply
-from ocx.batch.batch_row import answer_fault
+from ocx.batch.batch_row import answer_fault, fault_of_another
 from ocx.batch.control.failures import policy_for
 from ocx.batch.row import CHAT_PATH, Outcome, Row, RowAnswer, RowFailure, check_expectation
 from ocx.chat.exchange import NOTHING, Exchange, attempts, check_answer, fetched
@@ -131,6 +131,9 @@ class RowSender:
         content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
         reply = await self._client.request("POST", row.path, content=content)
         cost = _cost(document_of(reply))
+        if (fault := fault_of_another(reply.json)) is not None:
+            fault.body, fault.status = reply.body, reply.status
+            raise fault
         return RowAnswer(
             "", reply.json, reply.status, reply.request_id, reply.headers, cost.credits, cost.source
         )

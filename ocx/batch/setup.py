@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, aclosing, closing, contextmanager
+from contextlib import ExitStack, aclosing, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -73,9 +73,17 @@ def make_setup(ctx: Context, options: BatchOptions) -> Setup:
     schema = options.checks.read_schema(ctx.read_stdin)
     builder, settings = _builder(ctx, options, schema)
     shard = find_shard(options.shards.shard, ctx.terminal.env)
-    given = open_rows(ctx, options, builder, shard)
-    limits, path = _limits(ctx, settings, options), options.rows_out.path(shard)
+    given, path = open_rows(ctx, options, builder, shard), options.rows_out.path(shard)
+    if path is not None and isinstance(given, FileInput) and _is_same(path, given.path):
+        raise UsageError(f"-o {path} is the input itself", hint="use another -o")
+    limits = _limits(ctx, settings, options)
     return Setup(ctx, options, given, settings, limits, schema, shard, path)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
 
 
 def _limits(ctx: Context, settings: Settings, options: BatchOptions) -> RunLimits:

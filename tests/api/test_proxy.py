@@ -69,6 +69,8 @@ def test_the_way(
         ("[2001:db8::1]", "[2001:db8::1]", True),
         ("2001:db8::/32", "[2001:db8::9]", True),
         ("://", "api.test", False),
+        ("https://api.test:99999", "api.test", False),
+        ("http://[::1", "api.test", False),
     ],
 )
 def test_no_proxy(no: str, host: str, exempt: bool) -> None:

@@ -133,11 +133,14 @@ def test_the_making_of_a_journal_that_died_is_begun_again(tmp_path: Path) -> Non
     assert in_order(out, *range(4))
 
 
-def test_without_resume_an_empty_output_begins_anew_and_tells_what_was_in_flight(
+def test_without_resume_no_answer_is_dropped_but_where_the_output_was_removed(
     tmp_path: Path,
 ) -> None:
     out, server = tmp_path / "out", Server()
     died(out, result(1), form=MERGED, in_flight=(0,))
+    with pytest.raises(UsageError, match="holds answers of an earlier run"):
+        run_to(out, server, rows(2), form=MERGED, ordered=True, total=2)
+    out.unlink()  # as who begins anew does
     run = run_to(out, server, rows(2), form=MERGED, ordered=True, total=2)
     assert set(server.asked) == {"r0", "r1"}
     assert run.summary.maybe_paid_twice == 1

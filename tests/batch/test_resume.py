@@ -184,6 +184,23 @@ def test_an_output_that_was_edited_is_not_resumed(tmp_path: Path) -> None:
         run_to(out, Server(), rows(3), form=TextLines(), resume=True)
 
 
+@pytest.mark.parametrize(
+    ("form", "content", "reason"),
+    [
+        (MergedJson(), "[1]\n", "no JSON object"),
+        (MergedJson(), "3\n", "no JSON object"),
+        (MergedTable(["id", "text"], Dialect()), "id,text,answer,answer_error\n\n", "was changed"),
+    ],
+)
+def test_lines_of_a_merged_output_that_are_no_rows(
+    tmp_path: Path, form: RowFormat, content: str, reason: str
+) -> None:
+    (tmp_path / "out").write_text(content)
+    again = Adoption(lambda: rows(1), URL)
+    with pytest.raises(UsageError, match=reason):
+        run_to(tmp_path / "out", Server(), rows(1), form=form, resume=True, adoption=again)
+
+
 def test_rows_left_by_several_runs_that_died_are_added_up(tmp_path: Path) -> None:
     path = tmp_path / ".journal"
     for number in range(3):

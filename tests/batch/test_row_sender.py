@@ -78,6 +78,30 @@ def test_another_path_is_sent_below_the_base_url(server: ChatServer, sender: Wai
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": [{"text": "half", "finish_reason": None}]},
+        {"choices": [{"text": "half", "finish_reason": "error"}]},
+        {"status": "incomplete", "output": [{}]},
+    ],
+)
+def test_half_an_answer_of_another_path(
+    server: ChatServer, sender: Waiting, body: dict[str, Any]
+) -> None:
+    server.answer([answers.answer(body)], path="/completions")
+    found = sender.send(Row("a", 1, {"prompt": "x"}, "/completions"))
+    assert (found.error.name, found.body) == ("incomplete", body)
+
+
+def test_another_path_has_the_time_of_a_chat(
+    server: ChatServer, sender: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ocx.api.async_client.QUICK_TIMEOUT", 0.0)
+    server.answer([answers.answer({"data": [1]})], path="/embeddings")
+    assert isinstance(sender.send(Row("a", 1, {"input": "x"}, "/embeddings")), RowAnswer)
+
+
+@pytest.mark.parametrize(
     ("script", "alive"),
     [
         ([answers.answer(answers.models("m"))], True),
@@ -195,6 +219,20 @@ def test_a_pool_keeps_its_connections_and_its_budget(server: ChatServer) -> None
         with pytest.raises(OcxError, match="max-credits"):
             list(pool.run(map(str, range(100))))
     assert len([each for each in server.requests if each.target.endswith(CHAT)]) <= 6
+
+
+@pytest.mark.parametrize("first", [[], ["a", "b"]])
+def test_a_block_that_was_left_counts_for_the_budget(server: ChatServer, first: list[str]) -> None:
+    server.answer([completion("Hi", cost=9)], path=CHAT)
+    limits: dict[str, Any] = {"workers": 4, "max_credits": Decimal(40)}
+    with ocx.batch.Pool(Endpoint(server.base_url, KEY), model="m", **limits) as pool:
+        assert len(list(pool.run(first))) == len(first)
+        for _ in pool.run(map(str, range(8))):
+            break
+        with pytest.raises(OcxError, match="max-credits"):
+            for _ in range(5):
+                next(iter(pool.run(["again"])))
+    assert len([each for each in server.requests if each.target.endswith(CHAT)]) <= 5
 
 
 def test_a_pool_works_where_an_event_loop_is_running(server: ChatServer) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ocx.batch.batch_row import encode_row, output_row
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import RowStream
 from ocx.batch.progress import Snapshot, bar_line
-from ocx.batch.row import Outcome, Result, Row, RowFailure
+from ocx.batch.row import Outcome, Result, Row, RowAnswer, RowFailure
 from ocx.batch.row_formats import TextLines
 from ocx.errors import (
     CreditsError,
@@ -213,6 +214,19 @@ def test_what_waited_in_the_window_is_not_paid_again(tmp_path: Path) -> None:
     run_to(out, server, rows(40), ordered=True, resume=True)
     assert ids(out) == [f"r{number}" for number in range(40)]
     assert set(server.finished.values()) == {1}
+
+
+def test_an_equal_row_was_not_lost(tmp_path: Path) -> None:
+    answers = iter([RowFailure(NetworkError("lost")), reply_to(row(0))])
+    out, equal = tmp_path / "out", [Row(f"r{n}", n + 1, row(0).body) for n in range(3)]
+    run_to(out, Server(lambda _: next(answers)), iter(equal), dedup=True)
+    told = [json.loads(line)["ocx"] for line in out.read_bytes().splitlines()]
+    assert [each.get("unanswered") for each in told] == [1, None, None]
+
+
+def test_what_json_has_not_is_written_as_null() -> None:
+    answer = RowAnswer("", {"usage": {"x": float("inf")}})
+    assert b"Infinity" not in encode_row(output_row(Result(row(0), answer)))
 
 
 def test_an_answer_is_not_taken_from_a_row_that_expects_something_else(tmp_path: Path) -> None:

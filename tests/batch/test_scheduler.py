@@ -121,6 +121,29 @@ def test_a_retry_after_of_an_hour_stops_the_run() -> None:
     assert run.now < 10
 
 
+def test_a_503_that_asks_for_a_day_ends_its_row() -> None:
+    def serve(task: Task, _now: float) -> tuple[Outcome, float]:
+        return (refusal(503, 86400) if task.row.id == "r0" else ANSWER), 1.0
+
+    run = Simulation(Scheduler(RunLimits()), serve).run(rows(9))
+    assert run.kinds == {"ok": 8, "server": 1}
+    assert run.now < 60
+
+
+def test_what_a_run_left_in_flight_holds_up_no_later_one() -> None:
+    limits = RunLimits(max_credits=Decimal(10))
+    before = Scheduler(limits)
+    before.budget.read(Decimal(100))
+    before.budget.settle(before.budget.hold({}), Decimal(8))
+    before.budget.hold({})
+    assert Scheduler(limits, before).budget.admit({}) != "wait"
+
+
+def test_a_count_of_tokens_that_no_number_holds() -> None:
+    huge = RowAnswer("ok", {"usage": {"total_tokens": 10**400}})
+    assert Simulation(Scheduler(RunLimits()), always(huge)).run(rows(3)).kinds == {"ok": 3}
+
+
 def test_a_row_that_waits_gives_up_its_slot() -> None:
     """One row is told to come back in 50 s; the others go on meanwhile."""
 

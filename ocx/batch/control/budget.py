@@ -71,6 +71,13 @@ class Budget:
         self._ended = 0  # requests, since then
         self._read_at = -math.inf
 
+    def begin_run(self) -> None:
+        """What an earlier run left in flight will not be settled, and may be charged."""
+        self.assumed += self.held
+        self._unknown_rows += self._in_flight
+        self.held, self._in_flight, self._reading = _NONE, 0, None
+        self._news = True
+
     def worst(self, body: Mapping[str, Any]) -> Decimal | None:
         """What a request may cost, None while nothing is known."""
         worst = self._limits.worst(body)

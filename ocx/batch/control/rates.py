@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 
+from ocx.api.prices import token_count
 from ocx.batch.control import Task
 from ocx.batch.row import RowAnswer, RowFailure
 
@@ -240,8 +241,8 @@ class Rates:
         """An answer came: what it says of the limits, and what it took of them."""
         self._read(task, answer.headers, now)
         self._learned.accepted(now)
-        total = (answer.usage or {}).get("total_tokens")
-        if isinstance(total, int):
+        total = token_count(answer.usage, "total_tokens")
+        if total is not None:
             self._tpm.correct(total - task.tokens)
 
     def refused(self, task: Task, failure: RowFailure, now: float) -> bool:

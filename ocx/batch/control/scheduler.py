@@ -22,7 +22,7 @@ from ocx.batch.row import BadRow, Outcome, Result, RowAnswer, RowFailure
 from ocx.errors import BelowError, OcxError, PartialError, UsageError
 
 LONGEST_WAIT = 600.0
-"""Seconds of Retry-After that a run waits for; beyond it stops, and `--resume` goes on."""
+"""Seconds of Retry-After that a run waits for; beyond, a 429 stops it and a 503 ends its row."""
 
 _AHEAD = 64
 
@@ -44,6 +44,7 @@ class Scheduler:
         self.window: Window = before.window if before else Window(limits.workers)
         self.rates: Rates = before.rates if before else Rates(limits.rpm, limits.tpm)
         self.budget: Budget = before.budget if before else Budget(limits)
+        self.budget.begin_run()
         self.early_refusals = EarlyRefusals(patient=bool(limits.max_failures))
         self.outage = Outage(limits.max_outage)
         self._fallbacks = Fallbacks(limits.fallbacks, limits.retries)
@@ -290,7 +291,8 @@ class Scheduler:
     def _unanswered(self, task: Task, failure: RowFailure, now: float, *, again: bool) -> None:
         """Retry; a row that has no attempt left waits until it is known whose failure it is."""
         self.outage.failure(task.row.id, failure.error.message, now)
-        last = not again or task.retries >= self._limits.retries
+        too_long = (failure.error.retry_after or 0) > LONGEST_WAIT
+        last = not again or too_long or task.retries >= self._limits.retries
         if (last or self.outage.suspected) and not self.stop:
             self._parked.append((task, failure, last))
         else:
@@ -301,7 +303,7 @@ class Scheduler:
         if failure.sent and not failure.error.status and not self.stop:
             self.maybe_paid_twice += 1
             task.unanswered += 1
-        self._delay(task, now, failure.error.retry_after)
+        self._delay(task, now, min(failure.error.retry_after or 0, LONGEST_WAIT))
 
     def _delay(self, task: Task, now: float, retry_after: float | None) -> None:
         if self.stop:
