@@ -103,9 +103,12 @@ class MergedJson(RowFormat):
             document = json.loads(line)
             if not isinstance(document, dict):
                 raise ValueError("a line is no JSON object")
-            error = document.pop(self.error_field, None)
-            document.pop(self.field, None)
-            yield ReadBack(line, document, error)
+            error = document.pop(self.error_field, "")
+            found = self.field in document
+            empty = document.pop(self.field, None) is None and not (error or self.parse)
+            if not found or empty or not isinstance(error, str):
+                raise ValueError("a line holds no answer")
+            yield ReadBack(line, document, error or None)
 
 
 class MergedTable(RowFormat):

@@ -188,7 +188,9 @@ def test_an_output_that_was_edited_is_not_resumed(tmp_path: Path) -> None:
     ("form", "content", "reason"),
     [
         (MergedJson(), "[1]\n", "no JSON object"),
-        (MergedJson(), "3\n", "no JSON object"),
+        (MergedJson(parse=True), '{"id":"r0","text":"hello"}\n', "no answer"),
+        (MergedJson(), '{"id":"r0","text":"hello","answer":null}\n', "no answer"),
+        (MergedJson(), '{"id":"r0","text":"hello","answer":"x","answer_error":5}\n', "no answer"),
         (MergedTable(["id", "text"], Dialect()), "id,text,answer,answer_error\n\n", "was changed"),
     ],
 )
