@@ -21,7 +21,7 @@ from tests.support.sizes import FULL
 _QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # The gate judges the change before it, always by the same examples; what searches for failures that
 # are there already is --full and make fuzz.
-settings.register_profile("gate", _QUIET, max_examples=20, derandomize=True)
+settings.register_profile("gate", _QUIET, max_examples=16, derandomize=True)
 settings.register_profile("full", _QUIET, max_examples=200)
 
 HUNG = 120
@@ -61,7 +61,7 @@ MOST = 2
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The gate runs a part of what is dear, always the same one; `--full` runs all.
 
-    Of a table whose rows each start a process a fifth, `MOST` at least, from all over it. What is
+    Of a table whose rows each start a process a sixth, `MOST` at least, from all over it. What is
     named runs whole.
     """
     if config.getoption("--full") or any("::" in arg for arg in config.args):
@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             tables.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left_out: set[pytest.Item] = set()
     for rows in tables.values():
-        kept = max(MOST, len(rows) // 5)
+        kept = max(MOST, len(rows) // 6)
         if kept < len(rows):
             left_out |= set(rows) - {rows[at * len(rows) // kept] for at in range(kept)}
     if left_out:
