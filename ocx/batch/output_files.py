@@ -123,10 +123,8 @@ class BatchFile(RowOutput):
         self._files.append(self._stack.enter_context(closing(journal)))
         if not resume and not journal.is_new:
             if self._was_there and next(journal.rows(), None) is not None:
-                raise UsageError(
-                    f"{journal.path} holds answers of an earlier run to {self.path.name}",
-                    hint="--resume goes on with them, or use another -o",
-                )
+                told = f"{journal.path} holds answers of an earlier run to {self.path.name}"
+                raise UsageError(told, hint="--resume goes on with them, or use another -o")
             for _, row in self._rows_of_journal():
                 journal.answered_before(id_key(row.id))
             journal.begin_anew(output_size)
@@ -342,10 +340,8 @@ class MergedFile(BatchFile):
         rest = rest.rstrip(b"\0")  # of a power cut
         rows = (data_of(line) for _, line in self._journal.rows())
         if not header.startswith(begin) or (rest and not any(row.startswith(rest) for row in rows)):
-            raise UsageError(
-                f"{self.path} was changed since its last run, so it cannot be resumed",
-                hint="use another -o; nothing was changed",
-            )
+            told = f"{self.path} was changed since its last run, so it cannot be resumed"
+            raise UsageError(told, hint="use another -o; nothing was changed")
         return not rest and begin == header and found == count == len(self.finished)
 
 
