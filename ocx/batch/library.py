@@ -120,8 +120,10 @@ class Pool:
             RowOutput(buffer=ReorderBuffer() if ordered else None),
             before=self._before,
         )
-        self._before = batch.scheduler  # at once: the loop may be left before the end
-        yield from given.results(batch, self._loop)
+        try:
+            yield from given.results(batch, self._loop)
+        finally:  # also where the loop is left early; one that still runs is nobody's yet
+            self._before = batch.scheduler
         stop = batch.scheduler.stop
         if stop is not None:
             raise stop.error or OcxError(f"the run ended early: {stop.reason}")

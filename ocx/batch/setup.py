@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, aclosing, closing, contextmanager, suppress
+from contextlib import ExitStack, aclosing, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -74,16 +74,12 @@ def make_setup(ctx: Context, options: BatchOptions) -> Setup:
     builder, settings = _builder(ctx, options, schema)
     shard = find_shard(options.shards.shard, ctx.terminal.env)
     given, path = open_rows(ctx, options, builder, shard), options.rows_out.path(shard)
-    if path is not None and isinstance(given, FileInput) and _is_same(path, given.path):
-        raise UsageError(f"-o {path} is the input itself", hint="use another -o")
+    if path is not None and isinstance(given, FileInput):
+        there = path.exists() and given.path.exists()
+        if there and path.samefile(given.path):  # a hard link, too
+            raise UsageError(f"-o {path} is the input itself", hint="use another -o")
     limits = _limits(ctx, settings, options)
     return Setup(ctx, options, given, settings, limits, schema, shard, path)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    with suppress(OSError):
-        return one.samefile(other)
-    return False
 
 
 def _limits(ctx: Context, settings: Settings, options: BatchOptions) -> RunLimits:

@@ -235,6 +235,16 @@ def test_a_block_that_was_left_counts_for_the_budget(server: ChatServer, first: 
     assert len([each for each in server.requests if each.target.endswith(CHAT)]) <= 5
 
 
+def test_two_runs_of_a_pool_side_by_side_do_not_wait_for_each_other(server: ChatServer) -> None:
+    server.answer([completion("Hi", cost=9)], path=CHAT)
+    limits: dict[str, Any] = {"workers": 4, "max_credits": Decimal(40)}
+    with ocx.batch.Pool(Endpoint(server.base_url, KEY), model="m", **limits) as pool:
+        blocks = [pool.run(map(str, range(8))) for _ in range(2)]
+        with pytest.raises(OcxError, match="max-credits"):
+            for _ in range(8):
+                list(map(next, blocks))
+
+
 def test_a_pool_works_where_an_event_loop_is_running(server: ChatServer) -> None:
     server.answer([completion("Hi")], path=CHAT)
 

@@ -94,6 +94,17 @@ def test_a_torn_output_is_cut_off_and_a_foreign_one_refused(ocx: Ocx, rows: RowS
     assert out.read_bytes() == b"shopping list\n" + whole
 
 
+def test_the_input_is_never_the_output(ocx: Ocx, rows: RowServer) -> None:
+    given = ocx.work / "in.jsonl"
+    given.write_text('{"custom_id": "a", "response": {"status_code": 200}, "prompt": "x"}\n')
+    (ocx.work / "link.jsonl").hardlink_to(given)
+    before = given.read_bytes()
+    for out in ("in.jsonl", "link.jsonl"):
+        run = ocx("batch", "in.jsonl", "-o", out, "--resume").has(2)
+        assert f"-o {out} is the input itself" in run.stderr
+    assert (given.read_bytes(), rows.asked) == (before, {})
+
+
 def test_a_second_run_on_the_same_output_is_refused(ocx: Ocx, rows: RowServer) -> None:
     write_rows(ocx.work / "in.jsonl", 2)
     first = ocx.spawn("batch", "-", "--text", "-o", "out.jsonl", stdin=-1)
