@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
@@ -109,6 +110,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+        log = logging.getLogger("ocx")
+        if log.handlers:  # a call in this process has set it up: the next test's is none of it
+            log.handlers.clear()
+            log.propagate = True
+            log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session", autouse=True)
