@@ -108,7 +108,7 @@ class Pool:
         """
         ahead = 2 * self._limits.workers
         records = (
-            Record(number, {"prompt": row} if isinstance(row, str) else row)
+            Record(number, {"prompt": row} if isinstance(row, str) else row, unchecked=True)
             for number, row in enumerate(rows, 1)
         )
         given = _Handover(unique(map(self._builder.build, records)), ahead)

@@ -234,7 +234,7 @@ class MergedFile(BatchFile):
         if self._changed and self._target is not self._file:
             self._write_held()  # not in the input, or not yet reached
             self._file.replace_by(self._target)
-        self._complete = complete
+        self._complete = complete and not self._form.of_sample
 
     def _open(self, path: Path, *, resume: bool) -> None:
         self._file = self._target = self._open_file(path, resume=resume)

@@ -19,6 +19,7 @@ from ocx.batch.row import BadRow, Result, Row
 from ocx.batch.row_formats import ReadBack, RowFormat, error_words
 from ocx.batch.row_output import EndedRow, RowOutput
 from ocx.errors import OcxError, UsageError
+from ocx.files import sync
 
 SUFFIX = ".parquet"
 _BATCH = 1024
@@ -33,7 +34,7 @@ def read_parquet(stream: IO[bytes]) -> Iterator[Record]:
         for batch in parquet.ParquetFile(stream).iter_batches(_BATCH):
             for fields in batch.to_pylist():
                 line += 1
-                yield Record(line, {name: _plain(value) for name, value in fields.items()})
+                yield Record(line, {name: _plain(fields[name]) for name in fields}, unchecked=True)
     except (pyarrow.ArrowException, OSError) as error:
         raise UsageError(f"the Parquet file cannot be read: {error}") from None
 
@@ -87,6 +88,8 @@ class ParquetFile(MergedFile):
                 writer.write_table(part)
             if writer is not None:
                 writer.close()
+                with temporary.open("rb+") as file:  # before its journal goes
+                    sync(file.fileno())
                 os.replace(temporary, self.path)  # noqa: PTH105 - beside the other calls of os
         finally:
             temporary.unlink(missing_ok=True)

@@ -44,12 +44,13 @@ class Record(NamedTuple):
     """The fields of one row, before they are a request; `text` rows have the field `prompt`.
 
     Attributes:
-        escaped: there may be half a surrogate pair in them: only an escape of JSON can hold one.
+        unchecked: they may hold what no JSON in UTF-8 can: half a surrogate pair (an escape of
+            JSON may be one), a number that is none.
     """
 
     line: int
     fields: Mapping[str, Any]
-    escaped: bool = False
+    unchecked: bool = False
 
 
 @dataclass

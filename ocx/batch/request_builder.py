@@ -52,17 +52,14 @@ class RequestBuilder:
         """The request of a record; never raises."""
         if isinstance(record, BadRow):
             return record
-        line, fields, escaped = record
+        line, fields, unchecked = record
         row_id = line_id(line)
         try:
             row_id = self._id(line, fields)
             path, body = self._request(fields)
             expect = read_expectation(fields)
-            if escaped:
-                json.dumps(body, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            problem = "holds half a surrogate pair, which is not UTF-8"
-            return BadRow(row_id, line, problem, fields)
+            if unchecked:
+                _check_json(body)
         except OcxError as error:
             return BadRow(row_id, line, error.message, fields)
         return Row(row_id, line, body, path, fields, expect)
@@ -203,6 +200,15 @@ def check_columns(builder: RequestBuilder, columns: Sequence[str], name: str) ->
             f" its columns: {listed}",
             hint=f"name one, for example 'Summarize: {example}'",
         )
+
+
+def _check_json(body: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise UsageError("holds half a surrogate pair, which is not UTF-8") from None
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"cannot be JSON: {error}") from None
 
 
 def _missing_fields(template: Template, names: Collection[str]) -> list[str]:

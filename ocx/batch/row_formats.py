@@ -35,9 +35,11 @@ class RowFormat:
 
     Attributes:
         field: the answer's, if the fields of the input stand beside it.
+        of_sample: even of a complete output, the journal alone tells which rows it has.
     """
 
     tells_ids = False
+    of_sample = False
     field: str = ""
 
     @property
@@ -177,6 +179,9 @@ class MergedTable(RowFormat):
 
 class TextLines(RowFormat):
     """One line a row, newlines and backslashes of the answer escaped; empty if it failed."""
+
+    def __init__(self, *, of_sample: bool = False) -> None:
+        self.of_sample = of_sample
 
     def row(self, result: Result) -> bytes:
         return escape_line(result.text or "").encode("utf-8", "replace") + b"\n"

@@ -268,7 +268,7 @@ def _row_format(setup: Setup) -> RowFormat:
     """What makes the bytes of a row. Raises UsageError for an input that cannot be merged."""
     out, given, schema = setup.options.rows_out, setup.input, setup.schema
     if out.row_format == "text":
-        return TextLines()
+        return TextLines(of_sample=setup.options.rows_in.sample is not None)
     if out.output is not None and out.output.lower().endswith(SUFFIX):
         if not out.merge or given.form != "parquet" or not isinstance(given, FileInput):
             raise UsageError(

@@ -116,6 +116,17 @@ def test_a_second_run_on_the_same_output_is_refused(ocx: Ocx, rows: RowServer) -
     first.finish().has(0)
 
 
+def test_lines_of_text_of_a_sample_are_gone_on_with(ocx: Ocx, rows: RowServer) -> None:
+    write_rows(ocx.work / "in.jsonl", 9)
+    args = ("batch", "in.jsonl", "--format", "text", "-o", "out.txt")
+    ocx(*args, "--sample", "3", "--seed", "1").has(0)
+    ocx(*args, "--resume").has(0)
+    sent = [json.loads(line)["prompt"] for line in (ocx.work / "in.jsonl").read_text().splitlines()]
+    assert (ocx.work / "out.txt").read_text().splitlines() == [text.upper() for text in sent]
+    assert rows.asked.total() == 9
+    assert not (ocx.work / ".out.txt.journal").exists()
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
