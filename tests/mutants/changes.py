@@ -60,7 +60,7 @@ class _Walker(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        if isinstance(node.value, ast.Constant) and any(name.isupper() for name in names):
+        if _is_number(node.value) and any(name.isupper() for name in names):
             return node
         return self.generic_visit(node)
 
@@ -147,6 +147,12 @@ class _Walker(ast.NodeTransformer):
 
     def visit_Continue(self, node: ast.Continue) -> ast.AST:
         return self._try(node, ast.Break())
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Such as `8 * MIB`."""
+    parts = (ast.Constant, ast.Name, ast.BinOp, ast.operator, ast.expr_context)
+    return all(isinstance(part, parts) for part in ast.walk(node))
 
 
 def _is_silent(node: ast.expr) -> bool:
