@@ -224,11 +224,13 @@ def estimate(setup: Setup) -> None:
     ctx, given, limits = setup.ctx, cast(FileInput, setup.input), setup.limits
     found, summary = Estimate(), None
     whole = replace(given, selection=replace(given.selection, sample=None))
-    with prepared(replace(setup, input=whole), lambda row: found.add(row, limits)) as ready:
-        if given.selection.sample is not None:  # with -o its rows are done, and not sent again
+    sample = given.selection.sample
+    path = setup.path if sample is not None or (setup.path and setup.path.exists()) else None
+    everything = replace(setup, input=whole, path=path)  # no output is made that gets no row
+    with prepared(everything, lambda row: found.add(row, limits)) as ready:
+        if sample is not None:  # with -o its rows are done, and not sent again
             results: list[Result] = []
-            sample = replace(ready, setup=setup, plan=given.plan())
-            summary = send(sample, results.extend)
+            summary = send(replace(ready, setup=setup, plan=given.plan()), results.extend)
             found.measure(results)
         balance = ready.ask(RowSender.balance) if limits.min_balance is not None else None
     if summary is not None:

@@ -156,8 +156,6 @@ class RowsOut(OptionGroup):
             raise UsageError("--merge and --format text exclude each other")
         if json and self.report == "-":
             raise UsageError("--json and --report - both print the summary on stdout")
-        if json and self.to_stdout:
-            raise UsageError("--json prints the summary on stdout", hint="-o FILE takes the rows")
 
 
 @record

@@ -70,6 +70,9 @@ def make_setup(ctx: Context, options: BatchOptions) -> Setup:
         UsageError, ConfigError: an option, a template, a setting or a price is wrong.
     """
     _check_stdin(ctx, options)
+    sends = not options.budget.estimate or options.rows_in.sample is not None
+    if ctx.json and sends and options.rows_out.to_stdout:
+        raise UsageError("--json prints the summary on stdout", hint="-o FILE takes the rows")
     schema = options.checks.read_schema(ctx.read_stdin)
     builder, settings = _builder(ctx, options, schema)
     shard = find_shard(options.shards.shard, ctx.terminal.env)

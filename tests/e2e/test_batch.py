@@ -266,11 +266,13 @@ def test_an_estimate_sends_only_its_sample(ocx: Ocx, rows: RowServer) -> None:
     write_rows(ocx.work / "in.jsonl", 10)
     args = ("batch", "in.jsonl", "-m", "m", "--max-tokens", "1000", "--estimate")
     found = ocx(*args, "--json", "-o", "o.jsonl").has(0).json
+    assert found == ocx(*args, "--json").has(0).json
+    assert "takes the rows" in ocx(*args, "--json", "--sample", "1").has(2).stderr
     assert (found["rows"], found["worst_credits"], found["likely_credits"]) == (10, 10, None)
     said = ocx(*args).has(0).text
     assert "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese" in said
     assert not rows.requests
-    assert not (ocx.work / "o.jsonl").exists() or not (ocx.work / "o.jsonl").read_bytes()
+    assert not (ocx.work / "o.jsonl").exists()
     ocx(*args, "--max-credits", "9").has(12)
     rows.behave = lambda prompt, _: good(prompt, cost=0.25)
     found = ocx(*args, "--sample", "4", "--max-credits", "9", "-o", "o.jsonl", "--json").has(0).json

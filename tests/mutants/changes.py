@@ -65,7 +65,11 @@ class _Walker(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        return node if ast.unparse(node.func) == "lru_cache" else self.generic_visit(node)
+        return (
+            node
+            if ast.unparse(node.func) in {"lru_cache", "dataclass"}
+            else self.generic_visit(node)
+        )
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         if node.value is not None:
