@@ -27,7 +27,7 @@ from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
 from ocx.output.writers import report_file
 from ocx.secret import mask_keys
-from ocx.text import compact, counted, one_line
+from ocx.text import compact, counted, did_you_mean, one_line
 from ocx.typography import cut
 
 _DIGITS = 19  # SQLite's numbers have no more
@@ -81,11 +81,14 @@ class HistoryRecorder:
                 self._ctx.note("no conversation to continue yet; this starts one")
         if (found := self.conversation) is None:
             return
+        name = found.name or str(found.id)
         messages, last = self._history.turns(found)
-        if last is not None:
-            said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
-            count = counted(len(messages), "message")
-            self._ctx.note(f"continuing {found.name or found.id} ({count}): {said}")
+        if last is None:
+            meant = did_you_mean(name, self._history.conversation_names())
+            self._ctx.note(f"{name} is a new conversation{meant}")
+            return
+        said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
+        self._ctx.note(f"continuing {name} ({counted(len(messages), 'message')}): {said}")
 
     def _find(self, name: str) -> store.Conversation:
         if not name or not name.isprintable():

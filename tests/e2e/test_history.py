@@ -163,13 +163,15 @@ def test_rm(kept: Ocx) -> None:
 
 def test_names_of_conversations_are_there_for_tab(kept: Ocx) -> None:
     names = kept.home / "cache/ocx/names/conversations.txt"
-    for name in ("two words", "$(id)", "a-trip"):
-        kept("--sandbox", "chat", "--conversation", name, "hi").has(0)
-    assert names.read_text() == "a-trip\nplan\n"
+    for name in ("two words", "$(id)", "a-trip", "a-trp"):
+        said = kept("--sandbox", "chat", "--conversation", name, "hi").has(0).stderr
+        assert f"{name} is a new conversation" in said
+    assert "did you mean a-trip?" in said
+    assert names.read_text() == "a-trp\na-trip\nplan\n"
     kept("--sandbox", "chat", "--conversation", "plan", "on").has(0)
-    assert names.read_text() == "plan\na-trip\n"
+    assert names.read_text() == "plan\na-trp\na-trip\n"
     kept("history", "rm", "--conversation", "plan", "-y").has(0)
-    assert names.read_text() == "a-trip\n"
+    assert names.read_text() == "a-trp\na-trip\n"
 
 
 def test_rm_asks(kept: Ocx) -> None:
