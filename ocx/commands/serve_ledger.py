@@ -77,15 +77,15 @@ def keys(
             _list_keys(ctx, ledger)
         elif action == "add":
             owner = _account(ctx, ledger, account, grant)
-            if any(key.name == name and key.revoked is None for key, _, _ in ledger.list_keys()):
-                hint = "revoke it first, or take another"
-                raise UsageError(f"there is a key called {name!r}", hint=hint)
             until = None if expires is None else int(time.time()) + expires * DAY
             secret = ledger.add_key(owner.id, name, expires=until, rpm=rpm, concurrency=concurrency)
+            if secret is None:
+                hint = "revoke it first, or take another"
+                raise UsageError(f"there is a key called {name!r}", hint=hint)
             _show_once(ctx, name, owner.name, secret)
         elif action == "rotate" and (new := ledger.rotate(name)) is not None:
             found = reversed(ledger.list_keys())
-            _show_once(ctx, name, next(owner for key, owner, _ in found if key.name == name), new)
+            _show_once(ctx, name, next(key.owner for key in found if key.name == name), new)
         elif action == "rotate" or not ledger.revoke(name):
             raise OcxError(f"no key called {name!r} is in use")
 
@@ -100,7 +100,7 @@ def _show_once(ctx: Context, name: str, account: str, secret: Secret) -> None:
 
 def _account(ctx: Context, ledger: Ledger, name: str, grant: str | None) -> Account:
     """The account; a new one is granted what every new account is, and that is told."""
-    if ledger.knows(name):
+    if ledger.number(name) is not None:
         if grant is not None:
             hint = f"`ocx serve grant {name} N` gives it more"
             raise UsageError(f"the account {name} is there already", hint=hint)
@@ -120,22 +120,22 @@ def _account(ctx: Context, ledger: Ledger, name: str, grant: str | None) -> Acco
 
 def _list_keys(ctx: Context, ledger: Ledger) -> None:
     documents, rows = [], []
-    for key, owner, made in ledger.list_keys():
+    for key in ledger.list_keys():
         documents.append(
             {
                 "name": key.name,
                 "key": key.hint,
-                "account": owner,
-                "created": made,
+                "account": key.owner,
+                "created": key.created,
                 "expires": key.expires,
                 "state": (state := _state(key)),
                 "rpm": key.rpm,
                 "concurrency": key.concurrency,
             }
         )
-        date = datetime.fromtimestamp(made, UTC).strftime("%Y-%m-%d")
+        date = datetime.fromtimestamp(key.created, UTC).strftime("%Y-%m-%d")
         limits = (str(key.rpm or ""), str(key.concurrency or ""))
-        rows.append((key.name, key.hint, owner, date, state, *limits))
+        rows.append((key.name, key.hint, key.owner, date, state, *limits))
     print_result(ctx, documents, _KEYS, rows)
 
 

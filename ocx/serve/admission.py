@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocx.secret import Secret
-from ocx.serve.openai_format import ApiError, Usage
+from ocx.serve.openai_format import ApiError, Usage, retry_headers
 
 if TYPE_CHECKING:
     from ocx.serve.ledger import Key
@@ -179,11 +179,8 @@ class Limiter:
 
 
 def _too_many(message: str, limit: str, wait: float) -> ApiError:
-    message = f"{message}; try again in {wait:.1f} s"
-    # retry-after counts in whole seconds (RFC 9110), so it must not promise too early.
-    seconds, milliseconds = str(math.ceil(wait)), str(math.ceil(wait * 1000))
-    headers = {"retry-after": seconds, "retry-after-ms": milliseconds}
-    return ApiError(429, message, f"{limit}_limit_exceeded", headers=headers)
+    message, code = f"{message}; try again in {wait:.1f} s", f"{limit}_limit_exceeded"
+    return ApiError(429, message, code, headers=retry_headers(wait))
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections import OrderedDict
 from contextlib import aclosing
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ocx.serve.answer import AnswerStream, Cut, Finish, Parts, RawBytes, Token
 from ocx.serve.builtin import paced, parse_options
-from ocx.serve.openai_format import ApiError
+from ocx.serve.openai_format import ApiError, retry_headers
 from ocx.text import did_you_mean
 
 PREFIX = "fault/"
@@ -101,10 +100,7 @@ def refuse_by(fault: Fault | None) -> None:
     """
     if fault is None or fault.status is None:
         return
-    headers = {}
-    if fault.status in (429, 503):
-        milliseconds = str(round(fault.after * 1000))
-        headers = {"retry-after": str(math.ceil(fault.after)), "retry-after-ms": milliseconds}
+    headers = retry_headers(fault.after) if fault.status in (429, 503) else {}
     raise ApiError(fault.status, *STATUSES[fault.status], headers=headers)
 
 

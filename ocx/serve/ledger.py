@@ -24,7 +24,7 @@ DEFAULT_ACCOUNT = "default"
 
 Source = Literal["upstream", "counted"]
 _KEYS = (
-    "SELECT a.name, created, k.id, account, k.name, hint, expires, revoked, rpm, concurrency"
+    "SELECT k.id, account, k.name, hint, expires, revoked, rpm, concurrency, created, a.name"
     " FROM key k JOIN account a ON a.id = account"
 )
 
@@ -41,6 +41,8 @@ class Key:
     revoked: int | None = None
     rpm: int | None = None
     concurrency: int | None = None
+    created: int = 0
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,9 @@ class Ledger:
         self._db = store.db
         self._now = clock or (lambda: int(time.time()))
 
-    def knows(self, name: str) -> bool:
-        """Whether there is an account of that name."""
-        return self._number(name) is not None
-
     def account(self, name: str = DEFAULT_ACCOUNT, *, grant: int = 0) -> Account:
         """The account called `name`; a new one is granted `grant` micro-credits."""
-        number = self._number(name)
+        number = self.number(name)
         if number is not None:
             return self.balance(number)
         with transaction(self._db):
@@ -90,7 +88,8 @@ class Ledger:
                 self._move(made.lastrowid, grant, "grant")
         return self.account(name)
 
-    def _number(self, name: str) -> int | None:
+    def number(self, name: str) -> int | None:
+        """The id of the account of that name, if there is one."""
         row = self._db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
@@ -199,12 +198,11 @@ class Ledger:
     def find_key(self, hashed: str) -> Key | None:
         """The key with this SHA-256, in use or not."""
         row = self._db.execute(f"{_KEYS} WHERE hash = ?", (hashed,)).fetchone()
-        return None if row is None else Key(*row[2:])
+        return None if row is None else Key(*row)
 
-    def list_keys(self) -> list[tuple[Key, str, int]]:
-        """Every key, the name of its account, and when it was made."""
-        rows = self._db.execute(f"{_KEYS} ORDER BY k.id")
-        return [(Key(*key), owner, made) for owner, made, *key in rows]
+    def list_keys(self) -> list[Key]:
+        """Every key, in the order in which they were made."""
+        return [Key(*row) for row in self._db.execute(f"{_KEYS} ORDER BY k.id")]
 
     def add_key(
         self,
@@ -215,17 +213,18 @@ class Ledger:
         expires: int | None = None,
         rpm: int | None = None,
         concurrency: int | None = None,
-    ) -> Secret:
-        """Make a key; its text is returned here and never again."""
+    ) -> Secret | None:
+        """Make a key; its text is returned here and never again. None if the name is taken."""
         secret = secret or mint()
         stored = (account, digest(secret.reveal()), secret.masked(), name, self._now())
         with transaction(self._db):
-            self._db.execute(
+            made = self._db.execute(
                 "INSERT INTO key (account, hash, hint, name, created, expires, rpm, concurrency)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*stored, expires, rpm, concurrency),
+                " SELECT ?, ?, ?, ?, ?, ?, ?, ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM key WHERE name = ? AND revoked IS NULL)",
+                (*stored, expires, rpm, concurrency, name),
             )
-        return secret
+        return secret if made.rowcount else None
 
     def rotate(self, name: str) -> Secret | None:
         """Replace the key called `name`: a new secret, and the old key is revoked.

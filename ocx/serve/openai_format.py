@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
@@ -48,6 +49,15 @@ def refuse(param: str, message: str, code: str = "invalid_parameter") -> NoRetur
         ApiError: 400, always.
     """
     raise ApiError(400, message, code, param)
+
+
+def retry_headers(seconds: float) -> dict[str, str]:
+    """Both names for when to try again; rounded up, so as not to promise too early."""
+    # RFC 9110 has whole seconds.
+    return {
+        "retry-after": str(math.ceil(seconds)),
+        "retry-after-ms": str(math.ceil(seconds * 1000)),
+    }
 
 
 class Usage(NamedTuple):

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
+from ocx.api.error_response import from_document, from_response
 from ocx.api.prices import cached_tokens, token_count
-from ocx.secret import Secret, StreamMask, mask_all, mask_keys
+from ocx.secret import Secret, StreamMask, mask_keys
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
-from ocx.serve.openai_format import ApiError, Usage, dump
+from ocx.serve.openai_format import ApiError, Usage, dump, retry_headers
 from ocx.serve.request import said_beside, texts_of
 from ocx.text import compact, loads, map_texts
 
 # What the client did wrong is told to the client; what we did wrong at the upstream, its refusing
 # our key or our empty account there, is a fault of this gateway.
 _MAPPED = {400: 400, 404: 404, 413: 413, 415: 400, 422: 400, 429: 429, 503: 503, 504: 504, 408: 504}
-MOST_TEXT = 500
 _MOST_TOKENS = 2**31
 _WHOLE = frozenset(
     "id index finish_reason format message name native_finish_reason role type".split()
 )
 """Fields that no server sends in pieces."""
 _DEEPEST = 16
-_WAIT = r"\d{1,9}(\.\d{1,9})?|\w{3}, \d\d? \w{3} \d{4} [\d:]{8} GMT"
-"""Seconds, or a date: nothing else of a header is passed on."""
+_LONGEST_WAIT = 86400.0
 _Place = tuple[str | int, ...]
 
 
@@ -36,6 +34,7 @@ class Reader:
 
     def __init__(self, keys: Sequence[Secret] = ()) -> None:
         self._keys = [key for key in keys if key.is_secret()]
+        self._hooks = {"parse_int": self._number(int), "parse_float": self._number(float)}
         self._masks: dict[_Place, StreamMask] = {}
         self._spoken = False  # a delta has brought text
 
@@ -81,12 +80,23 @@ class Reader:
 
     def _read(self, text: str) -> tuple[dict[str, Any], bool]:
         """The document without keys, and whether there were any."""
-        masked = mask_keys(text, self._keys)
-        document = _object(text, masked)
-        if masked == text:
-            return document, False
-        # In its texts: the end of a key may be what JSON is made of, a quotation mark.
-        return map_texts(document, lambda each: mask_keys(each, self._keys)), True
+        changed = mask_keys(text, self._keys) != text
+        try:
+            document = loads(text, **self._hooks if changed else {})
+        except ValueError as error:
+            raise broken("the upstream sent what is not JSON") from error
+        if not isinstance(document, dict):
+            raise broken("the upstream sent JSON that is no object")
+        if failure := from_document(document, {}, keys=self._keys):
+            raise ApiError(502, f"the upstream failed: {failure.message}", "upstream_error")
+        if changed:
+            # In its texts: the end of a key may be what JSON is made of, a quotation mark.
+            document = map_texts(document, lambda each: mask_keys(each, self._keys))
+        return document, changed
+
+    def _number(self, kind: Callable[[str], Any]) -> Callable[[str], Any]:
+        """Reads a number; one that spells a key is a text."""
+        return lambda text: text if mask_keys(text, self._keys) != text else kind(text)
 
     def _masked(self, at: int, choice: dict[str, Any], *, last: bool) -> bool:
         """Mask the texts of a choice by what came before; whether that changed any."""
@@ -160,44 +170,15 @@ def refusal(
     status: int, headers: Mapping[str, str], body: bytes, keys: Sequence[Secret] = ()
 ) -> ApiError:
     """What a client is told if the upstream answered with an error; `keys` are masked."""
-    text = error_text(mask_keys(body.decode("utf-8", "replace"), keys))
-    message = f"the upstream answered {status}" + (f": {text}" if text else "")
-    kept = {
-        name: headers[name]
-        for name in ("retry-after", "retry-after-ms")
-        if status == 429 and re.fullmatch(_WAIT, headers.get(name, ""), re.ASCII)
-    }
+    error = from_response(status, headers, body, keys=keys)
+    message = f"the upstream answered {error.message.removeprefix('HTTP ')}"
+    wait = error.retry_after if status == 429 else None
+    kept = {} if wait is None else retry_headers(min(wait, _LONGEST_WAIT))
     return ApiError(_MAPPED.get(status, 502), message, f"upstream_{status}", headers=kept)
-
-
-def error_text(text: str) -> str:
-    """The message of an error body, printable, without anything shaped like a key."""
-    try:
-        document = loads(text)
-    except ValueError:
-        document = None
-    if isinstance(document, dict):
-        error = document.get("error", document)
-        found = error.get("message") if isinstance(error, dict) else error
-        text = found if isinstance(found, str) else text
-    return mask_all("".join(letter for letter in text if letter.isprintable())[:MOST_TEXT])
 
 
 def broken(message: str) -> ApiError:
     return ApiError(502, message, "upstream_broken")
-
-
-def _object(text: str, shown: str) -> dict[str, Any]:
-    """The JSON object that `text` is; `shown` is what may be said of it."""
-    try:
-        document = loads(text)
-    except ValueError as error:
-        raise broken("the upstream sent what is not JSON") from error
-    if not isinstance(document, dict):
-        raise broken("the upstream sent JSON that is no object")
-    if document.get("error"):
-        raise ApiError(502, f"the upstream failed: {error_text(shown)}", "upstream_error")
-    return document
 
 
 def _text_bytes(spoken: Any) -> int:

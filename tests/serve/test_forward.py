@@ -14,7 +14,7 @@ from ocx.api.sse import MAX_EVENT
 from ocx.secret import Secret
 from ocx.serve.openai_format import Usage
 from ocx.serve.routing import Model, Router
-from ocx.serve.upstream_reader import error_text, read_usage
+from ocx.serve.upstream_reader import read_usage, refusal
 from tests.serve.conftest import (
     ASK,
     PRICE,
@@ -416,15 +416,16 @@ def test_only_counts_are_usage(value: Any, usage: Usage | None) -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b'{"error":{"message":"a\\u001b[1mb"}}', "a[1mb"),
-        (b'{"message":"m"}', "m"),
-        (b'{"error":{"code":3}}', '{"error":{"code":3}}'),
-        (b"[" * 100_000, "[" * 500),
-        (b"\xff plain", "\ufffd plain"),
+        (b'{"error":{"message":"a\\u001b[1mb"}}', ": a [1mb"),
+        (b'[{"error":{"details":[{"msg":"m"}], "detail": "d"}}]', ": d"),
+        (b'{"error":{"code":3}}', ': {"error":{"code":3}}'),
+        (b"[" * 100_000, ": " + "[" * 200),
+        (b"\xff plain", ": \xff plain"),
+        (b"", ""),
     ],
 )
-def test_error_text_is_short_and_printable(body: bytes, text: str) -> None:
-    assert error_text(body.decode("utf-8", "replace")) == text
+def test_a_refusal_is_short_and_printable(body: bytes, text: str) -> None:
+    assert refusal(400, {}, body).message == f"the upstream answered 400{text}"
 
 
 def test_a_reader_gone_is_noticed_before_the_first_byte(

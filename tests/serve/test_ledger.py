@@ -116,8 +116,10 @@ def test_a_key_is_stored_as_its_hash_alone(ledger: Ledger) -> None:
     assert ledger.find_key(digest("another")) is None
 
 
-def test_a_key_is_revoked_once(ledger: Ledger) -> None:
+def test_a_key_is_made_and_revoked_once(ledger: Ledger) -> None:
+    """Also by two processes at once, whatever either looked up before."""
     secret = ledger.add_key(ledger.account().id, "bob")
+    assert ledger.add_key(ledger.account().id, "bob") is None
     assert ledger.revoke("bob") == 1
     assert ledger.revoke("bob") == 0
     found = ledger.find_key(digest(secret.reveal()))
