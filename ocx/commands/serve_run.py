@@ -64,8 +64,7 @@ def run_server(
         closing(RequestLog(ctx, log)) as writer,
         writer.reopened(),
     ):
-        served, key = build_server(store, settings, ephemeral=ephemeral, log=writer)
-        app = App(served)
+        app, key = build_server(store, settings, ephemeral=ephemeral, log=writer)
         if ctx.trailing is None:
             _foreground(app, key, writer, settings.port if port is None else port)
             return

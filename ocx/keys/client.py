@@ -103,7 +103,8 @@ def _sandbox(ctx: Context, settings: Settings) -> Iterator[Endpoint]:
         chosen = "" if by_flag else f" (chosen by {settings.sources['sandbox']})"
         does = "the built-in server repeats your prompt and charges play credits"
         ctx.note(f"sandbox{chosen}: {does}")
-    with sandbox(sandbox_folder(ctx)) as (base_url, key):
+    folder = sandbox_folder(ctx)
+    with sandbox(folder and folder / SANDBOX_FILE) as (base_url, key):
         ctx.terminal.stderr.hide(key)
         yield endpoint(settings, key, base_url)
 

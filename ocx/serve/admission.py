@@ -193,7 +193,6 @@ class RequestRecord:
         fault: the value of `X-OCX-Fault`.
         status: 0 until the reply begins; it stays 0 if the client leaves first.
         failure: what went wrong in the server itself.
-        broken: it failed after the reply had begun.
         micro: the cost in micro-credits.
     """
 
@@ -207,7 +206,6 @@ class RequestRecord:
     model: str | None = None
     outcome: str | None = None
     failure: str | None = None
-    broken: bool = False
     usage: Usage | None = None
     micro: int | None = None
     began: float = field(default_factory=time.monotonic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import hmac
 import json
@@ -64,9 +65,19 @@ class ServeSettings:
     key_names: frozenset[str] = frozenset()
 
 
+class _Call(NamedTuple):
+    """One request that came in with a key."""
+
+    scope: Any
+    receive: responses.Receive
+    send: responses.Send
+    record: RequestRecord
+    key: Key
+
+
 @dataclass
-class ServerConfig:
-    """The parts that a server is made of.
+class App:
+    """The application of one server.
 
     Attributes:
         process_key: a key that only this process knows; it belongs to the default account.
@@ -80,52 +91,33 @@ class ServerConfig:
     log: Log | None = None
     fixed: bool = False
 
-
-class _Call(NamedTuple):
-    """One request that came in with a key."""
-
-    scope: Any
-    receive: responses.Receive
-    send: responses.Send
-    record: RequestRecord
-    key: Key
-
-
-class App:
-    """The application of one server."""
-
-    def __init__(self, config: ServerConfig) -> None:
-        settings = config.settings
-        self._config = config
+    def __post_init__(self) -> None:
+        settings, key = self.settings, self.process_key
         self._router = settings.router
         self._limiter = Limiter(settings.rpm, settings.concurrency)
-        self._process_key = Key(None, config.ledger.account().id, "process", "")
-        key = config.process_key
+        self._process_key = Key(None, self.ledger.account().id, "process", "")
         self._process_hash = digest(key.reveal()) if key else None
-        self._stop: asyncio.Future[None] | None = None
         self._large: dict[int | None, asyncio.Semaphore] = {}
         self.request_timeout = settings.request_timeout
 
     def stop(self) -> None:
         """End every running answer with what it has delivered. Call it in the event loop."""
-        stop = self._stopping()
-        if not stop.done():
-            stop.set_result(None)
+        if not self._stop.done():
+            self._stop.set_result(None)
 
     async def close(self) -> None:
         """Close the connections to upstreams. Call it in the event loop, at its end."""
         await self._router.close()
 
-    def _stopping(self) -> asyncio.Future[None]:
+    @functools.cached_property
+    def _stop(self) -> responses.Stop:
         """Done when the server stops. It belongs to a loop: there is none when the app is made."""
-        if self._stop is None:
-            self._stop = asyncio.get_running_loop().create_future()
-        return self._stop
+        return asyncio.get_running_loop().create_future()
 
     async def __call__(self, scope: Any, receive: responses.Receive, send: responses.Send) -> None:
         method, path = scope["method"], scope["path"]
         number = secrets.token_hex(8)
-        if self._config.fixed:
+        if self.fixed:
             number = hashlib.sha256(f"{method} {path}".encode()).hexdigest()[:16]
         record = RequestRecord(method, mask_all(path), f"req-{number}", self._limiter.peek())
 
@@ -148,12 +140,13 @@ class App:
         except Exception as error:  # a bug of ours ends one request, never the server
             record.failure = f"{type(error).__name__}: {error}"
             bug = ApiError(500, "internal error of this server", "internal")
+            has_begun = record.status
             await _refuse(bug, record, reply)
-            if record.broken:
+            if has_begun:
                 raise  # uvicorn closes the connection: no client takes this for an end
         finally:
-            if self._config.log is not None:
-                self._config.log(record)
+            if self.log is not None:
+                self.log(record)
 
     def _endpoint(self, method: str, path: str) -> Callable[[_Call], Awaitable[None]]:
         is_document = path in (_MODELS, _BALANCE, _OPENAPI) or path.startswith(f"{_MODELS}/")
@@ -168,7 +161,7 @@ class App:
     def _find_key(self, hashed: str) -> Key | None:
         if self._process_hash and hmac.compare_digest(hashed, self._process_hash):
             return self._process_key
-        return self._config.ledger.find_key(hashed)
+        return self.ledger.find_key(hashed)
 
     async def _document(self, call: _Call) -> None:
         """GET: answer with a JSON document, which counts for the rate limit."""
@@ -178,7 +171,14 @@ class App:
         if path == _MODELS:
             document = {"object": "list", "data": [model.document() for model in models]}
         elif path == _BALANCE:
-            document = self._balance(call.key)
+            account = self.ledger.balance(call.key.account)
+            document = {
+                "object": "balance",
+                "balance": credits_json(account.balance),
+                "unit": "credits",
+                "granted": credits_json(account.granted),
+                "used": credits_json(account.used),
+            }
         elif path == _OPENAPI:
             document = _openapi()
         else:
@@ -189,7 +189,7 @@ class App:
 
     async def _chat(self, call: _Call) -> None:
         """POST /chat/completions: check the request, count it, hold its credits, answer, settle."""
-        ledger, record, key = self._config.ledger, call.record, call.key
+        record, key = call.record, call.key
         room: Any = contextlib.nullcontext()
         if not 0 <= _announced(call.scope) <= SMALL_BODY:
             room = self._large.setdefault(key.id, asyncio.Semaphore(LARGE_AT_ONCE))
@@ -206,7 +206,7 @@ class App:
         record.rate_limit = self._limiter.enter(key)
         charge = None
         try:
-            charge = Charge(ledger, key, model.price, request, by_upstream=not source.is_local)
+            charge = Charge(self.ledger, key, model.price, request, by_upstream=not source.is_local)
             answer = source.answer(request)  # no answer is made before
             answer = answer if fault is None else faults.inject_fault(fault, answer)
         except BaseException:
@@ -218,28 +218,18 @@ class App:
         try:
             kind = responses.SseResponse if request.stream else responses.WholeResponse
             number, now = secrets.token_hex(12), int(time.time())
-            if self._config.fixed:
+            if self.fixed:
                 number, now = hashlib.sha256(data).hexdigest()[:24], FIXED_TIME
             meta = ResponseMeta(f"chatcmpl-{number}", now, request.model)
-            seconds = self._config.settings.send_timeout
+            seconds = self.settings.send_timeout
             made = kind(answer, request, charge, meta, record, call.send)
-            await made.run(call.receive, self._stopping(), seconds)
+            await made.run(call.receive, self._stop, seconds)
             if record.outcome == "client_stalled":
                 # uvicorn would flush first, to a reader who does not read.
                 call.scope["state"]["abort"]()
         finally:
             self._limiter.leave(key)  # first: a full disk must not take it away for ever
             charge.settle("refused")
-
-    def _balance(self, key: Key) -> Any:
-        account = self._config.ledger.balance(key.account)
-        return {
-            "object": "balance",
-            "balance": credits_json(account.balance),
-            "unit": "credits",
-            "granted": credits_json(account.granted),
-            "used": credits_json(account.used),
-        }
 
 
 async def read_body(
@@ -275,8 +265,7 @@ def _announced(scope: Any) -> int:
 async def _refuse(error: ApiError, record: RequestRecord, send: responses.Send) -> None:
     """Send the error, if no reply has begun."""
     record.outcome = record.outcome or error.code
-    record.broken = bool(record.status)
-    if not record.broken:
+    if not record.status:
         await responses.send_error(error, send)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ocx.errors import cannot_run
 from ocx.secret import Secret
 from ocx.serve.admission import PREFIX, Log, mint
-from ocx.serve.app import FIXED_TIME, App, ServerConfig, ServeSettings
+from ocx.serve.app import FIXED_TIME, App, ServeSettings
 from ocx.serve.ledger import Ledger
 from ocx.serve.server import serving
 from ocx.serve.store import Store
@@ -21,13 +21,12 @@ from ocx.serve.store import Store
 FULL = Secret(f"{PREFIX}full")
 EMPTY = Secret(f"{PREFIX}empty")
 LIMITED = Secret(f"{PREFIX}limited")
-DATABASE = "sandbox.sqlite3"
 
 
 def build_server(
     store: Store, settings: ServeSettings, *, ephemeral: bool = False, log: Log | None = None
-) -> tuple[ServerConfig, Secret]:
-    """A server on `store`, and the key that its exports name.
+) -> tuple[App, Secret]:
+    """The application on `store`, and the key that its exports name.
 
     Args:
         ephemeral: fix ids, times and keys.
@@ -42,25 +41,23 @@ def build_server(
         ledger.add_key(ledger.account("empty").id, "empty", secret=EMPTY)
         ledger.add_key(limited.id, "limited", secret=LIMITED, rpm=1)
     process_key = None if ephemeral else key
-    return ServerConfig(ledger, settings, process_key, log, fixed=ephemeral), key
+    return App(ledger, settings, process_key, log, fixed=ephemeral), key
 
 
 @contextlib.contextmanager
-def sandbox(state_dir: Path | None) -> Iterator[tuple[str, Secret]]:
+def sandbox(database: Path | None) -> Iterator[tuple[str, Secret]]:
     """Run the server while the block runs; its base URL, and a key that exists only in memory.
 
-    The ledger is `sandbox.sqlite3` in `state_dir`, in memory without one, 500 credits when it is
-    made. Nothing else is read, and nothing is forwarded.
+    The ledger is kept in `database`, in memory without one, with 500 credits when it is made.
+    Nothing else is read, and nothing is forwarded.
 
     Raises:
         ConfigError: the database cannot be opened.
     """
-    kept = Store.memory() if state_dir is None else Store.open(state_dir / DATABASE)
+    kept = Store.memory() if database is None else Store.open(database)
     with contextlib.closing(kept) as store:
-        key = mint()
-        ledger = Ledger(store)
-        ledger.account(grant=ServeSettings.grant)
-        with serving(App(ServerConfig(ledger, process_key=key))) as url:
+        app, key = build_server(store, ServeSettings())
+        with serving(app) as url:
             yield url, key
 
 

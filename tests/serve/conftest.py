@@ -18,7 +18,7 @@ from ocx.api.prices import Price
 from ocx.api.types import Endpoint
 from ocx.secret import Secret
 from ocx.serve.admission import RequestRecord, mint
-from ocx.serve.app import App, ServerConfig, ServeSettings
+from ocx.serve.app import App, ServeSettings
 from ocx.serve.charge import MICRO, problems
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger import Account, Key, Ledger
@@ -61,7 +61,7 @@ class Served:
 
     url: str
     key: Secret
-    components: ServerConfig
+    app: App
     http: httpx.Client
     log: list[RequestRecord]
     board: Board
@@ -69,7 +69,7 @@ class Served:
 
     @property
     def account(self) -> Account:
-        return self.components.ledger.account()
+        return self.ledger.account()
 
     def ask(self, text: str = "hi", model: str = "gpt-4o", **given: Any) -> httpx.Response:
         headers = given.pop("headers", {})
@@ -105,7 +105,7 @@ class Served:
 
     def charges(self) -> list[tuple[Any, ...]]:
         """(state, outcome, prompt tokens, completion tokens, cost) of every charge."""
-        return self.components.ledger.store.db.execute(
+        return self.ledger.store.db.execute(
             "SELECT state, outcome, prompt_tokens, completion_tokens, cost FROM charge ORDER BY id"
         ).fetchall()
 
@@ -142,13 +142,13 @@ def serve() -> Iterator[Serve]:
 
             fixed = given.pop("fixed", False)
             settings = ServeSettings(**given)
-            components = ServerConfig(ledger, settings, key, note, fixed=fixed)
+            app = App(ledger, settings, key, note, fixed)
             stack.callback(lambda: check(ledger))
-            url = stack.enter_context(serving(App(components)))
+            url = stack.enter_context(serving(app))
             headers = {"authorization": f"Bearer {key.reveal()}"}
             http = httpx.Client(base_url=url, headers=headers, timeout=DEADLINE)
             stack.enter_context(http)
-            return Served(url, key, components, http, log, board, ledger)
+            return Served(url, key, app, http, log, board, ledger)
 
         yield start
 

@@ -321,11 +321,11 @@ def test_a_real_key_is_nowhere_afterwards(served: Served) -> None:
     served.http.get(f"/{REAL}")
     served.ask(model=REAL)
     assert REAL not in repr(served.wait_for(4))
-    assert REAL not in "\n".join(served.components.ledger.store.db.iterdump())
+    assert REAL not in "\n".join(served.ledger.store.db.iterdump())
 
 
 def test_keys_of_the_database_are_revoked_and_expire(served: Served) -> None:
-    ledger = served.components.ledger
+    ledger = served.ledger
     account = ledger.account().id
     good = ledger.add_key(account, "good", expires=2**40)
     old = ledger.add_key(account, "old", expires=1)
@@ -496,11 +496,11 @@ def test_402_says_what_would_fit(serve: Serve) -> None:
 
 
 def test_an_error_inside_is_a_500_that_says_nothing(served: Served) -> None:
-    served.components.ledger.store.db.execute("ALTER TABLE charge RENAME TO elsewhere")
+    served.ledger.store.db.execute("ALTER TABLE charge RENAME TO elsewhere")
     try:
         found = error(served.ask(), 500)
     finally:
-        served.components.ledger.store.db.execute("ALTER TABLE elsewhere RENAME TO charge")
+        served.ledger.store.db.execute("ALTER TABLE elsewhere RENAME TO charge")
     assert found["message"] == "internal error of this server"
     assert "no such table" in str(served.wait_for(1)[0].failure)
     assert served.ask().status_code == 200

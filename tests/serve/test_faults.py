@@ -83,7 +83,7 @@ def test_first_and_every_count_requests(served: Served) -> None:
 
 
 def test_each_key_counts_for_itself(served: Served) -> None:
-    other = served.components.ledger.add_key(served.account.id, "other")
+    other = served.ledger.add_key(served.account.id, "other")
     headers = {"authorization": f"Bearer {other.reveal()}"}
     assert served.ask(model="fault/500,first=1").status_code == 500
     assert served.ask(model="fault/500,first=1", headers=headers).status_code == 500

@@ -11,13 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from ocx.secret import Secret
-from ocx.serve.app import LARGE_AT_ONCE, SMALL_BODY, App
+from ocx.serve.app import LARGE_AT_ONCE, SMALL_BODY
 from ocx.serve.builtin import Echo
 from ocx.serve.connection import DeadlineProtocol
 from ocx.serve.openai_format import ApiError
@@ -83,7 +84,7 @@ Server = tuple[UvicornServer, Served]
 @pytest.fixture
 def server(served: Served) -> Iterator[Server]:
     """A server that a test can look into."""
-    made = UvicornServer(App(served.components))
+    made = UvicornServer(replace(served.app))
     with listen() as listener, in_thread(made, listener):
         served.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
         yield made, served

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from ocx.serve.app import App, ServerConfig
+from ocx.serve.app import App
 from ocx.serve.server import serving
 from ocx.serve.store import Store
 from tests.serve.conftest import REQUEST_LINE, Serve, Served, Watched, request, until, until_closed
@@ -88,9 +88,8 @@ def test_a_stop_settles_what_runs(
     with closing(Store.memory()) as store, ExitStack() as stack:
         ledger = Watched(store)
         ledger.account(grant=1_000_000)
-        config = ServerConfig(ledger, process_key=served.key)
         leave = stack.enter_context(ExitStack())
-        url = leave.enter_context(serving(App(config)))
+        url = leave.enter_context(serving(App(ledger, process_key=served.key)))
         served.url = url
         connection = stack.enter_context(served.raw(request("a b c", model, stream=stream)))
         if marker:

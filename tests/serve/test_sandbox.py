@@ -31,7 +31,7 @@ def get(url: str, key: str) -> httpx.Response:
 
 
 def test_it_runs_while_the_block_does(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as (url, key):
+    with sandbox(tmp_path / "db") as (url, key):
         assert get(url, key.reveal()).json()["balance"] == 500
         assert key.reveal().startswith("sk-live-local-")
     with pytest.raises(httpx.ConnectError):
@@ -42,9 +42,9 @@ def test_it_runs_while_the_block_does(tmp_path: Path) -> None:
 
 
 def test_each_has_a_key_of_its_own(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as (_, old):
+    with sandbox(tmp_path / "db") as (_, old):
         pass
-    with sandbox(tmp_path) as (url, _):
+    with sandbox(tmp_path / "db") as (url, _):
         assert get(url, old.reveal()).status_code == 401
         assert get(url, KEY).status_code == 401
 
