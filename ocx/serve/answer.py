@@ -122,10 +122,13 @@ class AnswerStream:
 class AnswerSource(ABC):
     """What answers requests for a model.
 
-    `is_local`: the answer costs nothing, so that a fault may replace parts of it.
+    Attributes:
+        is_local: the answer costs nothing, so that a fault may replace parts of it.
+        fault: what its requests meet if they name no other.
     """
 
     is_local = True
+    fault: str | None = None
 
     def check(self, request: ChatRequest) -> None:
         """Look whether the source can take the request; before credits, so without any work.

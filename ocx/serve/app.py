@@ -165,7 +165,7 @@ class App:
 
     async def _document(self, call: _Call) -> None:
         """GET: answer with a JSON document, which counts for the rate limit."""
-        faults.refuse_by(self._router.fault("", call.record))
+        faults.refuse_by(self._router.fault(call.record))
         path, models = call.scope["path"], self._router.models.values()
         document: Any
         if path == _MODELS:

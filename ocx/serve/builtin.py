@@ -81,6 +81,7 @@ class Echo(AnswerSource):
     """Answers with the last user text, or with a smallest instance of the schema asked for."""
 
     reasons: bool = False
+    fault: str | None = None
 
     def answer(self, request: ChatRequest) -> AnswerStream:
         calls = plan(request)

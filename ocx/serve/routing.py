@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from ocx.toml import Keys, TomlFile
 
 ECHO = "echo"
 DEFAULT = "deepseek-chat"
+REASONER = "deepseek-reasoner"
 DIRECT = ("lorem:", faults.PREFIX)
 """What a request may name besides a model of the catalogue. Never `script:`, `tape:` or
 `forward:`: with those a request could read files and reach hosts."""
@@ -44,13 +46,12 @@ DIRECT = ("lorem:", faults.PREFIX)
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the catalogue: its id, owner and price, and how the source is written."""
+    """A model of the catalogue, and what answers its requests."""
 
     id: str
     owner: str
     price: Price
-    route: str = ECHO
-    reasons: bool = False
+    source: AnswerSource
 
     def document(self) -> dict[str, Any]:
         """As OpenAI and, for the price of a token, OpenRouter write it; the unit is our own."""
@@ -67,15 +68,15 @@ class Model:
         return {**document, "pricing": pricing}
 
 
-def _model(id: str, owner: str, prompt: str, completion: str, *, reasons: bool = False) -> Model:
-    return Model(id, owner, Price(Decimal(prompt), Decimal(completion)), reasons=reasons)
+def _model(id: str, owner: str, prompt: str, completion: str) -> Model:
+    return Model(id, owner, Price(Decimal(prompt), Decimal(completion)), Echo(id == REASONER))
 
 
 # Play prices in the proportions of the list prices. A request that names no max_tokens reserves
 # 4,096 tokens, and no model may hold five credits for that: 1,200 a million would be too much.
 BUILT_IN = (
     _model("deepseek-chat", "deepseek", "5", "18"),
-    _model("deepseek-reasoner", "deepseek", "9", "36", reasons=True),
+    _model(REASONER, "deepseek", "9", "36"),
     _model("qwen-plus", "qwen", "7", "20"),
     _model("claude-3-sonnet", "anthropic", "50", "250"),
     _model("gemini-pro", "google", "8", "25"),
@@ -84,14 +85,23 @@ BUILT_IN = (
 )
 
 
-class Router:
-    """Models by id, and the source of each; a model without one echoes."""
+def built_in(route: str, *, reasons: bool = False) -> AnswerSource:
+    """The source that a fault, `lorem:N` or `echo` is.
 
-    def __init__(
-        self, models: Iterable[Model] = BUILT_IN, sources: Mapping[str, AnswerSource] | None = None
-    ) -> None:
+    Raises:
+        ValueError: it is none of them.
+    """
+    if route.startswith(faults.PREFIX):
+        faults.parse(route)
+        return Echo(reasons, route)
+    return Echo(reasons) if route == ECHO else parse_lorem(route)
+
+
+class Router:
+    """Models by id, and the faults that their requests meet."""
+
+    def __init__(self, models: Iterable[Model] = BUILT_IN) -> None:
         self.models: Mapping[str, Model] = {model.id: model for model in models}
-        self.sources = sources or {}
         self._counters = Counters()
 
     def find(self, name: str) -> Model:
@@ -104,7 +114,10 @@ class Router:
             return self.models[name]
         if name.startswith(DIRECT):
             like = self.models.get(DEFAULT, BUILT_IN[0])
-            return Model(name, "ocx", like.price, name)
+            try:
+                return Model(name, "ocx", like.price, built_in(name))
+            except ValueError as error:
+                raise _no_model(str(error)) from error
         hint = did_you_mean(name[:200], self.models, "; ")
         raise _no_model(f"no model is called {name[:200]!r}{hint}")
 
@@ -116,49 +129,35 @@ class Router:
         Raises:
             ApiError: the fault is a status or unknown, or the source refuses the request.
         """
-        fault = self.fault(model.route, record)
+        source = model.source
+        fault = self.fault(record, source.fault)
         faults.refuse_by(fault)
-        source = self._source(model)
         if fault is not None and not source.is_local:
             # Faults must not spend an upstream's tokens, so a forwarded model is answered by echo.
             source = Echo()
         source.check(request)
         return source, fault
 
-    def fault(self, route: str, record: RequestRecord) -> Fault | None:
-        """The fault that this request meets, from its header, else from the route of its model.
+    def fault(self, record: RequestRecord, own: str | None = None) -> Fault | None:
+        """The fault that this request meets, from its header, else the model's own.
 
         Raises:
-            ApiError: there is no such fault: 400 for a header, 404 for a model.
+            ApiError: 400: there is no such fault.
         """
-        text = record.fault
+        text = own if record.fault is None else record.fault
         if text is None:
-            if not route.startswith(faults.PREFIX):
-                return None
-            text = route
+            return None
         try:
             fault = faults.parse(text)
         except ValueError as error:
-            if record.fault is None:
-                raise _no_model(str(error)) from error
             raise ApiError(400, str(error), "invalid_parameter", faults.HEADER) from error
         key = record.key.id if record.key else None
         return fault if self._counters.fires(key, text, fault) else None
 
     async def close(self) -> None:
         """Close the connections to upstreams."""
-        for source in self.sources.values():
-            await source.close()
-
-    def _source(self, model: Model) -> AnswerSource:
-        if model.id in self.sources:
-            return self.sources[model.id]
-        if not model.route.startswith("lorem:"):
-            return Echo(model.reasons)
-        try:
-            return parse_lorem(model.route)
-        except ValueError as error:
-            raise _no_model(str(error)) from error
+        for model in self.models.values():
+            await model.source.close()
 
 
 def _no_model(message: str) -> ApiError:
@@ -172,20 +171,18 @@ _NAMES = "equals contains regex model answer echo calls reasoning finish fault t
 class Rule:
     """A condition on the last user text and the model, and the answer if it holds.
 
-    `answer` is None to echo the question, unless there are calls.
+    Attributes:
+        text: None to echo the question.
+        made: an answer to a request, of these words.
     """
 
     equals: str | None
     contains: str | None
     regex: re.Pattern[str]
     model: str | None
-    answer: str | None
-    calls: tuple[ToolCall, ...]
-    reasoning: str
-    finish: str | None
+    text: str | None
+    made: Callable[[ChatRequest, Iterable[str]], AnswerStream]
     fault: Fault | None
-    ttft: float
-    tps: float
 
     def matches(self, request: ChatRequest) -> bool:
         asked = request.question
@@ -214,16 +211,8 @@ class Script(AnswerSource):
         fires = rule.fault is not None and self.counters.fires(at, "", rule.fault)
         fault = rule.fault if fires else None
         faults.refuse_by(fault)
-        echoes = rule.answer is None and not rule.calls
-        answer = make_answer(
-            request,
-            until_stop(request.question if echoes else rule.answer or "", request),
-            rule.calls,
-            reasoning=rule.reasoning,
-            finish=rule.finish,
-            ttft=rule.ttft,
-            tps=rule.tps,
-        )
+        text = request.question if rule.text is None else rule.text
+        answer = rule.made(request, until_stop(text, request))
         return answer if fault is None else faults.inject_fault(fault, answer)
 
 
@@ -257,17 +246,18 @@ def _rule(file: TomlFile, keys: Keys) -> Rule:
         file.fail((*keys, "regex"), f"is not a regular expression: {error}")
     except ValueError as error:
         file.fail((*keys, "fault"), str(error))
-    texts = {name: file.text((*keys, name)) for name in ("equals", "contains", "model", "finish")}
-    return Rule(
-        **texts,
-        regex=pattern,
-        answer=said,
-        calls=_calls(file, keys),
+    calls = _calls(file, keys)
+    made = partial(
+        make_answer,
+        calls=calls,
         reasoning=file.text((*keys, "reasoning")) or "",
-        fault=parsed,
+        finish=file.text((*keys, "finish")),
         ttft=file.number((*keys, "ttft"), 0, 0, 3600),
         tps=file.number((*keys, "tps"), 0, 0, 1_000_000),
     )
+    texts = {name: file.text((*keys, name)) for name in ("equals", "contains", "model")}
+    text = "" if calls and said is None else said
+    return Rule(**texts, regex=pattern, text=text, made=made, fault=parsed)
 
 
 def _calls(file: TomlFile, keys: Keys) -> tuple[ToolCall, ...]:

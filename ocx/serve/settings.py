@@ -28,13 +28,12 @@ from ocx.api.types import Endpoint
 from ocx.api.urls import check_base_url, is_loopback, origin
 from ocx.errors import ConfigError
 from ocx.secret import Secret
-from ocx.serve import faults, routing
+from ocx.serve import routing
 from ocx.serve.answer import AnswerSource
 from ocx.serve.app import ServeSettings
-from ocx.serve.builtin import Echo, parse_lorem
 from ocx.serve.charge import MICRO
 from ocx.serve.forward import Forward
-from ocx.serve.routing import BUILT_IN, ECHO, Model, Router
+from ocx.serve.routing import BUILT_IN, DIRECT, ECHO, REASONER, Model, Router, built_in
 from ocx.serve.tape_player import TapePlayer
 from ocx.toml import Keys, TomlFile
 
@@ -70,10 +69,8 @@ class _Reader:
         self._upstreams = {name: self._upstream(name) for name in file.table(("upstreams",))}
         has_catalogue = file.flag(("catalogue",), True)
         models = {model.id: model for model in BUILT_IN} if has_catalogue else {}
-        sources: dict[str, AnswerSource] = {}
         for name in file.table(("models",)):
             models[name] = self._model(name)
-            sources[name] = self._source(models[name])
         database = file.text(("database",))
         return ServeSettings(
             file.whole(("port",), default.port, 0, 65535),
@@ -83,7 +80,7 @@ class _Reader:
             file.whole(("concurrency",), default.concurrency, 1, 1_000_000),
             file.number(("send_timeout",), default.send_timeout, 0.01, 3600),
             file.number(("request_timeout",), default.request_timeout, 0.01, 3600),
-            Router(models.values(), sources),
+            Router(models.values()),
             frozenset(self._key_names),
         )
 
@@ -130,10 +127,9 @@ class _Reader:
     def _model(self, name: str) -> Model:
         file, keys = self._file, ("models", name)
         table = file.known(keys, _MODEL.split())
-        if name.startswith(("lorem:", faults.PREFIX, "script:", "tape:", "forward:")):
+        if name.startswith((*DIRECT, "script:", "tape:", "forward:")):
             file.fail(keys, "a model cannot be called like a target")
         like = next((model for model in BUILT_IN if model.id == name), BUILT_IN[0])
-        is_like = like.id == name
         prompt = self._price((*keys, "prompt_price"), like.price.prompt)
         completion = self._price((*keys, "completion_price"), like.price.completion)
         cached = None
@@ -142,19 +138,19 @@ class _Reader:
             cached = self._price((*keys, "cached_prompt_price"), prompt, float(prompt))
         return Model(
             name,
-            file.text((*keys, "owner")) or (like.owner if is_like else "ocx"),
+            file.text((*keys, "owner")) or (like.owner if like.id == name else "ocx"),
             Price(prompt, completion, cached),
-            file.text((*keys, "route")) or ECHO,
-            like.reasons and is_like,
+            self._source(name),
         )
 
     def _price(self, keys: Keys, default: Decimal, most: float = MOST_PRICE) -> Decimal:
         # str: the decimal that was written, not the double that is nearest to it.
         return Decimal(str(self._file.number(keys, float(default), 0, most)))
 
-    def _source(self, model: Model) -> AnswerSource:
-        file, keys = self._file, ("models", model.id, "route")
-        kind, _, rest = model.route.partition(":")
+    def _source(self, name: str) -> AnswerSource:
+        file, keys = self._file, ("models", name, "route")
+        route = file.text(keys) or ECHO
+        kind, _, rest = route.partition(":")
         try:
             if kind == "forward":
                 if rest not in self._upstreams:
@@ -166,14 +162,9 @@ class _Reader:
                 return routing.load(file.folder / rest)
             if kind == "tape":
                 return TapePlayer(file.folder / rest)
-            if kind == "lorem":
-                return parse_lorem(model.route)
-            if model.route.startswith(faults.PREFIX):
-                faults.parse(model.route)
-            elif model.route != ECHO:
-                file.fail(
-                    keys, "must be echo, lorem:N, fault/…, script:FILE, tape:FILE or forward:NAME"
-                )
+            if route != ECHO and not route.startswith(DIRECT):
+                text = "must be echo, lorem:N, fault/…, script:FILE, tape:FILE or forward:NAME"
+                file.fail(keys, text)
+            return built_in(route, reasons=name == REASONER)
         except ValueError as error:
             file.fail(keys, str(error))
-        return Echo(model.reasons)

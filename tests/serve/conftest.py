@@ -184,9 +184,8 @@ def front(serve: Serve, told: Tell) -> Serve:
         more = {"grant": given.pop("grant")} if "grant" in given else {}
         allowed = given.pop("allow_fields", frozenset())
         endpoint = Endpoint(url, proxy="", allow_http="key" not in given, **given)
-        routed = Model("front", "me", price, "forward:up")
-        router = Router([*BUILT_IN, routed], {"front": Forward("up", endpoint, model, allowed)})
-        return serve(router=router, **more)
+        routed = Model("front", "me", price, Forward("up", endpoint, model, allowed))
+        return serve(router=Router([*BUILT_IN, routed]), **more)
 
     return start
 
@@ -243,8 +242,8 @@ def said(reply: httpx.Response) -> Any:
 
 def routed(serve: Serve, target: Any, **given: Any) -> Served:
     """A server whose model `scripted` is `target`."""
-    model = Model("scripted", "me", BUILT_IN[0].price, "x")
-    return serve(router=Router([*BUILT_IN, model], {"scripted": target}), **given)
+    model = Model("scripted", "me", BUILT_IN[0].price, target)
+    return serve(router=Router([*BUILT_IN, model]), **given)
 
 
 def until_closed(connection: socket.socket) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from ocx.api.prices import Price
 from ocx.api.sse import MAX_EVENT
 from ocx.secret import Secret
+from ocx.serve.builtin import Echo
 from ocx.serve.openai_format import Usage
 from ocx.serve.routing import Model, Router
 from ocx.serve.upstream_reader import read_usage, refusal
@@ -67,7 +68,7 @@ def test_a_byte_may_be_a_token_of_an_upstream(
     for grant, status in ((hold - 1, 402), (hold, 200)):
         gateway = front(back, "gpt-4o", grant=grant)
         assert gateway.http.post("/chat/completions", json=body).status_code == status
-    local = Router([Model("front", "me", PRICE)])
+    local = Router([Model("front", "me", PRICE, Echo())])
     assert serve(grant=hold // 2, router=local).http.post("/chat/completions", json=body).is_success
 
 

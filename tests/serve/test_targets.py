@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ocx.errors import ConfigError, OcxError
 from ocx.secret import Secret
 from ocx.serve import routing, settings
-from ocx.serve.builtin import Echo
+from ocx.serve.builtin import Echo, Lorem
 from ocx.serve.charge import MICRO
 from ocx.serve.routing import BUILT_IN
 from ocx.serve.tape import Recording, TapeFile, key_of, load_tape, request_of
@@ -350,14 +350,11 @@ def test_settings_are_read(folder: Path) -> None:
     assert str(models["llama3"].price.cached_prompt) == "0.02"
     assert models["gpt-4"].owner == "us"
     assert models["gpt-4"].price == BUILT_IN[-1].price
-    assert {name: target.is_local for name, target in found.router.sources.items()} == {
-        "llama3": False,
-        "talk": True,
-        "tape": False,
-        "gpt-4": True,
-        "slow": True,
-        "down": True,
-    }
+    assert [name for name, model in models.items() if not model.source.is_local] == [
+        "llama3",
+        "tape",
+    ]
+    assert (models["slow"].source, models["down"].source.fault) == (Lorem(20, 5), "fault/503")
 
 
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
@@ -442,7 +439,7 @@ def test_a_key_in_the_file_is_refused_and_not_repeated(folder: Path) -> None:
 def test_a_lan_upstream_needs_no_key(folder: Path) -> None:
     text = "[upstreams.u]\nbase_url = 'http://10.0.0.1/v1'\n[models.x]\nroute = 'forward:u'"
     (folder / "serve.toml").write_text(text)
-    assert "x" in settings.load(folder / "serve.toml", {}).router.sources
+    assert "x" in settings.load(folder / "serve.toml", {}).router.models
 
 
 @pytest.mark.parametrize(
