@@ -34,7 +34,7 @@ from ocx.serve.server import run as serve_until
 from ocx.serve.settings import load
 from ocx.serve.store import Store
 from ocx.serve.tape import Tape, TapeFile, load_tape
-from ocx.serve.tape_player import tape_server
+from ocx.serve.tape_player import TapeApp
 from ocx.text import compact, counted, one_line
 
 if TYPE_CHECKING:
@@ -137,15 +137,12 @@ def play_tape(ctx: Context, options: TapeOptions) -> None:
         tape = Tape(options.record, TapeFile(options.record))
     else:
         tape = load_tape(options.replay or Path(), adds=options.missing == "record")
-    plays = options.record is None
+    app = TapeApp(tape, upstream, options.record is None, options.timing, secrets)
     with ExitStack() as stack:
         if tape.file is not None:
             stack.callback(tape.file.abandon)
-        with tape_server(tape, upstream, plays=plays, timing=options.timing, secrets=secrets) as (
-            url,
-            key,
-        ):
-            status = run_child(ctx.trailing, child_environment(ctx.terminal.env, url, key))
+        with serving(app) as url:
+            status = run_child(ctx.trailing, child_environment(ctx.terminal.env, url, app.key))
         if tape.file is not None:
             _end_tape(ctx, tape.file, status, on_failure=options.record_on_failure)
     _exit_as(status)

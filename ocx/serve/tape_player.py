@@ -10,9 +10,8 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from ocx.serve.forward import Upstream
 from ocx.serve.openai_format import ApiError, dump
 from ocx.serve.request import ChatRequest
 from ocx.serve.responses import Headers, Receive, Send, body, send_error, start
-from ocx.serve.server import serving
 
 _KEPT_HEADERS = frozenset(
     "content-type retry-after retry-after-ms x-request-id request-id location".split()
@@ -44,19 +42,19 @@ class TapeApp:
     """An ASGI application for one program.
 
     Attributes:
-        key: what the program must send; a real key never reaches it.
         upstream: where requests go; None only plays.
         plays: what the tape has; the upstream is asked only for what it lacks.
         timing: play the pieces as far apart as they came.
         secrets: what is on no tape, besides the keys, and reaches no program.
+        key: what the program must send; a real key never reaches it.
     """
 
     tape: tapes.Tape
-    key: Secret
     upstream: Upstream | None
     plays: bool
     timing: bool = False
     secrets: Sequence[Secret] = ()
+    key: Secret = field(default_factory=mint)
     request_timeout: float = 60.0
 
     def __post_init__(self) -> None:
@@ -159,20 +157,6 @@ class TapeApp:
         shaped = key_shaped(query + content.decode("latin-1"))
         self.tape.append(recording, [*self._secrets, *shaped])
         await send(body(tapes.mask_bytes(hidden.end())))
-
-
-@contextmanager
-def tape_server(
-    tape: tapes.Tape, upstream: Upstream | None, **options: Any
-) -> Iterator[tuple[str, Secret]]:
-    """Run a tape's server while the block runs; its base URL, and the key it takes.
-
-    Args:
-        options: as `TapeApp` takes them.
-    """
-    key = mint()
-    with serving(TapeApp(tape, key, upstream, **options)) as url:
-        yield url, key
 
 
 class _Fixed(Secret):

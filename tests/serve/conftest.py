@@ -26,7 +26,7 @@ from ocx.serve.routing import BUILT_IN, Model, Router
 from ocx.serve.server import serving
 from ocx.serve.store import Store
 from ocx.serve.tape import Tape, TapeFile
-from ocx.serve.tape_player import tape_server, to_completion
+from ocx.serve.tape_player import TapeApp, to_completion
 from tests.support.raw_server import CLOSE, RawServer
 from tests.support.waiting import DEADLINE, Board
 
@@ -269,8 +269,9 @@ def until(connection: socket.socket, marker: bytes) -> bytes:
 def recorded(path: Path, back: Served, *asked: dict[str, Any]) -> list[httpx.Response]:
     """The answers of `back`, which are on a tape at `path` now."""
     tape = Tape(path, file=TapeFile(path))
-    with tape_server(tape, Upstream(Endpoint(back.url, back.key)), plays=False) as (url, key):
-        headers = {"authorization": f"Bearer {key.reveal()}"}
+    app = TapeApp(tape, Upstream(Endpoint(back.url, back.key)), plays=False)
+    with serving(app) as url:
+        headers = {"authorization": f"Bearer {app.key.reveal()}"}
         replies = [
             httpx.post(f"{url}/chat/completions", json=body, headers=headers) for body in asked
         ]
