@@ -14,7 +14,7 @@ from ocx.errors import UsageError
 from ocx.history.call import by_day, document, request
 from ocx.history.filters import Filters, parse_age, parse_time, profile_filter
 from ocx.history.store import open_existing
-from ocx.output.history_output import day_document, write_call, write_days, write_found
+from ocx.output.history_output import day_documents, write_call, write_days, write_found
 from ocx.output.writers import write_json_line
 from ocx.record import record
 from ocx.text import counted
@@ -149,8 +149,8 @@ def stats(ctx: Context, chosen: CallFilters) -> None:
     """Sum up tokens and credits by day and model."""
     with open_existing(state_dir(ctx.terminal.env), ctx.note) as history:
         filters = chosen.read(ctx)
-        days = by_day(history.entries(filters)) if history else []
+        days = by_day(history.entries(filters) if history else ())
     if ctx.json:
-        print_json(ctx, [day_document(day) for day in days])
+        print_json(ctx, day_documents(days))
     else:
         write_days(ctx, days)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from ocx.api.prices import token_count
@@ -58,10 +59,6 @@ class Call:
     outcome: Outcome
     exit_code: int
     error: str | None = None
-
-    def tokens(self, name: str) -> int | None:
-        """`prompt_tokens` or `completion_tokens` as the API counted them."""
-        return token_count(self.usage, name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +120,11 @@ def request(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
     }
 
 
+def token_counts(usage: Mapping[str, Any] | None) -> tuple[int | None, int | None]:
+    """The tokens of the prompt and of the completion as the API counted them."""
+    return token_count(usage, "prompt_tokens"), token_count(usage, "completion_tokens")
+
+
 def prompt_of(messages: Sequence[Message]) -> str:
     """The text of the last message of the user, for lists and the search."""
     for message in reversed(messages):
@@ -153,48 +155,52 @@ def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
 
 
 @dataclass
-class DayTotals:
-    """What one model took on one day (local time).
+class Totals:
+    """What calls took.
 
     Attributes:
-        day: ISO 8601.
-        prompt_tokens, completion_tokens, credits: the sums of what is known.
-        unknown: how many calls took an unknown number of credits.
-        uncounted: how many have no tokens: the server did not count them.
+        prompt_tokens, completion_tokens, credits: the sums of what is known; None if nothing is.
+        unknown_tokens: how many calls have none: the server did not count them.
+        unknown_credits: how many took an unknown number of credits.
     """
 
-    day: str
-    model: str
     calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    credits: Decimal = Decimal(0)
-    unknown: int = 0
-    uncounted: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    unknown_tokens: int = 0
+    credits: Decimal | None = None
+    unknown_credits: int = 0
 
     @property
     def tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
+        return (self.prompt_tokens or 0) + (self.completion_tokens or 0)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, usage: Mapping[str, Any] | None, credits: Decimal | None) -> None:
+        """One call more."""
         self.calls += 1
-        prompt, completion = entry.tokens("prompt_tokens"), entry.tokens("completion_tokens")
-        self.prompt_tokens += prompt or 0
-        self.completion_tokens += completion or 0
-        self.uncounted += prompt is None and completion is None
-        if entry.credits is None:
-            self.unknown += 1
+        prompt, completion = token_counts(usage)
+        if prompt is None and completion is None:
+            self.unknown_tokens += 1
         else:
-            self.credits += entry.credits
+            self.prompt_tokens = (self.prompt_tokens or 0) + (prompt or 0)
+            self.completion_tokens = (self.completion_tokens or 0) + (completion or 0)
+        if credits is None:
+            self.unknown_credits += 1
+        else:
+            self.credits = (self.credits or 0) + credits
 
 
-def by_day(entries: Iterable[Entry]) -> list[DayTotals]:
-    """One row a day and model, oldest first."""
-    days: dict[tuple[str, str], DayTotals] = {}
+Days = Mapping[tuple[str, str], Totals]
+"""By day (local time, ISO 8601) and model, the oldest first."""
+
+
+def by_day(entries: Iterable[Entry]) -> Days:
+    """What each model took on each day."""
+    days: dict[tuple[str, str], Totals] = {}
     for entry in entries:
         key = (entry.when.date().isoformat(), entry.model)
-        days.setdefault(key, DayTotals(*key)).add(entry)
-    return [days[key] for key in sorted(days)]
+        days.setdefault(key, Totals()).add(entry.usage, entry.credits)
+    return dict(sorted(days.items(), key=itemgetter(0)))
 
 
 DAY = 86_400.0

@@ -14,7 +14,7 @@ from sqlite3 import Connection
 from typing import Any, NamedTuple
 
 from ocx.errors import out_of_reach
-from ocx.history.call import DAY, Call, Entry, Message, Point, prompt_of, without_keys
+from ocx.history.call import DAY, Call, Entry, Message, Point, prompt_of, token_counts, without_keys
 from ocx.history.database import (
     ELSEWHERE,
     PATIENCE,
@@ -162,8 +162,7 @@ class History:
         for name in _JSON:
             values[name] = None if values[name] is None else compact(values[name])
         values["credits"] = None if call.credits is None else str(call.credits)
-        for name in ("prompt_tokens", "completion_tokens"):
-            values[name] = call.tokens(name)
+        values["prompt_tokens"], values["completion_tokens"] = token_counts(call.usage)
         with self.writing():
             home = self._ensure(conversation, call)
             self._insert({**values, "conversation": home.id}, sent)

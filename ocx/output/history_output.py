@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from ocx.api.prices import cached_tokens, reasoning_tokens
 from ocx.config.paths import state_dir
 from ocx.context import Context
-from ocx.history.call import DayTotals, Entry, document, text_of
+from ocx.history.call import Days, Entry, Totals, document, text_of, token_counts
 from ocx.history.filters import Filters
 from ocx.history.store import open_existing
 from ocx.output.columns import GAP, Cell, Column, Row, styled_text, write_table
@@ -92,14 +93,17 @@ def _screen_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
         )
 
 
-def write_days(ctx: Context, days: list[DayTotals]) -> None:
+def write_days(ctx: Context, days: Days) -> None:
     """Print tokens and credits a day: with bars on a terminal, all the numbers in a pipe."""
     terminal = ctx.terminal
     if not terminal.stdout_tty:
-        write_table(ctx, (), list(map(_day_row, days)))
+        write_table(ctx, (), [_day_row(document) for document in day_documents(days)])
         return
     write_table(ctx, _DAYS, _bar_rows(days, terminal.width))
-    unknown = {"tokens": sum(d.uncounted for d in days), "credits": sum(d.unknown for d in days)}
+    unknown = {
+        "tokens": sum(took.unknown_tokens for took in days.values()),
+        "credits": sum(took.unknown_credits for took in days.values()),
+    }
     missing = [f"{what} of {counted(number, 'call')}" for what, number in unknown.items() if number]
     if missing:  # what the sums above do not hold
         line = f"unknown: {', '.join(missing)}"
@@ -108,59 +112,43 @@ def write_days(ctx: Context, days: list[DayTotals]) -> None:
         )
 
 
-def _day_row(day: DayTotals) -> tuple[str, ...]:
-    """The numbers of its document, but for how many calls have unknown tokens."""
-    values = (value for name, value in day_document(day).items() if name != "unknown_tokens")
+def _day_row(document: dict[str, Any]) -> tuple[str, ...]:
+    """The numbers of the document, but for how many calls have unknown tokens."""
+    values = (value for name, value in document.items() if name != "unknown_tokens")
     return tuple("" if value is None else str(value) for value in values)
 
 
-def day_document(day: DayTotals) -> dict[str, Any]:
-    prompt, completion = _day_tokens(day)
-    return {
-        "day": day.day,
-        "model": day.model,
-        "calls": day.calls,
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "unknown_tokens": day.uncounted,
-        "credits": _day_credits(day) or None,
-        "unknown_credits": day.unknown,
-    }
+def day_documents(days: Days) -> list[dict[str, Any]]:
+    """What `--json` prints; `credits` is a string, so that no reader rounds it."""
+    return [
+        {"day": day, "model": model, **asdict(took), "credits": _credits(took) or None}
+        for (day, model), took in days.items()
+    ]
 
 
-def _bar_rows(days: list[DayTotals], width: int) -> list[Row]:
+def _bar_rows(days: Days, width: int) -> list[Row]:
     """Two bars share what the numbers leave of the screen."""
     today = now().date()
-    places = most_decimals(day.credits for day in days)
+    places = most_decimals(took.credits for took in days.values())
     texts = [
         (
-            day_text(date.fromisoformat(day.day), today),
-            day.model,
-            str(day.calls),
-            "" if _day_tokens(day)[0] is None else str(day.tokens),
-            f"{day.credits:.{places}f}" if _day_credits(day) else "",
+            day_text(date.fromisoformat(day), today),
+            model,
+            str(took.calls),
+            "" if took.prompt_tokens is None else str(took.tokens),
+            "" if took.credits is None else f"{took.credits:.{places}f}",
         )
-        for day in days
+        for (day, model), took in days.items()
     ]
     titles = [column.title for column in _DAYS if column.title]
     taken = sum(max(map(cells, column)) for column in zip(titles, *texts, strict=True))
     free = max(2, min(2 * _LONGEST_BAR, width - taken - GAP * (len(_DAYS) - 1)))
-    tokens = bars([day.tokens for day in days], free - free // 2)
-    credits = bars([day.credits for day in days], free // 2)
+    tokens = bars([took.tokens for took in days.values()], free - free // 2)
+    credits = bars([took.credits or 0 for took in days.values()], free // 2)
     return [
         (*row[:4], Cell(t, "accent"), row[4], Cell(c, "accent"))
         for row, t, c in zip(texts, tokens, credits, strict=True)
     ]
-
-
-def _day_tokens(day: DayTotals) -> tuple[int, int] | tuple[None, None]:
-    is_counted = day.uncounted < day.calls
-    return (day.prompt_tokens, day.completion_tokens) if is_counted else (None, None)
-
-
-def _day_credits(day: DayTotals) -> str:
-    """Empty where nothing is known: unknown is never 0."""
-    return "" if day.unknown == day.calls else f"{day.credits:f}"
 
 
 def write_call(ctx: Context, entry: Entry, messages: list[dict[str, Any]]) -> None:
@@ -222,12 +210,12 @@ def _texts(entry: Entry, messages: list[dict[str, Any]]) -> Iterator[tuple[str, 
 
 
 def _tokens(entry: Entry) -> str:
-    counts = (entry.tokens("prompt_tokens"), entry.tokens("completion_tokens"))
-    return "" if counts == (None, None) else f"{counts[0] or 0}+{counts[1] or 0}"
+    prompt, completion = token_counts(entry.usage)
+    return "" if prompt is completion is None else f"{prompt or 0}+{completion or 0}"
 
 
-def _credits(entry: Entry) -> str:
-    return "" if entry.credits is None else f"{entry.credits:f}"
+def _credits(took: Entry | Totals) -> str:
+    return "" if took.credits is None else f"{took.credits:f}"
 
 
 def most_decimals(numbers: Iterable[Decimal | None]) -> int:

@@ -20,16 +20,17 @@ from ocx.config.values import expand
 from ocx.context import Context
 from ocx.decoding import FLAG, check_encoding, read_file
 from ocx.errors import Interrupted, OcxError, UsageError
+from ocx.history.call import Totals
 from ocx.output.balance_formats import balance_text
 from ocx.output.writers import write_failure
 from ocx.process import edit_text, editor
 from ocx.session.commands import (
     Candidates,
     Models,
-    Totals,
     as_typed_in_ascii,
     completions,
     copy_text,
+    cost_so_far,
     files,
     in_session,
     no_argument,
@@ -37,6 +38,7 @@ from ocx.session.commands import (
     save_text,
     split_encoding,
     split_names,
+    tokens_so_far,
 )
 from ocx.session.line_editor import LineEditor
 from ocx.text import did_you_mean, one_line
@@ -227,7 +229,8 @@ class Session:
                 show_cost(run, exchange.cost)
         self.answer = exchange.answer.text
         self.memory = [*body["messages"], {"role": "assistant", "content": self.answer}]
-        self.totals.add(exchange.answer.usage, exchange.cost)
+        cost = exchange.cost
+        self.totals.add(exchange.answer.usage, cost.credits if cost else None)
         if self.left:
             self._look_at_credits()
 
@@ -261,8 +264,8 @@ class Session:
         self.options = replace(self.options, output=output)
         state = "on" if output.usage else "off"
         self._look_at_credits()
-        self.tell(f"usage: {self.totals.tokens()}; showing it is {state}")
-        if cost := self.totals.cost():
+        self.tell(f"usage: {tokens_so_far(self.totals)}; showing it is {state}")
+        if cost := cost_so_far(self.totals):
             self.tell(f"cost: {cost}")
 
     def _edit(self, text: str) -> None:

@@ -9,13 +9,11 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from ocx.api.models import model_ids
-from ocx.api.prices import Cost, token_count
 from ocx.config.paths import read_models, write_models
 from ocx.config.settings import Settings
 from ocx.config.values import expand
@@ -23,6 +21,7 @@ from ocx.context import Context
 from ocx.decoding import FLAG
 from ocx.errors import OcxError, UsageError
 from ocx.files import atomic_write
+from ocx.history.call import Totals
 from ocx.process import ignoring_interrupts
 from ocx.terminal import Terminal
 from ocx.text import counted, did_you_mean, one_line
@@ -246,37 +245,19 @@ def save_text(name: str, text: str) -> None:
         raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', error)}") from None
 
 
-@dataclass
-class Totals:
-    """Tokens and credits, apart from those that nobody counted: they are not the same as none."""
+def tokens_so_far(took: Totals) -> str:
+    """`18 prompt + 6 completion = 24 tokens so far`."""
+    total, unknown = counted(took.tokens, "token"), took.unknown_tokens
+    more = f" and {counted(unknown, 'answer')} not counted" if unknown else ""
+    parts = f"{took.prompt_tokens or 0} prompt + {took.completion_tokens or 0} completion"
+    return f"{parts} = {total}{more} so far"
 
-    prompt: int = 0
-    completion: int = 0
-    uncounted: int = 0
-    credits: Decimal = Decimal(0)
-    priced: int = 0
-    unpriced: int = 0
 
-    def add(self, usage: Mapping[str, Any] | None, cost: Cost | None) -> None:
-        """One answer more."""
-        self.prompt += token_count(usage, "prompt_tokens") or 0
-        self.completion += token_count(usage, "completion_tokens") or 0
-        self.uncounted += not usage
-        credits = cost.credits if cost else None
-        self.credits += credits or 0
-        self.priced += credits is not None
-        self.unpriced += credits is None
-
-    def tokens(self) -> str:
-        """`18 prompt + 6 completion = 24 tokens so far`."""
-        total = counted(self.prompt + self.completion, "token")
-        more = f" and {counted(self.uncounted, 'answer')} not counted" if self.uncounted else ""
-        return f"{self.prompt} prompt + {self.completion} completion = {total}{more} so far"
-
-    def cost(self) -> str | None:
-        """`0.000012 credits so far`; None before the first answer."""
-        if not self.priced:
-            unknown = "unknown so far; `ocx chat --cost` asks the balance around each answer"
-            return unknown if self.unpriced else None
-        more = f", and {counted(self.unpriced, 'answer')} unknown" if self.unpriced else ""
-        return f"{self.credits:f} credits so far{more}"
+def cost_so_far(took: Totals) -> str | None:
+    """`0.000012 credits so far`; None before the first answer."""
+    unknown = took.unknown_credits
+    if took.credits is None:
+        text = "unknown so far; `ocx chat --cost` asks the balance around each answer"
+        return text if unknown else None
+    more = f", and {counted(unknown, 'answer')} unknown" if unknown else ""
+    return f"{took.credits:f} credits so far{more}"

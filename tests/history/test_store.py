@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ocx.errors import DeadlineError, UsageError
-from ocx.history.call import Call, Entry, by_day, document, request
+from ocx.history.call import Call, Entry, Totals, by_day, document, request, token_counts
 from ocx.history.database import (
     PATIENCE_OF_ANSWERS,
     HistoryError,
@@ -130,7 +130,7 @@ def test_half_a_surrogate_pair_is_stored_as_a_mark(tmp_path: Path) -> None:
     with History(tmp_path) as history:
         history.record(call(tool_calls=["\ud800"], usage={"prompt_tokens": 2**80}), user("\udfff"))
         assert newest(history).tool_calls == ["?"]
-        assert newest(history).tokens("prompt_tokens") is None
+        assert token_counts(newest(history).usage)[0] is None
 
 
 def test_a_message_is_stored_once(tmp_path: Path) -> None:
@@ -452,13 +452,8 @@ def test_sums_by_day_and_model() -> None:
             entry(4, 1, "b", "1"),
         ]
     )
-    assert [(row.day, row.model, row.calls, row.tokens) for row in rows] == [
-        ("2026-01-01", "b", 1, 15),
-        ("2026-01-02", "a", 1, 15),
-        ("2026-01-02", "b", 2, 30),
-    ]
-    assert [(row.credits, row.unknown) for row in rows] == [
-        (Decimal("1"), 0),
-        (Decimal("0"), 1),
-        (Decimal("0.3"), 0),
+    assert list(rows.items()) == [
+        (("2026-01-01", "b"), Totals(1, 10, 5, 0, Decimal(1), 0)),
+        (("2026-01-02", "a"), Totals(1, 10, 5, 0, None, 1)),
+        (("2026-01-02", "b"), Totals(2, 20, 10, 0, Decimal("0.3"), 0)),
     ]

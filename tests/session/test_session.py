@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ocx.api import Client, Endpoint
-from ocx.api.prices import Cost
 from ocx.chat.credits import Credits
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.options import ChatOptions, CreditLimits
@@ -19,8 +18,16 @@ from ocx.chat.request import Request
 from ocx.config.settings import resolve
 from ocx.context import Context
 from ocx.errors import BelowError, OcxError, UsageError
+from ocx.history.call import Totals
 from ocx.session import HELP, Session
-from ocx.session.commands import Totals, completions, files, in_session, no_argument
+from ocx.session.commands import (
+    completions,
+    cost_so_far,
+    files,
+    in_session,
+    no_argument,
+    tokens_so_far,
+)
 from ocx.session.line_editor import LineEditor
 from ocx.terminal import FdWriter as Stdout
 from ocx.terminal import RedactingStderr, Terminal
@@ -216,15 +223,17 @@ def test_hints_name_the_commands_of_the_session() -> None:
 
 
 def test_what_the_answers_took() -> None:
-    totals = Totals()
-    assert totals.tokens() == "0 prompt + 0 completion = 0 tokens so far"
-    assert totals.cost() is None
-    totals.add({"prompt_tokens": 3, "completion_tokens": 1}, None)
-    assert totals.cost() == "unknown so far; `ocx chat --cost` asks the balance around each answer"
-    totals.add(None, Cost(Decimal("0.00002"), "response"))
-    totals.add({"prompt_tokens": 1, "completion_tokens": "x"}, Cost(Decimal("0.5"), "balance"))
-    assert totals.tokens() == "4 prompt + 1 completion = 5 tokens and 1 answer not counted so far"
-    assert totals.cost() == "0.50002 credits so far, and 1 answer unknown"
+    took = Totals()
+    assert tokens_so_far(took) == "0 prompt + 0 completion = 0 tokens so far"
+    assert cost_so_far(took) is None
+    took.add({"prompt_tokens": 3, "completion_tokens": 1}, None)
+    asks = "unknown so far; `ocx chat --cost` asks the balance around each answer"
+    assert cost_so_far(took) == asks
+    took.add(None, Decimal("0.00002"))
+    took.add({"prompt_tokens": 1, "completion_tokens": "x"}, Decimal("0.5"))
+    tokens = "4 prompt + 1 completion = 5 tokens and 1 answer not counted so far"
+    assert tokens_so_far(took) == tokens
+    assert cost_so_far(took) == "0.50002 credits so far, and 1 answer unknown"
 
 
 def test_models_that_cannot_be_listed_are_no_error(make: Make, chat_server: ChatServer) -> None:
