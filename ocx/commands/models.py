@@ -13,23 +13,21 @@ from ocx.config.paths import write_models
 from ocx.context import Context
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
-from ocx.output.columns import GAP, Column, write_table
+from ocx.output.columns import Column, write_table
 from ocx.text import did_you_mean, one_line, plain_number
-from ocx.typography import cells
 
 if TYPE_CHECKING:
     from ocx.config.settings import Settings
 
 _COLUMNS = (
-    Column("MODEL", "accent"),
+    Column("MODEL", "accent", whole=True),
     Column("USED AS", "dim"),
-    Column("CONTEXT", right=True),
-    Column("PRICE/M", right=True),
-    Column("OWNER", "dim"),
-    Column("MODALITIES"),
-    Column("SHUTDOWN", "warning"),
+    Column("CONTEXT", right=True, optional=2),
+    Column("PRICE/M", right=True, optional=3),
+    Column("OWNER", "dim", whole=True, optional=4),
+    Column("MODALITIES", whole=True, optional=5),
+    Column("SHUTDOWN", "warning", whole=True, optional=1),
 )
-_FIRST_TO_GO = ("MODALITIES", "OWNER", "PRICE/M", "CONTEXT", "SHUTDOWN")
 
 
 def models(
@@ -100,19 +98,9 @@ def _write_table(ctx: Context, settings: Settings, models: Sequence[ModelFacts])
         context, *price, owner, modalities, shutdown = _cells(each)
         said = (context, " + ".join(filter(None, price)), owner, modalities, shutdown)
         rows.append((each.id, _marks(settings, each.id), *map(one_line, said)))
-    columns = dict(zip((each.title for each in _COLUMNS), zip(*rows, strict=True), strict=True))
-    columns = {title: texts for title, texts in columns.items() if any(texts)}
-    left_out = []
-    for title in _FIRST_TO_GO:
-        taken = sum(max(map(cells, (title, *texts))) for title, texts in columns.items())
-        if taken + GAP * (len(columns) - 1) <= ctx.terminal.width:
-            break
-        if columns.pop(title, None):
-            left_out.append(title.lower())
-    shown = [each for each in _COLUMNS if each.title in columns]
-    write_table(ctx, shown, list(zip(*columns.values(), strict=True)))
-    if left_out:
-        ctx.note(f"no room for {', '.join(left_out)}: `ocx models --columns | cat` has them")
+    if left_out := write_table(ctx, _COLUMNS, rows):
+        named = ", ".join(left_out).lower()
+        ctx.note(f"no room for {named}: `ocx models --columns | cat` has them")
 
 
 def _cells(model: ModelFacts) -> tuple[str, ...]:

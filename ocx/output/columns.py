@@ -53,12 +53,15 @@ Row = Sequence[str | Cell]
 _SPACES = str.maketrans("\t\r\n", "   ")  # a field of TSV cannot hold a tab or a line break
 
 
-def write_table(ctx: Context, columns: Sequence[str | Column], rows: Sequence[Row]) -> None:
-    """Print `rows`; headings only on a terminal, where a column without any text is left out."""
+def write_table(ctx: Context, columns: Sequence[str | Column], rows: Sequence[Row]) -> list[str]:
+    """Print `rows`; headings only on a terminal, where a column without any text is left out.
+
+    Returns: the headings of those for which there was no room.
+    """
     if not ctx.terminal.stdout_tty:
         for row in rows:
             ctx.terminal.print("\t".join(text_of(cell).translate(_SPACES) for cell in row))
-        return
+        return []
     from ocx.output.screen_table import Table  # what wraps texts is not for a pipe
 
     named = [column if isinstance(column, Column) else Column(column) for column in columns]
@@ -67,6 +70,7 @@ def write_table(ctx: Context, columns: Sequence[str | Column], rows: Sequence[Ro
     table = Table(ctx, list(compress(named, used)), rows)
     table.write_heading()
     table.write(rows)
+    return table.left_out
 
 
 _CODES = {"accent": "36", "dim": "2", "bold": "1", "good": "32", "warning": "33", "bad": "31"}

@@ -31,6 +31,7 @@ class Table:
         texts = zip([column.title for column in columns], *rows, strict=True)
         widths = [max(cells(one_line(text_of(cell))) for cell in column) for column in texts]
         self._kept = _kept(columns, widths, terminal.width)
+        self.left_out = [c.title for c, kept in zip(columns, self._kept, strict=True) if not kept]
         self._columns = list(compress(columns, self._kept))
         self.widths = _shrunk(self._columns, list(compress(widths, self._kept)), terminal.width)
 

@@ -101,6 +101,6 @@ def test_an_id_stays_whole_and_no_line_is_too_long(told: Ocx, chat_server: ChatS
     chat_server.answer(answers.answer({"data": rows}), path=MODELS)
     shown = told.in_terminal("models", env={"NO_COLOR": "1"}).finish().has(0).text
     assert "a-lab/a-rather-long-model-name-2026-01" in shown
-    assert "no room for modalities" in shown
+    assert "no room for owner, modalities" in shown
     table = [line for line in shown.splitlines() if not line.startswith("ocx: ")]
     assert all(len(line) <= 80 for line in table), table
