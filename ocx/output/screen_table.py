@@ -5,6 +5,7 @@ Widths are cells of a terminal: a wide character takes two.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, zip_longest
 
@@ -104,13 +105,12 @@ def shrunk(widths: Iterable[int], room: int) -> list[int]:
     """Column widths that fit into `room`, at the cost of the widest; none becomes nothing."""
     widths = [max(width, 1) for width in widths]
     room = max(room, len(widths))
-    for number, width in enumerate(sorted(widths)):
-        most, left = divmod(room, len(widths) - number)
-        if width > most:
-            break
-        room -= width
-    else:
-        return widths
+
+    def taken(most: int) -> int:
+        return sum(min(width, most) for width in widths)
+
+    most = bisect_right(range(max(widths, default=0) + 1), room, key=taken) - 1
+    left = room - taken(most)
     for place in range(len(widths) - 1, -1, -1):
         if widths[place] > most:
             widths[place] = most + (left > 0)
