@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ocx.api.answer import Answer, SurrogateJoiner, unknown_reason
 from ocx.api.message import media_words
 from ocx.api.types import Delta
-from ocx.chat.exchange import CUT_AT_LIMIT, DeltaSink, was_cut
+from ocx.chat.exchange import CUT_AT_LIMIT, Body, ChatRunner, DeltaSink, Exchange, was_cut
 from ocx.chat.options import ChatOptions, OutputOptions
 from ocx.context import Context
 from ocx.output.writers import (
@@ -27,7 +27,6 @@ from ocx.output.writers import (
 
 if TYPE_CHECKING:
     from ocx.api import Client
-    from ocx.api.prices import Cost
     from ocx.output.live_stderr import Spinner
 
 
@@ -44,8 +43,24 @@ def open_output(ctx: Context, output: OutputOptions) -> Iterator[OutputFile]:
     target.complete()
 
 
+def send(
+    ctx: Context, options: ChatOptions, runner: ChatRunner, body: Body, target: OutputFile
+) -> Exchange:
+    """Make a call, write its answer to `target` as it comes, and tell its cost if asked.
+
+    Raises: as `ChatRunner.send`.
+    """
+    with _sink_with_spinner(ctx, options, runner.client, body["model"], target) as sink:
+        exchange = runner.send(body, sink)
+    if options.credits.cost and exchange.cost is not None:
+        from ocx.output.figures import cost_fields, cost_line
+
+        ctx.tell("cost", cost_line(exchange.cost), cost_fields(exchange.cost))
+    return exchange
+
+
 @contextmanager
-def sink_with_spinner(
+def _sink_with_spinner(
     ctx: Context, options: ChatOptions, client: Client, model: str, target: OutputFile
 ) -> Iterator[DeltaSink]:
     """What delivers the answer of a call that is made inside; a person sees what is waited for."""
@@ -217,11 +232,3 @@ class JsonDelivery(_Delivery):
         if not self._output.streams(self._ctx):
             self._write_json(answer.fields)
         super().finish(answer, complete=complete)
-
-
-def show_cost(ctx: Context, cost: Cost | None) -> None:
-    """`--cost`, on stderr."""
-    if cost is not None:
-        from ocx.output.figures import cost_fields, cost_line
-
-        ctx.tell("cost", cost_line(cost), cost_fields(cost))

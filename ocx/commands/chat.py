@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocx import process
-from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
+from ocx.chat.delivery import open_output, send
 from ocx.chat.exchange import Body, ChatRunner
 from ocx.chat.options import ChatOptions
 from ocx.chat.request import Request, prepare, prepare_settings, refuse_several
@@ -93,10 +93,7 @@ def _call(ctx: Context, request: Request, options: ChatOptions, report: CallRepo
             split_think=output.reasoning != "raw",
             fallbacks=settings.fallback_models,
         )
-        with sink_with_spinner(ctx, options, client, settings.model, target) as sink:
-            exchange = runner.send(body, sink)
-        if options.credits.cost:
-            show_cost(ctx, exchange.cost)
+        send(ctx, options, runner, body, target)
 
 
 def _show(ctx: Context, request: Request, options: ChatOptions) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ocx import process
 from ocx.chat.credits import Credits
-from ocx.chat.delivery import open_output, show_cost, sink_with_spinner
+from ocx.chat.delivery import open_output, send
 from ocx.chat.exchange import ChatRunner
 from ocx.chat.messages import Message
 from ocx.chat.options import ChatOptions
@@ -220,13 +220,9 @@ class Session:
 
     def _ask(self, request: Request, previous: list[Message]) -> None:
         body = request.body(previous)
-        run, client, model = self.ctx, self.runner.client, request.settings.model
-        with open_output(run, self.options.output) as target:
+        with open_output(self.ctx, self.options.output) as target:
             self.asked = body["messages"]
-            with sink_with_spinner(run, self.options, client, model, target) as sink:
-                exchange = self.runner.send(body, sink)
-            if self.options.credits.cost:
-                show_cost(run, exchange.cost)
+            exchange = send(self.ctx, self.options, self.runner, body, target)
         self.answer = exchange.answer.text
         self.memory = [*body["messages"], {"role": "assistant", "content": self.answer}]
         cost = exchange.cost

@@ -54,6 +54,16 @@ def test_an_error_stands_alone(online: Ocx, chat_server: ChatServer) -> None:
     assert seen.finish(5)[0].startswith("ocx: error:")
 
 
+def test_it_is_the_model_of_the_conversation(online: Ocx, chat_server: ChatServer) -> None:
+    begun = threading.Event()
+    chat_server.answer(answers.stream("one"), [begun, answers.STREAM_HEAD, END], path=CHAT)
+    online("chat", "--log", "-m", "gpt-4o", "hi").has(0)
+    seen = begin(online, "chat", "-c", "more")
+    seen.until("waiting for gpt-4o")
+    begun.set()
+    seen.finish(0)
+
+
 @pytest.mark.parametrize("args", [("--extract",), ("--reasoning", "show"), ("--json",)])
 def test_whatever_is_shown_of_the_answer_takes_its_place(
     online: Ocx, chat_server: ChatServer, args: tuple[str, ...]
