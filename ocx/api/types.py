@@ -15,6 +15,13 @@ from ocx.secret import Secret, secrets_of
 Headers = Mapping[str, str]
 Secrets = Sequence[Secret]
 
+API_FIELDS = frozenset(
+    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens"
+    " max_tokens messages metadata modalities model n parallel_tool_calls prediction"
+    " presence_penalty reasoning_effort response_format seed service_tier stop store stream"
+    " stream_options temperature tool_choice tools top_k top_logprobs top_p user".split()
+)
+"""Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create)."""
 CHAT_TIMEOUT = 600.0
 QUICK_TIMEOUT = 15.0
 

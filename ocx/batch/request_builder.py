@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from ocx.api.types import API_FIELDS
 from ocx.batch.records import Record
 from ocx.batch.row import CHAT_PATH, BadRow, Row, line_id, read_expectation
-from ocx.chat.options import API_FIELDS
 from ocx.chat.placeholders import fill, is_parameter, join, known_as, written
 from ocx.chat.templates import STDIN_NAME, Template
 from ocx.errors import OcxError, UsageError

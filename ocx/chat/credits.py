@@ -32,7 +32,7 @@ class Credits:
     """The credits of calls; asks for the balance only if the limits need it.
 
     Args:
-        settings: how the account's balance is read; None is as for an unknown endpoint.
+        settings: how the account's balance is read.
         reported: the costs are wanted where --min-balance has read the balance before the call.
 
     Raises:
@@ -40,9 +40,7 @@ class Credits:
         ConfigError: a sandbox that a variable chose would pass it with play money.
     """
 
-    def __init__(
-        self, limits: CreditLimits, settings: Settings | None = None, *, reported: bool = False
-    ) -> None:
+    def __init__(self, limits: CreditLimits, settings: Settings, *, reported: bool = False) -> None:
         self._cost = limits.cost
         self._by_balance = limits.cost or (reported and limits.min_balance is not None)
         self._minimum = threshold("--min-balance", limits.min_balance)
@@ -50,7 +48,7 @@ class Credits:
         self._before: Decimal | None = None
         self.readings: list[Dated] = []
         """Every balance that was read, for the history."""
-        if settings is not None and self._minimum is not None:
+        if self._minimum is not None:
             refuse_play_money(settings, "--min-balance")
 
     def begin(self, client: Client) -> None:
@@ -92,18 +90,17 @@ class Credits:
         return found.amount if found else None
 
     def _read(self, client: Client) -> Balance:
-        known = self._settings
-        path, scale = (known.balance_path, known.balance_scale) if known else (None, None)
+        path, scale = self._settings.balance_path, self._settings.balance_scale
         found = parse_balance(client.balance().body, path=path, scale=scale)
         self.readings.append((time.time(), found))
         return found
 
-    def keep(self, ctx: Context, settings: Settings) -> None:
+    def keep(self, ctx: Context) -> None:
         """Keep what was read in the history. Never raises an OcxError."""
         if self.readings:
             from ocx.keys.client import keep_balance  # sqlite3, only if one was read
 
-            keep_balance(ctx, settings, self.readings)
+            keep_balance(ctx, self._settings, self.readings)
 
 
 def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | None:

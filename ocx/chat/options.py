@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ocx.api.types import API_FIELDS
 from ocx.cli import OptionGroup, Switch, Text, Texts, option
 from ocx.decoding import STDIN
 from ocx.errors import UsageError
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
     from ocx.context import Context
 
 ENCODING = ("--encoding NAME", "Encoding of files and stdin, if not UTF-8: gb18030, utf-16.")
-
-# Fields of OpenAI's chat API (platform.openai.com/docs/api-reference/chat/create), to tell
-# `-o temperature 0.5` of llm's users from a file name.
-API_FIELDS = frozenset(
-    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens"
-    " max_tokens messages metadata modalities model n parallel_tool_calls prediction"
-    " presence_penalty reasoning_effort response_format seed service_tier stop store stream"
-    " stream_options temperature tool_choice tools top_k top_logprobs top_p user".split()
-)
 
 
 @record

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from ocx.api.http import encode, request_preview
 from ocx.api.prices import ESTIMATED, max_completion_tokens, prompt_tokens, worst_of
@@ -33,9 +32,11 @@ def show_request(ctx: Context, request: Request, body: Body, options: ChatOption
         UsageError: the program goes to the sandbox, or is in a language that is not known.
     """
     stream, language = options.output.streams(ctx), options.preview.snippet
-    show = _as_sent if language is None else partial(_as_program, language)
     with open_output(ctx, options.output) as target:
-        data = show(ctx, request.settings, body, stream)
+        if language is None:
+            data = _as_sent(ctx, request.settings, body, stream)
+        else:
+            data = _as_program(language, ctx, request.settings, body, stream)
         if target.is_stdout and ctx.terminal.stdout_tty:
             # What others wrote is no command to the terminal.
             data = escape_control(data.decode("utf-8", "replace")).encode()

@@ -188,6 +188,7 @@ def _divided(deltas: Sequence[Delta], split: Callable[[str], Split]) -> list[Del
 
 
 _LINE = re.compile(r"[^\r\n]*(\r\n|\r|\n|$)")
+"""A line; the group is its end."""
 
 
 def fenced_blocks(text: str) -> list[str]:
@@ -196,16 +197,15 @@ def fenced_blocks(text: str) -> list[str]:
     The lines keep the ends that the answer had. Indented code is not a fenced block. An unclosed
     one ends with the block or text around it.
     """
-    ends = _line_ends(text)
+    ends = _LINE.findall(text)
     return [_content(token, ends) for token in _blocks(text) if token.type == "fence"]
 
 
 def only_block(text: str) -> str | None:
     """The content of the fenced block that is all of `text`, None if there is anything else."""
     tokens = _blocks(text)
-    if len(tokens) != 1 or tokens[0].type != "fence":
-        return None
-    return fenced_blocks(text)[0]
+    is_one = len(tokens) == 1 and tokens[0].type == "fence"
+    return fenced_blocks(text)[0] if is_one else None
 
 
 def extract(text: str, *, last: bool = False) -> str:
@@ -221,10 +221,6 @@ def extract(text: str, *, last: bool = False) -> str:
             hint="ask for one in the prompt, or leave out -x to see the answer",
         )
     return blocks[-1 if last else 0]
-
-
-def _line_ends(text: str) -> list[str]:
-    return [match.group(1) for match in _LINE.finditer(text)]
 
 
 def _blocks(text: str) -> list[Token]:

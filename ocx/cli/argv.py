@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ocx.cli.parameters import VALUE_FLAGS
 from ocx.cli.table import COMMANDS, Group, build, short_help
-from ocx.cli.typer_internals import Complaint, complaint, value_flags
+from ocx.cli.typer_internals import Complaint, complaint, parameters
 from ocx.errors import NoCommandError, UsageError
 from ocx.secret import word_of_argv
 from ocx.terminal import Terminal
@@ -95,7 +95,8 @@ def split_trailing(words: list[str]) -> tuple[list[str], tuple[str, ...] | None]
 def _value_flags(path: tuple[str, ...], entry: str | Group) -> frozenset[str]:
     """The options of a command that take a value; none if the command cannot be loaded."""
     try:
-        return value_flags(build(path, entry))
+        every = parameters(build(path, entry))
+        return frozenset(flag for each in every if each.metavar for flag in each.flags)
     except Exception:  # a broken command is the error to report, not this look at it
         return frozenset()
 

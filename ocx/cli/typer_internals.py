@@ -84,11 +84,6 @@ def parameters(command: Any) -> tuple[Parameter, ...]:
     return tuple(_parameter(parameter) for parameter in command.params)
 
 
-def value_flags(command: Any) -> frozenset[str]:
-    """The options of a command that take a value."""
-    return frozenset(flag for each in parameters(command) if each.metavar for flag in each.flags)
-
-
 def complaint(error: Exception) -> Complaint:
     """Read an error of the parser, a `typer.TyperException`."""
     context: Any = getattr(error, "ctx", None)

@@ -74,7 +74,7 @@ def _call(ctx: Context, request: Request, options: ChatOptions, report: CallRepo
         credits = Credits(options.credits, settings, reported=report is not None)
     with ExitStack() as stack:
         if credits is not None and options.conversation.log is not False:
-            stack.callback(credits.keep, ctx, settings)
+            stack.callback(credits.keep, ctx)
         recorder, body = _continued(stack, ctx, request, options)
         if report is not None:
             report.recorder = recorder

@@ -60,8 +60,12 @@ def assignments(form: str, variables: Mapping[str, str], removed: Iterable[str])
 
 
 def github_file(variables: Mapping[str, str]) -> str:
-    """Lines for the file that `$GITHUB_ENV` names."""
-    return "".join(assignment(name, text) for name, text in variables.items())
+    """Lines for the files that `$GITHUB_ENV` and `$GITHUB_OUTPUT` name.
+
+    The delimiter is random, so that no value can end itself and name another variable.
+    """
+    end = f"ocx_{os.urandom(16).hex()}"
+    return "".join(f"{name}<<{end}\n{text}\n{end}\n" for name, text in variables.items())
 
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~&-])")
@@ -72,15 +76,6 @@ def command(name: str, message: str, title: str | None = None) -> str:
     if title is not None:
         name += f" title={_data(title).replace(':', '%3A').replace(',', '%2C')}"
     return f"::{name}::{_data(message)}"
-
-
-def assignment(name: str, value: str) -> str:
-    """`value` under `name`, for $GITHUB_ENV and $GITHUB_OUTPUT.
-
-    The delimiter is random, so that no value can end itself and name another variable.
-    """
-    delimiter = f"ocx_{os.urandom(16).hex()}"
-    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -91,11 +91,10 @@ def usage_fields(answer: Answer) -> dict[str, Any]:
 
 def cost_fields(cost: Cost) -> dict[str, Any]:
     """A cost for a program: credits as a number, null if unknown, and where it is from."""
-    known = cost.credits is not None
     return {
         "credits": None if cost.credits is None else float(cost.credits),
         "source": cost.source,
-        "exact": known and cost.exact,
+        "exact": cost.exact,
     }
 
 

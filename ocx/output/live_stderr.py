@@ -242,28 +242,20 @@ class Spinner(StatusLine):
 def spinning(ctx: Context, state: State) -> Iterator[Spinner]:
     """Show what is waited for while the block runs, its retries too. Only if `ctx.animates`."""
     spinner = Spinner(ctx.terminal.stderr, state, columns=ctx.terminal.width)
-    retries = _Retries(spinner, state)
+
+    def look(record: logging.LogRecord) -> bool:
+        """Count down to a retry, then show again what is waited for; every record is kept."""
+        if (retry := getattr(record, "retry", None)) is not None:
+            spinner.update(countdown(retry, state))
+        return True
+
     log = logging.getLogger("ocx.api")
-    log.addHandler(retries)
+    log.addFilter(look)
     try:
         with spinner:
             yield spinner
     finally:
-        log.removeHandler(retries)
-
-
-class _Retries(logging.Handler):
-    """Counts down to each retry, then shows again what is waited for."""
-
-    def __init__(self, spinner: Spinner, state: State) -> None:
-        super().__init__(logging.WARNING)
-        self._spinner = spinner
-        self._state = state
-
-    def emit(self, record: logging.LogRecord) -> None:
-        retry = getattr(record, "retry", None)
-        if retry is not None:
-            self._spinner.update(countdown(retry, self._state))
+        log.removeFilter(look)
 
 
 _INDENT = "\u00a0"  # the wrapper drops the spaces at the beginning of a line

@@ -76,7 +76,7 @@ def session(ctx: Context, request: Request, options: ChatOptions) -> None:
     credits = Credits(options.credits, settings)
     with ExitStack() as stack:
         if conversation.log is not False:
-            stack.callback(credits.keep, ctx, settings)
+            stack.callback(credits.keep, ctx)
         recorder = None
         if kept := conversation.kept(ctx, settings):
             recorder = stack.enter_context(open_recorder(ctx, settings, conversation))

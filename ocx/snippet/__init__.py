@@ -20,18 +20,14 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
+from ocx.api.types import API_FIELDS
 from ocx.errors import UsageError
 
 _MAX_SAFE_INTEGER = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly (RFC 8259, section 6)."""
 # PowerShell takes these for a straight quote (about_Quoting_Rules).
 _QUOTES = "'\u2018\u2019\u201a\u201b"
-_NAMED = frozenset(
-    "audio frequency_penalty logit_bias logprobs max_completion_tokens max_tokens messages "
-    "metadata modalities model n parallel_tool_calls prediction presence_penalty reasoning_effort "
-    "response_format seed service_tier stop store stream stream_options temperature tool_choice "
-    "tools top_logprobs top_p user verbosity".split()
-)
+_NAMED = API_FIELDS - {"top_k"} | {"verbosity"}
 """Arguments of the Python SDK's `create` that are fields of the API; others go in `extra_body`."""
 
 

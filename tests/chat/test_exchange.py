@@ -22,6 +22,7 @@ from ocx.chat.exchange import ChatRunner, DeltaSink, Exchange
 from ocx.chat.options import AnswerChecks, CreditLimits
 from ocx.chat.schema import Schema
 from ocx.chat.shorthand import from_shorthand
+from ocx.config.settings import resolve
 from ocx.errors import (
     InvalidAnswerError,
     OcxError,
@@ -89,7 +90,7 @@ def test_a_checked_retried_costed_call(
         client,
         AnswerChecks(schema="a", schema_retries=1),
         SCHEMA,
-        Credits(CreditLimits(cost=True, min_balance="10")),
+        Credits(CreditLimits(cost=True, min_balance="10"), resolve({}, {"HOME": "/nowhere"})),
         recorder,
         stream,
     )

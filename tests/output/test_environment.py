@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocx.errors import OcxError
-from ocx.output.environment import append, assignment, assignments, command, github_file, table
+from ocx.output.environment import append, assignments, command, github_file, table
 from tests.support import actions
 
 VALUES = [
@@ -106,12 +106,12 @@ HOSTILE = st.text(st.characters(codec="utf-8", exclude_characters="\r"))
 
 @given(HOSTILE)
 def test_a_value_cannot_name_another_variable(value: str) -> None:
-    text = assignment("before", "1") + assignment("balance", value) + assignment("after", "2")
-    assert actions.variables(text) == {"before": "1", "balance": value, "after": "2"}
+    given = {"before": "1", "balance": value, "after": "2"}
+    assert actions.variables(github_file(given)) == given
 
 
 def test_a_delimiter_is_never_the_same() -> None:
-    assert assignment("a", "b") != assignment("a", "b")
+    assert github_file({"a": "b"}) != github_file({"a": "b"})
 
 
 @given(st.text(), st.text())

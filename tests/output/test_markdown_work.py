@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -111,8 +111,9 @@ class Counted(list[str]):
 )
 def test_extracting_from_many_blocks(monkeypatch: pytest.MonkeyPatch, fences: str) -> None:
     """The copies of a list are no lines of Python, so they are counted apart."""
-    line_ends = think_and_fences._line_ends
-    monkeypatch.setattr(think_and_fences, "_line_ends", lambda text: Counted(line_ends(text)))
+    find = think_and_fences._LINE.findall
+    counting = SimpleNamespace(findall=lambda text: Counted(find(text)))
+    monkeypatch.setattr(think_and_fences, "_LINE", counting)
     counts = []
     for blocks in (100, 200):
         Counted.copied = 0

@@ -48,7 +48,7 @@ def make(chat_server: ChatServer, tmp_path: Path) -> Iterator[Make]:
             settings = resolve({"base_url": chat_server.base_url}, env)
             terminal = Terminal(None, Stdout(MemoryRaw()), RedactingStderr(None), env)
             request = Request(settings, (), "brief", True, False, {})
-            runner = ChatRunner(client, credits=Credits(CreditLimits(**limits)))
+            runner = ChatRunner(client, credits=Credits(CreditLimits(**limits), settings))
             return Session(Context(terminal), request, ChatOptions(), runner, None)
 
         yield made
