@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +14,7 @@ from ocx.batch.batch_row import encode_row, output_row
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import RowStream
-from ocx.batch.progress import Snapshot, bar_line
+from ocx.batch.progress import Progress, Snapshot, bar_line
 from ocx.batch.row import Outcome, Result, Row, RowAnswer, RowFailure
 from ocx.batch.row_formats import TextLines
 from ocx.errors import (
@@ -103,6 +105,26 @@ def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     assert 4 <= len(results) < 100
     assert run.summary.unsent == 100 - len(results)
     assert run.summary.exit_code() == 130
+
+
+def test_progress_is_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("ocx.batch.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
+    run = BatchRun((), Server().connect(), URL, total=100)
+    look, found = Progress(run), []
+    for seconds, done in ((0, 0), (5, 10), (6, 40), (7, 50), (8, 60)):
+        now[0] += seconds
+        run.summary.classes["ok"], run.summary.skipped = done, 20
+        run.summary.credits = done / Decimal(2)
+        shown = look()
+        found.append((shown.rows_per_second, shown.seconds_left, shown.credits, shown.forecast))
+    assert found == [
+        (0, None, None, None),
+        (2, 35, 5, 40),
+        (5, 8, 20, 40),
+        (1.4, 21, 25, 40),
+        (1.2, 16, 30, 40),
+    ]
 
 
 def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path) -> None:

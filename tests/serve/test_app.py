@@ -480,6 +480,8 @@ def test_requests_at_once_are_limited_per_key(serve: Serve) -> None:
         found = error(served.ask(), 429)
         assert found["code"] == "concurrency_limit_exceeded"
     served.wait_for(2)
+    for _ in range(2):
+        assert served.http.get("/models").status_code == 200
     assert served.ask().status_code == 200
 
 
