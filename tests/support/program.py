@@ -26,8 +26,9 @@ PROGRAM = (sys.executable, "-m", "ocx")
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
 
 
-# What decides how an interpreter starts, and the values that the fork server started with.
-_PLAIN = {"LANG": "C.UTF-8", "PYTHONPATH": str(CHILD)}
+# What decides how an interpreter starts, and the values that the fork server started with; with
+# this checkout, which is not always the one that is installed (mutants).
+_PLAIN = {"LANG": "C.UTF-8", "PYTHONPATH": f"{CHILD}:{Path(__file__).parents[2]}"}
 _INTERPRETER = tuple(_PLAIN)
 
 
@@ -153,9 +154,8 @@ class Ocx:
             "XDG_CONFIG_HOME": str(self.home / "config"),
             "XDG_STATE_HOME": str(self.home / "state"),
             "XDG_CACHE_HOME": str(self.home / "cache"),
-            "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
-            "PYTHONPATH": str(CHILD),
+            **_PLAIN,
         }
         self._running: list[Process] = []
         # On a Mac what is forked may not ask the system for its proxies: it crashes in _scproxy.
