@@ -36,6 +36,10 @@ Take = Callable[[Sequence[Result]], object]
 OnSkip = Callable[[Row | BadRow, FinishedRow], object]
 
 
+def ignored(*_: object) -> None:
+    """Nobody is to be told."""
+
+
 @dataclass
 class BatchRun:
     """What is to be done: `run` it, once.
@@ -48,6 +52,7 @@ class BatchRun:
         total: how many rows there are; None for a stream.
         models: that they ask for, as far as that is known.
         note: told of an outage, a line at a time.
+        take: told of results once they are written.
         on_skip: told of each row that an earlier run has finished.
         before: of an earlier run to the same server, whose speed and budget go on.
         summary: of what has happened so far, complete after the end.
@@ -64,7 +69,8 @@ class BatchRun:
     total: int | None = None
     models: Iterable[str] = ()
     note: Callable[[str], object] | None = None
-    on_skip: OnSkip | None = None
+    take: Take = ignored
+    on_skip: OnSkip = ignored
     before: Scheduler | None = None
 
     def __post_init__(self) -> None:
@@ -72,32 +78,27 @@ class BatchRun:
         self.scheduler = Scheduler(self.limits, self.before)
         self.scheduler.early_refusals.models |= {*self.models}
         self.summary = Summary(self.total, maybe_paid_twice=self.output.maybe_paid)
-        self._take: Take = lambda _: None
+        self._seen = 0
         self.engine = Engine(
             self._feed(), self.sender, self.scheduler, self._finished, self.output, self.drain
         )
         if isinstance(self.rows, RowStream):
             self.rows.on_row = self.engine.wake
 
-    def run(self, take: Take = lambda _: None) -> Summary:
+    def run(self) -> Summary:
         """To the end, on an event loop of its own in this thread.
 
-        Args:
-            take: told of results once they are written.
-
-        Raises:
-            OcxError: the output cannot be written.
+        Raises: OcxError if the output cannot be written.
         """
 
         async def whole() -> Summary:
             async with aclosing(self.sender):
-                return await self.on_loop(take)
+                return await self.on_loop()
 
         return asyncio.run(whole())
 
-    async def on_loop(self, take: Take) -> Summary:
+    async def on_loop(self) -> Summary:
         """As `run`, on the event loop that is running; `sender` stays open."""
-        self._take = take
         began = time.monotonic()
         beside = [asyncio.create_task(self._save()), asyncio.create_task(self._watch())]
         try:
@@ -109,7 +110,7 @@ class BatchRun:
             await asyncio.gather(*beside, return_exceptions=True)
             try:
                 self.output.sync()
-                self._take(self.output.rest())
+                self.take(self.output.rest())
             finally:
                 self._count(time.monotonic() - began)
         whole = self.summary.stop is None and not self.summary.unsent
@@ -157,27 +158,22 @@ class BatchRun:
 
     def _remaining(self) -> Iterator[Row | BadRow | FeedItem]:
         """The rows that an earlier run has not finished."""
-        skipped = 0
+        finished = self.output.finished
         for row in self.rows:
-            earlier = self.output.finished.get(row.id) if row is not None else None
-            if row is None or earlier is None:
+            self._seen += row is not None
+            decision = finished.decide(row, self.base_url, self.retry) if row is not None else None
+            if row is None or decision == "send":
                 yield row
                 continue
-            decision = self.output.finished.decide(row, self.base_url, self.retry)
             if decision == "changed":
                 raise ChangedInputError(
                     f"line {row.line}: {row.id!r} was answered for another request"
                 )
-            if decision == "send":
-                self.summary.maybe_paid_twice += earlier.kind in MAYBE_PAID
-                yield row
-                continue
+            earlier = finished.get(row.id)
             self.output.skip(row)
             self.summary.skip(earlier)
-            if self.on_skip is not None:
-                self.on_skip(row, earlier)
-            skipped += 1
-            if skipped % _SKIPPED_AT_ONCE == 0:
+            self.on_skip(row, earlier)
+            if self.summary.skipped % _SKIPPED_AT_ONCE == 0:
                 yield RECHECK
 
     def _task(self, row: Row) -> FeedItem:
@@ -188,9 +184,9 @@ class BatchRun:
         if _LIMITS & row.body.keys():  # what it allows itself counts against limits of tokens
             tokens += max_completion_tokens(row.body)
         # How often earlier runs sent it and got no answer, or one that may be charged again.
-        before = self.output.finished.get(row.id)
-        unanswered = self.output.unanswered.get(id_key(row.id), 0)
-        unanswered += before is not None and before.kind in MAYBE_PAID
+        maybe_paid = self.output.finished.get(row.id).kind in MAYBE_PAID
+        self.summary.maybe_paid_twice += maybe_paid
+        unanswered = self.output.unanswered.get(id_key(row.id), 0) + maybe_paid
         return Task(row, sha256, tokens, unanswered=unanswered)
 
     def _finished(self, results: Sequence[Result]) -> None:
@@ -198,7 +194,7 @@ class BatchRun:
             results = [row for result in results for row in self._dedup.finished(result)]
         for result in results:
             self.summary.add(result)
-        self._take(self.output.append(results))
+        self.take(self.output.append(results))
 
     def _count(self, seconds: float) -> None:
         """Fill in what the summary says of the whole."""
@@ -209,11 +205,8 @@ class BatchRun:
         if scheduler.budget.by_balance:
             summary.credits_by_balance = scheduler.budget.spent
         summary.maybe_paid_twice += scheduler.maybe_paid_twice + self.engine.aborted
-        if summary.total is not None:
-            finished = summary.done + summary.failed
-            summary.unsent = max(0, summary.total - summary.skipped - finished)
-        else:
-            summary.unsent = scheduler.unsent + (self._dedup.waiting if self._dedup else 0)
+        rows = self._seen if summary.total is None else summary.total
+        summary.unsent = max(0, rows - summary.skipped - summary.done - summary.failed)
 
 
 class Dedup:

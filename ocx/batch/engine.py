@@ -142,8 +142,6 @@ class Engine:
 
     def _decide(self) -> Action:
         """What may be done now; a wait sets the alarm, the end of all is told."""
-        if self._error is not None:
-            return Step.FINISHED
         scheduler = self.scheduler
         if self.delivered > self.taken:
             self._starving = True  # before it is counted: what is let go then wakes
@@ -161,16 +159,9 @@ class Engine:
         return action
 
     def _wake_in(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time() + seconds
-        if self._alarm is None or self._alarm.when() > due:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._alarm = loop.call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        self._pump()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._pump)
 
     def _feed(self) -> None:
         """Add as many rows as the scheduler wants."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ocx.api.error_words import is_unknown_model
 from ocx.api.prices import ESTIMATED, max_completion_tokens, prompt_tokens
-from ocx.batch.batch_run import BatchRun, OnSkip, Take
+from ocx.batch.batch_run import BatchRun, OnSkip, Take, ignored
 from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import FileInput
 from ocx.batch.options import with_shard
@@ -89,7 +89,7 @@ def _write_report(ctx: Context, target: OutputFile, text: str) -> None:
     target.complete()
 
 
-def send(ready: Prepared, take: Take = lambda _: None, on_skip: OnSkip | None = None) -> Summary:
+def send(ready: Prepared, take: Take = ignored, on_skip: OnSkip = ignored) -> Summary:
     """Send the rows.
 
     Raises:
@@ -112,6 +112,7 @@ def send(ready: Prepared, take: Take = lambda _: None, on_skip: OnSkip | None = 
         total=plan.total if plan is not None else None,
         models=plan.models if plan is not None else (),
         note=ctx.note if form in {None, "plain"} else None,
+        take=take,
         on_skip=on_skip,
     )
 
@@ -119,7 +120,7 @@ def send(ready: Prepared, take: Take = lambda _: None, on_skip: OnSkip | None = 
         batch.engine.stop_soon(Stop(_SIGNALS[signal.Signals(number)]))
 
     with stopping(stop), showing(ctx.terminal, form, Progress(batch)):
-        summary = batch.run(take)
+        summary = batch.run()
     error = summary.stop.error if summary.stop is not None else None
     if error is not None:
         advise(ctx, error, settings)

@@ -85,7 +85,7 @@ class FinishedRow(NamedTuple):
     """What an output says of a row.
 
     Attributes:
-        kind: `ok`, or the class of the failure.
+        kind: `ok`, or the class of the failure; empty if there is no such row.
         sha256: of the request, in hex digits; empty if it is unknown.
         rerun_helps: a plain `--resume` sends it again.
         unknown_reason: the finish_reason of an answer, where it is not known.
@@ -136,16 +136,13 @@ class FinishedRows:
         packed = (number << 1 | row.rerun_helps) << _HASH_BITS | _shortened(row.sha256)
         self._rows.set(key, packed)
 
-    def get(self, row_id: str) -> FinishedRow | None:
+    def get(self, row_id: str) -> FinishedRow:
         """What is known of a row, but for its hash."""
-        found = self._rows.get(id_key(row_id))
-        if not found:
-            return None
+        found = self._rows.get(id_key(row_id)) or 0
         return FinishedRow(row_id, _kind(found), rerun_helps=bool(found >> _HASH_BITS & 1))
 
     def is_good(self, key: int) -> bool:
-        found = self._rows.get(key)
-        return _kind(found or 0) == OK
+        return _kind(self._rows.get(key) or 0) == OK
 
     def forget(self, key: int) -> None:
         """The row has not been finished after all."""

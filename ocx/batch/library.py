@@ -75,9 +75,7 @@ class Pool:
             endpoint = self._stack.enter_context(open_endpoint(context, settings))
             model = model or settings.model
         self._endpoint = endpoint
-        defaults: dict[str, Any] = {"model": model, **(options or {})}
-        if defaults["model"] is None:
-            del defaults["model"]
+        defaults: dict[str, Any] = {**({"model": model} if model else {}), **(options or {})}
         if schema is not None:
             defaults.setdefault("response_format", schema.response_format())
         self._builder = RequestBuilder(defaults, system)
@@ -190,7 +188,8 @@ class _Handover:
             self._news.put(results)
 
         self._fill()
-        running = asyncio.run_coroutine_threadsafe(run.on_loop(take), loop)
+        run.take = take
+        running = asyncio.run_coroutine_threadsafe(run.on_loop(), loop)
         running.add_done_callback(lambda _: self._news.put(None))
         try:
             while True:

@@ -146,7 +146,7 @@ class BatchFile(RowOutput):
             self._journal.answered_before(key)
             if self.finished.is_good(key):
                 continue
-            if self.finished.get(row.id) is None or self._held.get(key):
+            if not self.finished.get(row.id).kind or self._held.get(key):
                 self._hold(key, row, start)
                 self._remember(row, start, in_journal=True)
             elif row.good:  # the failure is in the output, and so has the row's place

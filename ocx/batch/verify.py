@@ -38,7 +38,7 @@ class Verification:
         for path in outputs:
             with os_errors_as(UsageError, f"cannot read {path}"):
                 for _, _, row in read_output(path):
-                    if self._finished.get(row.id) is not None:
+                    if self._finished.get(row.id).kind:
                         self._add("doubled", row.id)
                     self._finished.add(row)
                     if row.unknown_reason is not None:
@@ -49,11 +49,11 @@ class Verification:
         for row in rows:
             self.rows += 1
             found = self._finished.get(row.id)
-            if found is not None and found.good:
+            if found.good:
                 self.good += 1
                 continue
-            self._add("missing" if found is None else "failed", row.id)
-            if found is not None:
+            self._add("failed" if found.kind else "missing", row.id)
+            if found.kind:
                 self.classes[found.kind] += 1
             yield row
         unknown = len(self._finished) - self.good - self.counts["failed"]

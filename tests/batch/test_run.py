@@ -100,7 +100,8 @@ def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
 
     threading.Thread(target=stop).start()
     results: list[Result] = []
-    run.run(results.extend)
+    run.take = results.extend
+    run.run()
     store.close()
     assert 4 <= len(results) < 100
     assert run.summary.unsent == 100 - len(results)
@@ -146,7 +147,8 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
 
     threading.Thread(target=stop).start()
     results: list[Result] = []
-    run.run(results.extend)
+    run.take = results.extend
+    run.run()
     assert not results
     store.close()
     assert run.summary.maybe_paid_twice == 1

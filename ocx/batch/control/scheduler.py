@@ -35,7 +35,6 @@ class Scheduler:
 
     Attributes:
         stop: set once admission has ended before the input did.
-        unsent: rows that were taken in but have no result.
         maybe_paid_twice: rows sent again after a request that got no answer.
     """
 
@@ -49,7 +48,6 @@ class Scheduler:
         self.outage = Outage(limits.max_outage)
         self._fallbacks = Fallbacks(limits.fallbacks, limits.retries)
         self.stop: Stop | None = None
-        self.unsent = 0
         self.maybe_paid_twice = 0
         self.in_flight = 0
         self._begun = False
@@ -81,12 +79,9 @@ class Scheduler:
         return max(0, _AHEAD + self._limits.workers - len(self._ready))
 
     def add(self, task: Task) -> None:
-        if self.stop:
-            self.unsent += 1
-        else:
-            if len(self.early_refusals.models) < 2:
-                self.early_refusals.models.add(task.row.model)
-            self._ready.append(task)
+        if len(self.early_refusals.models) < 2:
+            self.early_refusals.models.add(task.row.model)
+        self._ready.append(task)
 
     def close_input(self) -> None:
         """No more rows will come."""
@@ -147,11 +142,7 @@ class Scheduler:
 
     def halt(self, stop: Stop) -> None:
         """Send nothing more; what is in flight may finish. The first reason counts."""
-        if self.stop is None:
-            self.stop = stop
-        for waiting in (self._ready, self._delayed, self._parked):
-            self.unsent += len(waiting)
-            waiting.clear()
+        self.stop = self.stop or stop
 
     def _due(self, now: float) -> Task | None:
         if self._delayed and self._delayed[0][0] <= now:
@@ -221,7 +212,6 @@ class Scheduler:
             self._ready.appendleft(task)
             return []
         if policy.action == "stop" or self.early_refusals.lacks_the_model(error):
-            self.unsent += 1
             self.halt(Stop(error.name if policy.action == "stop" else "refused", error))
             return []
         if policy.action == "limited":
@@ -283,7 +273,6 @@ class Scheduler:
             self._limited_since = now
         too_long = now - self._limited_since >= self._limits.max_outage
         if too_long or (wait or 0) > LONGEST_WAIT:
-            self.unsent += 1
             self.halt(Stop("rate_limit", failure.error))
         else:
             self._delay(task, now, wait)
@@ -293,7 +282,7 @@ class Scheduler:
         self.outage.failure(task.row.id, failure.error.message, now)
         too_long = (failure.error.retry_after or 0) > LONGEST_WAIT
         last = not again or too_long or task.retries >= self._limits.retries
-        if (last or self.outage.suspected) and not self.stop:
+        if last or self.outage.suspected:
             self._parked.append((task, failure, last))
         else:
             task.retries += 1
@@ -306,9 +295,6 @@ class Scheduler:
         self._delay(task, now, min(failure.error.retry_after or 0, LONGEST_WAIT))
 
     def _delay(self, task: Task, now: float, retry_after: float | None) -> None:
-        if self.stop:
-            self.unsent += 1
-            return
         due = now + backoff(task.attempts, retry_after)
         heapq.heappush(self._delayed, (due, next(self._order), task))
 
