@@ -6,50 +6,47 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ocx.batch.batch_row import data_of, kept_row, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, IdTable, id_key
 from ocx.batch.journal import AppendFile, ForeignOutputError, Journal, file_beside
 from ocx.batch.row import BadRow, Result, Row, RowAnswer, RowFailure, hash_request
-from ocx.batch.row_formats import ReadBack, RowFormat
-from ocx.batch.row_output import EndedRow, ReorderBuffer, RowOutput
+from ocx.batch.row_formats import ReadBack
+from ocx.batch.row_output import EndedRow, RowOutput
 from ocx.errors import ERRORS, ServerError, UsageError
 from ocx.files import journal_path
 
 _CLASSES = {error.name: error for error in ERRORS}
 
 
+@dataclass(kw_only=True)
 class BatchFile(RowOutput):
     """A file that can be gone on with, whatever ended the run; to be closed.
 
     Its rows tell their ids; the journal has only those that wait for an earlier one.
 
-    Args:
+    Attributes:
         resume: go on with what is there; else a file with content is refused.
 
     Raises: UsageError, OcxError.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        form: RowFormat,
-        buffer: ReorderBuffer | None = None,
-        *,
-        resume: bool,
-        dedup: bool = False,
-    ) -> None:
-        super().__init__(form, buffer, dedup=dedup)
-        self.path = Path(os.path.realpath(path))
+    path: Path
+    resume: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given, self.path = self.path, Path(os.path.realpath(self.path))
         self._was_there = self.path.exists()  # else it was deleted, to begin anew
         self._complete = False
         self._held = IdTable()  # where the journal has a row that the output has not, 0 if nowhere
         self._indexed = False  # what is written is entered in `finished`, too
         self._adopted_to = 0  # the journal's rows before stand in the output as they came
         with ExitStack() as self._stack:  # closed if it cannot be opened
-            self._open(path, resume=resume)
+            self._open(given)
             opened = self._stack.pop_all()
         self._stack = opened
         self.unanswered = counts = self._journal.unanswered
@@ -60,9 +57,9 @@ class BatchFile(RowOutput):
     def skip(self, row: Row | BadRow) -> None:
         key = id_key(row.id)
         start = self._held.get(key)
-        if start and self._buffer is not None:
-            self._buffer.expect(row.line)
-            self._write(self._buffer.put(row.line, EndedRow(key, start=start)))
+        if start and self.buffer is not None:
+            self.buffer.expect(row.line)
+            self._write(self.buffer.put(row.line, EndedRow(key, start=start)))
 
     def rest(self) -> Sequence[Result]:
         return ()
@@ -90,10 +87,10 @@ class BatchFile(RowOutput):
             if self._complete or not (journal.in_flight or self.unanswered or holds_rows):
                 journal.path.unlink(missing_ok=True)
 
-    def _open(self, path: Path, *, resume: bool) -> None:
+    def _open(self, given: Path) -> None:
         """Open the files, and take up what is there."""
-        self._file = self._open_file(path, resume=resume)
-        journal = self._open_journal(self._file.size, resume=resume)
+        self._file = self._open_file(given)
+        journal = self._open_journal(self._file.size, resume=self.resume)
         rows_end = 0
         for start, end, row in read_output(self._file.path):
             rows_end = end
@@ -108,13 +105,13 @@ class BatchFile(RowOutput):
             self._file.append(b"\n")
         self._take_up()
         self._indexed = len(self.finished) > 0
-        if self._buffer is None:
+        if self.buffer is None:
             self._write_held()
 
-    def _open_file(self, path: Path, *, resume: bool) -> AppendFile:
-        file = self._stack.enter_context(closing(AppendFile(path)))
-        if file.size and not resume:
-            raise not_empty(path)
+    def _open_file(self, given: Path) -> AppendFile:
+        file = self._stack.enter_context(closing(AppendFile(given)))
+        if file.size and not self.resume:
+            raise not_empty(given)
         self._files.append(file)
         return file
 
@@ -216,35 +213,34 @@ class Adoption(NamedTuple):
     base_url: str
 
 
+@dataclass(kw_only=True)
 class MergedFile(BatchFile):
     """Rows of the input with their answers, in its order; the journal has them all.
 
     A run that goes on with earlier ones writes them anew beside the output, and puts that in its
     place at the end.
 
-    Args:
+    Attributes:
         adoption: None for an input that can be read once.
     """
 
-    def __init__(self, *args: Any, adoption: Adoption | None = None, **options: Any) -> None:
-        self._adoption = adoption
-        super().__init__(*args, **options)
+    adoption: Adoption | None = None
 
     def finish(self, *, whole: bool, complete: bool) -> None:  # noqa: ARG002
         if self._changed and self._target is not self._file:
             self._write_held()  # not in the input, or not yet reached
             self._file.replace_by(self._target)
-        self._complete = complete and not self._form.of_sample
+        self._complete = complete and not self.form.of_sample
 
-    def _open(self, path: Path, *, resume: bool) -> None:
-        self._file = self._target = self._open_file(path, resume=resume)
-        self._take_up_all(self._file.size, resume=resume)
+    def _open(self, given: Path) -> None:
+        self._file = self._target = self._open_file(given)
+        self._take_up_all(self._file.size, resume=self.resume)
         self._changed = not self._is_intact()
         if self._indexed:
             self._target = self._stack.enter_context(file_beside(self._file))
         else:
             self._file.truncate(0)
-        if header := self._form.header():
+        if header := self.form.header():
             self._target.append(header)
 
     def _take_up_all(self, output_size: int, *, resume: bool) -> None:
@@ -264,8 +260,7 @@ class MergedFile(BatchFile):
 
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
         self._changed = True
-        whole = self._answers is not None
-        start = self._journal.append(kept_row(result, row.data, whole=whole))
+        start = self._journal.append(kept_row(result, row.data, whole=self.dedup))
         self._answered(row.key)
         self._remember(result, start, in_journal=True)
         if self._indexed:
@@ -285,23 +280,23 @@ class MergedFile(BatchFile):
 
         Raises: UsageError if the output is of another input.
         """
-        if self._adoption is None:
+        if self.adoption is None:
             raise UsageError(
                 f"{self.path} was not written by a run that can be resumed: it has no journal",
                 hint="use another -o",
             )
-        number, header = 1, self._form.header()
+        number, header = 1, self.form.header()
         try:
             with self.path.open("rb") as file:
                 if file.read(len(header)) != header:
                     raise self._foreign("its header is another")
-                found = self._form.read_back(file)
+                found = self.form.read_back(file)
                 current = next(found, None)
-                for row in self._adoption.rows():
+                for row in self.adoption.rows():
                     if current is None:
                         break
-                    if current.source == self._form.source_of(row):
-                        self._journal.append(self._adopted(row, current, self._adoption))
+                    if current.source == self.form.source_of(row):
+                        self._journal.append(self._adopted(row, current, self.adoption))
                         current, number = next(found, None), number + 1
         except (ValueError, csv.Error) as error:
             raise self._foreign(f"it cannot be read: {error}") from None
@@ -328,7 +323,7 @@ class MergedFile(BatchFile):
             data = data_of(line)
             known.set(_content_key(data), 1)
             count, longest = count + 1, max(longest, len(data))
-        found, rest, header = 0, b"", self._form.header()
+        found, rest, header = 0, b"", self.form.header()
         with self.path.open("rb") as file:
             begin = file.read(len(header))
             for line in file:

@@ -42,23 +42,23 @@ def read_parquet(stream: IO[bytes]) -> Iterator[Record]:
 class ParquetFile(MergedFile):
     """A Parquet file with its answers as a column, which is written when all of them are there."""
 
-    _form: AnswerColumn
+    form: AnswerColumn
 
     def finish(self, *, whole: bool, complete: bool) -> None:
-        if whole and self._adoption is not None:
+        if whole and self.adoption is not None:
             pyarrow, _ = _imported()
             try:
-                self._write_all(iter(self._adoption.rows()))
+                self._write_all(iter(self.adoption.rows()))
             except (pyarrow.ArrowException, OSError) as error:
                 hint = "--resume writes it again"
                 raise OcxError(f"cannot write {self.path}: {error}", hint=hint) from None
         self._complete = complete
 
-    def _open(self, path: Path, *, resume: bool) -> None:
-        size = path.stat().st_size if path.is_file() else 0
+    def _open(self, given: Path) -> None:
+        size = given.stat().st_size if given.is_file() else 0
         self._take_up_all(size, resume=True)
-        if (size or self._indexed) and not resume:
-            raise not_empty(path)
+        if (size or self._indexed) and not self.resume:
+            raise not_empty(given)
         self._indexed = True
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
@@ -70,7 +70,7 @@ class ParquetFile(MergedFile):
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         writer, row, before = None, next(rows, None), 0
         try:
-            for batch in parquet.ParquetFile(self._form.source).iter_batches(_BATCH):
+            for batch in parquet.ParquetFile(self.form.source).iter_batches(_BATCH):
                 places, answers = [], []
                 while row is not None and row.line <= before + batch.num_rows:
                     places.append(row.line - before - 1)
@@ -79,7 +79,7 @@ class ParquetFile(MergedFile):
                 before += batch.num_rows
                 part = pyarrow.Table.from_batches([batch])
                 part = part.take(pyarrow.array(places, pyarrow.int64()))
-                for number, name in enumerate((self._form.field, self._form.error_field)):
+                for number, name in enumerate((self.form.field, self.form.error_field)):
                     column = pyarrow.array([each[number] for each in answers], pyarrow.string())
                     if name in part.column_names:
                         part = part.drop_columns([name])

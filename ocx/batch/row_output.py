@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from ocx.batch.batch_row import answer_in, kept_row
@@ -65,37 +66,34 @@ class ReorderBuffer:
         return [self._early.pop(line) for line in self._expected if line in self._early]
 
 
+@dataclass
 class RowOutput:
     """Where the rows of a run go; here nowhere.
 
-    Args:
+    Attributes:
         buffer: set for the order of the input.
         dedup: keep answers for equal requests.
-
-    Attributes:
         finished: what the output held when it was opened.
         unanswered: how often earlier runs sent a row and got no answer, by `id_key`.
         maybe_paid: requests of earlier runs that may have been paid for in vain.
     """
 
-    def __init__(
-        self,
-        form: RowFormat | None = None,
-        buffer: ReorderBuffer | None = None,
-        *,
-        dedup: bool = False,
-    ) -> None:
+    form: RowFormat = field(default_factory=RowFormat)
+    buffer: ReorderBuffer | None = None
+    dedup: bool = False
+
+    def __post_init__(self) -> None:
         self.finished = FinishedRows()
         self.unanswered: dict[int, int] = {}
         self.maybe_paid = 0
-        self._form = form if form is not None else RowFormat()
-        self._buffer = buffer
         self._files: list[AppendFile] = []  # the output, and last its journal
-        self._answers = IdTable() if dedup else None  # twice where they start, plus 1 in the last
+        self._answers = (
+            IdTable() if self.dedup else None
+        )  # twice where they start, plus 1 in the last
 
     def let_in(self, rows: Iterable[T]) -> Iterator[T | None]:
         """The rows of the input that may begin now; None while too many wait for an earlier one."""
-        return self._buffer.rows(rows) if self._buffer is not None else iter(rows)
+        return self.buffer.rows(rows) if self.buffer is not None else iter(rows)
 
     def skip(self, row: Row | BadRow) -> None:
         """An earlier run has finished the row. Raises OcxError."""
@@ -104,15 +102,15 @@ class RowOutput:
         """Take what ended, and write what is next; which that was. Raises OcxError."""
         ready: list[EndedRow] = []
         for result in results:
-            row = EndedRow(id_key(result.id), self._form.row(result), result)
-            now = self._buffer.put(result.row.line, row) if self._buffer is not None else [row]
+            row = EndedRow(id_key(result.id), self.form.row(result), result)
+            now = self.buffer.put(result.row.line, row) if self.buffer is not None else [row]
             self._keep(row, result, waits=not now)
             ready += now
         return self._write(ready)
 
     def rest(self) -> Sequence[Result]:
         """After the end: what waits for rows that have not ended, where nothing else keeps it."""
-        return self._write(self._buffer.rest() if self._buffer is not None else [])
+        return self._write(self.buffer.rest() if self.buffer is not None else [])
 
     def finish(self, *, whole: bool, complete: bool) -> None:
         """After a run that did not fail. Raises OcxError.
@@ -151,39 +149,33 @@ class RowOutput:
             self._answers.set(id_key(row.sha256), 2 * start + in_journal)
 
 
+@dataclass(kw_only=True)
 class PrintedRows(RowOutput):
     """Rows on stdout, or in a device or pipe. For a person control characters are written out.
 
-    Args:
+    Attributes:
         kept: for answers to equal requests.
     """
 
-    def __init__(
-        self,
-        out: Sink,
-        form: RowFormat,
-        buffer: ReorderBuffer | None = None,
-        *,
-        to_person: bool = False,
-        kept: Journal | None = None,
-    ) -> None:
-        super().__init__(form, buffer, dedup=kept is not None)
-        self._out = out
-        self._to_person = to_person
-        self._kept = kept
-        if kept is not None:
-            self._files.append(kept)
-        if header := form.header():
-            out.write(header)
+    out: Sink
+    to_person: bool = False
+    kept: Journal | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kept is not None:
+            self._files.append(self.kept)
+        if header := self.form.header():
+            self.out.write(header)
 
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
-        if self._kept is not None:
-            start = self._kept.append(kept_row(result, b"", whole=True))
+        if self.kept is not None:
+            start = self.kept.append(kept_row(result, b"", whole=True))
             self._remember(result, start, in_journal=True)
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         if data := b"".join([row.data for row in rows]):
-            if self._to_person and re.search(CONTROL, text := data.decode("utf-8", "replace")):
+            if self.to_person and re.search(CONTROL, text := data.decode("utf-8", "replace")):
                 data = escaped_json(text).encode()
-            self._out.write(data)
+            self.out.write(data)
         return super()._write(rows)

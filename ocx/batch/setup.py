@@ -290,7 +290,9 @@ def _row_format(setup: Setup) -> RowFormat:
 def _open_output(setup: Setup, stack: ExitStack, *, resume: bool) -> RowOutput:
     """Lock and take up the file, or print; closed with `stack`. Raises UsageError, OcxError."""
     terminal, path, given, out = setup.ctx.terminal, setup.path, setup.input, setup.options.rows_out
-    form, buffer = _row_format(setup), ReorderBuffer() if out.in_order else None
+    form = _row_format(setup)
+    whole = isinstance(form, AnswerColumn)  # and so written at the end
+    buffer = ReorderBuffer() if out.in_order and not whole else None
     if path is None or is_stream(path):
         to: Sink = terminal.stdout
         if path is not None:
@@ -300,16 +302,14 @@ def _open_output(setup: Setup, stack: ExitStack, *, resume: bool) -> RowOutput:
             stack.callback(target.complete)
         kept = stack.enter_context(closing(Journal(None))) if out.dedup else None
         to_person = path is None and terminal.stdout_tty
-        return PrintedRows(to, form, buffer, to_person=to_person, kept=kept)
-    taken = {"resume": resume, "dedup": out.dedup}
+        return PrintedRows(form, buffer, out.dedup, out=to, to_person=to_person, kept=kept)
     if form.tells_ids:
-        return stack.enter_context(closing(BatchFile(path, form, buffer, **taken)))
+        file = BatchFile(form, buffer, out.dedup, path=path, resume=resume)
+        return stack.enter_context(closing(file))
     adoption = None
     if isinstance(given, FileInput):
         # Not the endpoint's own URL: the sandbox has another port in every run.
         adoption = Adoption(lambda: given.chosen(given.plan()), setup.settings.base_url)
-    if isinstance(form, AnswerColumn):
-        output: MergedFile = ParquetFile(path, form, adoption=adoption, **taken)
-    else:
-        output = MergedFile(path, form, buffer, adoption=adoption, **taken)
-    return stack.enter_context(closing(output))
+    kind = ParquetFile if whole else MergedFile
+    merged = kind(form, buffer, out.dedup, path=path, resume=resume, adoption=adoption)
+    return stack.enter_context(closing(merged))

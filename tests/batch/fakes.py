@@ -134,8 +134,8 @@ def opened(
 ) -> BatchFile:
     buffer: ReorderBuffer | None = ReorderBuffer(64) if ordered else None
     if form.tells_ids:
-        return BatchFile(path, form, buffer, resume=resume, dedup=dedup)
-    return MergedFile(path, form, buffer, resume=resume, dedup=dedup, adoption=adoption)
+        return BatchFile(form, buffer, dedup, path=path, resume=resume)
+    return MergedFile(form, buffer, dedup, path=path, resume=resume, adoption=adoption)
 
 
 def run_to(
