@@ -26,7 +26,6 @@ from ocx.batch.row import (
     Result,
     Row,
     RowAnswer,
-    RowFailure,
     finish_reason_in,
     rerun_helps,
 )
@@ -74,8 +73,9 @@ def answer_fault(body: Any) -> OcxError | None:
     if failure is not None:
         return failure
     choices = body.get("choices") if isinstance(body, dict) else None
-    if not isinstance(choices, list):
-        return _without_choices(body)
+    if not isinstance(choices, list):  # embeddings, a ranking, OpenAI's responses
+        answers = isinstance(body, dict) and any(body.get(name) for name in _ANSWERS)
+        return _broken_off(body) if answers else ServerError("the response holds no answer")
     first = choices[0] if choices and isinstance(choices[0], dict) else {}
     if "text" in first and "message" not in first:  # of /completions
         return fault_of(reason_of(first), has_text=bool(first["text"]))
@@ -108,13 +108,6 @@ def fault_of_another(body: Any) -> OcxError | None:
     if isinstance(body, dict) and "choices" in body:
         return answer_fault(body)
     return from_document(body, {}) or _broken_off(body)
-
-
-def _without_choices(body: Any) -> OcxError | None:
-    """Of embeddings, a ranking, OpenAI's responses."""
-    if not isinstance(body, dict) or not any(body.get(name) for name in _ANSWERS):
-        return ServerError("the response holds no answer")
-    return _broken_off(body)
 
 
 def _broken_off(body: Any) -> OcxError | None:
@@ -151,10 +144,11 @@ def output_row(result: Result) -> dict[str, Any]:
     if isinstance(outcome, RowAnswer):
         response = _response(outcome.status, outcome.request_id, outcome.body)
     else:
-        if _is_refusal(outcome) or outcome.body is not None:
+        refused = outcome.refused and outcome.error.name != "invalid_answer"
+        if refused or outcome.body is not None:
             status = outcome.error.status or 200
             response = _response(status, outcome.error.request_id, outcome.body)
-        if not _is_refusal(outcome):
+        if not refused:
             error = {"code": outcome.error.name, "message": outcome.error.message}
     return {
         "id": f"batch_req_{id_key(result.id):016x}",
@@ -270,16 +264,9 @@ def _is_torn(line: bytes, *, first: bool) -> bool:
 
     After a power cut that can be zeros. A file of one unfinished line may be anybody's.
     """
-    if not line.strip(b"\x00"):
-        return True
-    if line.endswith(b"\n"):
-        return False
-    return not first or line.startswith(ROW_PREFIX) or ROW_PREFIX.startswith(line)
-
-
-def _is_refusal(outcome: RowFailure) -> bool:
-    status = outcome.error.status
-    return status is not None and status >= 300 and outcome.error.name != "invalid_answer"
+    zeros = not line.strip(b"\x00")
+    ours = not first or line.startswith(ROW_PREFIX) or ROW_PREFIX.startswith(line)
+    return zeros or (ours and not line.endswith(b"\n"))
 
 
 def _response(status: int | None, request_id: str | None, body: Any) -> dict[str, Any]:

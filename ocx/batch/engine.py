@@ -58,7 +58,6 @@ class Engine:
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _alarm: asyncio.TimerHandle | None = None
-    _draining: bool = False
     _starving: bool = False
     _stop_asked: Stop | None = None
     _error: BaseException | None = None
@@ -87,8 +86,9 @@ class Engine:
 
     def stop_soon(self, stop: Stop) -> None:
         """Send nothing more; from any thread, and in a signal handler."""
-        self._stop_asked = self._stop_asked or stop
-        self._soon(self._halt)
+        if self._stop_asked is None:
+            self._stop_asked = stop
+            self._soon(self._halt)
 
     def cut(self) -> None:
         """End at once, whatever is in flight; from any thread."""
@@ -169,7 +169,7 @@ class Engine:
             try:
                 item = next(self.items)
             except StopIteration:
-                self.scheduler.close_input()
+                self.scheduler.closed = True
                 break
             if isinstance(item, Task):
                 self.scheduler.add(item)
@@ -200,20 +200,14 @@ class Engine:
         except UnsentError:
             self.output.note_unpaid(id_key(task.row.id))
             raise
-        # What was refused, or never went out, costs nothing.
-        unpaid = isinstance(outcome, RowFailure) and (
-            not outcome.sent or (outcome.error.status or 0) >= 300
-        )
-        if unpaid:
+        if isinstance(outcome, RowFailure) and not outcome.maybe_charged:
             self.output.note_unpaid(id_key(task.row.id))
         return self.scheduler.done(task, outcome, time.monotonic())
 
     def _halt(self) -> None:
         if self._stop_asked is None or self._over.is_set():
             return
-        if not self._draining:
-            self._draining = True
-            asyncio.get_running_loop().call_later(self.drain, self._abort)
+        asyncio.get_running_loop().call_later(self.drain, self._abort)
         self.scheduler.halt(self._stop_asked)
         self._pump()
 

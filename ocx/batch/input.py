@@ -15,7 +15,7 @@ from typing import IO, Literal
 
 from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.options import BatchOptions, Shard
-from ocx.batch.records import Dialect, Format, open_input, read_records
+from ocx.batch.records import Dialect, Format, Record, open_input, read_records
 from ocx.batch.request_builder import RequestBuilder, check_columns
 from ocx.batch.row import BadRow, Row, line_id
 from ocx.context import Context
@@ -139,7 +139,7 @@ class FileInput:
     def rows(self) -> Rows:
         """Every row from the start; a second row with an id becomes a BadRow."""
         with closing(open_input(self.path)) as stream:
-            yield from unique(read_rows(stream, self.form, self.builder, self.dialect))
+            yield from build_rows(self.builder, read_records(stream, self.form, self.dialect))
 
     def columns(self) -> Sequence[str]:
         """The names of the fields of its first row: of a table, its header."""
@@ -211,7 +211,8 @@ class StreamInput:
     selection: Selection
 
     def __post_init__(self) -> None:
-        self._rows = unique(read_rows(self.stream, self.form, self.builder, self.dialect))
+        records = read_records(self.stream, self.form, self.dialect)
+        self._rows = build_rows(self.builder, records)
 
     def columns(self) -> Sequence[str]:
         """As those of a file; waits for the first row."""
@@ -255,10 +256,9 @@ class RowStream:
         return self
 
     def __next__(self) -> Row | BadRow | None:
-        try:
-            read = self._read.get_nowait()
-        except queue.Empty:
+        if self._read.empty():
             return None
+        read = self._read.get()
         if isinstance(read, Exception):
             raise read
         return read
@@ -305,17 +305,10 @@ def open_rows(
     return StreamInput(stdin, form, builder, dialect, selection)
 
 
-def read_rows(
-    stream: IO[bytes], form: Format, builder: RequestBuilder, dialect: Dialect | None = None
-) -> Rows:
-    """The rows of an open stream as they come."""
-    return map(builder.build, read_records(stream, form, dialect))
-
-
-def unique(rows: Rows) -> Rows:
-    """A second row with an id becomes a BadRow with an id of its own."""
+def build_rows(builder: RequestBuilder, records: Iterable[Record | BadRow]) -> Rows:
+    """Their rows as they come; a second one with an id becomes a BadRow with an id of its own."""
     seen = IdTable()
-    for row in rows:
+    for row in map(builder.build, records):
         key = id_key(row.id)
         first = seen.get(key)
         if first is None:

@@ -44,8 +44,11 @@ class AppendFile:
     def __init__(self, path: Path | None, *, beside: bool = False, new: bool = False) -> None:
         self._synced = 0
         if path is None:
-            self._fd, name = _temporary()
-            self.path = Path(name)
+            hint = "TMPDIR names a folder for temporary files"
+            with os_errors_as(OcxError, "no temporary file for --dedup", hint=hint):
+                self._fd, name = tempfile.mkstemp()
+                self.path = Path(name)
+                self.path.unlink()
         else:
             # The file may be replaced: a link must lead to the new one afterwards.
             self.path = path if beside else Path(os.path.realpath(path))
@@ -236,14 +239,6 @@ def unwritable(path: Path, error: OSError) -> OcxError:
 
 def _note(sign: bytes, key: int) -> bytes:
     return b"%s%016x\n" % (sign, key)
-
-
-def _temporary() -> tuple[int, str]:
-    hint = "TMPDIR names a folder for temporary files"
-    with os_errors_as(OcxError, "no temporary file for --dedup", hint=hint):
-        fd, name = tempfile.mkstemp()
-        os.unlink(name)  # noqa: PTH108 - beside the other calls of os
-    return fd, name
 
 
 def _open_locked(path: Path, *, beside: bool, new: bool) -> int:

@@ -16,7 +16,7 @@ from ocx.api.types import Endpoint
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits
 from ocx.batch.control.scheduler import Scheduler
-from ocx.batch.input import Rows, unique
+from ocx.batch.input import Rows, build_rows
 from ocx.batch.records import Record
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Result, Row
@@ -109,7 +109,7 @@ class Pool:
             Record(number, {"prompt": row} if isinstance(row, str) else row, unchecked=True)
             for number, row in enumerate(rows, 1)
         )
-        given = _Handover(unique(map(self._builder.build, records)), ahead)
+        given = _Handover(build_rows(self._builder, records), ahead)
         batch = BatchRun(
             given,
             self._sender,
@@ -156,7 +156,7 @@ class _Handover:
     def __init__(self, rows: Rows, ahead: int) -> None:
         self._rows = rows
         self._ahead = max(_FEWEST, ahead)
-        self._ready: deque[Row | BadRow] = deque()
+        self._ready: deque[Row | BadRow | None] = deque()  # None at their end
         self._exhausted = False
         self._hungry = False
         # None: rows are wanted, or it is over.
@@ -166,15 +166,15 @@ class _Handover:
         return self
 
     def __next__(self) -> Row | BadRow | None:
-        exhausted = self._exhausted  # looked at first: the last row is there before it is set
-        if self._ready:
-            return self._ready.popleft()
-        if exhausted:
+        if not self._ready:
+            if not self._hungry:
+                self._hungry = True
+                self._news.put(None)
+            return None
+        row = self._ready.popleft()
+        if row is None:
             raise StopIteration
-        if not self._hungry:
-            self._hungry = True
-            self._news.put(None)
-        return None
+        return row
 
     def results(self, run: BatchRun, loop: asyncio.AbstractEventLoop) -> Iterator[Result]:
         """Run on a loop of another thread, and yield what comes; leaving ends what is in flight.
@@ -210,7 +210,6 @@ class _Handover:
 
     def _fill(self) -> None:
         while not self._exhausted and len(self._ready) < self._ahead:
-            try:
-                self._ready.append(next(self._rows))
-            except StopIteration:
-                self._exhausted = True
+            row = next(self._rows, None)
+            self._exhausted = row is None
+            self._ready.append(row)

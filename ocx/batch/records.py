@@ -97,15 +97,12 @@ def open_input(path: Path) -> IO[bytes]:
         raise UsageError(f"cannot read {path}: {reason}") from None
 
 
-def read_records(
-    stream: IO[bytes], form: Format, dialect: Dialect | None = None
-) -> Iterator[Record | BadRow]:
+def read_records(stream: IO[bytes], form: Format, dialect: Dialect) -> Iterator[Record | BadRow]:
     """Every record of `stream` in order; it may end early after a BadRow.
 
     Args:
         dialect: what the first lines show is kept in it.
     """
-    dialect = dialect or Dialect()
     if form == "parquet":
         from ocx.batch.parquet import read_parquet  # noqa: PLC0415 - pyarrow, only for it
 

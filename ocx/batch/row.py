@@ -234,6 +234,16 @@ class RowFailure:
     credits: Decimal | None = None
     requests: int = 1
 
+    @property
+    def refused(self) -> bool:
+        """The server said no, which costs nothing."""
+        return (self.error.status or 0) >= 300
+
+    @property
+    def maybe_charged(self) -> bool:
+        """The request may have been answered; of several, for a schema, an earlier one was."""
+        return self.sent and (not self.refused or self.requests > 1)
+
 
 Outcome = RowAnswer | RowFailure
 

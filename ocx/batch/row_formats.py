@@ -184,16 +184,12 @@ class TextLines(RowFormat):
         self.of_sample = of_sample
 
     def row(self, result: Result) -> bytes:
-        return escape_line(result.text or "").encode("utf-8", "replace") + b"\n"
+        text = (result.text or "").replace("\\", "\\\\").replace("\n", "\\n")
+        return text.replace("\r", "\\r").encode("utf-8", "replace") + b"\n"
 
     def read_back(self, file: IO[bytes]) -> Iterator[ReadBack]:
         for line in file:
             yield ReadBack(line, None)  # its place alone tells
-
-
-def escape_line(text: str) -> str:
-    r"""`text` on one line: `\n`, `\r` and `\\` as C writes them."""
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def error_words(result: Result) -> str | None:

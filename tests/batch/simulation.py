@@ -84,7 +84,7 @@ class Simulation:
         for _ in range(min(self.scheduler.wants(), len(waiting))):
             self.scheduler.add(Task(waiting.pop(), ""))
         if not waiting:
-            self.scheduler.close_input()
+            self.scheduler.closed = True
 
     def _perform(self, action: Task | Step) -> None:
         if isinstance(action, Task):

@@ -112,7 +112,7 @@ def test_a_learned_pace_is_what_was_accepted() -> None:
     pace = AdaptiveRate()
     pace.spend(0.0)
     for number in range(100):
-        pace.accepted(number / 10)
+        pace.accepted.add(number / 10)
     assert pace.wait(10.0) == 0
     pace.refused(20.0, new=True)
     assert pace.rate == pytest.approx(5)
@@ -125,7 +125,7 @@ def test_a_learned_pace_is_what_was_accepted() -> None:
 
 def test_refusals_of_the_first_seconds_say_nothing_of_the_rate() -> None:
     pace = AdaptiveRate()
-    pace.accepted(0.0)
+    pace.accepted.add(0.0)
     refused_at(pace, 0.0, 1.0, 4.9)
     assert pace.rate is None
     refused_at(pace, 5.0)
@@ -136,7 +136,7 @@ def test_one_refusal_among_many_answers_is_chance() -> None:
     pace = AdaptiveRate()
     pace.spend(0.0)
     for number in range(300):
-        pace.accepted(number / 10)
+        pace.accepted.add(number / 10)
     refused_at(pace, 30.0, 30.0)
     assert pace.rate is None
     refused_at(pace, 30.0)
@@ -145,7 +145,7 @@ def test_one_refusal_among_many_answers_is_chance() -> None:
 
 def test_a_minute_without_a_refusal_lets_the_pace_leap() -> None:
     pace = AdaptiveRate()
-    pace.accepted(0.0)
+    pace.accepted.add(0.0)
     refused_at(pace, *map(float, range(10)))
     low = pace.rate
     assert low is not None
@@ -172,7 +172,7 @@ def test_three_rows_without_an_answer_in_between_are_suspicious() -> None:
     assert not outage.suspected
     failures(outage, "d", now=7.0)
     assert outage.suspected
-    assert outage.probe_in(7.0) == 0
+    assert outage.next_probe == 7.0
     assert outage.waited(7.0) == 7, "since the first failure"
     assert outage.reason == "it is gone"
 
@@ -182,7 +182,7 @@ def test_probes_go_on_with_pauses_until_the_outage_is_over_or_too_long() -> None
     failures(outage, "a", "b", "c", now=10.0)
     now, pauses = 10.0, list[float]()
     while not outage.probe_failed(now):
-        pauses.append(outage.probe_in(now))
+        pauses.append(outage.next_probe - now)
         now += pauses[-1]
     assert pauses[:5] == [1, 2, 4, 8, 15]
     assert now == 70

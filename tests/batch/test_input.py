@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocx.batch.input import FileInput, Selection, read_rows, unique
+from ocx.batch.input import FileInput, Selection, build_rows
 from ocx.batch.options import RowsOut, Shard, find_shard
-from ocx.batch.records import Dialect, Format, find_delimiter
+from ocx.batch.records import Dialect, Format, find_delimiter, read_records
 from ocx.batch.request_builder import RequestBuilder, check_columns
 from ocx.batch.row import BadRow, Row
 from ocx.batch.row_formats import MergedTable
@@ -111,7 +111,8 @@ def test_shards_never_share_an_output() -> None:
 def asked(
     data: bytes, prompt: str, form: Format = "csv", dialect: Dialect | None = None
 ) -> list[str]:
-    rows = list(unique(read_rows(io.BytesIO(data), form, builder(prompt), dialect)))
+    records = read_records(io.BytesIO(data), form, dialect or Dialect())
+    rows = list(build_rows(builder(prompt), records))
     return [
         row.body["messages"][-1]["content"] if isinstance(row, Row) else row.message for row in rows
     ]
@@ -238,7 +239,7 @@ def test_a_merged_table_is_written_as_it_was_read(
     lines = [f"nr{sign}text", *(f"{number}{sign}{cell}" for number, cell in enumerate(quoted))]
     data = ("\ufeff" * bom + end.join(lines) + end).encode()
     dialect = Dialect()
-    rows = list(unique(read_rows(io.BytesIO(data), "csv", RequestBuilder(id_column="nr"), dialect)))
+    rows = build_rows(RequestBuilder(), read_records(io.BytesIO(data), "csv", dialect))
     assert [row.source["text"] for row in rows if row.source] == texts
     header = MergedTable(["nr", "text"], dialect).header()
     added = f"nr{sign}text{sign}answer{sign}answer_error{end}"

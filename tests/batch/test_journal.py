@@ -117,6 +117,16 @@ def test_a_run_that_is_stopped_leaves_what_is_done_in_the_output(tmp_path: Path)
     assert in_order(out, *range(9))
 
 
+@pytest.mark.parametrize("requests", [1, 2])
+def test_a_refusal_costs_nothing_but_an_answer_before_it_may(tmp_path: Path, requests: int) -> None:
+    """For a schema, a row is asked again."""
+    out = tmp_path / "out"
+    broke = RowFailure(CreditsError("no credits", status=402), requests=requests)
+    run_to(out, Server(lambda _row: broke), rows(1), total=1)
+    again = run_to(out, Server(), rows(1), resume=True, total=1)
+    assert again.summary.maybe_paid_twice == requests - 1
+
+
 def test_the_making_of_a_journal_that_died_is_begun_again(tmp_path: Path) -> None:
     out, server = tmp_path / "out", Server()
     run_to(out, server, rows(3), form=MERGED, ordered=True, total=3)

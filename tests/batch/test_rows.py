@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.batch import records
-from ocx.batch.input import FileInput, read_rows, unique
-from ocx.batch.records import Format, format_of
+from ocx.batch.input import FileInput, build_rows
+from ocx.batch.records import Dialect, Format, format_of, read_records
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row, check_expectation, read_expectation
 from ocx.chat.templates import Template, parse_template
@@ -28,9 +28,8 @@ def rows_of(
     data: bytes | str, form: Format = "jsonl", builder: RequestBuilder | None = None
 ) -> list[Row | BadRow]:
     data = data.encode() if isinstance(data, str) else data
-    return list(
-        unique(read_rows(io.BytesIO(data), form, builder or RequestBuilder({"model": "m"})))
-    )
+    records = read_records(io.BytesIO(data), form, Dialect())
+    return list(build_rows(builder or RequestBuilder({"model": "m"}), records))
 
 
 def one(data: str, form: Format = "jsonl", builder: RequestBuilder | None = None) -> Row:

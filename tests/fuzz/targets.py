@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from ocx.api.balance import parse_balance
 from ocx.api.sse import Decoder, EventTooLarge
 from ocx.batch.batch_row import read_output
-from ocx.batch.input import read_rows
+from ocx.batch.input import build_rows
+from ocx.batch.records import Dialect, read_records
 from ocx.batch.request_builder import RequestBuilder
 from ocx.batch.row import BadRow, Row
 from ocx.chat.templates import parse_template
@@ -127,7 +128,8 @@ def _batch(given: tuple[str, bytes, bool]) -> None:
     stream = io.BytesIO(gzip.compress(data)) if packed else io.BytesIO(data)
     source = gzip.GzipFile(fileobj=stream) if packed else stream
     with contextlib.suppress(OcxError):
-        for row in read_rows(source, form, RequestBuilder({"model": "m"})):  # type: ignore[arg-type]
+        records = read_records(source, form, Dialect())  # type: ignore[arg-type]
+        for row in build_rows(RequestBuilder({"model": "m"}), records):
             assert isinstance(row, Row | BadRow)
             if isinstance(row, Row):
                 json.dumps(row.body).encode()

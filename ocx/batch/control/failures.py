@@ -67,6 +67,7 @@ class Outage:
     Attributes:
         suspected: no row is sent until a probe has told.
         confirmed: a probe was not answered.
+        next_probe: when the server is asked next.
         seconds: how long the outages of this run have been, in all.
         reason: the first failure since the last answer, in words.
     """
@@ -80,7 +81,7 @@ class Outage:
         self.seconds = 0.0
         self.reason = ""
         self._since = 0.0
-        self._next_probe = 0.0
+        self.next_probe = 0.0
         self._pause = _FIRST_PAUSE
 
     def waited(self, now: float) -> float:
@@ -100,12 +101,8 @@ class Outage:
         if not self.suspected and len(self._rows) >= FAILED_ROWS * self._doubt:
             self.suspected = True
             self.confirmed = False
-            self._next_probe = now
+            self.next_probe = now
             self._pause = _FIRST_PAUSE
-
-    def probe_in(self, now: float) -> float:
-        """Seconds until the next probe."""
-        return self._next_probe - now
 
     def probe_failed(self, now: float) -> bool:
         """No answer to a probe; whether the outage has lasted too long."""
@@ -113,7 +110,7 @@ class Outage:
         if now - self._since >= self.longest:
             self.seconds += now - self._since
             return True
-        self._next_probe = min(now + self._pause, self._since + self.longest)
+        self.next_probe = min(now + self._pause, self._since + self.longest)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         return False
 

@@ -120,6 +120,9 @@ class AdaptiveRate:
     one it grows by a twentieth. What the server saves meanwhile is used up by the growth, so
     that the mean is the server's own rate. After a minute without one it grows by half each
     second: the refusals were about something that is over.
+
+    Attributes:
+        accepted: when answers came.
     """
 
     name = "429 answers"
@@ -130,7 +133,7 @@ class AdaptiveRate:
 
     def __init__(self) -> None:
         self.rate: float | None = None
-        self._accepted = _LastMinute()
+        self.accepted = _LastMinute()
         self._refused = _LastMinute()
         self._next = -math.inf
         self._began = math.inf
@@ -152,10 +155,6 @@ class AdaptiveRate:
             self.rate *= factor
         self._next = max(now, self._next) + 1 / self.rate
 
-    def accepted(self, now: float) -> None:
-        """An answer came."""
-        self._accepted.add(now)
-
     def refused(self, now: float, *, new: bool) -> None:
         """A request was refused.
 
@@ -166,7 +165,7 @@ class AdaptiveRate:
         if not new or now - self._began < self._BEGINNING or self.is_rare(now):
             return
         self._refused_at = now
-        measured = self._accepted.rate(now) or self.rate
+        measured = self.accepted.rate(now) or self.rate
         if measured is None:
             return
         self.rate = min(self.rate * self._CUT, measured) if self.rate else measured
@@ -175,7 +174,7 @@ class AdaptiveRate:
 
     def is_rare(self, now: float) -> bool:
         """Whether so few requests are refused that it is no limit, but chance."""
-        return self._refused.count(now) <= self._TOLERATED * self._accepted.count(now)
+        return self._refused.count(now) <= self._TOLERATED * self.accepted.count(now)
 
 
 class _LastMinute:
@@ -240,7 +239,7 @@ class Rates:
     def answered(self, task: Task, answer: RowAnswer, now: float) -> None:
         """An answer came: what it says of the limits, and what it took of them."""
         self._read(task, answer.headers, now)
-        self._learned.accepted(now)
+        self._learned.accepted.add(now)
         total = token_count(answer.usage, "total_tokens")
         if total is not None:
             self._tpm.correct(total - task.tokens)

@@ -7,7 +7,6 @@ so that a test can run an hour in a moment.
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
 from collections import deque
 from decimal import Decimal
@@ -34,6 +33,7 @@ class Scheduler:
         before: of an earlier run; its speed, and what is left of its budget, go on.
 
     Attributes:
+        closed: set by who adds rows, once no more will come.
         stop: set once admission has ended before the input did.
         maybe_paid_twice: rows sent again after a request that got no answer.
     """
@@ -54,8 +54,7 @@ class Scheduler:
         self._ready: deque[Task] = deque()
         self._delayed: list[tuple[float, int, Task]] = []
         self._parked: list[tuple[Task, RowFailure, bool]] = []
-        self._order = itertools.count()
-        self._closed = False
+        self.closed = False
         self._probing = False
         self._limited_since: float | None = None
 
@@ -74,7 +73,7 @@ class Scheduler:
 
     def wants(self) -> int:
         """How many more rows should be added now."""
-        if self.stop or self._closed or len(self._delayed) > 4 * self._limits.workers:
+        if self.stop or self.closed or len(self._delayed) > 4 * self._limits.workers:
             return 0
         return max(0, _AHEAD + self._limits.workers - len(self._ready))
 
@@ -83,16 +82,12 @@ class Scheduler:
             self.early_refusals.models.add(task.row.model)
         self._ready.append(task)
 
-    def close_input(self) -> None:
-        """No more rows will come."""
-        self._closed = True
-
     def next(self, now: float) -> Action:
         """What to do now: a task is to be sent."""
         if self.stop:
             return Step.FINISHED
         if self.outage.suspected:
-            left = self.outage.probe_in(now)
+            left = self.outage.next_probe - now
             if self._probing or left > 0:
                 return Wait(None if self._probing else left)
             self._probing = True
@@ -163,7 +158,7 @@ class Scheduler:
     @property
     def _all_done(self) -> bool:
         waiting = self._ready or self._delayed or self._parked
-        return self._closed and not self.in_flight and not waiting
+        return self.closed and not self.in_flight and not waiting
 
     def _admitted(self, task: Task, now: float) -> Action:
         """The task, if the window, the rates and the budget let it go."""
@@ -258,9 +253,7 @@ class Scheduler:
         return self._finish(task, answer, now, source)
 
     def _settle_failure(self, task: Task, failure: RowFailure) -> None:
-        refused = (failure.error.status or 0) >= 300
-        # Of several requests, for a schema, an earlier one was answered.
-        charged = failure.sent and (not refused or failure.requests > 1)
+        charged = failure.maybe_charged
         self.budget.settle(task.hold, failure.credits, charged=charged)
         if failure.credits is not None or charged:
             task.charge(failure.credits)
@@ -296,7 +289,7 @@ class Scheduler:
 
     def _delay(self, task: Task, now: float, retry_after: float | None) -> None:
         due = now + backoff(task.attempts, retry_after)
-        heapq.heappush(self._delayed, (due, next(self._order), task))
+        heapq.heappush(self._delayed, (due, task.row.line, task))
 
     def _finish(self, task: Task, outcome: Outcome, now: float, source: str = "unknown") -> Result:
         failed = isinstance(outcome, RowFailure)
