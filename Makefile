@@ -152,7 +152,7 @@ peers:
 # The wheel, the sdist and ocx.pyz, byte for byte reproducible.
 dist: $(STAMP)
 	PYTHON=$(CURDIR)/$(BIN)/python .ci/dist
-	$(BIN)/python -m pytest -q --full tests/docs/test_pyz.py
+	$(BIN)/python -m pytest -q --full tests/docs/test_pyz.py tests/docs/test_wheel.py
 
 # Known vulnerabilities of what ocx needs at run time.
 audit:

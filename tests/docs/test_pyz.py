@@ -22,9 +22,12 @@ from tests.support.sizes import only_in_full
 ROOT = Path(__file__).parents[2]
 BUILDER = ROOT / "packaging" / "pyz.py"
 
-pytestmark = pytest.mark.skipif(
-    find_spec("hatchling") is None, reason="no hatchling: pip install -e '.[dev]'"
-)
+pytestmark = [
+    only_in_full,
+    pytest.mark.skipif(
+        find_spec("hatchling") is None, reason="no hatchling: pip install -e '.[dev]'"
+    ),
+]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -75,7 +78,6 @@ def run(pyz: Path, tmp_path: Path) -> Run:
     return ocx
 
 
-@only_in_full
 def test_built_twice_from_two_places_it_is_the_same_bytes(pyz: Path, tmp_path: Path) -> None:
     source = tmp_path / "a second, longer folder"
     for name in ("ocx", "man", "completions", "docs"):
@@ -107,13 +109,11 @@ def test_the_main_job(run: Run) -> None:
     assert run("--version").stdout.startswith("ocx ")
 
 
-@only_in_full
 def test_what_was_paid(run: Run) -> None:
     run("--sandbox", "chat", "Hello!")
     assert run("--sandbox", "balance").stdout == "499.999937 credits\n"
 
 
-@only_in_full
 def test_a_batch(run: Run) -> None:
     """By aiohttp in pure Python."""
     batch = run(
@@ -133,7 +133,6 @@ print(json.load(urllib.request.urlopen(asked))["choices"][0]["message"]["content
 """
 
 
-@only_in_full
 def test_forwarding(run: Run, tmp_path: Path, chat_server: ChatServer) -> None:
     """By aiohttp, too."""
     (tmp_path / "serve.toml").write_text(
@@ -145,7 +144,6 @@ def test_forwarding(run: Run, tmp_path: Path, chat_server: ChatServer) -> None:
     assert (done.returncode, done.stdout) == (0, "from the upstream\n"), done
 
 
-@only_in_full
 def test_its_texts(run: Run) -> None:
     """The manual, the completions, the guides and the server's own document are in the zip."""
     assert run("completion", "bash").stdout == (ROOT / "completions/ocx.bash").read_text()
@@ -158,7 +156,6 @@ def test_its_texts(run: Run) -> None:
 ROW = {"id": "1", "prompt": "x", "expect": {"schema": {"type": "object"}}}
 
 
-@only_in_full
 @pytest.mark.parametrize(
     ("words", "rows"),
     [(("chat", "--schema", "name", "Hello!"), ""), (("batch", "-o", "-"), json.dumps(ROW))],
@@ -169,7 +166,6 @@ def test_what_needs_a_compiled_package_says_so(run: Run, words: tuple[str, ...],
     assert "`pip install jsonschema`" in done.stdout + done.stderr
 
 
-@only_in_full
 def test_certificates_leave_no_file_behind(run: Run) -> None:
     """Those of certifi are in the zip, and are read there (the fixture looks at the folder)."""
     done = run(

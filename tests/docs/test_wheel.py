@@ -92,6 +92,7 @@ def test_prefix(wheel: Path, tmp_path: Path) -> None:
         assert installed.read_text() == page.read_text()
 
 
+@only_in_full
 def test_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
     """As pipx does it; the packages that it needs are lent by this environment."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
