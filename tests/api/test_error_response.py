@@ -48,7 +48,7 @@ def test_the_class_of_a_status(kind: type[OcxError], statuses: tuple[int, ...]) 
         assert type(error) is kind, error.message
         assert error.message.startswith(f"HTTP {error.status}")
     assert tuple(of(status).status for status in statuses) == statuses
-    assert of(301).message == "HTTP 301: redirected"
+    assert (of(301).message, of(400).message) == ("HTTP 301: redirected", "HTTP 400")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,7 @@ def test_the_class_of_a_status(kind: type[OcxError], statuses: tuple[int, ...]) 
         ({"error": {"message": "x" * 900}}, "x" * 500),
         (b"plain\n words", "plain words"),
         (b"y" * 900, "y" * 200),
+        (b"[" * 100_000, "[" * 200),
         (b"\xff\xfe\x00ok", "\ufffd\ufffd ok"),
         ([1, 2], "[1, 2]"),
         ([{"error": {"message": "m"}}, {"error": {"message": "other"}}], "m"),

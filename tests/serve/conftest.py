@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ocx.serve.charge import MICRO, problems
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger import Account, Key, Ledger
 from ocx.serve.routing import BUILT_IN, Model, Router
-from ocx.serve.server import serving
+from ocx.serve.server import UvicornServer, in_thread, listen, serving
 from ocx.serve.store import Store
 from ocx.serve.tape import Tape, TapeFile
 from ocx.serve.tape_player import TapeApp, to_completion
@@ -200,6 +200,26 @@ def check(ledger: Ledger) -> None:
 @pytest.fixture
 def served(serve: Serve) -> Served:
     return serve()
+
+
+Inside = Callable[..., tuple[UvicornServer, Served]]
+
+
+@pytest.fixture
+def inside(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
+    """Start a server that a test can look into, which keeps `most` connections."""
+    with ExitStack() as stack:
+
+        def start(most: int | None = None) -> tuple[UvicornServer, Served]:
+            made = UvicornServer(replace(served.app))
+            listener = stack.enter_context(listen())
+            stack.enter_context(in_thread(made, listener))
+            served.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+            if most is not None:
+                monkeypatch.setattr(made, "_most", lambda: most)
+            return made, served
+
+        yield start
 
 
 def events(text: str) -> list[Any]:

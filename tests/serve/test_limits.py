@@ -9,9 +9,8 @@ import resource
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -24,11 +23,11 @@ from ocx.serve.connection import DeadlineProtocol
 from ocx.serve.openai_format import ApiError
 from ocx.serve.request import MOST_PARTS, read
 from ocx.serve.schema_example import MOST_BYTES, SchemaError, smallest_instance
-from ocx.serve.server import UvicornServer, in_thread, listen
 from ocx.serve.tool_calls import plan
 from tests.serve.conftest import (
     ASK,
     REQUEST_LINE,
+    Inside,
     Serve,
     Served,
     forwarded,
@@ -55,10 +54,6 @@ def nested(depth: int, item: Any, fewest: int = 1000) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "n", "schema": item}}
 
 
-def connections(server: UvicornServer) -> list[Any]:
-    return list(server.server_state.connections)
-
-
 def connect(served: Served) -> socket.socket:
     """A kept connection on which one request has been answered."""
     connection = served.connect()
@@ -78,31 +73,16 @@ def ask_without_a_key(connection: socket.socket) -> None:
     assert until(connection, b"invalid_api_key").startswith(b"HTTP/1.1 401 ")
 
 
-Server = tuple[UvicornServer, Served]
-
-
-@pytest.fixture
-def server(served: Served) -> Iterator[Server]:
-    """A server that a test can look into."""
-    made = UvicornServer(replace(served.app))
-    with listen() as listener, in_thread(made, listener):
-        served.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
-        yield made, served
-
-
-def test_an_accepted_connection_waits_for_no_acknowledgement(server: Server) -> None:
-    made, served = server
+def test_an_accepted_connection_waits_for_no_acknowledgement(inside: Inside) -> None:
+    made, served = inside()
     with connect(served):
-        (accepted,) = connections(made)
+        (accepted,) = made.server_state.connections
         found = accepted.transport.get_extra_info("socket")
         assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_the_longest_idle_connection_makes_room_for_a_new_one(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, served = server
-    monkeypatch.setattr(made, "_most", lambda: 3)
+def test_the_longest_idle_connection_makes_room_for_a_new_one(inside: Inside) -> None:
+    _, served = inside(3)
     idle = [connect(served) for _ in range(3)]
     with connect(served):
         assert until_closed(idle[0]) == b""
@@ -112,11 +92,8 @@ def test_the_longest_idle_connection_makes_room_for_a_new_one(
         each.close()
 
 
-def test_a_running_answer_is_not_closed_for_a_new_connection(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, served = server
-    monkeypatch.setattr(made, "_most", lambda: 1)
+def test_a_running_answer_is_not_closed_for_a_new_connection(inside: Inside) -> None:
+    _, served = inside(1)
     with served.raw(request("a b", "fault/stall:1", stream=True)) as running:
         until(running, b"data:")
         waiting = served.connect()
@@ -125,11 +102,10 @@ def test_a_running_answer_is_not_closed_for_a_new_connection(
 
 
 def test_a_connection_counts_once_while_it_is_accepted(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else one that is idle is closed although there is room."""
-    made, served = server
-    monkeypatch.setattr(made, "_most", lambda: 2)
+    _, served = inside(2)
     connection_made, second = DeadlineProtocol.connection_made, []
 
     def while_accepting(protocol: DeadlineProtocol, transport: asyncio.Transport) -> None:
@@ -144,12 +120,9 @@ def test_a_connection_counts_once_while_it_is_accepted(
         second[0].close()
 
 
-def test_half_a_request_makes_room_if_nothing_is_idle(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_a_request_makes_room_if_nothing_is_idle(inside: Inside) -> None:
     """Else who has a key, and no credits, shuts out everybody for as long as a body may take."""
-    made, served = server
-    monkeypatch.setattr(made, "_most", lambda: 3)
+    made, served = inside(3)
     half = [served.connect() for _ in range(3)]
     for number, each in enumerate(half):
         each.sendall(served.head("Content-Length: 5") + b"{")
@@ -167,11 +140,10 @@ def test_half_a_request_makes_room_if_nothing_is_idle(
 
 
 def test_answers_that_nobody_reads_make_room(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who sends requests without a key, and reads nothing, would keep a descriptor for ever."""
-    made, served = server
-    monkeypatch.setattr(made, "_most", lambda: 1)
+    _, served = inside(1)
     monkeypatch.setattr("ocx.serve.connection.HEAD_SECONDS", 0.05)
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else thousands are answered
@@ -235,19 +207,16 @@ def test_a_body_of_a_few_hundred_pieces_is_read(serve: Serve) -> None:
     assert served.http.post("/chat/completions", content=lines).is_success
 
 
-def test_no_descriptor_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, served = server
+def test_no_descriptor_is_left(inside: Inside) -> None:
+    made, served = inside(1000)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     first = connect(served)
     new = socket.socket()
     new.settimeout(DEADLINE)
-    highest = max(
-        new.fileno(),
-        *(each.transport.get_extra_info("socket").fileno() for each in connections(made)),
-    )
+    (kept,) = made.server_state.connections
+    highest = max(new.fileno(), kept.transport.get_extra_info("socket").fileno())
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
-        monkeypatch.setattr(made, "_most", lambda: 1000)
         new.connect(first.getpeername())
         assert until_closed(first) == b""
         ask_without_a_key(new)

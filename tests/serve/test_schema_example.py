@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.serve.schema_example import SchemaError, smallest_instance
-from tests.serve.conftest import Served, refused
+from tests.serve.conftest import Served, refused, said
 
 
 def obj(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -184,33 +184,26 @@ def test_unique_items_are_not_made_up() -> None:
         smallest_instance(schema, strict=False, lenient=True)
 
 
-def asked(served: Served, wanted: Any, **given: Any) -> Any:
-    return served.ask("hi", response_format=wanted, **given)
-
-
 def test_a_schema_is_answered(served: Served) -> None:
     named = {"name": "person", "strict": True, "schema": obj({"name": {"type": "string"}})}
     wanted = {"type": "json_schema", "json_schema": named}
-    assert asked(served, wanted).json()["choices"][0]["message"]["content"] == '{"name":""}'
-    assert '\\"name\\"' in asked(served, wanted, stream=True).text
+    for stream in (False, True):
+        assert said(served.ask(response_format=wanted, stream=stream)) == '{"name":""}'
 
 
 @pytest.mark.parametrize(
     ("wanted", "param"),
     [
-        ({}, "response_format.type"),
-        ({"type": "xml"}, "response_format.type"),
-        ({"type": "json_schema"}, "response_format.json_schema"),
-        ({"type": "json_schema", "json_schema": {"schema": 3}}, "response_format.json_schema"),
-        (
-            {"type": "json_schema", "json_schema": {"schema": {}}},
-            "response_format.json_schema.name",
-        ),
+        ({}, ".type"),
+        ({"type": "xml"}, ".type"),
+        ({"type": "json_schema"}, ".json_schema"),
+        ({"type": "json_schema", "json_schema": {"schema": 3}}, ".json_schema"),
+        ({"type": "json_schema", "json_schema": {"schema": {}}}, ".json_schema.name"),
         (
             {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}},
-            "response_format.json_schema.schema",
+            ".json_schema.schema",
         ),
     ],
 )
 def test_a_bad_format_is_400(served: Served, wanted: Any, param: str) -> None:
-    refused(served, {"response_format": wanted}, param)
+    refused(served, {"response_format": wanted}, f"response_format{param}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,13 @@ def test_no_rule_is_404(scripted: Served) -> None:
         ("rule = 3", "rule: must be one or more tables"),
         ("rule = [3]", "rule[1]: must be a table"),
         ("[[rule]", "(at line 1"),
+        ("[[rule]]\ncalls = 3", ":2: rule[1].calls: must be an array"),
+        ("[[rule]]\ncalls = [3]", "each must be like"),
+        ("[[rule]]\ncalls = [{arguments = {}}]", "each must be like"),
+        ("[[rule]]\ncalls = [{name = 'f', arguments = 3}]", "each must be like"),
+        ("[[rule]]\ncalls = [{name = 'f', args = {}}]", "not args"),
+        ("[[rule]]\ncalls = [{name = 'f', arguments = {at = 1970-01-01}}]", "what JSON can hold"),
+        ("[[rule]]\necho = true\ncalls = [{name = 'f'}]", "either answer or echo"),
     ],
 )
 def test_a_wrong_script_is_refused_with_its_line(tmp_path: Path, text: str, complaint: str) -> None:
@@ -170,22 +177,30 @@ def document_of(text: str) -> dict[str, Any]:
     return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 
 
-def test_equal_requests_replay_in_order_and_from_the_start_again(
-    serve: Serve, tmp_path: Path
-) -> None:
-    wanted = request("q", "scripted")
-    lines = [line(wanted, document_of(text)) for text in ("first", "second")]
-    (tmp_path / "tape").write_text("".join(lines) + "\n")
-    served = routed(serve, TapePlayer(tmp_path / "tape"))
+Play = Callable[..., Served]
+
+
+@pytest.fixture
+def play(serve: Serve, tmp_path: Path) -> Play:
+    """Start servers whose model `scripted` is a tape of these lines."""
+
+    def start(*lines: str) -> Served:
+        (tmp_path / "tape").write_text("".join(lines))
+        return routed(serve, TapePlayer(tmp_path / "tape"))
+
+    return start
+
+
+def test_equal_requests_replay_in_order_and_from_the_start_again(play: Play) -> None:
+    lines = [line(request("q", "scripted"), document_of(text)) for text in ("first", "second")]
+    served = play(*lines, "\n")
     said = [choice(served, "q")["message"]["content"] for _ in range(3)]
     assert said == ["first", "second", "first"]
 
 
-def test_a_refusal_that_was_recorded_is_free(serve: Serve, tmp_path: Path) -> None:
+def test_a_refusal_that_was_recorded_is_free(play: Play) -> None:
     refusal = {"error": {"message": "slow down", "type": "rate_limit"}}
-    text = line(request("q", "scripted"), refusal, 429, **{"retry-after": "7"})
-    (tmp_path / "tape").write_text(text)
-    served = routed(serve, TapePlayer(tmp_path / "tape"))
+    served = play(line(request("q", "scripted"), refusal, 429, **{"retry-after": "7"}))
     reply = served.ask("q", "scripted")
     assert reply.status_code == 429
     assert reply.headers["retry-after"] == "7"
@@ -193,20 +208,18 @@ def test_a_refusal_that_was_recorded_is_free(serve: Serve, tmp_path: Path) -> No
     assert served.charges() == []
 
 
-def test_other_paths_of_a_tape_are_not_played(serve: Serve, tmp_path: Path) -> None:
+def test_other_paths_of_a_tape_are_not_played(play: Play) -> None:
     other = json.loads(line(request("q", "scripted"), {"object": "list"}))
     other["request"] = {"method": "GET", "path": "/models", "query": "", "body": None}
-    lines = [json.dumps(other) + "\n", line(request("q", "scripted"), document_of("yes"))]
-    (tmp_path / "tape").write_text("".join(lines))
-    served = routed(serve, TapePlayer(tmp_path / "tape"))
+    played = line(request("q", "scripted"), document_of("yes"))
+    served = play(json.dumps(other) + "\n", played)
     assert choice(served, "q")["message"]["content"] == "yes"
 
 
-def test_a_miss_names_the_nearest_and_the_difference(serve: Serve, tmp_path: Path) -> None:
+def test_a_miss_names_the_nearest_and_the_difference(play: Play) -> None:
     far = line(request("far", "scripted", temperature=1, top_p=0.5), document_of("a"))
     near = line(request("near", "scripted", temperature=1), document_of("b"))
-    (tmp_path / "tape").write_text(far + near)
-    served = routed(serve, TapePlayer(tmp_path / "tape"))
+    served = play(far, near)
     reply = served.ask("near" + "x" * 100, "scripted", temperature=1)
     assert reply.status_code == 404
     error = reply.json()["error"]
@@ -216,9 +229,8 @@ def test_a_miss_names_the_nearest_and_the_difference(serve: Serve, tmp_path: Pat
         f' "near" was recorded, "near{"x" * 55}… is asked'
     )
     assert served.charges() == []
-    (tmp_path / "empty").write_text("")
-    empty = routed(serve, TapePlayer(tmp_path / "empty"))
-    assert empty.ask("a", "scripted").json()["error"]["message"] == "empty holds no recording"
+    empty = play().ask("a", "scripted").json()["error"]
+    assert empty["message"] == "tape holds no recording"
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.errors import ConfigError
 from ocx.serve import routing
 from ocx.serve.builtin import Echo
 from ocx.serve.request import read
 from ocx.serve.tape_player import TapePlayer, to_completion
 from ocx.serve.tool_calls import plan, quoted
-from tests.serve.conftest import Serve, Served, events, recorded, refused, request, routed
+from tests.serve.conftest import (
+    Serve,
+    Served,
+    choice,
+    events,
+    recorded,
+    refused,
+    request,
+    routed,
+    said,
+)
 from tests.serve.test_schema_example import SCHEMAS, obj
 
 WEATHER = {
@@ -163,10 +172,10 @@ def test_what_cannot_be_called_is_refused(served: Served, change: Any, param: st
 
 def test_a_whole_answer_of_calls(served: Served) -> None:
     reply = served.ask('add(1, b="x") noop()', tools=TOOLS).json()
-    (choice,) = reply["choices"]
-    assert choice["finish_reason"] == "tool_calls"
-    assert choice["message"]["content"] is None
-    found = choice["message"]["tool_calls"]
+    (only,) = reply["choices"]
+    assert only["finish_reason"] == "tool_calls"
+    assert only["message"]["content"] is None
+    found = only["message"]["tool_calls"]
     assert [call["type"] for call in found] == ["function", "function"]
     assert [call["function"] for call in found] == [
         {"name": "add", "arguments": '{"a":1,"b":"x"}'},
@@ -202,30 +211,23 @@ def test_a_stream_of_calls(served: Served) -> None:
     assert len({charge[4] for charge in served.charges()}) == 1
 
 
-def test_the_reasoner_thinks_before_it_calls(served: Served) -> None:
-    message = served.ask("noop()", "deepseek-reasoner", tools=TOOLS).json()["choices"][0]["message"]
-    assert message["reasoning_content"]
-    assert message["tool_calls"][0]["function"]["name"] == "noop"
-
-
-def test_lorem_calls_too(served: Served) -> None:
-    found = served.ask("noop()", "lorem:5", tools=TOOLS).json()["choices"][0]
+@pytest.mark.parametrize(("model", "reasons"), [("deepseek-reasoner", True), ("lorem:5", False)])
+def test_every_model_calls(served: Served, model: str, reasons: bool) -> None:
+    found = choice(served.ask("noop()", model, tools=TOOLS))
     assert found["finish_reason"] == "tool_calls"
+    assert found["message"]["tool_calls"][0]["function"]["name"] == "noop"
+    assert bool(found["message"].get("reasoning_content")) == reasons
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_max_tokens_cuts_calls(served: Served, stream: bool) -> None:
     reply = served.ask("add(1, 2)", tools=TOOLS, max_tokens=2, stream=stream)
-    if stream:
-        assert events(reply.text)[-2]["choices"][0]["finish_reason"] == "length"
-    else:
-        assert reply.json()["choices"][0]["finish_reason"] == "length"
+    assert choice(reply)["finish_reason"] == "length"
     assert served.charges()[0][3] == 2
 
 
 def test_faults_break_calls_off(served: Served) -> None:
-    body = {**request("add(1, 2)", "fault/error:2"), "tools": TOOLS, "stream": True}
-    found = events(served.http.post("/chat/completions", json=body).text)
+    found = events(served.ask("add(1, 2)", "fault/error:2", tools=TOOLS, stream=True).text)
     assert [len(found), found[-1]["error"]["code"]] == [3, "internal"]
 
 
@@ -244,35 +246,14 @@ calls = [{name = "add", arguments = {a = 1, b = 2}}, {name = "noop"}]
 def test_a_script_calls(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "answers.toml").write_text(CALLING)
     served = routed(serve, routing.load(tmp_path / "answers.toml"))
-    choice = served.ask("the sum", "scripted").json()["choices"][0]
-    assert choice["finish_reason"] == "tool_calls"
-    assert choice["message"]["content"] == "Let me add."
-    found = [call["function"] for call in choice["message"]["tool_calls"]]
+    first = choice(served.ask("the sum", "scripted"))
+    assert first["finish_reason"] == "tool_calls"
+    assert first["message"]["content"] == "Let me add."
+    found = [call["function"] for call in first["message"]["tool_calls"]]
     assert [json.loads(call["arguments"]) for call in found] == [{"a": 1, "b": 2}, {}]
     result = {"role": "tool", "content": "3", "tool_call_id": "x"}
-    messages = [{"role": "user", "content": "the sum"}, choice["message"], result]
-    after = served.ask(model="scripted", messages=messages).json()["choices"][0]
-    assert after["message"]["content"] == "The sum is 3."
-
-
-@pytest.mark.parametrize(
-    ("rule", "complaint"),
-    [
-        ("calls = 3", ":2: rule[1].calls: must be an array"),
-        ("calls = [3]", "each must be like"),
-        ("calls = [{arguments = {}}]", "each must be like"),
-        ("calls = [{name = 'f', arguments = 3}]", "each must be like"),
-        ("calls = [{name = 'f', args = {}}]", "not args"),
-        ("calls = [{name = 'f', arguments = {at = 1970-01-01}}]", "what JSON can hold"),
-        ("echo = true\ncalls = [{name = 'f'}]", "either answer or echo"),
-    ],
-)
-def test_a_wrong_call_is_named(tmp_path: Path, rule: str, complaint: str) -> None:
-    path = tmp_path / "answers.toml"
-    path.write_text(f"[[rule]]\n{rule}\n")
-    with pytest.raises(ConfigError) as refused:
-        routing.load(path)
-    assert complaint in refused.value.message
+    messages = [{"role": "user", "content": "the sum"}, first["message"], result]
+    assert said(served.ask(model="scripted", messages=messages)) == "The sum is 3."
 
 
 @pytest.mark.parametrize("stream", [True, False])

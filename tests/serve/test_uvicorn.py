@@ -13,9 +13,7 @@ import h11
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ocx.serve.app import App
-from ocx.serve.server import UvicornServer
-from tests.serve.conftest import Serve, request, until
+from tests.serve.conftest import Inside, Serve, request, until
 
 USED: dict[str, Callable[[Any, Any], object]] = {
     "app_state": lambda running, state: running.cycle.scope["state"] == state,
@@ -27,23 +25,12 @@ USED: dict[str, Callable[[Any, Any], object]] = {
 
 
 @pytest.mark.parametrize("name", USED)
-def test_a_running_connection_knows_its(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    servers: list[UvicornServer] = []
-    begin = UvicornServer.__init__
-
-    def noted(self: UvicornServer, app: App) -> None:
-        servers.append(self)
-        begin(self, app)
-
-    monkeypatch.setattr(UvicornServer, "__init__", noted)
-    served = serve()
+def test_a_running_connection_knows_its(inside: Inside, name: str) -> None:
+    made, served = inside()
     with served.raw(request("a b", "fault/stall:1", stream=True)) as connection:
         until(connection, b"data:")
-        (running,) = servers[0].server_state.connections
-        found: Any = getattr(running, name)
-        assert USED[name](running, found)
+        (running,) = made.server_state.connections
+        assert USED[name](running, getattr(running, name))
     served.wait_for(1)
 
 
