@@ -17,12 +17,8 @@ __all__ = ["Pool", "Result", "run"]
 
 def __getattr__(name: str) -> Any:
     # The command needs parts of this package without an HTTP library.
-    if name in {"Pool", "run"}:
+    if name in __all__:
         from ocx.batch import library
 
         return getattr(library, name)
-    if name == "Result":
-        from ocx.batch.row import Result
-
-        return Result
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

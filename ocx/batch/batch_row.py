@@ -19,16 +19,7 @@ from ocx.api.message import text_of
 from ocx.api.prices import token_count
 from ocx.batch.finished_rows import FinishedRow, id_key
 from ocx.batch.journal import ForeignOutputError
-from ocx.batch.row import (
-    EXIT_CODES,
-    OK,
-    RETRYABLE,
-    Result,
-    Row,
-    RowAnswer,
-    finish_reason_in,
-    rerun_helps,
-)
+from ocx.batch.row import EXIT_CODES, OK, RETRYABLE, Result, Row, RowAnswer, rerun_helps
 from ocx.errors import IncompleteError, OcxError, ServerError
 from ocx.output.balance_formats import as_number
 from ocx.text import compact, encoder
@@ -56,8 +47,7 @@ def to_finished_row(document: Mapping[str, Any]) -> FinishedRow:
     if not isinstance(kind, str) or kind == OK:
         fault = _fault(response, body, error, trusted=kind == OK)
         if fault is None:
-            reason = unknown_reason(finish_reason_in(body))
-            return row._replace(unknown_reason=reason)
+            return row._replace(unknown_reason=unknown_reason(RowAnswer("", body).finish_reason))
         kind = error.get("code") if isinstance(error, dict) else None
         if not isinstance(kind, str) or kind not in EXIT_CODES:
             return row._replace(kind=fault.name, rerun_helps=rerun_helps(fault))
@@ -124,8 +114,8 @@ def _again(kind: str, body: Any) -> bool:
     if fault is not None and fault.name == kind:
         return rerun_helps(fault)
     # With --fail-on-length; the same limit would cut it again.
-    cut = kind == IncompleteError.name and ending_of(finish_reason_in(body) or "") == "length"
-    return kind in RETRYABLE and not cut
+    reason = RowAnswer("", body).finish_reason or ""
+    return kind in RETRYABLE and (kind != IncompleteError.name or ending_of(reason) != "length")
 
 
 ROW_PREFIX = b'{"id":"batch_req_'

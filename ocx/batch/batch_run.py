@@ -114,7 +114,8 @@ class BatchRun:
             finally:
                 self._count(time.monotonic() - began)
         whole = self.summary.stop is None and not self.summary.unsent
-        self.output.finish(whole=whole, complete=whole and not self.summary.exit_code())
+        self.output.finish(whole=whole)
+        self.output.complete = whole and not self.summary.exit_code()
         return self.summary
 
     def waiting(self) -> str | None:

@@ -105,7 +105,7 @@ class FinishedRow(NamedTuple):
 
 
 class FinishedRows:
-    """Of all rows of an id a success counts, else the last one.
+    """Of all rows of an id a success counts, else the last one; false without any.
 
     Attributes:
         repeated: where rows start that are not the first of their id.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from ocx.batch.batch_row import data_of, kept_row, read_output, read_row
 from ocx.batch.finished_rows import FinishedRow, IdTable, id_key
@@ -41,9 +41,7 @@ class BatchFile(RowOutput):
         super().__post_init__()
         given, self.path = self.path, Path(os.path.realpath(self.path))
         self._was_there = self.path.exists()  # else it was deleted, to begin anew
-        self._complete = False
         self._held = IdTable()  # where the journal has a row that the output has not, 0 if nowhere
-        self._indexed = False  # what is written is entered in `finished`, too
         self._adopted_to = 0  # the journal's rows before stand in the output as they came
         with ExitStack() as self._stack:  # closed if it cannot be opened
             self._open(given)
@@ -64,13 +62,12 @@ class BatchFile(RowOutput):
     def rest(self) -> Sequence[Result]:
         return ()
 
-    def finish(self, *, whole: bool, complete: bool) -> None:
+    def finish(self, *, whole: bool) -> None:
         if whole:
             self._write_held()  # they are not in the input any more
         if whole and self.finished.repeated:
             self._compact()
             self.unanswered.clear()
-        self._complete = complete
 
     def note_sent(self, key: int) -> None:
         self._journal.note_sent(key)
@@ -84,7 +81,8 @@ class BatchFile(RowOutput):
             self.sync()
             journal = self._journal
             holds_rows = any(start >= self._adopted_to for start, _ in journal.rows())
-            if self._complete or not (journal.in_flight or self.unanswered or holds_rows):
+            of_use = journal.in_flight or self.unanswered or holds_rows
+            if not of_use or (self.complete and not self.form.of_sample):
                 journal.path.unlink(missing_ok=True)
 
     def _open(self, given: Path) -> None:
@@ -104,7 +102,6 @@ class BatchFile(RowOutput):
         elif rows_end and self._file.line_at(rows_end - 1) != b"\n":
             self._file.append(b"\n")
         self._take_up()
-        self._indexed = len(self.finished) > 0
         if self.buffer is None:
             self._write_held()
 
@@ -184,7 +181,7 @@ class BatchFile(RowOutput):
                 self.finished.move(key, start)
                 continue
             self._remember(result, start, in_journal=False)
-            if self._indexed:
+            if self.finished:
                 self.finished.add(result, start)
         return super()._write(rows)
 
@@ -225,18 +222,18 @@ class MergedFile(BatchFile):
     """
 
     adoption: Adoption | None = None
+    _holds_all: ClassVar[bool] = False  # the rows of a first run, too
 
-    def finish(self, *, whole: bool, complete: bool) -> None:  # noqa: ARG002
+    def finish(self, *, whole: bool) -> None:  # noqa: ARG002
         if self._changed and self._target is not self._file:
             self._write_held()  # not in the input, or not yet reached
             self._file.replace_by(self._target)
-        self._complete = complete and not self.form.of_sample
 
     def _open(self, given: Path) -> None:
         self._file = self._target = self._open_file(given)
         self._take_up_all(self._file.size, resume=self.resume)
         self._changed = not self._is_intact()
-        if self._indexed:
+        if self.finished:
             self._target = self._stack.enter_context(file_beside(self._file))
         else:
             self._file.truncate(0)
@@ -256,14 +253,13 @@ class MergedFile(BatchFile):
         if journal.is_new and journal.adopted:
             self._adopted_to = journal.size
         self._take_up()
-        self._indexed = len(self.finished) > 0
 
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
         self._changed = True
         start = self._journal.append(kept_row(result, row.data, whole=self.dedup))
         self._answered(row.key)
         self._remember(result, start, in_journal=True)
-        if self._indexed:
+        if self.finished or self._holds_all:
             self._hold(row.key, result, start)
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:

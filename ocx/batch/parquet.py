@@ -43,8 +43,9 @@ class ParquetFile(MergedFile):
     """A Parquet file with its answers as a column, which is written when all of them are there."""
 
     form: AnswerColumn
+    _holds_all = True
 
-    def finish(self, *, whole: bool, complete: bool) -> None:
+    def finish(self, *, whole: bool) -> None:
         if whole and self.adoption is not None:
             pyarrow, _ = _imported()
             try:
@@ -52,14 +53,12 @@ class ParquetFile(MergedFile):
             except (pyarrow.ArrowException, OSError) as error:
                 hint = "--resume writes it again"
                 raise OcxError(f"cannot write {self.path}: {error}", hint=hint) from None
-        self._complete = complete
 
     def _open(self, given: Path) -> None:
         size = given.stat().st_size if given.is_file() else 0
         self._take_up_all(size, resume=True)
-        if (size or self._indexed) and not self.resume:
+        if (size or self.finished) and not self.resume:
             raise not_empty(given)
-        self._indexed = True
 
     def _write(self, rows: Sequence[EndedRow]) -> Sequence[Result]:
         return RowOutput._write(self, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ocx.api.types import API_FIELDS
@@ -46,7 +46,7 @@ class RequestBuilder:
     def __post_init__(self) -> None:
         template = self.template or Template("PROMPT")
         # Kept: the rows of an input have the same few names of fields.
-        self._places_of = lru_cache(64)(template.places_of)
+        self._places_of = lru_cache(64)(partial(_places, template))
 
     def build(self, record: Record | BadRow) -> Row | BadRow:
         """The request of a record; never raises."""
@@ -104,11 +104,9 @@ class RequestBuilder:
     def _rendered(self, template: Template, fields: Mapping[str, Any]) -> dict[str, Any]:
         values = dict(template.defaults)
         places = self._places_of(tuple(fields))
-        for name in places:
-            if name in fields:
-                values[name] = as_text(fields[name])
-            elif name == STDIN_NAME and "prompt" in fields:
-                values[name] = as_text(fields["prompt"])
+        for name, field_name in places.items():
+            if field_name in fields:
+                values[name] = as_text(fields[field_name])
             elif name not in values:
                 missing = _missing_fields(template, fields)
                 near = did_you_mean(missing[0], fields)
@@ -194,7 +192,7 @@ def check_columns(builder: RequestBuilder, columns: Sequence[str], name: str) ->
             f"{name} has no column prompt, and there is no PROMPT; its columns: {listed}",
             hint=f"give one that names a column, for example 'Summarize: {example}'",
         )
-    if not {*columns}.intersection(_as_fields(template, columns)):
+    if not {*columns}.intersection(_places(template, columns).values()):
         raise UsageError(
             f"the prompt names no column of {name}, so that each row would ask the same;"
             f" its columns: {listed}",
@@ -214,13 +212,13 @@ def _check_json(body: Mapping[str, Any]) -> None:
 def _missing_fields(template: Template, names: Collection[str]) -> list[str]:
     """The places of the template that neither the fields `names` nor its defaults fill."""
     known = {*names, *template.defaults}
-    return [name for name in _as_fields(template, names) if name not in known]
+    return [name for name in _places(template, names).values() if name not in known]
 
 
-def _as_fields(template: Template, names: Collection[str]) -> list[str]:
-    """Its places as fields: `$stdin` is the field `prompt`, unless there is one of that name."""
+def _places(template: Template, names: Collection[str]) -> dict[str, str]:
+    """Its places, each with its field: `$stdin` is `prompt`, unless there is one of that name."""
     places = template.places_of(names)
-    return ["prompt" if n == STDIN_NAME and n not in names else n for n in places]
+    return {n: "prompt" if n == STDIN_NAME and n not in names else n for n in places}
 
 
 def _listed(names: Iterable[str], most: int, more: str) -> str:

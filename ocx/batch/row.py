@@ -176,13 +176,6 @@ def rerun_helps(error: OcxError) -> bool:
     return error.name in RETRYABLE if error.rerun_helps is None else error.rerun_helps
 
 
-def finish_reason_in(body: Any) -> str | None:
-    """Of the first choice of an answer, if there is one."""
-    choices = body.get("choices") if isinstance(body, dict) else None
-    first = choices[0] if isinstance(choices, list) and choices else None
-    return reason_of(first) if isinstance(first, dict) else None
-
-
 @dataclass(frozen=True, slots=True)
 class RowAnswer:
     """An attempt that brought an answer.
@@ -212,7 +205,10 @@ class RowAnswer:
 
     @property
     def finish_reason(self) -> str | None:
-        return finish_reason_in(self.body)
+        """Of the first choice, if there is one."""
+        choices = self.body.get("choices") if isinstance(self.body, dict) else None
+        first = choices[0] if isinstance(choices, list) and choices else None
+        return reason_of(first) if isinstance(first, dict) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ class MergedJson(RowFormat):
             yield ReadBack(line, document, error or None)
 
 
+@dataclass
 class MergedTable(RowFormat):
     """The input's table with columns added: `field`, or one for each property of a schema.
 
@@ -120,20 +121,18 @@ class MergedTable(RowFormat):
     A column `FIELD_error` at the end is empty but for rows that failed.
     """
 
-    def __init__(
-        self,
-        columns: Iterable[str],
-        dialect: Dialect,
-        field: str = "answer",
-        properties: Sequence[str] = (),
-    ) -> None:
-        self.field, self._dialect, self._properties = field, dialect, properties
-        self._added = [*properties] or [field]
+    columns: Iterable[str]
+    dialect: Dialect
+    field: str = "answer"
+    properties: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self._added = [*self.properties] or [self.field]
         added = {*self._added, self.error_field}
-        self._own = [name for name in columns if name not in added]
+        self._own = [name for name in self.columns if name not in added]
 
     def header(self) -> bytes:
-        begin = (BOM if self._dialect.bom else "") + self._dialect.preamble
+        begin = (BOM if self.dialect.bom else "") + self.dialect.preamble
         return begin.encode() + self._line([*self._own, *self._added, self.error_field])
 
     def row(self, result: Result) -> bytes:
@@ -149,7 +148,7 @@ class MergedTable(RowFormat):
                 yield line.decode()
 
         own = len(self._own)
-        reader = csv.reader(lines(), delimiter=self._dialect.delimiter or ",", strict=True)
+        reader = csv.reader(lines(), delimiter=self.dialect.delimiter or ",", strict=True)
         for cells in reader:
             if cells:  # else an empty line, which a spreadsheet left
                 yield ReadBack(b"".join(read), cells[:own], cells[-1] or None)
@@ -162,18 +161,18 @@ class MergedTable(RowFormat):
     def _answer(self, text: str | None) -> list[str]:
         if text is None:
             return [""] * len(self._added)
-        if not self._properties:
+        if not self.properties:
             return [text]
         document = json.loads(text)
         values = document if isinstance(document, Mapping) else {}
-        return [as_text(values.get(name)) for name in self._properties]
+        return [as_text(values.get(name)) for name in self.properties]
 
     def _line(self, cells: Sequence[str]) -> bytes:
         buffer = io.StringIO()
         # With "\n" as its line end, the writer of Python 3.11 leaves a bare CR unquoted.
-        writer = csv.writer(buffer, delimiter=self._dialect.delimiter or ",", lineterminator="\r\n")
+        writer = csv.writer(buffer, delimiter=self.dialect.delimiter or ",", lineterminator="\r\n")
         writer.writerow(cells)
-        line = buffer.getvalue().removesuffix("\r\n") + self._dialect.line_end
+        line = buffer.getvalue().removesuffix("\r\n") + self.dialect.line_end
         return line.encode("utf-8", "replace")
 
 

@@ -76,6 +76,7 @@ class RowOutput:
         finished: what the output held when it was opened.
         unanswered: how often earlier runs sent a row and got no answer, by `id_key`.
         maybe_paid: requests of earlier runs that may have been paid for in vain.
+        complete: nothing is left to be done, so nothing is to be left beside the output.
     """
 
     form: RowFormat = field(default_factory=RowFormat)
@@ -86,6 +87,7 @@ class RowOutput:
         self.finished = FinishedRows()
         self.unanswered: dict[int, int] = {}
         self.maybe_paid = 0
+        self.complete = False
         self._files: list[AppendFile] = []  # the output, and last its journal
         self._answers = (
             IdTable() if self.dedup else None
@@ -112,13 +114,8 @@ class RowOutput:
         """After the end: what waits for rows that have not ended, where nothing else keeps it."""
         return self._write(self.buffer.rest() if self.buffer is not None else [])
 
-    def finish(self, *, whole: bool, complete: bool) -> None:
-        """After a run that did not fail. Raises OcxError.
-
-        Args:
-            whole: every row has ended.
-            complete: nothing is left to be done, so nothing is to be left beside the output.
-        """
+    def finish(self, *, whole: bool) -> None:
+        """After a run that did not fail; whether every row has ended. Raises OcxError."""
 
     def note_sent(self, key: int) -> None:
         """A row is about to be sent. Raises OcxError."""
