@@ -6,13 +6,13 @@ import json
 import logging
 import signal
 from collections.abc import Iterable, Set
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, cast
 
 from ocx.api.error_words import is_unknown_model
-from ocx.api.prices import ESTIMATED, max_completion_tokens, prompt_tokens
+from ocx.api.prices import ESTIMATED, cost_by_balance, max_completion_tokens, prompt_tokens
 from ocx.batch.batch_run import BatchRun, OnSkip, Take, ignored
 from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import FileInput
@@ -63,7 +63,8 @@ def execute(setup: Setup) -> None:
                 summary = send(ready, cases.take, cases.skipped)
                 _write_report(ctx, junit, cases.document())
             if before is not None and summary.unknown_costs and summary.stop is None:
-                summary.spent_between(before, _known_balance(ready))
+                spent = cost_by_balance(before, _known_balance(ready))
+                summary.credits_by_balance = spent.credits
             summary.play_money = sandbox
         for line in summary_lines(summary):
             ctx.note(line)
@@ -77,10 +78,11 @@ def execute(setup: Setup) -> None:
 
 
 def _known_balance(ready: Prepared) -> Decimal | None:
-    try:
-        return ready.ask(RowSender.balance)
-    except OcxError:
-        return None
+    """None, too, if it has no end."""
+    with suppress(OcxError):
+        if (found := ready.ask(RowSender.balance)).is_finite():
+            return found
+    return None
 
 
 def _write_report(ctx: Context, target: OutputFile, text: str) -> None:

@@ -183,7 +183,7 @@ class RowAnswer:
     Attributes:
         text: what is delivered: the message, or what was extracted from it.
         body: the answer as the API sent it.
-        credits: what it cost, None if that is unknown.
+        credits: what it says it cost, None if it does not.
         requests: how many were sent for it, more than one where a schema asked again.
         raw: the body's own bytes, where it came over the network.
     """
@@ -194,7 +194,6 @@ class RowAnswer:
     request_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     credits: Decimal | None = None
-    credits_source: str = "unknown"
     requests: int = 1
     raw: bytes | None = None
 

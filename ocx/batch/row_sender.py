@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,10 @@ from ocx.api.async_client import AsyncClient
 from ocx.api.balance import parse_balance
 from ocx.api.completion import document_of
 from ocx.api.error_response import parse
-from ocx.api.http import decoded
+from ocx.api.http import decoded, encode
 from ocx.api.message import text_of
 from ocx.api.models import model_ids
-from ocx.api.prices import Cost, cost_in_answer
+from ocx.api.prices import cost_in_answer
 from ocx.api.retry import backoff
 from ocx.api.types import Endpoint, Reply
 from ocx.batch.batch_row import answer_fault, fault_of_another
@@ -68,14 +67,13 @@ class RowSender:
                 check_expectation(row.expect, text)
         except OcxError as error:
             return self._failure(error, exchanges)
-        answer, credits = exchanges[-1].answer, _credits(exchanges)
+        answer = exchanges[-1].answer
         return RowAnswer(
             text,
             answer.fields,
             request_id=answer.request_id,
             headers=answer.headers,
-            credits=credits,
-            credits_source="unknown" if credits is None else "response",
+            credits=_credits(exchanges),
             requests=len(exchanges),
             # Calls get ids where the server gave none, so their document may not be what came.
             raw=None if answer.tool_calls else raw,
@@ -128,15 +126,12 @@ class RowSender:
         return check_answer(self.checks, self.schema, answer), reply.body
 
     async def _post(self, row: Row) -> RowAnswer:
-        content = json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode()
-        reply = await self._client.request("POST", row.path, content=content)
-        cost = _cost(document_of(reply))
+        reply = await self._client.request("POST", row.path, content=encode(row.body))
         if (fault := fault_of_another(reply.json)) is not None:
             fault.body, fault.status = reply.body, reply.status
             raise fault
-        return RowAnswer(
-            "", reply.json, reply.status, reply.request_id, reply.headers, cost.credits, cost.source
-        )
+        cost = _cost(document_of(reply))
+        return RowAnswer("", reply.json, reply.status, reply.request_id, reply.headers, cost)
 
     async def probe(self) -> bool:
         """Whether the server answers at all, by a request that costs nothing."""
@@ -194,14 +189,14 @@ class RowSender:
 
 def _credits(exchanges: Sequence[Exchange]) -> Decimal | None:
     """Of all requests that were answered; None if one of them does not tell, or there is none."""
-    costs = [_cost(one.answer.fields).credits for one in exchanges if one.answer is not NOTHING]
+    costs = [_cost(one.answer.fields) for one in exchanges if one.answer is not NOTHING]
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(costs) else None
 
 
-def _cost(document: Any) -> Cost:
+def _cost(document: Any) -> Decimal | None:
     found = cost_in_answer(document if isinstance(document, Mapping) else None)
-    return found or Cost()
+    return None if found is None else found.credits
 
 
 def _document(body: bytes, headers: Mapping[str, str]) -> Any:

@@ -125,11 +125,6 @@ class Summary:
                 if len(self.unmet) < MOST_UNMET:
                     self.unmet.append(example)
 
-    def spent_between(self, before: Decimal, after: Decimal | None) -> None:
-        """The balance before and after the run; one that did not fall tells nothing."""
-        if after is not None and before.is_finite() and after < before:
-            self.credits_by_balance = before - after
-
     def skip(self, before: FinishedRow) -> None:
         """Count a row that an earlier run has finished."""
         self.skipped += 1

@@ -32,9 +32,7 @@ def reply_to(row: Row) -> RowAnswer:
         "choices": [{"index": 0, "message": {"content": text}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
     }
-    return RowAnswer(
-        text, body, request_id="req-1", credits=Decimal("0.5"), credits_source="response"
-    )
+    return RowAnswer(text, body, request_id="req-1", credits=Decimal("0.5"))
 
 
 class Server:

@@ -19,7 +19,7 @@ ANSWER = RowAnswer("ok", {"usage": {"prompt_tokens": 10, "completion_tokens": 10
 def answer(credits: str | None = None, **headers: str) -> RowAnswer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     amount = None if credits is None else Decimal(credits)
-    return RowAnswer("ok", {}, headers=named, credits=amount, credits_source="response")
+    return RowAnswer("ok", {}, headers=named, credits=amount)
 
 
 def refusal(status: int, retry_after: float | None = None, **headers: str) -> RowFailure:

@@ -94,7 +94,7 @@ class RunLimits:
     def cost(self, body: Mapping[str, Any], answer: RowAnswer) -> tuple[Decimal | None, str]:
         """What an answer cost, None if that is unknown, and who says so."""
         if answer.credits is not None:
-            return answer.credits, answer.credits_source
+            return answer.credits, "response"
         price = (self.prices or {}).get(str(body.get("model")))
         cost = price.of_usage(answer.usage) if price else None
         return cost, "unknown" if cost is None else "price"
