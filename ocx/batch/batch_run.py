@@ -30,8 +30,6 @@ _SKIPPED_AT_ONCE = 256
 _MOST_FOLLOWERS = 1024
 _LIMITS = {"max_tokens", "max_completion_tokens"}
 
-_BY_DEDUP = "dedup"
-
 Take = Callable[[Sequence[Result]], object]
 OnSkip = Callable[[Row | BadRow, FinishedRow], object]
 
@@ -246,13 +244,11 @@ class Dedup:
         """It, and the results of the rows that waited for it."""
         yield result
         expects = isinstance(result.row, Row) and result.row.expect is not None
-        if expects or result.credits_source == _BY_DEDUP:
-            return
-        followers = self._followers.pop(result.sha256, [])
+        followers = [] if expects else self._followers.pop(result.sha256, [])
         self.waiting -= len(followers)
         for row in followers:
             yield _unpaid(replace(result, row=row))
 
 
 def _unpaid(result: Result) -> Result:
-    return replace(result, attempts=0, credits=Decimal(0), credits_source=_BY_DEDUP, unanswered=0)
+    return replace(result, attempts=0, credits=Decimal(0), credits_source="dedup", unanswered=0)

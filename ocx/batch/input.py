@@ -72,7 +72,7 @@ class Problems:
 
 @dataclass
 class Plan:
-    """What the first pass over a file has found.
+    """What the first pass over a file has found; nothing of a stream.
 
     Attributes:
         of_shard: rows of the file that belong to the shard.
@@ -81,7 +81,7 @@ class Plan:
     """
 
     of_shard: int = 0
-    total: int = 0
+    total: int | None = None
     models: set[str] = field(default_factory=set)
 
 
@@ -145,10 +145,9 @@ class FileInput:
         """The names of the fields of its first row: of a table, its header."""
         return _columns(self.rows())
 
-    def chosen(self, plan: Plan | None) -> Rows:
+    def chosen(self, plan: Plan) -> Rows:
         """The rows of this run, from the start."""
-        count = plan.of_shard if plan is not None else 0
-        return self.selection.of_file(count, self.rows())
+        return self.selection.of_file(plan.of_shard, self.rows())
 
     def plan(
         self, decide: Decide | None = None, on_row: Callable[[Row], None] | None = None
@@ -219,13 +218,13 @@ class StreamInput:
         ahead, self._rows = tee(self._rows)
         return _columns(ahead)
 
-    def plan(self, *_: object) -> Plan | None:
+    def plan(self, *_: object) -> Plan:
         """Waits for the first row of a table: nothing is sent before its columns are known."""
         if self.form in {"csv", "tsv"}:
             check_columns(self.builder, self.columns(), "stdin")
-        return None
+        return Plan()
 
-    def chosen(self, _plan: Plan | None) -> RowStream:
+    def chosen(self, _plan: Plan) -> RowStream:
         return RowStream(self.selection.of_stream(self._rows))
 
 

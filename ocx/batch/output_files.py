@@ -237,8 +237,7 @@ class MergedFile(BatchFile):
             self._target = self._stack.enter_context(file_beside(self._file))
         else:
             self._file.truncate(0)
-        if header := self.form.header():
-            self._target.append(header)
+        self._target.append(self.form.header())
 
     def _take_up_all(self, output_size: int, *, resume: bool) -> None:
         journal = self._open_journal(output_size, resume=resume)

@@ -178,14 +178,14 @@ class Prepared:
     """A run whose input is checked and whose output is locked.
 
     Attributes:
-        plan: of the input; None for a stream.
+        plan: of the input.
         readings: the balances that were read, for the history.
     """
 
     setup: Setup
     endpoint: Endpoint
     output: RowOutput
-    plan: Plan | None
+    plan: Plan
     readings: list[Dated] = field(default_factory=list)
 
     def sender(self) -> RowSender:
@@ -220,7 +220,7 @@ def prepared(setup: Setup, on_row: Callable[[Row], None] | None = None) -> Itera
     with ExitStack() as stack:
         fresh = path is None or check_empty(path, resume=resume)
         # What is wrong with an input must not leave an empty output behind.
-        plan = given.plan(None, on_row) if fresh else None
+        plan = given.plan(None, on_row) if fresh else Plan()
         endpoint = stack.enter_context(open_endpoint(setup.ctx, settings))
         output = _open_output(setup, stack, resume=resume)
         if not fresh:

@@ -47,7 +47,7 @@ class Budget:
     """What is spent and reserved, and whether one more row fits.
 
     Attributes:
-        binds: there is a limit; `has_floor`: of the balance.
+        has_floor: there is a limit of the balance.
         spent: credits that are known to be charged.
         assumed: the holds of requests whose cost is not known (yet).
         held: the holds of the requests in flight.
@@ -56,7 +56,6 @@ class Budget:
 
     def __init__(self, limits: RunLimits) -> None:
         self._limits = limits
-        self.binds = limits.has_budget
         self.has_floor = limits.min_balance is not None
         self.spent = self.assumed = self.held = _NONE
         self.balance: Decimal | None = None
@@ -87,7 +86,7 @@ class Budget:
 
     def admit(self, body: Mapping[str, Any]) -> Admission:
         """Whether a row may be sent now; `read` asks for the balance first."""
-        if not self.binds:
+        if not self._limits.has_budget:
             return "go"
         if self.balance is None:
             return "wait" if self._reading else "read"
@@ -110,7 +109,7 @@ class Budget:
     def owes_reading(self) -> bool:
         """Rows have ended whose cost, or whose floor, only a last look at the balance can tell."""
         floor = self.has_floor and self.balance is not None  # else nothing was sent
-        unknown = self.binds and self._unknown_rows > 0
+        unknown = self._limits.has_budget and self._unknown_rows > 0
         return self._news and not self._reading and (floor or unknown)
 
     @property

@@ -68,7 +68,7 @@ class Scheduler:
         if self.rates.waiting_for:
             return self.rates.waiting_for
         if self.in_flight < self.window.limit:
-            return "the budget" if self._ready and self.budget.binds else ""
+            return "the budget" if self._ready and self._limits.has_budget else ""
         return "-j" if self.window.at_ceiling else "finding the speed"
 
     def wants(self) -> int:
@@ -294,10 +294,9 @@ class Scheduler:
     def _finish(self, task: Task, outcome: Outcome, now: float, source: str = "unknown") -> Result:
         failed = isinstance(outcome, RowFailure)
         self._count(failed=failed)
-        credits = task.credits
-        if source == "unknown" and credits is not None and failed:
+        credits, seconds = task.credits, now - task.began
+        if failed and credits is not None:
             source = "response"  # refused: nothing was charged
-        seconds = now - task.began
         return Result(
             task.row, outcome, task.sha256, task.attempts, seconds, credits, source, task.unanswered
         )
