@@ -203,7 +203,7 @@ complete -c ocx -n '__ocx_at \'ocx batch\'' -l dedup -d 'Send equal requests onc
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l report -r -F -d 'Write the summary as JSON; {shard} is filled in.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l junit -r -F -d 'Write rows with `expect` as test cases, for a CI server.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l progress -x -a 'auto plain json off' -d 'Progress on stderr.'
-complete -c ocx -n '__ocx_at \'ocx batch\'' -l jobs -s j -x -d 'Most requests at once; up to 10,000.'
+complete -c ocx -n '__ocx_at \'ocx batch\'' -l jobs -s j -x -d 'Most requests at once.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l rpm -x -d 'Requests a minute, at most.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l tpm -x -d 'Tokens a minute, at most.'
 complete -c ocx -n '__ocx_at \'ocx batch\'' -l max-credits -x -d 'Credits that this run may take.'

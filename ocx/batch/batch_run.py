@@ -76,7 +76,6 @@ class BatchRun:
         self.scheduler = Scheduler(self.limits, self.before)
         self.scheduler.early_refusals.models |= {*self.models}
         self.summary = Summary(self.total, maybe_paid_twice=self.output.maybe_paid)
-        self._seen = 0
         self.engine = Engine(
             self._feed(), self.sender, self.scheduler, self._finished, self.output, self.drain
         )
@@ -159,7 +158,7 @@ class BatchRun:
         """The rows that an earlier run has not finished."""
         finished = self.output.finished
         for row in self.rows:
-            self._seen += row is not None
+            self.summary.seen += row is not None
             decision = finished.decide(row, self.base_url, self.retry) if row is not None else None
             if row is None or decision == "send":
                 yield row
@@ -204,8 +203,6 @@ class BatchRun:
         if scheduler.budget.by_balance:
             summary.credits_by_balance = scheduler.budget.spent
         summary.maybe_paid_twice += scheduler.maybe_paid_twice + self.engine.aborted
-        rows = self._seen if summary.total is None else summary.total
-        summary.unsent = max(0, rows - summary.skipped - summary.done - summary.failed)
 
 
 class Dedup:

@@ -63,9 +63,8 @@ class Progress:
         summary, scheduler = self._run.summary, self._run.scheduler
         done, failed = summary.done, summary.failed
         rate = self._rate(done + failed)
-        left = credits = forecast = None
-        if summary.total is not None:
-            left = max(0, summary.total - summary.skipped - done - failed)
+        left = None if summary.total is None else summary.unsent
+        credits = forecast = None
         if done > summary.unknown_costs:
             credits = float(summary.credits)
             forecast = credits + credits / done * left if left is not None else None

@@ -37,7 +37,7 @@ class Summary:
     """What a run has come to so far.
 
     Attributes:
-        total: rows that the run was about, None for a stream that was not read to its end.
+        total: rows that the run was about, None for a stream; `seen` were read.
         cached_tokens, reasoning_tokens: those among the tokens of prompts and of answers.
         skipped: rows that an earlier run had finished; `kept_failures` of them had failed.
         for_good: failures that a rerun does not mend, by class; those that were kept, too.
@@ -45,7 +45,6 @@ class Summary:
         unknown_reasons: the finish_reasons of answers that are not known, and how often.
         unmet: the first rows whose answers are not as they `expect`, of `unmet_count`.
         fallbacks: rows answered by another model than they asked for, by model.
-        unsent: rows without a result.
         waiting: for whom it waited at the end, and why, if nothing was answered then.
         maybe_paid_twice: rows at most whose request may have been charged more than once.
         credits: the costs that are known by row.
@@ -54,6 +53,7 @@ class Summary:
     """
 
     total: int | None = None
+    seen: int = 0
     skipped: int = 0
     kept_failures: Counter[str] = field(default_factory=Counter)
     for_good: Counter[str] = field(default_factory=Counter)
@@ -64,7 +64,6 @@ class Summary:
     unmet: list[Example] = field(default_factory=list)
     unmet_count: int = 0
     fallbacks: Counter[str] = field(default_factory=Counter)
-    unsent: int = 0
     maybe_paid_twice: int = 0
     requests: int = 0
     prompt_tokens: int = 0
@@ -87,6 +86,12 @@ class Summary:
     @property
     def failed(self) -> int:
         return sum(self.classes.values()) - self.done
+
+    @property
+    def unsent(self) -> int:
+        """Rows without a result."""
+        rows = self.seen if self.total is None else self.total
+        return max(0, rows - self.skipped - self.classes.total())
 
     @property
     def spent(self) -> Decimal | None:

@@ -136,7 +136,7 @@ DOWN, WRONG = result(ServerError("no", status=500)), result(InvalidAnswerError("
 def test_the_exit_code_says_whether_a_rerun_helps(
     results: list[Result], unsent: int, stop: str | None, code: int
 ) -> None:
-    summary = Summary(total=len(results) + unsent, unsent=unsent)
+    summary = Summary(total=len(results) + unsent)
     for found in results:
         summary.add(found)
     summary.stop = Stop(stop) if stop else None
@@ -167,7 +167,7 @@ def test_the_next_step_after_failures(results: list[Result], hint: str) -> None:
     ],
 )
 def test_the_end_of_a_budget_keeps_its_code(reason: str, error: OcxError, code: int) -> None:
-    summary = Summary(unsent=3, stop=Stop(reason, error))
+    summary = Summary(seen=3, stop=Stop(reason, error))
     assert summary.exit_code() == code
     assert summary.document()["stopped"] == reason
 
