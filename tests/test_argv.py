@@ -155,6 +155,7 @@ def test_one_hint(ocx: Ocx, typed: str, hint: str) -> None:
         ("history rm x", "ID takes a whole number, not 'x'"),
         ("serve --port 99999", "--port takes a number: 0 to 65535, not 99999"),
         ("history list --limit 0", "--limit takes a number: at least 1, not 0"),
+        ("chat --reasoning loud hi", "--reasoning takes hide, show or raw"),
         ("chat hi -m", "-m needs a value"),
         ("models --sandbox=1", "--sandbox takes no value"),
         ("models a b c", "unexpected argument: b c"),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Literal
 
 from ocx.batch.control import DRAIN, MAX_OUTAGE
 from ocx.batch.finished_rows import Retry
@@ -20,7 +20,6 @@ from ocx.chat.options import (
     AnswerChecks,
     Instructions,
     ModelOptions,
-    check_choice,
     check_output_name,
     check_report,
 )
@@ -31,8 +30,6 @@ from ocx.record import record
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 
-_FORMATS = ("jsonl", "csv", "tsv", "text", "parquet")
-
 
 @record
 class RowForm(OptionGroup):
@@ -41,7 +38,7 @@ class RowForm(OptionGroup):
     heading = "Rows in"
 
     text: bool = option("--text", "Each line is a prompt.", False)
-    input_format: Text = option(
+    input_format: Format | None = option(
         "--input-format jsonl|csv|tsv|text|parquet", "What IN holds, if its name does not tell."
     )
     id_column: Text = option(
@@ -57,7 +54,7 @@ class RowForm(OptionGroup):
         if self.text:
             return "text"
         if self.input_format is not None:
-            return cast(Format, self.input_format)
+            return self.input_format
         return "jsonl" if name == STDIN else format_of(name)
 
     def dialect(self) -> Dialect:
@@ -68,7 +65,6 @@ class RowForm(OptionGroup):
         return Dialect(sign, check_encoding(self.encoding))
 
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
-        check_choice("--input-format", self.input_format, _FORMATS)
         if self.text and self.input_format not in {None, "text"}:
             raise UsageError("--text and --input-format exclude each other")
 
@@ -98,23 +94,21 @@ class RowsOut(OptionGroup):
 
     output: Text = option("--output -o FILE", "Append the rows to this file; {shard} is filled in.")
     resume: bool = option("--resume", "Go on with FILE: what it holds is not sent again.", False)
-    retry_errors: str = option(
+    retry: Retry = option(
         "--retry-errors retryable|all|none", "Failed rows that --resume sends again.", "retryable"
     )
     ordered: bool = option("--ordered", "Write the rows in the order of IN.", False)
     merge: bool = option("--merge", "Write each row of IN with its answer added.", False)
     field: str = option("--field NAME", "What --merge calls the answer.", "answer")
-    row_format: str = option(
+    row_format: Literal["jsonl", "text"] = option(
         "--format jsonl|text", "Batch rows, or the answers alone, a line each.", "jsonl"
     )
     dedup: bool = option("--dedup", "Send equal requests once.", False)
     report: Text = option("--report FILE", "Write the summary as JSON; {shard} is filled in.")
     junit: Text = option("--junit FILE", "Write rows with `expect` as test cases, for a CI server.")
-    progress: str = option("--progress auto|plain|json|off", "Progress on stderr.", "auto")
-
-    @property
-    def retry(self) -> Retry:
-        return cast(Retry, self.retry_errors)
+    progress: Literal["auto", "plain", "json", "off"] = option(
+        "--progress auto|plain|json|off", "Progress on stderr.", "auto"
+    )
 
     @property
     def in_order(self) -> bool:
@@ -146,9 +140,6 @@ class RowsOut(OptionGroup):
         check_output_name(self.output)
         check_report(self.report, self.output)
         check_report(self.junit, self.output, "--junit")
-        check_choice("--retry-errors", self.retry_errors, ("retryable", "all", "none"))
-        check_choice("--format", self.row_format, ("jsonl", "text"))
-        check_choice("--progress", self.progress, ("auto", "plain", "json", "off"))
         if self.resume and self.to_stdout:
             raise UsageError("--resume goes on with a file", hint="name it with -o")
         if self.merge and self.row_format == "text":

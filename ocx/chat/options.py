@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ocx.api.types import API_FIELDS
 from ocx.cli import OptionGroup, Switch, Text, Texts, option
@@ -152,7 +152,7 @@ class OutputOptions(OptionGroup):
     stream: Switch = option("--stream/--no-stream", "Print as it comes (default), or at the end.")
     file: Text = option("--output -o FILE", "Write the answer to this file.")
     usage: bool = option("--usage -u", "Show tokens and seconds on stderr.", False)
-    reasoning: str = option(
+    reasoning: Literal["hide", "show", "raw"] = option(
         "--reasoning hide|show|raw",
         "Reasoning, on stderr; raw leaves <think> in the answer.",
         "hide",
@@ -172,7 +172,6 @@ class OutputOptions(OptionGroup):
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - it goes with each of these
         check_output_name(self.file)
         check_report(self.report, self.file)
-        check_choice("--reasoning", self.reasoning, ("hide", "show", "raw"))
 
 
 @record
@@ -321,9 +320,3 @@ def check_output_name(name: str | None) -> None:
             f"-o names the output file; {name} is a field of the API",
             hint=f"use -O {name}=VALUE (or -o ./{name} for a file of that name)",
         )
-
-
-def check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:
-    """Raise UsageError if the value of a flag is none of the choices."""
-    if value is not None and value not in choices:
-        raise UsageError(f"{flag} takes {', '.join(choices[:-1])} or {choices[-1]}")

@@ -116,6 +116,9 @@ def _refused(parameter: Parameter, message: str) -> str:
         return f"{name} takes a {_KINDS.get(found[2], found[2])}, not {found[1]}"
     if found := re.fullmatch(r"(.+) is not in the range .+", message):
         return f"{name} takes a number: {parameter.limits[-1]}, not {found[1]}"
+    if found := re.fullmatch(r".+ is not one of (.+)", message, re.DOTALL):
+        *others, last = re.findall(r"'(.*?)'", found[1])
+        return f"{name} takes {', '.join(others)} or {last}"
     return f"{name}: {message}"
 
 

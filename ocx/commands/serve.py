@@ -6,6 +6,7 @@ This module is loaded for `ocx serve grant`, too, which needs no HTTP server.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from ocx.cli import OptionGroup, option
 from ocx.context import Context
@@ -26,7 +27,7 @@ class TapeOptions(OptionGroup):
         "Run CMD against the profile's endpoint, keep all answers if it ends with 0.",
     )
     replay: _File = option("--replay TAPE", "Run CMD on the kept answers, offline.")
-    missing: str = option(
+    missing: Literal["fail", "pass", "record"] = option(
         "--missing fail|pass|record",
         "What a request gets that the tape lacks; record adds it.",
         "fail",
@@ -43,8 +44,6 @@ class TapeOptions(OptionGroup):
     def check(self, *, json: bool) -> None:  # noqa: ARG002 - see OptionGroup
         if self.record is not None and self.replay is not None:
             raise UsageError("--record and --replay exclude each other")
-        if self.given and self.missing not in {"fail", "pass", "record"}:
-            raise UsageError("--missing takes fail, pass or record")
 
 
 def serve(

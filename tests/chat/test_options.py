@@ -55,7 +55,6 @@ GROUPS = (
         (ConversationOptions(named="a", log=False), True, "-n keeps nothing"),
         (ChatOptions(preview=PreviewOptions(dry_run=True)), True, "--json excludes"),
         (ChatOptions(preview=PreviewOptions(snippet="curl")), True, "--json excludes"),
-        (OutputOptions(reasoning="maybe"), False, "hide, show or raw"),
         (OutputOptions(file="temperature"), False, "-o names the output file"),
         (OutputOptions(file="a", report="./a"), False, "-o and --report are one file"),
         (RowsOut(output="a", junit="./a"), False, "-o and --junit are one file"),
