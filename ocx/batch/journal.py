@@ -143,7 +143,6 @@ class Journal(AppendFile):
 
     def __init__(self, path: Path | None, output_size: int = 0) -> None:
         super().__init__(path, beside=True)
-        self.base = output_size
         self.adopted = False
         self.in_flight: set[int] = set()
         self.unanswered: Counter[int] = Counter()

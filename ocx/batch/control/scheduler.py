@@ -253,9 +253,8 @@ class Scheduler:
         return self._finish(task, answer, now, source)
 
     def _settle_failure(self, task: Task, failure: RowFailure) -> None:
-        charged = failure.maybe_charged
-        self.budget.settle(task.hold, failure.credits, charged=charged)
-        if failure.credits is not None or charged:
+        self.budget.settle(task.hold, failure.credits, charged=failure.maybe_charged)
+        if failure.credits is not None or failure.maybe_charged:
             task.charge(failure.credits)
 
     def _limited(self, task: Task, failure: RowFailure, now: float) -> None:
