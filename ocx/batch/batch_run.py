@@ -62,7 +62,6 @@ class BatchRun:
     limits: RunLimits = field(default_factory=RunLimits)
     output: RowOutput = field(default_factory=RowOutput)
     retry: Retry = "retryable"
-    dedup: bool = False
     drain: float = DRAIN
     total: int | None = None
     models: Iterable[str] = ()
@@ -72,7 +71,7 @@ class BatchRun:
     before: Scheduler | None = None
 
     def __post_init__(self) -> None:
-        self._dedup = Dedup(self.output.answer_to) if self.dedup else None
+        self._dedup = Dedup(self.output.answer_to) if self.output.dedup else None
         self.scheduler = Scheduler(self.limits, self.before)
         self.scheduler.early_refusals.models |= {*self.models}
         self.summary = Summary(self.total, maybe_paid_twice=self.output.maybe_paid)

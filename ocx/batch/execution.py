@@ -109,7 +109,6 @@ def send(ready: Prepared, take: Take = ignored, on_skip: OnSkip = ignored) -> Su
         setup.limits,
         ready.output,
         out.retry,
-        out.dedup,
         setup.options.failures.drain,
         total=plan.total,
         models=plan.models,

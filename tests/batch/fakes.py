@@ -149,7 +149,7 @@ def run_to(
 ) -> BatchRun:
     """A whole run with an output file."""
     limits = job.pop("settings", RunLimits(8))
-    dedup = job.get("dedup", False)
+    dedup = job.pop("dedup", False)
     output = opened(
         path, form or BatchRows(), ordered=ordered, resume=resume, dedup=dedup, adoption=adoption
     )
