@@ -15,7 +15,7 @@ from ocx.batch.control import DRAIN, RunLimits, Task, Wait
 from ocx.batch.control.scheduler import Scheduler
 from ocx.batch.engine import RECHECK, Engine, FeedItem
 from ocx.batch.finished_rows import FinishedRow, Retry, id_key
-from ocx.batch.input import ChangedInputError, RowStream
+from ocx.batch.input import ChangedInputError, Plan, RowStream
 from ocx.batch.progress import duration
 from ocx.batch.row import MAYBE_PAID, BadRow, Result, Row, RowAnswer, hash_request
 from ocx.batch.row_output import RowOutput
@@ -47,8 +47,7 @@ class BatchRun:
         sender: closed by `run`, and left open by `on_loop`.
         base_url: a part of what makes two requests the same.
         output: where results go.
-        total: how many rows there are; None for a stream.
-        models: that they ask for, as far as that is known.
+        plan: how many rows there are, and the models that they ask for, as far as that is known.
         note: told of an outage, a line at a time.
         take: told of results once they are written.
         on_skip: told of each row that an earlier run has finished.
@@ -63,8 +62,7 @@ class BatchRun:
     output: RowOutput = field(default_factory=RowOutput)
     retry: Retry = "retryable"
     drain: float = DRAIN
-    total: int | None = None
-    models: Iterable[str] = ()
+    plan: Plan = field(default_factory=Plan)
     note: Callable[[str], object] | None = None
     take: Take = ignored
     on_skip: OnSkip = ignored
@@ -73,8 +71,8 @@ class BatchRun:
     def __post_init__(self) -> None:
         self._dedup = Dedup(self.output.answer_to) if self.output.dedup else None
         self.scheduler = Scheduler(self.limits, self.before)
-        self.scheduler.early_refusals.models |= {*self.models}
-        self.summary = Summary(self.total, maybe_paid_twice=self.output.maybe_paid)
+        self.scheduler.early_refusals.models |= self.plan.models
+        self.summary = Summary(self.plan.total, maybe_paid_twice=self.output.maybe_paid)
         self.engine = Engine(
             self._feed(), self.sender, self.scheduler, self._finished, self.output, self.drain
         )

@@ -97,21 +97,20 @@ def send(ready: Prepared, take: Take = ignored, on_skip: OnSkip = ignored) -> Su
     Raises:
         OcxError: the output cannot be written.
     """
-    setup, plan = ready.setup, ready.plan
+    setup = ready.setup
     ctx, out, settings = setup.ctx, setup.options.rows_out, setup.settings
     if not ctx.debug:
         logging.getLogger("ocx").setLevel(logging.ERROR)  # failures are counted, and told once
     form = form_of(ctx, out.progress)
     batch = BatchRun(
-        setup.input.chosen(plan),
+        setup.input.chosen(ready.plan),
         ready.sender(),
         settings.base_url,
         setup.limits,
         ready.output,
         out.retry,
         setup.options.failures.drain,
-        total=plan.total,
-        models=plan.models,
+        ready.plan,
         note=ctx.note if form in {None, "plain"} else None,
         take=take,
         on_skip=on_skip,

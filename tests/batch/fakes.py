@@ -16,6 +16,7 @@ from ocx.batch.batch_row import read_row
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits
 from ocx.batch.finished_rows import FinishedRow
+from ocx.batch.input import Plan
 from ocx.batch.output_files import Adoption, BatchFile, MergedFile
 from ocx.batch.row import BadRow, Outcome, Row, RowAnswer
 from ocx.batch.row_formats import BatchRows, RowFormat
@@ -149,12 +150,12 @@ def run_to(
 ) -> BatchRun:
     """A whole run with an output file."""
     limits = job.pop("settings", RunLimits(8))
-    dedup = job.pop("dedup", False)
+    dedup, plan = job.pop("dedup", False), Plan(total=job.pop("total", None))
     output = opened(
         path, form or BatchRows(), ordered=ordered, resume=resume, dedup=dedup, adoption=adoption
     )
     with closing(output):
-        batch = BatchRun(given, server.connect(), URL, limits, output, **job)
+        batch = BatchRun(given, server.connect(), URL, limits, output, plan=plan, **job)
         batch.run()
         return batch
 

@@ -13,7 +13,7 @@ import pytest
 from ocx.batch.batch_row import encode_row, output_row
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits, Stop
-from ocx.batch.input import RowStream
+from ocx.batch.input import Plan, RowStream
 from ocx.batch.progress import Progress, Snapshot, bar_line
 from ocx.batch.row import Outcome, Result, Row, RowAnswer, RowFailure
 from ocx.batch.row_formats import TextLines
@@ -91,7 +91,7 @@ class Held:
 def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     held, out = Held(4), tmp_path / "out.jsonl"
     store = opened(out, TextLines())
-    run = BatchRun(rows(100), Server(held).connect(), URL, RunLimits(4), output=store, total=100)
+    run = BatchRun(rows(100), Server(held).connect(), URL, RunLimits(4), store, plan=Plan(0, 100))
 
     def stop() -> None:
         assert held.full.wait(10)
@@ -111,7 +111,7 @@ def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
 def test_progress_is_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("ocx.batch.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
-    run = BatchRun((), Server().connect(), URL, total=100)
+    run = BatchRun((), Server().connect(), URL, plan=Plan(total=100))
     look, found = Progress(run), []
     for seconds, done in ((0, 0), (5, 10), (6, 40), (7, 50), (8, 60)):
         now[0] += seconds
@@ -139,7 +139,7 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
         return RowFailure(NetworkError("closed"))
 
     wire = Server(answer).connect()
-    run = BatchRun(rows(9), wire, URL, RunLimits(1), output=store, drain=0.0, total=9)
+    run = BatchRun(rows(9), wire, URL, RunLimits(1), store, drain=0.0, plan=Plan(total=9))
 
     def stop() -> None:
         assert begun.wait(10)
