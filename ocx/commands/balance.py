@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
@@ -12,10 +12,10 @@ from ocx.cli import Text, option
 from ocx.commands import chosen_format, waiting
 from ocx.context import Context
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
-from ocx.history.call import DAY, SLACK, forecast
+from ocx.history.call import DAY, SLACK, Forecast, forecast
 from ocx.history.filters import parse_age
 from ocx.keys.client import Dated, balance_in, keep_balance, kept_points, open_client
-from ocx.output.balance_formats import Lasting, Thresholds, balance_text, days_text, nagios_state
+from ocx.output.balance_formats import Thresholds, balance_text, days_text
 from ocx.output.balance_output import (
     Shown,
     annotated,
@@ -71,8 +71,9 @@ def balance(
     form = chosen_format(ctx, format_, _FORMATS.split("|"), "text")
     if raw and (ctx.json or format_ is not None):
         raise UsageError("--raw is a format of its own", hint="leave out --json and --format")
-    limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum))
-    look = _look_back(over, days=days, least=least_days, raw=raw)
+    least = threshold("--min-days", least_days, "days")
+    limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum), least)
+    seconds = _look_back(over, days=days or least is not None, raw=raw)
     settings = ctx.settings()
     for flag, asked in (("--min", minimum), ("--min-days", least_days)):
         if asked is not None:
@@ -86,7 +87,7 @@ def balance(
                 return
         read = (time.time(), balance_in(reply, settings, currency))
         try:
-            lasting = _lasting(ctx, settings, read, look) if look else None
+            lasting = _lasting(ctx, settings, read, seconds) if seconds else None
             shown = Shown(read[1], reply.json, settings, limits, lasting)
             if form == "nagios":
                 _check_known(shown, accept_guess=accept_guess)
@@ -97,15 +98,9 @@ def balance(
             keep_balance(ctx, settings, [read])
 
 
-class _Look(NamedTuple):
-    """How many seconds to look back, and for how many days the balance has to last."""
-
-    over: float
-    least: Decimal | None
-
-
-def _look_back(over: str | None, *, days: bool, least: str | None, raw: bool) -> _Look | None:
-    if not days and least is None:
+def _look_back(over: str | None, *, days: bool, raw: bool) -> float | None:
+    """How many seconds; None if the days are not asked for."""
+    if not days:
         if over is not None:
             raise UsageError("--over is about --days or --min-days")
         return None
@@ -114,10 +109,10 @@ def _look_back(over: str | None, *, days: bool, least: str | None, raw: bool) ->
     seconds = parse_age(over or _OVER, "--over")
     if seconds < DAY:
         raise UsageError("--over takes a day at least", hint=f"{_OVER} is the default")
-    return _Look(seconds, threshold("--min-days", least, "days"))
+    return seconds
 
 
-def _lasting(ctx: Context, settings: Settings, read: Dated, look: _Look) -> Lasting:
+def _lasting(ctx: Context, settings: Settings, read: Dated, over: float) -> Forecast:
     """What the kept readings and this one tell.
 
     Raises:
@@ -126,17 +121,16 @@ def _lasting(ctx: Context, settings: Settings, read: Dated, look: _Look) -> Last
     """
     at, reading = read
     check_known(reading, accept_guess=True)
-    kept = kept_points(ctx.terminal.env, settings, reading.unit, at - look.over - SLACK)
-    return Lasting(forecast(kept, reading.amount, at, look.over), look.least)
+    kept = kept_points(ctx.terminal.env, settings, reading.unit, at - over - SLACK)
+    return forecast(kept, reading.amount, at, over)
 
 
 def _check_known(shown: Shown, *, accept_guess: bool) -> None:
     """Return only if what the limits ask about is known. Raises ServerError."""
-    lasting = shown.lasting
-    judges_days = lasting is not None and lasting.least is not None
-    if shown.limits.critical is not None or judges_days:
+    limits, lasting = shown.limits, shown.lasting
+    if limits.critical is not None or limits.days is not None:
         check_known(shown.reading, accept_guess=accept_guess)
-    if lasting is not None and judges_days and lasting.unknown:
+    if lasting is not None and limits.days is not None and lasting.unknown:
         off = shown.settings.history == "off"
         why = "the history is off" if off else "there is less than a day of readings"
         raise ServerError(
@@ -167,7 +161,7 @@ def _show(ctx: Context, form: str, shown: Shown, output: str | None) -> None:
 def _judge(ctx: Context, form: str, shown: Shown, *, accept_guess: bool) -> None:
     reading, limits = shown.reading, shown.limits
     if form == "nagios":
-        if state := nagios_state(reading, limits, shown.lasting):
+        if state := limits.state(reading, shown.lasting):
             raise ChildExit(state)
         return
     if limits.warning is not None:
@@ -176,11 +170,9 @@ def _judge(ctx: Context, form: str, shown: Shown, *, accept_guess: bool) -> None
         _check_known(shown, accept_guess=accept_guess)
         if limits.critical is not None:
             check_minimum(reading, limits.critical, accept_guess=accept_guess)
-        if shown.lasting is not None and shown.lasting.below:
-            raise BelowError(
-                f"{days_text(reading, shown.lasting)}; fewer than {shown.lasting.least:f}",
-                hint="top up",
-            )
+        if shown.lasting is not None and limits.is_short(shown.lasting):
+            text = f"{days_text(reading, shown.lasting)}; fewer than {limits.days:f}"
+            raise BelowError(text, hint="top up")
     except BelowError as below:
         if ctx.quiet:  # like grep -q: the answer "no" is no error
             raise ChildExit(below.exit_code) from None

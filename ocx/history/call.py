@@ -256,6 +256,10 @@ class Forecast:
         """No limit, or nothing was spent, so any number of days is surely there."""
         return self.amount is None or (self.a_day == 0 and self.amount > 0)
 
+    @property
+    def unknown(self) -> bool:
+        return self.days is None and not self.endless
+
 
 def forecast(points: Sequence[Point], amount: Decimal | None, now: float, over: float) -> Forecast:
     """By the readings of the last `over` seconds, in any order; `amount` is read now."""

@@ -25,58 +25,52 @@ _SUMMARY = ("Profile", "Balance", "Warn below", "Fail below", "State")
 
 
 class Thresholds(NamedTuple):
-    """Below `warning` a warning, below `critical` a failure; None if not asked for."""
+    """What a balance is held against; None if not asked for.
+
+    Attributes:
+        warning, critical: below the first a warning, below the second a failure.
+        days: for how many days it has to last.
+    """
 
     warning: Decimal | None = None
     critical: Decimal | None = None
+    days: Decimal | None = None
 
-    def state(self, reading: Balance) -> int:
-        """0 enough, 1 below `warning`, 2 below `critical`; of several balances the worst."""
+    def is_short(self, lasting: Forecast | None) -> bool:
+        """Whether it is known that the balance lasts for fewer days."""
+        days = lasting.days if lasting else None
+        return self.days is not None and days is not None and days < self.days
+
+    def state(self, reading: Balance, lasting: Forecast | None = None) -> int:
+        """0 enough, 1 a warning, 2 a failure; of several balances the worst."""
         amounts = [each.amount for each in reading.each if each.amount is not None]
-        if self.critical is not None and any(amount < self.critical for amount in amounts):
+        is_low = self.critical is not None and any(amount < self.critical for amount in amounts)
+        if is_low or self.is_short(lasting):
             return 2
         return int(self.warning is not None and any(amount < self.warning for amount in amounts))
 
 
-class Lasting(NamedTuple):
-    """A forecast, and the days that it is held against; None if not asked for."""
-
-    forecast: Forecast
-    least: Decimal | None = None
-
-    @property
-    def below(self) -> bool:
-        days = self.forecast.days
-        return self.least is not None and days is not None and days < self.least
-
-    @property
-    def unknown(self) -> bool:
-        return self.forecast.days is None and not self.forecast.endless
-
-    @property
-    def tenths(self) -> str:
-        """The days, rounded down: 6.99 are not the 7 that were asked for. Empty if unknown."""
-        days = self.forecast.days
-        if days is None:
-            return ""
-        if days >= _LONGEST:
-            return f"{days:.0f}"
-        return plain_number(days.quantize(Decimal("0.1"), ROUND_DOWN))
+def _tenths(days: Decimal | None) -> str:
+    """The days, rounded down: 6.99 are not the 7 that were asked for. Empty if unknown."""
+    if days is None:
+        return ""
+    if days >= _LONGEST:
+        return f"{days:.0f}"
+    return plain_number(days.quantize(Decimal("0.1"), ROUND_DOWN))
 
 
-def days_text(reading: Balance, lasting: Lasting) -> str:
+def days_text(reading: Balance, found: Forecast) -> str:
     """`40.6 days: 499.5 credits, 12.3 a day`: the number first, for scripts."""
-    found = lasting.forecast
     if found.amount is None:
         return "unlimited"
     left = f"{found.amount:f} {reading.unit}"
     over = f"over {rounded(Decimal(found.seconds) / Decimal(DAY))} days"
-    if lasting.unknown:
+    if found.unknown:
         return f"unknown: {left}, and less than a day of readings"
     if found.days is None:
         return f"no end in sight: {left}, and nothing spent {over}"
     spent = f", {rounded(found.a_day)} a day {over}" if found.a_day else ""
-    return f"{lasting.tenths} days: {left}{spent}"
+    return f"{_tenths(found.days)} days: {left}{spent}"
 
 
 def balance_text(reading: Balance) -> str:
@@ -88,7 +82,7 @@ def balance_text(reading: Balance) -> str:
 
 
 def balance_document(
-    reading: Balance, raw: Any, *, sandbox: bool, lasting: Lasting | None = None
+    reading: Balance, raw: Any, *, sandbox: bool, lasting: Forecast | None = None
 ) -> dict[str, Any]:
     """What `--json` prints: the number, how it was found, and the whole answer as `raw`.
 
@@ -105,21 +99,21 @@ def balance_document(
     if reading.currencies:
         document["currencies"] = {c.unit: as_number(c.amount) for c in reading.currencies}
     if lasting is not None:
-        found, days = lasting.forecast, lasting.forecast.days
+        days = lasting.days
         ends = None if days is None or days > _LONGEST else now() + timedelta(days=float(days))
         document |= {
             "days_left": _six_decimals(days),
             "lasts_until": ends and ends.date().isoformat(),
-            "spent_a_day": _six_decimals(found.a_day),
-            "over_days": found.over / DAY,
-            "readings": found.readings,
-            "readings_days": round(found.seconds / DAY, 3),
-            "spent_by_day": {day.isoformat(): _six_decimals(spent) for day, spent in found.by_day},
+            "spent_a_day": _six_decimals(lasting.a_day),
+            "over_days": lasting.over / DAY,
+            "readings": lasting.readings,
+            "readings_days": round(lasting.seconds / DAY, 3),
+            "spent_by_day": {day.isoformat(): _six_decimals(it) for day, it in lasting.by_day},
         }
     return {**document, "raw": raw}
 
 
-def prometheus(reading: Balance, profile: str, lasting: Lasting | None = None) -> str:
+def prometheus(reading: Balance, profile: str, lasting: Forecast | None = None) -> str:
     """The text format, for a textfile collector; what is unknown has no sample.
 
     https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -130,9 +124,9 @@ def prometheus(reading: Balance, profile: str, lasting: Lasting | None = None) -
     text = _metric("", "Credits, or money, left on the account.", left)
     text += _metric("_unlimited", "Whether the account has no limit.", unlimited)
     if lasting is not None:
-        found, labels = lasting.forecast, {**labels, "unit": reading.unit}
-        days = "+Inf" if found.endless else lasting.tenths
-        spent = "" if found.a_day is None else rounded(found.a_day)
+        labels["unit"] = reading.unit
+        days = "+Inf" if lasting.endless else _tenths(lasting.days)
+        spent = "" if lasting.a_day is None else rounded(lasting.a_day)
         text += _metric("_days_left", "For how many days the balance lasts.", [(labels, days)])
         meaning = "What was spent a day, by earlier readings."
         text += _metric("_spent_per_day", meaning, [(labels, spent)])
@@ -156,18 +150,13 @@ def _metric(suffix: str, meaning: str, samples: Iterable[tuple[dict[str, str], s
     return "".join(f"{line}\n" for line in lines)
 
 
-def nagios_state(reading: Balance, limits: Thresholds, lasting: Lasting | None = None) -> int:
-    """The state of the limits; 2 too if the balance lasts for fewer days than asked for."""
-    return 2 if lasting is not None and lasting.below else limits.state(reading)
-
-
-def nagios(reading: Balance, limits: Thresholds, lasting: Lasting | None = None) -> str:
-    """One line of a plugin, with performance data; its state is `nagios_state` of the same.
+def nagios(reading: Balance, limits: Thresholds, lasting: Forecast | None = None) -> str:
+    """One line of a plugin, with performance data.
 
     https://nagios-plugins.org/doc/guidelines.html: `100:` alerts below 100.
     """
-    state = ("OK", "WARNING", "CRITICAL")[nagios_state(reading, limits, lasting)]
-    warning, critical = (_plain(limit, ":") for limit in limits)
+    state = ("OK", "WARNING", "CRITICAL")[limits.state(reading, lasting)]
+    warning, critical, days = (_plain(limit, ":") for limit in limits)
     data = []
     for each in reading.each:
         if each.amount is not None:
@@ -177,8 +166,8 @@ def nagios(reading: Balance, limits: Thresholds, lasting: Lasting | None = None)
         said = f"{', '.join(map(balance_text, reading.each))} left"
     else:
         said = days_text(reading, lasting)
-        if lasting.tenths:
-            data.append(f"'days'={lasting.tenths};;{_plain(lasting.least, ':')}")
+        if tenths := _tenths(lasting.days):
+            data.append(f"'days'={tenths};;{days}")
     line = nagios_line(state, said)
     return f"{line} | {' '.join(data)}" if data else line
 
@@ -188,7 +177,7 @@ def nagios_line(state: str, text: str) -> str:
     return f"OCX {state} - {one_line(text).replace('|', '/')}"
 
 
-def github_output(reading: Balance, lasting: Lasting | None = None) -> str:
+def github_output(reading: Balance, lasting: Forecast | None = None) -> str:
     """Lines for the file that $GITHUB_OUTPUT names: balance, unit, unlimited, maybe days."""
     values = {
         "balance": "unlimited" if reading.unlimited else _plain(reading.amount),
@@ -196,7 +185,7 @@ def github_output(reading: Balance, lasting: Lasting | None = None) -> str:
         "unlimited": str(reading.unlimited).lower(),
     }
     if lasting is not None:
-        values["days"] = lasting.tenths
+        values["days"] = _tenths(lasting.days)
     return github_file(values)
 
 
@@ -205,8 +194,8 @@ def github_summary(reading: Balance | None, limits: Thresholds, profile: str) ->
     rows: list[tuple[str, ...]] = [(profile, "not read", "", "", "unknown")]
     if reading is not None:
         state = ("enough", "low", "too low")[limits.state(reading)]
-        texts = map(balance_text, reading.each)
-        rows = [(profile, text, *map(_plain, limits), state) for text in texts]
+        low, least = _plain(limits.warning), _plain(limits.critical)
+        rows = [(profile, balance_text(each), low, least, state) for each in reading.each]
     return f"\n{table(_SUMMARY, rows)}\n"
 
 

@@ -19,10 +19,10 @@ from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.errors import BelowError, OcxError, OutputClosed, os_errors_as
 from ocx.files import atomic_write
+from ocx.history.call import Forecast
 from ocx.output.balance_formats import (
     METRIC,
     UNKNOWN,
-    Lasting,
     Thresholds,
     balance_document,
     balance_text,
@@ -62,7 +62,7 @@ class Shown(NamedTuple):
     answer: Any
     settings: Settings
     limits: Thresholds
-    lasting: Lasting | None = None
+    lasting: Forecast | None = None
 
 
 def as_text(ctx: Context, form: str, shown: Shown) -> bytes:
@@ -159,7 +159,7 @@ def write_screen(ctx: Context, shown: Shown) -> None:
         rows = [(balance_text(each), *where) for each in shown.reading.each]
         write_table(ctx, columns, rows)
         return
-    days = lasting.forecast.by_day
+    days = lasting.by_day
     if days and not lasting.unknown:
         today = now().date()
         width = max(2, min(_LONGEST_BAR, terminal.width - 30))
