@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ocx.cli.parameters import SHARED
 from ocx.cli.typer_internals import Parameter, parameters
-from ocx.docs import Sample, samples
+from ocx.docs import Sample, samples, wrapped_words
 
 EXAMPLES = 3
 _SHARED = "Options that every command knows: see `ocx --help`."
@@ -107,7 +106,7 @@ def help_text(command: Command, width: int, *, color: bool = False) -> str:
     for title, rows in sections.items():
         lines += _section(title, rows, column, width)
     if not is_root:
-        lines += ["", *_wrapped(_SHARED, width, "", ""), *_examples(command, width)]
+        lines += ["", *wrapped_words(_SHARED, width, "", ""), *_examples(command, width)]
     return _joined(lines, color=color)
 
 
@@ -128,13 +127,13 @@ def _usage(command: Command, width: int) -> Iterator[str]:
     lead = "Usage: "
     for rest in command.synopses():
         start = f"{lead}{command.title} "
-        yield from _wrapped(rest, width, start, " " * len(start))
+        yield from wrapped_words(rest, width, start, " " * len(start))
         lead = " " * len(lead)
 
 
 def _description(command: Command, width: int) -> Iterator[str]:
     for text in filter(None, (command.summary, *command.text.split("\n\n"))):
-        yield from ("", *_wrapped(" ".join(text.split()), width, "  ", "  "))
+        yield from ("", *wrapped_words(" ".join(text.split()), width, "  ", "  "))
 
 
 def _commands(command: Command, width: int) -> Iterator[str]:
@@ -155,7 +154,7 @@ def _section(title: str, rows: Rows, column: int, width: int) -> Iterator[str]:
         if len(term) > column:
             yield from _broken_at_bars(term, width)
             first = indent
-        yield from _wrapped(text, width, first, indent)
+        yield from wrapped_words(text, width, first, indent)
 
 
 def _broken_at_bars(term: str, width: int) -> Iterator[str]:
@@ -189,17 +188,6 @@ def _examples(command: Command, width: int) -> Iterator[str]:
     lead: tuple[str, ...] = ("", "Examples:")
     for sample in _samples(command):
         yield from lead
-        yield from _wrapped(sample.text.rstrip(":."), width, "  # ", "  # ")
+        yield from wrapped_words(sample.text.rstrip(":."), width, "  # ", "  # ")
         yield from (f"  {line}" for line in sample.code.splitlines())
         lead = ("",)
-
-
-def _wrapped(text: str, width: int, first: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=first,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -15,7 +15,6 @@ import typer
 from ocx.cli import Option
 from ocx.context import Context
 from ocx.errors import OcxWarning, UsageError
-from ocx.terminal import Terminal
 
 if TYPE_CHECKING:
     from ocx.cli import OptionGroup
@@ -75,7 +74,7 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     def run(ctx: typer.Context, **given: Any) -> None:
         if ctx.invoked_subcommand is not None:
             return  # a group's own command, called on the way to the one below it
-        context = replace(context_of(ctx), flags=_merged_flags(ctx))
+        context = replace(ctx.obj, flags=_merged_flags(ctx))
         warnings.showwarning = functools.partial(_show, context)
         values = {p.name: _value(given.get(p.name), p.default) for p in own}
         for name, group in groups.items():
@@ -174,11 +173,6 @@ def _show(ctx: Context, message: Warning | str, category: type[Warning], *place:
         ctx.warn(str(message))
     else:
         _PYTHON_SHOWS(message, category, *place)
-
-
-def context_of(ctx: typer.Context) -> Context:
-    """What `ocx.entry` handed down, or the process itself under typer.testing."""
-    return ctx.obj if isinstance(ctx.obj, Context) else Context(Terminal.from_process())
 
 
 def _merged_flags(ctx: typer.Context) -> dict[str, Any]:

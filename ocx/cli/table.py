@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from ocx import __version__
-from ocx.cli.parameters import context_of, with_options
+from ocx.cli.parameters import with_options
 from ocx.cli.typer_internals import TyperCommand, TyperGroup, command_of
 from ocx.context import Context
 from ocx.errors import UsageError
@@ -134,7 +134,7 @@ _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 def _write_help(command: Any, ctx: Any, formatter: Any) -> None:
     from ocx.cli.help import help_text  # a run that shows no help pays for none of it
 
-    terminal = context_of(ctx).terminal
+    terminal = ctx.obj.terminal
     # Typer takes colours out where stdout is no terminal, unless it is told that they are meant.
     ctx.color = terminal.stdout_color(terminal.color)
     read = _read(command, tuple(ctx.command_path.split()))
@@ -215,9 +215,8 @@ def load(path: tuple[str, ...]) -> Callable[..., None]:
     """The function behind a command. Names that Python has taken end in an underscore."""
     name = _MODULES.get(" ".join(path[:2]), path[0])
     module = importlib.import_module(f"ocx.commands.{name}")
-    function: Callable[..., None] = getattr(module, path[-1], None) or getattr(
-        module, f"{path[-1]}_"
-    )
+    verb = path[-1] if hasattr(module, path[-1]) else f"{path[-1]}_"
+    function: Callable[..., None] = getattr(module, verb)
     return function
 
 
@@ -254,7 +253,7 @@ def _nothing(ctx: Context) -> None:
 def _print_version(ctx: typer.Context, asked: bool) -> None:
     if asked:
         # Not typer.echo, which says nothing if stdout is closed.
-        context_of(ctx).terminal.print(f"ocx {__version__}")
+        ctx.obj.terminal.print(f"ocx {__version__}")
         raise typer.Exit
 
 

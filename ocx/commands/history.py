@@ -113,8 +113,8 @@ def rm(
     What is removed is overwritten in the file.
     """
     until = None if older_than is None else time.time() - parse_age(older_than, "--older-than")
-    filters = CallFilters(None, None, model, conversation).read(ctx)
-    filters = replace(filters, until=until, ids=ids or None)
+    profile = profile_filter(ctx.flags)
+    filters = Filters(None, until, model, profile, conversation, ids=ids or None)
     if filters.selects == everything:
         raise UsageError(
             "--all excludes every other choice" if everything else "nothing was chosen",

@@ -62,12 +62,12 @@ def edit(ctx: Context, name: _Name) -> None:
     try:
         old = path.read_text("utf-8-sig")
     except FileNotFoundError:
-        old = None
+        old = _NEW
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read the template {name}: it is not UTF-8") from None
     command = editor(ctx.terminal.env, terminal=ctx.terminal.can_ask())
-    text = edit_text(command, _NEW if old is None else old, suffix=".toml")
-    if text == (_NEW if old is None else old):
+    text = edit_text(command, old, suffix=".toml")
+    if text == old:
         ctx.note("nothing changed")
         return
     try:

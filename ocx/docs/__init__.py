@@ -112,10 +112,16 @@ def _block(macro: str, section: str, body: str, width: int) -> Iterator[str]:
         yield _INDENT + _unescaped(term).replace("`", "")
         indent *= 2
     text = _unescaped(body)
-    yield from textwrap.wrap(
-        text.replace("`", "") if section == "SYNOPSIS" else text,
+    text = text.replace("`", "") if section == "SYNOPSIS" else text
+    yield from wrapped_words(text, width, indent, indent)
+
+
+def wrapped_words(text: str, width: int, first: str, indent: str) -> list[str]:
+    """The lines of `text` behind `first`, then `indent`; words are never broken."""
+    return textwrap.wrap(
+        text,
         width,
-        initial_indent=indent,
+        initial_indent=first,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,

@@ -15,6 +15,7 @@ from ocx.cli.table import COMMANDS, build
 from ocx.context import Context
 from ocx.errors import UsageError
 from ocx.record import record
+from ocx.terminal import Terminal
 
 HEADINGS = {
     "Prompt": "file attach attach-type messages editor encoding ignore-stdin system system-file"
@@ -56,7 +57,7 @@ def called(*words: str) -> Any:
 
     app = typer.Typer(rich_markup_mode=None)
     app.command()(with_options(command))
-    result = CliRunner().invoke(app, words)
+    result = CliRunner().invoke(app, words, obj=Context(Terminal.from_process()))
     if result.exception is not None:
         raise result.exception
     return got
