@@ -13,7 +13,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +50,9 @@ class Schema:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = dict(document)
-        self._class = validator_for(self.document, default=Draft202012Validator)
-        _check_schema(self._class, self.document)
-
-    @cached_property
-    def _validator(self) -> Validator:
-        return self._class(self.document, registry=_NOTHING_REMOTE)
+        kind: type[Validator] = validator_for(self.document, default=Draft202012Validator)
+        _check_schema(kind, self.document)
+        self._validator = kind(self.document, registry=_NOTHING_REMOTE)
 
     def check(self, answer: str) -> str:
         """The JSON of a valid answer, as the model wrote it.

@@ -147,12 +147,11 @@ _COMMANDS: dict[str, dict[str, str]] = {
     },
     "ocx keys": {
         "ocx keys add": "set new create store import login",
-        "ocx keys rm": "delete remove del revoke unset",
+        "ocx keys rm": "revoke unset",
         "ocx keys check": "verify test validate",
-        "ocx keys show": "get cat path",
+        "ocx keys show": "path",
         "ocx keys use": "default select switch",
         "ocx keys rotate": "update replace change edit",
-        "ocx keys list": "ls",
     },
     "ocx config": {
         "ocx config profiles use": "use switch select",
@@ -164,29 +163,25 @@ _COMMANDS: dict[str, dict[str, str]] = {
         "ocx config profiles copy": "copy cp",
     },
     "ocx config profiles": {
-        "ocx config profiles rm": "delete remove del",
         "ocx config set -P NAME base_url URL": "add new create set",
         "ocx config show -P NAME": "show get cat",
         "ocx config profiles use": "switch select default",
         "ocx config profiles copy": "cp clone",
-        "ocx config profiles list": "ls",
     },
     "ocx config templates": {
-        "ocx config templates rm": "delete remove del",
         "ocx config templates edit": "add new create set",
-        "ocx config templates show": "get cat view",
-        "ocx config templates list": "ls",
     },
     "ocx history": {
-        "ocx history rm": "delete remove del clear prune",
+        "ocx history rm": "clear prune",
         "ocx history search": "find grep query",
-        "ocx history show": "get cat view last",
+        "ocx history show": "last",
         "ocx history stats": "usage cost tokens",
         "ocx history export": "dump save backup",
-        "ocx history list": "ls",
     },
 }
 """By the group: what is meant, and the words that are typed for it."""
+_VERBS = {"list": "ls", "rm": "delete remove del", "show": "get cat view"}
+"""The same for every group that has the command."""
 
 _OPTIONS: dict[str, str] = {
     "--json": "--format --output-format",
@@ -239,11 +234,12 @@ def _usage_hint(found: Complaint, path: str) -> str:
 def command_hint(path: str, words: Sequence[str], known: Iterable[str]) -> str:
     """The next step after `words`, of which the first is no command of the group `path`."""
     word, *rest = words
-    meant = _meant(word, _COMMANDS.get(path, {}))
+    known = list(known)
+    own = {f"{path} {verb}": words for verb, words in _VERBS.items() if verb in known}
+    meant = _meant(word, _COMMANDS.get(path, {})) or _meant(word, own)
     prose = path == "ocx" and sum(not each.startswith("-") for each in rest) >= _PROSE
     if meant and not prose:
         return f"did you mean `{meant}`?"
-    known = list(known)
     swapped = next((each for each in known if sorted(each) == sorted(word)), None)
     if near := swapped or nearest(word, known, _CLOSE):
         return f"did you mean `{path} {near}`?"

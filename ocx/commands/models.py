@@ -69,12 +69,10 @@ def models(
 
 def matching(ids: Sequence[str], pattern: str | None) -> list[str]:
     """The ids that hold `pattern`, or match it as a glob; case does not count."""
-    if not pattern:
-        return list(ids)
-    wanted = pattern.lower()
-    if any(character in wanted for character in "*?["):
-        return [name for name in ids if fnmatchcase(name.lower(), wanted)]
-    return [name for name in ids if wanted in name.lower()]
+    wanted = (pattern or "").lower()
+    if not any(character in wanted for character in "*?["):
+        wanted = f"*{wanted}*"
+    return [name for name in ids if fnmatchcase(name.lower(), wanted)]
 
 
 def _check_exists(settings: Settings, name: str, ids: Sequence[str]) -> None:
