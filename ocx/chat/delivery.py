@@ -94,8 +94,7 @@ class _Delivery(DeltaSink):
     def __init__(self, ctx: Context, options: ChatOptions, target: Sink) -> None:
         self._ctx = ctx
         self._output = options.output
-        self._fails_on_length = options.checks.fail_on_length
-        self._need_text = options.checks.need_text
+        self._checks = options.checks
         self._target = target
         self._to_person = ctx.terminal.stdout_tty and options.output.to_stdout
 
@@ -111,7 +110,7 @@ class _Delivery(DeltaSink):
         if reason := unknown_reason(answer.finish_reason):
             self._ctx.warn(f"the finish_reason {reason} is not known; it counts as finished")
         if was_cut(answer):
-            if self._fails_on_length:
+            if self._checks.fail_on_length:
                 return
             self._ctx.warn(f"{CUT_AT_LIMIT}; raise --max-tokens, or use --fail-on-length to fail")
         if self._output.usage:
@@ -151,7 +150,7 @@ class TextDelivery(_Delivery):
         self._clean, self._print = self._joiner.feed, self._writer.write
 
     def _chosen_writer(self) -> Writer:
-        if self._need_text:
+        if self._checks.need_text:
             return NoWriter()
         render = self._output.render
         if render or (render is None and self._to_person):
@@ -165,7 +164,7 @@ class TextDelivery(_Delivery):
     def _watch(self, deltas: Sequence[Delta], spinner: Spinner) -> None:
         """Stop the spinner before anything is written; until then it says what comes."""
         text, reasoning = any(d.text for d in deltas), any(d.reasoning for d in deltas)
-        if (text and not self._need_text) or (reasoning and self._reasoning):
+        if (text and not self._checks.need_text) or (reasoning and self._reasoning):
             self._stop_spinner()
             return
         doing = "receiving the answer" if text else "thinking" if reasoning else self._doing
@@ -190,14 +189,14 @@ class TextDelivery(_Delivery):
             self._wrote = True
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
-        if not self._need_text:
+        if not self._checks.need_text:
             self._stop_spinner()
         if self._reasoning:
             self._reasoning.finish()
         if rest := self._joiner.end():
             self._writer.write(rest)
         self._writer.finish(complete=complete)
-        if complete and not self._need_text:
+        if complete and not self._checks.need_text:
             if answer.tool_calls and not self._wrote:
                 self._write_json(answer.tool_calls)
             if media := media_words(answer.media):
@@ -205,7 +204,7 @@ class TextDelivery(_Delivery):
                 self._ctx.note(f"the answer {more} {media}; --json shows all of it")
             elif not (self._wrote or answer.tool_calls):
                 self._ctx.warn("the answer is empty")
-        if answer.late_think and not self._need_text:
+        if answer.late_think and not self._checks.need_text:
             self._ctx.warn(
                 "what stands before </think> was reasoning; --no-stream tells it from the answer"
             )

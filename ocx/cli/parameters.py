@@ -54,7 +54,7 @@ Command = Callable[..., None]
 def with_options(command: Command, *, hidden: bool = True) -> Command:
     """`command` as Typer is to see it: options instead of its groups and its `Context`."""
     signature = inspect.signature(command, eval_str=True)
-    own = [_with_default(each) for each in list(signature.parameters.values())[1:]]
+    own = list(signature.parameters.values())[1:]
     # Not issubclass: what a group is made of is imported by those who have one.
     groups = {p.name: p.annotation for p in own if hasattr(p.annotation, "heading")}
     words: list[inspect.Parameter] = []
@@ -91,16 +91,6 @@ def with_options(command: Command, *, hidden: bool = True) -> Command:
     return run
 
 
-def _with_default(parameter: inspect.Parameter) -> inspect.Parameter:
-    """A parameter whose default is an `option`, with the option in its annotation."""
-    if not isinstance(parameter.default, Field):
-        return parameter
-    return parameter.replace(
-        default=parameter.default.default,
-        annotation=Annotated[parameter.annotation, parameter.default.metadata["option"]],
-    )
-
-
 def _group_parameters(group: type[OptionGroup]) -> Iterator[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     for each in fields(group):
@@ -108,14 +98,21 @@ def _group_parameters(group: type[OptionGroup]) -> Iterator[inspect.Parameter]:
         if hasattr(hint, "heading"):
             yield from _group_parameters(hint)
         else:
-            hint = Annotated[hint, each.metadata["option"]] if each.metadata else hint
-            yield _parameter(each.name, hint, each.default, group.heading)
+            yield _parameter(each.name, hint, each, group.heading)
 
 
 def _parameter(
     name: str, annotation: Any, default: Any, heading: str | None = None, *, hidden: bool = False
 ) -> inspect.Parameter:
-    """The parameter that Typer reads: repeatable ones are lists there, tuples with us."""
+    """The parameter that Typer reads: repeatable ones are lists there, tuples with us.
+
+    Args:
+        default: as declared, maybe by `option`.
+    """
+    if isinstance(default, Field):
+        if default.metadata:
+            annotation = Annotated[annotation, default.metadata["option"]]
+        default = default.default
     if isinstance(option := getattr(annotation, "__metadata__", (None,))[0], Option):
         kind = annotation.__origin__
         if get_origin(kind) is tuple:
@@ -157,13 +154,14 @@ def _filled(group: type[OptionGroup], given: dict[str, Any], *, json: bool) -> O
         if hasattr(inner, "heading"):
             values[each.name] = _filled(inner, given, json=json)
         else:
-            values[each.name] = _value(given[each.name], each.default)
+            values[each.name] = _value(given[each.name], each)
     made = group(**values)
     made.check(json=json)
     return made
 
 
 def _value(given: Any, default: Any) -> Any:
+    default = default.default if isinstance(default, Field) else default
     return tuple(given or ()) if default == () or isinstance(given, list) else given
 
 

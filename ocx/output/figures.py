@@ -44,12 +44,9 @@ def ago(when: datetime, at: datetime) -> str:
     seconds = int((at - when).total_seconds())
     if seconds < 0:
         return when.isoformat(" ", "minutes")[:16]
-    if seconds < _MINUTE:
-        return f"{seconds} s ago"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE} min ago"
-    if seconds < _DAY:
-        return f"{seconds // _HOUR} h ago"
+    for most, unit, name in ((_MINUTE, 1, "s"), (_HOUR, _MINUTE, "min"), (_DAY, _HOUR, "h")):
+        if seconds < most:
+            return f"{seconds // unit} {name} ago"
     return _days(seconds // _DAY, when.date())
 
 

@@ -41,11 +41,9 @@ def markdown_writer(sink: Sink, terminal: Terminal, *, color: bool, to_person: b
     Args:
         to_person: whether `sink` is the terminal.
     """
-    if not to_person:
-        return MarkdownWriter(sink, terminal, color=color)
-    if terminal.width < _NARROWEST:
+    if to_person and terminal.width < _NARROWEST:
         return PlainWriter(sink, to_person=True)
-    if terminal.env.get("TERM", "dumb") == "dumb":
+    if not to_person or terminal.env.get("TERM", "dumb") == "dumb":
         return MarkdownWriter(sink, terminal, color=color)
     fd = terminal.stdout.fileno()
     return LiveMarkdown(sink, terminal_size(fd, terminal.width), color=color, fd=fd)
