@@ -24,7 +24,7 @@ from ocx.errors import (
     os_errors_as,
 )
 from ocx.keys.client import sandbox_folder
-from ocx.secret import Secret, secrets_of
+from ocx.secret import Secret
 from ocx.serve.app import App, ServeSettings
 from ocx.serve.charge import credits_json, format_credits
 from ocx.serve.forward import Upstream
@@ -122,7 +122,6 @@ def play_tape(ctx: Context, options: TapeOptions) -> None:
             "a tape is for one command", hint="ocx serve --record tape.jsonl -- ./pipeline.sh"
         )
     upstream: Upstream | None = None
-    secrets: list[Secret] = []
     if options.record is not None or options.missing != "fail":
         from ocx.api.proxy import tls_context  # noqa: PLC0415 - only if a request is passed on
         from ocx.keys import lookup  # noqa: PLC0415 - the same
@@ -132,12 +131,11 @@ def play_tape(ctx: Context, options: TapeOptions) -> None:
             raise UsageError("the sandbox is not an endpoint", hint="name a profile with -P")
         endpoint = lookup.endpoint(settings, lookup.find_key(ctx, settings).secret)
         upstream = Upstream(endpoint, tls_context(endpoint.ca_bundle))
-        secrets = secrets_of(endpoint.headers, endpoint.proxy)
     if options.record is not None:
         tape = Tape(options.record, TapeFile(options.record))
     else:
         tape = load_tape(options.replay or Path(), adds=options.missing == "record")
-    app = TapeApp(tape, upstream, options.record is None, options.timing, secrets)
+    app = TapeApp(tape, upstream, options.record is None, options.timing)
     with ExitStack() as stack:
         if tape.file is not None:
             stack.callback(tape.file.abandon)

@@ -53,11 +53,8 @@ def refuse(param: str, message: str, code: str = "invalid_parameter") -> NoRetur
 
 def retry_headers(seconds: float) -> dict[str, str]:
     """Both names for when to try again; rounded up, so as not to promise too early."""
-    # RFC 9110 has whole seconds.
-    return {
-        "retry-after": str(math.ceil(seconds)),
-        "retry-after-ms": str(math.ceil(seconds * 1000)),
-    }
+    whole, milliseconds = math.ceil(seconds), math.ceil(seconds * 1000)
+    return {"retry-after": str(whole), "retry-after-ms": str(milliseconds)}
 
 
 class Usage(NamedTuple):
@@ -116,14 +113,9 @@ class ResponseMeta(NamedTuple):
     def _document(
         self, kind: str, choices: list[Any], usage: Usage | None = None
     ) -> dict[str, Any]:
-        document: dict[str, Any] = {
-            "id": self.id,
-            "object": kind,
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        }
-        return document if usage is None else {**document, "usage": usage.document()}
+        head = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        counted = {} if usage is None else {"usage": usage.document()}
+        return {**head, "choices": choices, **counted}
 
 
 def _choice(

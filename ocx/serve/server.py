@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, Protocol
 
 from uvicorn import Config
@@ -73,26 +74,20 @@ class UvicornServer:
         self._protocol = functools.partial(DeadlineProtocol, *given)
         _silence()
         self._app = app
-        self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped: asyncio.Event | None = None
+        self._stopped: Future[None] = Future()  # of no loop: there is none yet
         self._accepting: dict[asyncio.Future[None], DeadlineProtocol] = {}
 
     def stop(self) -> None:
         """Begin to stop. Any thread may call this, and more than once."""
-        self._ready.wait(DRAIN_SECONDS)
-        if self._loop is not None and self._stopped is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed already
-                self._loop.call_soon_threadsafe(self._stopped.set)
+        with contextlib.suppress(InvalidStateError):  # it was stopped already
+            self._stopped.set_result(None)
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept connections until `stop`, then end the answers and break what is left."""
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        self._ready.set()
-        self._loop.add_reader(listener, self._accept, listener)
-        await self._stopped.wait()
-        self._loop.remove_reader(listener)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(listener, self._accept, listener)
+        await asyncio.wrap_future(self._stopped)
+        loop.remove_reader(listener)
         listener.close()
         self._app.stop()
         for connection in list(self.server_state.connections):
@@ -236,20 +231,17 @@ def _silence() -> None:
 
 
 @contextlib.contextmanager
-def in_thread(server: UvicornServer, listener: socket.socket) -> Iterator[None]:
-    """Serve in a thread of this process while the block runs."""
-    # A daemon: whatever happens to it, the process ends.
-    thread = threading.Thread(target=run, args=(server, listener), name="ocx-serve", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.stop()
-        thread.join(2 * DRAIN_SECONDS)
-
-
-@contextlib.contextmanager
 def serving(app: Application) -> Iterator[str]:
-    """Run a server on a random port while the block runs; gives its base URL."""
-    with contextlib.closing(listen()) as listener, in_thread(UvicornServer(app), listener):
-        yield base_url(listener)
+    """Run a server in a thread, on a random port, while the block runs; gives its base URL."""
+    with contextlib.closing(listen()) as listener:
+        server = UvicornServer(app)
+        # A daemon: whatever happens to it, the process ends.
+        thread = threading.Thread(
+            target=run, args=(server, listener), name="ocx-serve", daemon=True
+        )
+        thread.start()
+        try:
+            yield base_url(listener)
+        finally:
+            server.stop()
+            thread.join(2 * DRAIN_SECONDS)

@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,6 @@ class TapeApp:
         upstream: where requests go; None only plays.
         plays: what the tape has; the upstream is asked only for what it lacks.
         timing: play the pieces as far apart as they came.
-        secrets: what is on no tape, besides the keys, and reaches no program.
         key: what the program must send; a real key never reaches it.
     """
 
@@ -53,14 +52,11 @@ class TapeApp:
     upstream: Upstream | None
     plays: bool
     timing: bool = False
-    secrets: Sequence[Secret] = ()
     key: Secret = field(default_factory=mint)
     request_timeout: float = 60.0
 
     def __post_init__(self) -> None:
-        own = self.upstream.endpoint.key if self.upstream is not None else None
-        found = (own, *self.secrets) if own is not None else self.secrets
-        self._secrets = [secret for secret in found if secret.is_secret()]
+        self._secrets = self.upstream.endpoint.secrets if self.upstream is not None else ()
 
     def stop(self) -> None:
         """Nothing is settled at the end."""

@@ -23,7 +23,7 @@ from ocx.serve.charge import MICRO, problems
 from ocx.serve.forward import Forward, Upstream
 from ocx.serve.ledger import Account, Key, Ledger
 from ocx.serve.routing import BUILT_IN, Model, Router
-from ocx.serve.server import UvicornServer, in_thread, listen, serving
+from ocx.serve.server import UvicornServer, serving
 from ocx.serve.store import Store
 from ocx.serve.tape import Tape, TapeFile
 from ocx.serve.tape_player import TapeApp, to_completion
@@ -212,9 +212,8 @@ def inside(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
 
         def start(most: int | None = None) -> tuple[UvicornServer, Served]:
             made = UvicornServer(replace(served.app))
-            listener = stack.enter_context(listen())
-            stack.enter_context(in_thread(made, listener))
-            served.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+            monkeypatch.setattr("ocx.serve.server.UvicornServer", lambda _: made)
+            served.url = stack.enter_context(serving(served.app))
             if most is not None:
                 monkeypatch.setattr(made, "_most", lambda: most)
             return made, served
