@@ -85,7 +85,7 @@ class Echo(AnswerSource):
 
     def answer(self, request: ChatRequest) -> AnswerStream:
         calls = plan(request)
-        text = "" if calls else request.question
+        text = "" if calls else request.asking.text
         if request.response_format is not None and not calls:
             text = _in_format(request.response_format, text)
         reasoning = REASONING if self.reasons else ""

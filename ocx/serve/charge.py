@@ -101,7 +101,7 @@ class Charge:
 
     def __post_init__(self) -> None:
         request = self.request
-        self._prompt = count_prompt(request.texts)
+        self._prompt = count_prompt(each.text for each in request.messages)
         described = [
             request.body[name] for name in _DESCRIBED if request.body.get(name) is not None
         ]

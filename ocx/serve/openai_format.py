@@ -51,6 +51,16 @@ def refuse(param: str, message: str, code: str = "invalid_parameter") -> NoRetur
     raise ApiError(400, message, code, param)
 
 
+def require(holds: object, param: str, rule: str) -> None:
+    """Refuse a parameter of which the rule, such as `must be an object`, does not hold.
+
+    Raises:
+        ApiError: 400.
+    """
+    if not holds:
+        refuse(param, f"{param} {rule}")
+
+
 def retry_headers(seconds: float) -> dict[str, str]:
     """Both names for when to try again; rounded up, so as not to promise too early."""
     whole, milliseconds = math.ceil(seconds), math.ceil(seconds * 1000)

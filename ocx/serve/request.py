@@ -8,11 +8,11 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ocx.serve.openai_format import ApiError, refuse
+from ocx.serve.openai_format import ApiError, refuse, require
 from ocx.text import parse
 
 MAX_TOKENS = 4096  # the documented default
@@ -42,12 +42,9 @@ class ChatRequest:
     """The parameters, and the whole body for the targets that pass it on."""
 
     model: str
-    texts: tuple[str, ...]
-    """The text of each message, for counting."""
-    question: str
-    """The text of the last message of a user or a tool; empty if there is none."""
-    answers_tool: bool = False
-    """That message is the result of a tool."""
+    messages: Sequence[Message]
+    asking: Message
+    """The last message of a user or a tool; an empty one if there is none."""
     max_tokens: int = MAX_TOKENS
     stop: tuple[str, ...] = ()
     stream: bool = False
@@ -55,8 +52,6 @@ class ChatRequest:
     response_format: dict[str, Any] | None = None
     logprobs: int | None = None
     """How many alternatives to list beside each token; None lists no tokens."""
-    unsupported: tuple[str, str] | None = None
-    """A part of a message that a built-in answer cannot take, and why."""
     body: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def check_built_in(self) -> None:
@@ -65,14 +60,16 @@ class ChatRequest:
         Raises:
             ApiError: 400, naming the parameter.
         """
-        if self.unsupported is not None:
-            refuse(*self.unsupported)
-        if self.body.get("functions") is not None and self.body.get("function_call") != "none":
-            refuse("functions", "functions are not supported by built-in answers: use tools")
-        if self.body.get("function_call") not in (None, "none", "auto"):
-            refuse("function_call", "function_call is not supported: use tools and tool_choice")
-        if self.body.get("modalities") not in (None, ["text"]):
-            refuse("modalities", 'modalities must be ["text"]: built-in answers are text')
+        for message in self.messages:
+            if message.unsupported is not None:
+                refuse(*message.unsupported)
+        body, call = self.body, self.body.get("function_call")
+        has_none = body.get("functions") is None or call == "none"
+        require(has_none, "functions", "are not supported by built-in answers: use tools")
+        may_be_text = call in (None, "none", "auto")
+        require(may_be_text, "function_call", "is not supported: use tools and tool_choice")
+        is_text = body.get("modalities") in (None, ["text"])
+        require(is_text, "modalities", 'must be ["text"]: built-in answers are text')
 
 
 def read(data: bytes) -> ChatRequest:
@@ -82,26 +79,23 @@ def read(data: bytes) -> ChatRequest:
         ApiError: 400, naming the parameter.
     """
     body = _parsed(data)
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        refuse("model", "model is required: a string")
+    model: Any = body.get("model")
+    require(isinstance(model, str) and model, "model", "is required: a string")
     messages = read_messages(body)
     for name, (low, high) in _RANGES.items():
         number = body.get(name)
-        if number is not None and not (_is_number(number) and low <= number <= high):
-            refuse(name, f"{name} must be a number from {low} to {high}")
+        is_right = number is None or (_is_number(number) and low <= number <= high)
+        require(is_right, name, f"must be a number from {low} to {high}")
     _flag(body, "parallel_tool_calls")
     _integer(body, "seed")
-    if body.get("n") not in (None, 1) or body.get("n") is True:
-        refuse("n", "n must be 1")
-    asking = next((each for each in reversed(messages) if each.role in _ASKING), None)
+    require(body.get("n") in (None, 1) and body.get("n") is not True, "n", "must be 1")
+    asking = (message for message in reversed(messages) if message.role in _ASKING)
     options = _object(body, "stream_options") or {}
     limits = (_integer(body, name, 1, MOST_TOKENS) for name in _LIMITS)
     return ChatRequest(
         model=model,
-        texts=tuple(message.text for message in messages),
-        question=asking.text if asking else "",
-        answers_tool=asking is not None and asking.role != "user",
+        messages=messages,
+        asking=next(asking, Message("user", "")),
         # Where both stand the greater counts: an upstream may know only one of them.
         max_tokens=max((limit for limit in limits if limit is not None), default=MAX_TOKENS),
         stop=_stop(body),
@@ -109,7 +103,6 @@ def read(data: bytes) -> ChatRequest:
         include_usage=_flag(options, "include_usage"),
         response_format=_object(body, "response_format"),
         logprobs=_logprobs(body),
-        unsupported=next((each.unsupported for each in messages if each.unsupported), None),
         body=body,
     )
 
@@ -132,8 +125,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
 
 def _object(body: dict[str, Any], name: str, kind: type = dict, said: str = "an object") -> Any:
     value = body.get(name)
-    if value is not None and not isinstance(value, kind):
-        refuse(name, f"{name} must be {said}")
+    require(value is None or isinstance(value, kind), name, f"must be {said}")
     return value
 
 
@@ -151,10 +143,8 @@ def _integer(
     value = body.get(name)
     if value is None:
         return None
-    if not _is_number(value) or value % 1:
-        refuse(name, f"{name} must be an integer")
-    if not least <= value <= most:
-        refuse(name, f"{name} must be from {least} to {most}")
+    require(_is_number(value) and not value % 1, name, "must be an integer")
+    require(least <= value <= most, name, f"must be from {least} to {most}")
     return int(value)  # 5.0 is an integer to JSON Schema
 
 
@@ -167,10 +157,9 @@ def _logprobs(body: dict[str, Any]) -> int | None:
 def _stop(body: dict[str, Any]) -> tuple[str, ...]:
     value = body.get("stop")
     stops = [] if value is None else [value] if isinstance(value, str) else value
-    if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
-        refuse("stop", "stop must be a string or an array of strings, none of them empty")
-    if len(stops) > MOST_STOPS:
-        refuse("stop", f"stop takes {MOST_STOPS} sequences at most")
+    are_texts = isinstance(stops, list) and all(isinstance(stop, str) and stop for stop in stops)
+    require(are_texts, "stop", "must be a string or an array of strings, none of them empty")
+    require(len(stops) <= MOST_STOPS, "stop", f"takes {MOST_STOPS} sequences at most")
     return tuple(stops)
 
 
@@ -193,11 +182,10 @@ def read_messages(body: dict[str, Any]) -> list[Message]:
     Raises:
         ApiError: 400, naming the place.
     """
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        refuse("messages", "messages is required: an array of at least one message")
-    if len(messages) > MOST_MESSAGES:
-        refuse("messages", f"messages takes {MOST_MESSAGES} messages at most")
+    messages: Any = body.get("messages")
+    is_given = isinstance(messages, list) and messages
+    require(is_given, "messages", "is required: an array of at least one message")
+    require(len(messages) <= MOST_MESSAGES, "messages", f"takes {MOST_MESSAGES} messages at most")
     return [_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
 
 
@@ -216,8 +204,7 @@ def tool_kinds(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
         ApiError: 400: tools is no array of objects with a type.
     """
     tools = body.get("tools")
-    if tools is not None and not isinstance(tools, list):
-        refuse("tools", "tools must be an array")
+    require(tools is None or isinstance(tools, list), "tools", "must be an array")
     for at, tool in enumerate(tools or ()):
         given = tool if isinstance(tool, dict) else {}
         kind = given.get("type", "function" if "function" in given else None)
@@ -227,22 +214,18 @@ def tool_kinds(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _message(message: Any, where: str) -> Message:
-    if not isinstance(message, dict):
-        refuse(where, f"{where} must be an object")
-    role = message.get("role")
-    if role not in ROLES:
-        refuse(f"{where}.role", f"{where}.role must be one of {', '.join(ROLES)}")
-    calls = message.get("tool_calls", [])
-    if calls and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
-        refuse(f"{where}.tool_calls", f"{where}.tool_calls must be an array of objects")
+    require(isinstance(message, dict), where, "must be an object")
+    role, calls = message.get("role"), message.get("tool_calls") or []
+    require(role in ROLES, f"{where}.role", f"must be one of {', '.join(ROLES)}")
+    are_calls = isinstance(calls, list) and all(isinstance(call, dict) for call in calls)
+    require(are_calls, f"{where}.tool_calls", "must be an array of objects")
     beside = "".join(said_beside(message))
     content, where = message.get("content"), f"{where}.content"
     if content is None and role == "assistant":
         return Message(role, beside)  # an answer of tool calls only
     if isinstance(content, str):
         return Message(role, content + beside)
-    if not isinstance(content, list):
-        refuse(where, f"{where} must be a string or an array of parts")
+    require(isinstance(content, list), where, "must be a string or an array of parts")
     parts = [_part(part, f"{where}[{at}]") for at, part in enumerate(content)]
     unsupported = (part for part in parts if isinstance(part, tuple))
     text = "".join(part for part in parts if isinstance(part, str))
@@ -251,14 +234,13 @@ def _message(message: Any, where: str) -> Message:
 
 def _part(part: Any, where: str) -> str | tuple[str, str]:
     """The text of a part, or the place and the reason if a built-in answer cannot take it."""
-    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-        refuse(where, f"{where} must be an object with a type")
+    has_type = isinstance(part, dict) and isinstance(part.get("type"), str)
+    require(has_type, where, "must be an object with a type")
     kind = part["type"]
     if kind in _ATTACHED:
         return _attached(part, where)
-    text = part.get("refusal" if kind == "refusal" else "text", "")
-    if not isinstance(text, str):
-        refuse(f"{where}.text", f"{where}.text must be a string")
+    text: str = part.get("refusal" if kind == "refusal" else "text", "")
+    require(isinstance(text, str), f"{where}.text", "must be a string")
     return text
 
 

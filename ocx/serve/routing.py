@@ -185,7 +185,7 @@ class Rule:
     fault: Fault | None
 
     def matches(self, request: ChatRequest) -> bool:
-        asked = request.question
+        asked = request.asking.text
         return (
             self.equals in (None, asked.strip())
             and (self.contains or "") in asked
@@ -211,7 +211,7 @@ class Script(AnswerSource):
         fires = rule.fault is not None and self.counters.fires(at, "", rule.fault)
         fault = rule.fault if fires else None
         faults.refuse_by(fault)
-        text = request.question if rule.text is None else rule.text
+        text = request.asking.text if rule.text is None else rule.text
         answer = rule.made(request, until_stop(text, request))
         return answer if fault is None else faults.inject_fault(fault, answer)
 

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ocx.serve.answer import JSON_WORD, CallToken, text_tokens
-from ocx.serve.openai_format import refuse
+from ocx.serve.openai_format import refuse, require
 from ocx.serve.request import ChatRequest
 from ocx.serve.schema_example import SchemaError, Work, smallest_instance
 from ocx.text import compact
@@ -63,11 +63,12 @@ def plan(request: ChatRequest) -> list[ToolCall]:
         return []
     if choice not in ("auto", "required"):
         functions = {choice: functions[choice]}
-    named = [] if request.answers_tool else _named(request.question[:MOST_TEXT], functions)
+    # The result of a tool asks for no other.
+    question = request.asking.text if request.asking.role == "user" else ""
+    named = _named(question[:MOST_TEXT], functions)
     if not named and choice != "auto":
         first = next(iter(functions.values()))
-        given = {} if request.answers_tool else _quoted_arguments(request.question, first)
-        named = [(first, given)]
+        named = [(first, _quoted_arguments(question, first))]
     if request.body.get("parallel_tool_calls") is False:
         del named[1:]
     work = Work()
@@ -89,24 +90,22 @@ def _functions(body: Mapping[str, Any]) -> dict[str, Function]:
     tools = body.get("tools")
     if tools is None:
         return {}
-    if not isinstance(tools, list) or not tools or len(tools) > MOST_CALLS:
-        refuse("tools", f"tools must be an array of 1 to {MOST_CALLS} tools")
+    is_right = isinstance(tools, list) and 1 <= len(tools) <= MOST_CALLS
+    require(is_right, "tools", f"must be an array of 1 to {MOST_CALLS} tools")
     functions = [_function(tool, f"tools[{at}]") for at, tool in enumerate(tools)]
     return {function.name: function for function in functions}
 
 
 def _function(tool: Any, param: str) -> Function:
-    if not isinstance(tool, dict) or tool.get("type") != "function":
-        refuse(f"{param}.type", f'{param}.type must be "function"')
+    is_function = isinstance(tool, dict) and tool.get("type") == "function"
+    require(is_function, f"{param}.type", 'must be "function"')
     function, param = tool.get("function"), f"{param}.function"
-    if not isinstance(function, dict):
-        refuse(param, f"{param} must be an object")
+    require(isinstance(function, dict), param, "must be an object")
     name = function.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        refuse(f"{param}.name", f"{param}.name must be 1 to 64 letters, digits, _ or -")
+    is_name = isinstance(name, str) and _NAME.fullmatch(name)
+    require(is_name, f"{param}.name", "must be 1 to 64 letters, digits, _ or -")
     parameters, param = function.get("parameters"), f"{param}.parameters"
-    if parameters is not None and not isinstance(parameters, dict):
-        refuse(param, f"{param} must be an object")
+    require(parameters is None or isinstance(parameters, dict), param, "must be an object")
     return Function(name, parameters or {}, function.get("strict") is True, param)
 
 
@@ -115,12 +114,11 @@ def _choice(body: Mapping[str, Any], functions: Mapping[str, Function]) -> str:
     choice = body.get("tool_choice")
     if choice is None or (choice in ("none", "auto") and not functions):
         return "auto" if functions else "none"
-    if not functions:
-        refuse("tool_choice", "tool_choice needs tools")
+    require(functions, "tool_choice", "needs tools")
     if choice in ("none", "auto", "required"):
         return str(choice)
-    if not isinstance(choice, dict) or choice.get("type") != "function":
-        refuse("tool_choice", "tool_choice must be none, auto, required or a function")
+    is_function = isinstance(choice, dict) and choice.get("type") == "function"
+    require(is_function, "tool_choice", "must be none, auto, required or a function")
     function = choice.get("function")
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or name not in functions:
