@@ -140,40 +140,38 @@ class Limiter:
     clock: Callable[[], float] = time.monotonic
     _usage: dict[int | None, _Usage] = field(default_factory=dict)
 
-    def enter(self, key: Key) -> RateLimitState:
-        """Count a request that begins.
+    def check(self, key: Key) -> None:
+        """Look whether a request may begin.
 
         Raises:
-            ApiError: 429, with `retry-after`; nothing is counted.
+            ApiError: 429, with `retry-after`.
         """
         usage = self._usage.setdefault(key.id, _Usage())
         rpm, most = key.rpm or self.rpm, key.concurrency or self.concurrency
         if usage.running >= most:
             raise _too_many(f"{most} requests at once are the limit of this key", "concurrency", 1)
-        now = self.clock()
-        start = max(now, usage.busy_until)
         # The last request that fits starts when rpm - 1 others are still to be paid off.
-        wait = start - now - MINUTE / rpm * (rpm - 1)
+        wait = usage.busy_until - self.clock() - MINUTE / rpm * (rpm - 1)
         if wait > 1e-9:
             raise _too_many(f"{rpm} requests a minute are the limit of this key", "rpm", wait)
-        usage.busy_until = start + MINUTE / rpm
-        usage.running += 1
-        return self._state(usage, rpm, now)
 
-    def leave(self, key: Key, *, uncount: bool = False) -> None:
-        """Count a request that ends; with `uncount` as if it had never begun."""
+    def enter(self, key: Key) -> RateLimitState:
+        """Count a request that begins; raises as `check`, and then counts nothing."""
+        self.check(key)
         usage = self._usage[key.id]
-        usage.running -= 1
-        if uncount:
-            usage.busy_until -= MINUTE / (key.rpm or self.rpm)
+        usage.busy_until = max(self.clock(), usage.busy_until) + MINUTE / (key.rpm or self.rpm)
+        usage.running += 1
+        return self.peek(key)
+
+    def leave(self, key: Key) -> None:
+        """Count a request that ends."""
+        self._usage[key.id].running -= 1
 
     def peek(self, key: Key | None = None) -> RateLimitState:
         """The state of the key, without counting a request."""
         usage = self._usage.get(key.id if key else None, _Usage())
-        return self._state(usage, (key.rpm if key else None) or self.rpm, self.clock())
-
-    def _state(self, usage: _Usage, rpm: int, now: float) -> RateLimitState:
-        reset = max(usage.busy_until - now, 0.0)
+        rpm = (key.rpm if key else None) or self.rpm
+        reset = max(usage.busy_until - self.clock(), 0.0)
         free = math.floor((MINUTE - reset) / (MINUTE / rpm) + 1e-6)
         return RateLimitState(rpm, min(max(free, 0), rpm), reset)
 

@@ -202,18 +202,15 @@ class App:
         record.model = mask_all(request.model)[:200]
         model = self._router.find(request.model)
         source, fault = self._router.choose(model, request, record)
-        # From here on the request is counted, and its credits are held, until both are given back.
-        record.rate_limit = self._limiter.enter(key)
-        charge = None
+        self._limiter.check(key)
+        charge = Charge(self.ledger, key, model.price, request, by_upstream=not source.is_local)
+        # From here on its credits are held, and it is counted, until both are given back.
         try:
-            charge = Charge(self.ledger, key, model.price, request, by_upstream=not source.is_local)
             answer = source.answer(request)  # no answer is made before
             answer = answer if fault is None else faults.inject_fault(fault, answer)
+            record.rate_limit = self._limiter.enter(key)
         except BaseException:
-            self._limiter.leave(key, uncount=True)
-            if charge is not None:
-                charge.cancel()
-            record.rate_limit = self._limiter.peek(key)
+            charge.cancel()
             raise
         try:
             kind = responses.SseResponse if request.stream else responses.WholeResponse
@@ -258,8 +255,7 @@ async def read_body(
 
 def _announced(scope: Any) -> int:
     """The length of the body in bytes, -1 if it is not known."""
-    length = _header(scope, b"content-length") or ""
-    return int(length) if length.isascii() and length.isdigit() else -1
+    return int(_header(scope, b"content-length") or -1)  # h11 takes digits alone
 
 
 async def _refuse(error: ApiError, record: RequestRecord, send: responses.Send) -> None:

@@ -102,9 +102,8 @@ class Charge:
     def __post_init__(self) -> None:
         request = self.request
         self._prompt = count_prompt(each.text for each in request.messages)
-        described = [
-            request.body[name] for name in _DESCRIBED if request.body.get(name) is not None
-        ]
+        values = map(request.body.get, _DESCRIBED)
+        described = [value for value in values if value is not None]
         self._prompt += count_tokens(compact(described)) if described else 0
         # A token of any tokenizer has at least one byte.
         most = prompt_bytes(request.body) if self.by_upstream else self._prompt

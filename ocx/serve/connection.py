@@ -104,8 +104,9 @@ class DeadlineProtocol(H11Protocol):
             self._begin()
         super().data_received(data)
         self._sort()
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._end()
+        if self._deadline is not None and self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._deadline.cancel()
+            self._deadline = None
 
     def send_400_response(self, msg: str) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -173,11 +174,6 @@ class DeadlineProtocol(H11Protocol):
             self._deadline = self.loop.call_later(left, self._expire)
         else:
             self._expire()
-
-    def _end(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
     def _expire(self) -> None:
         asked = self.cycle is None or self._is_partial()

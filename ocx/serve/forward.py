@@ -94,7 +94,7 @@ class Forward(AnswerSource):
 
     def __post_init__(self) -> None:
         self._upstream = Upstream(self.endpoint)
-        self._keys = [self.endpoint.key] if self.endpoint.key is not None else []
+        self._keys = self.endpoint.secrets
 
     def check(self, request: ChatRequest) -> None:
         given = [name for name, value in request.body.items() if value is not None]

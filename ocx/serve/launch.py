@@ -40,8 +40,7 @@ def build_server(
         ledger.add_key(default.id, "full", secret=FULL)
         ledger.add_key(ledger.account("empty").id, "empty", secret=EMPTY)
         ledger.add_key(limited.id, "limited", secret=LIMITED, rpm=1)
-    process_key = None if ephemeral else key
-    return App(ledger, settings, process_key, log, fixed=ephemeral), key
+    return App(ledger, settings, None if ephemeral else key, log, ephemeral), key
 
 
 @contextlib.contextmanager

@@ -291,12 +291,11 @@ class WholeResponse(Response):
     def _document(self) -> bytes:
         if self.document is not None:
             return self.document.body
-        texts = {"content": "", "reasoning_content": ""}
-        for kind in texts:
-            texts[kind] = "".join(token.text for token in self.tokens if token.kind == kind)
-        message: dict[str, Any] = {"role": "assistant", "content": texts["content"]}
-        if texts["reasoning_content"]:
-            message["reasoning_content"] = texts["reasoning_content"]
+        message: dict[str, Any] = {"role": "assistant"}
+        for kind in ("content", "reasoning_content"):
+            text = "".join(token.text for token in self.tokens if token.kind == kind)
+            if text or kind == "content":
+                message[kind] = text
         fragments = (token for token in self.tokens if isinstance(token, answers.CallToken))
         calls = []
         for _, (first, *others) in groupby(fragments, lambda fragment: fragment.index):

@@ -118,34 +118,33 @@ class _Solver:
                 raise SchemaError(f"{there} must be an array that is not empty")
             if name == "enum":
                 return min(branches, key=self._length)
-            error = UnsatisfiableError(f"{there}: no branch has a finite instance")
             return self._shortest(
-                error,
-                (partial(self.solve, each, f"{there}[{at}]") for at, each in enumerate(branches)),
+                partial(self.solve, each, f"{there}[{at}]") for at, each in enumerate(branches)
             )
         implied = "array" if "items" in schema else "object" if "properties" in schema else "string"
         kinds = schema.get("type", implied if self.lenient else None)
         kinds = kinds if isinstance(kinds, list) else [kinds]
         if not kinds or not all(isinstance(kind, str) and kind in _TYPES for kind in kinds):
             raise SchemaError(f"{where}.type must be one of {', '.join(_TYPES)}")
-        made = (partial(self._make, kind, schema, where) for kind in dict.fromkeys(kinds))
-        return self._shortest(None, made)
+        return self._shortest(
+            partial(self._make, kind, schema, where) for kind in dict.fromkeys(kinds)
+        )
 
     def _make(self, kind: str, schema: dict[str, Any], where: str) -> Any:
         if kind in _ALWAYS:
             return _ALWAYS[kind]
         return getattr(self, f"_{kind}")(schema, where)
 
-    def _shortest(self, error: UnsatisfiableError | None, ways: Iterable[Callable[[], Any]]) -> Any:
-        """The shortest value of several ways to make one; if there is none, `error` or the last."""
-        found, last = [], error
+    def _shortest(self, ways: Iterable[Callable[[], Any]]) -> Any:
+        """The shortest value of several ways to make one; if there is none, the last error."""
+        found, error = [], None
         for make in ways:
             try:
                 found.append(make())
             except UnsatisfiableError as unsatisfiable:
-                last = error or unsatisfiable
-        if not found and last is not None:
-            raise last
+                error = unsatisfiable
+        if not found and error is not None:
+            raise error
         return min(found, key=self._length) if len(found) > 1 else found[0]
 
     def _check(self, schema: Any, where: str) -> None:

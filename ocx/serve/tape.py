@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections import Counter
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,8 +58,7 @@ class Tape:
     path: Path
     file: TapeFile | None = None
     recordings: list[Recording] = field(default_factory=list)
-    _by_key: dict[str, list[Recording]] = field(default_factory=dict)
-    _played: Counter[str] = field(default_factory=Counter)
+    _by_key: dict[str, deque[Recording]] = field(default_factory=dict)
     _with_masks: list[tuple[re.Pattern[str], str]] = field(default_factory=list)
 
     def find(self, request: dict[str, Any]) -> Recording | None:
@@ -71,8 +70,8 @@ class Tape:
         found = self._by_key.get(key)
         if found is None:
             return None
-        self._played[key] += 1
-        return found[(self._played[key] - 1) % len(found)]
+        found.rotate(-1)
+        return found[-1]
 
     def append(self, recording: Recording, secrets: Sequence[Secret]) -> None:
         """Keep an answer that came whole; secrets that the server repeated are masked."""
@@ -108,7 +107,7 @@ class Tape:
         key = key_of(recording.request)
         if key not in self._by_key and recording.masks:
             self._with_masks.append((_pattern(recording), key))
-        self._by_key.setdefault(key, []).append(recording)
+        self._by_key.setdefault(key, deque()).append(recording)
 
 
 def request_of(method: str, path: str, query: str, body: bytes) -> dict[str, Any]:

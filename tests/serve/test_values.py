@@ -113,11 +113,10 @@ def test_no_minute_holds_more_than_twice_the_limit(rpm: int, waits: list[float])
         assert sum(at <= other < at + 60 for other in passed) <= 2 * rpm
 
 
-def test_what_was_refused_later_counts_for_nothing() -> None:
+def test_what_was_only_checked_counts_for_nothing() -> None:
     limiter = Limiter(1, 1, Clock())
     for _ in range(3):
-        limiter.enter(ONE)
-        limiter.leave(ONE, uncount=True)
+        limiter.check(ONE)
     assert limiter.peek(ONE) == RateLimitState(1, 1, 0.0)
 
 
