@@ -12,6 +12,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from ocx.api import http, network_errors
@@ -49,7 +50,6 @@ class AsyncClient:
         self._routes = Routes(endpoint, tls)
         self._endpoint = endpoint
         self._secrets = endpoint.secrets
-        self._sessions: dict[str | None, AiohttpSession] = {}
         self._chat = http.build_request(endpoint, "POST", CHAT_PATH, content=b"{}")
 
     async def __aenter__(self) -> AsyncClient:
@@ -60,8 +60,8 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close every connection."""
-        open_ones, self._sessions = list(self._sessions.values()), {}
-        for session in open_ones:
+        session: AiohttpSession | None = vars(self).pop("session", None)
+        if session is not None:
             await session.close()
 
     async def chat(self, body: Mapping[str, Any]) -> Reply:
@@ -151,13 +151,10 @@ class AsyncClient:
         body = http.beginning(pieces, headers.get("content-encoding", ""), http.ERROR_CAP)
         return from_response(response.status, headers, body, keys=self._secrets)
 
-    def _session(self, proxy_url: str | None, url: str) -> AiohttpSession:
-        """The connections through this proxy."""
-        found = self._sessions.get(proxy_url)
-        if found is None:
-            tls = self._routes.tls(url, proxy_url)
-            found = self._sessions[proxy_url] = AiohttpSession(proxy_url, tls)
-        return found
+    @cached_property
+    def session(self) -> AiohttpSession:
+        """The connections, made by the first call: they belong to its event loop."""
+        return AiohttpSession(self._routes.proxy_url, self._routes.tls())
 
 
 class _Call:
@@ -185,13 +182,11 @@ class _Call:
         self._sent = sent
         self._limit = asyncio.timeout(seconds)
         self._response: Response | None = None
-        self._proxy_url: str | None = None
         self.connecting = True
 
     async def __aenter__(self) -> Response:
         client, request = self._client, self._request
-        self._proxy_url = client._routes.proxy_url(request.url)
-        session = client._session(self._proxy_url, request.url)
+        session = client.session  # else, if its proxy cannot be used, that is raised
         CONNECTED.set(self._connected)
         await self._limit.__aenter__()
         try:
@@ -236,7 +231,7 @@ class _Call:
             found = network_errors.expired(self._seconds)
         else:
             connect = client._endpoint.connect_timeout if self.connecting else None
-            found = translate(error, place, connect, self._proxy_url)
+            found = translate(error, place, connect, client._routes.proxy_url)
         found.message = mask_all(found.message, client._secrets)
         found.sent = not self.connecting
         log.debug("%s %s: %s", self._request.method, self._request.url, found.message)

@@ -176,7 +176,6 @@ class _Call:
         self._client = client
         self._request = request
         self._idle = idle
-        self._proxy_url = client._routes.proxy_url(request.url)
         self.secrets = client._endpoint.secrets
         self.backend = client._backend
         self.backend.start(seconds)
@@ -194,7 +193,7 @@ class _Call:
 
     def failed(self, error: Exception) -> OcxError:
         """Translate an exception from below into one of ours."""
-        found = translate(error, self._request.url, self.backend, self._proxy_url)
+        found = translate(error, self._request.url, self.backend, self._client._routes.proxy_url)
         found.message = mask_all(found.message, self.secrets)
         found.sent = not self.backend.connecting
         if found is not error:

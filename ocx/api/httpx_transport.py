@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from ocx.api import network_errors, proxy
@@ -31,49 +32,27 @@ finally:
     if _hidden:
         del sys.modules[_MAIN]
 
-__all__ = ["Transport", "httpcore", "httpx", "pieces_of", "translate"]
+__all__ = ["Transport", "httpx", "pieces_of", "translate"]
 
 
-class Transport(httpx.BaseTransport):
-    """Connections to one endpoint: direct or through its proxy, each kept for the next request."""
+class Transport(httpx.HTTPTransport):
+    """Connections to one endpoint: direct or through its proxy, each kept for the next request.
+
+    httpx passes requests on to its pool, as `_pool`; ours has our sockets, which it cannot be told.
+    """
 
     def __init__(self, routes: proxy.Routes, backend: DeadlineBackend) -> None:
         self._routes = routes
         self._backend = backend
-        self._pools: dict[str | None, httpcore.ConnectionPool] = {}
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        proxy_url = self._routes.proxy_url(str(request.url))
-        if proxy_url not in self._pools:
-            self._pools[proxy_url] = self._pool(proxy_url, str(request.url))
-        response = self._pools[proxy_url].handle_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(
-            response.status,
-            headers=response.headers,
-            stream=_Body(response.stream),
-            extensions=response.extensions,
-        )
 
     def close(self) -> None:
-        for pool in self._pools.values():
+        if "_pool" in vars(self):
             with contextlib.suppress(Exception):
-                pool.close()
+                super().close()
 
-    def _pool(self, proxy_url: str | None, url: str) -> httpcore.ConnectionPool:
-        tls = self._routes.tls(url, proxy_url)
+    @cached_property
+    def _pool(self) -> httpcore.ConnectionPool:  # type: ignore[override]
+        proxy_url, tls = self._routes.proxy_url, self._routes.tls()
         common: dict[str, Any] = {
             "max_connections": None,
             "keepalive_expiry": 5.0,
@@ -89,17 +68,6 @@ class Transport(httpx.BaseTransport):
         if proxy_url.startswith("https"):
             common["proxy_ssl_context"] = tls
         return httpcore.HTTPProxy(**common)
-
-
-class _Body(httpx.SyncByteStream):
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 def pieces_of(response: httpx.Response) -> Iterable[bytes]:
@@ -125,13 +93,13 @@ def translate(
     """
     if isinstance(error, OcxError):
         return error
-    if isinstance(error, httpx.InvalidURL | httpcore.UnsupportedProtocol):
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return network_errors.unusable_url()
-    if isinstance(error, httpcore.LocalProtocolError):
+    if isinstance(error, httpx.LocalProtocolError):
         return network_errors.unusable_header()
     place = place_of(url)
-    if isinstance(error, httpcore.TimeoutException):
-        if not (isinstance(error, httpcore.ConnectTimeout) or backend.connecting):
+    if isinstance(error, httpx.TimeoutException):
+        if not (isinstance(error, httpx.ConnectTimeout) or backend.connecting):
             return network_errors.silent(place)
         looking_up = str(error) if "looking up" in str(error) else ""
         return network_errors.connecting_too_long(place, backend.connect_timeout, looking_up)
@@ -141,13 +109,13 @@ def translate(
 def _network(
     error: Exception, place: str, backend: DeadlineBackend, proxy_url: str | None
 ) -> OcxError:
-    if isinstance(error, httpcore.ProxyError):
+    if isinstance(error, httpx.ProxyError):
         return network_errors.proxy_refused(exception_text(error), proxy_url)
-    foreign = isinstance(error, httpcore.NetworkError | httpcore.ProtocolError | OSError)
+    foreign = isinstance(error, httpx.NetworkError | httpx.ProtocolError | OSError)
     # On a SOCKS proxy that speaks something else, httpcore fails with socksio's errors and asserts.
     through_socks = proxy_url is not None and proxy_url.startswith("socks")
     connecting = backend.connecting and (foreign or through_socks)
-    if connecting or isinstance(error, httpcore.ConnectError):
+    if connecting or isinstance(error, httpx.ConnectError):
         cause: BaseException = backend.trace.reason or error
         while cause.__cause__ is not None:
             cause = cause.__cause__
@@ -156,7 +124,7 @@ def _network(
         raise error
     # h11 takes a line for the beginning of a head: that the server left after it says nothing.
     is_http = b"HTTP/".startswith(backend.trace.head)
-    garbage = isinstance(error, httpcore.RemoteProtocolError)
+    garbage = isinstance(error, httpx.RemoteProtocolError)
     if garbage and not (is_http and _LOST.search(str(error))):
         return network_errors.not_http(place)
     return network_errors.lost(place)

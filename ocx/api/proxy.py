@@ -10,6 +10,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -29,31 +30,33 @@ _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 class Routes:
     """How one endpoint is reached: through which proxy, and with which certificates.
 
+    All its requests go below its base URL, so to one origin, and one way.
+
     Args:
-        tls: the certificates; by default they are loaded on first use.
+        tls: the certificates; by default they are loaded when they are asked for.
 
     Raises:
         ConfigError: the base URL or the CA bundle cannot be used.
     """
 
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
-        from urllib.request import getproxies  # noqa: PLC0415 - it imports ssl
-
         check_base_url(endpoint.base_url, endpoint.allow_http)
         check_ca_bundle(endpoint.ca_bundle)
         self._endpoint = endpoint
         self._tls = tls
-        self._environment = getproxies()
 
-    def proxy_url(self, url: str) -> str | None:
+    @cached_property
+    def proxy_url(self) -> str | None:
         """As `choose`, by what was configured and by the environment."""
-        return choose(url, self._endpoint.proxy, self._environment)
+        from urllib.request import getproxies  # noqa: PLC0415 - it imports ssl
 
-    def tls(self, url: str, proxy_url: str | None) -> ssl.SSLContext | None:
-        """The certificates, if there is TLS on the way to `url`."""
-        schemes = {urlsplit(url).scheme, urlsplit(proxy_url or "").scheme}
+        return choose(self._endpoint.base_url, self._endpoint.proxy, getproxies())
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The certificates, if there is TLS on the way."""
+        schemes = [urlsplit(url or "").scheme for url in (self._endpoint.base_url, self.proxy_url)]
         if self._tls is None and "https" in schemes:
-            self._tls = tls_context(self._endpoint.ca_bundle)
+            return tls_context(self._endpoint.ca_bundle)
         return self._tls
 
 

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpcore
 import httpx
 import pytest
 
@@ -110,13 +109,13 @@ def test_a_post_that_may_have_been_answered_is_not_tried_again(
     assert all(0 <= wait <= cap for wait, cap in zip(setup.slept, (0.5, 1.0), strict=False))
 
 
-CONNECT = [httpcore.ConnectError("refused"), httpcore.ConnectTimeout("slow"),
-           httpcore.ProxyError("502 Bad Gateway")]  # fmt: skip
-SILENT = [httpcore.ReadTimeout("slow"), httpcore.WriteTimeout("slow")]
+CONNECT = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"),
+           httpx.ProxyError("502 Bad Gateway")]  # fmt: skip
+SILENT = [httpx.ReadTimeout("slow"), httpx.WriteTimeout("slow")]
 LOST = [
-    httpcore.ReadError("reset"), httpcore.WriteError("broken pipe"),
-    httpcore.RemoteProtocolError("Server disconnected without sending a response."),
-    httpcore.RemoteProtocolError("peer closed connection without sending complete message body"),
+    httpx.ReadError("reset"), httpx.WriteError("broken pipe"),
+    httpx.RemoteProtocolError("Server disconnected without sending a response."),
+    httpx.RemoteProtocolError("peer closed connection without sending complete message body"),
     ConnectionResetError("reset"),
 ]  # fmt: skip
 
@@ -153,12 +152,12 @@ def test_a_lost_connection_is_not_tried_again(exception: Exception) -> None:
 @pytest.mark.parametrize(
     ("exception", "kind"),
     [
-        (httpcore.RemoteProtocolError("illegal status line"), ServerError),
+        (httpx.RemoteProtocolError("illegal status line"), ServerError),
         (httpx.InvalidURL("x"), ConfigError),
-        (httpcore.UnsupportedProtocol("x"), ConfigError),
-        (httpcore.LocalProtocolError(f"Illegal header value b'{KEY.reveal()}'"), ConfigError),
-        (httpcore.ProxyError("407 Proxy Authentication Required"), NetworkError),
-        (httpcore.ProxyError("Invalid username/password"), NetworkError),
+        (httpx.UnsupportedProtocol("x"), ConfigError),
+        (httpx.LocalProtocolError(f"Illegal header value b'{KEY.reveal()}'"), ConfigError),
+        (httpx.ProxyError("407 Proxy Authentication Required"), NetworkError),
+        (httpx.ProxyError("Invalid username/password"), NetworkError),
         (OSError(113, "No route to host"), NetworkError),
     ],
     ids=repr,
@@ -173,8 +172,8 @@ def test_every_foreign_exception_is_one_of_ours(exception: Exception, kind: type
 
 def test_the_cause_of_a_failed_connection_is_told() -> None:
     """Also of a transport that is not ours."""
-    exception = httpcore.ConnectError("failed")
-    exception.__cause__ = httpcore.ConnectError("failed")
+    exception = httpx.ConnectError("failed")
+    exception.__cause__ = httpx.ConnectError("failed")
     exception.__cause__.__cause__ = socket.gaierror(socket.EAI_NONAME, "no such name")
     with pytest.raises(NetworkError, match=r"cannot resolve api\.test: no such name"):
         Setup(exception).client.chat(BODY)
@@ -235,7 +234,7 @@ def test_each_retry_is_one_warning_and_no_line_holds_the_key(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="ocx.api")
     leaky = httpx.Response(503, text=f"no {KEY.reveal()}", headers={"x-request-id": "r-1"})
-    Setup(leaky, httpcore.ConnectError(f"no {KEY.reveal()}"), OK).client.chat(BODY)
+    Setup(leaky, httpx.ConnectError(f"no {KEY.reveal()}"), OK).client.chat(BODY)
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert len(warnings) == 2
     assert warnings[0].startswith("retry 1 of 2 in 0.")

@@ -8,7 +8,6 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import httpcore
 import httpx
 import pytest
 
@@ -81,7 +80,7 @@ def event(document: Any) -> bytes:
 
 A, B = event(chunk("a")), event(chunk("b"))
 STOP, DONE = event(chunk(finish="stop")), event("[DONE]")
-RESET, IDLE = httpcore.ReadError("reset"), httpcore.ReadTimeout("idle")
+RESET, IDLE = httpx.ReadError("reset"), httpx.ReadTimeout("idle")
 FAILED = event({"error": {"message": "slow down", "code": 429}})
 
 
