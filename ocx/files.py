@@ -280,10 +280,8 @@ def lock_or_fail(fd: int, *, wait: bool = True) -> None:
         BlockingIOError: another process holds it, and that is not to be waited for.
         NoLocks: its file system cannot.
     """
-    try:
-        import fcntl
-    except ImportError:
-        raise NoLocks(errno.ENOLCK, "there are no locks here") from None
+    import fcntl
+
     try:
         fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -60,12 +60,21 @@ def catch_hangup() -> None:
 
 
 @contextmanager
-def stopping(stop: Callable[[int], None]) -> Iterator[None]:
-    """In here the first SIGINT or SIGTERM calls `stop`, the second ends the process at once."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    watched = [number for number in numbers if before[number] is not signal.SIG_IGN]
+def _handling(handler: Callable[[int, FrameType | None], object], *numbers: int) -> Iterator[None]:
+    """In here these signals call `handler`; what was ignored stays ignored."""
+    found = {number: signal.getsignal(number) for number in numbers}
+    before = {number: each for number, each in found.items() if each is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, each in before.items():
+            signal.signal(number, each)
 
+
+def stopping(stop: Callable[[int], None]) -> AbstractContextManager[None]:
+    """In here the first SIGINT or SIGTERM calls `stop`, the second ends the process at once."""
     asked = False
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -75,28 +84,15 @@ def stopping(stop: Callable[[int], None]) -> Iterator[None]:
         asked = True
         stop(number)
 
-    for number in watched:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number in watched:
-            signal.signal(number, before[number])
+    return _handling(handle, signal.SIGINT, signal.SIGTERM)
 
 
-@contextmanager
-def ignoring_interrupts() -> Iterator[None]:
+def ignoring_interrupts() -> AbstractContextManager[None]:
     """Leave Ctrl-C to the program that runs inside.
 
     By a handler that does nothing: SIG_IGN would be inherited by that program.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return _handling(lambda _number, _frame: None, signal.SIGINT)
 
 
 class Suspension:
@@ -151,10 +147,8 @@ _MOST_ON_A_MAC = 10_240
 
 def file_limits() -> tuple[int, int]:
     """The soft and the hard limit; `sys.maxsize` if there is none."""
-    try:
-        import resource  # noqa: PLC0415 - Windows has none
-    except ImportError:
-        return sys.maxsize, sys.maxsize
+    import resource  # noqa: PLC0415 - for a batch, a server and `doctor`
+
     soft, hard = (
         sys.maxsize if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -171,7 +165,7 @@ def raise_file_limit(wanted: int) -> int:
     for target in (min(wanted, hard), min(_MOST_ON_A_MAC, hard)):
         if target <= soft:
             break
-        import resource  # noqa: PLC0415 - it is there: else no limit is
+        import resource  # noqa: PLC0415 - the same
 
         kind = resource.RLIMIT_NOFILE
         with contextlib.suppress(ValueError, OSError):

@@ -115,10 +115,8 @@ def _home(env: Env) -> Path | None:
     named = env.get("HOME", "")
     if named.startswith("/"):
         return Path(named)
-    try:
-        import pwd  # not on Windows; Path.home() would take an empty HOME for /
-    except ImportError:
-        return Path.home()
+    import pwd  # Path.home() would take an empty HOME for /
+
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:  # a user whom the user database does not know
