@@ -11,7 +11,7 @@ from ocx.errors import DeclinedError, UsageError
 from ocx.record import record
 from ocx.secret import secrets_of
 from ocx.terminal import Terminal
-from ocx.text import one_line
+from ocx.text import compact, one_line
 
 
 @record
@@ -75,8 +75,6 @@ class Context:
         if self.quiet:
             return
         if self.json:
-            from ocx.text import compact
-
             self.terminal.exact_message(compact({kind: value}, ascii_only=True))
         else:
             self.terminal.message(line)
@@ -144,8 +142,6 @@ class Context:
 
 def _json_record(record: Any) -> str:
     """A line of the log as JSON: a retry as its numbers, all else as its text."""
-    from ocx.text import compact
-
     retry = getattr(record, "retry", None)
     if retry is not None:
         return compact({"retry": retry}, ascii_only=True)

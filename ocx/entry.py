@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ocx import process
 from ocx.errors import ChildExit, Interrupted, OcxError, OutputClosed, Terminated, not_text
 from ocx.terminal import Terminal, failed_write
-from ocx.text import escape_control
+from ocx.text import compact, escape_control
 
 if TYPE_CHECKING:
     from ocx.cli.argv import Argv
@@ -136,8 +136,6 @@ def _report(terminal: Terminal, error: OcxError, words: Sequence[str]) -> int:
 
         text = escape_control("".join(traceback.format_exception(error)))
         if as_json:
-            from ocx.text import compact  # noqa: PLC0415 - the same
-
             text = compact({"debug": text}, ascii_only=True) + "\n"
         terminal.stderr.write(text)
     if argv is not None and argv.monitor:

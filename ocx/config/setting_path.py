@@ -14,7 +14,7 @@ from ocx.config.profiles import TOP_LEVEL, ConfigFile
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL, SANDBOX
 from ocx.errors import UsageError
 from ocx.secret import is_secret_header, mask_all, word_of_argv
-from ocx.text import did_you_mean
+from ocx.text import compact, did_you_mean
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
@@ -103,13 +103,7 @@ def as_text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, (int, float)):
-        return str(value)
-    from ocx.text import compact  # only for lists and tables
-
-    return compact(value)
+    return compact(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def to_json(value: Any) -> Any:

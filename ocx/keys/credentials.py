@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocx.config.paths import Env, credentials_file, default_credentials_file
+from ocx.config.paths import Env, credentials_file, default_credentials_file, write_names
 from ocx.config.values import check_name
 from ocx.errors import AuthError, ConfigError, os_errors_as, out_of_reach
 from ocx.owners import NO_MODES, check_folder, is_ours, is_out_of_reach, keeps_modes
 from ocx.secret import Secret
 from ocx.text import did_you_mean
-from ocx.toml import TomlFile
+from ocx.toml import TomlFile, dump
 
 SECONDS = 60  # a fingerprint prompt takes a person that long
 
@@ -141,10 +141,8 @@ def change_keys(env: Env, change: Callable[[Keys], object]) -> None:
         OcxError: the file cannot be written.
     """
     # Every call reads keys, few write them.
-    from ocx.config.paths import write_names
     from ocx.config.saving import locked_for_change
     from ocx.files import OpenToOthers, atomic_write
-    from ocx.toml import dump
 
     path = credentials_file(env)
     with locked_for_change(path, private=True):
