@@ -111,8 +111,8 @@ class AsyncClient:
                 raise await self._refused(response)
             pieces = await _pieces(response, cap)
             headers = http.joined_headers(response.headers.items())
-            encoding = headers.get("content-encoding", "")
-            body = http.capped(http.unpack(pieces, encoding), cap) if encoding else b"".join(pieces)
+            packed = "content-encoding" in headers
+            body = http.capped(http.unpack(pieces, headers), cap) if packed else b"".join(pieces)
         return reply_of((response.status, headers, body), self._secrets, started, 1)
 
     @contextlib.asynccontextmanager
@@ -148,7 +148,7 @@ class AsyncClient:
                         break
         if not response.content.is_eof():
             response.close()
-        body = http.beginning(pieces, headers.get("content-encoding", ""), http.ERROR_CAP)
+        body = http.beginning(pieces, headers, http.ERROR_CAP)
         return from_response(response.status, headers, body, keys=self._secrets)
 
     @cached_property
@@ -252,16 +252,16 @@ class Streamed:
         Raises:
             ServerError: it cannot be unpacked.
         """
-        encoding = self.headers.get("content-encoding", "")
+        encoded = self.headers.get("content-encoding")
         packed: list[bytes] = []
         async for piece, _ in self._response.content.iter_chunks():
-            if not encoding:
+            if not encoded:
                 yield piece
             elif sum(map(len, packed)) > http.CHAT_CAP:
                 raise http.too_large(http.CHAT_CAP)
             else:  # unasked, since `identity` is: whole, then
                 packed.append(piece)
-        for piece in http.unpack(packed, encoding) if packed else ():
+        for piece in http.unpack(packed, self.headers) if packed else ():
             yield piece
 
 

@@ -152,15 +152,15 @@ class Client:
         trace = self._backend.trace
         if not isinstance(outcome, OcxError):
             return Probe(trace, *outcome)
-        if outcome.status is not None:
-            return Probe(trace, outcome.status, outcome.headers)
-        return Probe(trace, None, {}, outcome)
+        error = outcome if outcome.status is None else None
+        return Probe(trace, outcome.status, outcome.headers, error)
 
     def _reply(self, request: http.HttpRequest, seconds: float, cap: int) -> Reply:
         def read(response: httpx.Response) -> tuple[int, dict[str, str], bytes]:
-            body = http.capped(http.unpack(pieces_of(response), _encoding_of(response)), cap)
+            headers = _headers_of(response)
+            body = http.capped(http.unpack(pieces_of(response), headers), cap)
             response.close()
-            return response.status_code, _headers_of(response), body
+            return response.status_code, headers, body
 
         call = _Call(self, request, seconds, None)
         answer = call.run(read)
@@ -234,11 +234,11 @@ class _Call:
         )
 
     def _refused(self, response: httpx.Response) -> OcxError:
+        headers = _headers_of(response)
         # The status says enough: a body that does not come is not worth waiting for.
         with self.backend.within(5):
-            body = http.beginning(pieces_of(response), _encoding_of(response), http.ERROR_CAP)
+            body = http.beginning(pieces_of(response), headers, http.ERROR_CAP)
         response.close()
-        headers = _headers_of(response)
         return from_response(response.status_code, headers, body, keys=self.secrets)
 
     def _pause(self, failure: OcxError) -> None:
@@ -268,7 +268,7 @@ class StreamedBody:
         """The body, decompressed, as it comes; raises errors of ours only."""
         try:
             self._raw = iter(pieces_of(self._response))
-            yield from http.unpack(self._raw, _encoding_of(self._response))
+            yield from http.unpack(self._raw, self.headers)
         except Exception as error:  # of httpx, httpcore, ssl: `failed` raises all others
             failure = self.call.failed(error)
             raise failure from failure.__cause__
@@ -286,7 +286,3 @@ class StreamedBody:
 
 def _headers_of(response: httpx.Response) -> dict[str, str]:
     return http.joined_headers(response.headers.multi_items())
-
-
-def _encoding_of(response: httpx.Response) -> str:
-    return str(response.headers.get("content-encoding", ""))

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlencode
 
 from ocx import __version__
 from ocx.api.sse import TOO_LARGE_HINT
-from ocx.api.types import Endpoint
+from ocx.api.types import Endpoint, Headers
 from ocx.api.urls import CHAT_PATH, check_base_url, join, origin
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
 from ocx.text import encoder
@@ -164,18 +164,15 @@ def with_query(path: str, fields: Mapping[str, Any]) -> str:
     return f"{path}{'&' if '?' in path else '?'}{urlencode(pairs)}"
 
 
-def unpack(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+def unpack(pieces: Iterable[bytes], headers: Headers) -> Iterator[bytes]:
     """Decompress as the pieces come; none that comes out is larger than 64 KiB.
 
     A few bytes can stand for gigabytes, so nothing is decompressed before it is asked for.
 
-    Args:
-        encoding: the value of Content-Encoding.
-
     Raises:
-        ServerError: the encoding was not offered, or the data is broken.
+        ServerError: their Content-Encoding was not offered, or the data is broken.
     """
-    name = encoding.strip().lower()
+    name = headers.get("content-encoding", "").strip().lower()
     if name in {"", "identity"}:
         return iter(pieces)
     if name in {"gzip", "x-gzip"}:
@@ -199,11 +196,11 @@ def capped(pieces: Iterable[bytes], cap: int) -> bytes:
     return bytes(whole)
 
 
-def beginning(pieces: Iterable[bytes], encoding: str, cap: int) -> bytes:
+def beginning(pieces: Iterable[bytes], headers: Headers, cap: int) -> bytes:
     """The first `cap` bytes of a body, or as many as come before anything goes wrong."""
     body = bytearray()
     with contextlib.suppress(Exception):
-        for piece in unpack(pieces, encoding):
+        for piece in unpack(pieces, headers):
             body += piece
             if len(body) > cap:
                 break
