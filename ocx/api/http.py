@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlencode
 from ocx import __version__
 from ocx.api.sse import TOO_LARGE_HINT
 from ocx.api.types import Endpoint, Headers
-from ocx.api.urls import CHAT_PATH, check_base_url, join, origin
+from ocx.api.urls import CHAT_PATH, check_base_url, join, place_of
 from ocx.errors import ConfigError, ServerError, UsageError, not_text
 from ocx.text import encoder
 
@@ -98,13 +98,9 @@ def build_request(
     url = join(endpoint.base_url, below_base_url(path))
     if not url.isascii() or not url.isprintable() or " " in url:
         raise UsageError("the path holds a character that must be percent-encoded")
-    scheme, name, port = origin(url)
-    host = f"[{name}]" if ":" in name else name
-    if port != {"http": 80, "https": 443}[scheme]:
-        host = f"{host}:{port}"
     accept = "text/event-stream, application/json" if stream else "application/json"
     fields = {
-        "host": ("Host", host),
+        "host": ("Host", place_of(url)),
         "user-agent": ("User-Agent", USER_AGENT),
         "accept": ("Accept", accept),
         # A compressor holds back what it has: a stream would come in bursts.

@@ -179,16 +179,11 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
     import ssl  # noqa: PLC0415 - who asks for a proxy alone needs no OpenSSL
 
     check_ca_bundle(ca_bundle)
-    file = folder = data = None
-    if ca_bundle is not None and Path(ca_bundle).is_dir():
-        folder = ca_bundle
-    elif ca_bundle is not None:
-        file = ca_bundle
-    elif os.environ.get("SSL_CERT_FILE"):
-        file = os.environ["SSL_CERT_FILE"]
-    elif os.environ.get("SSL_CERT_DIR"):
-        folder = os.environ["SSL_CERT_DIR"]
-    else:
+    data, file = None, ca_bundle or os.environ.get("SSL_CERT_FILE")
+    folder = None if file else os.environ.get("SSL_CERT_DIR")
+    if ca_bundle and Path(ca_bundle).is_dir():
+        file, folder = None, ca_bundle
+    if not file and not folder:
         import certifi  # noqa: PLC0415 - only if nothing else is named
 
         # Not where(): for a program in a zip that is a file in the temporary folder, and stays.

@@ -91,10 +91,10 @@ def join(base_url: str, path: str) -> str:
 
 
 def place_of(url: str) -> str:
-    """The host of a URL, with the port if it is not that of https: what may be shown."""
-    _, host, port = origin(url)
+    """The host of a URL, with the port if it is not that of its scheme: what may be shown."""
+    scheme, host, port = origin(url)
     name = f"[{host}]" if ":" in host else host
-    return name if port == 443 else f"{name}:{port}"
+    return name if port == _PORTS[scheme] else f"{name}:{port}"
 
 
 def _split(url: str) -> SplitResult:

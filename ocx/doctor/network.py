@@ -20,7 +20,8 @@ from ocx.api.urls import origin
 from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.doctor import Check, failed, ok, skipped, warning
-from ocx.errors import AuthError, CreditsError, DeadlineError, NetworkError, OcxError, ServerError
+from ocx.errors import AuthError, DeadlineError, NetworkError, OcxError, ServerError
+from ocx.keys.adding import judge_balance
 from ocx.keys.client import advise, keep_balance, read_balance
 from ocx.keys.lookup import endpoint
 
@@ -214,14 +215,13 @@ def _balance(ctx: Context, client: Client, settings: Settings) -> Check:
             return warning("balance", "this endpoint has none", "`ocx balance` is not for it")
         raise
     keep_balance(ctx, settings, [(time.time(), found)])
-    detail = ", ".join(f"{b.amount:f} {b.unit}" for b in found.each if b.amount is not None)
-    if found.unlimited or not detail:
-        return ok("balance", "unlimited")
+    verdict = judge_balance(found)
+    if verdict.error is not None:
+        raise verdict.error
     if found.confidence == "guessed":
-        return warning("balance", f"{detail}, a guess", "the setting balance_path makes it sure")
-    if all(b.amount is not None and b.amount <= 0 for b in found.each):
-        raise CreditsError(f"no credits are left: the balance is {detail}")
-    return ok("balance", detail)
+        hint = "the setting balance_path makes it sure"
+        return warning("balance", f"{verdict.detail}, a guess", hint)
+    return ok("balance", verdict.detail)
 
 
 def _chat(client: Client, settings: Settings) -> Check:

@@ -51,7 +51,7 @@ def validate_key(client: Client, path: str | None = None, scale: Decimal | None 
     except OcxError as error:
         return _without_balance(client) if error.status == 404 else _from_error(error)
     try:
-        return _from_balance(parse_balance(reply.body, path=path, scale=scale))
+        return judge_balance(parse_balance(reply.body, path=path, scale=scale))
     except ServerError as error:
         return _unknown(error.message)
     except OcxError as error:
@@ -124,9 +124,9 @@ def settings_of(ctx: Context, key: StoredKey) -> Settings:
     return replace(settings, base_url=home, headers={})
 
 
-def _from_balance(reading: Balance) -> Verdict:
-    known = (reading, *reading.currencies)
-    amounts = [(each.amount, each.unit) for each in known if each.amount is not None]
+def judge_balance(reading: Balance) -> Verdict:
+    """What a balance says of its key."""
+    amounts = [(each.amount, each.unit) for each in reading.each if each.amount is not None]
     if reading.unlimited or not amounts:
         return Verdict("valid", "unlimited")
     detail = ", ".join(f"{amount:f} {unit}" for amount, unit in amounts)
