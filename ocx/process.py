@@ -20,8 +20,6 @@ from ocx.errors import Interrupted, OcxError, Terminated, UsageError, os_errors_
 if TYPE_CHECKING:
     from pathlib import Path
 
-_Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
-
 
 def install() -> None:
     """Make SIGINT and SIGTERM raise our own exceptions; what was ignored stays ignored."""
@@ -95,35 +93,22 @@ def ignoring_interrupts() -> AbstractContextManager[None]:
     return _handling(lambda _number, _frame: None, signal.SIGINT)
 
 
-class Suspension:
-    """What is done to the terminal before Ctrl-Z stops this process, and when it goes on.
+def suspending(
+    before: Callable[[], object], after: Callable[[], object]
+) -> AbstractContextManager[None]:
+    """In here Ctrl-Z calls `before`, then stops this process, and `after` when it goes on.
 
     Without effect outside the main thread, and if the caller has this signal ignored.
     """
+    import threading  # noqa: PLC0415 - for a person alone
 
-    def __init__(self, before: Callable[[], object], after: Callable[[], object]) -> None:
-        self._before = before
-        self._after = after
-        self._previous: _Handler = None
-
-    def watch(self) -> None:
-        """From now on."""
-        previous = signal.getsignal(signal.SIGTSTP)
-        if previous is not signal.SIG_IGN:
-            with contextlib.suppress(ValueError):  # not the main thread
-                signal.signal(signal.SIGTSTP, self._stop)
-                self._previous = previous
-
-    def release(self) -> None:
-        """No more."""
-        if self._previous is not None:
-            signal.signal(signal.SIGTSTP, self._previous)
-            self._previous = None
-
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._before()
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        before()
         suspend()
-        self._after()
+        after()
+
+    is_main = threading.current_thread() is threading.main_thread()
+    return _handling(stop, *([signal.SIGTSTP] if is_main else []))
 
 
 def suspend() -> None:

@@ -6,12 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 from ocx.context import Context
-from ocx.process import Suspension
+from ocx.process import suspending
 from ocx.secret import StreamMask
 from ocx.terminal import RedactingStderr, Terminal
 from ocx.text import escape_control, one_line
@@ -71,7 +71,7 @@ class Ticker:
         self._seconds = seconds
         # Ctrl-Z may come while the main thread has it.
         self._lock = threading.RLock()
-        self._suspension = Suspension(self._hold, self._go_on)
+        self._watched = ExitStack()
         # Its `put` is one step that no signal breaks into; None is the end.
         self._queue: SimpleQueue[str | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -97,7 +97,7 @@ class Ticker:
         return self._thread is not None
 
     def start(self) -> None:
-        self._suspension.watch()
+        self._watched.enter_context(suspending(self._hold, self._go_on))
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
         self._thread.start()
 
@@ -107,7 +107,7 @@ class Ticker:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
-            self._suspension.release()
+            self._watched.close()
 
     def _run(self) -> None:
         try:
