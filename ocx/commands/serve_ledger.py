@@ -82,7 +82,7 @@ def keys(
             if secret is None:
                 hint = "revoke it first, or take another"
                 raise UsageError(f"there is a key called {name!r}", hint=hint)
-            _show_once(ctx, name, owner.name, secret)
+            _show_once(ctx, name, account, secret)
         elif action == "rotate" and (new := ledger.rotate(name)) is not None:
             found = reversed(ledger.list_keys())
             _show_once(ctx, name, next(key.owner for key in found if key.name == name), new)

@@ -50,7 +50,6 @@ class Account:
     """Micro-credits; `granted - used` is `balance`."""
 
     id: int
-    name: str
     balance: int
     held: int
     granted: int
@@ -96,7 +95,7 @@ class Ledger:
     def balance(self, account: int) -> Account:
         """The account with every settled charge counted."""
         row = self._db.execute(
-            "SELECT id, name, balance, held, (SELECT coalesce(sum(amount), 0) FROM ledger"
+            "SELECT id, balance, held, (SELECT coalesce(sum(amount), 0) FROM ledger"
             " WHERE account = a.id AND kind != 'charge') FROM account a WHERE id = ?",
             (account,),
         ).fetchone()
