@@ -126,8 +126,9 @@ class AiohttpSession:
 
     def __init__(self, proxy_url: str | None, tls: ssl.SSLContext | None) -> None:
         self._proxy_url = proxy_url
+        self._connector = make_connector(proxy_url, tls)
         self._session = aiohttp.ClientSession(
-            connector=make_connector(proxy_url, tls),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
             auto_decompress=False,
@@ -178,11 +179,8 @@ class AiohttpSession:
         self, request: HttpRequest, timeout: aiohttp.ClientTimeout, way: Mapping[str, Any]
     ) -> RawResponse:
         asked, line = self._places.get(request.url) or self._place(request, way)
-        connector = self._session.connector
-        if connector is None:
-            raise RuntimeError("the session is closed")
         try:
-            connection = await connector.connect(asked, [], timeout)
+            connection = await self._connector.connect(asked, [], timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(str(error)) from error
         try:

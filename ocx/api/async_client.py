@@ -191,17 +191,15 @@ class _Call:
         await self._limit.__aenter__()
         try:
             connect = client._endpoint.connect_timeout
-            self._response = await session.send(request, connect, self._idle)
+            self._response = response = await session.send(request, connect, self._idle)
         except BaseException as error:
-            if not await self.__aexit__(type(error), error, error.__traceback__):
-                raise
-        if self._response is None:
-            raise AssertionError("what went wrong was raised")
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s %s: %s", request.method, request.url, self._response.status)
-        return self._response
+            log.debug("%s %s: %s", request.method, request.url, response.status)
+        return response
 
-    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
+    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         try:
             await self._limit.__aexit__(kind, error, traceback)
         except TimeoutError as expired:
@@ -216,7 +214,6 @@ class _Call:
                 raise UnsentError from None
         elif isinstance(error, Exception):  # of aiohttp, ssl, sockets: `translate` raises others
             raise self._failure(error) from error
-        return False
 
     def _connected(self) -> None:
         """From now on the request is being sent."""

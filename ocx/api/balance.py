@@ -9,10 +9,10 @@ from typing import Any
 from ocx.api.balance_shapes import Found, find_balance, raise_reported, unreadable
 from ocx.api.error_response import described
 from ocx.api.http import sniff
-from ocx.api.types import Balance, Confidence, Reply, number_in
+from ocx.api.types import Balance, Reply, number_in
 from ocx.text import loads
 
-__all__ = ["Balance", "Confidence", "parse_balance"]
+__all__ = ["Balance", "parse_balance"]
 
 _STEP = re.compile(r"[^.\[\]]+")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ocx.text import parse
+from ocx.text import counted, parse
 
 _REASONING = ("reasoning_content", "reasoning")
 _MEDIA = ("image", "audio", "video")
@@ -66,10 +66,7 @@ def media_of(message: Mapping[str, Any]) -> dict[str, int]:
 
 def media_words(media: Mapping[str, int]) -> str:
     """`2 images and audio`; "" for none."""
-    words = []
-    for kind, count in media.items():
-        plural = f"{count} {kind}s" if count > 1 else f"1 {kind}"
-        words.append("audio" if kind == "audio" else plural)
+    words = ("audio" if kind == "audio" else counted(n, kind) for kind, n in media.items())
     return " and ".join(words)
 
 

@@ -74,8 +74,11 @@ class StreamState:
         """
         before, after = self._template
         if data.startswith(before) and data.endswith(after):
-            text = _content_between(data, len(before), len(data) - len(after))
-            if text is not None:
+            try:
+                text, end = _decode(data, len(before))
+            except (ValueError, RecursionError):
+                text, end = None, -1
+            if end == len(data) - len(after) and text.__class__ is str:
                 self.content_seen = self.content_seen or text != ""
                 return Delta(text, "", data, None)
         self.done = self.done or is_done(data)
@@ -229,12 +232,3 @@ class StreamState:
         for kind, count in media_of(delta).items():
             # Audio comes in pieces.
             self.media[kind] = 1 if kind == "audio" else self.media.get(kind, 0) + count
-
-
-def _content_between(data: str, start: int, end: int) -> str | None:
-    """The JSON string that is all that stands there; None if something else does."""
-    try:
-        content, at = _decode(data, start)
-    except (ValueError, RecursionError):
-        return None
-    return content if content.__class__ is str and at == end else None

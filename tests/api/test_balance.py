@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.api.balance import Balance, Confidence, parse_balance
-from ocx.api.types import Reply, number_in
+from ocx.api.balance import Balance, parse_balance
+from ocx.api.types import Confidence, Reply, number_in
 from ocx.errors import AuthError, CreditsError, OcxError, RejectedError, ServerError
 
 DEEPSEEK = {
