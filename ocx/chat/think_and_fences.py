@@ -119,28 +119,6 @@ def without_think(answer: Answer) -> Answer:
     return replace(answer, text=text, reasoning=answer.reasoning + reasoning)
 
 
-class LateThink:
-    """Watch the text of a stream for a `</think>` that no `<think>` began.
-
-    Attributes:
-        came: it did, so what was shown before it is reasoning.
-    """
-
-    def __init__(self) -> None:
-        self.came = False
-        self._watched: str | None = ""  # the end of the text so far; None: the first tag has come
-
-    def watch(self, text: str) -> None:
-        """Look at the next piece."""
-        if self._watched is None:
-            return
-        seen = self._watched + text
-        self._watched = seen[-len(CLOSE) :]
-        if "think>" in seen and (OPEN in seen or CLOSE in seen):
-            self.came = _lone_end(seen) is not None
-            self._watched = None
-
-
 def _lone_end(text: str) -> int | None:
     """Where `</think>` stands, if it is the first tag and not quoted as code."""
     end = text.find(CLOSE)
@@ -150,12 +128,17 @@ def _lone_end(text: str) -> int | None:
 
 
 class Thinking:
-    """Passes deltas on to `hear`, with the reasoning that stands in their text apart."""
+    """Passes deltas on to `hear`, with the reasoning that stands in their text apart.
+
+    Attributes:
+        late: a `</think>` came that no `<think>` began: what was shown before it is reasoning.
+    """
 
     def __init__(self, hear: Callable[[Sequence[Delta]], object]) -> None:
+        self.late = False
         self._hear = hear
         self._splitter = ThinkSplitter(begun_before=True)
-        self._late = LateThink()
+        self._watched: str | None = ""  # the end of the text so far; None: the first tag has come
 
     def take(self, deltas: Sequence[Delta]) -> None:
         splitter = self._splitter
@@ -164,9 +147,12 @@ class Thinking:
             return
         if not splitter.decided:
             deltas = _divided(deltas, splitter.feed)
-        if not splitter.closed:
+        if self._watched is not None and not splitter.closed:
             one = len(deltas) == 1
-            self._late.watch(deltas[0].text if one else "".join([d.text for d in deltas]))
+            seen = self._watched + (deltas[0].text if one else "".join([d.text for d in deltas]))
+            self._watched = seen[-len(CLOSE) :]
+            if "think>" in seen and (OPEN in seen or CLOSE in seen):
+                self.late, self._watched = _lone_end(seen) is not None, None
         self._hear(deltas)
 
     def end(self) -> None:
@@ -176,7 +162,7 @@ class Thinking:
 
     def of(self, answer: Answer) -> Answer:
         """The answer as it is kept: what was shown stays, but reasoning is no text in it."""
-        return replace(without_think(answer), late_think=True) if self._late.came else answer
+        return replace(without_think(answer), late_think=True) if self.late else answer
 
 
 def _divided(deltas: Sequence[Delta], split: Callable[[str], Split]) -> list[Delta]:

@@ -26,17 +26,11 @@ class OutputFile:
     """A file being written; `complete()` gives it its name, `abandon()` keeps what arrived."""
 
     def __init__(
-        self,
-        output: FdWriter,
-        partial: Path | None = None,
-        final: Path | None = None,
-        *,
-        is_stdout: bool = False,
+        self, output: FdWriter, partial: Path | None = None, *, is_stdout: bool = False
     ) -> None:
         self._output = output
         self.is_stdout = is_stdout
         self._partial = partial
-        self._final = final
         # Not methods around them: a stream calls them once a token.
         self.write = output.write
         self.flush = output.flush
@@ -47,21 +41,22 @@ class OutputFile:
         Raises:
             OcxError: it cannot be written.
         """
-        if self._partial is None or self._final is None:
+        if self._partial is None:
             self.close()
             return
+        final = self._partial.with_name(self._partial.name.removesuffix(".partial"))
         fd = self._output.fileno()
         try:
-            _refuse_batch(self._final)
+            _refuse_batch(final)
             sync(fd)
             if is_at(fd, self._partial):
-                self._partial.replace(self._final)
+                self._partial.replace(final)
             else:  # removed, or another's by now: the descriptor still has all
-                atomic_write(self._final, os.pread(fd, os.fstat(fd).st_size, 0))
+                atomic_write(final, os.pread(fd, os.fstat(fd).st_size, 0))
         except OSError as error:
             kept = is_at(fd, self._partial)
             raise OcxError(
-                f"cannot write {self._final}: {error.strerror}",
+                f"cannot write {final}: {error.strerror}",
                 hint=f"the answer is in {self._partial}" if kept else None,
             ) from error
         finally:
@@ -147,7 +142,7 @@ def _open(name: str, flag: str) -> OutputFile:
     output = FdWriter(os.fdopen(open_partial(partial), "wb", buffering=0), str(partial))
     if mode:
         set_mode(output.fileno(), stat.S_IMODE(mode))
-    return OutputFile(output, partial, final)
+    return OutputFile(output, partial)
 
 
 def _device(path: str, flags: int) -> FdWriter:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.chat.think_and_fences import LateThink, Split, ThinkSplitter, split_whole
+from ocx.api.types import Delta
+from ocx.chat.think_and_fences import Split, Thinking, ThinkSplitter, split_whole
 
 TABLE = {
     "<think>why</think>42": Split("42", "why"),
@@ -94,7 +95,7 @@ def test_an_end_without_a_beginning(answer: str, split: Split) -> None:
     assert split_whole(answer) == split
     alone = split.reasoning != "" and not answer.startswith("<think>")
     for size in range(1, len(answer) + 1):
-        late = LateThink()
+        thinking = Thinking(list)
         for at in range(0, len(answer), size):
-            late.watch(answer[at : at + size])
-        assert late.came == alone, size
+            thinking.take([Delta(answer[at : at + size], "", "", None)])
+        assert thinking.late == alone, size
