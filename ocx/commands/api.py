@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from ocx.api.http import below_base_url, with_query
-from ocx.api.types import CHAT_TIMEOUT
+from ocx.api.types import CHAT_TIMEOUT, Reply
 from ocx.chat.placeholders import parse_fields
 from ocx.cli import Option, Text, Texts, option
 from ocx.commands import print_json
@@ -15,9 +15,6 @@ from ocx.context import Context
 from ocx.errors import UsageError, os_errors_as
 from ocx.keys.client import open_client
 from ocx.text import compact
-
-if TYPE_CHECKING:
-    from ocx.api import Reply
 
 _IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from ocx.api.balance import Balance
 from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
 from ocx.cli import Text, option
 from ocx.commands import chosen_format, waiting
+from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.errors import BelowError, ChildExit, ServerError, UsageError
 from ocx.history.call import DAY, SLACK, Forecast, forecast
@@ -26,9 +26,6 @@ from ocx.output.balance_output import (
     write_github,
     write_screen,
 )
-
-if TYPE_CHECKING:
-    from ocx.config.settings import Settings
 
 _FORMATS = "text|json|prometheus|nagios|github"
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ocx import doctor as machine
 from ocx.cli import option
 from ocx.commands import print_json, waiting
+from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.doctor import Check, failed, ok, skipped, system, warning
 from ocx.errors import OcxError
 from ocx.output.screen_table import check_writer
-
-if TYPE_CHECKING:
-    from ocx.config.settings import Settings
-    from ocx.secret import Secret
+from ocx.secret import Secret
 
 _FIRST = ("version", "programs", "system", "config", "credentials", "key", "network")
 _NETWORK = ("proxy", "dns", "tcp", "tls", "http", "clock")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ocx.cli import Option, Text, option
 from ocx.commands import Yes, print_json, print_result, waiting
-from ocx.config.profiles import load, users_of
+from ocx.config.profiles import ConfigFile, load, users_of
+from ocx.config.settings import Settings
 from ocx.config.values import check_name, composed
 from ocx.context import Context
 from ocx.errors import AuthError, OcxError, PartialError, UsageError
@@ -26,12 +27,10 @@ from ocx.keys.credentials import (
     stored_key,
 )
 from ocx.output.columns import Column
+from ocx.secret import Secret
 
 if TYPE_CHECKING:
-    from ocx.config.profiles import ConfigFile
-    from ocx.config.settings import Settings
     from ocx.keys.adding import Verdict
-    from ocx.secret import Secret
 
 _KeyName = Annotated[str, Option("NAME", "The name of the key.", convert=composed)]
 _COLUMNS = (

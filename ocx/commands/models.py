@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ocx.api.models import ModelFacts, model_facts, model_ids
 from ocx.cli import Text, option
 from ocx.commands import print_json, waiting
 from ocx.config.paths import write_models
+from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.errors import RejectedError, UsageError
 from ocx.keys.client import open_client
 from ocx.output.columns import Column, write_table
 from ocx.text import did_you_mean, one_line, plain_number
-
-if TYPE_CHECKING:
-    from ocx.config.settings import Settings
 
 _COLUMNS = (
     Column("MODEL", "accent", whole=True),

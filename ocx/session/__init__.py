@@ -21,6 +21,7 @@ from ocx.context import Context
 from ocx.decoding import FLAG, check_encoding, read_file
 from ocx.errors import Interrupted, OcxError, UsageError
 from ocx.history.call import Totals
+from ocx.keys.client import advise, open_client
 from ocx.output.balance_formats import balance_text
 from ocx.output.writers import write_failure
 from ocx.process import edit_text, editor
@@ -83,8 +84,6 @@ def session(ctx: Context, request: Request, options: ChatOptions) -> None:
         if recorder is not None:
             request = recorder.with_its_model(request)
         request = request._replace(model_given=True)  # what the prompt shows is asked
-        from ocx.keys.client import open_client  # httpx, only if something is sent
-
         client = stack.enter_context(open_client(ctx, settings))
         state = if_known(state_dir, ctx.terminal.env)
         history = state / "prompts" if state and kept else None
@@ -117,8 +116,6 @@ def _loop(ctx: Context, lines: LineEditor, talk: Session) -> None:
             process.install()  # the handler that raised has removed itself
             ctx.terminal.message("" if text is None else "\n(cancelled)")
         except OcxError as error:
-            from ocx.keys.client import advise  # as in `session`
-
             advise(ctx, error, talk.request.settings)
             error.hint = in_session(error.hint)
             write_failure(ctx.terminal, error, as_json=False)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+from ocx.api import Client
 from ocx.api.models import model_ids
 from ocx.config.paths import read_models, write_models
 from ocx.config.settings import Settings
@@ -25,9 +25,6 @@ from ocx.history.call import Totals
 from ocx.process import ignoring_interrupts
 from ocx.terminal import Terminal
 from ocx.text import counted, did_you_mean, one_line
-
-if TYPE_CHECKING:
-    from ocx.api import Client
 
 _SHELL_TO_SESSION = (
     (r"`ocx models` lists", "/model lists"),
