@@ -21,8 +21,8 @@ from ocx.output.writers import (
     Sink,
     Writer,
     escaped_json,
+    json_text,
     open_output_file,
-    write_json,
 )
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class _Delivery(DeltaSink):
         self._target.flush()
 
     def _write_json(self, value: Any) -> None:
-        write_json(self._ctx.terminal, value, None if self._output.to_stdout else self._target)
+        self._target.write(json_text(value, to_person=self._to_person))
 
 
 class TextDelivery(_Delivery):

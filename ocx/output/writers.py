@@ -266,10 +266,9 @@ class ReasoningWriter:
         self._last = ""
 
 
-def write_json(terminal: Terminal, value: Any, sink: Sink | None = None) -> None:
-    """Print exactly one JSON document and a newline, on stdout if no `sink` is given."""
-    to_person = terminal.stdout_tty and sink is None
-    (sink or terminal.stdout).write(json_text(value, to_person=to_person))
+def write_json(terminal: Terminal, value: Any) -> None:
+    """Print exactly one JSON document and a newline on stdout."""
+    terminal.stdout.write(json_text(value, to_person=terminal.stdout_tty))
 
 
 def json_text(value: Any, *, to_person: bool) -> bytes:
