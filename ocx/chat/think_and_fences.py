@@ -34,21 +34,17 @@ class ThinkSplitter:
 
     Only a block that is the very first thing of the answer counts (white space before it is
     allowed), and only if it closes: text is held back until that is known. White space around
-    the block belongs to neither part.
-
-    Args:
-        begun_before: a `</think>` that comes first ends a block, too: the server's template has
-            begun it, and the model left it empty.
+    the block belongs to neither part. A `</think>` that comes first ends a block, too: the
+    server's template has begun it, and the model left it empty.
 
     Attributes:
         decided: the rest of the answer is text; `feed` need not be called anymore.
         closed: there was a block.
     """
 
-    def __init__(self, *, begun_before: bool = False) -> None:
+    def __init__(self) -> None:
         self.decided = False
         self.closed = False
-        self._tags = (OPEN, CLOSE) if begun_before else (OPEN,)
         self._held: list[str] = []
         self._seam: str | None = None  # inside the block: the end of what came
 
@@ -67,8 +63,8 @@ class ThinkSplitter:
             self._held.append(text)
         if self._seam is None:
             start = "".join(self._held).lstrip()
-            if not start.startswith(self._tags):
-                undecided = any(tag.startswith(start) for tag in self._tags)
+            if not start.startswith((OPEN, CLOSE)):
+                undecided = OPEN.startswith(start) or CLOSE.startswith(start)
                 return Split("" if undecided else self.end(), "")
             if start.startswith(CLOSE):
                 return self._after_block(start[len(CLOSE) :], "")
@@ -137,7 +133,7 @@ class Thinking:
     def __init__(self, hear: Callable[[Sequence[Delta]], object]) -> None:
         self.late = False
         self._hear = hear
-        self._splitter = ThinkSplitter(begun_before=True)
+        self._splitter = ThinkSplitter()
         self._watched: str | None = ""  # the end of the text so far; None: the first tag has come
 
     def take(self, deltas: Sequence[Delta]) -> None:
