@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.decoding import check_encoding, decode, guess
@@ -56,7 +56,6 @@ def test_what_is_no_text_is_not_guessed(data: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_any_bytes_are_a_text_or_a_usage_error(data: bytes) -> None:
     guess(data)
     try:

@@ -9,7 +9,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.secret import Secret, StreamMask, mask_all, mask_keys, secrets_of, word_of_argv
@@ -278,6 +278,5 @@ def test_one_line_has_no_line_break() -> None:
 
 
 @given(st.text())
-@settings(deadline=None)
 def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", escape_control(text))

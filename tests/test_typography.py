@@ -71,7 +71,7 @@ PIECES = st.lists(
 @given(PIECES, st.lists(st.integers(0, 40), max_size=8), st.integers(1, 12))
 @example(["a", " ", ")", "a"], [], 3)
 @example(["\u0301", " a"], [], 3)
-@settings(deadline=None, max_examples=examples(300))
+@settings(max_examples=examples(300))
 def test_no_cut_changes_a_line(pieces: list[str], places: list[int], width: int) -> None:
     """A character and what changes its width come together, as they do in an answer."""
     wrapper: Wrapper[None] = Wrapper(width)
@@ -88,7 +88,7 @@ def test_no_cut_changes_a_line(pieces: list[str], places: list[int], width: int)
 @given(PIECES.map("".join), st.integers(2, 12))
 @example("aa。", 2)
 @example("aa\ufe0f##\ufe0f\n(🇲🇾", 2)
-@settings(deadline=None, max_examples=examples(300))
+@settings(max_examples=examples(300))
 def test_no_line_is_too_wide(text: str, width: int) -> None:
     """But for one character, with all that is joined to it, on a line of its own."""
     for line in wrapped(text, width):
@@ -143,7 +143,7 @@ WORDS = st.lists(
 
 
 @given(WORDS.map("".join), st.integers(20, 60))
-@settings(deadline=None, max_examples=examples(100))
+@settings(max_examples=examples(100))
 def test_a_message_loses_nothing_and_no_word_is_parted(text: str, width: int) -> None:
     shown = for_person(text, width, color=False)
     assert "".join(shown.split()) == "".join(text.split())

@@ -17,12 +17,13 @@ import httpcore
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
+from ocx.api import tls_context
 from ocx.api.aiohttp_session import CONNECTED, make_connector
 from ocx.api.httpcore_backend import REQUEST_BEGINS
 from ocx.api.httpx_transport import _LOST
 from ocx.api.network_errors import _PROXY_LOGIN
 from tests.support.answers import answer
-from tests.support.raw_server import CLOSE, RawServer
+from tests.support.raw_server import CERTIFICATE, CLOSE, RawServer
 from tests.support.waiting import DEADLINE
 
 Servers = Callable[..., RawServer]
@@ -55,7 +56,7 @@ def test_an_ssl_object_has_the_certificate_that_deadlines_reads(raw_server: Serv
     server = raw_server(tls=True)
     server.answer(answer({}))
     with (
-        httpcore.ConnectionPool(ssl_context=_trusting()) as pool,
+        httpcore.ConnectionPool(ssl_context=tls_context(str(CERTIFICATE))) as pool,
         pool.stream("GET", server.url) as response,
     ):
         ssl_object = response.extensions["network_stream"].get_extra_info("ssl_object")
@@ -89,13 +90,6 @@ def test_an_http_proxy_that_asks_for_a_login_has_the_words_that_exceptions_knows
     with httpcore.HTTPProxy(proxy.url) as pool, pytest.raises(httpcore.ProxyError) as caught:
         pool.request("GET", "https://api.test/")
     assert _PROXY_LOGIN.match(str(caught.value))
-
-
-def _trusting() -> Any:
-    from ocx.api import tls_context
-    from tests.support.raw_server import CERTIFICATE
-
-    return tls_context(str(CERTIFICATE))
 
 
 def test_aiohttp_makes_its_connections_by_the_factory_that_we_replace(

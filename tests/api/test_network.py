@@ -30,15 +30,7 @@ from ocx.secret import Secret
 from tests.support import answers
 from tests.support.answers import DONE, LAST_PIECE, STREAM_HEAD, answer, delta, event, finish
 from tests.support.chat_server import ChatServer
-from tests.support.raw_server import (
-    CERTIFICATE,
-    CLOSE,
-    RESET,
-    STALL,
-    RawServer,
-    Step,
-    drip,
-)
+from tests.support.raw_server import CERTIFICATE, CLOSE, RESET, STALL, RawServer, Step, drip
 
 KEY = Secret("sk-live-0123456789abcdefghij")
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hé"}]}
@@ -87,7 +79,7 @@ def fails(
     client: Client,
     kind: type[OcxError],
     says: str,
-    call: Callable[[Client], object] = Client.models,
+    call: Callable[[Client], object] = lambda client: client.chat(BODY),
 ) -> OcxError:
     """The error that a call ends with, after closing the client."""
     with client, pytest.raises(kind) as caught:
@@ -168,12 +160,7 @@ def test_the_total_holds_in_every_phase(raw_server: Servers, step: Step, tls: bo
     server = raw_server(tls=tls)
     server.answer([step])
     url = server.url.replace("127.0.0.1", "localhost") if tls else server.url
-    fails(
-        client(url, timeout=SHORT, ca_bundle=str(CERTIFICATE)),
-        DeadlineError,
-        "--timeout",
-        lambda c: c.chat(BODY),
-    )
+    fails(client(url, timeout=SHORT, ca_bundle=str(CERTIFICATE)), DeadlineError, "--timeout")
     server.wait_for_close()
 
 
@@ -192,40 +179,28 @@ def test_a_whole_answer_may_take_longer_than_idle(raw_server: Servers) -> None:
         assert open_client.chat(BODY).attempts == 1
 
 
-class Listener:
-    """Accepts one connection and leaves it to `serve`: for what is not HTTP."""
-
-    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._serve = serve
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        connection, _ = self._listener.accept()
-        with connection, contextlib.suppress(OSError):
-            self._serve(connection)
-
-    def close(self) -> None:
-        self._listener.close()
-        self._thread.join(10)
+Serve = Callable[[socket.socket], object]
+Listen = Callable[[Serve], str]
 
 
 @pytest.fixture
-def listen() -> Iterator[Callable[[Callable[[socket.socket], None]], Listener]]:
-    made: list[Listener] = []
+def listen() -> Iterator[Listen]:
+    """Leave one connection to a function, for what is not HTTP; its address."""
+    with contextlib.ExitStack() as stack:
 
-    def make(serve: Callable[[socket.socket], None]) -> Listener:
-        made.append(Listener(serve))
-        return made[-1]
+        def make(serve: Serve) -> str:
+            def run() -> None:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    serve(connection)
 
-    yield make
-    for one in made:
-        one.close()
+            thread = threading.Thread(target=run, daemon=True)
+            stack.callback(thread.join, 10)
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            thread.start()
+            return f"127.0.0.1:{listener.getsockname()[1]}"
 
-
-Listen = Callable[[Callable[[socket.socket], None]], Listener]
+        yield make
 
 
 @pytest.mark.parametrize(
@@ -233,14 +208,10 @@ Listen = Callable[[Callable[[socket.socket], None]], Listener]
 )
 def test_a_server_that_does_not_read(listen: Listen, settings: dict[str, Any], says: str) -> None:
     stop = threading.Event()
-    listener = listen(lambda connection: bool(stop.wait(10)) and None)
+    address = listen(lambda connection: stop.wait(10))
     large = {**BODY, "x": "x" * 20_000_000}
-    fails(
-        client(f"http://{listener.address}", **settings),
-        DeadlineError,
-        says,
-        lambda c: c.stream(large),
-    )
+    deaf = client(f"http://{address}", **settings)
+    fails(deaf, DeadlineError, says, lambda c: c.stream(large))
     stop.set()
 
 
@@ -283,8 +254,7 @@ def test_a_server_without_tls(listen: Listen) -> None:
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         connection.recv(65536)
 
-    listener = listen(plain)
-    fails(client(f"https://{listener.address}"), NetworkError, "no TLS with 127.0.0.1")
+    fails(client(f"https://{listen(plain)}"), NetworkError, "no TLS with 127.0.0.1")
 
 
 def test_the_environments_certificates(
@@ -335,11 +305,8 @@ def test_a_name_that_cannot_be_resolved(
     """Named in the message; tried again only where it may be there in a moment."""
     resolve(monkeypatch, {"api.test": error})
     slept: list[float] = []
-    fails(
-        Client(Endpoint("https://api.test/v1", KEY), sleep=slept.append),
-        NetworkError,
-        "cannot resolve api.test: ",
-    )
+    patient = Client(Endpoint("https://api.test/v1", KEY), sleep=slept.append)
+    fails(patient, NetworkError, "cannot resolve api.test: ")
     assert len(slept) == attempts - 1
 
 
@@ -352,12 +319,8 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    fails(
-        client("https://api.test", connect_timeout=SHORT),
-        DeadlineError,
-        "looking up api.test timed out",
-    )
-    fails(client("https://api.test", timeout=SHORT), DeadlineError, "--timeout")
+    for limit, says in (("connect_timeout", "looking up api.test timed out"), ("timeout", "--tim")):
+        fails(client("https://api.test", **{limit: SHORT}), DeadlineError, says)
     release.set()
 
 
@@ -458,7 +421,7 @@ def test_tls_through_a_tunnel(
     proxy.answer([b"HTTP/1.1 200 OK\r\n\r\n", tunnel(server.port), CLOSE])
     address = proxy.url.removeprefix("http://")
     if kind == "socks5":
-        address = listen(socks(server.port)).address
+        address = listen(socks(server.port))
     # The test's certificate has no name but those of loopback.
     monkeypatch.setattr("ocx.api.proxy.is_loopback", lambda host: False)
     url = f"https://localhost:{server.port}"
@@ -496,7 +459,7 @@ def test_a_proxy_that_refuses(raw_server: Servers, reply: Step, says: str, attem
     address = proxy.url.removeprefix("http://")
     endpoint = Endpoint("https://api.test", KEY, proxy=f"http://me:pa55word@{address}")
     open_client = Client(endpoint, sleep=lambda _: None)
-    error = fails(open_client, NetworkError, says, lambda c: c.chat(BODY))
+    error = fails(open_client, NetworkError, says)
     assert len(proxy.requests) == attempts
     assert "pa55word" not in f"{error.message}{error.hint}"
     assert address in error.message
@@ -515,20 +478,15 @@ def test_a_socks_proxy_that_is_none(listen: Listen, reply: bytes) -> None:
         connection.recv(64)
         connection.sendall(b"\x05\x01\x00\x01\0\0\0\0\0\0")
 
-    listener = listen(serve)
-    with proxied(f"socks5://{listener.address}") as open_client, pytest.raises(NetworkError):
-        open_client.models()
+    fails(proxied(f"socks5://{listen(serve)}"), NetworkError, "")
 
 
 def test_a_proxy_behind_tls(raw_server: Servers) -> None:
     proxy = raw_server(tls=True)
     proxy.answer([b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", CLOSE])
     fails(proxied(proxy.url), NetworkError, "407")
-    fails(
-        client("https://api.test", proxy=proxy.url),
-        NetworkError,
-        "api.test or its proxy is not trusted",
-    )
+    untrusting = client("https://api.test", proxy=proxy.url)
+    fails(untrusting, NetworkError, "api.test or its proxy is not trusted")
 
 
 def test_a_proxy_of_the_environment(raw_server: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -537,9 +495,7 @@ def test_a_proxy_of_the_environment(raw_server: Servers, monkeypatch: pytest.Mon
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     fails(client("https://api.test"), NetworkError, "503")
     monkeypatch.setenv("HTTPS_PROXY", "gopher://u:pa55word@h")
-    with client("https://api.test") as open_client, pytest.raises(ConfigError) as caught:
-        open_client.models()
-    assert "pa55word" not in caught.value.message
+    assert "pa55word" not in fails(client("https://api.test"), ConfigError, "").message
 
 
 # Interrupts
@@ -580,9 +536,8 @@ def test_an_interrupt_in_the_middle_of_a_read_closes_the_connection(
 def test_an_interrupt_of_a_whole_answer(raw_server: Servers, interrupting: Step) -> None:
     server = raw_server()
     server.answer([answers.head(200, {"content-length": "9"}), interrupting, STALL])
-    open_client = client(server)
     with pytest.raises(Interrupted):
-        open_client.chat(BODY)
+        client(server).chat(BODY)
     server.wait_for_close()
 
 

@@ -18,12 +18,15 @@ from ocx.batch.control import RunLimits
 from ocx.batch.finished_rows import FinishedRow
 from ocx.batch.input import Plan
 from ocx.batch.output_files import Adoption, BatchFile, MergedFile
-from ocx.batch.row import BadRow, Outcome, Row, RowAnswer
+from ocx.batch.row import BadRow, Outcome, Row, RowAnswer, RowFailure
 from ocx.batch.row_formats import BatchRows, RowFormat
 from ocx.batch.row_output import ReorderBuffer
 from ocx.batch.row_sender import RowSender
+from ocx.errors import RejectedError, ServerError
 
 URL = "https://host.test/v1"
+BAD = RowFailure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
+DOWN = RowFailure(ServerError("HTTP 503", status=503))
 
 
 def reply_to(row: Row) -> RowAnswer:

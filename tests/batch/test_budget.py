@@ -36,6 +36,9 @@ class Account:
         return self.start - self.balance
 
 
+PRICED = {"m": Price(Decimal(0), Decimal(1_000_000))}
+
+
 def varied(task: Task) -> Decimal:
     return Decimal(1 + int(task.row.id[1:]) % 3) / 2
 
@@ -55,9 +58,8 @@ def test_a_budget_is_kept_within_its_bound(workers: int, tell: bool) -> None:
 
 
 def test_a_budget_with_a_price_is_never_exceeded() -> None:
-    price = Price(Decimal(0), Decimal(1_000_000))
     account = Account("1000", lambda task: Decimal(1 + int(task.row.id[1:]) % 3), tell=True)
-    limits = RunLimits(32, max_credits=Decimal(50), prices={"m": price})
+    limits = RunLimits(32, max_credits=Decimal(50), prices=PRICED)
     run = Simulation(Scheduler(limits), account)
     run.run(rows(500, max_tokens=3))
     assert 45 <= account.spent <= 50
@@ -73,9 +75,7 @@ def test_the_first_rows_go_one_at_a_time() -> None:
 
 def test_a_lost_answer_counts_with_its_worst_case() -> None:
     """What may have been charged is not spent again."""
-    limits = RunLimits(
-        4, max_credits=Decimal(10), prices={"m": Price(Decimal(0), Decimal(1_000_000))}
-    )
+    limits = RunLimits(4, max_credits=Decimal(10), prices=PRICED)
 
     def serve(task: Task, now: float) -> tuple[Outcome, float]:
         return (lost(), 0.1) if task.attempts == 1 else (answer("1"), 0.1)
@@ -106,9 +106,7 @@ def test_the_least_balance_holds_over_runs_that_know_nothing_of_each_other(
 
 def test_a_balance_that_never_changes_is_not_asked_for_without_end() -> None:
     """Costs that are booked a day later, or a model that is free."""
-    limits = RunLimits(
-        4, max_credits=Decimal(1000), prices={"m": Price(Decimal(0), Decimal(1_000_000))}
-    )
+    limits = RunLimits(4, max_credits=Decimal(1000), prices=PRICED)
     run = Simulation(Scheduler(limits), always(answer(), 1.0))
     run.scheduler.budget.worst({"model": "m"})
     run.run([*rows(100, max_tokens=1)])
@@ -145,8 +143,7 @@ def test_a_floor_is_looked_at_whatever_the_answers_say_they_cost(
 def test_a_floor_is_looked_at_in_good_time_and_not_more_often() -> None:
     account = Account("1000", lambda _task: Decimal(0), tell=True)
     at: list[float] = []
-    scheduler = Scheduler(RunLimits(4, min_balance=Decimal(1)))
-    run = Simulation(scheduler, account)
+    run = Simulation(Scheduler(RunLimits(4, min_balance=Decimal(1))), account)
 
     def read() -> Decimal:
         at.append(run.now)

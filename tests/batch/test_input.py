@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.batch.input import FileInput, Selection, build_rows
@@ -230,7 +230,6 @@ def test_wrong_lines_of_a_text_file_are_one_fault(tmp_path: Path) -> None:
     st.booleans(),
     st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r\n"))),
 )
-@settings(deadline=None)
 def test_a_merged_table_is_written_as_it_was_read(
     sign: str, bom: bool, crlf: bool, texts: list[str]
 ) -> None:

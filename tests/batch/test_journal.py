@@ -12,10 +12,9 @@ from ocx.batch.journal import Journal
 from ocx.batch.output_files import Adoption
 from ocx.batch.row import Result, RowFailure, hash_request
 from ocx.batch.row_formats import BatchRows, MergedJson, RowFormat, TextLines
-from ocx.errors import CreditsError, NetworkError, RejectedError, UsageError
-from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
+from ocx.errors import CreditsError, NetworkError, UsageError
+from tests.batch.fakes import BAD, URL, Server, ids, opened, reply_to, row, rows, run_to, written
 
-BAD = RowFailure(RejectedError("no", status=400))
 LOST = RowFailure(NetworkError("closed"))
 MERGED = MergedJson()
 

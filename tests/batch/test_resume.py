@@ -17,14 +17,11 @@ from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.journal import Journal
 from ocx.batch.output_files import Adoption
 from ocx.batch.records import Dialect
-from ocx.batch.row import Outcome, RowFailure
+from ocx.batch.row import Outcome
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
-from ocx.errors import OcxError, RejectedError, ServerError, UsageError
-from tests.batch.fakes import URL, Server, ids, reply_to, row, rows, run_to, written
+from ocx.errors import OcxError, UsageError
+from tests.batch.fakes import BAD, DOWN, URL, Server, ids, reply_to, row, rows, run_to, written
 from tests.support.sizes import size
-
-BAD = RowFailure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
-DOWN = RowFailure(ServerError("HTTP 503", status=503))
 
 
 def test_without_resume_an_output_with_content_is_refused(tmp_path: Path) -> None:

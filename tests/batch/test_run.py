@@ -21,14 +21,20 @@ from ocx.errors import (
     CreditsError,
     DeadlineError,
     NetworkError,
-    RejectedError,
-    ServerError,
     UsageError,
 )
-from tests.batch.fakes import URL, Server, ids, opened, reply_to, row, rows, run_to, written
-
-BAD = RowFailure(RejectedError("no such model", status=404), body={"error": {"message": "no"}})
-DOWN = RowFailure(ServerError("HTTP 503", status=503))
+from tests.batch.fakes import (
+    BAD,
+    URL,
+    Server,
+    ids,
+    opened,
+    reply_to,
+    row,
+    rows,
+    run_to,
+    written,
+)
 
 
 def test_every_row_is_sent_once_and_written_once(tmp_path: Path) -> None:

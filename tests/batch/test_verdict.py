@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,35 +69,29 @@ def test_every_reason_streamed_whole_in_a_batch_and_in_verify(
     server: ChatServer, client: Client, sender: Waiting, text: str
 ) -> None:
     for reason in endings.ALL:
-        comes_to_the_same(server, client, sender, reason, text)
+        code, again = endings.exit_code(reason, text), endings.sent_again(reason)
 
+        server.answer(streamed(reason, text), path=CHAT)
+        arrived: list[str] = []
+        assert ended(read_all, client, arrived) == code
+        assert "".join(arrived) == text
 
-def comes_to_the_same(
-    server: ChatServer, client: Client, sender: Waiting, reason: str | None, text: str
-) -> None:
-    code, again = endings.exit_code(reason, text), endings.sent_again(reason)
+        document = body(reason, content=text or None)
+        server.answer(answers.answer(document), path=CHAT)
+        assert ended(client.chat, {"model": "m", "messages": []}) == code
 
-    server.answer(streamed(reason, text), path=CHAT)
-    arrived: list[str] = []
-    assert ended(lambda: read_all(client, arrived)) == code
-    assert "".join(arrived) == text
+        given = row(0)
+        outcome = sender.send(given)
+        result = Result(given, outcome, "ab" * 32, 1)
+        assert isinstance(outcome, RowFailure if code else RowAnswer)
+        assert (0 if not code else CODES[result.kind], result.rerun_helps) == (code, again)
 
-    document = body(reason, content=text or None)
-    server.answer(answers.answer(document), path=CHAT)
-    assert ended(lambda: client.chat({"model": "m", "messages": []})) == code
-
-    given = row(0)
-    outcome = sender.send(given)
-    result = Result(given, outcome, "ab" * 32, 1)
-    assert isinstance(outcome, RowFailure if code else RowAnswer)
-    assert (0 if not code else CODES[result.kind], result.rerun_helps) == (code, again)
-
-    theirs = to_finished_row(foreign(document))
-    assert (CODES.get(theirs.kind, 0), theirs.rerun_helps) == (code, again)
-    ours = read_row(json.dumps(output_row(result)).encode())
-    assert (ours.kind, bool(ours.rerun_helps)) == (theirs.kind, theirs.rerun_helps)
-    unknown = reason if reason in endings.UNKNOWN else None
-    assert theirs.unknown_reason == ours.unknown_reason == unknown
+        theirs = to_finished_row(foreign(document))
+        assert (CODES.get(theirs.kind, 0), theirs.rerun_helps) == (code, again)
+        ours = read_row(json.dumps(output_row(result)).encode())
+        assert (ours.kind, bool(ours.rerun_helps)) == (theirs.kind, theirs.rerun_helps)
+        unknown = reason if reason in endings.UNKNOWN else None
+        assert theirs.unknown_reason == ours.unknown_reason == unknown
 
 
 def read_all(client: Client, arrived: list[str]) -> None:
@@ -106,9 +100,9 @@ def read_all(client: Client, arrived: list[str]) -> None:
             arrived += [delta.text for delta in deltas]
 
 
-def ended(call: Any) -> int:
+def ended(call: Callable[..., object], *args: Any) -> int:
     try:
-        call()
+        call(*args)
     except OcxError as error:
         return error.exit_code
     return 0

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ocx.batch.row import RowFailure
 from ocx.batch.verify import Verification
-from ocx.errors import RejectedError, UsageError
-from tests.batch.fakes import Server, reply_to, rows, run_to
-
-BAD = RowFailure(RejectedError("no", status=400))
+from ocx.errors import UsageError
+from tests.batch.fakes import BAD, Server, reply_to, rows, run_to
 
 
 def made(tmp_path: Path, name: str, numbers: range, bad: str = "") -> Path:
@@ -37,9 +34,8 @@ def test_outputs_that_complete_each_other(tmp_path: Path) -> None:
 def test_what_is_missing_failed_doubled_or_unknown(tmp_path: Path) -> None:
     parts = [made(tmp_path, "a", range(5), bad="r1"), made(tmp_path, "b", range(4, 6))]
     verification = Verification(parts)
-    assert [row.id for row in verification.faulty(rows(100)) if row.line < 10] == [
-        *["r1", "r6", "r7", "r8"]
-    ]
+    faulty = [row.id for row in verification.faulty(rows(100)) if row.line < 10]
+    assert faulty == ["r1", "r6", "r7", "r8"]
     assert not verification.complete
     assert verification.counts["missing"] == 94
     assert verification.named["failed"] == ["r1"]

@@ -173,7 +173,7 @@ def test_content_is_a_text_where_it_can_be(prompt: str, parts: list[Any], expect
     assert content(prompt, parts) == expected
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.binary(min_size=1, max_size=40))
 def test_an_image_arrives_byte_for_byte(data: bytes) -> None:
     (part,) = read_attachments(["-"], ["image/png"], lambda: data)

@@ -51,7 +51,7 @@ def test_only_block(text: str, content: str | None) -> None:
     assert only_block(text) == content
 
 
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(
     code=st.text(
         st.characters(exclude_characters="\r\x00", exclude_categories=["Cs"]), max_size=60
@@ -64,7 +64,7 @@ def test_code_in_a_fence_longer_than_any_inside_comes_out_unchanged(code: str, b
     assert extract(f"{before}{fence}any\n{code}\n{fence}\n") == code + "\n"
 
 
-@settings(deadline=None, max_examples=examples(100))
+@settings(max_examples=examples(100))
 @given(st.text("`~ \n\r\t>-1.ab", max_size=60))
 def test_no_text_breaks_the_parser(text: str) -> None:
     for block in fenced_blocks(text):

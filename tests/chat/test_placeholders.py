@@ -7,7 +7,7 @@ from typing import Any
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.chat.options import check_output_name
@@ -43,7 +43,6 @@ def test_each_part_follows_exactly_one_empty_line(parts: list[str], joined: str)
 
 
 @given(st.lists(st.text(min_size=1)))
-@settings(deadline=None)
 def test_every_part_is_in_the_prompt_unchanged(parts: list[str]) -> None:
     joined = join(parts)
     place = 0
@@ -118,7 +117,6 @@ def test_a_value_is_put_in_and_what_follows_the_name_stays() -> None:
 
 
 @given(st.text(st.characters(exclude_characters="{}\r\n"), min_size=1), st.text())
-@settings(deadline=None)
 def test_any_name_is_reached_as_it_is_written(name: str, value: str) -> None:
     assert fill(f"a{written(name)}b" if "{" in written(name) else written(name), {name: value}) in {
         value,

@@ -297,7 +297,7 @@ FRAMES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=examples(300))
+@settings(max_examples=examples(300))
 @given(SCHEMAS, VALUES, FRAMES, st.booleans())
 def test_what_is_printed_always_validates(
     document: dict[str, Any], value: Any, frame: str, ascii_only: bool
@@ -311,7 +311,7 @@ def test_what_is_printed_always_validates(
     Draft202012Validator(document).validate(json.loads(printed))
 
 
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @given(st.text('{}[]",:019.eE+-nulltrue \n`~\\u', max_size=40))
 def test_what_is_printed_is_json_for_any_text(answer: str) -> None:
     try:

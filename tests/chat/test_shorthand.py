@@ -4,7 +4,7 @@ from typing import Any
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.chat.schema import Schema
@@ -147,7 +147,6 @@ def test_a_type_after_a_colon_is_told_where_it_goes() -> None:
     assert from_shorthand("age int: number")["properties"]["age"]["description"] == "number"
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab{}[]|?:,;\n\"' ，、：；｛｝［］｜？str"))
 def test_any_words_are_a_schema_or_a_usage_error(text: str) -> None:
     try:

@@ -176,7 +176,7 @@ def test_a_name_is_no_path(name: str) -> None:
 TEXTS = st.none() | st.text(max_size=20)
 
 
-@settings(deadline=None, max_examples=examples(80))
+@settings(max_examples=examples(80))
 @given(TEXTS, TEXTS, st.none() | st.text(min_size=1, max_size=5), st.integers(-9, 9))
 @example("one\r\ntwo", None, "\r\n", 0)
 def test_what_is_saved_is_loaded_again(
@@ -187,7 +187,7 @@ def test_what_is_saved_is_loaded_again(
     assert parse_template(dump(template).decode(), "t") == template
 
 
-@settings(deadline=None, max_examples=examples(80))
+@settings(max_examples=examples(80))
 @given(st.text(max_size=9) | st.sampled_from(["$a", "${b}", "$$", "$stdin", "\\1"]))
 def test_values_are_put_in_once_and_unchanged(value: str) -> None:
     template = Template("t", prompt="<$a|${b}|$stdin>")
@@ -195,7 +195,7 @@ def test_values_are_put_in_once_and_unchanged(value: str) -> None:
     assert filled == f"<{value}|{value}|{value}>"
 
 
-@settings(deadline=None, max_examples=examples(100))
+@settings(max_examples=examples(100))
 @given(st.text('ab="[]\n#.$\\1', max_size=30))
 def test_no_file_breaks_the_reader(text: str) -> None:
     try:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocx.history.call import DAY, SLACK, Call, Forecast, Point, forecast
+from ocx.history.call import DAY, SLACK, Forecast, Point, forecast
 from ocx.history.filters import Filters
 from ocx.history.store import Account, History, Reading, keep_readings, points
+from tests.history.test_store import call, user
 
 HERE = Account("default", "https://opencodex.hk/api/v1")
 
@@ -40,11 +41,9 @@ def test_very_old_ones_go(tmp_path: Path) -> None:
 
 def test_removing_all_calls_removes_them(tmp_path: Path) -> None:
     keep_readings(tmp_path, HERE, [Reading(1, "credits", Decimal(7))])
-    call = Call(started=1.0, profile="p", base_url="u", model="m", outcome="finished", exit_code=0,
-                seconds=0.0)  # fmt: skip
     with History(tmp_path) as history:
-        history.record(call, [{"role": "user", "content": "hi"}])
-        history.record(call, [{"role": "user", "content": "hi"}])
+        for _ in range(2):
+            history.record(call(), user("hi"))
         history.remove(Filters(ids=(1,)))
         assert points(tmp_path, HERE, "credits", 0)
         history.remove(Filters())

@@ -179,11 +179,8 @@ def test_only_whole_answers_are_continued(tmp_path: Path) -> None:
 def test_tool_calls_continue_as_the_api_wants_them(tmp_path: Path) -> None:
     with History(tmp_path) as history:
         home = history.record(call(answer="", tool_calls=[{"id": "t"}]), user("x"))
-        assert history.turns(home)[0][-1] == {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [{"id": "t"}],
-        }
+        sent = {"role": "assistant", "content": None, "tool_calls": [{"id": "t"}]}
+        assert history.turns(home)[0][-1] == sent
         home = history.record(call(answer=""), user("x"))
         assert history.turns(home)[0][-1] == {"role": "assistant", "content": ""}
 
@@ -285,7 +282,7 @@ def test_filters(tmp_path: Path, filters: Filters, ids: list[int]) -> None:
 @pytest.mark.parametrize(("column", "value"), [("usage", "[[["), ("credits", "much")])
 def test_a_damaged_call_is_named(tmp_path: Path, column: str, value: str) -> None:
     with History(tmp_path) as history:
-        history.record(call(), [{"role": "user", "content": "hi"}])
+        history.record(call(), user("hi"))
         history._connection.execute(f"UPDATE call SET {column} = ?", (value,))
         with pytest.raises(HistoryError, match="call 1 ") as caught:
             list(history.entries(Filters()))
@@ -335,10 +332,9 @@ def test_the_lock_is_free_for_its_own_process(tmp_path: Path) -> None:
         def never() -> None:
             raise DeadlineError("waited")
 
-        with history.locked(talk, 0, never):
-            pass
-        with history.locked(talk, 0, never):
-            pass
+        for _ in range(2):
+            with history.locked(talk, 0, never):
+                pass
 
 
 def busy(code: int) -> sqlite3.OperationalError:
@@ -444,14 +440,8 @@ def entry(number: int, day: int, model: str, credits: str | None) -> Entry:
 
 def test_sums_by_day_and_model() -> None:
     """Unknown credits are counted, never added as 0."""
-    rows = by_day(
-        [
-            entry(1, 2, "b", "0.1"),
-            entry(2, 2, "b", "0.2"),
-            entry(3, 2, "a", None),
-            entry(4, 1, "b", "1"),
-        ]
-    )
+    given = ((2, "b", "0.1"), (2, "b", "0.2"), (2, "a", None), (1, "b", "1"))
+    rows = by_day(entry(number, *of) for number, of in enumerate(given, 1))
     assert list(rows.items()) == [
         (("2026-01-01", "b"), Totals(1, 10, 5, 0, Decimal(1), 0)),
         (("2026-01-02", "a"), Totals(1, 10, 5, 0, None, 1)),

@@ -212,7 +212,7 @@ CUTS = st.lists(st.integers(0, 600), max_size=12)
 
 
 @given(MARKDOWN, CUTS, st.sampled_from([*SIZES, (20, 6), (33, 4)]))
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @example(ANSWER, list(range(0, 2000, 17)), (40, 10))
 @example("a | b\n--|--\n" + "c | d\n" * 40, [50, 60, 100, 150], (40, 10))
 @example("- a\n" * 30 + "\n" + "x **y " * 80, [7, 60, 100, 150, 200, 300], (40, 10))
@@ -237,7 +237,7 @@ def check_cuts(text: str, places: list[int], size: tuple[int, int]) -> None:
     st.sampled_from([20, 33, 80, 150]),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=examples(100))
+@settings(max_examples=examples(100))
 def test_a_resize_anywhere_leaves_no_debris(
     text: str,
     places: list[int],
@@ -251,7 +251,7 @@ def test_a_resize_anywhere_leaves_no_debris(
 
 
 @given(MARKDOWN, CUTS)
-@settings(deadline=None, max_examples=examples(100))
+@settings(max_examples=examples(100))
 def test_every_letter_of_the_answer_is_shown(text: str, places: list[int]) -> None:
     """In this order; but of a table, cells that the head has no column for are dropped."""
     text = text.replace("|", "").replace("&amp;", "").replace("```", "").replace("~", "")

@@ -14,7 +14,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocx.api.retry import log_retry
@@ -251,13 +251,11 @@ def test_words_are_whole_and_indents_stay() -> None:
 
 
 @given(st.integers(20, 60), st.lists(st.integers(0, len(TEXT)), max_size=40))
-@settings(deadline=None)
 def test_any_pieces_give_the_same_lines(columns: int, places: list[int]) -> None:
     assert drawn(TEXT, columns, sorted(places)) == drawn(TEXT, columns, [])
 
 
 @given(st.integers(20, 60), st.lists(st.integers(0, 60), max_size=9))
-@settings(deadline=None)
 def test_no_key_is_shown_in_parts(columns: int, places: list[int]) -> None:
     key = "sk-live-Te5t-Key0-0000-0000-a1b2"
     text = f"the key in here is {key}, I think\n"

@@ -32,7 +32,7 @@ PARTS = st.sampled_from(
 
 
 @given(st.lists(PARTS, max_size=14).map("".join), st.lists(st.integers(0, 200), max_size=8))
-@settings(deadline=None, max_examples=examples(400))
+@settings(max_examples=examples(400))
 @example("- > *\n-\n  > x", [7, 9])
 @example("-\n  >\n\nTitle", [4, 6, 7])
 @example("-  ~~~\n\n  - x", [7, 8])

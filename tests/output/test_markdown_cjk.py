@@ -79,7 +79,7 @@ def test_the_examples_of_the_specification_are_what_they_were(text: str) -> None
 
 
 @given(st.lists(st.sampled_from([*"ab1 *_~`\"'(.,:)%£“”—é\n", "**", "~~", "Ж", "🚀"])).map("".join))
-@settings(deadline=None, max_examples=examples(300))
+@settings(max_examples=examples(300))
 def test_so_is_everything_without_such_a_character(text: str) -> None:
     parser = inline.PARSER
     assert tokens_of(text, inline._State, parser) == tokens_of(text, StateInline, parser)
@@ -95,7 +95,7 @@ CUTS = st.lists(st.integers(0, 200), max_size=12)
 
 
 @given(st.lists(WORDS, max_size=40).map("".join), CUTS, st.integers(20, 60))
-@settings(deadline=None, max_examples=examples(200))
+@settings(max_examples=examples(200))
 def test_any_cut_gives_the_same_lines(text: str, places: list[int], width: int) -> None:
     assert rendered(*cut(text, places), width=width) == rendered(text, width=width)
 
@@ -155,7 +155,7 @@ LONG = st.lists(
 
 
 @given(LONG.map("".join), st.lists(st.integers(0, 4000), max_size=12), st.sampled_from([20, 33]))
-@settings(deadline=None, max_examples=examples(40))
+@settings(max_examples=examples(40))
 def test_a_long_line_of_code_is_shown_row_by_row_and_whole(
     text: str, places: list[int], width: int
 ) -> None:

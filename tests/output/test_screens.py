@@ -61,7 +61,7 @@ def screen(ocx: Ocx, *args: str, width: int = 80, status: int = 0, **env: str) -
     """What stands on the screen, without colours; nothing moves there, however long it takes."""
     process = ocx.in_terminal(*args, size=(24, width), env={"CI": "1", **env})
     shown = STYLES.sub("", process.finish().has(status).text).splitlines()
-    assert max(map(len, shown)) <= width
+    assert max(map(wcswidth, shown)) <= width
     return shown
 
 
@@ -217,10 +217,8 @@ NARROW = [
 @pytest.mark.parametrize("width", [40, 61])
 @pytest.mark.parametrize("args", NARROW, ids=" ".join)
 def test_a_narrow_screen(chinese: Ocx, args: tuple[str, ...], width: int) -> None:
-    process = chinese.in_terminal(*args, size=(24, width), env={"CI": "1"})
-    shown = STYLES.sub("", process.finish().text).replace("\r", "").splitlines()
+    shown = screen(chinese, *args, width=width)
     assert len(shown) > 1
-    assert max(map(wcswidth, shown)) <= width
     for line in shown:
         texts = [text for text in re.split(r" {2,}", line) if text]
         assert not any(text[:1] in NOT_FIRST or text[-1:] in NOT_LAST for text in texts)
@@ -234,8 +232,7 @@ def test_the_prompt_gets_the_width(chinese: Ocx) -> None:
         (40, "ID WHEN OUTCOME PROMPT"),
         (30, "ID OUTCOME PROMPT"),
     ):
-        process = chinese.in_terminal("history", "list", size=(24, width))
-        shown = STYLES.sub("", process.finish().has(0).text).replace("\r", "").splitlines()
+        shown = screen(chinese, "history", "list", width=width)
         assert shown[0].split() == titles.split()
         prompts = [line for line in shown if "请问" in line]
         assert len(prompts) == 4

@@ -35,7 +35,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @given(VALUES)
 def test_literals_read_back(value: Any) -> None:
     """JSON, ASCII JSON and Python literals all mean the value they were made of."""
@@ -45,14 +45,14 @@ def test_literals_read_back(value: Any) -> None:
     assert eval(literal(value, repr)) == value
 
 
-@settings(deadline=None, max_examples=examples(100))
+@settings(max_examples=examples(100))
 @given(TEXT)
 def test_nothing_invisible_is_left_raw(text: str) -> None:
     """A right-to-left override in a program would show a reviewer another program."""
     assert json_leaf(text).isprintable()
 
 
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(VALUES)
 def test_no_line_of_a_body_ends_a_here_document(value: Any) -> None:
     lines = literal({"messages": value}, json_leaf).split("\n")
