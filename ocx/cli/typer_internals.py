@@ -134,7 +134,7 @@ def _reworded(message: str) -> str:
         return f"{found[1]} needs a value"
     if found := re.fullmatch(r"Option '(.+)' does not take a value\.", message):
         return f"{found[1]} takes no value"
-    return message[:1].lower() + message[1:].rstrip(".")
+    return message.rstrip(".")
 
 
 def _parameter(parameter: Any) -> Parameter:
@@ -154,7 +154,7 @@ def _parameter(parameter: Any) -> Parameter:
 
 def _limits(parameter: Any) -> Iterator[str]:
     """What help says about the value of an option besides its text."""
-    if getattr(parameter, "show_default", False) and type(parameter.default) in {int, float, str}:
+    if parameter.show_default and type(parameter.default) in {int, float, str}:
         yield f"default: {parameter.default}"
     least = getattr(parameter.type, "min", None)
     most = getattr(parameter.type, "max", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +42,7 @@ def api(
     Fields become a JSON body, or the query of GET, HEAD and DELETE. Keys, retries, errors and
     exit codes are those of every other command; nothing but the configured base URL is reached.
     """
-    if not (method.isascii() and method.isalpha() and len(method) <= 16):
+    if not re.fullmatch("[A-Za-z]{1,16}", method):
         raise UsageError("not a method", hint="ocx api GET models")
     method = method.upper()
     target = below_base_url(path)

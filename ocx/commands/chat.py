@@ -116,11 +116,11 @@ def _continued(
     stack: ExitStack, ctx: Context, request: Request, options: ChatOptions
 ) -> tuple[HistoryRecorder | None, Body]:
     """Where the call is kept, None if nowhere, and its body after what was said before."""
-    if not options.conversation.kept(ctx, request.settings):
-        return None, request.body()
-    from ocx.chat.recorder import open_recorder  # sqlite3, only if the call is kept
+    recorder = None
+    if options.conversation.kept(ctx, request.settings):
+        from ocx.chat.recorder import open_recorder  # sqlite3, only if the call is kept
 
-    recorder = stack.enter_context(open_recorder(ctx, request.settings, options.conversation))
+        recorder = stack.enter_context(open_recorder(ctx, request.settings, options.conversation))
     if recorder is None:
         return None, request.body()
     if options.conversation.continue_last:

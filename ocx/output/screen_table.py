@@ -141,7 +141,7 @@ def check_writer(ctx: Context, names: Sequence[str]) -> Callable[[str, str, str,
                 table.write([("", "", Cell(f"-> {hint}", "dim"))])
             return
         shown = styled_text(f"{state:<8}", style, color=terminal.stdout_color(ctx.color))
-        terminal.print(f"{shown} {name}: {one_line(detail)}", styled=True)
+        terminal.print(f"{shown} {name}: {one_line(detail)}")
         if hint:
             terminal.print(f"{'':8} -> {one_line(hint)}")
 

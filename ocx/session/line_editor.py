@@ -273,8 +273,8 @@ def write_entries(path: Path, entries: list[str]) -> None:
 def _unvis(line: str) -> str:
     r"""A line of libedit: bytes that are no letters stand there as \040 (strvis, VIS_WHITE)."""
     data = re.sub(
-        rb"\\([0-7]{3}|\\)",
-        lambda found: b"\\" if found[1] == b"\\" else bytes([int(found[1], 8) & 0xFF]),
+        rb"\\([0-3][0-7]{2}|\\)",
+        lambda found: b"\\" if found[1] == b"\\" else bytes([int(found[1], 8)]),
         line.encode(),
     )
     return data.decode("utf-8", "replace")

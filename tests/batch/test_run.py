@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from decimal import Decimal
@@ -112,6 +113,17 @@ def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     assert 4 <= len(results) < 100
     assert run.summary.unsent == 100 - len(results)
     assert run.summary.exit_code() == 130
+
+
+def test_an_outage_is_told_as_it_begins_and_as_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    run = BatchRun((), Server().connect(), URL, note=said.append)
+    states = iter([None, "down", "down", None, None])
+    monkeypatch.setattr("ocx.batch.batch_run._LOOK", 0)
+    monkeypatch.setattr(run, "waiting", lambda: next(states))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(run._watch())
+    assert said == ["down", "host.test answers again"]
 
 
 def test_progress_is_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

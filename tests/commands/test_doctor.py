@@ -208,6 +208,8 @@ def test_clock_that_is_right(online: Ocx, chat_server: ChatServer) -> None:
 
 def test_credentials_that_others_can_read(online: Ocx) -> None:
     online.write_credentials(main=KEY)
+    found = checks(online("doctor", "--json"))["credentials"]
+    assert found["detail"].endswith("credentials.toml, mode 0600, 1 key")
     (online.config / "credentials.toml").chmod(0o644)
     cause(online("doctor", "--json").has(3), "credentials", "0644", "chmod 600")
 

@@ -127,6 +127,7 @@ def test_several_lines(online: Ocx, chat_server: ChatServer) -> None:
 def test_pasted_lines_are_one_message(online: Ocx, chat_server: ChatServer) -> None:
     """As a terminal marks what is pasted (bracketed paste)."""
     talk = begin(online, "-n")
+    talk.shown.until(b"\x1b[?2004h")  # it is asked to
     talk.process.send(b"\x1b[200~def f():\n    return 1\n\x1b[201~")
     talk.say("", "Hello!")
     assert contents(chat_server) == ["def f():\n    return 1\n"]

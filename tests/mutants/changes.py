@@ -72,7 +72,8 @@ class _Walker(ast.NodeTransformer):
         )
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        if node.value is not None:
+        is_constant = isinstance(node.target, ast.Name) and node.target.id.isupper()
+        if node.value is not None and not (is_constant and _is_number(node.value)):
             node.value = self.visit(node.value)
         return node
 
@@ -154,8 +155,8 @@ class _Walker(ast.NodeTransformer):
 
 
 def _is_number(node: ast.expr) -> bool:
-    """Such as `8 * MIB`."""
-    parts = (ast.Constant, ast.Name, ast.BinOp, ast.operator, ast.expr_context)
+    """Such as `8 * MIB`, or a table of such."""
+    parts = (ast.Constant, ast.Name, ast.BinOp, ast.operator, ast.expr_context, ast.Dict)
     return all(isinstance(part, parts) for part in ast.walk(node))
 
 

@@ -16,7 +16,7 @@ from pygments.lexers import get_lexer_by_name
 from ocx.output.markdown.document import Document
 from ocx.output.markdown.highlight import State, highlight, lexer_of
 from ocx.output.markdown.layout import PLAIN, AnsiRenderer, Span
-from ocx.output.markdown.parser import HEADING, REACH
+from ocx.output.markdown.parser import HEADING, REACH, settled
 from tests.support.drawn import WIDTH, cut, rendered
 from tests.support.sizes import examples
 
@@ -103,6 +103,10 @@ def test_an_open_mark_is_text_after_a_while() -> None:
     lines = document.finished()
     assert lines[0].startswith("an *open mark and")
     assert len(lines) * 80 > 15 * 200 - 2 * REACH
+
+
+def test_nothing_but_marks_is_not_parted_before_the_reach_of_one() -> None:
+    assert settled("a" * 3000 + "." * 900, 3000, 3000, 3900) == (3000, 3000)
 
 
 def test_a_long_paragraph_is_final_up_to_its_last_words() -> None:

@@ -266,6 +266,7 @@ def big(count: int) -> dict[str, Any]:
     "schema",
     [
         nested(2, {"const": "x" * 2000})["json_schema"]["schema"],
+        array(1000, {"const": "x" * 1046}),  # by its commas
         big(11),
         {**array(11, {"$ref": "#/$defs/a"}), "$defs": {"a": {"const": "y" * 99_999}}},
         array(1, {"anyOf": [{"type": "string", "minLength": 100_000}] * 100}),
