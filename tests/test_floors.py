@@ -184,20 +184,6 @@ def test_nobody_reaches_into_the_private_parts_of_typer() -> None:
     none(found for found in imports() if found.imported.startswith("typer._"))
 
 
-def test_each_file_that_contributing_names_is_there() -> None:
-    """Below the root or `ocx/`, and of the two ways below `ocx/` or beside the line above."""
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    named = {
-        name for name in re.findall(r"`([\w./-]+\.(?:py|toml|md))`", text) if "NOUN" not in name
-    }
-    ways = re.findall(
-        r"^ *(\w+(?:/\w+)?) {2,}\S", text.partition("## The way of a prompt")[2], re.M
-    )
-    named |= {f"{way}.py" for way in ways}
-    folders = [ROOT, ROOT / "ocx", ROOT / "ocx" / "batch"]
-    assert not [name for name in named if not any((each / name).exists() for each in folders)]
-
-
 def test_what_is_imported_is_declared() -> None:
     """Not only what a dependency happens to bring along; by an extra, if few need it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -88,6 +88,11 @@ def fails(
     return caught.value
 
 
+def reaches(client: Client) -> None:
+    with client:
+        assert client.models().status == 200
+
+
 # What goes over the wire
 
 
@@ -263,8 +268,7 @@ def test_the_environments_certificates(
     server = raw_server(tls=True)
     server.answer(answer({"data": []}))
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    with client(server) as open_client:
-        assert open_client.models().status == 200
+    reaches(client(server))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     fails(client(server), ConfigError, "SSL_CERT_FILE")
 
@@ -330,8 +334,7 @@ def test_every_address_of_a_name_is_tried(
     server = raw_server()
     server.answer(answer({"data": []}))
     resolve(monkeypatch, {"x.localhost": ["::1", "127.0.0.1"], "empty.localhost": []})
-    with client(f"http://x.localhost:{server.port}") as open_client:
-        assert open_client.models().status == 200
+    reaches(client(f"http://x.localhost:{server.port}"))
     fails(client("http://empty.localhost:1"), NetworkError, "cannot connect")
 
 
@@ -368,8 +371,7 @@ def test_ipv6(raw_server: Servers) -> None:
     except OSError:
         pytest.skip("no IPv6 here")
     server.answer(answer({"data": []}))
-    with client(server) as open_client:
-        assert open_client.models().status == 200
+    reaches(client(server))
     assert server.requests[0].header("host") == f"[::1]:{server.port}"
 
 
@@ -425,8 +427,7 @@ def test_tls_through_a_tunnel(
     # The test's certificate has no name but those of loopback.
     monkeypatch.setattr("ocx.api.proxy.is_loopback", lambda host: False)
     url = f"https://localhost:{server.port}"
-    with client(url, proxy=f"{kind}://{address}", ca_bundle=str(CERTIFICATE)) as open_client:
-        assert open_client.models().status == 200
+    reaches(client(url, proxy=f"{kind}://{address}", ca_bundle=str(CERTIFICATE)))
     if kind == "http":
         assert proxy.requests[0].raw.startswith(f"CONNECT localhost:{server.port} ".encode())
         assert KEY.reveal().encode() not in proxy.received()

@@ -53,6 +53,8 @@ class Case:
     path: str | None = None
     """For a GET of it instead of a chat."""
     prompt: str = "hé"
+    ends: str = ""
+    """The class of the error, and words of its message."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -96,18 +98,20 @@ CASES: dict[str, Case] = {
     "gzip": Case(packed(GZIP, "gzip")),
     "deflate": Case(packed(zlib.compress(WHOLE), "deflate")),
     "deflate without its header": Case(packed(zlib.compress(WHOLE)[2:-4], "deflate")),
-    "an encoding that was not offered": Case(packed(WHOLE, "br")),
-    "broken gzip": Case(packed(b"\x1f\x8bnonsense", "gzip")),
-    "gzip that ends early": Case(packed(GZIP[:-9], "gzip")),
-    "a few bytes that stand for many": Case(packed(BOMB, "gzip")),
+    "an encoding that was not offered": Case(packed(WHOLE, "br"), ends="ServerError: not offered"),
+    "broken gzip": Case(packed(b"\x1f\x8bnonsense", "gzip"), ends="ServerError: broken"),
+    "gzip that ends early": Case(packed(GZIP[:-9], "gzip"), ends="ServerError: ends too early"),
+    "a few bytes that stand for many": Case(packed(BOMB, "gzip"),
+                                            ends="ServerError: larger than 32768 KiB"),
     "an error of a few bytes that stand for many": Case(answers.answer(
-        BOMB, 500, {"content-encoding": "gzip"})),
-    "a list that is too long": Case(answers.answer(bytes(9 * 2**20)), path="/models"),
+        BOMB, 500, {"content-encoding": "gzip"}), ends="ServerError: HTTP 500"),
+    "a list that is too long": Case(answers.answer(bytes(9 * 2**20)), path="/models",
+                                    ends="ServerError: larger than 8192 KiB"),
     "repeated headers": Case(answers.error(429) .replace(
         b"content-type", b"x-request-id: one\r\nx-request-id: two\r\ncontent-type", 1)),
     "a stream where none was asked for": Case(answers.stream("Hel", "lo")),
     "a stream that breaks off": Case([answers.STREAM_HEAD, answers.delta("Hel"),
-                                      answers.LAST_PIECE]),
+                                      answers.LAST_PIECE], ends="IncompleteError: broke off"),
     "a page": Case(answers.answer("<html>no</html>", content_type="text/html")),
     "nothing": Case(answers.answer(b"")),
     "an error with 200": Case(answers.answer({"error": {"message": "full", "code": "x"}})),
@@ -121,108 +125,83 @@ CASES: dict[str, Case] = {
     "a wait in the body": Case(answers.error(429, message="Please try again in 3.5s.")),
     "an error in gzip": Case(answers.answer(
         gzip.compress(b'{"error": "packed"}'), 400, {"content-encoding": "gzip"})),
-    "an error that is large": Case(answers.answer(b"x" * 600_000, 500)),
-    "an error that breaks off": Case([answers.head(500, {"content-length": "50"}), b"half", CLOSE]),
+    "an error that is large": Case(answers.answer(b"x" * 600_000, 500),
+                                   ends="ServerError: HTTP 500: xxx"),
+    "an error that breaks off": Case([answers.head(500, {"content-length": "50"}), b"half", CLOSE],
+                                     ends="ServerError: HTTP 500: half"),
     "an error of another kind": Case(answers.answer("no", 599)),
-    "no answer": Case([CLOSE]),
-    "a reset": Case([RESET]),
-    "half a head": Case([b"HTTP/1.1 200 OK\r\ncontent-", CLOSE]),
-    "the beginning of a head": Case([b"HT", CLOSE]),
-    "not HTTP": Case([b"SSH-2.0-OpenSSH_9.2\r\n", CLOSE]),
-    "not HTTP, and open": Case([b"SSH-2.0-OpenSSH_9.6\r\n\r\n", STALL]),
-    "a greeting of mail": Case([b"220 mail.example ESMTP\r\n", CLOSE]),
-    "a zero": Case([b"\0", CLOSE]),
-    "a head that is too large": Case([b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000, STALL]),
-    "half a body": Case([answers.head(200, {"content-length": "500"}), WHOLE[:9], CLOSE]),
-    "half a chunk": Case([*chunked(b"20\r\n{}"), CLOSE]),
+    "no answer": Case([CLOSE], ends="NetworkError: was lost"),
+    "a reset": Case([RESET], ends="NetworkError: was lost"),
+    "half a head": Case([b"HTTP/1.1 200 OK\r\ncontent-", CLOSE], ends="NetworkError: was lost"),
+    "the beginning of a head": Case([b"HT", CLOSE], ends="NetworkError: was lost"),
+    "not HTTP": Case([b"SSH-2.0-OpenSSH_9.2\r\n", CLOSE], ends="ServerError: not HTTP"),
+    "not HTTP, and open": Case([b"SSH-2.0-OpenSSH_9.6\r\n\r\n", STALL],
+                               ends="ServerError: not HTTP"),
+    "a greeting of mail": Case([b"220 mail.example ESMTP\r\n", CLOSE],
+                               ends="ServerError: not HTTP"),
+    "a zero": Case([b"\0", CLOSE], ends="ServerError: not HTTP"),
+    "a head that is too large": Case([b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000, STALL],
+                                     ends="ServerError: not HTTP"),
+    "half a body": Case([answers.head(200, {"content-length": "500"}), WHOLE[:9], CLOSE],
+                        ends="NetworkError: was lost"),
+    "half a chunk": Case([*chunked(b"20\r\n{}"), CLOSE], ends="NetworkError: was lost"),
     "no last chunk": Case([*chunked(answers.piece(WHOLE)), CLOSE]),
-    "a chunk that is none": Case([*chunked(b"zz\r\n{}\r\n"), CLOSE]),
-    "out of time before the head": Case([STALL], {"timeout": SHORT}),
-    "out of time in the head": Case([b"HTTP/1.1 200 OK\r\n", STALL], {"timeout": SHORT}),
+    "a chunk that is none": Case([*chunked(b"zz\r\n{}\r\n"), CLOSE], ends="ServerError: not HTTP"),
+    "out of time before the head": Case([STALL], {"timeout": SHORT},
+                                        ends="DeadlineError: --timeout"),
+    "out of time in the head": Case([b"HTTP/1.1 200 OK\r\n", STALL], {"timeout": SHORT},
+                                    ends="DeadlineError: --timeout"),
     "out of time in the body": Case([answers.head(200, {"content-length": "99"}), b"{", STALL],
-                                    {"timeout": SHORT}),
-    "nobody listens": Case(url=f"http://127.0.0.1:{closed_port()}/v1"),
-    "a full queue": Case(url="{full}/v1", settings={"connect_timeout": SHORT}),
-    "a name that is none": Case(url="https://nowhere.test/v1"),
+                                    {"timeout": SHORT}, ends="DeadlineError: --timeout"),
+    "nobody listens": Case(url=f"http://127.0.0.1:{closed_port()}/v1",
+                           ends="NetworkError: refused"),
+    "a full queue": Case(url="{full}/v1", settings={"connect_timeout": SHORT},
+                         ends="DeadlineError: no connection"),
+    "a name that is none": Case(url="https://nowhere.test/v1",
+                                ends="NetworkError: cannot resolve nowhere.test"),
     "a name of this machine elsewhere": Case(url="http://elsewhere.localhost/v1"),
     "a key that is none": Case(settings={"key": Secret("sk-live-\n")}),
     "a header that is none": Case(settings={"headers": {"X Y": "a"}}),
     "a header of ours": Case(settings={"headers": {"Authorization": "x"}}),
-    "clear text": Case(url="http://api.test/v1"),
-    "a user in the URL": Case(url="http://me:pass@127.0.0.1/v1"),
+    "clear text": Case(url="http://api.test/v1", ends="ConfigError: clear text"),
+    "a user in the URL": Case(url="http://me:pass@127.0.0.1/v1",
+                              ends="ConfigError: user name or password"),
     "no scheme": Case(url="127.0.0.1/v1"),
     "a path that leaves": Case(path="/../secret"),
-    "no CA file": Case(settings={"ca_bundle": "/nowhere.pem"}),
-    "a CA file that is none": Case(tls=True, settings={"ca_bundle": __file__}),
+    "no CA file": Case(settings={"ca_bundle": "/nowhere.pem"}, ends="ConfigError: does not exist"),
+    "a CA file that is none": Case(tls=True, settings={"ca_bundle": __file__},
+                                   ends="ConfigError: cannot read certificates from"),
     "TLS": Case(tls=True, settings={"ca_bundle": str(CERTIFICATE)}),
-    "a certificate that is not trusted": Case(tls=True),
+    "a certificate that is not trusted": Case(tls=True, ends="NetworkError: not trusted"),
     "TLS where there is none": Case(
-        url="https://127.0.0.1:{port}", settings={"connect_timeout": SHORT}
+        url="https://127.0.0.1:{port}", settings={"connect_timeout": SHORT},
+        ends="DeadlineError: no connection",
     ),
     "no TLS where there is": Case(tls=True, url="http://127.0.0.1:{port}"),
     "through a proxy": Case(url="http://lan.test/v1", settings={
         "allow_http": True, "proxy": "http://u:p%40@127.0.0.1:{port}"}),
     "a proxy that refuses": Case([b"HTTP/1.1 403 Forbidden\r\n\r\n", CLOSE],
                                  url="https://api.test/v1",
-                                 settings={"proxy": "http://me:pw@127.0.0.1:{port}"}),
+                                 settings={"proxy": "http://me:pw@127.0.0.1:{port}"},
+                                 ends="NetworkError: refused: 403"),
     "a proxy that asks who": Case(
         [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", CLOSE],
-        url="https://api.test/v1", settings={"proxy": "http://127.0.0.1:{port}"}),
+        url="https://api.test/v1", settings={"proxy": "http://127.0.0.1:{port}"},
+        ends="NetworkError: asks for credentials: 407"),
     "a proxy that asks who, in clear text": Case(
         answers.answer(b"", 407), url="http://lan.test/v1",
-        settings={"allow_http": True, "proxy": "http://127.0.0.1:{port}"}),
+        settings={"allow_http": True, "proxy": "http://127.0.0.1:{port}"},
+        ends="NetworkError: 407"),
     "a proxy that nobody runs": Case(url="https://api.test/v1", settings={
-        "proxy": f"http://127.0.0.1:{closed_port()}"}),
+        "proxy": f"http://127.0.0.1:{closed_port()}"},
+        ends="NetworkError: cannot connect to the proxy 127.0.0.1"),
     "a SOCKS proxy that nobody runs": Case(url="https://api.test/v1", settings={
         "proxy": f"socks5://127.0.0.1:{closed_port()}"}),
     "a proxy of no kind": Case(url="https://api.test/v1", settings={"proxy": "ftp://x"}),
     "a proxy, and loopback": Case(settings={"proxy": "http://127.0.0.1:1"}),
     "a silent proxy": Case([STALL], {"proxy": "http://127.0.0.1:{port}", "connect_timeout": SHORT},
-                           url="https://api.test/v1"),
+                           url="https://api.test/v1", ends="DeadlineError: no connection"),
 }  # fmt: skip
-
-
-ENDS = {
-    "an encoding that was not offered": "ServerError: not offered",
-    "broken gzip": "ServerError: broken",
-    "gzip that ends early": "ServerError: ends too early",
-    "a few bytes that stand for many": "ServerError: larger than 32768 KiB",
-    "an error of a few bytes that stand for many": "ServerError: HTTP 500",
-    "a list that is too long": "ServerError: larger than 8192 KiB",
-    "a stream that breaks off": "IncompleteError: broke off",
-    "an error that is large": "ServerError: HTTP 500: xxx",
-    "an error that breaks off": "ServerError: HTTP 500: half",
-    "no answer": "NetworkError: was lost",
-    "a reset": "NetworkError: was lost",
-    "half a head": "NetworkError: was lost",
-    "the beginning of a head": "NetworkError: was lost",
-    "half a body": "NetworkError: was lost",
-    "half a chunk": "NetworkError: was lost",
-    "not HTTP": "ServerError: not HTTP",
-    "not HTTP, and open": "ServerError: not HTTP",
-    "a greeting of mail": "ServerError: not HTTP",
-    "a zero": "ServerError: not HTTP",
-    "a head that is too large": "ServerError: not HTTP",
-    "a chunk that is none": "ServerError: not HTTP",
-    "out of time before the head": "DeadlineError: --timeout",
-    "out of time in the head": "DeadlineError: --timeout",
-    "out of time in the body": "DeadlineError: --timeout",
-    "nobody listens": "NetworkError: refused",
-    "a full queue": "DeadlineError: no connection",
-    "a name that is none": "NetworkError: cannot resolve nowhere.test",
-    "clear text": "ConfigError: clear text",
-    "a user in the URL": "ConfigError: user name or password",
-    "no CA file": "ConfigError: does not exist",
-    "a CA file that is none": "ConfigError: cannot read certificates from",
-    "a certificate that is not trusted": "NetworkError: not trusted",
-    "TLS where there is none": "DeadlineError: no connection",
-    "a proxy that refuses": "NetworkError: refused: 403",
-    "a proxy that asks who": "NetworkError: asks for credentials: 407",
-    "a proxy that asks who, in clear text": "NetworkError: 407",
-    "a proxy that nobody runs": "NetworkError: cannot connect to the proxy 127.0.0.1",
-    "a silent proxy": "DeadlineError: no connection",
-}
-"""What some of the cases end with."""
 
 
 @dataclass
@@ -286,8 +265,8 @@ def test_the_two_clients_do_not_drift(
     seen = [see(call, case, raw_server(tls=case.tls), full) for call in (by_client, by_async)]
     assert seen[0] == seen[1]
     assert seen[0].reply is not None or seen[0].error is not None
-    if name in ENDS:
-        kind, _, words = ENDS[name].partition(": ")
+    if case.ends:
+        kind, _, words = case.ends.partition(": ")
         assert seen[0].error[0] == kind
         assert words in seen[0].error[4]
 

@@ -44,9 +44,7 @@ def sender(server: ChatServer) -> Iterator[Waiting]:
 
 
 def completion(text: str, **more: object) -> bytes:
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return answers.answer({"id": "c", "choices": [choice], **more}, headers={"x-request-id": "q"})
+    return answers.answer(answers.completion(text) | more, headers={"x-request-id": "q"})
 
 
 def test_an_answer_with_its_cost_and_headers(server: ChatServer, sender: Waiting) -> None:
@@ -221,7 +219,7 @@ def test_a_pool_keeps_its_connections_and_its_budget(server: ChatServer) -> None
             break
         with pytest.raises(OcxError, match="max-credits"):
             list(pool.run(map(str, range(100))))
-    assert len([each for each in server.requests if each.target.endswith(CHAT)]) <= 6
+    assert len(server.chats()) <= 6
 
 
 @pytest.mark.parametrize("first", [[], ["a", "b"]])
@@ -235,7 +233,7 @@ def test_a_block_that_was_left_counts_for_the_budget(server: ChatServer, first: 
         with pytest.raises(OcxError, match="max-credits"):
             for _ in range(5):
                 next(iter(pool.run(["again"])))
-    assert len([each for each in server.requests if each.target.endswith(CHAT)]) <= 5
+    assert len(server.chats()) <= 5
 
 
 def test_two_runs_of_a_pool_side_by_side_do_not_wait_for_each_other(server: ChatServer) -> None:

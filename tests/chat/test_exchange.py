@@ -69,11 +69,6 @@ def client(chat_server: ChatServer) -> Iterator[Client]:
         yield client
 
 
-def sent(server: ChatServer) -> list[Any]:
-    chats = [request for request in server.requests if request.target.endswith(CHAT)]
-    return [server.body(request) for request in chats]
-
-
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_checked_retried_costed_call(
     client: Client, chat_server: ChatServer, stream: bool
@@ -103,7 +98,7 @@ def test_a_checked_retried_costed_call(
     first, second = recorder.kept
     assert isinstance(first.error, InvalidAnswerError)
     assert (second.error, second.cost) == (None, Cost(Decimal("0.75"), "balance"))
-    told = sent(chat_server)[1]["messages"]
+    told = chat_server.chats()[1]["messages"]
     assert told[1] == {"role": "assistant", "content": '{"a": 1}'}
     assert "$.a" in told[2]["content"]
 
@@ -206,7 +201,7 @@ def test_only_a_schema_is_asked_for_again(client: Client, chat_server: ChatServe
     """What the model is told then is about JSON."""
     with pytest.raises(InvalidAnswerError):
         ChatRunner(client, AnswerChecks(extract=True, schema_retries=3)).send(BODY)
-    assert len(sent(chat_server)) == 1
+    assert len(chat_server.chats()) == 1
 
 
 def test_the_pieces_of_a_streamed_tool_call_leave_no_index(

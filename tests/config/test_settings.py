@@ -364,6 +364,8 @@ def test_the_sandbox_says_what_chose_it(
 
 def test_the_sandbox_takes_nothing_that_describes_another_endpoint(env: dict[str, str]) -> None:
     described = {
+        "base_url": "http://lan/v1",
+        "auth": "none",
         "key_name": "work",
         "api_key_command": ["pass"],
         "headers": {"X-Team": "a"},
@@ -373,9 +375,10 @@ def test_the_sandbox_takes_nothing_that_describes_another_endpoint(env: dict[str
         "balance_scale": 2,
         "price_scale": 2,
     }
-    with_profile(env, **described)
+    with_profile(env, model="gpt-4o", temperature=0.5, **described)
     settings, plain = resolve({"sandbox": True}, env), resolve({"sandbox": True}, {"HOME": "/x"})
     assert all(getattr(settings, name) == getattr(plain, name) for name in described)
+    assert (settings.model, settings.temperature) == ("gpt-4o", 0.5)
 
 
 @pytest.mark.parametrize("word", ["", "0", "no", "False", "off"])
@@ -383,23 +386,6 @@ def test_no_sandbox(env: dict[str, str], word: str) -> None:
     settings = resolve({}, {**env, "OCX_SANDBOX": word})
     assert not settings.sandbox
     assert "sandbox" not in settings.sources
-
-
-def test_the_sandbox_takes_nothing_of_another_endpoint(env: dict[str, str]) -> None:
-    with_profile(
-        env,
-        model="gpt-4o",
-        temperature=0.5,
-        base_url="http://lan/v1",
-        auth="none",
-        headers={"X-Api-Key": "secret"},
-        proxy="http://proxy:1",
-        balance_path="a.b",
-    )
-    settings = resolve({"sandbox": True}, env)
-    assert (settings.model, settings.temperature) == ("gpt-4o", 0.5)
-    assert (settings.auth, settings.headers, settings.proxy) == ("key", {}, None)
-    assert settings.balance_path is None
 
 
 def test_the_sandbox_profile_takes_nothing_from_the_file(env: dict[str, str]) -> None:

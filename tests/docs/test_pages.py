@@ -75,7 +75,12 @@ def test_each_tool_says_how_and_each_that_cannot_says_why() -> None:
 
 def test_what_contributing_names_is_there() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    for path, names in re.findall(r"`((?:\w+/)*[a-z_0-9]+\.py)`(?: \(([^)]*)\))?", text):
+    ways = text.partition("## The way of a prompt")[2]
+    for path in re.findall(r"^ *(\w+(?:/\w+)?) {2,}\S", ways, re.M):
+        assert any((ROOT / "ocx" / each / f"{path}.py").exists() for each in ("", "batch")), path
+    for path, names in re.findall(r"`([\w/.-]+\.(?:py|toml|md))`(?: \(([^)]*)\))?", text):
+        if "NOUN" in path:
+            continue
         (file,) = [each for each in (ROOT / "ocx" / path, ROOT / path) if each.is_file()]
         there = set(re.findall(r"\w+", file.read_text("utf-8")))
         assert {*re.findall(r"`(?:\w+\.)?(\w+)`", names)} <= there, path

@@ -107,10 +107,6 @@ def test_the_main_job(run: Run) -> None:
     chat = run("--sandbox", "chat", "Hello!")
     assert (chat.returncode, chat.stdout) == (0, "Hello!\n"), chat
     assert run("--version").stdout.startswith("ocx ")
-
-
-def test_what_was_paid(run: Run) -> None:
-    run("--sandbox", "chat", "Hello!")
     assert run("--sandbox", "balance").stdout == "499.999937 credits\n"
 
 

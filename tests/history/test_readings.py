@@ -83,13 +83,11 @@ def test_a_forecast(
     before: list[tuple[float, str]], left: str, a_day: str | None, days: str | None
 ) -> None:
     found = told(*before, left=left)
-    cents = Decimal("0.01")
-    assert (None if found.a_day is None else found.a_day.quantize(cents)) == (
-        None if a_day is None else Decimal(a_day).quantize(cents)
-    )
-    assert (None if found.days is None else found.days.quantize(cents)) == (
-        None if days is None else Decimal(days).quantize(cents)
-    )
+
+    def cents(amount: Decimal | str | None) -> Decimal | None:
+        return None if amount is None else Decimal(amount).quantize(Decimal("0.01"))
+
+    assert (cents(found.a_day), cents(found.days)) == (cents(a_day), cents(days))
     assert found.endless == (a_day == "0" and Decimal(left) > 0)
 
 

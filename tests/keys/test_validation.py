@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -43,12 +42,9 @@ def asked(server: ChatServer, **reading: Any) -> Any:
         (answers.answer({"hello": "world"}), "could not tell", ""),
     ],
 )
-def test_balance(
-    chat_servers: Callable[[], ChatServer], balance: bytes, state: str, detail: str
-) -> None:
-    server = chat_servers()
-    server.answer_all(balance)
-    verdict = asked(server)
+def test_balance(chat_server: ChatServer, balance: bytes, state: str, detail: str) -> None:
+    chat_server.answer_all(balance)
+    verdict = asked(chat_server)
     assert verdict.state == state
     assert detail in verdict.detail
     assert (verdict.error is None) == (state == "valid")
@@ -93,12 +89,11 @@ def test_several_currencies(chat_server: ChatServer) -> None:
     ],
 )
 def test_without_balance_the_models_are_asked(
-    chat_servers: Callable[[], ChatServer], models: bytes, state: str
+    chat_server: ChatServer, models: bytes, state: str
 ) -> None:
-    server = chat_servers()
-    server.answer(answers.error(404), path=BALANCE)
-    server.answer(models, path=MODELS)
-    verdict = asked(server)
+    chat_server.answer(answers.error(404), path=BALANCE)
+    chat_server.answer(models, path=MODELS)
+    verdict = asked(chat_server)
     assert verdict.state == state
     assert verdict.error is not None
     if state == "could not tell":

@@ -34,15 +34,7 @@ from ocx.terminal import FdWriter, RedactingStderr, Terminal
 from tests.support.drawn import cut
 from tests.support.emulator import Emulator, trimmed
 from tests.support.memory import MemoryRaw
-from tests.support.waiting import Board, Collected
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.waiting import Board, Clock, Collected
 
 
 def says(text: str) -> State:

@@ -73,8 +73,7 @@ class Served:
 
     def ask(self, text: str = "hi", model: str = "gpt-4o", **given: Any) -> httpx.Response:
         headers = given.pop("headers", {})
-        messages = [{"role": "user", "content": text}]
-        body = {"model": model, "messages": messages, **given}
+        body = request(text, model, **given)
         return self.http.post("/chat/completions", json=body, headers=headers)
 
     def connect(self) -> socket.socket:

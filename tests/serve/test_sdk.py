@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ocx.serve.routing import BUILT_IN
-from tests.serve.conftest import Serve, Served
+from tests.serve.conftest import Served
 from tests.support.program import Ocx
 
 MESSAGES: Any = [{"role": "user", "content": "one two three"}]
@@ -78,6 +78,7 @@ def test_stream(client: Any) -> None:
     assert usage.usage.completion_tokens == 3
 
 
+SUMS: Any = [{"role": "user", "content": "add(1, 2) add(3, 4)"}]
 TOOLS: Any = [
     {
         "type": "function",
@@ -91,7 +92,7 @@ TOOLS: Any = [
 
 def test_tools(client: Any) -> None:
     """Ask, run the tool, send its result: the loop of every agent."""
-    messages: Any = [{"role": "user", "content": "add(1, 2) add(3, 4)"}]
+    messages = [*SUMS]
     ask = client.chat.completions.create
     message = ask(model="gpt-4o", messages=messages, tools=TOOLS).choices[0].message
     results = [sum(json.loads(call.function.arguments).values()) for call in message.tool_calls]
@@ -104,8 +105,7 @@ def test_tools(client: Any) -> None:
 
 
 def test_tools_in_a_stream(client: Any) -> None:
-    messages: Any = [{"role": "user", "content": "add(1, 2) add(3, 4)"}]
-    with client.chat.completions.stream(model="gpt-4o", messages=messages, tools=TOOLS) as stream:
+    with client.chat.completions.stream(model="gpt-4o", messages=SUMS, tools=TOOLS) as stream:
         message = stream.get_final_completion().choices[0].message
     found = [call.function.arguments for call in message.tool_calls]
     assert found == ['{"a":1,"b":2}', '{"a":3,"b":4}']
@@ -220,23 +220,14 @@ def node_modules(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def node_tour(node_modules: Path) -> Path:
-    tour: Path = node_modules / TOUR.name
-    tour.write_text(TOUR.read_text())
-    return tour
-
-
-def test_the_npm_package(node_tour: Path, serve: Serve) -> None:
-    served = serve()
+def test_the_npm_package(node_modules: Path, served: Served) -> None:
+    tour = shutil.copy(TOUR, node_modules)
     env = {
         "PATH": os.environ["PATH"],
         "OPENAI_BASE_URL": served.url,
         "OPENAI_API_KEY": served.key.reveal(),
     }
-    run = subprocess.run(
-        ["node", str(node_tour)], env=env, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run(["node", str(tour)], env=env, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == {
         "create": ["one two three", 14],

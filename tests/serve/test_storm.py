@@ -40,6 +40,13 @@ def key(ocx: Ocx) -> str:
     return ocx("serve", "keys", "add", "storm").has(0).text.strip()
 
 
+def connected(url: str, headers: dict[str, str]) -> httpx.AsyncClient:
+    """A client of as many connections as it likes."""
+    limits = httpx.Limits(max_connections=None)
+    given: Any = {"limits": limits, "timeout": 300, "trust_env": False}
+    return httpx.AsyncClient(base_url=url, headers=headers, **given)
+
+
 class Reader:
     """Reads one stream, up to `most` tokens; notes what it saw."""
 
@@ -79,10 +86,7 @@ async def read_all(
         if left == 0:
             act()
 
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(
-        base_url=url, headers=headers, limits=limits, timeout=120, trust_env=False
-    ) as client:
+    async with connected(url, headers) as client:
         await asyncio.gather(*(reader.run(client, body, begun) for reader in readers))
 
 
@@ -160,10 +164,7 @@ def test_racing_requests_never_overdraw(ocx: Ocx) -> None:
         return [await ask(client, text) for text in left]
 
     async def race() -> list[tuple[int, int]]:
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(
-            base_url=url, headers=headers, limits=limits, timeout=300, trust_env=False
-        ) as client:
+        async with connected(url, headers) as client:
             found = await asyncio.gather(*(runner(client) for _ in range(RUNNERS)))
         return [each for some in found for each in some]
 

@@ -21,6 +21,7 @@ from ocx.serve.charge import count_prompt, count_tokens, fitting, micro_cost
 from ocx.serve.ledger import Key
 from ocx.serve.openai_format import ApiError, dump
 from ocx.serve.routing import BUILT_IN
+from tests.support.waiting import Clock
 
 ONE = Key(1, 1, "one", "")
 
@@ -58,13 +59,6 @@ def test_a_minted_key_is_whole_and_a_changed_one_is_not() -> None:
 def test_json_survives_any_text(value: object) -> None:
     """Lone surrogates too, which UTF-8 cannot hold."""
     assert json.loads(dump(value).decode()) == value
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_minute_s_requests_may_come_at_once_and_no_more() -> None:

@@ -32,7 +32,7 @@ from ocx.session.line_editor import LineEditor
 from ocx.terminal import FdWriter as Stdout
 from ocx.terminal import RedactingStderr, Terminal
 from tests.support import answers
-from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
+from tests.support.chat_server import BALANCE, MODELS, ChatServer
 from tests.support.memory import MemoryRaw
 from tests.support.pages import PAGES, ROOT
 
@@ -56,9 +56,7 @@ def make(chat_server: ChatServer, tmp_path: Path) -> Iterator[Make]:
 
 def contents(server: ChatServer) -> list[list[str]]:
     """The texts of each chat request."""
-    chats = [request for request in server.requests if request.target.endswith(CHAT)]
-    bodies = [server.body(request) for request in chats]
-    return [[message["content"] for message in body["messages"]] for body in bodies]
+    return [[message["content"] for message in body["messages"]] for body in server.chats()]
 
 
 def test_a_turn_follows_the_one_before(make: Make, chat_server: ChatServer) -> None:
@@ -105,8 +103,7 @@ def test_a_stream_is_asked_for_its_usage_only_while_it_is_shown(
     assert "stream_options" not in chat_server.body()
     session.handle_line(typed)
     session.handle_line("two")
-    chats = [request for request in chat_server.requests if request.target.endswith(CHAT)]
-    assert chat_server.body(chats[-1])["stream_options"] == {"include_usage": True}
+    assert chat_server.chats()[-1]["stream_options"] == {"include_usage": True}
 
 
 def test_the_prompt_shows_the_model_and_with_usage_the_credits(

@@ -30,3 +30,7 @@ class ChatServer(RawServer):
     def body(self, request: Request | None = None) -> Any:
         """The JSON that the last (or that) request carried."""
         return json.loads((request or self.requests[-1]).body)
+
+    def chats(self) -> list[Any]:
+        """The bodies of all chat requests."""
+        return [self.body(each) for each in self.requests if each.target.endswith(CHAT)]

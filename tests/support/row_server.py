@@ -37,8 +37,7 @@ class RowServer(ChatServer):
 
     def prompts(self) -> list[str]:
         """Every prompt in the order in which they came."""
-        chats = (request for request in self.requests if request.target.endswith(CHAT))
-        return [prompt_of(request) for request in chats]
+        return [body["messages"][-1]["content"] for body in self.chats()]
 
     def _next_script(self, request: Request) -> Any:
         if not request.target.endswith(CHAT):
