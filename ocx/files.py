@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from ocx.errors import OcxWarning
 from ocx.owners import check_ours
+
+T = TypeVar("T")
 
 _UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _PATIENCE = 10.0
@@ -46,7 +50,8 @@ def atomic_write(
     target = Path(os.path.realpath(path))
     # One name for all writers: what a killed one leaves is taken over by the next.
     temporary = target.with_name(f".{target.name}.new")
-    with os.fdopen(_open_soon(temporary, 0o666 if mode is None else mode), "wb") as file:
+    new_mode = 0o666 if mode is None else mode
+    with os.fdopen(soon(lambda: open_partial(temporary, new_mode), _PATIENCE), "wb") as file:
         try:
             if mode is None:
                 with suppress(FileNotFoundError):
@@ -108,6 +113,57 @@ def open_partial(path: Path, mode: int = 0o666) -> int:
             os.close(fd)
             raise
         os.close(fd)
+
+
+class PartialFile:
+    """PATH.partial, which this process alone writes until it is `path`, or is left.
+
+    Raises: as `open_partial`.
+    """
+
+    def __init__(self, path: Path, mode: int = 0o666) -> None:
+        self.path = path
+        self.partial = path.with_name(f"{path.name}.partial")
+        self.fd = open_partial(self.partial, mode)
+
+    def complete(self) -> None:
+        """Put it in the place of `path`. Raises OSError: nothing has changed."""
+        sync(self.fd)
+        if is_at(self.fd, self.partial):
+            self.partial.replace(self.path)
+        else:  # removed, or another's by now: the descriptor still has all
+            found = os.fstat(self.fd)
+            data = os.pread(self.fd, found.st_size, 0)
+            atomic_write(self.path, data, stat.S_IMODE(found.st_mode))
+        self.abandon()
+
+    def abandon(self) -> Path | None:
+        """Close it; the file that keeps what arrived, an empty one is removed. Only the first
+        call, and none after `complete`, does anything."""
+        fd, self.fd = self.fd, -1
+        if fd < 0:
+            return None
+        try:
+            if not is_at(fd, self.partial):
+                return None
+            if os.fstat(fd).st_size:
+                return self.partial
+            self.partial.unlink(missing_ok=True)
+            return None
+        finally:
+            os.close(fd)
+
+
+def append(fd: int, data: bytes, end: int) -> None:
+    """Write `data` where the file ends, or nothing of it. Raises OSError."""
+    try:
+        written = os.write(fd, data)
+        while written < len(data):  # a full disk, a quota, or a signal in a long write
+            written += os.write(fd, data[written:])
+    except OSError:
+        os.ftruncate(fd, end)
+        os.lseek(fd, end, os.SEEK_SET)
+        raise
 
 
 def is_at(fd: int, path: Path) -> bool:
@@ -243,12 +299,19 @@ def _close_to_others(path: Path) -> None:
         set_mode(path, mode & 0o700)
 
 
-def _open_soon(path: Path, mode: int) -> int:
-    """`open_partial`, waiting for other writers, each of which takes a moment."""
-    end = time.monotonic() + _PATIENCE
+def soon(attempt: Callable[[], T], patience: float) -> T:
+    """The result of `attempt`, repeated while another process is in the way.
+
+    Args:
+        patience: seconds; each process takes a moment.
+
+    Raises:
+        BlockingIOError: one is in the way all the time.
+    """
+    end = time.monotonic() + patience
     while True:
         try:
-            return open_partial(path, mode)
+            return attempt()
         except BlockingIOError:
             if time.monotonic() > end:
                 raise

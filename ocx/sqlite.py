@@ -28,6 +28,25 @@ def schema(script: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) 
     return re.sub(r"\) STRICT\b,?", ")", script)
 
 
+def make_tables(connection: sqlite3.Connection, package: str, name: str, **numbers: int) -> None:
+    """Run the SQL in a file of a package as one transaction, with a write-ahead log from then on.
+
+    Args:
+        numbers: pragmas to set in it.
+
+    Raises:
+        sqlite3.Error: nothing was made.
+    """
+    connection.execute("PRAGMA journal_mode = WAL")
+    pragmas = "".join(f"PRAGMA {pragma} = {number}; " for pragma, number in numbers.items())
+    script = schema(read_script(package, name))
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE; {script} {pragmas} COMMIT;")
+    except sqlite3.Error:
+        connection.rollback()
+        raise
+
+
 def connect(name: Path | str, patience: float) -> sqlite3.Connection:
     """The database called `name`, in autocommit mode: transactions are explicit.
 

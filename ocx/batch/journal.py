@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError, os_errors_as
-from ocx.files import is_at, lock_or_warn, open_beside, set_mode, sync
+from ocx.files import append, is_at, lock_or_warn, open_beside, set_mode, sync
 
 _HEADER = b"ocx batch journal 1, output "
 _ADOPTED = b"=\n"
@@ -62,11 +62,8 @@ class AppendFile:
         """
         start = self.size
         try:
-            written = os.write(self._fd, data)
-            while written < len(data):  # a full disk, a quota, or a signal in a long write
-                written += os.write(self._fd, data[written:])
+            append(self._fd, data, start)
         except OSError as error:
-            self.truncate(start)
             raise unwritable(self.path, error) from error
         self.size = start + len(data)
         return start

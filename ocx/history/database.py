@@ -14,9 +14,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError, out_of_reach
-from ocx.files import locked, make_folder, make_private_file, open_private, warn_of_no_locks
+from ocx.files import (
+    locked,
+    make_folder,
+    make_private_file,
+    open_private,
+    soon,
+    warn_of_no_locks,
+)
 from ocx.owners import is_out_of_reach
-from ocx.sqlite import connect, is_too_new, read_script, reason_of, schema, transaction
+from ocx.sqlite import connect, is_too_new, make_tables, reason_of, transaction
 
 T = TypeVar("T")
 
@@ -190,17 +197,15 @@ def _changes(connection: sqlite3.Connection) -> object:
 def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> None:
     # What is removed is overwritten: people remove prompts that held a secret.
     connection.execute("PRAGMA secure_delete = ON")
-    end = time.monotonic() + patience
-    # Who waits for the one that makes it looks again: there may be nothing left to do.
-    while _is_new(connection, path):
-        try:
+
+    def make() -> None:
+        # Who waits for the one that makes it looks again: there may be nothing left to do.
+        if _is_new(connection, path):
             with locked(path, wait=False):
                 if _is_new(connection, path):
-                    _make_tables(connection)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise
-            pause()
+                    make_tables(connection, __package__, "history.sql", user_version=VERSION)
+
+    soon(make, patience)
 
 
 def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
@@ -211,15 +216,3 @@ def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
             hint=f"use the ocx that wrote it, or begin a new one: mv {path} {path}.old",
         )
     return version == 0
-
-
-def _make_tables(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    script = schema(read_script(__package__, "history.sql"))
-    try:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {VERSION}; COMMIT;"
-        )
-    except sqlite3.Error:
-        connection.rollback()
-        raise

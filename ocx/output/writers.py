@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ocx.errors import DeclinedError, NoCommandError, OcxError, UsageError
-from ocx.files import atomic_write, is_at, journal_path, open_partial, set_mode, sync
+from ocx.files import PartialFile, journal_path, set_mode
 from ocx.terminal import FdWriter, Terminal
 from ocx.text import CONTROL, compact, escape_control, one_line
 
@@ -26,7 +26,7 @@ class OutputFile:
     """A file being written; `complete()` gives it its name, `abandon()` keeps what arrived."""
 
     def __init__(
-        self, output: FdWriter, partial: Path | None = None, *, is_stdout: bool = False
+        self, output: FdWriter, partial: PartialFile | None = None, *, is_stdout: bool = False
     ) -> None:
         self._output = output
         self.is_stdout = is_stdout
@@ -41,47 +41,28 @@ class OutputFile:
         Raises:
             OcxError: it cannot be written.
         """
-        if self._partial is None:
-            self.close()
-            return
-        final = self._partial.with_name(self._partial.name.removesuffix(".partial"))
-        fd = self._output.fileno()
-        try:
-            _refuse_batch(final)
-            sync(fd)
-            if is_at(fd, self._partial):
-                self._partial.replace(final)
-            else:  # removed, or another's by now: the descriptor still has all
-                atomic_write(final, os.pread(fd, os.fstat(fd).st_size, 0))
-        except OSError as error:
-            kept = is_at(fd, self._partial)
-            raise OcxError(
-                f"cannot write {final}: {error.strerror}",
-                hint=f"the answer is in {self._partial}" if kept else None,
-            ) from error
-        finally:
-            self.close()
-            self._partial = None
+        if self._partial is not None:
+            final = self._partial.path
+            try:
+                _refuse_batch(final)
+                self._partial.complete()
+            except OSError as error:
+                kept = self.abandon()
+                raise OcxError(
+                    f"cannot write {final}: {error.strerror}",
+                    hint=f"the answer is in {kept}" if kept else None,
+                ) from error
+        self.abandon()
 
-    def abandon(self) -> str | None:
-        """The name of the file that keeps what arrived; an empty one is removed.
+    def abandon(self) -> Path | None:
+        """The file that keeps what arrived; an empty one is removed.
 
         Nothing is done to one that was completed.
         """
-        try:
-            fd = self._output.fileno() if self._partial else -1
-            if self._partial is None or not is_at(fd, self._partial):
-                return None
-            if os.fstat(fd).st_size:
-                return str(self._partial)
-            self._partial.unlink(missing_ok=True)
-            return None
-        finally:
-            self.close()
-
-    def close(self) -> None:
+        kept = self._partial.abandon() if self._partial is not None else None
         if not self.is_stdout:
             self._output.close()
+        return kept
 
 
 def open_output_file(terminal: Terminal, name: str, flag: str = "-o") -> OutputFile:
@@ -120,7 +101,7 @@ def report_file(terminal: Terminal, name: str, flag: str = "--report") -> Iterat
         yield target
     except BaseException:
         if kept := target.abandon():
-            Path(kept).unlink(missing_ok=True)  # half a report is none
+            kept.unlink(missing_ok=True)  # half a report is none
         raise
 
 
@@ -138,11 +119,11 @@ def _open(name: str, flag: str) -> OutputFile:
     if mode and not stat.S_ISREG(mode):
         return OutputFile(_device(str(final), os.O_WRONLY))
     _refuse_batch(final)
-    partial = final.with_name(final.name + ".partial")
-    output = FdWriter(os.fdopen(open_partial(partial), "wb", buffering=0), str(partial))
+    partial = PartialFile(final)
     if mode:
-        set_mode(output.fileno(), stat.S_IMODE(mode))
-    return OutputFile(output, partial)
+        set_mode(partial.fd, stat.S_IMODE(mode))
+    raw = os.fdopen(partial.fd, "wb", buffering=0, closefd=False)
+    return OutputFile(FdWriter(raw, str(partial.partial)), partial)
 
 
 def _device(path: str, flags: int) -> FdWriter:

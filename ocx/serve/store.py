@@ -23,9 +23,9 @@ from pathlib import Path
 
 from ocx import sqlite
 from ocx.errors import ConfigError, OcxError, os_errors_as
-from ocx.files import NoLocks, lock_or_fail, make_folder, open_beside, sync
+from ocx.files import NoLocks, is_at, lock_or_fail, make_folder, open_beside, soon, sync
 from ocx.owners import check_folder
-from ocx.sqlite import connect, read_script, reason_of, schema
+from ocx.sqlite import connect, make_tables, reason_of
 
 APPLICATION_ID = 0x6F637873  # "ocxs": tells our file from any other SQLite database
 VERSION = 1
@@ -50,7 +50,7 @@ class Store:
     def memory(cls) -> Store:
         """A database that ends with the process."""
         db = connect(":memory:", BUSY_SECONDS)
-        db.executescript(_schema())
+        _make_tables(db)
         return cls(db, WalSync(None))
 
     @classmethod
@@ -134,16 +134,8 @@ def opening(path: Path) -> Iterator[None]:
         BlockingIOError: somebody holds the lock for longer than opening takes.
     """
     fd = open_beside(Path(f"{path}.lock"), os.O_RDWR)
-    end = time.monotonic() + BUSY_SECONDS
     try:
-        while True:
-            try:
-                lock_or_fail(fd, wait=False)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
+        soon(lambda: lock_or_fail(fd, wait=False), BUSY_SECONDS)
         yield
     finally:
         os.close(fd)
@@ -162,14 +154,12 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     elif db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise ConfigError(f"{path} is a database of another program")
     else:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(f"BEGIN IMMEDIATE; {_schema()} COMMIT;")
+        _make_tables(db)
 
 
-def _schema() -> str:
-    tables = schema(read_script(__package__, "ledger.sql"))
-    numbers = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-    return tables + numbers
+def _make_tables(db: sqlite3.Connection) -> None:
+    numbers = {"application_id": APPLICATION_ID, "user_version": VERSION}
+    make_tables(db, __package__, "ledger.sql", **numbers)
 
 
 def _take_lock(folder: Path) -> tuple[str, Path, int]:
@@ -181,9 +171,8 @@ def _take_lock(folder: Path) -> tuple[str, Path, int]:
         try:
             lock_or_fail(fd)
             # A sweep of another database in this folder may have deleted it before it was locked.
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_ino == os.fstat(fd).st_ino:
-                    return owner, path, fd
+            if is_at(fd, path):
+                return owner, path, fd
         except BaseException:
             path.unlink(missing_ok=True)
             os.close(fd)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocx.errors import ConfigError, OcxError, UsageError
-from ocx.files import is_at, open_partial, sync
+from ocx.files import PartialFile, append
 from ocx.owners import check_folder, keeps_owners
 from ocx.secret import Secret, mask_all, mask_keys
 from ocx.serve.openai_format import dump
@@ -244,8 +244,8 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-class TapeFile:
-    """Lines appended to TAPE.partial, which no other program writes meanwhile.
+class TapeFile(PartialFile):
+    """A tape that lines are appended to.
 
     Args:
         old: what the tape held.
@@ -261,18 +261,16 @@ class TapeFile:
     """
 
     def __init__(self, path: Path, old: bytes = b"", *, adds: bool = False) -> None:
-        self.path = path
         self.adds = adds
         self.recorded = self.asked = 0
         self._old = old
-        self._partial = path.with_name(f"{path.name}.partial")
         self._error: OSError | None = None
         try:
             if path.exists() and not path.is_file():
                 raise ConfigError(f"cannot write the tape {path}: it is no plain file")
             if keeps_owners(path.parent):
                 check_folder(path.parent)
-            self._fd = open_partial(self._partial, 0o600)
+            super().__init__(path, 0o600)
         except BlockingIOError:
             hint = "wait for it, or name another tape"
             raise UsageError(f"another ocx is writing {path}", hint=hint) from None
@@ -285,13 +283,9 @@ class TapeFile:
             return
         if not self.recorded:
             line = self._old + line
-        end = os.lseek(self._fd, 0, os.SEEK_END)
         try:
-            written = os.write(self._fd, line)
-            while written < len(line):
-                written += os.write(self._fd, line[written:])
+            append(self.fd, line, os.lseek(self.fd, 0, os.SEEK_END))
         except OSError as error:
-            os.ftruncate(self._fd, end)  # no half a line
             self._error = error
         else:
             self.recorded += 1
@@ -313,26 +307,10 @@ class TapeFile:
             if self._error is not None:
                 raise self._error
             if self.recorded:
-                sync(self._fd)
-                self._partial.replace(self.path)
+                super().complete()
         except OSError as error:
             message = f"cannot write the tape {self.path}: {error.strerror}"
             kept = self.abandon()
             hint = f"what was recorded is in {kept}" if kept else None
             raise OcxError(message, hint=hint) from error
         self.abandon()
-
-    def abandon(self) -> Path | None:
-        """Leave the old tape; the file that keeps what was recorded. Does nothing twice."""
-        fd, self._fd = self._fd, -1
-        if fd < 0:
-            return None
-        try:
-            if not is_at(fd, self._partial):
-                return None
-            if self.recorded:
-                return self._partial
-            self._partial.unlink(missing_ok=True)
-            return None
-        finally:
-            os.close(fd)

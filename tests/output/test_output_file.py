@@ -37,7 +37,7 @@ def test_abandoned_keeps_what_arrived_and_the_old_file(terminal: Terminal, tmp_p
     name.write_text("old")
     target = open_output_file(terminal, str(name))
     target.write(b"half")
-    assert target.abandon() == str(name) + ".partial"
+    assert str(target.abandon()) == f"{name}.partial"
     assert name.read_text() == "old"
 
 
