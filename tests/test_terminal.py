@@ -69,14 +69,8 @@ def pipe() -> Iterator[Pipe]:
 
 
 def terminal(**fields: Any) -> Terminal:
-    return Terminal(
-        **{
-            "stdin": None,
-            "stdout": FdWriter(io.BytesIO()),
-            "stderr": RedactingStderr(None),
-            **fields,
-        }
-    )
+    streams = {"stdin": None, "stdout": FdWriter(io.BytesIO()), "stderr": RedactingStderr(None)}
+    return Terminal(**{**streams, **fields})
 
 
 def test_a_write_is_whole_even_where_the_stream_takes_it_in_pieces(pipe: Pipe) -> None:

@@ -27,6 +27,10 @@ LITELLM = {
     "owned_by": "openai", "max_input_tokens": 128000, "input_cost_per_token": 2.5e-06,
     "output_cost_per_token": 1e-05, "supports_vision": True, "deprecation_date": "2027-01-01",
 }  # fmt: skip
+LITELLM_FACTS = {
+    "owner": "openai", "context": 128000, "modalities": "text+image",
+    "price": Price(Decimal("2.5"), Decimal(10)), "shutdown": "2027-01-01",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -44,14 +48,8 @@ LITELLM = {
         # vLLM
         ({"owned_by": "vllm", "max_model_len": 32768, "root": "x"},
          {"owner": "vllm", "context": 32768}),
-        (LITELLM, {
-            "owner": "openai", "context": 128000, "modalities": "text+image",
-            "price": Price(Decimal("2.5"), Decimal(10)), "shutdown": "2027-01-01",
-        }),
-        ({"model_info": LITELLM}, {
-            "owner": "openai", "context": 128000, "modalities": "text+image",
-            "price": Price(Decimal("2.5"), Decimal(10)), "shutdown": "2027-01-01",
-        }),
+        (LITELLM, LITELLM_FACTS),
+        ({"model_info": LITELLM}, LITELLM_FACTS),
         # Groq, Mistral, llama.cpp, Together, Vercel
         ({"context_window": 8192}, {"context": 8192}),
         ({"max_context_length": 131072, "deprecation": "2026-12-01T12:00:00Z"},

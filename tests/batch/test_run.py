@@ -95,20 +95,29 @@ class Held:
         return reply_to(given)
 
 
-def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
-    held, out = Held(4), tmp_path / "out.jsonl"
-    store = opened(out, TextLines())
-    run = BatchRun(rows(100), Server(held).connect(), URL, RunLimits(4), store, plan=Plan(0, 100))
+def stopped(
+    run: BatchRun, reason: str, begun: threading.Event, go: threading.Event
+) -> list[Result]:
+    """The results of a run that is stopped once `begun`, and then let `go`."""
 
     def stop() -> None:
-        assert held.full.wait(10)
-        run.engine.stop_soon(Stop("interrupted"))
-        held.go.set()
+        assert begun.wait(10)
+        run.engine.stop_soon(Stop(reason))
+        go.set()
 
     threading.Thread(target=stop).start()
     results: list[Result] = []
     run.take = results.extend
     run.run()
+    return results
+
+
+def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
+    held, out = Held(4), tmp_path / "out.jsonl"
+    store = opened(out, TextLines())
+    run = BatchRun(rows(100), Server(held).connect(), URL, RunLimits(4), store, plan=Plan(0, 100))
+
+    results = stopped(run, "interrupted", held.full, held.go)
     store.close()
     assert 4 <= len(results) < 100
     assert run.summary.unsent == 100 - len(results)
@@ -159,15 +168,7 @@ def test_what_does_not_finish_within_the_drain_may_have_been_paid(tmp_path: Path
     wire = Server(answer).connect()
     run = BatchRun(rows(9), wire, URL, RunLimits(1), store, drain=0.0, plan=Plan(total=9))
 
-    def stop() -> None:
-        assert begun.wait(10)
-        run.engine.stop_soon(Stop("terminated"))
-
-    threading.Thread(target=stop).start()
-    results: list[Result] = []
-    run.take = results.extend
-    run.run()
-    assert not results
+    assert not stopped(run, "terminated", begun, threading.Event())
     store.close()
     assert run.summary.maybe_paid_twice == 1
     assert run.summary.exit_code() == 143

@@ -76,14 +76,6 @@ def test_broken_templates_say_where(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["prompt = " + "[" * 5000 + "]" * 5000, "a = " + "9" * 5000, "a = {b = " * 3000]
-)
-def test_what_no_parser_follows_is_a_broken_template(text: str) -> None:
-    with pytest.raises(ConfigError, match="template t: "):
-        parse_template(text, "t")
-
-
-@pytest.mark.parametrize(
     ("text", "values", "filled"),
     [
         ("plain", {}, "plain"),

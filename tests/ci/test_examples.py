@@ -19,6 +19,7 @@ from tests.support.row_server import good, prompt_of, read_rows, write_rows
 from tests.support.sizes import only_in_full, some
 
 PRICE = 0.5
+NOWHERE = {"OCX_BASE_URL": "http://127.0.0.1:9/v1", "OCX_API_KEY": ""}
 
 
 def git(site: Site, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -144,8 +145,7 @@ def test_prompts_are_tested_live_and_on_a_tape(site: Site) -> None:
     assert recorded.returncode == 0, recorded.stderr
     tape = (site.folder / "tape.jsonl").read_bytes()
     asked = len(site.server.requests)
-    nowhere = {"OCX_BASE_URL": "http://127.0.0.1:9/v1", "OCX_API_KEY": ""}
-    replayed = site.run("ocx", "serve", "--replay", "tape.jsonl", "--", *tested, env=nowhere)
+    replayed = site.run("ocx", "serve", "--replay", "tape.jsonl", "--", *tested, env=NOWHERE)
     assert replayed.returncode == 0, replayed.stderr
     assert len(site.server.requests) == asked
     said["Answer with 42 alone."] = "43"
@@ -161,8 +161,7 @@ def test_pytest_on_a_tape(site: Site) -> None:
     tested = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_replay.py")
     done = site.run("ocx", "serve", "--record", "tape.jsonl", "--", *tested)
     assert done.returncode == 0, done.stdout + done.stderr
-    nowhere = {"OCX_BASE_URL": "http://127.0.0.1:9/v1", "OCX_API_KEY": ""}
-    done = site.run("ocx", "serve", "--replay", "tape.jsonl", "--", *tested, env=nowhere)
+    done = site.run("ocx", "serve", "--replay", "tape.jsonl", "--", *tested, env=NOWHERE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
 

@@ -205,18 +205,16 @@ def rows(folder: Path, *expected: str) -> str:
     return "prompts.jsonl"
 
 
+def on(server: RowServer) -> dict[str, str]:
+    return {"api_key": KEY, "base_url": server.base_url, "model": "m"}
+
+
 @pytest.mark.parametrize(("expected", "status"), [(("ONE", "TWO"), 0), (("ONE", "No"), 14)])
 def test_prompts_as_tests(runner: Runner, expected: tuple[str, ...], status: int) -> None:
     """The server answers in capitals."""
     with RowServer() as server:
-        step = runner(
-            "Prompts",
-            api_key=KEY,
-            base_url=server.base_url,
-            prompts=rows(runner.folder, *expected),
-            model="m",
-            junit="out/report one.xml",
-        )
+        prompts = rows(runner.folder, *expected)
+        step = runner("Prompts", **on(server), prompts=prompts, junit="out/report one.xml")
     assert step.status == status, step
     assert step.outputs == {"status": str(status), "junit": "out/report one.xml"}
     cases = list(ElementTree.parse(runner.folder / "out/report one.xml").iter("testcase"))
@@ -226,13 +224,8 @@ def test_prompts_as_tests(runner: Runner, expected: tuple[str, ...], status: int
 
 def test_what_a_model_wrote_is_no_command(runner: Runner) -> None:
     with RowServer() as server:
-        step = runner(
-            "Prompts",
-            api_key=KEY,
-            base_url=server.base_url,
-            prompts=rows(runner.folder, "\n::error::from the model"),
-            model="m",
-        )
+        prompts = rows(runner.folder, "\n::error::from the model")
+        step = runner("Prompts", **on(server), prompts=prompts)
     names = [name for name, _, _ in commands(step.said)]
     assert names[0] == "stop-commands"
     token = next(data for name, _, data in commands(step.said) if name == "stop-commands")

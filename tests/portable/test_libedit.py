@@ -10,7 +10,7 @@ import pytest
 from ocx.session import line_editor
 from tests.e2e.test_session import contents
 from tests.e2e.test_session_tools import Shell
-from tests.support.chat_server import CHAT, ChatServer
+from tests.support.chat_server import ChatServer
 from tests.support.program import CHILD, Ocx
 
 REAL = os.environ.get("OCX_LIBEDIT", "")
@@ -38,9 +38,8 @@ def test_pasted_lines_are_one_message(libedit: Ocx, chat_server: ChatServer, end
     session.stdout.until_count(b"> ", 2)
     session.send(b"\x04")
     session.finish().has(0)
-    chats = [each for each in chat_server.requests if each.target.endswith(CHAT)]
-    assert len(chats) == 1, "one message, one charge"
-    assert chat_server.body(chats[0])["messages"][-1]["content"] == "eins 一\nzwei 二\ndrei 三"
+    (sent,) = chat_server.chats()  # one message, one charge
+    assert sent["messages"][-1]["content"] == "eins 一\nzwei 二\ndrei 三"
     kept = (libedit.state / "prompts").read_text("utf-8")
     assert kept == "eins 一\\\nzwei 二\\\ndrei 三\n", "one entry"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocx.api import network_errors, proxy
+from tests.docs.test_help import a_man
 from tests.e2e.test_session import begin
 from tests.portable.test_locks import NO_LOCKS
 from tests.portable.test_mounts import mounted
@@ -24,12 +25,9 @@ tempfile.gettempdir = tempfile.TemporaryFile = tempfile.mkdtemp = tempfile.mkste
 
 
 def test_help_without_temporary_files_is_plain(ocx: Ocx, tmp_path: Path) -> None:
-    man = tmp_path / "bin" / "man"
-    man.parent.mkdir()
-    man.write_text("#!/bin/sh\nexit 3\n")
-    man.chmod(0o755)
+    path = a_man(tmp_path / "bin", "exit 3")
     without(ocx, NO_TEMPORARY)
-    shown = ocx.in_terminal("help", "chat", env={"PATH": f"{man.parent}:/usr/bin:/bin"}).finish()
+    shown = ocx.in_terminal("help", "chat", env={"PATH": path}).finish()
     assert b"ocx-chat - ask a model" in shown.has(0).stdout
 
 

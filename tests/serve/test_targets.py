@@ -20,7 +20,6 @@ from ocx.serve.charge import MICRO
 from ocx.serve.routing import BUILT_IN
 from ocx.serve.tape import Recording, TapeFile, key_of, load_tape, request_of
 from ocx.serve.tape_player import TapePlayer, canonical, to_chunks, to_completion
-from ocx.toml import TomlFile
 from tests.serve.conftest import Serve, Served, events, recorded, request, routed
 
 SCRIPT = """
@@ -452,14 +451,6 @@ def test_a_lan_upstream_needs_no_key(folder: Path) -> None:
     text = "[upstreams.u]\nbase_url = 'http://10.0.0.1/v1'\n[models.x]\nroute = 'forward:u'"
     (folder / "serve.toml").write_text(text)
     assert "x" in settings.load(folder / "serve.toml", {}).router.models
-
-
-@pytest.mark.parametrize(
-    "text", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "9" * 5000, "a = {b = " * 3000]
-)
-def test_what_no_parser_follows_is_a_broken_file(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"serve\.toml: "):
-        TomlFile(tmp_path / "serve.toml", text)
 
 
 @pytest.mark.parametrize("room", [0, 1, 9])
