@@ -240,11 +240,9 @@ def full() -> Iterator[FullListener]:
 
 def by_client(endpoint: Endpoint, case: Case) -> Reply:
     with Client(endpoint) as client:
-        return (
-            client.chat(case.body)
-            if case.path is None
-            else client.request("GET", case.path, cap=8 * 2**20)
-        )
+        if case.path is None:
+            return client.chat(case.body)
+        return client.request("GET", case.path, cap=8 * 2**20)
 
 
 def by_async(endpoint: Endpoint, case: Case) -> Reply:

@@ -28,6 +28,7 @@ from tests.support.chat_server import BALANCE, CHAT, MODELS, ChatServer
 from tests.support.raw_server import CLOSE
 
 KEY = Secret("sk-live-" + "k" * 40)
+POOL: dict[str, Any] = {"workers": 4, "max_credits": Decimal(40)}
 
 
 @pytest.fixture
@@ -225,8 +226,7 @@ def test_a_pool_keeps_its_connections_and_its_budget(server: ChatServer) -> None
 @pytest.mark.parametrize("first", [[], ["a", "b"]])
 def test_a_block_that_was_left_counts_for_the_budget(server: ChatServer, first: list[str]) -> None:
     server.answer([completion("Hi", cost=9)], path=CHAT)
-    limits: dict[str, Any] = {"workers": 4, "max_credits": Decimal(40)}
-    with ocx.batch.Pool(Endpoint(server.base_url, KEY), model="m", **limits) as pool:
+    with ocx.batch.Pool(Endpoint(server.base_url, KEY), model="m", **POOL) as pool:
         assert len(list(pool.run(first))) == len(first)
         for _ in pool.run(map(str, range(8))):
             break
@@ -238,8 +238,7 @@ def test_a_block_that_was_left_counts_for_the_budget(server: ChatServer, first: 
 
 def test_two_runs_of_a_pool_side_by_side_do_not_wait_for_each_other(server: ChatServer) -> None:
     server.answer([completion("Hi", cost=9)], path=CHAT)
-    limits: dict[str, Any] = {"workers": 4, "max_credits": Decimal(40)}
-    with ocx.batch.Pool(Endpoint(server.base_url, KEY), model="m", **limits) as pool:
+    with ocx.batch.Pool(Endpoint(server.base_url, KEY), model="m", **POOL) as pool:
         blocks = [pool.run(map(str, range(8))) for _ in range(2)]
         with pytest.raises(OcxError, match="max-credits"):
             for _ in range(8):

@@ -20,10 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench import batch, forwarding, peers, plot, serving, tools
-from tests.bench.measure import Cost, Program, compare
+from tests.bench.measure import KEY, Cost, Program, compare, environment
 from tests.bench.rows import Rows
 
-KEY = "sk-live-bench0000000000000000000000000000"
 SHORT, LONG, STREAM_ROUNDS = 20, 100_000, 3
 PYTHON = sys.executable
 SCRIPT = str(Path(PYTHON).with_name("ocx"))
@@ -43,14 +42,7 @@ class Bench:
     tools: dict[str, Cost]
 
     def env(self, model: str = f"deltas-{SHORT}") -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "OCX_BASE_URL": self.base_url,
-            "OCX_API_KEY": KEY,
-            "OCX_MODEL": model,
-        }
+        return environment(self.home, self.base_url, OCX_MODEL=model)
 
     def program(self, name: str, *args: str, model: str = f"deltas-{SHORT}") -> Program:
         return Program(name, args, self.env(model))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench import free_server
-from tests.bench.measure import Program, run
+from tests.bench.measure import KEY, Program, environment, run
 from tests.bench.rows import Rows
 from tests.bench.tools import HOW, find, find_python
 
-KEY = "sk-live-bench0000000000000000000000000000"
 AT_ONCE = 32
 ROWS, FEW = 20_000, 2_000
 ROUNDS = 3
@@ -288,14 +286,7 @@ def _slow_place(milliseconds: int) -> Iterator[Place]:
 @contextmanager
 def _folder_on(url: str, server: str) -> Iterator[Place]:
     with tempfile.TemporaryDirectory() as folder:
-        env = {
-            "PATH": os.environ["PATH"],
-            "HOME": folder,
-            "LANG": "C.UTF-8",
-            "OCX_BASE_URL": url,
-            "OCX_API_KEY": KEY,
-            "OPENAI_API_KEY": KEY,
-        }
+        env = environment(folder, url, OPENAI_API_KEY=KEY)
         yield Place(Path(folder), env, server)
 
 

@@ -35,14 +35,10 @@ def test_what_is_a_courtesy_goes_on_with_one_warning(lockless: Ocx, rows: RowSer
         ("chat", "--save-template", "t", "-s", "x", "y"),
         ("chat", "-o", "answer", "hi"),
         ("chat", "--conversation", "c", "hi"),
-        ("batch", "in.jsonl", "-o", "out"),
+        ("batch", "in.jsonl", "-m", "m", "-o", "out"),
     ):
         (lockless.work / "in.jsonl").write_text('{"prompt": "a"}\n')
-        run = (
-            lockless(*words, "-m", "m", input=KEY)
-            if "batch" in words
-            else lockless(*words, input=KEY)
-        )
+        run = lockless(*words, input=KEY)
         assert run.status == 0, run
         warnings = run.stderr.split("\n")
         folders = {line.partition(" has no locks")[0] for line in warnings if WARNING in line}

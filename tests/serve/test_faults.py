@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -260,12 +259,12 @@ CHAT = [
 
 
 @pytest.fixture
-def here(ocx: Ocx, serve: Serve) -> Iterator[Ocx]:
+def here(ocx: Ocx, serve: Serve) -> Ocx:
     """The program, pointed at a server of this test by the default profile."""
     served = serve(router=Router(BUILT_IN))
     ocx.profile(base_url=served.url, idle_timeout=2)
     ocx.env |= {"OCX_API_KEY": served.key.reveal(), "OCX_BASE_URL": served.url}
-    yield ocx
+    return ocx
 
 
 @pytest.mark.parametrize(("fault", "status", "text"), CHAT, ids=[row[0] for row in CHAT])

@@ -230,8 +230,7 @@ SCHEMA = "response_format.json_schema.schema"
 
 
 def test_a_body_of_two_lengths_is_refused(served: Served) -> None:
-    given = request()
-    with served.raw(given, "Transfer-Encoding: chunked") as connection:
+    with served.raw(request(), "Transfer-Encoding: chunked") as connection:
         assert until(connection, b"ambiguous_length").startswith(b"HTTP/1.1 400 ")
 
 

@@ -102,12 +102,6 @@ def test_a_ledger_in_use_is_not_deleted(path: Path) -> None:
     remove(path.parent / "nowhere" / "x")
 
 
-def test_a_ledger_that_cannot_be_deleted_says_why(path: Path) -> None:
-    path.mkdir(parents=True)
-    with pytest.raises(ConfigError, match="cannot delete"):
-        remove(path)
-
-
 def test_a_file_that_is_none_is_refused(path: Path) -> None:
     content = b"no database at all, but long enough to be read as one" * 9
     path.parent.mkdir()
@@ -117,10 +111,12 @@ def test_a_file_that_is_none_is_refused(path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_a_folder_is_refused(path: Path) -> None:
+def test_a_folder_is_neither_opened_nor_deleted(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(ConfigError, match="Is a directory"):
         Store.open(path)
+    with pytest.raises(ConfigError, match="cannot delete"):
+        remove(path)
 
 
 def test_another_program_s_database_is_refused(path: Path) -> None:
