@@ -37,8 +37,8 @@ TOP = max(FLOOR_OF.values())
 
 SERVE_MAY_IMPORT = """
     errors files owners process record secret sqlite text toml typography
-    api.answer api.async_client api.completion api.error_response api.http api.prices api.proxy
-    api.sse api.types api.urls
+    api.answer api.async_client api.completion api.error_response api.http api.message api.prices
+    api.proxy api.sse api.types api.urls
 """
 """The words and rules that both ends of the wire share, all of them pure, and the ground floor."""
 

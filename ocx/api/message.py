@@ -15,9 +15,9 @@ _JOINED = ("arguments", "input", "data", "transcript")  # the fields that come i
 Call = dict[str, Any]
 
 
-def index_of(fields: Mapping[str, Any], default: int) -> int:
-    """`index` if it is a number, else `default`."""
-    index = fields.get("index")
+def index_of(fields: Any, default: int) -> int:
+    """`index` if it is a number of this object, else `default`."""
+    index = fields.get("index") if isinstance(fields, dict) else None
     return index if isinstance(index, int) else default
 
 

@@ -45,6 +45,11 @@ def token_count(usage: Usage, *path: str) -> int | None:
     return value if 0 <= value < _LARGEST else None
 
 
+def token_counts(usage: Usage) -> tuple[int | None, int | None]:
+    """The tokens of the prompt and of the completion as the API counted them."""
+    return token_count(usage, "prompt_tokens"), token_count(usage, "completion_tokens")
+
+
 def cached_tokens(usage: Usage) -> int | None:
     """Tokens of the prompt that the server had in its cache.
 
@@ -111,8 +116,7 @@ class Price(NamedTuple):
 
     def of_usage(self, usage: Mapping[str, Any] | None) -> Decimal | None:
         """The credits of an answer, None if it does not count its tokens."""
-        prompt = token_count(usage, "prompt_tokens")
-        completion = token_count(usage, "completion_tokens")
+        prompt, completion = token_counts(usage)
         if prompt is None or completion is None:
             return None
         return self.cost(prompt, completion, cached_tokens(usage) or 0)

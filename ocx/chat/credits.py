@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ocx.api.balance import Balance, parse_balance
+from ocx.api.balance import Balance
 from ocx.api.models import ModelFacts, model_facts
 from ocx.api.prices import Cost, Price, cost_by_balance, cost_in_answer, prices_of
 from ocx.api.types import amount_in
@@ -17,12 +17,12 @@ from ocx.config import profiles
 from ocx.config.settings import Settings
 from ocx.decoding import STDIN
 from ocx.errors import BelowError, ConfigError, OcxError, ServerError, UsageError
+from ocx.keys.client import Dated, keep_balance, open_client, read_balance
 from ocx.output.balance_formats import balance_text
 
 if TYPE_CHECKING:
     from ocx.api import Client
     from ocx.context import Context
-    from ocx.keys.client import Dated
 
 
 _SECONDS = 5.0  # prices are worth a short question, not a wait
@@ -90,17 +90,13 @@ class Credits:
         return found.amount if found else None
 
     def _read(self, client: Client) -> Balance:
-        path, scale = self._settings.balance_path, self._settings.balance_scale
-        found = parse_balance(client.balance().body, path=path, scale=scale)
+        found = read_balance(client, self._settings)
         self.readings.append((time.time(), found))
         return found
 
     def keep(self, ctx: Context) -> None:
         """Keep what was read in the history. Never raises an OcxError."""
-        if self.readings:
-            from ocx.keys.client import keep_balance  # sqlite3, only if one was read
-
-            keep_balance(ctx, self._settings, self.readings)
+        keep_balance(ctx, self._settings, self.readings)
 
 
 def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | None:
@@ -179,8 +175,6 @@ def known_prices(ctx: Context, settings: Settings, models: Collection[str]) -> d
 def _of_endpoint(ctx: Context, settings: Settings) -> dict[str, Price]:
     """The prices that GET /models names in a known unit; none if it cannot be asked."""
     brief = replace(settings, retries=0, timeout=min(settings.timeout or _SECONDS, _SECONDS))
-    from ocx.keys.client import open_client  # httpx, only if it is asked
-
     try:
         with open_client(ctx.with_flags(quiet=True), brief) as client:
             models = model_facts(client.models().json)

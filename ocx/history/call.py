@@ -11,7 +11,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
-from ocx.api.prices import token_count
+from ocx.api.prices import token_counts
 from ocx.secret import Secret, mask_keys
 from ocx.text import map_texts
 
@@ -118,11 +118,6 @@ def request(entry: Entry, messages: Sequence[Message]) -> dict[str, Any]:
         "url": "/v1/chat/completions",
         "body": {"model": entry.model, "messages": list(messages), **entry.options},
     }
-
-
-def token_counts(usage: Mapping[str, Any] | None) -> tuple[int | None, int | None]:
-    """The tokens of the prompt and of the completion as the API counted them."""
-    return token_count(usage, "prompt_tokens"), token_count(usage, "completion_tokens")
 
 
 def prompt_of(messages: Sequence[Message]) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
+from ocx.api.prices import token_counts
 from ocx.errors import out_of_reach
-from ocx.history.call import DAY, Call, Entry, Message, Point, prompt_of, token_counts, without_keys
+from ocx.history.call import DAY, Call, Entry, Message, Point, prompt_of, without_keys
 from ocx.history.database import (
     ELSEWHERE,
     PATIENCE,

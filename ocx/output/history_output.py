@@ -9,10 +9,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from ocx.api.prices import cached_tokens, reasoning_tokens
+from ocx.api.prices import cached_tokens, reasoning_tokens, token_counts
 from ocx.config.paths import state_dir
 from ocx.context import Context
-from ocx.history.call import Days, Entry, Totals, document, text_of, token_counts
+from ocx.history.call import Days, Entry, Totals, document, text_of
 from ocx.history.filters import Filters
 from ocx.history.store import open_existing
 from ocx.output.columns import GAP, Cell, Column, Row, styled_text, write_table

@@ -9,7 +9,8 @@ from typing import Any
 
 from ocx.api.answer import is_whole, later, reason_of, reason_of_whole
 from ocx.api.error_response import from_document, from_response
-from ocx.api.prices import cached_tokens, token_count
+from ocx.api.message import index_of
+from ocx.api.prices import cached_tokens, token_counts
 from ocx.secret import Secret, StreamMask, mask_keys
 from ocx.serve.answer import ForwardedDocument, ForwardedEvent
 from ocx.serve.openai_format import ApiError, Usage, dump, retry_headers
@@ -101,14 +102,14 @@ class Reader:
     def _masked(self, at: int, choice: dict[str, Any], *, last: bool) -> bool:
         """Mask the texts of a choice by what came before; whether that changed any."""
         changed = False
-        for place, holder, name in _texts(choice, (_index(choice, at),)):
+        for place, holder, name in _texts(choice, (index_of(choice, at),)):
             stream = self._masks.setdefault(place, StreamMask(self._keys))
             text = stream.feed(holder[name])
             changed |= text != holder[name]
             holder[name] = text
         if last:
             for place, stream in self._masks.items():
-                if place[0] == _index(choice, at) and (text := stream.end()):
+                if place[0] == index_of(choice, at) and (text := stream.end()):
                     with suppress(AttributeError, TypeError):  # its place is no text any more
                         _add(choice, place[1:], text)
                     changed = True
@@ -120,7 +121,7 @@ def _texts(value: Any, path: _Place) -> Iterator[tuple[_Place, Any, Any]]:
     if isinstance(value, dict):
         items: Iterable[tuple[Any, Any, Any]] = ((name, name, value[name]) for name in value)
     elif isinstance(value, list):
-        items = ((at, _index(item, at), item) for at, item in enumerate(value))
+        items = ((at, index_of(item, at), item) for at, item in enumerate(value))
     else:
         return
     for key, step, item in items:
@@ -132,16 +133,11 @@ def _texts(value: Any, path: _Place) -> Iterator[tuple[_Place, Any, Any]]:
             yield from _texts(item, (*path, step))
 
 
-def _index(item: Any, default: int) -> int:
-    index = item.get("index") if isinstance(item, dict) else None
-    return index if isinstance(index, int) else default
-
-
 def _add(value: Any, path: _Place, text: str) -> None:
     """Add text at a place of `_texts`, which is made if it is not there."""
     for step, following in pairwise(path):
         if isinstance(value, list):
-            found = next((i for at, i in enumerate(value) if _index(i, at) == step), None)
+            found = next((i for at, i in enumerate(value) if index_of(i, at) == step), None)
             if found is None:
                 found = {"index": step}
                 value.append(found)
@@ -160,7 +156,7 @@ def _add(value: Any, path: _Place, text: str) -> None:
 
 def read_usage(value: Any) -> Usage | None:
     """The usage, if both counts are there and are counts."""
-    prompt, completion = (token_count(value, f"{name}_tokens") for name in ("prompt", "completion"))
+    prompt, completion = token_counts(value)
     if prompt is None or completion is None or max(prompt, completion) >= _MOST_TOKENS:
         return None
     return Usage(prompt, completion, cached_tokens(value) or 0)

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from ocx.api.prices import token_counts
 from ocx.errors import DeadlineError, UsageError
-from ocx.history.call import Call, Entry, Totals, by_day, document, request, token_counts
+from ocx.history.call import Call, Entry, Totals, by_day, document, request
 from ocx.history.database import (
     PATIENCE_OF_ANSWERS,
     HistoryError,
