@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import io
-import os
 import stat
 from pathlib import Path
 
@@ -19,26 +18,6 @@ from tests.support.memory import MemoryRaw
 @pytest.fixture
 def terminal() -> Terminal:
     return Terminal(None, FdWriter(MemoryRaw()), RedactingStderr(None))
-
-
-def test_is_partial_until_complete(terminal: Terminal, tmp_path: Path) -> None:
-    name = tmp_path / "answer"
-    target = open_output_file(terminal, str(name))
-    target.write(b"hi")
-    assert not name.exists()
-    assert (tmp_path / "answer.partial").read_bytes() == b"hi"
-    target.complete()
-    assert name.read_bytes() == b"hi"
-    assert list(tmp_path.iterdir()) == [name]
-
-
-def test_abandoned_keeps_what_arrived_and_the_old_file(terminal: Terminal, tmp_path: Path) -> None:
-    name = tmp_path / "answer"
-    name.write_text("old")
-    target = open_output_file(terminal, str(name))
-    target.write(b"half")
-    assert str(target.abandon()) == f"{name}.partial"
-    assert name.read_text() == "old"
 
 
 def test_abandoned_empty_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
@@ -68,34 +47,10 @@ def test_a_planted_link_at_the_partial_name_is_refused(terminal: Terminal, tmp_p
     assert victim.read_text() == "precious"
 
 
-def test_a_device_is_written_and_stays_one(terminal: Terminal) -> None:
-    target = open_output_file(terminal, "/dev/null")
-    target.write(b"x")
-    target.complete()
-    assert target.abandon() is None
-    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
-
-
-def test_a_fifo_is_written(terminal: Terminal, tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    target = open_output_file(terminal, str(fifo))
-    target.write(b"through")
-    target.complete()
-    assert os.read(reader, 20) == b"through"
-    os.close(reader)
-
-
 def test_a_folder_or_nothing_is_a_usage_error(terminal: Terminal, tmp_path: Path) -> None:
     for name in (str(tmp_path), ""):
         with pytest.raises(UsageError):
             open_output_file(terminal, name)
-
-
-def test_a_missing_folder_fails_before_anything_is_sent(terminal: Terminal, tmp_path: Path) -> None:
-    with pytest.raises(OcxError, match="No such file"):
-        open_output_file(terminal, str(tmp_path / "none" / "answer"))
 
 
 def test_a_lost_folder_says_where_the_answer_is(terminal: Terminal, tmp_path: Path) -> None:

@@ -267,11 +267,6 @@ def test_retry_after_the_account_was_topped_up(make: Make, chat_server: ChatServ
     assert contents(chat_server) == [["brief", "one"]]
 
 
-def test_a_command_that_is_not_there(make: Make) -> None:
-    with pytest.raises(UsageError, match="did you mean /model"):
-        make().handle_line("/modle x")
-
-
 def test_help_the_readme_and_the_manual_name_every_command(make: Make) -> None:
     manual = (ROOT / "man" / "ocx-chat.1").read_text("utf-8").replace("\\", "")
     readme = PAGES["cookbook"]
