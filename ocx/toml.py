@@ -102,14 +102,6 @@ class TomlFile:
                 best = (len(found), number)
         return best[1]
 
-    def where(self, keys: Keys) -> str:
-        """`(at line 3, column 1)`: where the last of `keys` stands."""
-        line = self.line(keys)
-        if line is None:
-            return "(in this file)"
-        found = re.search(rf"""["']?{re.escape(str(keys[-1]))}""", self._text.split("\n")[line - 1])
-        return _at(line, found.start() + 1 if found else None).lstrip()
-
     def fail(self, keys: Keys, message: str) -> NoReturn:
         """Refuse the value at `keys`.
 
@@ -253,5 +245,5 @@ def _end(text: str) -> tuple[int, int]:
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
-def _at(line: int, column: int | None) -> str:
-    return f" (at line {line})" if column is None else f" (at line {line}, column {column})"
+def _at(line: int, column: int) -> str:
+    return f" (at line {line}, column {column})"

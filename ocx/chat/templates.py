@@ -74,45 +74,34 @@ def parse_template(text: str, name: str) -> Template:
     """The template that `text` describes.
 
     Raises:
-        ConfigError: the TOML or a key in it is wrong, at this line and column.
+        ConfigError: the TOML or a key in it is wrong, at this line.
     """
-    edit, known = f"ocx config templates edit {name}", (*_TEXTS, *_TABLES)
-    file = TomlFile(f"template {name}", text, hint=edit)
-    for key, value in file.data.items():
-        if key not in known:
-            near = did_you_mean(key, known)
-            raise _wrong(
-                file, f"unknown key {key}{near}", key, hint=f"known keys are {', '.join(known)}"
-            )
-        kind, wanted = (str, "a text") if key in _TEXTS else (dict, "a table")
-        if not isinstance(value, kind):
-            raise _wrong(file, f"{key} must be {wanted}", key, hint=edit)
-    options = file.data.get("options", {})
+    file = TomlFile(f"template {name}", text, hint=f"ocx config templates edit {name}")
+    for key, value in file.known((), (*_TEXTS, *_TABLES)).items():
+        if key in _TEXTS and not isinstance(value, str):
+            file.fail((key,), "must be a text")
+    options = file.table(("options",))
     for key, value in options.items():
         if key in RESERVED:
-            raise _wrong(file, f"options cannot set {key}", "options", key)
+            file.fail(("options", key), "no option can set it")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
-            raise _wrong(file, f"option {key} is not a JSON value", "options", key) from None
+            file.fail(("options", key), "is not a JSON value")
     texts = {key: file.data.get(key) for key in _TEXTS}
     return Template(name, **texts, options=options, defaults=_defaults(file))
 
 
 def _defaults(file: TomlFile) -> dict[str, str]:
     defaults: dict[str, str] = {}
-    for key, value in file.data.get("defaults", {}).items():
+    for key, value in file.table(("defaults",)).items():
         if not is_parameter(key) or key == STDIN_NAME:
-            hint = "a name holds no {}, = or line end, and is not stdin"
-            raise _wrong(file, f"{key} cannot be a parameter", "defaults", key, hint=hint)
+            what = "a name holds no {}, = or line end, and is not stdin"
+            file.fail(("defaults", key), f"cannot be a parameter: {what}")
         if not isinstance(value, str | int | float):
-            raise _wrong(file, f"the default of {key} must be a text", "defaults", key)
+            file.fail(("defaults", key), "must be a text")
         defaults[composed(key)] = value if isinstance(value, str) else json.dumps(value)
     return defaults
-
-
-def _wrong(file: TomlFile, problem: str, *keys: str, hint: str | None = None) -> ConfigError:
-    return ConfigError(f"{file.name}: {problem} {file.where(keys)}", hint=hint)
 
 
 def render(template: Template, params: Mapping[str, str], stdin: str | None) -> Template:

@@ -18,6 +18,7 @@ from ocx.toml import TomlFile, read_bytes
 
 _DECIDING = ("api_key_command", "proxy", "ca_bundle")
 """Settings by which a key may reach somebody else."""
+_MOST_PRICE = 1_000_000_000
 TOP_LEVEL = ("default_profile", "profiles", "aliases", "prices")
 EDIT_HINT = "mend it with `ocx config edit`"
 
@@ -26,15 +27,24 @@ class ConfigFile(NamedTuple):
     """A config file as read; one that is not there reads as empty.
 
     Attributes:
-        content: None if there is no file.
+        content: None if there is no file; `toml` is read from it.
         reachable: False if that cannot be told.
     """
 
     path: Path
-    data: dict[str, Any]
+    toml: TomlFile
     content: bytes | None = None
     reachable: bool = True
     warning: str | None = None
+
+    @classmethod
+    def of(cls, path: Path, content: bytes | None, *, reachable: bool = True) -> ConfigFile:
+        """Raises ConfigError: it is not TOML."""
+        return cls(path, TomlFile(path, content or b"", hint=EDIT_HINT), content, reachable)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.toml.data
 
     @property
     def found(self) -> bool:
@@ -46,10 +56,9 @@ class ConfigFile(NamedTuple):
         Raises:
             ConfigError: one is not a table.
         """
-        profiles = self._table("profiles")
-        for name, profile in profiles.items():
-            if not isinstance(profile, dict):
-                raise self.error(f"profiles.{name} must be a table")
+        profiles = self.toml.table(("profiles",))
+        for name in profiles:
+            self.toml.table(("profiles", name))
         return profiles
 
     def profile(self, name: str) -> dict[str, Any]:
@@ -62,10 +71,10 @@ class ConfigFile(NamedTuple):
         Raises:
             ConfigError: one is not an id.
         """
-        table = self._table("aliases")
+        table = self.toml.table(("aliases",))
         for name, model in table.items():
             if not isinstance(model, str) or not model.strip():
-                raise self.error(f"aliases.{name} must be the id of a model")
+                self.toml.fail(("aliases", name), "must be the id of a model")
         return table
 
     def prices(self) -> dict[str, dict[str, float]]:
@@ -74,18 +83,14 @@ class ConfigFile(NamedTuple):
         Raises:
             ConfigError: one is not a table of these numbers.
         """
-        return {name: self._price(name, row) for name, row in self._table("prices").items()}
-
-    def _price(self, model: str, row: Any) -> dict[str, float]:
-        if not isinstance(row, dict) or set(row) - {"cached_prompt"} != {"prompt", "completion"}:
-            raise self.error(
-                f"prices.{model!r} must be a table with prompt and completion,"
-                " and cached_prompt if its price is another"
-            )
-        for name, number in row.items():
-            if isinstance(number, bool) or not isinstance(number, int | float) or not number >= 0:
-                raise self.error(f"prices.{model!r}.{name} must be a number from 0")
-        return row
+        prices = self.toml.table(("prices",))
+        for model in prices:
+            keys = ("prices", model)
+            row = self.toml.known(keys, ("prompt", "completion", "cached_prompt"))
+            for name in ("prompt", "completion", *row):
+                if self.toml.number((*keys, name), -1, 0, _MOST_PRICE) < 0:
+                    self.toml.fail(keys, f"{name} is required")
+        return prices
 
     def default_profile(self) -> str | None:
         """The profile to use if none is named.
@@ -93,23 +98,11 @@ class ConfigFile(NamedTuple):
         Raises:
             ConfigError: it is not a name.
         """
-        name = self.data.get("default_profile")
-        if name is not None and not isinstance(name, str):
-            raise self.error("default_profile must be the name of a profile")
-        return name
+        return self.toml.text(("default_profile",))
 
     def names(self) -> list[str]:
         """Every profile there is, the two built-in ones too, sorted."""
         return sorted({*self.profiles(), DEFAULT_PROFILE, SANDBOX})
-
-    def error(self, problem: str) -> ConfigError:
-        return ConfigError(f"{self.path}: {problem}", hint=EDIT_HINT)
-
-    def _table(self, name: str) -> dict[str, Any]:
-        table: Any = self.data.get(name, {})
-        if not isinstance(table, dict):
-            raise self.error(f"{name} must be a table")
-        return table
 
 
 def load(env: Env) -> ConfigFile:
@@ -119,10 +112,10 @@ def load(env: Env) -> ConfigFile:
     """
     path = if_known(config_file, env)
     if path is None:
-        return ConfigFile(Path("config.toml"), {})
+        return ConfigFile.of(Path("config.toml"), None)
     named = bool(value_in(env, env_name("config")))
     if not named and is_out_of_reach(path):
-        return ConfigFile(path, {}, reachable=False)
+        return ConfigFile.of(path, None, reachable=False)
     config = read(path)
     problem = changed_by_others(path.stat()) if config.found else None
     return config if problem is None else _distrusted(config, problem, named=named)
@@ -150,9 +143,7 @@ def read(path: Path) -> ConfigFile:
     Raises:
         ConfigError: it cannot be read, or it is not TOML.
     """
-    data = read_bytes(path)
-    table = TomlFile(path, data, hint=EDIT_HINT).data if data else {}
-    return ConfigFile(path, table, data)
+    return ConfigFile.of(path, read_bytes(path))
 
 
 def choose_profile(config: ConfigFile, flags: Mapping[str, Any], env: Env) -> Choice:

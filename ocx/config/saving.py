@@ -19,7 +19,7 @@ from ocx.errors import ConfigError, OcxError, os_errors_as
 from ocx.files import atomic_write, locked, make_folder
 from ocx.owners import is_out_of_reach
 from ocx.process import run_editor
-from ocx.toml import TomlFile, changed, read_bytes
+from ocx.toml import changed, read_bytes
 
 Change = Callable[[ConfigFile, dict[str, Any]], None]
 """Changes the data of the file, or one profile in it; what it raises saves nothing."""
@@ -141,7 +141,7 @@ def edit_config(
             if new == text:
                 return None
             try:
-                config = ConfigFile(draft, TomlFile(draft, new).data, new)
+                config = ConfigFile.of(draft, new)
                 warnings = check_file(config)
                 break
             except ConfigError as error:

@@ -128,7 +128,7 @@ def check_file(config: ConfigFile) -> list[str]:
     config.prices()
     for name in config.profiles():
         if not values.is_name(name):
-            raise config.error(f"profiles.{name!r}: not a name for a profile")
+            config.toml.fail(("profiles", name), "not a name for a profile")
         check_url_and_auth(_checked_profile(config, name), f"profile {name}")
     choose_profile(config, {}, {})
     return unknown_keys(config, config.profiles())

@@ -101,10 +101,8 @@ def load_keys(env: Env) -> Keys:
     data = _private_bytes(path)
     if data is None:
         return {}
-    table = TomlFile(path, data, hint=f"mend or remove {path}").data.get("keys", {})
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: keys must be a table", hint=f"mend or remove {path}")
-    return {name: _stored_key(name, entry, path) for name, entry in table.items()}
+    file = TomlFile(path, data, hint=f"mend or remove {path}")
+    return {name: _stored_key(name, file) for name in file.table(("keys",))}
 
 
 def stored_key(keys: Keys, name: str) -> StoredKey:
@@ -200,11 +198,11 @@ def _entry(key: StoredKey) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _stored_key(name: str, entry: Any, path: Path) -> StoredKey:
-    table = entry if isinstance(entry, dict) else {}
+def _stored_key(name: str, file: TomlFile) -> StoredKey:
+    table = file.table(("keys", name))
     text, created, base_url = (table.get(field) for field in ("key", "created", "base_url"))
     if not isinstance(text, str) or not Secret(text).is_valid():
-        raise ConfigError(f"{path}: keys.{name} holds no valid key", hint=f"mend or remove {path}")
+        file.fail(("keys", name), "holds no valid key")
     if not isinstance(created, datetime):
         created = None
     elif created.tzinfo is None:  # written by hand

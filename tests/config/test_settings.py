@@ -201,13 +201,13 @@ def test_bad_variables_are_config_errors(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("profiles = 1", "profiles must be a table"),
-        ("[profiles]\ndefault = 1", "profiles.default must be a table"),
-        ("default_profile = 1", "default_profile must be the name of a profile"),
-        ('default_profile = ""', "default_profile does not hold the name of a profile"),
-        ("aliases = 1", "aliases must be a table"),
-        ("[aliases]\nfast = 1", "aliases.fast must be the id of a model"),
-        ('[aliases]\nfast = " "', "aliases.fast must be the id of a model"),
+        ("profiles = 1", ":1: profiles: must be a table"),
+        ("[profiles]\ndefault = 1", ":2: profiles.default: must be a table"),
+        ("default_profile = 1", ":1: default_profile: must be a string"),
+        ('default_profile = ""', ":1: default_profile: must be a string that"),
+        ("aliases = 1", ":1: aliases: must be a table"),
+        ("[aliases]\nfast = 1", ":2: aliases.fast: must be the id of a model"),
+        ('[aliases]\nfast = " "', ":2: aliases.fast: must be the id of a model"),
         ("[profiles.default]\nretries = true", "profiles.default.retries must be a whole number"),
         ("[profiles.default]\nretries = ", "line 2, column 11"),
         ('[profiles.default]\nbase_url = "ftp://x"', "(base_url from profile default)"),
@@ -413,7 +413,7 @@ class TestCheckFile:
     def test_good(self, tmp_path: Path) -> None:
         text = 'default_profile = "a"\n[profiles.a]\nmodel = "m"\n[aliases]\nx = "y"\n'
         assert self.check(tmp_path, text) == []
-        assert check_file(ConfigFile(tmp_path, {}, False)) == []
+        assert check_file(ConfigFile.of(tmp_path, None)) == []
 
     def test_warnings_of_every_profile(self, tmp_path: Path) -> None:
         warnings = self.check(tmp_path, "[profiles.a]\nx = 1\n[profiles.b]\nstopp = 1\n")
