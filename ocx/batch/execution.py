@@ -225,11 +225,8 @@ def estimate(setup: Setup) -> None:
     ctx, given, limits = setup.ctx, cast(FileInput, setup.input), setup.limits
     found, summary = Estimate(), None
     whole = replace(given, selection=replace(given.selection, sample=None))
-    sample = given.selection.sample
-    path = setup.path if sample is not None or (setup.path and setup.path.exists()) else None
-    everything = replace(setup, input=whole, path=path)  # no output is made that gets no row
-    with prepared(everything, lambda row: found.add(row, limits)) as ready:
-        if sample is not None:  # with -o its rows are done, and not sent again
+    with prepared(replace(setup, input=whole), lambda row: found.add(row, limits)) as ready:
+        if setup.options.sends:  # with -o its rows are done, and not sent again
             results: list[Result] = []
             summary = send(replace(ready, setup=setup, plan=given.plan()), results.extend)
             found.measure(results)

@@ -226,6 +226,11 @@ class BatchOptions(OptionGroup):
     failures: FailureLimits = field(default_factory=FailureLimits)
     shards: ShardOption = field(default_factory=ShardOption)
 
+    @property
+    def sends(self) -> bool:
+        """Not so an estimate without a sample."""
+        return not self.budget.estimate or self.rows_in.sample is not None
+
 
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 _NUMBER = re.compile(r"\d{1,9}")

@@ -205,7 +205,7 @@ def _check_json(body: Mapping[str, Any]) -> None:
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
         raise UsageError("holds half a surrogate pair, which is not UTF-8") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot be JSON: {error}") from None
 
 

@@ -89,9 +89,8 @@ class RowOutput:
         self.maybe_paid = 0
         self.complete = False
         self._files: list[AppendFile] = []  # the output, and last its journal
-        self._answers = (
-            IdTable() if self.dedup else None
-        )  # twice where they start, plus 1 in the last
+        # Twice where they start, plus 1 in the last.
+        self._answers = IdTable() if self.dedup else None
 
     def let_in(self, rows: Iterable[T]) -> Iterator[T | None]:
         """The rows of the input that may begin now; None while too many wait for an earlier one."""
@@ -162,8 +161,11 @@ class PrintedRows(RowOutput):
         super().__post_init__()
         if self.kept is not None:
             self._files.append(self.kept)
+
+    def let_in(self, rows: Iterable[T]) -> Iterator[T | None]:
         if header := self.form.header():
             self.out.write(header)
+        return super().let_in(rows)
 
     def _keep(self, row: EndedRow, result: Result, *, waits: bool) -> None:  # noqa: ARG002
         if self.kept is not None:

@@ -33,6 +33,7 @@ from ocx.config.settings import Settings
 from ocx.context import Context
 from ocx.decoding import STDIN, check_claims
 from ocx.errors import UsageError
+from ocx.files import journal_path
 from ocx.keys.client import Dated, keep_balance, open_endpoint
 from ocx.output.writers import Sink, is_device_name, open_output_file
 from ocx.process import raise_file_limit
@@ -70,8 +71,7 @@ def make_setup(ctx: Context, options: BatchOptions) -> Setup:
         UsageError, ConfigError: an option, a template, a setting or a price is wrong.
     """
     _check_stdin(ctx, options)
-    sends = not options.budget.estimate or options.rows_in.sample is not None
-    if ctx.json and sends and options.rows_out.to_stdout:
+    if ctx.json and options.sends and options.rows_out.to_stdout:
         raise UsageError("--json prints the summary on stdout", hint="-o FILE takes the rows")
     schema = options.checks.read_schema(ctx.read_stdin)
     builder, settings = _builder(ctx, options, schema)
@@ -222,6 +222,8 @@ def prepared(setup: Setup, on_row: Callable[[Row], None] | None = None) -> Itera
         # What is wrong with an input must not leave an empty output behind.
         plan = given.plan(None, on_row) if fresh else Plan()
         endpoint = stack.enter_context(open_endpoint(setup.ctx, settings))
+        if fresh and not setup.options.sends:
+            setup = replace(setup, path=None)  # no output is made that gets no row
         output = _open_output(setup, stack, resume=resume)
         if not fresh:
             decide = partial(output.finished.decide, base_url=settings.base_url, retry=out.retry)
@@ -264,7 +266,7 @@ def check_empty(path: Path, *, resume: bool) -> bool:
         return True
     if size and not resume:
         raise not_empty(path)
-    return not size
+    return not size and not (resume and journal_path(path.resolve()).exists())
 
 
 def _row_format(setup: Setup) -> RowFormat:

@@ -195,13 +195,16 @@ def test_an_answer_that_fails_its_check_keeps_its_body(server: ChatServer) -> No
 def test_the_library_yields_results(server: ChatServer) -> None:
     server.answer([completion("Hi")], path=CHAT)
     given = ["one", *({"id": "b", "prompt": text} for text in ("two", "three"))]
-    given += [{"prompt": "x", "top_p": value} for value in (math.nan, math.inf, Decimal(1))]
+    deep: list[Any] = []
+    for _ in range(10_000):
+        deep = [deep]
+    given += [{"prompt": "x", "top_p": value} for value in (math.nan, math.inf, Decimal(1), deep)]
     endpoint = Endpoint(server.base_url, KEY)
     results = list(ocx.batch.run(given, endpoint, model="m", ordered=True, workers=2))
     assert [(found.id, found.kind, found.text) for found in results] == [
         ("line-1", "ok", "Hi"),
         ("b", "ok", "Hi"),
-        *((f"line-{number}", "usage", None) for number in (3, 4, 5, 6)),
+        *((f"line-{number}", "usage", None) for number in (3, 4, 5, 6, 7)),
     ]
     assert all("cannot be JSON" in found.error.message for found in results[3:] if found.error)
     assert {server.body(request)["model"] for request in server.requests} == {"m"}

@@ -273,6 +273,18 @@ def test_an_estimate_sends_only_its_sample(ocx: Ocx, rows: RowServer) -> None:
     assert "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese" in said
     assert not rows.requests
     assert not (ocx.work / "o.jsonl").exists()
+    put(ocx, "in.csv", "text\nrow 0\nrow 1\n")
+    table = ("batch", "in.csv", "$text", "-m", "m", "--merge", "-o", "o.csv")
+    for there in (False, True):
+        assert (ocx.work / "o.csv").exists() == there
+        assert ocx(*table, "--estimate", "--json").has(0).json["rows"] == 2
+        put(ocx, "o.csv", "")  # as `mktemp` makes one
+    rows.behave = lambda prompt, _: answers.error(400) if prompt == "row 1" else None
+    ocx(*table).has(7)
+    put(ocx, "o.csv", "")
+    assert ocx(*table, "--resume", "--estimate", "--json").has(0).json["rows"] == 0, "the journal's"
+    rows.asked.clear()
+    rows.requests.clear()
     ocx(*args, "--max-credits", "9").has(12)
     rows.behave = lambda prompt, _: good(prompt, cost=0.25)
     found = ocx(*args, "--sample", "4", "--max-credits", "9", "-o", "o.jsonl", "--json").has(0).json
