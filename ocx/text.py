@@ -102,7 +102,7 @@ def compact(value: Any, *, ascii_only: bool = False) -> str:
     try:
         return _dump(value, ascii_only)
     except ValueError:
-        return _dump(_finite(value), ascii_only)
+        return _dump(without_infinities(value), ascii_only)
 
 
 def encoder(*, sort_keys: bool = False, allow_nan: bool = True) -> Callable[[Any], str]:
@@ -122,11 +122,12 @@ def _dump(value: Any, ascii_only: bool) -> str:
     return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def without_infinities(value: Any) -> Any:
+    """JSON's value with null for every number that JSON has not."""
     if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: without_infinities(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [without_infinities(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -20,6 +20,7 @@ from ocx.batch.row_formats import ReadBack, RowFormat, error_words
 from ocx.batch.row_output import EndedRow, RowOutput
 from ocx.errors import OcxError, UsageError
 from ocx.files import sync
+from ocx.text import without_infinities
 
 SUFFIX = ".parquet"
 _BATCH = 1024
@@ -120,7 +121,8 @@ class AnswerColumn(RowFormat):
         for record in read_parquet(file):
             fields = dict(record.fields)
             answer, error = fields.pop(self.field, None), fields.pop(self.error_field, None)
-            yield ReadBack(json.dumps([answer, error]).encode(), fields, error)
+            source = without_infinities(fields)  # NaN is not equal to itself
+            yield ReadBack(json.dumps([answer, error]).encode(), source, error)
 
 
 def _plain(value: Any) -> Any:

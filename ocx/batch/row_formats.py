@@ -18,6 +18,7 @@ from ocx.batch.records import Dialect
 from ocx.batch.request_builder import as_text
 from ocx.batch.row import OK, UNMET, BadRow, Result, Row
 from ocx.decoding import BOM
+from ocx.text import without_infinities
 
 
 class ReadBack(NamedTuple):
@@ -62,7 +63,8 @@ class RowFormat:
         if not self.field:
             return None
         added = {self.field, self.error_field}
-        return {name: value for name, value in (row.source or {}).items() if name not in added}
+        source = {name: value for name, value in (row.source or {}).items() if name not in added}
+        return without_infinities(source)
 
 
 class BatchRows(RowFormat):

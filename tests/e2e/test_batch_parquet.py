@@ -74,3 +74,16 @@ def test_rows_of_parquet_as_batch_rows_and_values_in_prompts(ocx: Ocx, rows: Row
     assert "--merge" in refused.stderr
     (ocx.work / "bad.parquet").write_bytes(b"nothing")
     assert "cannot be read" in ocx("batch", "bad.parquet", "$text").has(2).stderr
+
+
+def test_a_complete_output_with_nan_is_gone_on_with(ocx: Ocx, rows: RowServer) -> None:
+    table(ocx.work / "in.parquet", 1)
+    import pyarrow.parquet
+
+    made = pyarrow.table({"text": ["a"], "n": [float("nan")]})
+    pyarrow.parquet.write_table(made, ocx.work / "in.parquet")
+    for out in ("out.parquet", "out.jsonl"):
+        args = ("batch", "in.parquet", "$text", "--merge", "-o", out)
+        ocx(*args).has(0)
+        ocx(*args, "--resume").has(0)
+    assert rows.asked["a"] == 2
