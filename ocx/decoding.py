@@ -57,11 +57,8 @@ def read_file(
     """
     if path == STDIN:
         return decode(read_stdin(), "stdin", encoding, flag=flag)
-    try:
-        with os_errors_as(UsageError, f"cannot read {path}"):
-            data = Path(path).read_bytes()
-    except ValueError as error:  # a NUL in the name
-        raise UsageError(f"cannot read {path!r}: {error}") from None
+    with os_errors_as(UsageError, f"cannot read {path}"):
+        data = Path(path).read_bytes()
     return decode(data, path, encoding, flag=flag)
 
 

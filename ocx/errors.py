@@ -94,13 +94,18 @@ class OcxError(Exception):
 def os_errors_as(kind: type[OcxError], what: str, *, hint: str | None = None) -> Iterator[None]:
     """An OSError in here becomes `kind`: `cannot read FILE: No such file or directory`.
 
+    So does what Python raises of a name that none can be: with a NUL, or half a surrogate pair.
+
     Args:
         what: what failed, as `cannot read FILE`.
     """
     try:
         yield
-    except OSError as error:
-        raise kind(f"{what}: {error.strerror or error}", hint=hint) from error
+    except (OSError, ValueError) as error:
+        if not isinstance(error, OSError) and type(error) not in {ValueError, UnicodeEncodeError}:
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise kind(f"{what}: {reason}", hint=hint) from error
 
 
 class UsageError(OcxError):

@@ -101,14 +101,29 @@ def open_partial(path: Path, mode: int = 0o666) -> int:
         OSError: it cannot be opened, or is no plain file of this user.
     """
     while True:
-        fd = open_beside(path, os.O_RDWR, mode)
+        fd = open_locked(path, lambda: open_beside(path, os.O_RDWR, mode))
+        found = os.fstat(fd)
+        if not found.st_size and found.st_nlink == 1:
+            return fd
+        try:
+            path.unlink()  # not emptied: it may have another name too
+        finally:
+            os.close(fd)
+
+
+def open_locked(path: Path, opened: Callable[[], int]) -> int:
+    """What `opened` gives as a descriptor of `path`, locked until it is closed.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: it cannot be opened.
+    """
+    while True:
+        fd = opened()
         try:
             lock_or_warn(fd, path)
-            if is_at(fd, path):
-                found = os.fstat(fd)
-                if not found.st_size and found.st_nlink == 1:
-                    return fd
-                path.unlink()  # not emptied: it may have another name too
+            if is_at(fd, path):  # another may have replaced it before we locked it
+                return fd
         except BaseException:
             os.close(fd)
             raise

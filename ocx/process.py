@@ -58,7 +58,7 @@ def catch_hangup() -> None:
 
 
 @contextmanager
-def _handling(handler: Callable[[int, FrameType | None], object], *numbers: int) -> Iterator[None]:
+def handling(handler: Callable[[int, FrameType | None], object], *numbers: int) -> Iterator[None]:
     """In here these signals call `handler`; what was ignored stays ignored."""
     found = {number: signal.getsignal(number) for number in numbers}
     before = {number: each for number, each in found.items() if each is not signal.SIG_IGN}
@@ -82,7 +82,7 @@ def stopping(stop: Callable[[int], None]) -> AbstractContextManager[None]:
         asked = True
         stop(number)
 
-    return _handling(handle, signal.SIGINT, signal.SIGTERM)
+    return handling(handle, signal.SIGINT, signal.SIGTERM)
 
 
 def ignoring_interrupts() -> AbstractContextManager[None]:
@@ -90,7 +90,7 @@ def ignoring_interrupts() -> AbstractContextManager[None]:
 
     By a handler that does nothing: SIG_IGN would be inherited by that program.
     """
-    return _handling(lambda _number, _frame: None, signal.SIGINT)
+    return handling(lambda _number, _frame: None, signal.SIGINT)
 
 
 def suspending(
@@ -108,7 +108,7 @@ def suspending(
         after()
 
     is_main = threading.current_thread() is threading.main_thread()
-    return _handling(stop, *([signal.SIGTSTP] if is_main else []))
+    return handling(stop, *([signal.SIGTSTP] if is_main else []))
 
 
 def suspend() -> None:

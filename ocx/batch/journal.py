@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ocx.errors import OcxError, UsageError, os_errors_as
-from ocx.files import append, is_at, lock_or_warn, open_beside, set_mode, sync
+from ocx.files import append, open_beside, open_locked, set_mode, sync
 
 _HEADER = b"ocx batch journal 1, output "
 _ADOPTED = b"=\n"
@@ -52,7 +52,7 @@ class AppendFile:
         else:
             # The file may be replaced: a link must lead to the new one afterwards.
             self.path = path if beside else Path(os.path.realpath(path))
-            self._fd = _open_locked(self.path, beside=beside, new=new)
+            self._fd = _open(self.path, beside=beside, new=new)
         self.size = os.lseek(self._fd, 0, os.SEEK_END)
 
     def append(self, data: bytes) -> int:
@@ -237,27 +237,18 @@ def _note(sign: bytes, key: int) -> bytes:
     return b"%s%016x\n" % (sign, key)
 
 
-def _open_locked(path: Path, *, beside: bool, new: bool) -> int:
+def _open(path: Path, *, beside: bool, new: bool) -> int:
     flags = os.O_RDWR | (os.O_TRUNC if new else 0)
-    while True:
+
+    def opened() -> int:
+        if beside:
+            return open_beside(path, flags)
+        return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    with os_errors_as(UsageError, f"cannot write {path}"):
         try:
-            if beside:
-                fd = open_beside(path, flags)
-            else:
-                fd = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UsageError(f"cannot write {path}: {reason}") from None
-        try:
-            lock_or_warn(fd, path)
-            if is_at(fd, path):  # another run may have replaced it before we locked it
-                return fd
+            return open_locked(path, opened)
         except BlockingIOError:
-            os.close(fd)
             raise UsageError(
                 f"another ocx is writing {path.name}", hint="wait for it, or use another -o"
             ) from None
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)

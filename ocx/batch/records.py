@@ -20,7 +20,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 
 from ocx.batch.row import BadRow, bad_line
 from ocx.decoding import looks_like
-from ocx.errors import UsageError
+from ocx.errors import UsageError, os_errors_as
 from ocx.text import finite
 
 Format = Literal["jsonl", "csv", "tsv", "text", "parquet"]
@@ -86,15 +86,12 @@ def format_of(name: str) -> Format:
 
 def open_input(path: Path) -> IO[bytes]:
     """The file, unpacked if its name ends in `.gz`. Raises UsageError."""
-    try:
+    with os_errors_as(UsageError, f"cannot read {path}"):
         if path.is_dir():
             raise UsageError(f"cannot read {path}: it is a folder")
         if path.suffix == ".gz":
             return cast(IO[bytes], gzip.open(path, "rb"))
         return path.open("rb")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read {path}: {reason}") from None
 
 
 def read_records(stream: IO[bytes], form: Format, dialect: Dialect) -> Iterator[Record | BadRow]:

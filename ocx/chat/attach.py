@@ -9,7 +9,7 @@ from typing import Any
 
 from ocx.chat.placeholders import join
 from ocx.decoding import FLAG, PDF, STDIN, decode, looks_like, sniff
-from ocx.errors import UsageError
+from ocx.errors import UsageError, os_errors_as
 
 Part = dict[str, Any]
 
@@ -101,15 +101,12 @@ def _data_part(source: str, data: bytes, media_type: str | None, encoding: str |
 
 def _read(source: str, read_stdin: Callable[[], bytes], limit: int) -> bytes:
     name = _name(source)
-    try:
+    with os_errors_as(UsageError, f"cannot read the attachment {name}"):
         if source == STDIN:
             data = read_stdin()
         else:
             with Path(source).open("rb") as file:
                 data = file.read(limit + 1)  # a device may never end
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read the attachment {name}: {reason}") from None
     if len(data) > limit:
         raise UsageError(
             f"the attachment {name} is larger than {limit / 2**20:g} MiB",

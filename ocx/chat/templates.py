@@ -28,7 +28,7 @@ from ocx.errors import ConfigError, OcxError, UsageError, os_errors_as
 from ocx.files import atomic_write, make_folder
 from ocx.secret import word_of_argv
 from ocx.text import did_you_mean
-from ocx.toml import TomlFile
+from ocx.toml import TomlFile, read_bytes
 from ocx.toml import dump as dump_toml
 
 STDIN_NAME = "stdin"
@@ -176,16 +176,13 @@ def load_template(folder: Path, name: str) -> Template:
         ConfigError: it is broken.
     """
     path = template_path(folder, name)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    data = read_bytes(path)
+    if data is None:
         near = did_you_mean(name, template_names(folder))
         raise UsageError(
             f"there is no template {word_of_argv(name)}{near}",
             hint="`ocx config templates list` shows them; --save-template NAME makes one",
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"cannot read the template {name}: {error.strerror}") from None
+        )
     try:
         return parse_template(decode(data, f"template {name}"), name)
     except UsageError as error:

@@ -14,7 +14,7 @@ from ocx.config.paths import ELSEWHERE, Env, config_file, env_name, if_known, va
 from ocx.config.schema import BY_NAME, DEFAULT_BASE_URL
 from ocx.config.settings import Settings, check_url
 from ocx.config.values import expand
-from ocx.errors import AuthError, ConfigError, UsageError, out_of_reach
+from ocx.errors import AuthError, ConfigError, UsageError, os_errors_as, out_of_reach
 from ocx.keys.credentials import OWN_KEYS, is_default_key, load_keys, run_key_command
 from ocx.owners import is_out_of_reach
 from ocx.secret import Secret, word_of_argv
@@ -181,12 +181,9 @@ def read_key_file(path: str, read_stdin: Callable[[], bytes]) -> FoundKey:
 
 
 def _key_in(path: str, source: str = "--key-file") -> FoundKey:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a NUL in it is a ValueError here
-            data, mode = file.read(_KEY_FILE_CAP), os.fstat(file.fileno()).st_mode
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        raise ConfigError(f"cannot read the key file {word_of_argv(path)}: {reason}") from error
+    what = f"cannot read the key file {word_of_argv(path)}"
+    with os_errors_as(ConfigError, what), open(path, "rb") as file:  # noqa: PTH123 - may be ""
+        data, mode = file.read(_KEY_FILE_CAP), os.fstat(file.fileno()).st_mode
     loose = stat.S_ISREG(mode) and mode & 0o077 and not _is_mounted_secret(path, mode)
     warnings = (f"{path} can be read by others (mode {mode & 0o777:04o})",) if loose else ()
     return FoundKey(key_from(data, f"the key in {path}"), source, warnings)

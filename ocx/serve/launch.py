@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from ocx.errors import cannot_run
+from ocx.process import handling
 from ocx.secret import Secret
 from ocx.serve.admission import PREFIX, Log, mint
 from ocx.serve.app import FIXED_TIME, App, ServeSettings
@@ -102,19 +102,12 @@ def run_child(words: Sequence[str], env: Mapping[str, str]) -> int:
         else:
             process.send_signal(number)
 
-    # Handlers, not SIG_IGN: that would be inherited, and the program could not be interrupted.
-    before: dict[int, Any] = {
-        number: signal.signal(number, wait)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        process = subprocess.Popen(words, env=env)
+    # A handler, not SIG_IGN: that would be inherited, and the program could not be interrupted.
+    with handling(wait, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        try:
+            process = subprocess.Popen(words, env=env)
+        except OSError as error:
+            raise cannot_run(words[0], error) from error
         for number in early:
             process.send_signal(number)
         return process.wait()
-    except OSError as error:
-        raise cannot_run(words[0], error) from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

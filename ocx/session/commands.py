@@ -19,7 +19,7 @@ from ocx.config.settings import Settings
 from ocx.config.values import expand
 from ocx.context import Context
 from ocx.decoding import FLAG
-from ocx.errors import OcxError, UsageError
+from ocx.errors import OcxError, UsageError, os_errors_as
 from ocx.files import atomic_write
 from ocx.history.call import Totals
 from ocx.process import ignoring_interrupts
@@ -214,13 +214,10 @@ def pipe_text(command: str, text: str) -> None:
         OcxError: it cannot be started, or fails.
     """
     data = text if text.endswith("\n") else f"{text}\n"
-    try:
-        with ignoring_interrupts():
-            done = subprocess.run(  # noqa: S602 - the user's own line, as in any shell
-                command, shell=True, input=data.encode("utf-8", "replace"), check=False
-            )
-    except (OSError, ValueError) as error:
-        raise OcxError(f"cannot run {command}: {getattr(error, 'strerror', error)}") from error
+    with ignoring_interrupts(), os_errors_as(OcxError, f"cannot run {command}"):
+        done = subprocess.run(  # noqa: S602 - the user's own line, as in any shell
+            command, shell=True, input=data.encode("utf-8", "replace"), check=False
+        )
     if done.returncode:
         raise OcxError(f"the command failed (status {done.returncode}): {command}")
 
@@ -233,13 +230,11 @@ def save_text(name: str, text: str) -> None:
     """
     if not name:
         raise UsageError("/save needs the name of a new file")
-    try:
+    with os_errors_as(UsageError, f"cannot write {name}"):
         path = Path(expand(name))
         if path.exists() or path.is_symlink():
             raise UsageError(f"{name} exists already", hint="/save takes a new name")
         atomic_write(path, (text if text.endswith("\n") else f"{text}\n").encode())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', error)}") from None
 
 
 def tokens_so_far(took: Totals) -> str:

@@ -169,14 +169,10 @@ class LineEditor:
         self._readline.set_startup_hook(lambda: self._readline.insert_text(begun))
         with suppress(termios.error):
             self._mode = termios.tcgetattr(0)
-        before = signal.getsignal(signal.SIGTSTP)
         try:
-            if before is not signal.SIG_IGN:
-                signal.signal(signal.SIGTSTP, self._leave)
-            with _utf8_locale():
+            with process.handling(self._leave, signal.SIGTSTP), _utf8_locale():
                 return input(prompt)
         finally:
-            signal.signal(signal.SIGTSTP, before)
             self._readline.set_startup_hook(None)
             if self._is_libedit and self._mode is not None:  # see _pause
                 termios.tcsetattr(0, termios.TCSADRAIN, self._mode)

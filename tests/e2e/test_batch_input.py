@@ -156,7 +156,7 @@ def test_wrong_options(ocx: Ocx, rows: RowServer, args: tuple[str, ...], message
 def test_a_price_that_is_none_is_told(ocx: Ocx, rows: RowServer) -> None:
     write_rows(ocx.work / "in.jsonl", 2)
     ocx.write_config('[prices."m"]\nprompt = 1\n')
-    assert "prices.'m' must be a table" in ocx("batch", "in.jsonl").has(3).stderr
+    assert ":1: prices.m: completion is required" in ocx("batch", "in.jsonl").has(3).stderr
     assert not rows.requests
 
 
