@@ -67,12 +67,12 @@ _OVERFLOW = (
     r"|(exceed|reduce|larger than|more than).{0,60}tokens?\b|上下文|超[过過出长長]"
 )
 _SECONDS = r"\d{1,12}(\.\d{1,9})?"
-_WAIT = (
-    r"(?i)(?:try again|retry)(?: in| after)\s+((?:\d{1,9}(?:\.\d{1,9})?\s*"
+_DURATION = (
+    r"(?i:(?:\d{1,9}(?:\.\d{1,9})?\s*"
     r"(?:d|days?|h|hours?|m|min|mins|minutes?|s|secs?|seconds?|ms|milliseconds?)(?![a-z])\s*)+)"
 )
+_WAIT = rf"(?i)(?:try again|retry)(?: in| after)\s+({_DURATION})"
 _PART = r"(?i)(\d{1,9}(?:\.\d{1,9})?)\s*(ms|milli|d|h|m|s)"
-_DURATION = r"\d{1,9}(\.\d{1,9})?s"
 _UNITS = {"ms": 0.001, "milli": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -136,12 +136,17 @@ def asked_wait(headers: Mapping[str, str], document: Any, text: str) -> float | 
         return asked
     for detail in _details(document):
         delay = detail.get("retryDelay")
-        if isinstance(delay, str) and re.fullmatch(_DURATION, delay):
-            return float(delay[:-1])
+        if isinstance(delay, str) and (seconds := duration(delay)) is not None:
+            return seconds
     found = re.search(_WAIT, text)
-    if found is None:
+    return None if found is None else duration(found[1])
+
+
+def duration(text: str) -> float | None:
+    """Seconds of `6m0s`, `4.8s`, `200ms` or `1 hour 5 minutes`; None if it is no duration."""
+    if not re.fullmatch(_DURATION, text):
         return None
-    parts = re.findall(_PART, found.group(1))
+    parts = re.findall(_PART, text)
     return sum(float(number) * _UNITS[unit.lower()] for number, unit in parts)
 
 

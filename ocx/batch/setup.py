@@ -25,7 +25,7 @@ from ocx.batch.row import Row
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.batch.row_output import PrintedRows, ReorderBuffer, RowOutput
 from ocx.batch.row_sender import RowSender
-from ocx.chat.credits import known_prices, refuse_play_money, threshold
+from ocx.chat.credits import gate, known_prices, threshold
 from ocx.chat.placeholders import join, parse_params, reads_stdin
 from ocx.chat.request import find_template, prepare_settings
 from ocx.chat.templates import STDIN_NAME, Template
@@ -88,10 +88,8 @@ def make_setup(ctx: Context, options: BatchOptions) -> Setup:
 def _limits(ctx: Context, settings: Settings, options: BatchOptions) -> RunLimits:
     """What the scheduler keeps to; prices are asked from the endpoint only if they matter."""
     budget, failures, rates = options.budget, options.failures, options.rates
-    if budget.min_balance is not None:
-        refuse_play_money(settings, "--min-balance")
     most = threshold("--max-credits", budget.max_credits)
-    least = threshold("--min-balance", budget.min_balance)
+    least = gate(settings, "--min-balance", budget.min_balance)
     priced = budget.estimate or most is not None or least is not None
     models = (settings.model, *settings.fallback_models) if priced else ()
     return RunLimits(

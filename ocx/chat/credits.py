@@ -43,13 +43,11 @@ class Credits:
     def __init__(self, limits: CreditLimits, settings: Settings, *, reported: bool = False) -> None:
         self._cost = limits.cost
         self._by_balance = limits.cost or (reported and limits.min_balance is not None)
-        self._minimum = threshold("--min-balance", limits.min_balance)
+        self._minimum = gate(settings, "--min-balance", limits.min_balance)
         self._settings = settings
         self._before: Decimal | None = None
         self.readings: list[Dated] = []
         """Every balance that was read, for the history."""
-        if self._minimum is not None:
-            refuse_play_money(settings, "--min-balance")
 
     def begin(self, client: Client) -> None:
         """Look at the balance before anything is spent.
@@ -111,18 +109,19 @@ def threshold(flag: str, text: str | None, of: str = "credits") -> Decimal | Non
     return number
 
 
-def refuse_play_money(settings: Settings, flag: str) -> None:
-    """Refuse a gate for real credits that would look at play money.
+def gate(settings: Settings, flag: str, text: str | None, of: str = "credits") -> Decimal | None:
+    """The same of a flag that a call may fail by: it must not look at play money.
 
     Raises:
         ConfigError: a variable that was left behind chose the sandbox.
     """
     source = settings.sources.get("sandbox")
-    if source is not None and not source.is_flag:
+    if text is not None and source is not None and not source.is_flag:
         raise ConfigError(
             f"the sandbox was chosen by {source}: its credits are play money, no gate for {flag}",
             hint="unset it, or say --sandbox on the command line if you mean it",
         )
+    return threshold(flag, text, of)
 
 
 def check_minimum(reading: Balance, least: Decimal, *, accept_guess: bool) -> None:

@@ -139,10 +139,9 @@ def estimate(ctx: Context, settings: Settings, body: Body, min_balance: str | No
         cost = f"at most {worst:f} credits" if worst is not None else f"no price for {unpriced}"
         about = f"about {prompt} prompt tokens ({ESTIMATED})"
         ctx.terminal.print(f"{about}, at most {completion} completion tokens, {cost}")
-    minimum = credits.threshold("--min-balance", min_balance)
+    minimum = credits.gate(settings, "--min-balance", min_balance)
     if minimum is None:
         return
-    credits.refuse_play_money(settings, "--min-balance")
     if worst is None:
         raise ConfigError(
             f"--min-balance needs a price for {unpriced}",

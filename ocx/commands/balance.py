@@ -6,7 +6,7 @@ import time
 from decimal import Decimal
 
 from ocx.api.balance import Balance
-from ocx.chat.credits import check_known, check_minimum, refuse_play_money, threshold
+from ocx.chat.credits import check_known, check_minimum, gate, threshold
 from ocx.cli import Text, option
 from ocx.commands import chosen_format, waiting
 from ocx.config.settings import Settings
@@ -68,13 +68,13 @@ def balance(
     form = chosen_format(ctx, format_, _FORMATS.split("|"), "text")
     if raw and (ctx.json or format_ is not None):
         raise UsageError("--raw is a format of its own", hint="leave out --json and --format")
-    least = threshold("--min-days", least_days, "days")
-    limits = Thresholds(threshold("--warn", warn), threshold("--min", minimum), least)
-    seconds = _look_back(over, days=days or least is not None, raw=raw)
+    seconds = _look_back(over, days=days or least_days is not None, raw=raw)
     settings = ctx.settings()
-    for flag, asked in (("--min", minimum), ("--min-days", least_days)):
-        if asked is not None:
-            refuse_play_money(settings, flag)
+    limits = Thresholds(
+        threshold("--warn", warn),
+        gate(settings, "--min", minimum),
+        gate(settings, "--min-days", least_days, "days"),
+    )
     with annotated(ctx, settings, form), open_client(ctx, settings) as client:
         with waiting(ctx, "the balance", client):
             reply = client.balance()

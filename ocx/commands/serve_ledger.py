@@ -22,7 +22,7 @@ from ocx.output.writers import write_json_line
 from ocx.secret import Secret
 from ocx.serve.app import ServeSettings
 from ocx.serve.charge import credits_json, entries, format_credits, parse_credits, problems, totals
-from ocx.serve.ledger import DEFAULT_ACCOUNT, Account, Key, Ledger, Overdrawn, open_ledger
+from ocx.serve.ledger import DEFAULT_ACCOUNT, Account, Ledger, Overdrawn, open_ledger
 from ocx.serve.store import Store, remove
 
 DAY = 86400
@@ -128,7 +128,7 @@ def _list_keys(ctx: Context, ledger: Ledger) -> None:
                 "account": key.owner,
                 "created": key.created,
                 "expires": key.expires,
-                "state": (state := _state(key)),
+                "state": (state := key.state(time.time())),
                 "rpm": key.rpm,
                 "concurrency": key.concurrency,
             }
@@ -137,12 +137,6 @@ def _list_keys(ctx: Context, ledger: Ledger) -> None:
         limits = (str(key.rpm or ""), str(key.concurrency or ""))
         rows.append((key.name, key.hint, key.owner, date, state, *limits))
     print_result(ctx, documents, _KEYS, rows)
-
-
-def _state(key: Key) -> str:
-    if key.revoked is not None:
-        return "revoked"
-    return "expired" if key.expires is not None and key.expires <= time.time() else "good"
 
 
 def grant(

@@ -87,12 +87,10 @@ def authenticate(scope: Any, find: Callable[[str], Key | None], now: int) -> Key
         problem = "the Authorization header must be: Bearer sk-live-local-…"
     elif (key := find(digest(text))) is None:
         problem = _unknown(text)
-    elif key.revoked is not None:
-        problem = "this key has been revoked"
-    elif key.expires is not None and key.expires <= now:
-        problem = "this key has expired"
-    else:
+    elif (state := key.state(now)) == "good":
         return key
+    else:
+        problem = "this key has expired" if state == "expired" else "this key has been revoked"
     raise ApiError(401, problem, "invalid_api_key", headers={"www-authenticate": "Bearer"})
 
 

@@ -44,6 +44,11 @@ class Key:
     created: int = 0
     owner: str = ""
 
+    def state(self, now: float) -> Literal["good", "revoked", "expired"]:
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.expires is not None and self.expires <= now else "good"
+
 
 @dataclass(frozen=True)
 class Account:

@@ -13,30 +13,24 @@ import time
 from collections import deque
 from collections.abc import Mapping
 
+from ocx.api.error_words import duration
 from ocx.api.prices import token_count
 from ocx.batch.control import Task
 from ocx.batch.row import RowAnswer, RowFailure
 
 _MINUTE = 60.0
 _NUMBER = re.compile(r"\d{1,15}(\.\d+)?")
-_DURATION = re.compile(
-    r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
-)
-_UNITS = (86400, 3600, 60, 1, 0.001)
 _EPOCH = 1e9  # seconds; no duration is that long
 _LONGEST = 24 * 3600.0
 
 
 def seconds_in(text: str) -> float | None:
     """Seconds of `1.5s`, `6m0s`, `200ms`, a plain number, or a time since the epoch."""
-    text = text.strip().lower()
+    text = text.strip()
     if _NUMBER.fullmatch(text):
         seconds = float(text)
         return max(0.0, seconds - time.time()) if seconds > _EPOCH else seconds
-    match = _DURATION.fullmatch(text)
-    if not text or match is None:
-        return None
-    return sum(float(part or 0) * unit for part, unit in zip(match.groups(), _UNITS, strict=True))
+    return duration(text)
 
 
 class FixedRate:
