@@ -179,8 +179,8 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
     import ssl  # noqa: PLC0415 - who asks for a proxy alone needs no OpenSSL
 
     check_ca_bundle(ca_bundle)
-    data, file = None, ca_bundle or os.environ.get("SSL_CERT_FILE")
-    folder = None if file else os.environ.get("SSL_CERT_DIR")
+    data, file = None, ca_bundle or os.environ.get("SSL_CERT_FILE") or None
+    folder = None if file else os.environ.get("SSL_CERT_DIR") or None
     if ca_bundle and Path(ca_bundle).is_dir():
         file, folder = None, ca_bundle
     if not file and not folder:

@@ -271,6 +271,9 @@ def test_the_environments_certificates(
     reaches(client(server))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     fails(client(server), ConfigError, "SSL_CERT_FILE")
+    monkeypatch.setenv("SSL_CERT_FILE", "")  # as good as unset
+    monkeypatch.setenv("SSL_CERT_DIR", "")
+    fails(client(server), NetworkError, "self-signed certificate")
 
 
 def test_a_ca_bundle_may_be_a_folder(tmp_path: Path) -> None:
