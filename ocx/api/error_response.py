@@ -159,8 +159,9 @@ def reports_failure(document: Any) -> bool:
     if document.get("type") == "error" or document.get("object") == "error":
         return True
     # DashScope and one-api: no answer in it, but words and a code that is not a success.
-    told = any(isinstance(document.get(name), str) for name in ("message", "msg", "detail"))
-    return told and is_failure_code(document.get("code")) and "choices" not in document
+    if "choices" in document or not is_failure_code(document.get("code")):
+        return False
+    return any(isinstance(document.get(name), str) for name in ("message", "msg", "detail"))
 
 
 def is_failure_code(code: Any) -> bool:

@@ -24,6 +24,7 @@ from ocx.errors import (
     os_errors_as,
 )
 from ocx.keys.client import sandbox_folder
+from ocx.process import raise_lost
 from ocx.secret import Secret
 from ocx.serve.app import App, ServeSettings
 from ocx.serve.charge import credits_json, format_credits
@@ -79,6 +80,7 @@ def _foreground(app: App, key: Secret, writer: RequestLog, port: int) -> None:
         server = UvicornServer(app)
         writer.stop = server.stop
         writer.listening(base_url(listener), key)
+        raise_lost()
         caught = serve_until(server, listener, (signal.SIGINT, signal.SIGTERM))
     writer.check()
     if caught is not None:

@@ -14,10 +14,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
 
+from ocx.commands import serve_run
+from ocx.errors import Terminated
 from tests.support.program import KEY, Ocx, Process
 
 
@@ -157,6 +160,19 @@ def test_the_foreground_server_dies_by_its_signal(
         assert KEY.encode() not in name.read_bytes()
         assert key.encode() not in name.read_bytes()
         assert stat.S_IMODE(name.stat().st_mode) == 0o600
+
+
+def test_a_signal_that_an_import_has_swallowed_still_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serve_run, "UvicornServer", Mock())
+    monkeypatch.setattr(serve_run, "serve_until", Mock(return_value=None))
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with pytest.raises(Terminated):
+            serve_run._foreground(Mock(), Mock(), Mock(), 0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_terminal_shows_exports_and_lines(ocx: Ocx) -> None:
