@@ -15,6 +15,7 @@ For many threads, make one client each and share the certificates:
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ocx.api.types import Delta, Endpoint, Reply
@@ -27,15 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Client", "Delta", "Endpoint", "Reply", "Stream", "tls_context"]
 
+_HOMES = {"Answer": "answer", "Client": "client", "Stream": "stream", "tls_context": "proxy"}
+
 
 def __getattr__(name: str) -> Any:
     # httpx costs more start-up than all the rest: `keys list` and `--version` do without.
-    if name in {"Client", "Stream", "tls_context"}:
-        from ocx.api import client
-
-        return getattr(client, name)
-    if name == "Answer":
-        from ocx.api import answer
-
-        return answer.Answer
+    if name in _HOMES:
+        return getattr(import_module(f"ocx.api.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

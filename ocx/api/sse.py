@@ -136,7 +136,7 @@ def is_done(data: str) -> bool:
 
 
 def _is_document(line: bytes) -> bool:
-    if len(line) <= _LONGEST_DONE and is_done(line.decode("utf-8", "replace")):
+    if is_done(line.decode("utf-8", "replace")):
         return True
     try:
         loads(line)

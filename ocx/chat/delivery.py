@@ -227,7 +227,6 @@ class JsonDelivery(_Delivery):
         self._target.write(text.encode("utf-8", "replace"))
 
     def finish(self, answer: Answer, *, complete: bool) -> None:
-        self._stop_spinner()
         if not self._output.streams(self._ctx):
             self._write_json(answer.fields)
         super().finish(answer, complete=complete)

@@ -190,7 +190,7 @@ def only_block(text: str) -> str | None:
     return fenced_blocks(text)[0] if is_one else None
 
 
-def extract(text: str, *, last: bool = False) -> str:
+def extract(text: str, *, last: bool) -> str:
     """The content of the first (or last) fenced block.
 
     Raises:

@@ -91,7 +91,7 @@ def page_text(roff: str, width: int) -> str:
             section, gap = argument, False
             lines += ["", section]
         elif macro == "SS":
-            lines += [*([""] if gap else []), _INDENT[:2] + _unescaped(argument)]
+            lines += [*([""] if gap else []), "  " + _unescaped(argument)]
             gap = False
         if body:
             lines += [""] if gap and (macro, before) != ("TP", "TP") else []

@@ -131,8 +131,6 @@ def _untrusted(cause: ssl.SSLCertVerificationError) -> NetworkError:
 def _certificate(found: Mapping[str, Any]) -> Check:
     names = {key: text for part in found.get("issuer", ()) for key, text in part}
     issuer = names.get("organizationName") or names.get("commonName") or "an unnamed authority"
-    if "notAfter" not in found:
-        return ok("tls", f"issued by {issuer}")
     expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(found["notAfter"]), UTC)
     days = (expires - datetime.now(UTC)).days
     detail = f"issued by {issuer}, valid until {expires:%Y-%m-%d}"

@@ -198,6 +198,9 @@ def test_broken_data(encoding: str) -> None:
         list(unpack([whole[:4], b"\xff" * 40], {"content-encoding": encoding}))
     with pytest.raises(ServerError, match="ends too early"):
         list(unpack([whole[:-8]], {"content-encoding": encoding}))
+    pieces = iter([whole, b"more"])
+    assert next(iter(unpack(pieces, {"content-encoding": encoding}))) == b"hello" * 100
+    assert next(pieces) == b"more", "what has come is unpacked at once"
 
 
 def test_nothing_is_left_inside() -> None:

@@ -181,6 +181,7 @@ def test_arguments_that_are_json(arguments: Any, cut: bool, broken: bool) -> Non
 
 
 def test_the_old_function_call_is_a_call() -> None:
+    assert calls_of({"function_call": {}}) == calls_of({"function_call": "f"}) == []
     message = {"content": None, "function_call": {"name": "f", "arguments": OSLO}}
     assert readable_calls(calls_of(message)) == [
         {"id": "call_0", "type": "function", "function": {"name": "f", "arguments": OSLO}}

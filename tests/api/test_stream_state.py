@@ -287,6 +287,7 @@ def test_a_chunk_like_the_one_before_is_read_as_if_it_were_the_first(
     [
         '{"choices":[{"delta":{"content":"Hel"}}],"error":{"message":"no"}}',
         '{"choices":[{"delta":{"content":7}}]}',
+        '{"choicez":[{"delta":{"content":"Hel"}}]}',
         '{"choices":[{"delta":{"content":"a","content":"b"}}]}',
         '{"choices":[{"delta":{"content":"a"}}]}x',
         '{"choices":[{"delta":{"content":"a',

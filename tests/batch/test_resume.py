@@ -6,13 +6,16 @@ The table of ids against a dict, and its size.
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits
+from ocx.batch.engine import RECHECK
 from ocx.batch.finished_rows import IdTable, id_key
 from ocx.batch.journal import Journal
 from ocx.batch.output_files import Adoption
@@ -20,7 +23,19 @@ from ocx.batch.records import Dialect
 from ocx.batch.row import Outcome
 from ocx.batch.row_formats import BatchRows, MergedJson, MergedTable, RowFormat, TextLines
 from ocx.errors import OcxError, UsageError
-from tests.batch.fakes import BAD, DOWN, URL, Server, ids, reply_to, row, rows, run_to, written
+from tests.batch.fakes import (
+    BAD,
+    DOWN,
+    URL,
+    Server,
+    ids,
+    opened,
+    reply_to,
+    row,
+    rows,
+    run_to,
+    written,
+)
 from tests.support.sizes import size
 
 
@@ -32,7 +47,11 @@ def test_without_resume_an_output_with_content_is_refused(tmp_path: Path) -> Non
     assert out.read_text() == "x"
 
 
-def test_resume_without_an_output_starts_and_after_the_end_does_nothing(tmp_path: Path) -> None:
+def test_resume_without_an_output_starts_and_after_the_end_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is looked after in between."""
+    monkeypatch.setattr("ocx.batch.batch_run._SKIPPED_AT_ONCE", 8)
     out, server = tmp_path / "out.jsonl", Server()
     assert run_to(out, server, rows(20), resume=True).summary.exit_code() == 0
     before = out.read_bytes()
@@ -40,6 +59,9 @@ def test_resume_without_an_output_starts_and_after_the_end_does_nothing(tmp_path
     assert out.read_bytes() == before
     assert set(server.asked.values()) == {1}
     assert (again.summary.skipped, again.summary.exit_code()) == (20, 0)
+    with closing(opened(out, BatchRows(URL), resume=True)) as store:
+        run = BatchRun(rows(20), server.connect(), URL, output=store)
+        assert [*run._remaining()] == [RECHECK] * 2
 
 
 @pytest.mark.parametrize("cut", range(0, 400, 23))

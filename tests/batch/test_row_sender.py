@@ -208,6 +208,10 @@ def test_the_library_yields_results(server: ChatServer) -> None:
     ]
     assert all("cannot be JSON" in found.error.message for found in results[3:] if found.error)
     assert {server.body(request)["model"] for request in server.requests} == {"m"}
+    schema = Schema(OBJECT)
+    (found,) = ocx.batch.run(["x"], endpoint, model="m", schema=schema)
+    assert isinstance(found.row, Row)
+    assert found.row.body["response_format"] == schema.response_format(), "it costs tokens, too"
 
 
 def test_a_pool_keeps_its_connections_and_its_budget(server: ChatServer) -> None:

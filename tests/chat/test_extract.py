@@ -61,7 +61,7 @@ def test_only_block(text: str, content: str | None) -> None:
 def test_code_in_a_fence_longer_than_any_inside_comes_out_unchanged(code: str, before: str) -> None:
     """Whatever a model fences properly is what -x prints."""
     fence = "`" * (3 + code.count("`"))
-    assert extract(f"{before}{fence}any\n{code}\n{fence}\n") == code + "\n"
+    assert extract(f"{before}{fence}any\n{code}\n{fence}\n", last=False) == code + "\n"
 
 
 @settings(max_examples=examples(100))

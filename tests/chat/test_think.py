@@ -93,6 +93,9 @@ def test_an_end_that_comes_first_cut_anywhere(answer: str, text: str) -> None:
 def test_an_end_without_a_beginning(answer: str, split: Split) -> None:
     """Of a whole answer; a stream that is cut anywhere notices that it came, once it is shown."""
     assert split_whole(answer) == split
+    heard: list[Delta] = []
+    Thinking(heard.extend).take([Delta(answer, "", "", "stop")])
+    assert heard == [Delta(*split, "", "stop")]
     alone = split.reasoning != "" and not answer.startswith("<think>")
     for size in range(1, len(answer) + 1):
         thinking = Thinking(list)

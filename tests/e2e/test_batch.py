@@ -269,6 +269,8 @@ def test_an_estimate_sends_only_its_sample(ocx: Ocx, rows: RowServer) -> None:
     assert found == ocx(*args, "--json").has(0).json
     assert "takes the rows" in ocx(*args, "--json", "--sample", "1").has(2).stderr
     assert (found["rows"], found["worst_credits"], found["likely_credits"]) == (10, 10, None)
+    again = ocx(*args, "--json", "--schema", "a", "--schema-retries", "2").has(0).json
+    assert again["worst_credits"] == 30
     said = ocx(*args).has(0).text
     assert "four bytes a token; GPT-4-class tokenizers take up to twice that for Chinese" in said
     assert not rows.requests
@@ -293,6 +295,8 @@ def test_an_estimate_sends_only_its_sample(ocx: Ocx, rows: RowServer) -> None:
     assert len(rows.asked) == 4
     ocx("batch", "in.jsonl", "-m", "m", "--max-tokens", "1000", "-o", "o.jsonl", "--resume").has(0)
     assert set(rows.asked.values()) == {1}
+    rows.behave = lambda *_: answers.error(401)
+    ocx(*args, "--sample", "4").has(4)
 
 
 def test_help_of_both_and_a_file_before_options(ocx: Ocx, rows: RowServer) -> None:

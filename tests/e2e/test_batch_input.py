@@ -140,6 +140,8 @@ def test_lines_of_text_of_a_sample_are_gone_on_with(ocx: Ocx, rows: RowServer) -
         (("-", "--sample", "3"), "--sample needs a file"),
         (("-", "--estimate"), "--estimate needs a file"),
         (("-", "--schema", "-"), "stdin can be read once"),
+        (("in.jsonl", "--format", "xml"), "--format takes jsonl or text"),
+        (("in.jsonl", "-o", "out.parquet"), "a Parquet output is a Parquet input"),
         (("in.jsonl", "-p", "a=b"), "-p sets a parameter of a template"),
         (("in.jsonl", "-o", "none/out.jsonl"), "none/out.jsonl: No such file"),
         (("none.jsonl",), "cannot read none.jsonl"),

@@ -84,6 +84,9 @@ def test_templates(online: Ocx, chat_server: ChatServer) -> None:
         "seed": 7,
         "stream": True,
     }
+    typed = online.in_terminal("chat", "-t", "tr", "-")
+    typed.send(b"hello\n\x04")  # no second end is waited for
+    typed.finish().has(0)
     online("chat", "-t", "tr", "-p", "language=中文", "-m", "m", "--temperature", "1", "more",
            input="hello").has(0)  # fmt: skip
     body = sent(chat_server)

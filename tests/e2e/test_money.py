@@ -382,3 +382,7 @@ class TestPricesOfTheEndpoint:
     def test_the_sandbox_names_credits(self, ocx: Ocx) -> None:
         found = ocx("--sandbox", "chat", "--estimate", "--json", "--max-tokens", "1000", "hi")
         assert found.has(0).json["worst_credits"] == pytest.approx(0.018, abs=0.001)
+
+    def test_a_key_of_stdin_is_not_for_prices(self, online: Ocx, chat_server: ChatServer) -> None:
+        online("chat", "--key-file", "-", "--estimate", "hi", input=b"sk-x\n").has(0)
+        assert not chat_server.requests

@@ -195,10 +195,13 @@ def test_a_typed_timeout_bounds_the_wait_for_stdin(online: Ocx, chat_server: Cha
     assert online("chat", "why?", "--timeout", "9", input="x").has(0).text == "Hello!\n"
 
 
+@pytest.mark.parametrize("words", [("why?",), ("-t", "all")])
 def test_a_timeout_from_elsewhere_is_for_the_call_alone(
-    online: Ocx, chat_server: ChatServer
+    online: Ocx, chat_server: ChatServer, words: tuple[str, ...]
 ) -> None:
-    patient = online.spawn("chat", "why?", stdin=subprocess.PIPE, env={"OCX_TIMEOUT": "0.4"})
+    (online.config / "templates").mkdir(parents=True)
+    (online.config / "templates" / "all.toml").write_text('prompt = "why? $stdin"')
+    patient = online.spawn("chat", *words, stdin=subprocess.PIPE, env={"OCX_TIMEOUT": "0.4"})
     assert patient.stderr is not None
     patient.stderr.until(b"waiting for stdin")
     patient.end_input()

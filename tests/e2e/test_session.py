@@ -204,13 +204,21 @@ def test_commands(online: Ocx, chat_server: ChatServer) -> None:
 
 
 def test_an_error_ends_the_turn_not_the_session(online: Ocx, chat_server: ChatServer) -> None:
-    chat_server.answer(answers.error(402, "insufficient_quota"), path=CHAT)
-    talk = begin(online)
+    chat_server.answer(answers.error(401, "invalid_api_key", x_request_id="req-7"), path=CHAT)
+    strict = {"PYTHONIOENCODING": "utf-8:strict"}  # as of a locale with a language
+    talk = begin(online, size=(24, 160), env=strict)
     talk.say("one", "\x1b[31merror:\x1b[0m")
+    assert b"the key is that of OCX_API_KEY: set another" in talk.shown.so_far()
+    talk.process.send(b"a\xffb\r")
+    talk.shown.until(b"that is not UTF-8 text")
+    talk.ready()
     chat_server.answer(answers.stream("works"), path=CHAT)
     talk.say("two", "works")
     assert contents(chat_server) == ["two"]
-    talk.leave()
+    talk.process.send("/exit\r")
+    talk.process.finish().has(0)
+    kept = online("history", "list", "--json").json
+    assert [call["request_id"] for call in kept] == [None, "req-7"]
 
 
 def test_a_schema_holds_in_a_session(online: Ocx, chat_server: ChatServer) -> None:

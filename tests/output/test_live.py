@@ -158,13 +158,17 @@ def test_nothing_is_written_of_an_empty_answer() -> None:
     ],
 )
 def test_where_nothing_can_be_drawn_twice_it_is_written_once(
-    width: int, term: str, to_person: bool, kind: type
+    tmp_path: Path, width: int, term: str, to_person: bool, kind: type
 ) -> None:
-    with Path(os.devnull).open("wb", buffering=0) as raw:
+    with (tmp_path / "shown").open("wb", buffering=0) as raw:
         streams = (None, FdWriter(raw), RedactingStderr(None))
         terminal = Terminal(*streams, {"TERM": term}, width=width, stdout_tty=True)
         writer = markdown_writer(terminal.stdout, terminal, color=False, to_person=to_person)
         assert type(writer) is kind
+        if kind is PlainWriter:
+            writer.write("\x1b[2J")
+            writer.finish(complete=True)
+            assert (tmp_path / "shown").read_bytes() == b"\\x1b[2J\n"
 
 
 def test_without_a_terminal_the_size_is_the_usual_one() -> None:

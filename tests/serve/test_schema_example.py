@@ -126,7 +126,7 @@ WIDE = {
         ({"$ref": "http://x"}, "into the schema itself"),
         ({"$ref": "#"}, "without end"),
         (obj({"a": {"$ref": "#"}}), "without end"),
-        ({"anyOf": [{"$ref": "#"}]}, "no branch"),
+        ({"anyOf": [{"$ref": "#"}]}, "without end"),
         (WIDE, "too many branches"),
         ({"type": "integer", "minimum": 3, "maximum": 2}, "no number is in its range"),
         ({"type": "integer", "minimum": "3"}, "must be a number"),
@@ -199,9 +199,9 @@ def test_a_schema_is_answered(served: Served) -> None:
         ({"type": "json_schema"}, ".json_schema"),
         ({"type": "json_schema", "json_schema": {"schema": 3}}, ".json_schema"),
         ({"type": "json_schema", "json_schema": {"schema": {}}}, ".json_schema.name"),
-        (
-            {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}},
-            ".json_schema.schema",
+        *(
+            ({"type": "json_schema", "json_schema": {"name": "x", **more}}, ".json_schema.schema")
+            for more in ({"schema": {}}, {"strict": True, "schema": {"type": "object"}})
         ),
     ],
 )
