@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 _PREFIX = re.compile(r"sk-(?:live-(?:local-)?)?")
 _KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{8,}+(?!…)")  # not a mask again
+PROVIDER_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}")
 _VALID = re.compile(r"[!-~]{1,512}")
 _SHOWN_FROM = 20  # below that, four characters would be a good part of the key
 _MASKED_FROM = 8

@@ -21,16 +21,14 @@ from ocx.batch.progress import Progress, amount, form_of, showing
 from ocx.batch.row import Result, Row
 from ocx.batch.row_formats import TestCases
 from ocx.batch.row_sender import RowSender
-from ocx.batch.setup import Prepared, Setup, is_stream, prepared
+from ocx.batch.setup import Prepared, Setup, prepared
 from ocx.batch.summary import Summary, ending, summary_lines
 from ocx.config.paths import read_models
-from ocx.context import Context
 from ocx.errors import BelowError, OcxError
 from ocx.keys.client import advise
 from ocx.output.balance_formats import as_number
-from ocx.output.writers import OutputFile, report_file, write_json
+from ocx.output.writers import is_stream, report_file, write_json, write_report
 from ocx.process import stopping
-from ocx.secret import mask_keys
 from ocx.text import nearest
 
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -61,7 +59,7 @@ def execute(setup: Setup) -> None:
                 summary = send(ready)
             else:
                 summary = send(ready, cases.take, cases.skipped)
-                _write_report(ctx, junit, cases.document())
+                write_report(ctx.terminal, junit, cases.document())
             if before is not None and summary.unknown_costs and summary.stop is None:
                 spent = cost_by_balance(before, _known_balance(ready))
                 summary.credits_by_balance = spent.credits
@@ -71,7 +69,7 @@ def execute(setup: Setup) -> None:
         document = summary.document()
         if report is not None:
             text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-            _write_report(ctx, report, text)
+            write_report(ctx.terminal, report, text)
         if ctx.json:
             write_json(ctx.terminal, document)
     raise_ending(setup, summary)
@@ -83,12 +81,6 @@ def _known_balance(ready: Prepared) -> Decimal | None:
         if (found := ready.ask(RowSender.balance)).is_finite():
             return found
     return None
-
-
-def _write_report(ctx: Context, target: OutputFile, text: str) -> None:
-    """Raises OcxError if it cannot be written."""
-    target.write(mask_keys(text, ctx.terminal.stderr.keys).encode("utf-8", "replace"))
-    target.complete()
 
 
 def send(ready: Prepared, take: Take = ignored, on_skip: OnSkip = ignored) -> Summary:

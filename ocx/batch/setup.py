@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import stat
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, aclosing, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,7 +34,7 @@ from ocx.decoding import STDIN, check_claims
 from ocx.errors import UsageError
 from ocx.files import journal_path
 from ocx.keys.client import Dated, keep_balance, open_endpoint
-from ocx.output.writers import Sink, is_device_name, open_output_file
+from ocx.output.writers import Sink, is_stream, open_output_file
 from ocx.process import raise_file_limit
 from ocx.text import did_you_mean
 
@@ -243,17 +242,6 @@ def _other_url(setup: Setup) -> UsageError | None:
         f"{setup.path} was answered by {asked}, and this run would ask {now}",
         hint="--resume goes on with the same base URL; use another -o for this one",
     )
-
-
-def is_stream(path: Path) -> bool:
-    """A device, a pipe or what is open already: written row by row, and never resumed."""
-    if is_device_name(str(path)):
-        return True
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def check_empty(path: Path, *, resume: bool) -> bool:

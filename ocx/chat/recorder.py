@@ -25,8 +25,7 @@ from ocx.history import store
 from ocx.history.call import Call, Entry, Message, Outcome
 from ocx.history.database import PATIENCE, PATIENCE_OF_ANSWERS, HistoryError
 from ocx.history.store import History
-from ocx.output.writers import report_file
-from ocx.secret import mask_keys
+from ocx.output.writers import report_file, write_report
 from ocx.text import compact, counted, did_you_mean, one_line
 from ocx.typography import cut
 
@@ -274,9 +273,7 @@ def reported(ctx: Context, name: str) -> Iterator[CallReport]:
     with report_file(ctx.terminal, name) as target:
 
         def write(ended: BaseException | None) -> None:
-            document = mask_keys(compact(report.document(ended)), ctx.terminal.stderr.keys)
-            target.write(document.encode() + b"\n")
-            target.complete()
+            write_report(ctx.terminal, target, f"{compact(report.document(ended))}\n")
 
         try:
             yield report

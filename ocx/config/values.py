@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ocx.errors import OcxError, UsageError
-from ocx.secret import word_of_argv
+from ocx.secret import PROVIDER_KEY, word_of_argv
 
 NAME_RULE = (
     "1 to 64 letters of any script, digits, dots, dashes or underscores, a letter or digit first"
@@ -24,7 +24,6 @@ _MOST_NAME_BYTES = 200
 """A file has the name; its own may have 255 bytes, and some are for a suffix."""
 KEY_HINT = "keys are never settings or arguments; store one with `ocx keys add NAME`"
 _KEY_WORD = re.compile(r"sk-[A-Za-z0-9_-]{8,}")
-_KEY_INSIDE = re.compile(r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
 _HEADER_VALUE = re.compile(r"[\t -~]*")
 
@@ -292,7 +291,7 @@ def looks_like_key(text: str) -> bool:
     """Whether the text is shaped like a key, or has one of the provider's in it."""
     if "sk-" not in text:
         return False
-    return bool(_KEY_WORD.fullmatch(text.strip()) or _KEY_INSIDE.search(text))
+    return bool(_KEY_WORD.fullmatch(text.strip()) or PROVIDER_KEY.search(text))
 
 
 def expand(path: str) -> str:

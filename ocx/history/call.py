@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
@@ -12,14 +11,11 @@ from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from ocx.api.prices import token_counts
-from ocx.secret import Secret, mask_keys
+from ocx.secret import PROVIDER_KEY, Secret, mask_keys
 from ocx.text import map_texts
 
 Outcome = Literal["finished", "cancelled", "failed"]
 Message = dict[str, Any]
-
-# The provider's keys, whoever typed them into a prompt; other text is kept as it was.
-_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-live-[A-Za-z0-9_-]{8,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,12 +135,15 @@ def text_of(content: Any) -> str:
 
 
 def without_keys(value: Any, keys: Sequence[Secret]) -> Any:
-    """`value` with the keys in use, and every key of the provider, masked in all its texts."""
+    """`value` with the keys in use, and every key of the provider, masked in all its texts.
+
+    Whoever typed them into a prompt; other text is kept as it was.
+    """
 
     def masked(text: str) -> str:
         # JSON can spell half a surrogate pair, which no file can hold.
         text = mask_keys(text, keys).encode("utf-8", "replace").decode()
-        return _KEY.sub(lambda match: Secret(match.group()).masked(), text)
+        return PROVIDER_KEY.sub(lambda match: Secret(match.group()).masked(), text)
 
     return map_texts(value, masked)
 

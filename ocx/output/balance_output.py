@@ -5,7 +5,6 @@ A monitoring system is never told what was true yesterday.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,7 +39,7 @@ from ocx.output.environment import append, command
 from ocx.output.figures import bars, day_text, now
 from ocx.output.writers import (
     failure_json,
-    is_device_name,
+    is_stream,
     json_text,
     open_output_file,
     write_failure,
@@ -99,23 +98,15 @@ def deliver(ctx: Context, data: bytes, output: str | None) -> None:
     """
     if output is None:
         ctx.terminal.stdout.write(data)
-    elif _is_replaced(output):
-        with os_errors_as(OcxError, f"cannot write {output}"):
-            atomic_write(Path(output), data)
-    else:
+        return
+    with os_errors_as(OcxError, f"cannot write {output}"):
+        path = Path(output)
+        if output not in {"", "-"} and not is_stream(path) and not path.is_dir():
+            atomic_write(path, data)
+            return
         target = open_output_file(ctx.terminal, output)
         target.write(data)
         target.complete()
-
-
-def _is_replaced(name: str) -> bool:
-    """A regular file, or none yet; not a device, a pipe, `-` or a folder."""
-    if name in {"", "-"} or is_device_name(name):
-        return False
-    try:
-        return stat.S_ISREG(Path(name).stat().st_mode)
-    except OSError:
-        return True
 
 
 def write_github(ctx: Context, shown: Shown) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from ocx.errors import DeclinedError, NoCommandError, OcxError, UsageError
 from ocx.files import PartialFile, journal_path, set_mode
+from ocx.secret import mask_keys
 from ocx.terminal import FdWriter, Terminal
 from ocx.text import CONTROL, compact, escape_control, one_line
 
@@ -135,6 +136,17 @@ def is_device_name(name: str) -> bool:
     return name.startswith(("/dev/", "/proc/"))
 
 
+def is_stream(path: Path) -> bool:
+    """Whether it is a device, a pipe or what is open already: written as it comes."""
+    if is_device_name(str(path)):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def _refuse_batch(final: Path) -> None:
     """Raise BlockingIOError if a batch appends to it: it holds the lock of the file itself."""
     if not journal_path(final).exists():
@@ -245,6 +257,12 @@ class ReasoningWriter:
         if self._last:
             self._terminal.stderr.write("\n" if self._last == "\n" else "\n\n")
         self._last = ""
+
+
+def write_report(terminal: Terminal, target: OutputFile, text: str) -> None:
+    """Complete a file with a text, without the keys that stderr hides. Raises OcxError."""
+    target.write(mask_keys(text, terminal.stderr.keys).encode("utf-8", "replace"))
+    target.complete()
 
 
 def write_json(terminal: Terminal, value: Any) -> None:

@@ -7,7 +7,6 @@ change how an answer is sent do not count. What was recorded the other way is tu
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import time
 from collections.abc import Mapping
@@ -23,10 +22,11 @@ from ocx.errors import ConfigError, OcxError, UsageError
 from ocx.secret import Secret, StreamMask, key_shaped, mask_keys
 from ocx.serve import tape as tapes
 from ocx.serve import upstream_reader as reading
-from ocx.serve.admission import check_head, mint
+from ocx.serve.admission import authenticate, check_head, digest, mint
 from ocx.serve.answer import AnswerSource, AnswerStream, Parts
 from ocx.serve.app import PREFIX, read_body
 from ocx.serve.forward import Upstream
+from ocx.serve.ledger import Key
 from ocx.serve.openai_format import ApiError, dump
 from ocx.serve.request import ChatRequest
 from ocx.serve.responses import Headers, Receive, Send, body, send_error, start
@@ -57,6 +57,7 @@ class TapeApp:
 
     def __post_init__(self) -> None:
         self._secrets = self.upstream.endpoint.secrets if self.upstream is not None else ()
+        self._keys = {digest(self.key.reveal()): Key(None, 0, "tape", self.key.masked())}
 
     def stop(self) -> None:
         """Nothing is settled at the end."""
@@ -74,10 +75,7 @@ class TapeApp:
 
     async def _answer(self, scope: Any, receive: Receive, send: Send) -> None:
         check_head(scope)
-        wanted = f"Bearer {self.key.reveal()}".encode()
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if len(given) != 1 or not hmac.compare_digest(given[0], wanted):
-            raise ApiError(401, "the key is not the one of this tape", "invalid_api_key")
+        authenticate(scope, self._keys.get, 0)
         path = scope["path"]
         if not path.startswith(f"{PREFIX}/"):
             raise ApiError(404, f"no such path; the base URL ends in {PREFIX}", "not_found")
