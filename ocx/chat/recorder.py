@@ -83,8 +83,9 @@ class HistoryRecorder:
         name = found.name or str(found.id)
         messages, last = self._history.turns(found)
         if last is None:
-            meant = did_you_mean(name, self._history.conversation_names())
-            self._ctx.note(f"{name} is a new conversation{meant}")
+            known = self._history.conversation_names()
+            if found.name not in (None, *known):  # else its calls have all failed
+                self._ctx.note(f"{name} is a new conversation{did_you_mean(name, known)}")
             return
         said = cut(one_line(" ".join(last.prompt.split())), _REMINDER)
         self._ctx.note(f"continuing {name} ({counted(len(messages), 'message')}): {said}")

@@ -19,7 +19,7 @@ from ocx.text import did_you_mean, one_line, plain_number
 
 _COLUMNS = (
     Column("MODEL", "accent", whole=True),
-    Column("USED AS", "dim"),
+    Column("USED AS", "dim", whole=True),
     Column("CONTEXT", right=True, optional=2),
     Column("PRICE/M", right=True, optional=3),
     Column("OWNER", "dim", whole=True, optional=4),

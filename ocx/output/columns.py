@@ -25,7 +25,7 @@ class Column(NamedTuple):
         cut: a long text is shortened with `…`, and gives way first.
         short: a long text is shortened, too, but gives way after those; in columns that are
             neither it continues on the next line.
-        whole: it is always as wide as its widest text; None: so it is if it holds numbers.
+        whole: as wide as its widest text if the screen is; None: always so if it holds numbers.
         optional: left out where the screen is too narrow for all, the highest first; 0 is never.
     """
 

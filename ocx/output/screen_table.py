@@ -85,15 +85,16 @@ def _kept(columns: Sequence[Column], widths: list[int], room: int) -> list[bool]
 def _shrunk(columns: Sequence[Column], widths: list[int], room: int) -> list[int]:
     """Texts that may be cut give way first, then the widest of the others.
 
-    Never numbers, nor what must be whole.
+    What should be whole does if all else is at its least, and numbers never.
     """
     steps = ((True, max(_NARROWEST_CUT, room // 4)), (False, _NARROWEST), (True, _NARROWEST))
-    for cut, least in (*steps, (False, _LEAST), (True, _LEAST)):
+    for cut, least in (*steps, (False, _LEAST), (True, _LEAST), (None, _NARROWEST)):
         over = max(sum(widths) + GAP * (len(widths) - 1) - room, 0)
         wide = {
             place: widths[place]
             for place, column in enumerate(columns)
-            if column.cut is cut and not column.is_fixed and widths[place] > least
+            if (column.whole if cut is None else column.cut is cut and not column.is_fixed)
+            and widths[place] > least
         }
         narrower = shrunk(wide.values(), max(sum(wide.values()) - over, least * len(wide)))
         for place, width in zip(wide, narrower, strict=True):

@@ -172,6 +172,9 @@ def test_names_of_conversations_are_there_for_tab(kept: Ocx) -> None:
     assert names.read_text() == "plan\na-trp\na-trip\n"
     kept("history", "rm", "--conversation", "plan", "-y").has(0)
     assert names.read_text() == "a-trp\na-trip\n"
+    for is_new in (True, False):  # what failed is none, and it is not meant by its own name
+        failed = kept("--sandbox", "chat", "-m", "x", "--conversation", "b", "hi").has(7)
+        assert ("b is a new conversation" in failed.stderr) is is_new
 
 
 def test_rm_asks(kept: Ocx) -> None:
