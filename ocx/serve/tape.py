@@ -76,7 +76,8 @@ class Tape:
     def append(self, recording: Recording, secrets: Sequence[Secret]) -> None:
         """Keep an answer that came whole; secrets that the server repeated are masked."""
         if self.file is not None:
-            request, status, headers, pieces, masks = _masked(recording, secrets)
+            recording = _masked(recording, secrets)
+            request, status, headers, pieces, masks = recording
             texts = [[at, piece.decode("utf-8", "surrogateescape")] for at, piece in pieces]
             entry = {
                 "key": key_of(request),

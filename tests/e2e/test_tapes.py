@@ -378,3 +378,7 @@ def test_a_key_that_the_server_repeats_in_pieces_reaches_no_program_and_no_tape(
     assert "your key is …GHIJ, is it not?" in run.text
     assert key not in tape_of(online).decode()
     assert replay(online, *again).has(0).text == run.text
+    chat_server.answer(answers.stream(f"It is {key}"), path=CHAT)
+    twice = ("sh", "-c", '"$@" hi; "$@" hi', "sh", *chat(online))
+    flags = ("--replay", "new.jsonl", "--missing", "record")
+    assert online("serve", *flags, "--", *twice).has(0).text == "It is …GHIJ\n" * 2
