@@ -479,6 +479,16 @@ def test_a_full_disk_is_told_and_leaves_whole_lines(
     assert kept.read_bytes() == b"first line\n"
 
 
+def test_a_tape_whose_partial_was_removed_is_written_all_the_same(tmp_path: Path) -> None:
+    file = TapeFile(tmp_path / "tape")
+    file.append(b"a line\n")
+    (tmp_path / "tape.partial").unlink()
+    file.complete()
+    assert file.abandon() is None
+    assert file.path.read_bytes() == b"a line\n"
+    assert file.path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_key_that_the_server_repeats_is_masked_in_its_recording(tmp_path: Path) -> None:
     key = Secret("sk-live-0123456789abcdefghij")
     request = request_of("POST", "/chat/completions", "", b"{}")
