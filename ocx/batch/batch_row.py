@@ -47,7 +47,7 @@ def to_finished_row(document: Mapping[str, Any]) -> FinishedRow:
     if not isinstance(kind, str) or kind == OK:
         fault = _fault(response, body, error, trusted=kind == OK)
         if fault is None:
-            return row._replace(unknown_reason=unknown_reason(RowAnswer("", body).finish_reason))
+            return row._replace(unknown_reason=unknown_reason(RowAnswer.reason_in(body)))
         kind = error.get("code") if isinstance(error, dict) else None
         if not isinstance(kind, str) or kind not in EXIT_CODES:
             return row._replace(kind=fault.name, rerun_helps=rerun_helps(fault))
@@ -114,7 +114,7 @@ def _again(kind: str, body: Any) -> bool:
     if fault is not None and fault.name == kind:
         return rerun_helps(fault)
     # With --fail-on-length; the same limit would cut it again.
-    reason = RowAnswer("", body).finish_reason or ""
+    reason = RowAnswer.reason_in(body) or ""
     return kind in RETRYABLE and (kind != IncompleteError.name or ending_of(reason) != "length")
 
 

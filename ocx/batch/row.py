@@ -204,8 +204,12 @@ class RowAnswer:
 
     @property
     def finish_reason(self) -> str | None:
+        return self.reason_in(self.body)
+
+    @staticmethod
+    def reason_in(body: Any) -> str | None:
         """Of the first choice, if there is one."""
-        choices = self.body.get("choices") if isinstance(self.body, dict) else None
+        choices = body.get("choices") if isinstance(body, dict) else None
         first = choices[0] if isinstance(choices, list) and choices else None
         return reason_of(first) if isinstance(first, dict) else None
 
