@@ -22,6 +22,7 @@ from ocx.api.types import Endpoint, Reply
 from ocx.batch.batch_row import answer_fault, fault_of_another
 from ocx.batch.control.failures import policy_for
 from ocx.batch.row import CHAT_PATH, Outcome, Row, RowAnswer, RowFailure, check_expectation
+from ocx.chat.credits import check_known
 from ocx.chat.exchange import NOTHING, Exchange, attempts, check_answer, fetched
 from ocx.chat.options import AnswerChecks
 from ocx.errors import DeadlineError, NetworkError, OcxError, RejectedError, ServerError
@@ -159,14 +160,8 @@ class RowSender:
         if len(readings) > 1 and readings[-1][0] - readings[-2][0] < _MINUTE:
             readings.pop()
         readings.append((time.time(), found))
-        if found.unlimited:
-            return Decimal("Infinity")
-        if found.amount is None or found.confidence == "guessed":
-            raise ServerError(
-                "the balance cannot be told for sure, so no budget can be kept",
-                hint="`ocx balance --raw` shows the answer; set balance_path to name the number",
-            )
-        return found.amount
+        check_known(found, accept_guess=False)
+        return Decimal("Infinity") if found.amount is None else found.amount
 
     async def _read_balance(self) -> Reply:
         """One lost answer ends no run."""

@@ -152,7 +152,7 @@ def check_known(reading: Balance, *, accept_guess: bool) -> None:
     if reading.confidence == "guessed" and not accept_guess:
         raise ServerError(
             f"the balance may be {balance_text(reading)}, but that is a guess",
-            hint="set balance_path in the profile, or say --accept-guess",
+            hint="`ocx balance --raw` shows the answer; set balance_path to name the number",
         )
 
 

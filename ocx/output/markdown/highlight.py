@@ -74,10 +74,9 @@ def _tokens(lexer: RegexLexer, line: str, state: State) -> tuple[list[tuple[Any,
     tokens, stack = _lex(lexer, line + "\n", state.stack)
     for start, end in _PAIRS:
         place = line.rfind(start)
-        if place >= 0 and end not in line[place + len(start) :]:
-            opened = _opened(lexer, line, state.stack, (start, end))
-            if opened and not _goes_on(lexer, stack, opened[1].kind):
-                return opened
+        is_open = place >= 0 and end not in line[place + len(start) :]
+        if is_open and (opened := _opened(lexer, line, state.stack, (start, end))):
+            return opened
     return [(kind, text) for kind, it in tokens if (text := it.replace("\n", ""))], State(stack)
 
 
@@ -93,11 +92,6 @@ def _opened(
     if not str(kind).startswith(("Token.Comment", "Token.Literal.String")):
         return None
     return [*tokens[:-1], (kind, text[: -len(end)])], State(after, end, kind)
-
-
-def _goes_on(lexer: RegexLexer, stack: _Stack, kind: Any) -> bool:
-    """Whether the lexer itself remembers that such a token is open."""
-    return _lex(lexer, "x\n", stack)[0][0][0] is kind
 
 
 def _lex(lexer: RegexLexer, text: str, stack: _Stack) -> tuple[list[tuple[Any, str]], _Stack]:
