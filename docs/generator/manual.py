@@ -141,7 +141,8 @@ def _flags(flags: tuple[str, ...], metavar: str | None) -> str:
 
 
 def _help(option: Parameter) -> str:
-    return option.help + (" Repeatable." if _may_repeat(option) else "")
+    limits = f" [{'; '.join(option.limits)}]" if option.limits else ""
+    return option.help + limits + (" Repeatable." if _may_repeat(option) else "")
 
 
 def _may_repeat(option: Parameter) -> bool:

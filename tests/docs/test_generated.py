@@ -49,6 +49,7 @@ def test_make_docs_removes_the_page_of_a_command_that_is_gone(tmp_path: Path) ->
     main(tmp_path)
     assert not (tmp_path / "man" / "ocx-gone.1").exists()
     assert (tmp_path / "man" / "ocx-chat.1").read_text() == (ROOT / "man/ocx-chat.1").read_text()
+    assert "[default: 32; 1 to 10000]" in (tmp_path / "man/ocx-batch.1").read_text()
 
 
 @pytest.mark.parametrize("part", ["summary", "options", "arguments"])
