@@ -28,12 +28,18 @@ def install() -> None:
             signal.signal(number, handler)
 
 
+_raised: set[int] = set()
+"""The signals whose handlers have raised."""
+
+
 def _interrupt(number: int, _frame: FrameType | None) -> None:
+    _raised.add(number)
     signal.signal(number, signal.SIG_DFL)  # the second Ctrl-C ends everything at once
     raise Interrupted
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
+    _raised.add(number)
     signal.signal(number, signal.SIG_DFL)
     raise Terminated(number)
 
@@ -47,7 +53,7 @@ def raise_lost() -> None:
     It does where C code imports, and in `__set_name__` up to 3.11.
     """
     for number, handler in _HANDLERS.items():
-        if signal.getsignal(number) is signal.SIG_DFL:  # the handler has removed itself
+        if number in _raised and signal.getsignal(number) is signal.SIG_DFL:
             handler(number, None)
 
 

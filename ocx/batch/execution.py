@@ -28,7 +28,7 @@ from ocx.errors import BelowError, OcxError
 from ocx.keys.client import advise
 from ocx.output.balance_formats import as_number
 from ocx.output.writers import is_stream, report_file, write_json, write_report
-from ocx.process import stopping
+from ocx.process import raise_lost, stopping
 from ocx.text import nearest
 
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -111,6 +111,7 @@ def send(ready: Prepared, take: Take = ignored, on_skip: OnSkip = ignored) -> Su
     def stop(number: int) -> None:
         batch.engine.stop_soon(Stop(_SIGNALS[signal.Signals(number)]))
 
+    raise_lost()  # else its handler would be replaced, and the run begin
     with stopping(stop), showing(ctx.terminal, form, Progress(batch)):
         summary = batch.run()
     error = summary.stop.error if summary.stop is not None else None

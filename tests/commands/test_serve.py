@@ -19,6 +19,8 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
+from ocx import process
+from ocx.batch import execution
 from ocx.commands import serve_run
 from ocx.errors import Terminated
 from tests.support.program import KEY, Ocx, Process
@@ -162,15 +164,24 @@ def test_the_foreground_server_dies_by_its_signal(
         assert stat.S_IMODE(name.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("runs", ["serve", "batch"])
 def test_a_signal_that_an_import_has_swallowed_still_ends_it(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, runs: str
 ) -> None:
     monkeypatch.setattr(serve_run, "UvicornServer", Mock())
     monkeypatch.setattr(serve_run, "serve_until", Mock(return_value=None))
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    monkeypatch.setattr(execution, "BatchRun", Mock())
+    monkeypatch.setattr(process, "_raised", set())
+    before = signal.signal(signal.SIGTERM, process._terminate)
     try:
+        process.raise_lost()
         with pytest.raises(Terminated):
-            serve_run._foreground(Mock(), Mock(), Mock(), 0)
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Terminated):
+            if runs == "batch":
+                execution.send(Mock())
+            else:
+                serve_run._foreground(Mock(), Mock(), Mock(), 0)
     finally:
         signal.signal(signal.SIGTERM, before)
 
