@@ -102,10 +102,16 @@ def os_errors_as(kind: type[OcxError], what: str, *, hint: str | None = None) ->
     try:
         yield
     except (OSError, ValueError) as error:
-        if not isinstance(error, OSError) and type(error) not in {ValueError, UnicodeEncodeError}:
+        if not isinstance(error, OSError) and not _is_of_a_name(error):
             raise
         reason = getattr(error, "strerror", None) or error
         raise kind(f"{what}: {reason}", hint=hint) from error
+
+
+def _is_of_a_name(error: ValueError) -> bool:
+    if isinstance(error, UnicodeEncodeError):  # bytes that are no UTF-8 a name may hold (PEP 383)
+        return not "\udc80" <= error.object[error.start] <= "\udcff"
+    return "embedded null" in str(error)
 
 
 class UsageError(OcxError):
