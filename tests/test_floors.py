@@ -14,7 +14,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 
 FLOORS = """
-    decoding errors files record owners process secret sqlite text toml \
+    decoding errors files locks record owners process secret sqlite text toml \
     typography wrapping
     api terminal
     config snippet history
@@ -36,7 +36,7 @@ FLOOR_OF = {
 TOP = max(FLOOR_OF.values())
 
 SERVE_MAY_IMPORT = """
-    errors files owners process record secret sqlite text toml typography
+    errors files locks owners process record secret sqlite text toml typography
     api.answer api.async_client api.completion api.error_response api.http api.message api.prices
     api.proxy api.sse api.types api.urls
 """
@@ -195,3 +195,8 @@ def test_what_is_imported_is_declared() -> None:
         *map(package_of, modules())
     }
     assert not foreign - declared - sys.stdlib_module_names
+
+
+def test_no_file_is_longer_than_350_lines() -> None:
+    long = [path for path in (ROOT / "ocx").rglob("*.py") if path.read_text().count("\n") > 350]
+    assert not long

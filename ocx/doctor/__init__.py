@@ -16,8 +16,8 @@ from ocx import __version__
 from ocx.config.paths import Env, config_dir, config_file, credentials_file, if_known, state_dir
 from ocx.config.settings import Settings
 from ocx.errors import ConfigError, OcxError
-from ocx.files import has_locks
 from ocx.keys.credentials import load_keys
+from ocx.locks import has_locks
 from ocx.owners import NO_MODES, is_out_of_reach, keeps_modes, keeps_owners
 from ocx.process import file_limits
 from ocx.text import counted

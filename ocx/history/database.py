@@ -14,14 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ocx.errors import DeadlineError, OcxError, out_of_reach
-from ocx.files import (
-    locked,
-    make_folder,
-    make_private_file,
-    open_private,
-    soon,
-    warn_of_no_locks,
-)
+from ocx.files import locked, make_folder, make_private_file, open_private
+from ocx.locks import soon, warn_of_no_locks
 from ocx.owners import is_out_of_reach
 from ocx.sqlite import connect, is_too_new, make_tables, reason_of, transaction
 

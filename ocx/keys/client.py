@@ -111,7 +111,8 @@ def _sandbox(ctx: Context, settings: Settings) -> Iterator[Endpoint]:
 
 def sandbox_folder(ctx: Context) -> Path | None:
     """Where the sandbox keeps its ledger; None, and a note, if it must stay in memory."""
-    from ocx.files import can_write, has_locks  # as in open_endpoint
+    from ocx.files import can_write  # as in open_endpoint
+    from ocx.locks import has_locks
     from ocx.owners import keeps_modes
 
     folder = if_known(state_dir, ctx.terminal.env)

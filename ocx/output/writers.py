@@ -151,7 +151,7 @@ def _refuse_batch(final: Path) -> None:
     """Raise BlockingIOError if a batch appends to it: it holds the lock of the file itself."""
     if not journal_path(final).exists():
         return
-    from ocx.files import lock_or_warn  # noqa: PLC0415 - only beside a batch
+    from ocx.locks import lock_or_warn  # noqa: PLC0415 - only beside a batch
 
     with suppress(FileNotFoundError, PermissionError):
         fd = os.open(final, os.O_RDONLY | os.O_CLOEXEC)

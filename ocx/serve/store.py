@@ -23,7 +23,8 @@ from pathlib import Path
 
 from ocx import sqlite
 from ocx.errors import ConfigError, OcxError, os_errors_as
-from ocx.files import NoLocks, is_at, lock_or_fail, make_folder, open_beside, soon, sync
+from ocx.files import is_at, make_folder, open_beside, sync
+from ocx.locks import NoLocks, lock_or_fail, soon
 from ocx.owners import check_folder
 from ocx.sqlite import connect, make_tables, reason_of
 
