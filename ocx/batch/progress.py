@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ocx.context import Context
@@ -175,7 +176,7 @@ def duration(seconds: float) -> str:
 
 def amount(number: float) -> str:
     """Credits in at most four digits, or all those before the point."""
-    return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
+    return f"{number:,.0f}" if number >= 1000 else f"{Decimal(f'{number:.4g}'):f}"
 
 
 def count(number: int) -> str:

@@ -15,7 +15,7 @@ from ocx.batch.batch_row import encode_row, output_row
 from ocx.batch.batch_run import BatchRun
 from ocx.batch.control import RunLimits, Stop
 from ocx.batch.input import Plan, RowStream
-from ocx.batch.progress import Progress, Snapshot, bar_line
+from ocx.batch.progress import Progress, Snapshot, amount, bar_line
 from ocx.batch.row import Outcome, Result, Row, RowAnswer, RowFailure
 from ocx.batch.row_formats import TextLines
 from ocx.errors import (
@@ -279,6 +279,14 @@ def test_an_answer_is_not_taken_from_a_row_that_expects_something_else(tmp_path:
     others = [Row(f"r{n}", n + 1, body) for n in range(2)]
     run = run_to(tmp_path / "out", server, iter([*expecting, *others]), dedup=True)
     assert sum(server.asked.values()) == run.summary.requests == 3
+
+
+@pytest.mark.parametrize(
+    ("credits", "shown"),
+    [(0, "0"), (0.0000581234, "0.00005812"), (0.25, "0.25"), (999.96, "1000"), (12345.6, "12,346")],
+)
+def test_credits_in_digits(credits: float, shown: str) -> None:
+    assert amount(credits) == shown
 
 
 @pytest.mark.parametrize(
