@@ -275,6 +275,7 @@ class StreamedBody:
 
     def drain(self) -> None:
         """Read what follows the answer, if it comes at once: the connection can serve again."""
+        # The answer is whole; what goes wrong after it is of no interest.
         with contextlib.suppress(Exception), self.call.backend.within(0.1):
             for _ in self._raw:
                 pass

@@ -47,9 +47,10 @@ class Transport(httpx.HTTPTransport):
 
     def close(self) -> None:
         if "_pool" in vars(self):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # nobody waits for what a broken pool still says
                 super().close()
 
+    # httpx sets it where it is made; here the first request does, which alone needs TLS.
     @cached_property
     def _pool(self) -> httpcore.ConnectionPool:  # type: ignore[override]
         proxy_url, tls = self._routes.proxy_url, self._routes.tls()

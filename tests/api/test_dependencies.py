@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import aiohttp.http_exceptions
 import httpcore
+import httpx
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
@@ -50,6 +51,12 @@ def test_httpcore_traces_the_event_that_deadlines_waits_for(raw_server: Servers)
     with httpcore.ConnectionPool() as pool:
         pool.request("GET", direct.url, extensions={"trace": trace})
     assert methods == [b"CONNECT", b"GET"]
+
+
+def test_httpx_passes_requests_on_to_its_pool_by_this_name() -> None:
+    """`httpx_transport.Transport` has another one there."""
+    with httpx.HTTPTransport(verify=False) as transport:
+        assert isinstance(transport._pool, httpcore.ConnectionPool)
 
 
 def test_an_ssl_object_has_the_certificate_that_deadlines_reads(raw_server: Servers) -> None:
