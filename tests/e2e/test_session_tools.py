@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import pty
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -114,6 +116,10 @@ class Shell:
 def shell(online: Ocx) -> Iterator[Shell]:
     shell = Shell(online)
     yield shell
+    # What is in front first: now and then nothing hangs up on it where its shell is killed.
+    assert shell.process.terminal is not None
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(os.tcgetpgrp(shell.process.terminal), signal.SIGKILL)
     shell.process.release()
 
 
